@@ -1,0 +1,75 @@
+"""Where a part lies in its video: a run of output frames on one grid of time that covers the whole video.
+
+The grid begins at the video's first frame and ticks at the output's frame rate. A video of constant rate has exactly
+one source frame on every tick; any other video shows, at each tick, the newest frame whose time rounds to that tick
+or an earlier one. Spans that partition the ticks therefore partition the frames. Pure arithmetic, no video library.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a video, as the plan decided it; JSON travels through the queue and comes back unchanged."""
+
+    first: int  # the span's first tick, from 0
+    frames: int  # ticks in the span, at least 1
+    total: int  # ticks in the whole video
+    rate: Fraction  # ticks a second, 23 to 60
+    origin_s: Fraction  # time stamp of the video's first frame on the source's own clock
+    seek: int | None  # decode time stamp of the key frame to begin at, in the stream's time base; None: the beginning
+    hold: bool = False  # the source's own times do not fit the grid: some frames are shown twice or left out
+
+    @property
+    def start_s(self) -> float:
+        """Say when the span begins, in seconds after the video's first frame."""
+        return float(self.first / self.rate)
+
+    @property
+    def duration_s(self) -> float:
+        """Say how long the span lasts, in seconds."""
+        return float(self.frames / self.rate)
+
+    @property
+    def is_first(self) -> bool:
+        """Say whether the span begins where the video begins."""
+        return self.first == 0
+
+    @property
+    def is_last(self) -> bool:
+        """Say whether the span ends where the video ends."""
+        return self.first + self.frames == self.total
+
+    def tick_of(self, time_s: Fraction) -> int:
+        """Return the tick to which a time stamp of the source belongs: the nearest one, halves upwards."""
+        return ((time_s - self.origin_s) * self.rate + Fraction(1, 2)).__floor__()
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Return the span as plain values for a message or a command line."""
+        return {
+            "first": self.first,
+            "frames": self.frames,
+            "total": self.total,
+            "rate": str(self.rate),
+            "origin_s": str(self.origin_s),
+            "seek": self.seek,
+            "hold": self.hold,
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Span":  # Any: JSON
+        """Rebuild a span from what `to_json` gave; KeyError or ValueError when it is something else."""
+        span = cls(
+            first=int(fields["first"]),
+            frames=int(fields["frames"]),
+            total=int(fields["total"]),
+            rate=Fraction(fields["rate"]),
+            origin_s=Fraction(fields["origin_s"]),
+            seek=None if fields["seek"] is None else int(fields["seek"]),
+            hold=bool(fields["hold"]),
+        )
+        if not (0 <= span.first and 1 <= span.frames <= span.total - span.first and span.rate > 0):
+            raise ValueError(f"not a span of a video: {fields}")
+        return span
