@@ -1,0 +1,196 @@
+"""Every knob of the machine, read once from the environment, checked at start, and frozen.
+
+Processes read this at their door (`api`, `actors`, `scripts`); workshops (`media`, `platforms`) and libraries
+(`broker`, `store`) take plain arguments instead. Any `NAME` may be given as `NAME_FILE`, the path of a file that
+holds the value, which keeps secrets out of the process list.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+# The names of remote roots, as in `platforms.hosts.Hosts`: tests and the mock server replace them.
+PLATFORM_ROOTS = (
+    "TIKTOK_AUTH_URL", "TIKTOK_API_URL", "TIKTOK_UPLOAD_URL",
+    "INSTAGRAM_AUTH_URL", "INSTAGRAM_TOKEN_URL", "INSTAGRAM_GRAPH_URL",
+    "FACEBOOK_AUTH_URL", "FACEBOOK_GRAPH_URL", "FACEBOOK_UPLOAD_URL",
+    "GOOGLE_AUTH_URL", "GOOGLE_TOKEN_URL", "YOUTUBE_API_URL",
+)  # fmt: skip
+
+
+class BadSettings(Exception):
+    """The environment cannot be used; the message names each variable and what is wrong with it."""
+
+
+def _size_bytes(value: Any) -> Any:  # Any: whatever the environment or a test hands in
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", value)
+    unit = (match[2] or "B").upper() if match else ""
+    if match is None or unit not in BYTES_PER_UNIT:
+        raise ValueError(f"{value!r} is not a size such as 500MB")
+    return int(match[1]) * BYTES_PER_UNIT[unit]
+
+
+def _comma_list(value: Any) -> Any:  # Any: whatever the environment or a test hands in
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class OAuthClient(BaseModel):
+    """One registered application at a platform."""
+
+    model_config = ConfigDict(frozen=True)
+    client_id: str
+    client_secret: SecretStr
+
+
+class Settings(BaseModel):
+    """The validated environment. Field names are the variables' names in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    environment: Literal["development", "production"] = "development"
+    data_dir: Path = Path("data")
+    database_url: str = ""  # empty: SQLite in data_dir
+    broker_url: str = ""  # empty: the same SQLite file
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None  # keyless metrics, for a private network
+    public_url: str = ""  # empty: http://host:port
+    api_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_comma_list)] = ()
+    secret_key: SecretStr | None = None
+    worker_concurrency: Annotated[int, Field(ge=0, le=64)] = 1
+    max_upload_size: Annotated[int, BeforeValidator(_size_bytes), Field(ge=1)] = 500 * 10**6
+    queue_poll_interval: Annotated[float, Field(gt=0)] = 30.0  # seconds
+    segment_seconds: Annotated[float, Field(ge=6, le=60)] = 60.0
+    gaze_intensity: Annotated[float, Field(ge=0, le=1)] = 0.8
+    worker_memory_mb: Annotated[int, Field(ge=200)] | None = None
+    processing_deadline: Annotated[float, Field(gt=0)] = 3600.0  # seconds a part may take
+    retention_hours: Annotated[float, Field(ge=0)] = 0.0
+    upload_rate_limit: Annotated[int, Field(ge=1)] = 10  # uploads a minute and address
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    sentry_dsn: SecretStr | None = None
+    webhook_allow_private: bool = False
+    tiktok_mode: Literal["inbox", "direct"] = "inbox"
+    publish_pace: Annotated[float, Field(gt=0, le=1)] = 1.0  # scales the waits between looks at a platform
+
+    tiktok: OAuthClient | None = None
+    instagram: OAuthClient | None = None
+    facebook: OAuthClient | None = None
+    google: OAuthClient | None = None
+    platform_roots: dict[str, str] = Field(default_factory=dict)  # fields of `platforms.hosts.Hosts`, where replaced
+
+    @model_validator(mode="after")
+    def _refuse_what_cannot_work(self) -> Self:
+        if self.environment == "production" and self.secret_key is None:
+            raise ValueError("SECRET_KEY must be set in production: it encrypts stored tokens")
+        for name, url in (("DATABASE_URL", self.database_url), ("BROKER_URL", self.broker_url)):
+            if url and not url.startswith("sqlite:///"):
+                raise ValueError(
+                    f"{name}: only sqlite:///PATH works today; other engines need the outbox relay, without which "
+                    "a change of state and its message could not commit together"
+                )
+        if self.broker_url and self.broker_url != self.database_url:
+            raise ValueError("BROKER_URL must name the database's own file: both commit in one transaction")
+        return self
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file of store and broker."""
+        return (
+            Path(self.database_url.removeprefix("sqlite:///"))
+            if self.database_url
+            else self.data_dir / "vidprod.sqlite3"
+        )
+
+    @property
+    def uploads_dir(self) -> Path:
+        """One directory a job with the file as it was sent."""
+        return self.data_dir / "uploads"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """One directory a job with its parts."""
+        return self.data_dir / "jobs"
+
+    @property
+    def root_url(self) -> str:
+        """Where the outside reaches this machine, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        BadSettings: a variable has no usable value, or two of them contradict each other.
+    """
+    given = _with_files(environ)
+    values: dict[str, Any] = {  # Any: pydantic converts each text to its field's type
+        name: given[name.upper()] for name in Settings.model_fields if given.get(name.upper(), "") != ""
+    }
+    for platform, id_name in (
+        ("tiktok", "CLIENT_KEY"), ("instagram", "CLIENT_ID"), ("facebook", "CLIENT_ID"), ("google", "CLIENT_ID"),
+    ):  # fmt: skip
+        client_id = given.get(f"{platform.upper()}_{id_name}")
+        secret = given.get(f"{platform.upper()}_CLIENT_SECRET")
+        if bool(client_id) != bool(secret):
+            raise BadSettings(f"{platform.upper()}_{id_name} and {platform.upper()}_CLIENT_SECRET belong together")
+        if client_id and secret:
+            values[platform] = OAuthClient(client_id=client_id, client_secret=SecretStr(secret))
+    values["platform_roots"] = {name.lower(): given[name].rstrip("/") for name in PLATFORM_ROOTS if given.get(name)}
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']}" for e in exc.errors())
+        raise BadSettings(wrong) from None  # pydantic's own text repeats the values, which may be secrets
+
+
+def kept_secret(path: Path) -> tuple[str, bool]:
+    """Return the secret kept in a file of ours, making it first if there is none.
+
+    Returns:
+        The secret (43 URL-safe characters) and whether it was made just now. Two processes that start together get
+        the same one: the file appears whole, and only once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(32))
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return path.read_text().strip(), False
+    else:
+        return path.read_text().strip(), True
+    finally:
+        draft.unlink()
+
+
+def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
+    given = dict(environ)
+    for name, path in environ.items():
+        if name.endswith("_FILE") and path and name.removesuffix("_FILE") in _known_names():
+            try:
+                given[name.removesuffix("_FILE")] = Path(path).read_text().strip()
+            except OSError as exc:
+                raise BadSettings(f"{name}: {exc.strerror}: {path}") from exc
+    return given
+
+
+def _known_names() -> set[str]:
+    clients = {
+        f"{p}_{n}"
+        for p in ("TIKTOK", "INSTAGRAM", "FACEBOOK", "GOOGLE")
+        for n in ("CLIENT_ID", "CLIENT_KEY", "CLIENT_SECRET")
+    }
+    return {name.upper() for name in Settings.model_fields} | clients | set(PLATFORM_ROOTS)

@@ -1,0 +1,146 @@
+"""Accounts at platforms, and their tokens. Tokens leave this module only opened by the caller's `Sealer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, or_, select, update
+
+from store import rows
+from store.states import AccountStatus
+from store.tables import accounts, oauth_requests
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One connected account. Columns are explained in `store.tables`."""
+
+    id: str
+    platform: str
+    variant: str
+    remote_id: str
+    name: str
+    status: AccountStatus
+    tokens: bytes | None
+    expires_at: datetime | None
+    refresh_expires_at: datetime | None
+    created_at: datetime
+    paused_until: datetime | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", AccountStatus(self.status))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthRequest:
+    """A connection that was begun."""
+
+    state: str
+    platform: str
+    variant: str
+    verifier: bytes | None
+    created_at: datetime
+
+
+def connect(connection: Connection, account: Account) -> str:
+    """Remember an account, or give a known one its new tokens; return its id."""
+    known = connection.scalar(
+        select(accounts.c.id).where(accounts.c.platform == account.platform, accounts.c.remote_id == account.remote_id)
+    )
+    values = {name: getattr(account, name) for name in Account.__dataclass_fields__}
+    if known is None:
+        connection.execute(accounts.insert().values(**values))
+        return account.id
+    del values["id"], values["created_at"]
+    connection.execute(update(accounts).where(accounts.c.id == known).values(**values, refreshing_until=None))
+    return str(known)
+
+
+def get(connection: Connection, account_id: str) -> Account | None:
+    """Return an account, or None."""
+    return rows.one(connection, select(accounts).where(accounts.c.id == account_id), Account)
+
+
+def every(connection: Connection) -> list[Account]:
+    """Return all accounts that are not disconnected."""
+    query = select(accounts).where(accounts.c.status != AccountStatus.DISCONNECTED)
+    return rows.every(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
+
+
+def connected(connection: Connection) -> list[Account]:
+    """Return the accounts that publications can be made for."""
+    usable = {AccountStatus.CONNECTED, AccountStatus.RECONNECT}  # a dead token is mended by a person, the post waits
+    query = select(accounts).where(accounts.c.status.in_(usable))
+    return rows.every(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
+
+
+def set_status(connection: Connection, account_id: str, status: AccountStatus, reason: str | None) -> bool:
+    """Change whether an account can be used; False if it was so before."""
+    change = update(accounts).where(accounts.c.id == account_id, accounts.c.status != status)
+    return connection.execute(change.values(status=status, reason=reason)).rowcount == 1
+
+
+def disconnect(connection: Connection, account_id: str) -> bool:
+    """Forget an account's tokens; its history stays. False if that was done before."""
+    change = update(accounts).where(accounts.c.id == account_id, accounts.c.status != AccountStatus.DISCONNECTED)
+    values = {"status": AccountStatus.DISCONNECTED, "tokens": None, "expires_at": None}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def pause(connection: Connection, account_id: str, until: datetime, reason: str) -> None:
+    """Do not publish on an account until the given moment: the platform asked for it."""
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(paused_until=until, reason=reason))
+
+
+def take_refresh(connection: Connection, account_id: str, *, now: datetime, until: datetime) -> bool:
+    """Take the right to exchange an account's tokens; False while somebody else has it.
+
+    A refresh may kill the token it used, so two at once would lose the account.
+    """
+    free = or_(accounts.c.refreshing_until.is_(None), accounts.c.refreshing_until < now)
+    change = update(accounts).where(accounts.c.id == account_id, free)
+    return connection.execute(change.values(refreshing_until=until)).rowcount == 1
+
+
+def set_tokens(
+    connection: Connection,
+    account_id: str,
+    tokens: bytes,
+    *,
+    expires_at: datetime | None,
+    refresh_expires_at: datetime | None,
+) -> None:
+    """Store exchanged tokens and give the right to exchange back."""
+    values = {
+        "tokens": tokens, "expires_at": expires_at, "refresh_expires_at": refresh_expires_at, "refreshing_until": None,
+    }  # fmt: skip
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values))
+
+
+def release_refresh(connection: Connection, account_id: str) -> None:
+    """Give the right to exchange tokens back without new ones."""
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(refreshing_until=None))
+
+
+def expiring(connection: Connection, before: datetime) -> list[Account]:
+    """Return connected accounts whose access token ends before the given moment."""
+    query = select(accounts).where(accounts.c.status == AccountStatus.CONNECTED, accounts.c.expires_at < before)
+    return rows.every(connection, query, Account)
+
+
+def begin_oauth(connection: Connection, request: OAuthRequest) -> None:
+    """Remember a connection that was begun."""
+    values = {name: getattr(request, name) for name in OAuthRequest.__dataclass_fields__}
+    connection.execute(oauth_requests.insert().values(**values))
+
+
+def take_oauth(connection: Connection, state: str, *, since: datetime) -> OAuthRequest | None:
+    """Return the connection begun with this state, once, and forget it; None if there is none so young."""
+    query = select(oauth_requests).where(oauth_requests.c.state == state, oauth_requests.c.created_at >= since)
+    found = rows.one(connection, query, OAuthRequest)
+    connection.execute(
+        oauth_requests.delete().where(or_(oauth_requests.c.state == state, oauth_requests.c.created_at < since))
+    )
+    return found

@@ -1,0 +1,178 @@
+"""Jobs: one a video, from upload to the deletion of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from store import rows
+from store.states import JOB_OVER, PUBLICATION_OVER, PUBLICATION_WELL, SEGMENT_ENDED, JobStatus, SegmentStatus
+from store.tables import job_segments, jobs, publications
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A video and what is wanted of it. Columns are explained in `store.tables`."""
+
+    id: str
+    status: JobStatus
+    video_path: str
+    created_at: datetime
+    platforms: list[str] | None
+    gaze_intensity: float
+    segment_seconds: float
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error: str | None = None
+    error_code: str | None = None
+    metadata: dict[str, Any] | None = None  # Any: the creator's own JSON
+    webhook_url: str | None = None
+    title: str = ""
+    caption: str = ""
+    original_name: str = ""
+    size_bytes: int = 0
+    publish_after: datetime | None = None
+    facts: dict[str, Any] | None = None  # Any: `media.probe`'s JSON
+    gaze_zero: Any = None  # Any: opaque JSON
+    segment_count: int | None = None
+    files_deleted_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", JobStatus(self.status))
+
+
+def create(connection: Connection, job: Job) -> None:
+    """Remember a new job."""
+    values = {name: getattr(job, name) for name in Job.__dataclass_fields__}
+    connection.execute(jobs.insert().values(**values))
+
+
+def get(connection: Connection, job_id: str) -> Job | None:
+    """Return a job, or None."""
+    return rows.one(connection, select(jobs).where(jobs.c.id == job_id), Job)
+
+
+def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | None = None) -> list[Job]:
+    """Return jobs, newest first; `before` is the (created_at, id) of the last one already seen."""
+    query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    if before is not None:
+        older = or_(jobs.c.created_at < before[0], and_(jobs.c.created_at == before[0], jobs.c.id < before[1]))
+        query = query.where(older)
+    return rows.every(connection, query, Job)
+
+
+def in_status(connection: Connection, statuses: Collection[JobStatus]) -> list[Job]:
+    """Return all jobs in one of the states, oldest first."""
+    return rows.every(connection, select(jobs).where(jobs.c.status.in_(statuses)).order_by(jobs.c.created_at), Job)
+
+
+def begin(connection: Connection, job_id: str, now: datetime) -> bool:
+    """Move a pending job to processing; False if it was not pending."""
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status == JobStatus.PENDING)
+    return connection.execute(change.values(status=JobStatus.PROCESSING, started_at=now)).rowcount == 1
+
+
+def set_plan(connection: Connection, job_id: str, *, facts: Any, gaze_zero: Any, segment_count: int) -> bool:
+    """Store what the plan found, once; False if the job has a plan already or is over."""
+    change = update(jobs).where(
+        jobs.c.id == job_id, jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None)
+    )
+    values = {"facts": facts, "gaze_zero": gaze_zero, "segment_count": segment_count}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def fail(connection: Connection, job_id: str, *, code: str, error: str, now: datetime) -> bool:
+    """End a job that cannot go on; False if it is over already."""
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))
+    values = {"status": JobStatus.FAILED, "error_code": code, "error": error, "completed_at": now}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def cancel(connection: Connection, job_id: str, now: datetime) -> bool:
+    """End a job by its creator's wish; False if it is over already."""
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))
+    return connection.execute(change.values(status=JobStatus.CANCELLED, completed_at=now)).rowcount == 1
+
+
+def reopen(connection: Connection, job_id: str, status: JobStatus) -> bool:
+    """Bring a job that ended badly back to an earlier state; False if it did not end badly."""
+    badly = {JobStatus.FAILED, JobStatus.COMPLETED_WITH_ERRORS}
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(badly), jobs.c.files_deleted_at.is_(None))
+    values = {"status": status, "error": None, "error_code": None, "completed_at": None}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def close_parts(connection: Connection, job_id: str) -> bool:
+    """Move a job to publishing when its last part has ended; True for the one caller that did it.
+
+    This is the join of the parts: it runs in the transaction that ends a part, so of two parts that end together
+    exactly one sees no open part left.
+    """
+    open_parts = select(job_segments.c.id).where(
+        job_segments.c.job_id == job_id, job_segments.c.status.not_in(SEGMENT_ENDED)
+    )
+    change = update(jobs).where(
+        jobs.c.id == job_id,
+        jobs.c.status == JobStatus.PROCESSING,
+        jobs.c.segment_count.is_not(None),
+        ~open_parts.exists(),
+    )
+    return connection.execute(change.values(status=JobStatus.PUBLISHING)).rowcount == 1
+
+
+def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | None:
+    """End a publishing job when its last publication is over; the new state for the one caller that did it."""
+    mine = publications.c.job_id == job_id
+    open_ones = connection.scalar(
+        select(func.count()).select_from(publications).where(mine, publications.c.status.not_in(PUBLICATION_OVER))
+    )
+    if open_ones:
+        return None
+    well = connection.scalar(
+        select(func.count()).select_from(publications).where(mine, publications.c.status.in_(PUBLICATION_WELL))
+    )
+    badly = connection.scalar(
+        select(func.count()).select_from(publications).where(mine, publications.c.status.not_in(PUBLICATION_WELL))
+    )
+    parts = select(func.count()).select_from(job_segments).where(job_segments.c.job_id == job_id)
+    failed_parts = connection.scalar(parts.where(job_segments.c.status == SegmentStatus.FAILED))
+    all_parts_failed = failed_parts and failed_parts == connection.scalar(parts)
+    if all_parts_failed or (badly and not well):
+        status = JobStatus.FAILED
+    elif badly or failed_parts:
+        status = JobStatus.COMPLETED_WITH_ERRORS
+    else:
+        status = JobStatus.COMPLETED
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status == JobStatus.PUBLISHING)
+    if connection.execute(change.values(status=status, completed_at=now)).rowcount == 0:
+        return None
+    return status
+
+
+def next_sequence(connection: Connection, job_id: str) -> int:
+    """Count the job's events up and return the new number: receivers order by it."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(sequence=jobs.c.sequence + 1))
+    return int(connection.scalar(select(jobs.c.sequence).where(jobs.c.id == job_id)) or 0)
+
+
+def with_files(connection: Connection, *, over_before: datetime) -> list[Job]:
+    """Return jobs whose files are still there although they were over before the given moment."""
+    query = select(jobs).where(
+        jobs.c.status.in_(JOB_OVER), jobs.c.files_deleted_at.is_(None), jobs.c.completed_at <= over_before
+    )
+    return rows.every(connection, query, Job)
+
+
+def mark_files_deleted(connection: Connection, job_id: str, now: datetime) -> bool:
+    """Note that a job's files are gone; False if that was noted before."""
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.files_deleted_at.is_(None))
+    return connection.execute(change.values(files_deleted_at=now)).rowcount == 1
+
+
+def count_by_status(connection: Connection) -> dict[str, int]:
+    """Return how many jobs are in each state."""
+    return rows.counts(connection, jobs.c.status)

@@ -1,0 +1,297 @@
+"""Publications: one part on one account.
+
+Whatever identifies the remote operation is written here before the next byte goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from store import rows
+from store.states import PUBLICATION_OVER, PublicationStatus
+from store.tables import accounts, job_segments, jobs, publications
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """One part on one account. Columns are explained in `store.tables`."""
+
+    id: str
+    job_id: str
+    segment_id: str
+    segment_number: int
+    platform: str
+    account_id: str
+    status: PublicationStatus
+    created_at: datetime
+    due_at: datetime | None = None
+    step: str | None = None
+    handle: bytes | None = None
+    holder: str | None = None
+    holder_until: datetime | None = None
+    unclear: bool = False
+    tries: int = 0
+    remote_id: str | None = None
+    link: str | None = None
+    reason: str | None = None
+    code: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", PublicationStatus(self.status))
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A publication that waits, with what decides its turn."""
+
+    id: str
+    job_id: str
+    account_id: str
+    platform: str
+    segment_number: int
+    created_at: datetime
+    publish_after: datetime | None
+    due_at: datetime | None
+
+
+OPEN = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN)
+
+
+def create(connection: Connection, items: Iterable[Publication]) -> None:
+    """Remember that parts shall be published."""
+    for item in items:
+        values = {name: getattr(item, name) for name in Publication.__dataclass_fields__}
+        connection.execute(publications.insert().values(**values))
+
+
+def get(connection: Connection, publication_id: str) -> Publication | None:
+    """Return a publication, or None."""
+    return rows.one(connection, select(publications).where(publications.c.id == publication_id), Publication)
+
+
+def of_job(connection: Connection, job_id: str) -> list[Publication]:
+    """Return a job's publications, by part and platform."""
+    query = select(publications).where(publications.c.job_id == job_id)
+    return rows.every(connection, query.order_by(publications.c.segment_number, publications.c.platform), Publication)
+
+
+def heads(connection: Connection) -> list[Queued]:
+    """Return, for each usable account with nothing under way, the publications that order allows to go next.
+
+    The turn within a job is the part's number: part n + 1 waits until part n is over on that account, and until part n
+    is rendered or given up. A part whose outcome is unknown is not over: what follows it waits for a person, since out
+    of order cannot be mended and late can. At most one a job and account; the older job comes
+    first, but does not hold the others up when it has nothing that may go.
+    """
+    earlier = publications.alias()
+    earlier_part = job_segments.alias()
+    busy = publications.alias()
+    blocked = (
+        select(earlier.c.id)
+        .where(
+            earlier.c.job_id == publications.c.job_id,
+            earlier.c.account_id == publications.c.account_id,
+            earlier.c.segment_number < publications.c.segment_number,
+            earlier.c.status.not_in(PUBLICATION_OVER),
+        )
+        .exists()
+    )
+    unrendered = (
+        select(earlier_part.c.id)
+        .where(
+            earlier_part.c.job_id == publications.c.job_id,
+            earlier_part.c.segment_number < publications.c.segment_number,
+            earlier_part.c.status.in_({"pending", "rendering"}),
+        )
+        .exists()
+    )
+    under_way = (
+        select(busy.c.id)
+        .where(busy.c.account_id == publications.c.account_id, busy.c.status == PublicationStatus.PUBLISHING)
+        .exists()
+    )
+    query = (
+        select(
+            publications.c.id,
+            publications.c.job_id,
+            publications.c.account_id,
+            publications.c.platform,
+            publications.c.segment_number,
+            jobs.c.created_at,
+            jobs.c.publish_after,
+            publications.c.due_at,
+        )
+        .join(jobs, jobs.c.id == publications.c.job_id)
+        .join(accounts, accounts.c.id == publications.c.account_id)
+        .where(publications.c.status == PublicationStatus.WAITING, ~blocked, ~unrendered, ~under_way)
+        .where(accounts.c.status == "connected")
+        .order_by(jobs.c.created_at, jobs.c.id, publications.c.segment_number)
+    )
+    return rows.every(connection, query, Queued)
+
+
+def recent_starts(connection: Connection, account_id: str, since: datetime) -> list[datetime]:
+    """Return when publications of an account that may have gone out began, oldest first."""
+    query = select(publications.c.started_at).where(
+        publications.c.account_id == account_id,
+        publications.c.started_at > since,
+        publications.c.status.not_in({PublicationStatus.FAILED, PublicationStatus.WAITING}),
+    )
+    return [moment for (moment,) in connection.execute(query.order_by(publications.c.started_at))]
+
+
+def begin(connection: Connection, publication_id: str, now: datetime) -> bool:
+    """Let a waiting publication go; False if it was not waiting."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.WAITING
+    )
+    values = {"status": PublicationStatus.PUBLISHING, "started_at": now, "due_at": now, "reason": None, "code": None}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def set_due(connection: Connection, publication_id: str, due_at: datetime) -> bool:
+    """Note when a waiting publication may go; False if that was known."""
+    change = update(publications).where(
+        publications.c.id == publication_id,
+        publications.c.status == PublicationStatus.WAITING,
+        or_(publications.c.due_at.is_(None), publications.c.due_at != due_at),
+    )
+    return connection.execute(change.values(due_at=due_at)).rowcount == 1
+
+
+def take(
+    connection: Connection, publication_id: str, holder: str, *, now: datetime, until: datetime
+) -> Publication | None:
+    """Take the right to carry out the present step; None if the publication is over or somebody else has the right.
+
+    Returns:
+        The publication as it was before: a `holder` in it, or `unclear`, says that this very step was begun and its
+        answer is not known. The broker hands a message out again only when the process that had it is gone or frozen,
+        so a holder of the same name is a predecessor, not a rival.
+    """
+    found = get(connection, publication_id)
+    mine = or_(publications.c.holder.is_(None), publications.c.holder == holder, publications.c.holder_until < now)
+    change = update(publications).where(
+        and_(publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING, mine)
+    )
+    if connection.execute(change.values(holder=holder, holder_until=until)).rowcount == 0:
+        return None
+    return found
+
+
+def advance(
+    connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes, tries: int, unclear: bool
+) -> bool:
+    """Store where the state machine stands and give the right back; False if it was lost meanwhile."""
+    change = _held(publication_id, holder)
+    values = {
+        "step": step, "handle": handle, "tries": tries, "unclear": unclear, "holder": None, "holder_until": None,
+    }  # fmt: skip
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def record_intent(connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes) -> bool:
+    """Store the step that is about to be carried out for the first time; False if the right was lost meanwhile."""
+    return connection.execute(_held(publication_id, holder).values(step=step, handle=handle)).rowcount == 1
+
+
+def put_back(
+    connection: Connection, publication_id: str, holder: str, *, tries: int, unclear: bool, code: str, reason: str
+) -> bool:
+    """Give the right back with the step to be done again; False if it was lost meanwhile."""
+    values = {
+        "tries": tries, "unclear": unclear, "holder": None, "holder_until": None, "code": code, "reason": reason,
+    }  # fmt: skip
+    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+
+
+def end(
+    connection: Connection,
+    publication_id: str,
+    holder: str,
+    status: PublicationStatus,
+    *,
+    now: datetime,
+    remote_id: str | None = None,
+    link: str | None = None,
+    code: str | None = None,
+    reason: str | None = None,
+    handle: bytes | None = None,
+) -> bool:
+    """End the state machine; False if the right was lost meanwhile. The handle stays as evidence."""
+    values = {
+        "status": status, "ended_at": now, "remote_id": remote_id, "link": link, "code": code, "reason": reason,
+        "holder": None, "holder_until": None, "unclear": False,
+    }  # fmt: skip
+    if handle is not None:
+        values["handle"] = handle
+    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+
+
+def end_waiting(
+    connection: Connection, job_id: str, status: PublicationStatus, *, reason: str, now: datetime
+) -> list[Publication]:
+    """End those publications of a job of which nothing has gone out, and return them as they were."""
+    mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
+    found = rows.every(connection, select(publications).where(*mine), Publication)
+    connection.execute(update(publications).where(*mine).values(status=status, reason=reason, ended_at=now))
+    return found
+
+
+def expire(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
+    """End an open publication at the hard maximum, whatever it waits for; False if it was over."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status.in_(OPEN), publications.c.holder.is_(None)
+    )
+    values = {"status": PublicationStatus.EXPIRED, "reason": reason, "code": "expired", "ended_at": now}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def retry_failed(connection: Connection, job_id: str) -> int:
+    """Let the failed publications of a job wait again, from the first step; return how many."""
+    change = update(publications).where(
+        publications.c.job_id == job_id, publications.c.status == PublicationStatus.FAILED
+    )
+    values = {
+        "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
+        "reason": None, "code": None, "ended_at": None, "started_at": None,
+    }  # fmt: skip
+    return connection.execute(change.values(**values)).rowcount
+
+
+def stalled(connection: Connection, before: datetime) -> list[Publication]:
+    """Return publications whose step should have been over before the given moment, or was never taken up."""
+    query = select(publications).where(
+        publications.c.status == PublicationStatus.PUBLISHING,
+        func.coalesce(publications.c.holder_until, publications.c.started_at) < before,
+    )
+    return rows.every(connection, query, Publication)
+
+
+def open_since(
+    connection: Connection, before: datetime, statuses: Collection[PublicationStatus] = OPEN
+) -> list[Publication]:
+    """Return publications that were made before the given moment and are still open."""
+    query = select(publications).where(publications.c.status.in_(statuses), publications.c.created_at < before)
+    return rows.every(connection, query, Publication)
+
+
+def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:
+    """Return how many publications each platform has in each state."""
+    query = select(publications.c.platform, publications.c.status, func.count())
+    found = connection.execute(query.group_by(publications.c.platform, publications.c.status))
+    return {(platform, status): count for platform, status, count in found}
+
+
+def _held(publication_id: str, holder: str):  # type: ignore[no-untyped-def]  # SQLAlchemy's Update is generic in ways that help nobody here
+    return update(publications).where(
+        publications.c.id == publication_id,
+        publications.c.holder == holder,
+        publications.c.status == PublicationStatus.PUBLISHING,
+    )

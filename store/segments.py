@@ -1,0 +1,158 @@
+"""Segments: the parts of a video, and who is rendering each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from store import rows
+from store.states import PUBLICATION_OVER, SegmentStatus
+from store.tables import job_segments, publications
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One part. Columns are explained in `store.tables`."""
+
+    id: str
+    job_id: str
+    segment_number: int
+    file_path: str
+    duration: float | None
+    status: SegmentStatus
+    start_s: float
+    span: Any  # Any: opaque JSON
+    cut_reason: str
+    progress: float = 0.0
+    attempt: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    gaze: dict[str, Any] | None = None  # Any: `media.gaze`'s JSON
+    reason: str | None = None
+    size_bytes: int | None = None
+    stage_seconds: dict[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", SegmentStatus(self.status))
+
+
+def create(connection: Connection, parts: Iterable[Segment]) -> None:
+    """Remember the planned parts of a job."""
+    for part in parts:
+        values = {name: getattr(part, name) for name in Segment.__dataclass_fields__}
+        connection.execute(job_segments.insert().values(**values))
+
+
+def get(connection: Connection, segment_id: str) -> Segment | None:
+    """Return a part, or None."""
+    return rows.one(connection, select(job_segments).where(job_segments.c.id == segment_id), Segment)
+
+
+def of_job(connection: Connection, job_id: str) -> list[Segment]:
+    """Return the parts of a job in order."""
+    query = select(job_segments).where(job_segments.c.job_id == job_id).order_by(job_segments.c.segment_number)
+    return rows.every(connection, query, Segment)
+
+
+def rendering_since(connection: Connection, before: datetime) -> list[Segment]:
+    """Return the parts whose rendering began before the given moment and has not ended."""
+    query = select(job_segments).where(
+        job_segments.c.status == SegmentStatus.RENDERING, job_segments.c.started_at < before
+    )
+    return rows.every(connection, query, Segment)
+
+
+def claim(connection: Connection, segment_id: str, attempt: str, now: datetime) -> bool:
+    """Begin to render a part; False if it has ended.
+
+    A part that is being rendered can be claimed again: its message came back because the process that had it is gone.
+    Should that one turn up after all, its attempt no longer fits and what it made is dropped.
+    """
+    change = update(job_segments).where(
+        job_segments.c.id == segment_id,
+        job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
+    )
+    values = {"status": SegmentStatus.RENDERING, "attempt": attempt, "started_at": now, "progress": 0.0}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def set_progress(connection: Connection, segment_id: str, attempt: str, progress: float) -> bool:
+    """Note how far a rendering is; False if it is no longer the current one."""
+    change = update(job_segments).where(
+        job_segments.c.id == segment_id,
+        job_segments.c.attempt == attempt,
+        job_segments.c.status == SegmentStatus.RENDERING,
+    )
+    return connection.execute(change.values(progress=progress)).rowcount == 1
+
+
+def finish(
+    connection: Connection,
+    segment_id: str,
+    attempt: str,
+    *,
+    duration_s: float,
+    size_bytes: int,
+    gaze: dict[str, Any],  # Any: `media.gaze`'s JSON
+    stage_seconds: dict[str, float],
+    now: datetime,
+) -> bool:
+    """Note that a part's file is there; False if this attempt is no longer the current one."""
+    change = update(job_segments).where(
+        job_segments.c.id == segment_id,
+        job_segments.c.attempt == attempt,
+        job_segments.c.status == SegmentStatus.RENDERING,
+    )
+    values = {
+        "status": SegmentStatus.READY, "ended_at": now, "progress": 1.0, "duration": duration_s,
+        "size_bytes": size_bytes, "gaze": gaze, "stage_seconds": stage_seconds, "reason": None,
+    }  # fmt: skip
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def fail(connection: Connection, segment_id: str, *, reason: str, now: datetime) -> bool:
+    """Give a part up; False if it has ended."""
+    change = update(job_segments).where(
+        job_segments.c.id == segment_id,
+        job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
+    )
+    return connection.execute(
+        change.values(status=SegmentStatus.FAILED, reason=reason, ended_at=now)
+    ).rowcount == 1  # fmt: skip
+
+
+def fail_all(connection: Connection, job_id: str, *, reason: str, now: datetime) -> None:
+    """Give up all parts of a job that have not ended."""
+    change = update(job_segments).where(
+        job_segments.c.job_id == job_id,
+        job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
+    )
+    connection.execute(change.values(status=SegmentStatus.FAILED, reason=reason, ended_at=now))
+
+
+def retry_failed(connection: Connection, job_id: str) -> list[Segment]:
+    """Set the failed parts of a job back to pending and return them."""
+    mine = (job_segments.c.job_id == job_id, job_segments.c.status == SegmentStatus.FAILED)
+    failed = rows.every(connection, select(job_segments).where(*mine), Segment)
+    connection.execute(update(job_segments).where(*mine).values(status=SegmentStatus.PENDING, reason=None))
+    return failed
+
+
+def close(connection: Connection, segment_id: str) -> bool:
+    """Move a ready part to done when its last publication is over; True for the one caller that did it."""
+    open_ones = select(publications.c.id).where(
+        publications.c.segment_id == segment_id, publications.c.status.not_in(PUBLICATION_OVER)
+    )
+    change = update(job_segments).where(
+        job_segments.c.id == segment_id, job_segments.c.status == SegmentStatus.READY, ~open_ones.exists()
+    )
+    return connection.execute(change.values(status=SegmentStatus.DONE)).rowcount == 1
+
+
+def count_by_status(connection: Connection) -> dict[str, int]:
+    """Return how many parts are in each state."""
+    return rows.counts(connection, job_segments.c.status)

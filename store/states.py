@@ -1,0 +1,74 @@
+"""The states of things, by the names that the outside sees."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a video stands."""
+
+    PENDING = "pending"  # stored, not looked at
+    PROCESSING = "processing"  # parts are being planned and rendered
+    PUBLISHING = "publishing"  # all parts ended; publications go on
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"  # over, and not all of it went well
+    FAILED = "failed"  # nothing went out
+    CANCELLED = "cancelled"
+
+
+class SegmentStatus(StrEnum):
+    """Where a part stands."""
+
+    PENDING = "pending"
+    RENDERING = "rendering"
+    READY = "ready"  # the file exists
+    DONE = "done"  # all its publications are over
+    FAILED = "failed"
+
+
+class PublicationStatus(StrEnum):
+    """Where a part stands on one account."""
+
+    WAITING = "waiting"  # for its window, limit or turn
+    PUBLISHING = "publishing"  # the state machine of steps is under way
+    PUBLISHED = "published"
+    ACTION_NEEDED = "action_needed"  # the platform's app waits for the creator (TikTok draft)
+    FAILED = "failed"
+    OUTCOME_UNKNOWN = "outcome_unknown"  # leaves only by evidence or by a person
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"  # still open at the hard maximum
+
+
+class AccountStatus(StrEnum):
+    """Whether an account can be used."""
+
+    CONNECTED = "connected"
+    RECONNECT = "reconnect"  # the tokens are dead; a person must connect it again
+    REFUSED = "refused"  # the platform does not let this account post
+    DISCONNECTED = "disconnected"  # kept for its history
+
+
+class EndpointState(StrEnum):
+    """Whether an endpoint is told anything."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class DeliveryStatus(StrEnum):
+    """Where one event stands at one endpoint."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up; can be sent again by hand
+
+
+JOB_OVER = frozenset({JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS, JobStatus.FAILED, JobStatus.CANCELLED})
+SEGMENT_ENDED = frozenset({SegmentStatus.READY, SegmentStatus.DONE, SegmentStatus.FAILED})
+PUBLICATION_OVER = frozenset(PublicationStatus) - {
+    PublicationStatus.WAITING,
+    PublicationStatus.PUBLISHING,
+    PublicationStatus.OUTCOME_UNKNOWN,
+}
+PUBLICATION_WELL = frozenset({PublicationStatus.PUBLISHED, PublicationStatus.ACTION_NEEDED})

@@ -1,0 +1,242 @@
+"""The tables, as SQLAlchemy Core sees them. Alembic's migrations make them; a test holds the two together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+Json = JSON(none_as_null=True)  # a missing value is NULL, not the JSON text null
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC: aware in Python, without a zone in SQLite (which has none to offer)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        """Refuse naive times, which would be somebody's local ones; store the rest as UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time needs its zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        """Give the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+# A row per uploaded video. The first ten columns are the seed's.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("status", Text, nullable=False),  # store.states.JobStatus
+    Column("video_path", Text, nullable=False),  # of the file as it was sent, relative to the data directory
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("completed_at", UtcDateTime),
+    Column("error", Text),  # a sentence for the creator
+    Column("metadata", Json),  # the creator's own, handed back untouched
+    Column("webhook_url", Text),
+    Column("platforms", Json),  # list of names; null: every connected account
+    Column("error_code", Text),  # stable, for programs
+    Column("title", Text, nullable=False, server_default=""),
+    Column("caption", Text, nullable=False, server_default=""),
+    Column("original_name", Text, nullable=False, server_default=""),  # only ever shown, never a path
+    Column("size_bytes", Integer, nullable=False, server_default="0"),
+    Column("gaze_intensity", Float, nullable=False),  # 0 to 1
+    Column("segment_seconds", Float, nullable=False),
+    Column("publish_after", UtcDateTime),
+    Column("facts", Json),  # what `media.probe` found
+    Column("gaze_zero", Json),  # where this speaker's "into the lens" lies; opaque, from `media.plan`
+    Column("segment_count", Integer),  # null until planned
+    Column("sequence", Integer, nullable=False, server_default="0"),  # of the job's events, rising
+    Column("files_deleted_at", UtcDateTime),
+)
+Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
+Index("jobs_by_status", jobs.c.status)
+
+# A row per part of a video. The columns up to upload_at are the seed's.
+job_segments = Table(
+    "job_segments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
+    Column("segment_number", Integer, nullable=False),  # from 1
+    Column("file_path", Text, nullable=False),  # relative to the data directory; the file is whole once it exists
+    Column("duration", Float),  # seconds
+    Column("platform", Text),  # the seed's; a part has one fate per platform, see publications
+    Column("upload_status", Text),  # the seed's; see publications
+    Column("upload_at", UtcDateTime),  # the seed's; see publications
+    Column("status", Text, nullable=False),  # store.states.SegmentStatus
+    Column("start_s", Float, nullable=False),  # within the source
+    Column("span", Json, nullable=False),  # opaque, from `media.plan`: which frames this part has
+    Column("cut_reason", Text, nullable=False),  # why it ends where it ends
+    Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
+    Column("attempt", Text),  # token of the rendering under way; who holds another one comes too late
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("gaze", Json),  # {"corrected", "share", "reason", ...} from `media.gaze`
+    Column("reason", Text),  # why it failed, for the creator
+    Column("size_bytes", Integer),
+    Column("stage_seconds", Json),  # what took how long in the child
+    UniqueConstraint("job_id", "segment_number"),
+)
+
+# A row per connected account of a platform.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("variant", Text, nullable=False),  # which of a platform's interfaces: see platforms
+    Column("remote_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False),  # store.states.AccountStatus
+    Column("tokens", LargeBinary),  # sealed JSON; null once disconnected
+    Column("expires_at", UtcDateTime),  # of the access token
+    Column("refresh_expires_at", UtcDateTime),
+    Column("refreshing_until", UtcDateTime),  # somebody is exchanging the tokens; nobody else may until then
+    Column("paused_until", UtcDateTime),  # the platform asked us to wait
+    Column("reason", Text),  # why reconnect or paused
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("platform", "remote_id"),
+)
+
+# A row per part and account: the one place that knows whether something went out.
+publications = Table(
+    "publications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
+    Column("segment_id", Text, ForeignKey("job_segments.id"), nullable=False),
+    Column("segment_number", Integer, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("status", Text, nullable=False),  # store.states.PublicationStatus
+    Column("due_at", UtcDateTime),  # when it may go out, as far as is known
+    Column("step", Text),  # of the publisher's state machine; null before the first
+    Column("handle", LargeBinary),  # sealed JSON: what identifies the remote operation, stored before the next byte
+    Column("holder", Text),  # who is carrying out `step` right now; still set after a crash, which is how one shows
+    Column("holder_until", UtcDateTime),
+    Column(
+        "unclear", Boolean, nullable=False, server_default="0"
+    ),  # the step's last answer was lost: ask, do not repeat
+    Column("tries", Integer, nullable=False, server_default="0"),  # of the present step
+    Column("remote_id", Text),
+    Column("link", Text),
+    Column("reason", Text),
+    Column("code", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    UniqueConstraint("segment_id", "account_id"),
+)
+Index("publications_by_account", publications.c.account_id, publications.c.status)
+Index("publications_by_job", publications.c.job_id)
+
+# A row per platform: when and how much may go out.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("time_zone", Text, nullable=False),  # IANA name the windows are read in
+    Column("windows", Json, nullable=False),  # [["08:00", "22:30"], ...]; empty: always
+    Column("max_per_day", Integer, nullable=False),  # in any 24 hours, for each account
+    Column("min_gap_s", Float, nullable=False),  # between two posts of one account
+)
+
+# A row per place that wants to hear of events.
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),  # "all" jobs, or "named": only jobs that name this address
+    Column("events", Json, nullable=False),  # list of types; empty: every one
+    Column("state", Text, nullable=False),  # store.states.EndpointState
+    Column("secret", LargeBinary, nullable=False),  # sealed whsec_...
+    Column("previous_secret", LargeBinary),
+    Column("previous_until", UtcDateTime),
+    Column("failing_since", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# A row per thing that happened and that somebody may want to hear of.
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),  # the webhook-id, the same on each try
+    Column("type", Text, nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.id")),
+    Column("body", Text, nullable=False),  # the exact JSON that is signed and sent
+    Column("created_at", UtcDateTime, nullable=False),
+)
+Index("events_by_job", events.c.job_id)
+
+# A row per event and endpoint.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("event_id", Text, ForeignKey("events.id"), nullable=False),
+    Column("endpoint_id", Text, ForeignKey("endpoints.id"), nullable=False),
+    Column("status", Text, nullable=False),  # store.states.DeliveryStatus
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_at", UtcDateTime),
+    UniqueConstraint("event_id", "endpoint_id"),
+)
+Index("deliveries_waiting", deliveries.c.status, deliveries.c.next_at)
+
+# A row per try of a delivery.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("delivery_id", Text, ForeignKey("deliveries.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("http_status", Integer),  # null: no answer came
+    Column("error", Text),
+    Column("excerpt", Text),  # of the answer, at most 1 kB
+)
+Index("attempts_by_delivery", attempts.c.delivery_id)
+
+# A row per connection that was begun and waits for the platform to send the browser back.
+oauth_requests = Table(
+    "oauth_requests",
+    metadata,
+    Column("state", Text, primary_key=True),  # random; single use
+    Column("platform", Text, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("verifier", LargeBinary),  # sealed PKCE verifier
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# A row per sign of life: "scheduler" is the last tick.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+)
