@@ -70,6 +70,6 @@ class Span:
             seek=None if fields["seek"] is None else int(fields["seek"]),
             hold=bool(fields["hold"]),
         )
-        if not (0 <= span.first and 1 <= span.frames <= span.total - span.first and span.rate > 0):
+        if not (span.first >= 0 and 1 <= span.frames <= span.total - span.first and span.rate > 0):
             raise ValueError(f"not a span of a video: {fields}")
         return span

@@ -1,0 +1,144 @@
+"""The inside of a child process: sandbox first, then the stage, then one line of JSON with its answer.
+
+A stage's own module (`media.probe`, `media.plan` ...) is only a door: it knows the command line and names the function
+that does the work. That function's module, and with it every video library, is imported after the sandbox stands.
+From a shell the same stage shows a progress bar and prints its result for people.
+"""
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from media import sandbox
+from media.errors import OutOfMemory, Refused
+
+PARENT_PIPE, MEMORY_BYTES, CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_MEMORY_BYTES", "MEDIA_CPU_S"
+REFUSED_EXIT, MEMORY_EXIT = 2, 3
+PROGRESS_EVERY_S = 0.25
+
+Progress = Callable[[float], None]
+# Any: a stage's result is JSON
+Work = Callable[[argparse.Namespace, Progress], dict[str, Any]]
+
+
+def stage(parser: argparse.ArgumentParser, work: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one stage as this process's only work and return its exit code.
+
+    Args:
+        parser: the stage's own arguments; `--json` is added.
+        work: "module:function", imported once the sandbox stands; takes the arguments and a progress callback.
+        arguments: the command line without the program; None for this process's own.
+    """
+    parser.add_argument("--json", action="store_true", help="JSON lines: progress, then one result")
+    options = parser.parse_args(arguments)
+    voice = _Lines(_private_stdout()) if options.json else _Terminal()
+    sandbox.enter(_limits())
+    if os.environ.get(PARENT_PIPE):
+        _follow_parent()
+    return _answer(voice, work, options)
+
+
+def _answer(voice: "_Lines | _Terminal", work: str, options: argparse.Namespace) -> int:
+    module, _, function = work.partition(":")
+    try:
+        # Any: looked up by name
+        run: Work = getattr(importlib.import_module(module), function)
+        result = run(options, voice.progress)
+    except Refused as refusal:
+        voice.say({"refused": {"code": refusal.code, "detail": refusal.detail}})
+        return REFUSED_EXIT
+    except (MemoryError, OutOfMemory):
+        voice.say({"out_of_memory": True})
+        return MEMORY_EXIT
+    voice.say({"result": result})
+    return 0
+
+
+def _limits() -> sandbox.Limits:
+    memory, cpu = os.environ.get(MEMORY_BYTES), os.environ.get(CPU_S)
+    return sandbox.Limits(memory_bytes=int(memory) if memory else None, cpu_s=int(cpu) if cpu else None)
+
+
+def _private_stdout() -> TextIO:
+    """Keep standard output for the protocol; whatever a library prints goes to standard error."""
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return lines
+
+
+def _follow_parent() -> None:
+    """End this process and all it started as soon as the parent is gone.
+
+    Two ways, because each has a hole: the kernel's signal does not reach our own children and is lost if the parent
+    died before we asked for it; the thread waits for the interpreter lock while native code holds it.
+    """
+    pipe = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # a program we start must not eat the pipe's end
+    os.close(nothing)
+    sandbox.die_with_parent()
+    threading.Thread(target=_end_with_pipe, args=(pipe,), name="parent-watch", daemon=True).start()
+
+
+def _end_with_pipe(pipe: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(pipe, 64):
+            pass
+    # The parent made this process a session leader, so its group is everything it started.
+    os.killpg(0, signal.SIGKILL)
+
+
+class _Lines:
+    """Speaks to the parent: one JSON object a line."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last = 0.0
+
+    def progress(self, share: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_EVERY_S:
+            self._last = now
+            self.say({"progress": round(share, 4)})
+
+    def say(self, line: dict[str, Any]) -> None:  # Any: JSON
+        self._out.write(json.dumps(line, allow_nan=False) + "\n")
+        self._out.flush()
+
+
+class _Terminal:
+    """Speaks to a person: a bar while there is a terminal, then the result."""
+
+    WIDTH = 40
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._last = 0.0
+
+    def progress(self, share: float) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or (share < 1 and now - self._last < PROGRESS_EVERY_S):
+            return
+        self._last = now
+        left_s = (now - self._began) * (1 - share) / share if share > 0 else 0.0
+        bar = "#" * round(self.WIDTH * share)
+        sys.stderr.write(f"\r{bar:<{self.WIDTH}} {share:6.1%}  {left_s:5.0f} s left ")
+        sys.stderr.flush()
+
+    def say(self, line: dict[str, Any]) -> None:  # Any: JSON
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+        if "result" in line:
+            sys.stdout.write(json.dumps(line["result"], indent=2) + "\n")
+        elif "refused" in line:
+            sys.stderr.write(f"refused ({line['refused']['code']}): {line['refused']['detail']}\n")
+        else:
+            sys.stderr.write("not enough memory\n")
