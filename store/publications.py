@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from store import rows
-from store.states import PUBLICATION_OVER, PublicationStatus
+from store.states import PUBLICATION_OVER, PUBLICATION_WELL, AccountStatus, PublicationStatus, SegmentStatus
 from store.tables import accounts, job_segments, jobs, publications
 
 
@@ -33,6 +33,7 @@ class Publication:
     handle: bytes | None = None
     holder: str | None = None
     holder_until: datetime | None = None
+    next_at: datetime | None = None
     unclear: bool = False
     tries: int = 0
     remote_id: str | None = None
@@ -84,13 +85,11 @@ def of_job(connection: Connection, job_id: str) -> list[Publication]:
 def heads(connection: Connection) -> list[Queued]:
     """Return, for each usable account with nothing under way, the publications that order allows to go next.
 
-    The turn within a job is the part's number: part n + 1 waits until part n is over on that account, and until part n
-    is rendered or given up. A part whose outcome is unknown is not over: what follows it waits for a person, since out
+    The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose outcome is unknown is not over: what follows it waits for a person, since out
     of order cannot be mended and late can. At most one a job and account; the older job comes
     first, but does not hold the others up when it has nothing that may go.
     """
     earlier = publications.alias()
-    earlier_part = job_segments.alias()
     busy = publications.alias()
     blocked = (
         select(earlier.c.id)
@@ -99,15 +98,6 @@ def heads(connection: Connection) -> list[Queued]:
             earlier.c.account_id == publications.c.account_id,
             earlier.c.segment_number < publications.c.segment_number,
             earlier.c.status.not_in(PUBLICATION_OVER),
-        )
-        .exists()
-    )
-    unrendered = (
-        select(earlier_part.c.id)
-        .where(
-            earlier_part.c.job_id == publications.c.job_id,
-            earlier_part.c.segment_number < publications.c.segment_number,
-            earlier_part.c.status.in_({"pending", "rendering"}),
         )
         .exists()
     )
@@ -128,9 +118,11 @@ def heads(connection: Connection) -> list[Queued]:
             publications.c.due_at,
         )
         .join(jobs, jobs.c.id == publications.c.job_id)
+        .join(job_segments, job_segments.c.id == publications.c.segment_id)
         .join(accounts, accounts.c.id == publications.c.account_id)
-        .where(publications.c.status == PublicationStatus.WAITING, ~blocked, ~unrendered, ~under_way)
-        .where(accounts.c.status == "connected")
+        .where(publications.c.status == PublicationStatus.WAITING, ~blocked, ~under_way)
+        .where(job_segments.c.status == SegmentStatus.READY)
+        .where(accounts.c.status == AccountStatus.CONNECTED)
         .order_by(jobs.c.created_at, jobs.c.id, publications.c.segment_number)
     )
     return rows.every(connection, query, Queued)
@@ -151,7 +143,14 @@ def begin(connection: Connection, publication_id: str, now: datetime) -> bool:
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.WAITING
     )
-    values = {"status": PublicationStatus.PUBLISHING, "started_at": now, "due_at": now, "reason": None, "code": None}
+    values = {
+        "status": PublicationStatus.PUBLISHING,
+        "started_at": now,
+        "due_at": now,
+        "next_at": now,
+        "reason": None,
+        "code": None,
+    }
     return connection.execute(change.values(**values)).rowcount == 1
 
 
@@ -186,12 +185,13 @@ def take(
 
 
 def advance(
-    connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes, tries: int, unclear: bool
+    connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes, next_at: datetime
 ) -> bool:
     """Store where the state machine stands and give the right back; False if it was lost meanwhile."""
     change = _held(publication_id, holder)
     values = {
-        "step": step, "handle": handle, "tries": tries, "unclear": unclear, "holder": None, "holder_until": None,
+        "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
+        "next_at": next_at, "code": None, "reason": None,
     }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount == 1
 
@@ -202,11 +202,20 @@ def record_intent(connection: Connection, publication_id: str, holder: str, *, s
 
 
 def put_back(
-    connection: Connection, publication_id: str, holder: str, *, tries: int, unclear: bool, code: str, reason: str
+    connection: Connection,
+    publication_id: str,
+    holder: str,
+    *,
+    tries: int,
+    unclear: bool,
+    next_at: datetime,
+    code: str,
+    reason: str,
 ) -> bool:
     """Give the right back with the step to be done again; False if it was lost meanwhile."""
     values = {
-        "tries": tries, "unclear": unclear, "holder": None, "holder_until": None, "code": code, "reason": reason,
+        "tries": tries, "unclear": unclear, "holder": None, "holder_until": None, "next_at": next_at,
+        "code": code, "reason": reason,
     }  # fmt: skip
     return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
 
@@ -265,13 +274,39 @@ def retry_failed(connection: Connection, job_id: str) -> int:
     return connection.execute(change.values(**values)).rowcount
 
 
-def stalled(connection: Connection, before: datetime) -> list[Publication]:
-    """Return publications whose step should have been over before the given moment, or was never taken up."""
-    query = select(publications).where(
-        publications.c.status == PublicationStatus.PUBLISHING,
-        func.coalesce(publications.c.holder_until, publications.c.started_at) < before,
+def stalled(connection: Connection, *, next_before: datetime, held_before: datetime) -> list[Publication]:
+    """Return publications under way on usable accounts that nobody takes further.
+
+    Args:
+        next_before: a step that should have been taken up before this moment was not.
+        held_before: a step that somebody took up should have ended before this moment.
+    """
+    not_taken_up = and_(publications.c.holder.is_(None), publications.c.next_at < next_before)
+    not_ended = and_(publications.c.holder.is_not(None), publications.c.holder_until < held_before)
+    query = (
+        select(publications)
+        .join(accounts, accounts.c.id == publications.c.account_id)
+        .where(accounts.c.status == AccountStatus.CONNECTED)
+        .where(publications.c.status == PublicationStatus.PUBLISHING, or_(not_taken_up, not_ended))
     )
     return rows.every(connection, query, Publication)
+
+
+def set_link(connection: Connection, publication_id: str, *, remote_id: str, link: str | None, handle: bytes) -> bool:
+    """Note what became known of a post after it was published; False if it is not one that went out."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_WELL)
+    )
+    return connection.execute(change.values(remote_id=remote_id, link=link, handle=handle)).rowcount == 1
+
+
+def mark_published(connection: Connection, publication_id: str, *, remote_id: str, link: str | None) -> bool:
+    """Note that the person whom a draft waited for has posted it; False if it did not wait."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.ACTION_NEEDED
+    )
+    values = {"status": PublicationStatus.PUBLISHED, "remote_id": remote_id, "link": link, "reason": None, "code": None}
+    return connection.execute(change.values(**values)).rowcount == 1
 
 
 def open_since(

@@ -139,6 +139,7 @@ publications = Table(
     Column("handle", LargeBinary),  # sealed JSON: what identifies the remote operation, stored before the next byte
     Column("holder", Text),  # who is carrying out `step` right now; still set after a crash, which is how one shows
     Column("holder_until", UtcDateTime),
+    Column("next_at", UtcDateTime),  # when the step is to be carried out, if nobody is at it
     Column(
         "unclear", Boolean, nullable=False, server_default="0"
     ),  # the step's last answer was lost: ask, do not repeat

@@ -172,6 +172,7 @@ def upgrade() -> None:
         sa.Column("handle", sa.LargeBinary(), nullable=True),
         sa.Column("holder", sa.Text(), nullable=True),
         sa.Column("holder_until", sa.DateTime(), nullable=True),
+        sa.Column("next_at", sa.DateTime(), nullable=True),
         sa.Column("unclear", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("remote_id", sa.Text(), nullable=True),
