@@ -1,0 +1,68 @@
+/** Where videos can go: the list of connected accounts, and the choice of platforms in the upload form. */
+
+import * as api from './api.js';
+import { byId, el, render } from './dom.js';
+import { PLATFORM_NAMES, platformName, sentence } from './words.js';
+
+/** The server's limit on a file in bytes, or null while it is not known. */
+export let maxUploadBytes = null;
+
+/** Load the accounts and draw both places; a choice already made in the form is kept. */
+export async function openAccounts() {
+  try {
+    const answer = await api.accounts();
+    maxUploadBytes = answer.max_upload_bytes ?? null;
+    draw(answer.accounts);
+  } catch (problem) {
+    if (problem.status === 401) return;
+    const text = problem instanceof api.NoAnswer ? 'The accounts cannot be loaded right now.' : sentence(problem.message, '.');
+    render(byId('accounts'), el('p', { class: 'field-error' }, text));
+  }
+}
+
+/** Return the ticked platforms, or null when there is nothing to choose from. */
+export function chosenPlatforms() {
+  const boxes = [...document.querySelectorAll('#platform-choices input')];
+  return boxes.length ? boxes.filter((box) => box.checked).map((box) => box.value) : null;
+}
+
+const needsReconnect = (account) => account.status === 'reconnect';
+const isRefused = (account) => account.status === 'refused';
+
+function draw(accounts) {
+  // With dead tokens the posts wait until the person has connected the account again: it may be chosen.
+  const usable = accounts.filter((account) => !isRefused(account));
+  const platforms = PLATFORM_NAMES.filter((platform) => usable.some((account) => account.platform === platform));
+  const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published.');
+  render(byId('platform-choices'), platforms.length ? platforms.map((platform) => choice(platform, usable)) : none);
+  render(byId('accounts'), el('ul', { class: 'jobs' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts))));
+}
+
+function choice(platform, usable) {
+  const names = usable.filter((account) => account.platform === platform).map((account) => account.name);
+  // `checked` as an attribute is only the first state: what the person ticks later survives a new drawing.
+  return el('label', { class: 'choice', 'data-key': platform },
+    el('input', { type: 'checkbox', name: 'platforms', value: platform, checked: true }),
+    el('span', {}, el('b', {}, platformName(platform)), el('span', { class: 'account' }, names.join(', '))));
+}
+
+function entry(platform, accounts) {
+  const mine = accounts.filter((account) => account.platform === platform);
+  const broken = mine.some(needsReconnect);
+  const label = broken ? 'Reconnect' : mine.length ? 'Add another' : 'Connect';
+  return el('li', { class: 'account-row', 'data-key': platform },
+    el('span', { class: 'job-name' },
+      el('b', {}, platformName(platform)),
+      mine.length ? mine.map(accountLine) : el('span', { class: 'hint' }, 'Not connected')),
+    el('a', {
+      class: mine.length && !broken ? 'text-link' : 'button button-small',
+      href: api.connectAddress(platform),
+      'aria-label': `${label}: ${platformName(platform)}`,
+    }, label));
+}
+
+function accountLine(account) {
+  if (needsReconnect(account)) return el('span', { class: 'warning' }, `${account.name}: please connect it again`);
+  if (isRefused(account)) return el('span', { class: 'warning' }, `${account.name}: may not post there`);
+  return el('span', { class: 'hint' }, account.name);
+}

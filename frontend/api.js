@@ -1,0 +1,110 @@
+/**
+ * The one module that talks to the API (the upload's own request is in transfer.js and takes its address from here).
+ *
+ * What the page relies on; anything more in an answer is ignored:
+ *
+ *   every route     answers 401 without a session; errors are application/problem+json {title, detail, status};
+ *                   429 and 503 may carry Retry-After in seconds
+ *   POST /login     JSON {"key"} -> any 2xx with Set-Cookie (HttpOnly, SameSite, Path=/); 401 for a wrong key
+ *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status}]}; status connected,
+ *                   reconnect (posts wait until it is connected again) or refused (not offered); beside it, optionally,
+ *                   "max_upload_bytes": n, which lets the page refuse a file before sending it
+ *   GET /connect/P  a navigation: leads to the platform and, in the end, back to "/"
+ *   POST /upload    multipart: title, caption, platforms (comma list), gaze_intensity (0-1), each only when given, then
+ *                   `file` as the last part -> 2xx {job_id}
+ *   GET /status/ID  the status document, with ETag; 304 to If-None-Match; 404 when the job is gone. Read are: status,
+ *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
+ *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason} or null,
+ *                   publications[{platform, account (its name), status, link, due_at, reason}]}], and optionally a
+ *                   segment's "files": false once they are deleted
+ *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, status, progress, created_at}], "next": cursor or null}, newest first
+ *   POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read
+ *   GET /jobs/ID/segments/N/cover, /preview (images), /video (mp4, Range)   404 once the files are deleted
+ *
+ * All addresses are relative to the page, which lives at "/"; its files live under "/static/".
+ */
+
+const ANSWER_WITHIN_MS = 20_000;
+
+/** The server refused, in its own words: `title` and `detail` are for people, `status` is the HTTP status. */
+export class Problem extends Error {
+  constructor({ status, title, detail, retryAfterS = null }) {
+    super(detail || title);
+    this.status = status;
+    this.title = title;
+    this.detail = detail;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** No answer came: the network, the server or the patience (20 s) ended before it. */
+export class NoAnswer extends Error {}
+
+export const UPLOAD_ADDRESS = 'upload';
+export const connectAddress = (platform) => `connect/${encodeURIComponent(platform)}`;
+export const fileAddress = (jobId, number, kind) => `jobs/${encodeURIComponent(jobId)}/segments/${number}/${kind}`;
+
+let signedOut = () => {};
+
+/** Say what shall happen when a session is missing or has ended. */
+export function onSignedOut(action) {
+  signedOut = action;
+}
+
+export function tellSignedOut() {
+  signedOut();
+}
+
+/** Exchange the key for a session cookie; raises Problem 401 when the key is wrong. */
+export async function login(key) {
+  await ask('login', { method: 'POST', body: JSON.stringify({ key }), headers: { 'Content-Type': 'application/json' } });
+}
+
+export async function accounts() {
+  return (await ask('accounts')).json();
+}
+
+export async function jobs(cursor = null) {
+  return (await ask(cursor ? `jobs?cursor=${encodeURIComponent(cursor)}` : 'jobs')).json();
+}
+
+/** Return {document, etag}, or null when nothing changed since `etag`. */
+export async function status(jobId, etag = null) {
+  const headers = etag ? { 'If-None-Match': etag } : {};
+  const answer = await ask(`status/${encodeURIComponent(jobId)}`, { headers });
+  return answer.status === 304 ? null : { document: await answer.json(), etag: answer.headers.get('ETag') };
+}
+
+export const cancel = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/cancel`, { method: 'POST' });
+export const retry = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/retry`, { method: 'POST' });
+export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
+
+async function ask(address, options = {}) {
+  const answer = await fetchInTime(address, options);
+  if (answer.ok || answer.status === 304) return answer;
+  const problem = readProblem(answer.status, answer.headers.get('Retry-After'), await answer.text());
+  if (problem.status === 401 && address !== 'login') signedOut();
+  throw problem;
+}
+
+async function fetchInTime(address, options) {
+  try {
+    // no-store: the page keeps the ETag itself, so that a 304 arrives here and not at the browser's cache.
+    return await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS), ...options });
+  } catch (error) {
+    throw new NoAnswer('No answer', { cause: error });
+  }
+}
+
+/** Turn an error answer into a Problem, also one that no part of VidProd wrote (a proxy's page, say). */
+export function readProblem(status, retryAfter, text) {
+  const retryAfterS = Number.parseInt(retryAfter ?? '', 10);
+  const facts = { status, retryAfterS: Number.isNaN(retryAfterS) ? null : retryAfterS };
+  try {
+    const { title, detail } = JSON.parse(text);
+    if (title || detail) return new Problem({ ...facts, title: title ?? '', detail: detail ?? '' });
+  } catch {
+    // Not JSON: fall through to words of our own.
+  }
+  return new Problem({ ...facts, title: 'The server could not do this', detail: `It answered with code ${status}.` });
+}

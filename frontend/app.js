@@ -1,0 +1,100 @@
+/** The page's start and its three views: sign-in, home, and one job under `#job=<id>`. */
+
+import { openAccounts } from './accounts.js';
+import * as api from './api.js';
+import { showLimit, startChooser } from './chooser.js';
+import { startDialogs } from './dialogs.js';
+import { byId } from './dom.js';
+import { closeJobs, openJobs, startJobs } from './jobs.js';
+import { showStrip } from './sending.js';
+import { startSession } from './session.js';
+import { closeJob, openJob, startStatus } from './status.js';
+import { startUpload } from './upload.js';
+import { sentence } from './words.js';
+
+const VIEWS = ['sign-in', 'home', 'job'];
+let current = null;
+
+function start() {
+  startDialogs();
+  startChooser();
+  startJobs();
+  startSession(enter);
+  startStatus(goHome);
+  startUpload(uploaded);
+  api.onSignedOut(signIn);
+  showLimit();
+  window.addEventListener('hashchange', route);
+  byId('offline-again').addEventListener('click', enter);
+  enter();
+}
+
+/** Ask the server whether this browser is signed in, and show the view that the address names. */
+async function enter() {
+  byId('offline').hidden = true;
+  try {
+    await api.jobs();
+  } catch (problem) {
+    if (problem.status !== 401) unreachable(problem);
+    return;
+  }
+  current = null;
+  route();
+  await openAccounts();
+  showLimit();
+}
+
+function route() {
+  if (current === 'sign-in') return; // signing in leads to the address later
+  const jobId = jobInAddress();
+  closeJob();
+  closeJobs();
+  show(jobId ? 'job' : 'home');
+  if (jobId) openJob(jobId);
+  else openJobs();
+}
+
+function jobInAddress() {
+  const found = /^#job=(.+)$/.exec(location.hash);
+  if (!found) return null;
+  try {
+    return decodeURIComponent(found[1]);
+  } catch {
+    return found[1];
+  }
+}
+
+function show(view) {
+  const moved = current !== null; // at the first view the browser's own focus is right
+  current = view;
+  byId('loading').hidden = true;
+  for (const name of VIEWS) byId(`view-${name}`).hidden = name !== view;
+  if (view === 'sign-in') byId('key').focus();
+  else if (moved) byId(`${view}-title`)?.focus();
+  if (moved) window.scrollTo(0, 0);
+}
+
+function signIn() {
+  if (current === 'sign-in') return;
+  closeJob();
+  closeJobs();
+  show('sign-in');
+}
+
+function goHome() {
+  location.hash = '';
+}
+
+function uploaded(jobId) {
+  const address = `#job=${encodeURIComponent(jobId)}`;
+  if (current === 'home') location.hash = address;
+  else showStrip('Upload complete. Show it', address); // whoever looks at another video is not torn away
+}
+
+function unreachable(problem) {
+  byId('loading').hidden = true;
+  byId('offline').hidden = false;
+  byId('offline-text').textContent = problem instanceof api.NoAnswer ? 'VidProd cannot be reached. Check your connection.' : sentence(problem.message, '.');
+}
+
+start();

@@ -1,0 +1,45 @@
+/** The two windows over the page: a question to confirm, and a large view of a picture or a part. */
+
+import { byId, el } from './dom.js';
+
+/** Ask; resolves to true for yes, false for no, Escape or a closed window. Focus returns to where it was. */
+export function confirm(title, text, yes, no) {
+  const dialog = byId('question');
+  byId('question-title').textContent = title;
+  byId('question-text').textContent = text;
+  byId('question-yes').textContent = yes;
+  byId('question-no').textContent = no;
+  dialog.returnValue = '';
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+  });
+}
+
+export function showPicture(title, address, description) {
+  show(title, el('img', { src: address, alt: description }));
+}
+
+export function showVideo(title, address) {
+  show(title, el('video', { src: address, controls: true, playsinline: true, preload: 'metadata' }));
+}
+
+/** Wire the windows' own buttons once. */
+export function startDialogs() {
+  byId('question-yes').addEventListener('click', () => byId('question').close('yes'));
+  byId('question-no').addEventListener('click', () => byId('question').close('no'));
+  byId('viewer-close').addEventListener('click', () => byId('viewer').close());
+  byId('viewer').addEventListener('click', (event) => {
+    if (event.target === byId('viewer')) byId('viewer').close(); // the dark area around it
+  });
+  byId('viewer').addEventListener('close', () => byId('viewer-stage').replaceChildren()); // ends a playing video
+}
+
+function show(title, content) {
+  byId('viewer-title').textContent = title;
+  content.addEventListener('error', () => {
+    byId('viewer-stage').replaceChildren(el('p', { class: 'hint' }, 'This file is no longer kept. Files are removed once everything is published.'));
+  });
+  byId('viewer-stage').replaceChildren(content);
+  byId('viewer').showModal();
+}

@@ -1,0 +1,71 @@
+/**
+ * Building page elements, and bringing a part of the page up to date without replacing what did not change.
+ *
+ * Replacing elements would lose the reader's focus, scroll position and loaded pictures at every poll; so a view
+ * is a plain function from a document to elements, and `render` carries only the differences into the page. Text
+ * never passes through an HTML parser: what the server sends cannot become markup.
+ */
+
+export const byId = (id) => document.getElementById(id);
+
+/** Make an element; `true` sets an empty attribute, `false` and `null` leave it out; children may be nested lists. */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== false && value != null) node.setAttribute(name, value === true ? '' : String(value));
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false).map(asNode));
+  return node;
+}
+
+/** Make the children of `container` like the given ones, keeping every node that is already right. */
+export function render(container, ...children) {
+  patchChildren(container, el('div', {}, ...children));
+}
+
+function asNode(child) {
+  return child instanceof Node ? child : document.createTextNode(String(child));
+}
+
+function patchChildren(current, wanted) {
+  const keyed = new Map([...current.children].filter(keyOf).map((child) => [keyOf(child), child]));
+  let cursor = current.firstChild;
+  for (const next of [...wanted.childNodes]) {
+    const match = keyOf(next) ? keyed.get(keyOf(next)) : cursor;
+    if (!match || !alike(match, next)) {
+      current.insertBefore(next, cursor);
+      continue;
+    }
+    // Moving a node takes its focus away; in the usual case, where the order is unchanged, nothing moves.
+    if (match === cursor) cursor = cursor.nextSibling;
+    else current.insertBefore(match, cursor);
+    patchNode(match, next);
+  }
+  while (cursor) {
+    const gone = cursor;
+    cursor = cursor.nextSibling;
+    gone.remove();
+  }
+}
+
+function patchNode(current, wanted) {
+  if (current.nodeType === Node.TEXT_NODE) {
+    if (current.nodeValue !== wanted.nodeValue) current.nodeValue = wanted.nodeValue;
+    return;
+  }
+  for (const { name } of [...current.attributes]) {
+    if (!wanted.hasAttribute(name)) current.removeAttribute(name);
+  }
+  for (const { name, value } of [...wanted.attributes]) {
+    if (current.getAttribute(name) !== value) current.setAttribute(name, value);
+  }
+  patchChildren(current, wanted);
+}
+
+function alike(current, wanted) {
+  return current.nodeType === wanted.nodeType && current.nodeName === wanted.nodeName && keyOf(current) === keyOf(wanted);
+}
+
+function keyOf(node) {
+  return node.dataset?.key ?? null;
+}

@@ -1,0 +1,61 @@
+/** Quantities and moments as people read them; no words of the trade are decided here. */
+
+const MB = 1_000_000;
+
+/** 48 MB, 1.2 GB; decimal units, as phones show them. */
+export function bytes(count) {
+  if (count < MB) return `${Math.max(1, Math.round(count / 1000))} KB`;
+  if (count < 1000 * MB) return `${Math.round(count / MB)} MB`;
+  return `${(count / (1000 * MB)).toFixed(1)} GB`;
+}
+
+/** 57 s, 12 min 5 s, 1 h 3 min. */
+export function seconds(count) {
+  const whole = Math.round(count);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return whole % 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole / 60} min`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** A place in the video: 0:00, 12:05, 1:02:09. */
+export function position(count) {
+  const whole = Math.round(count);
+  const minutes = Math.floor(whole / 60);
+  const tail = String(whole % 60).padStart(2, '0');
+  if (minutes < 60) return `${minutes}:${tail}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${tail}`;
+}
+
+/** Whole percent; never 100 before the end and never 0 after the start, which would both be untrue. */
+export function percent(share) {
+  if (share <= 0) return '0 %';
+  if (share >= 1) return '100 %';
+  return `${Math.min(99, Math.max(1, Math.round(share * 100)))} %`;
+}
+
+/** About how long, coarse enough not to jump about: "about 2 min left". */
+export function timeLeft(count) {
+  if (!Number.isFinite(count)) return '';
+  if (count < 10) return 'a few seconds left';
+  if (count < 60) return `about ${Math.ceil(count / 10) * 10} s left`;
+  if (count < 5400) return `about ${Math.round(count / 60)} min left`;
+  return `about ${Math.round(count / 3600)} h left`;
+}
+
+/** An instant (ISO 8601) in the reader's time zone: "today at 18:00", "tomorrow at 09:30", "28 Nov at 18:00". */
+export function moment(iso, now = new Date()) {
+  const then = new Date(iso);
+  if (Number.isNaN(then.getTime())) return '';
+  const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' }).format(then);
+  return `${day(then, now)} at ${clock}`;
+}
+
+function day(then, now) {
+  const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+  const apart = Math.round((midnight(then) - midnight(now)) / 86_400_000);
+  if (apart === 0) return 'today';
+  if (apart === 1) return 'tomorrow';
+  if (apart === -1) return 'yesterday';
+  const year = then.getFullYear() === now.getFullYear() ? undefined : 'numeric';
+  return new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year }).format(then);
+}

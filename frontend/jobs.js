@@ -1,0 +1,81 @@
+/** The list of recent videos on the first page. */
+
+import * as api from './api.js';
+import { byId, el, render } from './dom.js';
+import { moment, percent } from './format.js';
+import { poll } from './poll.js';
+import { OVER, pill } from './status-view.js';
+import { jobState, sentence } from './words.js';
+
+const PACE_MS = { moving: 6000, still: 30_000 };
+
+let list = { jobs: [], next: null, loaded: false, trouble: '' };
+let poller = null;
+
+/** Keep the list up to date until `closeJobs`. */
+export function openJobs() {
+  closeJobs();
+  draw();
+  poller = poll(refresh);
+}
+
+export function closeJobs() {
+  poller?.stop();
+  poller = null;
+}
+
+/** Wire the list's "Show more" button once. */
+export function startJobs() {
+  byId('recent').addEventListener('click', ({ target }) => {
+    if (target.closest('#recent-more')) more();
+  });
+}
+
+async function refresh() {
+  try {
+    const { jobs, next } = await api.jobs();
+    // Older pages that the reader opened stay below the fresh first page.
+    const fresh = new Set(jobs.map((job) => job.job_id));
+    const oldest = jobs.at(-1)?.created_at ?? '';
+    const older = list.jobs.filter((job) => !fresh.has(job.job_id) && job.created_at < oldest);
+    list = { jobs: [...jobs, ...older], next: older.length ? list.next : next, loaded: true, trouble: '' };
+  } catch (problem) {
+    if (problem.status === 401) return null;
+    list.trouble = words(problem);
+  }
+  draw();
+  return list.jobs.some((job) => !OVER.has(job.status)) ? PACE_MS.moving : PACE_MS.still;
+}
+
+async function more() {
+  try {
+    const { jobs, next } = await api.jobs(list.next);
+    list = { ...list, jobs: [...list.jobs, ...jobs], next, trouble: '' };
+  } catch (problem) {
+    list.trouble = words(problem);
+  }
+  draw();
+}
+
+function words(problem) {
+  return problem instanceof api.NoAnswer ? 'The list cannot be loaded right now.' : sentence(problem.message, '.');
+}
+
+function draw() {
+  render(byId('recent'),
+    list.trouble && el('p', { class: 'field-error', 'data-key': 'trouble' }, list.trouble),
+    !list.loaded && !list.trouble && el('p', { class: 'hint', 'data-key': 'wait' }, 'One moment…'),
+    list.loaded && !list.jobs.length && el('p', { class: 'hint', 'data-key': 'none' }, 'Nothing here yet. Your videos will appear in this list.'),
+    list.jobs.length > 0 && el('ul', { class: 'jobs', 'data-key': 'jobs' }, list.jobs.map(row)),
+    list.next && el('button', { id: 'recent-more', class: 'button button-quiet button-wide', type: 'button', 'data-key': 'more' }, 'Show more'));
+}
+
+function row(job) {
+  const over = OVER.has(job.status);
+  return el('li', { 'data-key': job.job_id },
+    el('a', { class: 'job-link', href: `#job=${encodeURIComponent(job.job_id)}` },
+      el('span', { class: 'job-name' },
+        el('b', {}, job.title || 'Untitled video'),
+        el('span', { class: 'hint' }, over || !job.progress ? moment(job.created_at) : `${moment(job.created_at)} · ${percent(job.progress)}`)),
+      pill(jobState(job.status))));
+}

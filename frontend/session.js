@@ -1,0 +1,46 @@
+/** Signing in with the key, once per browser; the session itself is a cookie that no script can read. */
+
+import * as api from './api.js';
+import { byId } from './dom.js';
+import { sentence } from './words.js';
+
+/** Wire the form; `onSignedIn` is called after the server took the key. */
+export function startSession(onSignedIn) {
+  byId('sign-in').addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const key = byId('key').value.trim();
+    if (!key) {
+      refuse('Please enter your key.');
+      return;
+    }
+    setBusy(true);
+    try {
+      await api.login(key);
+      byId('key').value = '';
+      refuse('', false);
+      onSignedIn();
+    } catch (problem) {
+      refuse(words(problem));
+    } finally {
+      setBusy(false);
+    }
+  });
+}
+
+function words(problem) {
+  if (problem instanceof api.NoAnswer) return 'The server cannot be reached. Please try again.';
+  if (problem.status === 401) return 'This key is not right. Check it and try again.';
+  return sentence(problem.message, '.');
+}
+
+function refuse(text, focus = true) {
+  byId('sign-in-error').textContent = text;
+  byId('key').setAttribute('aria-invalid', String(Boolean(text)));
+  if (focus) byId('key').focus();
+}
+
+function setBusy(busy) {
+  const button = byId('sign-in').querySelector('button');
+  button.disabled = busy;
+  button.textContent = busy ? 'Signing in…' : 'Sign in';
+}

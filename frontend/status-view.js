@@ -1,0 +1,159 @@
+/** One job's status document as page elements: pure functions, no network, no listeners. */
+
+import { fileAddress } from './api.js';
+import { el } from './dom.js';
+import { moment, percent, position, seconds } from './format.js';
+import { cutReason, gazeResult, jobState, partState, platformName, publicationHint, publicationState, sentence } from './words.js';
+
+export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
+const REPAIRABLE = new Set(['failed', 'expired']);
+
+/** Parts whose files exist; a part has its pictures as soon as it is ready. */
+const hasFiles = (part) => part.files !== false && (part.status === 'ready' || part.status === 'done');
+
+/**
+ * Show a whole job.
+ *
+ * `view` tells what the document cannot: {missing: Set of addresses that did not load, busy: an action is under way,
+ * trouble: text or '', stale: ISO instant of the document when trouble began}.
+ */
+export function jobView(job, view) {
+  const parts = job.segments ?? [];
+  return [
+    header(job, parts),
+    view.trouble && el('p', { class: 'notice notice-bad', 'data-key': 'trouble' }, view.trouble),
+    job.error && el('p', { class: 'notice notice-bad', 'data-key': 'error' }, sentence(job.error, '.')),
+    actions(job, parts, view.busy),
+    parts.length > 0 && el('h2', { class: 'parts-title', 'data-key': 'parts-title' }, parts.length === 1 ? 'One part' : `${parts.length} parts`),
+    parts.length > 0 && el('ol', { class: 'parts', 'data-key': 'parts' }, parts.map((part) => partCard(job, part, view.missing))),
+  ];
+}
+
+function header(job, parts) {
+  const over = OVER.has(job.status);
+  return el('header', { class: 'job-head', 'data-key': 'head' },
+    el('div', { class: 'title-row' },
+      el('h1', { id: 'job-title', tabindex: '-1' }, job.title || 'Untitled video'),
+      pill(jobState(job.status))),
+    el('p', { class: 'lead' }, summary(job, parts)),
+    !over && el('div', { class: 'progress-row' },
+      el('progress', { max: 1, value: job.progress ?? 0, 'aria-labelledby': 'job-title' }),
+      el('span', { class: 'percent' }, percent(job.progress ?? 0))),
+    job.created_at && el('p', { class: 'hint' }, `Uploaded ${moment(job.created_at)}`));
+}
+
+/** Say in one or two sentences how things stand. */
+export function summary(job, parts) {
+  const posts = parts.flatMap((part) => part.publications ?? []);
+  const published = posts.filter((post) => post.status === 'published').length;
+  const done = parts.filter((part) => part.status === 'ready' || part.status === 'done').length;
+  const words = {
+    pending: () => 'Your video has arrived. Work on it starts in a moment.',
+    processing: () => (parts.length ? `${done} of ${count(parts.length, 'part')} ready.` : 'Looking for good places to cut.'),
+    publishing: () => `${published} of ${count(posts.length, 'post')} published.`,
+    completed: () => finished(parts, posts, published),
+    completed_with_errors: () => `Finished, but not everything worked: ${published} of ${count(posts.length, 'post')} published.`,
+    failed: () => 'This video could not be prepared.',
+    cancelled: () => 'You stopped this video. Posts that were already published stay online.',
+  };
+  return [words[job.status]?.(), nextPost(job, posts)].filter(Boolean).join(' ');
+}
+
+function finished(parts, posts, published) {
+  if (!posts.length) return parts.length === 1 ? 'The part is ready.' : `All ${count(parts.length, 'part')} are ready.`;
+  if (published === posts.length) return posts.length === 1 ? 'The post is published.' : `All ${count(posts.length, 'post')} are published.`;
+  return `${published} of ${count(posts.length, 'post')} published.`;
+}
+
+function nextPost(job, posts) {
+  if (OVER.has(job.status)) return '';
+  const due = posts.filter((post) => post.status === 'waiting' && Date.parse(post.due_at) > Date.now());
+  if (!due.length) return '';
+  const next = due.reduce((first, post) => (Date.parse(post.due_at) < Date.parse(first.due_at) ? post : first));
+  return `Next: ${platformName(next.platform)}, ${moment(next.due_at)}.`;
+}
+
+function actions(job, parts, busy) {
+  const over = OVER.has(job.status);
+  return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
+    repairable(job, parts) && button('retry', 'Try failed parts again', 'button-main', busy),
+    !over && button('cancel', 'Stop this video', 'button-quiet', busy),
+    over && button('delete', 'Delete', 'button-quiet', busy));
+}
+
+/** Whether something failed that a retry may mend. */
+export function repairable(job, parts) {
+  if (!OVER.has(job.status) || job.status === 'cancelled') return false;
+  return job.status === 'failed' || parts.some((part) => part.status === 'failed' || (part.publications ?? []).some((post) => REPAIRABLE.has(post.status)));
+}
+
+function button(action, label, look, busy) {
+  return el('button', { class: `button ${look}`, type: 'button', 'data-key': action, 'data-action': action, disabled: busy }, label);
+}
+
+function partCard(job, part, missing) {
+  const cover = fileAddress(job.job_id, part.number, 'cover');
+  const shown = hasFiles(part) && !missing.has(cover);
+  const gaze = gazeResult(part.gaze);
+  return el('li', { class: 'card part', 'data-key': `part-${part.number}` },
+    el('div', { class: 'cover' },
+      shown
+        ? el('img', { src: cover, alt: `Cover of part ${part.number}`, width: 180, height: 320, loading: 'lazy', 'data-key': 'cover' })
+        : el('span', { class: 'cover-empty', 'aria-hidden': 'true', 'data-key': 'empty' }, part.number)),
+    el('div', { class: 'part-body' },
+      el('div', { class: 'title-row' }, el('h3', {}, `Part ${part.number}/${part.of}`), pill(partState(part.status))),
+      el('p', { class: 'facts' }, partFacts(part)),
+      gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
+      part.reason && el('p', { class: 'reason', 'data-key': 'reason' }, sentence(part.reason, '.')),
+      shown && el('div', { class: 'actions', 'data-key': 'look' },
+        part.gaze?.corrected && look('preview', part, 'Before / after'),
+        look('video', part, 'Watch')),
+      publications(part)));
+}
+
+function look(kind, part, label) {
+  return el('button', { class: 'button button-small', type: 'button', 'data-key': kind, 'data-look': kind, 'data-number': part.number,
+    'aria-label': `${label}, part ${part.number}` }, label);
+}
+
+function partFacts(part) {
+  if (!Number.isFinite(part.duration_s)) return '';
+  const from = Number.isFinite(part.start_s) ? `${position(part.start_s)}–${position(part.start_s + part.duration_s)}` : '';
+  return [seconds(part.duration_s), from, cutReason(part.cut_reason)].filter(Boolean).join(' · ');
+}
+
+function publications(part) {
+  const posts = part.publications ?? [];
+  return posts.length > 0 && el('ul', { class: 'posts', 'data-key': 'posts' }, posts.map((post) => publication(part, post)));
+}
+
+function publication(part, post) {
+  const name = platformName(post.platform);
+  const link = webAddress(post.link);
+  return el('li', { class: 'post', 'data-key': `${post.platform} ${post.account}` },
+    el('div', { class: 'post-row' },
+      el('span', { class: 'post-name' }, el('b', {}, name), post.account && el('span', { class: 'account' }, post.account)),
+      post.status === 'published' && link
+        ? el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open')
+        : null,
+      pill(publicationState(post.status))),
+    postNotes(post).map((note) => el('p', { class: 'reason' }, note)));
+}
+
+function postNotes(post) {
+  const due = post.status === 'waiting' && post.due_at ? `Goes out ${moment(post.due_at)}` : '';
+  return [due, post.reason ? sentence(post.reason, '.') : '', publicationHint(post.status, post.platform)].filter(Boolean);
+}
+
+/** A link is opened only when it is a web address; anything else might run as a script. */
+function webAddress(link) {
+  return /^https?:\/\//i.test(link ?? '') ? link : null;
+}
+
+export function pill([label, tone]) {
+  return el('span', { class: `pill pill-${tone}` }, label);
+}
+
+function count(number, noun) {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

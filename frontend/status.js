@@ -1,0 +1,144 @@
+/** The page of one job: asks for its status while it is in view, and carries out cancel, retry and delete. */
+
+import * as api from './api.js';
+import { announce, announceTenths } from './announce.js';
+import { confirm, showPicture, showVideo } from './dialogs.js';
+import { byId, el, render } from './dom.js';
+import { moment, percent } from './format.js';
+import { poll } from './poll.js';
+import { jobView, OVER } from './status-view.js';
+import { jobState, sentence } from './words.js';
+
+/** Milliseconds between two questions: the first value after a change, then slower up to the second. */
+const PACE = { pending: [2000, 5000], processing: [2000, 6000], publishing: [4000, 30_000] };
+const SLOWER = 1.5;
+/** A finished job changes only by what a person does elsewhere (a draft finished in an app, say). */
+const PACE_WHEN_OVER_MS = 60_000;
+const OPEN_ENDED = new Set(['action_needed', 'outcome_unknown']);
+
+const QUESTIONS = {
+  cancel: ['Stop this video?', 'No more parts will be prepared or published. What is already published stays online.', 'Stop it', 'Keep going'],
+  delete: ['Delete this video?', 'Its files and its entry here are removed. What is already published stays online.', 'Delete', 'Keep it'],
+};
+const REQUESTS = { cancel: api.cancel, retry: api.retry, delete: api.remove };
+
+let shown = null;
+
+/** Show the job with this id and keep it up to date until `closeJob`. */
+export function openJob(jobId) {
+  closeJob();
+  shown = { jobId, job: null, etag: null, readAt: null, waitMs: 0, missing: new Set(), busy: false, trouble: '', tenths: announceTenths() };
+  render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), el('p', { class: 'loading' }, 'One moment…'));
+  const mine = shown;
+  shown.poller = poll(() => ask(mine));
+}
+
+export function closeJob() {
+  shown?.poller.stop();
+  shown = null;
+}
+
+/** Listen to the page's buttons; `onDeleted` is called after the shown job is gone. */
+export function startStatus(onDeleted) {
+  byId('job').addEventListener('click', ({ target }) => {
+    const { action, look, number } = target.closest('button')?.dataset ?? {};
+    if (action) act(shown, action, onDeleted);
+    if (look) open(look, number);
+  });
+  // Loading errors of pictures do not bubble, but they can be caught on their way down.
+  byId('job').addEventListener('error', ({ target }) => {
+    if (target.tagName !== 'IMG' || !shown) return;
+    shown.missing.add(target.getAttribute('src'));
+    draw(shown);
+  }, true);
+}
+
+async function ask(view) {
+  try {
+    const answer = await api.status(view.jobId, view.etag);
+    view.trouble = '';
+    view.readAt = new Date().toISOString();
+    if (answer) accept(view, answer);
+    else view.waitMs *= SLOWER;
+  } catch (problem) {
+    return stumble(view, problem);
+  }
+  if (view === shown) draw(view);
+  return pace(view);
+}
+
+function accept(view, { document, etag }) {
+  if (view === shown) report(view, view.job, document);
+  Object.assign(view, { job: document, etag, waitMs: 0 });
+}
+
+function pace(view) {
+  const { job } = view;
+  if (OVER.has(job.status)) {
+    const open = job.segments?.some((part) => part.publications?.some((post) => OPEN_ENDED.has(post.status)));
+    return open ? PACE_WHEN_OVER_MS : null;
+  }
+  const [shortest, longest] = PACE[job.status] ?? PACE.publishing;
+  view.waitMs = Math.min(longest, Math.max(shortest, view.waitMs));
+  return view.waitMs;
+}
+
+function stumble(view, problem) {
+  if (problem.status === 401) return null; // the sign-in page takes over and opens this job again
+  if (problem.status === 404) {
+    if (view === shown) render(byId('job'), gone());
+    return null;
+  }
+  const since = view.readAt ? ` This is how it stood ${moment(view.readAt)}.` : '';
+  const what = problem instanceof api.NoAnswer ? 'The server cannot be reached.' : sentence(problem.message, '.');
+  view.trouble = `${what}${since} Trying again by itself.`;
+  view.waitMs = Math.min(30_000, Math.max(3000, view.waitMs * SLOWER));
+  if (view === shown) draw(view);
+  return Math.max(view.waitMs, (problem.retryAfterS ?? 0) * 1000);
+}
+
+function draw(view) {
+  if (view.job) render(byId('job'), ...jobView(view.job, view));
+  else render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), el('p', { class: 'notice notice-bad' }, view.trouble));
+}
+
+function gone() {
+  return [
+    el('h1', { id: 'job-title', tabindex: '-1' }, 'This video is not here'),
+    el('p', { class: 'lead' }, 'It may have been deleted, or the link is not complete.'),
+  ];
+}
+
+/** Tell screen readers what matters: a new state, another tenth, a part that became ready. */
+function report(view, before, after) {
+  if (!before) return;
+  const ready = (job) => job.segments?.filter((part) => part.status === 'ready' || part.status === 'done').length ?? 0;
+  if (before.status !== after.status) announce(`${jobState(after.status)[0]}.`);
+  else if (ready(after) > ready(before)) announce(`${ready(after)} of ${after.segments.length} parts ready.`);
+  else view.tenths(after.progress, `${jobState(after.status)[0]}, ${percent(after.progress)}.`);
+}
+
+async function act(view, action, onDeleted) {
+  if (!view || view.busy || (QUESTIONS[action] && !(await confirm(...QUESTIONS[action])))) return;
+  Object.assign(view, { busy: true, trouble: '' });
+  draw(view);
+  try {
+    await REQUESTS[action](view.jobId);
+  } catch (problem) {
+    view.trouble = problem instanceof api.NoAnswer ? 'The server cannot be reached. Please try again.' : sentence(problem.message, '.');
+  }
+  view.busy = false;
+  if (view !== shown) return;
+  draw(view);
+  if (action === 'delete' && !view.trouble) onDeleted();
+  else if (!view.trouble) {
+    byId('job-title').focus(); // the button that was pressed may be gone now
+    view.poller.now();
+  }
+}
+
+function open(look, number) {
+  const address = api.fileAddress(shown.jobId, number, look);
+  if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the picture as filmed beside the corrected one`);
+  else showVideo(`Part ${number}`, address);
+}

@@ -1,0 +1,139 @@
+/** Sending the chosen video with its wishes: begin, cancel, retry, and what to do when no answer comes. */
+
+import { chosenPlatforms } from './accounts.js';
+import * as api from './api.js';
+import { announce } from './announce.js';
+import { chosen, forgetFile } from './chooser.js';
+import { byId } from './dom.js';
+import { seconds } from './format.js';
+import { backToForm, showFailure, showSending } from './sending.js';
+import { Interrupted, readable, send, Stopped } from './transfer.js';
+import { letSleep, stayAwake } from './wake.js';
+import { sentence } from './words.js';
+
+/** Refusals that a second try with the same file cannot mend. */
+const FINAL = new Set([400, 413, 415, 422]);
+
+let sending = null;
+let uploaded = () => {};
+
+/** Wire the form; `onUploaded(jobId)` is called when a video has arrived. */
+export function startUpload(onUploaded) {
+  uploaded = onUploaded;
+  byId('gaze').addEventListener('input', showGaze);
+  byId('upload-form').addEventListener('submit', submit);
+  byId('upload-retry').addEventListener('click', begin);
+  byId('upload-cancel').addEventListener('click', () => sending?.stop());
+  byId('upload-back').addEventListener('click', leaveFailure);
+  window.addEventListener('beforeunload', (event) => {
+    if (sending) event.preventDefault();
+  });
+  showGaze();
+}
+
+function showGaze() {
+  const value = `${Math.round(byId('gaze').value * 100)} %`;
+  byId('gaze-value').textContent = value;
+  byId('gaze').setAttribute('aria-valuetext', value);
+}
+
+function submit(event) {
+  event.preventDefault();
+  const nowhere = chosenPlatforms()?.length === 0;
+  byId('platforms-error').textContent = nowhere ? 'Please choose at least one place.' : '';
+  if (nowhere) document.querySelector('#platform-choices input').focus();
+  else if (chosen && !sending) begin();
+}
+
+function wishes() {
+  const fields = {
+    title: byId('title').value.trim(),
+    caption: byId('caption').value.trim(),
+    platforms: (chosenPlatforms() ?? []).join(','),
+    gaze_intensity: byId('gaze').value,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''));
+}
+
+async function begin() {
+  const attempt = { file: chosen, fields: wishes(), known: knownJobs() };
+  const panel = showSending(attempt.file);
+  sending = send(attempt.fields, attempt.file, { onProgress: panel.progress, onSent: panel.sent });
+  stayAwake();
+  try {
+    const { job_id: jobId } = await sending.finished;
+    leave(panel);
+    arrived(jobId);
+  } catch (error) {
+    leave(panel);
+    await fail(error, attempt);
+  }
+}
+
+function leave(panel) {
+  sending = null;
+  letSleep();
+  panel.end();
+}
+
+/** Ids of the newest jobs: what is not among them later is new. null when the server does not say. */
+async function knownJobs() {
+  try {
+    const { jobs } = await api.jobs();
+    return new Set(jobs.map((job) => job.job_id));
+  } catch {
+    return null;
+  }
+}
+
+async function fail(error, attempt) {
+  if (error instanceof Stopped) {
+    backToForm();
+    byId('upload-start').focus();
+    announce('Upload cancelled.');
+    return;
+  }
+  // The answer may have got lost on its way although the video arrived: look before anything is sent twice.
+  const jobId = error instanceof Interrupted && error.sentAll ? await arrivedMeanwhile(attempt) : null;
+  if (jobId) {
+    arrived(jobId);
+    return;
+  }
+  const canRead = await readable(attempt.file);
+  showFailure(explain(error, canRead), canRead && !FINAL.has(error.status));
+  if (error.status === 401) api.tellSignedOut();
+}
+
+async function arrivedMeanwhile({ fields, known }) {
+  const before = await known;
+  const after = before && (await knownJobs());
+  const fresh = after ? [...after].filter((jobId) => !before.has(jobId)) : [];
+  if (fresh.length !== 1) return null;
+  const answer = await api.status(fresh[0]).catch(() => null);
+  return answer && (!fields.title || answer.document.title === fields.title) ? fresh[0] : null;
+}
+
+function explain(error, canRead) {
+  if (error instanceof api.Problem) {
+    const wait = error.retryAfterS ? [`Please wait ${seconds(error.retryAfterS)}.`] : [];
+    return [error.title, error.detail].filter(Boolean).map((text) => sentence(text, '.')).concat(wait).join(' ');
+  }
+  if (!canRead) return 'This page can no longer read the video. Please choose it again; on a phone, best from Files and not from Photos.';
+  if (error.sentAll) return 'The video was sent, but the answer got lost. Look at Recent videos before you send it again.';
+  if (!navigator.onLine) return 'You are offline. Try again when you have a connection.';
+  return 'The connection broke before the whole video was sent. Try again, best on a stable network.';
+}
+
+function leaveFailure() {
+  backToForm();
+  byId('file').focus();
+}
+
+function arrived(jobId) {
+  announce('Upload complete.');
+  byId('upload-form').reset();
+  showGaze();
+  backToForm();
+  forgetFile();
+  uploaded(jobId);
+}

@@ -1,0 +1,89 @@
+/** What the API's codes are called on the page; a code that is not listed here is shown as plain words, never hidden. */
+
+const PLATFORMS = { tiktok: 'TikTok', instagram: 'Instagram', youtube: 'YouTube' };
+export const PLATFORM_NAMES = Object.keys(PLATFORMS);
+
+/** code: [what it is called, tone]; a tone is one of wait, busy, good, warn, bad. */
+const JOB = {
+  pending: ['In line', 'wait'],
+  processing: ['Preparing', 'busy'],
+  publishing: ['Publishing', 'busy'],
+  completed: ['Done', 'good'],
+  completed_with_errors: ['Done, with problems', 'warn'],
+  failed: ['Failed', 'bad'],
+  cancelled: ['Cancelled', 'wait'],
+};
+const PART = {
+  pending: ['Waiting', 'wait'],
+  rendering: ['In the works', 'busy'],
+  ready: ['Ready', 'good'],
+  done: ['Done', 'good'],
+  failed: ['Failed', 'bad'],
+  cancelled: ['Cancelled', 'wait'],
+};
+const PUBLICATION = {
+  waiting: ['Waiting', 'wait'],
+  publishing: ['Publishing', 'busy'],
+  published: ['Published', 'good'],
+  action_needed: ['Needs you', 'warn'],
+  failed: ['Failed', 'bad'],
+  outcome_unknown: ['Unclear', 'warn'],
+  cancelled: ['Cancelled', 'wait'],
+  expired: ['Too late', 'bad'],
+};
+const CUT = {
+  pause: 'ends at a pause',
+  silence: 'ends at a pause',
+  scene: 'ends at a change of scene',
+  limit: 'ends at the time limit',
+  end: 'ends with the video',
+  whole: 'the whole video',
+};
+const GAZE = {
+  no_face: 'no face was found',
+  eyes_too_small: 'the eyes are too small in the picture',
+  head_turned: 'the head is turned too far away',
+  looks_far_away: 'you look away on purpose',
+  blink: 'the eyes are closed',
+  into_lens: 'the eyes already look into the lens',
+  turned_off: 'you asked for no change',
+  detector_failed: 'the face could not be followed',
+  time_short: 'it would have taken too long',
+  deadline_passed: 'it would have taken too long',
+  out_of_memory: 'the server ran short of memory',
+  child_died: 'the correction stopped unexpectedly',
+};
+const PUBLICATION_HINT = {
+  action_needed: (platform) => `Open the ${platform} app and finish the draft that waits there.`,
+  outcome_unknown: (platform) => `${platform} gave no clear answer. Please look there before you post it again.`,
+  expired: () => 'The time for publishing ran out.',
+};
+
+export const platformName = (code) => PLATFORMS[code] ?? plain(code);
+export const jobState = (code) => JOB[code] ?? [sentence(code), 'wait'];
+export const partState = (code) => PART[code] ?? [sentence(code), 'wait'];
+export const publicationState = (code) => PUBLICATION[code] ?? [sentence(code), 'wait'];
+export const cutReason = (code) => (code ? CUT[code] ?? plain(code) : '');
+export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(platformName(platform)) ?? '';
+
+/** What happened to the eyes in one part, or '' while that is not known. */
+export function gazeResult(gaze) {
+  if (!gaze || (!gaze.corrected && !gaze.reason)) return '';
+  const why = gaze.reason ? GAZE[gaze.reason] ?? plain(gaze.reason) : '';
+  if (!gaze.corrected) return `Eyes left as filmed: ${why}`;
+  const share = Number.isFinite(gaze.share) ? ` in ${Math.round(gaze.share * 100)} % of this part` : '';
+  return `Eyes turned to the lens${share}${why ? ` (${why})` : ''}`;
+}
+
+/** `too_many_pixels` as "too many pixels"; what already is a sentence stays as it is. */
+export function plain(code) {
+  const text = String(code ?? '');
+  return /\s/.test(text) ? text : text.replaceAll(/[_.-]+/g, ' ').trim();
+}
+
+/** Plain words, begun with a capital and ended with a full stop where nothing ends them. */
+export function sentence(code, end = '') {
+  const text = plain(code);
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : capital + end;
+}

@@ -1,0 +1,202 @@
+"""Headless Chromium, driven over the plain W3C WebDriver protocol; what a person does with a page, nothing of VidProd."""
+
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import requests
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # W3C WebDriver, section 12: the key that marks an element reference
+CHROMIUM_ARGUMENTS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-quic", "--disable-dev-shm-usage",
+)  # fmt: skip
+PATIENCE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What the page is shown on: size in CSS pixels, and whether it is touched or clicked."""
+
+    width: int
+    height: int
+    touch: bool
+
+
+PHONE = Screen(390, 844, touch=True)
+SMALL_PHONE = Screen(360, 640, touch=True)
+DESKTOP = Screen(1280, 900, touch=False)
+
+
+def require_chromedriver() -> None:
+    """Skip the test where chromedriver is missing; fail instead under continuous integration, which must have it."""
+    if shutil.which("chromedriver"):
+        return
+    reason = "chromedriver is not installed (Debian: apt-get install chromium chromium-driver)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Browser:
+    """One browser window with a fresh profile."""
+
+    def __init__(self, driver_url: str, profile: Path) -> None:
+        options = {
+            "args": [*CHROMIUM_ARGUMENTS, f"--user-data-dir={profile}"],
+            "excludeSwitches": ["enable-automation"],
+        }
+        capabilities = {
+            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
+            "unhandledPromptBehavior": "accept",
+        }  # fmt: skip
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self._root = f"{driver_url}/session"
+        answer = self._call("POST", "", {"capabilities": {"alwaysMatch": capabilities}})
+        self._root = f"{driver_url}/session/{answer['sessionId']}"
+
+    def open(self, url: str) -> Self:
+        self._call("POST", "/url", {"url": url})
+        return self
+
+    def show_on(self, screen: Screen) -> Self:
+        """Pretend to be this screen: width, height, and a coarse or a fine pointer."""
+        metrics = {"width": screen.width, "height": screen.height, "deviceScaleFactor": 2 if screen.touch else 1}
+        self.devtools("Emulation.setDeviceMetricsOverride", **metrics, mobile=screen.touch)
+        self.devtools("Emulation.setTouchEmulationEnabled", enabled=screen.touch)
+        return self
+
+    def colour_scheme(self, scheme: str) -> Self:
+        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        return self
+
+    def upload_at(self, bytes_per_s: int) -> None:
+        """Slow the network's upstream down; -1 takes the brake off."""
+        self.devtools("Network.enable")
+        limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
+        self.devtools("Network.emulateNetworkConditions", **limits)
+
+    def devtools(self, command: str, **parameters: Any) -> Any:  # Any: whatever that command answers
+        return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def find(self, css: str) -> str:
+        """Return the first element's reference; wait until one is displayed."""
+        self.until(f"an element {css}", lambda: self.visible(css))
+        return str(self._call("POST", "/element", {"using": "css selector", "value": css})[ELEMENT])
+
+    def visible(self, css: str) -> bool:
+        return bool(self.run("return !!document.querySelector(arguments[0])?.checkVisibility()", css))
+
+    def text(self, css: str) -> str:
+        return str(self._call("GET", f"/element/{self.find(css)}/text"))
+
+    def click(self, css: str) -> None:
+        self._call("POST", f"/element/{self.find(css)}/click", {})
+
+    def type(self, css: str, keys: str) -> None:
+        self._call("POST", f"/element/{self.find(css)}/value", {"text": keys})
+
+    def choose_file(self, css: str, path: Path) -> None:
+        """Give a file to an <input type=file>, displayed or not."""
+        element = self._call("POST", "/element", {"using": "css selector", "value": css})[ELEMENT]
+        self._call("POST", f"/element/{element}/value", {"text": str(path)})
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+        strokes = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
+
+    def run(self, script: str, *arguments: Any) -> Any:  # Any: what the script returns, as JSON
+        return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def until(self, what: str, true: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+        """Wait until something is true of the page; fail saying what was waited for."""
+        end = time.monotonic() + patience_s
+        while not true():
+            if time.monotonic() > end:
+                seen = self.run("return document.body.innerText")
+                pytest.fail(f"waited {patience_s:g} s for {what}; the page says:\n{seen}")
+            time.sleep(0.05)
+
+    def until_text(self, css: str, part: str) -> None:
+        script = "return (document.querySelector(arguments[0])?.textContent ?? '').includes(arguments[1])"
+        self.until(f"{part!r} in {css}", lambda: self.run(script, css, part))
+
+    def complaints(self) -> list[str]:
+        """Errors and warnings of the console since the last call: scripts, policy violations, refused requests."""
+        entries = self._call("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in entries if entry["level"] in {"SEVERE", "WARNING"}]
+
+    def screenshot(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+
+    def close(self) -> None:
+        try:
+            self._call("DELETE", "")
+        finally:
+            self._http.close()
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # Any: WebDriver's JSON value
+        answer = self._http.request(method, self._root + path, data=json.dumps(body) if body is not None else None, timeout=60)
+        value = answer.json()["value"]
+        if not answer.ok:
+            raise AssertionError(f"{method} {path}: {value['error']}: {value['message']}")
+        return value
+
+
+@contextmanager
+def chromedriver() -> Iterator[str]:
+    """Run chromedriver on a free port of the loopback and give its address; every browser of it ends with it."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="chromedriver-", ignore_cleanup_errors=True) as home:
+        command = ["chromedriver", f"--port={port}", "--log-level=SEVERE"]
+        environment = {**os.environ, "HOME": home, "TMPDIR": home}
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
+            try:
+                _until_ready(port)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+                process.wait(timeout=10)
+
+
+@contextmanager
+def browser(driver_url: str) -> Iterator[Browser]:
+    """Open a browser with a profile of its own, and close it."""
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+        window = Browser(driver_url, Path(profile))
+        try:
+            yield window
+        finally:
+            window.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _until_ready(port: int) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return

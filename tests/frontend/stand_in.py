@@ -1,0 +1,209 @@
+"""A stand-in for the API: serves the pages under the real content policy and gives the answers a test puts into it."""
+
+import hashlib
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import falcon
+from falcon.media import MultipartFormHandler
+
+FRONTEND = Path(__file__).parents[2] / "frontend"
+KEY = "a-key-for-tests"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+ACCOUNTS = [
+    {"id": "a1", "platform": "tiktok", "name": "@mara.talks", "status": "connected"},
+    {"id": "a2", "platform": "instagram", "name": "@mara.talks", "status": "connected"},
+    {"id": "a3", "platform": "youtube", "name": "Mara Talks", "status": "connected"},
+]
+
+
+@dataclass
+class StandIn:
+    """What the API knows and what it was asked; tests write and read these freely."""
+
+    accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
+    max_upload_bytes: int | None = None
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)  # job_id → status document, newest last
+    cover: bytes = b""  # an SVG, for every part
+    preview: bytes = b""  # an SVG, for every part
+    needs_login: bool = False
+    upload_problem: tuple[int, str, str] | None = None  # status, title, detail
+    lose_upload_answer: bool = False  # take the video in, then cut the connection
+    uploads: list[dict[str, Any]] = field(default_factory=list)  # fields in order, the file as (name, size)
+    asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status of the answer
+    url: str = ""
+
+    def add_job(self, job: dict[str, Any]) -> None:
+        self.jobs[job["job_id"]] = job
+
+
+class Page:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response, name: str = "index.html") -> None:
+        path = self._root / name
+        if not path.is_file():
+            raise falcon.HTTPNotFound
+        response.data = path.read_bytes()
+        response.content_type = CONTENT_TYPES[path.suffix]
+        response.set_header("Content-Security-Policy", POLICY)
+        response.set_header("X-Content-Type-Options", "nosniff")
+
+
+class Api:
+    def __init__(self, state: StandIn) -> None:
+        self._state = state
+
+    def on_post_login(self, request: falcon.Request, response: falcon.Response) -> None:
+        if request.get_media().get("key") != KEY:
+            raise falcon.HTTPUnauthorized(title="Unknown key")
+        response.set_cookie("session", "yes", http_only=True, secure=False, same_site="Strict", path="/")
+        response.status = falcon.HTTP_204
+
+    def on_get_accounts(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = {"accounts": self._state.accounts, "max_upload_bytes": self._state.max_upload_bytes}
+
+    def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
+        newest = list(reversed(self._state.jobs.values()))
+        start = request.get_param_as_int("cursor", default=0)
+        fields = ("job_id", "title", "status", "progress", "created_at")
+        page = [{name: job[name] for name in fields} for job in newest[start : start + 20]]
+        response.media = {"jobs": page, "next": str(start + 20) if start + 20 < len(newest) else None}
+
+    def on_get_status(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        body = json.dumps(self._job(job_id)).encode()
+        response.etag = hashlib.sha256(body).hexdigest()[:16]
+        if request.if_none_match and response.etag in [f'"{tag}"' for tag in request.if_none_match]:
+            response.status = falcon.HTTP_304
+            return
+        response.data = body
+        response.content_type = "application/json"
+
+    def on_post_upload(self, request: falcon.Request, response: falcon.Response) -> None:
+        fields: dict[str, Any] = {}
+        for part in request.get_media():
+            fields[part.name] = (part.filename, len(part.stream.read())) if part.filename else part.text
+        self._state.uploads.append(fields)
+        if self._state.upload_problem:
+            status, title, detail = self._state.upload_problem
+            raise falcon.HTTPError(status, title=title, description=detail)
+        job_id = f"job-{len(self._state.jobs) + 1}"
+        self._state.add_job(new_job(job_id, fields.get("title", "")))
+        if self._state.lose_upload_answer:
+            response.set_stream(io.BytesIO(b"{"), 1000)  # promises more than it sends: the connection breaks
+            return
+        response.status = falcon.HTTP_202
+        response.media = {"job_id": job_id, "status": "pending", "status_url": f"/status/{job_id}"}
+
+    def on_post_cancel(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        self._job(job_id)["status"] = "cancelled"
+
+    def on_post_retry(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        self._job(job_id)["status"] = "processing"
+
+    def on_delete_job(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        self._job(job_id)
+        del self._state.jobs[job_id]
+        response.status = falcon.HTTP_204
+
+    def on_get_cover(self, _request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
+        self._picture(response, self._state.cover)
+
+    def on_get_preview(self, _request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
+        self._picture(response, self._state.preview)
+
+    def _picture(self, response: falcon.Response, picture: bytes) -> None:
+        if not picture:
+            raise falcon.HTTPNotFound
+        response.data = picture
+        response.content_type = "image/svg+xml"
+
+    def _job(self, job_id: str) -> dict[str, Any]:
+        if job_id not in self._state.jobs:
+            raise falcon.HTTPNotFound(title="No such job")
+        return self._state.jobs[job_id]
+
+
+class Doorkeeper:
+    """Falcon middleware: asks for the session where the real API does, and notes every request."""
+
+    def __init__(self, state: StandIn) -> None:
+        self._state = state
+
+    def process_request(self, request: falcon.Request, _response: falcon.Response) -> None:
+        is_open = request.path in {"/", "/login"} or request.path.startswith("/static/")
+        if self._state.needs_login and not is_open and request.cookies.get("session") != "yes":
+            raise falcon.HTTPUnauthorized(title="Sign in first")
+
+    def process_response(self, request: falcon.Request, response: falcon.Response, _resource: object, _ok: bool) -> None:
+        self._state.asked.append((request.method, request.path, falcon.http_status_to_code(response.status)))
+
+
+def new_job(job_id: str, title: str) -> dict[str, Any]:
+    """Return the status document of a job that was just made."""
+    return {
+        "job_id": job_id, "status": "pending", "progress": 0.0, "title": title, "created_at": "2026-11-22T10:00:00Z",
+        "error": None, "segments": [],
+    }  # fmt: skip
+
+
+def application(state: StandIn) -> falcon.App:
+    """Build the stand-in's WSGI application."""
+    app = falcon.App(middleware=[Doorkeeper(state)])
+    form = MultipartFormHandler()
+    app.req_options.media_handlers[falcon.MEDIA_MULTIPART] = form
+    app.add_error_handler(falcon.HTTPError, _problem)
+    api, page = Api(state), Page(FRONTEND)
+    app.add_route("/", page)
+    app.add_route("/static/{name}", page)
+    routes = {
+        "/login": "login", "/accounts": "accounts", "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
+        "/jobs/{job_id}/cancel": "cancel", "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
+        "/jobs/{job_id}/segments/{number:int}/cover": "cover", "/jobs/{job_id}/segments/{number:int}/preview": "preview",
+    }  # fmt: skip
+    for route, suffix in routes.items():
+        app.add_route(route, api, suffix=suffix)
+    return app
+
+
+def _problem(_request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _params: object) -> None:
+    response.status = error.status
+    response.data = json.dumps({"title": error.title, "detail": error.description, "status": error.status_code}).encode()
+    response.content_type = "application/problem+json"
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *_: object) -> None:  # noqa: A002  # the parent's own parameter name
+        pass
+
+
+@contextmanager
+def serving(state: StandIn) -> Iterator[StandIn]:
+    """Serve the stand-in on a free port of the loopback; `state.url` is its address."""
+    with _Server(("127.0.0.1", 0), _Quiet) as server:
+        server.set_app(application(state))
+        state.url = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="stand-in")
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
