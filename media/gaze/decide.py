@@ -1,0 +1,164 @@
+"""How much of the gaze to correct in each frame, and why not: from measurements around it to one decision for both eyes.
+
+Numbers in, numbers out; no picture is touched. A decision looks at frames before and after its own, so that nothing
+lags and every fade begins before its cause. Angles in degrees, yaw + picture right, pitch + up, (0, 0) into the lens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.gaze.measure import Look
+
+LOOK_AHEAD = 12  # frames on each side; 0.4 s at 30 fps holds a whole blink, and 37 MB of full HD pictures wait
+
+
+class Reason(StrEnum):
+    """Why a frame, or a whole part, keeps its own eyes."""
+
+    DETECTOR_FAILED = "detector_failed"  # the landmark engine did not start or gave up
+    TIME_SHORT = "time_short"  # the deadline is near: the part is finished without correction
+    NO_FACE = "no_face"
+    EYES_TOO_SMALL = "eyes_too_small"  # in pixels, for the landmarks to be steady
+    HEAD_TURNED = "head_turned"  # too far for the eyes to meet the lens in a natural way
+    LOOKS_FAR_AWAY = "looks_far_away"  # a deliberate look away stays one
+    BLINK = "blink"  # lids shut or on their way
+    INTO_LENS = "into_lens"  # nothing to correct
+    TURNED_OFF = "turned_off"  # intensity 0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The thresholds, each pair from "wholly" to "not at all"."""
+
+    dead_zone_deg: tuple[float, float] = (2.5, 5.5)  # off the speaker's zero: left alone … corrected wholly
+    gaze_deg: tuple[float, float] = (20.0, 30.0)
+    head_yaw_deg: tuple[float, float] = (20.0, 30.0)
+    head_pitch_deg: tuple[float, float] = (20.0, 30.0)
+    eye_px: tuple[float, float] = (36.0, 28.0)
+    # Of the speaker's usual opening: lids this far down are shut, however long; and of the opening around the
+    # moment: a dip this deep is a blink. Reading lowers the lids to two thirds for long, blinks pass in 0.4 s.
+    shut: tuple[float, float] = (0.50, 0.32)
+    dip: tuple[float, float] = (0.80, 0.62)
+    fade_sigma_frames: float = 3.5  # the steepest step of such a fade is 0.11 a frame
+    blink_sigma_frames: float = 0.8
+    gaze_sigma_frames: float = 2.5
+    gaze_sigma_deg: float = 4.0  # a jump wider than this is a saccade, over which nothing is smoothed
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done in one frame."""
+
+    strength: float  # 0 to 1, of the way from the eyes' own direction to the zero
+    off_deg: tuple[float, float]  # smoothed gaze minus the zero
+    reason: Reason | None  # why strength is low; None where the eyes are corrected
+
+
+KEEP = Decision(0.0, (0.0, 0.0), Reason.NO_FACE)
+
+
+def smootherstep(value: float) -> float:
+    """Rise from 0 at 0 to 1 at 1 with no kink in slope or curvature."""
+    t = min(max(value, 0.0), 1.0)
+    return t * t * t * (10 - 15 * t + 6 * t * t)
+
+
+def fade(value: float, whole_to_none: tuple[float, float]) -> float:
+    """Return 1 up to the first bound, 0 from the second, smooth in between; bounds may fall as well as rise."""
+    whole, none = whole_to_none
+    return 1 - smootherstep((value - whole) / (none - whole))
+
+
+def decide(
+    looks: Sequence[Look | None], at: int, *, zero: tuple[float, float], usual_opening: float, policy: Policy
+) -> Decision:
+    """Decide on one frame.
+
+    Args:
+        looks: measurements of consecutive frames around the one in question, None without a face.
+        at: which of them is decided.
+        zero: gaze of this speaker into this lens, as measured.
+        usual_opening: of this speaker's eyes, as a share of their width.
+        policy: thresholds.
+    """
+    own = looks[at]
+    if own is None:
+        return KEEP
+    gaze = _smooth_gaze(looks, at, policy)
+    off = (gaze[0] - zero[0], gaze[1] - zero[1])
+    trust = _spread([_trust(look, zero, policy) for look in looks], at, policy.fade_sigma_frames)
+    open_ = _spread(_lids_open(looks, usual_opening, policy), at, policy.blink_sigma_frames)
+    away = 1 - fade(float(np.hypot(*off)), policy.dead_zone_deg)
+    strength = trust * open_ * away
+    return Decision(strength, off, None if strength >= 0.5 else _reason(own, zero, open_, away, policy))
+
+
+def _trust(look: Look | None, zero: tuple[float, float], policy: Policy) -> float:
+    if look is None:
+        return 0.0
+    return min(_limits(look, zero, policy).values())
+
+
+def _limits(look: Look, zero: tuple[float, float], policy: Policy) -> dict[Reason, float]:
+    width = (look.eyes[0].width + look.eyes[1].width) / 2
+    off = float(np.hypot(look.gaze_deg[0] - zero[0], look.gaze_deg[1] - zero[1]))
+    return {
+        Reason.EYES_TOO_SMALL: fade(width, policy.eye_px),
+        Reason.HEAD_TURNED: min(
+            fade(abs(look.head_deg[0]), policy.head_yaw_deg), fade(abs(look.head_deg[1]), policy.head_pitch_deg)
+        ),
+        Reason.LOOKS_FAR_AWAY: fade(off, policy.gaze_deg),
+    }
+
+
+def _reason(own: Look, zero: tuple[float, float], open_: float, away: float, policy: Policy) -> Reason | None:
+    """Name the strongest hindrance of this frame; a frame that only fades towards a neighbour's names none."""
+    hindrances = {**_limits(own, zero, policy), Reason.BLINK: open_, Reason.INTO_LENS: away}
+    reason = min(hindrances, key=lambda key: hindrances[key])
+    return reason if hindrances[reason] < 0.7 else None
+
+
+def _lids_open(looks: Sequence[Look | None], usual: float, policy: Policy) -> list[float]:
+    """Say for each frame how far its lids are from a blink, 0 shut to 1 open."""
+    openings = np.array([np.nan if look is None else look.opening for look in looks])
+    if np.all(np.isnan(openings)):
+        return [0.0] * len(looks)
+    around = float(np.nanmedian(openings))
+    level = np.array([
+        0.0 if np.isnan(opening) else min(fade(opening / usual, policy.shut), fade(opening / around, policy.dip))
+        for opening in openings
+    ])  # fmt: skip
+    # A frame beside a closing one is closing too: the lid is faster than the filter of the landmark engine.
+    padded = np.concatenate([level[:1], level, level[-1:]])
+    return list(np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:]))
+
+
+def _smooth_gaze(looks: Sequence[Look | None], at: int, policy: Policy) -> tuple[float, float]:
+    """Average the gaze around a frame, without lag, and not across saccades (a bilateral filter over time)."""
+    own = looks[at]
+    assert own is not None
+    values = np.array([own.gaze_deg if look is None else look.gaze_deg for look in looks])
+    present = np.array([look is not None for look in looks], dtype=np.float64)
+    centre = np.median(values[max(0, at - 1) : at + 2], axis=0)
+    apart = np.hypot(*(values - centre).T) / policy.gaze_sigma_deg
+    weights = present * _gauss(len(looks), at, policy.gaze_sigma_frames) * np.exp(-0.5 * apart**2)
+    if weights.sum() < 1e-6:
+        return own.gaze_deg
+    yaw, pitch = weights @ values / weights.sum()
+    return float(yaw), float(pitch)
+
+
+def _spread(values: Sequence[float], at: int, sigma: float) -> float:
+    weights = _gauss(len(values), at, sigma)
+    return float(weights @ np.asarray(values) / weights.sum())
+
+
+@lru_cache(maxsize=256)
+def _gauss(count: int, at: int, sigma: float) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = np.exp(-0.5 * ((np.arange(count) - at) / sigma) ** 2)
+    return weights

@@ -1,0 +1,127 @@
+"""One part from file to file: decode, correct and encode in one pass, then report and before/after picture.
+
+The stage's work inside the child process; what it is made of lives next door.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from media import zero as speaker
+from media.errors import Refused
+from media.files import whole
+from media.gaze import model
+from media.gaze.corrector import Corrector
+from media.gaze.decide import Reason
+from media.gaze.errors import EngineFailed
+from media.gaze.landmarks import Landmarker
+from media.gaze.pace import Pace
+from media.gaze.report import Report
+from media.preview import Preview
+from media.render import Rendered, render
+from media.spans import Span
+from media.zero import Zero
+
+Progress = Callable[[float], None]
+Facts = dict[str, Any]  # Any: JSON
+_FRAMES_IF_UNKNOWN = 1800  # a minute at 30 frames a second
+_T = TypeVar("_T")
+
+
+def correct(options: argparse.Namespace, progress: Progress) -> Facts:
+    """Do what the command line says and return the part's facts.
+
+    Raises:
+        Refused: the source cannot be played, or the span or the zero is none.
+        ModelMissing, ModelDamaged: the landmark model; nothing was written.
+    """
+    span = None if options.span is None else _read(Span.from_json, options.span, "span")
+    if options.intensity <= 0:
+        return _uncorrected(options, span, Reason.TURNED_OFF, progress)
+    model_path = model.locate(options.model)
+    try:
+        finder = Landmarker(model_path=model_path)
+    except EngineFailed:
+        return _uncorrected(options, span, Reason.DETECTOR_FAILED, progress)
+    with finder:
+        return _corrected(options, span, finder, model.average_head(model_path), progress)
+
+
+def _corrected(
+    options: argparse.Namespace, span: Span | None, finder: Landmarker, head: model.Head, progress: Progress
+) -> Facts:
+    began = time.monotonic()
+    zero = _zero(options)
+    report = Report(options.intensity)
+    frames = span.frames if span else None
+    preview = Preview(frames or _FRAMES_IF_UNKNOWN)
+    stage = Corrector(
+        finder,
+        head,
+        intensity=options.intensity,
+        zero=zero.gaze_deg if zero else (0.0, 0.0),
+        usual_opening=zero.usual_opening if zero else None,
+        pace=Pace(options.deadline and max(1.0, options.deadline - (time.monotonic() - began)), frames),
+        told=report.add,
+        watch=preview if options.preview else None,
+    )
+    rendered = render(options.source, options.target, span=span, stage=stage, on_progress=progress)
+    steps = {f"gaze_{name}": round(seconds, 3) for name, seconds in vars(stage.timing).items()}
+    if options.report:
+        _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
+    if options.preview:
+        preview.write(options.preview, caption(report.summary()))
+    return _facts(rendered, report.summary(), steps)
+
+
+def _uncorrected(options: argparse.Namespace, span: Span | None, reason: Reason, progress: Progress) -> Facts:
+    rendered = render(options.source, options.target, span=span, stage=None, on_progress=progress)
+    summary = Report(options.intensity).nothing(reason)
+    if options.report:
+        _write_json(options.report, {"gaze": summary, "zero": None, "frames": []})
+    return _facts(rendered, summary, {})
+
+
+def _zero(options: argparse.Namespace) -> Zero | None:
+    """Take the given zero; else look for it in the whole video. JSON null says that it was looked for in vain."""
+    if options.zero is None:
+        return speaker.estimate(options.source)
+    return _read(lambda fields: Zero.from_json(fields) if fields is not None else None, options.zero, "zero")
+
+
+def _read(build: Callable[[Any], _T], text: str, name: str) -> _T:  # Any: JSON
+    try:
+        return build(json.loads(text))
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Refused(f"bad_{name}", f"--{name} does not hold what the plan gives: {exc}") from exc
+
+
+def caption(summary: Facts) -> str:
+    """Say in a line for people what was done."""
+    if not summary["corrected"]:
+        return f"not corrected: {summary['reason'].replace('_', ' ')}"
+    return (
+        f"{summary['share']:.0%} of the frames corrected, "
+        f"{summary['median_before_deg']:.0f}° off the lens before, {summary['median_after_deg']:.0f}° after"
+    )
+
+
+def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts:
+    return {
+        "frames": rendered.frames,
+        "duration_s": rendered.duration_s,
+        "size_bytes": rendered.size_bytes,
+        "width": rendered.width,
+        "height": rendered.height,
+        "sha256": rendered.sha256,
+        "gaze": summary,
+        "stages_s": {**rendered.stages_s, **steps},
+    }
+
+
+def _write_json(path: Path, content: Facts) -> None:
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

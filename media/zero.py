@@ -1,0 +1,174 @@
+"""The speaker's own zero: where "into the lens" lies for this face and camera, from a sparse look at a whole video.
+
+Every way of measuring gaze is off by some degrees for each person. Whoever looks into the lens again and again shows
+in the measurements as a dense place close to (0, 0): that place is the zero. Whoever reads all the time shows none;
+then the anatomy decides and the zero is (0, 0).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from media.frames import Planes
+from media.gaze import model
+from media.gaze.errors import EngineFailed
+from media.gaze.landmarks import FaceFinder, Landmarker, Mode
+from media.gaze.measure import Look, look
+
+SAMPLES = 60
+FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are looked at too
+FEWEST_FACES = 6  # below this nothing is known about the speaker
+OPEN_SHARE = 0.65  # of the usual opening; lower lids say nothing about the lens
+HEAD_LIMIT_DEG = 20.0
+KERNEL_DEG = 2.0
+NEAR_LENS_DEG = 4.5  # person bias of the measurement; a mode further off is someone who looks elsewhere
+LEAST_SHARE = 0.15  # of the samples within two kernels of a mode, for it to count
+
+
+@dataclass(frozen=True, slots=True)
+class Zero:
+    """What a whole video tells about its speaker."""
+
+    yaw_deg: float  # of the measured gaze when the eyes are in the lens; + picture right
+    pitch_deg: float  # + up
+    usual_opening: float  # of the eyes, as a share of their width
+    source: Literal["seen", "anatomy"]  # a place where the eyes rest, or the average head
+    samples: int  # frames with a face that were looked at
+
+    @property
+    def gaze_deg(self) -> tuple[float, float]:
+        """Yaw and pitch."""
+        return self.yaw_deg, self.pitch_deg
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Return plain values for a message or a command line."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Zero":  # Any: JSON
+        """Rebuild what `to_json` gave; KeyError or ValueError when it is something else."""
+        source = fields["source"]
+        if source not in ("seen", "anatomy"):
+            raise ValueError(f"not a speaker's zero: {fields}")
+        zero = cls(
+            yaw_deg=float(fields["yaw_deg"]),
+            pitch_deg=float(fields["pitch_deg"]),
+            usual_opening=float(fields["usual_opening"]),
+            source=source,
+            samples=int(fields["samples"]),
+        )
+        if not (abs(zero.yaw_deg) <= 45 and abs(zero.pitch_deg) <= 45 and 0 < zero.usual_opening < 1):
+            raise ValueError(f"not a speaker's zero: {fields}")
+        return zero
+
+
+def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFinder | None = None) -> Zero | None:
+    """Look at some frames of the whole video.
+
+    Args:
+        path: a playable video.
+        samples: how many frames to look at, at most.
+        finder: for sparse pictures; made here, and closed, when not given.
+
+    Returns:
+        None when a face is seen too seldom, or the landmark engine does not start: then nothing is known.
+    """
+    try:
+        used = finder or Landmarker(mode=Mode.SPARSE)
+    except EngineFailed:
+        return None
+    head = model.average_head(model.locate())
+    try:
+        looks = list(_looks(path, samples, used, head))
+    finally:
+        if finder is None:
+            used.close()
+    return from_looks(looks)
+
+
+def _looks(path: Path, samples: int, finder: FaceFinder, head: model.Head) -> Iterator[Look]:
+    for frame in sparse_frames(path, samples):
+        try:
+            faces = finder.find(frame)
+        except EngineFailed:
+            continue
+        if faces:
+            largest = max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))))
+            found = look(largest, head, (frame.y.shape[0], frame.y.shape[1]))
+            if found is not None:
+                yield found
+
+
+def from_looks(looks: Sequence[Look]) -> Zero | None:
+    """Find the zero among measurements of one speaker; None when they are too few."""
+    if len(looks) < FEWEST_FACES:
+        return None
+    usual = float(np.median([one.opening for one in looks]))
+    gazes = [
+        one.gaze_deg
+        for one in looks
+        if one.opening >= OPEN_SHARE * usual and max(abs(one.head_deg[0]), abs(one.head_deg[1])) <= HEAD_LIMIT_DEG
+    ]
+    seen = _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
+    yaw, pitch = seen if seen is not None else (0.0, 0.0)
+    return Zero(round(yaw, 2), round(pitch, 2), round(usual, 4), "anatomy" if seen is None else "seen", len(looks))
+
+
+def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the mode of the distribution that lies closest to the lens, if one is close enough and dense enough."""
+    modes = _modes(gazes)
+    apart = np.hypot(*(modes[:, None, :] - gazes[None, :, :]).transpose(2, 0, 1))
+    dense = (apart <= 2 * KERNEL_DEG).mean(axis=1) >= LEAST_SHARE
+    distance = np.where(dense, np.hypot(*modes.T), np.inf)
+    best = int(np.argmin(distance))
+    return (float(modes[best, 0]), float(modes[best, 1])) if distance[best] <= NEAR_LENS_DEG else None
+
+
+def _modes(gazes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Climb from every sample to the top of its hill (mean shift with a Gaussian kernel)."""
+    places = gazes.copy()
+    for _ in range(30):
+        apart = ((places[:, None, :] - gazes[None, :, :]) ** 2).sum(axis=2)
+        weights = np.exp(-0.5 * apart / KERNEL_DEG**2)
+        places = weights @ gazes / weights.sum(axis=1, keepdims=True)
+    return places
+
+
+def sparse_frames(path: Path, samples: int) -> Iterator[Planes]:
+    """Yield up to so many frames spread over a video, upright, without decoding what lies between if possible."""
+    total, keys = _packets(path)
+    enough = keys >= FEWEST_KEY_FRAMES
+    step = max(1, (keys if enough else total) // samples)
+    yield from islice(_decode(path, "NONKEY" if enough else "NONREF", step), samples)
+
+
+def _packets(path: Path) -> tuple[int, int]:
+    """Count all frames and key frames without decoding."""
+    with av.open(str(path)) as container:
+        keys = [packet.is_keyframe for packet in container.demux(container.streams.video[0]) if packet.size]
+        return len(keys), sum(keys)
+
+
+def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], step: int) -> Iterator[Planes]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.skip_frame = skip
+        for number, frame in enumerate(container.decode(stream)):
+            if number % step == 0:
+                yield _upright(frame, number)
+
+
+def _upright(frame: av.VideoFrame, index: int) -> Planes:
+    width, height = frame.width // 2 * 2, frame.height // 2 * 2
+    stacked = frame.reformat(width, height, "yuv420p").to_ndarray()
+    luma = stacked[:height]
+    chroma = stacked[height:].reshape(2, height // 2, width // 2)
+    turns = round(frame.rotation / 90) % 4
+    y, u, v = (np.ascontiguousarray(np.rot90(plane, turns)) for plane in (luma, chroma[0], chroma[1]))
+    return Planes(y, u, v, index, float(frame.time or 0.0))
