@@ -21,7 +21,7 @@ from media import sandbox
 from media.errors import OutOfMemory, Refused
 
 PARENT_PIPE, MEMORY_BYTES, CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_MEMORY_BYTES", "MEDIA_CPU_S"
-REFUSED_EXIT, MEMORY_EXIT = 2, 3
+REFUSED_EXIT, MEMORY_EXIT = 3, 4  # 2 is a wrong command line
 PROGRESS_EVERY_S = 0.25
 
 Progress = Callable[[float], None]

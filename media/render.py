@@ -1,10 +1,17 @@
 """One span of a video becomes one platform master: one decode, one encode, a frame stage in between."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from media.frames import FrameStage
+from media.encode import Master
+from media.files import whole
+from media.frames import FrameStage, Planes
+from media.inspection import inspect
+from media.sound import Block, Soundtrack
+from media.source import Reel
 from media.spans import Span
 
 
@@ -19,7 +26,7 @@ class Rendered:
     height: int
     sha256: str
     frames_held: int  # pictures shown again because the source had none for that time
-    stages_s: dict[str, float]  # CPU seconds of this process: "decode", "stage", "encode", "audio"
+    stages_s: dict[str, float]  # CPU seconds of this process: "decode", "stage", "encode", "sound"
 
 
 def render(
@@ -41,5 +48,110 @@ def render(
 
     Raises:
         Refused: the source cannot be played.
+        MemoryError: libav could not allocate.
     """
-    raise NotImplementedError(source, target, span, stage, on_progress)
+    part = span or inspect(source).timeline.grid()
+    with whole(target) as temporary:
+        work = _Work(source, temporary, part, stage or _Unchanged(), on_progress or _silent)
+        work.run()
+        return Rendered(
+            frames=part.frames,
+            duration_s=part.duration_s,
+            size_bytes=temporary.stat().st_size,
+            width=work.size[0],
+            height=work.size[1],
+            sha256=_sha256(temporary),
+            frames_held=work.reel.held,
+            stages_s={name: round(seconds, 3) for name, seconds in work.clock.spent.items()},
+        )
+
+
+class _Unchanged:
+    """The stage that leaves every frame as it is."""
+
+    def push(self, frame: Planes) -> list[Planes]:
+        return [frame]
+
+    def drain(self) -> list[Planes]:
+        return []
+
+
+@dataclass
+class _Clock:
+    """Adds up this process's CPU time by stage; encoder threads count for whatever runs beside them."""
+
+    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("decode", "stage", "encode", "sound"), 0.0))
+    _since: float = field(default_factory=time.process_time)
+
+    def add(self, name: str) -> None:
+        now = time.process_time()
+        self.spent[name] += now - self._since
+        self._since = now
+
+
+class _Work:
+    """One render under way."""
+
+    def __init__(
+        self, source: Path, target: Path, span: Span, stage: FrameStage, on_progress: Callable[[float], None]
+    ) -> None:
+        self.clock = _Clock()
+        self.reel = Reel(source, span)
+        self.size = (0, 0)
+        self._target = target
+        self._span = span
+        self._stage = stage
+        self._on_progress = on_progress
+        self._soundtrack = Soundtrack(source, span)
+        self._sound: Iterator[Block] = iter(self._soundtrack)
+        self._master: Master | None = None
+        self._shown = 0
+
+    def run(self) -> None:
+        try:
+            for planes in self.reel:
+                self.clock.add("decode")
+                finished = self._stage.push(planes)
+                self.clock.add("stage")
+                self._write(finished)
+            self._write(self._stage.drain())
+            self._complete()
+        except BaseException:
+            if self._master is not None:
+                self._master.abandon()
+            raise
+
+    def _write(self, finished: list[Planes]) -> None:
+        for planes in finished:
+            if self._master is None:
+                self.size = (planes.y.shape[1], planes.y.shape[0])
+                self._master = Master(
+                    self._target, size=self.size, rate=self._span.rate, layout=self._soundtrack.layout
+                )
+            self._master.show(planes)
+            self.clock.add("encode")
+            self._shown += 1
+            # In step with the pictures, so that the muxer never has to hold more than a moment of either.
+            self._sound_until(self._master, float(self._shown / self._span.rate))
+            self._on_progress(self._shown / self._span.frames)
+
+    def _sound_until(self, master: Master, seconds: float) -> None:
+        while master.sound_s < seconds and (block := next(self._sound, None)) is not None:
+            master.sound(block)
+        self.clock.add("sound")
+
+    def _complete(self) -> None:
+        assert self._master is not None
+        assert self._shown == self._span.frames, "a stage keeps the number of frames"
+        self._sound_until(self._master, self._span.duration_s + 1)
+        self._master.close()
+        self.clock.add("encode")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _silent(share: float) -> None:
+    """Take progress that nobody wants to hear of."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
@@ -85,9 +86,10 @@ def of_job(connection: Connection, job_id: str) -> list[Publication]:
 def heads(connection: Connection) -> list[Queued]:
     """Return, for each usable account with nothing under way, the publications that order allows to go next.
 
-    The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose outcome is unknown is not over: what follows it waits for a person, since out
-    of order cannot be mended and late can. At most one a job and account; the older job comes
-    first, but does not hold the others up when it has nothing that may go.
+    The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
+    outcome is unknown is not over: what follows it waits for a person, since out of order cannot be mended and late
+    can. At most one a job and account; the older job comes first, but does not hold the others up when it has
+    nothing that may go.
     """
     earlier = publications.alias()
     busy = publications.alias()
@@ -231,15 +233,16 @@ def end(
     link: str | None = None,
     code: str | None = None,
     reason: str | None = None,
+    step: str | None = None,
     handle: bytes | None = None,
 ) -> bool:
     """End the state machine; False if the right was lost meanwhile. The handle stays as evidence."""
-    values = {
+    values: dict[str, Any] = {  # Any: as many types as columns
         "status": status, "ended_at": now, "remote_id": remote_id, "link": link, "code": code, "reason": reason,
         "holder": None, "holder_until": None, "unclear": False,
     }  # fmt: skip
     if handle is not None:
-        values["handle"] = handle
+        values |= {"step": step, "handle": handle}
     return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
 
 
@@ -251,6 +254,22 @@ def end_waiting(
     found = rows.every(connection, select(publications).where(*mine), Publication)
     connection.execute(update(publications).where(*mine).values(status=status, reason=reason, ended_at=now))
     return found
+
+
+def end_waiting_of_segment(
+    connection: Connection, segment_id: str, status: PublicationStatus, *, code: str, reason: str, now: datetime
+) -> None:
+    """End the publications of a part that will not come."""
+    change = update(publications).where(
+        publications.c.segment_id == segment_id, publications.c.status == PublicationStatus.WAITING
+    )
+    connection.execute(change.values(status=status, code=code, reason=reason, ended_at=now))
+
+
+def count_of_segment(connection: Connection, segment_id: str) -> int:
+    """Return how many publications a part has."""
+    query = select(func.count()).select_from(publications).where(publications.c.segment_id == segment_id)
+    return int(connection.scalar(query) or 0)
 
 
 def expire(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
@@ -292,20 +311,23 @@ def stalled(connection: Connection, *, next_before: datetime, held_before: datet
     return rows.every(connection, query, Publication)
 
 
-def set_link(connection: Connection, publication_id: str, *, remote_id: str, link: str | None, handle: bytes) -> bool:
+def set_link(
+    connection: Connection, publication_id: str, *, step: str, remote_id: str | None, link: str | None, handle: bytes
+) -> bool:
     """Note what became known of a post after it was published; False if it is not one that went out."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_WELL)
     )
-    return connection.execute(change.values(remote_id=remote_id, link=link, handle=handle)).rowcount == 1
+    values = {"step": step, "remote_id": remote_id, "link": link, "handle": handle}
+    return connection.execute(change.values(**values)).rowcount == 1
 
 
-def mark_published(connection: Connection, publication_id: str, *, remote_id: str, link: str | None) -> bool:
-    """Note that the person whom a draft waited for has posted it; False if it did not wait."""
+def mark_published(connection: Connection, publication_id: str) -> bool:
+    """Note that the person for whom a draft waited has posted it; False if it did not wait."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.ACTION_NEEDED
     )
-    values = {"status": PublicationStatus.PUBLISHED, "remote_id": remote_id, "link": link, "reason": None, "code": None}
+    values = {"status": PublicationStatus.PUBLISHED, "reason": None, "code": None}
     return connection.execute(change.values(**values)).rowcount == 1
 
 

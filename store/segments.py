@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from store import rows
-from store.states import PUBLICATION_OVER, SegmentStatus
+from store.states import PUBLICATION_OVER, PublicationStatus, SegmentStatus
 from store.tables import job_segments, publications
 
 
@@ -140,6 +140,17 @@ def retry_failed(connection: Connection, job_id: str) -> list[Segment]:
     failed = rows.every(connection, select(job_segments).where(*mine), Segment)
     connection.execute(update(job_segments).where(*mine).values(status=SegmentStatus.PENDING, reason=None))
     return failed
+
+
+def reopen(connection: Connection, job_id: str) -> None:
+    """Set those done parts of a job back to ready that have a publication waiting again."""
+    waiting = select(publications.c.id).where(
+        publications.c.segment_id == job_segments.c.id, publications.c.status == PublicationStatus.WAITING
+    )
+    change = update(job_segments).where(
+        job_segments.c.job_id == job_id, job_segments.c.status == SegmentStatus.DONE, waiting.exists()
+    )
+    connection.execute(change.values(status=SegmentStatus.READY))
 
 
 def close(connection: Connection, segment_id: str) -> bool:

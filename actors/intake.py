@@ -1,0 +1,110 @@
+"""What people ask for: a new job, its cancellation, another try of what failed, its deletion.
+
+The API calls these; each is one transaction in which the change and its messages commit together.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+from sqlalchemy import Connection
+
+from actors import wiring
+from actors.announce import announce
+from actors.rendering import send_gaze, send_split
+from actors.settling import settle
+from actors.turns import release
+from store import jobs, publications, segments, webhooks
+from store.jobs import Job
+from store.states import EndpointState, JobStatus, PublicationStatus
+
+
+def accept(job: Job) -> None:
+    """Take a new job whose video lies at its path, whole and synced."""
+    with wiring.store.writing() as connection:
+        if job.webhook_url is not None:
+            add_endpoint(connection, job.webhook_url, scope="named", events=[])
+        jobs.create(connection, job)
+        announce(connection, "job.created", job)
+        send_split(job.id)
+
+
+def add_endpoint(connection: Connection, url: str, *, scope: str, events: list[str]) -> webhooks.Endpoint:
+    """Remember where to send events, with a fresh signing secret; a known address keeps its own."""
+    fresh = webhooks.Endpoint(
+        id=wiring.new_id("ep_"),
+        url=url,
+        scope=scope,
+        events=events,
+        state=EndpointState.ENABLED,
+        secret=wiring.sealer.seal(new_signing_secret()),
+        created_at=wiring.now(),
+    )
+    known = webhooks.add_endpoint(connection, fresh)
+    if scope == "all" and known.scope != "all":
+        webhooks.widen(connection, known.id)
+    return known
+
+
+def new_signing_secret() -> str:
+    """Return a Standard Webhooks secret: whsec_ and 32 random bytes in base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def cancel(job_id: str) -> bool:
+    """End a job: nothing more is rendered or begun; what is being sent to a platform right now is finished.
+
+    Returns:
+        False if there is no such job or it is over.
+    """
+    with wiring.store.writing() as connection:
+        moment = wiring.now()
+        job = jobs.get(connection, job_id)
+        if job is None or not jobs.cancel(connection, job_id, moment):
+            return False
+        segments.fail_all(connection, job_id, reason="cancelled", now=moment)
+        publications.end_waiting(
+            connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=moment
+        )
+        announce(connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
+        wiring.send("delete_files", job_id)
+        return True
+
+
+def retry(job_id: str) -> bool:
+    """Try again what failed, and only that.
+
+    Returns:
+        False if nothing of the job failed, or its files are deleted.
+    """
+    with wiring.store.writing() as connection:
+        job = jobs.get(connection, job_id)
+        unplanned = job is not None and job.segment_count is None
+        again = JobStatus.PENDING if unplanned else JobStatus.PROCESSING
+        if job is None or not jobs.reopen(connection, job_id, again):
+            return False
+        if unplanned:
+            send_split(job_id)
+            return True
+        for segment in segments.retry_failed(connection, job_id):
+            send_gaze(segment)
+        publications.retry_failed(connection, job_id)
+        segments.reopen(connection, job_id)
+        settle(connection, job_id)
+        release(connection)
+        return True
+
+
+def delete(job_id: str) -> bool:
+    """End a job if it is not over, and delete its files now. The record stays.
+
+    Returns:
+        False if there is no such job.
+    """
+    cancel(job_id)
+    with wiring.store.writing() as connection:
+        if jobs.get(connection, job_id) is None:
+            return False
+        wiring.send("delete_files", job_id)
+        return True

@@ -1,0 +1,56 @@
+"""What every process of ours does first: log to standard error in the chosen form, and end with its supervisor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from loguru import logger
+
+from settings import Settings
+
+LEASH = "VIDPROD_LEASH_FD"
+"""Names the reading end of a pipe whose writing end only the supervisor holds."""
+
+
+def start(settings: Settings) -> None:
+    """Set up logging, and make this process end when its supervisor is gone, however that died."""
+    logger.remove()
+    logger.add(
+        sys.stderr,
+        level=settings.log_level,
+        serialize=settings.log_format == "json",
+        format="{time:HH:mm:ss.SSS} {level: <7} {extra[process]} {message}",
+        backtrace=False,
+        diagnose=False,  # it would print variables, and with them tokens
+    )
+    logger.configure(extra={"process": f"{os.path.basename(sys.argv[0]) or 'python'}[{os.getpid()}]"})  # noqa: PTH119
+    logging.basicConfig(handlers=[_ToLoguru()], level=logging.INFO, force=True)
+    logging.getLogger("requests_oauthlib").setLevel(logging.INFO)  # prints tokens at DEBUG
+    fd = os.environ.get(LEASH)
+    if fd is not None:
+        threading.Thread(target=_wait_for_supervisor, args=(int(fd),), daemon=True, name="leash").start()
+
+
+def _wait_for_supervisor(fd: int) -> None:
+    try:
+        os.read(fd, 1)  # nobody writes: it returns when the last writing end is closed
+    except OSError:
+        return  # no such pipe: started by hand in an environment that names one
+    os.kill(os.getpid(), signal.SIGKILL)  # what is in flight is taken up again by the next start
+
+
+class _ToLoguru(logging.Handler):
+    """Brings what libraries log into the one log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level: Any = (
+            record.levelname
+            if record.levelname in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
+            else record.levelno
+        )  # Any: name or number
+        logger.opt(exception=record.exc_info).log(level, "{}: {}", record.name, record.getMessage())

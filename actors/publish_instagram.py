@@ -1,0 +1,13 @@
+"""publish_instagram: bring one part onto one Instagram account, one short step a message."""
+
+from __future__ import annotations
+
+import dramatiq
+
+from actors import publishing
+
+
+@dramatiq.actor(queue_name="network", max_retries=5)
+def publish_instagram(publication_id: str) -> None:
+    """Carry out the next step of a publication on Instagram."""
+    publishing.step(publication_id)

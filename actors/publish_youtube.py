@@ -1,0 +1,13 @@
+"""publish_youtube: bring one part onto one YouTube account, one short step a message."""
+
+from __future__ import annotations
+
+import dramatiq
+
+from actors import publishing
+
+
+@dramatiq.actor(queue_name="network", max_retries=5)
+def publish_youtube(publication_id: str) -> None:
+    """Carry out the next step of a publication on YouTube."""
+    publishing.step(publication_id)

@@ -1,0 +1,63 @@
+"""What follows when a part, a publication or a job ends. Everything here runs inside somebody's open transaction."""
+
+from __future__ import annotations
+
+from loguru import logger
+from sqlalchemy import Connection
+
+from actors import wiring
+from actors.announce import announce
+from actors.turns import release
+from store import jobs, publications, segments
+from store.states import JOB_OVER, JobStatus, PublicationStatus
+
+KEPT_UNPUBLISHED_H = 24.0  # no account was connected: the creator fetches the parts, or loses them after a day
+
+
+def settle(connection: Connection, job_id: str) -> None:
+    """Close what has nothing open left: the parts, then the job. The caller that closes it tells of it."""
+    if jobs.close_parts(connection, job_id):
+        job = jobs.get(connection, job_id)
+        announce(connection, "job.processed", job, parts=job.segment_count if job else None)
+    for segment in segments.of_job(connection, job_id):
+        if publications.count_of_segment(connection, segment.id):
+            segments.close(connection, segment.id)
+    outcome = jobs.close(connection, job_id, wiring.now())
+    if outcome is None:
+        return
+    job = jobs.get(connection, job_id)
+    logger.info("job {}: {}", job_id, outcome)
+    announce(connection, "job.failed" if outcome is JobStatus.FAILED else "job.completed", job, status=outcome)
+    wiring.send("delete_files", job_id, delay_s=retention_s(published=bool(publications.of_job(connection, job_id))))
+
+
+def retention_s(*, published: bool) -> float:
+    """Return how long the files of a finished job are kept; parts that went nowhere are kept to be fetched."""
+    kept_h = wiring.settings.retention_hours
+    return 3600 * (kept_h if published else max(kept_h, KEPT_UNPUBLISHED_H))
+
+
+def fail_job(job_id: str, *, code: str, error: str) -> None:
+    """End a job that never got as far as its parts, with the reason its creator will read."""
+    with wiring.store.writing() as connection:
+        if not jobs.fail(connection, job_id, code=code, error=error, now=wiring.now()):
+            return
+        logger.warning("job {}: refused ({}): {}", job_id, code, error)
+        announce(connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
+        wiring.send("delete_files", job_id)
+
+
+def part_failed(segment_id: str, *, reason: str) -> None:
+    """Give a part up. Its publications are over, too; the parts after it go on."""
+    with wiring.store.writing() as connection:
+        segment = segments.get(connection, segment_id)
+        if segment is None or not segments.fail(connection, segment_id, reason=reason, now=wiring.now()):
+            return
+        job = jobs.get(connection, segment.job_id)
+        if job is None or job.status in JOB_OVER:
+            return
+        publications.end_waiting_of_segment(
+            connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=wiring.now()
+        )
+        settle(connection, segment.job_id)
+        release(connection)

@@ -1,0 +1,54 @@
+"""Whose turn it is: lets publications go that order, upload windows, limits and the account allow right now.
+
+Decided after every part that becomes ready and every publication that ends, in that same transaction; the tick each
+minute is for time passing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from sqlalchemy import Connection
+
+from actors import wiring
+from actors.announce import announce, part_facts
+from actors.windows import DAY, DEFAULTS, earliest
+from store import accounts, jobs, publications, schedules
+from store.accounts import Account
+from store.publications import Queued
+from store.schedules import Schedule
+
+
+def release(connection: Connection) -> None:
+    """Let go what may go now, and note for the others when they may."""
+    known = {schedule.platform: schedule for schedule in schedules.every(connection)}
+    heads = sorted(publications.heads(connection), key=lambda queued: queued.account_id)  # stable: order of turns stays
+    for account_id, candidates in groupby(heads, key=lambda queued: queued.account_id):
+        account = accounts.get(connection, account_id)
+        if account is not None:
+            schedule = known.get(account.platform, DEFAULTS[account.platform])
+            _release_one(connection, account, schedule, list(candidates))
+
+
+def _release_one(connection: Connection, account: Account, schedule: Schedule, candidates: list[Queued]) -> None:
+    now = wiring.now()
+    gap = timedelta(seconds=schedule.min_gap_s)
+    recent = publications.recent_starts(connection, account.id, now - max(DAY, gap))
+    allowed = earliest(schedule, recent, max(now, account.paused_until or now))
+    for queued in candidates:
+        due = max(allowed, queued.publish_after or allowed)
+        if due <= now:
+            if publications.begin(connection, queued.id, now):
+                wiring.send(f"publish_{queued.platform}", queued.id)
+            return
+        _note_due(connection, queued, due)
+
+
+def _note_due(connection: Connection, queued: Queued, due: datetime) -> None:
+    if not publications.set_due(connection, queued.id, due):
+        return
+    publication = publications.get(connection, queued.id)
+    job = jobs.get(connection, queued.job_id)
+    if publication is not None and job is not None:
+        announce(connection, "publication.scheduled", job, due_at=due.isoformat(), **part_facts(publication, job))

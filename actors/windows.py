@@ -1,0 +1,57 @@
+"""When a platform's schedule lets the next post go. Pure functions of times; no store, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from store.schedules import Schedule
+
+DAY = timedelta(hours=24)
+
+# Our own choice, well below what the platforms allow: TikTok about 15 posts a creator in any 24 hours, shared by all
+# apps (content-sharing rules, read 2026-08-04); Instagram 50 or 100, by documents that disagree (content publishing
+# guide, read 2026-11-22); YouTube 100 inserts a project and day (quota page, 2026-09).
+DEFAULTS = {
+    "tiktok": Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=6, min_gap_s=1800),
+    "instagram": Schedule(platform="instagram", time_zone="UTC", windows=[], max_per_day=8, min_gap_s=1800),
+    "youtube": Schedule(platform="youtube", time_zone="UTC", windows=[], max_per_day=10, min_gap_s=1800),
+}
+
+
+def earliest(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> datetime:
+    """Return the first moment, not before `now`, at which the schedule lets another post of an account go.
+
+    Args:
+        schedule: windows, posts a day, gap between posts.
+        recent: when the account's posts of the last 24 hours began, oldest first.
+        now: aware.
+    """
+    moment = now
+    within_a_day = [began for began in recent if began > now - DAY]
+    if len(within_a_day) >= schedule.max_per_day:
+        moment = max(moment, within_a_day[-schedule.max_per_day] + DAY)
+    if recent:
+        moment = max(moment, recent[-1] + timedelta(seconds=schedule.min_gap_s))
+    return next_open(schedule, moment)
+
+
+def next_open(schedule: Schedule, moment: datetime) -> datetime:
+    """Return the first moment, not before the given one, that lies in one of the schedule's windows."""
+    if not schedule.windows:
+        return moment
+    zone = ZoneInfo(schedule.time_zone)
+    today = moment.astimezone(zone).date()
+    # Yesterday's windows may reach over midnight; a clock change may skip a window, hence two days ahead.
+    spans = [
+        _span(today + timedelta(days=ahead), time.fromisoformat(opens), time.fromisoformat(closes), zone)
+        for ahead in (-1, 0, 1, 2)
+        for opens, closes in schedule.windows
+    ]
+    return min(max(moment, opens) for opens, closes in spans if closes > moment)
+
+
+def _span(day: date, opens: time, closes: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    ends_on = day if closes > opens else day + timedelta(days=1)
+    return datetime.combine(day, opens, zone), datetime.combine(ends_on, closes, zone)

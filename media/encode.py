@@ -1,0 +1,153 @@
+"""The master that all platforms take: MP4 with its index in front and without edit lists, H.264 High, AAC-LC.
+
+Without edit lists a player shows what is there from the first byte on, so nothing may be there that is not meant:
+the encoder's priming sound is left out, and reordered pictures get negative composition offsets instead of a late
+start. Picture and sound then both begin at zero.
+"""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
+from av.video.stream import VideoStream
+
+from media.frames import Planes
+from media.sound import RATE, Block
+
+# Instagram takes 8 Mbit/s variable and 60 MB for a minute (platform sheet, section 5, read 2026-11-22): at the peak
+# rate a minute is 56 MB, the buffer adds at most 1.9 MB once, the sound 1 MB.
+PEAK_BITS_S, BUFFER_BITS = 7_500_000, 15_000_000
+SOUND_BITS_S = 128_000
+QUALITY = 20  # x264's constant rate factor
+KEY_EVERY_S = 2
+LOOKAHEAD = 5  # pictures; with x264's own 40 (10 at veryfast) the encoder alone would take 35 MB more
+AAC_FRAME = 1024
+H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
+
+
+class Master:
+    """One file being written; give pictures and sound in step, then close."""
+
+    def __init__(self, path: Path, *, size: tuple[int, int], rate: Fraction, layout: str | None) -> None:
+        self.size = size
+        self._container = av.open(
+            str(path),
+            mode="w",
+            format="mp4",
+            options={"movflags": "+faststart+negative_cts_offsets", "use_editlist": "0", "fflags": "+bitexact"},
+        )
+        self._pictures = 0
+        self._video = self._add_video(rate)
+        self._audio = self._add_audio(layout) if layout else None
+        self._pending: list[Block] = []
+        self._samples = 0  # given to us
+        self._encoded = 0  # given to the encoder
+        self._last: "Packet[AudioStream] | None" = None
+
+    def show(self, planes: Planes) -> None:
+        """Add the next picture."""
+        frame = VideoFrame(*self.size, "yuv420p")
+        for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
+            # A plane is a writable buffer; its stub does not say so.
+            room = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(plane.height, plane.line_size)
+            room[:, : values.shape[1]] = values
+        frame.pts, frame.time_base = self._pictures, self._video.codec_context.time_base
+        frame.colorspace = frame.color_primaries = frame.color_trc = H273_BT709
+        frame.color_range = ColorRange.MPEG
+        self._pictures += 1
+        self._container.mux(self._video.encode(frame))
+
+    def sound(self, block: Block) -> None:
+        """Add the next block of sound."""
+        self._pending.append(block)
+        self._samples += block.shape[1]
+        if self._samples - self._encoded >= AAC_FRAME:
+            waiting = np.concatenate(self._pending, axis=1)
+            whole = waiting.shape[1] // AAC_FRAME * AAC_FRAME
+            for start in range(0, whole, AAC_FRAME):
+                self._encode_sound(waiting[:, start : start + AAC_FRAME])
+            self._pending = [waiting[:, whole:]]
+
+    @property
+    def sound_s(self) -> float:
+        """Say how much sound there is so far, in seconds."""
+        return self._samples / RATE
+
+    def close(self) -> None:
+        """Write what the encoders still hold, and the index; the file is complete but not yet synced."""
+        self._container.mux(self._video.encode(None))
+        if self._audio is not None:
+            if self._samples > self._encoded:
+                rest = np.concatenate(self._pending, axis=1)
+                self._encode_sound(np.pad(rest, ((0, 0), (0, AAC_FRAME - rest.shape[1]))))
+            self._mux_sound(self._audio.encode(None))
+            self._mux_last()
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Give the file up; what was written so far is of no use."""
+        self._container.close()
+
+    def _add_video(self, rate: Fraction) -> VideoStream:
+        stream = self._container.add_stream(
+            "libx264",
+            rate=rate,
+            options={
+                "preset": "veryfast",
+                "profile": "high",
+                "crf": str(QUALITY),
+                "maxrate": str(PEAK_BITS_S),
+                "bufsize": str(BUFFER_BITS),
+                "rc-lookahead": str(LOOKAHEAD),
+            },
+        )
+        stream.width, stream.height = self.size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = 1 / rate
+        context.gop_size = round(KEY_EVERY_S * rate)
+        # One more thread costs 20 MB and is all that the smallest machine with two cores has.
+        context.thread_count = min(2, len(os.sched_getaffinity(0)))
+        context.colorspace = H273_BT709
+        context.color_primaries = ColorPrimaries.BT709
+        context.color_trc = ColorTrc.BT709
+        context.color_range = ColorRange.MPEG
+        return stream
+
+    def _add_audio(self, layout: str) -> AudioStream:
+        stream = self._container.add_stream("aac", rate=RATE, layout=layout)
+        stream.codec_context.bit_rate = SOUND_BITS_S
+        return stream
+
+    def _encode_sound(self, block: Block) -> None:
+        assert self._audio is not None
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._audio.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._encoded, Fraction(1, RATE)
+        self._encoded += AAC_FRAME
+        self._mux_sound(self._audio.encode(frame))
+
+    def _mux_sound(self, packets: "list[Packet[AudioStream]]") -> None:
+        """Write packets one behind, because the last one is treated specially, and leave out the priming."""
+        for packet in packets:
+            if packet.pts is None or packet.pts < 0:
+                continue
+            if self._last is not None:
+                self._container.mux(self._last)
+            self._last = packet
+
+    def _mux_last(self) -> None:
+        """End the sound where the picture ends: the last packet counts for what is needed, or is left out."""
+        if self._last is None or self._last.pts is None:
+            return
+        needed = self._samples - self._last.pts
+        if needed >= AAC_FRAME // 2:
+            self._last.duration = min(needed, AAC_FRAME)
+            self._container.mux(self._last)

@@ -1,0 +1,51 @@
+"""What a look at an upload tells about it, and the limits an upload must keep; no video library.
+
+The limits are ours, chosen for a machine of 512 MB; what the platforms want of a part is in `media.encode`.
+"""
+
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+MIN_SECONDS = 3  # the platforms' minimum for one post (TikTok, Instagram; read 2026-11-22)
+MAX_SECONDS = 3 * 3600
+MAX_SIDE = 4096
+MAX_PIXELS = 4096 * 2304  # 4K in every camera's idea of it; one decoded picture is 14 MB
+MAX_STREAMS = 32  # phones write up to eight, action cameras some more
+MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The sound track that goes into the parts."""
+
+    codec: str
+    sample_rate: int
+    channels: int
+    start_s: float  # after the video's first frame; negative when the sound begins earlier
+    tracks: int  # sound tracks in the file; one of them is used
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One upload that can be cut, as the probe found it."""
+
+    container: str  # "mp4" or "matroska"
+    video_codec: str
+    width: int  # of the upright picture with square pixels, before any scaling
+    height: int
+    rotation: int  # degrees clockwise by which the stored picture is turned to stand upright: 0, 90, 180, 270
+    mirrored: bool  # the stored picture is also flipped left to right, after turning
+    pixel_format: str
+    hdr: str | None  # "hlg", "pq" or None
+    frame_rate: Fraction  # of the source; the nominal one when `vfr`
+    output_rate: Fraction  # of the parts
+    vfr: bool  # the times of the frames do not fit one constant rate
+    frames: int  # pictures in the source
+    duration_s: float
+    size_bytes: int
+    audio: Audio | None
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Return the facts as plain values; rates as "30000/1001"."""
+        return asdict(self) | {"frame_rate": str(self.frame_rate), "output_rate": str(self.output_rate)}

@@ -1,0 +1,207 @@
+"""Looks at an upload and either tells the facts or refuses it with a reason; decodes a single frame.
+
+Cheap checks come first and everything that could be expensive is bounded before it is done: outer structure, then
+streams, then packets, then one picture.
+"""
+
+import argparse
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from media import facts, picture, signature, timeline
+from media.child import Progress
+from media.errors import Refused
+from media.facts import Audio, Facts
+from media.opening import VIDEO_CODECS, audio_of, opened, video_of
+from media.timeline import Timeline
+
+PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
+MISSING_SHARE = 0.02  # of the frames that the file's index promises; more is a truncated file
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a look gave: facts for people, times for the planning."""
+
+    facts: Facts
+    timeline: Timeline
+
+
+def probe(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # Any: JSON
+    """Do the work of `python -m media.probe`."""
+    result = inspect(options.source).facts.to_json()
+    progress(1.0)
+    return result
+
+
+def inspect(path: Path) -> Inspection:
+    """Check an upload against every limit and return what it is.
+
+    Raises:
+        Refused: empty_file, not_a_video, truncated, damaged, no_video, codec_not_supported, too_many_streams,
+            too_many_pixels, too_many_frames, too_long, too_short.
+    """
+    container_name = signature.check(path)
+    with opened(path) as container:
+        if len(container.streams) > facts.MAX_STREAMS:
+            raise Refused(
+                "too_many_streams", f"The file has {len(container.streams)} tracks; {facts.MAX_STREAMS} are allowed."
+            )
+        stream = video_of(container)
+        _check_codec(stream)
+        check_pixels(stream.codec_context.width, stream.codec_context.height)
+        _check_promised_length(container, stream)
+        times = _read_times(container, stream)
+    _check_length(times)
+    with opened(path) as container:
+        stream = video_of(container)
+        frame = first_frame(container, stream)
+        check_pixels(frame.width, frame.height)
+        found = _facts(path, container_name, container, stream, frame, times)
+    return Inspection(found, times)
+
+
+def check_pixels(width: int, height: int) -> None:
+    """Refuse a picture that is too big to decode here: too_many_pixels."""
+    if width * height > facts.MAX_PIXELS or max(width, height) > facts.MAX_SIDE:
+        raise Refused(
+            "too_many_pixels",
+            f"The picture has {width} x {height} pixels; up to {facts.MAX_SIDE} a side and "
+            f"{facts.MAX_PIXELS / 1e6:.1f} million in all are allowed (4K).",
+        )
+
+
+def _check_codec(stream: VideoStream) -> None:
+    context = stream.codec_context
+    name = context.name if context else "unknown"
+    if name not in VIDEO_CODECS:
+        raise Refused("codec_not_supported", f"The picture is coded as {name}, which is not among those we read.")
+
+
+def _check_promised_length(container: InputContainer, stream: VideoStream) -> None:
+    """Refuse by what the file's head says, before its packets are read."""
+    seconds = [float(container.duration / av.time_base)] if container.duration else []
+    if stream.duration and stream.time_base:
+        seconds.append(float(stream.duration * stream.time_base))
+    if seconds and min(seconds) > facts.MAX_SECONDS:
+        raise _too_long(min(seconds))
+    if stream.frames > facts.MAX_FRAMES:
+        raise _too_many_frames(stream.frames)
+
+
+def _too_long(seconds: float) -> Refused:
+    return Refused("too_long", f"The video lasts {seconds / 3600:.1f} hours; {facts.MAX_SECONDS // 3600} are allowed.")
+
+
+def _too_many_frames(frames: int) -> Refused:
+    return Refused("too_many_frames", f"The video has {frames} frames; {facts.MAX_FRAMES} are allowed.")
+
+
+def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
+    times, keys = [], []
+    last, last_duration, promised = None, 0, stream.frames
+    hidden = 0
+    for packet in container.demux(stream):
+        at = packet.pts if packet.pts is not None else packet.dts
+        if at is None:
+            continue  # the empty packet that ends the stream
+        if packet.is_keyframe:
+            keys.append(at)
+        if packet.is_discard or _is_hidden(stream, packet):
+            hidden += 1  # cut away by an edit list, or only there for other frames
+            continue
+        times.append(at)
+        if last is None or at > last:
+            last, last_duration = at, packet.duration or 0
+        if len(times) > facts.MAX_FRAMES:
+            raise _too_many_frames(len(times))
+    if not times:
+        raise Refused("damaged", "The file promises a moving picture and has no frame of it.")
+    if len(times) + hidden < promised * (1 - MISSING_SHARE) - 1:
+        raise Refused("truncated", f"The file promises {promised} frames and has {len(times)}: upload it again.")
+    return timeline.of_packets(times, keys, stream.time_base or Fraction(1), last_duration)
+
+
+def _is_hidden(stream: VideoStream, packet: "av.Packet[VideoStream]") -> bool:
+    # VP8 writes its alternative reference pictures as packets of their own; the bit says "not shown" (RFC 6386, 9.1).
+    return stream.codec_context.name == "vp8" and packet.size > 0 and not memoryview(packet)[0] & 0x10
+
+
+def _check_length(times: Timeline) -> None:
+    whole = times.grid()
+    if whole.duration_s > facts.MAX_SECONDS:
+        raise _too_long(whole.duration_s)
+    if whole.duration_s < facts.MIN_SECONDS:
+        raise Refused(
+            "too_short", f"The video lasts {whole.duration_s:.1f} seconds; the platforms want {facts.MIN_SECONDS}."
+        )
+
+
+def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
+    """Decode until there is a picture; damaged when there is none in the first packets."""
+    stream.codec_context.thread_count = 1
+    error: av.error.FFmpegError | None = None
+    for number, packet in enumerate(container.demux(stream)):
+        try:
+            frames = packet.decode()
+        except MemoryError:
+            raise
+        except av.error.FFmpegError as problem:
+            frames, error = [], problem
+        if frames:
+            return frames[0]
+        if number >= PACKETS_FOR_ONE_FRAME:
+            break
+    reason = f" ({error.strerror})" if error else ""
+    raise Refused("damaged", f"No picture of the video can be decoded{reason}.")
+
+
+def _facts(
+    path: Path,
+    name: str,
+    container: InputContainer,
+    stream: VideoStream,
+    frame: VideoFrame,
+    times: Timeline,
+) -> Facts:
+    whole = times.grid()
+    turn = picture.orientation_of(frame)
+    width, height = picture.upright_size(frame, stream.codec_context.sample_aspect_ratio)
+    return Facts(
+        container=name,
+        video_codec=stream.codec_context.name,
+        width=width,
+        height=height,
+        rotation=turn.rotation,
+        mirrored=turn.mirrored,
+        pixel_format=frame.format.name,
+        hdr=picture.HDR_CURVES.get(frame.color_trc),
+        frame_rate=times.rate,
+        output_rate=whole.rate,
+        vfr=not times.constant,
+        frames=len(times.times),
+        duration_s=whole.duration_s,
+        size_bytes=path.stat().st_size,
+        audio=_audio(container, times.origin_s),
+    )
+
+
+def _audio(container: InputContainer, origin_s: Fraction) -> Audio | None:
+    stream = audio_of(container)
+    if stream is None:
+        return None
+    start_s = (stream.start_time or 0) * (stream.time_base or Fraction(1))
+    return Audio(
+        codec=stream.codec_context.name,
+        sample_rate=stream.codec_context.sample_rate,
+        channels=stream.codec_context.channels,
+        start_s=float(start_s - origin_s),
+        tracks=len(container.streams.audio),
+    )

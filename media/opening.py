@@ -1,0 +1,84 @@
+"""Opens a stranger's file with everything shut that playing it does not need.
+
+The one place where an upload meets a demuxer: container formats and codecs on a list, no protocol but files, and
+pixels bounded before a decoder may allocate them.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from media.errors import Refused
+from media.facts import MAX_PIXELS
+
+VIDEO_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "h263", "mjpeg", "prores"}
+AUDIO_CODECS = {"aac", "mp3", "mp3float", "opus", "vorbis", "ac3", "eac3", "flac", "alac", "amrnb", "amrwb"}
+AUDIO_CODECS |= {
+    f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "u8")
+}
+OPTIONS = {
+    "format_whitelist": "mov,matroska",
+    "protocol_whitelist": "file",
+    "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS)),
+    "max_pixels": str(MAX_PIXELS),
+}
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """Open an upload for demuxing; libav's errors inside the block become a refusal.
+
+    Raises:
+        Refused: damaged.
+        MemoryError: libav could not allocate.
+    """
+    with translated(), av.open(f"file:{path.absolute()}", mode="r", options=OPTIONS) as container:
+        yield container
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn what libav says about a broken file into a refusal; out of memory stays what it is."""
+    try:
+        yield
+    except MemoryError:
+        raise  # libav's own is one of its errors, too
+    except av.error.FFmpegError as error:
+        raise Refused("damaged", f"The file cannot be read as a video ({error.strerror}).") from error
+
+
+def video_of(container: InputContainer) -> VideoStream:
+    """Return the moving picture, never a cover image; the other streams' packets are not even read.
+
+    Raises:
+        Refused: no_video.
+    """
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not moving:
+        raise Refused("no_video", "The file has no moving picture, only sound or a cover image.")
+    # The same choice as players make: the one marked default, else the biggest.
+    chosen = max(moving, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height, -s.index))
+    _only(container, chosen)
+    return chosen
+
+
+def audio_of(container: InputContainer) -> AudioStream | None:
+    """Return the sound track that goes with the picture, or None when there is none that we can decode."""
+    usable = [s for s in container.streams.audio if s.codec_context and s.codec_context.name in AUDIO_CODECS]
+    usable = [stream for stream in usable if stream.codec_context.sample_rate > 0]
+    if not usable:
+        return None
+    chosen = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
+    _only(container, chosen)
+    return chosen
+
+
+def _only(container: InputContainer, chosen: VideoStream | AudioStream) -> None:
+    for stream in container.streams:
+        stream.discard = Discard.default if stream is chosen else Discard.all

@@ -1,0 +1,18 @@
+"""The door to `python -m media.probe IN`: what is this upload, or why is it refused?"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from media import child
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(prog="media.probe", description="Tell what an upload is, or why it is refused.")
+    parser.add_argument("source", type=Path, metavar="IN", help="the upload")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(child.stage(arguments(), "media.inspection:probe"))

@@ -1,0 +1,112 @@
+"""The frames of one span of an upload, decoded and laid on the output's grid of time."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from media import picture
+from media.errors import Refused
+from media.frames import Planes
+from media.inspection import check_pixels
+from media.opening import opened, translated, video_of
+from media.spans import Span
+
+DECODER_THREADS = 1  # each one more keeps further pictures in memory: 14 MB each at 4K
+MISSING_S, MISSING_SHARE = 1, 0.1  # more pictures than both of these gone: refuse instead of showing a still
+
+
+class Reel:
+    """The pictures of one span, exactly as many as the span has ticks; iterate once.
+
+    Raises (while iterating):
+        Refused: damaged, no_video, too_many_pixels.
+        MemoryError: libav could not allocate.
+    """
+
+    def __init__(self, path: Path, span: Span) -> None:
+        self._path = path
+        self._span = span
+        self.held = 0  # pictures shown again though each tick should have had its own
+        self.broken = 0  # packets that could not be decoded
+        self._developer: picture.Developer | None = None
+        self._aspect: Fraction | None = None
+
+    def __iter__(self) -> Iterator[Planes]:
+        with translated():
+            if self._span.seek is not None:
+                with opened(self._path) as container:
+                    frames = self._decode(container, self._span.seek)
+                    first = next(frames, None)
+                    if first is not None and self._tick(first) <= self._span.first:
+                        yield from self._on_grid(chain([first], frames))
+                        return
+            # The span is the first, or the file's index led us past its beginning: go through everything.
+            with opened(self._path) as container:
+                yield from self._on_grid(self._decode(container, None))
+
+    def _decode(self, container: InputContainer, seek: int | None) -> Iterator[VideoFrame]:
+        stream = video_of(container)
+        check_pixels(stream.codec_context.width, stream.codec_context.height)
+        self._aspect = stream.codec_context.sample_aspect_ratio
+        stream.codec_context.thread_count = DECODER_THREADS
+        if seek is not None:
+            container.seek(seek, stream=stream)
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+            except MemoryError:
+                raise
+            except av.error.FFmpegError:
+                # Players go on after a broken packet, too; too many are noticed when the span is complete.
+                self.broken += 1
+
+    def _on_grid(self, frames: Iterator[VideoFrame]) -> Iterator[Planes]:
+        """Show at each tick the newest frame whose time has come; the first one also stands in for missing ones."""
+        span, newest, tick = self._span, None, self._span.first
+        end = span.first + span.frames
+        for frame in frames:
+            at = self._tick(frame)
+            if newest is not None:
+                if at < self._tick(newest):
+                    continue  # a decoder that delivers out of order has lost its way
+                yield from self._show(newest, tick, min(at, end))
+                tick = max(tick, min(at, end))
+            if tick >= end:
+                break
+            newest = frame
+            self._developer = self._developer or self._set_up(frame)
+        if newest is None:
+            raise Refused("damaged", f"No picture can be decoded at {span.start_s:.1f} s.")
+        yield from self._show(newest, tick, end)
+        self._check_missing()
+
+    def _show(self, frame: VideoFrame, tick: int, until: int) -> Iterator[Planes]:
+        for number in range(tick, until):
+            index = number - self._span.first
+            assert self._developer is not None
+            yield self._developer.develop(frame, index, float(index / self._span.rate))
+        self.held += max(until - tick - 1, 0)
+
+    def _set_up(self, frame: VideoFrame) -> picture.Developer:
+        check_pixels(frame.width, frame.height)
+        size = picture.output_size(*picture.upright_size(frame, self._aspect))
+        return picture.Developer(size, picture.orientation_of(frame), self._aspect)
+
+    def _tick(self, frame: VideoFrame) -> int:
+        at = frame.pts if frame.pts is not None else frame.dts
+        if at is None or frame.time_base is None:
+            raise Refused("damaged", "The video's pictures carry no times.")
+        return self._span.tick_of(at * Fraction(frame.time_base))
+
+    def _check_missing(self) -> None:
+        allowed = max(MISSING_S * float(self._span.rate), MISSING_SHARE * self._span.frames)
+        if not self._span.hold and self.held > allowed:
+            raise Refused(
+                "damaged",
+                f"{self.held} of {self._span.frames} pictures from {self._span.start_s:.1f} s on cannot be decoded.",
+            )

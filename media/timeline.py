@@ -1,0 +1,112 @@
+"""The times of a video's frames, and the constant grid of output times on which it is cut.
+
+Read from the packets without decoding, so it costs no more than reading the file.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.spans import Span
+
+SLOWEST, FASTEST = Fraction(229, 10), Fraction(605, 10)  # "23 to 60" with room for clocks that are not quite right
+STANDARD = tuple(
+    Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
+)
+LONGEST_LAST_S = 10  # a still at the end of a screen recording may stay this long
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When each frame of a video is shown, and which frames decoding may begin at."""
+
+    times: NDArray[np.int64]  # presentation time stamps, rising, each once, in `unit`
+    keys: NDArray[np.int64]  # those of the key frames
+    unit: Fraction  # seconds per time stamp
+    last: int  # how long the last frame stays, in `unit`
+    rate: Fraction  # the source's own rate, the nominal one when not constant
+    constant: bool
+
+    @property
+    def origin_s(self) -> Fraction:
+        """Say when the first frame is shown on the source's clock."""
+        return int(self.times[0]) * self.unit
+
+    def grid(self) -> Span:
+        """Return the span that is the whole video, on the grid of its output rate."""
+        rate = output_rate(self.rate)
+        ends = self.times[-1] + (round(1 / self.rate / self.unit) if self.constant else self.last)
+        at = ticks(np.array([self.times[-1], ends]), self.origin_s, self.unit, rate)
+        total = max(int(at[0]) + 1, int(at[1]))
+        return Span(0, total, total, rate, self.origin_s, None, hold=not self.constant or rate != self.rate)
+
+    def span(self, whole: Span, first: int, frames: int) -> Span:
+        """Return the part of the whole that begins at a tick, with the key frame to begin decoding at."""
+        shown = ticks(self.times, whole.origin_s, self.unit, whole.rate)
+        newest = max(int(np.searchsorted(shown, first, side="right")) - 1, 0)
+        key = int(np.searchsorted(self.keys, self.times[newest], side="right")) - 1
+        seek = int(self.keys[key]) if key > 0 and first > 0 else None
+        return Span(first, frames, whole.total, whole.rate, whole.origin_s, seek, hold=whole.hold)
+
+
+def of_packets(times: list[int], keys: list[int], unit: Fraction, last: int) -> Timeline:
+    """Order the packets' time stamps and find the rate behind them.
+
+    Args:
+        times: presentation time stamps in any order, at least one.
+        keys: those of the key frames.
+        unit: seconds per time stamp.
+        last: duration of the packet that is shown last, 0 when unknown.
+    """
+    shown = np.unique(np.array(times, dtype=np.int64))
+    rate, constant = _rate(shown, unit)
+    longest = round(Fraction(LONGEST_LAST_S) / unit)
+    stays = min(max(last, round(1 / rate / unit)), longest)
+    return Timeline(shown, np.unique(np.array(keys, dtype=np.int64)), unit, stays, rate, constant)
+
+
+def output_rate(rate: Fraction) -> Fraction:
+    """Keep a rate of 23 to 60; multiply a slower one, divide a faster one, so that frames stay evenly spaced."""
+    if rate > FASTEST:
+        return rate / -(-rate // FASTEST)
+    if rate < SLOWEST:
+        return rate * -(-SLOWEST // rate)
+    return rate
+
+
+def ticks(times: NDArray[np.int64], origin_s: Fraction, unit: Fraction, rate: Fraction) -> NDArray[np.int64]:
+    """Return the grid tick of each time stamp: the nearest, halves upwards. The same rule as `Span.tick_of`."""
+    origin = origin_s / unit
+    assert origin.denominator == 1, "the grid begins at a frame"
+    step = unit * rate
+    since = times - int(origin)
+    # Whole numbers throughout: a float would put frames of a long video on the wrong side of a tick. Python's own
+    # where 64 bits would not do, with time scales that only a hostile file has.
+    if int(np.abs(since).max()).bit_length() + step.numerator.bit_length() + 1 > 62:
+        since = since.astype(object)
+    return np.asarray((2 * step.numerator * since + step.denominator) // (2 * step.denominator), dtype=np.int64)
+
+
+def _rate(times: NDArray[np.int64], unit: Fraction) -> tuple[Fraction, bool]:
+    """Find the constant rate that puts each frame on its own tick, or the nominal rate and False."""
+    if len(times) < 2:
+        return Fraction(30), True
+    mean = (len(times) - 1) / (int(times[-1] - times[0]) * unit)
+    near = [rate for rate in STANDARD if abs(rate / mean - 1) < Fraction(1, 100)]
+    near.sort(key=lambda rate: abs(rate - mean))
+    fitted = [mean.limit_denominator(limit) for limit in (1, 1001, 100_000)]
+    for rate in [*near, *fitted]:
+        if rate > 0 and _fits(times, unit, rate):
+            return rate, True
+    usual = Fraction(int(np.median(np.diff(times)))) * unit
+    nominal = min(STANDARD, key=lambda rate: abs(rate * usual - 1))
+    if abs(nominal * usual - 1) > Fraction(1, 20):
+        nominal = (1 / usual).limit_denominator(1001)
+    return nominal, False
+
+
+def _fits(times: NDArray[np.int64], unit: Fraction, rate: Fraction) -> bool:
+    at = ticks(times, int(times[0]) * unit, unit, rate)
+    return bool(np.array_equal(at, np.arange(len(times))))

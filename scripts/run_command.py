@@ -1,0 +1,190 @@
+"""scripts/run: everything on one machine, with mocks of TikTok, Instagram and YouTube.
+
+With a video (or --demo) it does the whole job once: uploads it, waits until every part is published and the webhook
+has come, prints what became of each part, and stops. Without, it starts everything and stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+import settings as environment
+from platforms.mock import mock_hosts
+from scripts import services
+from scripts.client import ApiError, Client
+from scripts.journey import Journey, JourneyFailed
+from scripts.serve_command import migrate
+from scripts.supervisor import ROOT, AlreadyRunning, Supervisor
+
+START_WITHIN_S = 60.0
+PLATFORMS = ("tiktok", "instagram", "youtube")
+MOCK_CLIENTS = (
+    "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET", "FACEBOOK_CLIENT_ID", "FACEBOOK_CLIENT_SECRET",
+    "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET",
+)  # fmt: skip
+
+
+class Machine:
+    """All processes of a development machine, and the mock beside them."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.environ = development(environ)
+        self.settings = environment.read(self.environ)
+        self.mock_port = int(self.environ["MOCK_PORT"])
+        self.mock_url = f"http://127.0.0.1:{self.mock_port}"
+        self.supervisor = Supervisor(
+            [
+                services.mock_platforms(self.mock_port, self.settings.data_dir.resolve() / "mock"),
+                services.api(),
+                services.scheduler(),
+                services.network_worker(),
+                services.media_worker(self.settings),
+            ],
+            environ=self.environ,
+            data_dir=self.settings.data_dir,
+            log_to_files=True,
+        )
+        self.api_key = self._api_key()
+        self.client = Client(self.settings.root_url, self.api_key)
+        self._tending = threading.Event()
+
+    def start(self) -> None:
+        """Start all, wait until they answer, connect the mock accounts and the mock receiver of webhooks."""
+        migrate(self.environ)
+        self.supervisor.start()
+        threading.Thread(target=self._tend, daemon=True, name="supervisor").start()
+        deadline = time.monotonic() + START_WITHIN_S
+        while not (self.client.healthy() and self._mock_answers()):
+            if time.monotonic() > deadline:
+                raise JourneyFailed(f"the machine does not start; see {self.settings.data_dir / 'logs'}")
+            time.sleep(0.1)
+        self._connect()
+
+    def stop(self) -> None:
+        """Stop everything."""
+        self._tending.set()
+        self.supervisor.stop()
+
+    def _tend(self) -> None:
+        while not self._tending.wait(0.2):
+            self.supervisor.tend()
+
+    def _api_key(self) -> str:
+        if self.settings.api_keys:
+            return self.settings.api_keys[0].get_secret_value()
+        return environment.kept_secret(self.settings.data_dir / "api.key")[0]
+
+    def _mock_answers(self) -> bool:
+        try:
+            return requests.get(f"{self.mock_url}/mock/posts", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def _connect(self) -> None:
+        known = {account["platform"] for account in self.client.call("GET", "/accounts")["accounts"]}
+        for platform in PLATFORMS:
+            if platform not in known:
+                self.client.connect(platform)
+        if not known:
+            at_once = {name: {"windows": [], "max_per_day": 1000, "min_gap_s": 0} for name in PLATFORMS}
+            self.client.call("PUT", "/schedule", json=at_once)
+        endpoint = self.client.call("POST", "/webhooks", json={"url": f"{self.mock_url}/webhooks/receive"})
+        requests.post(
+            f"{self.mock_url}/mock/webhook-secret", json={"secret": endpoint["secret"]}, timeout=10
+        ).raise_for_status()
+
+
+def development(environ: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a development machine: what is given, and for the rest the mocks."""
+    given = dict(environ)
+    port = int(given.get("PORT") or 8000)
+    given["MOCK_PORT"] = given.get("MOCK_PORT") or str(port + 1)
+    roots = mock_hosts(f"http://127.0.0.1:{given['MOCK_PORT']}")
+    chosen = {name.upper(): str(getattr(roots, name)) for name in roots.__dataclass_fields__}
+    chosen |= dict.fromkeys(MOCK_CLIENTS, "mock")
+    chosen |= {
+        "ENVIRONMENT": "development",
+        "WEBHOOK_ALLOW_PRIVATE": "true",  # the mock receives them, on loopback
+        "TIKTOK_MODE": "direct",
+        "PUBLISH_PACE": "0.05",  # nobody waits minutes for a mock
+        "RETENTION_HOURS": "24",  # so that one can look at the pictures
+        "DATA_DIR": "data",
+    }
+    return chosen | given
+
+
+def main() -> int:
+    """Run the machine."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("video", nargs="?", type=Path, help="a video to bring the whole way")
+    parser.add_argument("--demo", action="store_true", help="bring the sample clip the whole way; it is made first")
+    parser.add_argument("--title", default="", help="of the posts; the file's name if not given")
+    arguments = parser.parse_args()
+    if arguments.video is not None and not arguments.video.is_file():
+        parser.error(f"there is no file {arguments.video}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        machine = Machine(dict(os.environ))
+    except (environment.BadSettings, AlreadyRunning) as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    try:
+        return _run(machine, arguments)
+    except (JourneyFailed, ApiError, subprocess.CalledProcessError) as failed:
+        print(f"\n{failed}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        machine.stop()
+
+
+def _run(machine: Machine, arguments: argparse.Namespace) -> int:
+    video = arguments.video
+    if arguments.demo:
+        video = sample(machine.settings.data_dir)
+    print("Starting API, workers, scheduler and the mock platforms ...", flush=True)
+    machine.start()
+    if video is None:
+        stay(machine, print)
+        return 0
+    return Journey(machine.client, machine.mock_url, machine.settings.data_dir.resolve()).bring(
+        video, title=arguments.title or video.stem
+    )
+
+
+def sample(data_dir: Path) -> Path:
+    """Make the sample clip, or return the one made before."""
+    clip = data_dir / "sample.mp4"
+    if not clip.exists():
+        print("Making the sample clip ...", flush=True)
+        clip.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "media.sample", str(clip.resolve())], cwd=ROOT, check=True)
+    return clip
+
+
+def stay(machine: Machine, tell: Callable[[str], None]) -> None:
+    """Say where everything is, and wait for Ctrl-C."""
+    tell(f"The page:   {machine.settings.root_url}/")
+    tell(f"API key:    {machine.api_key}")
+    tell(f"Mock posts: {machine.mock_url}/mock/posts")
+    tell(f"Logs:       {machine.settings.data_dir / 'logs'}")
+    tell("Ctrl-C stops everything.")
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""scripts/serve: API, scheduler and network worker always on, the media worker when there is work for it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from loguru import logger
+
+import settings as environment
+from broker.outline import has_work
+from scripts import services
+from scripts.supervisor import ROOT, AlreadyRunning, Supervisor
+
+IDLE_S = 60.0  # a media worker without work for so long is stopped
+
+
+class MediaDemand:
+    """Says whether a media worker is wanted: while its queue has work, and for a while afterwards."""
+
+    def __init__(self, database: Path, concurrency: int) -> None:
+        self._database = database
+        self._concurrency = concurrency
+        self._busy_until = 0.0
+
+    def __call__(self) -> bool:
+        """Look at the queue."""
+        if self._concurrency == 0:
+            return False
+        if has_work(self._database, "media"):
+            self._busy_until = time.monotonic() + IDLE_S
+        return time.monotonic() < self._busy_until
+
+
+def migrate(environ: dict[str, str]) -> None:
+    """Bring the store to this version before anybody uses it."""
+    subprocess.run([sys.executable, "-m", "scripts.migrate"], cwd=ROOT, env=environ, check=True)
+
+
+def main() -> int:
+    """Run until told to stop."""
+    argparse.ArgumentParser(prog="scripts/serve", description=__doc__).parse_args()
+    try:
+        chosen = environment.read(os.environ)
+    except environment.BadSettings as wrong:
+        print(f"settings: {wrong}", file=sys.stderr)
+        return 2
+    os.environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
+    demand = MediaDemand(chosen.database_path, chosen.worker_concurrency)
+    try:
+        supervisor = Supervisor(
+            [services.api(), services.scheduler(), services.network_worker(), services.media_worker(chosen, demand)],
+            environ=dict(os.environ),
+            data_dir=chosen.data_dir,
+            log_to_files=False,
+        )
+    except AlreadyRunning as running:
+        print(running, file=sys.stderr)
+        return 2
+    migrate(dict(os.environ))
+    logger.info("serving at {}", chosen.root_url)
+    supervisor.run()
+    return 0
+
+
+def _temporary(data_dir: Path) -> Path:
+    # On the volume: on Fly the root file system is the slower disk, and a rename across the two would be a copy.
+    directory = data_dir.resolve() / "tmp"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+if __name__ == "__main__":
+    sys.exit(main())

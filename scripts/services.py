@@ -1,0 +1,45 @@
+"""Which processes one machine has."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.supervisor import Service
+from settings import Settings
+
+# One process whose threads mostly wait: ticks, publications (one at a time for each account) and webhooks.
+NETWORK_THREADS = 8
+
+
+def api() -> Service:
+    """Return the front door."""
+    return Service("api", [sys.executable, "-m", "api"])
+
+
+def scheduler() -> Service:
+    """Return what sends the ticks."""
+    return Service("scheduler", [sys.executable, "-m", "periodiq", "actors.worker"])
+
+
+def network_worker() -> Service:
+    """Return the worker for everything that is light: ticks, platforms, webhooks, deletion."""
+    return Service("network", _worker(["ticks", "network"], NETWORK_THREADS))
+
+
+def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) -> Service:
+    """Return the worker that starts media children, one a thread."""
+    return Service("media", _worker(["media"], max(1, settings.worker_concurrency)), wanted=wanted)
+
+
+def mock_platforms(port: int, directory: Path) -> Service:
+    """Return the mock of all platforms, on loopback."""
+    return Service("mock", [sys.executable, "-m", "platforms.mock", "--port", str(port), "--directory", str(directory)])
+
+
+def _worker(queues: list[str], threads: int) -> list[str]:
+    return [
+        sys.executable, "-m", "dramatiq", "actors.worker",
+        "--queues", *queues, "--processes", "1", "--threads", str(threads),
+    ]  # fmt: skip

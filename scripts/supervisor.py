@@ -1,0 +1,168 @@
+"""Starts the processes of one machine, restarts what dies, and takes everything along when it ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from loguru import logger
+
+LEASH = "VIDPROD_LEASH_FD"  # read by actors.process: the end of this pipe is the end of the process
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
+YOUNG_S = 60.0
+LOOK_EVERY_S = 0.2
+STOP_WITHIN_S = 15.0
+
+
+class AlreadyRunning(Exception):
+    """Another machine works on this data directory."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process that is to be there."""
+
+    name: str
+    argv: Sequence[str]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    wanted: Callable[[], bool] = lambda: True  # asked each second or so: scales a worker to zero
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+class _Running:
+    """A service and its present process, if it has one."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
+        self.wait_s = FIRST_WAIT_S
+        self.not_before = 0.0
+        self.restarts = 0
+
+    def start(self, leash: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            self.service.argv,
+            cwd=ROOT,
+            env={**environ, **self.service.environ, LEASH: str(leash)},
+            pass_fds=[leash],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches the supervisor, which stops the others in order
+        )
+
+    def reap(self) -> bool:
+        """Note a death; True if the process died unasked."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        alive_s = time.monotonic() - self.started
+        self.wait_s = FIRST_WAIT_S if alive_s > YOUNG_S else min(LONGEST_WAIT_S, self.wait_s * 2)
+        self.not_before = time.monotonic() + (0.0 if alive_s > YOUNG_S else self.wait_s)
+        logger.warning("{} ended with {} after {:.0f} s", self.service.name, self.process.returncode, alive_s)
+        self.process = None
+        self.restarts += 1
+        return True
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(self.service.stop_signal)
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Supervisor:
+    """Keeps services running until told to stop."""
+
+    def __init__(
+        self, services: Sequence[Service], *, environ: Mapping[str, str], data_dir: Path, log_to_files: bool
+    ) -> None:
+        """Take the data directory for this machine alone.
+
+        Raises:
+            AlreadyRunning: somebody else has it.
+        """
+        self._running = [_Running(service) for service in services]
+        self._environ = environ
+        self._log_dir = data_dir / "logs" if log_to_files else None
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = (data_dir / "machine.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise AlreadyRunning(f"another start of this machine works in {data_dir}") from exc
+        # Nobody ever writes into the pipe; the kernel closes our end when we end, by whatever death.
+        self._leash, self._leash_held = os.pipe()
+        self._stopping = False
+        self._looked = 0.0
+
+    def start(self) -> None:
+        """Start all services that are wanted."""
+        self._look()
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of what is running, by service."""
+        return {r.service.name: r.process.pid for r in self._running if r.process is not None}
+
+    def tend(self) -> None:
+        """Take note of deaths, and start and stop what is wanted or not; call it often."""
+        for running in self._running:
+            running.reap()
+        if time.monotonic() - self._looked > LOOK_EVERY_S:
+            self._look()
+
+    def run(self) -> None:
+        """Tend the services until SIGTERM or SIGINT, then stop them."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "_stopping", True))
+        try:
+            while not self._stopping:
+                self.tend()
+                time.sleep(LOOK_EVERY_S)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ask all to stop, wait, and end those that do not."""
+        for running in self._running:
+            running.stop()
+        deadline = time.monotonic() + STOP_WITHIN_S
+        for running in self._running:
+            if running.process is not None:
+                try:
+                    running.process.wait(max(0.1, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    logger.warning("{} does not stop, ending it", running.service.name)
+                    running.kill()
+                running.process = None
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        for running in self._running:
+            wanted = running.service.wanted()
+            if wanted and running.process is None and time.monotonic() >= running.not_before:
+                self._start(running)
+            elif not wanted and running.process is not None:
+                logger.info("{} is not needed now", running.service.name)
+                running.stop()
+                running.not_before = time.monotonic()
+
+    def _start(self, running: _Running) -> None:
+        if self._log_dir is None:
+            running.start(self._leash, None, self._environ)
+            return
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        with (self._log_dir / f"{running.service.name}.log").open("ab") as log:
+            running.start(self._leash, log, self._environ)

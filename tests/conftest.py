@@ -1,0 +1,59 @@
+"""What all tests share: a data directory of their own, set before anything of ours is imported, and no silent errors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_DATA_DIR = tempfile.mkdtemp(prefix="vidprod-tests-")
+for _name in [name for name in os.environ if name.endswith("_URL") or name in {"PORT", "API_KEYS", "SECRET_KEY"}]:
+    del os.environ[_name]  # a developer's own settings must not steer the tests
+os.environ |= {
+    "DATA_DIR": _DATA_DIR,
+    "ENVIRONMENT": "development",
+    "WEBHOOK_ALLOW_PRIVATE": "true",
+    "API_KEYS": "test-key",
+}
+
+import pytest  # noqa: E402
+from loguru import logger  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "logs_errors: this test provokes errors in the log, and means to")
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(_DATA_DIR, ignore_errors=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Let a skip for a missing tool fail where all tools are to be there."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's result
+    if report.skipped and os.environ.get("CI") == "true" and "missing" in str(report.longrepr):
+        report.outcome = "failed"
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test during which something of ours logged an error."""
+    errors: list[str] = []
+    sink = logger.add(lambda message: errors.append(str(message)), level="ERROR")
+    yield
+    logger.remove(sink)
+    if not request.node.get_closest_marker("logs_errors"):
+        assert errors == []
+
+
+@pytest.fixture
+def clips() -> Path:
+    """Return the folder of real recordings, or skip."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "clips"
+    if not folder.is_dir():
+        pytest.skip("the real recordings lie beside a developer's checkout only")
+    return folder
