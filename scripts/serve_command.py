@@ -12,7 +12,7 @@ from pathlib import Path
 from loguru import logger
 
 import settings as environment
-from broker.outline import has_work
+from broker import SqliteBroker
 from scripts import services
 from scripts.supervisor import ROOT, AlreadyRunning, Supervisor
 
@@ -23,7 +23,7 @@ class MediaDemand:
     """Says whether a media worker is wanted: while its queue has work, and for a while afterwards."""
 
     def __init__(self, database: Path, concurrency: int) -> None:
-        self._database = database
+        self._broker = SqliteBroker(database)
         self._concurrency = concurrency
         self._busy_until = 0.0
 
@@ -31,7 +31,7 @@ class MediaDemand:
         """Look at the queue."""
         if self._concurrency == 0:
             return False
-        if has_work(self._database, "media"):
+        if any(queue.ready or queue.leased for queue in self._broker.queue_stats() if queue.queue == "media"):
             self._busy_until = time.monotonic() + IDLE_S
         return time.monotonic() < self._busy_until
 

@@ -18,7 +18,8 @@ LEASH = "VIDPROD_LEASH_FD"  # read by actors.process: the end of this pipe is th
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
 YOUNG_S = 60.0
-LOOK_EVERY_S = 0.2
+TEND_EVERY_S = 0.2
+LOOK_EVERY_S = 1.0  # whether a service is wanted: a media worker is started this late at most
 STOP_WITHIN_S = 15.0
 
 
@@ -130,7 +131,7 @@ class Supervisor:
         try:
             while not self._stopping:
                 self.tend()
-                time.sleep(LOOK_EVERY_S)
+                time.sleep(TEND_EVERY_S)
         finally:
             self.stop()
 

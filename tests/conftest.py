@@ -1,4 +1,4 @@
-"""What all tests share: a data directory of their own, set before anything of ours is imported, and no silent errors."""
+"""What all tests share: a data directory of their own, set before any import of ours, and no silent errors."""
 
 from __future__ import annotations
 
