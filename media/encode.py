@@ -50,7 +50,7 @@ class Master:
         self._pending: list[Block] = []
         self._samples = 0  # given to us
         self._encoded = 0  # given to the encoder
-        self._last: "Packet[AudioStream] | None" = None
+        self._last: Packet[AudioStream] | None = None
 
     def show(self, planes: Planes) -> None:
         """Add the next picture."""

@@ -1,0 +1,145 @@
+"""Finds the pauses in speech: stretches of sound that are quiet beside what is around them.
+
+By loudness alone, against a floor and a speech level that follow the recording; no model, no words. Sound is read
+through MoviePy in small chunks, so that memory does not grow with the length of the video.
+"""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from moviepy.audio.io.readers import FFMPEG_AudioReader
+from moviepy.config import FFMPEG_BINARY
+from numpy.typing import NDArray
+
+from media.child import Progress
+from media.cuts import Pause
+from media.facts import Audio
+
+SAMPLE_RATE = 16_000
+STEP_S = 0.01  # loudness is measured this often
+CHUNK_S = 10
+SHORTEST_S = 0.15  # a shorter dip is the closure of a consonant
+GUARD_S = 0.03  # words begin and end more quietly than the threshold; stay this far away from them
+BLIP_S = 0.04  # a click or a breath's edge that does not end a pause
+NEAR_S = 15.0  # floor and speech level are taken from this much on either side
+SPREAD_DB = 9.0  # with less between floor and speech there is noise or music throughout, and no telling
+THRESHOLD = 0.35  # of the way from floor to speech
+SILENT_DB = -80.0
+
+
+def find(path: Path, audio: Audio, duration_s: float, progress: Progress) -> list[Pause]:
+    """Return the pauses in the video's sound, in order; none when the sound cannot be read.
+
+    Args:
+        path: the upload, already inspected.
+        audio: its sound track.
+        duration_s: length of the video.
+        progress: told the share of the sound that was read.
+    """
+    levels = np.concatenate([np.zeros(0, np.float32), *_levels(path, duration_s, progress)])
+    return [
+        Pause(max(start_s + audio.start_s, 0.0), min(end_s + audio.start_s, duration_s))
+        for start_s, end_s in quiet(levels)
+        if end_s + audio.start_s > 0 and start_s + audio.start_s < duration_s
+    ]
+
+
+def quiet(levels: NDArray[np.float32]) -> list[tuple[float, float]]:
+    """Return the quiet stretches of a loudness curve as (start, end) in seconds.
+
+    Args:
+        levels: decibels relative to full scale, one value each `STEP_S`.
+    """
+    if len(levels) == 0:
+        return []
+    smooth = np.convolve(np.pad(levels, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
+    floor, speech = _surroundings(smooth)
+    low = (smooth < floor + np.maximum(THRESHOLD * (speech - floor), 3.0)) & (speech - floor > SPREAD_DB)
+    low |= smooth <= SILENT_DB + 1
+    runs = _joined(_runs(low))
+    return [
+        (start * STEP_S + GUARD_S, end * STEP_S - GUARD_S)
+        for start, end in runs
+        if (end - start) * STEP_S >= SHORTEST_S
+    ]
+
+
+def _surroundings(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the noise floor and the speech level around each moment."""
+    reach = round(NEAR_S / STEP_S)
+    centres = np.arange(0, len(levels) + reach // 3, reach // 3)
+    windows = [levels[max(0, centre - reach) : centre + reach] for centre in centres]
+    floors = [np.percentile(window, 8) for window in windows if len(window)]
+    speeches = [np.percentile(window, 90) for window in windows if len(window)]
+    places = np.arange(len(levels))
+    floor = np.interp(places, centres[: len(floors)], floors)
+    return floor, np.interp(places, centres[: len(speeches)], speeches)
+
+
+def _runs(low: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], low, [False]]).astype(np.int8)))
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+
+def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join runs that only a blip separates."""
+    joined: list[tuple[int, int]] = []
+    for start, end in runs:
+        if joined and (start - joined[-1][1]) * STEP_S <= BLIP_S:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _levels(path: Path, duration_s: float, progress: Progress) -> Iterator[NDArray[np.float32]]:
+    """Read the sound chunk by chunk and give its loudness."""
+    try:
+        reader = _Reader(str(path.absolute()), SAMPLE_RATE, fps=SAMPLE_RATE, nbytes=2, nchannels=1)
+    except (OSError, ValueError, KeyError):
+        return  # MoviePy could not make sense of what ffmpeg says of the file; the cuts then go by the limit
+    per_step = round(SAMPLE_RATE * STEP_S)
+    with contextlib.closing(reader):
+        last = 0.0
+        for number in range(int(duration_s / CHUNK_S) + 1):
+            chunk = reader.read_chunk(CHUNK_S * SAMPLE_RATE)[:, 0]
+            # Without hum and rumble: the difference of neighbours lifts what makes speech intelligible.
+            clear = np.diff(chunk, prepend=last)
+            last = float(chunk[-1])
+            power = np.mean(np.square(clear.reshape(-1, per_step)), axis=1)
+            yield np.maximum(10 * np.log10(power + 1e-12), SILENT_DB).astype(np.float32)
+            progress(min(1.0, (number + 1) * CHUNK_S / duration_s))
+
+
+class _Reader(FFMPEG_AudioReader):  # type: ignore[misc]  # moviepy ships no types
+    """MoviePy's reader, started so that a stranger's file can neither point elsewhere nor block the pipe of errors."""
+
+    def initialize(self, start_time: float = 0) -> None:
+        assert start_time == 0, "the sound is read once, from the beginning"
+        self.close()
+        shut = ["-nostdin", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"]
+        source = ["-i", f"file:{self.filename}", "-vn", "-sn", "-dn"]
+        form = ["-loglevel", "quiet", "-threads", "1", "-f", self.format, "-acodec", self.codec]
+        shape = ["-ar", str(self.fps), "-ac", str(self.nchannels), "pipe:1"]
+        self.proc: Any = subprocess.Popen(  # Any: the base class closes and forgets it
+            [FFMPEG_BINARY, *shut, *source, *form, *shape],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.pos = 0
+
+    def close(self) -> None:
+        """End ffmpeg, which may still be writing."""
+        proc, self.proc = self.proc, None
+        if proc is not None:
+            proc.kill()
+            proc.stdout.close()
+            proc.wait()
+
+    def buffer_around(self, frame_number: int) -> None:
+        """Leave the stream where it is: the base class would read ahead, and we only ever read on."""

@@ -1,0 +1,82 @@
+"""Plans a video: what it is, where it is cut, and where this speaker's zero lies; the split's only piece of work."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from media import cuts, pauses
+from media.child import Progress
+from media.inspection import Inspection, inspect
+from media.spans import Span
+
+INSPECTED, HEARD = 0.1, 0.4  # shares of the progress: after the inspection, after the sound
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One planned part."""
+
+    number: int  # from 1
+    of: int
+    cut_reason: str
+    span: Span
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Return the part as plain values."""
+        return {
+            "number": self.number,
+            "of": self.of,
+            "start_s": round(self.span.start_s, 6),
+            "duration_s": round(self.span.duration_s, 6),
+            "frames": self.span.frames,
+            "cut_reason": self.cut_reason,
+            "span": self.span.to_json(),
+        }
+
+
+def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # Any: JSON
+    """Do the work of `python -m media.plan`."""
+    found = inspect(options.source)
+    progress(INSPECTED)
+    parts = partition(
+        options.source,
+        found,
+        options.segment_seconds,
+        exact=options.exact,
+        progress=lambda share: progress(INSPECTED + (HEARD - INSPECTED) * share),
+    )
+    zero = None
+    if options.intensity > 0:
+        progress(HEARD)
+        zero = _zero(options.source)
+    progress(1.0)
+    return {"facts": found.facts.to_json(), "spans": [part.to_json() for part in parts], "zero": zero}
+
+
+def partition(path: Path, found: Inspection, segment_s: float, *, exact: bool, progress: Progress) -> list[Part]:
+    """Cut an inspected video into parts that together are all of it, each frame once.
+
+    Args:
+        path: the upload.
+        found: what `inspect` said about it.
+        segment_s: the longest part, at least 6 s.
+        exact: cut at the limit instead of at pauses.
+        progress: told the share of the sound that was heard.
+    """
+    whole = found.timeline.grid()
+    silent: list[cuts.Pause] = []
+    if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
+        silent = pauses.find(path, found.facts.audio, whole.duration_s, progress)
+    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, exact=exact)
+    return [
+        Part(number, len(chosen), cut.reason, found.timeline.span(whole, cut.first, cut.frames))
+        for number, cut in enumerate(chosen, start=1)
+    ]
+
+
+def _zero(path: Path) -> dict[str, Any] | None:  # Any: JSON, opaque to us
+    from media import zero  # noqa: PLC0415  # loads the landmark model's library, which a plain split never needs
+
+    found = zero.estimate(path)
+    return None if found is None else found.to_json()

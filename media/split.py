@@ -1,0 +1,20 @@
+"""The door to `python -m media.split IN OUTDIR`: cut a video into its parts, without touching the eyes."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from media import child
+from media.plan import add_cutting
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(prog="media.split", description="Cut a video into parts for the platforms.")
+    add_cutting(parser)
+    parser.add_argument("folder", type=Path, metavar="OUTDIR", help="where part-001.mp4 and so on go")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(child.stage(arguments(), "media.splitting:split"))

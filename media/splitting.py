@@ -1,0 +1,37 @@
+"""Renders the whole plan of a video without gaze correction."""
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from media.child import Progress
+from media.inspection import inspect
+from media.planning import partition
+from media.render import render
+
+HEARD = 0.05  # share of the progress for everything before the first part
+
+
+def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # Any: JSON
+    """Do the work of `python -m media.split`."""
+    found = inspect(options.source)
+    parts = partition(
+        options.source,
+        found,
+        options.segment_seconds,
+        exact=options.exact,
+        progress=lambda share: progress(HEARD * share),
+    )
+    options.folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for part in parts:
+        before = part.span.first / part.span.total
+        share_of_all = part.span.frames / part.span.total
+
+        def tell(share: float, before: float = before, of_all: float = share_of_all) -> None:
+            progress(HEARD + (1 - HEARD) * (before + of_all * share))
+
+        target = options.folder / f"part-{part.number:03d}.mp4"
+        rendered = render(options.source, target, span=part.span, on_progress=tell)
+        written.append(part.to_json() | asdict(rendered) | {"path": str(target)})
+    return {"facts": found.facts.to_json(), "parts": written}
