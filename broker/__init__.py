@@ -1,0 +1,19 @@
+"""A Dramatiq broker on SQLite: durable, instant, without a server. It knows nothing of the application that uses it."""
+
+from broker.broker import SqliteBroker
+from broker.dead_letters import DeadLetter
+from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, SchemaTooNew
+from broker.gate import WriteGate
+from broker.report import QueueStats, WorkerProcess
+
+__all__ = [
+    "BrokerClosed",
+    "DatabaseUnavailable",
+    "DeadLetter",
+    "NotJoined",
+    "QueueStats",
+    "SchemaTooNew",
+    "SqliteBroker",
+    "WorkerProcess",
+    "WriteGate",
+]

@@ -1,0 +1,81 @@
+"""`python -m broker PATH …`: look at the queues of a file and at its dead letters."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from broker.broker import SqliteBroker
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (1: nothing with that id)."""
+    options = _parser().parse_args(arguments)
+    if not options.path.exists():
+        sys.stderr.write(f"{options.path} does not exist\n")
+        return 2
+    broker = SqliteBroker(options.path, middleware=[])
+    try:
+        return _COMMANDS[options.command](broker, options)
+    finally:
+        broker.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m broker", description=__doc__)
+    parser.add_argument("path", type=Path, metavar="PATH", help="the database file")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("stats", help="how full every queue is, and which processes work")
+    dead = commands.add_parser("dead", help="list dead letters, newest first")
+    dead.add_argument("--queue")
+    dead.add_argument("--limit", type=int, default=20)
+    dead.add_argument("--traceback", action="store_true", help="with the whole traceback")
+    retry = commands.add_parser("retry", help="send a dead letter again")
+    retry.add_argument("id", type=int, metavar="ID")
+    purge = commands.add_parser("purge", help="delete dead letters")
+    purge.add_argument("--older-than-s", type=float, default=0.0, metavar="SECONDS")
+    return parser
+
+
+def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
+    _say(f"{'queue':<24}{'ready':>8}{'delayed':>9}{'leased':>8}{'dead':>7}{'oldest s':>10}")
+    for queue in broker.queue_stats():
+        oldest = "-" if queue.oldest_ready_age_s is None else f"{queue.oldest_ready_age_s:.1f}"
+        _say(f"{queue.queue:<24}{queue.ready:>8}{queue.delayed:>9}{queue.leased:>8}{queue.dead:>7}{oldest:>10}")
+    for worker in broker.consumers():
+        _say(f"process {worker.pid} on {worker.host} holds {worker.leased} and serves {', '.join(worker.queues)}")
+    return 0
+
+
+def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    for letter in broker.dead_letters(options.queue, options.limit):
+        _say(f"{letter.id}  {letter.died_at:%Y-%m-%d %H:%M:%S}Z  {letter.queue}  {letter.actor}  ×{letter.attempts}")
+        _say(f"    {letter.error}")
+        if options.traceback and letter.traceback:
+            _say(letter.traceback)
+    return 0
+
+
+def _retry(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    if broker.retry_dead_letter(options.id):
+        return 0
+    sys.stderr.write(f"there is no dead letter {options.id}\n")
+    return 1
+
+
+def _purge(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    _say(f"{broker.purge_dead_letters(options.older_than_s)} deleted")
+    return 0
+
+
+_COMMANDS = {"stats": _stats, "dead": _dead, "retry": _retry, "purge": _purge}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""Dramatiq's Broker on SQLite: the face of this package. The clerk and the tables do the work."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dramatiq import Middleware
+from dramatiq.broker import Broker, Consumer
+from dramatiq.common import q_name
+
+from broker import dead_letters, report
+from broker.clerk import Clerk, Terms, now_ms
+from broker.consumer import IdleConsumer, SqliteConsumer
+from broker.database import Synchronous
+from broker.dead_letters import DeadLetter
+from broker.envelope import AnyMessage, SqliteMessage, addressed, sealed
+from broker.errors import JoinTimeout, UnknownQueue
+from broker.floor import Staff
+from broker.fork import forget_in_children
+from broker.gate import WriteGate
+from broker.joining import Joining
+from broker.messages import Entry, State, flush, store
+from broker.orders import Batch
+from broker.places import Places
+from broker.report import QueueStats, WorkerProcess
+from broker.schema import Cursorable
+
+__all__ = ["SqliteBroker"]
+
+JOIN_INTERVAL_S = 0.01
+
+
+class SqliteBroker(Broker):
+    """Dramatiq messages in a SQLite file, which may be the application's own.
+
+    Nothing is opened before the first use, and everything is opened anew in a forked child, so a broker can be made at
+    import time. Messages survive `kill -9` of any process at any moment and, with `synchronous="FULL"`, a power cut.
+
+    Args:
+        path: the database file; its directory is made if it is missing. Not on a network file system.
+        middleware: as in dramatiq; None is dramatiq's default list.
+        synchronous: SQLite's; with "NORMAL" a power cut (not a crash) may undo the last commits.
+        poll_interval_s: how often to look although no bell rang; only a safety net.
+        lease_s: after how long the messages of a frozen process go to others. Those of a dead one go at once.
+        max_deliveries: a message whose processes died this often is taken for their murderer: to the dead letters.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        middleware: list[Middleware] | None = None,
+        synchronous: Synchronous = "FULL",
+        poll_interval_s: float = 30.0,
+        lease_s: float = 60.0,
+        max_deliveries: int = 10,
+    ) -> None:
+        self.queues: set[str] = set()
+        self._places = Places(Path(path).resolve())
+        self._terms = Terms(synchronous, poll_interval_s, lease_s, max_deliveries)
+        self.gate = WriteGate(path)
+        self._staff = Staff()
+        self._joining = Joining(self._places)
+        self._clerk_now: Clerk | None = None
+        self._clerk_lock = threading.Lock()
+        super().__init__(middleware)
+        self.queues = set()  # the base class makes it a dict
+        self.actor_options.add("broker_priority")
+        forget_in_children(self)
+
+    # Sending.
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Make a queue known to this process, and its delay queue; consumers start on both."""
+        if queue_name in self.queues:
+            return
+        self.emit_before("declare_queue", queue_name)
+        self.queues.add(queue_name)
+        self.emit_after("declare_queue", queue_name)
+        delay_queue = f"{queue_name}.DQ"
+        self.delay_queues.add(delay_queue)
+        self.emit_after("declare_delay_queue", delay_queue)
+
+    def enqueue(self, message: AnyMessage, *, delay: int | None = None) -> AnyMessage:
+        """Store a message, durably, before returning. Inside `joining` it becomes part of that transaction.
+
+        Args:
+            delay: milliseconds; 0 is a delay, too (the message goes to the tail of the queue).
+
+        Raises:
+            UnknownQueue: nobody has declared its queue.
+            DatabaseUnavailable: the file or the disk does not serve; never because of a lock.
+        """
+        return self._enqueue([message], delay)[0]
+
+    def enqueue_many(self, messages: Iterable[AnyMessage], *, delay: int | None = None) -> list[AnyMessage]:
+        """Store messages in one commit: all of them or none."""
+        return self._enqueue(list(messages), delay)
+
+    @contextmanager
+    def joining(self, connection: Cursorable) -> Iterator[None]:
+        """Make messages sent by this thread part of a transaction that is open on a DBAPI connection.
+
+        The caller holds `gate`, has begun (BEGIN IMMEDIATE) and commits before leaving the block; workers are woken
+        then. Left with an exception, nobody is told anything.
+
+        Raises:
+            NotJoined: the connection has no open transaction.
+        """
+        with self._joining.joining(connection) as joined:
+            yield
+        for message, delay in joined.sent:
+            self.emit_after("enqueue", message, delay)
+
+    def _enqueue(self, messages: list[AnyMessage], delay: int | None) -> list[AnyMessage]:
+        moment_ms = now_ms()
+        sent: list[AnyMessage] = []
+        entries: list[Entry] = []
+        for message in messages:
+            if q_name(message.queue_name) not in self.queues:
+                raise UnknownQueue(q_name(message.queue_name))
+            stored = addressed(message, delay, moment_ms)
+            self.emit_before("enqueue", stored, delay)
+            attempts = message.held.attempts if isinstance(message, SqliteMessage) else 0
+            entries.append(self._sealed(stored, attempts, moment_ms))
+            sent.append(stored)
+        joined = self._joining.current
+        if joined is not None:
+            joined.add(entries, [(message, delay) for message in sent], moment_ms)
+            return sent
+        self._clerk().call(lambda batch: _store_all(batch, entries))
+        for message in sent:
+            self.emit_after("enqueue", message, delay)
+        return sent
+
+    def _sealed(self, message: AnyMessage, attempts: int, moment_ms: int) -> Entry:
+        actor = self.actors.get(message.actor_name)
+        priority = message.options.get("broker_priority")
+        if priority is None and actor is not None:
+            priority = actor.options.get("broker_priority")
+        return sealed(
+            message,
+            actor_priority=actor.priority if actor is not None else 0,
+            broker_priority=int(priority or 0),
+            attempts=attempts,
+            now_ms=moment_ms,
+        )
+
+    # Receiving.
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
+        """Return a consumer of a queue. That of a delay queue never has anything.
+
+        Raises:
+            UnknownQueue: nobody has declared the queue.
+        """
+        if queue_name in self.delay_queues:
+            return IdleConsumer(timeout)
+        if queue_name not in self.queues:
+            raise UnknownQueue(queue_name)
+        clerk = self._clerk()
+        return SqliteConsumer(clerk, clerk.open_desk(queue_name, prefetch), timeout)
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        """As in dramatiq; the broker itself notices workers that start and stop, to know how many threads there are."""
+        if signal == "worker_boot":
+            self._staff.hire(args[0])
+        elif signal == "worker_shutdown":
+            self._staff.dismiss(args[0])
+        super().emit_before(signal, *args, **kwargs)
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        """As in dramatiq."""
+        if signal == "worker_shutdown":
+            self._staff.forget(args[0])
+        super().emit_after(signal, *args, **kwargs)
+
+    # Looking, clearing, ending.
+
+    def queue_stats(self) -> list[QueueStats]:
+        """Return how full every queue is."""
+        return report.queue_stats(self._clerk().database, self.queues, now_ms())
+
+    def consumers(self) -> list[WorkerProcess]:
+        """Return the living processes that consume, with their queues. A dead one disappears at once."""
+        return report.consumers(self._clerk().database, self._places.leases)
+
+    def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
+        """Return how many messages of a queue are ready, delayed and dead."""
+        return report.message_counts(self._clerk().database, q_name(queue_name))
+
+    def dead_letters(
+        self, queue: str | None = None, limit: int = 100, *, before_id: int | None = None
+    ) -> list[DeadLetter]:
+        """Return dead letters, newest first; `before_id` asks for the page after that id."""
+        return dead_letters.dead_letters(self._clerk().database, queue, limit, before_id)
+
+    def retry_dead_letter(self, letter_id: int) -> bool:
+        """Send a dead letter again, with a new allowance of retries. False: there is none with this id."""
+
+        def work(batch: Batch) -> bool:
+            queue = dead_letters.retry(batch.connection, letter_id, batch.now_ms)
+            if queue is not None:
+                batch.readied.add(queue)
+            return queue is not None
+
+        return self._clerk().call(work)
+
+    def purge_dead_letters(self, older_than_s: float = 0.0) -> int:
+        """Delete dead letters that died longer ago than that; returns how many."""
+        return self._clerk().call(
+            lambda batch: dead_letters.purge(batch.connection, batch.now_ms - int(older_than_s * 1000) + 1)
+        )
+
+    def flush(self, queue_name: str) -> None:
+        """Drop all waiting, delayed and dead messages of a queue; what is being worked on may end."""
+        queue = q_name(queue_name)
+        if queue not in self.queues:
+            raise UnknownQueue(queue)
+        self._clerk().call(lambda batch: flush(batch.connection, queue))
+
+    def flush_all(self) -> None:
+        """Drop all waiting, delayed and dead messages of all declared queues."""
+        for queue in self.get_declared_queues():
+            self.flush(queue)
+
+    def get_declared_queues(self) -> set[str]:
+        """Return the names of all declared queues."""
+        return self.queues.copy()
+
+    def join(self, queue_name: str, *, timeout: int | None = None) -> None:
+        """Wait until a queue has nothing waiting, delayed or being worked on, in any process. Meant for tests.
+
+        Raises:
+            UnknownQueue: nobody has declared the queue.
+            JoinTimeout: `timeout` milliseconds have passed.
+        """
+        queue = q_name(queue_name)
+        if queue not in self.queues:
+            raise UnknownQueue(queue)
+        deadline_s = None if timeout is None else time.monotonic() + timeout / 1000
+        while not report.is_empty(self._clerk().database, queue):
+            if deadline_s is not None and time.monotonic() >= deadline_s:
+                raise JoinTimeout(f"queue {queue!r} was not empty after {timeout} ms")
+            time.sleep(JOIN_INTERVAL_S)
+
+    def close(self) -> None:
+        """Give back what is held and close the file. May be repeated; the next use opens it again."""
+        with self._clerk_lock:
+            clerk, self._clerk_now = self._clerk_now, None
+        if clerk is not None:
+            atexit.unregister(clerk.close)
+            clerk.close()
+
+    def forget(self) -> None:
+        """Be as new in a forked child."""
+        self._clerk_lock = threading.Lock()
+        self._joining.forget()
+        self._staff = Staff()
+        clerk, self._clerk_now = self._clerk_now, None
+        if clerk is not None:
+            atexit.unregister(clerk.close)
+            clerk.forget()
+
+    def _clerk(self) -> Clerk:
+        clerk = self._clerk_now
+        if clerk is not None:
+            return clerk
+        with self._clerk_lock:
+            if self._clerk_now is None:
+                self._clerk_now = Clerk(self._places, self.gate, self._staff, self._terms)
+                atexit.register(self._clerk_now.close)
+            return self._clerk_now
+
+
+def _store_all(batch: Batch, entries: list[Entry]) -> None:
+    for entry in entries:
+        state = store(batch.connection, entry, batch.now_ms)
+        (batch.delayed if state is State.DELAYED else batch.readied).add(entry.queue)

@@ -1,0 +1,169 @@
+"""Dramatiq's side of a desk: consumers that wait for messages, acknowledge, reject and give back.
+
+Acknowledgements come from any worker thread and through whichever consumer is there at the time; what they mean is in
+the message's own claim token, so a consumer keeps no state of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from queue import Empty
+
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.errors import DecodeError
+from dramatiq.threading import Interrupt
+
+from broker.clerk import Clerk
+from broker.envelope import SqliteMessage, opened
+from broker.floor import Desk
+from broker.messages import Claim, Obituary, acknowledge, bury, give_back
+from broker.orders import Batch, Order
+
+__all__ = ["IdleConsumer", "SqliteConsumer"]
+
+TRACEBACK_CHARS = 30_000
+
+logger = logging.getLogger(__name__)
+
+
+class IdleConsumer(Consumer):
+    """The consumer of a delay queue: delays are kept in the tables, so nothing ever comes out here."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._timeout_s = timeout_ms / 1000
+        self._closed = threading.Event()
+
+    def __next__(self) -> None:
+        self._closed.wait(self._timeout_s)
+
+    def close(self) -> None:
+        """Return from waiting."""
+        self._closed.set()
+
+
+class SqliteConsumer(Consumer):
+    """The consumer of a queue."""
+
+    def __init__(self, clerk: Clerk, desk: Desk, timeout_ms: int) -> None:
+        self._clerk = clerk
+        self._desk = desk
+        self._timeout_s = timeout_ms / 1000
+
+    def __next__(self) -> SqliteMessage | None:
+        item = self._picked_up()
+        if isinstance(item, BaseException):
+            raise item
+        if item is None:
+            return None
+        try:
+            return opened(item)
+        except DecodeError as error:
+            self._bury_unread(item, error)
+            return None
+
+    def ack(self, message: MessageProxy) -> None:
+        """Delete the message. Not ours, settled before, or given to another process meanwhile: nothing happens."""
+        if isinstance(message, SqliteMessage):
+            self._settle(message, lambda batch: acknowledge(batch.connection, message.held))
+
+    def nack(self, message: MessageProxy) -> None:
+        """Move the message to the dead letters, as it is now, with its error."""
+        if isinstance(message, SqliteMessage):
+            obituary = _obituary(message)
+            self._settle(message, lambda batch: bury(batch.connection, message.held, obituary, batch.now_ms))
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Give messages back to their old places, in one commit; waiting processes are woken."""
+        held = [message.held for message in messages if isinstance(message, SqliteMessage) and message.settling is None]
+
+        def work(batch: Batch) -> None:
+            for claim in held:
+                give_back(batch.connection, claim)
+                batch.settled.append(claim)
+                batch.readied.add(claim.queue)
+
+        if held:
+            self._clerk.call(work)
+
+    def close(self) -> None:
+        """Give back what was not picked up. Messages taken earlier can still be settled, here or elsewhere."""
+        self._clerk.close_desk(self._desk)
+
+    def _picked_up(self) -> Claim | BaseException | None:
+        desk = self._desk
+        try:
+            return desk.inbox.get_nowait()
+        except Empty:
+            pass
+        desk.waiting.add(id(self))
+        try:
+            if desk.owed:
+                desk.owed = False
+                self._clerk.nudge()
+            return desk.inbox.get(timeout=self._timeout_s)
+        except Empty:
+            return None
+        finally:
+            desk.waiting.discard(id(self))
+
+    def _settle(self, message: SqliteMessage, end: Callable[[Batch], bool]) -> None:
+        """End a claim; an exception raised into this thread meanwhile is dropped.
+
+        The actor is over, so whatever wanted to interrupt it (a time limit, a shutdown) comes too late; let through it
+        would end the worker thread for good and leave the message unsettled.
+        """
+
+        def work(batch: Batch) -> bool:
+            batch.settled.append(message.held)
+            return end(batch)
+
+        while True:
+            try:
+                if message.settling is None:
+                    message.settling = Order(work)
+                self._clerk.submit(message.settling)
+                ours = message.settling.wait()
+            except Interrupt as late:
+                logger.info("%s came after message %s had ended.", type(late).__name__, message.message_id)
+            except Exception:
+                message.settling = None  # dramatiq tries again
+                raise
+            else:
+                if not ours:
+                    logger.warning("Message %s had been given to another process.", message.message_id)
+                return
+
+    def _bury_unread(self, held: Claim, error: DecodeError) -> None:
+        logger.error("A message on queue %r cannot be decoded; it goes to the dead letters.", held.queue)
+        obituary = Obituary(f"{type(error).__name__}: {error}: {error.error!r}", None)
+
+        def work(batch: Batch) -> None:
+            bury(batch.connection, held, obituary, batch.now_ms)
+            batch.settled.append(held)
+
+        self._clerk.call(work)
+
+
+def _obituary(message: SqliteMessage) -> Obituary:
+    error = message._exception  # noqa: SLF001  # dramatiq keeps the actor's last error only here
+    text = "failed without an exception"
+    trace = message.options.get("traceback")
+    if error is not None:
+        text = "".join(traceback.format_exception_only(error)).strip()
+        trace = "".join(traceback.format_exception(error)) if error.__traceback__ else trace
+    return Obituary(text, trace[-TRACEBACK_CHARS:] if isinstance(trace, str) else None, _last_body(message))
+
+
+def _last_body(message: SqliteMessage) -> bytes | None:
+    try:
+        body: bytes = message.encode()
+    except Exception:  # noqa: BLE001  # whatever an encoder of the user's raises
+        # Any encoder, any option that a middleware has set: the body as it was stored serves as well.
+        logger.warning(
+            "Message %s no longer encodes; its dead letter has the body it was sent with.", message.message_id
+        )
+        return None
+    return body

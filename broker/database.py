@@ -1,0 +1,161 @@
+"""The two connections of a process to the database file: one that writes, under the gate, and one that reads.
+
+Only opening, beginning, ending; the statements about messages are in `messages`, `dead_letters` and `report`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from broker.errors import is_locked, translated
+from broker.gate import WriteGate
+from broker.schema import ensure_schema
+
+__all__ = ["Database", "Synchronous"]
+
+Synchronous = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
+
+BUSY_TIMEOUT_S = 5.0
+WAL_PAGES = 1000  # a checkpoint runs at the end of the commit that passes this, so under the gate like every commit
+WAL_KEPT_BYTES = 8 * 1024 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class Database:
+    """One database file as one process uses it."""
+
+    def __init__(self, path: Path, gate: WriteGate, synchronous: Synchronous) -> None:
+        self.path = path
+        self._gate = gate
+        self._synchronous = synchronous
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reader_lock = threading.Lock()
+
+    @contextmanager
+    def writing(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Hold the gate and an immediate transaction; commit at the end, roll back on an exception.
+
+        Args:
+            patience_s: how long to wait for a foreign writer that ignores the gate; None waits for ever.
+
+        Raises:
+            sqlite3.Error: the file cannot be written; nothing was.
+        """
+        with self._gate:
+            connection = self._opened_writer(patience_s)
+            try:
+                _outlast(lambda: connection.execute("BEGIN IMMEDIATE"), patience_s)
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back(connection, error)
+                raise
+
+    def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query that sees committed data only. Any thread; never waits for a writer."""
+        self.open()
+        with self._reader_lock:
+            if self._reader is None:
+                self._reader = self._connect()
+                self._reader.execute("PRAGMA query_only = ON")
+            return self._reader.execute(sql, parameters).fetchall()
+
+    def open(self) -> None:
+        """Create the file and its tables where they are missing."""
+        if self._writer is None:
+            # A thread inside the gate may have a transaction of its own open, which would never end while we wait.
+            patience_s = 0.0 if self._gate.held else None
+            with self._gate:
+                self._opened_writer(patience_s)
+
+    def close(self) -> None:
+        """Close both connections. The last close of a file checkpoints it, hence under the gate."""
+        with self._gate, self._reader_lock:
+            for connection in (self._reader, self._writer):
+                if connection is not None:
+                    connection.close()
+            self._reader = self._writer = None
+
+    def forget(self) -> None:
+        """Be as new in a forked child. The inherited connections are kept for ever: closing them is forbidden."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._reader = self._writer = None
+        self._reader_lock = threading.Lock()
+
+    def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = self._connect()
+            try:
+                _outlast(lambda: _prepare(connection), patience_s)
+            except BaseException:
+                connection.close()
+                raise
+            self._writer = connection
+        return self._writer
+
+    def _connect(self) -> sqlite3.Connection:
+        # Threads share these connections, but never at the same time: the gate and the lock see to it.
+        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+        return connection
+
+    def _roll_back(self, connection: sqlite3.Connection, error: BaseException) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            logger.warning("Rolling back failed after %s; opening the database anew.", error)
+        if translated(error) is not error and not (isinstance(error, sqlite3.Error) and is_locked(error)):
+            # Full, unreadable or replaced: a new connection recovers as soon as the cause is gone.
+            self._writer = None
+            connection.close()
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Set what belongs to the file, then its tables. Done under the gate, so that first openers do not race."""
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only heeded before the first table
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        ensure_schema(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _outlast(action: Any, patience_s: float | None) -> None:
+    """Repeat an action until no foreign lock stands in its way.
+
+    Raises:
+        sqlite3.OperationalError: the patience is over, or it is not about a lock.
+    """
+    started = time.monotonic()
+    while True:
+        try:
+            action()
+        except sqlite3.OperationalError as error:
+            waited = time.monotonic() - started
+            if not is_locked(error) or (patience_s is not None and waited >= patience_s):
+                raise
+            logger.warning("A writer that ignores the gate has held the database for %.1f s.", waited)
+            time.sleep(0.01)
+        else:
+            return

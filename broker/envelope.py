@@ -1,0 +1,86 @@
+"""From dramatiq's message to a row and back.
+
+A row's body always carries the canonical queue name and no eta: an `eta` left on a message that comes from a canonical
+queue would send dramatiq's consumer down the road of delaying it in memory again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from dramatiq import Message
+from dramatiq.broker import MessageProxy
+from dramatiq.common import dq_name, q_name
+
+from broker.messages import Claim, Entry
+from broker.orders import Order
+
+__all__ = ["SqliteMessage", "addressed", "opened", "sealed"]
+
+AnyMessage = Message[Any]  # Any: what an actor returns does not matter to a broker
+
+logger = logging.getLogger(__name__)
+
+
+class SqliteMessage(MessageProxy):
+    """A message that this process holds, with the token of its claim."""
+
+    def __init__(self, message: AnyMessage, held: Claim) -> None:
+        super().__init__(message)
+        self.held = held
+        self.settling: Order[bool] | None = None  # the order that ends the claim, once one was given
+
+
+def addressed(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMessage:
+    """Return the message as dramatiq's brokers return it: a delayed one names its delay queue and its eta."""
+    if delay_ms is None:
+        return message
+    return message.copy(queue_name=dq_name(message.queue_name), options={"eta": now_ms + delay_ms})
+
+
+def sealed(message: AnyMessage, *, actor_priority: int, broker_priority: int, attempts: int, now_ms: int) -> Entry:
+    """Return the row for a message.
+
+    Raises:
+        Exception: whatever the encoder raises for arguments that it cannot encode.
+    """
+    queue = q_name(message.queue_name)
+    fields = message.asdict()
+    options = dict(fields["options"])
+    eta_ms = _eta(options.pop("eta", None), message.message_id, now_ms)
+    fields |= {"queue_name": queue, "options": options}
+    return Entry(
+        queue=queue,
+        message_id=message.message_id,
+        actor=message.actor_name,
+        body=Message(**fields).encode(),
+        broker_priority=broker_priority,
+        actor_priority=actor_priority,
+        sent_ms=message.message_timestamp,
+        eta_ms=eta_ms,
+        attempts=attempts,
+    )
+
+
+def opened(held: Claim) -> SqliteMessage:
+    """Return the message of a claim.
+
+    Raises:
+        DecodeError: its bytes mean nothing to the encoder in use.
+    """
+    message = Message.decode(held.body)
+    if message.queue_name != held.queue or "eta" in message.options:
+        options = {name: value for name, value in message.options.items() if name != "eta"}
+        message = replace(message, queue_name=held.queue, options=options)
+    return SqliteMessage(message, held)
+
+
+def _eta(eta: object, message_id: str, now_ms: int) -> int | None:
+    if eta is None:
+        return None
+    if isinstance(eta, (int, float)):
+        return int(eta)
+    logger.warning("Message %r has the invalid eta %r; it is due now.", message_id, eta)
+    return now_ms

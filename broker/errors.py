@@ -1,0 +1,106 @@
+"""What can go wrong in the broker, named by what the caller should do next.
+
+Tree (dramatiq's own errors above the line, so that its workers react rightly):
+
+    dramatiq.BrokerError
+        dramatiq.BrokerConnectionError
+            dramatiq.ConnectionFailed
+                DatabaseUnavailable   wait or free the disk, then try again: nothing was written
+                SchemaTooNew          install the newer version of this package
+            dramatiq.ConnectionClosed
+                BrokerClosed          the interpreter is ending: nothing can be sent any more
+        dramatiq.QueueNotFound
+            UnknownQueue              a mistake in the program: declare the queue, import its actors
+        NotJoined                     a mistake in the program: join the open transaction
+    dramatiq.QueueJoinTimeout
+        JoinTimeout                   wait longer
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from dramatiq.errors import (
+    BrokerError,
+    ConnectionClosed,
+    ConnectionFailed,
+    DramatiqError,
+    QueueJoinTimeout,
+    QueueNotFound,
+)
+
+__all__ = [
+    "BrokerClosed",
+    "DatabaseUnavailable",
+    "JoinTimeout",
+    "NotJoined",
+    "SchemaTooNew",
+    "UnknownQueue",
+    "is_locked",
+    "translated",
+]
+
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+
+class _Typed(DramatiqError):
+    def __init__(self, message: str) -> None:
+        super().__init__(message)  # type: ignore[no-untyped-call]  # dramatiq does not annotate its errors
+
+
+class DatabaseUnavailable(_Typed, ConnectionFailed):
+    """The database file cannot be used right now: full, unreadable, read-only or held by a foreign lock."""
+
+
+class SchemaTooNew(_Typed, ConnectionFailed):
+    """The file was written by a newer version of this package."""
+
+
+class BrokerClosed(_Typed, ConnectionClosed):
+    """The interpreter is shutting down."""
+
+
+class NotJoined(_Typed, BrokerError):
+    """A connection was used for joining that has no open transaction, or a held gate was not joined."""
+
+
+class UnknownQueue(_Typed, QueueNotFound):
+    """Nobody has declared the queue in this process."""
+
+
+class JoinTimeout(_Typed, QueueJoinTimeout):
+    """A queue was not empty in time."""
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code of an error, 0 when it did not come from SQLite itself."""
+    code: int = getattr(error, "sqlite_errorcode", 0) or 0
+    return code & 0xFF
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Tell whether the error only says that somebody else is writing."""
+    return primary_code(error) in _LOCKED
+
+
+def translated(error: BaseException) -> BaseException:
+    """Return dramatiq's kind of error for a SQLite or file error that another try may cure; else the error itself."""
+    if isinstance(error, sqlite3.Error) and primary_code(error) in _UNAVAILABLE:
+        return DatabaseUnavailable(f"{error} ({getattr(error, 'sqlite_errorname', 'SQLITE_ERROR')})")
+    if isinstance(error, OSError):
+        return DatabaseUnavailable(str(error))
+    return error

@@ -1,0 +1,217 @@
+"""What can be done to a message in the tables: store, promote, claim, settle, give back, bury, reclaim.
+
+Plain functions over an open transaction; no clock, no thread, no file. Who commits and who is told is decided in
+`clerk` and `joining`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from enum import IntEnum
+
+from broker.schema import Cursorable
+
+__all__ = [
+    "Claim",
+    "Entry",
+    "Obituary",
+    "State",
+    "acknowledge",
+    "bury",
+    "claim",
+    "flush",
+    "give_back",
+    "promote",
+    "reclaim",
+    "store",
+]
+
+PROMOTED_AT_ONCE = 1000  # bounds how long one transaction holds the gate when a flood of delays falls due
+
+
+class State(IntEnum):
+    """Where a message stands."""
+
+    READY = 0  # may be claimed
+    DELAYED = 1  # waits for its eta
+    LEASED = 2  # is held by a process
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message on its way into the tables."""
+
+    queue: str
+    message_id: str
+    actor: str
+    body: bytes
+    broker_priority: int
+    actor_priority: int
+    sent_ms: int
+    eta_ms: int | None  # None: ready at once
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message that a process holds. `(holder, number)` is the fencing token: no other claim ever has it."""
+
+    row_id: int
+    holder: int
+    number: int
+    queue: str
+    body: bytes
+    attempts: int  # runs so far, this one included
+
+
+@dataclass(frozen=True, slots=True)
+class Obituary:
+    """Why a message goes to the dead letters, and what it looked like at the end."""
+
+    error: str
+    traceback: str | None
+    body: bytes | None = None  # None: as it was stored
+
+
+def store(connection: Cursorable, entry: Entry, now_ms: int) -> State:
+    """Insert a message through any DBAPI connection, inside its open transaction."""
+    delayed = entry.eta_ms is not None and entry.eta_ms > now_ms
+    state = State.DELAYED if delayed else State.READY
+    cursor = connection.cursor()
+    cursor.execute(
+        """
+        INSERT INTO broker_messages
+            (queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            entry.queue,
+            int(state),
+            entry.broker_priority,
+            entry.actor_priority,
+            entry.message_id,
+            entry.actor,
+            entry.body,
+            entry.sent_ms,
+            entry.eta_ms if delayed else now_ms,
+            entry.attempts,
+        ),
+    )
+    cursor.close()
+    return state
+
+
+def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
+    """Make due messages ready, at the tail of the queue and in the order of their eta. Returns how many.
+
+    They are inserted anew, so that ids keep rising in the order of becoming ready: a delay is not a way to the front.
+    """
+    due = connection.execute(
+        """
+        SELECT id FROM broker_messages WHERE state = 1 AND queue = ? AND eta_ms <= ? ORDER BY eta_ms, id LIMIT ?
+        """,
+        (queue, now_ms, PROMOTED_AT_ONCE),
+    ).fetchall()
+    connection.executemany(
+        """
+        INSERT INTO broker_messages
+            (queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
+             deliveries)
+        SELECT queue, 0, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts, deliveries
+        FROM broker_messages WHERE id = ?
+        """,
+        due,
+    )
+    connection.executemany("DELETE FROM broker_messages WHERE id = ?", due)
+    return len(due)
+
+
+def claim(connection: sqlite3.Connection, queue: str, limit: int, *, holder: int, number: int) -> list[Claim]:
+    """Lease up to `limit` ready messages of a queue to a process, the most urgent first."""
+    rows = connection.execute(
+        """
+        SELECT id, body, attempts + deliveries + 1 FROM broker_messages
+        WHERE state = 0 AND queue = ? ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
+        """,
+        (queue, limit),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE broker_messages SET state = 2, holder = ?, claim = ?, deliveries = deliveries + 1 WHERE id = ?",
+        [(holder, number, row[0]) for row in rows],
+    )
+    return [Claim(row_id, holder, number, queue, body, attempts) for row_id, body, attempts in rows]
+
+
+def acknowledge(connection: sqlite3.Connection, held: Claim) -> bool:
+    """Delete a message that has been worked off. False: the claim had been lost, and nothing was changed."""
+    cursor = connection.execute(
+        "DELETE FROM broker_messages WHERE id = ? AND holder = ? AND claim = ?",
+        (held.row_id, held.holder, held.number),
+    )
+    return cursor.rowcount == 1
+
+
+def give_back(connection: sqlite3.Connection, held: Claim) -> bool:
+    """Return an unworked message to its old place; does not count as a delivery. False: the claim had been lost."""
+    cursor = connection.execute(
+        """
+        UPDATE broker_messages SET state = 0, holder = NULL, claim = NULL, deliveries = deliveries - 1
+        WHERE id = ? AND holder = ? AND claim = ?
+        """,
+        (held.row_id, held.holder, held.number),
+    )
+    return cursor.rowcount == 1
+
+
+def bury(connection: sqlite3.Connection, held: Claim, obituary: Obituary, now_ms: int) -> bool:
+    """Move a held message to the dead letters. False: the claim had been lost, and nothing was changed."""
+    mine = connection.execute(
+        "SELECT 1 FROM broker_messages WHERE id = ? AND holder = ? AND claim = ?",
+        (held.row_id, held.holder, held.number),
+    ).fetchone()
+    if mine is None:
+        return False
+    _move_to_dead(connection, held.row_id, obituary, now_ms)
+    return True
+
+
+def reclaim(connection: sqlite3.Connection, holder: int, *, max_deliveries: int, now_ms: int) -> set[str]:
+    """Take back everything a lost process held; returns the queues concerned.
+
+    A message handed out `max_deliveries` times without ever being settled is suspected of killing its workers and
+    goes to the dead letters.
+    """
+    rows = connection.execute(
+        "SELECT id, queue, deliveries FROM broker_messages WHERE state = 2 AND holder = ?", (holder,)
+    ).fetchall()
+    for row_id, _, deliveries in rows:
+        if deliveries >= max_deliveries:
+            error = f"DeliveryLimit: {deliveries} processes died or froze while they held this message"
+            _move_to_dead(connection, row_id, Obituary(error, None), now_ms)
+    connection.execute(
+        "UPDATE broker_messages SET state = 0, holder = NULL, claim = NULL WHERE state = 2 AND holder = ?", (holder,)
+    )
+    return {queue for _, queue, _ in rows}
+
+
+def flush(connection: sqlite3.Connection, queue: str) -> None:
+    """Drop ready, delayed and dead messages of a queue; what is being worked on stays."""
+    connection.execute("DELETE FROM broker_messages WHERE queue = ? AND state = 0", (queue,))
+    connection.execute("DELETE FROM broker_messages WHERE queue = ? AND state = 1", (queue,))
+    connection.execute("DELETE FROM broker_dead WHERE queue = ?", (queue,))
+
+
+def _move_to_dead(connection: sqlite3.Connection, row_id: int, obituary: Obituary, now_ms: int) -> None:
+    connection.execute(
+        """
+        INSERT INTO broker_dead
+            (queue, broker_priority, actor_priority, message_id, actor, body, sent_ms, died_ms, attempts, error,
+             traceback)
+        SELECT queue, broker_priority, actor_priority, message_id, actor, coalesce(?, body), sent_ms, ?,
+            attempts + deliveries, ?, ?
+        FROM broker_messages WHERE id = ?
+        """,
+        (obituary.body, now_ms, obituary.error, obituary.traceback, row_id),
+    )
+    connection.execute("DELETE FROM broker_messages WHERE id = ?", (row_id,))

@@ -1,0 +1,119 @@
+"""What can be seen from outside: how full the queues are and who works on them. Reads only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from broker.database import Database
+from broker.lease import feel
+
+__all__ = ["QueueStats", "WorkerProcess", "consumers", "is_empty", "message_counts", "queue_stats"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """One queue at one moment."""
+
+    queue: str
+    ready: int
+    delayed: int
+    leased: int  # being worked on, or on the way to a thread
+    dead: int
+    oldest_ready_age_s: float | None  # how long the oldest ready message has been ready; None when there is none
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """A living process that consumes."""
+
+    id: int
+    pid: int
+    host: str
+    queues: tuple[str, ...]
+    leased: int  # messages it holds
+    started_at: datetime  # UTC
+
+
+def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
+    """Return the figures of all queues that are declared or hold something, by name."""
+    ready = {
+        queue: (count, oldest)
+        for queue, count, oldest in database.read(
+            """
+            SELECT queue, n, (SELECT eta_ms FROM broker_messages WHERE id = first)
+            FROM (SELECT queue, count(*) AS n, min(id) AS first FROM broker_messages WHERE state = 0 GROUP BY queue)
+            """
+        )
+    }
+    delayed = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 1 GROUP BY queue")
+    leased = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 2 GROUP BY queue")
+    dead = _counts(database, "SELECT queue, count(*) FROM broker_dead GROUP BY queue")
+    return [
+        QueueStats(
+            queue=queue,
+            ready=ready.get(queue, (0, None))[0],
+            delayed=delayed.get(queue, 0),
+            leased=leased.get(queue, 0),
+            dead=dead.get(queue, 0),
+            oldest_ready_age_s=max(0.0, (now_ms - ready[queue][1]) / 1000) if queue in ready else None,
+        )
+        for queue in sorted({*declared, *ready, *delayed, *leased, *dead})
+    ]
+
+
+def consumers(database: Database, leases: Path) -> list[WorkerProcess]:
+    """Return the living consumers: those whose lease is locked this very moment."""
+    rows = database.read(
+        """
+        SELECT id, pid, host, queues, started_ms, lease,
+            (SELECT count(*) FROM broker_messages WHERE state = 2 AND holder = broker_workers.id)
+        FROM broker_workers ORDER BY id
+        """
+    )
+    return [
+        WorkerProcess(
+            id=id_,
+            pid=pid,
+            host=host,
+            queues=tuple(json.loads(queues)),
+            leased=leased,
+            started_at=datetime.fromtimestamp(started_ms / 1000, tz=UTC),
+        )
+        for id_, pid, host, queues, started_ms, lease, leased in rows
+        if feel(leases / lease).alive
+    ]
+
+
+def is_empty(database: Database, queue: str) -> bool:
+    """Tell whether nothing of a queue waits, is delayed or is being worked on."""
+    rows = database.read(
+        """
+        SELECT EXISTS (SELECT 1 FROM broker_messages WHERE state = 0 AND queue = ?1)
+            OR EXISTS (SELECT 1 FROM broker_messages WHERE state = 1 AND queue = ?1)
+            OR EXISTS (SELECT 1 FROM broker_messages INDEXED BY broker_leased WHERE state = 2 AND queue = ?1)
+        """,
+        (queue,),
+    )
+    return not rows[0][0]
+
+
+def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
+    """Return how many messages of a queue are ready, delayed and dead."""
+    rows = database.read(
+        """
+        SELECT (SELECT count(*) FROM broker_messages WHERE state = 0 AND queue = ?1),
+            (SELECT count(*) FROM broker_messages WHERE state = 1 AND queue = ?1),
+            (SELECT count(*) FROM broker_dead WHERE queue = ?1)
+        """,
+        (queue,),
+    )
+    ready, delayed, dead = rows[0]
+    return ready, delayed, dead
+
+
+def _counts(database: Database, sql: str) -> dict[str, int]:
+    return {queue: count for queue, count in database.read(sql)}  # noqa: C416  # dict() would lose the types

@@ -1,0 +1,116 @@
+"""The tables of the broker and how they came to be: forward-only steps, applied under the write gate.
+
+All names begin with `broker_`, so that the tables can live in the file of the application that uses the broker.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from broker.errors import SchemaTooNew
+
+__all__ = ["Cursorable", "ensure_schema", "schema_version"]
+
+_STEP_1 = (
+    # A row per message that waits or is being worked on. An acknowledged message is deleted.
+    """
+    CREATE TABLE broker_messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- rises in the order in which messages become ready; never reused,
+                                               -- so that a late acknowledgement cannot hit a newer message
+        queue TEXT NOT NULL,                   -- canonical name, never with .DQ
+        state INTEGER NOT NULL,                -- 0 ready, 1 delayed, 2 leased
+        broker_priority INTEGER NOT NULL,      -- higher first
+        actor_priority INTEGER NOT NULL,       -- lower first, among equal broker_priority
+        message_id TEXT NOT NULL,              -- dramatiq's id; not unique: a retry is stored before its original goes
+        actor TEXT NOT NULL,
+        body BLOB NOT NULL,                    -- the encoder's bytes, with the canonical queue name and without eta
+        sent_ms INTEGER NOT NULL,              -- when the message was first sent, Unix milliseconds
+        eta_ms INTEGER NOT NULL,               -- when it became or will become ready, Unix milliseconds
+        attempts INTEGER NOT NULL,             -- runs before this row was stored (a retry carries on counting)
+        deliveries INTEGER NOT NULL DEFAULT 0, -- claims of this row; giving back on a graceful stop takes one off
+        holder INTEGER,                        -- leased: id of the process in broker_workers
+        claim INTEGER                          -- leased: number of the claim in that process; the fencing token
+    )
+    """,
+    "CREATE INDEX broker_ready ON broker_messages (queue, broker_priority DESC, actor_priority, id) WHERE state = 0",
+    "CREATE INDEX broker_delayed ON broker_messages (queue, eta_ms, id) WHERE state = 1",
+    "CREATE INDEX broker_leased ON broker_messages (holder, queue) WHERE state = 2",
+    # A row per message that gave up or could not be read.
+    """
+    CREATE TABLE broker_dead (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        broker_priority INTEGER NOT NULL,
+        actor_priority INTEGER NOT NULL,
+        message_id TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        body BLOB NOT NULL,
+        sent_ms INTEGER NOT NULL,
+        died_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,             -- how often it was run or handed out
+        error TEXT NOT NULL,                   -- one line: kind and text of the last error
+        traceback TEXT                         -- of the last error, where there was one
+    )
+    """,
+    "CREATE INDEX broker_dead_by_queue ON broker_dead (queue, id)",
+    "CREATE INDEX broker_dead_by_age ON broker_dead (died_ms)",
+    # A row per process that consumes. It lives as long as its lease file is locked; whoever finds it dead deletes it.
+    """
+    CREATE TABLE broker_workers (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: part of the fencing token
+        lease TEXT NOT NULL,                   -- name of the lease file, which the process holds locked
+        pid INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        started_ms INTEGER NOT NULL,
+        queues TEXT NOT NULL                   -- JSON list of canonical names
+    )
+    """,
+)
+_STEPS = (_STEP_1,)
+
+
+class _Cursor(Protocol):
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any:  # Any: DBAPI cursors agree on nothing narrower
+        ...
+
+    def fetchone(self) -> Any: ...
+
+
+class Cursorable(Protocol):
+    """A DBAPI connection to the SQLite file: the standard library's or SQLAlchemy's wrapper of it."""
+
+    def cursor(self) -> Any:  # Any: DBAPI cursors agree on nothing narrower
+        """Return a cursor."""
+
+
+def schema_version(cursor: _Cursor) -> int:
+    """Return the version of the broker's tables in this file, 0 when there are none."""
+    cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'broker_schema'")
+    if cursor.fetchone() is None:
+        return 0
+    cursor.execute("SELECT version FROM broker_schema")
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def ensure_schema(connection: Cursorable) -> None:
+    """Bring the tables to the present version, inside the caller's open transaction, which holds the gate.
+
+    Raises:
+        SchemaTooNew: a newer version of this package has been at work here.
+    """
+    cursor = connection.cursor()
+    try:
+        version = schema_version(cursor)
+        if version > len(_STEPS):
+            raise SchemaTooNew(f"broker tables have version {version}, this package knows {len(_STEPS)}")
+        if version == len(_STEPS):
+            return
+        cursor.execute("CREATE TABLE IF NOT EXISTS broker_schema (version INTEGER NOT NULL)")
+        for step in _STEPS[version:]:
+            for statement in step:
+                cursor.execute(statement)
+        cursor.execute("DELETE FROM broker_schema")
+        cursor.execute("INSERT INTO broker_schema (version) VALUES (?)", (len(_STEPS),))
+    finally:
+        cursor.close()
