@@ -1,0 +1,172 @@
+"""Changes of state: each happens once, whoever else tries, and the join sees the last part."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from store import Store, accounts, jobs, publications, segments
+from store.states import PUBLICATION_OVER, JobStatus, PublicationStatus, SegmentStatus
+from tests.store.rows import NOON, account, job, publication, segment
+
+LATER = NOON + timedelta(minutes=15)
+
+
+def _talk(connection: Connection, *, parts: int = 2, ready: bool = False) -> None:
+    jobs.create(connection, job(parts=parts))
+    status = SegmentStatus.READY if ready else SegmentStatus.PENDING
+    made = [segment(number, status=status) for number in range(1, parts + 1)]
+    segments.create(connection, made)
+    accounts.connect(connection, account())
+    publications.create(connection, [publication(part, account()) for part in made])
+
+
+def test_a_claim_made_again_shuts_the_first_attempt_out(store: Store) -> None:
+    with store.writing() as connection:
+        _talk(connection)
+        assert segments.claim(connection, "job-1", "first", NOON)
+        assert segments.claim(connection, "job-1", "second", NOON)
+        done = {"duration_s": 20.0, "size_bytes": 1, "gaze": {}, "stage_seconds": {}, "now": NOON}
+        assert not segments.finish(connection, "job-1", "first", **done)  # type: ignore[arg-type]  # a mixed bag
+        assert segments.finish(connection, "job-1", "second", **done)  # type: ignore[arg-type]  # a mixed bag
+        assert not segments.claim(connection, "job-1", "third", NOON)
+
+
+def test_of_parts_that_end_together_exactly_one_closes_the_job(store: Store) -> None:
+    with store.writing() as connection:
+        _talk(connection, parts=8)
+    closers: list[int] = []
+
+    def end(number: int) -> None:
+        with store.writing() as connection:
+            assert segments.fail(connection, f"job-{number}", reason="test", now=NOON)
+            if jobs.close_parts(connection, "job"):
+                closers.append(number)
+
+    threads = [threading.Thread(target=end, args=(number,)) for number in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(closers) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (["published", "published"], JobStatus.COMPLETED),
+        (["published", "action_needed"], JobStatus.COMPLETED),
+        (["published", "failed"], JobStatus.COMPLETED_WITH_ERRORS),
+        (["failed", "expired"], JobStatus.FAILED),
+        (["published", "outcome_unknown"], None),
+        (["published", "waiting"], None),
+    ],
+)
+def test_a_job_ends_as_its_publications_did(store: Store, outcomes: list[str], expected: JobStatus | None) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PUBLISHING))
+        accounts.connect(connection, account())
+        for number, outcome in enumerate(outcomes, 1):
+            part = segment(number, status=SegmentStatus.READY)
+            segments.create(connection, [part])
+            publications.create(connection, [publication(part, account(), status=PublicationStatus(outcome))])
+        assert jobs.close(connection, "job", NOON) == expected
+        assert jobs.close(connection, "job", NOON) is None
+
+
+def test_a_step_has_one_holder_and_a_predecessor_of_the_same_name_is_seen(store: Store) -> None:
+    with store.writing() as connection:
+        _talk(connection, ready=True)
+        name = "job-1-tiktok-1"
+        assert publications.take(connection, name, "message", now=NOON, until=LATER) is None  # it still waits
+        assert publications.begin(connection, name, NOON)
+        first = publications.take(connection, name, "message", now=NOON, until=LATER)
+        again = publications.take(connection, name, "message", now=NOON, until=LATER)
+        rival = publications.take(connection, name, "rival", now=NOON, until=LATER)
+        after = publications.take(connection, name, "rival", now=LATER + timedelta(seconds=1), until=LATER)
+    assert first is not None
+    assert first.holder is None
+    assert again is not None
+    assert again.holder == "message"
+    assert rival is None
+    assert after is not None
+    assert after.holder == "message"
+
+
+def test_who_lost_the_right_to_a_step_records_nothing(store: Store) -> None:
+    with store.writing() as connection:
+        _talk(connection, ready=True)
+        name = "job-1-tiktok-1"
+        publications.begin(connection, name, NOON)
+        publications.take(connection, name, "frozen", now=NOON, until=LATER)
+        publications.take(connection, name, "rival", now=LATER + timedelta(seconds=1), until=LATER)
+        assert not publications.advance(connection, name, "frozen", step="poll", handle=b"", next_at=NOON)
+        assert not publications.end(connection, name, "frozen", PublicationStatus.PUBLISHED, now=NOON)
+
+
+@given(
+    statuses=st.lists(st.sampled_from(sorted(PublicationStatus)), min_size=1, max_size=5),
+    rendered=st.lists(st.booleans(), min_size=5, max_size=5),
+)
+def test_turns_follow_the_parts_numbers(
+    tmp_path_factory: pytest.TempPathFactory, statuses: list[PublicationStatus], rendered: list[bool]
+) -> None:
+    """Whatever the states: at most one goes next, it waits, its file is there, and all before it are over."""
+    from contextlib import nullcontext  # noqa: PLC0415
+
+    store = Store(tmp_path_factory.mktemp("turns") / "s", gate=threading.RLock(), joining=lambda _: nullcontext())
+    store.migrate()
+    with store.writing() as connection:
+        jobs.create(connection, job(parts=len(statuses)))
+        accounts.connect(connection, account())
+        for number, status in enumerate(statuses, 1):
+            part = segment(number, status=SegmentStatus.READY if rendered[number - 1] else SegmentStatus.RENDERING)
+            segments.create(connection, [part])
+            publications.create(connection, [publication(part, account(), status=status)])
+    with store.reading() as connection:
+        heads = [queued.segment_number for queued in publications.heads(connection)]
+    store.close()
+    candidates = [
+        number
+        for number, status in enumerate(statuses, 1)
+        if status is PublicationStatus.WAITING
+        and rendered[number - 1]
+        and all(before in PUBLICATION_OVER for before in statuses[: number - 1])
+    ]
+    busy = PublicationStatus.PUBLISHING in statuses
+    assert heads == ([] if busy else candidates)
+    assert len(heads) <= 1
+
+
+def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
+    with store.writing() as connection:
+        accounts.connect(connection, account())
+        for name, minutes, status in (("old", 0, SegmentStatus.PENDING), ("new", 5, SegmentStatus.READY)):
+            jobs.create(connection, job(name, minutes=minutes, parts=1))
+            part = segment(1, job_id=name, status=status)
+            segments.create(connection, [part])
+            publications.create(connection, [publication(part, account())])
+        assert [queued.job_id for queued in publications.heads(connection)] == ["new"]
+        segments.claim(connection, "old-1", "a", NOON)
+        segments.finish(connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, now=NOON)
+        assert [queued.job_id for queued in publications.heads(connection)] == ["old", "new"]
+
+
+def test_retrying_touches_only_what_failed(store: Store) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.COMPLETED_WITH_ERRORS))
+        accounts.connect(connection, account())
+        for number, status in ((1, PublicationStatus.PUBLISHED), (2, PublicationStatus.FAILED)):
+            part = segment(number, status=SegmentStatus.DONE)
+            segments.create(connection, [part])
+            publications.create(connection, [publication(part, account(), status=status)])
+        assert jobs.reopen(connection, "job", JobStatus.PROCESSING)
+        assert publications.retry_failed(connection, "job") == 1
+        segments.reopen(connection, "job")
+        assert [p.status for p in publications.of_job(connection, "job")] == ["published", "waiting"]
+        assert [s.status for s in segments.of_job(connection, "job")] == ["done", "ready"]
