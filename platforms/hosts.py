@@ -42,6 +42,15 @@ class Hosts:
         """Return YouTube's session address if it is Google's; raise Rejected otherwise."""
         return _accept(url, self.youtube_api_url, _YOUTUBE_SESSION)
 
+    def tiktok_link(self, username: str, post_id: str) -> str:
+        """Return where people see a TikTok post."""
+        return f"{self.tiktok_auth_url}/@{username}/video/{post_id}"
+
+    def youtube_link(self, video_id: str) -> str:
+        """Return where people see a Short; below the configured root when that is not the real one."""
+        real = self.youtube_api_url == Hosts.youtube_api_url
+        return f"{'https://www.youtube.com' if real else self.youtube_api_url}/shorts/{video_id}"
+
 
 # Hosts seen: open-upload.tiktokapis.com and upload.<region>.tiktokapis.com (an API study of 2026-07-22).
 _TIKTOK_UPLOAD = re.compile(r"(open-)?upload[a-z0-9-]*(\.[a-z0-9-]+)?\.tiktokapis\.com")
