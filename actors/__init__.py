@@ -17,6 +17,7 @@
     network    delete_files                    cleanup · reap                            ticks
                                                  what was missed, what is stuck
 
+    network    refresh_token                   refresh_tokens                               ticks
     network    dispatch_webhook: every change of state above writes an event in its own transaction
 
 Queues are at the left. An actor is a guard on state, the work, then one transaction that records the outcome and sends
@@ -32,6 +33,7 @@ from actors import (
     publish_tiktok,
     publish_youtube,
     reap,
+    refresh_tokens,
     split,
 )
 
@@ -44,5 +46,6 @@ __all__ = [
     "publish_tiktok",
     "publish_youtube",
     "reap",
+    "refresh_tokens",
     "split",
 ]

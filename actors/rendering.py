@@ -18,7 +18,7 @@ from store.segments import Segment
 # Splits go before parts, and part n of every job before part n + 1 of any: one long talk does not starve the others.
 SPLIT_PRIORITY = 1
 
-LOST = {
+LOST: dict[type[runner.ChildError], str] = {
     runner.OutOfMemory: "out_of_memory",
     runner.DeadlinePassed: "deadline_passed",
     runner.ChildDied: "crashed",
@@ -74,7 +74,7 @@ def with_gaze_or_without(run: Callable[[float], dict[str, Any]], job: Job) -> tu
     """
     try:
         return run(job.gaze_intensity), None
-    except tuple(LOST) as lost:
+    except (runner.OutOfMemory, runner.DeadlinePassed, runner.ChildDied) as lost:
         if job.gaze_intensity == 0:
             raise
         reason = LOST[type(lost)]

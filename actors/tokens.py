@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from loguru import logger
 
 from actors import wiring
 from actors.announce import announce
-from platforms import oauth
+from platforms import registry
 from platforms.contract import Account as Usable
 from platforms.errors import PlatformError, Reconnect, TryLater
+from platforms.oauth.contract import Client, Tokens
 from store import accounts
 from store.accounts import Account
 from store.states import AccountStatus
 
-# Half an hour before the end, or a quarter of a short life: a refresh that fails leaves time for others.
-MARGIN = timedelta(minutes=30)
 EXCHANGE_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards somebody else may try
 
 
@@ -28,9 +29,9 @@ def usable(account_id: str) -> Usable:
         TryLater: the exchange cannot be made right now.
     """
     account = _load(account_id)
-    if account.expires_at is not None and account.expires_at < wiring.now() + MARGIN:
+    if account.refresh_at is not None and account.refresh_at < wiring.now():
         return refreshed(account_id)
-    return _opened(account)
+    return _usable(account)
 
 
 def refreshed(account_id: str) -> Usable:
@@ -46,7 +47,8 @@ def refreshed(account_id: str) -> Usable:
             raise TryLater("refresh_under_way", "the account's token is being exchanged", retry_after_s=2.0)
     account = _load(account_id)
     try:
-        tokens = oauth.refresh(wiring.oauth_client(account), wiring.hosts, account.variant, _tokens(account))
+        flow = registry.flow(account.variant, wiring.hosts, tiktok_mode=wiring.settings.tiktok_mode)
+        tokens = flow.refresh(client(account.variant), opened(account))
     except Reconnect as dead:
         needs_reconnect(account_id, dead.detail)
         raise
@@ -58,11 +60,12 @@ def refreshed(account_id: str) -> Usable:
         accounts.set_tokens(
             connection,
             account_id,
-            wiring.sealer.seal(oauth.to_json(tokens)),
+            sealed(tokens),
             expires_at=tokens.expires_at,
+            refresh_at=tokens.refresh_at,
             refresh_expires_at=tokens.refresh_expires_at,
         )
-    return _opened(_load(account_id))
+    return _usable(_load(account_id))
 
 
 def needs_reconnect(account_id: str, reason: str) -> None:
@@ -74,8 +77,10 @@ def needs_reconnect(account_id: str, reason: str) -> None:
         account = accounts.get(connection, account_id)
         if account is not None:
             logger.warning("account {} of {} must be connected again: {}", account_id, account.platform, reason)
-            facts = {"account_id": account_id, "platform": account.platform, "name": account.name}
-            announce(connection, "account.reconnect_needed", reason=reason, **facts)
+            announce(
+                connection, "account.reconnect_needed", reason=reason, account_id=account_id,
+                platform=account.platform, name=account.name,
+            )  # fmt: skip
 
 
 def _load(account_id: str) -> Account:
@@ -86,22 +91,45 @@ def _load(account_id: str) -> Account:
     return account
 
 
-def _tokens(account: Account) -> oauth.Tokens:
+def client(variant: str) -> Client:
+    """Return our registration for a login.
+
+    Raises:
+        Reconnect: this machine has none; nothing can be refreshed with it.
+    """
+    registered = {
+        "tiktok": wiring.settings.tiktok,
+        "instagram_login": wiring.settings.instagram,
+        "facebook_login": wiring.settings.facebook,
+        "google": wiring.settings.google,
+    }[variant]
+    if registered is None:
+        raise Reconnect("no_client", f"this machine has no client id and secret for {variant}")
+    return Client(registered.client_id, registered.client_secret.get_secret_value())
+
+
+def sealed(tokens: Tokens) -> bytes:
+    """Encrypt tokens for the store."""
+    facts = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(tokens).items()}
+    return wiring.sealer.seal(facts)
+
+
+def opened(account: Account) -> Tokens:
+    """Decrypt an account's tokens."""
     assert account.tokens is not None
-    return oauth.from_json(wiring.sealer.open(account.tokens))
+    facts: dict[str, Any] = wiring.sealer.open(account.tokens)  # Any: what `sealed` wrote
+    moments = {
+        n: datetime.fromisoformat(facts[n]) for n in ("expires_at", "refresh_expires_at", "refresh_at") if facts[n]
+    }
+    return Tokens(**(facts | moments))
 
 
-def _opened(account: Account) -> Usable:
+def _usable(account: Account) -> Usable:
     return Usable(
         id=account.id,
         platform=account.platform,
         variant=account.variant,
         remote_id=account.remote_id,
         name=account.name,
-        access_token=_tokens(account).access_token,
+        access_token=opened(account).access_token,
     )
-
-
-def ends_soon(account: Account, now: datetime) -> bool:
-    """Say whether an account's way to new tokens itself ends within two weeks."""
-    return account.refresh_expires_at is not None and account.refresh_expires_at < now + timedelta(days=14)

@@ -18,6 +18,8 @@ from dramatiq.middleware import CurrentMessage, Retries
 import settings as environment
 from actors.children import StopChildren
 from broker import SqliteBroker
+from platforms import registry
+from platforms.contract import Publisher
 from platforms.hosts import Hosts
 from store import Sealer, Store
 
@@ -49,6 +51,11 @@ def _secret_key() -> str:
 
 
 sealer = Sealer(_secret_key())
+
+
+def publisher(platform: str) -> Publisher:
+    """Return the publisher of a platform, as this machine is set up."""
+    return registry.publisher(platform, hosts, tiktok_mode=settings.tiktok_mode, pace=settings.publish_pace)
 
 
 def now() -> datetime:

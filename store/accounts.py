@@ -24,6 +24,7 @@ class Account:
     status: AccountStatus
     tokens: bytes | None
     expires_at: datetime | None
+    refresh_at: datetime | None
     refresh_expires_at: datetime | None
     created_at: datetime
     paused_until: datetime | None = None
@@ -110,11 +111,13 @@ def set_tokens(
     tokens: bytes,
     *,
     expires_at: datetime | None,
+    refresh_at: datetime | None,
     refresh_expires_at: datetime | None,
 ) -> None:
     """Store exchanged tokens and give the right to exchange back."""
     values = {
-        "tokens": tokens, "expires_at": expires_at, "refresh_expires_at": refresh_expires_at, "refreshing_until": None,
+        "tokens": tokens, "expires_at": expires_at, "refresh_at": refresh_at,
+        "refresh_expires_at": refresh_expires_at, "refreshing_until": None,
     }  # fmt: skip
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values))
 
@@ -124,9 +127,9 @@ def release_refresh(connection: Connection, account_id: str) -> None:
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(refreshing_until=None))
 
 
-def expiring(connection: Connection, before: datetime) -> list[Account]:
-    """Return connected accounts whose access token ends before the given moment."""
-    query = select(accounts).where(accounts.c.status == AccountStatus.CONNECTED, accounts.c.expires_at < before)
+def to_refresh(connection: Connection, now: datetime) -> list[Account]:
+    """Return the connected accounts whose tokens are best exchanged now."""
+    query = select(accounts).where(accounts.c.status == AccountStatus.CONNECTED, accounts.c.refresh_at < now)
     return rows.every(connection, query, Account)
 
 

@@ -115,7 +115,8 @@ accounts = Table(
     Column("status", Text, nullable=False),  # store.states.AccountStatus
     Column("tokens", LargeBinary),  # sealed JSON; null once disconnected
     Column("expires_at", UtcDateTime),  # of the access token
-    Column("refresh_expires_at", UtcDateTime),
+    Column("refresh_at", UtcDateTime),  # the best moment to exchange the tokens
+    Column("refresh_expires_at", UtcDateTime),  # afterwards only a person can help
     Column("refreshing_until", UtcDateTime),  # somebody is exchanging the tokens; nobody else may until then
     Column("paused_until", UtcDateTime),  # the platform asked us to wait
     Column("reason", Text),  # why reconnect or paused

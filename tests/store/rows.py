@@ -53,6 +53,7 @@ def account(account_id: str = "tiktok-1", platform: str = "tiktok") -> Account:
         status=AccountStatus.CONNECTED,
         tokens=b"sealed",
         expires_at=None,
+        refresh_at=None,
         refresh_expires_at=None,
         created_at=NOON,
     )

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("tokens", sa.LargeBinary(), nullable=True),
         sa.Column("expires_at", sa.DateTime(), nullable=True),
+        sa.Column("refresh_at", sa.DateTime(), nullable=True),
         sa.Column("refresh_expires_at", sa.DateTime(), nullable=True),
         sa.Column("refreshing_until", sa.DateTime(), nullable=True),
         sa.Column("paused_until", sa.DateTime(), nullable=True),
