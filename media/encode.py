@@ -5,21 +5,22 @@ the encoder's priming sound is left out, and reordered pictures get negative com
 start. Picture and sound then both begin at zero.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from media.frames import Planes
+from media.picture import H273_BT709, to_frame
 from media.sound import RATE, Block
 
 # Instagram takes 8 Mbit/s variable and 60 MB for a minute (platform sheet, section 5, read 2026-11-22): at the peak
@@ -30,7 +31,6 @@ QUALITY = 20  # x264's constant rate factor
 KEY_EVERY_S = 2
 LOOKAHEAD = 5  # pictures; with x264's own 40 (10 at veryfast) the encoder alone would take 35 MB more
 AAC_FRAME = 1024
-H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
 
 
 class Master:
@@ -54,16 +54,11 @@ class Master:
 
     def show(self, planes: Planes) -> None:
         """Add the next picture."""
-        frame = VideoFrame(*self.size, "yuv420p")
-        for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
-            # A plane is a writable buffer; its stub does not say so.
-            room = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(plane.height, plane.line_size)
-            room[:, : values.shape[1]] = values
+        frame = to_frame(planes)
         frame.pts, frame.time_base = self._pictures, self._video.codec_context.time_base
-        frame.colorspace = frame.color_primaries = frame.color_trc = H273_BT709
-        frame.color_range = ColorRange.MPEG
         self._pictures += 1
-        self._container.mux(self._video.encode(frame))
+        with _memory_errors():
+            self._container.mux(self._video.encode(frame))
 
     def sound(self, block: Block) -> None:
         """Add the next block of sound."""
@@ -83,7 +78,8 @@ class Master:
 
     def close(self) -> None:
         """Write what the encoders still hold, and the index; the file is complete but not yet synced."""
-        self._container.mux(self._video.encode(None))
+        with _memory_errors():
+            self._container.mux(self._video.encode(None))
         if self._audio is not None:
             if self._samples > self._encoded:
                 rest = np.concatenate(self._pending, axis=1)
@@ -151,3 +147,12 @@ class Master:
         if needed >= AAC_FRAME // 2:
             self._last.duration = min(needed, AAC_FRAME)
             self._container.mux(self._last)
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except av.error.ExternalError as error:
+        # x264 gives no reasons; with our own settings and pictures it only ever fails to allocate.
+        raise MemoryError("the picture encoder could not allocate") from error

@@ -11,8 +11,11 @@ def whole(target: Path) -> Iterator[Path]:
     """Give a temporary name beside the target; when the block ends well, sync what was written and rename it.
 
     The name belongs to this process, so two attempts at the same target never write to the same file; the last one
-    to finish wins, whole. An exception removes the file. A killed process leaves it: `leftovers` finds it.
+    to finish wins, whole. An exception removes the file. What killed processes left for this target goes first.
     """
+    for stale in target.parent.glob(f".{target.name}.*.part"):
+        if not Path("/proc", stale.name.split(".")[-2]).exists():
+            stale.unlink(missing_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield temporary
@@ -23,9 +26,10 @@ def whole(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def leftovers(folder: Path, pid: int) -> list[Path]:
-    """Find what a process that was killed left behind in a folder."""
-    return sorted(folder.glob(f".*.{pid}.part"))
+def remove_leftovers(folder: Path, pid: int) -> None:
+    """Remove what a process that is no more left half written in a folder."""
+    for leftover in folder.glob(f".*.{pid}.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

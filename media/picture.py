@@ -16,6 +16,7 @@ from media.frames import Planes
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # the biggest master, portrait or landscape; a square one is 1080 x 1080
 HDR_CURVES = {int(ColorTrc.ARIB_STD_B67): "hlg", int(ColorTrc.SMPTE2084): "pq"}
 SD_HEIGHT = 720  # below it an untagged picture is taken for BT.601, as players do
+H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
 PLAIN_FORMATS = {"yuv420p", "yuvj420p"}
 
 
@@ -127,6 +128,27 @@ class Developer:
             plane = np.asarray(cv2.flip(plane, 1), dtype=np.uint8)
         # The decoder still needs its own picture, so ours is always a copy.
         return plane if turned is not None or self._orientation.mirrored else plane.copy()
+
+
+def to_frame(planes: Planes) -> VideoFrame:
+    """Copy planes into a frame of libav's, tagged BT.709 limited range."""
+    height, width = planes.y.shape
+    frame = VideoFrame(width, height, "yuv420p")
+    for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
+        # A plane is a writable buffer; its stub does not say so.
+        room = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(plane.height, plane.line_size)
+        room[:, : values.shape[1]] = values
+    frame.colorspace = frame.color_primaries = frame.color_trc = H273_BT709
+    frame.color_range = ColorRange.MPEG
+    return frame
+
+
+def to_rgb(planes: Planes) -> NDArray[np.uint8]:
+    """Return the picture as (H, W, 3), red first, full range."""
+    rgb = to_frame(planes).reformat(
+        format="rgb24", src_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.JPEG, threads=1
+    )
+    return np.asarray(rgb.to_ndarray(), np.uint8)
 
 
 def _is_full(frame: VideoFrame) -> bool:

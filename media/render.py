@@ -35,6 +35,7 @@ def render(
     *,
     span: Span | None = None,
     stage: FrameStage | None = None,
+    watch: Callable[[Planes], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Rendered:
     """Write the span of the source as a platform master under the target's name, whole or not at all.
@@ -44,6 +45,7 @@ def render(
         target: an MP4 file; written beside it under a temporary name, synced, renamed.
         span: which part; None for the whole video.
         stage: changes frames on their way; None leaves them alone.
+        watch: shown every finished frame, in order, just before it is encoded; must not change it.
         on_progress: told the share of frames done, 0 to 1.
 
     Raises:
@@ -52,7 +54,7 @@ def render(
     """
     part = span or inspect(source).timeline.grid()
     with whole(target) as temporary:
-        work = _Work(source, temporary, part, stage or _Unchanged(), on_progress or _silent)
+        work = _Work(source, temporary, part, stage or _Unchanged(), watch or _unwatched, on_progress or _silent)
         work.run()
         return Rendered(
             frames=part.frames,
@@ -93,7 +95,13 @@ class _Work:
     """One render under way."""
 
     def __init__(
-        self, source: Path, target: Path, span: Span, stage: FrameStage, on_progress: Callable[[float], None]
+        self,
+        source: Path,
+        target: Path,
+        span: Span,
+        stage: FrameStage,
+        watch: Callable[[Planes], None],
+        on_progress: Callable[[float], None],
     ) -> None:
         self.clock = _Clock()
         self.reel = Reel(source, span)
@@ -101,6 +109,7 @@ class _Work:
         self._target = target
         self._span = span
         self._stage = stage
+        self._watch = watch
         self._on_progress = on_progress
         self._soundtrack = Soundtrack(source, span)
         self._sound: Iterator[Block] = iter(self._soundtrack)
@@ -128,6 +137,7 @@ class _Work:
                 self._master = Master(
                     self._target, size=self.size, rate=self._span.rate, layout=self._soundtrack.layout
                 )
+            self._watch(planes)
             self._master.show(planes)
             self.clock.add("encode")
             self._shown += 1
@@ -151,6 +161,10 @@ class _Work:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unwatched(planes: Planes) -> None:
+    """Let a frame pass that nobody wants to see."""
 
 
 def _silent(share: float) -> None:

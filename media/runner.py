@@ -21,6 +21,7 @@ from typing import Any
 
 from media.child import CPU_S, MEMORY_BYTES, MEMORY_EXIT, PARENT_PIPE
 from media.errors import ChildDied, ChildError, DeadlinePassed, OutOfMemory, Refused, Stopped
+from media.files import remove_leftovers
 
 __all__ = ["ChildDied", "ChildError", "DeadlinePassed", "OutOfMemory", "Refused", "Stopped", "run"]
 
@@ -61,6 +62,7 @@ def run(
             _check(child.pid, conversation.began, deadline_s, memory, stop)
     finally:
         _end(child)
+        _tidy(arguments, child.pid)
     return conversation.answer(deadline_s)
 
 
@@ -117,6 +119,13 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     for pipe in (child.stdin, child.stdout, child.stderr):
         if pipe is not None:
             pipe.close()
+
+
+def _tidy(arguments: Sequence[str], pid: int) -> None:
+    """Remove what the child had half written beside the files, or in the folders, that it was told of."""
+    paths = [Path(argument) for argument in arguments if argument.startswith("/")]
+    for folder in {path if path.is_dir() else path.parent for path in paths}:
+        remove_leftovers(folder, pid)
 
 
 def _ignore(share: float) -> None:

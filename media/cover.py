@@ -1,0 +1,82 @@
+"""The cover of a part: one sharp, well-lit picture of it, with the title over it if there is one."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from moviepy import CompositeVideoClip, ImageClip, TextClip
+from numpy.typing import NDArray
+
+from media import picture
+from media.files import whole
+from media.frames import Planes
+
+CANDIDATES = 12  # pictures looked at, evenly over the part
+JPEG_QUALITY = 90
+LONGEST_TITLE = 120  # characters; more would hide the face
+# The box that no platform covers with its own buttons and texts, as shares of a 1080 x 1920 picture
+# (platform sheet, section 5, third-party figures of January 2026): x 60 to 900, y 250 to 1440.
+LEFT, RIGHT, TOP = 60 / 1080, 900 / 1080, 250 / 1920
+
+
+class Cover:
+    """Watches the frames of a part go by and keeps the best one."""
+
+    def __init__(self, frames: int) -> None:
+        self._every = max(1, frames // CANDIDATES)
+        self._best: Planes | None = None
+        self._score = -1.0
+
+    def consider(self, frame: Planes) -> None:
+        """Look at one finished frame; keeps a copy of it if it is the best so far."""
+        if frame.index % self._every != self._every // 2:
+            return
+        score = sharpness(frame.y)
+        if score > self._score:
+            self._score = score
+            self._best = Planes(frame.y.copy(), frame.u.copy(), frame.v.copy(), frame.index, frame.time_s)
+
+    def write(self, target: Path, title: str = "") -> bool:
+        """Write the cover as a JPEG, whole or not at all; returns False when there was no frame to choose."""
+        if self._best is None:
+            return False
+        write(self._best, target, title)
+        return True
+
+
+def sharpness(luma: NDArray[np.uint8]) -> float:
+    """Return how sharp and how well lit a picture is; comparable within one video only."""
+    small = cv2.resize(luma, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    detail = float(cv2.Laplacian(small, cv2.CV_32F).var())
+    middle = float(small.mean()) / 255
+    return detail * max(0.1, 1 - abs(middle - 0.45) * 1.5)
+
+
+def write(frame: Planes, target: Path, title: str = "") -> None:
+    """Write a frame as a JPEG with a title in the box that no platform covers."""
+    rgb = picture.to_rgb(frame)
+    words = " ".join(title.split())[:LONGEST_TITLE]
+    if words:
+        rgb = _titled(rgb, words)
+    done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert done, "a picture of our own making can be coded"
+    with whole(target) as temporary:
+        temporary.write_bytes(jpeg.tobytes())
+
+
+def _titled(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
+    height, width = rgb.shape[:2]
+    room = round((RIGHT - LEFT) * width)
+    size = max(12, width // 15)
+    text = TextClip(
+        text=words,
+        font_size=size,
+        color="white",
+        stroke_color="black",
+        stroke_width=max(1, size // 14),
+        method="caption",
+        size=(room, None),
+        text_align="center",
+    )
+    placed = text.with_position((round(LEFT * width), round(TOP * height)))
+    return np.asarray(CompositeVideoClip([ImageClip(rgb), placed], size=(width, height)).get_frame(0), np.uint8)
