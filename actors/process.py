@@ -31,6 +31,7 @@ def start(settings: Settings) -> None:
     logger.configure(extra={"process": f"{os.path.basename(sys.argv[0]) or 'python'}[{os.getpid()}]"})  # noqa: PTH119
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.INFO, force=True)
     logging.getLogger("requests_oauthlib").setLevel(logging.INFO)  # prints tokens at DEBUG
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # names every plug-in it loads
     fd = os.environ.get(LEASH)
     if fd is not None:
         threading.Thread(target=_wait_for_supervisor, args=(int(fd),), daemon=True, name="leash").start()

@@ -10,4 +10,4 @@ from actors import publishing
 @dramatiq.actor(queue_name="network", max_retries=5)
 def publish_tiktok(publication_id: str) -> None:
     """Carry out the next step of a publication on TikTok."""
-    publishing.step(publication_id)
+    publishing.step(publication_id, publishing.message_id())

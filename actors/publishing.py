@@ -38,9 +38,13 @@ GIVE_UP_AFTER = timedelta(hours=24)  # of one step's tries; containers and sessi
 ACCOUNT_REST = timedelta(hours=24)  # for an account that the platform blocks for now
 
 
-def step(publication_id: str) -> None:
-    """Carry out the next step of a publication, or nothing if it is over, not due, or in other hands."""
-    holder = _own_message_id()
+def step(publication_id: str, holder: str) -> None:
+    """Carry out the next step of a publication, or nothing if it is over, not due, or in other hands.
+
+    Args:
+        publication_id: which one.
+        holder: the id of the message that asks for it; the same when the message comes back after a crash.
+    """
     before = _take(publication_id, holder)
     if before is None:
         _look_again(publication_id)
@@ -48,9 +52,11 @@ def step(publication_id: str) -> None:
     _Step(before, holder).run()
 
 
-def _own_message_id() -> str:
+def message_id() -> str:
+    """Return the id of the message that this thread works on."""
     message = CurrentMessage.get_current_message()
-    return wiring.new_id() if message is None else message.message_id
+    assert message is not None  # actors run under a worker; tests hand ids of their own to `step`
+    return message.message_id
 
 
 def _take(publication_id: str, holder: str) -> Publication | None:

@@ -1,0 +1,22 @@
+"""The actors' own wiring, on the tests' data directory, emptied before each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors import wiring
+from store import Store
+from store.tables import metadata
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    wiring.store.migrate()
+    with wiring.store.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    wiring.broker.flush_all()
+    yield wiring.store
+    wiring.broker.flush_all()
