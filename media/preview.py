@@ -14,14 +14,15 @@ from media.files import whole
 from media.frames import Planes
 from media.gaze.decide import Decision
 from media.gaze.measure import Look
+from media.picture import to_rgb
 
-Picture = NDArray[np.uint8]  # (H, W, 3), blue green red
+Picture = NDArray[np.uint8]  # (H, W, 3), red first
 
 MOMENTS = 4  # one from each quarter of the part
 COLUMN_PX = 720  # width of the "before" and of the "after" column
 FULL_HEIGHT_PX = 960
 GAP_PX, LABEL_PX = 12, 44
-PAPER, INK = (250, 248, 246), (40, 36, 32)
+PAPER, INK = (246, 248, 250), (32, 36, 40)
 STRIP_SIDE, STRIP_UP, STRIP_DOWN = 0.30, 0.42, 0.34  # margin around the eyes, in distances between the outer corners
 JPEG_QUALITY = 90
 
@@ -79,7 +80,8 @@ class Preview:
             *(_strips(moment) for moment in kept),
             _text(caption, 2 * COLUMN_PX + GAP_PX),
         ]
-        done, jpeg = cv2.imencode(".jpg", np.vstack(_spaced(rows)), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        sheet = np.vstack(_spaced(rows))[:, :, ::-1]  # OpenCV writes blue first
+        done, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         assert done
         with whole(path) as temporary:
             temporary.write_bytes(jpeg.tobytes())
@@ -99,18 +101,12 @@ def _eye_strip(look: Look, picture: tuple[int, ...]) -> tuple[int, int, int, int
 def _crop(frame: Planes, area: tuple[int, int, int, int]) -> Picture:
     top, bottom, left, right = area
     half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
-    return _to_bgr(frame.y[top:bottom, left:right], frame.u[half], frame.v[half])
+    return to_rgb(Planes(frame.y[top:bottom, left:right], frame.u[half], frame.v[half], frame.index, frame.time_s))
 
 
 def _full(frame: Planes) -> Picture:
     height, width = frame.y.shape
-    return _fit(_to_bgr(frame.y, frame.u, frame.v), min(COLUMN_PX, round(width * FULL_HEIGHT_PX / height)))
-
-
-def _to_bgr(y: NDArray[np.uint8], u: NDArray[np.uint8], v: NDArray[np.uint8]) -> Picture:
-    height, width = y.shape
-    stacked = np.concatenate([y.ravel(), u.ravel(), v.ravel()]).reshape(height * 3 // 2, width)
-    return np.asarray(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420), np.uint8)
+    return _fit(to_rgb(frame), min(COLUMN_PX, round(width * FULL_HEIGHT_PX / height)))
 
 
 def _fit(picture: Picture, width: int) -> Picture:

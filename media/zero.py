@@ -11,15 +11,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
+from media import picture
 from media.frames import Planes
 from media.gaze import model
 from media.gaze.errors import EngineFailed
 from media.gaze.landmarks import FaceFinder, Landmarker, Mode
 from media.gaze.measure import Look, look
+from media.opening import opened, video_of
 
 SAMPLES = 60
 FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are looked at too
@@ -27,7 +28,9 @@ FEWEST_FACES = 6  # below this nothing is known about the speaker
 OPEN_SHARE = 0.65  # of the usual opening; lower lids say nothing about the lens
 HEAD_LIMIT_DEG = 20.0
 KERNEL_DEG = 2.0
-NEAR_LENS_DEG = 4.5  # person bias of the measurement; a mode further off is someone who looks elsewhere
+# Person bias of the measurement; a mode further off is someone who looks elsewhere. Pitch is measured worse than yaw,
+# and viewers mind it less.
+NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 4.0, 6.0
 LEAST_SHARE = 0.15  # of the samples within two kernels of a mode, for it to count
 
 
@@ -78,6 +81,9 @@ def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFinder | None = 
 
     Returns:
         None when a face is seen too seldom, or the landmark engine does not start: then nothing is known.
+
+    Raises:
+        Refused: the file cannot be read as a video.
     """
     try:
         used = finder or Landmarker(mode=Mode.SPARSE)
@@ -125,9 +131,9 @@ def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:
     modes = _modes(gazes)
     apart = np.hypot(*(modes[:, None, :] - gazes[None, :, :]).transpose(2, 0, 1))
     dense = (apart <= 2 * KERNEL_DEG).mean(axis=1) >= LEAST_SHARE
-    distance = np.where(dense, np.hypot(*modes.T), np.inf)
+    distance = np.where(dense, np.hypot(modes[:, 0] / NEAR_LENS_YAW_DEG, modes[:, 1] / NEAR_LENS_PITCH_DEG), np.inf)
     best = int(np.argmin(distance))
-    return (float(modes[best, 0]), float(modes[best, 1])) if distance[best] <= NEAR_LENS_DEG else None
+    return (float(modes[best, 0]), float(modes[best, 1])) if distance[best] <= 1 else None
 
 
 def _modes(gazes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -150,25 +156,21 @@ def sparse_frames(path: Path, samples: int) -> Iterator[Planes]:
 
 def _packets(path: Path) -> tuple[int, int]:
     """Count all frames and key frames without decoding."""
-    with av.open(str(path)) as container:
-        keys = [packet.is_keyframe for packet in container.demux(container.streams.video[0]) if packet.size]
+    with opened(path) as container:
+        keys = [packet.is_keyframe for packet in container.demux(video_of(container)) if packet.size]
         return len(keys), sum(keys)
 
 
 def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], step: int) -> Iterator[Planes]:
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+    with opened(path) as container:
+        stream = video_of(container)
         stream.codec_context.skip_frame = skip
+        developer: picture.Developer | None = None
         for number, frame in enumerate(container.decode(stream)):
-            if number % step == 0:
-                yield _upright(frame, number)
-
-
-def _upright(frame: av.VideoFrame, index: int) -> Planes:
-    width, height = frame.width // 2 * 2, frame.height // 2 * 2
-    stacked = frame.reformat(width, height, "yuv420p").to_ndarray()
-    luma = stacked[:height]
-    chroma = stacked[height:].reshape(2, height // 2, width // 2)
-    turns = round(frame.rotation / 90) % 4
-    y, u, v = (np.ascontiguousarray(np.rot90(plane, turns)) for plane in (luma, chroma[0], chroma[1]))
-    return Planes(y, u, v, index, float(frame.time or 0.0))
+            if number % step:
+                continue
+            if developer is None:
+                aspect = stream.codec_context.sample_aspect_ratio
+                size = picture.output_size(*picture.upright_size(frame, aspect))
+                developer = picture.Developer(size, picture.orientation_of(frame), aspect)
+            yield developer.develop(frame, number, float(frame.time or 0.0))

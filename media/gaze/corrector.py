@@ -21,7 +21,7 @@ from media.gaze.pace import Pace
 from media.gaze.redraw import redraw
 
 # A geometrically exact movement is seen as about 55 to 75 % of itself: lids and sclera follow only in part.
-PRESENTATION_GAIN = 1.3
+PRESENTATION_GAIN = 1.1
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself has told better
 
 

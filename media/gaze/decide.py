@@ -1,4 +1,4 @@
-"""How much of the gaze to correct in each frame, and why not: from measurements around it to one decision for both eyes.
+"""How much of the gaze to correct in each frame, and why not: one decision for both eyes from what was measured.
 
 Numbers in, numbers out; no picture is touched. A decision looks at frames before and after its own, so that nothing
 lags and every fade begins before its cause. Angles in degrees, yaw + picture right, pitch + up, (0, 0) into the lens.
@@ -36,9 +36,10 @@ class Policy:
     """The thresholds, each pair from "wholly" to "not at all"."""
 
     dead_zone_deg: tuple[float, float] = (2.5, 5.5)  # off the speaker's zero: left alone … corrected wholly
+    above: float = 0.6  # weight of upward gaze in it: scripts and screens lie below and beside the lens, seldom above
     gaze_deg: tuple[float, float] = (20.0, 30.0)
     head_yaw_deg: tuple[float, float] = (20.0, 30.0)
-    head_pitch_deg: tuple[float, float] = (20.0, 30.0)
+    head_pitch_deg: tuple[float, float] = (17.0, 28.0)
     eye_px: tuple[float, float] = (36.0, 28.0)
     # Of the speaker's usual opening: lids this far down are shut, however long; and of the opening around the
     # moment: a dip this deep is a blink. Reading lowers the lids to two thirds for long, blinks pass in 0.4 s.
@@ -93,7 +94,7 @@ def decide(
     off = (gaze[0] - zero[0], gaze[1] - zero[1])
     trust = _spread([_trust(look, zero, policy) for look in looks], at, policy.fade_sigma_frames)
     open_ = _spread(_lids_open(looks, usual_opening, policy), at, policy.blink_sigma_frames)
-    away = 1 - fade(float(np.hypot(*off)), policy.dead_zone_deg)
+    away = 1 - fade(float(np.hypot(off[0], off[1] * (policy.above if off[1] > 0 else 1))), policy.dead_zone_deg)
     strength = trust * open_ * away
     return Decision(strength, off, None if strength >= 0.5 else _reason(own, zero, open_, away, policy))
 

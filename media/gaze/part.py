@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from media import zero as speaker
+from media.cover import Cover
 from media.errors import Refused
 from media.files import whole
 from media.gaze import model
@@ -68,7 +69,7 @@ def _corrected(
         told=report.add,
         watch=preview if options.preview else None,
     )
-    rendered = render(options.source, options.target, span=span, stage=stage, on_progress=progress)
+    rendered = _render(options, span, stage, progress)
     steps = {f"gaze_{name}": round(seconds, 3) for name, seconds in vars(stage.timing).items()}
     if options.report:
         _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
@@ -78,11 +79,20 @@ def _corrected(
 
 
 def _uncorrected(options: argparse.Namespace, span: Span | None, reason: Reason, progress: Progress) -> Facts:
-    rendered = render(options.source, options.target, span=span, stage=None, on_progress=progress)
+    rendered = _render(options, span, None, progress)
     summary = Report(options.intensity).nothing(reason)
     if options.report:
         _write_json(options.report, {"gaze": summary, "zero": None, "frames": []})
     return _facts(rendered, summary, {})
+
+
+def _render(options: argparse.Namespace, span: Span | None, stage: Corrector | None, progress: Progress) -> Rendered:
+    cover = Cover(span.frames if span else _FRAMES_IF_UNKNOWN)
+    watch = cover.consider if options.cover else None
+    rendered = render(options.source, options.target, span=span, stage=stage, watch=watch, on_progress=progress)
+    if options.cover:
+        cover.write(options.cover, options.title)
+    return rendered
 
 
 def _zero(options: argparse.Namespace) -> Zero | None:

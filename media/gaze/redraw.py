@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze import warp
+from media.gaze.eyeball import Ball
 from media.gaze.measure import Eye
+from media.gaze.outline import Box, Grid
 
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
 
 
-def redraw(frame: Planes, eye: Eye, shift_px: tuple[float, float]) -> warp.Box | None:
+def redraw(frame: Planes, eye: Eye, shift_px: tuple[float, float]) -> Box | None:
     """Move one eye in place.
 
     Args:
@@ -31,39 +33,61 @@ def redraw(frame: Planes, eye: Eye, shift_px: tuple[float, float]) -> warp.Box |
     if area is None:
         return None
     field = warp.field(eye, area, shift_px)
-    _draw(frame.y[area.slices()], field)
+    _draw(frame.y[area.slices()], field, 1)
     half = _halve(field)
     for plane in (frame.u, frame.v):
-        _draw(plane[area.slices(2)], half)
+        _draw(plane[area.slices(2)], half, 2)
     return area
 
 
-def _draw(patch: NDArray[np.uint8], field: warp.Field) -> None:
-    skin = _sample(patch, field.skin)
-    ball = _sample(patch, field.ball)
-    mixed = skin + field.open * (ball - skin)
-    patch[...] = np.rint(mixed).astype(np.uint8)
+def _draw(patch: NDArray[np.uint8], field: warp.Field, subsampling: int) -> None:
+    drawn = _sample(patch, field.skin)
+    if field.inner is not None and field.ball is not None and field.open is not None:
+        cut = field.inner.slices(subsampling)
+        skin = drawn[cut].astype(np.float32)
+        drawn[cut] = np.rint(skin + field.open * (_eyeball(patch, field.ball) - skin))
+    patch[...] = drawn
 
 
-def _sample(patch: NDArray[np.uint8], maps: tuple[warp.Grid, warp.Grid]) -> NDArray[np.float32]:
+def _eyeball(patch: NDArray[np.uint8], ball: Ball) -> NDArray[np.float32]:
+    white = _mix(_sample(patch, ball.left), _sample(patch, ball.right), ball.right_share)
+    iris = _mix(_sample(patch, ball.iris), _sample(patch, ball.filled), ball.filled_share)
+    return _mix(white, iris, ball.iris_share)
+
+
+def _mix(low: NDArray[np.generic], high: NDArray[np.generic], share: Grid) -> NDArray[np.float32]:
+    first = low.astype(np.float32)
+    return np.asarray(first + share * (high.astype(np.float32) - first), np.float32)
+
+
+def _sample(patch: NDArray[np.uint8], maps: tuple[Grid, Grid]) -> NDArray[np.uint8]:
     """Fetch colours between pixels: cubic, as linear sampling alone would cost 40 % of the iris' sharpness."""
     found = cv2.remap(patch, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return found.astype(np.float32)
+    return np.asarray(found, np.uint8)
 
 
 def _halve(field: warp.Field) -> warp.Field:
     """Bring the maps to the chroma planes' size."""
-
-    def place(grid: warp.Grid) -> warp.Grid:
-        # A chroma pixel's centre lies half a luma pixel further: (c + 0.5) · 2 − 0.5.
-        return np.asarray((_area(grid) + 0.5) / 2 - 0.5, np.float32)
-
-    return warp.Field(
-        skin=(place(field.skin[0]), place(field.skin[1])),
-        ball=(place(field.ball[0]), place(field.ball[1])),
-        open=_area(field.open),
+    if field.ball is None or field.open is None:
+        return warp.Field(_place(field.skin), None, None, None)
+    ball = field.ball
+    halved = Ball(
+        left=_place(ball.left),
+        right=_place(ball.right),
+        right_share=_area(ball.right_share),
+        iris=_place(ball.iris),
+        filled=_place(ball.filled),
+        filled_share=_area(ball.filled_share),
+        iris_share=_area(ball.iris_share),
     )
+    return warp.Field(_place(field.skin), field.inner, halved, _area(field.open))
 
 
-def _area(grid: warp.Grid) -> warp.Grid:
+def _place(maps: tuple[Grid, Grid]) -> tuple[Grid, Grid]:
+    """A chroma pixel's centre lies half a luma pixel further: (c + 0.5) · 2 − 0.5."""
+    x, y = ((_area(grid) + np.float32(0.5)) / 2 - np.float32(0.5) for grid in maps)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+def _area(grid: Grid) -> Grid:
     return np.asarray((grid[0::2, 0::2] + grid[0::2, 1::2] + grid[1::2, 0::2] + grid[1::2, 1::2]) * 0.25, np.float32)

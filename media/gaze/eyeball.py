@@ -1,0 +1,109 @@
+"""The eyeball between the lids, in layers: the white from both sides of the old iris, the iris over it.
+
+Maps only, in eye units (see `media.gaze.outline`); no picture is read. Nothing is taken from outside the lids, so that
+no skin and no lashes are drawn into the eye.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from media.gaze.lids import FEATHER, INSET_LOWER, INSET_UPPER, Movement
+from media.gaze.outline import Grid, Place, height
+
+# The rim of the iris is soft: its shadow reaches this far, in radii, and the white begins beyond.
+RIM_FROM, RIM_TO, WHITE_FROM = 1.02, 1.18, 1.22
+FILL_INSET = 0.02  # the last row that is trusted, further inside than the first one that is drawn
+LEAST_WHITE = 0.06  # a side with less than this, in eye widths, is not trusted to paint the white
+
+
+@dataclass(frozen=True)
+class Ball:
+    """Where the colours of the eyeball come from: each a pair of maps (x, y) in pixels of the box."""
+
+    left: tuple[Grid, Grid]  # white, from the picture's left of the old iris
+    right: tuple[Grid, Grid]  # white, from its right
+    right_share: Grid  # 0 left to 1 right
+    iris: tuple[Grid, Grid]  # the iris as it was seen
+    filled: tuple[Grid, Grid]  # the iris where a lid hid it, from the last row that was seen
+    filled_share: Grid
+    iris_share: Grid  # 1 within the iris, 0 on the white
+
+
+def ball(moved: Movement, place: Place) -> Ball:
+    """Lay the layers for the pixels of a rectangle."""
+    left, right, right_share = _white(moved, place)
+    iris, filled, filled_share, iris_share = _iris(moved, place)
+    return Ball(left, right, right_share, iris, filled, filled_share, iris_share)
+
+
+def _white(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid]:
+    """Stretch or squeeze the white of each side up to the new iris, and go on behind it as in a mirror."""
+    x = place.x
+    radius, old = moved.outline.radius, moved.outline.iris[0]
+    new = old + moved.way[0]
+    reach = WHITE_FROM * radius
+    left_has, right_has = old - reach + 0.5, 0.5 - old - reach
+    from_left = _side(x + np.float32(0.5), left_has, new - reach + 0.5) - np.float32(0.5)
+    from_right = np.float32(0.5) - _side(np.float32(0.5) - x, right_has, 0.5 - new - reach)
+    share = np.clip((x - np.float32(new)) / np.float32(1.4 * radius) + np.float32(0.5), 0, 1)
+    trust_left, trust_right = (float(np.clip(has / LEAST_WHITE, 0.02, 1)) for has in (left_has, right_has))
+    mixed = share * trust_right / (share * trust_right + (1 - share) * trust_left)
+    return _within_lids(moved, place, from_left), _within_lids(moved, place, from_right), np.asarray(mixed, np.float32)
+
+
+def _side(from_corner: Grid, old_length: float, new_length: float) -> Grid:
+    """Map distances from a corner so that the new length of white shows the old one; the corner's flesh stays."""
+    old_length, new_length = max(old_length, 0.02), max(new_length, 0.02)
+    t = from_corner / np.float32(new_length)
+    inside = np.clip(t, 0, 1)
+    # The map is x − (new − old) · t^p: with p above 1 the corner rests; its slope at the iris must stay positive.
+    drawn = new_length - old_length
+    power = 2.0 if drawn <= 0 else min(max(0.9 * new_length / drawn, 1.0), 2.0)
+    source = np.minimum(from_corner, np.float32(new_length)) - np.float32(drawn) * inside ** np.float32(power)
+    behind = np.maximum(from_corner - np.float32(new_length), 0)
+    return np.asarray(np.maximum(source - np.minimum(behind, np.float32(0.8 * old_length)), 0), np.float32)
+
+
+def _within_lids(moved: Movement, place: Place, source_x: Grid) -> tuple[Grid, Grid]:
+    """Keep each pixel's height relative to the lids, so that the shadow of the lid stays under the lid."""
+    upper, lower = moved.lids(place.x)
+    part = np.clip((place.y - upper) / np.maximum(lower - upper, np.float32(1e-3)), 0, 1)
+    top, bottom = _opening(moved, source_x)
+    return place.pixels(source_x - place.x, top + part * (bottom - top) - place.y)
+
+
+def _opening(moved: Movement, x: Grid) -> tuple[Grid, Grid]:
+    """Return between which heights the eyeball was seen before."""
+    top = height(moved.outline.upper, x) + np.float32(INSET_UPPER)
+    bottom = height(moved.outline.lower, x) - np.float32(INSET_LOWER)
+    middle = (top + bottom) / 2
+    return np.minimum(top, middle), np.maximum(bottom, middle)
+
+
+def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid]:
+    """Carry the iris over as a rigid disc; where a lid hid it, go on with the last row that was seen."""
+    radius = np.float32(moved.outline.radius)
+    old_x, old_y = (np.float32(value) for value in moved.outline.iris)
+    dx = place.x - old_x - np.float32(moved.way[0])
+    dy = place.y - old_y - np.float32(moved.way[1])
+    seen_x, seen_y = dx + old_x, dy + old_y
+    top, bottom = _opening(moved, seen_x)
+    depth = np.minimum(seen_y - top, bottom - seen_y)
+    hidden = 1 - np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1)
+    row = np.clip(dy, top + np.float32(FILL_INSET) - old_y, bottom - np.float32(FILL_INSET) - old_y)
+    distance = np.sqrt(dx * dx + dy * dy) / radius
+    # The row is narrowed to the disc's chord at the hidden height, so that the rim stays round.
+    narrowed = dx * np.clip(_chord(row / radius) / np.maximum(_chord(dy / radius), np.float32(0.2)), 0.5, 2)
+    shown = np.clip((np.float32(RIM_TO) - distance) / np.float32(RIM_TO - RIM_FROM), 0, 1)
+    return (
+        place.pixels(seen_x - place.x, np.clip(seen_y, top, bottom) - place.y),
+        place.pixels(old_x + narrowed - place.x, old_y + row - place.y),
+        np.asarray(hidden, np.float32),
+        np.asarray(shown * shown * (3 - 2 * shown), np.float32),
+    )
+
+
+def _chord(height_in_radii: Grid) -> Grid:
+    """Half the width, in radii, of the iris with its rim at a height."""
+    return np.asarray(np.sqrt(np.maximum(np.float32(RIM_TO**2) - height_in_radii * height_in_radii, 0)), np.float32)

@@ -1,0 +1,58 @@
+"""What lids and skin do when an eye moves: the upper lid goes along, the lower one half, the skin follows its lid.
+
+Eye units throughout, see `media.gaze.outline`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from media.gaze.outline import Grid, Outline, height
+
+# How far the skin follows its lid: as near as it can without folding, since brows and glasses stay where they are.
+FOLLOW_LEAST, FOLLOW_PER_LIFT, FOLLOW_BELOW = 0.20, 2.2, 0.24
+# Share of the iris' vertical way that each lid goes along: the upper one nearly all, the lower one about half.
+UPPER_LID, LOWER_LID = 0.95, 0.50
+MOST_LIFT = 0.15
+# Lashes and the wet edge belong to the lids: the eyeball's layers begin this far inside.
+INSET_UPPER, INSET_LOWER, FEATHER = 0.020, 0.010, 0.022
+
+
+@dataclass(frozen=True)
+class Movement:
+    """An outline and the way its iris goes, in eye units: what the lids and the skin do about it."""
+
+    outline: Outline
+    way: tuple[float, float]
+
+    def _lifts(self, x: Grid) -> tuple[Grid, Grid]:
+        bump = np.maximum(1 - 4 * x * x, 0).astype(np.float32)
+        lift = float(np.clip(self.way[1], -MOST_LIFT, MOST_LIFT))
+        return np.float32(UPPER_LID * lift) * bump, np.float32(LOWER_LID * lift) * bump
+
+    def lids(self, x: Grid) -> tuple[Grid, Grid]:
+        """Return the heights of both lids after the movement."""
+        up, down = self._lifts(x)
+        return height(self.outline.upper, x) + up, height(self.outline.lower, x) + down
+
+    def skin(self, x: Grid, y: Grid) -> Grid:
+        """Return the way back, across the eye, of pixels that show lids and skin."""
+        up, down = self._lifts(x)
+        upper, lower = self.lids(x)
+        follow = max(FOLLOW_LEAST, FOLLOW_PER_LIFT * UPPER_LID * min(abs(self.way[1]), MOST_LIFT))
+        middle = (upper + lower) / 2
+        above = up * _follow((upper - y) / np.float32(follow))
+        below = down * _follow((y - lower) / np.float32(FOLLOW_BELOW))
+        return np.asarray(-np.where(y < middle, above, below), np.float32)
+
+    def share(self, x: Grid, y: Grid) -> Grid:
+        """Return how far each pixel shows the eyeball: 0 skin to 1 between the moved lids."""
+        upper, lower = self.lids(x)
+        depth = np.minimum(y - upper - np.float32(INSET_UPPER), lower - np.float32(INSET_LOWER) - y)
+        return np.asarray(np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1), np.float32)
+
+
+def _follow(distance: Grid) -> Grid:
+    """Fall from 1 at the lid (and inside it) to 0 at distance 1."""
+    t = np.clip(1 - distance, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -1,0 +1,130 @@
+"""Coordinates and outlines of an eye: pixels of the picture, of a box around the eye, and units of the eye itself.
+
+Eye coordinates: origin midway between the corners, x along the corners to the picture's right, y across, down; the unit
+is the distance of the corners. Nothing moves here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.gaze.measure import Eye
+
+Grid = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned rectangle of the picture on even pixels, so that it is whole in all three planes."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+    def slices(self, subsampling: int = 1) -> tuple[slice, slice]:
+        """Rows and columns in a plane of full (1) or half (2) size."""
+        return (
+            slice(self.top // subsampling, self.bottom // subsampling),
+            slice(self.left // subsampling, self.right // subsampling),
+        )
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Eye coordinates in the picture."""
+
+    origin: NDArray[np.float64]  # (2,) in pixels
+    along: NDArray[np.float64]  # (2,) one eye width to the picture's right
+    width: float  # pixels
+
+    @classmethod
+    def of(cls, eye: Eye) -> "Axes":
+        """Lay the axes through an eye's corners."""
+        along = eye.upper[-1] - eye.upper[0]
+        return cls((eye.upper[0] + eye.upper[-1]) / 2, along, float(np.linalg.norm(along)))
+
+    def vector(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn a way in pixels, (…, 2), into eye units."""
+        unit = self.along / self.width
+        turn = np.array([[unit[0], unit[1]], [-unit[1], unit[0]]])
+        turned: NDArray[np.float64] = pixels @ turn.T / self.width
+        return turned
+
+    def point(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn places in pixels, (…, 2), into eye units."""
+        return self.vector(pixels - self.origin)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """An eye as smooth curves in eye units."""
+
+    upper: NDArray[np.float64]  # coefficients of the lid's height over the corners' line, constant term first
+    lower: NDArray[np.float64]
+    iris: tuple[float, float]
+    radius: float
+
+    @classmethod
+    def of(cls, eye: Eye, axes: Axes) -> "Outline":
+        """Fit curves that pass through both corners; fitting also calms the nine points of a lid."""
+        iris = axes.point(eye.iris)
+        return cls(
+            _curve(axes.point(eye.upper)),
+            _curve(axes.point(eye.lower)),
+            (iris[0], iris[1]),
+            eye.iris_radius / axes.width,
+        )
+
+
+def _curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit y = (1/4 − x²)(a + b x + c x²)."""
+    x, y = points[1:-1, 0], points[1:-1, 1]
+    basis = (0.25 - x**2)[:, None] * np.stack([np.ones_like(x), x, x**2], axis=1)
+    return np.asarray(np.linalg.lstsq(basis, y, rcond=None)[0], np.float64)
+
+
+def height(curve: NDArray[np.float64], x: Grid) -> Grid:
+    """Evaluate a lid's curve; zero outside the corners."""
+    a, b, c = (np.float32(value) for value in curve)
+    inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
+    return np.asarray(inside * (a + x * (b + c * x)), np.float32)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pixels of a rectangle lie: in the rectangle's box and in eye units."""
+
+    columns: Grid
+    rows: Grid
+    x: Grid
+    y: Grid
+    axes: Axes
+
+    @classmethod
+    def of(cls, area: Box, axes: Axes) -> "Place":
+        """Give each pixel of a box its place; landmarks count a pixel's centre as +0.5."""
+        rows, columns = np.indices(area.shape, dtype=np.float32)
+        cos, sin = (np.float32(value / axes.width**2) for value in axes.along)
+        right = columns + np.float32(area.left + 0.5 - axes.origin[0])
+        below = rows + np.float32(area.top + 0.5 - axes.origin[1])
+        return cls(columns, rows, cos * right + sin * below, cos * below - sin * right, axes)
+
+    def part(self, inner: Box) -> "Place":
+        """Return the pixels of a rectangle within the box."""
+        cut = inner.slices()
+        return Place(self.columns[cut], self.rows[cut], self.x[cut], self.y[cut], self.axes)
+
+    def pixels(self, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
+        """Turn ways in eye units into the places in the box to which they lead."""
+        cos, sin = (np.float32(value) for value in self.axes.along)
+        return (
+            np.asarray(self.columns + cos * dx - sin * dy, np.float32),
+            np.asarray(self.rows + sin * dx + cos * dy, np.float32),
+        )
