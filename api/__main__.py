@@ -1,0 +1,70 @@
+"""`python -m api`: the front door as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from loguru import logger
+
+import settings as environment
+from actors import intake, process, wiring
+from api.context import Context
+from api.keys import Keys
+from api.server import create_server
+
+PAGES = Path(__file__).resolve().parent.parent / "frontend"
+
+
+def context() -> Context:
+    """Return what this process works with, from its environment."""
+    settings = wiring.settings
+    return Context(
+        settings=settings,
+        store=wiring.store,
+        broker=wiring.broker,
+        sealer=wiring.sealer,
+        hosts=wiring.hosts,
+        intake=intake,
+        keys=Keys(_api_keys(), sealer=wiring.sealer, now=wiring.now),
+        now=wiring.now,
+        new_id=wiring.new_id,
+        behind_fly="FLY_APP_NAME" in os.environ,
+        started_at=datetime.now(UTC),
+        pages=PAGES,
+    )
+
+
+def main() -> int:
+    """Serve until told to stop."""
+    process.start(wiring.settings)
+    server = create_server(context(), host=wiring.settings.host, port=wiring.settings.port)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)
+    server.run()
+    return 0
+
+
+def _api_keys() -> list[str]:
+    settings = wiring.settings
+    if settings.api_keys:
+        return [key.get_secret_value() for key in settings.api_keys]
+    key, made_now = environment.kept_secret(settings.data_dir / "api.key")
+    if made_now:
+        # Printed, not logged: logs are kept and sent elsewhere.
+        print(f"The API key of this machine, shown once: {key}", file=sys.stderr, flush=True)  # noqa: T201
+    return [key]
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise SystemExit(0)  # waitress lets running requests end, for five seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

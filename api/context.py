@@ -1,0 +1,67 @@
+"""What the resources work with, handed to each of them: no resource reads the environment or makes its own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from api.keys import Keys
+from broker import SqliteBroker
+from platforms.hosts import Hosts
+from settings import Settings
+from store import Sealer, Store
+from store.jobs import Job
+from store.webhooks import Endpoint
+
+
+class Intake(Protocol):
+    """What can be asked of the machine; the module `actors.intake` is one."""
+
+    def accept(self, job: Job) -> None:
+        """Take a new job whose video lies at its path, whole and synced."""
+
+    def add_endpoint(self, connection: Connection, url: str, *, scope: str, events: list[str]) -> Endpoint:
+        """Remember where to send events."""
+
+    def cancel(self, job_id: str) -> bool:
+        """End a job; False if there is none or it is over."""
+
+    def retry(self, job_id: str) -> bool:
+        """Try again what failed; False if nothing did."""
+
+    def delete(self, job_id: str) -> bool:
+        """Delete a job's files; False if there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The door's dependencies.
+
+    Attributes:
+        new_id: makes an id that nobody can guess, with the given prefix.
+        behind_fly: requests come through Fly's proxy, whose header names the client.
+        started_at: when this process began; a machine that has just started may still lack a tick.
+        pages: the directory of the pages' files.
+    """
+
+    settings: Settings
+    store: Store
+    broker: SqliteBroker
+    sealer: Sealer
+    hosts: Hosts
+    intake: Intake
+    keys: Keys
+    now: Callable[[], datetime]
+    new_id: Callable[[str], str]
+    behind_fly: bool
+    started_at: datetime
+    pages: Path
+
+    def in_data(self, relative: str) -> Path:
+        """Return the absolute path of a file whose path is stored relative to the data directory."""
+        return self.settings.data_dir.resolve() / relative

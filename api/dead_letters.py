@@ -1,0 +1,57 @@
+"""What gave up: messages that failed for good, why, and sending them once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+
+from api.context import Context
+from api.problems import not_found
+from api.reports import moment
+from broker import DeadLetter
+
+PAGE = 50
+MAX_PAGE = 500
+
+
+class DeadLetters:
+    """GET /dead-letters."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """List what gave up, newest first."""
+        limit = request.get_param_as_int("limit", min_value=1, max_value=MAX_PAGE, default=PAGE)
+        found = self._context.broker.dead_letters(request.get_param("queue"), limit=limit)
+        response.media = {"dead_letters": [_letter(letter) for letter in found]}
+
+
+class DeadLetterRetry:
+    """POST /dead-letters/{letter_id}/retry."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, letter_id: int) -> None:
+        """Send a message that gave up once more, as if it were new."""
+        del request
+        if not self._context.broker.retry_dead_letter(letter_id):
+            raise not_found("dead letter")
+        response.status = falcon.HTTP_202
+        response.media = {"id": letter_id}
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:  # Any: JSON
+    # Arguments are ids only, by the actors' rule; the traceback stays here, where it may name paths.
+    return {
+        "id": letter.id,
+        "queue": letter.queue,
+        "actor": letter.actor,
+        "args": list(letter.args),
+        "error": letter.error,
+        "attempts": letter.attempts,
+        "enqueued_at": moment(letter.enqueued_at),
+        "died_at": moment(letter.died_at),
+    }

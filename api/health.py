@@ -1,0 +1,95 @@
+"""GET /health: whether the machine can do its work, and which part of it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import falcon
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.context import Context
+from api.landing import ROOM_SPARE_BYTES
+from store import jobs, schedules
+
+Check = dict[str, Any]  # Any: JSON
+
+TICK_WITHIN = timedelta(seconds=90)
+WORK_WAITS_AT_MOST_S = 60.0
+
+
+class Health:
+    """Looks at everything that has to be well."""
+
+    public = True
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer 200 if all is well, else 503 with the same document."""
+        del request
+        checks = self.look()
+        well = all(check["ok"] for check in checks.values())
+        response.status = falcon.HTTP_200 if well else falcon.HTTP_503
+        response.cache_control = ["no-store"]
+        response.media = {"status": "ok" if well else "failing", "checks": checks}
+
+    on_head = on_get
+
+    def look(self) -> dict[str, Check]:
+        """Return each check's verdict and facts."""
+        return {
+            name: self._safely(name, check)
+            for name, check in {
+                "database": self._database,
+                "disk": self._disk,
+                "scheduler": self._scheduler,
+                "workers": self._workers,
+            }.items()
+        }
+
+    def _safely(self, name: str, check: Callable[[], Check]) -> Check:
+        try:
+            return check()
+        except (SQLAlchemyError, OSError) as exc:
+            logger.warning("health: {} cannot be looked at: {}", name, exc)
+            return {"ok": False, "detail": f"cannot be looked at: {type(exc).__name__}"}
+
+    def _database(self) -> Check:
+        with self._context.store.reading() as connection:
+            return {"ok": True, "jobs": sum(jobs.count_by_status(connection).values())}
+
+    def _disk(self) -> Check:
+        directory = self._context.settings.data_dir
+        free = shutil.disk_usage(directory).free
+        return {"ok": free > ROOM_SPARE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
+
+    def _scheduler(self) -> Check:
+        now = self._context.now()
+        with self._context.store.reading() as connection:
+            ticked = schedules.marked(connection, "scheduler")
+        age_s = None if ticked is None else (now - ticked).total_seconds()
+        young = now - self._context.started_at < TICK_WITHIN
+        return {
+            "ok": young or (age_s is not None and age_s < TICK_WITHIN.total_seconds()),
+            "last_tick_age_s": age_s if age_s is None else round(age_s, 1),
+        }
+
+    def _workers(self) -> Check:
+        alive = self._context.broker.consumers()
+        queues = {}
+        for stats in self._context.broker.queue_stats():
+            workers = sum(stats.queue in worker.queues for worker in alive)
+            waits_s = stats.oldest_ready_age_s or 0.0
+            queues[stats.queue] = {
+                "ok": workers > 0 or waits_s <= WORK_WAITS_AT_MOST_S,
+                "workers": workers,
+                "ready": stats.ready,
+                "oldest_ready_age_s": round(waits_s, 1),
+            }
+        return {"ok": all(queue["ok"] for queue in queues.values()), "queues": queues}

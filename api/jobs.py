@@ -1,0 +1,147 @@
+"""Jobs: their list, their status, and what can be asked of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+import falcon
+
+from api import reports
+from api.context import Context
+from api.problems import Problem, not_found
+from store import accounts, jobs, publications, segments
+from store.jobs import Job
+
+PAGE = 20
+MAX_PAGE = 100
+
+
+class Status:
+    """GET /status/{job_id}."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """Say how a job stands; with the ETag of the last answer only when something changed."""
+        document = self._document(job_id)
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        tag = hashlib.sha256(body).hexdigest()[:24]
+        response.etag = tag
+        response.cache_control = ["private", "no-cache"]
+        if matches(request, tag):
+            response.status = falcon.HTTP_304
+            return
+        response.content_type = falcon.MEDIA_JSON
+        response.data = body
+
+    def _document(self, job_id: str) -> dict[str, Any]:  # Any: JSON
+        with self._context.store.reading() as connection:
+            job = jobs.get(connection, job_id)
+            if job is None:
+                raise not_found("job")
+            parts = segments.of_job(connection, job_id)
+            posts = publications.of_job(connection, job_id)
+            ids = {post.account_id for post in posts}
+            named = [account for account in (accounts.get(connection, known) for known in ids) if account]
+        return reports.report(job, parts, posts, named, self._context.settings.data_dir)
+
+
+class Jobs:
+    """GET /jobs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """List jobs, newest first, a page at a time."""
+        limit = request.get_param_as_int("limit", min_value=1, max_value=MAX_PAGE, default=PAGE)
+        cursor = request.get_param("cursor")
+        before = None if cursor is None else _read_cursor(cursor)
+        with self._context.store.reading() as connection:
+            found = jobs.page(connection, limit=limit + 1, before=before)
+            listed = [
+                reports.summary(job, segments.of_job(connection, job.id), publications.of_job(connection, job.id))
+                for job in found[:limit]
+            ]
+        response.cache_control = ["private", "no-cache"]
+        response.media = {"jobs": listed, "next": _cursor(found[limit - 1]) if len(found) > limit else None}
+
+
+class OneJob:
+    """DELETE /jobs/{job_id}."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """End a job if it is not over, and delete its files; its record stays."""
+        del request
+        if not self._context.intake.delete(job_id):
+            raise not_found("job")
+        response.status = falcon.HTTP_204
+
+
+class Cancellation:
+    """POST /jobs/{job_id}/cancel."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """End a job: nothing more is rendered or begun."""
+        del request
+        if not self._context.intake.cancel(job_id):
+            raise _conflict(self._context, job_id, "the job is over already")
+        response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
+
+
+class Retry:
+    """POST /jobs/{job_id}/retry."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """Try again what failed, and only that."""
+        del request
+        if not self._context.intake.retry(job_id):
+            raise _conflict(self._context, job_id, "nothing of this job failed, or its files are deleted")
+        response.status = falcon.HTTP_202
+        response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
+
+
+def matches(request: falcon.Request, tag: str) -> bool:
+    """Say whether the caller has this version already."""
+    return any(known in {"*", tag} for known in request.if_none_match or ())
+
+
+def _get(context: Context, job_id: str) -> Job:
+    with context.store.reading() as connection:
+        job = jobs.get(connection, job_id)
+    if job is None:
+        raise not_found("job")
+    return job
+
+
+def _conflict(context: Context, job_id: str, detail: str) -> Problem:
+    return Problem(409, "wrong_state", detail, job_status=_get(context, job_id).status)
+
+
+def _cursor(job: Job) -> str:
+    return base64.urlsafe_b64encode(f"{job.created_at.isoformat()} {job.id}".encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        created_at, _, job_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        moment = datetime.fromisoformat(created_at)
+        if moment.tzinfo is None or not job_id:
+            raise ValueError
+    except ValueError:
+        raise Problem(400, "bad_cursor", "cursor: not one that this list has given", field="cursor") from None
+    return moment, job_id

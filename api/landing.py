@@ -1,0 +1,153 @@
+"""An upload on its way to the disk: written once, under a temporary name, and whole under its own name or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from api import sniff
+from api.problems import Problem
+
+# After the last byte only what came since the last sync is left to sync. Disks of small machines take 16 MiB/s.
+SYNC_EVERY_BYTES = 8 * 2**20
+# Room for the parts, which together are about as large as the video, and for everybody else's work.
+ROOM_FACTOR = 2
+ROOM_SPARE_BYTES = 64 * 2**20
+
+INCOMING = ".incoming"
+NAME = "source"
+
+_syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
+
+
+def check_room(directory: Path, size_bytes: int) -> None:
+    """Refuse an upload for which the disk has no room.
+
+    Raises:
+        Problem: 503.
+    """
+    if shutil.disk_usage(directory).free < size_bytes * ROOM_FACTOR + ROOM_SPARE_BYTES:
+        raise _disk_full()
+
+
+class Landing:
+    """The file of one upload. `write` the bytes as they come, then `land` or `discard`."""
+
+    def __init__(self, directory: Path, *, limit_bytes: int) -> None:
+        """Open the temporary file.
+
+        Args:
+            directory: the upload's own, made here.
+            limit_bytes: the most that is taken.
+        """
+        self._directory = directory
+        self._limit_bytes = limit_bytes
+        self._head = b""
+        self._sniffed = False
+        self._unsynced = 0
+        self._sync: Future[None] | None = None
+        self.size_bytes = 0
+        directory.mkdir(parents=True)
+        self._fd = os.open(directory / INCOMING, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def write(self, piece: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            Problem: 413 above the limit, 415 for what is not a video, 503 when the disk is full.
+        """
+        self.size_bytes += len(piece)
+        if self.size_bytes > self._limit_bytes:
+            raise too_large(self._limit_bytes)
+        if not self._sniffed:
+            self._head += piece[: sniff.HEAD_BYTES]
+            if len(self._head) >= sniff.HEAD_BYTES:
+                self._check_head()
+        _write_all(self._fd, piece)
+        self._unsynced += len(piece)
+        if self._unsynced >= SYNC_EVERY_BYTES and (self._sync is None or self._sync.done()):
+            self._unsynced = 0
+            self._sync = _syncer.submit(os.fdatasync, self._fd)
+
+    def land(self) -> Path:
+        """Give the file its name, synced; return its path.
+
+        Raises:
+            Problem: as `write`; 400 for an empty file.
+        """
+        if self.size_bytes == 0:
+            raise Problem(400, "empty_file", "file: the file is empty", field="file")
+        if not self._sniffed:
+            self._check_head()
+        try:
+            self._finish_sync()
+            os.fsync(self._fd)
+        except OSError as exc:
+            raise _translated(exc) from exc
+        self._close()
+        target = self._directory / NAME
+        (self._directory / INCOMING).rename(target)
+        for directory in (self._directory, self._directory.parent):
+            _sync_directory(directory)
+        return target
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _check_head(self) -> None:
+        self._sniffed = True
+        try:
+            sniff.check(self._head[: sniff.HEAD_BYTES])
+        except sniff.NotAVideo as exc:
+            raise Problem(415, "not_a_video", f"file: {exc}", field="file") from exc
+
+    def _finish_sync(self) -> None:
+        if self._sync is not None:
+            self._sync.result()
+            self._sync = None
+
+    def _close(self) -> None:
+        if self._fd < 0:
+            return
+        # A sync under way uses the number of the descriptor, which another file may get next.
+        if self._sync is not None:
+            self._sync.exception()
+        os.close(self._fd)
+        self._fd = -1
+
+
+def too_large(limit_bytes: int) -> Problem:
+    """Return the 413 that names the limit."""
+    detail = f"the video is larger than {limit_bytes:,} bytes, which is the limit here".replace(",", " ")
+    return Problem(413, "too_large", detail, field="file", limit_bytes=limit_bytes)
+
+
+def _write_all(fd: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    try:
+        while view:
+            view = view[os.write(fd, view) :]
+    except OSError as exc:
+        raise _translated(exc) from exc
+
+
+def _translated(exc: OSError) -> Exception:
+    return _disk_full() if exc.errno in {errno.ENOSPC, errno.EDQUOT} else exc
+
+
+def _disk_full() -> Problem:
+    detail = "the disk here has no room for this video at the moment; try again later"
+    return Problem(503, "disk_full", detail, headers={"Retry-After": "600"})
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,231 @@
+"""GET /openapi.json: the API described by itself (OpenAPI 3.1). A test holds it and the routes together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import falcon
+from pydantic import BaseModel
+
+from api.context import Context
+from api.schedules import PlatformSchedule
+from api.session import Credentials
+from api.webhooks import EndpointChange, NewEndpoint
+from api.wishes import Wishes
+from store.states import JobStatus, PublicationStatus, SegmentStatus
+
+Json = dict[str, Any]  # Any: JSON
+
+VERSION = "0.1.0"
+CODES = {
+    200: "Done", 201: "Made", 202: "Taken, work goes on", 204: "Done, nothing to say", 206: "The range asked for",
+    303: "Look there", 304: "Nothing changed", 400: "The request cannot be read", 401: "A key is needed",
+    404: "There is no such thing", 409: "Not in this state", 411: "A length is needed", 413: "Too large",
+    415: "Not a video", 416: "Beyond the end of the file", 422: "A field is wrong", 429: "Too many a minute",
+    503: "Not at the moment",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one route."""
+
+    method: str
+    path: str
+    summary: str
+    answers: tuple[int, ...]
+    body: type[BaseModel] | None = None
+    query: dict[str, str] = field(default_factory=dict)  # name: JSON type
+    answer: str | None = None  # a schema, or a media type
+    public: bool = False
+
+
+_PART = "/jobs/{job_id}/segments/{number}"
+_DELIVERIES = "/webhooks/{endpoint_id}/deliveries"
+_FILE = (200, 206, 304, 404, 416)
+_CURSOR = {"cursor": "string", "limit": "integer"}
+_LIMIT = {"limit": "integer"}
+
+OPERATIONS = (
+    Operation("post", "/upload", "Upload a video with its wishes", (202, 400, 409, 413, 415, 422, 429, 503), Wishes),
+    Operation("get", "/status/{job_id}", "How a job stands", (200, 304, 404), answer="Job"),
+    Operation("get", "/jobs", "Jobs, newest first", (200, 400), query=_CURSOR, answer="Jobs"),
+    Operation("delete", "/jobs/{job_id}", "End a job and delete its files", (204, 404)),
+    Operation("post", "/jobs/{job_id}/cancel", "End a job", (200, 404, 409)),
+    Operation("post", "/jobs/{job_id}/retry", "Try again what failed, and only that", (202, 404, 409)),
+    Operation("get", f"{_PART}/video", "The video of a part, while it lives", _FILE, answer="video/mp4"),
+    Operation("get", f"{_PART}/cover", "The cover of a part, while it lives", _FILE, answer="image/jpeg"),
+    Operation("get", f"{_PART}/preview", "A part's before and after, while it lives", _FILE, answer="image/jpeg"),
+    Operation("get", "/media/{token}", "A part by a signed, expiring address", _FILE, answer="video/mp4", public=True),
+    Operation("get", "/accounts", "Connected accounts, and how large a video may be", (200,)),
+    Operation("delete", "/accounts/{account_id}", "Disconnect an account", (204, 404)),
+    Operation(
+        "get", "/connect/{platform}", "Go to a platform to connect an account", (303, 400, 404, 409),
+        query={"variant": "string"},
+    ),
+    Operation(
+        "get", "/connect/{platform}/callback", "Come back from a platform", (303, 400, 422, 503),
+        query={"state": "string", "code": "string", "error": "string"}, public=True,
+    ),
+    Operation("get", "/schedule", "Upload windows, limits and order, by platform", (200,), answer="Schedules"),
+    Operation("put", "/schedule", "Change some platforms' schedules", (200, 400, 422), PlatformSchedule),
+    Operation("get", "/webhooks", "Endpoints", (200,)),
+    Operation("post", "/webhooks", "Add an endpoint; the answer has its secret", (201, 400, 409, 422), NewEndpoint),
+    Operation("get", "/webhooks/{endpoint_id}", "One endpoint", (200, 404)),
+    Operation("patch", "/webhooks/{endpoint_id}", "Switch an endpoint on or off", (200, 404, 422), EndpointChange),
+    Operation("delete", "/webhooks/{endpoint_id}", "Forget an endpoint", (204, 404)),
+    Operation("get", _DELIVERIES, "What an endpoint was told, newest first", (200, 404), query=_LIMIT),
+    Operation("post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Tell it again", (202, 404, 409)),
+    Operation("get", "/dead-letters", "What gave up, newest first", (200,), query={"queue": "string", **_LIMIT}),
+    Operation("post", "/dead-letters/{letter_id}/retry", "Try again what gave up", (202, 404)),
+    Operation("get", "/health", "Whether all is well", (200, 503), public=True),
+    Operation("get", "/metrics", "What Prometheus reads", (200,), answer="text/plain"),
+    Operation("post", "/login", "Exchange a key for a session", (204, 400, 401, 422, 429), Credentials, public=True),
+    Operation("delete", "/login", "Sign out", (204,), public=True),
+    Operation("get", "/openapi.json", "This description", (200,), public=True),
+    Operation("get", "/", "The page", (200, 304), answer="text/html", public=True),
+    Operation("get", "/static/{name}", "The page's files", (200, 304, 404), answer="text/html", public=True),
+)  # fmt: skip
+
+
+class Description:
+    """Answers with the description."""
+
+    public = True
+
+    def __init__(self, context: Context) -> None:
+        self._document = document(context.settings.max_upload_size)
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Describe the API."""
+        del request
+        response.cache_control = ["no-cache"]
+        response.media = self._document
+
+
+def document(max_upload_bytes: int) -> Json:
+    """Return the OpenAPI document."""
+    paths: Json = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, max_upload_bytes)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "VidProd",
+            "version": VERSION,
+            "description": "One video in, published parts out. Every error is an RFC 9457 problem document.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "vidprod_session"},
+            },
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _operation(operation: Operation, max_upload_bytes: int) -> Json:
+    parameters = [
+        {"name": step[1:-1], "in": "path", "required": True, "schema": _path_schema(step[1:-1])}
+        for step in operation.path.split("/")
+        if step.startswith("{")
+    ] + [{"name": name, "in": "query", "schema": {"type": kind}} for name, kind in operation.query.items()]
+    described: Json = {
+        "summary": operation.summary,
+        "responses": {str(code): _response(operation, code) for code in _codes(operation)},
+    }
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = _request_body(operation, operation.body, max_upload_bytes)
+    if operation.public:
+        described["security"] = []
+    return described
+
+
+def _codes(operation: Operation) -> list[int]:
+    return sorted({*operation.answers, *(() if operation.public else (401,))})
+
+
+def _path_schema(name: str) -> Json:
+    return {"type": "integer", "minimum": 1} if name in {"number", "letter_id"} else {"type": "string"}
+
+
+def _response(operation: Operation, code: int) -> Json:
+    answer: Json = {"description": CODES[code]}
+    is_problem = code >= 400 and operation.path != "/health"
+    if is_problem:
+        answer["content"] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    elif code in {304, 303, 204}:
+        pass
+    elif operation.answer and "/" in operation.answer:
+        answer["content"] = {operation.answer: {}}
+    else:
+        schema = {"$ref": f"#/components/schemas/{operation.answer}"} if operation.answer else {"type": "object"}
+        answer["content"] = {"application/json": {"schema": schema}}
+    return answer
+
+
+def _request_body(operation: Operation, model: type[BaseModel], max_upload_bytes: int) -> Json:
+    schema = model.model_json_schema()
+    if operation.path == "/upload":
+        file = {"type": "string", "contentMediaType": "video/*", "description": f"at most {max_upload_bytes} bytes"}
+        fields = {
+            **schema["properties"],
+            "platforms": {
+                "type": "string",
+                "description": "comma list of tiktok, instagram, youtube; none: all connected",
+            },
+            "metadata": {"type": "string", "contentMediaType": "application/json"},
+            "publish_after": {"type": "string", "format": "date-time"},
+            "file": file,
+        }
+        form = {"type": "object", "properties": fields, "required": ["file"], "additionalProperties": False}
+        return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    if operation.path == "/schedule":
+        schema = {"$ref": "#/components/schemas/Schedules"}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _schemas() -> Json:
+    text, number, moment = {"type": "string"}, {"type": "number"}, {"type": ["string", "null"], "format": "date-time"}
+    summary = {
+        "job_id": text,
+        "status": {"type": "string", "enum": list(JobStatus)},
+        "progress": {"type": "number", "minimum": 0, "maximum": 1},
+        "title": text,
+        "created_at": moment,
+    }
+    publication = {
+        "platform": text, "account": text, "status": {"type": "string", "enum": list(PublicationStatus)},
+        "link": {"type": ["string", "null"]}, "due_at": moment, "reason": {"type": ["string", "null"]},
+    }  # fmt: skip
+    segment = {
+        "number": {"type": "integer"}, "of": {"type": "integer"},
+        "status": {"type": "string", "enum": list(SegmentStatus)}, "start_s": number,
+        "duration_s": {"type": ["number", "null"]}, "cut_reason": text, "gaze": {"type": ["object", "null"]},
+        "publications": {"type": "array", "items": _object(publication)},
+    }  # fmt: skip
+    job = {
+        **summary,
+        "error": {"type": ["string", "null"]},
+        "segments": {"type": "array", "items": _object(segment)},
+    }
+    jobs = {"jobs": {"type": "array", "items": _object(summary)}, "next": {"type": ["string", "null"]}}
+    schedule = PlatformSchedule.model_json_schema()
+    problem = {"type": text, "title": text, "status": {"type": "integer"}, "detail": text, "code": text}
+    return {
+        "Job": _object(job),
+        "Jobs": _object(jobs),
+        "Schedules": {"type": "object", "additionalProperties": schedule},
+        "Problem": _object(problem),
+    }
+
+
+def _object(properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties)}

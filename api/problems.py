@@ -1,0 +1,90 @@
+"""Errors as RFC 9457 problem documents, whatever raised them.
+
+falcon.HTTPError
+└── Problem   ours: with a stable code and facts for programs, and a sentence for people
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+from loguru import logger
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(falcon.HTTPError):
+    """A refusal that says what to do about it.
+
+    Attributes:
+        kind: stable, snake_case; programs match on it.
+        facts: further members of the document: the field, the limit.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **facts: Any,  # Any: JSON
+    ) -> None:
+        super().__init__(status, description=detail, headers=dict(headers or {}))
+        self.kind = kind
+        self.facts = facts
+
+
+def not_found(what: str) -> Problem:
+    """Return the 404 for a thing that is not there."""
+    return Problem(404, "not_found", f"there is no such {what}")
+
+
+def bad_field(field: str, detail: str, **facts: Any) -> Problem:  # Any: JSON
+    """Return the 422 for one field of a request."""
+    return Problem(422, "bad_field", f"{field}: {detail}", field=field, **facts)
+
+
+def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON
+    """Return the problem document of an error.
+
+    The type is a URN with the stable code where the error is one of ours; elsewhere the status says all there is.
+    """
+    status = HTTPStatus(error.status_code)
+    common = {"title": status.phrase, "status": status.value, "detail": error.description or status.description}
+    if isinstance(error, Problem):
+        return {"type": f"urn:vidprod:problem:{error.kind}", **common, "code": error.kind, **error.facts}
+    return {"type": "about:blank", **common, "code": status.name.lower()}
+
+
+def encode(error: falcon.HTTPError) -> bytes:
+    """Return the problem document of an error as it is sent."""
+    return json.dumps(document(error), ensure_ascii=False).encode()
+
+
+def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and response types
+    """Let every error of an application leave as a problem document."""
+    app.set_error_serializer(_serialize)
+    app.add_error_handler(Exception, _unexpected)
+
+
+def _serialize(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
+    del request
+    response.content_type = MEDIA_TYPE
+    response.cache_control = ["no-store"]
+    response.data = encode(error)
+
+
+def _unexpected(
+    request: falcon.Request,
+    response: falcon.Response,
+    error: Exception,
+    params: dict[str, Any],  # Any: Falcon's signature
+) -> None:
+    del response, params
+    logger.opt(exception=error).error("{} {} failed", request.method, request.path)
+    raise Problem(500, "internal_error", "something went wrong here; it is in the log")

@@ -1,0 +1,147 @@
+"""The status document: a job as the outside sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from store.accounts import Account
+from store.jobs import Job
+from store.publications import Publication
+from store.segments import Segment
+from store.states import JOB_OVER, PUBLICATION_OVER, JobStatus, PublicationStatus, SegmentStatus
+
+# How much of the way each stage is: planning, then of the rest rendering and publishing.
+PLANNED = 0.05
+RENDERED = 0.75
+
+
+def report(
+    job: Job,
+    parts: Sequence[Segment],
+    posts: Sequence[Publication],
+    accounts: Sequence[Account],
+    data_dir: Path,
+) -> dict[str, Any]:  # Any: JSON
+    """Return the status document of a job."""
+    names = {account.id: account.name for account in accounts}
+    return {
+        **summary(job, parts, posts),
+        "caption": job.caption,
+        "error": job.error,
+        "error_code": job.error_code,
+        "metadata": job.metadata,
+        "platforms": job.platforms,
+        "original_name": job.original_name,
+        "size_bytes": job.size_bytes,
+        "gaze_intensity": job.gaze_intensity,
+        "segment_seconds": job.segment_seconds,
+        "publish_after": moment(job.publish_after),
+        "started_at": moment(job.started_at),
+        "completed_at": moment(job.completed_at),
+        "files_deleted_at": moment(job.files_deleted_at),
+        "segments": [
+            _part(job, part, len(parts), [_post(post, names) for post in posts if post.segment_id == part.id], data_dir)
+            for part in parts
+        ],
+    }
+
+
+def summary(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> dict[str, Any]:  # Any: JSON
+    """Return what the list of jobs says of each."""
+    return {
+        "job_id": job.id,
+        "status": job.status,
+        "progress": round(progress(job, parts, posts), 4),
+        "title": job.title,
+        "created_at": moment(job.created_at),
+    }
+
+
+def progress(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> float:
+    """Return how far a job is, 0 to 1; a longer part counts for more.
+
+    A job that failed or was cancelled stays where it was; one that is over otherwise is at 1.
+    """
+    if job.status in JOB_OVER - {JobStatus.FAILED, JobStatus.CANCELLED}:
+        return 1.0
+    if not parts:
+        return 0.0
+    whole_s = sum(part.duration or 1.0 for part in parts)
+    done_s = sum((part.duration or 1.0) * _part_progress(part, posts) for part in parts)
+    return min(PLANNED + (1 - PLANNED) * done_s / whole_s, 1.0)
+
+
+def _part_progress(part: Segment, posts: Sequence[Publication]) -> float:
+    if part.status in {SegmentStatus.DONE, SegmentStatus.FAILED}:
+        return 1.0
+    rendered = 1.0 if part.status == SegmentStatus.READY else min(max(part.progress, 0.0), 1.0)
+    mine = [post for post in posts if post.segment_id == part.id]
+    published = sum(_post_progress(post) for post in mine) / len(mine) if mine else 0.0
+    return RENDERED * rendered + (1 - RENDERED) * published
+
+
+def _post_progress(post: Publication) -> float:
+    if post.status in PUBLICATION_OVER:
+        return 1.0
+    return 0.5 if post.status == PublicationStatus.PUBLISHING else 0.0
+
+
+def _part(
+    job: Job,
+    part: Segment,
+    of: int,
+    publications: list[dict[str, Any]],
+    data_dir: Path,  # Any: JSON
+) -> dict[str, Any]:  # Any: JSON
+    base = f"/jobs/{job.id}/segments/{part.segment_number}"
+    files = {kind: f"{base}/{kind}" for kind, path in paths(part, data_dir).items() if path.is_file()}
+    return {
+        "number": part.segment_number,
+        "of": of,
+        "status": part.status,
+        "progress": round(part.progress, 4),
+        "start_s": part.start_s,
+        "duration_s": part.duration,
+        "cut_reason": part.cut_reason,
+        "gaze": part.gaze,
+        "error": part.reason if part.status == SegmentStatus.FAILED else None,
+        "reason": part.reason,
+        "size_bytes": part.size_bytes,
+        "stage_seconds": part.stage_seconds,
+        "files": bool(files) if part.status in {SegmentStatus.READY, SegmentStatus.DONE} else None,
+        "links": files,
+        "publications": publications,
+    }
+
+
+def _post(post: Publication, names: dict[str, str]) -> dict[str, Any]:  # Any: JSON
+    return {
+        "id": post.id,
+        "platform": post.platform,
+        "account": names.get(post.account_id, ""),
+        "account_id": post.account_id,
+        "status": post.status,
+        "link": post.link,
+        "due_at": moment(post.due_at),
+        "reason": post.reason,
+        "code": post.code,
+        "ended_at": moment(post.ended_at),
+    }
+
+
+def paths(part: Segment, data_dir: Path) -> dict[str, Path]:
+    """Return where the files of a part are, by the last step of their address."""
+    video = data_dir / part.file_path
+    return {
+        "video": video,
+        "cover": video.with_suffix(".cover.jpg"),
+        "preview": video.with_suffix(".preview.jpg"),
+    }
+
+
+def moment(value: datetime | None) -> str | None:
+    """Return a time as the outside writes it."""
+    return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,106 @@
+"""GET and PUT /schedule: when and how much may go out on each platform."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import falcon
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+
+from actors.turns import release
+from actors.windows import DEFAULTS
+from api import bodies
+from api.context import Context
+from api.problems import bad_field
+from api.wishes import PLATFORMS
+from store import schedules
+from store.schedules import Schedule
+
+MAX_WINDOWS = 24
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be an IANA time zone such as Europe/Berlin") from None
+    return name
+
+
+def _clock(text: str) -> str:
+    if not _CLOCK.fullmatch(text):
+        raise ValueError("must be a time such as 08:30")
+    return text
+
+
+Clock = Annotated[str, AfterValidator(_clock)]
+
+
+class PlatformSchedule(BaseModel):
+    """One platform's schedule; what is not given keeps its value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    time_zone: Annotated[str, Field(max_length=64), AfterValidator(_known_zone)] | None = None
+    windows: Annotated[list[tuple[Clock, Clock]], Field(max_length=MAX_WINDOWS)] | None = None
+    max_per_day: Annotated[int, Field(ge=1, le=1000)] | None = None
+    min_gap_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
+
+
+class Schedules(RootModel[dict[str, PlatformSchedule]]):
+    """The body of PUT: schedules by platform."""
+
+
+class ScheduleOfAll:
+    """The schedule of all platforms."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Show each platform's schedule, and the order in which parts go out."""
+        del request
+        with self._context.store.reading() as connection:
+            found = {schedule.platform: schedule for schedule in schedules.every(connection)}
+        response.media = _document(DEFAULTS | found)
+
+    def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Change some platforms' schedules; what may go out by the new ones goes at once."""
+        asked = bodies.read(request, Schedules).root
+        for platform in asked:
+            if platform not in PLATFORMS:
+                raise bad_field(platform[:40], f"is not one of {', '.join(PLATFORMS)}")
+        with self._context.store.writing() as connection:
+            known = DEFAULTS | {schedule.platform: schedule for schedule in schedules.every(connection)}
+            for platform, change in asked.items():
+                known[platform] = _changed(known[platform], change)
+                schedules.put(connection, known[platform])
+            release(connection)
+        response.media = _document(known)
+
+
+def _changed(old: Schedule, change: PlatformSchedule) -> Schedule:
+    windows = old.windows if change.windows is None else [list(window) for window in change.windows]
+    return Schedule(
+        platform=old.platform,
+        time_zone=old.time_zone if change.time_zone is None else change.time_zone,
+        windows=windows,
+        max_per_day=old.max_per_day if change.max_per_day is None else change.max_per_day,
+        min_gap_s=old.min_gap_s if change.min_gap_s is None else change.min_gap_s,
+    )
+
+
+def _document(known: dict[str, Schedule]) -> dict[str, Any]:  # Any: JSON
+    return {
+        platform: {
+            "time_zone": schedule.time_zone,
+            "windows": schedule.windows,
+            "max_per_day": schedule.max_per_day,
+            "min_gap_s": schedule.min_gap_s,
+            "order": "older videos first; the parts of a video in their order",
+        }
+        for platform, schedule in sorted(known.items())
+    }

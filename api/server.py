@@ -1,0 +1,65 @@
+"""What is particular to waitress: its limits, and how it hears of them.
+
+waitress takes a whole body in before it calls the application. It spools what is longer than half a megabyte into a
+temporary file, which must lie on the data directory's volume: elsewhere it would fill the wrong disk.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import waitress
+from waitress.server import BaseWSGIServer
+
+from api.app import create_app, create_metrics_app
+from api.context import Context
+from api.receiving import FORM_SPARE_BYTES
+
+RECV_BYTES = 262_144  # 8 kB, the default, costs four times the processor time for a long body (measured)
+CONNECTIONS = 1000  # the default of 100 lets a hundred idle strangers shut everybody out (measured)
+THREADS = 4  # a thread is held while the application works, never by a slow sender or reader
+HEADER_BYTES = 32_768
+IDLE_S = 60
+
+
+def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: waitress has no types
+    """Return a waitress server, listening, that `run()` lets work.
+
+    Args:
+        port: 0 chooses a free one; the server's `effective_port` says which.
+    """
+    spool = context.settings.data_dir.resolve() / "tmp"
+    spool.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(spool)
+    sockets: dict[int, Any] = {}  # Any: waitress' own; one loop serves both ports
+    server = waitress.create_server(
+        create_app(context),
+        map=sockets,
+        host=host,
+        port=port,
+        threads=THREADS,
+        # waitress refuses from this size on; whether the file is too large is for the application to say.
+        max_request_body_size=context.settings.max_upload_size + 2 * FORM_SPARE_BYTES,
+        **_LIMITS,
+    )
+    if context.settings.metrics_port is not None:
+        metrics = create_metrics_app(context)
+        waitress.create_server(
+            metrics, map=sockets, host=host, port=context.settings.metrics_port, threads=1, **_LIMITS
+        )
+    return server
+
+
+_LIMITS: dict[str, Any] = {  # Any: waitress' settings
+    "ident": None,
+    "recv_bytes": RECV_BYTES,
+    "asyncore_use_poll": True,
+    "connection_limit": CONNECTIONS,
+    "channel_timeout": IDLE_S,
+    "max_request_header_size": HEADER_BYTES,
+    "log_socket_errors": False,  # a phone that loses its network is no error of ours
+    "clear_untrusted_proxy_headers": True,
+}
+
+__all__ = ["BaseWSGIServer", "create_server"]

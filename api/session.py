@@ -1,0 +1,52 @@
+"""Signing in on the page: a key becomes a cookie that no script can read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import falcon
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import bodies
+from api.context import Context
+from api.keys import COOKIE, SESSION_LASTS
+from api.limits import RateLimit, caller
+from api.problems import Problem
+
+TRIES_PER_MINUTE = 10
+
+
+class Credentials(BaseModel):
+    """What is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    key: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Login:
+    """POST /login and DELETE /login."""
+
+    public = True
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tries = RateLimit(TRIES_PER_MINUTE, now=context.now)
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Exchange a key for a session."""
+        self._tries.take(caller(request, behind_fly=self._context.behind_fly))
+        given = bodies.read(request, Credentials)
+        if not self._context.keys.holds(given.key):
+            raise Problem(401, "wrong_key", "this key is not one of this machine's")
+        self._set(response, self._context.keys.open_session(given.key), int(SESSION_LASTS.total_seconds()))
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Sign out in this browser."""
+        del request
+        self._set(response, "", 0)
+
+    def _set(self, response: falcon.Response, value: str, max_age: int) -> None:
+        secure = self._context.settings.root_url.startswith("https://")
+        response.set_cookie(COOKIE, value, max_age=max_age, path="/", http_only=True, same_site="Lax", secure=secure)
+        response.cache_control = ["no-store"]
+        response.status = falcon.HTTP_204

@@ -1,0 +1,42 @@
+"""POST /upload: a video with its wishes as one form."""
+
+from __future__ import annotations
+
+import falcon
+
+from api import receiving
+from api.context import Context
+from api.limits import RateLimit, caller
+from api.receiving import Reception
+
+READ_BYTES = 262_144
+
+RECEIVED = "vidprod.reception"
+"""Key of the WSGI environment under which the server hands over an upload that it has received itself."""
+
+
+class Uploads:
+    """Takes uploads."""
+
+    def __init__(self, context: Context, limit: RateLimit) -> None:
+        self._context = context
+        self._limit = limit
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Take a video; the answer says where its status will be."""
+        reception = request.env.get(RECEIVED) or self._receive(request)
+        job = receiving.accept(self._context, reception)
+        response.status = falcon.HTTP_202
+        response.location = f"/status/{job.id}"  # relative: behind a proxy we do not know our own scheme
+        response.media = {"job_id": job.id, "status": job.status, "status_url": f"/status/{job.id}"}
+
+    def _receive(self, request: falcon.Request) -> Reception:
+        self._limit.take(caller(request, behind_fly=self._context.behind_fly))
+        reception = receiving.open_reception(self._context, request.content_type, request.content_length)
+        try:
+            while piece := request.bounded_stream.read(READ_BYTES):
+                reception.feed(piece)
+        except BaseException:
+            reception.discard()
+            raise
+        return reception

@@ -1,0 +1,122 @@
+"""What a creator may ask for with a video: the same fields whether they come as a form or as tus metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from api.problems import Problem, bad_field
+from platforms.contract import Platform
+
+PLATFORMS: tuple[str, ...] = get_args(Platform)
+MAX_METADATA_BYTES = 16_384
+MAX_FIELD_BYTES = 65_536
+MAX_NAME_CHARS = 200
+FARTHEST = timedelta(days=366)
+
+# All control characters but tab and line feed; lone surrogates cannot be stored or sent.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _plain_text(value: str) -> str:
+    # Browsers send the lines of a text field with CR LF.
+    text = value.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if _CONTROL.search(text):
+        raise ValueError("must be text without control characters")
+    return text
+
+
+def _platform_names(value: Any) -> Any:  # Any: before validation
+    if not isinstance(value, str):
+        return value
+    names = list(dict.fromkeys(name.strip().lower() for name in value.split(",") if name.strip()))
+    unknown = [name for name in names if name not in PLATFORMS]
+    if unknown:
+        raise ValueError(f"{unknown[0][:40]!r} is not one of {', '.join(PLATFORMS)}")
+    return names or None
+
+
+def _json_object(value: Any) -> Any:  # Any: before validation
+    if not isinstance(value, str):
+        return value
+    if len(value.encode()) > MAX_METADATA_BYTES:
+        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes")
+    try:
+        found = json.loads(value, parse_constant=_refuse_constant) if value.strip() else None
+        json.dumps(found, ensure_ascii=False).encode()  # what cannot be written again (a lone surrogate) is no JSON
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON") from None
+    if found is not None and not isinstance(found, dict):
+        raise ValueError('must be a JSON object such as {"campaign": 7}')
+    return found
+
+
+def _refuse_constant(name: str) -> Any:  # Any: never returns
+    raise ValueError(f"{name} is not JSON")
+
+
+def _moment(value: Any) -> Any:  # Any: before validation
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time with its zone such as 2026-11-22T18:00:00+01:00") from None
+
+
+class Wishes(BaseModel):
+    """The fields of an upload besides the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: Annotated[str, Field(max_length=200), AfterValidator(_plain_text)] = ""
+    caption: Annotated[str, Field(max_length=5000), AfterValidator(_plain_text)] = ""
+    platforms: Annotated[list[str] | None, BeforeValidator(_platform_names)] = None
+    webhook_url: Annotated[str, Field(max_length=2048)] | None = None
+    gaze_intensity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    segment_seconds: Annotated[float, Field(ge=6, le=60, allow_inf_nan=False)] | None = None
+    publish_after: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    metadata: Annotated[dict[str, Any] | None, BeforeValidator(_json_object)] = None  # Any: the creator's own
+
+
+def read(fields: Mapping[str, str], now: datetime) -> Wishes:
+    """Check the fields of an upload; an empty one counts as not given.
+
+    Raises:
+        Problem: 422 that names the field and what it must be.
+    """
+    given = {name: value for name, value in fields.items() if value.strip() or name not in Wishes.model_fields}
+    try:
+        wishes = Wishes.model_validate(given)
+    except ValidationError as exc:
+        raise problem_of(exc, known=("file", *Wishes.model_fields)) from None
+    if wishes.publish_after is not None and wishes.publish_after > now + FARTHEST:
+        raise bad_field("publish_after", f"must be within {FARTHEST.days} days")
+    return wishes
+
+
+def problem_of(exc: ValidationError, *, known: tuple[str, ...] = ()) -> Problem:
+    """Return the 422 for the first thing that is wrong with a request's content."""
+    first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(step) for step in first["loc"])[:80] or "body"
+    if first["type"] == "extra_forbidden":
+        return bad_field(field, f"there is no such field; there are {', '.join(known)}" if known else "no such field")
+    return bad_field(field, first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").strip())
+
+
+def shown_name(name: str | None) -> str:
+    """Return a stranger's file name as harmless text: no path, no control or direction characters, not too long."""
+    last = re.split(r"[/\\]", name or "")[-1]
+    kept = "".join(
+        sign for sign in unicodedata.normalize("NFC", last) if not unicodedata.category(sign).startswith("C")
+    )
+    return kept.strip()[:MAX_NAME_CHARS]
