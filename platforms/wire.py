@@ -27,7 +27,11 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-USER_AGENT = "VidProd/0.1"
+_HEADERS = {
+    "User-Agent": "VidProd/0.1",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",  # no answer here is worth a decompression bomb
+}
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 DEADLINE_S = 60.0
@@ -141,21 +145,17 @@ def request(
         NeverSent, AnswerLost.
     """
     adapter = Adapter(deadline_s=deadline_s, timeout_s=timeout_s, body_cap=body_cap, addresses=addresses)
-    with tame(requests.Session(), adapter) as session:
-        try:
-            answer = session.request(
-                method,
-                url,
-                headers=dict(headers or {}),
-                params=params,
-                data=form if form is not None else body,
-                json=json,
-                allow_redirects=False,
-            )
-        except _TROUBLE as error:
-            # `from None`: the text of the cause holds the address with its query, and so the token.
-            raise adapter.trouble(error) from None
-        return Reply(answer.status_code, answer.headers, answer.content, adapter.whole)
+    ours = {**_HEADERS, **(headers or {})}
+    try:
+        # Not by a session, which would look where a redirect leads even when told not to follow it.
+        asked = requests.Request(method, url, ours, data=form if form is not None else body, params=params, json=json)
+        answer = adapter.send(asked.prepare())
+    except _TROUBLE as error:
+        # `from None`: the text of the cause holds the address with its query, and so the token.
+        raise adapter.trouble(error) from None
+    finally:
+        adapter.close()
+    return Reply(answer.status_code, answer.headers, answer.content, adapter.whole)
 
 
 _TROUBLE = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
@@ -166,8 +166,7 @@ def tame(session: _SessionT, adapter: Adapter) -> _SessionT:
     """Put any session of `requests` under the rules of this module, and return it."""
     session.trust_env = False
     session.max_redirects = 0
-    session.headers["User-Agent"] = USER_AGENT
-    session.headers["Accept-Encoding"] = "identity"  # no answer here is worth a decompression bomb
+    session.headers.update(_HEADERS)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
