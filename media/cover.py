@@ -4,7 +4,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from moviepy import CompositeVideoClip, ImageClip, TextClip
 from numpy.typing import NDArray
 
 from media import picture
@@ -16,7 +15,10 @@ JPEG_QUALITY = 90
 LONGEST_TITLE = 120  # characters; more would hide the face
 # The box that no platform covers with its own buttons and texts, as shares of a 1080 x 1920 picture
 # (platform sheet, section 5, third-party figures of January 2026): x 60 to 900, y 250 to 1440.
-LEFT, RIGHT, TOP = 60 / 1080, 900 / 1080, 250 / 1920
+LEFT, RIGHT, BOTTOM = 60 / 1080, 900 / 1080, 1440 / 1920  # words stand at its bottom: a face is further up
+FONT = cv2.FontFace("sans")  # part of OpenCV; Latin, Cyrillic and Greek letters
+WEIGHT = 700
+LINE_HEIGHTS = 1.3
 
 
 class Cover:
@@ -65,18 +67,42 @@ def write(frame: Planes, target: Path, title: str = "") -> None:
 
 
 def _titled(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
+    """Write white words on a darkened band, in OpenCV's own font.
+
+    MoviePy's text was tried: without a font file it has no letters beyond English, and it breaks inside words.
+    """
     height, width = rgb.shape[:2]
-    room = round((RIGHT - LEFT) * width)
-    size = max(12, width // 15)
-    text = TextClip(
-        text=words,
-        font_size=size,
-        color="white",
-        stroke_color="black",
-        stroke_width=max(1, size // 14),
-        method="caption",
-        size=(room, None),
-        text_align="center",
-    )
-    placed = text.with_position((round(LEFT * width), round(TOP * height)))
-    return np.asarray(CompositeVideoClip([ImageClip(rgb), placed], size=(width, height)).get_frame(0), np.uint8)
+    size = max(10, width // 16)
+    lines = wrapped(words, size, round((RIGHT - LEFT) * width))
+    step = round(size * LINE_HEIGHTS)
+    top = round(BOTTOM * height) - step * len(lines)
+    band = np.s_[max(0, top - size // 2) : round(BOTTOM * height) + size // 2]
+    rgb[band] = (rgb[band] * 0.45).astype(np.uint8)
+    middle = round((LEFT + RIGHT) / 2 * width)
+    for number, line in enumerate(lines):
+        place = (middle - _width(line, size) // 2, top + step * number + size)
+        cv2.putText(rgb, line, place, (255, 255, 255), FONT, size, WEIGHT)
+    return rgb
+
+
+def wrapped(words: str, size: int, room: int) -> list[str]:
+    """Break words into lines that fit; a word wider than a line is broken where it must be.
+
+    Args:
+        words: the text, single spaces.
+        size: of the font, pixels.
+        room: width of a line, pixels.
+    """
+    lines: list[str] = []
+    rest = words
+    while rest:
+        fitting = next(end for end in range(len(rest), 0, -1) if end == 1 or _width(rest[:end], size) <= room)
+        space = rest.rfind(" ", 0, fitting + 1) if fitting < len(rest) else -1
+        end = space if space > 0 else fitting
+        lines.append(rest[:end].strip())
+        rest = rest[end:].strip()
+    return lines
+
+
+def _width(text: str, size: int) -> int:
+    return int(cv2.getTextSize((0, 0), text, (0, 0), FONT, size, WEIGHT)[2])
