@@ -13,6 +13,7 @@ from loguru import logger
 
 import settings as environment
 from actors import intake, process, wiring
+from api import receiving
 from api.context import Context
 from api.keys import Keys
 from api.server import create_server
@@ -42,7 +43,11 @@ def context() -> Context:
 def main() -> int:
     """Serve until told to stop."""
     process.start(wiring.settings)
-    server = create_server(context(), host=wiring.settings.host, port=wiring.settings.port)
+    door = context()
+    swept = receiving.sweep(door)
+    if swept:
+        logger.info("{} uploads that were cut off are deleted", swept)
+    server = create_server(door, host=wiring.settings.host, port=wiring.settings.port)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)

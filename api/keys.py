@@ -95,13 +95,22 @@ class Gate:
         """Check the key before a resource is asked."""
         del response, params
         if not getattr(resource, "public", False):
-            session = request.get_cookie_values(COOKIE) or []
+            session = session_in(request.get_header("Cookie"))
             self._keys.admit(
                 request.get_header("Authorization"),
-                session[0] if session else None,
+                session,
                 request.get_header("Sec-Fetch-Site"),
                 request.method,
             )
+
+
+def session_in(cookies: str | None) -> str | None:
+    """Return the session in a Cookie header, or None."""
+    for pair in (cookies or "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE:
+            return value.strip('"')
+    return None
 
 
 def _mark(key: bytes) -> str:

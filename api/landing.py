@@ -123,7 +123,8 @@ class Landing:
 
 def too_large(limit_bytes: int) -> Problem:
     """Return the 413 that names the limit."""
-    detail = f"the video is larger than {limit_bytes:,} bytes, which is the limit here".replace(",", " ")
+    limit = f"{limit_bytes:,}".replace(",", " ")
+    detail = f"the video is larger than {limit} bytes, which is the limit here"
     return Problem(413, "too_large", detail, field="file", limit_bytes=limit_bytes)
 
 

@@ -49,6 +49,11 @@ def bad_field(field: str, detail: str, **facts: Any) -> Problem:  # Any: JSON
     return Problem(422, "bad_field", f"{field}: {detail}", field=field, **facts)
 
 
+def internal() -> Problem:
+    """Return the 500 that tells a stranger nothing."""
+    return Problem(500, "internal_error", "something went wrong here; it is in the log")
+
+
 def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON
     """Return the problem document of an error.
 
@@ -87,4 +92,4 @@ def _unexpected(
 ) -> None:
     del response, params
     logger.opt(exception=error).error("{} {} failed", request.method, request.path)
-    raise Problem(500, "internal_error", "something went wrong here; it is in the log")
+    raise internal()

@@ -8,6 +8,7 @@ wrong on the way, `discard` leaves no file behind.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from api import wishes
@@ -19,7 +20,7 @@ from api.wishes import MAX_FIELD_BYTES, Wishes
 from platforms import guard
 from platforms.errors import Rejected
 from platforms.wording import compose
-from store import accounts
+from store import accounts, jobs
 from store.jobs import Job
 from store.states import JobStatus
 
@@ -41,6 +42,7 @@ class Reception:
         self._name = ""
         self._field = bytearray()
         self._landing: Landing | None = None
+        self._kept = False
         self.file_name = ""
 
     @property
@@ -78,9 +80,13 @@ class Reception:
             raise Problem(400, "no_file", "file: the form has no file", field="file")
         return self._landing.land(), self._fields
 
+    def keep(self) -> None:
+        """Note that the file belongs to a job now."""
+        self._kept = True
+
     def discard(self) -> None:
-        """Leave nothing behind."""
-        if self._landing is not None:
+        """Leave nothing behind, unless there is a job."""
+        if self._landing is not None and not self._kept:
             self._landing.discard()
 
     def begin(self, name: str, file_name: str | None) -> None:
@@ -147,6 +153,7 @@ def accept(context: Context, reception: Reception) -> Job:
         check_wishes(context, asked)
         job = _job(context, reception, path, asked)
         context.intake.accept(job)
+        reception.keep()
     except BaseException:
         reception.discard()
         raise
@@ -205,3 +212,17 @@ def _job(context: Context, reception: Reception, path: Path, asked: Wishes) -> J
         size_bytes=reception.size_bytes,
         publish_after=asked.publish_after,
     )
+
+
+def sweep(context: Context) -> int:
+    """Delete what uploads have left behind that a dying process could not discard; return how many.
+
+    Only for the start of the one process that receives: an upload under way looks the same.
+    """
+    swept = 0
+    with context.store.reading() as connection:
+        for directory in sorted(context.settings.uploads_dir.glob("job_*")):
+            if jobs.get(connection, directory.name) is None:
+                shutil.rmtree(directory, ignore_errors=True)
+                swept += 1
+    return swept

@@ -1,7 +1,7 @@
 """What is particular to waitress: its limits, and how it hears of them.
 
-waitress takes a whole body in before it calls the application. It spools what is longer than half a megabyte into a
-temporary file, which must lie on the data directory's volume: elsewhere it would fill the wrong disk.
+Uploads do not go through waitress' own buffers (see `receiver`). Whatever else is longer than half a megabyte it spools
+into a temporary file, which must lie on the data directory's volume: elsewhere it would fill the wrong disk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from waitress.server import BaseWSGIServer
 
 from api.app import create_app, create_metrics_app
 from api.context import Context
+from api.limits import RateLimit
+from api.receiver import Channel, Entrance
 from api.receiving import FORM_SPARE_BYTES
 
 RECV_BYTES = 262_144  # 8 kB, the default, costs four times the processor time for a long body (measured)
@@ -33,8 +35,9 @@ def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: wai
     spool.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(spool)
     sockets: dict[int, Any] = {}  # Any: waitress' own; one loop serves both ports
+    limit = RateLimit(context.settings.upload_rate_limit, now=context.now)
     server = waitress.create_server(
-        create_app(context),
+        create_app(context, limit),
         map=sockets,
         host=host,
         port=port,
@@ -43,6 +46,10 @@ def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: wai
         max_request_body_size=context.settings.max_upload_size + 2 * FORM_SPARE_BYTES,
         **_LIMITS,
     )
+    channel = type("UploadChannel", (Channel,), {"entrance": Entrance(context, limit)})
+    for listener in list(sockets.values()):
+        if isinstance(listener, BaseWSGIServer):
+            listener.channel_class = channel
     if context.settings.metrics_port is not None:
         metrics = create_metrics_app(context)
         waitress.create_server(
@@ -61,5 +68,3 @@ _LIMITS: dict[str, Any] = {  # Any: waitress' settings
     "log_socket_errors": False,  # a phone that loses its network is no error of ours
     "clear_untrusted_proxy_headers": True,
 }
-
-__all__ = ["BaseWSGIServer", "create_server"]
