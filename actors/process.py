@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -15,6 +16,8 @@ from settings import Settings
 
 LEASH = "VIDPROD_LEASH_FD"
 """Names the reading end of a pipe whose writing end only the supervisor holds."""
+SERVICE = "VIDPROD_SERVICE"
+"""What the supervisor calls this process."""
 
 
 def start(settings: Settings) -> None:
@@ -28,7 +31,8 @@ def start(settings: Settings) -> None:
         backtrace=False,
         diagnose=False,  # it would print variables, and with them tokens
     )
-    logger.configure(extra={"process": f"{os.path.basename(sys.argv[0]) or 'python'}[{os.getpid()}]"})  # noqa: PTH119
+    name = os.environ.get(SERVICE) or Path(sys.argv[0]).name or "python"
+    logger.configure(extra={"process": f"{name}[{os.getpid()}]"})
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.INFO, force=True)
     logging.getLogger("requests_oauthlib").setLevel(logging.INFO)  # prints tokens at DEBUG
     logging.getLogger("alembic").setLevel(logging.WARNING)  # names every plug-in it loads

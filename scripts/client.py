@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self
 
 import requests
-
-CHUNK_BYTES = 1 << 18
 
 
 class ApiError(Exception):
@@ -50,29 +49,51 @@ class Client:
     def upload(self, video: Path, fields: dict[str, str], progress: Callable[[float], None]) -> str:
         """Upload a video and return its job's id."""
         boundary = secrets.token_hex(16)
-        head = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in fields.items()
-        )
-        head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{video.name}"\r\n'
-        head += "Content-Type: video/mp4\r\n\r\n"
-        tail = f"\r\n--{boundary}--\r\n"
-        size = video.stat().st_size
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(head.encode()) + size + len(tail)),
-        }
-        body = _body(head.encode(), video, tail.encode(), lambda sent: progress(sent / max(1, size)))
-        answer = self.call("POST", "/upload", data=body, headers=headers)
+        body = _Multipart(boundary, fields, video, progress)
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        with body:
+            answer = self.call("POST", "/upload", data=body, headers=headers)
         return str(answer["job_id"])
 
 
-def _body(head: bytes, video: Path, tail: bytes, progress: Callable[[int], None]) -> Iterator[bytes]:
-    yield head
-    sent = 0
-    with video.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
-            sent += len(chunk)
-            progress(sent)
-    yield tail
+class _Multipart:
+    """A form with a file at its end, read as it is sent: requests' own would hold the whole video in memory."""
+
+    def __init__(self, boundary: str, fields: dict[str, str], video: Path, progress: Callable[[float], None]) -> None:
+        head = "".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+            for name, text in fields.items()
+        )
+        name = video.name.replace('"', "%22")
+        head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        self._file = video.open("rb")
+        self._pieces: list[IO[bytes]] = [
+            io.BytesIO(f"{head}Content-Type: video/mp4\r\n\r\n".encode()),
+            self._file,
+            io.BytesIO(f"\r\n--{boundary}--\r\n".encode()),
+        ]
+        self._length = sum(piece.seek(0, io.SEEK_END) for piece in self._pieces)
+        for piece in self._pieces:
+            piece.seek(0)
+        self._sent = 0
+        self._progress = progress
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        """Return what is still to be sent, which is what requests asks for."""
+        return self._length - self._sent
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        while self._pieces:
+            if chunk := self._pieces[0].read(size):
+                self._sent += len(chunk)
+                self._progress(self._sent / self._length)
+                return chunk
+            self._pieces.pop(0)
+        return b""

@@ -77,9 +77,9 @@ class Journey:
     def _await_webhooks(self, job_id: str) -> list[Json]:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            received: list[Json] = requests.get(f"{self._mock_url}/mock/webhooks", timeout=10).json()["webhooks"]
-            mine = [hook for hook in received if hook["body"]["data"].get("job_id") == job_id]
-            if any(hook["body"]["type"] in {"job.completed", "job.failed"} for hook in mine):
+            received: list[Json] = requests.get(f"{self._mock_url}/mock/webhooks", timeout=10).json()
+            mine = [hook for hook in received if hook["event"]["data"].get("job_id") == job_id]
+            if any(hook["event"]["type"] in {"job.completed", "job.failed"} for hook in mine):
                 return mine
             time.sleep(LOOK_EVERY_S)
         raise JourneyFailed("The webhook about the job's end did not arrive within a minute.")

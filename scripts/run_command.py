@@ -19,7 +19,7 @@ from pathlib import Path
 import requests
 
 import settings as environment
-from platforms.mock import mock_hosts
+from platforms.mock.roots import mock_hosts
 from scripts import services
 from scripts.client import ApiError, Client
 from scripts.journey import Journey, JourneyFailed

@@ -20,7 +20,7 @@ def api() -> Service:
 
 def scheduler() -> Service:
     """Return what sends the ticks."""
-    return Service("scheduler", [sys.executable, "-m", "periodiq", "actors.worker"])
+    return Service("scheduler", [str(Path(sys.executable).with_name("periodiq")), "actors.worker"])
 
 
 def network_worker() -> Service:

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from loguru import logger
 
 LEASH = "VIDPROD_LEASH_FD"  # read by actors.process: the end of this pipe is the end of the process
+SERVICE = "VIDPROD_SERVICE"  # likewise: what the process is called in the log
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
 YOUNG_S = 60.0
@@ -33,7 +34,6 @@ class Service:
 
     name: str
     argv: Sequence[str]
-    environ: Mapping[str, str] = field(default_factory=dict)
     wanted: Callable[[], bool] = lambda: True  # asked each second or so: scales a worker to zero
     stop_signal: signal.Signals = signal.SIGTERM
 
@@ -54,7 +54,7 @@ class _Running:
         self.process = subprocess.Popen(
             self.service.argv,
             cwd=ROOT,
-            env={**environ, **self.service.environ, LEASH: str(leash)},
+            env={**environ, LEASH: str(leash), SERVICE: self.service.name},
             pass_fds=[leash],
             stdin=subprocess.DEVNULL,
             stdout=log,
