@@ -67,6 +67,7 @@ function jobInAddress() {
 function show(view) {
   const moved = current !== null; // at the first view the browser's own focus is right
   current = view;
+  document.body.dataset.view = view; // the strip of a running upload is for the other views
   byId('loading').hidden = true;
   for (const name of VIEWS) byId(`view-${name}`).hidden = name !== view;
   if (view === 'sign-in') byId('key').focus();

@@ -24,7 +24,7 @@ export function startChooser() {
 export function showLimit() {
   const limit = maxUploadBytes ? ` up to ${bytes(maxUploadBytes)}` : '';
   if (chosen) return;
-  byId('chosen-name').textContent = matchMedia('(pointer: coarse)').matches ? 'Choose a video' : 'Drop a video here';
+  byId('chosen-name').textContent = matchMedia('(pointer: coarse)').matches ? 'Your video' : 'Drop a video here';
   byId('drop-facts').textContent = `Any common video format${limit}.`;
 }
 

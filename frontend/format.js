@@ -1,20 +1,22 @@
 /** Quantities and moments as people read them; no words of the trade are decided here. */
 
 const MB = 1_000_000;
+/** Between a number and its unit: they stay on one line. */
+const NB = '\u00a0';
 
 /** 48 MB, 1.2 GB; decimal units, as phones show them. */
 export function bytes(count) {
-  if (count < MB) return `${Math.max(1, Math.round(count / 1000))} KB`;
-  if (count < 1000 * MB) return `${Math.round(count / MB)} MB`;
-  return `${(count / (1000 * MB)).toFixed(1)} GB`;
+  if (count < MB) return `${Math.max(1, Math.round(count / 1000))}${NB}KB`;
+  if (count < 1000 * MB) return `${Math.round(count / MB)}${NB}MB`;
+  return `${(count / (1000 * MB)).toFixed(1)}${NB}GB`;
 }
 
 /** 57 s, 12 min 5 s, 1 h 3 min. */
 export function seconds(count) {
   const whole = Math.round(count);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return whole % 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole / 60} min`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  if (whole < 60) return `${whole}${NB}s`;
+  if (whole < 3600) return whole % 60 ? `${Math.floor(whole / 60)}${NB}min ${whole % 60}${NB}s` : `${whole / 60}${NB}min`;
+  return `${Math.floor(whole / 3600)}${NB}h ${Math.floor((whole % 3600) / 60)}${NB}min`;
 }
 
 /** A place in the video: 0:00, 12:05, 1:02:09. */
@@ -28,18 +30,18 @@ export function position(count) {
 
 /** Whole percent; never 100 before the end and never 0 after the start, which would both be untrue. */
 export function percent(share) {
-  if (share <= 0) return '0 %';
-  if (share >= 1) return '100 %';
-  return `${Math.min(99, Math.max(1, Math.round(share * 100)))} %`;
+  if (share <= 0) return `0${NB}%`;
+  if (share >= 1) return `100${NB}%`;
+  return `${Math.min(99, Math.max(1, Math.round(share * 100)))}${NB}%`;
 }
 
 /** About how long, coarse enough not to jump about: "about 2 min left". */
 export function timeLeft(count) {
   if (!Number.isFinite(count)) return '';
   if (count < 10) return 'a few seconds left';
-  if (count < 60) return `about ${Math.ceil(count / 10) * 10} s left`;
-  if (count < 5400) return `about ${Math.round(count / 60)} min left`;
-  return `about ${Math.round(count / 3600)} h left`;
+  if (count < 60) return `about ${Math.ceil(count / 10) * 10}${NB}s left`;
+  if (count < 5400) return `about ${Math.round(count / 60)}${NB}min left`;
+  return `about ${Math.round(count / 3600)}${NB}h left`;
 }
 
 /** An instant (ISO 8601) in the reader's time zone: "today at 18:00", "tomorrow at 09:30", "28 Nov at 18:00". */

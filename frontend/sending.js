@@ -14,7 +14,7 @@ export function showSending(file) {
   byId('sending-title').textContent = 'Uploading';
   byId('sending-name').textContent = `${file.name} · ${bytes(file.size)}`;
   byId('sending-error').hidden = true;
-  byId('sending-keep').hidden = false;
+  for (const name of ['keep', 'progress', 'numbers']) byId(`sending-${name}`).hidden = false;
   buttons({ cancel: true, retry: false, back: false });
   byId('sending-title').focus(); // the button that was pressed is gone
   const tenths = announceTenths();
@@ -39,10 +39,7 @@ export function showFailure(text, mayRetry) {
   byId('sending-title').textContent = 'The upload did not work';
   byId('sending-error').textContent = text;
   byId('sending-error').hidden = false;
-  byId('sending-keep').hidden = true;
-  byId('sending-progress').value = 0;
-  byId('sending-percent').textContent = '';
-  facts('');
+  for (const name of ['keep', 'progress', 'numbers']) byId(`sending-${name}`).hidden = true;
   buttons({ cancel: false, retry: mayRetry, back: true });
 }
 

@@ -76,7 +76,7 @@ function nextPost(job, posts) {
 function actions(job, parts, busy) {
   const over = OVER.has(job.status);
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
-    repairable(job, parts) && button('retry', 'Try failed parts again', 'button-main', busy),
+    repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
     !over && button('cancel', 'Stop this video', 'button-quiet', busy),
     over && button('delete', 'Delete', 'button-quiet', busy));
 }
@@ -104,11 +104,11 @@ function partCard(job, part, missing) {
       el('div', { class: 'title-row' }, el('h3', {}, `Part ${part.number}/${part.of}`), pill(partState(part.status))),
       el('p', { class: 'facts' }, partFacts(part)),
       gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
-      part.reason && el('p', { class: 'reason', 'data-key': 'reason' }, sentence(part.reason, '.')),
-      shown && el('div', { class: 'actions', 'data-key': 'look' },
-        part.gaze?.corrected && look('preview', part, 'Before / after'),
-        look('video', part, 'Watch')),
-      publications(part)));
+      part.reason && el('p', { class: 'reason', 'data-key': 'reason' }, sentence(part.reason, '.'))),
+    shown && el('div', { class: 'actions part-look', 'data-key': 'look' },
+      part.gaze?.corrected && look('preview', part, 'Before / after'),
+      look('video', part, 'Watch')),
+    publications(part));
 }
 
 function look(kind, part, label) {
@@ -134,8 +134,7 @@ function publication(part, post) {
     el('div', { class: 'post-row' },
       el('span', { class: 'post-name' }, el('b', {}, name), post.account && el('span', { class: 'account' }, post.account)),
       post.status === 'published' && link
-        ? el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open')
-        : null,
+        && el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open'),
       pill(publicationState(post.status))),
     postNotes(post).map((note) => el('p', { class: 'reason' }, note)));
 }

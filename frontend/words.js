@@ -1,5 +1,7 @@
 /** What the API's codes are called on the page; a code that is not listed here is shown as plain words, never hidden. */
 
+import { percent } from './format.js';
+
 const PLATFORMS = { tiktok: 'TikTok', instagram: 'Instagram', youtube: 'YouTube' };
 export const PLATFORM_NAMES = Object.keys(PLATFORMS);
 
@@ -9,7 +11,7 @@ const JOB = {
   processing: ['Preparing', 'busy'],
   publishing: ['Publishing', 'busy'],
   completed: ['Done', 'good'],
-  completed_with_errors: ['Done, with problems', 'warn'],
+  completed_with_errors: ['Partly done', 'warn'],
   failed: ['Failed', 'bad'],
   cancelled: ['Cancelled', 'wait'],
 };
@@ -71,7 +73,7 @@ export function gazeResult(gaze) {
   if (!gaze || (!gaze.corrected && !gaze.reason)) return '';
   const why = gaze.reason ? GAZE[gaze.reason] ?? plain(gaze.reason) : '';
   if (!gaze.corrected) return `Eyes left as filmed: ${why}`;
-  const share = Number.isFinite(gaze.share) ? ` in ${Math.round(gaze.share * 100)} % of this part` : '';
+  const share = Number.isFinite(gaze.share) ? ` in ${percent(gaze.share)} of this part` : '';
   return `Eyes turned to the lens${share}${why ? ` (${why})` : ''}`;
 }
 

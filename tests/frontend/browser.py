@@ -1,8 +1,9 @@
-"""Headless Chromium, driven over the plain W3C WebDriver protocol; what a person does with a page, nothing of VidProd."""
+"""Headless Chromium over the plain W3C WebDriver protocol: what a person does with a page, nothing of VidProd."""
 
 import base64
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -71,6 +72,15 @@ class Browser:
         self._call("POST", "/url", {"url": url})
         return self
 
+    def reset(self) -> Self:
+        """Forget cookies, emulations and the console of the test before."""
+        self.open("about:blank")
+        self.devtools("Network.clearBrowserCookies")
+        self.devtools("Emulation.setEmulatedMedia", features=[])
+        self.upload_at(-1)
+        self.complaints()
+        return self
+
     def show_on(self, screen: Screen) -> Self:
         """Pretend to be this screen: width, height, and a coarse or a fine pointer."""
         metrics = {"width": screen.width, "height": screen.height, "deviceScaleFactor": 2 if screen.touch else 1}
@@ -87,6 +97,28 @@ class Browser:
         self.devtools("Network.enable")
         limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
         self.devtools("Network.emulateNetworkConditions", **limits)
+
+    def offline(self, cut: bool) -> None:
+        """Cut the network, or join it again."""
+        self.devtools("Network.enable")
+        limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.devtools("Network.emulateNetworkConditions", offline=cut, **limits)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Put another tab in front for a while."""
+        own = self._call("GET", "/window")
+        other = self._call("POST", "/window/new", {"type": "tab"})["handle"]
+        self._call("POST", "/window", {"handle": other})
+        try:
+            yield
+        finally:
+            self._call("DELETE", "/window")
+            self._call("POST", "/window", {"handle": own})
+
+    def wait(self, duration_s: float) -> None:
+        """Let time pass, where the truth is that nothing happens in it."""
+        time.sleep(duration_s)
 
     def devtools(self, command: str, **parameters: Any) -> Any:  # Any: whatever that command answers
         return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
@@ -105,13 +137,22 @@ class Browser:
     def click(self, css: str) -> None:
         self._call("POST", f"/element/{self.find(css)}/click", {})
 
-    def type(self, css: str, keys: str) -> None:
+    def fill(self, css: str, keys: str) -> None:
         self._call("POST", f"/element/{self.find(css)}/value", {"text": keys})
 
     def choose_file(self, css: str, path: Path) -> None:
         """Give a file to an <input type=file>, displayed or not."""
         element = self._call("POST", "/element", {"using": "css selector", "value": css})[ELEMENT]
         self._call("POST", f"/element/{element}/value", {"text": str(path)})
+
+    def drop_file(self, css: str, path: Path) -> None:
+        """Drag a file from the desktop and drop it on an element."""
+        self.find(css)
+        centre = "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        x, y = self.run(centre + "return [box.x + box.width / 2, box.y + box.height / 2]", css)
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.devtools("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
 
     def press(self, key: str) -> None:
         """Press a key where the focus is."""
@@ -130,14 +171,25 @@ class Browser:
                 pytest.fail(f"waited {patience_s:g} s for {what}; the page says:\n{seen}")
             time.sleep(0.05)
 
-    def until_text(self, css: str, part: str) -> None:
-        script = "return (document.querySelector(arguments[0])?.textContent ?? '').includes(arguments[1])"
-        self.until(f"{part!r} in {css}", lambda: self.run(script, css, part))
+    def until_text(self, css: str, part: str, patience_s: float = PATIENCE_S) -> None:
+        """Wait until an element's text contains `part`; any white space counts as one space."""
+        read = "return document.querySelector(arguments[0])?.textContent ?? ''"
+        self.until(f"{part!r} in {css}", lambda: part in " ".join(self.run(read, css).split()), patience_s)
 
     def complaints(self) -> list[str]:
         """Errors and warnings of the console since the last call: scripts, policy violations, refused requests."""
         entries = self._call("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if entry["level"] in {"SEVERE", "WARNING"}]
+
+    def refusals(self) -> list[str]:
+        """Return "/path status" of each refused request in the console's new entries; any other entry is a failure."""
+        pattern = re.compile(
+            r"https?://[^/]+(/\S*) - Failed to load resource: the server responded with a status of (\d+)"
+        )
+        complaints = self.complaints()
+        found = [pattern.match(message) for message in complaints]
+        assert all(found), complaints
+        return [f"{match[1]} {match[2]}" for match in found if match]
 
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +202,9 @@ class Browser:
             self._http.close()
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # Any: WebDriver's JSON value
-        answer = self._http.request(method, self._root + path, data=json.dumps(body) if body is not None else None, timeout=60)
+        answer = self._http.request(
+            method, self._root + path, data=json.dumps(body) if body is not None else None, timeout=60
+        )
         value = answer.json()["value"]
         if not answer.ok:
             raise AssertionError(f"{method} {path}: {value['error']}: {value['message']}")
@@ -164,7 +218,9 @@ def chromedriver() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="chromedriver-", ignore_cleanup_errors=True) as home:
         command = ["chromedriver", f"--port={port}", "--log-level=SEVERE"]
         environment = {**os.environ, "HOME": home, "TMPDIR": home}
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        ) as process:
             try:
                 _until_ready(port)
                 yield f"http://127.0.0.1:{port}"

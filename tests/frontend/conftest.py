@@ -1,6 +1,7 @@
-"""One chromedriver for all tests of the pages, one fresh browser and one stand-in API for each."""
+"""One browser for all tests of the pages, wiped between them; a fresh stand-in API, on a port of its own, for each."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,22 +10,34 @@ from tests.frontend.stand_in import StandIn, serving
 
 
 @pytest.fixture(scope="session")
-def driver_url() -> Iterator[str]:
+def window() -> Iterator[Browser]:
     require_chromedriver()
-    with chromedriver() as url:
-        yield url
+    with chromedriver() as driver_url, browser(driver_url) as opened:
+        yield opened
 
 
 @pytest.fixture
-def page(driver_url: str) -> Iterator[Browser]:
-    """A desktop browser; at the end of the test it must have nothing to complain about."""
-    with browser(driver_url) as window:
-        window.show_on(DESKTOP)
-        yield window
-        assert window.complaints() == []
+def page(window: Browser, api: StandIn) -> Iterator[Browser]:
+    """A desktop browser without memory; at the end of the test its console must hold no error and no warning.
+
+    It leaves the page before the stand-in ends, so that nothing is cut off in mid-request.
+    """
+    window.reset().show_on(DESKTOP)
+    yield window
+    complaints = window.complaints()
+    window.open("about:blank")
+    assert complaints == []
 
 
 @pytest.fixture
 def api() -> Iterator[StandIn]:
     with serving(StandIn()) as state:
         yield state
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A file that calls itself a video; what is in it is the server's concern."""
+    path = tmp_path / "talk.mp4"
+    path.write_bytes(bytes(300_000))
+    return path

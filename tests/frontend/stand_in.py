@@ -15,13 +15,19 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import falcon
 from falcon.media import MultipartFormHandler
 
+from tests.frontend.samples import PICTURE
+
 FRONTEND = Path(__file__).parents[2] / "frontend"
 KEY = "a-key-for-tests"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    "media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
-CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}  # fmt: skip
 ACCOUNTS = [
     {"id": "a1", "platform": "tiktok", "name": "@mara.talks", "status": "connected"},
     {"id": "a2", "platform": "instagram", "name": "@mara.talks", "status": "connected"},
@@ -36,8 +42,9 @@ class StandIn:
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
     max_upload_bytes: int | None = None
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)  # job_id → status document, newest last
-    cover: bytes = b""  # an SVG, for every part
-    preview: bytes = b""  # an SVG, for every part
+    cover: bytes = PICTURE  # for every part; empty: 404
+    preview: bytes = PICTURE
+    picture_type: str = "image/svg+xml"
     needs_login: bool = False
     upload_problem: tuple[int, str, str] | None = None  # status, title, detail
     lose_upload_answer: bool = False  # take the video in, then cut the connection
@@ -129,7 +136,7 @@ class Api:
         if not picture:
             raise falcon.HTTPNotFound
         response.data = picture
-        response.content_type = "image/svg+xml"
+        response.content_type = self._state.picture_type
 
     def _job(self, job_id: str) -> dict[str, Any]:
         if job_id not in self._state.jobs:
@@ -148,7 +155,9 @@ class Doorkeeper:
         if self._state.needs_login and not is_open and request.cookies.get("session") != "yes":
             raise falcon.HTTPUnauthorized(title="Sign in first")
 
-    def process_response(self, request: falcon.Request, response: falcon.Response, _resource: object, _ok: bool) -> None:
+    def process_response(
+        self, request: falcon.Request, response: falcon.Response, _resource: object, _ok: bool
+    ) -> None:
         self._state.asked.append((request.method, request.path, falcon.http_status_to_code(response.status)))
 
 
@@ -160,7 +169,7 @@ def new_job(job_id: str, title: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def application(state: StandIn) -> falcon.App:
+def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     """Build the stand-in's WSGI application."""
     app = falcon.App(middleware=[Doorkeeper(state)])
     form = MultipartFormHandler()
@@ -172,7 +181,8 @@ def application(state: StandIn) -> falcon.App:
     routes = {
         "/login": "login", "/accounts": "accounts", "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
         "/jobs/{job_id}/cancel": "cancel", "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
-        "/jobs/{job_id}/segments/{number:int}/cover": "cover", "/jobs/{job_id}/segments/{number:int}/preview": "preview",
+        "/jobs/{job_id}/segments/{number:int}/cover": "cover",
+        "/jobs/{job_id}/segments/{number:int}/preview": "preview",
     }  # fmt: skip
     for route, suffix in routes.items():
         app.add_route(route, api, suffix=suffix)
@@ -181,12 +191,15 @@ def application(state: StandIn) -> falcon.App:
 
 def _problem(_request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _params: object) -> None:
     response.status = error.status
-    response.data = json.dumps({"title": error.title, "detail": error.description, "status": error.status_code}).encode()
+    response.data = json.dumps(
+        {"title": error.title, "detail": error.description, "status": error.status_code}
+    ).encode()
     response.content_type = "application/problem+json"
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 64  # a page opens a connection for each of its files
 
 
 class _Quiet(WSGIRequestHandler):

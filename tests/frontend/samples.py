@@ -1,0 +1,93 @@
+"""Status documents as the API gives them: one job at each station of its life."""
+
+from typing import Any
+
+PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 16"><rect width="9" height="16" fill="#789"/></svg>'
+
+
+def publication(platform: str, status: str, **more: Any) -> dict[str, Any]:
+    """Return one part's fate on one platform."""
+    account = {"tiktok": "@mara.talks", "instagram": "@mara.talks", "youtube": "Mara Talks"}[platform]
+    return {
+        "platform": platform,
+        "account": account,
+        "status": status,
+        "link": None,
+        "due_at": None,
+        "reason": None,
+        **more,
+    }
+
+
+def published(platform: str, number: int) -> dict[str, Any]:
+    """Return a publication that is out."""
+    return publication(platform, "published", link=f"https://{platform}.example/mara/{number}")
+
+
+def segment(number: int, of: int, status: str, **more: Any) -> dict[str, Any]:
+    """Return one part; parts last 57.4 s each."""
+    return {
+        "number": number, "of": of, "status": status, "start_s": (number - 1) * 57.4, "duration_s": 57.4,
+        "cut_reason": "end" if number == of else "pause", "gaze": None, "reason": None, "publications": [], **more,
+    }  # fmt: skip
+
+
+def corrected(share: float) -> dict[str, Any]:
+    """Return the gaze result of a part whose eyes were turned."""
+    return {"corrected": True, "share": share, "reason": None}
+
+
+def kept(reason: str) -> dict[str, Any]:
+    """Return the gaze result of a part that stays as filmed."""
+    return {"corrected": False, "share": 0.0, "reason": reason}
+
+
+def job(job_id: str, status: str, progress: float, segments: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Return a status document."""
+    return {
+        "job_id": job_id, "status": status, "progress": progress, "title": "Five habits of calm speakers",
+        "created_at": "2026-11-22T10:00:00Z", "error": None, "segments": segments, **more,
+    }  # fmt: skip
+
+
+def processing() -> dict[str, Any]:
+    """Two parts ready, one in the works, two waiting."""
+    parts = [
+        segment(1, 5, "ready", gaze=corrected(0.91), publications=[
+            publication("tiktok", "publishing"), publication("instagram", "waiting", due_at="2099-11-22T18:00:00Z"),
+            publication("youtube", "waiting", due_at="2099-11-22T18:00:00Z")]),
+        segment(2, 5, "ready", gaze=kept("no_face"), cut_reason="scene"),
+        segment(3, 5, "rendering", cut_reason="limit"), segment(4, 5, "pending"), segment(5, 5, "pending"),
+    ]  # fmt: skip
+    return job("job-processing", "processing", 0.47, parts)
+
+
+def completed() -> dict[str, Any]:
+    """Three parts, all out everywhere."""
+    platforms = ("tiktok", "instagram", "youtube")
+    parts = [
+        segment(number, 3, "done", gaze=corrected(share), publications=[published(name, number) for name in platforms])
+        for number, share in ((1, 0.91), (2, 0.87), (3, 0.95))
+    ]
+    return job("job-completed", "completed", 1.0, parts, title="Why I stopped using slides")
+
+
+def with_errors() -> dict[str, Any]:
+    """Parts with every ending that asks something of the creator."""
+    parts = [
+        segment(1, 2, "done", gaze=corrected(0.62) | {"reason": "head_turned"}, publications=[
+            publication("tiktok", "action_needed"), publication("instagram", "outcome_unknown"),
+            published("youtube", 1)]),
+        segment(2, 2, "failed", reason="The part could not be rendered, also without eye correction.", publications=[
+            publication("tiktok", "failed", reason="part_failed"), publication("instagram", "expired"),
+            publication("youtube", "cancelled")]),
+    ]  # fmt: skip
+    return job(
+        "job-errors", "completed_with_errors", 1.0, parts, title="Q&A with the audience, part one of the long evening"
+    )
+
+
+def failed() -> dict[str, Any]:
+    """A file that was refused."""
+    error = "the video is 16000×16000 pixels; the limit is 8192 on each side"
+    return job("job-failed", "failed", 0.0, [], title="huge.mp4", error=error)

@@ -1,0 +1,207 @@
+"""What holds for every view: signing in, the content policy, phones, assistive technology, the list of videos."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.frontend import samples
+from tests.frontend.browser import DESKTOP, PHONE, SMALL_PHONE, Browser, Screen
+from tests.frontend.stand_in import FRONTEND, KEY, StandIn
+
+MIN_TARGET_PX = 44  # Apple's and Google's advice for fingers; WCAG 2.2 (2.5.8) asks for 24
+MIN_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
+TOKEN_PAIRS = [
+    ("ink", "page"), ("ink", "card"), ("soft", "page"), ("soft", "card"), ("accent", "page"), ("accent", "card"),
+    ("on-accent", "accent"), ("on-accent", "accent-over"), ("ink", "tint"), ("soft", "tint"), ("card", "bad"),
+    ("bad", "card"), ("warn", "card"),
+    *((tone, f"{tone}-tint") for tone in ("good", "warn", "bad", "busy", "wait")),
+]  # fmt: skip
+
+
+def test_the_key_opens_the_page_once_and_the_deep_link_survives(page: Browser, api: StandIn) -> None:
+    api.needs_login = True
+    api.add_job(samples.failed())
+    page.open(f"{api.url}#job=job-failed").find("#sign-in")
+    page.fill("#key", "not the key")
+    page.click("#sign-in button")
+    page.until_text("#sign-in-error", "This key is not right")
+    page.run("document.querySelector('#key').value = ''")
+    page.fill("#key", KEY)
+    page.click("#sign-in button")
+    page.until_text("#job-title", "huge.mp4")
+    assert page.run("return document.cookie") == ""  # HttpOnly: no script can read the session
+    assert page.refusals() == ["/jobs 401", "/login 401"]
+    page.open("about:blank").open(api.url).find("#view-home")
+
+
+def test_a_session_that_ends_brings_the_sign_in_and_then_the_same_view(page: Browser, api: StandIn) -> None:
+    api.add_job(samples.job("job-new", "processing", 0.01, []))
+    page.open(f"{api.url}#job=job-new").until_text("#job-title", "Five habits")
+    api.needs_login = True
+    page.find("#sign-in")
+    page.fill("#key", KEY)
+    page.click("#sign-in button")
+    page.until_text("#job-title", "Five habits")
+    assert page.refusals() == ["/status/job-new 401"]
+
+
+def test_the_list_shows_recent_videos_and_older_ones_on_request(page: Browser, api: StandIn) -> None:
+    for number in range(25):
+        created_at = f"2026-11-22T10:{number:02}:00Z"
+        api.add_job(samples.job(f"j{number}", "completed", 1.0, [], title=f"Talk {number}", created_at=created_at))
+    page.open(api.url).until_text("#recent", "Talk 24")
+    rows = "return document.querySelectorAll('#recent li').length"
+    assert page.run(rows) == 20
+    page.click("#recent-more")
+    page.until_text("#recent", "Talk 0")
+    assert page.run(rows) == 25
+    assert not page.visible("#recent-more")
+
+
+def test_accounts_show_what_has_to_be_connected(page: Browser, api: StandIn) -> None:
+    api.accounts = [
+        {"id": "1", "platform": "tiktok", "name": "@mara", "status": "reconnect"},
+        {"id": "2", "platform": "youtube", "name": "Mara", "status": "refused"},
+    ]
+    page.open(api.url).until_text("#accounts", "@mara: please connect it again")
+    page.until_text("#accounts", "Mara: may not post there")
+    links = page.run("return [...document.querySelectorAll('#accounts a')].map((link) => link.getAttribute('href'))")
+    assert links == ["connect/tiktok", "connect/instagram", "connect/youtube"]
+    offered = page.run("return [...document.querySelectorAll('#platform-choices input')].map((box) => box.value)")
+    assert offered == ["tiktok"]
+
+
+def test_no_markup_carries_scripts_or_styles() -> None:
+    """The content policy forbids them; a browser would silently leave them out."""
+    html = (FRONTEND / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", html) == []
+    assert re.findall(r"<script[^>]*>", html) == ['<script type="module" src="static/app.js">']
+    for module in FRONTEND.glob("*.js"):
+        assert (
+            re.findall(
+                r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|document\.write", module.read_text(encoding="utf-8")
+            )
+            == []
+        )
+
+
+def test_every_file_the_page_needs_is_there() -> None:
+    """A module that is not served breaks the whole page, so names are checked where they are written."""
+    html = (FRONTEND / "index.html").read_text(encoding="utf-8")
+    wanted = {Path(name) for name in re.findall(r'(?:href|src)="static/([^"]+)"', html)}
+    for module in FRONTEND.glob("*.js"):
+        wanted |= {Path(name) for name in re.findall(r"from '\./([^']+)'", module.read_text(encoding="utf-8"))}
+    assert set() == {name for name in wanted if not (FRONTEND / name).is_file()}
+    preloaded = {Path(name) for name in re.findall(r'rel="modulepreload" href="static/([^"]+)"', html)}
+    assert {path.relative_to(FRONTEND) for path in FRONTEND.glob("*.js")} == preloaded | {Path("app.js")}
+    served = {path.relative_to(FRONTEND) for path in FRONTEND.iterdir() if path.suffix in {".js", ".css", ".svg"}}
+    assert served == wanted  # and nothing lies there that no page asks for
+
+
+@pytest.mark.parametrize("screen", [PHONE, SMALL_PHONE, DESKTOP], ids=["390 px", "360 px", "1280 px"])
+def test_no_view_scrolls_sideways(page: Browser, api: StandIn, clip: Path, screen: Screen) -> None:
+    _fill(api)
+    page.show_on(screen)
+    wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    page.open(api.url).find("#recent li")
+    assert page.run(wider) == 0
+    page.choose_file("#file", clip)
+    page.find("#details")
+    assert page.run(wider) == 0
+    for job_id, job in api.jobs.items():
+        page.run("location.hash = `#job=${arguments[0]}`", job_id)
+        page.until_text("#job-title", job["title"])
+        assert page.run(wider) == 0
+
+
+def test_fingers_find_every_control_on_a_phone(page: Browser, api: StandIn, clip: Path) -> None:
+    _fill(api)
+    page.show_on(PHONE).open(api.url).find("#recent li")
+    page.choose_file("#file", clip)
+    page.find("#details")
+    assert _small_targets(page) == []
+    page.run("location.hash = '#job=job-errors'")
+    page.until_text("#job-title", "Q&A")
+    assert _small_targets(page) == []
+
+
+def _small_targets(page: Browser) -> list[str]:
+    script = """
+      const controls = [...document.querySelectorAll('a, button, input, textarea, label.button, label.choice')];
+      const shown = controls.filter((node) => node.checkVisibility());
+      const targets = shown.filter((node) => !node.matches('.visually-hidden, .choice input'));
+      return targets.filter((node) => node.getBoundingClientRect().height < arguments[0]).map((node) => node.outerHTML);
+    """
+    return [str(markup) for markup in page.run(script, MIN_TARGET_PX)]
+
+
+def test_every_control_has_a_name(page: Browser, api: StandIn, clip: Path) -> None:
+    """What a screen reader would call each field and button, asked of the browser's own accessibility tree."""
+    _fill(api)
+    page.open(api.url).find("#recent li")
+    page.choose_file("#file", clip)
+    page.find("#details")
+    assert _nameless(page) == []
+    page.run("location.hash = '#job=job-errors'")
+    page.until_text("#job-title", "Q&A")
+    assert _nameless(page) == []
+
+
+def _nameless(page: Browser) -> list[str]:
+    roles = {"button", "link", "textbox", "checkbox", "slider", "progressbar", "image", "dialog"}
+    nodes = page.devtools("Accessibility.getFullAXTree")["nodes"]
+    asked = [node for node in nodes if not node["ignored"] and node["role"]["value"] in roles]
+    assert len(asked) > 5
+    return [node["role"]["value"] for node in asked if not node.get("name", {}).get("value")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(page: Browser, api: StandIn, scheme: str) -> None:
+    page.colour_scheme(scheme).open(api.url)
+    read = "return getComputedStyle(document.documentElement).getPropertyValue(`--${arguments[0]}`).trim()"
+    tokens = {name: page.run(read, name) for pair in TOKEN_PAIRS for name in pair}
+    ratios = {pair: _contrast(tokens[pair[0]], tokens[pair[1]]) for pair in TOKEN_PAIRS}
+    assert {pair: ratio for pair, ratio in ratios.items() if ratio < MIN_CONTRAST} == {}
+
+
+def _contrast(first: str, second: str) -> float:
+    """Return the contrast of two colours, 1 to 21, by WCAG 2.2's definitions of relative luminance and ratio."""
+    dark, light = sorted((_luminance(first), _luminance(second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour.removeprefix("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    channels = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_quantities_read_as_people_say_them(page: Browser, api: StandIn) -> None:
+    expected = {
+        "seconds(57.4)": "57 s",
+        "seconds(725)": "12 min 5 s",
+        "seconds(3780)": "1 h 3 min",
+        "position(3729)": "1:02:09",
+        "bytes(48_400_000)": "48 MB",
+        "bytes(1_250_000_000)": "1.3 GB",
+        "percent(0.999)": "99 %",
+        "percent(0.001)": "1 %",
+        "percent(1)": "100 %",
+        "timeLeft(95)": "about 2 min left",
+        "moment('2026-03-05T18:05', new Date('2026-03-05T09:00'))": "today at 18:05",
+        "moment('2026-03-06T00:05', new Date('2026-03-05T23:59'))": "tomorrow at 00:05",
+        "moment('2026-03-01T18:05', new Date('2026-03-05T09:00'))": "1 Mar at 18:05",
+        "moment('not a time')": "",
+    }
+    page.open(api.url)
+    calls = ", ".join(f"f.{call}" for call in expected)
+    said = page.run(f"return import('/static/format.js').then((f) => [{calls}])")
+    assert expected == dict(zip(expected, (words.replace("\xa0", " ") for words in said), strict=True))
+
+
+def _fill(api: StandIn) -> None:
+    for job in (samples.failed(), samples.with_errors(), samples.completed(), samples.processing()):
+        api.add_job(job)

@@ -1,0 +1,200 @@
+"""One job's page: what it shows, how it follows the job, and what can be done there."""
+
+from tests.frontend import samples
+from tests.frontend.browser import Browser
+from tests.frontend.stand_in import StandIn
+
+
+def open_job(page: Browser, api: StandIn, job: dict[str, object]) -> None:
+    api.add_job(job)
+    page.open(f"{api.url}#job={job['job_id']}").until_text("#job-title", str(job["title"]))
+
+
+def part(page: Browser, number: int) -> str:
+    """Return what one part's card says, in one line."""
+    return " ".join(page.text(f"[data-key=part-{number}]").split())
+
+
+def answers(api: StandIn) -> list[int]:
+    """Return the status codes that questions for a status document got."""
+    return [status for _, path, status in api.asked if path.startswith("/status/")]
+
+
+def test_a_job_in_preparation_shows_its_progress_and_each_part(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.processing())
+    page.until_text("#job .lead", "2 of 5 parts ready. Next: Instagram, 22 Nov 2099")
+    assert page.run("return document.querySelector('#job progress').value") == 0.47
+    first = part(page, 1)
+    assert "Part 1/5 Ready 57 s · 0:00–0:57 · ends at a pause Eyes turned to the lens in 91 % of this part" in first
+    assert "TikTok @mara.talks Publishing" in first
+    assert "Goes out 22 Nov 2099 at" in first
+    assert "ends at a change of scene Eyes left as filmed: no face was found" in part(page, 2)
+    assert "Part 3/5 In the works" in part(page, 3)
+    assert "Part 4/5 Waiting" in part(page, 4)
+
+
+def test_a_published_job_links_to_every_post(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.completed())
+    page.until_text("#job .lead", "All 9 posts are published.")
+    links = page.run("return [...document.querySelectorAll('[data-key=part-2] a')].map((link) => link.href)")
+    assert [f"https://{name}.example/mara/2" for name in ("tiktok", "instagram", "youtube")] == links
+    assert not page.visible("#job progress")
+
+
+def test_everything_that_needs_the_creator_is_said_in_words(page: Browser, api: StandIn) -> None:
+    """No failure is silent, and no code of ours stands on the page."""
+    open_job(page, api, samples.with_errors())
+    first, second = part(page, 1), part(page, 2)
+    assert "Needs you Open the TikTok app and finish the draft" in first
+    assert "Unclear Instagram gave no clear answer" in first
+    assert "62 % of this part (the head is turned too far away)" in first
+    assert "Part 2/2 Failed" in second
+    assert "The part could not be rendered, also without eye correction." in second
+    assert "Too late The time for publishing ran out." in second
+    assert "_" not in first + second
+
+
+def test_a_refused_video_gives_its_reason(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.failed())
+    page.until_text("#job .notice", "The video is 16000×16000 pixels; the limit is 8192 on each side.")
+
+
+def test_a_code_the_page_does_not_know_is_shown_in_plain_words(page: Browser, api: StandIn) -> None:
+    """The server may learn new states before the page does."""
+    job = samples.completed()
+    job["segments"][0]["gaze"] = samples.kept("sunglasses_too_dark")
+    job["segments"][0]["publications"][0]["status"] = "held_for_review"
+    open_job(page, api, job)
+    assert "Eyes left as filmed: sunglasses too dark" in part(page, 1)
+    assert "Held for review" in part(page, 1)
+
+
+def test_a_change_reaches_the_page_without_taking_the_focus_or_the_pictures(page: Browser, api: StandIn) -> None:
+    """A poll must not throw a keyboard or screen reader user back to the top."""
+    open_job(page, api, samples.processing())
+    page.find("[data-key=part-1] img")
+    page.run("document.querySelector('[data-key=part-1] [data-look]').focus()")
+    page.run("window.marked = [document.activeElement, document.querySelector('[data-key=part-1] img')]")
+    job = api.jobs["job-processing"]
+    job["progress"] = 0.61
+    job["segments"][2] |= {"status": "ready", "gaze": samples.corrected(0.5)}
+    page.until_text("[data-key=part-3]", "Eyes turned to the lens in 50 %")
+    assert page.run("return document.activeElement === window.marked[0]")
+    assert page.run("return document.querySelector('[data-key=part-1] img') === window.marked[1]")
+    assert page.run("return document.querySelector('#announcer').textContent") == "3 of 5 parts ready."
+    assert [status for _, path, status in api.asked if path.endswith("/segments/1/cover")] == [200]
+
+
+def test_nothing_changes_on_the_page_when_the_server_says_unchanged(page: Browser, api: StandIn) -> None:
+    """The page sends the ETag back; a 304 touches no element."""
+    open_job(page, api, samples.processing())
+    page.run(
+        "const watched = { subtree: true, childList: true, attributes: true, characterData: true };"
+        "const count = (list) => { window.changes += list.length; };"
+        "window.changes = 0;"
+        "new MutationObserver(count).observe(document.querySelector('#job'), watched);"
+    )
+    page.until("an unchanged answer", lambda: len(answers(api)) >= 2)
+    assert answers(api)[:2] == [200, 304]
+    assert page.run("return window.changes") == 0
+
+
+def test_a_hidden_page_asks_nothing_and_a_shown_one_asks_at_once(page: Browser, api: StandIn) -> None:
+    """A phone in a pocket spends no data."""
+    open_job(page, api, samples.processing())
+    with page.hidden():
+        before = len(api.asked)
+        page.wait(2.2)
+        assert len(api.asked) - before <= 1  # one may have been under way
+        api.jobs["job-processing"]["title"] = "Changed meanwhile"
+    page.until_text("#job-title", "Changed meanwhile", patience_s=1.5)
+
+
+def test_a_finished_job_is_not_asked_about_again(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.completed())
+    page.wait(2.2)
+    assert answers(api) == [200]
+
+
+def test_a_short_outage_is_said_and_then_forgotten(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.processing())
+    page.offline(True)
+    page.until_text("#job .notice", "The server cannot be reached. This is how it stood today at")
+    page.until_text("#job", "Part 1/5")
+    page.offline(False)
+    page.until("the notice to go", lambda: not page.visible("#job .notice"))
+    assert all("ERR_INTERNET_DISCONNECTED" in message for message in page.complaints())
+
+
+def test_the_comparison_opens_large_and_gives_the_focus_back(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.processing())
+    page.click("[data-key=part-1] [data-look=preview]")
+    page.find("#viewer-stage img")
+    assert (
+        page.run("return document.querySelector('#viewer-stage img').getAttribute('src')")
+        == "jobs/job-processing/segments/1/preview"
+    )
+    page.press("\ue00c")  # escape
+    page.until("the window closed", lambda: not page.visible("#viewer"))
+    assert page.run("return document.activeElement.dataset.look") == "preview"
+
+
+def test_parts_whose_files_are_gone_offer_nothing_to_look_at(page: Browser, api: StandIn) -> None:
+    """Files are deleted once everything is out; the record stays."""
+    job = samples.completed()
+    for segment in job["segments"]:
+        segment["files"] = False
+    open_job(page, api, job)
+    assert not page.visible("[data-key=part-1] [data-look]")
+    assert not page.visible("[data-key=part-1] img")
+    assert [path for _, path, _ in api.asked if "/segments/" in path] == []
+
+
+def test_a_cover_that_is_not_there_leaves_the_parts_number(page: Browser, api: StandIn) -> None:
+    """Files may go while the page is open; a broken picture helps nobody."""
+    api.cover = b""
+    open_job(page, api, samples.failed() | {"segments": [samples.segment(1, 1, "ready")]})
+    page.until_text("[data-key=part-1] .cover-empty", "1")
+    assert not page.visible("[data-key=part-1] [data-look]")
+    assert page.refusals() == ["/jobs/job-failed/segments/1/cover 404"]
+
+
+def test_stopping_asks_first(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.processing())
+    page.click("[data-action=cancel]")
+    page.click("#question-no")
+    assert api.jobs["job-processing"]["status"] == "processing"
+    page.click("[data-action=cancel]")
+    page.click("#question-yes")
+    page.until_text("#job .pill", "Cancelled")
+    assert api.jobs["job-processing"]["status"] == "cancelled"
+
+
+def test_what_failed_can_be_tried_again(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.with_errors())
+    page.click("[data-action=retry]")
+    page.until_text("#job .pill", "Preparing")
+
+
+def test_a_deleted_job_leads_back_to_the_list(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.completed())
+    page.click("[data-action=delete]")
+    page.click("#question-yes")
+    page.find("#view-home")
+    assert api.jobs == {}
+    page.until_text("#recent", "Nothing here yet")
+
+
+def test_a_link_to_an_unknown_job_says_so(page: Browser, api: StandIn) -> None:
+    page.open(f"{api.url}#job=nowhere").until_text("#job-title", "This video is not here")
+    assert page.refusals() == ["/status/nowhere 404"]
+
+
+def test_text_from_outside_cannot_become_markup_or_a_script(page: Browser, api: StandIn) -> None:
+    """Titles, reasons and links come from strangers."""
+    job = samples.completed()
+    job["title"] = "<img src=x onerror=alert(1)>"
+    job["segments"][0]["publications"][0]["link"] = "javascript:alert(1)"
+    open_job(page, api, job)
+    assert page.text("#job-title") == "<img src=x onerror=alert(1)>"
+    assert page.run("return document.querySelectorAll('a[href^=javascript]').length") == 0
