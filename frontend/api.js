@@ -3,9 +3,10 @@
  *
  * What the page relies on; anything more in an answer is ignored:
  *
- *   every route     answers 401 without a session; errors are application/problem+json {title, detail, status};
- *                   429 and 503 may carry Retry-After in seconds
+ *   every route     answers 401 without a session; errors are application/problem+json {detail, title}: the detail is
+ *                   shown to the person, the title only where there is none; 429 and 503 may carry Retry-After in seconds
  *   POST /login     JSON {"key"} -> any 2xx with Set-Cookie (HttpOnly, SameSite, Path=/); 401 for a wrong key
+ *   DELETE /login   ends the session of this browser
  *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status}]}; status connected,
  *                   reconnect (posts wait until it is connected again) or refused (not offered); beside it, optionally,
  *                   "max_upload_bytes": n, which lets the page refuse a file before sending it
@@ -15,24 +16,23 @@
  *   GET /status/ID  the status document, with ETag; 304 to If-None-Match; 404 when the job is gone. Read are: status,
  *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
  *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason} or null,
- *                   publications[{platform, account (its name), status, link, due_at, reason}]}], and optionally a
- *                   segment's "files": false once they are deleted
+ *                   progress, links{cover, preview, video: address of each file that exists},
+ *                   publications[{platform, account (its name), status, link, due_at, reason}]}], files_deleted_at
  *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, status, progress, created_at}], "next": cursor or null}, newest first
- *   POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read
- *   GET /jobs/ID/segments/N/cover, /preview (images), /video (mp4, Range)   404 once the files are deleted
+ *   POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read. After DELETE either the
+ *                   job is gone (404), or it stays and gets files_deleted_at
+ *   GET /jobs/ID/segments/N/cover, /preview (images), /video (mp4, Range)   only as given in links
  *
  * All addresses are relative to the page, which lives at "/"; its files live under "/static/".
  */
 
 const ANSWER_WITHIN_MS = 20_000;
 
-/** The server refused, in its own words: `title` and `detail` are for people, `status` is the HTTP status. */
+/** The server refused; the message is its own words for people, `status` the HTTP status. */
 export class Problem extends Error {
-  constructor({ status, title, detail, retryAfterS = null }) {
-    super(detail || title);
+  constructor(message, { status, retryAfterS = null }) {
+    super(message);
     this.status = status;
-    this.title = title;
-    this.detail = detail;
     this.retryAfterS = retryAfterS;
   }
 }
@@ -42,7 +42,6 @@ export class NoAnswer extends Error {}
 
 export const UPLOAD_ADDRESS = 'upload';
 export const connectAddress = (platform) => `connect/${encodeURIComponent(platform)}`;
-export const fileAddress = (jobId, number, kind) => `jobs/${encodeURIComponent(jobId)}/segments/${number}/${kind}`;
 
 let signedOut = () => {};
 
@@ -59,6 +58,8 @@ export function tellSignedOut() {
 export async function login(key) {
   await ask('login', { method: 'POST', body: JSON.stringify({ key }), headers: { 'Content-Type': 'application/json' } });
 }
+
+export const logout = () => ask('login', { method: 'DELETE' });
 
 export async function accounts() {
   return (await ask('accounts')).json();
@@ -102,9 +103,9 @@ export function readProblem(status, retryAfter, text) {
   const facts = { status, retryAfterS: Number.isNaN(retryAfterS) ? null : retryAfterS };
   try {
     const { title, detail } = JSON.parse(text);
-    if (title || detail) return new Problem({ ...facts, title: title ?? '', detail: detail ?? '' });
+    if (detail || title) return new Problem(detail || title, facts);
   } catch {
     // Not JSON: fall through to words of our own.
   }
-  return new Problem({ ...facts, title: 'The server could not do this', detail: `It answered with code ${status}.` });
+  return new Problem(`The server could not do this (code ${status}).`, facts);
 }

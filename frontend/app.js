@@ -19,7 +19,7 @@ function start() {
   startDialogs();
   startChooser();
   startJobs();
-  startSession(enter);
+  startSession(enter, signIn);
   startStatus(goHome);
   startUpload(uploaded);
   api.onSignedOut(signIn);
@@ -69,6 +69,7 @@ function show(view) {
   current = view;
   document.body.dataset.view = view; // the strip of a running upload is for the other views
   byId('loading').hidden = true;
+  byId('sign-out').hidden = view === 'sign-in';
   for (const name of VIEWS) byId(`view-${name}`).hidden = name !== view;
   if (view === 'sign-in') byId('key').focus();
   else if (moved) byId(`${view}-title`)?.focus();

@@ -4,8 +4,9 @@ import * as api from './api.js';
 import { byId } from './dom.js';
 import { sentence } from './words.js';
 
-/** Wire the form; `onSignedIn` is called after the server took the key. */
-export function startSession(onSignedIn) {
+/** Wire the form and the button; `onSignedIn` is called after the server took the key, `onSignedOut` after it forgot. */
+export function startSession(onSignedIn, onSignedOut) {
+  byId('sign-out').addEventListener('click', () => api.logout().then(onSignedOut, () => {}));
   byId('sign-in').addEventListener('submit', async (event) => {
     event.preventDefault();
     const key = byId('key').value.trim();

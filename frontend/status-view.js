@@ -1,6 +1,5 @@
 /** One job's status document as page elements: pure functions, no network, no listeners. */
 
-import { fileAddress } from './api.js';
 import { el } from './dom.js';
 import { moment, percent, position, seconds } from './format.js';
 import { cutReason, gazeResult, jobState, partState, platformName, publicationHint, publicationState, sentence } from './words.js';
@@ -8,13 +7,10 @@ import { cutReason, gazeResult, jobState, partState, platformName, publicationHi
 export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
 const REPAIRABLE = new Set(['failed', 'expired']);
 
-/** Parts whose files exist; a part has its pictures as soon as it is ready. */
-const hasFiles = (part) => part.files !== false && (part.status === 'ready' || part.status === 'done');
-
 /**
  * Show a whole job.
  *
- * `view` tells what the document cannot: {missing: Set of addresses that did not load, busy: an action is under way,
+ * `view` tells what the document cannot: {missing: Set of file addresses that did not load, busy: an action is under way,
  * trouble: text or '', stale: ISO instant of the document when trouble began}.
  */
 export function jobView(job, view) {
@@ -39,7 +35,10 @@ function header(job, parts) {
     !over && el('div', { class: 'progress-row' },
       el('progress', { max: 1, value: job.progress ?? 0, 'aria-labelledby': 'job-title' }),
       el('span', { class: 'percent' }, percent(job.progress ?? 0))),
-    job.created_at && el('p', { class: 'hint' }, `Uploaded ${moment(job.created_at)}`));
+    el('p', { class: 'hint' }, [
+      job.created_at && `Uploaded ${moment(job.created_at)}`,
+      job.files_deleted_at && `files removed ${moment(job.files_deleted_at)}`,
+    ].filter(Boolean).join(' · ')));
 }
 
 /** Say in one or two sentences how things stand. */
@@ -78,12 +77,12 @@ function actions(job, parts, busy) {
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
     !over && button('cancel', 'Stop this video', 'button-quiet', busy),
-    over && button('delete', 'Delete', 'button-quiet', busy));
+    over && !job.files_deleted_at && button('delete', 'Delete files', 'button-quiet', busy));
 }
 
 /** Whether something failed that a retry may mend. */
 export function repairable(job, parts) {
-  if (!OVER.has(job.status) || job.status === 'cancelled') return false;
+  if (!OVER.has(job.status) || job.status === 'cancelled' || job.files_deleted_at) return false;
   return job.status === 'failed' || parts.some((part) => part.status === 'failed' || (part.publications ?? []).some((post) => REPAIRABLE.has(post.status)));
 }
 
@@ -92,28 +91,28 @@ function button(action, label, look, busy) {
 }
 
 function partCard(job, part, missing) {
-  const cover = fileAddress(job.job_id, part.number, 'cover');
-  const shown = hasFiles(part) && !missing.has(cover);
+  const files = Object.fromEntries(Object.entries(part.links ?? {}).filter(([, address]) => !missing.has(address)));
   const gaze = gazeResult(part.gaze);
   return el('li', { class: 'card part', 'data-key': `part-${part.number}` },
     el('div', { class: 'cover' },
-      shown
-        ? el('img', { src: cover, alt: `Cover of part ${part.number}`, width: 180, height: 320, loading: 'lazy', 'data-key': 'cover' })
+      files.cover
+        ? el('img', { src: files.cover, alt: `Cover of part ${part.number}`, width: 180, height: 320, loading: 'lazy', 'data-key': 'cover' })
         : el('span', { class: 'cover-empty', 'aria-hidden': 'true', 'data-key': 'empty' }, part.number)),
     el('div', { class: 'part-body' },
       el('div', { class: 'title-row' }, el('h3', {}, `Part ${part.number}/${part.of}`), pill(partState(part.status))),
       el('p', { class: 'facts' }, partFacts(part)),
       gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
+      part.status === 'rendering' && el('progress', { max: 1, value: part.progress ?? 0, 'aria-label': `Part ${part.number}`, 'data-key': 'progress' }),
       part.reason && el('p', { class: 'reason', 'data-key': 'reason' }, sentence(part.reason, '.'))),
-    shown && el('div', { class: 'actions part-look', 'data-key': 'look' },
-      part.gaze?.corrected && look('preview', part, 'Before / after'),
-      look('video', part, 'Watch')),
+    (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },
+      files.preview && look('preview', files.preview, part, 'Before / after'),
+      files.video && look('video', files.video, part, 'Watch')),
     publications(part));
 }
 
-function look(kind, part, label) {
+function look(kind, address, part, label) {
   return el('button', { class: 'button button-small', type: 'button', 'data-key': kind, 'data-look': kind, 'data-number': part.number,
-    'aria-label': `${label}, part ${part.number}` }, label);
+    'data-address': address, 'aria-label': `${label}, part ${part.number}` }, label);
 }
 
 function partFacts(part) {

@@ -14,20 +14,22 @@ const PACE = { pending: [2000, 5000], processing: [2000, 6000], publishing: [400
 const SLOWER = 1.5;
 /** A finished job changes only by what a person does elsewhere (a draft finished in an app, say). */
 const PACE_WHEN_OVER_MS = 60_000;
+const PACE_WHILE_DELETING_MS = 1500;
 const OPEN_ENDED = new Set(['action_needed', 'outcome_unknown']);
 
 const QUESTIONS = {
   cancel: ['Stop this video?', 'No more parts will be prepared or published. What is already published stays online.', 'Stop it', 'Keep going'],
-  delete: ['Delete this video?', 'Its files and its entry here are removed. What is already published stays online.', 'Delete', 'Keep it'],
+  delete: ['Delete the files?', 'The video and its parts are removed from the server for good. What is already published stays online.', 'Delete', 'Keep them'],
 };
 const REQUESTS = { cancel: api.cancel, retry: api.retry, delete: api.remove };
 
 let shown = null;
+let onGone = () => {};
 
 /** Show the job with this id and keep it up to date until `closeJob`. */
 export function openJob(jobId) {
   closeJob();
-  shown = { jobId, job: null, etag: null, readAt: null, waitMs: 0, missing: new Set(), busy: false, trouble: '', tenths: announceTenths() };
+  shown = { jobId, job: null, etag: null, readAt: null, waitMs: 0, missing: new Set(), busy: false, deleting: false, trouble: '', tenths: announceTenths() };
   render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), el('p', { class: 'loading' }, 'One moment…'));
   const mine = shown;
   shown.poller = poll(() => ask(mine));
@@ -38,12 +40,14 @@ export function closeJob() {
   shown = null;
 }
 
-/** Listen to the page's buttons; `onDeleted` is called after the shown job is gone. */
-export function startStatus(onDeleted) {
+/** Listen to the page's buttons; `leave` is called when the shown job was deleted with its record. */
+export function startStatus(leave) {
+  onGone = leave;
   byId('job').addEventListener('click', ({ target }) => {
-    const { action, look, number } = target.closest('button')?.dataset ?? {};
-    if (action) act(shown, action, onDeleted);
-    if (look) open(look, number);
+    const { action, look, number, address } = target.closest('button')?.dataset ?? {};
+    if (action) act(shown, action);
+    if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the picture as filmed beside the corrected one`);
+    if (look === 'video') showVideo(`Part ${number}`, address);
   });
   // Loading errors of pictures do not bubble, but they can be caught on their way down.
   byId('job').addEventListener('error', ({ target }) => {
@@ -74,6 +78,7 @@ function accept(view, { document, etag }) {
 
 function pace(view) {
   const { job } = view;
+  if (view.deleting && !job.files_deleted_at) return PACE_WHILE_DELETING_MS;
   if (OVER.has(job.status)) {
     const open = job.segments?.some((part) => part.publications?.some((post) => OPEN_ENDED.has(post.status)));
     return open ? PACE_WHEN_OVER_MS : null;
@@ -86,7 +91,8 @@ function pace(view) {
 function stumble(view, problem) {
   if (problem.status === 401) return null; // the sign-in page takes over and opens this job again
   if (problem.status === 404) {
-    if (view === shown) render(byId('job'), gone());
+    if (view === shown && view.deleting) onGone();
+    else if (view === shown) render(byId('job'), gone());
     return null;
   }
   const since = view.readAt ? ` This is how it stood ${moment(view.readAt)}.` : '';
@@ -118,27 +124,20 @@ function report(view, before, after) {
   else view.tenths(after.progress, `${jobState(after.status)[0]}, ${percent(after.progress)}.`);
 }
 
-async function act(view, action, onDeleted) {
+async function act(view, action) {
   if (!view || view.busy || (QUESTIONS[action] && !(await confirm(...QUESTIONS[action])))) return;
   Object.assign(view, { busy: true, trouble: '' });
   draw(view);
   try {
     await REQUESTS[action](view.jobId);
+    view.deleting = action === 'delete';
   } catch (problem) {
     view.trouble = problem instanceof api.NoAnswer ? 'The server cannot be reached. Please try again.' : sentence(problem.message, '.');
   }
   view.busy = false;
   if (view !== shown) return;
   draw(view);
-  if (action === 'delete' && !view.trouble) onDeleted();
-  else if (!view.trouble) {
-    byId('job-title').focus(); // the button that was pressed may be gone now
-    view.poller.now();
-  }
-}
-
-function open(look, number) {
-  const address = api.fileAddress(shown.jobId, number, look);
-  if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the picture as filmed beside the corrected one`);
-  else showVideo(`Part ${number}`, address);
+  if (view.trouble) return;
+  byId('job-title').focus(); // the button that was pressed may be gone now
+  view.poller.now();
 }

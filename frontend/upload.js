@@ -115,8 +115,7 @@ async function arrivedMeanwhile({ fields, known }) {
 
 function explain(error, canRead) {
   if (error instanceof api.Problem) {
-    const wait = error.retryAfterS ? [`Please wait ${seconds(error.retryAfterS)}.`] : [];
-    return [error.title, error.detail].filter(Boolean).map((text) => sentence(text, '.')).concat(wait).join(' ');
+    return sentence(error.message, '.') + (error.retryAfterS ? ` Please wait ${seconds(error.retryAfterS)}.` : '');
   }
   if (!canRead) return 'This page can no longer read the video. Please choose it again; on a phone, best from Files and not from Photos.';
   if (error.sentAll) return 'The video was sent, but the answer got lost. Look at Recent videos before you send it again.';

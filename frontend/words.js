@@ -35,11 +35,9 @@ const PUBLICATION = {
 };
 const CUT = {
   pause: 'ends at a pause',
-  silence: 'ends at a pause',
   scene: 'ends at a change of scene',
   limit: 'ends at the time limit',
   end: 'ends with the video',
-  whole: 'the whole video',
 };
 const GAZE = {
   no_face: 'no face was found',
@@ -53,7 +51,7 @@ const GAZE = {
   time_short: 'it would have taken too long',
   deadline_passed: 'it would have taken too long',
   out_of_memory: 'the server ran short of memory',
-  child_died: 'the correction stopped unexpectedly',
+  crashed: 'the correction stopped unexpectedly',
 };
 const PUBLICATION_HINT = {
   action_needed: (platform) => `Open the ${platform} app and finish the draft that waits there.`,

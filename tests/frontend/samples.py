@@ -28,8 +28,15 @@ def segment(number: int, of: int, status: str, **more: Any) -> dict[str, Any]:
     """Return one part; parts last 57.4 s each."""
     return {
         "number": number, "of": of, "status": status, "start_s": (number - 1) * 57.4, "duration_s": 57.4,
-        "cut_reason": "end" if number == of else "pause", "gaze": None, "reason": None, "publications": [], **more,
+        "cut_reason": "end" if number == of else "pause", "gaze": None, "reason": None,
+        "progress": 0.0, "links": {}, "publications": [], **more,
     }  # fmt: skip
+
+
+def links(job_id: str, part: dict[str, Any]) -> dict[str, str]:
+    """Return the addresses of a part's files; a part that stays as filmed has nothing to compare."""
+    kinds = ("video", "cover", "preview") if part["gaze"] and part["gaze"]["corrected"] else ("video", "cover")
+    return {kind: f"/jobs/{job_id}/segments/{part['number']}/{kind}" for kind in kinds}
 
 
 def corrected(share: float) -> dict[str, Any]:
@@ -43,10 +50,13 @@ def kept(reason: str) -> dict[str, Any]:
 
 
 def job(job_id: str, status: str, progress: float, segments: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """Return a status document."""
+    """Return a status document; parts that are ready or done have their files."""
+    for part in segments:
+        if part["status"] in {"ready", "done"}:
+            part["links"] = links(job_id, part)
     return {
         "job_id": job_id, "status": status, "progress": progress, "title": "Five habits of calm speakers",
-        "created_at": "2026-11-22T10:00:00Z", "error": None, "segments": segments, **more,
+        "created_at": "2026-11-22T10:00:00Z", "error": None, "files_deleted_at": None, "segments": segments, **more,
     }  # fmt: skip
 
 
@@ -57,7 +67,8 @@ def processing() -> dict[str, Any]:
             publication("tiktok", "publishing"), publication("instagram", "waiting", due_at="2099-11-22T18:00:00Z"),
             publication("youtube", "waiting", due_at="2099-11-22T18:00:00Z")]),
         segment(2, 5, "ready", gaze=kept("no_face"), cut_reason="scene"),
-        segment(3, 5, "rendering", cut_reason="limit"), segment(4, 5, "pending"), segment(5, 5, "pending"),
+        segment(3, 5, "rendering", cut_reason="limit", progress=0.4),
+        segment(4, 5, "pending"), segment(5, 5, "pending"),
     ]  # fmt: skip
     return job("job-processing", "processing", 0.47, parts)
 

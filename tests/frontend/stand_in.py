@@ -47,6 +47,7 @@ class StandIn:
     picture_type: str = "image/svg+xml"
     needs_login: bool = False
     upload_problem: tuple[int, str, str] | None = None  # status, title, detail
+    delete_forgets: bool = False  # a deleted job's record goes with its files
     lose_upload_answer: bool = False  # take the video in, then cut the connection
     uploads: list[dict[str, Any]] = field(default_factory=list)  # fields in order, the file as (name, size)
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status of the answer
@@ -78,6 +79,10 @@ class Api:
         if request.get_media().get("key") != KEY:
             raise falcon.HTTPUnauthorized(title="Unknown key")
         response.set_cookie("session", "yes", http_only=True, secure=False, same_site="Strict", path="/")
+        response.status = falcon.HTTP_204
+
+    def on_delete_login(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.unset_cookie("session", path="/")
         response.status = falcon.HTTP_204
 
     def on_get_accounts(self, _request: falcon.Request, response: falcon.Response) -> None:
@@ -122,8 +127,10 @@ class Api:
         self._job(job_id)["status"] = "processing"
 
     def on_delete_job(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        self._job(job_id)
-        del self._state.jobs[job_id]
+        if self._state.delete_forgets:
+            del self._state.jobs[self._job(job_id)["job_id"]]
+        else:
+            self._job(job_id)["files_deleted_at"] = "2026-11-22T11:00:00Z"
         response.status = falcon.HTTP_204
 
     def on_get_cover(self, _request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
@@ -165,7 +172,7 @@ def new_job(job_id: str, title: str) -> dict[str, Any]:
     """Return the status document of a job that was just made."""
     return {
         "job_id": job_id, "status": "pending", "progress": 0.0, "title": title, "created_at": "2026-11-22T10:00:00Z",
-        "error": None, "segments": [],
+        "error": None, "files_deleted_at": None, "segments": [],
     }  # fmt: skip
 
 

@@ -35,6 +35,17 @@ def test_the_key_opens_the_page_once_and_the_deep_link_survives(page: Browser, a
     page.open("about:blank").open(api.url).find("#view-home")
 
 
+def test_signing_out_asks_for_the_key_again(page: Browser, api: StandIn) -> None:
+    """On a phone that is lent or sold the session must end when its owner says so."""
+    api.needs_login = True
+    page.open(api.url).fill("#key", KEY)
+    page.click("#sign-in button")
+    page.click("#sign-out")
+    page.find("#sign-in")
+    page.open("about:blank").open(api.url).find("#sign-in")
+    assert page.refusals() == ["/jobs 401", "/jobs 401"]
+
+
 def test_a_session_that_ends_brings_the_sign_in_and_then_the_same_view(page: Browser, api: StandIn) -> None:
     api.add_job(samples.job("job-new", "processing", 0.01, []))
     page.open(f"{api.url}#job=job-new").until_text("#job-title", "Five habits")

@@ -30,6 +30,7 @@ def test_a_job_in_preparation_shows_its_progress_and_each_part(page: Browser, ap
     assert "Goes out 22 Nov 2099 at" in first
     assert "ends at a change of scene Eyes left as filmed: no face was found" in part(page, 2)
     assert "Part 3/5 In the works" in part(page, 3)
+    assert page.run("return document.querySelector('[data-key=part-3] progress').value") == 0.4
     assert "Part 4/5 Waiting" in part(page, 4)
 
 
@@ -78,6 +79,7 @@ def test_a_change_reaches_the_page_without_taking_the_focus_or_the_pictures(page
     job = api.jobs["job-processing"]
     job["progress"] = 0.61
     job["segments"][2] |= {"status": "ready", "gaze": samples.corrected(0.5)}
+    job["segments"][2]["links"] = samples.links("job-processing", job["segments"][2])
     page.until_text("[data-key=part-3]", "Eyes turned to the lens in 50 %")
     assert page.run("return document.activeElement === window.marked[0]")
     assert page.run("return document.querySelector('[data-key=part-1] img') === window.marked[1]")
@@ -132,7 +134,7 @@ def test_the_comparison_opens_large_and_gives_the_focus_back(page: Browser, api:
     page.find("#viewer-stage img")
     assert (
         page.run("return document.querySelector('#viewer-stage img').getAttribute('src')")
-        == "jobs/job-processing/segments/1/preview"
+        == "/jobs/job-processing/segments/1/preview"
     )
     page.press("\ue00c")  # escape
     page.until("the window closed", lambda: not page.visible("#viewer"))
@@ -143,7 +145,7 @@ def test_parts_whose_files_are_gone_offer_nothing_to_look_at(page: Browser, api:
     """Files are deleted once everything is out; the record stays."""
     job = samples.completed()
     for segment in job["segments"]:
-        segment["files"] = False
+        segment["links"] = {}
     open_job(page, api, job)
     assert not page.visible("[data-key=part-1] [data-look]")
     assert not page.visible("[data-key=part-1] img")
@@ -153,10 +155,10 @@ def test_parts_whose_files_are_gone_offer_nothing_to_look_at(page: Browser, api:
 def test_a_cover_that_is_not_there_leaves_the_parts_number(page: Browser, api: StandIn) -> None:
     """Files may go while the page is open; a broken picture helps nobody."""
     api.cover = b""
-    open_job(page, api, samples.failed() | {"segments": [samples.segment(1, 1, "ready")]})
+    open_job(page, api, samples.job("job-bare", "completed", 1.0, [samples.segment(1, 1, "done")]))
     page.until_text("[data-key=part-1] .cover-empty", "1")
-    assert not page.visible("[data-key=part-1] [data-look]")
-    assert page.refusals() == ["/jobs/job-failed/segments/1/cover 404"]
+    assert not page.visible("[data-key=part-1] img")
+    assert page.refusals() == ["/jobs/job-bare/segments/1/cover 404"]
 
 
 def test_stopping_asks_first(page: Browser, api: StandIn) -> None:
@@ -176,13 +178,23 @@ def test_what_failed_can_be_tried_again(page: Browser, api: StandIn) -> None:
     page.until_text("#job .pill", "Preparing")
 
 
-def test_a_deleted_job_leads_back_to_the_list(page: Browser, api: StandIn) -> None:
+def test_deleting_the_files_leaves_the_record_and_its_links(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.completed())
+    page.click("[data-action=delete]")
+    page.click("#question-yes")
+    page.until_text("#job", "files removed today at")
+    assert not page.visible("[data-action=delete]")
+    assert page.run("return document.querySelectorAll('.post-link').length") == 9
+
+
+def test_a_job_deleted_with_its_record_leads_back_to_the_list(page: Browser, api: StandIn) -> None:
+    api.delete_forgets = True
     open_job(page, api, samples.completed())
     page.click("[data-action=delete]")
     page.click("#question-yes")
     page.find("#view-home")
-    assert api.jobs == {}
     page.until_text("#recent", "Nothing here yet")
+    assert page.refusals() == ["/status/job-completed 404"]
 
 
 def test_a_link_to_an_unknown_job_says_so(page: Browser, api: StandIn) -> None:
