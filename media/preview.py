@@ -23,7 +23,7 @@ COLUMN_PX = 720  # width of the "before" and of the "after" column
 FULL_HEIGHT_PX = 960
 GAP_PX, LABEL_PX = 12, 44
 PAPER, INK = (246, 248, 250), (32, 36, 40)
-STRIP_SIDE, STRIP_UP, STRIP_DOWN = 0.30, 0.42, 0.34  # margin around the eyes, in distances between the outer corners
+STRIP_SIDE, STRIP_UP, STRIP_DOWN = 0.14, 0.30, 0.22  # margin around the eyes, in distances between the outer corners
 JPEG_QUALITY = 90
 
 
@@ -48,7 +48,7 @@ class Preview:
 
     def before(self, frame: Planes, look: Look, decision: Decision) -> None:
         """See a frame before its eyes are moved; keeps it if it shows more than what its quarter has so far."""
-        worth = decision.strength * float(np.hypot(*decision.off_deg)) + 1e-3
+        worth = (decision.strength * float(np.hypot(*decision.off_deg)) + 1e-3) * look.opening  # not half a blink
         slot = frame.index // self._slot_frames
         # A little more is not worth copying a frame again and again while a correction grows.
         if slot in self._moments and worth < 1.15 * self._moments[slot].worth:
@@ -120,8 +120,9 @@ def _strips(moment: _Moment) -> Picture:
     pair = _pair(_fit(moment.before, COLUMN_PX), _fit(moment.after, COLUMN_PX))
     minutes, seconds = divmod(moment.time_s, 60)
     stamp = f"{int(minutes)}:{seconds:04.1f}"
-    cv2.putText(pair, stamp, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(pair, stamp, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
+    (length, _), _ = cv2.getTextSize(stamp, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1)
+    pair[: LABEL_PX - 10, : length + 20] = PAPER
+    cv2.putText(pair, stamp, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, INK, 1, cv2.LINE_AA)
     return pair
 
 

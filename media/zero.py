@@ -106,7 +106,7 @@ def _looks(path: Path, samples: int, finder: FaceFinder, head: model.Head) -> It
             continue
         if faces:
             largest = max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))))
-            found = look(largest, head, (frame.y.shape[0], frame.y.shape[1]))
+            found = look(largest, head, frame.y)
             if found is not None:
                 yield found
 

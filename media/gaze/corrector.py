@@ -17,8 +17,10 @@ from media.gaze.errors import EngineFailed
 from media.gaze.landmarks import Face, FaceFinder
 from media.gaze.measure import Look, look
 from media.gaze.model import Head
+from media.gaze.outline import Axes
 from media.gaze.pace import Pace
 from media.gaze.redraw import redraw
+from media.gaze.steady import steady
 
 # A geometrically exact movement is seen as about 55 to 75 % of itself: lids and sclera follow only in part.
 PRESENTATION_GAIN = 1.1
@@ -126,8 +128,7 @@ class Corrector:
         except EngineFailed:
             self._failures[frame.index] = Reason.DETECTOR_FAILED
             return None
-        picture = (frame.y.shape[0], frame.y.shape[1])
-        return look(_speaker(faces), self.head, picture) if faces else None
+        return look(_speaker(faces), self.head, frame.y) if faces else None
 
     def _finish(self, at: int) -> Planes:
         frame = self._waiting.popleft()
@@ -138,7 +139,7 @@ class Corrector:
         now = time.perf_counter()
         self.timing.decision += now - began
         if own is not None:
-            self._redraw(frame, own, decision)
+            self._redraw(frame, looks, at, decision)
         self.timing.redraw += time.perf_counter() - now
         self._tell(frame, own, decision)
         return frame
@@ -148,12 +149,15 @@ class Corrector:
             return self.usual_opening
         return float(np.median(self._openings)) if self._openings else USUAL_OPENING
 
-    def _redraw(self, frame: Planes, own: Look, decision: Decision) -> None:
+    def _redraw(self, frame: Planes, looks: list[Look | None], at: int, decision: Decision) -> None:
+        own = looks[at]
+        assert own is not None
         if self.watch is not None:
             self.watch.before(frame, own, decision)
         shift = shift_px(decision.off_deg, own.radius_px, self.gain * self.intensity * decision.strength)
-        for eye in own.eyes:
-            redraw(frame, eye, shift)
+        if decision.strength > 0:
+            for eye, outline in zip(own.eyes, steady(looks, at), strict=True):
+                redraw(frame, Axes.of(eye), outline, shift)
         if self.watch is not None:
             self.watch.after(frame, own, decision)
 

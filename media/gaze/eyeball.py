@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.lids import FEATHER, INSET_LOWER, INSET_UPPER, Movement
+from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, Movement
 from media.gaze.outline import Grid, Place, height
 
 # The rim of the iris is soft: its shadow reaches this far, in radii, and the white begins beyond.
@@ -70,7 +70,10 @@ def _within_lids(moved: Movement, place: Place, source_x: Grid) -> tuple[Grid, G
     upper, lower = moved.lids(place.x)
     part = np.clip((place.y - upper) / np.maximum(lower - upper, np.float32(1e-3)), 0, 1)
     top, bottom = _opening(moved, source_x)
-    return place.pixels(source_x - place.x, top + part * (bottom - top) - place.y)
+    # The wet edge lies on and below the lower line; it is taken along from beside the iris as it is.
+    beyond = np.clip(place.y - lower, 0, np.float32(BEYOND_LOWER + FEATHER))
+    bottom += np.float32(INSET_LOWER)
+    return place.pixels(source_x - place.x, top + part * (bottom - top) + beyond - place.y)
 
 
 def _opening(moved: Movement, x: Grid) -> tuple[Grid, Grid]:
@@ -96,11 +99,12 @@ def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid,
     # The row is narrowed to the disc's chord at the hidden height, so that the rim stays round.
     narrowed = dx * np.clip(_chord(row / radius) / np.maximum(_chord(dy / radius), np.float32(0.2)), 0.5, 2)
     shown = np.clip((np.float32(RIM_TO) - distance) / np.float32(RIM_TO - RIM_FROM), 0, 1)
+    above_edge = np.clip((moved.lids(place.x)[1] - place.y) / np.float32(FEATHER) + np.float32(0.5), 0, 1)
     return (
         place.pixels(seen_x - place.x, np.clip(seen_y, top, bottom) - place.y),
         place.pixels(old_x + narrowed - place.x, old_y + row - place.y),
         np.asarray(hidden, np.float32),
-        np.asarray(shown * shown * (3 - 2 * shown), np.float32),
+        np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
     )
 
 

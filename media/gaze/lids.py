@@ -14,8 +14,9 @@ FOLLOW_LEAST, FOLLOW_PER_LIFT, FOLLOW_BELOW = 0.20, 2.2, 0.24
 # Share of the iris' vertical way that each lid goes along: the upper one nearly all, the lower one about half.
 UPPER_LID, LOWER_LID = 0.95, 0.50
 MOST_LIFT = 0.15
-# Lashes and the wet edge belong to the lids: the eyeball's layers begin this far inside.
-INSET_UPPER, INSET_LOWER, FEATHER = 0.020, 0.010, 0.022
+# The upper lashes belong to the lid, so the eyeball's layers begin this far inside it. On the lower lid they reach over
+# the edge, for the engine's line runs a little inside the visible one, and slivers of the old iris would stay behind.
+INSET_UPPER, INSET_LOWER, BEYOND_LOWER, FEATHER = 0.020, 0.010, 0.025, 0.022
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Movement:
     def share(self, x: Grid, y: Grid) -> Grid:
         """Return how far each pixel shows the eyeball: 0 skin to 1 between the moved lids."""
         upper, lower = self.lids(x)
-        depth = np.minimum(y - upper - np.float32(INSET_UPPER), lower - np.float32(INSET_LOWER) - y)
+        depth = np.minimum(y - upper - np.float32(INSET_UPPER), lower + np.float32(BEYOND_LOWER) - y)
         return np.asarray(np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1), np.float32)
 
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from media.gaze import limbus
+from media.gaze.eye import Eye
 from media.gaze.landmarks import Face
 from media.gaze.model import Head
+from media.gaze.outline import Axes, Outline
 from media.gaze.pose import Pose, fit
 
 # Along each lid from the picture's left corner to its right one. First the eye on the picture's left.
@@ -34,30 +37,11 @@ PITCH_BY_SHAPE, PITCH_BIAS = 0.65, 3.2
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
-    """Outline of one eye in the picture, in pixels."""
-
-    upper: NDArray[np.float64]  # (9, 2) along the upper lid, from the picture's left corner to its right one
-    lower: NDArray[np.float64]  # (9, 2) along the lower lid, same corners
-    iris: NDArray[np.float64]  # (2,) centre
-    iris_radius: float
-
-    @property
-    def width(self) -> float:
-        """Distance of the corners."""
-        return float(np.linalg.norm(self.upper[-1] - self.upper[0]))
-
-    @property
-    def opening(self) -> float:
-        """Mean height between the lids over the width; some 0.3 when open, below 0.1 when shut."""
-        return float(np.linalg.norm(self.upper[2:7] - self.lower[2:7], axis=1).mean()) / max(self.width, 1e-6)
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """What one face does with its eyes in one frame."""
 
     eyes: tuple[Eye, Eye]  # the picture's left one first
+    outlines: tuple[Outline, Outline]  # the same as curves
     gaze_deg: tuple[float, float]
     head_deg: tuple[float, float]
     blink: float  # the engine's own word on it: the stronger of both eyes, 0 to 1
@@ -70,25 +54,26 @@ class Look:
         return (left.opening * left.width + right.opening * right.width) / max(left.width + right.width, 1e-6)
 
 
-def look(face: Face, head: Head, picture: tuple[int, int]) -> Look | None:
+def look(face: Face, head: Head, luma: NDArray[np.uint8]) -> Look | None:
     """Measure one face.
 
     Args:
         face: points in pixels of the picture.
         head: the model's average head.
-        picture: (height, width) in pixels.
+        luma: (H, W), the picture itself.
 
     Returns:
         None when no head pose fits the points.
     """
-    pose = fit(face.points, head, picture)
+    pose = fit(face.points, head, (luma.shape[0], luma.shape[1]))
     if pose is None:
         return None
-    eyes = (_eye(face.points, 0), _eye(face.points, 1))
+    eyes = (limbus.refine(luma, _eye(face.points, 0)), limbus.refine(luma, _eye(face.points, 1)))
     by_iris = np.mean([_by_iris(eye, side, pose, head) for side, eye in enumerate(eyes)], axis=0)
     by_shape = _by_shape(face.shapes, pose.angles_deg())
     return Look(
         eyes=eyes,
+        outlines=(Outline.of(eyes[0], Axes.of(eyes[0])), Outline.of(eyes[1], Axes.of(eyes[1]))),
         gaze_deg=combine((float(by_iris[0]), float(by_iris[1])), by_shape),
         head_deg=pose.angles_deg(),
         blink=max(face.shapes["eyeBlinkLeft"], face.shapes["eyeBlinkRight"]),

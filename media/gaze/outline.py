@@ -4,12 +4,13 @@ Eye coordinates: origin midway between the corners, x along the corners to the p
 is the distance of the corners. Nothing moves here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from media.gaze.measure import Eye
+from media.gaze.eye import Eye
 
 Grid = NDArray[np.float32]
 
@@ -81,6 +82,12 @@ class Outline:
             (iris[0], iris[1]),
             eye.iris_radius / axes.width,
         )
+
+    @classmethod
+    def mean(cls, outlines: Sequence["Outline"], weights: NDArray[np.float64]) -> "Outline":
+        """Average outlines of the same eye at several moments."""
+        values = weights / weights.sum() @ np.array([[*o.upper, *o.lower, *o.iris, o.radius] for o in outlines])
+        return cls(values[:3], values[3:6], (float(values[6]), float(values[7])), float(values[8]))
 
 
 def _curve(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from media.gaze.errors import EngineFailed
 from media.gaze.landmarks import Landmarker
 from media.gaze.pace import Pace
 from media.gaze.report import Report
+from media.inspection import inspect
 from media.preview import Preview
 from media.render import Rendered, render
 from media.spans import Span
@@ -28,7 +29,6 @@ from media.zero import Zero
 
 Progress = Callable[[float], None]
 Facts = dict[str, Any]  # Any: JSON
-_FRAMES_IF_UNKNOWN = 1800  # a minute at 30 frames a second
 _T = TypeVar("_T")
 
 
@@ -39,7 +39,7 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
         Refused: the source cannot be played, or the span or the zero is none.
         ModelMissing, ModelDamaged: the landmark model; nothing was written.
     """
-    span = None if options.span is None else _read(Span.from_json, options.span, "span")
+    span = _span(options)
     if options.intensity <= 0:
         return _uncorrected(options, span, Reason.TURNED_OFF, progress)
     model_path = model.locate(options.model)
@@ -52,20 +52,19 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
 
 
 def _corrected(
-    options: argparse.Namespace, span: Span | None, finder: Landmarker, head: model.Head, progress: Progress
+    options: argparse.Namespace, span: Span, finder: Landmarker, head: model.Head, progress: Progress
 ) -> Facts:
     began = time.monotonic()
     zero = _zero(options)
     report = Report(options.intensity)
-    frames = span.frames if span else None
-    preview = Preview(frames or _FRAMES_IF_UNKNOWN)
+    preview = Preview(span.frames)
     stage = Corrector(
         finder,
         head,
         intensity=options.intensity,
         zero=zero.gaze_deg if zero else (0.0, 0.0),
         usual_opening=zero.usual_opening if zero else None,
-        pace=Pace(options.deadline and max(1.0, options.deadline - (time.monotonic() - began)), frames),
+        pace=Pace(options.deadline and max(1.0, options.deadline - (time.monotonic() - began)), span.frames),
         told=report.add,
         watch=preview if options.preview else None,
     )
@@ -78,7 +77,7 @@ def _corrected(
     return _facts(rendered, report.summary(), steps)
 
 
-def _uncorrected(options: argparse.Namespace, span: Span | None, reason: Reason, progress: Progress) -> Facts:
+def _uncorrected(options: argparse.Namespace, span: Span, reason: Reason, progress: Progress) -> Facts:
     rendered = _render(options, span, None, progress)
     summary = Report(options.intensity).nothing(reason)
     if options.report:
@@ -86,13 +85,19 @@ def _uncorrected(options: argparse.Namespace, span: Span | None, reason: Reason,
     return _facts(rendered, summary, {})
 
 
-def _render(options: argparse.Namespace, span: Span | None, stage: Corrector | None, progress: Progress) -> Rendered:
-    cover = Cover(span.frames if span else _FRAMES_IF_UNKNOWN)
+def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, progress: Progress) -> Rendered:
+    cover = Cover(span.frames)
     watch = cover.consider if options.cover else None
     rendered = render(options.source, options.target, span=span, stage=stage, watch=watch, on_progress=progress)
     if options.cover:
         cover.write(options.cover, options.title)
     return rendered
+
+
+def _span(options: argparse.Namespace) -> Span:
+    if options.span is None:
+        return inspect(options.source).timeline.grid()
+    return _read(Span.from_json, options.span, "span")
 
 
 def _zero(options: argparse.Namespace) -> Zero | None:

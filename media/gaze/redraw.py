@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from media.frames import Planes
 from media.gaze import warp
 from media.gaze.eyeball import Ball
-from media.gaze.measure import Eye
-from media.gaze.outline import Box, Grid
+from media.gaze.outline import Axes, Box, Grid, Outline
 
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
 
 
-def redraw(frame: Planes, eye: Eye, shift_px: tuple[float, float]) -> Box | None:
+def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, float]) -> Box | None:
     """Move one eye in place.
 
     Args:
         frame: changed inside the eye's box.
-        eye: outline in pixels of the frame.
+        axes: where the eye lies in the frame.
+        outline: its shape.
         shift_px: way of the iris, x right, y down.
 
     Returns:
@@ -29,10 +29,10 @@ def redraw(frame: Planes, eye: Eye, shift_px: tuple[float, float]) -> Box | None
     """
     if np.hypot(*shift_px) < SMALLEST_SHIFT_PX:
         return None
-    area = warp.box(eye, (frame.y.shape[0], frame.y.shape[1]))
+    area = warp.box(axes, (frame.y.shape[0], frame.y.shape[1]))
     if area is None:
         return None
-    field = warp.field(eye, area, shift_px)
+    field = warp.field(axes, outline, area, shift_px)
     _draw(frame.y[area.slices()], field, 1)
     half = _halve(field)
     for plane in (frame.u, frame.v):

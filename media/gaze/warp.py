@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.gaze.eyeball import Ball, ball
-from media.gaze.lids import INSET_LOWER, INSET_UPPER, Movement
-from media.gaze.measure import Eye
+from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, Movement
 from media.gaze.outline import Axes, Box, Grid, Outline, Place
 
 # Reach of the box from the middle of the corners, in eye widths. The brow begins at about 0.6.
@@ -27,9 +26,8 @@ class Field:
     open: Grid | None  # over the inner part: 0 skin to 1 eyeball
 
 
-def box(eye: Eye, picture: tuple[int, int]) -> Box | None:
-    """Find the rectangle that a movement of this eye may touch, or None when it lies across the picture's edge."""
-    axes = Axes.of(eye)
+def box(axes: Axes, picture: tuple[int, int]) -> Box | None:
+    """Find the rectangle that a movement of an eye may touch, or None when it lies across the picture's edge."""
     unit = axes.along / axes.width
     across = np.array([-unit[1], unit[0]])
     corners = [
@@ -44,19 +42,18 @@ def box(eye: Eye, picture: tuple[int, int]) -> Box | None:
     return Box(left, top, right, bottom) if inside and right - left >= 8 and bottom - top >= 8 else None
 
 
-def field(eye: Eye, area: Box, shift_px: tuple[float, float]) -> Field:
+def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]) -> Field:
     """Say how an eye's box is drawn anew for a movement of its iris.
 
     Args:
-        eye: outline in pixels of the picture.
+        axes: where the eye lies in the picture.
+        outline: its shape.
         area: the box, in pixels of the picture.
         shift_px: way of the iris, x right, y down, in pixels of the picture.
 
     Returns:
         Maps ready for `cv2.remap` on the box; at the box's border every pixel comes from itself.
     """
-    axes = Axes.of(eye)
-    outline = Outline.of(eye, axes)
     way = axes.vector(np.asarray(shift_px, np.float64))
     way *= min(1.0, MOST_SHIFT / max(float(np.hypot(*way)), 1e-9))
     moved = Movement(outline, (float(way[0]), float(way[1])))
@@ -75,7 +72,7 @@ def _inner(moved: Movement, area: Box, axes: Axes) -> Box | None:
     upper, lower = moved.lids(x)
     if float((lower - upper).max()) <= INSET_UPPER + INSET_LOWER:
         return None
-    edge = np.concatenate([np.stack([x, upper], axis=1), np.stack([x, lower], axis=1)])
+    edge = np.concatenate([np.stack([x, upper], axis=1), np.stack([x, lower + BEYOND_LOWER + FEATHER], axis=1)])
     unit = axes.along / axes.width
     pixels = axes.origin + axes.width * (edge @ np.array([[unit[0], unit[1]], [-unit[1], unit[0]]]))
     low = np.maximum(np.floor((pixels.min(axis=0) - (area.left, area.top)) / 2) * 2, 0).astype(int)

@@ -1,0 +1,30 @@
+"""The door of `python -m media.sample OUT.mp4`: the clip for whoever has no video at hand."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from media import child
+
+SECONDS, SECONDS_MOST = 74.0, 600.0  # two parts of at most a minute
+WIDTHS = (360, 540, 720, 1080)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    command = argparse.ArgumentParser(prog="python -m media.sample", description=__doc__)
+    command.add_argument("target", type=Path, metavar="OUT.mp4", help="the file to write, whole or not at all")
+    command.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"length of the clip ({SECONDS:g})")
+    command.add_argument("--width", type=int, choices=WIDTHS, default=720, help="of the portrait picture (720)")
+    return command
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= SECONDS_MOST:
+        raise argparse.ArgumentTypeError(f"between 1 and {SECONDS_MOST:g} seconds")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(child.stage(parser(), "media.sample.film:film"))
