@@ -1,0 +1,121 @@
+"""The door on the tests' data directory, emptied before each test: as an application, and over real HTTP."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from falcon.testing import TestClient
+from waitress import wasyncore
+
+from actors import intake, wiring
+from api.__main__ import PAGES
+from api.app import create_app
+from api.context import Context
+from api.keys import Keys
+from api.server import create_server
+from store import accounts
+from store.tables import metadata
+from tests.store import rows
+
+KEY = "test-key"
+AUTH = {"Authorization": f"Bearer {KEY}"}
+
+# Begins as an MP4 does; whether it can be played is not the door's question.
+VIDEO = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + bytes(range(256)) * 40
+
+
+@dataclass
+class Clock:
+    """Stands still until it is moved."""
+
+    moment: datetime = field(default_factory=lambda: datetime(2026, 11, 22, 12, 0, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def move(self, **by: float) -> None:
+        self.moment += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def context(clock: Clock) -> Iterator[Context]:
+    wiring.store.migrate()
+    with wiring.store.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    wiring.broker.flush_all()
+    shutil.rmtree(wiring.settings.uploads_dir, ignore_errors=True)
+    shutil.rmtree(wiring.settings.jobs_dir, ignore_errors=True)
+    yield Context(
+        settings=wiring.settings,
+        store=wiring.store,
+        broker=wiring.broker,
+        sealer=wiring.sealer,
+        hosts=wiring.hosts,
+        intake=intake,
+        keys=Keys([KEY, "another key"], sealer=wiring.sealer, now=clock),
+        now=clock,
+        new_id=wiring.new_id,
+        behind_fly=False,
+        started_at=clock() - timedelta(hours=1),
+        pages=PAGES,
+    )
+    wiring.broker.flush_all()
+
+
+def with_settings(context: Context, **changes: Any) -> Context:
+    return replace(context, settings=context.settings.model_copy(update=changes))
+
+
+@pytest.fixture
+def client(context: Context) -> TestClient:
+    return TestClient(create_app(context), headers=AUTH)
+
+
+@contextmanager
+def serving(context: Context) -> Iterator[str]:
+    """Serve on a free port and give the root address."""
+    server = create_server(context, host="127.0.0.1", port=0)
+    thread = threading.Thread(target=server.run, name="door")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}"
+    finally:
+        # In the loop's own thread: it ends when nothing is left to listen to.
+        with suppress(OSError):  # it may have heard already, by another pull
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        thread.join(10)
+        server.task_dispatcher.shutdown()
+
+
+@pytest.fixture
+def serve(context: Context) -> Iterator[Callable[..., str]]:
+    """Return what starts the door over real HTTP, with other settings where given."""
+    with ExitStack() as stack:
+        yield lambda **changes: stack.enter_context(serving(with_settings(context, **changes)))
+
+
+@pytest.fixture
+def left() -> Callable[[], list[Path]]:
+    """Return what tells which files of uploads there are."""
+    return lambda: sorted(path for path in wiring.settings.uploads_dir.rglob("*") if path.is_file())
+
+
+def connect(context: Context, *platforms: str) -> None:
+    """Let there be an account on each of these platforms."""
+    with context.store.writing() as connection:
+        for platform in platforms:
+            accounts.connect(connection, rows.account(f"{platform}-1", platform))

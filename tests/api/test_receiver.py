@@ -1,0 +1,217 @@
+"""How the server receives: refusals that do not wait for the body, uploads that are cut off, connections that stay."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from api.context import Context
+from store import jobs
+from tests.api.conftest import AUTH, KEY, VIDEO
+from tests.store import rows
+
+Serve = Callable[..., str]
+Left = Callable[[], list[Path]]
+
+FORM = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+END = b"\r\n--B--\r\n"
+
+
+@contextmanager
+def connection(root: str) -> Iterator[socket.socket]:
+    place = urlsplit(root)
+    with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10) as sock:
+        yield sock
+
+
+def head(length: int, *, key: str = KEY, path: str = "/upload", more: str = "") -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {length}\r\n"
+        f"Content-Type: multipart/form-data; boundary=B\r\n{more}\r\n"
+    ).encode()
+
+
+def answer(sock: socket.socket) -> bytes:
+    """Return one answer's first bytes."""
+    return sock.recv(65_536)
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        pytest.param(head(10**8, key="wrong"), b"401", id="wrong key"),
+        pytest.param(head(10**12), b"413", id="too large"),
+        pytest.param(head(10**8, path="/webhooks"), b"413", id="too large for JSON"),
+        pytest.param(head(10**8).replace(b"multipart/form-data", b"text/plain"), b"415", id="no form"),
+    ],
+)
+def test_a_refusal_does_not_wait_for_the_body(serve: Serve, request_head: bytes, status: bytes) -> None:
+    with connection(serve()) as sock:
+        sock.sendall(request_head)
+
+        assert answer(sock).startswith(b"HTTP/1.1 " + status)
+
+
+def test_who_asks_before_sending_is_refused_before_sending(serve: Serve) -> None:
+    """Stock waitress says "100 Continue" first and takes the whole body in."""
+    with connection(serve()) as sock:
+        sock.sendall(head(10**12, more="Expect: 100-continue\r\n"))
+
+        assert answer(sock).startswith(b"HTTP/1.1 413")
+
+
+def test_who_asks_before_sending_may_send(serve: Serve) -> None:
+    body = FORM + VIDEO + END
+    with connection(serve()) as sock:
+        sock.sendall(head(len(body), more="Expect: 100-continue\r\n"))
+        assert answer(sock).startswith(b"HTTP/1.1 100")
+        sock.sendall(body)
+
+        assert answer(sock).startswith(b"HTTP/1.1 202")
+
+
+def test_what_is_no_video_is_refused_while_it_is_being_sent(serve: Serve, left: Left) -> None:
+    with connection(serve()) as sock:
+        sock.sendall(head(10**8) + FORM + b"#EXTM3U\n" * 20)
+
+        assert answer(sock).startswith(b"HTTP/1.1 415")
+    assert left() == []
+
+
+def test_who_still_sends_can_read_the_refusal_afterwards(serve: Serve) -> None:
+    """A connection that is closed with unread bytes is reset, and browsers then show a network error."""
+    with connection(serve()) as sock:
+        sock.sendall(head(30_000_000, key="wrong"))
+        for _ in range(30):
+            sock.sendall(bytes(1_000_000))
+
+        assert answer(sock).startswith(b"HTTP/1.1 401")
+
+
+def test_what_follows_a_refusal_is_never_taken_for_a_request(serve: Serve, context: Context) -> None:
+    with context.store.writing() as opened:
+        jobs.create(opened, rows.job("job"))
+    hidden = f"DELETE /jobs/job HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
+    with connection(serve()) as sock:
+        sock.sendall(head(10**8, key="wrong") + hidden)
+        sock.shutdown(socket.SHUT_WR)
+        everything = b"".join(iter(lambda: sock.recv(65_536), b""))
+
+    assert everything.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("sent", [FORM[:20], FORM + VIDEO[:3], FORM + VIDEO, FORM + VIDEO + END[:4]])
+def test_an_upload_that_is_cut_off_leaves_nothing(serve: Serve, left: Left, context: Context, sent: bytes) -> None:
+    root = serve()
+    with connection(root) as sock:
+        sock.sendall(head(len(FORM + VIDEO + END)) + sent)
+        time.sleep(0.1)
+
+    eventually(lambda: left() == [])
+    assert not list(context.settings.uploads_dir.iterdir())
+    with context.store.reading() as opened:
+        assert jobs.page(opened, limit=9) == []
+    assert requests.get(f"{root}/", timeout=5).ok
+
+
+def test_a_chunked_upload_that_grows_too_large_is_stopped(serve: Serve, left: Left) -> None:
+    request_head = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    content = FORM + VIDEO * 3
+    with connection(serve(max_upload_size=len(VIDEO))) as sock:
+        sock.sendall(request_head + f"{len(content):x}\r\n".encode() + content + b"\r\n")
+
+        assert answer(sock).startswith(b"HTTP/1.1 413")
+    assert left() == []
+
+
+def test_many_idle_strangers_do_not_shut_the_door(serve: Serve) -> None:
+    root = serve()
+    idle = [connection(root) for _ in range(150)]
+    opened = [one.__enter__() for one in idle]
+    try:
+        for sock in opened:
+            sock.sendall(b"GET / HTT")
+
+        assert requests.get(f"{root}/", timeout=5).ok
+    finally:
+        for one in idle:
+            one.__exit__(None, None, None)
+
+
+def test_a_connection_stays_open_after_an_answer_without_a_body(serve: Serve, context: Context) -> None:
+    with context.store.writing() as opened:
+        jobs.create(opened, rows.job("job"))
+    place = urlsplit(serve())
+    with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=10)) as client:
+        client.request("GET", "/status/job", headers=AUTH)
+        first = client.getresponse()
+        first.read()
+        socket_of_first = client.sock
+        for _ in range(3):
+            client.request("GET", "/status/job", headers=AUTH | {"If-None-Match": str(first.headers["ETag"])})
+            again = client.getresponse()
+            again.read()
+            assert (again.status, again.will_close) == (304, False)
+        assert client.sock is socket_of_first
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost x\r\n\r\n", b"400", id="broken header"),
+        pytest.param(b"GET /jobs HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", b"431", id="long header"),
+        pytest.param(b"POST /jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501", id="gzip"),
+    ],
+)
+def test_what_the_server_itself_refuses_is_a_problem_document_too(serve: Serve, raw: bytes, status: bytes) -> None:
+    with connection(serve()) as sock:
+        sock.sendall(raw)
+        found = answer(sock)
+
+    assert found.split(b" ")[1] == status
+    assert b"application/problem+json" in found
+
+
+def test_a_session_cookie_is_enough_for_an_upload(serve: Serve, context: Context) -> None:
+    root = serve()
+    session = requests.Session()
+    assert session.post(f"{root}/login", json={"key": KEY}, timeout=5).status_code == 204
+
+    files = {"file": ("a.mp4", VIDEO)}
+    assert session.post(f"{root}/upload", files=files, timeout=5).status_code == 202
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert session.post(f"{root}/upload", files=files, headers=foreign, timeout=5).status_code == 403
+    session.close()
+
+
+def test_a_key_that_is_not_ascii_is_just_wrong(serve: Serve) -> None:
+    with connection(serve()) as sock:
+        sock.sendall(b"GET /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer caf\xe9\r\n\r\n")
+
+        assert answer(sock).startswith(b"HTTP/1.1 401")
+
+
+def test_the_private_port_tells_metrics_without_a_key(serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    root = serve(metrics_port=port)
+
+    assert requests.get(f"{root}/metrics", timeout=5).status_code == 401
+    assert "vidprod_queue_messages" in requests.get(f"{root}/metrics", headers=AUTH, timeout=5).text
+    assert "vidprod_queue_messages" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    assert requests.get(f"http://127.0.0.1:{port}/jobs", timeout=5).status_code == 404
