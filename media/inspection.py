@@ -69,7 +69,9 @@ def inspect(path: Path) -> Inspection:
 
 
 def check_pixels(width: int, height: int) -> None:
-    """Refuse a picture that is too big to decode here: too_many_pixels."""
+    """Refuse a picture that is too big to decode here, or has no size: too_many_pixels, damaged."""
+    if width <= 0 or height <= 0:
+        raise Refused("damaged", f"The picture's size is unknown, or more than {facts.MAX_SIDE} pixels a side.")
     if width * height > facts.MAX_PIXELS or max(width, height) > facts.MAX_SIDE:
         raise Refused(
             "too_many_pixels",
@@ -140,7 +142,7 @@ def _check_length(times: Timeline) -> None:
         raise _too_long(whole.duration_s)
     if whole.duration_s < facts.MIN_SECONDS:
         raise Refused(
-            "too_short", f"The video lasts {whole.duration_s:.1f} seconds; the platforms want {facts.MIN_SECONDS}."
+            "too_short", f"The video lasts {whole.duration_s:.2f} seconds; the platforms want {facts.MIN_SECONDS}."
         )
 
 

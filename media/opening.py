@@ -57,14 +57,19 @@ def video_of(container: InputContainer) -> VideoStream:
     """Return the moving picture, never a cover image; the other streams' packets are not even read.
 
     Raises:
-        Refused: no_video.
+        Refused: no_video; damaged when there is no track of any kind.
     """
+    if len(container.streams) == 0:
+        raise Refused("damaged", "The file's table of contents cannot be read.")
     moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not moving:
         raise Refused("no_video", "The file has no moving picture, only sound or a cover image.")
     # The same choice as players make: the one marked default, else the biggest.
-    chosen = max(moving, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height, -s.index))
+    chosen = max(moving, key=_importance)
     _only(container, chosen)
+    if chosen.codec_context:
+        # What bounded the demuxer's own look does not bound the decoder that comes after it.
+        chosen.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
     return chosen
 
 
@@ -77,6 +82,12 @@ def audio_of(container: InputContainer) -> AudioStream | None:
     chosen = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
     _only(container, chosen)
     return chosen
+
+
+def _importance(stream: VideoStream) -> tuple[bool, int, int]:
+    context = stream.codec_context  # None when there is no decoder for it
+    pixels = context.width * context.height if context else 0
+    return bool(stream.disposition & Disposition.default), pixels, -stream.index
 
 
 def _only(container: InputContainer, chosen: VideoStream | AudioStream) -> None:

@@ -37,9 +37,12 @@ class Timeline:
     def grid(self) -> Span:
         """Return the span that is the whole video, on the grid of its output rate."""
         rate = output_rate(self.rate)
-        ends = self.times[-1] + (round(1 / self.rate / self.unit) if self.constant else self.last)
-        at = ticks(np.array([self.times[-1], ends]), self.origin_s, self.unit, rate)
-        total = max(int(at[0]) + 1, int(at[1]))
+        if self.constant:
+            total = -(-len(self.times) * rate // self.rate)
+        else:
+            ends = np.array([self.times[-1], self.times[-1] + self.last])
+            last, end = (int(tick) for tick in ticks(ends, self.origin_s, self.unit, rate))
+            total = max(last + 1, end)
         return Span(0, total, total, rate, self.origin_s, None, hold=not self.constant or rate != self.rate)
 
     def span(self, whole: Span, first: int, frames: int) -> Span:
@@ -100,7 +103,9 @@ def _rate(times: NDArray[np.int64], unit: Fraction) -> tuple[Fraction, bool]:
     for rate in [*near, *fitted]:
         if rate > 0 and _fits(times, unit, rate):
             return rate, True
-    usual = Fraction(int(np.median(np.diff(times)))) * unit
+    steps = np.diff(times)
+    # The longer steps are where frames were left out; the usual one is the middle of the others.
+    usual = Fraction(int(np.median(steps[steps <= 1.5 * np.median(steps)]))) * unit
     nominal = min(STANDARD, key=lambda rate: abs(rate * usual - 1))
     if abs(nominal * usual - 1) > Fraction(1, 20):
         nominal = (1 / usual).limit_denominator(1001)

@@ -1,0 +1,70 @@
+"""Whatever the video and its pauses: the parts are the video, each tick once, and none too long or too short."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.cuts import END, LIMIT, PAUSE, Cut, Pause, choose
+
+RATES = st.sampled_from([Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(60)])
+PAUSES = st.lists(st.tuples(st.floats(0, 900), st.floats(0.09, 3)), max_size=60).map(
+    lambda pairs: [Pause(start, start + length) for start, length in sorted(pairs)]
+)
+
+
+@given(
+    total=st.integers(1, 60 * 900),
+    rate=RATES,
+    segment_s=st.floats(6, 120),
+    pauses=PAUSES,
+    exact=st.booleans(),
+)
+def test_the_parts_partition_the_video(
+    total: int, rate: Fraction, segment_s: float, pauses: list[Pause], exact: bool
+) -> None:
+    cuts = choose(total, rate, segment_s, pauses, exact=exact)
+    assert cuts[0].first == 0
+    assert [cut.first + cut.frames for cut in cuts] == [*(cut.first for cut in cuts[1:]), total]
+    assert all(cut.frames / rate <= segment_s + 1e-3 for cut in cuts)
+    assert len(cuts) == 1 or all(cut.frames / rate >= 3 for cut in cuts)
+    assert [cut.reason == END for cut in cuts] == [False] * (len(cuts) - 1) + [True]
+
+
+@given(total=st.integers(1, 60 * 900), rate=RATES, segment_s=st.floats(6, 120), pauses=PAUSES)
+def test_a_cut_for_a_pause_lies_in_one(total: int, rate: Fraction, segment_s: float, pauses: list[Pause]) -> None:
+    for cut in choose(total, rate, segment_s, pauses):
+        if cut.reason == PAUSE:
+            end_s = (cut.first + cut.frames) / rate
+            assert any(pause.start_s <= end_s <= pause.end_s for pause in pauses)
+
+
+@given(total=st.integers(1800, 60 * 900), rate=RATES, pauses=PAUSES)
+def test_a_limit_is_only_cut_where_no_pause_lies_in_reach(total: int, rate: Fraction, pauses: list[Pause]) -> None:
+    for cut in choose(total, rate, 60, pauses):
+        if cut.reason == LIMIT:
+            earliest_s = float(cut.first / rate) + 3.1
+            end_s = float((cut.first + cut.frames) / rate)
+            inside = [p for p in pauses if earliest_s <= p.start_s <= p.end_s <= end_s and p.end_s - p.start_s > 0.1]
+            assert inside == []
+
+
+def test_the_tail_is_not_a_scrap() -> None:
+    cuts = choose(61 * 30, Fraction(30), 60, [])
+    assert cuts == [Cut(0, 51 * 30, LIMIT), Cut(51 * 30, 10 * 30, END)]
+
+
+def test_exact_cuts_at_the_limit_and_shortens_only_for_a_tail_under_three_seconds() -> None:
+    pauses = [Pause(50, 51)]
+    assert choose(90 * 30, Fraction(30), 60, pauses, exact=True)[0].frames == 60 * 30
+    assert [cut.frames for cut in choose(62 * 30, Fraction(30), 60, pauses, exact=True)] == [59 * 30, 3 * 30]
+
+
+def test_the_longer_of_two_pauses_near_each_other_wins() -> None:
+    cuts = choose(90 * 30, Fraction(30), 60, [Pause(52, 52.6), Pause(55, 55.2)])
+    assert cuts[0] == Cut(0, round(52.3 * 30), PAUSE)
+
+
+def test_a_pause_early_in_the_part_is_better_than_a_cut_in_speech() -> None:
+    cuts = choose(90 * 30, Fraction(30), 60, [Pause(20, 21)])
+    assert cuts[0] == Cut(0, round(20.5 * 30), PAUSE)
