@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Self
@@ -41,6 +42,21 @@ class Client:
         if response.status_code >= 400:
             raise ApiError(f"{method} {path}: {response.status_code} {response.text[:500]}")
         return response.json() if "json" in response.headers.get("Content-Type", "") else None
+
+    def patient(self, method: str, path: str, *, within_s: float = 30.0) -> Any:  # Any: JSON
+        """Make a harmless call, again and again while nobody answers: the supervisor brings the API back.
+
+        Raises:
+            ApiError: the answer was an error, or none came in time.
+        """
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                return self.call(method, path)
+            except requests.ConnectionError as gone:
+                if time.monotonic() > deadline:
+                    raise ApiError(f"{method} {path}: nobody answers at {self.root_url}") from gone
+                time.sleep(0.2)
 
     def connect(self, platform: str) -> None:
         """Connect an account as a browser would: to the platform and back."""

@@ -47,7 +47,7 @@ class Journey:
 
     def _watch(self, job_id: str) -> Json:
         while True:
-            job: Json = self._client.call("GET", f"/status/{job_id}")
+            job: Json = self._client.patient("GET", f"/status/{job_id}")
             self._tell(job)
             if job["status"] in OVER:
                 return job
@@ -59,7 +59,7 @@ class Journey:
             self._say("split", f"{len(job['segments'])} parts")
         for part in job["segments"]:
             name = f"part {part['number']}/{part['of']}"
-            rendering = f" {10 * int(10 * part.get('progress', 0))} %" if part["status"] == "rendering" else ""
+            rendering = f" {25 * int(4 * part.get('progress', 0))} %" if part["status"] == "rendering" else ""
             self._say(f"{name} gaze", f"{part['status']}{rendering}")
             for publication in part["publications"]:
                 if publication["status"] != "waiting":

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -142,7 +143,7 @@ def main() -> int:
         return 2
     try:
         return _run(machine, arguments)
-    except (JourneyFailed, ApiError, subprocess.CalledProcessError) as failed:
+    except (JourneyFailed, ApiError, requests.RequestException, subprocess.CalledProcessError) as failed:
         print(f"\n{failed}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -158,7 +159,7 @@ def _run(machine: Machine, arguments: argparse.Namespace) -> int:
     print("Starting API, workers, scheduler and the mock platforms ...", flush=True)
     machine.start()
     if video is None:
-        stay(machine, print)
+        stay(machine, partial(print, flush=True))
         return 0
     return Journey(machine.client, machine.mock_url, machine.settings.data_dir.resolve()).bring(
         video, title=arguments.title or video.stem

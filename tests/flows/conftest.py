@@ -1,0 +1,57 @@
+"""A whole machine on ports of its own, and a talk without a face that renders in a moment."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from tests.flows.machine import TestMachine
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return 17 seconds of moving pattern with bursts of sound and pauses: three or four parts of at most six."""
+    path = tmp_path_factory.mktemp("talk") / "talk.mp4"
+    sound = "sine=frequency=220:duration=17,volume='if(lt(mod(t,2.5),1.9),0.5,0.001)':eval=frame"
+    subprocess.run(
+        [
+            imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y",
+            "-f", "lavfi", "-i", "testsrc2=size=360x640:rate=25:duration=17", "-f", "lavfi", "-i", sound,
+            "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac", str(path),
+        ],
+        check=True,
+    )  # fmt: skip
+    return path
+
+
+def free_ports(count: int) -> list[int]:
+    """Return free ports of loopback."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Callable[..., TestMachine]]:
+    """Return what starts the machine; starting again takes the same data directory and ports."""
+    api_port, mock_port = free_ports(2)
+    started: list[TestMachine] = []
+
+    def start(**environ: str) -> TestMachine:
+        one = TestMachine(tmp_path / "data", api_port, mock_port, environ)
+        started.append(one)
+        one.wait_until_it_answers()
+        return one
+
+    yield start
+    for one in started:
+        one.stop()

@@ -1,0 +1,129 @@
+"""scripts/run as a test holds it: start, look at, kill, start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from scripts.client import Client
+
+ROOT = Path(__file__).resolve().parents[2]
+OVER = {"completed", "completed_with_errors", "failed", "cancelled"}
+Json = Any  # what the machine and the mock answer
+
+
+class TestMachine:
+    """One start of the whole machine with its mock, in a data directory that outlives it."""
+
+    __test__ = False
+
+    def __init__(self, data_dir: Path, api_port: int, mock_port: int, environ: dict[str, str]) -> None:
+        self.data_dir = data_dir
+        self.mock_url = f"http://127.0.0.1:{mock_port}"
+        self._marker = f"DATA_DIR={data_dir}"
+        data_dir.mkdir(exist_ok=True)
+        self._output = (data_dir / "run.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scripts.run_command"],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "DATA_DIR": str(data_dir),
+                "PORT": str(api_port),
+                "MOCK_PORT": str(mock_port),
+                "API_KEYS": "test-key",
+                "SEGMENT_SECONDS": "6",
+                **environ,
+            },
+            stdout=self._output,
+            stderr=self._output,
+        )
+        self.client = Client(f"http://127.0.0.1:{api_port}", "test-key")
+
+    def wait_until_it_answers(self) -> None:
+        """Wait until everything is started and the accounts are connected."""
+        wait_for(lambda: b"Ctrl-C stops everything" in self.log()[self._log_start :], "the machine to start")
+
+    @property
+    def _log_start(self) -> int:
+        return self.log().rfind(b"Starting API")
+
+    def log(self) -> bytes:
+        """Return what scripts/run has printed."""
+        return (self.data_dir / "run.log").read_bytes()
+
+    def upload(self, video: Path, **fields: str) -> str:
+        """Upload a video; return its job's id."""
+        return self.client.upload(video, {"title": "A talk", **fields}, lambda _: None)
+
+    def status(self, job_id: str) -> Json:
+        """Return the job's status document."""
+        return self.client.patient("GET", f"/status/{job_id}")
+
+    def finished(self, job_id: str, within_s: float = 120.0) -> Json:
+        """Wait until the job is over; return its status document."""
+        wait_for(lambda: self.status(job_id)["status"] in OVER, "the job to end", within_s)
+        return self.status(job_id)
+
+    def posts(self) -> list[Json]:
+        """Return what the mock platforms have published."""
+        found: list[Json] = requests.get(f"{self.mock_url}/mock/posts", timeout=10).json()
+        return found
+
+    def webhooks(self) -> list[Json]:
+        """Return the webhooks that arrived, oldest first."""
+        found: list[Json] = requests.get(f"{self.mock_url}/mock/webhooks", timeout=10).json()
+        return found
+
+    def fault(self, **fault: Json) -> None:
+        """Let the mock fail in a chosen way."""
+        requests.post(f"{self.mock_url}/mock/faults", json=fault, timeout=10).raise_for_status()
+
+    def processes(self) -> dict[int, str]:
+        """Return the pids of all processes that work on this data directory, with their command lines."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    environ = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
+                    line = (entry / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+                except OSError:
+                    continue  # it is gone, or a zombie's
+                if line and (self._marker in environ or str(self.data_dir) in line):
+                    found[int(entry.name)] = line
+        return found
+
+    def kill_9(self, name: str) -> int:
+        """Kill the processes whose command line has this text; return how many there were."""
+        victims = [pid for pid, line in self.processes().items() if name in line]
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        return len(victims)
+
+    def die(self) -> None:
+        """Kill scripts/run itself, as a power cut would, and nothing else."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Ask everything to stop."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(40)
+        self._output.close()
+
+
+def wait_for(condition: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {within_s} s in vain for {what}"
+        time.sleep(0.05)

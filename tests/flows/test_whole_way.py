@@ -1,0 +1,110 @@
+"""A video's whole way, by real processes over real HTTP, against the mock of all three platforms."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import free_ports
+from tests.flows.machine import ROOT, Json, TestMachine, wait_for
+
+PLATFORMS = ("instagram", "tiktok", "youtube")
+
+
+def parts_by_platform(machine: TestMachine) -> dict[str, list[str]]:
+    """Return what each platform has, oldest first, as the numbering in the titles says."""
+    found: dict[str, list[str]] = {platform: [] for platform in PLATFORMS}
+    for post in sorted(machine.posts(), key=lambda post: post["created_at"]):
+        words = f"{post.get('title', '')} {post.get('caption', '')}"
+        numbering = re.search(r"Part (\d+/\d+)", words)
+        assert numbering is not None, f"a post without its number: {words}"
+        found[post["platform"]].append(numbering[1])
+    return found
+
+
+def each_once_in_order(job: Json) -> dict[str, list[str]]:
+    """Return what `parts_by_platform` has to find for a job of at least three parts."""
+    of = len(job["segments"])
+    assert of >= 3
+    return {platform: [f"{number}/{of}" for number in range(1, of + 1)] for platform in PLATFORMS}
+
+
+def test_a_video_becomes_parts_published_in_order_with_signed_webhooks(
+    machine: Callable[..., TestMachine], talk: Path
+) -> None:
+    running = machine()
+    job = running.finished(running.upload(talk))
+    assert job["status"] == "completed"
+    assert parts_by_platform(running) == each_once_in_order(job)
+    assert [part["gaze"]["reason"] for part in job["segments"]] == ["no_face"] * len(job["segments"])
+    assert sum(part["duration_s"] for part in job["segments"]) == pytest.approx(17.0, abs=0.05)
+    wait_for(lambda: "job.completed" in {hook["event"]["type"] for hook in running.webhooks()}, "the last webhook")
+    parts = len(job["segments"])
+    told = [hook["event"]["type"] for hook in running.webhooks()]
+    assert {"job.created", "job.processing", "job.processed", "job.completed"} <= set(told)
+    assert (told.count("segment.ready"), told.count("publication.published")) == (parts, 3 * parts)
+    assert all(hook["verified"] for hook in running.webhooks())
+
+
+def test_a_cut_upload_to_a_platform_goes_on_where_it_was(machine: Callable[..., TestMachine], talk: Path) -> None:
+    running = machine()
+    for at in ("PUT .*/tiktok-upload/", "POST .*/facebook-upload/", "PUT .*/upload/youtube/"):
+        running.fault(at=at, kind="cut", after_bytes=50_000)
+    job = running.finished(running.upload(talk))
+    assert job["status"] == "completed"
+    assert parts_by_platform(running) == each_once_in_order(job)
+
+
+def test_lost_answers_to_what_cannot_be_undone_double_nothing(machine: Callable[..., TestMachine], talk: Path) -> None:
+    running = machine()
+    for at in ("PUT .*/tiktok-upload/", "POST .*/media_publish", "PUT .*/upload/youtube/", "POST .*/video/init/"):
+        running.fault(at=at, kind="lose")
+    job = running.finished(running.upload(talk))
+    assert job["status"] == "completed"
+    assert parts_by_platform(running) == each_once_in_order(job)
+
+
+def test_the_files_are_deleted_when_the_last_publication_ends(machine: Callable[..., TestMachine], talk: Path) -> None:
+    running = machine(RETENTION_HOURS="0")
+    job = running.finished(running.upload(talk))
+    kept = [running.data_dir / room / job["job_id"] for room in ("uploads", "jobs")]
+    wait_for(lambda: not any(path.exists() for path in kept), "the files to go")
+    assert running.status(job["job_id"])["status"] == "completed"
+
+
+def test_a_file_that_is_no_video_is_a_job_error_with_its_reason_and_leaves_nothing(
+    machine: Callable[..., TestMachine], talk: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(talk.read_bytes()[:30_000])
+    running = machine()
+    job = running.finished(running.upload(cut))
+    assert (job["status"], bool(job["error"])) == ("failed", True)
+    kept = running.data_dir / "uploads" / job["job_id"]
+    wait_for(lambda: not kept.exists(), "the file to go")
+    assert running.finished(running.upload(talk))["status"] == "completed"  # the machine keeps serving
+
+
+def test_the_command_brings_a_video_and_prints_what_became_of_it(talk: Path, tmp_path: Path) -> None:
+    api_port, mock_port = free_ports(2)
+    environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), "SEGMENT_SECONDS": "6"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "scripts.run_command", str(talk)],
+        cwd=ROOT,
+        env=environ | {"PORT": str(api_port), "MOCK_PORT": str(mock_port)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    parts = len(re.findall(r"^  \d/\d ", ran.stdout, flags=re.MULTILINE))
+    assert parts >= 3
+    for platform in PLATFORMS:
+        assert ran.stdout.count(f"{platform}: http://127.0.0.1:{mock_port}/") == parts
+    assert "with a valid signature" in ran.stdout
