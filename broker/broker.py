@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from broker.dead_letters import DeadLetter
 from broker.envelope import AnyMessage, SqliteMessage, addressed, sealed
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.floor import Staff
+from broker.followup import Present
 from broker.fork import forget_in_children
 from broker.gate import WriteGate
 from broker.joining import Joining
-from broker.messages import Entry, State, flush, store
+from broker.messages import Entry, flush
 from broker.orders import Batch
 from broker.places import Places
 from broker.report import QueueStats, WorkerProcess
@@ -68,6 +70,7 @@ class SqliteBroker(Broker):
         self.gate = WriteGate(path)
         self._staff = Staff()
         self._joining = Joining(self._places)
+        self._present = Present()
         self._clerk_now: Clerk | None = None
         self._clerk_lock = threading.Lock()
         super().__init__(middleware)
@@ -98,11 +101,13 @@ class SqliteBroker(Broker):
             UnknownQueue: nobody has declared its queue.
             DatabaseUnavailable: the file or the disk does not serve; never because of a lock.
         """
-        return self._enqueue([message], delay)[0]
+        with self._present.sending():
+            return self._enqueue([message], delay)[0]
 
     def enqueue_many(self, messages: Iterable[AnyMessage], *, delay: int | None = None) -> list[AnyMessage]:
         """Store messages in one commit: all of them or none."""
-        return self._enqueue(list(messages), delay)
+        with self._present.sending():
+            return self._enqueue(list(messages), delay)
 
     @contextmanager
     def joining(self, connection: Cursorable) -> Iterator[None]:
@@ -131,11 +136,15 @@ class SqliteBroker(Broker):
             attempts = message.held.attempts if isinstance(message, SqliteMessage) else 0
             entries.append(self._sealed(stored, attempts, moment_ms))
             sent.append(stored)
-        joined = self._joining.current
+        joined, follow_ups = self._joining.current, self._present.follow_ups
         if joined is not None:
             joined.add(entries, [(message, delay) for message in sent], moment_ms)
             return sent
-        self._clerk().call(lambda batch: _store_all(batch, entries))
+        if follow_ups is not None:
+            follow_ups.entries += entries
+            follow_ups.sent += [(message, delay) for message in sent]
+            return sent
+        self._clerk().call(lambda batch: batch.store(entries))
         for message in sent:
             self.emit_after("enqueue", message, delay)
         return sent
@@ -166,7 +175,8 @@ class SqliteBroker(Broker):
         if queue_name not in self.queues:
             raise UnknownQueue(queue_name)
         clerk = self._clerk()
-        return SqliteConsumer(clerk, clerk.open_desk(queue_name, prefetch), timeout)
+        desk = clerk.open_desk(queue_name, prefetch)
+        return SqliteConsumer(clerk, desk, timeout, sent=partial(self.emit_after, "enqueue"))
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """As in dramatiq; the broker itself notices workers that start and stop, to know how many threads there are."""
@@ -177,10 +187,14 @@ class SqliteBroker(Broker):
         super().emit_before(signal, *args, **kwargs)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
-        """As in dramatiq."""
+        """As in dramatiq; what the hooks send after an actor is kept for the commit that ends its message."""
         if signal == "worker_shutdown":
             self._staff.forget(args[0])
-        super().emit_after(signal, *args, **kwargs)
+        if signal == "process_message" and isinstance(args[0], SqliteMessage):
+            with self._present.finishing(args[0], failed=kwargs.get("exception") is not None):
+                super().emit_after(signal, *args, **kwargs)
+        else:
+            super().emit_after(signal, *args, **kwargs)
 
     # Looking, clearing, ending.
 
@@ -263,6 +277,7 @@ class SqliteBroker(Broker):
         """Be as new in a forked child."""
         self._clerk_lock = threading.Lock()
         self._joining.forget()
+        self._present.forget()
         self._staff = Staff()
         clerk, self._clerk_now = self._clerk_now, None
         if clerk is not None:
@@ -278,9 +293,3 @@ class SqliteBroker(Broker):
                 self._clerk_now = Clerk(self._places, self.gate, self._staff, self._terms)
                 atexit.register(self._clerk_now.close)
             return self._clerk_now
-
-
-def _store_all(batch: Batch, entries: list[Entry]) -> None:
-    for entry in entries:
-        state = store(batch.connection, entry, batch.now_ms)
-        (batch.delayed if state is State.DELAYED else batch.readied).add(entry.queue)

@@ -19,14 +19,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from broker.bell import WORKERS, ring
+from broker.claiming import PAUSE_AFTER_FAILURE_S, Claiming
 from broker.database import Database, Synchronous
 from broker.errors import BrokerClosed, NotJoined, is_locked, translated
 from broker.floor import Desk, Floor, Staff
 from broker.gate import WriteGate
-from broker.messages import Claim, claim, give_back, promote
+from broker.messages import Claim, abandon, give_back
 from broker.orders import Batch, Order
-from broker.patrol import Patrol, Peer
+from broker.patrol import Patrol
 from broker.places import Places
+from broker.rounds import Rounds
 from broker.watch import Watch
 
 __all__ = ["Clerk", "Terms", "now_ms"]
@@ -34,8 +36,7 @@ __all__ = ["Clerk", "Terms", "now_ms"]
 T = TypeVar("T")
 
 ORDERS_AT_ONCE = 256
-PAUSE_AFTER_FAILURE_S = 1.0
-DEAF_POLL_S = 0.25
+LONG_S = 3600.0
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +68,10 @@ class Clerk:
         self._watch = Watch(places)
         self._patrol = Patrol(places.leases, lease_s=terms.lease_s, max_deliveries=terms.max_deliveries)
         self._orders: deque[Order[Any]] = deque()
-        self._claims = 0
+        self._claiming = Claiming(self._floor, self.database)
         self._closing = False
-        self._over = False
-        self._next_round_s = 0.0
-        self._resume_claims_s = 0.0
+        self.closed = False
+        self._rounds = Rounds(self._patrol, self._floor, self._watch, self.database, terms.poll_interval_s)
         self._thread = threading.Thread(target=self._run, name="broker-clerk", daemon=True)
         self._thread.start()
 
@@ -92,12 +92,14 @@ class Clerk:
         """Hand over an order without waiting for it. Handing it over twice does no harm."""
         if sys.is_finalizing():
             raise BrokerClosed("the interpreter is shutting down")
+        if order.answered:
+            return
         if self._gate.held:
             self._serve_inside(order)
             return
         self._orders.append(order)
         self._watch.nudge()
-        if self._over:
+        if self.closed:
             self._refuse_orders()
 
     def nudge(self) -> None:
@@ -127,6 +129,22 @@ class Clerk:
 
         self.call(work)
 
+    def abandon(self, held: Claim) -> None:
+        """Return a message that its thread dropped unsettled. Called by the garbage collector, so it only notes it."""
+
+        def work(batch: Batch) -> None:
+            self.return_unsettled(batch, held)
+            batch.settled.append(held)
+
+        self._orders.append(Order(work))
+        self._watch.nudge()
+
+    def return_unsettled(self, batch: Batch, held: Claim) -> bool:
+        """Return a message whose work was cut off; False when the claim had been lost before."""
+        batch.readied.add(held.queue)
+        limit = self._terms.max_deliveries
+        return abandon(batch.connection, held, max_deliveries=limit, now_ms=batch.now_ms)
+
     def close(self) -> None:
         """Finish the orders at hand, give back what is held, end the thread, close the file."""
         self._closing = True
@@ -151,32 +169,31 @@ class Clerk:
                 # in the clerk, and a process without a clerk would wait for ever.
                 logger.exception("The broker's clerk stumbled; it goes on.")
                 time.sleep(PAUSE_AFTER_FAILURE_S)
-        self._leave()
-        self._over = True
-        self._refuse_orders()
+        try:
+            self._leave()
+        finally:
+            self.closed = True
+            self._refuse_orders()
 
     def _turn(self) -> None:
         orders = self._taken_orders()
-        if orders or self._may_claim():
+        if orders or self._claiming.possible():
             self._serve(orders)
-        elif not self._look():
+        elif not self._closing and not self._claiming.look(self._watch.listen, now_ms()):
             self._sleep()
-        self._go_round()
+        self._rounds.go(lambda work: self._committed([Order(work)], claiming=False))
 
     def _refuse_orders(self) -> None:
         for order in self._taken_orders():
             order.fail(BrokerClosed("the broker was closed"))
 
     def _taken_orders(self) -> list[Order[Any]]:
-        orders: list[Order[Any]] = []
+        orders: dict[Order[Any], None] = {}
         while self._orders and len(orders) < ORDERS_AT_ONCE:
             order = self._orders.popleft()
-            if not order.answered and order not in orders:
-                orders.append(order)
-        return orders
-
-    def _may_claim(self) -> bool:
-        return time.monotonic() >= self._resume_claims_s and self._floor.hungry()
+            if not order.answered:
+                orders[order] = None  # handed over twice, it is still one
+        return list(orders)
 
     def _serve(self, orders: list[Order[Any]]) -> None:
         """Commit these orders together, with what can be claimed; one by one if that fails."""
@@ -190,8 +207,7 @@ class Clerk:
 
     def _serve_singly(self, orders: list[Order[Any]], error: Exception) -> None:
         if not orders:
-            self._resume_claims_s = time.monotonic() + PAUSE_AFTER_FAILURE_S
-            self._floor.disappoint(translated(error))
+            self._claiming.fail(translated(error))
         for order in orders:
             try:
                 result = self._committed([order], claiming=False)[0]
@@ -218,118 +234,43 @@ class Clerk:
         with self.database.writing(patience_s) as connection:
             batch = Batch(connection, now_ms())
             results = [order.work(batch) for order in orders]
-            if claiming and time.monotonic() >= self._resume_claims_s:
-                self._claim(batch)
+            self._floor.expect(batch.readied)
+            if claiming:
+                self._claiming.claim(batch, self._enlisted)
         self._floor.take_in(batch)
         self._tell(batch)
         return results
 
-    def _claim(self, batch: Batch) -> None:
-        for queue in batch.readied:
-            if queue in self._floor.desks:
-                self._floor.desks[queue].ready = True
-        for desk, wanted in self._floor.asking(batch.settled, batch.claimed):
-            holder = self._patrol.enlist(batch, self._floor.open_queues())
-            self._patrol.beat(holding=True)
-            if desk.eta_ms is not None and desk.eta_ms <= batch.now_ms:
-                promote(batch.connection, desk.queue, batch.now_ms)
-                desk.unsure = True  # for the eta of the next one
-            self._claims += 1
-            claims = claim(batch.connection, desk.queue, wanted, holder=holder, number=self._claims)
-            desk.ready = len(claims) == wanted
-            batch.claimed += claims
+    def _enlisted(self, batch: Batch) -> int:
+        holder = self._patrol.enlist(batch, self._floor.open_queues())
+        self._patrol.beat(holding=True)
+        return holder
 
     def _tell(self, batch: Batch) -> None:
         """Ring for the other processes, unless we took all there was; look ourselves at what is delayed."""
         desks = self._floor.desks
         for queue in batch.readied | batch.delayed:
             desk = desks.get(queue)
-            if desk is not None:
-                desk.unsure = desk.unsure or queue in batch.delayed
-                desk.ready = desk.ready or queue in batch.readied
+            if desk is not None and queue in batch.delayed:
+                desk.unsure = True
             if queue in batch.delayed or desk is None or desk.ready:
                 with contextlib.suppress(OSError):  # not heard: the others look at poll_interval_s
                     ring(self._places.bells, queue)
         if threading.current_thread() is not self._thread:
             self._watch.nudge()
 
-    def _look(self) -> bool:
-        """Look at the tables for desks that are unsure; True when there is something to claim."""
-        moment_ms = now_ms()
-        for desk in list(self._floor.desks.values()):
-            if desk.unsure and not desk.closed:
-                desk.unsure = False
-                self._watch.listen(desk.queue)
-                with contextlib.suppress(sqlite3.Error):  # claiming will meet it again, and says so
-                    desk.ready, desk.eta_ms = self._glance(desk.queue)
-            if desk.eta_ms is not None and desk.eta_ms <= moment_ms:
-                desk.ready = True
-        return self._may_claim()
-
-    def _glance(self, queue: str) -> tuple[bool, int | None]:
-        rows = self.database.read(
-            """
-            SELECT EXISTS (SELECT 1 FROM broker_messages WHERE state = 0 AND queue = ?),
-                (SELECT min(eta_ms) FROM broker_messages WHERE state = 1 AND queue = ?)
-            """,
-            (queue, queue),
-        )
-        return bool(rows[0][0]), rows[0][1]
-
     def _sleep(self) -> None:
         woken = self._watch.wait(self._time_left_s())
         if woken.death or WORKERS in woken.bells:
-            self._next_round_s = 0.0
+            self._rounds.hurry()
         for queue in woken.bells & self._floor.desks.keys():
             self._floor.desks[queue].unsure = True
 
     def _time_left_s(self) -> float:
-        """Return how long nothing will fall due: round, heartbeat, next eta, end of a pause."""
-        open_desks = [desk for desk in list(self._floor.desks.values()) if not desk.closed]
-        if not open_desks and self._patrol.holder is None:
-            return 3600.0  # a process that only sends has no timers
-        now_s = time.monotonic()
-        due = [self._next_round_s - now_s]
-        due += [(desk.eta_ms - now_ms()) / 1000 for desk in open_desks if desk.eta_ms is not None and not desk.ready]
-        beat_s = self._patrol.next_beat_s(holding=bool(self._floor.held))
-        if beat_s is not None:
-            due.append(beat_s)
-        if self._resume_claims_s > now_s:
-            due.append(self._resume_claims_s - now_s)
-        return max(0.0, min(due))
-
-    def _go_round(self) -> None:
-        """Keep the lease; look after the others and, as a safety net, at the tables, when it is time."""
+        """Return how long nothing will fall due. A process that only sends has no timers at all."""
         if self._patrol.holder is None:
-            return
-        holding = bool(self._floor.held)
-        if self._patrol.next_beat_s(holding=holding) == 0.0:
-            self._patrol.beat(holding=holding)
-        if time.monotonic() < self._next_round_s:
-            return
-        for desk in list(self._floor.desks.values()):
-            desk.unsure = True
-        self._watch.listen(WORKERS)
-        try:
-            self._visit_peers()
-        except (sqlite3.Error, OSError) as error:
-            logger.warning("Could not look after the other processes: %s", error)
-        self._next_round_s = time.monotonic() + self._round_interval_s()
-
-    def _round_interval_s(self) -> float:
-        if self._watch.deaf:
-            return DEAF_POLL_S
-        if self._patrol.suspicious:
-            return self._terms.lease_s / 4
-        return min(self._terms.poll_interval_s, self._terms.lease_s)
-
-    def _visit_peers(self) -> None:
-        rows = self.database.read("SELECT id, lease, pid FROM broker_workers")
-        peers = [Peer(*row) for row in rows]
-        lost = self._patrol.lost(peers)
-        if lost:
-            self._committed([Order(lambda batch: self._patrol.sweep(batch, lost))], claiming=False)
-        self._watch.mourn({peer.pid for peer in peers if peer.id != self._patrol.holder and peer not in lost})
+            return LONG_S
+        return max(0.0, min(self._rounds.due_in_s() + self._claiming.due_in_s(now_ms())))
 
     def _leave(self) -> None:
         try:

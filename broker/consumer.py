@@ -11,13 +11,15 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable
 from queue import Empty
+from weakref import finalize
 
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.errors import DecodeError
 from dramatiq.threading import Interrupt
 
 from broker.clerk import Clerk
-from broker.envelope import SqliteMessage, opened
+from broker.envelope import AnyMessage, FollowUps, SqliteMessage, opened
+from broker.errors import BrokerClosed
 from broker.floor import Desk
 from broker.messages import Claim, Obituary, acknowledge, bury, give_back
 from broker.orders import Batch, Order
@@ -47,37 +49,50 @@ class IdleConsumer(Consumer):
 class SqliteConsumer(Consumer):
     """The consumer of a queue."""
 
-    def __init__(self, clerk: Clerk, desk: Desk, timeout_ms: int) -> None:
+    def __init__(
+        self, clerk: Clerk, desk: Desk, timeout_ms: int, *, sent: Callable[[AnyMessage, int | None], None]
+    ) -> None:
+        """Stand at a desk; `sent` is told of every message that was stored along with an acknowledgement."""
         self._clerk = clerk
         self._desk = desk
         self._timeout_s = timeout_ms / 1000
+        self._sent = sent
 
     def __next__(self) -> SqliteMessage | None:
+        if self._clerk.closed:
+            raise BrokerClosed("the broker was closed; consume again")
         item = self._picked_up()
         if isinstance(item, BaseException):
             raise item
         if item is None:
             return None
         try:
-            return opened(item)
+            message = opened(item)
         except DecodeError as error:
             self._bury_unread(item, error)
             return None
+        message.abandoned = finalize(message, self._clerk.abandon, item)
+        message.abandoned.atexit = False
+        return message
 
     def ack(self, message: MessageProxy) -> None:
-        """Delete the message. Not ours, settled before, or given to another process meanwhile: nothing happens."""
-        if isinstance(message, SqliteMessage):
+        """Delete the message. Not ours, settled before, or given to another process meanwhile: nothing happens.
+
+        If what it was to send could not be sent, it does not count as worked off: it goes to the dead letters with
+        that error, or runs again if its end was interrupted.
+        """
+        if isinstance(message, SqliteMessage) and not self._ran_into_trouble(message):
             self._settle(message, lambda batch: acknowledge(batch.connection, message.held))
 
     def nack(self, message: MessageProxy) -> None:
         """Move the message to the dead letters, as it is now, with its error."""
-        if isinstance(message, SqliteMessage):
-            obituary = _obituary(message)
-            self._settle(message, lambda batch: bury(batch.connection, message.held, obituary, batch.now_ms))
+        if isinstance(message, SqliteMessage) and not self._ran_into_trouble(message):
+            self._bury(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give messages back to their old places, in one commit; waiting processes are woken."""
-        held = [message.held for message in messages if isinstance(message, SqliteMessage) and message.settling is None]
+        ours = [message for message in messages if isinstance(message, SqliteMessage) and message.settling is None]
+        held = [message.held for message in ours]
 
         def work(batch: Batch) -> None:
             for claim in held:
@@ -87,6 +102,8 @@ class SqliteConsumer(Consumer):
 
         if held:
             self._clerk.call(work)
+        for message in ours:
+            _done_with(message)
 
     def close(self) -> None:
         """Give back what was not picked up. Messages taken earlier can still be settled, here or elsewhere."""
@@ -109,32 +126,59 @@ class SqliteConsumer(Consumer):
         finally:
             desk.waiting.discard(id(self))
 
+    def _ran_into_trouble(self, message: SqliteMessage) -> bool:
+        follow_ups = message.follow_ups
+        if follow_ups is None or follow_ups.complete:
+            return False
+        if follow_ups.failure is not None:
+            message.stuff_exception(follow_ups.failure)
+            self._bury(message)
+        else:
+            self._settle(message, lambda batch: self._clerk.return_unsettled(batch, message.held))
+        return True
+
+    def _bury(self, message: SqliteMessage) -> None:
+        obituary = _obituary(message)
+        self._settle(message, lambda batch: bury(batch.connection, message.held, obituary, batch.now_ms))
+
     def _settle(self, message: SqliteMessage, end: Callable[[Batch], bool]) -> None:
-        """End a claim; an exception raised into this thread meanwhile is dropped.
+        """End a claim and store what the message's processing has sent, in one commit."""
+        follow_ups = message.follow_ups or FollowUps()
+
+        def work(batch: Batch) -> bool:
+            batch.settled.append(message.held)
+            ours = end(batch)
+            if ours and follow_ups.complete:
+                batch.store(follow_ups.entries)
+            return ours
+
+        ours = self._ended(message, work)
+        _done_with(message)
+        if not ours:
+            logger.warning("Message %s was no longer ours.", message.message_id)
+        elif follow_ups.complete:
+            for follow_up, delay in follow_ups.sent:
+                self._sent(follow_up, delay)
+
+    def _ended(self, message: SqliteMessage, work: Callable[[Batch], bool]) -> bool:
+        """Have the work done, once; an exception raised into this thread meanwhile is dropped.
 
         The actor is over, so whatever wanted to interrupt it (a time limit, a shutdown) comes too late; let through it
         would end the worker thread for good and leave the message unsettled.
         """
-
-        def work(batch: Batch) -> bool:
-            batch.settled.append(message.held)
-            return end(batch)
-
         while True:
             try:
                 if message.settling is None:
                     message.settling = Order(work)
                 self._clerk.submit(message.settling)
-                ours = message.settling.wait()
+                return message.settling.wait()
             except Interrupt as late:
                 logger.info("%s came after message %s had ended.", type(late).__name__, message.message_id)
+            except BrokerClosed:
+                return False  # closing has given back what was held
             except Exception:
                 message.settling = None  # dramatiq tries again
                 raise
-            else:
-                if not ours:
-                    logger.warning("Message %s had been given to another process.", message.message_id)
-                return
 
     def _bury_unread(self, held: Claim, error: DecodeError) -> None:
         logger.error("A message on queue %r cannot be decoded; it goes to the dead letters.", held.queue)
@@ -147,12 +191,18 @@ class SqliteConsumer(Consumer):
         self._clerk.call(work)
 
 
+def _done_with(message: SqliteMessage) -> None:
+    message.follow_ups = None  # a second acknowledgement must not tell of them again
+    if message.abandoned is not None:
+        message.abandoned.detach()
+
+
 def _obituary(message: SqliteMessage) -> Obituary:
     error = message._exception  # noqa: SLF001  # dramatiq keeps the actor's last error only here
     text = "failed without an exception"
     trace = message.options.get("traceback")
     if error is not None:
-        text = "".join(traceback.format_exception_only(error)).strip()
+        text = f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error)) if error.__traceback__ else trace
     return Obituary(text, trace[-TRACEBACK_CHARS:] if isinstance(trace, str) else None, _last_body(message))
 

@@ -62,13 +62,21 @@ class Database:
                 raise
 
     def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of a query that sees committed data only. Any thread; never waits for a writer."""
-        self.open()
-        with self._reader_lock:
-            if self._reader is None:
-                self._reader = self._connect()
-                self._reader.execute("PRAGMA query_only = ON")
-            return self._reader.execute(sql, parameters).fetchall()
+        """Return all rows of a query that sees committed data only. Any thread; never waits for a writer.
+
+        Raises:
+            DatabaseUnavailable: the file cannot be read.
+        """
+        try:
+            self.open()
+            with self._reader_lock:
+                if self._reader is None:
+                    self._reader = self._connect()
+                    self._reader.execute("PRAGMA query_only = ON")
+                return self._reader.execute(sql, parameters).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            self._drop_reader()
+            raise translated(error) from error
 
     def open(self) -> None:
         """Create the file and its tables where they are missing."""
@@ -93,6 +101,12 @@ class Database:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         self._reader = self._writer = None
         self._reader_lock = threading.Lock()
+
+    def _drop_reader(self) -> None:
+        with self._reader_lock:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = None
 
     def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:
         if self._writer is None:

@@ -7,8 +7,9 @@ queue would send dramatiq's consumer down the road of delaying it in memory agai
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import finalize
 
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
@@ -17,11 +18,26 @@ from dramatiq.common import dq_name, q_name
 from broker.messages import Claim, Entry
 from broker.orders import Order
 
-__all__ = ["SqliteMessage", "addressed", "opened", "sealed"]
+__all__ = ["AnyMessage", "FollowUps", "SqliteMessage", "addressed", "opened", "sealed"]
 
 AnyMessage = Message[Any]  # Any: what an actor returns does not matter to a broker
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class FollowUps:
+    """What a message's own processing has sent; stored when its claim ends."""
+
+    entries: list[Entry] = field(default_factory=list)
+    sent: list[tuple[AnyMessage, int | None]] = field(default_factory=list)
+    failure: Exception | None = None  # one of them could not be sent: the message must not count as worked off
+    interrupted: bool = False  # nobody knows what else would have been sent: the message must run again
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was to be sent is here."""
+        return self.failure is None and not self.interrupted
 
 
 class SqliteMessage(MessageProxy):
@@ -30,7 +46,9 @@ class SqliteMessage(MessageProxy):
     def __init__(self, message: AnyMessage, held: Claim) -> None:
         super().__init__(message)
         self.held = held
+        self.follow_ups: FollowUps | None = None  # what its processing has sent
         self.settling: Order[bool] | None = None  # the order that ends the claim, once one was given
+        self.abandoned: finalize[..., Any] | None = None  # gives it back should nobody settle it
 
 
 def addressed(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMessage:

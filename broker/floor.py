@@ -46,6 +46,10 @@ class Staff:
             return None
         return sum(_living_threads(worker) for worker in self._working)
 
+    def is_default(self, prefetch: int) -> bool:
+        """Tell whether nobody has set this prefetch, so that it is dramatiq's own."""
+        return any(prefetch == worker.worker_threads * 2 for worker in self._working)
+
 
 def _living_threads(worker: Worker) -> int:
     # An exception raised into a worker thread at the wrong moment ends it for good: such a thread is no room.
@@ -109,7 +113,11 @@ class Floor:
 
     def open_queues(self) -> list[str]:
         """Return the queues consumed here."""
-        return sorted(desk.queue for desk in list(self.desks.values()) if not desk.closed)
+        return sorted(desk.queue for desk in self.open_desks())
+
+    def open_desks(self) -> list[Desk]:
+        """Return the desks of these queues."""
+        return [desk for desk in list(self.desks.values()) if not desk.closed]
 
     def hungry(self) -> bool:
         """Tell whether something can be claimed for an idle thread."""
@@ -127,15 +135,24 @@ class Floor:
         for offset in range(len(desks)):
             desk = desks[(self._turn + offset) % len(desks)]
             free = desk.prefetch - desk.held + sum(claim.queue == desk.queue for claim in settled)
-            idle = self._idle_threads()
+            idle = self._idle_threads(desk.prefetch)
             if idle is not None:
                 free = min(free, idle + len(settled) - len(claimed))
             if free > 0 and desk.wants():
                 yield desk, free
 
-    def _idle_threads(self) -> int | None:
+    def _idle_threads(self, prefetch: int) -> int | None:
+        # A prefetch that somebody has set (dramatiq_queue_prefetch) is heeded to the letter; dramatiq's default of two
+        # messages a thread is not.
         threads = self._staff.threads()
+        if threads and not self._staff.is_default(prefetch):
+            return None
         return None if threads is None else threads - len(self.held)
+
+    def expect(self, queues: set[str]) -> None:
+        """Note that these queues have ready messages."""
+        for queue in queues & self.desks.keys():
+            self.desks[queue].ready = True
 
     def take_in(self, batch: Batch) -> None:
         """Book what a committed batch settled and claimed, and hand the claims out."""

@@ -17,6 +17,7 @@ __all__ = [
     "Entry",
     "Obituary",
     "State",
+    "abandon",
     "acknowledge",
     "bury",
     "claim",
@@ -177,22 +178,35 @@ def bury(connection: sqlite3.Connection, held: Claim, obituary: Obituary, now_ms
 
 
 def reclaim(connection: sqlite3.Connection, holder: int, *, max_deliveries: int, now_ms: int) -> set[str]:
-    """Take back everything a lost process held; returns the queues concerned.
-
-    A message handed out `max_deliveries` times without ever being settled is suspected of killing its workers and
-    goes to the dead letters.
-    """
+    """Take back everything a lost process held; returns the queues concerned. Limit as in `abandon`."""
     rows = connection.execute(
-        "SELECT id, queue, deliveries FROM broker_messages WHERE state = 2 AND holder = ?", (holder,)
+        "SELECT id, claim, queue FROM broker_messages WHERE state = 2 AND holder = ?", (holder,)
     ).fetchall()
-    for row_id, _, deliveries in rows:
-        if deliveries >= max_deliveries:
-            error = f"DeliveryLimit: {deliveries} processes died or froze while they held this message"
-            _move_to_dead(connection, row_id, Obituary(error, None), now_ms)
-    connection.execute(
-        "UPDATE broker_messages SET state = 0, holder = NULL, claim = NULL WHERE state = 2 AND holder = ?", (holder,)
+    for row_id, number, queue in rows:
+        held = Claim(row_id, holder, number, queue, b"", 0)
+        abandon(connection, held, max_deliveries=max_deliveries, now_ms=now_ms)
+    return {queue for _, _, queue in rows}
+
+
+def abandon(connection: sqlite3.Connection, held: Claim, *, max_deliveries: int, now_ms: int) -> bool:
+    """Return a message whose work was cut off to its old place. False: the claim had been lost.
+
+    One that was cut off `max_deliveries` times is suspected of killing its workers and goes to the dead letters.
+    """
+    cursor = connection.execute(
+        """
+        UPDATE broker_messages SET state = 0, holder = NULL, claim = NULL
+        WHERE id = ? AND holder = ? AND claim = ? RETURNING deliveries
+        """,
+        (held.row_id, held.holder, held.number),
     )
-    return {queue for _, queue, _ in rows}
+    rows = cursor.fetchall()
+    if rows and rows[0][0] >= max_deliveries:
+        error = (
+            f"DeliveryLimit: handed out {rows[0][0]} times and cut off each time, by the end of its process or thread"
+        )
+        _move_to_dead(connection, held.row_id, Obituary(error, None), now_ms)
+    return bool(rows)
 
 
 def flush(connection: sqlite3.Connection, queue: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from broker.messages import Claim
+from broker.messages import Claim, Entry, State, store
 
 __all__ = ["Batch", "Order"]
 
@@ -26,6 +26,12 @@ class Batch:
     settled: list[Claim] = field(default_factory=list)  # claims that ended
     claimed: list[Claim] = field(default_factory=list)  # claims that began
 
+    def store(self, entries: Iterable[Entry]) -> None:
+        """Insert messages and note whom that concerns."""
+        for entry in entries:
+            delayed = store(self.connection, entry, self.now_ms) is State.DELAYED
+            (self.delayed if delayed else self.readied).add(entry.queue)
+
 
 class Order(Generic[T]):
     """Work inside a transaction of the clerk, and the answer to it.
@@ -33,29 +39,27 @@ class Order(Generic[T]):
     The work may be begun more than once (a failed batch is repeated order by order), but is committed at most once.
     """
 
-    __slots__ = ("_answered", "_error", "_result", "work")
+    __slots__ = ("_answered", "_error", "_result", "answered", "work")
 
     def __init__(self, work: Callable[[Batch], T]) -> None:
         self.work = work
+        self.answered = False  # whether the work is over, one way or the other
         self._result: T | None = None
         self._error: BaseException | None = None
         # A bare lock, not an Event: entering and leaving it is safe against exceptions raised into this thread.
         self._answered = threading.Lock()
         self._answered.acquire()
 
-    @property
-    def answered(self) -> bool:
-        """Whether the work is over, one way or the other."""
-        return not self._answered.locked()
-
     def finish(self, result: T) -> None:
         """Answer with the result; the work has been committed."""
         self._result = result
+        self.answered = True
         self._answered.release()
 
     def fail(self, error: BaseException) -> None:
         """Answer with an error; nothing was written."""
         self._error = error
+        self.answered = True
         self._answered.release()
 
     def wait(self) -> T:

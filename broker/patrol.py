@@ -38,7 +38,7 @@ class Patrol:
 
     def __init__(self, leases: Path, *, lease_s: float, max_deliveries: int) -> None:
         self._leases = leases
-        self._lease_s = lease_s
+        self.lease_s = lease_s
         self._max_deliveries = max_deliveries
         self._lease: Lease | None = None
         self._suspects: dict[int, float] = {}  # id of a living peer whose time has passed → the time we read
@@ -67,7 +67,7 @@ class Patrol:
     def beat(self, *, holding: bool) -> None:
         """Extend our lease while we hold messages; let it rest when we do not (an idle process need not wake up)."""
         if self._lease is not None:
-            self._lease.extend(time.monotonic() + self._lease_s if holding else 0.0)
+            self._lease.extend(time.monotonic() + self.lease_s if holding else 0.0)
 
     def next_beat_s(self, *, holding: bool) -> float | None:
         """Return in how many seconds the lease must be extended: at a third of its time."""
@@ -75,7 +75,7 @@ class Patrol:
             return None
         if not holding:
             return 0.0 if self._lease.expires_s else None
-        return max(0.0, self._lease.expires_s - self._lease_s * 2 / 3 - time.monotonic())
+        return max(0.0, self._lease.expires_s - self.lease_s * 2 / 3 - time.monotonic())
 
     def lost(self, peers: list[Peer]) -> list[Peer]:
         """Return the peers that are dead, or frozen past their time."""

@@ -28,8 +28,3 @@ class Places:
     def leases(self) -> Path:
         """Directory with a locked file per consuming process."""
         return self.directory / "leases"
-
-    def make(self) -> None:
-        """Create the directories."""
-        self.bells.mkdir(parents=True, exist_ok=True)
-        self.leases.mkdir(parents=True, exist_ok=True)

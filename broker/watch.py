@@ -34,7 +34,7 @@ class Watch:
         self._places = places
         self._nudges = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         # Closed when nobody can nudge any more: a late nudge must not be written into a file that got the same number.
-        finalize(self, os.close, self._nudges)
+        finalize(self, os.close, self._nudges).atexit = False
         self._listener: Listener | None = None
         self._deaf = False
         self._deaths: dict[int, int] = {}  # process id → pidfd

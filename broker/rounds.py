@@ -1,0 +1,80 @@
+"""The clerk's rounds: keep the lease, look after the other processes, and at the tables although no bell rang.
+
+When they are due is decided here; what is found is written by the clerk, which passes its way of committing.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+
+from broker.bell import WORKERS
+from broker.database import Database
+from broker.errors import DatabaseUnavailable
+from broker.floor import Floor
+from broker.orders import Batch
+from broker.patrol import Patrol, Peer
+from broker.watch import Watch
+
+__all__ = ["Rounds"]
+
+DEAF_POLL_S = 0.25
+
+logger = logging.getLogger(__name__)
+
+
+class Rounds:
+    """When to get up although nobody calls."""
+
+    def __init__(self, patrol: Patrol, floor: Floor, watch: Watch, database: Database, interval_s: float) -> None:
+        self._patrol = patrol
+        self._floor = floor
+        self._watch = watch
+        self._database = database
+        self._interval_s = interval_s
+        self._next_s = 0.0
+
+    def hurry(self) -> None:
+        """Go at once: a process has died or come."""
+        self._next_s = 0.0
+
+    def due_in_s(self) -> list[float]:
+        """Return in how many seconds the next round and the next heartbeat are due."""
+        beat_s = self._patrol.next_beat_s(holding=bool(self._floor.held))
+        round_s = self._next_s - time.monotonic()
+        return [round_s] if beat_s is None else [round_s, beat_s]
+
+    def go(self, commit: Callable[[Callable[[Batch], None]], object]) -> None:
+        """Do what is due. A process that does not consume has nothing to do here."""
+        if self._patrol.holder is None:
+            return
+        holding = bool(self._floor.held)
+        if self._patrol.next_beat_s(holding=holding) == 0.0:
+            self._patrol.beat(holding=holding)
+        if time.monotonic() < self._next_s:
+            return
+        for desk in self._floor.open_desks():
+            desk.unsure = True
+        self._watch.listen(WORKERS)
+        try:
+            self._visit_peers(commit)
+        except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
+            logger.warning("Could not look after the other processes: %s", error)
+        self._next_s = time.monotonic() + self._pause_s()
+
+    def _pause_s(self) -> float:
+        if self._watch.deaf:
+            return DEAF_POLL_S
+        if self._patrol.suspicious:
+            return self._patrol.lease_s / 4
+        return min(self._interval_s, self._patrol.lease_s)
+
+    def _visit_peers(self, commit: Callable[[Callable[[Batch], None]], object]) -> None:
+        rows = self._database.read("SELECT id, lease, pid FROM broker_workers")
+        peers = [Peer(*row) for row in rows]
+        lost = self._patrol.lost(peers)
+        if lost:
+            commit(lambda batch: self._patrol.sweep(batch, lost))
+        self._watch.mourn({peer.pid for peer in peers if peer.id != self._patrol.holder and peer not in lost})

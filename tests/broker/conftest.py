@@ -1,0 +1,45 @@
+"""A broker on a file of its own for every test, and workers that are always stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dramatiq
+import pytest
+from dramatiq import Worker
+
+from broker import SqliteBroker
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "queue.sqlite3"
+
+
+@pytest.fixture
+def broker(path: Path) -> Iterator[SqliteBroker]:
+    broker = SqliteBroker(path)
+    broker.emit_after("process_boot")
+    dramatiq.set_broker(broker)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture(autouse=True)
+def _actors_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    """Dramatiq logs every failing actor as an error; failing is what many of these tests are about."""
+    logging.getLogger("dramatiq").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def working(broker: SqliteBroker, threads: int = 4, timeout_ms: int = 50) -> Iterator[Worker]:
+    """Run a dramatiq worker for the length of a block."""
+    worker = Worker(broker, worker_threads=threads, worker_timeout=timeout_ms)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()

@@ -1,0 +1,89 @@
+"""Delays wait in the tables: exact, surviving restarts, at the tail of the queue once they are due."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import dramatiq
+import pytest
+
+from broker import SqliteBroker
+from tests.broker.conftest import working
+
+
+def test_a_delayed_message_runs_when_it_is_due_and_not_before(broker: SqliteBroker) -> None:
+    ran: list[float] = []
+
+    @dramatiq.actor
+    def note() -> None:
+        ran.append(time.time())
+
+    with working(broker):
+        sent = time.time()
+        note.send_with_options(delay=300)
+        broker.join("default", timeout=5000)
+    assert 0.3 <= ran[0] - sent <= 0.5  # generous: the machine may be busy; measured lateness is a few ms
+
+
+def test_delayed_messages_run_in_the_order_of_their_eta(broker: SqliteBroker) -> None:
+    seen: list[int] = []
+
+    @dramatiq.actor
+    def note(number: int) -> None:
+        seen.append(number)
+
+    for number in (3, 1, 2):
+        note.send_with_options(args=(number,), delay=50 * number)
+    note.send(0)
+    time.sleep(0.2)
+    note.send(4)
+    with working(broker, threads=1):
+        broker.join("default", timeout=5000)
+    # What was ready first runs first among equals; the delayed ones joined the tail when a worker came to look.
+    assert [number for number in seen if number in {1, 2, 3}] == [1, 2, 3]
+    assert seen[0] == 0
+
+
+def test_delays_survive_a_restart_and_hold_no_memory(path: Path) -> None:
+    first = SqliteBroker(path)
+    dramatiq.set_broker(first)
+    seen: list[int] = []
+
+    @dramatiq.actor(broker=first)
+    def note(number: int) -> None:
+        seen.append(number)
+
+    with working(first):
+        for number in range(100):
+            note.send_with_options(args=(number,), delay=400)
+        [stats] = first.queue_stats()
+    first.close()
+    assert (stats.delayed, stats.leased) == (100, 0)
+    second = SqliteBroker(path)
+    second.declare_actor(note)
+    with working(second):
+        second.join("default", timeout=10_000)
+    second.close()
+    assert seen[:2] == [0, 1]
+    assert sorted(seen) == list(range(100))
+
+
+def test_a_delay_of_zero_is_ready_at_once(broker: SqliteBroker) -> None:
+    @dramatiq.actor
+    def note() -> None:
+        pass
+
+    sent = note.send_with_options(delay=0)
+    assert sent.queue_name == "default.DQ"
+    assert broker.get_queue_message_counts("default") == (1, 0, 0)
+
+
+@pytest.mark.parametrize("eta", ["soon", None])
+def test_a_senseless_eta_means_now(broker: SqliteBroker, eta: object) -> None:
+    @dramatiq.actor
+    def note() -> None:
+        pass
+
+    broker.enqueue(note.message().copy(options={"eta": eta}))
+    assert broker.get_queue_message_counts("default") == (1, 0, 0)

@@ -1,0 +1,85 @@
+"""One writer at a time: between threads, between processes, and never against oneself."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from broker import WriteGate
+
+
+def test_gates_of_one_file_are_one_gate(path: Path) -> None:
+    """A store that makes its own gate shares the broker's, also inside the other's block."""
+    with WriteGate(path), WriteGate(path.parent / "." / path.name) as inner:
+        assert inner.held
+    assert not WriteGate(path).held
+
+
+def test_threads_exclude_each_other(path: Path) -> None:
+    inside: list[int] = []
+    crowd: list[int] = []
+
+    def pass_through() -> None:
+        for _ in range(50):
+            with WriteGate(path):
+                inside.append(1)
+                crowd.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=pass_through) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(crowd) == {1}
+
+
+def test_processes_exclude_each_other_and_a_killed_one_lets_go(path: Path) -> None:
+    ready, steady = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with WriteGate(path):
+            os.write(steady, b"x")
+            time.sleep(60)
+        os._exit(0)
+    os.read(ready, 1)
+    threading.Timer(0.2, os.kill, (child, 9)).start()
+    started = time.monotonic()
+    with WriteGate(path):
+        waited = time.monotonic() - started
+    os.waitpid(child, 0)
+    os.close(ready)
+    os.close(steady)
+    assert 0.15 <= waited < 5
+
+
+def test_a_child_forked_inside_the_gate_does_not_hold_it(path: Path) -> None:
+    with WriteGate(path) as gate:
+        child = os.fork()
+        if child == 0:
+            os._exit(1 if gate.held else 0)
+        _, status = os.waitpid(child, 0)
+        assert gate.held
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_an_exception_leaves_the_gate_open(path: Path) -> None:
+    gate = WriteGate(path)
+    try:
+        with gate:
+            raise ValueError
+    except ValueError:
+        pass
+    assert not gate.held
+    passed = threading.Event()
+
+    def enter() -> None:
+        with gate:
+            passed.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join(5)
+    assert passed.is_set()

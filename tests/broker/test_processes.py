@@ -1,0 +1,264 @@
+"""Real processes: killed, frozen, forked, racing, under the dramatiq and periodiq commands."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dramatiq import Message
+
+from broker import SqliteBroker
+
+ROOT = Path(__file__).parents[2]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(path: Path) -> Iterator[Start]:
+    """Start Python with arguments on the test's file; whatever is left is killed in the end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str, lease_s: float = 60.0) -> subprocess.Popen[str]:
+        environment = os.environ | {"BROKER_TEST_FILE": str(path), "BROKER_TEST_LEASE_S": str(lease_s)}
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        process.communicate(timeout=30)
+
+
+def message(number: int, seconds: float = 0.0) -> Message[None]:
+    return Message(queue_name="default", actor_name="work", args=(number, seconds), kwargs={}, options={})
+
+
+def journal(path: Path) -> list[tuple[str, int, int]]:
+    file = path.with_suffix(".journal")
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [(what, int(number), int(pid)) for what, number, pid in (line.split() for line in lines)]
+
+
+def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_the_dramatiq_command_works_off_what_another_process_sends(
+    broker: SqliteBroker, path: Path, start: Start
+) -> None:
+    broker.declare_queue("default")
+    command = start("-m", "dramatiq", "tests.broker.app", "-p", "2", "-t", "2")
+    until(lambda: len(broker.consumers()) == 2)
+    broker.enqueue_many([message(number) for number in range(50)])
+    broker.join("default", timeout=20_000)
+    command.terminate()
+    assert command.wait(20) == 0
+    assert Counter(number for what, number, _ in journal(path) if what == "end") == Counter(range(50))
+    assert broker.consumers() == []
+
+
+def test_a_killed_worker_loses_nothing_and_repeats_nothing_settled(
+    broker: SqliteBroker, path: Path, start: Start
+) -> None:
+    broker.declare_queue("default")
+    for _ in range(2):
+        start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "4")
+    until(lambda: len(broker.consumers()) == 2)
+    broker.enqueue_many([message(number, 0.01) for number in range(400)])
+    until(lambda: len(journal(path)) > 150)
+    victim = broker.consumers()[0].pid
+    os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+    until(lambda: all(process.pid != victim for process in broker.consumers()), 5)
+    broker.join("default", timeout=30_000)
+    begun = Counter(number for what, number, _ in journal(path) if what == "begin")
+    ended = Counter(number for what, number, _ in journal(path) if what == "end")
+    assert set(ended) == set(range(400))
+    assert sum(begun.values()) - 400 <= 4  # only what the four threads had in hand
+    first_after = [number for what, number, pid in journal(path) if what == "begin" and begun[number] > 1]
+    assert time.monotonic() - killed < 30
+    assert len(set(first_after)) <= 4
+
+
+def test_a_frozen_worker_cannot_settle_what_was_given_to_another(path: Path, start: Start) -> None:
+    """The lease runs out; the message is claimed anew under another token; the late acknowledgement hits nothing."""
+    program = """
+        import sys
+        from broker import SqliteBroker
+        import os
+        broker = SqliteBroker(os.environ["BROKER_TEST_FILE"], lease_s=0.6)
+        broker.declare_queue("default")
+        consumer = broker.consume("default", timeout=10_000)
+        message = next(consumer)
+        print("got", flush=True)
+        sys.stdin.readline()
+        consumer.ack(message)
+        print("acknowledged", flush=True)
+        sys.stdin.readline()
+    """
+    frozen = start("-c", textwrap.dedent(program))
+    broker = SqliteBroker(path, lease_s=0.6)
+    broker.declare_queue("default")
+    broker.enqueue(message(1))
+    assert frozen.stdout is not None
+    assert frozen.stdin is not None
+    assert frozen.stdout.readline() == "got\n"
+    consumer = broker.consume("default", timeout=1500)
+    assert next(consumer) is None  # while it lives, it keeps its message, however long the work takes
+    frozen.send_signal(signal.SIGSTOP)
+    ours = next(consumer) or next(consumer) or next(consumer)
+    assert ours is not None
+    frozen.send_signal(signal.SIGCONT)
+    frozen.stdin.write("\n")
+    frozen.stdin.flush()
+    assert frozen.stdout.readline() == "acknowledged\n"
+    [stats] = broker.queue_stats()
+    assert (stats.ready, stats.leased) == (0, 1)
+    consumer.ack(ours)
+    broker.join("default", timeout=1000)
+    broker.close()
+
+
+def test_a_program_started_by_a_worker_does_not_keep_its_lease(broker: SqliteBroker, start: Start) -> None:
+    program = """
+        import os, subprocess, sys
+        from broker import SqliteBroker
+        broker = SqliteBroker(os.environ["BROKER_TEST_FILE"])
+        broker.declare_queue("default")
+        consumer = broker.consume("default")
+        nothing = subprocess.DEVNULL
+        sleeper = subprocess.Popen(["sleep", "20"], close_fds=False, stdout=nothing, stderr=nothing)
+        forked = os.fork()
+        if forked == 0:
+            os.close(1), os.close(2)
+            import time
+            time.sleep(20)
+            os._exit(0)
+        print(sleeper.pid, forked, flush=True)
+        sys.stdin.readline()
+    """
+    process = start("-c", textwrap.dedent(program))
+    assert process.stdout is not None
+    offspring = [int(pid) for pid in process.stdout.readline().split()]
+    assert [consumer.pid for consumer in broker.consumers()] == [process.pid]
+    process.kill()
+    process.wait(10)
+    try:
+        assert broker.consumers() == []
+    finally:
+        for pid in offspring:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _send_one(path: Path) -> None:
+    broker = SqliteBroker(path)
+    broker.declare_queue("default")
+    broker.enqueue(message(os.getpid()))
+    broker.close()
+
+
+def test_many_processes_may_open_a_new_file_at_the_same_time(broker: SqliteBroker, path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_send_one, args=(path,)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0] * 8
+    assert broker.get_queue_message_counts("default") == (8, 0, 0)
+
+
+def test_a_forked_child_sends_and_the_parent_goes_on(broker: SqliteBroker) -> None:
+    broker.declare_queue("default")
+    consumer = broker.consume("default", timeout=5000)
+    broker.enqueue(message(0))
+    first = next(consumer)
+    child = os.fork()
+    if child == 0:
+        broker.enqueue(message(1))
+        broker.close()
+        os._exit(0 if len(broker.consumers()) == 1 else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert first is not None
+    consumer.ack(first)
+    second = next(consumer)
+    assert second is not None
+    assert second.args == (1, 0.0)
+
+
+@pytest.mark.slow
+def test_exceptions_raining_on_worker_threads_lose_nothing(start: Start) -> None:
+    """Time limits and shutdowns strike at any bytecode, also inside an acknowledgement."""
+    program = """
+        import logging, os, random, threading, time
+        import dramatiq
+        from dramatiq.threading import Interrupt, raise_thread_exception
+        from broker import SqliteBroker
+        logging.disable(logging.CRITICAL)
+        threading.excepthook = lambda arguments: None
+        broker = SqliteBroker(os.environ["BROKER_TEST_FILE"])
+        dramatiq.set_broker(broker)
+        over = set()
+        @dramatiq.actor(max_retries=None, min_backoff=1, max_backoff=5)
+        def work(number):
+            over.add(number)
+        broker.enqueue_many([work.message(number) for number in range(3000)])
+        worker = dramatiq.Worker(broker, worker_threads=8, worker_timeout=50)
+        worker.start()
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            time.sleep(random.uniform(0.001, 0.01))
+            alive = [thread for thread in worker.workers if thread.is_alive()]
+            if len(alive) > 1:
+                raise_thread_exception(random.choice(alive).ident, Interrupt)
+        broker.join("default", timeout=60_000)
+        print(len(over), len(broker.dead_letters()), broker._clerk()._floor.held)
+    """
+    process = start("-c", textwrap.dedent(program))
+    out, _ = process.communicate(timeout=120)
+    assert out == "3000 0 {}\n"
+
+
+@pytest.mark.slow
+def test_periodiq_ticks(broker: SqliteBroker, path: Path, start: Start) -> None:
+    """The scheduler waits for the full minute; its tick must arrive well within the 30 s after which it is dropped."""
+    start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "1")
+    scheduler = start("-c", "import periodiq; periodiq.entrypoint()", "tests.broker.app")
+    until(lambda: ("tick", 0, 0) in journal(path), 75)
+    scheduler.terminate()
+    scheduler.wait(10)
+    assert len(journal(path)) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_share_20000_messages_each_exactly_once(broker: SqliteBroker, path: Path, start: Start) -> None:
+    broker.declare_queue("default")
+    for _ in range(2):
+        start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "8")
+    broker.enqueue_many([message(number) for number in range(20_000)])
+    broker.join("default", timeout=200_000)
+    assert Counter(number for what, number, _ in journal(path) if what == "begin") == Counter(range(20_000))
