@@ -36,6 +36,10 @@ def start(settings: Settings) -> None:
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.INFO, force=True)
     logging.getLogger("requests_oauthlib").setLevel(logging.INFO)  # prints tokens at DEBUG
     logging.getLogger("alembic").setLevel(logging.WARNING)  # names every plug-in it loads
+    if settings.sentry_dsn is not None:
+        import sentry_sdk  # noqa: PLC0415 (10 MB that only those pay who want it)
+
+        sentry_sdk.init(settings.sentry_dsn.get_secret_value(), send_default_pii=False, include_local_variables=False)
     fd = os.environ.get(LEASH)
     if fd is not None:
         threading.Thread(target=_wait_for_supervisor, args=(int(fd),), daemon=True, name="leash").start()

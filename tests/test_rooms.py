@@ -20,7 +20,17 @@ ALLOWED: dict[str, set[str]] = {
     "media": {*VIDEO, "pydantic"},
     "platforms": {"requests_oauthlib", "oauthlib", "requests", "urllib3", "AntiSSRF", "pydantic"},
     "platforms/mock": {"requests_oauthlib", "requests", "pydantic", "falcon", "waitress"},
-    "actors": {"dramatiq", "periodiq", "sqlalchemy", "settings", "broker", "store", "platforms", "media.runner"},
+    "actors": {
+        "dramatiq",
+        "periodiq",
+        "sentry_sdk",
+        "sqlalchemy",
+        "settings",
+        "broker",
+        "store",
+        "platforms",
+        "media.runner",
+    },
     "api": {
         "falcon",
         "waitress",
