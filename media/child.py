@@ -6,13 +6,13 @@ From a shell the same stage shows a progress bar and prints its result for peopl
 """
 
 import argparse
-import contextlib
+import fcntl
 import importlib
 import json
 import os
+import select
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
@@ -23,6 +23,7 @@ from media.errors import OutOfMemory, Refused
 PARENT_PIPE, MEMORY_BYTES, CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_MEMORY_BYTES", "MEDIA_CPU_S"
 REFUSED_EXIT, MEMORY_EXIT = 3, 4  # 2 is a wrong command line
 PROGRESS_EVERY_S = 0.25
+F_SETSIG = 10  # fcntl.h; Python's fcntl has it from 3.13 on
 
 Progress = Callable[[float], None]
 # Any: a stage's result is JSON
@@ -75,25 +76,22 @@ def _private_stdout() -> TextIO:
 
 
 def _follow_parent() -> None:
-    """End this process and all it started as soon as the parent is gone.
+    """Have the kernel kill this process and all it started as soon as the parent is gone.
 
-    Two ways, because each has a hole: the kernel's signal does not reach our own children and is lost if the parent
-    died before we asked for it; the thread waits for the interpreter lock while native code holds it.
+    Standard input is a pipe whose other end only the parent holds and into which nothing is ever written. The kernel
+    signals its end to our process group. A thread that waits for it was tried: native code may keep the interpreter
+    lock, and the parent-death signal ends this process before the thread can end what it started.
     """
     pipe = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)  # a program we start must not eat the pipe's end
+    os.dup2(nothing, 0)  # a program that we start must not inherit the pipe
     os.close(nothing)
-    sandbox.die_with_parent()
-    threading.Thread(target=_end_with_pipe, args=(pipe,), name="parent-watch", daemon=True).start()
-
-
-def _end_with_pipe(pipe: int) -> None:
-    with contextlib.suppress(OSError):
-        while os.read(pipe, 64):
-            pass
     # The parent made this process a session leader, so its group is everything it started.
-    os.killpg(0, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(pipe, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([pipe], [], [], 0)[0]:  # it was gone before the kernel knew whom to tell
+        os.killpg(0, signal.SIGKILL)
 
 
 class _Lines:

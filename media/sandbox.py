@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 38, 22
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 38, 22
 SECCOMP_MODE_FILTER = 2
 CLONE_NEWIPC, CLONE_NEWNET = 0x08000000, 0x40000000
 
@@ -71,11 +71,6 @@ def enter(limits: Limits) -> None:
     # Only root may; an empty namespace is a second wall behind the filter.
     libc.unshare(CLONE_NEWNET | CLONE_NEWIPC)
     _filter_calls(libc)
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
 
 def _limit_resources(limits: Limits) -> None:
