@@ -25,12 +25,15 @@ from media.opening import opened, video_of
 SAMPLES = 60
 FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are looked at too
 FEWEST_FACES = 6  # below this nothing is known about the speaker
+USUAL_PERCENTILE = 65  # of the openings: some people shut their eyes for half of a talk
 OPEN_SHARE = 0.65  # of the usual opening; lower lids say nothing about the lens
 HEAD_LIMIT_DEG = 20.0
 KERNEL_DEG = 2.0
 # Person bias of the measurement; a mode further off is someone who looks elsewhere. Pitch is measured worse than yaw,
 # and viewers mind it less.
 NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 4.0, 6.0
+REST_DEG = 5.5  # measurements this close to the zero are taken for eyes that rest in the lens
+LEAST_DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = 2.5, 3.0
 LEAST_SHARE = 0.15  # of the samples within two kernels of a mode, for it to count
 
 
@@ -40,9 +43,16 @@ class Zero:
 
     yaw_deg: float  # of the measured gaze when the eyes are in the lens; + picture right
     pitch_deg: float  # + up
-    usual_opening: float  # of the eyes, as a share of their width
+    usual_opening: float  # of the eye that is shut more, as a share of its width
     source: Literal["seen", "anatomy"]  # a place where the eyes rest, or the average head
     samples: int  # frames with a face that were looked at
+    spread_deg: float = 0.0  # how far measurements lie apart while the eyes rest in the lens; 0 when never seen there
+
+    @property
+    def dead_zone_deg(self) -> tuple[float, float]:
+        """Return how far off the zero eyes are left alone, and from where they are corrected wholly."""
+        left_alone = max(LEAST_DEAD_ZONE_DEG, 1.2 * self.spread_deg)
+        return left_alone, left_alone + DEAD_ZONE_EDGE_DEG
 
     @property
     def gaze_deg(self) -> tuple[float, float]:
@@ -65,8 +75,14 @@ class Zero:
             usual_opening=float(fields["usual_opening"]),
             source=source,
             samples=int(fields["samples"]),
+            spread_deg=float(fields["spread_deg"]),
         )
-        if not (abs(zero.yaw_deg) <= 45 and abs(zero.pitch_deg) <= 45 and 0 < zero.usual_opening < 1):
+        if not (
+            abs(zero.yaw_deg) <= 45
+            and abs(zero.pitch_deg) <= 45
+            and 0 < zero.usual_opening < 1
+            and 0 <= zero.spread_deg < 10
+        ):
             raise ValueError(f"not a speaker's zero: {fields}")
         return zero
 
@@ -115,15 +131,18 @@ def from_looks(looks: Sequence[Look]) -> Zero | None:
     """Find the zero among measurements of one speaker; None when they are too few."""
     if len(looks) < FEWEST_FACES:
         return None
-    usual = float(np.median([one.opening for one in looks]))
+    usual = float(np.percentile([one.narrower for one in looks], USUAL_PERCENTILE))
     gazes = [
         one.gaze_deg
         for one in looks
-        if one.opening >= OPEN_SHARE * usual and max(abs(one.head_deg[0]), abs(one.head_deg[1])) <= HEAD_LIMIT_DEG
+        if one.narrower >= OPEN_SHARE * usual and max(abs(one.head_deg[0]), abs(one.head_deg[1])) <= HEAD_LIMIT_DEG
     ]
     seen = _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
-    yaw, pitch = seen if seen is not None else (0.0, 0.0)
-    return Zero(round(yaw, 2), round(pitch, 2), round(usual, 4), "anatomy" if seen is None else "seen", len(looks))
+    if seen is None:
+        return Zero(0.0, 0.0, round(usual, 4), "anatomy", len(looks))
+    apart = np.hypot(*(np.array(gazes) - seen).T)
+    spread = float(np.percentile(apart[apart <= REST_DEG], 80))
+    return Zero(round(seen[0], 2), round(seen[1], 2), round(usual, 4), "seen", len(looks), round(spread, 2))
 
 
 def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:

@@ -119,7 +119,7 @@ class Corrector:
         found = self._look(frame)
         self.timing.landmarks += time.perf_counter() - began
         if found is not None:
-            self._openings.append(found.opening)
+            self._openings.append(found.narrower)
         return found
 
     def _look(self, frame: Planes) -> Look | None:
@@ -147,7 +147,7 @@ class Corrector:
     def _usual(self) -> float:
         if self.usual_opening is not None:
             return self.usual_opening
-        return float(np.median(self._openings)) if self._openings else USUAL_OPENING
+        return float(np.percentile(self._openings, 65)) if self._openings else USUAL_OPENING
 
     def _redraw(self, frame: Planes, looks: list[Look | None], at: int, decision: Decision) -> None:
         own = looks[at]

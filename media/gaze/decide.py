@@ -36,7 +36,10 @@ class Policy:
     """The thresholds, each pair from "wholly" to "not at all"."""
 
     dead_zone_deg: tuple[float, float] = (2.5, 5.5)  # off the speaker's zero: left alone … corrected wholly
-    above: float = 0.6  # weight of upward gaze in it: scripts and screens lie below and beside the lens, seldom above
+    # Weights of upward and downward gaze in it: scripts lie beside and below the lens, seldom above; pitch is measured
+    # worse than yaw, laughing and squinting look like looking down, and viewers mind sideways errors most.
+    above: float = 0.5
+    below: float = 0.75
     gaze_deg: tuple[float, float] = (20.0, 30.0)
     head_yaw_deg: tuple[float, float] = (20.0, 30.0)
     head_pitch_deg: tuple[float, float] = (17.0, 28.0)
@@ -44,7 +47,7 @@ class Policy:
     # Of the speaker's usual opening: lids this far down are shut, however long; and of the opening around the
     # moment: a dip this deep is a blink. Reading lowers the lids to two thirds for long, blinks pass in 0.4 s.
     shut: tuple[float, float] = (0.50, 0.32)
-    dip: tuple[float, float] = (0.80, 0.62)
+    dip: tuple[float, float] = (0.86, 0.68)
     fade_sigma_frames: float = 3.5  # the steepest step of such a fade is 0.11 a frame
     blink_sigma_frames: float = 0.8
     gaze_sigma_frames: float = 2.5
@@ -94,7 +97,8 @@ def decide(
     off = (gaze[0] - zero[0], gaze[1] - zero[1])
     trust = _spread([_trust(look, zero, policy) for look in looks], at, policy.fade_sigma_frames)
     open_ = _spread(_lids_open(looks, usual_opening, policy), at, policy.blink_sigma_frames)
-    away = 1 - fade(float(np.hypot(off[0], off[1] * (policy.above if off[1] > 0 else 1))), policy.dead_zone_deg)
+    weight = policy.above if off[1] > 0 else policy.below
+    away = 1 - fade(float(np.hypot(off[0], off[1] * weight)), policy.dead_zone_deg)
     strength = trust * open_ * away
     return Decision(strength, off, None if strength >= 0.5 else _reason(own, zero, open_, away, policy))
 
@@ -126,7 +130,7 @@ def _reason(own: Look, zero: tuple[float, float], open_: float, away: float, pol
 
 def _lids_open(looks: Sequence[Look | None], usual: float, policy: Policy) -> list[float]:
     """Say for each frame how far its lids are from a blink, 0 shut to 1 open."""
-    openings = np.array([np.nan if look is None else look.opening for look in looks])
+    openings = np.array([np.nan if look is None else look.narrower for look in looks])
     if np.all(np.isnan(openings)):
         return [0.0] * len(looks)
     around = float(np.nanmedian(openings))

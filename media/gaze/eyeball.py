@@ -13,6 +13,7 @@ from media.gaze.outline import Grid, Place, height
 
 # The rim of the iris is soft: its shadow reaches this far, in radii, and the white begins beyond.
 RIM_FROM, RIM_TO, WHITE_FROM = 1.02, 1.18, 1.22
+EDGE = 0.025  # the iris is never taken from the lower lid's wet edge
 FILL_INSET = 0.02  # the last row that is trusted, further inside than the first one that is drawn
 LEAST_WHITE = 0.06  # a side with less than this, in eye widths, is not trusted to paint the white
 
@@ -47,8 +48,8 @@ def _white(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid
     from_left = _side(x + np.float32(0.5), left_has, new - reach + 0.5) - np.float32(0.5)
     from_right = np.float32(0.5) - _side(np.float32(0.5) - x, right_has, 0.5 - new - reach)
     share = np.clip((x - np.float32(new)) / np.float32(1.4 * radius) + np.float32(0.5), 0, 1)
-    trust_left, trust_right = (float(np.clip(has / LEAST_WHITE, 0.02, 1)) for has in (left_has, right_has))
-    mixed = share * trust_right / (share * trust_right + (1 - share) * trust_left)
+    trust_left, trust_right = (float(np.clip(has / LEAST_WHITE, 0, 1)) for has in (left_has, right_has))
+    mixed = share * trust_right + (1 - share) * (1 - trust_left)
     return _within_lids(moved, place, from_left), _within_lids(moved, place, from_right), np.asarray(mixed, np.float32)
 
 
@@ -92,6 +93,7 @@ def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid,
     dy = place.y - old_y - np.float32(moved.way[1])
     seen_x, seen_y = dx + old_x, dy + old_y
     top, bottom = _opening(moved, seen_x)
+    bottom -= np.float32(EDGE)
     depth = np.minimum(seen_y - top, bottom - seen_y)
     hidden = 1 - np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1)
     row = np.clip(dy, top + np.float32(FILL_INSET) - old_y, bottom - np.float32(FILL_INSET) - old_y)

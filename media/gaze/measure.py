@@ -48,6 +48,11 @@ class Look:
     radius_px: float  # of the eyeball, seen head-on
 
     @property
+    def narrower(self) -> float:
+        """Opening of the eye that is shut more; a wink counts as a blink."""
+        return min(eye.opening for eye in self.eyes)
+
+    @property
     def opening(self) -> float:
         """Mean of both eyes, weighted by their width so that the far eye of a turned head counts less."""
         left, right = self.eyes

@@ -16,7 +16,7 @@ from media.errors import Refused
 from media.files import whole
 from media.gaze import model
 from media.gaze.corrector import Corrector
-from media.gaze.decide import Reason
+from media.gaze.decide import Policy, Reason
 from media.gaze.errors import EngineFailed
 from media.gaze.landmarks import Landmarker
 from media.gaze.pace import Pace
@@ -63,6 +63,7 @@ def _corrected(
         head,
         intensity=options.intensity,
         zero=zero.gaze_deg if zero else (0.0, 0.0),
+        policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
         usual_opening=zero.usual_opening if zero else None,
         pace=Pace(options.deadline and max(1.0, options.deadline - (time.monotonic() - began)), span.frames),
         told=report.add,
