@@ -1,0 +1,168 @@
+"""The media actors: one more try without gaze correction, reasons recorded, late comers dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from actors import rendering, wiring
+from actors.gaze import gaze
+from actors.split import split
+from media import runner
+from store import Store, accounts, jobs, publications, segments
+from store.states import JobStatus, PublicationStatus, SegmentStatus
+from tests.actors.queues import waiting
+from tests.store.rows import account, job, publication, segment
+
+Result = dict[str, Any]  # Any: a stage's JSON
+RENDERED = {
+    "frames": 500, "duration_s": 20.0, "size_bytes": 1000, "stages_s": {"decode": 1.0},
+    "gaze": {"corrected": True, "share": 0.9, "reason": None},
+}  # fmt: skip
+SPAN = {"number": 1, "of": 1, "start_s": 0.0, "duration_s": 20.0, "frames": 500, "cut_reason": "end", "span": {}}
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
+    """Return what sets the fates of the next children: a result, or an error to raise. It returns their arguments."""
+
+    def set_fates(*fates: Result | BaseException) -> list[list[str]]:
+        queue, calls = list(fates), []
+
+        def run(stage: str, arguments: list[str], **_: object) -> Result:
+            calls.append([stage, *arguments])
+            fate = queue.pop(0)
+            if isinstance(fate, BaseException):
+                raise fate
+            return fate
+
+        monkeypatch.setattr(rendering, "run_child", run)
+        return calls
+
+    return set_fates
+
+
+def _pending(store: Store) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(parts=1))
+        accounts.connect(connection, account())
+        segments.create(connection, [segment(1)])
+        publications.create(connection, [publication(segment(1), account())])
+
+
+def _intensities(calls: list[list[str]]) -> list[str]:
+    return [call[call.index("--intensity") + 1] for call in calls]
+
+
+def _segment(store: Store) -> segments.Segment:
+    with store.reading() as connection:
+        found = segments.get(connection, "job-1")
+    assert found is not None
+    return found
+
+
+def test_a_rendered_part_is_ready_and_its_publication_begins(
+    store: Store, child: Callable[..., list[list[str]]]
+) -> None:
+    _pending(store)
+    child(RENDERED)
+    gaze.fn("job-1")
+    assert (_segment(store).status, _segment(store).gaze) == (SegmentStatus.READY, RENDERED["gaze"])
+    assert ("publish_tiktok", ("job-1-tiktok-1",)) in waiting()
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert found.status is JobStatus.PUBLISHING
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason"),
+    [
+        (runner.OutOfMemory("350 MB"), "out_of_memory"),
+        (runner.DeadlinePassed(3600), "deadline_passed"),
+        (runner.ChildDied(signal=11), "crashed"),
+    ],
+)
+def test_a_lost_child_is_run_once_more_without_gaze_and_the_reason_is_kept(
+    store: Store, child: Callable[..., list[list[str]]], lost: runner.ChildError, reason: str
+) -> None:
+    _pending(store)
+    calls = child(lost, RENDERED)
+    gaze.fn("job-1")
+    assert _intensities(calls) == ["0.8", "0.0"]
+    assert _segment(store).gaze == RENDERED["gaze"] | {"corrected": False, "share": 0.0, "reason": reason}  # type: ignore[operator]  # a dict
+
+
+@pytest.mark.logs_errors
+def test_a_part_that_cannot_be_rendered_at_all_ends_its_publications(
+    store: Store, child: Callable[..., list[list[str]]]
+) -> None:
+    _pending(store)
+    child(runner.OutOfMemory("350 MB"), runner.OutOfMemory("350 MB"))
+    gaze.fn("job-1")
+    with store.reading() as connection:
+        found, fate = jobs.get(connection, "job"), publications.get(connection, "job-1-tiktok-1")
+    assert found is not None
+    assert fate is not None
+    assert (found.status, fate.status) == (JobStatus.FAILED, PublicationStatus.FAILED)
+    assert "out_of_memory" in (_segment(store).reason or "")
+
+
+def test_a_rendering_that_was_overtaken_is_dropped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _pending(store)
+
+    def run(*_: object, **__: object) -> Result:
+        with store.writing() as connection:
+            segments.claim(connection, "job-1", "another", wiring.now())
+        return RENDERED
+
+    monkeypatch.setattr(rendering, "run_child", run)
+    gaze.fn("job-1")
+    assert (_segment(store).status, _segment(store).attempt) == (SegmentStatus.RENDERING, "another")
+
+
+def test_a_worker_that_is_asked_to_stop_hands_its_part_on(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    _pending(store)
+    child(runner.Stopped("asked to"))
+    gaze.fn("job-1")
+    assert waiting() == [("gaze", ("job-1",))]
+    assert _segment(store).status is SegmentStatus.RENDERING
+
+
+def test_a_cancelled_job_renders_nothing(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    _pending(store)
+    calls = child()
+    with store.writing() as connection:
+        jobs.cancel(connection, "job", wiring.now())
+    gaze.fn("job-1")
+    assert calls == []
+
+
+def test_a_plan_becomes_parts_publications_and_messages_at_once(
+    store: Store, child: Callable[..., list[list[str]]]
+) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+        accounts.connect(connection, account())
+    plan = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
+    child(plan, plan)
+    split.fn("job")
+    split.fn("job")  # the same message twice
+    with store.reading() as connection:
+        parts, posts = segments.of_job(connection, "job"), publications.of_job(connection, "job")
+    assert (len(parts), len(posts)) == (1, 1)
+    assert waiting() == [("gaze", (parts[0].id,))]
+
+
+def test_a_refused_video_ends_its_job_with_the_reason(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+    child(runner.Refused("too_long", "the video is longer than 3 hours"))
+    split.fn("job")
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert (found.status, found.error_code) == (JobStatus.FAILED, "too_long")
+    assert ("delete_files", ("job",)) in waiting()

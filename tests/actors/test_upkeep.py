@@ -1,0 +1,156 @@
+"""What the ticks do: let go as time passes, delete what is over, and find what is stuck."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from actors import wiring
+from actors.cleanup import ORPHANED_AFTER_S, cleanup, delete_files
+from actors.open_windows import open_windows
+from actors.reap import SLACK, reap
+from store import Store, accounts, jobs, publications, schedules, segments
+from store.schedules import Schedule
+from store.states import JobStatus, PublicationStatus, SegmentStatus
+from tests.actors.queues import move_clock, waiting
+from tests.store.rows import account, job, publication, segment
+
+NAME = "job-1-tiktok-1"
+
+
+def _ready_part(store: Store, *, status: PublicationStatus = PublicationStatus.WAITING, parts: int = 1) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PUBLISHING, parts=parts))
+        accounts.connect(connection, account())
+        for number in range(1, parts + 1):
+            part = segment(number, status=SegmentStatus.READY)
+            segments.create(connection, [part])
+            publications.create(connection, [publication(part, account(), status=status)])
+
+
+def _status(store: Store, name: str = NAME) -> PublicationStatus:
+    with store.reading() as connection:
+        found = publications.get(connection, name)
+    assert found is not None
+    return found.status
+
+
+def _limit(store: Store, **rules: object) -> None:
+    known: dict[str, object] = {"time_zone": "UTC", "windows": [], "max_per_day": 9, "min_gap_s": 0.0}
+    with store.writing() as connection:
+        schedules.put(connection, Schedule(platform="tiktok", **(known | rules)))  # type: ignore[arg-type]  # a mixed bag
+
+
+def test_a_tick_lets_the_first_part_go_and_leaves_a_sign_of_life(store: Store) -> None:
+    _ready_part(store, parts=2)
+    _limit(store)
+    open_windows.fn()
+    with store.reading() as connection:
+        assert schedules.marked(connection, "scheduler") is not None
+    assert (_status(store), _status(store, "job-2-tiktok-1")) == ("publishing", "waiting")
+    assert ("publish_tiktok", (NAME,)) in waiting()
+
+
+def test_a_closed_window_keeps_a_part_and_says_until_when(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ready_part(store)
+    opens = wiring.now() + timedelta(hours=2)
+    _limit(store, windows=[[f"{opens:%H:%M}", f"{opens + timedelta(hours=1):%H:%M}"]])
+    open_windows.fn()
+    with store.reading() as connection:
+        found = publications.get(connection, NAME)
+    assert found is not None
+    assert found.due_at is not None
+    assert found.status is PublicationStatus.WAITING
+    assert abs(found.due_at - opens) < timedelta(minutes=1)
+    move_clock(monkeypatch, timedelta(hours=2, minutes=1))
+    open_windows.fn()
+    assert _status(store) is PublicationStatus.PUBLISHING
+
+
+def test_the_gap_between_posts_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ready_part(store, parts=2)
+    _limit(store, min_gap_s=1800.0)
+    open_windows.fn()
+    with store.writing() as connection:
+        publications.take(connection, NAME, "m", now=wiring.now(), until=wiring.now())
+        publications.end(connection, NAME, "m", PublicationStatus.PUBLISHED, now=wiring.now())
+    open_windows.fn()
+    assert _status(store, "job-2-tiktok-1") is PublicationStatus.WAITING
+    move_clock(monkeypatch, timedelta(minutes=31))
+    open_windows.fn()
+    assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
+
+
+def test_a_publication_that_nobody_takes_further_is_taken_up_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ready_part(store)
+    with store.writing() as connection:
+        publications.begin(connection, NAME, wiring.now())
+    reap.fn()
+    assert ("publish_tiktok", (NAME,)) not in waiting()
+    move_clock(monkeypatch, SLACK + timedelta(minutes=1))
+    reap.fn()
+    assert ("publish_tiktok", (NAME,)) in waiting()
+
+
+def test_a_part_that_renders_for_too_long_is_rendered_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job())
+        segments.create(connection, [segment(1)])
+        segments.claim(connection, "job-1", "lost", wiring.now())
+    move_clock(monkeypatch, timedelta(seconds=2 * wiring.settings.processing_deadline) + SLACK + timedelta(minutes=1))
+    reap.fn()
+    assert ("gaze", ("job-1",)) in waiting()
+
+
+def test_an_open_publication_expires_at_the_hard_maximum(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ready_part(store)
+    move_clock(monkeypatch, timedelta(days=100))
+    cleanup.fn()
+    with store.reading() as connection:
+        ended = jobs.get(connection, "job")
+    assert ended is not None
+    assert (_status(store), ended.status) == (PublicationStatus.EXPIRED, JobStatus.FAILED)
+
+
+def _files(job_id: str) -> list[Path]:
+    made = []
+    for room in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
+        (room / job_id).mkdir(parents=True, exist_ok=True)
+        (room / job_id / "file").write_bytes(b"x")
+        made.append(room / job_id)
+    return made
+
+
+def test_the_files_of_a_job_that_is_over_are_deleted_and_the_record_stays(store: Store) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.COMPLETED))
+    directories = _files("job")
+    delete_files.fn("job")
+    delete_files.fn("job")
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert found.files_deleted_at is not None
+    assert [directory.exists() for directory in directories] == [False, False]
+
+
+def test_files_of_a_job_under_way_stay(store: Store) -> None:
+    _ready_part(store, status=PublicationStatus.PUBLISHING)
+    directories = _files("job")
+    delete_files.fn("job")
+    cleanup.fn()
+    assert all(directory.exists() for directory in directories)
+
+
+def test_an_upload_that_never_became_a_job_is_deleted_after_a_day(store: Store) -> None:
+    import os  # noqa: PLC0415
+
+    old, young = _files("never-a-job")[0], _files("just-coming")[0]
+    long_ago = wiring.now().timestamp() - ORPHANED_AFTER_S - 60
+    os.utime(old, (long_ago, long_ago))
+    cleanup.fn()
+    assert (old.exists(), young.exists()) == (False, True)
