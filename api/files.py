@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 
 import falcon
@@ -23,24 +24,9 @@ def send(request: falcon.Request, response: falcon.Response, path: Path, media_t
         Problem: 404 when there is no such file.
     """
     try:
-        file = path.open("rb")
+        facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise not_found("file; it may have been deleted") from None
-    try:
-        _answer(request, response, path, media_type)
-        first = _first_byte(response)
-        file.seek(first)
-    except BaseException:
-        file.close()
-        raise
-    if request.method == "HEAD" or response.status == falcon.HTTP_304:
-        file.close()
-    else:
-        response.stream = file
-
-
-def _answer(request: falcon.Request, response: falcon.Response, path: Path, media_type: str) -> None:
-    facts = path.stat()
+        raise _gone() from None
     size = facts.st_size
     tag = f"{facts.st_mtime_ns:x}-{size:x}"
     response.etag = tag
@@ -52,18 +38,38 @@ def _answer(request: falcon.Request, response: falcon.Response, path: Path, medi
         return
     response.content_type = media_type
     wanted = _range(request, tag, size)
-    if wanted is None:
-        response.content_length = size
-        return
-    first, last = wanted
-    response.status = falcon.HTTP_206
-    response.set_header("Content-Range", f"bytes {first}-{last}/{size}")
+    first, last = wanted or (0, size - 1)
+    if wanted is not None:
+        response.status = falcon.HTTP_206
+        response.set_header("Content-Range", f"bytes {first}-{last}/{size}")
+    if request.method != "HEAD":
+        response.stream = _open(path, first, last)
     response.content_length = last - first + 1
 
 
-def _first_byte(response: falcon.Response) -> int:
-    given = response.get_header("Content-Range")
-    return int(given.removeprefix("bytes ").partition("-")[0]) if given else 0
+class _Slice(FileIO):
+    """A file of which only some bytes are read; waitress, which needs to seek, sends it without our help."""
+
+    def __init__(self, path: Path, first: int, last: int) -> None:
+        super().__init__(path, "rb")
+        self.seek(first)
+        self._end = last + 1
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes, none beyond the last one asked for."""
+        left = max(self._end - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left)) or b""
+
+
+def _open(path: Path, first: int, last: int) -> _Slice:
+    try:
+        return _Slice(path, first, last)
+    except FileNotFoundError:  # deleted a moment ago
+        raise _gone() from None
+
+
+def _gone() -> Problem:
+    return not_found("file; it may have been deleted")
 
 
 def _range(request: falcon.Request, tag: str, size: int) -> tuple[int, int] | None:

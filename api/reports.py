@@ -97,7 +97,7 @@ def _part(
     data_dir: Path,  # Any: JSON
 ) -> dict[str, Any]:  # Any: JSON
     base = f"/jobs/{job.id}/segments/{part.segment_number}"
-    files = {kind: f"{base}/{kind}" for kind, path in paths(part, data_dir).items() if path.is_file()}
+    links = {kind: f"{base}/{kind}" for kind, path in paths(part, data_dir).items() if path.is_file()}
     return {
         "number": part.segment_number,
         "of": of,
@@ -107,12 +107,10 @@ def _part(
         "duration_s": part.duration,
         "cut_reason": part.cut_reason,
         "gaze": part.gaze,
-        "error": part.reason if part.status == SegmentStatus.FAILED else None,
         "reason": part.reason,
         "size_bytes": part.size_bytes,
         "stage_seconds": part.stage_seconds,
-        "files": bool(files) if part.status in {SegmentStatus.READY, SegmentStatus.DONE} else None,
-        "links": files,
+        "links": links,
         "publications": publications,
     }
 

@@ -38,15 +38,24 @@ class Login:
         given = bodies.read(request, Credentials)
         if not self._context.keys.holds(given.key):
             raise Problem(401, "wrong_key", "this key is not one of this machine's")
-        self._set(response, self._context.keys.open_session(given.key), int(SESSION_LASTS.total_seconds()))
+        response.set_cookie(
+            COOKIE,
+            self._context.keys.open_session(given.key),
+            max_age=int(SESSION_LASTS.total_seconds()),
+            path="/",
+            http_only=True,
+            same_site="Lax",
+            secure=self._context.settings.root_url.startswith("https://"),
+        )
+        _done(response)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response) -> None:
         """Sign out in this browser."""
         del request
-        self._set(response, "", 0)
+        response.unset_cookie(COOKIE, path="/", same_site="Lax")
+        _done(response)
 
-    def _set(self, response: falcon.Response, value: str, max_age: int) -> None:
-        secure = self._context.settings.root_url.startswith("https://")
-        response.set_cookie(COOKIE, value, max_age=max_age, path="/", http_only=True, same_site="Lax", secure=secure)
-        response.cache_control = ["no-store"]
-        response.status = falcon.HTTP_204
+
+def _done(response: falcon.Response) -> None:
+    response.cache_control = ["no-store"]
+    response.status = falcon.HTTP_204

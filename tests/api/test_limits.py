@@ -1,0 +1,55 @@
+"""Who is calling, and how often they may."""
+
+from __future__ import annotations
+
+import pytest
+
+from api import limits
+from api.limits import RateLimit, caller_of
+from api.problems import Problem
+from tests.api.conftest import Clock
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "behind_fly", "expected"),
+    [
+        pytest.param("10.0.0.1", None, False, "10.0.0.1", id="plain"),
+        pytest.param("10.0.0.1", "1.2.3.4", False, "10.0.0.1", id="a header anybody can forge"),
+        pytest.param("10.0.0.1", "1.2.3.4", True, "1.2.3.4", id="Fly's own header"),
+        pytest.param("10.0.0.1", None, True, "10.0.0.1", id="a health check of Fly"),
+        pytest.param("::ffff:1.2.3.4", None, False, "1.2.3.4", id="mapped"),
+        pytest.param("2001:db8:1:2:3:4:5:6", None, False, "2001:db8:1:2::/64", id="an IPv6 subscriber has a /64"),
+        pytest.param("fe80::1%eth0", None, False, "fe80::/64", id="zone"),
+        pytest.param("10.0.0.1", "nonsense", True, "nonsense", id="nonsense"),
+    ],
+)
+def test_a_caller_is_known_by_what_it_cannot_choose(
+    peer: str, header: str | None, behind_fly: bool, expected: str
+) -> None:
+    assert expected == caller_of(peer, header, behind_fly=behind_fly)
+
+
+def test_each_caller_has_so_many_a_minute(clock: Clock) -> None:
+    limit = RateLimit(2, now=clock)
+    limit.take("a")
+    clock.move(seconds=30)
+    limit.take("a")
+    limit.take("b")
+
+    with pytest.raises(Problem) as refused:
+        limit.take("a")
+    assert dict(refused.value.headers or {})["Retry-After"] == "31"
+
+    clock.move(seconds=31)
+    limit.take("a")
+
+
+def test_many_callers_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CALLERS", 10)
+    limit = RateLimit(1, now=clock)
+    for number in range(100):
+        limit.take(str(number))
+
+    assert len(limit._seen) <= 10
+    with pytest.raises(Problem):
+        limit.take("99")

@@ -1,0 +1,151 @@
+"""The files of parts: whole, by range, and by signed address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from falcon.testing import TestClient
+
+from actors import wiring
+from actors.media_links import BadLink, link, media_url, read
+from api.app import create_app
+from api.context import Context
+from store import jobs, segments
+from store.states import SegmentStatus
+from tests.api.conftest import AUTH, Clock, serving
+from tests.store import rows
+
+CONTENT = bytes(range(256)) * 40
+ADDRESS = "/jobs/job/segments/1/video"
+
+
+@pytest.fixture
+def video(context: Context) -> Path:
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job())
+        segments.create(connection, [rows.segment(1, status=SegmentStatus.READY)])
+    path = wiring.settings.jobs_dir / "job" / "part-001.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-9", 0, 9),
+        ("bytes=100-", 100, 10_239),
+        ("bytes=-10", 10_230, 10_239),
+        ("bytes=10000-99999", 10_000, 10_239),
+        ("bytes=-99999", 0, 10_239),
+        ("bytes=5-5", 5, 5),
+    ],
+)
+def test_the_range_asked_for_is_sent(client: TestClient, video: Path, asked: str, first: int, last: int) -> None:
+    answer = client.simulate_get(ADDRESS, headers={"Range": asked})
+
+    assert answer.status_code == 206
+    assert answer.content == CONTENT[first : last + 1]
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/10240"
+    assert answer.headers["content-length"] == str(last - first + 1)
+
+
+@pytest.mark.parametrize("asked", [None, "bytes=", "bytes=5-2", "bytes=0-1,5-6", "lines=0-1", "bytes=a-b", "nonsense"])
+def test_what_is_no_plain_range_gets_the_whole(client: TestClient, video: Path, asked: str | None) -> None:
+    answer = client.simulate_get(ADDRESS, headers={"Range": asked} if asked else None)
+
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("asked", ["bytes=10240-", "bytes=99999-100000", "bytes=-0"])
+def test_a_range_beyond_the_end_is_refused(client: TestClient, video: Path, asked: str) -> None:
+    answer = client.simulate_get(ADDRESS, headers={"Range": asked})
+
+    assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */10240")
+
+
+def test_a_range_of_another_version_gets_the_whole(client: TestClient, video: Path) -> None:
+    tag = client.simulate_get(ADDRESS).headers["etag"]
+
+    same = client.simulate_get(ADDRESS, headers={"Range": "bytes=0-1", "If-Range": tag})
+    other = client.simulate_get(ADDRESS, headers={"Range": "bytes=0-1", "If-Range": '"other"'})
+
+    assert (same.status_code, other.status_code) == (206, 200)
+
+
+def test_who_has_the_file_gets_304(client: TestClient, video: Path) -> None:
+    tag = client.simulate_get(ADDRESS).headers["etag"]
+
+    assert client.simulate_get(ADDRESS, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_a_deleted_file_is_not_found(client: TestClient, video: Path) -> None:
+    video.unlink()
+
+    assert client.simulate_get(ADDRESS).status_code == 404
+    assert client.simulate_get("/jobs/job/segments/1/cover").status_code == 404
+    assert client.simulate_get("/jobs/job/segments/2/video").status_code == 404
+
+
+def test_over_real_http_files_ranges_and_heads_arrive(context: Context, video: Path) -> None:
+    with serving(context) as root:
+        whole = requests.get(f"{root}{ADDRESS}", headers=AUTH, timeout=5)
+        some = requests.get(f"{root}{ADDRESS}", headers=AUTH | {"Range": "bytes=10-19"}, timeout=5)
+        head = requests.head(f"{root}{ADDRESS}", headers=AUTH, timeout=5)
+
+    assert whole.content == CONTENT
+    assert (some.status_code, some.content) == (206, CONTENT[10:20])
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", "10240")
+
+
+def test_a_platform_fetches_by_signed_address_without_a_key(context: Context, video: Path, clock: Clock) -> None:
+    address = link(context.settings, context.sealer, "job", 1, expires=clock() + timedelta(hours=1))
+    path = urlsplit(address).path
+    assert address.startswith(context.settings.root_url)
+    assert "job" not in path.removeprefix("/media/")
+
+    stranger = TestClient(create_app(context))
+    assert stranger.simulate_get(path).content == CONTENT
+    assert stranger.simulate_get(path, headers={"Range": "bytes=0-3"}).content == CONTENT[:4]
+    assert stranger.simulate_head(path).headers["content-length"] == "10240"
+
+    clock.move(hours=1)
+    assert stranger.simulate_get(path).status_code == 404
+
+
+def test_an_address_that_was_not_made_here_leads_nowhere(context: Context, video: Path, clock: Clock) -> None:
+    stranger = TestClient(create_app(context))
+    session = context.keys.open_session("test-key")
+
+    for token in ("x", session, context.sealer.seal({"job": "job"}).decode(), "%ff"):
+        assert stranger.simulate_get(f"/media/{token}").status_code == 404
+
+
+def test_a_links_reader_knows_its_part(context: Context, clock: Clock) -> None:
+    token = link(context.settings, context.sealer, "job", 7, expires=clock() + timedelta(hours=1)).rpartition("/")[2]
+
+    assert read(context.sealer, token, clock()) == ("job", 7)
+    with pytest.raises(BadLink):
+        read(context.sealer, token[:40] + "x" + token[41:], clock())
+    with pytest.raises(BadLink):
+        read(context.sealer, token, clock() + timedelta(hours=2))
+
+
+def test_an_actors_link_is_good_for_a_day(context: Context) -> None:
+    token = media_url("job", 3).rpartition("/")[2]
+
+    assert read(wiring.sealer, token, wiring.now() + timedelta(hours=23)) == ("job", 3)
+
+
+def test_behind_a_public_url_the_link_leads_there(context: Context, clock: Clock) -> None:
+    chosen = replace(context, settings=context.settings.model_copy(update={"public_url": "https://video.example/"}))
+
+    assert link(chosen.settings, chosen.sealer, "job", 1, expires=clock()).startswith("https://video.example/media/")
