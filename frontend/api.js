@@ -3,8 +3,8 @@
  *
  * What the page relies on; anything more in an answer is ignored:
  *
- *   every route     answers 401 without a session; errors are application/problem+json {detail, title}: the detail is
- *                   shown to the person, the title only where there is none; 429 and 503 may carry Retry-After in seconds
+ *   every route     answers 401 without a session; errors are application/problem+json {detail, title, field}: the
+ *                   detail is shown to the person (without a leading "field: "), the title only where there is none; 429 and 503 may carry Retry-After in seconds
  *   POST /login     JSON {"key"} -> any 2xx with Set-Cookie (HttpOnly, SameSite, Path=/); 401 for a wrong key
  *   DELETE /login   ends the session of this browser
  *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status}]}; status connected,
@@ -102,10 +102,15 @@ export function readProblem(status, retryAfter, text) {
   const retryAfterS = Number.parseInt(retryAfter ?? '', 10);
   const facts = { status, retryAfterS: Number.isNaN(retryAfterS) ? null : retryAfterS };
   try {
-    const { title, detail } = JSON.parse(text);
-    if (detail || title) return new Problem(detail || title, facts);
+    const { title, detail, field } = JSON.parse(text);
+    if (detail || title) return new Problem(withoutField(detail || title, field), facts);
   } catch {
     // Not JSON: fall through to words of our own.
   }
   return new Problem(`The server could not do this (code ${status}).`, facts);
+}
+
+/** "title: must be shorter" as "must be shorter": a field's name is for programs. */
+function withoutField(detail, field) {
+  return field && detail.startsWith(`${field}: `) ? detail.slice(field.length + 2) : detail;
 }

@@ -90,7 +90,7 @@ function unfit(file) {
   if (!file.size) return 'This file is empty. Please choose another one.';
   if (file.type && !file.type.startsWith('video/')) return 'This does not look like a video. Please choose another file.';
   if (maxUploadBytes && file.size > maxUploadBytes) {
-    return `This video has ${bytes(file.size)}; the limit is ${bytes(maxUploadBytes)}. Choose a shorter one, or film at a lower resolution.`;
+    return `This video is ${bytes(file.size)}; the limit is ${bytes(maxUploadBytes)}. Choose a shorter one, or film at a lower resolution.`;
   }
   return '';
 }

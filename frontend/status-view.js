@@ -10,7 +10,7 @@ const REPAIRABLE = new Set(['failed', 'expired']);
 /**
  * Show a whole job.
  *
- * `view` tells what the document cannot: {missing: Set of file addresses that did not load, busy: an action is under way,
+ * `view` tells what the document cannot: {missing: Set of file addresses that did not load, busy: an action is under way, deleting: the files are being removed,
  * trouble: text or '', stale: ISO instant of the document when trouble began}.
  */
 export function jobView(job, view) {
@@ -19,7 +19,7 @@ export function jobView(job, view) {
     header(job, parts),
     view.trouble && el('p', { class: 'notice notice-bad', 'data-key': 'trouble' }, view.trouble),
     job.error && el('p', { class: 'notice notice-bad', 'data-key': 'error' }, sentence(job.error, '.')),
-    actions(job, parts, view.busy),
+    actions(job, parts, view),
     parts.length > 0 && el('h2', { class: 'parts-title', 'data-key': 'parts-title' }, parts.length === 1 ? 'One part' : `${parts.length} parts`),
     parts.length > 0 && el('ol', { class: 'parts', 'data-key': 'parts' }, parts.map((part) => partCard(job, part, view.missing))),
   ];
@@ -72,12 +72,12 @@ function nextPost(job, posts) {
   return `Next: ${platformName(next.platform)}, ${moment(next.due_at)}.`;
 }
 
-function actions(job, parts, busy) {
+function actions(job, parts, { busy, deleting }) {
   const over = OVER.has(job.status);
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
     !over && button('cancel', 'Stop this video', 'button-quiet', busy),
-    over && !job.files_deleted_at && button('delete', 'Delete files', 'button-quiet', busy));
+    over && !job.files_deleted_at && button('delete', deleting ? 'Removing files…' : 'Delete files', 'button-quiet', busy || deleting));
 }
 
 /** Whether something failed that a retry may mend. */

@@ -5,7 +5,6 @@ import * as api from './api.js';
 import { announce } from './announce.js';
 import { chosen, forgetFile } from './chooser.js';
 import { byId } from './dom.js';
-import { seconds } from './format.js';
 import { backToForm, showFailure, showSending } from './sending.js';
 import { Interrupted, readable, send, Stopped } from './transfer.js';
 import { letSleep, stayAwake } from './wake.js';
@@ -114,9 +113,8 @@ async function arrivedMeanwhile({ fields, known }) {
 }
 
 function explain(error, canRead) {
-  if (error instanceof api.Problem) {
-    return sentence(error.message, '.') + (error.retryAfterS ? ` Please wait ${seconds(error.retryAfterS)}.` : '');
-  }
+  if (error.status === 401) return 'You were signed out meanwhile. Sign in and try again; the form is kept.';
+  if (error instanceof api.Problem) return sentence(error.message, '.');
   if (!canRead) return 'This page can no longer read the video. Please choose it again; on a phone, best from Files and not from Photos.';
   if (error.sentAll) return 'The video was sent, but the answer got lost. Look at Recent videos before you send it again.';
   if (!navigator.onLine) return 'You are offline. Try again when you have a connection.';

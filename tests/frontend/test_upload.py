@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.frontend.browser import PHONE, Browser
-from tests.frontend.stand_in import StandIn
+from tests.frontend.stand_in import KEY, StandIn
 
 
 def choose(page: Browser, api: StandIn, clip: Path) -> None:
@@ -110,6 +110,20 @@ def test_a_refused_upload_is_explained_in_the_servers_words(page: Browser, api: 
     page.find("#upload-start")
     assert page.run("return document.querySelector('#title').value") == "Kept"
     assert page.refusals() == ["/upload 413"]
+
+
+def test_a_session_that_ended_before_the_upload_costs_no_input(page: Browser, api: StandIn, clip: Path) -> None:
+    """After signing in again the same video goes out with one press."""
+    choose(page, api, clip)
+    page.fill("#title", "Kept")
+    api.needs_login = True
+    page.click("#upload-start")
+    page.fill("#key", KEY)
+    page.click("#sign-in button")
+    page.click("#upload-retry")
+    page.until_text("#job-title", "Kept")
+    assert [upload["title"] for upload in api.uploads] == ["Kept"]
+    assert {refusal.split()[1] for refusal in page.refusals()} == {"401"}
 
 
 def test_a_passing_trouble_can_be_retried_with_one_press(page: Browser, api: StandIn, clip: Path) -> None:
