@@ -17,6 +17,8 @@ from store.states import JobStatus, PublicationStatus, SegmentStatus
 
 Json = dict[str, Any]  # Any: JSON
 
+_REF = "#/components/schemas/{model}"
+
 VERSION = "0.1.0"
 CODES = {
     200: "Done", 201: "Made", 202: "Taken, work goes on", 204: "Done, nothing to say", 206: "The range asked for",
@@ -172,7 +174,7 @@ def _response(operation: Operation, code: int) -> Json:
 
 
 def _request_body(operation: Operation, model: type[BaseModel], max_upload_bytes: int) -> Json:
-    schema = model.model_json_schema()
+    schema = _body_schema(model)
     if operation.path == "/upload":
         file = {"type": "string", "contentMediaType": "video/*", "description": f"at most {max_upload_bytes} bytes"}
         fields = {
@@ -190,6 +192,15 @@ def _request_body(operation: Operation, model: type[BaseModel], max_upload_bytes
     if operation.path == "/schedule":
         schema = {"$ref": "#/components/schemas/Schedules"}
     return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _body_schema(model: type[BaseModel]) -> Json:
+    return {name: value for name, value in model.model_json_schema(ref_template=_REF).items() if name != "$defs"}
+
+
+def _shared_schemas() -> Json:
+    bodies = [operation.body for operation in OPERATIONS if operation.body is not None]
+    return {name: value for body in bodies for name, value in body.model_json_schema().get("$defs", {}).items()}
 
 
 def _schemas() -> Json:
@@ -217,13 +228,13 @@ def _schemas() -> Json:
         "segments": {"type": "array", "items": _object(segment)},
     }
     jobs = {"jobs": {"type": "array", "items": _object(summary)}, "next": {"type": ["string", "null"]}}
-    schedule = PlatformSchedule.model_json_schema()
     problem = {"type": text, "title": text, "status": {"type": "integer"}, "detail": text, "code": text}
     return {
         "Job": _object(job),
         "Jobs": _object(jobs),
-        "Schedules": {"type": "object", "additionalProperties": schedule},
+        "Schedules": {"type": "object", "additionalProperties": _body_schema(PlatformSchedule)},
         "Problem": _object(problem),
+        **_shared_schemas(),
     }
 
 

@@ -1,0 +1,265 @@
+"""Health, metrics, the pages, the description of the API, and the process itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+from falcon.testing import TestClient
+
+from actors import wiring
+from api import health, receiving
+from api.app import create_app, routes
+from api.context import Context
+from api.limits import RateLimit
+from api.openapi import OPERATIONS
+from broker.report import QueueStats, WorkerProcess
+from store import jobs, schedules
+from tests.api.conftest import Clock, connect
+from tests.store import rows
+
+ROOT = Path(__file__).resolve().parents[2]
+MAX_RSS_KB = 80 * 1024  # the budget of the whole front door, measured 78 MB on 2026-11-22
+
+
+def tick(context: Context, clock: Clock) -> None:
+    with context.store.writing() as connection:
+        schedules.mark(connection, "scheduler", clock())
+
+
+def test_all_is_well_when_everything_is(client: TestClient, context: Context, clock: Clock) -> None:
+    tick(context, clock)
+
+    answer = client.simulate_get("/health")
+
+    assert (answer.status_code, answer.json["status"]) == (200, "ok")
+    assert set(answer.json["checks"]) == {"database", "disk", "scheduler", "workers"}
+
+
+def test_health_is_red_when_the_scheduler_has_not_ticked(client: TestClient, context: Context, clock: Clock) -> None:
+    assert client.simulate_get("/health").status_code == 503
+    tick(context, clock)
+    clock.move(seconds=89)
+    assert client.simulate_get("/health").status_code == 200
+
+    clock.move(seconds=2)
+    answer = client.simulate_get("/health")
+
+    assert (answer.status_code, answer.json["status"]) == (503, "failing")
+    assert answer.json["checks"]["scheduler"] == {"ok": False, "last_tick_age_s": 91.0}
+
+
+def test_a_machine_that_has_just_started_need_not_have_ticked(context: Context, clock: Clock) -> None:
+    young = TestClient(create_app(replace(context, started_at=clock())))
+
+    assert young.simulate_get("/health").status_code == 200
+    clock.move(seconds=91)
+    assert young.simulate_get("/health").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "queues", "status"),
+    [(None, (), 200), (59.0, (), 200), (61.0, (), 503), (61.0, ("network",), 503), (9999.0, ("media",), 200)],
+)
+def test_health_is_red_when_work_waits_and_nobody_does_it(
+    client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch,
+    waits_s: float | None, queues: tuple[str, ...], status: int,
+) -> None:  # fmt: skip
+    tick(context, clock)
+    waiting = QueueStats(queue="media", ready=1, delayed=0, leased=0, dead=0, oldest_ready_age_s=waits_s)
+    worker = WorkerProcess(id=1, pid=1, host="h", queues=queues, leased=0, started_at=clock())
+    monkeypatch.setattr(context.broker, "queue_stats", lambda: [waiting])
+    monkeypatch.setattr(context.broker, "consumers", lambda: [worker] if queues else [])
+
+    answer = client.simulate_get("/health")
+
+    assert (answer.status_code, answer.json["checks"]["workers"]["ok"]) == (status, status == 200)
+
+
+def test_health_is_red_when_the_disk_is_full(
+    client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick(context, clock)
+    monkeypatch.setattr(health, "ROOM_SPARE_BYTES", 2**60)
+
+    answer = client.simulate_get("/health")
+
+    assert (answer.status_code, answer.json["checks"]["disk"]["ok"]) == (503, False)
+
+
+def test_health_is_red_and_still_answers_without_a_database(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("no such device")
+
+    monkeypatch.setattr(jobs, "count_by_status", broken)
+
+    answer = client.simulate_get("/health")
+
+    assert (answer.status_code, answer.json["checks"]["database"]["ok"]) == (503, False)
+    assert "device" not in answer.text  # a stranger reads this
+
+
+def test_metrics_tell_what_the_store_and_the_queue_hold(client: TestClient, context: Context, clock: Clock) -> None:
+    tick(context, clock)
+    connect(context, "tiktok")
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job())
+        wiring.send("split", "job")
+    clock.move(seconds=5)
+
+    answer = client.simulate_get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain")
+    for line in (
+        'vidprod_jobs{status="processing"} 1.0',
+        'vidprod_accounts{platform="tiktok",status="connected"} 1.0',
+        'vidprod_queue_messages{queue="media",state="ready"} 1.0',
+        'vidprod_workers{queue="media"} 0.0',
+        "vidprod_scheduler_tick_age_seconds 5.0",
+        'vidprod_health{check="scheduler"} 1.0',
+    ):
+        assert line in answer.text
+    assert "process_resident_memory_bytes" in answer.text
+
+
+def test_the_page_and_its_files_come_with_their_policy(client: TestClient, context: Context) -> None:
+    page = client.simulate_get("/")
+
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for name in re.findall(r'(?:href|src)="(static/[^"]+)"', page.text):
+        assert client.simulate_get(f"/{name}").status_code == 200
+    tag = client.simulate_get("/static/app.js").headers["etag"]
+    assert client.simulate_get("/static/app.js", headers={"If-None-Match": tag}).status_code == 304
+    assert client.simulate_head("/").headers["content-length"] == page.headers["content-length"]
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2Fsettings.py", "index", "%00", "."])
+def test_no_name_leads_out_of_the_pages(client: TestClient, name: str) -> None:
+    assert client.simulate_get(f"/static/{name}").status_code == 404
+
+
+def test_every_answer_is_safe_to_show(client: TestClient) -> None:
+    for path in ("/", "/jobs", "/nothing", "/health"):
+        headers = client.simulate_get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_the_description_and_the_routes_tell_the_same(client: TestClient, context: Context, clock: Clock) -> None:
+    described = {(operation.method, operation.path) for operation in OPERATIONS}
+    served = {
+        (method, re.sub(r":int\([^)]*\)", "", path))
+        for path, resource in routes(context, RateLimit(1, now=clock)).items()
+        for method in ("get", "post", "put", "patch", "delete")
+        if hasattr(resource, f"on_{method}")
+    }
+
+    assert described == served
+    document = client.simulate_get("/openapi.json").json
+    assert {(method, path) for path, item in document["paths"].items() for method in item} == served
+
+
+def test_the_description_says_which_doors_are_open(context: Context, clock: Clock) -> None:
+    public = {
+        re.sub(r":int\([^)]*\)", "", path)
+        for path, resource in routes(context, RateLimit(1, now=clock)).items()
+        if getattr(resource, "public", False)
+    }
+
+    assert public == {operation.path for operation in OPERATIONS if operation.public}
+
+
+def test_every_reference_of_the_description_leads_somewhere(client: TestClient) -> None:
+    answer = client.simulate_get("/openapi.json")
+
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', answer.text))
+    assert names
+    assert names <= set(answer.json["components"]["schemas"])
+    assert "#/$defs" not in answer.text
+
+
+@contextmanager
+def process(directory: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `python -m api` and give it with its root address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    chosen = {"PATH": os.environ["PATH"], "DATA_DIR": str(directory), "PORT": str(port), **environ}
+    subprocess.run([sys.executable, "-m", "scripts.migrate"], cwd=ROOT, env=chosen, check=True)
+    with subprocess.Popen(
+        [sys.executable, "-m", "api"], cwd=ROOT, env=chosen, stderr=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            root = f"http://127.0.0.1:{port}"
+            _until(lambda: _answers(root))
+            yield running, root
+        finally:
+            running.kill()
+
+
+def _until(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _answers(root: str) -> bool:
+    try:
+        return requests.get(f"{root}/health", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_the_process_is_small_prints_its_key_once_and_ends_on_request(tmp_path: Path) -> None:
+    (tmp_path / "uploads" / "job_cut_off").mkdir(parents=True)
+    (tmp_path / "uploads" / "job_cut_off" / ".incoming").write_bytes(b"half a video")
+    with process(tmp_path) as (running, root):
+        key = (tmp_path / "api.key").read_text().strip()
+        headers = {"Authorization": f"Bearer {key}"}
+        assert requests.get(f"{root}/metrics", headers=headers, timeout=5).ok
+        assert not (tmp_path / "uploads" / "job_cut_off").exists()
+
+        status = Path(f"/proc/{running.pid}/status").read_text()
+        mapped = Path(f"/proc/{running.pid}/maps").read_text()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+        assert running.stderr is not None
+        printed = running.stderr.read()
+
+    [rss_kb] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
+    assert rss_kb < MAX_RSS_KB
+    assert not re.search(r"/(numpy|cv2|av|mediapipe|moviepy)[./]", mapped)
+    assert printed.count(key) == 1
+    with process(tmp_path) as (again, _):
+        again.send_signal(signal.SIGTERM)
+        again.wait(10)
+        assert again.stderr is not None
+        assert key not in again.stderr.read()
+
+
+def test_the_sweep_at_the_start_leaves_what_a_job_owns(context: Context) -> None:
+    for name in ("job_known", "job_unknown"):
+        folder = context.settings.uploads_dir / name
+        folder.mkdir(parents=True)
+        (folder / "source").write_bytes(b"x")
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job("job_known"))
+
+    assert receiving.sweep(context) == 1
+    assert [path.name for path in context.settings.uploads_dir.iterdir()] == ["job_known"]

@@ -1,0 +1,182 @@
+"""Endpoints, what they were told, and what gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dramatiq
+import pytest
+from falcon.testing import TestClient
+
+from actors import wiring
+from actors.announce import announce
+from api import webhooks as door
+from api.app import create_app
+from api.context import Context
+from store import jobs, webhooks
+from store.states import DeliveryStatus
+from store.webhooks import Attempt
+from tests.api.conftest import AUTH, with_settings
+from tests.store import rows
+
+HOOK = "http://127.0.0.1:9/hook"
+
+
+def add(client: TestClient, url: str = HOOK, **more: object) -> dict[str, str]:
+    answer = client.simulate_post("/webhooks", json={"url": url, **more})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, str] = answer.json
+    return found
+
+
+def tell(context: Context) -> None:
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job())
+        announce(connection, "job.created", rows.job())
+
+
+def test_an_endpoints_secret_is_told_when_it_is_added_and_never_listed(client: TestClient) -> None:
+    made = add(client)
+
+    assert made["secret"].startswith("whsec_")
+    [listed] = client.simulate_get("/webhooks").json["endpoints"]
+    assert listed == {name: value for name, value in made.items() if name != "secret"}
+    assert client.simulate_get(f"/webhooks/{made['id']}").json == listed
+
+
+def test_a_known_address_keeps_its_secret(client: TestClient) -> None:
+    assert add(client) == add(client)
+
+
+def test_an_address_named_by_a_job_hears_of_all_once_it_is_added(client: TestClient, context: Context) -> None:
+    with context.store.writing() as connection:
+        context.intake.add_endpoint(connection, HOOK, scope="named", events=[])
+
+    assert add(client)["scope"] == "all"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "url"),
+        ({"url": 7}, "url"),
+        ({"url": ""}, "url"),
+        ({"url": "https://x.example/" + "y" * 2048}, "url"),
+        ({"url": HOOK, "events": ["job.exploded"]}, "events.0"),
+        ({"url": HOOK, "secret": "mine"}, "secret"),
+    ],
+)
+def test_a_wrong_endpoint_is_named(client: TestClient, body: dict[str, object], field: str) -> None:
+    answer = client.simulate_post("/webhooks", json=body)
+
+    assert (answer.status_code, answer.json["field"]) == (422, field)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://hooks.example.com/x", "https://localhost/x", "https://10.0.0.1/x", "https://[::ffff:10.0.0.1]/x",
+     "https://user@hooks.example.com/", "https://2130706433/", "file:///etc/passwd"],
+)  # fmt: skip
+def test_an_address_that_we_shall_not_call_is_refused(context: Context, url: str) -> None:
+    client = TestClient(create_app(with_settings(context, webhook_allow_private=False)), headers=AUTH)
+
+    answer = client.simulate_post("/webhooks", json={"url": url})
+
+    assert (answer.status_code, answer.json["field"]) == (422, "url")
+    assert client.simulate_get("/webhooks").json == {"endpoints": []}
+
+
+def test_there_is_an_end_to_endpoints(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "MAX_ENDPOINTS", 1)
+    add(client)
+
+    assert client.simulate_post("/webhooks", json={"url": HOOK + "2"}).status_code == 409
+
+
+def test_an_endpoint_is_switched_off_and_on(client: TestClient) -> None:
+    made = add(client)
+
+    for state in ("disabled", "enabled"):
+        changed = client.simulate_patch(f"/webhooks/{made['id']}", json={"state": state})
+        assert (changed.status_code, changed.json["state"]) == (200, state)
+    assert client.simulate_patch(f"/webhooks/{made['id']}", json={"state": "asleep"}).status_code == 422
+
+
+def test_a_forgotten_endpoint_is_gone_with_its_history(client: TestClient, context: Context) -> None:
+    made = add(client)
+    tell(context)
+
+    assert client.simulate_delete(f"/webhooks/{made['id']}").status_code == 204
+    assert client.simulate_get(f"/webhooks/{made['id']}").status_code == 404
+    assert client.simulate_delete(f"/webhooks/{made['id']}").status_code == 404
+
+
+def test_each_try_of_a_delivery_is_shown(client: TestClient, context: Context) -> None:
+    made = add(client)
+    tell(context)
+    address = f"/webhooks/{made['id']}/deliveries"
+    [waiting] = client.simulate_get(address).json["deliveries"]
+    assert (waiting["type"], waiting["status"], waiting["attempts"]) == ("job.created", "waiting", [])
+
+    attempt = Attempt(
+        delivery_id=waiting["id"], at=rows.NOON, duration_ms=12, http_status=500, error=None, excerpt="oops"
+    )
+    with context.store.writing() as connection:
+        webhooks.record_attempt(connection, attempt, status=DeliveryStatus.FAILED, next_at=None, tries=1)
+
+    [failed] = client.simulate_get(address).json["deliveries"]
+    assert failed["status"] == "failed"
+    assert failed["attempts"] == [
+        {"at": "2026-11-22T12:00:00.000Z", "duration_ms": 12, "http_status": 500, "error": None, "excerpt": "oops"}
+    ]
+
+
+def test_what_is_over_is_told_again_on_request(client: TestClient, context: Context) -> None:
+    made = add(client)
+    tell(context)
+    [delivery] = client.simulate_get(f"/webhooks/{made['id']}/deliveries").json["deliveries"]
+    again = f"/webhooks/{made['id']}/deliveries/{delivery['id']}/redeliver"
+    assert client.simulate_post(again).status_code == 409  # it is under way
+
+    attempt = Attempt(
+        delivery_id=delivery["id"], at=rows.NOON, duration_ms=1, http_status=None, error="refused", excerpt=None
+    )
+    with context.store.writing() as connection:
+        webhooks.record_attempt(connection, attempt, status=DeliveryStatus.FAILED, next_at=None, tries=1)
+    wiring.broker.flush_all()
+
+    assert client.simulate_post(again).status_code == 202
+    assert [stats.ready for stats in context.broker.queue_stats() if stats.queue == "network"] == [1]
+    other = add(client, HOOK + "2")
+    assert client.simulate_post(f"/webhooks/{other['id']}/deliveries/{delivery['id']}/redeliver").status_code == 404
+
+
+@pytest.fixture
+def given_up(context: Context) -> Iterator[int]:
+    """A message that gave up."""
+
+    @dramatiq.actor(broker=wiring.broker, queue_name="network", actor_name="sulk", max_retries=0, throws=ValueError)
+    def sulk(name: str) -> None:
+        raise ValueError(f"not for {name}")
+
+    worker = dramatiq.Worker(wiring.broker, queues={"network"}, worker_threads=1)
+    sulk.send("you")
+    worker.start()
+    wiring.broker.join("network", timeout=10_000)
+    worker.stop()
+    [letter] = context.broker.dead_letters("network")
+    yield letter.id
+    del wiring.broker.actors["sulk"]
+
+
+def test_what_gave_up_is_listed_and_tried_again(client: TestClient, context: Context, given_up: int) -> None:
+    [letter] = client.simulate_get("/dead-letters").json["dead_letters"]
+    assert (letter["id"], letter["actor"], letter["args"], letter["queue"]) == (given_up, "sulk", ["you"], "network")
+    assert "not for you" in letter["error"]
+    assert client.simulate_get("/dead-letters", params={"queue": "media"}).json == {"dead_letters": []}
+
+    assert client.simulate_post(f"/dead-letters/{given_up}/retry").status_code == 202
+
+    assert client.simulate_get("/dead-letters").json == {"dead_letters": []}
+    assert client.simulate_post(f"/dead-letters/{given_up}/retry").status_code == 404
+    assert client.simulate_post("/dead-letters/x/retry").status_code == 404
