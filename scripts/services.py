@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.supervisor import Service
+from scripts.supervisor import LEASH_FD, Service
 from settings import Settings
 
 # One process whose threads mostly wait: ticks, publications (one at a time for each account) and webhooks.
@@ -35,7 +35,8 @@ def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) 
 
 def mock_platforms(port: int, directory: Path) -> Service:
     """Return the mock of all platforms, on loopback."""
-    return Service("mock", [sys.executable, "-m", "platforms.mock", "--port", str(port), "--directory", str(directory)])
+    told = ["--port", str(port), "--directory", str(directory), "--leash", LEASH_FD]
+    return Service("mock", [sys.executable, "-m", "platforms.mock", *told])
 
 
 def _worker(queues: list[str], threads: int) -> list[str]:

@@ -15,6 +15,7 @@ from typing import IO
 from loguru import logger
 
 LEASH = "VIDPROD_LEASH_FD"  # read by actors.process: the end of this pipe is the end of the process
+LEASH_FD = "{leash}"  # in an argument: the pipe's number, for a process that does not read our environment
 SERVICE = "VIDPROD_SERVICE"  # likewise: what the process is called in the log
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
@@ -52,7 +53,7 @@ class _Running:
     def start(self, leash: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.service.argv,
+            [str(leash) if word == LEASH_FD else word for word in self.service.argv],
             cwd=ROOT,
             env={**environ, LEASH: str(leash), SERVICE: self.service.name},
             pass_fds=[leash],
