@@ -12,26 +12,29 @@ itself, is not used for that reason.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from platforms import tiktok_calls, video, wording
 from platforms.contract import Account, ActionNeeded, Advanced, Disclosure, Handle, Outcome, Post, Published
-from platforms.disclosure import declares
 from platforms.errors import OutcomeUnknown, PlatformError, Rejected, TryLater, Unclear
 from platforms.hosts import Hosts
-from platforms.tiktok_calls import RESTARTABLE, Calls, Creator, Status
+from platforms.tiktok_calls import RESTARTABLE, Calls, Status
+from platforms.tiktok_plan import (
+    CHUNK_BYTES,
+    MAX_BYTES,
+    MAX_S,
+    MIN_S,
+    PRIVACY,
+    chunk_end,
+    chunk_size,
+    closed,
+    post_info,
+    taken,
+)
 from platforms.wire import Reply
 
-# Media transfer guide (developers.tiktok.com, read 2026-11-22): ≤ 4 GB, one chunk up to 64 MB, other chunks 5 to 64 MB,
-# the remainder rides in the last one (≤ 128 MB). Decimal megabytes satisfy both readings of "MB". 32 MB chunks keep a
-# file just above the limit in "several" chunks, as the guide wants.
-MAX_BYTES = 4_000_000_000
-MAX_SINGLE_BYTES = 64_000_000
-CHUNK_BYTES = 32_000_000
-MIN_S, MAX_S = 3.0, 600.0  # minimum: third parties' observation; maximum: media transfer guide
 URL_LIFE_S = 3_600.0  # upload_url is valid for one hour (Direct Post reference)
 ABANDONED_AFTER_S = 7_200.0  # our choice: twice the life of the address, with no byte added
 GIVE_UP_POLLING_S = 86_400.0
@@ -45,12 +48,6 @@ POLL_CADENCE_S = (3.0, 5.0, 10.0, 20.0, 30.0, 30.0, 30.0, 60.0, 60.0, 60.0, 300.
 DRAFT_CADENCE_S = (60.0, 300.0, 1_800.0)
 STALLED_CADENCE_S = (300.0,)
 
-PRIVACY: Mapping[str, str] = {
-    "public": "PUBLIC_TO_EVERYONE",
-    "friends": "MUTUAL_FOLLOW_FRIENDS",
-    "followers": "FOLLOWER_OF_CREATOR",
-    "private": "SELF_ONLY",
-}
 _JOB_FACTS = (
     "publish_id",
     "upload_url",
@@ -58,7 +55,6 @@ _JOB_FACTS = (
     "init_at",
     "sent_at",
     "looks",
-    "resumed",
     "conflicts",
     "stalled_bytes",
 )
@@ -158,15 +154,7 @@ class TikTok:
                 "video_too_long", f"the account may post {longest} s; the video has {turn.post.duration_s} s"
             )
         known = turn.handle.then("init", username=creator.creator_username, privacy_level=level)
-        return Advanced(known.then("init", **self._closed(creator)))
-
-    def _closed(self, creator: Creator) -> dict[str, int]:
-        barred = {
-            "comment": creator.comment_disabled,
-            "duet": creator.duet_disabled,
-            "stitch": creator.stitch_disabled,
-        }
-        return {f"disable_{name}": int(off or name not in self._interactions) for name, off in barred.items()}
+        return Advanced(known.then("init", **closed(creator, self._interactions)))
 
     def _init(self, turn: _Turn) -> Outcome:
         if turn.interrupted:
@@ -175,8 +163,8 @@ class TikTok:
         session = self._calls.init(
             turn.account.access_token,
             "direct" if self._direct else "inbox",
-            self._post_info(turn),
-            self._chunk(size),
+            post_info(turn.post, turn.handle, self._disclosure),
+            chunk_size(size, self._chunk_bytes),
             size,
         )
         url = self._hosts.accept_tiktok_upload(session.upload_url)
@@ -192,20 +180,6 @@ class TikTok:
             raise Rejected("init_unanswered", f"TikTok left {blind} requests to begin unanswered; nothing was posted")
         return Advanced(handle.then("init", blind_inits=blind))
 
-    def _post_info(self, turn: _Turn) -> dict[str, object]:
-        post = turn.post
-        return {
-            "title": wording.compose(self.platform, post.title, post.caption, post.part, post.parts).text,
-            "privacy_level": turn.handle.text("privacy_level"),
-            **{name: bool(turn.handle.number(name)) for name in ("disable_comment", "disable_duet", "disable_stitch")},
-            "brand_content_toggle": False,
-            "brand_organic_toggle": False,
-            "is_aigc": declares(post, self._disclosure),
-        }
-
-    def _chunk(self, size: int) -> int:
-        return size if size <= min(MAX_SINGLE_BYTES, 2 * self._chunk_bytes) else self._chunk_bytes
-
     # The bytes --------------------------------------------------------------------------------------------------
 
     def _upload(self, turn: _Turn) -> Outcome:
@@ -214,29 +188,21 @@ class TikTok:
         if self._expired(turn.handle):
             return Advanced(turn.handle.then("stalled", looks=0))
         first = turn.handle.number("offset")
-        end = self._chunk_end(first, turn.post.size_bytes)
+        end = chunk_end(first, turn.post.size_bytes, chunk_size(turn.post.size_bytes, self._chunk_bytes))
         with video.part_of(turn.post, first, end - first) as part:
             reply = self._calls.put(turn.handle.text("upload_url"), part, first, turn.post.size_bytes)
         return self._after_put(turn, reply, end)
-
-    def _chunk_end(self, first: int, size: int) -> int:
-        # From an offset inside a chunk only the rest of that chunk is sent; the last chunk takes the remainder.
-        chunk = self._chunk(size)
-        number = min(first // chunk, max(1, size // chunk) - 1)
-        return size if number == max(1, size // chunk) - 1 else (number + 1) * chunk
 
     def _after_put(self, turn: _Turn, reply: Reply, end: int) -> Outcome:
         handle, complete = turn.handle, end == turn.post.size_bytes
         if reply.status in {200, 201} and complete:
             return self._sent(handle)
-        if reply.status == 206 and not complete and _taken(reply) in {None, end - 1, end}:
+        if reply.status == 206 and not complete and taken(reply) in {None, end - 1, end}:
             return Advanced(handle.then("upload", offset=end))
-        if reply.status in {200, 201, 206, 416}:  # the server has another idea of what it holds: ask it
-            return Advanced(handle.then("locate", conflicts=handle.number("conflicts") + 1), self._pace)
-        if reply.status in {403, 404} or (reply.status == 400 and handle.number("resumed")):
+        if reply.status in {403, 404}:
             return Advanced(handle.then("stalled", looks=0), self._pace)
-        if 400 <= reply.status < 500 and reply.status != 429:
-            raise Rejected("upload_refused", f"TikTok answered {reply.status} to the video's bytes")
+        if reply.status < 500 and reply.status != 429:  # the server has another idea of what it holds: ask it
+            return Advanced(handle.then("locate", conflicts=handle.number("conflicts") + 1), self._pace)
         raise Unclear(
             "answer_lost", f"TikTok answered {reply.status} to the video's bytes", retry_after_s=2 * self._pace
         )
@@ -250,9 +216,11 @@ class TikTok:
             return self._sent(handle)
         if status.status == "FAILED":
             return self._restart(turn, status)
-        if self._expired(handle) or handle.number("conflicts") > CONFLICTS:
+        if self._expired(handle):
             return Advanced(handle.then("stalled", looks=0))
-        return Advanced(handle.then("upload", offset=status.uploaded_bytes, resumed=1))
+        if handle.number("conflicts") > CONFLICTS:  # incomplete, and nobody else can complete it: there is no post
+            raise Rejected("upload_refused", "TikTok refuses the video's bytes")
+        return Advanced(handle.then("upload", offset=status.uploaded_bytes))
 
     def _stalled(self, turn: _Turn) -> Outcome:
         """Wait until it is certain that a job whose address expired half-way will never post."""
@@ -389,9 +357,3 @@ class TikTok:
 
     def _done(self, turn: _Turn) -> Outcome:
         return Published(turn.handle, turn.handle.text("post_id") or turn.publish_id, turn.handle.text("link") or None)
-
-
-def _taken(reply: Reply) -> int | None:
-    """Return the last figure of `Content-Range: bytes 0-{taken}/{total}`; None when it is not there."""
-    found = re.fullmatch(r"bytes 0-(\d{1,15})/(\d{1,15}|\*)", reply.headers.get("Content-Range", ""))
-    return int(found[1]) if found else None

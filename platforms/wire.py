@@ -177,6 +177,7 @@ class Adapter(HTTPAdapter):
 
     Attributes:
         whole: whether the last answer's body was read to its end.
+        status: the last answer's; 0 when there was none.
     """
 
     def __init__(
@@ -195,6 +196,7 @@ class Adapter(HTTPAdapter):
         """
         super().__init__()
         self.whole = True
+        self.status = 0
         self._deadline_s = deadline_s
         self._timeout_s = timeout_s
         self._body_cap = body_cap
@@ -208,6 +210,9 @@ class Adapter(HTTPAdapter):
             request.url = self._reroute[1] + request.url.removeprefix(self._reroute[0])
         with _Watch(self._deadline_s) as self._watch:
             response = super().send(request, stream=True, timeout=self._timeout_s, verify=True, proxies=None)
+            if self._watch.expired:  # cut in the headers, which http.client takes for their end
+                raise requests.ConnectionError("deadline passed")
+            self.status = response.status_code
             # The attribute that `requests` itself fills; nothing outside can be handed a body that is read already.
             response._content = self._read(response)  # noqa: SLF001
         return response

@@ -34,6 +34,7 @@ SEARCH_CADENCE_S = (0.0, 300.0, 600.0)
 GIVE_UP_PROCESSING_S = 7_200.0  # the video exists; we stop waiting for it to be processed
 BLIND_SESSIONS = 3  # each costs one of the project's 100 uploads a day
 RESTARTS = 3
+CONFLICTS = 3
 CLOCK_SKEW_S = 60
 _SESSION_FACTS = ("session", "offset", "looks", "sent_at")
 
@@ -151,6 +152,13 @@ class YouTube:
                 told = self._calls.put(turn.token, turn.handle.text("session"), part, first, turn.post.size_bytes)
         except SessionGone:
             return self._gone(turn)
+        except Rejected:
+            # Perhaps they are there already (a step run again with a new token). Before this post is given up, the
+            # session has to say that it is not complete.
+            conflicts = turn.handle.number("conflicts") + 1
+            if conflicts > CONFLICTS:
+                raise
+            return Advanced(turn.handle.then("locate", conflicts=conflicts), self._pace)
         return self._told(turn.handle, told)
 
     def _locate(self, turn: _Turn) -> Outcome:

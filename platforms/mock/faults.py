@@ -9,7 +9,7 @@ POST /mock/faults takes one fault or a list of them:
             lie     the request is carried out; `status`, `body`, `headers` are answered all the same
             slow    the request is carried out after `seconds`
             expire  the platform's access tokens expire before the request (`platform`)
-    skip    let so many matching requests pass first
+    skip    let so many matching requests pass first, struck by other faults or not
     times   then strike so often
 They are kept in memory: a mock that starts anew is well again.
 """
@@ -73,15 +73,18 @@ class Faults:
     def strike(self, request_line: str) -> Fault | None:
         """Return the fault that this request meets, using it up."""
         with self._lock:
-            for fault in self._waiting:
-                if not fault.at.search(request_line):
-                    continue
+            struck: Fault | None = None
+            for fault in [one for one in self._waiting if one.at.search(request_line)]:
                 if fault.skip > 0:
                     fault.skip -= 1
-                    continue
-                fault.times -= 1
-                if fault.times <= 0:
-                    self._waiting.remove(fault)
-                self._struck += 1
-                return fault
-        return None
+                elif struck is None:
+                    struck = fault
+            if struck is not None:
+                self._use_up(struck)
+            return struck
+
+    def _use_up(self, fault: Fault) -> None:
+        self._struck += 1
+        fault.times -= 1
+        if fault.times <= 0:
+            self._waiting.remove(fault)

@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote_plus
 
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.receiver import FixedStreamReceiver
 from waitress.task import WSGITask
 
-from platforms.mock.faults import Fault, Faults
+from platforms.mock.faults import Fault
 from platforms.mock.shelf import write_at
 
 
@@ -33,6 +34,9 @@ class Place:
 
 Admit = Callable[[str, str, str, Mapping[str, str]], Place | None]
 """(method, path, query, headers like CONTENT_RANGE) → where the body belongs; None: no upload, or not acceptable."""
+
+Strike = Callable[[str], Fault | None]
+""""METHOD /path?query" → the fault that this request meets."""
 
 
 class _Spill:
@@ -64,7 +68,7 @@ class _Spill:
             self._descriptor = None
 
 
-def channel_class(admit: Admit, faults: Faults) -> type[HTTPChannel]:
+def channel_class(admit: Admit, strike: Strike) -> type[HTTPChannel]:
     """Return a channel for waitress that takes uploads directly and lets faults strike."""
 
     class Parser(_Parser):
@@ -72,7 +76,7 @@ def channel_class(admit: Admit, faults: Faults) -> type[HTTPChannel]:
             return admit(method, path, query, self.headers)
 
         def strike(self, request_line: str) -> Fault | None:
-            return faults.strike(request_line)
+            return strike(request_line)
 
     class Channel(_Channel):
         parser_class = Parser
@@ -98,7 +102,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no typ
         # waitress drops headers with an underscore in their name; Meta's file_size has one.
         if found := re.search(rb"\r\nfile_size: *(\d{1,15})\r\n", header_plus + b"\r\n", re.IGNORECASE):
             self.headers["FILE_SIZE"] = found[1].decode()
-        self.fault = self.strike(f"{self.command} {self.path}?{self.query}")
+        self.fault = self.strike(f"{self.command} {self.path}?{unquote_plus(self.query)}")
         cuts = self.fault is not None and self.fault.kind == "cut"
         untouched = self.fault is not None and self.fault.kind == "answer"
         place = None if untouched else self.admit(self.command, self.path, self.query)

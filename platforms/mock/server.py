@@ -38,7 +38,7 @@ def serve(port: int, directory: Path, rules: Rules) -> Any:  # Any: waitress shi
         asyncore_use_poll=True,
         ident=None,
     )
-    server.channel_class = channel_class(functools.partial(_admit, world), faults)
+    server.channel_class = channel_class(functools.partial(_admit, world), functools.partial(_strike, world, faults))
     return server
 
 
@@ -50,9 +50,16 @@ def _admit(world: World, method: str, path: str, query: str, headers: Mapping[st
     return None
 
 
+def _strike(world: World, faults: Faults, request_line: str) -> Fault | None:
+    fault = faults.strike(request_line)
+    if fault is not None and fault.kind == "expire":  # before anything of this request is looked at
+        world.kill_tokens(fault.platform)
+    return fault
+
+
 def application(world: World, faults: Faults) -> falcon.App[Any, Any]:  # Any: falcon's own request and response types
     """Return the WSGI application."""
-    app = falcon.App(middleware=[_Strike(world)])
+    app = falcon.App(middleware=[_Strike()])
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_qs_csv = False
     app.add_error_handler(Answered, _answer)
@@ -72,18 +79,13 @@ def _answer(_req: falcon.Request, resp: falcon.Response, answered: Answered, _pa
 class _Strike:
     """Lets the faults strike that concern the answer."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer in the application's stead, or delay, or let tokens expire."""
+        """Answer in the application's stead, or delay."""
         fault: Fault | None = req.env.get("mock.fault")
         if fault is None:
             return
         if fault.kind == "slow":
             time.sleep(fault.seconds)
-        elif fault.kind == "expire":
-            self._world.kill_tokens(fault.platform)
         elif fault.kind == "answer":
             self._instead(resp, fault)
             resp.complete = True

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
+from oauthlib.oauth2 import MissingTokenError, OAuth2Error, WebApplicationClient
 from pydantic import BaseModel, Field, ValidationError
 from requests_oauthlib import OAuth2Session
 
@@ -117,13 +117,15 @@ class GoogleFlow:
         try:
             with wire.tame(session, adapter):
                 return _Grant.model_validate(dict(fetch()))
+        except MissingTokenError:
+            raise verdicts.server_failed(adapter.status, acts=False) from None  # neither a token nor an OAuth error
         except OAuth2Error as refusal:
             raise _refused(refusal) from None  # the cause may quote the answer
         except (requests.RequestException, OSError) as error:
             # Repeating is safe: a refresh changes nothing at Google, and a code that was used says so.
             raise verdicts.no_answer(adapter.trouble(error), acts=False) from None
         except (ValidationError, ValueError):
-            raise verdicts.server_failed(200, acts=False) from None
+            raise verdicts.server_failed(adapter.status, acts=False) from None
 
     def _tokens(self, grant: _Grant, refresh_token: str | None) -> Tokens:
         now = self._clock()

@@ -1,0 +1,41 @@
+"""Servers on loopback that behave badly, byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+Talk = Callable[[socket.socket, bytes], None]
+
+
+@contextlib.contextmanager
+def server(talk: Talk) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve: hand each connection and its first block to `talk`; yield the address and all first blocks."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    def answer(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            first = connection.recv(65_536)
+            heard.append(first)
+            talk(connection, first)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+    listener.close()
+
+
+def answering(status: str, body: bytes = b"", *headers: str) -> Talk:
+    """Answer at once."""
+    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers])
+    return lambda connection, _first: connection.sendall(head.encode() + b"\r\n\r\n" + body)

@@ -1,0 +1,222 @@
+"""One contract for all publishers: whatever dies, and whenever, there is exactly one post in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+
+import pytest
+
+from platforms.contract import ActionNeeded, Published
+from platforms.errors import PlatformError, RateLimited, Reconnect, TryLater
+from platforms.mock.connect import CLIENT
+from platforms.mock.roots import mock_hosts
+from platforms.oauth.contract import Connection
+from platforms.registry import flow
+from tests.platforms.journey import CASES, FILM_BYTES, Case, Journey, Studio, travel
+from tests.platforms.mock_server import MockServer
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+cases_with_bytes = pytest.mark.parametrize("case", [case for case in CASES if case.upload_at != "no upload"], ids=str)
+
+# The calls of the platforms themselves: not the mock's own, and not those of the logins.
+CALLS = r"(/v2/post/|/v2/video/|/tiktok-upload/|-graph/v\d+\.\d+/\d|/facebook-upload/|/youtube-api/)"
+
+
+@every_case
+def test_a_post_goes_the_whole_way(case: Case, mock: MockServer, studio: Studio) -> None:
+    """The platform holds the very bytes, once, and where it has words, they carry the number of the part."""
+    post, sha256 = studio.post()
+    account, _ = case.account(mock.hosts)
+
+    journey = travel(case.publisher(mock.hosts), post, account)
+
+    found = mock.posts(sha256)
+    assert [account.remote_id] == [one["account"] for one in found]
+    if case.name == "tiktok-inbox":
+        assert isinstance(journey.outcome, ActionNeeded)
+        assert journey.outcome.note == "draft_in_inbox"
+    else:
+        assert isinstance(journey.outcome, Published)
+        assert found[0]["id"] == journey.outcome.remote_id
+        assert found[0]["title"].startswith(f"{post.title} — Part 2/5")
+
+
+@every_case
+@pytest.mark.parametrize("moment", ["killed_before", "killed_after"])
+def test_a_process_killed_at_any_step_posts_once(case: Case, moment: str, mock: MockServer, studio: Studio) -> None:
+    """Killed before a step's request, or after it was carried out but before its answer was stored."""
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock.hosts)
+    usual = travel(publisher, studio.post()[0], account)
+
+    for number in range(len(usual.steps)):
+        post, sha256 = studio.post()
+        before, after = (number, -1) if moment == "killed_before" else (-1, number)
+        journey = travel(publisher, post, account, killed_before=before, killed_after=after)
+        assert len(mock.posts(sha256)) == 1, f"{moment} {number}: {journey.steps}"
+
+
+@every_case
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "cut"},
+        {"kind": "lose"},
+        {"kind": "answer", "status": 503},
+        {"kind": "answer", "status": 500, "body": {"error": {"code": 2, "message": "x"}}},
+        {"kind": "lie", "status": 502, "body": "<html>"},
+    ],
+    ids=["request never arrives", "answer lost", "503", "500", "carried out but 502"],
+)
+def test_a_call_that_goes_wrong_anywhere_posts_once(
+    case: Case, fault: dict[str, object], mock: MockServer, studio: Studio
+) -> None:
+    """Every single request of a journey meets the fault in turn."""
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock.hosts)
+    for number in range(30):
+        mock.heal()
+        mock.post("/mock/faults", {"at": CALLS, "skip": number, **fault})
+        post, sha256 = studio.post()
+        journey = travel(publisher, post, account)
+        assert len(mock.posts(sha256)) == 1, f"request {number}: {journey.steps}"
+        if mock.struck() == 0:
+            assert number >= 3  # all requests of a journey have had their turn
+            return
+    raise AssertionError("the journey never ended without the fault")
+
+
+@every_case
+def test_two_lost_answers_in_a_row_post_once(case: Case, mock: MockServer, studio: Studio) -> None:
+    """The question after a lost answer may get lost, too."""
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock.hosts)
+    for number in range(12):
+        mock.heal()
+        mock.post("/mock/faults", {"at": CALLS, "skip": number, "kind": "lose", "times": 2})
+        post, sha256 = studio.post()
+        journey = travel(publisher, post, account)
+        assert len(mock.posts(sha256)) == 1, f"request {number}: {journey.steps}"
+
+
+@cases_with_bytes
+@pytest.mark.parametrize("after_bytes", [1, 100_000, 262_144, FILM_BYTES - 1])
+def test_a_cut_upload_goes_on_where_it_broke_off(
+    case: Case, after_bytes: int, mock: MockServer, studio: Studio
+) -> None:
+    """The offset comes from the server; bytes that it has are not sent again."""
+    account, _ = case.account(mock.hosts)
+    mock.fault(case.upload_at, "cut", after_bytes=after_bytes)
+    post, sha256 = studio.post()
+
+    journey = travel(case.publisher(mock.hosts), post, account)
+
+    assert len(mock.posts(sha256)) == 1
+    kept = after_bytes // 262_144 * 262_144 if case.name == "youtube" else after_bytes
+    assert kept in [handle.number("offset") for handle in journey.handles if handle.step == "upload"]
+
+
+@every_case
+def test_a_token_that_expires_at_any_call_costs_a_refresh_and_no_second_post(
+    case: Case, mock: MockServer, studio: Studio
+) -> None:
+    """Others have posted twice here, by running the whole job again after the refresh."""
+    publisher = case.publisher(mock.hosts)
+    token_of = "instagram" if publisher.platform == "instagram" else case.variant
+    met = 0
+    for number in range(6):
+        mock.heal()
+        account, connection = case.account(mock.hosts)
+        mock.fault(CALLS, "expire", skip=number, platform=token_of)
+        post, sha256 = studio.post()
+        journey = Journey()
+
+        with contextlib.suppress(Reconnect):
+            travel(publisher, post, account, journey=journey)
+
+        if journey.outcome is None:
+            met += 1
+            token = _renewed(case, mock, connection)
+            start = journey.handles[-1] if journey.handles else None
+            travel(publisher, post, dataclasses.replace(account, access_token=token), start=start)
+        assert len(mock.posts(sha256)) == 1, f"request {number}: {journey.steps}"
+    assert met > 1
+
+
+def _renewed(case: Case, mock: MockServer, connection: Connection) -> str:
+    if case.variant in {"tiktok", "google"}:
+        return flow(case.variant, mock.hosts).refresh(CLIENT, connection.tokens).access_token
+    return case.account(mock.hosts)[0].access_token
+
+
+@every_case
+def test_an_expired_token_says_whether_a_refresh_can_help(case: Case, mock: MockServer, studio: Studio) -> None:
+    """And does not show itself in doing so."""
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock.hosts)
+    post, _ = studio.post()
+    mock.post(f"/mock/expire-tokens/{'instagram' if publisher.platform == 'instagram' else case.variant}", {})
+
+    with pytest.raises(Reconnect) as caught:
+        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+
+    assert caught.value.refreshable == (case.variant in {"tiktok", "google"})
+    assert account.access_token not in f"{caught.value!r} {caught.value}"
+
+
+@every_case
+def test_too_many_calls_mean_waiting_as_long_as_asked(case: Case, mock: MockServer, studio: Studio) -> None:
+    """A 429 with Retry-After is a limit, not a failure, at any request."""
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock.hosts)
+    post, _ = studio.post()
+    mock.fault(
+        CALLS, "answer", status=429, headers={"Retry-After": "77"}, body={"error": {"code": "rate_limit_exceeded"}}
+    )
+
+    with pytest.raises(TryLater) as caught:
+        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+
+    assert isinstance(caught.value, RateLimited)
+    assert caught.value.retry_after_s == 77.0
+
+
+@every_case
+def test_a_platform_that_is_down_means_later(case: Case, mock: MockServer, studio: Studio) -> None:
+    """No connection: nothing was sent, nothing is unclear."""
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock_hosts("http://127.0.0.1:1"))
+    post, _ = studio.post()
+
+    with pytest.raises(TryLater) as caught:
+        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+
+    assert caught.value.code == "unreachable"
+
+
+@every_case
+def test_a_film_that_is_gone_is_refused_before_any_call(case: Case, mock: MockServer, studio: Studio) -> None:
+    """The file may have been deleted while the post waited."""
+    account, _ = case.account(mock.hosts)
+    post, _ = studio.post()
+    post.video.unlink()
+
+    with pytest.raises(PlatformError) as caught:
+        case.publisher(mock.hosts).begin(post, account)
+
+    assert caught.value.code == "video_missing"
+
+
+@every_case
+def test_nothing_secret_shows_in_what_is_printed(case: Case, mock: MockServer, studio: Studio) -> None:
+    """Handles hold bearer addresses, accounts hold tokens; logs hold neither."""
+    account, connection = case.account(mock.hosts)
+    post, _ = studio.post()
+    journey = travel(case.publisher(mock.hosts), post, account)
+
+    printed = f"{account!r} {connection!r} {journey.handles!r} {post!r}"
+    assert account.access_token not in printed
+    assert "upload_token" not in printed
+    assert "upload_id" not in printed
+    assert str(post.media_url) not in printed

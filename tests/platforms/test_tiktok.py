@@ -1,0 +1,395 @@
+"""What is TikTok's own: chunks, the life of upload addresses, drafts, links that come late, its error codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platforms.contract import Account, ActionNeeded, Handle, Published
+from platforms.errors import (
+    AccountRefused,
+    OutcomeUnknown,
+    PlatformError,
+    RateLimited,
+    Reconnect,
+    Rejected,
+    TryLater,
+    Unclear,
+)
+from platforms.tiktok import TikTok
+from platforms.tiktok_plan import CHUNK_BYTES, MAX_SINGLE_BYTES, chunk_end, chunk_size
+from tests.platforms.journey import CASES, Studio, travel
+from tests.platforms.mock_server import MockServer
+
+INBOX, DIRECT = CASES[0], CASES[1]
+INIT = "POST .*/v2/post/publish/.*init"
+STATUS = "POST .*/status/fetch"
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(size=st.integers(1, 4_000_000_000))
+def test_chunks_keep_every_rule_of_the_media_transfer_guide(size: int) -> None:
+    """Count = size // chunk; chunks of 5 to 64 MB, the last at most 128 MB; a small file is one chunk."""
+    chunk = chunk_size(size, CHUNK_BYTES)
+    count = max(1, size // chunk)
+
+    ends, first = [], 0
+    while first < size:
+        first = chunk_end(first, size, chunk)
+        ends.append(first)
+
+    assert size == ends[-1]
+    assert count == len(ends)
+    if size <= MAX_SINGLE_BYTES:
+        assert (chunk, count) == (size, 1)
+    else:
+        assert 5_000_000 <= chunk <= 64_000_000
+        assert count > 1
+        assert ends[-1] - (count - 1) * chunk <= 128_000_000
+
+
+@given(size=st.integers(64_000_001, 400_000_000), data=st.data())
+def test_from_an_offset_inside_a_chunk_only_its_rest_is_sent(size: int, data: st.DataObject) -> None:
+    """The server's offset may lie anywhere; chunk borders stay where they are."""
+    chunk = chunk_size(size, CHUNK_BYTES)
+    offset = data.draw(st.integers(0, size - 1))
+
+    end = chunk_end(offset, size, chunk)
+
+    assert offset < end <= size
+    assert end == size or end % chunk == 0
+    assert end - offset <= 2 * chunk
+
+
+@pytest.mark.parametrize("after_bytes", [-1, 1_234_567])
+def test_several_chunks_arrive_in_order_and_go_on_inside_a_chunk(
+    after_bytes: int, mock: MockServer, studio: Studio
+) -> None:
+    """The second chunk takes the remainder; a cut in it is resumed inside it."""
+    post, sha256 = studio.post(size_bytes=10_500_000)
+    account, _ = DIRECT.account(mock.hosts)
+    if after_bytes >= 0:
+        mock.fault(DIRECT.upload_at, "cut", skip=1, after_bytes=after_bytes)
+
+    journey = travel(TikTok(mock.hosts, mode="direct", pace=0, chunk_bytes=5_000_000), post, account)
+
+    assert len(mock.posts(sha256)) == 1
+    offsets = [handle.number("offset") for handle in journey.handles if handle.step == "upload"]
+    assert [0, 5_000_000, *([5_000_000 + after_bytes] if after_bytes >= 0 else [])] == offsets
+    post.video.unlink()
+
+
+def test_a_draft_that_its_owner_posts_becomes_published(mock: MockServer, studio: Studio) -> None:
+    """Asking again for a waiting draft only reads."""
+    post, sha256 = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    publisher = TikTok(mock.hosts, pace=0)
+    waiting = travel(publisher, post, account).outcome
+    assert isinstance(waiting, ActionNeeded)
+
+    still = publisher.advance(post, account, waiting.handle, interrupted=False)
+    assert isinstance(still, ActionNeeded)
+    told = {"data": {"status": "PUBLISH_COMPLETE", "publicaly_available_post_id": [7001]}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", status=200, body=told)
+    done = publisher.advance(post, account, still.handle, interrupted=False)
+
+    assert isinstance(done, Published)
+    assert done.remote_id == "7001"
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_a_link_that_moderation_withholds_is_asked_for_later(mock: MockServer, studio: Studio) -> None:
+    """Published, link pending: the post id may come hours later; asking for it never posts."""
+    post, sha256 = studio.post()
+    account, _ = DIRECT.account(mock.hosts)
+    publisher = TikTok(mock.hosts, mode="direct", pace=0)
+    withheld = {"data": {"status": "PUBLISH_COMPLETE", "publicaly_available_post_id": []}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", status=200, body=withheld)
+
+    pending = travel(publisher, post, account).outcome
+    assert isinstance(pending, Published)
+    assert (pending.link, pending.handle.step) == (None, "link")
+    assert pending.again_after_s is not None
+    done = publisher.advance(post, account, pending.handle, interrupted=False)
+
+    assert isinstance(done, Published)
+    assert done.link is not None
+    assert f"/video/{done.remote_id}" in done.link
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_an_expired_upload_address_leads_to_a_new_job_only_when_the_old_one_is_surely_dead(
+    mock: MockServer, studio: Studio
+) -> None:
+    """Half the bytes are in, the address is an hour old: two hours without a new byte must pass before a new job."""
+    post, sha256 = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    clock = Clock()
+    publisher = TikTok(mock.hosts, pace=0, clock=clock)
+    mock.fault(INBOX.upload_at, "cut", after_bytes=1000)
+    begun = publisher.advance(post, account, publisher.begin(post, account), interrupted=False).handle
+    with pytest.raises(Unclear):
+        publisher.advance(post, account, begun, interrupted=False)
+    first_job = begun.text("publish_id")
+
+    clock.now += 3_700
+    handle = publisher.advance(post, account, begun, interrupted=True).handle
+    assert handle.step == "stalled"
+    for _ in range(3):
+        handle = publisher.advance(post, account, handle, interrupted=False).handle
+        assert first_job == handle.text("publish_id")
+    clock.now += 4_000
+    handle = publisher.advance(post, account, handle, interrupted=False).handle
+
+    assert (handle.step, handle.text("publish_id")) == ("init", "")
+    travel(publisher, post, account, start=handle)
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_requests_to_begin_that_stay_unanswered_are_repeated_twice_and_no_more(
+    mock: MockServer, studio: Studio
+) -> None:
+    """A blind init posts nothing, but each may be counted against the account."""
+    post, _ = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault(INIT, "lose", times=9)
+
+    with pytest.raises(Rejected) as caught:
+        travel(TikTok(mock.hosts, pace=0), post, account)
+
+    assert caught.value.code == "init_unanswered"
+    assert mock.struck() == 3
+
+
+def test_a_job_that_failed_on_tiktoks_side_is_begun_anew(mock: MockServer, studio: Studio) -> None:
+    """fail_reason "internal" is documented as worth another try; the failed job has no post."""
+    post, sha256 = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault(INBOX.upload_at, "answer", status=201)  # the bytes are not stored: this job stays without a post
+    failed = {"data": {"status": "FAILED", "fail_reason": "internal"}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", status=200, body=failed)
+
+    journey = travel(TikTok(mock.hosts, pace=0), post, account)
+
+    assert journey.kinds.count("init") == 2
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer, studio: Studio) -> None:
+    """Exactly one match is evidence; the mock lists no durations, so this film has none."""
+    post, sha256 = studio.post()
+    post = dataclasses.replace(post, duration_s=0.4)
+    account, _ = DIRECT.account(mock.hosts)
+    publisher = TikTok(mock.hosts, mode="direct", pace=0)
+    handle = publisher.advance(post, account, Handle("creator"), interrupted=False).handle
+    forgotten = {"data": {}, "error": {"code": "invalid_publish_id", "message": "", "log_id": "log-1"}}
+    mock.fault(STATUS, "answer", status=400, body=forgotten)
+
+    journey = travel(publisher, post, account, start=handle)
+
+    assert "search" in journey.kinds
+    assert isinstance(journey.outcome, Published)
+    assert [journey.outcome.remote_id] == [one["id"] for one in mock.posts(sha256)]
+
+
+def test_a_forgotten_job_without_a_match_is_left_to_a_person(mock: MockServer, studio: Studio) -> None:
+    """Asking cannot settle it, so nothing is posted again."""
+    post, sha256 = studio.post()
+    account, _ = DIRECT.account(mock.hosts)
+    forgotten = {"data": {}, "error": {"code": "invalid_publish_id"}}
+    mock.fault(STATUS, "answer", status=400, body=forgotten)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        travel(TikTok(mock.hosts, mode="direct", pace=0), post, account)
+
+    assert caught.value.code == "publish_id_forgotten"
+    assert len(mock.posts(sha256)) == 1
+
+
+@pytest.mark.parametrize(
+    ("http", "code", "kind", "ours"),
+    [
+        (403, "spam_risk_too_many_posts", RateLimited, "post_limit"),
+        (200, "spam_risk_too_many_posts", RateLimited, "post_limit"),
+        (403, "spam_risk_too_many_pending_share", RateLimited, "draft_limit"),
+        (403, "spam_risk_user_banned_from_posting", AccountRefused, "account_banned"),
+        (403, "reached_active_user_cap", RateLimited, "app_user_cap"),
+        (403, "unaudited_client_can_only_post_to_private_accounts", Rejected, "app_not_audited"),
+        (401, "access_token_invalid", Reconnect, "token_expired"),
+        (401, "scope_not_authorized", Reconnect, "scope_missing"),
+        (429, "rate_limit_exceeded", RateLimited, "rate_limit"),
+        (400, "invalid_params", Rejected, "invalid_post"),
+        (500, "internal_error", Unclear, "answer_lost"),
+        (400, "something_new", Rejected, "refused"),
+    ],
+)
+def test_every_code_says_what_to_do_next(
+    http: int, code: str, kind: type[PlatformError], ours: str, mock: MockServer, studio: Studio
+) -> None:
+    """The code decides, not the HTTP status: TikTok refuses with 200, too."""
+    post, _ = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    publisher = TikTok(mock.hosts, pace=0)
+    mock.fault(INIT, "answer", status=http, body={"data": {}, "error": {"code": code, "log_id": "log-7"}})
+
+    with pytest.raises(kind) as caught:
+        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+
+    assert ours == caught.value.code
+    if kind is not Unclear:
+        assert (code, "log-7") == (caught.value.platform_code, caught.value.log_id)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "ours"),
+    [
+        ("file_format_check_failed", Rejected, "video_refused"),
+        ("spam_risk_text", Rejected, "text_refused"),
+        ("auth_removed", Reconnect, "authorization_removed"),
+        ("publish_cancelled", Rejected, "cancelled"),
+        ("something_new", Rejected, "processing_failed"),
+    ],
+)
+def test_every_reason_of_failure_says_what_to_do_next(
+    reason: str, kind: type[PlatformError], ours: str, mock: MockServer, studio: Studio
+) -> None:
+    """A failed job has no post."""
+    post, _ = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault(
+        STATUS,
+        "answer",
+        status=200,
+        body={"data": {"status": "FAILED", "fail_reason": reason}, "error": {"code": "ok"}},
+    )
+
+    with pytest.raises(kind) as caught:
+        travel(TikTok(mock.hosts, pace=0), post, account)
+
+    assert (ours, reason) == (caught.value.code, caught.value.platform_code)
+
+
+def test_an_upload_address_elsewhere_is_never_called(mock: MockServer, studio: Studio) -> None:
+    """A platform that was broken into must not send our videos, or us, anywhere else."""
+    post, _ = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    publisher = TikTok(mock.hosts, pace=0)
+    elsewhere = {"publish_id": "p1", "upload_url": "http://169.254.169.254/latest/meta-data"}
+    mock.fault(INIT, "answer", status=200, body={"data": elsewhere, "error": {"code": "ok"}})
+
+    with pytest.raises(Rejected) as caught:
+        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+
+    assert caught.value.code == "foreign_address"
+    assert "169.254" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "corrected", "declared"),
+    [("never", True, False), ("gaze", True, True), ("gaze", False, False), ("always", False, True)],
+)
+def test_alteration_is_declared_by_the_operators_policy(
+    policy: Any, corrected: bool, declared: bool, mock: MockServer, studio: Studio
+) -> None:
+    """`is_aigc` follows the policy and what was done to the film."""
+    post, sha256 = studio.post(gaze_corrected=corrected)
+    account, _ = DIRECT.account(mock.hosts)
+
+    travel(TikTok(mock.hosts, mode="direct", pace=0, disclosure=policy), post, account)
+
+    assert [declared] == [one["metadata"]["is_aigc"] for one in mock.posts(sha256)]
+
+
+def test_interactions_are_off_until_the_owner_ticks_them(mock: MockServer, studio: Studio) -> None:
+    """TikTok's content sharing guidelines want nothing ticked by default."""
+    post, sha256 = studio.post()
+    account, _ = DIRECT.account(mock.hosts)
+
+    travel(TikTok(mock.hosts, mode="direct", pace=0, interactions=frozenset({"comment"})), post, account)
+
+    told = mock.posts(sha256)[0]["metadata"]
+    assert (told["disable_comment"], told["disable_duet"], told["disable_stitch"]) == (False, True, True)
+
+
+def test_a_privacy_that_the_account_lacks_is_refused_not_replaced(mock: MockServer, studio: Studio) -> None:
+    """What was meant for friends must not become public."""
+    post, _ = studio.post(privacy="friends")
+    account, _ = DIRECT.account(mock.hosts)
+    info = {"creator_username": "x", "privacy_level_options": ["PUBLIC_TO_EVERYONE"]}
+    mock.fault("creator_info", "answer", status=200, body={"data": info, "error": {"code": "ok"}})
+
+    with pytest.raises(Rejected) as caught:
+        travel(TikTok(mock.hosts, mode="direct", pace=0), post, account)
+
+    assert caught.value.code == "privacy_refused"
+
+
+def test_a_mock_that_is_killed_in_the_middle_of_an_upload_goes_on_from_its_bytes(
+    tmp_path: Path, studio: Studio
+) -> None:
+    """Everything is on its disk: sessions, tokens, half an upload."""
+    server = MockServer(tmp_path, "--processing-seconds", "0")
+    try:
+        post, sha256 = studio.post()
+        account, _ = INBOX.account(server.hosts)
+        publisher = TikTok(server.hosts, pace=0)
+        server.fault(INBOX.upload_at, "cut", after_bytes=123_456)
+        begun = publisher.advance(post, account, publisher.begin(post, account), interrupted=False).handle
+        with pytest.raises(Unclear):
+            publisher.advance(post, account, begun, interrupted=False)
+        server.kill()
+        with pytest.raises(TryLater):
+            publisher.advance(post, account, begun, interrupted=True)
+        server.start()
+
+        located = publisher.advance(post, account, begun, interrupted=True).handle
+        assert located.number("offset") == 123_456
+        travel(publisher, post, account, start=located)
+        assert len(server.posts(sha256)) == 1
+    finally:
+        server.kill()
+
+
+def test_handles_are_json(mock: MockServer, studio: Studio) -> None:
+    """They are stored; whatever cannot be stored would be lost with the process."""
+    post, _ = studio.post()
+    account, _ = DIRECT.account(mock.hosts)
+    for handle in travel(TikTok(mock.hosts, mode="direct", pace=0), post, account).handles:
+        assert dict(handle.facts) == json.loads(json.dumps(dict(handle.facts)))
+
+
+def test_an_unknown_step_is_never_guessed(mock: MockServer, studio: Studio) -> None:
+    """A handle of a later version, read by an earlier one, must not start a second post."""
+    post, _ = studio.post()
+    account = Account("a", "tiktok", "tiktok", "o", "n", "t")
+    with pytest.raises(OutcomeUnknown):
+        TikTok(mock.hosts).advance(post, account, Handle("from_the_future"), interrupted=False)
+
+
+def test_bytes_that_are_refused_again_and_again_end_in_a_rejection(mock: MockServer, studio: Studio) -> None:
+    """Each time the job says that it is not complete, so it is certain that there is no post."""
+    post, sha256 = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault(INBOX.upload_at, "answer", status=400, times=99)
+
+    with pytest.raises(Rejected) as caught:
+        travel(TikTok(mock.hosts, pace=0), post, account)
+
+    assert caught.value.code == "upload_refused"
+    assert mock.posts(sha256) == []
