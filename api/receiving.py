@@ -9,6 +9,7 @@ wrong on the way, `discard` leaves no file behind.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from api import wishes
@@ -33,14 +34,24 @@ MOST_PARTS = 99
 class Reception:
     """One upload on its way in; takes the parts of the form."""
 
-    def __init__(self, directory: Path, *, limit_bytes: int, boundary: bytes) -> None:
-        """Prepare; the directory is made when the file begins."""
+    def __init__(
+        self, directory: Path, *, limit_bytes: int, boundary: bytes, check: Callable[[dict[str, str]], object]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            directory: the upload's own, named after the job that it will be; made when the file begins.
+            limit_bytes: of the file.
+            check: refuses wrong fields; asked when the file begins, so that fields that come first are refused before
+                the file has come. It runs on the server's loop: no network, no database.
+        """
         self._directory = directory
         self._limit_bytes = limit_bytes
         self._reader = FormReader(boundary, self)
         self._fields: dict[str, str] = {}
         self._name = ""
         self._field = bytearray()
+        self._check = check
         self._landing: Landing | None = None
         self._kept = False
         self.file_name = ""
@@ -95,6 +106,7 @@ class Reception:
             raise bad_field(wishes.shown_name(name)[:80], "is given twice")
         self._name = name
         if name == "file":
+            self._check(self._fields)
             self.file_name = wishes.shown_name(file_name)
             self._landing = Landing(self._directory, limit_bytes=self._limit_bytes)
         else:
@@ -137,7 +149,10 @@ def open_reception(context: Context, content_type: str | None, content_length: i
     settings.uploads_dir.mkdir(parents=True, exist_ok=True)
     check_room(settings.uploads_dir, content_length or 0)
     return Reception(
-        settings.uploads_dir / context.new_id("job_"), limit_bytes=settings.max_upload_size, boundary=boundary
+        settings.uploads_dir / context.new_id("job_"),
+        limit_bytes=settings.max_upload_size,
+        boundary=boundary,
+        check=lambda fields: wishes.read(fields, context.now()),
     )
 
 

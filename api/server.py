@@ -22,7 +22,7 @@ RECV_BYTES = 262_144  # 8 kB, the default, costs four times the processor time f
 CONNECTIONS = 1000  # the default of 100 lets a hundred idle strangers shut everybody out (measured)
 THREADS = 4  # a thread is held while the application works, never by a slow sender or reader
 HEADER_BYTES = 32_768
-IDLE_S = 60
+IDLE_S = 120  # a phone in a tunnel comes back
 
 
 def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: waitress has no types

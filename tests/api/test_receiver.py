@@ -93,6 +93,15 @@ def test_what_is_no_video_is_refused_while_it_is_being_sent(serve: Serve, left: 
     assert left() == []
 
 
+def test_a_wrong_field_before_the_file_is_refused_before_the_file(serve: Serve, left: Left) -> None:
+    field = b'--B\r\nContent-Disposition: form-data; name="platforms"\r\n\r\nmyspace\r\n'
+    with connection(serve()) as sock:
+        sock.sendall(head(10**8) + field + FORM)
+
+        assert answer(sock).startswith(b"HTTP/1.1 422")
+    assert left() == []
+
+
 def test_who_still_sends_can_read_the_refusal_afterwards(serve: Serve) -> None:
     """A connection that is closed with unread bytes is reset, and browsers then show a network error."""
     with connection(serve()) as sock:
