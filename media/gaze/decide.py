@@ -129,13 +129,13 @@ def _reason(own: Look, zero: tuple[float, float], open_: float, away: float, pol
 
 
 def _lids_open(looks: Sequence[Look | None], usual: float, policy: Policy) -> list[float]:
-    """Say for each frame how far its lids are from a blink, 0 shut to 1 open."""
+    """Say for each frame how far its lids are from a blink, 0 shut to 1 open; a lost face is no blink."""
     openings = np.array([np.nan if look is None else look.narrower for look in looks])
     if np.all(np.isnan(openings)):
         return [0.0] * len(looks)
     around = float(np.nanmedian(openings))
     level = np.array([
-        0.0 if np.isnan(opening) else min(fade(opening / usual, policy.shut), fade(opening / around, policy.dip))
+        1.0 if np.isnan(opening) else min(fade(opening / usual, policy.shut), fade(opening / around, policy.dip))
         for opening in openings
     ])  # fmt: skip
     # A frame beside a closing one is closing too: the lid is faster than the filter of the landmark engine.

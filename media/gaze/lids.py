@@ -11,6 +11,9 @@ from media.gaze.outline import Grid, Outline, height
 
 # How far the skin follows its lid: as near as it can without folding, since brows and glasses stay where they are.
 FOLLOW_LEAST, FOLLOW_PER_LIFT, FOLLOW_BELOW = 0.20, 2.2, 0.24
+# Reach of the box from the middle of the corners, in eye widths. The brow begins at about 0.6.
+REACH_SIDE, REACH_UP, REACH_DOWN = 0.62, 0.70, 0.46
+BORDER = 0.08  # in which the movement ends at the latest
 # Share of the iris' vertical way that each lid goes along: the upper one nearly all, the lower one about half.
 UPPER_LID, LOWER_LID = 0.95, 0.50
 MOST_LIFT = 0.15
@@ -44,13 +47,19 @@ class Movement:
         middle = (upper + lower) / 2
         above = up * _follow((upper - y) / np.float32(follow))
         below = down * _follow((y - lower) / np.float32(FOLLOW_BELOW))
-        return np.asarray(-np.where(y < middle, above, below), np.float32)
+        return np.asarray(-np.where(y < middle, above, below) * _within_reach(y), np.float32)
 
     def share(self, x: Grid, y: Grid) -> Grid:
         """Return how far each pixel shows the eyeball: 0 skin to 1 between the moved lids."""
         upper, lower = self.lids(x)
         depth = np.minimum(y - upper - np.float32(INSET_UPPER), lower + np.float32(BEYOND_LOWER) - y)
         return np.asarray(np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1), np.float32)
+
+
+def _within_reach(y: Grid) -> Grid:
+    """Fall to 0 at the border of the eye's box; only very wide eyes reach that far."""
+    inside = np.minimum(y + np.float32(REACH_UP), np.float32(REACH_DOWN) - y) / np.float32(BORDER) - np.float32(0.25)
+    return np.asarray(np.clip(inside, 0, 1), np.float32)
 
 
 def _follow(distance: Grid) -> Grid:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.gaze.eyeball import Ball, ball
-from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, Movement
+from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, REACH_DOWN, REACH_SIDE, REACH_UP, Movement
 from media.gaze.outline import Axes, Box, Grid, Outline, Place
 
-# Reach of the box from the middle of the corners, in eye widths. The brow begins at about 0.6.
-REACH_SIDE, REACH_UP, REACH_DOWN = 0.62, 0.66, 0.46
 MOST_SHIFT = 0.24  # of the eye's width; beyond, too much has to be invented
 
 

@@ -1,0 +1,31 @@
+"""One landmark engine and one sitter for all tests of the gaze."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from media.gaze import model
+from media.gaze.landmarks import Landmarker, Mode
+from media.sample.portrait import Sitter
+
+
+@pytest.fixture(scope="session")
+def sitter() -> Sitter:
+    return Sitter()
+
+
+@pytest.fixture(scope="session")
+def head() -> model.Head:
+    return model.average_head(model.locate())
+
+
+@pytest.fixture
+def finder() -> Iterator[Landmarker]:
+    with Landmarker() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def sparse_finder() -> Iterator[Landmarker]:
+    with Landmarker(mode=Mode.SPARSE) as engine:
+        yield engine

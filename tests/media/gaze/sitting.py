@@ -1,0 +1,133 @@
+"""A sitter whose true gaze is known, faces that were never seen, and looks made of numbers."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from media.frames import Planes
+from media.gaze.corrector import Corrector, Told
+from media.gaze.errors import EngineFailed
+from media.gaze.eye import Eye
+from media.gaze.landmarks import Face
+from media.gaze.measure import Look
+from media.gaze.outline import Axes, Outline
+from media.sample.portrait import EYES, SCALE, Sitter
+
+CLIPS = Path(__file__).parents[4] / "shared" / "clips"  # real recordings; never part of the project
+LEFT, TOP, ZOOM = 118.0, 8.0, 3.4  # how the portrait is framed: its corner, and picture pixels a portrait pixel
+SIZE = (720, 960)  # width and height
+
+
+def to_picture(x: float, y: float) -> tuple[float, float]:
+    """Say where a place of the portrait lies in the frames made here."""
+    return (x - LEFT) * ZOOM, (y - TOP) * ZOOM
+
+
+def sitting(sitter: Sitter, gaze_deg: tuple[float, float], closed: float = 0.0, index: int = 0) -> Planes:
+    """Draw one frame of the portrait with a known gaze."""
+    step = SCALE / ZOOM
+    framing = np.array([[step, 0, LEFT * SCALE], [0, step, TOP * SCALE]])
+    flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
+    return planes(cv2.warpAffine(sitter.pose(gaze_deg, closed), framing, SIZE, flags=flags), index)
+
+
+def planes(bgr: object, index: int = 0) -> Planes:
+    """Turn a colour picture into planes."""
+    picture = np.asarray(bgr, np.uint8)
+    height, width = picture.shape[:2]
+    stacked = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)
+    chroma = stacked[height:].reshape(2, height // 2, width // 2)
+    return Planes(stacked[:height].copy(), chroma[0].copy(), chroma[1].copy(), index, index / 30)
+
+
+def noise(index: int, height: int = 64, width: int = 96) -> Planes:
+    """Draw a frame of noise that no other index has."""
+    rng = np.random.default_rng(index)
+    shapes = ((height, width), (height // 2, width // 2), (height // 2, width // 2))
+    y, u, v = (rng.integers(16, 235, shape, dtype=np.uint8) for shape in shapes)
+    return Planes(y, u, v, index, index / 30)
+
+
+def copied(frame: Planes) -> Planes:
+    """Copy a frame, so that it can be compared with what a stage makes of it."""
+    return Planes(frame.y.copy(), frame.u.copy(), frame.v.copy(), frame.index, frame.time_s)
+
+
+def same(one: Planes, other: Planes) -> bool:
+    """Say whether two frames have the same samples."""
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("y", "u", "v"))
+
+
+def iris_place(frame: Planes, side: int) -> NDArray[np.float64]:
+    """Find an iris by the centre of gravity of what is dark between the lids, in pixels of the portrait.
+
+    Knows the drawn lids of the portrait, nothing of landmarks.
+    """
+    lids = EYES[side]
+    outline = [*lids.upper, *reversed(lids.lower)]
+    polygon = np.array([to_picture(x, y) for x, y in outline]).round().astype(np.int32)
+    between = cv2.fillPoly(np.zeros(frame.y.shape, np.uint8), [polygon], 1)
+    between = cv2.erode(between, np.ones((5, 5), np.uint8))  # without lashes and lid edges
+    darkness = np.clip(120 - frame.y.astype(np.float64), 0, None) * between
+    rows, columns = np.indices(frame.y.shape)
+    total = darkness.sum()
+    centre = np.array([(darkness * columns).sum() / total, (darkness * rows).sum() / total])
+    return np.asarray(centre / ZOOM + (LEFT, TOP), np.float64)
+
+
+class Nobody:
+    """A finder that sees no face."""
+
+    def find(self, frame: Planes) -> list[Face]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+class Broken(Nobody):
+    """A finder that fails on every picture."""
+
+    def find(self, frame: Planes) -> list[Face]:
+        raise EngineFailed("no engine today")
+
+
+def corrected(stage: Corrector, frames: Iterable[Planes]) -> list[Planes]:
+    """Send frames through a stage."""
+    out: list[Planes] = []
+    for frame in frames:
+        out += stage.push(frame)
+    return out + stage.drain()
+
+
+def an_eye(*, middle: tuple[float, float] = (100.0, 60.0), width: float = 60.0, opening: float = 0.3) -> Eye:
+    """Make an eye of round numbers: lids are parabolas over the corners' line."""
+    x = np.linspace(-0.5, 0.5, 9)
+    arch = (0.25 - x**2) * 4
+    upper = np.stack([x, -0.75 * opening * 1.4 * arch], axis=1) * width + middle
+    lower = np.stack([x, 0.25 * opening * 1.4 * arch], axis=1) * width + middle
+    return Eye(upper, lower, np.array(middle, np.float64) - (0, 0.1 * width), 0.2 * width)
+
+
+def a_look(
+    gaze_deg: tuple[float, float] = (0.0, 0.0),
+    *,
+    head_deg: tuple[float, float] = (0.0, 0.0),
+    opening: float = 0.3,
+    width: float = 60.0,
+) -> Look:
+    """Make a measurement out of numbers."""
+    eyes = (
+        an_eye(middle=(100.0, 60.0), width=width, opening=opening),
+        an_eye(middle=(200.0, 60.0), width=width, opening=opening),
+    )
+    outlines = (Outline.of(eyes[0], Axes.of(eyes[0])), Outline.of(eyes[1], Axes.of(eyes[1])))
+    return Look(eyes, outlines, gaze_deg, head_deg, blink=0.0, radius_px=27.0)
+
+
+def shares(told: Sequence[Told]) -> list[float]:
+    """Return how far each frame was corrected."""
+    return [one.applied for one in told]

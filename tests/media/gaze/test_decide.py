@@ -1,0 +1,106 @@
+"""When eyes are left alone, and that nothing changes by leaps."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media.gaze.decide import LOOK_AHEAD, Decision, Policy, Reason, decide
+from media.gaze.measure import Look
+from tests.media.gaze.sitting import a_look
+
+AROUND = 2 * LOOK_AHEAD + 1
+
+
+def decided(looks: list[Look | None], at: int = LOOK_AHEAD, zero: tuple[float, float] = (0.0, 0.0)) -> Decision:
+    return decide(looks, at, zero=zero, usual_opening=0.3, policy=Policy())
+
+
+def always(look: Look) -> list[Look | None]:
+    return [look] * AROUND
+
+
+@pytest.mark.parametrize("gaze", [(10.0, 0.0), (-12.0, -5.0), (0.0, -15.0), (0.0, 14.0), (18.0, 0.0)])
+def test_eyes_beside_the_lens_are_corrected_wholly(gaze: tuple[float, float]) -> None:
+    decision = decided(always(a_look(gaze)))
+    assert decision.reason is None
+    assert pytest.approx(1.0, abs=0.01) == decision.strength
+    assert pytest.approx(gaze) == decision.off_deg
+
+
+@pytest.mark.parametrize(
+    ("look", "reason"),
+    [
+        (a_look((1.0, -1.0)), Reason.INTO_LENS),
+        (a_look((10.0, 0.0), head_deg=(35.0, 0.0)), Reason.HEAD_TURNED),
+        (a_look((10.0, 0.0), head_deg=(0.0, -30.0)), Reason.HEAD_TURNED),
+        (a_look((31.0, 0.0)), Reason.LOOKS_FAR_AWAY),
+        (a_look((10.0, 0.0), width=20.0), Reason.EYES_TOO_SMALL),
+        (a_look((10.0, 0.0), opening=0.05), Reason.BLINK),
+    ],
+)
+def test_what_must_not_be_corrected_is_left_alone_and_says_why(look: Look, reason: Reason) -> None:
+    decision = decided(always(look))
+    assert reason == decision.reason
+    assert pytest.approx(0.0, abs=1e-6) == decision.strength
+
+
+def test_without_a_face_nothing_is_done() -> None:
+    assert Decision(0.0, (0.0, 0.0), Reason.NO_FACE) == decided([None] * AROUND)
+
+
+def test_the_speakers_own_zero_counts() -> None:
+    assert decided(always(a_look((7.0, -3.0))), zero=(7.0, -3.0)).reason == Reason.INTO_LENS
+    assert pytest.approx((3.0, -3.0)) == decided(always(a_look((10.0, -6.0))), zero=(7.0, -3.0)).off_deg
+
+
+def test_a_blink_is_left_alone_from_before_the_lids_move() -> None:
+    looks: list[Look | None] = [a_look((10.0, 0.0)) for _ in range(60)]
+    for index in (29, 30, 31):
+        looks[index] = a_look((10.0, -8.0), opening=0.04)
+    strengths = [decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).strength for at in range(15, 45)]
+    assert max(strengths[14:17]) < 0.05  # frames 29 to 31
+    assert max(strengths[13], strengths[17]) < 0.3  # the frames beside them
+    assert min(strengths[9], strengths[21]) > 0.9  # frames 24 and 36
+
+
+def test_lids_lowered_for_reading_are_no_blink() -> None:
+    assert decided(always(a_look((0.0, -15.0), opening=0.19))).strength > 0.9
+
+
+def test_a_wink_counts_as_a_blink() -> None:
+    both = a_look((10.0, 0.0))
+    shut = a_look((10.0, 0.0), opening=0.03)
+    wink = Look((both.eyes[0], shut.eyes[1]), both.outlines, (10.0, 0.0), (0.0, 0.0), 0.0, 27.0)
+    assert decided(always(wink)).reason == Reason.BLINK
+
+
+@given(st.floats(0, 40), st.floats(0, 40))
+@settings(max_examples=25, deadline=None)
+def test_strength_never_leaps_when_head_or_face_go(head_yaw: float, other_yaw: float) -> None:
+    """From frame to frame less than an eighth, whatever a head does, and even when the face disappears."""
+    looks: list[Look | None] = [a_look((12.0, 0.0), head_deg=(head_yaw, 0.0))] * 40
+    looks += [a_look((12.0, 0.0), head_deg=(other_yaw, 0.0))] * 40
+    strengths = [decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).strength for at in range(15, 65)]
+    assert np.abs(np.diff(strengths)).max() < 0.125
+
+
+def test_correction_has_faded_before_a_face_is_lost() -> None:
+    looks: list[Look | None] = [*[a_look((12.0, 0.0))] * 40, *[None] * 30]
+    strengths = [decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).strength for at in range(20, 40)]
+    assert np.abs(np.diff(strengths)).max() < 0.125
+    assert strengths[-1] < 0.6
+
+
+def test_saccades_are_not_smoothed_away() -> None:
+    """Reading eyes leap; the frame after a leap already has the new direction."""
+    looks: list[Look | None] = [*[a_look((5.0, 0.0))] * 30, *[a_look((17.0, 0.0))] * 30]
+    after = decided(looks[30 - LOOK_AHEAD : 31 + LOOK_AHEAD])
+    assert pytest.approx(17.0, abs=1.0) == after.off_deg[0]
+
+
+def test_noise_is_smoothed_away() -> None:
+    rng = np.random.default_rng(3)
+    looks: list[Look | None] = [a_look((10.0 + rng.normal(0, 0.7), 0.0)) for _ in range(120)]
+    yaws = [decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).off_deg[0] for at in range(15, 105)]
+    assert float(np.std(np.diff(yaws))) < 0.25 * 0.7

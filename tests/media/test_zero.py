@@ -1,0 +1,93 @@
+"""Where "into the lens" lies for a speaker, found among measurements."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media import zero
+from media.gaze.measure import Look
+from media.zero import Zero
+from tests.media.gaze.sitting import CLIPS, Nobody, a_look
+
+
+def around(middle: tuple[float, float], count: int, scatter: float = 1.0, seed: int = 0) -> list[Look]:
+    rng = np.random.default_rng(seed)
+    return [a_look((middle[0] + rng.normal(0, scatter), middle[1] + rng.normal(0, scatter))) for _ in range(count)]
+
+
+def test_someone_who_returns_to_the_lens_has_the_zero_there() -> None:
+    """A quarter of the looks are enough, though most go to a script."""
+    found = zero.from_looks([*around((2.0, -3.0), 15), *around((12.0, -9.0), 45, seed=1)])
+    assert found is not None
+    assert (found.source, found.samples) == ("seen", 60)
+    assert pytest.approx((2.0, -3.0), abs=0.8) == found.gaze_deg
+    assert pytest.approx(1.8, abs=0.6) == found.spread_deg
+
+
+def test_someone_who_only_reads_has_the_anatomys_zero() -> None:
+    found = zero.from_looks(around((10.0, -8.0), 60))
+    assert found is not None
+    assert (found.source, found.gaze_deg) == ("anatomy", (0.0, 0.0))
+
+
+def test_a_few_stray_looks_near_the_lens_make_no_zero() -> None:
+    found = zero.from_looks([*around((1.0, 1.0), 4), *around((13.0, -6.0), 56, seed=1)])
+    assert found is not None
+    assert found.source == "anatomy"
+
+
+def test_shut_eyes_and_turned_heads_say_nothing() -> None:
+    useless = [a_look((0.0, 0.0), opening=0.05)] * 10 + [a_look((0.0, 0.0), head_deg=(30.0, 0.0))] * 10
+    found = zero.from_looks([*useless, *around((13.0, -6.0), 40)])
+    assert found is not None
+    assert found.source == "anatomy"
+
+
+def test_too_few_faces_are_no_ground_for_anything() -> None:
+    assert zero.from_looks(around((0.0, 0.0), 5)) is None
+
+
+def test_a_noisy_speaker_gets_a_wider_dead_zone() -> None:
+    calm, noisy = zero.from_looks(around((1, 0), 60, 0.4)), zero.from_looks(around((1, 0), 60, 2.5))
+    assert calm is not None
+    assert noisy is not None
+    assert calm.dead_zone_deg == (2.5, 5.5)
+    assert noisy.dead_zone_deg[0] > 3.5
+
+
+def test_a_zero_survives_its_journey_as_json() -> None:
+    whole = Zero(1.25, -3.5, 0.26, "seen", 48, 2.1)
+    assert whole == Zero.from_json(whole.to_json())
+
+
+@pytest.mark.parametrize(
+    "change", [{"source": "guessed"}, {"yaw_deg": 90}, {"usual_opening": 0}, {"pitch_deg": "north"}, {"spread_deg": -1}]
+)
+def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        Zero.from_json(Zero(1.0, 1.0, 0.26, "seen", 48).to_json() | change)
+
+
+def test_a_video_without_faces_has_no_zero(talk: Path) -> None:
+    assert zero.estimate(talk, finder=Nobody()) is None
+
+
+def test_a_sparse_look_spreads_over_the_whole_video(talk: Path) -> None:
+    """Sixty pictures at most, the first and some of the last seconds among them, all upright and of one size."""
+    seen = list(zero.sparse_frames(talk, 60))
+    assert 20 <= len(seen) <= 60
+    assert seen[0].time_s < 1
+    assert seen[-1].time_s > 14
+    assert len({frame.y.shape for frame in seen}) == 1
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the real recordings are not at hand")
+@pytest.mark.parametrize(
+    ("clip", "source"), [("08_man_glasses_into_lens", "seen"), ("02_phone_selfie_man_glasses_9x16", "anatomy")]
+)
+def test_real_speakers_are_told_apart(clip: str, source: str) -> None:
+    """One looks into the lens with glasses full of reflections, the other a little beside it."""
+    found = zero.estimate(CLIPS / f"{clip}.mp4")
+    assert found is not None
+    assert source == found.source
