@@ -9,11 +9,8 @@ What an answer means is not known here; that is each platform's own business.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +22,8 @@ from typing import Any, Self, TypeVar
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from platforms.connections import PlainConnection, TlsConnection, Watch
 
 _HEADERS = {
     "User-Agent": "VidProd/0.1",
@@ -202,13 +200,13 @@ class Adapter(HTTPAdapter):
         self._body_cap = body_cap
         self._addresses = addresses
         self._reroute = reroute
-        self._watch = _Watch(0.0)
+        self._watch = Watch(0.0)
 
     def send(self, request: requests.PreparedRequest, *_args: object, **_kwargs: object) -> requests.Response:
         """Send, and read the answer's body, before the deadline."""
         if self._reroute and request.url and request.url.startswith(self._reroute[0]):
             request.url = self._reroute[1] + request.url.removeprefix(self._reroute[0])
-        with _Watch(self._deadline_s) as self._watch:
+        with Watch(self._deadline_s) as self._watch:
             response = super().send(request, stream=True, timeout=self._timeout_s, verify=True, proxies=None)
             if self._watch.expired:  # cut in the headers, which http.client takes for their end
                 raise requests.ConnectionError("deadline passed")
@@ -220,7 +218,7 @@ class Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # Any: handed through, urllib3's own
         """Make every connection report to the watch and, where addresses are given, connect to them only."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
-        kind = _HTTPSConnection if isinstance(pool, urllib3.HTTPSConnectionPool) else _HTTPConnection
+        kind = TlsConnection if isinstance(pool, urllib3.HTTPSConnectionPool) else PlainConnection
         # A partial is all the pool needs: it only calls this attribute.
         vars(pool)["ConnectionCls"] = functools.partial(kind, watch=self._watch, addresses=self._addresses)
         return pool
@@ -245,83 +243,3 @@ class Adapter(HTTPAdapter):
         finally:
             response.close()
         return bytes(body)
-
-
-class _Watch:
-    """Ends a connection at a deadline, from another thread, wherever the owner of the connection is waiting.
-
-    It holds a duplicate of the socket: TLS takes the original over, and shutting the duplicate down ends both.
-    """
-
-    def __init__(self, deadline_s: float) -> None:
-        self.connected = False
-        self.expired = False
-        self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(deadline_s, self._expire)
-        self._timer.daemon = True
-
-    def hold(self, sock: socket.socket) -> None:
-        """Watch this connection; cut it at once when the deadline has passed meanwhile."""
-        with self._lock:
-            self._release()
-            self._socket = sock.dup()
-        if self.expired:
-            self._expire()
-
-    def _expire(self) -> None:
-        with self._lock:
-            self.expired = True
-            if self._socket is not None:
-                # Already closed by the other side: then there is nothing to cut.
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-    def _release(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._timer.cancel()
-        with self._lock:
-            self._release()
-
-
-class _Watched(HTTPConnection):
-    """A connection that a watch can cut, made to given addresses where there are any."""
-
-    def __init__(self, *args: Any, watch: _Watch, addresses: tuple[str, ...], **kwargs: Any) -> None:  # Any: passed on
-        super().__init__(*args, **kwargs)
-        self._watch = watch
-        self._addresses = addresses
-
-    def _new_conn(self) -> socket.socket:
-        sock = self._dial() if self._addresses else super()._new_conn()
-        self._watch.hold(sock)
-        return sock
-
-    def _dial(self) -> socket.socket:
-        failed: OSError = OSError("no address")
-        for address in self._addresses:
-            try:
-                return socket.create_connection((address, self.port), self.timeout if self.timeout else None)
-            except OSError as error:
-                failed = error
-        raise urllib3.exceptions.NewConnectionError(self, type(failed).__name__)
-
-    def connect(self) -> None:
-        super().connect()
-        self._watch.connected = True
-
-
-class _HTTPConnection(_Watched):
-    """Over plain TCP."""
-
-
-class _HTTPSConnection(_Watched, HTTPSConnection):
-    """Over TLS; the handshake, too, is under the watch."""

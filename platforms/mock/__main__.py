@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import threading
 from pathlib import Path
 
 from platforms.mock.server import HOST, serve
@@ -24,10 +22,7 @@ def main() -> None:
     parser.add_argument("--token-seconds", type=float, default=usual.access_s, help="life of access tokens")
     parser.add_argument("--draft-done-seconds", type=float, default=None, help="TikTok drafts are posted after so long")
     parser.add_argument("--unaudited", action="store_true", help="only private posts, as for apps that are not audited")
-    parser.add_argument("--leash", type=int, help="a pipe's reading end: the mock ends when the pipe does")
     told = parser.parse_args()
-    if told.leash is not None:
-        threading.Thread(target=_end_with, args=(told.leash,), daemon=True, name="leash").start()
     rules = Rules(
         processing_s=told.processing_seconds,
         access_s=told.token_seconds,
@@ -38,11 +33,6 @@ def main() -> None:
     sys.stdout.write(f"http://{HOST}:{server.effective_port}\n")
     sys.stdout.flush()
     server.run()
-
-
-def _end_with(leash: int) -> None:
-    os.read(leash, 1)  # nobody writes: it returns when the last writing end is closed
-    os._exit(0)
 
 
 if __name__ == "__main__":

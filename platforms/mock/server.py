@@ -11,7 +11,7 @@ from typing import Any
 import falcon
 from waitress.server import create_server
 
-from platforms.mock import hooks, instagram, meta_login, pages, tiktok, youtube
+from platforms.mock import google_login, hooks, instagram, meta_login, pages, tiktok, tiktok_login, youtube
 from platforms.mock.faults import Fault, Faults
 from platforms.mock.intake import Place, channel_class
 from platforms.mock.shelf import Shelf
@@ -63,8 +63,8 @@ def application(world: World, faults: Faults) -> falcon.App[Any, Any]:  # Any: f
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_qs_csv = False
     app.add_error_handler(Answered, _answer)
-    for platform in (tiktok, instagram, meta_login, youtube, hooks):
-        platform.add_routes(app, world)
+    for part in (tiktok, tiktok_login, instagram, meta_login, youtube, google_login, hooks):
+        part.add_routes(app, world)
     pages.add_routes(app, world, faults)
     return app
 

@@ -1,4 +1,4 @@
-"""TikTok, as far as publishing goes: login, creator info, init, bytes, status, list.
+"""TikTok, as far as publishing goes: creator info, init, bytes, status, list.
 
 A job's state is not written down but read off its bytes and the clock, so no kill can leave it wrong.
 """
@@ -18,9 +18,8 @@ import falcon
 from platforms.mock import roots
 from platforms.mock.intake import Place
 from platforms.mock.shelf import Record, new_id
-from platforms.mock.world import Answered, World, bearer, form, send_back
+from platforms.mock.world import Answered, World, bearer
 
-REFRESH_LIFE_S = 15_552_000  # 180 days
 MAX_TITLE_UNITS = 2200
 PRIVACY = ("PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "FOLLOWER_OF_CREATOR", "SELF_ONLY")
 MEGA = 1_000_000
@@ -30,11 +29,7 @@ _JSON = "application/json; charset=UTF-8"
 def add_routes(app: falcon.App[Any, Any], world: World) -> None:  # Any: falcon's own request and response types
     """Add TikTok's paths."""
     auth, api = roots.TIKTOK_AUTH, roots.TIKTOK_API
-    app.add_route(f"{auth}/v2/auth/authorize/", Authorize(world))
     app.add_route(f"{auth}/@{{username}}/video/{{post_id}}", Link())
-    app.add_route(f"{api}/v2/oauth/token/", Token(world))
-    app.add_route(f"{api}/v2/oauth/revoke/", Revoke(world))
-    app.add_route(f"{api}/v2/user/info/", UserInfo(world))
     app.add_route(f"{api}/v2/post/publish/creator_info/query/", CreatorInfo(world))
     app.add_route(f"{api}/v2/post/publish/video/init/", Init(world, direct=True))
     app.add_route(f"{api}/v2/post/publish/inbox/video/init/", Init(world, direct=False))
@@ -108,11 +103,13 @@ def refuse(status: int, code: str) -> Answered:
     return Answered(status, {"data": {}, "error": {"code": code, "message": "mock", "log_id": new_id("log")}})
 
 
-def _succeed(resp: falcon.Response, data: Record) -> None:
+def succeed(resp: falcon.Response, data: Record) -> None:
+    """Answer in TikTok's envelope."""
     resp.media = {"data": data, "error": {"code": "ok", "message": "", "log_id": new_id("log")}}
 
 
-def _user(world: World, req: falcon.Request, *scopes: str) -> int:
+def user_of(world: World, req: falcon.Request, *scopes: str) -> int:
+    """Return whose token it is; raise when it is none, or lacks all of the scopes."""
     token = world.token("tiktok", "access", bearer(req.auth))
     if token is None:
         raise refuse(401, "access_token_invalid")
@@ -128,101 +125,12 @@ def _body(req: falcon.Request) -> Record:
     return media if isinstance(media, dict) else {}
 
 
-class Authorize:
-    """The consent page, which always consents."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Send the person back with a code."""
-        target = req.get_param("redirect_uri", required=True)
-        if not req.get_param("client_key") or req.get_param("response_type") != "code" or not req.get_param("scope"):
-            raise Answered(400, {"error": "invalid_request"})
-        loopback = re.match(r"https?://(localhost|127\.0\.0\.1)[:/]", target) is not None
-        challenge = req.get_param("code_challenge")
-        if loopback and not re.fullmatch(r"[0-9a-f]{64}", challenge or ""):
-            raise Answered(400, {"error": "Code verifier or code challenge is invalid"})
-        scopes = (req.get_param("scope") or "").split(",")
-        code = self._world.issue_code("tiktok", req, req.get_param("client_key") or "", scopes)
-        send_back(resp, target, code=code, state=req.get_param("state") or "", scopes=",".join(scopes))
-
-
 class Link:
     """A post's public address."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, username: str, post_id: str) -> None:
         """Show the post."""
         raise falcon.HTTPFound(f"/posts/tiktok/{post_id}")
-
-
-class Token:
-    """The token endpoint."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer a code or a refresh token with a new pair."""
-        told = form(req)
-        if not told.get("client_key") or told.get("client_secret") in {None, "", "wrong"}:
-            raise self._refuse("invalid_client")
-        grant = self._by_code(told) if told.get("grant_type") == "authorization_code" else self._by_refresh(told)
-        user, scopes = grant["user"], grant["scopes"]
-        ours = self._world
-        resp.media = {
-            "open_id": open_id(user),
-            "scope": ",".join(scopes),
-            "access_token": ours.issue_token("tiktok", "access", user, scopes, ours.rules.access_s, told["client_key"]),
-            "expires_in": int(ours.rules.access_s),
-            "refresh_token": ours.issue_token("tiktok", "refresh", user, scopes, REFRESH_LIFE_S, told["client_key"]),
-            "refresh_expires_in": REFRESH_LIFE_S,
-            "token_type": "Bearer",
-        }
-
-    def _by_code(self, told: Mapping[str, str]) -> Record:
-        redirect_uri = told.get("redirect_uri", "")
-        grant = self._world.redeem_code("tiktok", told.get("code", ""), told["client_key"], redirect_uri)
-        if grant is None:
-            raise self._refuse("invalid_grant")
-        digest = hashlib.sha256(told.get("code_verifier", "").encode()).hexdigest()
-        if grant["challenge"] and grant["challenge"] != digest:
-            raise self._refuse("invalid_request")
-        return grant
-
-    def _by_refresh(self, told: Mapping[str, str]) -> Record:
-        grant = self._world.token("tiktok", "refresh", told.get("refresh_token", ""))
-        if grant is None or grant["client"] != told["client_key"] or told.get("grant_type") != "refresh_token":
-            raise self._refuse("invalid_grant")
-        self._world.kill_token(told["refresh_token"])  # rotation: the old one is dead at once
-        return grant
-
-    def _refuse(self, error: str) -> Answered:
-        return Answered(400, {"error": error, "error_description": "mock", "log_id": new_id("log")})
-
-
-class Revoke:
-    """The end of a permission."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Kill the token; TikTok answers with an empty body."""
-        if not self._world.kill_token(form(req).get("token", "")):
-            raise Answered(400, {"error": "invalid_request", "error_description": "mock"})
-
-
-class UserInfo:
-    """Who a token speaks for."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer id and name."""
-        user = _user(self._world, req, "user.info.basic")
-        _succeed(resp, {"user": {"open_id": open_id(user), "display_name": f"Mock Creator {user}"}})
 
 
 class CreatorInfo:
@@ -233,7 +141,7 @@ class CreatorInfo:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer the options."""
-        user = _user(self._world, req, "video.publish")
+        user = user_of(self._world, req, "video.publish")
         info = {
             "creator_username": username(user),
             "creator_nickname": f"Mock Creator {user}",
@@ -243,7 +151,7 @@ class CreatorInfo:
             "stitch_disabled": False,
             "max_video_post_duration_sec": 600,
         }
-        _succeed(resp, info)
+        succeed(resp, info)
 
 
 class Init:
@@ -255,7 +163,7 @@ class Init:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Check what was asked for and hand out an address for the bytes."""
-        user = _user(self._world, req, "video.publish" if self._direct else "video.upload")
+        user = user_of(self._world, req, "video.publish" if self._direct else "video.upload")
         body = _body(req)
         info = body.get("post_info", {})
         if self._direct:
@@ -277,7 +185,7 @@ class Init:
         }
         self._world.shelf.put("tiktok", publish_id, job)
         address = f"{req.prefix}{roots.TIKTOK_UPLOAD}/video/?upload_id={publish_id}&upload_token={secret}"
-        _succeed(resp, {"publish_id": publish_id, "upload_url": address})
+        succeed(resp, {"publish_id": publish_id, "upload_url": address})
 
     def _check_info(self, info: Record) -> None:
         title = str(info.get("title", ""))
@@ -347,7 +255,7 @@ class StatusFetch:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer its state."""
-        user = _user(self._world, req, "video.upload", "video.publish")
+        user = user_of(self._world, req, "video.upload", "video.publish")
         name = str(_body(req).get("publish_id", ""))
         job = self._world.shelf.get("tiktok", name)
         if job is None:
@@ -363,7 +271,7 @@ class StatusFetch:
             "uploaded_bytes": self._world.shelf.size(name),
             "downloaded_bytes": 0,
         }
-        _succeed(resp, answer)
+        succeed(resp, answer)
 
 
 class VideoList:
@@ -374,7 +282,7 @@ class VideoList:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer them."""
-        user = _user(self._world, req, "video.list")
+        user = user_of(self._world, req, "video.list")
         listed = [
             {
                 "id": post["id"],
@@ -388,4 +296,4 @@ class VideoList:
             if post["account"] == open_id(user) and not post["draft"]
         ]
         listed.sort(key=lambda video: -int(str(video["create_time"])))
-        _succeed(resp, {"videos": listed[:20], "cursor": 0, "has_more": False})
+        succeed(resp, {"videos": listed[:20], "cursor": 0, "has_more": False})

@@ -197,7 +197,7 @@ def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer,
     post = dataclasses.replace(post, duration_s=0.4)
     account, _ = DIRECT.account(mock.hosts)
     publisher = TikTok(mock.hosts, mode="direct", pace=0)
-    handle = publisher.advance(post, account, Handle("creator"), interrupted=False).handle
+    handle = publisher.advance(post, account, Handle("creator", {"mode": "direct"}), interrupted=False).handle
     forgotten = {"data": {}, "error": {"code": "invalid_publish_id", "message": "", "log_id": "log-1"}}
     mock.fault(STATUS, "answer", status=400, body=forgotten)
 
