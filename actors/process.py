@@ -1,12 +1,10 @@
-"""What every process of ours does first: log to standard error in the chosen form, and end with its supervisor."""
+"""What every process of ours does first: log to standard error in the chosen form, and report errors if asked to."""
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,12 @@ from loguru import logger
 
 from settings import Settings
 
-LEASH = "VIDPROD_LEASH_FD"
-"""Names the reading end of a pipe whose writing end only the supervisor holds."""
 SERVICE = "VIDPROD_SERVICE"
 """What the supervisor calls this process."""
 
 
 def start(settings: Settings) -> None:
-    """Set up logging, and make this process end when its supervisor is gone, however that died."""
+    """Set up logging, and Sentry when there is a DSN."""
     logger.remove()
     logger.add(
         sys.stderr,
@@ -40,17 +36,6 @@ def start(settings: Settings) -> None:
         import sentry_sdk  # noqa: PLC0415 (10 MB that only those pay who want it)
 
         sentry_sdk.init(settings.sentry_dsn.get_secret_value(), send_default_pii=False, include_local_variables=False)
-    fd = os.environ.get(LEASH)
-    if fd is not None:
-        threading.Thread(target=_wait_for_supervisor, args=(int(fd),), daemon=True, name="leash").start()
-
-
-def _wait_for_supervisor(fd: int) -> None:
-    try:
-        os.read(fd, 1)  # nobody writes: it returns when the last writing end is closed
-    except OSError:
-        return  # no such pipe: started by hand in an environment that names one
-    os.kill(os.getpid(), signal.SIGKILL)  # what is in flight is taken up again by the next start
 
 
 class _ToLoguru(logging.Handler):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.supervisor import LEASH_FD, Service
+from scripts.supervisor import Service
 from settings import Settings
 
 # One process whose threads mostly wait: ticks, publications (one at a time for each account) and webhooks.
@@ -15,12 +14,12 @@ NETWORK_THREADS = 8
 
 def api() -> Service:
     """Return the front door."""
-    return Service("api", [sys.executable, "-m", "api"])
+    return Service("api", ["api"])
 
 
 def scheduler() -> Service:
     """Return what sends the ticks."""
-    return Service("scheduler", [str(Path(sys.executable).with_name("periodiq")), "actors.worker"])
+    return Service("scheduler", ["scripts.scheduler", "actors.worker"])
 
 
 def network_worker() -> Service:
@@ -35,12 +34,11 @@ def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) 
 
 def mock_platforms(port: int, directory: Path) -> Service:
     """Return the mock of all platforms, on loopback."""
-    told = ["--port", str(port), "--directory", str(directory), "--leash", LEASH_FD]
-    return Service("mock", [sys.executable, "-m", "platforms.mock", *told])
+    return Service("mock", ["platforms.mock", "--port", str(port), "--directory", str(directory)])
 
 
 def _worker(queues: list[str], threads: int) -> list[str]:
     return [
-        sys.executable, "-m", "dramatiq", "actors.worker",
+        "dramatiq", "actors.worker",
         "--queues", *queues, "--processes", "1", "--threads", str(threads),
     ]  # fmt: skip

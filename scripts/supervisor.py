@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,7 @@ from typing import IO
 
 from loguru import logger
 
-LEASH = "VIDPROD_LEASH_FD"  # read by actors.process: the end of this pipe is the end of the process
-LEASH_FD = "{leash}"  # in an argument: the pipe's number, for a process that does not read our environment
-SERVICE = "VIDPROD_SERVICE"  # likewise: what the process is called in the log
+SERVICE = "VIDPROD_SERVICE"  # read by actors.process: what the process is called in the log
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
 YOUNG_S = 60.0
@@ -34,7 +33,7 @@ class Service:
     """A process that is to be there."""
 
     name: str
-    argv: Sequence[str]
+    argv: Sequence[str]  # a module and its arguments
     wanted: Callable[[], bool] = lambda: True  # asked each second or so: scales a worker to zero
     stop_signal: signal.Signals = signal.SIGTERM
 
@@ -53,9 +52,9 @@ class _Running:
     def start(self, leash: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [str(leash) if word == LEASH_FD else word for word in self.service.argv],
+            [sys.executable, "-m", "scripts.leashed", str(leash), *self.service.argv],
             cwd=ROOT,
-            env={**environ, LEASH: str(leash), SERVICE: self.service.name},
+            env={**environ, SERVICE: self.service.name},
             pass_fds=[leash],
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -22,8 +22,8 @@ MOMENTS: dict[str, Callable[[Any], bool]] = {  # Any: a status document
     ),
 }
 VICTIMS = {
-    "api": "-m api",
-    "scheduler": "periodiq",
+    "api": " api",
+    "scheduler": "scripts.scheduler",
     "network worker": "--queues ticks network",
     "media worker": "--queues media",
     "media child": "-m media.",
