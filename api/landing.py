@@ -69,6 +69,7 @@ class Landing:
         _write_all(self._fd, piece)
         self._unsynced += len(piece)
         if self._unsynced >= SYNC_EVERY_BYTES and (self._sync is None or self._sync.done()):
+            self._finish_sync()  # the kernel reports a failed write to one sync only: it must not pass unread
             self._unsynced = 0
             self._sync = _syncer.submit(os.fdatasync, self._fd)
 
@@ -82,8 +83,8 @@ class Landing:
             raise Problem(400, "empty_file", "file: the file is empty", field="file")
         if not self._sniffed:
             self._check_head()
+        self._finish_sync()
         try:
-            self._finish_sync()
             os.fsync(self._fd)
         except OSError as exc:
             raise _translated(exc) from exc
@@ -108,17 +109,22 @@ class Landing:
 
     def _finish_sync(self) -> None:
         if self._sync is not None:
-            self._sync.result()
-            self._sync = None
+            try:
+                self._sync.result()
+            except OSError as exc:
+                raise _translated(exc) from exc
+            finally:
+                self._sync = None
 
     def _close(self) -> None:
-        if self._fd < 0:
+        fd, self._fd = self._fd, -1
+        if fd < 0:
             return
-        # A sync under way uses the number of the descriptor, which another file may get next.
-        if self._sync is not None:
-            self._sync.exception()
-        os.close(self._fd)
-        self._fd = -1
+        if self._sync is not None and not self._sync.done():
+            # The sync under way uses the number, which another file would get next; and the loop must not wait for it.
+            _syncer.submit(os.close, fd)
+        else:
+            os.close(fd)
 
 
 def too_large(limit_bytes: int) -> Problem:

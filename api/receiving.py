@@ -165,7 +165,7 @@ def accept(context: Context, reception: Reception) -> Job:
     try:
         path, fields = reception.finish()
         asked = wishes.read(fields, context.now())
-        check_wishes(context, asked)
+        check_wishes(context, asked, reception.file_name)
         job = _job(context, reception, path, asked)
         context.intake.accept(job)
         reception.keep()
@@ -175,8 +175,11 @@ def accept(context: Context, reception: Reception) -> Job:
     return job
 
 
-def check_wishes(context: Context, asked: Wishes) -> None:
+def check_wishes(context: Context, asked: Wishes, file_name: str) -> None:
     """Check what only this machine can know: its accounts, its network, what its platforms take.
+
+    Args:
+        file_name: what a video without a title is called.
 
     Raises:
         Problem: 409 for a platform without an account, 422 for a field.
@@ -188,12 +191,17 @@ def check_wishes(context: Context, asked: Wishes) -> None:
             detail = f"platforms: no {platform} account is connected; connect one at /connect/{platform}"
             raise Problem(409, "account_missing", detail, field="platforms", platform=platform)
     for platform in asked.platforms or sorted(usable):
-        try:
-            compose(platform, asked.title, asked.caption, MOST_PARTS, MOST_PARTS)
-        except Rejected as exc:
-            raise bad_field("title" if "title" in exc.code else "caption", exc.detail, platform=platform) from exc
+        _check_words(platform, asked.title or file_name, asked.caption)
     if asked.webhook_url is not None:
         check_address(context, "webhook_url", asked.webhook_url)
+
+
+def _check_words(platform: str, title: str, caption: str) -> None:
+    for field, words in (("title", ""), ("caption", caption)):
+        try:
+            compose(platform, title, words, MOST_PARTS, MOST_PARTS)
+        except Rejected as exc:
+            raise bad_field(field, exc.detail, platform=platform, reason=exc.code) from exc
 
 
 def check_address(context: Context, field: str, url: str) -> None:

@@ -20,7 +20,7 @@ from api.receiving import FORM_SPARE_BYTES
 
 RECV_BYTES = 262_144  # 8 kB, the default, costs four times the processor time for a long body (measured)
 CONNECTIONS = 1000  # the default of 100 lets a hundred idle strangers shut everybody out (measured)
-THREADS = 4  # a thread is held while the application works, never by a slow sender or reader
+THREADS = 8  # held while the application works (a last sync, a look-up of a name), never by a slow sender or reader
 HEADER_BYTES = 32_768
 IDLE_S = 120  # a phone in a tunnel comes back
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -111,7 +112,13 @@ def serve(context: Context) -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def left() -> Callable[[], list[Path]]:
     """Return what tells which files of uploads there are."""
-    return lambda: sorted(path for path in wiring.settings.uploads_dir.rglob("*") if path.is_file())
+
+    def look() -> list[Path]:
+        # os.walk, because a directory may go away under it.
+        found = os.walk(wiring.settings.uploads_dir)
+        return sorted(Path(folder, name) for folder, _, names in found for name in names)
+
+    return look
 
 
 def connect(context: Context, *platforms: str) -> None:

@@ -192,7 +192,11 @@ def test_a_platform_without_an_account_is_named(serve: Serve, left: Left, contex
 def test_a_title_that_a_platform_would_refuse_is_refused_now(serve: Serve, context: Context) -> None:
     connect(context, "youtube")
 
-    refused(upload(serve(), {"title": "x" * 95}), 422, field="title", platform="youtube")
+    root = serve()
+
+    refused(upload(root, {"title": "x" * 95}), 422, field="title", platform="youtube")
+    refused(upload(root, name="x" * 150 + ".mp4"), 422, field="title", platform="youtube")
+    refused(upload(root, {"caption": "<b>"}), 422, field="caption", platform="youtube")
 
 
 def test_a_webhook_to_a_private_address_is_refused(serve: Serve, left: Left) -> None:

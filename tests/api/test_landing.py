@@ -1,0 +1,102 @@
+"""An upload on its way to the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from api import landing
+from api.landing import Landing
+from api.problems import Problem
+from tests.api.conftest import VIDEO
+
+LIMIT = 10**9
+
+
+def test_a_file_has_its_name_only_when_it_is_whole_and_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    real_rename = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        done.append("rename")
+        return real_rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda _: done.append("sync"))
+    monkeypatch.setattr(Path, "rename", rename)
+    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving.write(VIDEO)
+    assert [path.name for path in (tmp_path / "job").iterdir()] == [landing.INCOMING]
+
+    path = arriving.land()
+
+    assert (path.name, path.read_bytes()) == ("source", VIDEO)
+    assert done == [
+        "sync",
+        "rename",
+        "sync",
+        "sync",
+    ]  # the file; its name; the directory's entry, and the directory's own
+
+
+def test_bytes_are_synced_as_they_come_so_that_the_last_ones_wait_for_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = threading.Event()
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.set())
+    monkeypatch.setattr(landing, "SYNC_EVERY_BYTES", 1000)
+    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+
+    arriving.write(VIDEO)
+
+    assert synced.wait(5)
+    arriving.discard()
+
+
+def test_a_disk_that_failed_on_the_way_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells of a failed write once: a later sync of the same file succeeds."""
+
+    def broken(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "fdatasync", broken)
+    monkeypatch.setattr(landing, "SYNC_EVERY_BYTES", 1000)
+    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving.write(VIDEO)
+
+    with pytest.raises(Problem) as refused:
+        arriving.land()
+
+    assert refused.value.status_code == 503
+    arriving.discard()
+    assert not (tmp_path / "job").exists()
+
+
+def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It happens on the server's loop, where waiting would stop everybody."""
+    go_on = threading.Event()
+    monkeypatch.setattr(os, "fdatasync", lambda fd: go_on.wait(5))
+    monkeypatch.setattr(landing, "SYNC_EVERY_BYTES", 1000)
+    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving.write(VIDEO)
+
+    arriving.discard()
+    arriving.discard()
+
+    assert not (tmp_path / "job").exists()
+    go_on.set()
+    landing._syncer.submit(int).result(5)
+
+
+def test_the_first_bytes_are_judged_however_small_the_pieces_are(tmp_path: Path) -> None:
+    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    with pytest.raises(Problem) as refused:
+        for _ in range(100):
+            arriving.write(b"#")
+
+    assert refused.value.status_code == 415
+    assert arriving.size_bytes == 64
+    arriving.discard()
