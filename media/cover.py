@@ -80,7 +80,7 @@ def _titled(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
     rgb[band] = (rgb[band] * 0.45).astype(np.uint8)
     middle = round((LEFT + RIGHT) / 2 * width)
     for number, line in enumerate(lines):
-        place = (middle - _width(line, size) // 2, top + step * number + size)
+        place = (middle - line_width(line, size) // 2, top + step * number + size)
         cv2.putText(rgb, line, place, (255, 255, 255), FONT, size, WEIGHT)
     return rgb
 
@@ -96,7 +96,7 @@ def wrapped(words: str, size: int, room: int) -> list[str]:
     lines: list[str] = []
     rest = words
     while rest:
-        fitting = next(end for end in range(len(rest), 0, -1) if end == 1 or _width(rest[:end], size) <= room)
+        fitting = next(end for end in range(len(rest), 0, -1) if end == 1 or line_width(rest[:end], size) <= room)
         space = rest.rfind(" ", 0, fitting + 1) if fitting < len(rest) else -1
         end = space if space > 0 else fitting
         lines.append(rest[:end].strip())
@@ -104,5 +104,6 @@ def wrapped(words: str, size: int, room: int) -> list[str]:
     return lines
 
 
-def _width(text: str, size: int) -> int:
+def line_width(text: str, size: int) -> int:
+    """Return how wide a line of text is in pixels, in a font size in pixels."""
     return int(cv2.getTextSize((0, 0), text, (0, 0), FONT, size, WEIGHT)[2])

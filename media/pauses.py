@@ -28,7 +28,9 @@ BLIP_S = 0.04  # a click or a breath's edge that does not end a pause
 NEAR_S = 15.0  # floor and speech level are taken from this much on either side
 SPREAD_DB = 9.0  # with less between floor and speech there is noise or music throughout, and no telling
 THRESHOLD = 0.35  # of the way from floor to speech
+QUIETEST_DB = 30.0  # no part of a word is that much below the loudest ones; muted stretches do not lower this
 SILENT_DB = -80.0
+FLOOR_PERCENT, SPEECH_PERCENT = 8, 90
 
 
 def find(path: Path, audio: Audio, duration_s: float, progress: Progress) -> list[Pause]:
@@ -54,12 +56,12 @@ def quiet(levels: NDArray[np.float32]) -> list[tuple[float, float]]:
     Args:
         levels: decibels relative to full scale, one value each `STEP_S`.
     """
-    if len(levels) == 0:
-        return []
-    smooth = np.convolve(np.pad(levels, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
-    floor, speech = _surroundings(smooth)
-    low = (smooth < floor + np.maximum(THRESHOLD * (speech - floor), 3.0)) & (speech - floor > SPREAD_DB)
-    low |= smooth <= SILENT_DB + 1
+    low = np.ones(len(levels), np.bool_)
+    heard = np.flatnonzero(levels > SILENT_DB + 1)
+    if len(heard):
+        # Before the sound begins and after its end there is silence that tells nothing about the room.
+        inside = slice(heard[0], heard[-1] + 1)
+        low[inside] = _is_quiet(levels[inside])
     runs = _joined(_runs(low))
     return [
         (start * STEP_S + GUARD_S, end * STEP_S - GUARD_S)
@@ -68,16 +70,21 @@ def quiet(levels: NDArray[np.float32]) -> list[tuple[float, float]]:
     ]
 
 
+def _is_quiet(levels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    smooth = np.convolve(np.pad(levels, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
+    floor, speech = _surroundings(smooth)
+    limit = np.maximum(floor + THRESHOLD * (speech - floor), speech - QUIETEST_DB)
+    return ((smooth < limit) & (speech - floor > SPREAD_DB)) | (smooth <= SILENT_DB + 1)
+
+
 def _surroundings(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the noise floor and the speech level around each moment."""
     reach = round(NEAR_S / STEP_S)
-    centres = np.arange(0, len(levels) + reach // 3, reach // 3)
+    centres = np.arange(0, len(levels), reach // 3)
     windows = [levels[max(0, centre - reach) : centre + reach] for centre in centres]
-    floors = [np.percentile(window, 8) for window in windows if len(window)]
-    speeches = [np.percentile(window, 90) for window in windows if len(window)]
+    floors, speeches = np.array([np.percentile(window, (FLOOR_PERCENT, SPEECH_PERCENT)) for window in windows]).T
     places = np.arange(len(levels))
-    floor = np.interp(places, centres[: len(floors)], floors)
-    return floor, np.interp(places, centres[: len(speeches)], speeches)
+    return np.interp(places, centres, floors), np.interp(places, centres, speeches)
 
 
 def _runs(low: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -104,19 +111,18 @@ def _levels(path: Path, duration_s: float, progress: Progress) -> Iterator[NDArr
         return  # MoviePy could not make sense of what ffmpeg says of the file; the cuts then go by the limit
     per_step = round(SAMPLE_RATE * STEP_S)
     with contextlib.closing(reader):
-        last = 0.0
         for number in range(int(duration_s / CHUNK_S) + 1):
             chunk = reader.read_chunk(CHUNK_S * SAMPLE_RATE)[:, 0]
-            # Without hum and rumble: the difference of neighbours lifts what makes speech intelligible.
-            clear = np.diff(chunk, prepend=last)
-            last = float(chunk[-1])
-            power = np.mean(np.square(clear.reshape(-1, per_step)), axis=1)
+            # The variance leaves out what is slower than a step: rumble, wind, a microphone's offset.
+            power = np.var(chunk.reshape(-1, per_step), axis=1)
             yield np.maximum(10 * np.log10(power + 1e-12), SILENT_DB).astype(np.float32)
             progress(min(1.0, (number + 1) * CHUNK_S / duration_s))
 
 
 class _Reader(FFMPEG_AudioReader):  # type: ignore[misc]  # moviepy ships no types
     """MoviePy's reader, started so that a stranger's file can neither point elsewhere nor block the pipe of errors."""
+
+    proc: Any = None  # Any: what the base class closes and forgets
 
     def initialize(self, start_time: float = 0) -> None:
         assert start_time == 0, "the sound is read once, from the beginning"
@@ -125,7 +131,7 @@ class _Reader(FFMPEG_AudioReader):  # type: ignore[misc]  # moviepy ships no typ
         source = ["-i", f"file:{self.filename}", "-vn", "-sn", "-dn"]
         form = ["-loglevel", "quiet", "-threads", "1", "-f", self.format, "-acodec", self.codec]
         shape = ["-ar", str(self.fps), "-ac", str(self.nchannels), "pipe:1"]
-        self.proc: Any = subprocess.Popen(  # Any: the base class closes and forgets it
+        self.proc = subprocess.Popen(
             [FFMPEG_BINARY, *shut, *source, *form, *shape],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -8,10 +8,11 @@ from typing import cast
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from media.frames import Planes
+from media.tone import ToneMapper
 
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # the biggest master, portrait or landscape; a square one is 1080 x 1080
 HDR_CURVES = {int(ColorTrc.ARIB_STD_B67): "hlg", int(ColorTrc.SMPTE2084): "pq"}
@@ -83,6 +84,7 @@ class Developer:
         self._orientation = orientation
         self._aspect = aspect
         self._scaler = VideoReformatter()
+        self._tone: ToneMapper | None = None
 
     def develop(self, frame: VideoFrame, index: int, time_s: float) -> Planes:
         """Return the frame as planes of our own, upright, in the output size, BT.709 limited range."""
@@ -94,9 +96,9 @@ class Developer:
     def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
         if _is_ready(frame) and self._fits(frame, width, height):
             return frame
-        tone = {}
         if frame.color_trc in HDR_CURVES:
-            tone = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+            self._tone = self._tone or ToneMapper(HDR_CURVES[frame.color_trc], width, height)
+            return self._tone.develop(frame)
         return self._scaler.reformat(
             frame,
             width=width,
@@ -108,7 +110,6 @@ class Developer:
             src_color_range=ColorRange.JPEG if _is_full(frame) else ColorRange.MPEG,
             dst_color_range=ColorRange.MPEG,
             threads=1,
-            **tone,
         )
 
     def _fits(self, frame: VideoFrame, width: int, height: int) -> bool:

@@ -1,0 +1,72 @@
+"""The stages as workers and people use them: children of the runner, and commands in a shell."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from media import runner
+from media.spans import Span
+from tests.media import films
+
+PROJECT = Path(runner.__file__).resolve().parent.parent
+
+
+def test_the_plan_travels_through_the_runner(talk: Path) -> None:
+    plan = runner.run("plan", [str(talk), "--segment-seconds", "8", "--exact"], deadline_s=60)
+    assert plan["facts"]["frames"] == 600
+    assert plan["zero"] is None
+    assert [(part["number"], part["of"], part["frames"], part["cut_reason"]) for part in plan["spans"]] == [
+        (1, 3, 240, "limit"),
+        (2, 3, 240, "limit"),
+        (3, 3, 120, "end"),
+    ]
+    assert [Span.from_json(part["span"]).first for part in plan["spans"]] == [0, 240, 480]
+
+
+def test_a_refusal_travels_through_the_runner(tmp_path: Path) -> None:
+    playlist = tmp_path / "innocent.mp4"
+    playlist.write_text("#EXTM3U\n/etc/passwd\n", encoding="ascii")
+    with pytest.raises(runner.Refused) as refusal:
+        runner.run("probe", [str(playlist)], deadline_s=60)
+    assert refusal.value.code == "not_a_video"
+
+
+def test_split_writes_all_parts_and_nothing_else(mute: Path, tmp_path: Path) -> None:
+    shares: list[float] = []
+    result = runner.run(
+        "split", [str(mute), str(tmp_path), "--segment-seconds", "6"], deadline_s=60, on_progress=shares.append
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part-001.mp4", "part-002.mp4"]
+    numbers = [number for part in result["parts"] for number in films.read(Path(part["path"])).numbers]
+    assert numbers == list(range(200))
+    assert shares == sorted(shares)
+
+
+def test_the_commands_speak_to_people(mute: Path) -> None:
+    command = [sys.executable, "-m", "media.probe", str(mute)]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert json.loads(said.stdout)["frames"] == 200
+
+
+def test_the_commands_explain_a_refusal_to_people(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    command = [sys.executable, "-m", "media.probe", str(tmp_path / "empty.mp4")]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (3, "")
+    assert "The file is empty (0 bytes)." in said.stderr
+
+
+def test_parts_shorter_than_two_minimal_ones_are_not_planned(mute: Path) -> None:
+    with pytest.raises(runner.ChildDied) as death:
+        runner.run("plan", [str(mute), "--segment-seconds", "5"], deadline_s=60)
+    assert "at least 6 seconds" in death.value.stderr_tail
+
+
+def test_too_little_memory_for_the_encoder_is_told_as_such(clips: Path, tmp_path: Path) -> None:
+    arguments = [str(clips / "12_man_standing_1080x1920.mp4"), str(tmp_path)]
+    with pytest.raises(runner.OutOfMemory):
+        runner.run("split", arguments, deadline_s=60, memory_bytes=130 << 20)
+    assert list(tmp_path.iterdir()) == []
