@@ -6,6 +6,7 @@ into a temporary file, which must lie on the data directory's volume: elsewhere 
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from typing import Any
 
@@ -31,6 +32,8 @@ def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: wai
     Args:
         port: 0 chooses a free one; the server's `effective_port` says which.
     """
+    # A few requests that wait a moment for a thread are no news.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     spool = context.settings.data_dir.resolve() / "tmp"
     spool.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(spool)
