@@ -191,6 +191,8 @@ class SqliteBroker(Broker):
         if signal == "worker_shutdown":
             self._staff.forget(args[0])
         if signal == "process_message" and isinstance(args[0], SqliteMessage):
+            if self.gate.release_leaked():
+                self.logger.error("Message %s ended inside the write gate, which was opened.", args[0].message_id)
             with self._present.finishing(args[0], failed=kwargs.get("exception") is not None):
                 super().emit_after(signal, *args, **kwargs)
         else:

@@ -69,6 +69,20 @@ class Claiming:
                 desk.ready = True
         return self.possible()
 
+    def overdue(self, now_ms: int) -> bool:
+        """Tell whether delayed messages have fallen due that no idle thread can take now."""
+        desks = self._floor.open_desks()
+        due = any(desk.eta_ms is not None and desk.eta_ms <= now_ms for desk in desks)
+        return due and time.monotonic() >= self._resume_s
+
+    def promote_due(self, batch: Batch) -> None:
+        """Make them ready, so that they keep their turn before what is sent from now on."""
+        for desk in self._floor.open_desks():
+            if desk.eta_ms is not None and desk.eta_ms <= batch.now_ms:
+                desk.unsure = True
+                if promote(batch.connection, desk.queue, batch.now_ms):
+                    batch.readied.add(desk.queue)
+
     def due_in_s(self, now_ms: int) -> list[float]:
         """Return in how many seconds something of ours falls due: delays, the end of a pause."""
         desks = self._floor.open_desks()

@@ -180,7 +180,10 @@ class Clerk:
         if orders or self._claiming.possible():
             self._serve(orders)
         elif not self._closing and not self._claiming.look(self._watch.listen, now_ms()):
-            self._sleep()
+            if self._claiming.overdue(now_ms()):
+                self._promote()
+            else:
+                self._sleep()
         self._rounds.go(lambda work: self._committed([Order(work)], claiming=False))
 
     def _refuse_orders(self) -> None:
@@ -215,6 +218,12 @@ class Clerk:
                 order.fail(translated(own_error))
             else:
                 order.finish(result)
+
+    def _promote(self) -> None:
+        try:
+            self._committed([Order(self._claiming.promote_due)], claiming=False)
+        except Exception as error:  # noqa: BLE001  # as above
+            self._claiming.fail(translated(error))
 
     def _serve_inside(self, order: Order[Any]) -> None:
         """Serve a thread that holds the gate: the clerk could not, so the thread does it itself."""
@@ -276,8 +285,8 @@ class Clerk:
         try:
             if self._patrol.holder is not None:
                 self._committed([Order(self._patrol.leave)], claiming=False)
+            self.database.close()
         except (sqlite3.Error, OSError) as error:
             logger.warning("Could not sign off (%s); others will find the lease free.", error)
         self._patrol.release()
         self._watch.close()
-        self.database.close()

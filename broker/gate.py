@@ -64,6 +64,11 @@ class _Turnstile:
             self.owner = None
             self._let_go()
 
+    def force_open(self) -> None:
+        if self.owner == threading.get_ident():
+            self.depth = 1
+            self.leave()
+
     def _let_go(self) -> None:
         try:
             if self.fd >= 0:
@@ -104,6 +109,16 @@ class WriteGate:
     def held(self) -> bool:
         """Whether the calling thread is inside."""
         return self._turnstile.owner == threading.get_ident()
+
+    def release_leaked(self) -> bool:
+        """Leave for good if the calling thread is still inside although it cannot mean to be; True if it was.
+
+        An exception raised into a thread from outside can strike on the first instruction of `__exit__`, before
+        anything of ours has run. Without this, everybody would wait for that thread for ever.
+        """
+        leaked = self.held
+        self._turnstile.force_open()
+        return leaked
 
     def __enter__(self) -> WriteGate:
         self._turnstile.enter()

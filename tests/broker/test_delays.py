@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -33,16 +34,35 @@ def test_delayed_messages_run_in_the_order_of_their_eta(broker: SqliteBroker) ->
     def note(number: int) -> None:
         seen.append(number)
 
+    base_ms = int(time.time() * 1000)
     for number in (3, 1, 2):
-        note.send_with_options(args=(number,), delay=50 * number)
-    note.send(0)
-    time.sleep(0.2)
-    note.send(4)
+        broker.enqueue(note.message(number).copy(options={"eta": base_ms + 100 + number}))
     with working(broker, threads=1):
         broker.join("default", timeout=5000)
-    # What was ready first runs first among equals; the delayed ones joined the tail when a worker came to look.
-    assert [number for number in seen if number in {1, 2, 3}] == [1, 2, 3]
-    assert seen[0] == 0
+    assert seen == [1, 2, 3]
+
+
+def test_what_fell_due_while_all_threads_were_busy_keeps_its_turn(broker: SqliteBroker) -> None:
+    """A retry must not go behind everything that was sent while the one thread worked for an hour."""
+    go = threading.Event()
+    seen: list[str] = []
+
+    @dramatiq.actor
+    def block() -> None:
+        go.wait(10)
+
+    @dramatiq.actor
+    def note(name: str) -> None:
+        seen.append(name)
+
+    with working(broker, threads=1):
+        block.send()
+        note.send_with_options(args=("due first",), delay=50)
+        time.sleep(0.3)
+        note.send("sent later")
+        go.set()
+        broker.join("default", timeout=5000)
+    assert seen == ["due first", "sent later"]
 
 
 def test_delays_survive_a_restart_and_hold_no_memory(path: Path) -> None:

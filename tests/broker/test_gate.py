@@ -7,7 +7,10 @@ import threading
 import time
 from pathlib import Path
 
-from broker import WriteGate
+import dramatiq
+
+from broker import SqliteBroker, WriteGate
+from tests.broker.conftest import working
 
 
 def test_gates_of_one_file_are_one_gate(path: Path) -> None:
@@ -83,3 +86,21 @@ def test_an_exception_leaves_the_gate_open(path: Path) -> None:
     thread.start()
     thread.join(5)
     assert passed.is_set()
+
+
+def test_an_actor_that_leaves_the_gate_shut_does_not_stop_the_others(broker: SqliteBroker) -> None:
+    """An exception from outside can make a thread leave a `with` block without leaving the gate."""
+
+    @dramatiq.actor(max_retries=0)
+    def leak() -> None:
+        broker.gate.__enter__()
+
+    @dramatiq.actor
+    def other() -> None:
+        pass
+
+    with working(broker, threads=2):
+        leak.send()
+        other.send()
+        broker.join("default", timeout=5000)
+    assert broker.dead_letters() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def start(path: Path) -> Iterator[Start]:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         started.append(process)
@@ -46,7 +47,9 @@ def start(path: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)
             process.terminate()
-        process.communicate(timeout=30)
+    for process in started:
+        with process:  # closes its pipes
+            process.wait(30)
 
 
 def message(number: int, seconds: float = 0.0) -> Message[None]:
@@ -262,3 +265,47 @@ def test_two_processes_share_20000_messages_each_exactly_once(broker: SqliteBrok
     broker.enqueue_many([message(number) for number in range(20_000)])
     broker.join("default", timeout=200_000)
     assert Counter(number for what, number, _ in journal(path) if what == "begin") == Counter(range(20_000))
+
+
+@pytest.mark.slow
+def test_a_storm_of_kills_loses_nothing(path: Path, start: Start) -> None:
+    """Workers die at random moments, senders too; in the end every message that was accepted has been run."""
+    sender = """
+        import os
+        from broker import SqliteBroker
+        from dramatiq import Message
+        broker = SqliteBroker(os.environ["BROKER_TEST_FILE"])
+        broker.declare_queue("default")
+        number = 0
+        while True:
+            name = number + 1_000_000 * os.getpid()
+            broker.enqueue(Message("default", "work", (name,), {}, {}), delay=number % 3 * 20)
+            print(name, flush=True)
+            number += 1
+    """
+    broker = SqliteBroker(path, max_deliveries=1000)
+    broker.declare_queue("default")
+    dice = random.Random(1)
+    accepted: set[int] = set()
+    for _ in range(2):
+        start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "4")
+    for _ in range(6):
+        process = start("-c", textwrap.dedent(sender))
+        assert process.stdout is not None
+        accepted.add(int(process.stdout.readline()))
+        time.sleep(dice.uniform(0.1, 0.5))
+        process.kill()
+        # The last line may have been cut off; a message is accepted when its whole line is out.
+        accepted |= {int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")}
+        for worker in broker.consumers()[:1]:
+            os.kill(worker.pid, signal.SIGKILL)  # the command it belongs to ends by itself
+        start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "4")
+    until(broker.consumers)
+    broker.join("default", timeout=120_000)
+    ended = Counter(number for what, number, _ in journal(path) if what == "end")
+    assert accepted - set(ended) == set()
+    [stats] = broker.queue_stats()
+    assert stats.dead == 0
+    [(verdict,)] = broker._clerk().database.read("PRAGMA integrity_check")
+    assert verdict == "ok"
+    broker.close()
