@@ -72,6 +72,7 @@ class Landing:
             self._finish_sync()  # the kernel reports a failed write to one sync only: it must not pass unread
             self._unsynced = 0
             self._sync = _syncer.submit(os.fdatasync, self._fd)
+            os.utime(self._directory)  # a sign of life: what looks abandoned is deleted, and a slow phone takes hours
 
     def land(self) -> Path:
         """Give the file its name, synced; return its path.

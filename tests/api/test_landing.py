@@ -56,6 +56,17 @@ def test_bytes_are_synced_as_they_come_so_that_the_last_ones_wait_for_little(
     arriving.discard()
 
 
+def test_a_slow_upload_does_not_look_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "SYNC_EVERY_BYTES", 1000)
+    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    os.utime(tmp_path / "job", (0, 0))
+
+    arriving.write(VIDEO)
+
+    assert (tmp_path / "job").stat().st_mtime > 0
+    arriving.discard()
+
+
 def test_a_disk_that_failed_on_the_way_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel tells of a failed write once: a later sync of the same file succeeds."""
 
