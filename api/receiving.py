@@ -28,7 +28,7 @@ from store.states import JobStatus
 # What the fields and the part headers of a form may take beside the file.
 FORM_SPARE_BYTES = 2**20
 # The numbering of a title is longest in a video of this many parts; whether it fits is checked with it.
-MOST_PARTS = 99
+MOST_PARTS = 999
 
 
 class Reception:
