@@ -37,7 +37,8 @@ from platforms.wire import Reply
 
 URL_LIFE_S = 3_600.0  # upload_url is valid for one hour (Direct Post reference)
 ABANDONED_AFTER_S = 7_200.0  # our choice: twice the life of the address, with no byte added
-BLIND_INITS = 2  # an init may be billed even if its answer is lost
+# An init may be counted even if its answer is lost, so there are few more, and far apart: an outage may pass.
+BLIND_CADENCE_S = (60.0, 900.0)
 CONFLICTS = 3
 STALLED_CADENCE_S = (300.0,)
 
@@ -135,10 +136,10 @@ class TikTok(Asking):
 
     def _count_blind_init(self, handle: Handle) -> Outcome:
         # Nobody holds the address of the job that may exist, so no byte can reach it: there is no post.
-        blind = handle.number("blind_inits") + 1
-        if blind > BLIND_INITS:
-            raise Rejected("init_unanswered", f"TikTok left {blind} requests to begin unanswered; nothing was posted")
-        return Advanced(handle.then("init", blind_inits=blind))
+        blind = handle.number("blind_inits")
+        if blind >= len(BLIND_CADENCE_S):
+            raise Rejected("init_unanswered", "TikTok left every request to begin unanswered; nothing was posted")
+        return Advanced(handle.then("init", blind_inits=blind + 1), BLIND_CADENCE_S[blind] * self._pace)
 
     # The bytes --------------------------------------------------------------------------------------------------
 

@@ -37,9 +37,9 @@ BODY_CAP_BYTES = 1_048_576
 MAX_RETRY_AFTER_S = 86_400.0
 SLOWEST_UPLOAD_BYTES_S = 100_000  # slower than this and the deadline cuts it; the rest is resumed
 
-# Both write whole addresses, and with them tokens, at DEBUG.
-for _talkative in ("urllib3", "requests_oauthlib"):
-    logging.getLogger(_talkative).setLevel(logging.INFO)
+# They write whole addresses, and with them tokens: at DEBUG always, at WARNING when headers are malformed.
+for _talkative in ("urllib3", "urllib3.connectionpool", "requests_oauthlib"):
+    logging.getLogger(_talkative).setLevel(logging.ERROR)
 
 
 class WireError(Exception):

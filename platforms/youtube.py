@@ -32,7 +32,7 @@ CATEGORY = "22"  # People & Blogs
 PROCESSING_CADENCE_S = (15.0, 15.0, 30.0, 60.0)
 SEARCH_CADENCE_S = (0.0, 300.0, 600.0)
 GIVE_UP_PROCESSING_S = 7_200.0  # the video exists; we stop waiting for it to be processed
-BLIND_SESSIONS = 3  # each costs one of the project's 100 uploads a day
+BLIND_CADENCE_S = (10.0, 60.0, 900.0)  # each more session costs one of the project's 100 uploads a day
 RESTARTS = 3
 CONFLICTS = 3
 CLOCK_SKEW_S = 60
@@ -122,10 +122,11 @@ class YouTube:
     def _session(self, turn: _Turn) -> Outcome:
         if turn.interrupted:
             # A session nobody knows gets no byte, and so there is no video.
-            blind = turn.handle.number("blind_sessions") + 1
-            if blind > BLIND_SESSIONS:
+            blind = turn.handle.number("blind_sessions")
+            if blind >= len(BLIND_CADENCE_S):
                 raise Rejected("session_unanswered", "YouTube left every request to begin unanswered")
-            return Advanced(turn.handle.then("session", blind_sessions=blind))
+            again = turn.handle.then("session", blind_sessions=blind + 1)
+            return Advanced(again, BLIND_CADENCE_S[blind] * self._pace)
         session = self._calls.session(turn.token, self._resource(turn.post), turn.post.size_bytes, turn.slug)
         known = turn.handle.then("upload", session=self._hosts.accept_youtube_session(session), offset=0)
         began = turn.handle.number("began_at") or int(self._clock())  # of the first session: its video counts, too

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,25 +120,24 @@ def travel(
     post: Post,
     account: Account,
     *,
-    killed_before: int = -1,
-    killed_after: int = -1,
+    deaths: Mapping[int, str] | None = None,
     start: Handle | None = None,
     journey: Journey | None = None,
 ) -> Journey:
     """Publish, as the actor would.
 
     Args:
-        killed_before: at this step the process dies after noting that it begins, before any request.
-        killed_after: at this step the process dies after the step is done, before its outcome is stored.
+        deaths: by number of the step: "before": the process dies after noting that the step begins, before any request;
+            "after": it dies after the step is done, before its outcome is stored.
         start: the stored handle to go on from.
         journey: to be filled in, for a look at it when the way ends with an error.
     """
-    journey = journey or Journey()
+    journey, died = journey or Journey(), deaths or {}
     handle = start or publisher.begin(post, account)
     interrupted = False
     for number in range(MAX_STEPS):
         journey.steps.append((handle.step, interrupted))
-        if number == killed_before:
+        if died.get(number) == "before":
             interrupted = True
             continue
         try:
@@ -148,7 +147,7 @@ def travel(
             continue
         except TryLater:
             continue
-        if number == killed_after:
+        if died.get(number) == "after":
             interrupted = True
             continue
         handle, interrupted = stored(outcome.handle), False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import random
 
 import pytest
 
 from platforms.contract import ActionNeeded, Published
-from platforms.errors import PlatformError, RateLimited, Reconnect, TryLater
+from platforms.errors import OutcomeUnknown, PlatformError, RateLimited, Reconnect, Rejected, TryLater
 from platforms.mock.connect import CLIENT
 from platforms.mock.roots import mock_hosts
 from platforms.oauth.contract import Connection
@@ -43,7 +44,7 @@ def test_a_post_goes_the_whole_way(case: Case, mock: MockServer, studio: Studio)
 
 
 @every_case
-@pytest.mark.parametrize("moment", ["killed_before", "killed_after"])
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_killed_at_any_step_posts_once(case: Case, moment: str, mock: MockServer, studio: Studio) -> None:
     """Killed before a step's request, or after it was carried out but before its answer was stored."""
     account, _ = case.account(mock.hosts)
@@ -52,8 +53,7 @@ def test_a_process_killed_at_any_step_posts_once(case: Case, moment: str, mock: 
 
     for number in range(len(usual.steps)):
         post, sha256 = studio.post()
-        before, after = (number, -1) if moment == "killed_before" else (-1, number)
-        journey = travel(publisher, post, account, killed_before=before, killed_after=after)
+        journey = travel(publisher, post, account, deaths={number: moment})
         assert len(mock.posts(sha256)) == 1, f"{moment} {number}: {journey.steps}"
 
 
@@ -98,6 +98,56 @@ def test_two_lost_answers_in_a_row_post_once(case: Case, mock: MockServer, studi
         post, sha256 = studio.post()
         journey = travel(publisher, post, account)
         assert len(mock.posts(sha256)) == 1, f"request {number}: {journey.steps}"
+
+
+@pytest.mark.slow
+@every_case
+@pytest.mark.parametrize("seed", range(25))
+def test_any_mixture_of_faults_and_deaths_posts_at_most_once(
+    case: Case, seed: int, mock: MockServer, studio: Studio
+) -> None:
+    """Half of all requests go wrong and a third of all steps are killed; whoever gives up has posted nothing."""
+    chance = random.Random(f"{case.name}-{seed}")
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock.hosts)
+    kinds: list[dict[str, object]] = [
+        {"kind": "cut"},
+        {"kind": "cut", "after_bytes": chance.randrange(1, FILM_BYTES)},
+        {"kind": "lose"},
+        {"kind": "answer", "status": 503},
+        {"kind": "lie", "status": 500, "body": {"error": {"code": 2, "message": "x"}}},
+    ]
+    for number in range(40):
+        if chance.random() < 0.5:
+            mock.post("/mock/faults", {"at": CALLS, "skip": number, **chance.choice(kinds)})
+    deaths = {number: chance.choice(["before", "after"]) for number in range(60) if chance.random() < 0.33}
+    post, sha256 = studio.post()
+    journey = Journey()
+
+    try:
+        travel(publisher, post, account, deaths=deaths, journey=journey)
+    except Rejected:
+        assert mock.posts(sha256) == [], journey.steps
+    except OutcomeUnknown:
+        assert len(mock.posts(sha256)) <= 1, journey.steps
+    else:
+        assert len(mock.posts(sha256)) == 1, journey.steps
+
+
+@cases_with_bytes
+def test_an_interrupted_upload_asks_before_it_sends_a_byte(case: Case, mock: MockServer, studio: Studio) -> None:
+    """Any byte of a body would be cut and raise; a question has none."""
+    account, _ = case.account(mock.hosts)
+    publisher = case.publisher(mock.hosts)
+    post, _ = studio.post()
+    handle = publisher.begin(post, account)
+    while handle.step != "upload":
+        handle = publisher.advance(post, account, handle, interrupted=False).handle
+    mock.fault(case.upload_at, "cut", after_bytes=1)
+
+    asked = publisher.advance(post, account, handle, interrupted=True).handle
+
+    assert (asked.step, asked.number("offset")) == ("upload", 0)
 
 
 @cases_with_bytes

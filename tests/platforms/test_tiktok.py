@@ -393,3 +393,35 @@ def test_bytes_that_are_refused_again_and_again_end_in_a_rejection(mock: MockSer
 
     assert caught.value.code == "upload_refused"
     assert mock.posts(sha256) == []
+
+
+def test_a_job_that_is_being_processed_is_never_begun_anew(mock: MockServer, studio: Studio) -> None:
+    """All bytes are in: from here on there are only questions, however long it takes."""
+    post, sha256 = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    busy = {"data": {"status": "PROCESSING_UPLOAD", "uploaded_bytes": post.size_bytes}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", times=4, status=200, body=busy)
+
+    journey = travel(TikTok(mock.hosts, pace=0), post, account)
+
+    assert journey.kinds == ["init", "upload", *["poll"] * 5]
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_a_day_of_processing_is_left_to_a_person(mock: MockServer, studio: Studio) -> None:
+    """The job may still post; a new one would be the duplicate."""
+    post, _ = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    clock = Clock()
+    publisher = TikTok(mock.hosts, pace=0, clock=clock)
+    busy = {"data": {"status": "PROCESSING_UPLOAD", "uploaded_bytes": post.size_bytes}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", times=4, status=200, body=busy)
+    handle = publisher.begin(post, account)
+    while handle.step != "poll":
+        handle = publisher.advance(post, account, handle, interrupted=False).handle
+
+    clock.now += 86_500
+    with pytest.raises(OutcomeUnknown) as caught:
+        publisher.advance(post, account, handle, interrupted=False)
+
+    assert caught.value.code == "processing_endless"

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+import ssl
+import threading
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from platforms import wire
 from platforms.wire import AnswerLost, FilePart, NeverSent
-from tests.platforms.loopback import answering, server
+from tests.platforms.loopback import Talk, answering, server
 
 SECRET = "token-that-nobody-may-see"
 
@@ -126,6 +135,9 @@ def test_tokens_appear_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) 
     with server(answering("200 OK", SECRET.encode())) as (base, _):
         reply = wire.request("GET", f"{base}/?access_token={SECRET}")
 
+    with server(answering("200 OK", b"", "this is no header")) as (base, _):
+        wire.request("GET", f"{base}/?access_token={SECRET}")
+
     assert SECRET not in f"{caught.value!r} {refused.value!r} {reply!r}"
     assert caught.value.__suppress_context__
     assert SECRET not in caplog.text
@@ -154,3 +166,80 @@ def test_a_part_of_a_file_is_exactly_that_part(tmp_path: Path) -> None:
 def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
     """Nobody makes us wait longer than a day."""
     assert wire.Reply(503, {"Retry-After": header}, b"").retry_after_s == seconds
+
+
+def test_a_handshake_that_never_ends_is_cut_at_the_deadline() -> None:
+    """Nothing of the request was sent then."""
+    with server(silent) as (base, _), pytest.raises(NeverSent, match="deadline"):
+        wire.request("POST", base.replace("http:", "https:"), body=b"{}", deadline_s=0.3)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the environment names another bundle of authorities."""
+    certificate = self_signed(tmp_path, "hooks.example.com")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def talk(connection: socket.socket, first: bytes) -> None:
+        raise AssertionError("the handshake should have failed")
+
+    with tls_server(context, talk) as port, pytest.raises(NeverSent, match="SSL"):
+        wire.request("POST", f"https://hooks.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
+
+
+def test_a_vouched_certificate_is_checked_against_the_name_and_not_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection goes to a judged address; SNI, certificate and Host keep the name."""
+    certificate = self_signed(tmp_path, "hooks.example.com")
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    talk = answering("200 OK", b"ok")
+
+    with tls_server(context, talk) as port:
+        reply = wire.request("POST", f"https://hooks.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
+        assert reply.body == b"ok"
+        with pytest.raises(NeverSent, match="SSL"):
+            wire.request("POST", f"https://other.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
+
+
+def self_signed(directory: Path, name: str) -> Path:
+    """Write a certificate for a name, with its key, into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = directory / "certificate.pem"
+    encoding = serialization.Encoding.PEM
+    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(secret + certificate.public_bytes(encoding))
+    return path
+
+
+@contextlib.contextmanager
+def tls_server(context: ssl.SSLContext, talk: Talk) -> Iterator[int]:
+    """Serve over TLS; a failed handshake ends that connection only."""
+
+    def wrapped(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as safe:
+            talk(safe, safe.recv(65_536))
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                wrapped(listener.accept()[0])
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.close()
