@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from broker.errors import is_locked, translated
 from broker.gate import WriteGate
-from broker.schema import ensure_schema
+from broker.schema import LATEST, ensure_schema, schema_version
 
 __all__ = ["Database", "Synchronous"]
 
@@ -146,6 +146,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only heeded before the first table
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
+    if schema_version(connection.cursor()) == LATEST:
+        return  # nothing to write: a full disk can still be read
     connection.execute("BEGIN IMMEDIATE")
     try:
         ensure_schema(connection)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from broker.errors import SchemaTooNew
 
-__all__ = ["Cursorable", "ensure_schema", "schema_version"]
+__all__ = ["LATEST", "Cursorable", "ensure_schema", "schema_version"]
 
 _STEP_1 = (
     # A row per message that waits or is being worked on. An acknowledged message is deleted.
@@ -67,6 +67,7 @@ _STEP_1 = (
     """,
 )
 _STEPS = (_STEP_1,)
+LATEST = len(_STEPS)
 
 
 class _Cursor(Protocol):
@@ -102,15 +103,15 @@ def ensure_schema(connection: Cursorable) -> None:
     cursor = connection.cursor()
     try:
         version = schema_version(cursor)
-        if version > len(_STEPS):
-            raise SchemaTooNew(f"broker tables have version {version}, this package knows {len(_STEPS)}")
-        if version == len(_STEPS):
+        if version > LATEST:
+            raise SchemaTooNew(f"broker tables have version {version}, this package knows {LATEST}")
+        if version == LATEST:
             return
         cursor.execute("CREATE TABLE IF NOT EXISTS broker_schema (version INTEGER NOT NULL)")
         for step in _STEPS[version:]:
             for statement in step:
                 cursor.execute(statement)
         cursor.execute("DELETE FROM broker_schema")
-        cursor.execute("INSERT INTO broker_schema (version) VALUES (?)", (len(_STEPS),))
+        cursor.execute("INSERT INTO broker_schema (version) VALUES (?)", (LATEST,))
     finally:
         cursor.close()

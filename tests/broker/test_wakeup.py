@@ -1,0 +1,96 @@
+"""Waking up between processes (here: two brokers on one file), and coming back after having been taken for lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dramatiq
+import pytest
+
+from broker import SqliteBroker, messages
+from broker.orders import Batch
+from tests.broker.conftest import working
+
+
+@pytest.fixture
+def sender(path: Path) -> Iterator[SqliteBroker]:
+    """Another process's broker: it shares nothing with the first but the files."""
+    sender = SqliteBroker(path)
+    sender.declare_queue("default")
+    yield sender
+    sender.close()
+
+
+def message(number: int = 0) -> dramatiq.Message[None]:
+    return dramatiq.Message(queue_name="default", actor_name="note", args=(number,), kwargs={}, options={})
+
+
+def test_a_sleeping_worker_is_woken_at_once(broker: SqliteBroker, sender: SqliteBroker) -> None:
+    """Without the bell it would look after 30 s."""
+    ran: list[float] = []
+
+    @dramatiq.actor
+    def note(number: int) -> None:
+        ran.append(time.monotonic())
+
+    with working(broker):
+        time.sleep(0.2)
+        sent = time.monotonic()
+        sender.enqueue(message())
+        sender.join("default", timeout=5000)
+        assert ran[0] - sent < 1  # measured: 2 ms
+        sender.enqueue(message(), delay=100)
+        sender.join("default", timeout=5000)
+        sender.flush("default")
+
+
+def test_bells_that_were_deleted_are_hung_up_again(broker: SqliteBroker, sender: SqliteBroker, path: Path) -> None:
+    broker.declare_queue("default")
+    consumer = broker.consume("default", timeout=5000)
+    time.sleep(0.1)
+    for bell in (path.with_name(path.name + "-broker") / "bells").iterdir():
+        bell.unlink()
+    time.sleep(0.1)
+    sender.enqueue(message())
+    assert next(consumer) is not None
+
+
+def test_without_inotify_the_tables_are_looked_at(
+    broker: SqliteBroker, sender: SqliteBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(bells: Path) -> None:
+        raise OSError("no inotify here")
+
+    monkeypatch.setattr("broker.watch.Listener", none)
+    broker.declare_queue("default")
+    consumer = broker.consume("default", timeout=5000)
+    time.sleep(0.1)
+    sender.enqueue(message())
+    assert next(consumer) is not None
+
+
+def test_a_process_taken_for_lost_comes_back_under_another_name(broker: SqliteBroker, sender: SqliteBroker) -> None:
+    broker.declare_queue("default")
+    consumer = broker.consume("default", prefetch=2, timeout=5000)
+    sender.enqueue(message(1))
+    stale = next(consumer)
+    assert stale is not None
+    holder = stale.held.holder
+
+    def declare_lost(batch: Batch) -> None:
+        messages.reclaim(batch.connection, holder, max_deliveries=10, now_ms=batch.now_ms)
+        batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (holder,))
+        batch.readied.add("default")
+
+    sender._clerk().call(declare_lost)
+    again = next(consumer)
+    assert again is not None
+    assert again.held.holder != holder
+    consumer.ack(stale)
+    [stats] = sender.queue_stats()
+    assert stats.leased == 1
+    consumer.ack(again)
+    sender.join("default", timeout=1000)
+    assert [process.id for process in sender.consumers()] == [again.held.holder]
