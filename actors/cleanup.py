@@ -17,7 +17,7 @@ from actors.settling import retention_s, settle
 from actors.turns import release
 from store import jobs, publications
 from store.jobs import Job
-from store.states import JOB_OVER
+from store.states import JOB_OVER, PublicationStatus
 
 OPEN_AT_MOST = timedelta(days=60)  # three hours of talk are 180 parts; at six a day that takes thirty days
 ORPHANED_AFTER_S = 86_400.0  # an upload that never became a job
@@ -40,10 +40,10 @@ def delete_files(job_id: str) -> None:
     """Delete the files of a job that is over. A file that somebody still sends stays until that is over, too."""
     with wiring.store.reading() as connection:
         job = jobs.get(connection, job_id)
-        open_ones = [p for p in publications.of_job(connection, job_id) if p.status in publications.OPEN]
+        being_sent = [p for p in publications.of_job(connection, job_id) if p.status is PublicationStatus.PUBLISHING]
     if job is None or job.status not in JOB_OVER or job.files_deleted_at is not None:
         return
-    if open_ones:
+    if being_sent:
         wiring.send("delete_files", job_id, delay_s=60.0)
         return
     for directory in (wiring.settings.uploads_dir / job_id, wiring.settings.jobs_dir / job_id):

@@ -15,7 +15,7 @@ from actors.announce import announce
 from actors.rendering import send_gaze, send_split
 from actors.settling import settle
 from actors.turns import release
-from store import jobs, publications, segments, webhooks
+from store import accounts, jobs, publications, segments, webhooks
 from store.jobs import Job
 from store.states import EndpointState, JobStatus, PublicationStatus
 
@@ -107,4 +107,20 @@ def delete(job_id: str) -> bool:
         if jobs.get(connection, job_id) is None:
             return False
         wiring.send("delete_files", job_id)
+        return True
+
+
+def disconnect(account_id: str) -> bool:
+    """Forget an account's tokens, and end what was to be published on it.
+
+    Returns:
+        False if there is no such account or it is disconnected already.
+    """
+    with wiring.store.writing() as connection:
+        if not accounts.disconnect(connection, account_id):
+            return False
+        ended = publications.end_of_account(connection, account_id, now=wiring.now())
+        for job_id in {publication.job_id for publication in ended}:
+            settle(connection, job_id)
+        release(connection)
         return True

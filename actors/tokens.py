@@ -10,7 +10,6 @@ from loguru import logger
 
 from actors import wiring
 from actors.announce import announce
-from platforms import registry
 from platforms.contract import Account as Usable
 from platforms.errors import PlatformError, Reconnect, TryLater
 from platforms.oauth.contract import Client, Tokens
@@ -47,6 +46,8 @@ def refreshed(account_id: str) -> Usable:
             raise TryLater("refresh_under_way", "the account's token is being exchanged", retry_after_s=2.0)
     account = _load(account_id)
     try:
+        from platforms import registry  # noqa: PLC0415 (as in wiring: the API need not carry it)
+
         flow = registry.flow(account.variant, wiring.hosts, tiktok_mode=wiring.settings.tiktok_mode)
         tokens = flow.refresh(client(account.variant), opened(account))
     except Reconnect as dead:

@@ -18,7 +18,6 @@ from dramatiq.middleware import CurrentMessage, Retries
 import settings as environment
 from actors.children import StopChildren
 from broker import SqliteBroker
-from platforms import registry
 from platforms.contract import Publisher
 from platforms.hosts import Hosts
 from store import Sealer, Store
@@ -55,6 +54,8 @@ sealer = Sealer(_secret_key())
 
 def publisher(platform: str) -> Publisher:
     """Return the publisher of a platform, as this machine is set up."""
+    from platforms import registry  # noqa: PLC0415 (8 MB that the API, which only sends messages, need not carry)
+
     return registry.publisher(platform, hosts, tiktok_mode=settings.tiktok_mode, pace=settings.publish_pace)
 
 

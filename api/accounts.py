@@ -60,8 +60,7 @@ class OneAccount:
             account = accounts.get(connection, account_id)
         if account is None or account.status == AccountStatus.DISCONNECTED:
             raise not_found("account")
-        with self._context.store.writing() as connection:
-            accounts.disconnect(connection, account_id)
+        self._context.intake.disconnect(account_id)
         self._revoke(account)
         response.status = falcon.HTTP_204
 

@@ -37,6 +37,9 @@ class Intake(Protocol):
     def delete(self, job_id: str) -> bool:
         """Delete a job's files; False if there is none."""
 
+    def disconnect(self, account_id: str) -> bool:
+        """Forget an account; False if there is none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:

@@ -44,10 +44,11 @@ class NewEndpoint(BaseModel):
 
 
 class EndpointChange(BaseModel):
-    """What can be changed."""
+    """What can be changed; what is not given stays."""
 
     model_config = ConfigDict(extra="forbid")
-    state: EndpointState
+    state: EndpointState | None = None
+    events: Annotated[list[EventName], Field(max_length=len(EVENTS))] | None = None
 
 
 class Endpoints:
@@ -91,11 +92,14 @@ class OneEndpoint:
         response.media = _endpoint(_get(self._context, endpoint_id))
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
-        """Switch an endpoint on or off."""
+        """Switch an endpoint on or off, or change what it hears of."""
         asked = bodies.read(request, EndpointChange)
         _get(self._context, endpoint_id)
         with self._context.store.writing() as connection:
-            webhooks.set_state(connection, endpoint_id, asked.state)
+            if asked.state is not None:
+                webhooks.set_state(connection, endpoint_id, asked.state)
+            if asked.events is not None:
+                webhooks.set_events(connection, endpoint_id, asked.events)
         response.media = _endpoint(_get(self._context, endpoint_id))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:

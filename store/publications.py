@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from store import rows
 from store.states import PUBLICATION_OVER, PUBLICATION_WELL, AccountStatus, PublicationStatus, SegmentStatus
@@ -62,6 +62,7 @@ class Queued:
     due_at: datetime | None
 
 
+_BEFORE_THE_END = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING)
 OPEN = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN)
 
 
@@ -253,6 +254,24 @@ def end_waiting(
     mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
     found = rows.every(connection, select(publications).where(*mine), Publication)
     connection.execute(update(publications).where(*mine).values(status=status, reason=reason, ended_at=now))
+    return found
+
+
+def end_of_account(connection: Connection, account_id: str, *, now: datetime) -> list[Publication]:
+    """End what is open on an account whose tokens are gone, and return it as it was.
+
+    What has not begun is cancelled. What has begun can no longer be asked about: its outcome is unknown.
+    """
+    mine = (publications.c.account_id == account_id, publications.c.status.in_(_BEFORE_THE_END))
+    found = rows.every(connection, select(publications).where(*mine), Publication)
+    begun = and_(publications.c.status == PublicationStatus.PUBLISHING, publications.c.step.is_not(None))
+    change = update(publications).where(*mine)
+    connection.execute(
+        change.values(
+            status=case((begun, PublicationStatus.OUTCOME_UNKNOWN), else_=PublicationStatus.CANCELLED),
+            code="account_disconnected", reason="the account was disconnected", ended_at=now, holder=None,
+        )
+    )  # fmt: skip
     return found
 
 

@@ -85,6 +85,12 @@ def widen(connection: Connection, endpoint_id: str) -> None:
     connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(scope="all"))
 
 
+def set_events(connection: Connection, endpoint_id: str, wanted: list[str]) -> bool:
+    """Change which events an endpoint hears of; an empty list means all. False if there is no such endpoint."""
+    change = update(endpoints).where(endpoints.c.id == endpoint_id)
+    return connection.execute(change.values(events=wanted)).rowcount == 1
+
+
 def get_endpoint(connection: Connection, endpoint_id: str) -> Endpoint | None:
     """Return an endpoint, or None."""
     return rows.one(connection, select(endpoints).where(endpoints.c.id == endpoint_id), Endpoint)

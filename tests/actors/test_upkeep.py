@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import wiring
+from actors import intake, wiring
 from actors.cleanup import ORPHANED_AFTER_S, cleanup, delete_files
 from actors.open_windows import open_windows
 from actors.reap import SLACK, reap
@@ -154,3 +154,15 @@ def test_an_upload_that_never_became_a_job_is_deleted_after_a_day(store: Store) 
     os.utime(old, (long_ago, long_ago))
     cleanup.fn()
     assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> None:
+    """What was begun can no longer be asked about: it is unknown, and shown as that."""
+    _ready_part(store, parts=2)
+    with store.writing() as connection:
+        publications.begin(connection, NAME, wiring.now())
+        publications.take(connection, NAME, "m", now=wiring.now(), until=wiring.now())
+        publications.record_intent(connection, NAME, "m", step="upload", handle=b"")
+    assert intake.disconnect("tiktok-1")
+    assert (_status(store), _status(store, "job-2-tiktok-1")) == ("outcome_unknown", "cancelled")
+    assert not intake.disconnect("tiktok-1")
