@@ -1,0 +1,194 @@
+"""The mock itself: it must refuse what the real platforms refuse, or tests against it prove nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from platforms import wire
+from platforms.contract import Published
+from platforms.mock import roots
+from tests.platforms.journey import CASES, Studio, travel
+from tests.platforms.mock_server import PROJECT, MockServer
+
+INBOX, DIRECT, LOGIN, FACEBOOK, YOUTUBE = CASES
+JSON = {"Content-Type": "application/json; charset=UTF-8"}
+
+
+def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> wire.Reply:  # Any: passed through
+    headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
+    return wire.request(method, path if path.startswith("http") else mock.base + path, headers=headers, **more)
+
+
+def begin(mock: MockServer, token: str, size: int, chunk: int, count: int) -> wire.Reply:
+    source = {"source": "FILE_UPLOAD", "video_size": size, "chunk_size": chunk, "total_chunk_count": count}
+    path = f"{roots.TIKTOK_API}/v2/post/publish/inbox/video/init/"
+    return say(mock, "POST", path, token, headers=JSON, json={"source_info": source})
+
+
+@pytest.mark.parametrize("case", CASES[1:], ids=str)
+def test_a_link_leads_to_a_page_that_shows_the_video(case: object, mock: MockServer, studio: Studio) -> None:
+    """Links printed by a run open in a browser."""
+    assert isinstance(case, type(DIRECT))
+    post, _ = studio.post(title="<b>Eyes</b>" if case is not YOUTUBE else "Eyes & lens")
+    account, _ = case.account(mock.hosts)
+    outcome = travel(case.publisher(mock.hosts), post, account).outcome
+    assert isinstance(outcome, Published)
+    assert outcome.link is not None
+
+    page = wire.request("GET", outcome.link)
+    if page.status == 302:
+        page = wire.request("GET", mock.base + page.headers["Location"])
+
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert b"<video controls" in page.body
+    assert b"<b>Eyes" not in page.body
+    video = f"{mock.base}/posts/{account.platform}/{outcome.remote_id}/video"
+    assert wire.request("GET", video).body == post.video.read_bytes()
+    part = wire.request("GET", video, headers={"Range": "bytes=100-199"})
+    assert (part.status, part.body) == (206, post.video.read_bytes()[100:200])
+    assert part.headers["Content-Range"] == f"bytes 100-199/{post.size_bytes}"
+    assert wire.request("GET", video, headers={"Range": "bytes=-50"}).body == post.video.read_bytes()[-50:]
+
+
+@pytest.mark.parametrize(
+    ("size", "chunk", "count", "taken"),
+    [
+        (3_000_000, 3_000_000, 1, True),
+        (3_000_000, 1_000_000, 3, False),  # chunks below 5 MB
+        (64_000_000, 64_000_000, 1, True),
+        (50_000_123, 10_000_000, 5, True),  # TikTok's own example: the last chunk takes the remainder
+        (50_000_123, 10_000_000, 6, False),
+        (80_000_000, 80_000_000, 1, False),  # more than 64 MB in one
+        (0, 0, 0, False),
+    ],
+)
+def test_tiktoks_chunk_rules_are_enforced(size: int, chunk: int, count: int, taken: bool, mock: MockServer) -> None:
+    """Media transfer guide."""
+    account, _ = INBOX.account(mock.hosts)
+    assert (begin(mock, account.access_token, size, chunk, count).status == 200) == taken
+
+
+@pytest.mark.parametrize(
+    ("content_range", "status"),
+    [
+        ("bytes 0-999/1000", 201),
+        ("bytes 0-499/1000", 400),  # says 500, sends 1000
+        ("bytes 500-1499/1000", 400),
+        ("bytes 0-999/2000", 400),
+        ("", 400),
+    ],
+)
+def test_tiktoks_bytes_need_their_true_range(content_range: str, status: int, mock: MockServer) -> None:
+    """Anything else is refused, and nothing of it is kept."""
+    account, _ = INBOX.account(mock.hosts)
+    told = json.loads(begin(mock, account.access_token, 1000, 1000, 1).body)["data"]
+    headers = {"Content-Range": content_range, "Content-Type": "video/mp4"}
+
+    assert wire.request("PUT", told["upload_url"], headers=headers, body=b"x" * 1000).status == status
+
+    asked = {"publish_id": told["publish_id"]}
+    path = f"{roots.TIKTOK_API}/v2/post/publish/status/fetch/"
+    answer = json.loads(say(mock, "POST", path, account.access_token, headers=JSON, json=asked).body)
+    assert answer["data"]["uploaded_bytes"] == (1000 if status == 201 else 0)
+
+
+def test_a_wrong_upload_token_finds_nothing(mock: MockServer) -> None:
+    """The address is the permission."""
+    account, _ = INBOX.account(mock.hosts)
+    address = json.loads(begin(mock, account.access_token, 1000, 1000, 1).body)["data"]["upload_url"]
+    headers = {"Content-Range": "bytes 0-999/1000"}
+    assert wire.request("PUT", address[:-3] + "abc", headers=headers, body=b"x" * 1000).status == 404
+
+
+def test_data_calls_of_tiktok_need_the_right_content_type_and_scope(mock: MockServer) -> None:
+    """And say no in TikTok's way."""
+    account, _ = INBOX.account(mock.hosts)
+    path = f"{roots.TIKTOK_API}/v2/post/publish/inbox/video/init/"
+    assert say(mock, "POST", path, account.access_token, json={}).status == 400
+    direct = f"{roots.TIKTOK_API}/v2/post/publish/creator_info/query/"
+    refused = say(mock, "POST", direct, account.access_token, headers=JSON, json={})
+    assert (refused.status, json.loads(refused.body)["error"]["code"]) == (401, "scope_not_authorized")
+
+
+def test_youtube_takes_only_whole_units_from_where_it_stands(mock: MockServer) -> None:
+    """Chunks are multiples of 262,144 bytes but the last; an offset of one's own invention is refused."""
+    account, _ = YOUTUBE.account(mock.hosts)
+    resource = {
+        "snippet": {"title": "t", "description": "", "categoryId": "22"},
+        "status": {"privacyStatus": "public", "selfDeclaredMadeForKids": False, "containsSyntheticMedia": False},
+    }
+    path = f"{roots.YOUTUBE_API}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status"
+    headers = {"X-Upload-Content-Length": "600000"}
+    session = say(mock, "POST", path, account.access_token, headers=headers, json=resource).headers["Location"]
+
+    def put(content_range: str, size: int) -> int:
+        told = {"Content-Range": content_range}
+        return say(mock, "PUT", session, account.access_token, headers=told, body=b"x" * size).status
+
+    assert put("bytes 0-99999/600000", 100_000) == 400
+    assert put("bytes 262144-524287/600000", 262_144) == 400
+    assert put("bytes 0-262143/600000", 262_144) == 308
+    assert put("bytes */600000", 0) == 308
+    assert put("bytes 262144-599999/600000", 337_856) == 201
+    assert put("bytes */600000", 0) == 200
+    for broken in ({"title": ""}, {"title": "x" * 101}, {"title": "<"}, {"title": "t", "description": "é" * 2501}):
+        snippet = {**resource["snippet"], **broken}
+        refused = say(mock, "POST", path, account.access_token, headers=headers, json={**resource, "snippet": snippet})
+        assert refused.status == 400
+
+
+def test_instagram_login_takes_no_bytes(mock: MockServer) -> None:
+    """A live try was answered: the parameter video_url is required."""
+    account, _ = LOGIN.account(mock.hosts)
+    path = f"{roots.INSTAGRAM_GRAPH}/v26.0/{account.remote_id}/media"
+    fields = {"media_type": "REELS", "upload_type": "resumable"}
+    refused = say(mock, "POST", path, account.access_token, form=fields)
+    assert (refused.status, json.loads(refused.body)["error"]["code"]) == (400, 100)
+
+
+def test_a_container_published_twice_makes_two_posts(mock: MockServer, studio: Studio) -> None:
+    """Nobody documents that it does not; so a publisher that does it is caught."""
+    post, sha256 = studio.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    journey = travel(FACEBOOK.publisher(mock.hosts), post, account)
+
+    path = f"{roots.FACEBOOK_GRAPH}/v26.0/{account.remote_id}/media_publish"
+    container = {"creation_id": journey.handles[-1].text("container")}
+    assert say(mock, "POST", path, account.access_token, form=container).status == 200
+
+    assert len(mock.posts(sha256)) == 2
+
+
+def test_another_persons_token_opens_nothing(mock: MockServer, studio: Studio) -> None:
+    """Each platform's tokens are good for it and for their account alone."""
+    post, _ = studio.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    travel(FACEBOOK.publisher(mock.hosts), post, account)
+    tiktok, _ = INBOX.account(mock.hosts)
+    path = f"{roots.FACEBOOK_GRAPH}/v26.0/{account.remote_id}/media"
+    assert say(mock, "GET", path, tiktok.access_token).status == 401
+    assert say(mock, "GET", path, "nonsense").status == 401
+
+
+def test_a_fault_that_makes_no_sense_is_refused(mock: MockServer) -> None:
+    """A test with a spelling mistake in its fault would pass for nothing."""
+    for fault in (
+        {"kind": "lose"},
+        {"at": "x", "kind": "explode"},
+        {"at": "(", "kind": "lose"},
+        {"at": "x", "kind": "lose", "zz": 1},
+    ):
+        assert wire.request("POST", f"{mock.base}/mock/faults", json=fault).status == 400
+
+
+def test_the_mock_is_small_and_imports_little(mock: MockServer) -> None:
+    """It runs beside everything else on a developer's machine; measured 33 MB on 2026-11-22."""
+    assert mock.memory_mb() < 60
+    heavy = "{'requests', 'pydantic', 'cryptography', 'sqlalchemy', 'numpy'} & set(sys.modules)"
+    code = f"import sys, platforms.mock.__main__; sys.exit(str({heavy}) if {heavy} else 0)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
