@@ -104,26 +104,33 @@ def decide(
 
 
 def _trust(look: Look | None, zero: tuple[float, float], policy: Policy) -> float:
-    if look is None:
-        return 0.0
-    return min(_limits(look, zero, policy).values())
+    return 0.0 if look is None else min(_limits(look.eye_px, look.head_deg, look.gaze_deg, zero, policy).values())
 
 
-def _limits(look: Look, zero: tuple[float, float], policy: Policy) -> dict[Reason, float]:
-    width = (look.eyes[0].width + look.eyes[1].width) / 2
-    off = float(np.hypot(look.gaze_deg[0] - zero[0], look.gaze_deg[1] - zero[1]))
+@lru_cache(maxsize=8 * LOOK_AHEAD)  # each frame is asked for once for every frame around it
+def _limits(
+    eye_px: float,
+    head_deg: tuple[float, float],
+    gaze_deg: tuple[float, float],
+    zero: tuple[float, float],
+    policy: Policy,
+) -> dict[Reason, float]:
+    off = float(np.hypot(gaze_deg[0] - zero[0], gaze_deg[1] - zero[1]))
+    head_yaw, head_pitch = abs(head_deg[0]), abs(head_deg[1])
     return {
-        Reason.EYES_TOO_SMALL: fade(width, policy.eye_px),
-        Reason.HEAD_TURNED: min(
-            fade(abs(look.head_deg[0]), policy.head_yaw_deg), fade(abs(look.head_deg[1]), policy.head_pitch_deg)
-        ),
+        Reason.EYES_TOO_SMALL: fade(eye_px, policy.eye_px),
+        Reason.HEAD_TURNED: min(fade(head_yaw, policy.head_yaw_deg), fade(head_pitch, policy.head_pitch_deg)),
         Reason.LOOKS_FAR_AWAY: fade(off, policy.gaze_deg),
     }
 
 
 def _reason(own: Look, zero: tuple[float, float], open_: float, away: float, policy: Policy) -> Reason | None:
     """Name the strongest hindrance of this frame; a frame that only fades towards a neighbour's names none."""
-    hindrances = {**_limits(own, zero, policy), Reason.BLINK: open_, Reason.INTO_LENS: away}
+    hindrances = {
+        **_limits(own.eye_px, own.head_deg, own.gaze_deg, zero, policy),
+        Reason.BLINK: open_,
+        Reason.INTO_LENS: away,
+    }
     reason = min(hindrances, key=lambda key: hindrances[key])
     return reason if hindrances[reason] < 0.7 else None
 

@@ -15,6 +15,7 @@ from media.gaze.outline import Grid, Place, height
 RIM_FROM, RIM_TO, WHITE_FROM = 1.02, 1.18, 1.22
 EDGE = 0.025  # the iris is never taken from the lower lid's wet edge
 FILL_INSET = 0.02  # the last row that is trusted, further inside than the first one that is drawn
+PAINTED_SHORTER = 0.12
 LEAST_WHITE = 0.06  # a side with less than this, in eye widths, is not trusted to paint the white
 
 
@@ -26,7 +27,7 @@ class Ball:
     right: tuple[Grid, Grid]  # white, from its right
     right_share: Grid  # 0 left to 1 right
     iris: tuple[Grid, Grid]  # the iris as it was seen
-    filled: tuple[Grid, Grid]  # the iris where a lid hid it, from the last row that was seen
+    filled: tuple[Grid, Grid]  # the iris where a lid hid it, from the same ring further up or down
     filled_share: Grid
     iris_share: Grid  # 1 within the iris, 0 on the white
 
@@ -63,7 +64,7 @@ def _side(from_corner: Grid, old_length: float, new_length: float) -> Grid:
     power = 2.0 if drawn <= 0 else min(max(0.9 * new_length / drawn, 1.0), 2.0)
     source = np.minimum(from_corner, np.float32(new_length)) - np.float32(drawn) * inside ** np.float32(power)
     behind = np.maximum(from_corner - np.float32(new_length), 0)
-    return np.asarray(np.maximum(source - np.minimum(behind, np.float32(0.8 * old_length)), 0), np.float32)
+    return np.asarray(np.maximum(source - np.minimum(behind / 2, np.float32(0.3 * old_length)), 0), np.float32)
 
 
 def _within_lids(moved: Movement, place: Place, source_x: Grid) -> tuple[Grid, Grid]:
@@ -86,7 +87,7 @@ def _opening(moved: Movement, x: Grid) -> tuple[Grid, Grid]:
 
 
 def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid]:
-    """Carry the iris over as a rigid disc; where a lid hid it, go on with the last row that was seen."""
+    """Carry the iris over as a rigid disc; where a lid hid it, paint each ring with what was seen of it."""
     radius = np.float32(moved.outline.radius)
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
     dx = place.x - old_x - np.float32(moved.way[0])
@@ -97,19 +98,16 @@ def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid,
     depth = np.minimum(seen_y - top, bottom - seen_y)
     hidden = 1 - np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1)
     row = np.clip(dy, top + np.float32(FILL_INSET) - old_y, bottom - np.float32(FILL_INSET) - old_y)
+    # Along that row to where it crosses the hidden pixel's own ring, so that the rim stays round and as soft as it is.
+    along = np.copysign(np.sqrt(np.maximum(dx * dx + dy * dy - row * row, 0)), dx)
     distance = np.sqrt(dx * dx + dy * dy) / radius
-    # The row is narrowed to the disc's chord at the hidden height, so that the rim stays round.
-    narrowed = dx * np.clip(_chord(row / radius) / np.maximum(_chord(dy / radius), np.float32(0.2)), 0.5, 2)
-    shown = np.clip((np.float32(RIM_TO) - distance) / np.float32(RIM_TO - RIM_FROM), 0, 1)
+    # What is painted ends closer to the rim: the white that it would bring along is the brighter one of the side.
+    end = np.float32(RIM_TO) - np.float32(PAINTED_SHORTER) * hidden
+    shown = np.clip((end - distance) / np.float32(RIM_TO - RIM_FROM), 0, 1)
     above_edge = np.clip((moved.lids(place.x)[1] - place.y) / np.float32(FEATHER) + np.float32(0.5), 0, 1)
     return (
         place.pixels(seen_x - place.x, np.clip(seen_y, top, bottom) - place.y),
-        place.pixels(old_x + narrowed - place.x, old_y + row - place.y),
+        place.pixels(old_x + along - place.x, old_y + row - place.y),
         np.asarray(hidden, np.float32),
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
     )
-
-
-def _chord(height_in_radii: Grid) -> Grid:
-    """Half the width, in radii, of the iris with its rim at a height."""
-    return np.asarray(np.sqrt(np.maximum(np.float32(RIM_TO**2) - height_in_radii * height_in_radii, 0)), np.float32)

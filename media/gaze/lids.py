@@ -12,7 +12,7 @@ from media.gaze.outline import Grid, Outline, height
 # How far the skin follows its lid: as near as it can without folding, since brows and glasses stay where they are.
 FOLLOW_LEAST, FOLLOW_PER_LIFT, FOLLOW_BELOW = 0.20, 2.2, 0.24
 # Reach of the box from the middle of the corners, in eye widths. The brow begins at about 0.6.
-REACH_SIDE, REACH_UP, REACH_DOWN = 0.62, 0.70, 0.46
+REACH_SIDE, REACH_UP, REACH_DOWN = 0.53, 0.58, 0.40
 BORDER = 0.08  # in which the movement ends at the latest
 # Share of the iris' vertical way that each lid goes along: the upper one nearly all, the lower one about half.
 UPPER_LID, LOWER_LID = 0.95, 0.50

@@ -7,7 +7,7 @@ Source: the idea of an operator that seeks the steepest step of brightness acros
 1993); arcs, ranges and weights are our own.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,12 +15,19 @@ from numpy.typing import NDArray
 
 from media.gaze.eye import Eye
 
+_Numbers = NDArray[np.float64]
+
 SMALLEST_RADIUS_PX = 4.0  # below, there are too few pixels for a better opinion than the engine's
 INSIDE, OUTSIDE = 0.86, 1.16  # radii at which brightness is compared
-ANGLES_DEG = (-40, -28, -16, -4, 8, 20, 32, 44)  # from the horizontal, downwards positive; both sides
-SIDEWAYS = np.arange(-0.42, 0.421, 0.06)  # in radii
-DOWNWARDS = np.array([-0.12, -0.06, 0.0, 0.06, 0.12])
-RADII = np.array([0.88, 0.94, 1.0, 1.06, 1.12])
+ANGLES = np.radians([-40, -28, -16, -4, 8, 20, 32, 44])  # from the horizontal, downwards positive; both sides
+# Where circles are tried, in radii around the engine's: sideways, downwards, and their size; first roughly, then around
+# the best one. All at once would be 375 circles and three times as long.
+ROUGH = (np.arange(-0.42, 0.421, 0.06), np.zeros(1), np.array([0.9, 1.0, 1.1]))
+FINE = (
+    np.array([-0.03, 0.0, 0.03]),
+    np.array([-0.12, -0.06, 0.0, 0.06, 0.12]),
+    np.array([-0.06, -0.03, 0.0, 0.03, 0.06]),
+)
 # Steps of brightness that the engine's own place is worth, per squared radius of distance from it.
 LOYALTY_SIDE, LOYALTY_DOWN, LOYALTY_RADIUS = 30.0, 250.0, 150.0
 STEP_MOST = 70.0  # a lamp's image beside the rim must not outweigh the rim
@@ -43,48 +50,73 @@ def refine(luma: NDArray[np.uint8], eye: Eye) -> Eye:
         return eye
     patch = cv2.GaussianBlur(luma[top : top + 2 * reach, left : left + 2 * reach], (0, 0), max(0.6, 0.07 * radius))
     local = eye.iris - (left, top)
-    shift, scale, step = _search(np.asarray(patch, np.float32), local, radius, _open_heights(eye, (left, top)))
-    if step < LEAST_STEP:
+    found = _search(_Seen(np.asarray(patch, np.float32), local, radius, _lid_lines(eye, (left, top))))
+    if found.step < LEAST_STEP:
         return eye
-    return replace(eye, iris=eye.iris + shift * radius, iris_radius=radius * scale)
+    shift = np.array([found.right, found.down]) * radius
+    return replace(eye, iris=eye.iris + shift, iris_radius=radius * found.scale)
 
 
-def _open_heights(eye: Eye, corner: tuple[int, int]) -> tuple[NDArray[np.float64], ...]:
-    """Return both lids as (x, y) lines in the patch, for a test of what lies between them."""
+def _lid_lines(eye: Eye, corner: tuple[int, int]) -> tuple[_Numbers, ...]:
     upper, lower = eye.upper - corner, eye.lower - corner
     return upper[:, 0], upper[:, 1], lower[:, 0], lower[:, 1]
 
 
-def _search(
-    patch: NDArray[np.float32], iris: NDArray[np.float64], radius: float, lids: tuple[NDArray[np.float64], ...]
-) -> tuple[NDArray[np.float64], float, float]:
-    """Try all circles; returns the best one's shift in radii, its scale, and its step of brightness."""
-    dx, dy, scale = (grid.ravel() for grid in np.meshgrid(SIDEWAYS, DOWNWARDS, RADII, indexing="ij"))
-    angles = np.radians(ANGLES_DEG)
-    away = np.stack([np.cos(angles), np.sin(angles)])  # (2, angles), to the picture's right
-    steps = np.zeros((2, len(dx)))
-    for side, sign in enumerate((-1.0, 1.0)):
-        centre = np.stack([iris[0] + dx * radius, iris[1] + dy * radius])[:, :, None]  # (2, circles, 1)
-        way = (np.array([sign, 1.0])[:, None] * away)[:, None, :] * (scale * radius)[None, :, None]
-        inner, outer = centre + INSIDE * way, centre + OUTSIDE * way
-        seen = _between(lids, outer) & _between(lids, inner)
-        step = np.clip(_at(patch, outer) - _at(patch, inner), -STEP_MOST, STEP_MOST)
+@dataclass(frozen=True)
+class _Circle:
+    """A circle against the engine's, in its radii, and the mean step of brightness across its sides."""
+
+    right: float
+    down: float
+    scale: float
+    step: float
+
+
+def _search(seen: "_Seen") -> _Circle:
+    rough = seen.best(*_grid(*ROUGH))
+    right, down, scale = _grid(*FINE)
+    return seen.best(rough.right + right, rough.down + down, rough.scale + scale)
+
+
+def _grid(right: _Numbers, down: _Numbers, scale: _Numbers) -> tuple[_Numbers, ...]:
+    return tuple(grid.ravel() for grid in np.meshgrid(right, down, scale, indexing="ij"))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The surroundings of an iris, ready for trying circles."""
+
+    patch: NDArray[np.float32]
+    iris: _Numbers  # (2,) the engine's centre, in pixels of the patch
+    radius: float
+    lids: tuple[_Numbers, ...]  # x and y of the upper, x and y of the lower lid
+
+    def best(self, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Circle:
+        """Return the circle across whose sides the picture brightens most; staying near the engine's counts, too."""
+        step = (self._step(-1.0, right, down, scale) + self._step(1.0, right, down, scale)) / 2
+        score = step - LOYALTY_SIDE * right**2 - LOYALTY_DOWN * down**2 - LOYALTY_RADIUS * (scale - 1) ** 2
+        at = int(np.argmax(score))
+        return _Circle(float(right[at]), float(down[at]), float(scale[at]), float(step[at]))
+
+    def _step(self, sign: float, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Numbers:
+        """Return how much brighter it is outside than inside on one side of each circle."""
+        centre = np.stack([self.iris[0] + right * self.radius, self.iris[1] + down * self.radius])[:, :, None]
+        way = np.stack([sign * np.cos(ANGLES), np.sin(ANGLES)])[:, None, :] * (scale * self.radius)[None, :, None]
+        outer = centre + OUTSIDE * way
+        open_ = _between(self.lids, outer)
+        step = np.clip(_at(self.patch, outer) - _at(self.patch, centre + INSIDE * way), -STEP_MOST, STEP_MOST)
         # A side of which little is seen counts as flat, not as unknown: else circles would flee behind the lids.
-        steps[side] = (step * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 4)
-    mean = steps.mean(axis=0)
-    score = mean - LOYALTY_SIDE * dx**2 - LOYALTY_DOWN * dy**2 - LOYALTY_RADIUS * (scale - 1) ** 2
-    best = int(np.argmax(score))
-    return np.array([dx[best], dy[best]]), float(scale[best]), float(mean[best])
+        return np.asarray((step * open_).sum(axis=1) / np.maximum(open_.sum(axis=1), 4), np.float64)
 
 
-def _between(lids: tuple[NDArray[np.float64], ...], places: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _between(lids: tuple[_Numbers, ...], places: _Numbers) -> NDArray[np.bool_]:
     upper_x, upper_y, lower_x, lower_y = lids
     x, y = places
     below_upper, above_lower = y > np.interp(x, upper_x, upper_y) + 1, y < np.interp(x, lower_x, lower_y) - 0.5
     return np.asarray(below_upper & above_lower, np.bool_)
 
 
-def _at(patch: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+def _at(patch: NDArray[np.float32], places: _Numbers) -> NDArray[np.float32]:
     # The patch is blurred already, so the nearest pixel is as good as a mixture of four.
     columns = np.clip(places[0], 0, patch.shape[1] - 1).astype(np.intp)
     rows = np.clip(places[1], 0, patch.shape[0] - 1).astype(np.intp)

@@ -44,19 +44,28 @@ class Look:
     outlines: tuple[Outline, Outline]  # the same as curves
     gaze_deg: tuple[float, float]
     head_deg: tuple[float, float]
-    blink: float  # the engine's own word on it: the stronger of both eyes, 0 to 1
     radius_px: float  # of the eyeball, seen head-on
+    eye_px: float  # width of the eyes, their mean
+    opening: float  # of both eyes, weighted by their width so that the far eye of a turned head counts less
+    narrower: float  # opening of the eye that is shut more; a wink counts as a blink
 
-    @property
-    def narrower(self) -> float:
-        """Opening of the eye that is shut more; a wink counts as a blink."""
-        return min(eye.opening for eye in self.eyes)
-
-    @property
-    def opening(self) -> float:
-        """Mean of both eyes, weighted by their width so that the far eye of a turned head counts less."""
-        left, right = self.eyes
-        return (left.opening * left.width + right.opening * right.width) / max(left.width + right.width, 1e-6)
+    @classmethod
+    def of(
+        cls, eyes: tuple[Eye, Eye], gaze_deg: tuple[float, float], head_deg: tuple[float, float], radius_px: float
+    ) -> "Look":
+        """Add what follows from the eyes' outlines; filters ask for it again and again."""
+        left, right = eyes
+        widths, openings = (left.width, right.width), (left.opening, right.opening)
+        return cls(
+            eyes=eyes,
+            outlines=(Outline.of(left, Axes.of(left)), Outline.of(right, Axes.of(right))),
+            gaze_deg=gaze_deg,
+            head_deg=head_deg,
+            radius_px=radius_px,
+            eye_px=sum(widths) / 2,
+            opening=(openings[0] * widths[0] + openings[1] * widths[1]) / max(sum(widths), 1e-6),
+            narrower=min(openings),
+        )
 
 
 def look(face: Face, head: Head, luma: NDArray[np.uint8]) -> Look | None:
@@ -76,14 +85,9 @@ def look(face: Face, head: Head, luma: NDArray[np.uint8]) -> Look | None:
     eyes = (limbus.refine(luma, _eye(face.points, 0)), limbus.refine(luma, _eye(face.points, 1)))
     by_iris = np.mean([_by_iris(eye, side, pose, head) for side, eye in enumerate(eyes)], axis=0)
     by_shape = _by_shape(face.shapes, pose.angles_deg())
-    return Look(
-        eyes=eyes,
-        outlines=(Outline.of(eyes[0], Axes.of(eyes[0])), Outline.of(eyes[1], Axes.of(eyes[1]))),
-        gaze_deg=combine((float(by_iris[0]), float(by_iris[1])), by_shape),
-        head_deg=pose.angles_deg(),
-        blink=max(face.shapes["eyeBlinkLeft"], face.shapes["eyeBlinkRight"]),
-        radius_px=EYEBALL_RADIUS_CM * pose.px_per_cm(_between_corners(0, head)),
-    )
+    gaze = combine((float(by_iris[0]), float(by_iris[1])), by_shape)
+    radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_between_corners(0, head))
+    return Look.of(eyes, gaze, pose.angles_deg(), radius)
 
 
 def combine(by_iris: tuple[float, float], by_shape: tuple[float, float]) -> tuple[float, float]:

@@ -3,6 +3,8 @@
 Where the movement is zero a pixel comes from its own place and stays what it was, bit for bit.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from media.gaze import warp
 from media.gaze.eyeball import Ball
 from media.gaze.outline import Axes, Box, Grid, Outline
 
+DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
 
 
@@ -32,12 +35,35 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     area = warp.box(axes, (frame.y.shape[0], frame.y.shape[1]))
     if area is None:
         return None
-    field = warp.field(axes, outline, area, shift_px)
+    field = _trusting_the_brighter_white(frame.y[area.slices()], warp.field(axes, outline, area, shift_px))
     _draw(frame.y[area.slices()], field, 1)
     half = _halve(field)
     for plane in (frame.u, frame.v):
         _draw(plane[area.slices(2)], half, 2)
     return area
+
+
+def _trusting_the_brighter_white(luma: NDArray[np.uint8], field: warp.Field) -> warp.Field:
+    """Paint no white from a side that shows none: an eye turned far aside has iris or lid up to the corner."""
+    ball = field.ball
+    if ball is None or field.open is None:
+        return field
+    white = field.open * (1 - ball.iris_share)
+    left = _mean(_sample(luma, ball.left), white * (1 - ball.right_share))
+    right = _mean(_sample(luma, ball.right), white * ball.right_share)
+    trust_left, trust_right = _trust(left / right), _trust(right / left)
+    share = ball.right_share * trust_right + (1 - ball.right_share) * (1 - trust_left)
+    return replace(field, ball=replace(ball, right_share=np.asarray(share, np.float32)))
+
+
+def _mean(values: NDArray[np.uint8], weights: Grid) -> float:
+    # A grey of 1 stands in for a side that has no pixel at all.
+    return float((values * weights).sum() + 1) / float(weights.sum() + 1)
+
+
+def _trust(ratio: float) -> float:
+    none, whole = DARKER
+    return float(np.clip((ratio - none) / (whole - none), 0, 1))
 
 
 def _draw(patch: NDArray[np.uint8], field: warp.Field, subsampling: int) -> None:

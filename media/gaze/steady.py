@@ -6,7 +6,6 @@ Symmetric in time, so nothing lags; frames across a saccade or a blink do not mi
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from media.gaze.measure import Look
 from media.gaze.outline import Outline
@@ -19,23 +18,13 @@ SIGMA_OPENING = 0.02  # of the eye's width; lids in a blink move three times tha
 
 def steady(looks: Sequence[Look | None], at: int) -> tuple[Outline, Outline]:
     """Average both eyes' outlines around a frame that has a face."""
-    first, last = max(0, at - REACH_FRAMES), min(len(looks), at + REACH_FRAMES + 1)
-    near = [(look, index - at) for index, look in enumerate(looks[first:last], start=first) if look is not None]
     own = looks[at]
     assert own is not None
-    weights = np.array([_alike(own, look, frames) for look, frames in near])
+    first, last = max(0, at - REACH_FRAMES), min(len(looks), at + REACH_FRAMES + 1)
+    near = [(look, index - at) for index, look in enumerate(looks[first:last], start=first) if look is not None]
+    apart = np.array([(frames, *look.gaze_deg, look.opening) for look, frames in near])
+    apart = (apart - (0, *own.gaze_deg, own.opening)) / (SIGMA_FRAMES, SIGMA_GAZE_DEG, SIGMA_GAZE_DEG, SIGMA_OPENING)
+    weights = np.exp(-0.5 * (apart**2).sum(axis=1))
     left = Outline.mean([look.outlines[0] for look, _ in near], weights)
     right = Outline.mean([look.outlines[1] for look, _ in near], weights)
     return left, right
-
-
-def _alike(own: Look, other: Look, frames: int) -> float:
-    apart: NDArray[np.float64] = np.array(
-        [
-            frames / SIGMA_FRAMES,
-            (other.gaze_deg[0] - own.gaze_deg[0]) / SIGMA_GAZE_DEG,
-            (other.gaze_deg[1] - own.gaze_deg[1]) / SIGMA_GAZE_DEG,
-            (other.opening - own.opening) / SIGMA_OPENING,
-        ]
-    )
-    return float(np.exp(-0.5 * apart @ apart))

@@ -13,7 +13,6 @@ from media.gaze.errors import EngineFailed
 from media.gaze.eye import Eye
 from media.gaze.landmarks import Face
 from media.gaze.measure import Look
-from media.gaze.outline import Axes, Outline
 from media.sample.portrait import EYES, SCALE, Sitter
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"  # real recordings; never part of the project
@@ -124,8 +123,7 @@ def a_look(
         an_eye(middle=(100.0, 60.0), width=width, opening=opening),
         an_eye(middle=(200.0, 60.0), width=width, opening=opening),
     )
-    outlines = (Outline.of(eyes[0], Axes.of(eyes[0])), Outline.of(eyes[1], Axes.of(eyes[1])))
-    return Look(eyes, outlines, gaze_deg, head_deg, blink=0.0, radius_px=27.0)
+    return Look.of(eyes, gaze_deg, head_deg, radius_px=27.0)
 
 
 def shares(told: Sequence[Told]) -> list[float]:

@@ -71,7 +71,7 @@ def test_lids_lowered_for_reading_are_no_blink() -> None:
 def test_a_wink_counts_as_a_blink() -> None:
     both = a_look((10.0, 0.0))
     shut = a_look((10.0, 0.0), opening=0.03)
-    wink = Look((both.eyes[0], shut.eyes[1]), both.outlines, (10.0, 0.0), (0.0, 0.0), 0.0, 27.0)
+    wink = Look.of((both.eyes[0], shut.eyes[1]), (10.0, 0.0), (0.0, 0.0), 27.0)
     assert decided(always(wink)).reason == Reason.BLINK
 
 
