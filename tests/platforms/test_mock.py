@@ -78,7 +78,7 @@ def test_tiktoks_chunk_rules_are_enforced(size: int, chunk: int, count: int, tak
     [
         ("bytes 0-999/1000", 201),
         ("bytes 0-499/1000", 400),  # says 500, sends 1000
-        ("bytes 500-1499/1000", 400),
+        ("bytes 500-1499/1000", 416),  # not where the server stands
         ("bytes 0-999/2000", 400),
         ("", 400),
     ],
@@ -137,8 +137,8 @@ def test_youtube_takes_only_whole_units_from_where_it_stands(mock: MockServer) -
     assert put("bytes 262144-599999/600000", 337_856) == 201
     assert put("bytes */600000", 0) == 200
     for broken in ({"title": ""}, {"title": "x" * 101}, {"title": "<"}, {"title": "t", "description": "é" * 2501}):
-        snippet = {**resource["snippet"], **broken}
-        refused = say(mock, "POST", path, account.access_token, headers=headers, json={**resource, "snippet": snippet})
+        worse = {**resource, "snippet": broken}
+        refused = say(mock, "POST", path, account.access_token, headers=headers, json=worse)
         assert refused.status == 400
 
 
