@@ -18,7 +18,7 @@ from dramatiq.common import q_name
 
 from broker import dead_letters, report
 from broker.clerk import Clerk, Terms, now_ms
-from broker.consumer import IdleConsumer, SqliteConsumer
+from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
 from broker.database import Synchronous
 from broker.dead_letters import DeadLetter
 from broker.envelope import AnyMessage, SqliteMessage, addressed, sealed
@@ -184,6 +184,7 @@ class SqliteBroker(Broker):
             self._staff.hire(args[0])
         elif signal == "worker_shutdown":
             self._staff.dismiss(args[0])
+            give_back_unbegun(self._clerk(), args[0])
         super().emit_before(signal, *args, **kwargs)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:

@@ -24,7 +24,7 @@ from broker.database import Database, Synchronous
 from broker.errors import BrokerClosed, NotJoined, is_locked, translated
 from broker.floor import Desk, Floor, Staff
 from broker.gate import WriteGate
-from broker.messages import Claim, abandon, give_back
+from broker.messages import Claim, abandon
 from broker.orders import Batch, Order
 from broker.patrol import Patrol
 from broker.places import Places
@@ -115,17 +115,21 @@ class Clerk:
 
     def close_desk(self, desk: Desk) -> None:
         """Claim nothing more for a queue and give back, in order, what no consumer picked up."""
+        desk.closed = True
+        self._clear([desk])
+
+    def clear_desks(self) -> None:
+        """Give back, in order, what no consumer has picked up of any queue."""
+        self._clear(self._floor.open_desks())
+
+    def _clear(self, desks: list[Desk]) -> None:
         leftovers: list[Claim] = []
 
         def work(batch: Batch) -> None:
-            # On the clerk's thread, so that no claim is on its way to the desk any more.
-            desk.closed = True
-            leftovers.extend(desk.leftovers())
-            for held in leftovers:
-                give_back(batch.connection, held)
-            if leftovers:
-                batch.settled += leftovers
-                batch.readied.add(desk.queue)
+            # On the clerk's thread, so that no claim is on its way to a desk any more.
+            for desk in desks:
+                leftovers.extend(desk.leftovers())
+            batch.give_back(leftovers)
 
         self.call(work)
 

@@ -13,18 +13,20 @@ from collections.abc import Callable, Iterable
 from queue import Empty
 from weakref import finalize
 
+from dramatiq import Worker
 from dramatiq.broker import Consumer, MessageProxy
-from dramatiq.errors import DecodeError
+from dramatiq.common import iter_queue
+from dramatiq.errors import BrokerConnectionError, DecodeError
 from dramatiq.threading import Interrupt
 
 from broker.clerk import Clerk
 from broker.envelope import AnyMessage, FollowUps, SqliteMessage, opened
 from broker.errors import BrokerClosed
 from broker.floor import Desk
-from broker.messages import Claim, Obituary, acknowledge, bury, give_back
+from broker.messages import Claim, Obituary, acknowledge, bury
 from broker.orders import Batch, Order
 
-__all__ = ["IdleConsumer", "SqliteConsumer"]
+__all__ = ["IdleConsumer", "SqliteConsumer", "give_back_unbegun"]
 
 TRACEBACK_CHARS = 30_000
 
@@ -91,19 +93,7 @@ class SqliteConsumer(Consumer):
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give messages back to their old places, in one commit; waiting processes are woken."""
-        ours = [message for message in messages if isinstance(message, SqliteMessage) and message.settling is None]
-        held = [message.held for message in ours]
-
-        def work(batch: Batch) -> None:
-            for claim in held:
-                give_back(batch.connection, claim)
-                batch.settled.append(claim)
-                batch.readied.add(claim.queue)
-
-        if held:
-            self._clerk.call(work)
-        for message in ours:
-            _done_with(message)
+        _give_back(self._clerk, messages)
 
     def close(self) -> None:
         """Give back what was not picked up. Messages taken earlier can still be settled, here or elsewhere."""
@@ -189,6 +179,30 @@ class SqliteConsumer(Consumer):
             batch.settled.append(held)
 
         self._clerk.call(work)
+
+
+def _give_back(clerk: Clerk, messages: Iterable[MessageProxy]) -> None:
+    """Return messages that were never begun to their old places, in one commit, and forget them."""
+    ours = [message for message in messages if isinstance(message, SqliteMessage) and message.settling is None]
+    if ours:
+        clerk.call(lambda batch: batch.give_back([message.held for message in ours]))
+    for message in ours:
+        _done_with(message)
+
+
+def give_back_unbegun(clerk: Clerk, worker: Worker) -> None:
+    """Return, as a worker begins to stop, what none of its threads has begun.
+
+    Dramatiq does it, too, but only when the last thread has ended its work, which may be in an hour.
+    """
+    waiting = [item.message for item in iter_queue(worker.work_queue)]  # type: ignore[no-untyped-call]  # dramatiq's
+    for _ in waiting:
+        worker.work_queue.task_done()
+    try:
+        _give_back(clerk, waiting)
+        clerk.clear_desks()
+    except BrokerConnectionError as error:
+        logger.warning("Could not give back what was not begun (%s); it goes with the lease.", error)
 
 
 def _done_with(message: SqliteMessage) -> None:

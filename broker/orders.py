@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from broker.messages import Claim, Entry, State, store
+from broker.messages import Claim, Entry, State, give_back, store
 
 __all__ = ["Batch", "Order"]
 
@@ -31,6 +31,13 @@ class Batch:
         for entry in entries:
             delayed = store(self.connection, entry, self.now_ms) is State.DELAYED
             (self.delayed if delayed else self.readied).add(entry.queue)
+
+    def give_back(self, claims: list[Claim]) -> None:
+        """Return messages that nobody has begun to work on to their old places."""
+        for held in claims:
+            give_back(self.connection, held)
+            self.readied.add(held.queue)
+        self.settled += claims
 
 
 class Order(Generic[T]):

@@ -9,7 +9,7 @@ from collections import Counter
 import dramatiq
 import dramatiq.worker
 import pytest
-from dramatiq import Message, Middleware, QueueJoinTimeout, QueueNotFound
+from dramatiq import Message, Middleware, QueueJoinTimeout, QueueNotFound, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.encoder import PickleEncoder
 from dramatiq.message import get_encoder, set_encoder
@@ -297,6 +297,37 @@ def test_a_worker_that_stops_leaves_nothing_held(broker: SqliteBroker) -> None:
         threading.Timer(0.1, go.set).start()
     [stats] = broker.queue_stats()
     assert (stats.ready, stats.leased) == (3, 0)
+
+
+def test_a_stopping_worker_gives_back_at_once_what_it_has_not_begun(
+    broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when its last thread has ended its hour-long job."""
+    monkeypatch.setattr(dramatiq.worker, "QUEUE_PREFETCH", 5)
+    go = threading.Event()
+
+    @dramatiq.actor
+    def block() -> None:
+        go.wait(10)
+
+    for _ in range(5):
+        block.send()
+    worker = Worker(broker, worker_threads=1, worker_timeout=50)
+    worker.start()
+    time.sleep(0.3)
+    assert counted(broker) == (0, 5)
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    time.sleep(0.3)
+    assert counted(broker) == (4, 1)
+    go.set()
+    stopping.join()
+    assert counted(broker) == (4, 0)
+
+
+def counted(broker: SqliteBroker) -> tuple[int, int]:
+    [stats] = broker.queue_stats()
+    return stats.ready, stats.leased
 
 
 def test_queues_declared_after_the_worker_started_are_consumed(broker: SqliteBroker) -> None:

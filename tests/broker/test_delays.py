@@ -75,8 +75,7 @@ def test_delays_survive_a_restart_and_hold_no_memory(path: Path) -> None:
         seen.append(number)
 
     with working(first):
-        for number in range(100):
-            note.send_with_options(args=(number,), delay=400)
+        first.enqueue_many([note.message(number) for number in range(100)], delay=1500)
         [stats] = first.queue_stats()
     first.close()
     assert (stats.delayed, stats.leased) == (100, 0)
