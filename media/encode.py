@@ -27,13 +27,13 @@ from media.sound import RATE, Block
 # rate a minute is 56 MB, the buffer adds at most 1.9 MB once, the sound 1 MB.
 PEAK_BITS_S, BUFFER_BITS = 7_500_000, 15_000_000
 SOUND_BITS_S = 128_000
-# x264's constant rate factor. Measured 2026-11-22 on two recordings of 1080 x 1920 with these settings: VMAF 94.1 and
-# 94.9 at 4.3 and 2.2 Mbit/s; at 18 it is 93.5 and 94.3.
-QUALITY = 17
+# x264's constant rate factor. Measured 2026-11-22 on three recordings with these settings: VMAF 94.3, 95.3 and 95.4
+# at 4.6, 2.5 (1080 x 1920) and 1.7 Mbit/s (1280 x 720).
+QUALITY = 16
 KEY_EVERY_S = 2
-# Pictures that the encoder holds cost 6 to 14 MB each at 1080 x 1920. Measured with decoding: 230 MB with veryfast's own
-# references and a look-ahead of 5, 192 MB with these, at about the same bits for the same VMAF.
-LOOKAHEAD, B_FRAMES = 3, 2
+# Pictures that the encoder holds cost 6 to 14 MB each at 1080 x 1920. With veryfast's own references and a look-ahead
+# of 5 the child with gaze correction peaked at 387 MB, with these at 336; a tenth more bits for the same VMAF.
+LOOKAHEAD, B_FRAMES = 2, 1
 AAC_FRAME = 1024
 
 
