@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 192, 108
 COLUMNS = 16  # two that mark left and right, then fourteen bits, the highest first
 DARK, BRIGHT = 40, 210
 SOUND_RATE = 48_000
+MILLISECOND = Fraction(1, 1000)
 
 
 def ffmpeg(*arguments: str | Path) -> None:

@@ -1,0 +1,88 @@
+"""Mutated files: never a hang, never a crash of ours, always an answer or a reason."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from media import runner
+from tests.media import films
+
+PROJECT = Path(runner.__file__).resolve().parent.parent
+SEED = 20_261_122
+# In one process for many files, so that the fast run stays fast; a crash of the whole shows as its exit code.
+MANY = """
+import sys
+from pathlib import Path
+from media import sandbox
+sandbox.enter(sandbox.Limits(memory_bytes=1 << 30, cpu_s=240))
+from media.errors import Refused
+from media.inspection import inspect
+from media.render import render
+from media.planning import partition
+for path in sorted(Path(sys.argv[1]).glob("*.bin")):
+    print(path.name, flush=True)
+    try:
+        found = inspect(path)
+        parts = partition(path, found, 60, exact=True, progress=lambda share: None)
+        render(path, path.with_suffix(".out"), span=parts[0].span)
+    except (Refused, MemoryError):
+        pass
+print("done")
+"""
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Spoil a file the way that finds most: in its structure, less often in its pictures."""
+    spoiled = bytearray(data)
+    structure = data.index(b"moov") - 4 if b"moov" in data else 0
+    for _ in range(chance.choice([1, 1, 2, 4, 16])):
+        place = chance.randrange(structure, len(spoiled)) if chance.random() < 0.8 else chance.randrange(len(spoiled))
+        kind = chance.randrange(5)
+        if kind == 0:
+            spoiled[place] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            spoiled[place : place + 4] = chance.choice([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff"])
+        elif kind == 2:
+            del spoiled[place : place + chance.choice([1, 4, 100])]
+        elif kind == 3:
+            other = chance.randrange(len(spoiled))
+            spoiled[place : place + 8] = spoiled[other : other + 8]
+        else:
+            spoiled[place : place + 1] = chance.randbytes(chance.choice([1, 2, 8]))
+    return bytes(spoiled)
+
+
+@pytest.fixture(scope="module")
+def seeds(shelf: Path) -> list[bytes]:
+    """Return small whole files of the containers that are taken."""
+    times, sound = films.at_rate(25, 80), films.noise(3.2)
+    paths = [
+        films.write(shelf / "seed.mp4", times, sound=sound, size=(64, 48)),
+        films.write(shelf / "seed.mkv", times, sound=sound, size=(64, 48), unit=films.MILLISECOND),
+        films.write(
+            shelf / "seed.webm", times, codec="libvpx", options={"deadline": "realtime"}, size=(64, 48),
+            unit=films.MILLISECOND,
+        ),
+    ]  # fmt: skip
+    return [path.read_bytes() for path in paths]
+
+
+def run_many(count: int, seeds: list[bytes], folder: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    for number in range(count):
+        (folder / f"{number:05d}.bin").write_bytes(mutated(seeds[number % len(seeds)], chance))
+    command = [sys.executable, "-c", MANY, str(folder)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.stdout.splitlines()[-1] == "done", (done.returncode, done.stdout[-60:], done.stderr[-2000:])
+
+
+def test_mutated_files_are_answered(seeds: list[bytes], tmp_path: Path) -> None:
+    run_many(100, seeds, tmp_path, SEED)
+
+
+@pytest.mark.slow
+def test_thousands_of_mutated_files_are_answered(seeds: list[bytes], tmp_path: Path) -> None:
+    run_many(1000, seeds, tmp_path, SEED + 1)
