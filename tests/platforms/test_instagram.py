@@ -237,3 +237,16 @@ def test_a_video_that_meta_cannot_fetch_is_tried_with_new_containers(mock: MockS
         travel(Instagram(mock.hosts, pace=0), broken, account)
 
     assert caught.value.code == "processing_failed"
+
+
+def test_a_container_seen_published_is_never_published_again(mock: MockServer, studio: Studio) -> None:
+    """Whatever step finds it so, and whatever a later read says."""
+    post, sha256 = studio.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    publisher = Instagram(mock.hosts, pace=0)
+    waiting = next(h for h in travel(publisher, post, account).handles if h.step == "processing")
+
+    journey = travel(publisher, post, account, start=waiting)
+
+    assert "publish" not in journey.kinds
+    assert len(mock.posts(sha256)) == 1

@@ -425,3 +425,17 @@ def test_a_day_of_processing_is_left_to_a_person(mock: MockServer, studio: Studi
         publisher.advance(post, account, handle, interrupted=False)
 
     assert caught.value.code == "processing_endless"
+
+
+def test_a_job_that_fails_again_and_again_is_given_up(mock: MockServer, studio: Studio) -> None:
+    """Each failed job certainly has no post; after two more the video is at fault."""
+    post, _ = studio.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault(INBOX.upload_at, "answer", times=9, status=201)
+    failed = {"data": {"status": "FAILED", "fail_reason": "internal"}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", times=9, status=200, body=failed)
+
+    with pytest.raises(Rejected):
+        travel(TikTok(mock.hosts, pace=0), post, account)
+
+    assert mock.struck() == 6  # three uploads, three answers
