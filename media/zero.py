@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from media import picture
 from media.frames import Planes
 from media.gaze import model
-from media.gaze.errors import EngineFailed
+from media.gaze.errors import EngineFailed, GazeError
 from media.gaze.landmarks import FaceFinder, Landmarker, Mode
 from media.gaze.measure import Look, look
 from media.opening import opened, video_of
@@ -102,10 +102,10 @@ def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFinder | None = 
         Refused: the file cannot be read as a video.
     """
     try:
+        head = model.average_head(model.locate())
         used = finder or Landmarker(mode=Mode.SPARSE)
-    except EngineFailed:
-        return None
-    head = model.average_head(model.locate())
+    except GazeError:
+        return None  # whoever corrects will meet the same trouble, and says so
     try:
         looks = list(_looks(path, samples, used, head))
     finally:

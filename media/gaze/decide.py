@@ -50,7 +50,7 @@ class Policy:
     dip: tuple[float, float] = (0.86, 0.68)
     fade_sigma_frames: float = 3.5  # the steepest step of such a fade is 0.11 a frame
     blink_sigma_frames: float = 0.8
-    gaze_sigma_frames: float = 2.5
+    gaze_sigma_frames: float = 3.0
     gaze_sigma_deg: float = 4.0  # a jump wider than this is a saccade, over which nothing is smoothed
 
 

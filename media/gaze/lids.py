@@ -52,7 +52,8 @@ class Movement:
     def share(self, x: Grid, y: Grid) -> Grid:
         """Return how far each pixel shows the eyeball: 0 skin to 1 between the moved lids."""
         upper, lower = self.lids(x)
-        depth = np.minimum(y - upper - np.float32(INSET_UPPER), lower + np.float32(BEYOND_LOWER) - y)
+        beyond = np.float32(BEYOND_LOWER) * np.maximum(1 - 4 * x * x, 0)  # not at the corners, which are flesh
+        depth = np.minimum(y - upper - np.float32(INSET_UPPER), lower + beyond - y)
         return np.asarray(np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1), np.float32)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from loguru import logger
+
 from media import zero as speaker
 from media.cover import Cover
 from media.errors import Refused
@@ -17,7 +19,7 @@ from media.files import whole
 from media.gaze import model
 from media.gaze.corrector import Corrector
 from media.gaze.decide import Policy, Reason
-from media.gaze.errors import EngineFailed
+from media.gaze.errors import GazeError
 from media.gaze.landmarks import Landmarker
 from media.gaze.pace import Pace
 from media.gaze.report import Report
@@ -37,18 +39,20 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
 
     Raises:
         Refused: the source cannot be played, or the span or the zero is none.
-        ModelMissing, ModelDamaged: the landmark model; nothing was written.
     """
     span = _span(options)
     if options.intensity <= 0:
         return _uncorrected(options, span, Reason.TURNED_OFF, progress)
-    model_path = model.locate(options.model)
     try:
+        model_path = model.locate(options.model)
+        head = model.average_head(model_path)
         finder = Landmarker(model_path=model_path)
-    except EngineFailed:
+    except GazeError as error:
+        # The creator still gets the part; the reason travels with it, and this line tells the operator what to mend.
+        logger.error("gaze correction is not possible: {}", error)
         return _uncorrected(options, span, Reason.DETECTOR_FAILED, progress)
     with finder:
-        return _corrected(options, span, finder, model.average_head(model_path), progress)
+        return _corrected(options, span, finder, head, progress)
 
 
 def _corrected(

@@ -11,7 +11,7 @@ from media.gaze.measure import Look
 from media.gaze.outline import Outline
 
 REACH_FRAMES = 4
-SIGMA_FRAMES = 1.5
+SIGMA_FRAMES = 2.0
 SIGMA_GAZE_DEG = 3.0
 SIGMA_OPENING = 0.02  # of the eye's width; lids in a blink move three times that much in a frame
 

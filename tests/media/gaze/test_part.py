@@ -57,6 +57,7 @@ def test_intensity_zero_is_the_render_without_a_stage(reading: Path, tmp_path: P
     assert tuple(result["gaze"][key] for key in ("corrected", "share", "reason")) == (False, 0.0, "turned_off")
 
 
+@pytest.mark.logs_errors
 def test_an_engine_that_does_not_start_still_gives_a_part(reading: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.task"
     broken.write_bytes(b"no model")
