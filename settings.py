@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -81,6 +82,7 @@ class Settings(BaseModel):
     sentry_dsn: SecretStr | None = None
     webhook_allow_private: bool = False
     tiktok_mode: Literal["inbox", "direct"] = "inbox"
+    ai_disclosure: Literal["never", "gaze", "always"] = "gaze"  # which posts are declared as altered by AI
     publish_pace: Annotated[float, Field(gt=0, le=1)] = 1.0  # scales the waits between looks at a platform
 
     tiktok: OAuthClient | None = None
@@ -121,6 +123,12 @@ class Settings(BaseModel):
     def jobs_dir(self) -> Path:
         """One directory a job with its parts."""
         return self.data_dir / "jobs"
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """Names under which the outside reaches this machine: a webhook to one of them would be a loop."""
+        name = urlsplit(self.public_url).hostname
+        return frozenset({name}) if name else frozenset()
 
     @property
     def root_url(self) -> str:

@@ -73,6 +73,7 @@ def _send(event: Event, endpoint: Endpoint, tries: int) -> _Try:
             body=event.body.encode(),
             secrets=[wiring.sealer.open(sealed) for sealed in signing],
             allow_private=wiring.settings.webhook_allow_private,
+            own_hosts=wiring.settings.own_hosts,
         )
     except PlatformError as error:
         return _Try(False, tries > len(WAITS_S), None, 0, 0.0, str(error), None)

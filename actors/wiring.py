@@ -56,7 +56,13 @@ def publisher(platform: str) -> Publisher:
     """Return the publisher of a platform, as this machine is set up."""
     from platforms import registry  # noqa: PLC0415 (8 MB that the API, which only sends messages, need not carry)
 
-    return registry.publisher(platform, hosts, tiktok_mode=settings.tiktok_mode, pace=settings.publish_pace)
+    return registry.publisher(
+        platform,
+        hosts,
+        tiktok_mode=settings.tiktok_mode,
+        disclosure=settings.ai_disclosure,
+        pace=settings.publish_pace,
+    )
 
 
 def now() -> datetime:

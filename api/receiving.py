@@ -211,7 +211,11 @@ def check_address(context: Context, field: str, url: str) -> None:
         Problem: 422 with the guard's code as `reason`.
     """
     try:
-        guard.check(url, allow_private=context.settings.webhook_allow_private)
+        guard.check(
+            url,
+            allow_private=context.settings.webhook_allow_private,
+            own_hosts=context.settings.own_hosts,
+        )
     except (guard.AddressRefused, guard.NameUnknown) as exc:
         raise bad_field(field, exc.detail, reason=exc.code) from exc
 

@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "broker": {"dramatiq", "prometheus_client"},
     "store": {"sqlalchemy", "alembic", "cryptography", "pydantic"},
     "media": {*VIDEO, "pydantic"},
-    "platforms": {"requests_oauthlib", "oauthlib", "requests", "urllib3", "AntiSSRF", "pydantic"},
+    "platforms": {"requests_oauthlib", "oauthlib", "requests", "urllib3", "pydantic"},
     "platforms/mock": {"requests_oauthlib", "requests", "pydantic", "falcon", "waitress"},
     "actors": {
         "dramatiq",

@@ -1,0 +1,64 @@
+"""Settings: read once, checked at start, never repeated in an error."""
+
+from __future__ import annotations
+
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import pytest
+
+from settings import BadSettings, kept_secret, read
+
+
+def test_nothing_set_gives_a_machine_that_works_in_development() -> None:
+    chosen = read({})
+    assert (chosen.environment, chosen.port, chosen.max_upload_size) == ("development", 8000, 500_000_000)
+    assert chosen.database_path == Path("data/vidprod.sqlite3")
+
+
+@pytest.mark.parametrize(
+    ("written", "size_bytes"), [("500MB", 500_000_000), ("1 GiB", 2**30), ("12", 12), ("3kb", 3000)]
+)
+def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> None:
+    assert read({"MAX_UPLOAD_SIZE": written}).max_upload_size == size_bytes
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"MAX_UPLOAD_SIZE": "big"}, "MAX_UPLOAD_SIZE"),
+        ({"GAZE_INTENSITY": "2"}, "GAZE_INTENSITY"),
+        ({"SEGMENT_SECONDS": "61"}, "SEGMENT_SECONDS"),
+        ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
+        ({"DATABASE_URL": "postgresql://db/vidprod"}, "outbox"),
+        ({"BROKER_URL": "redis://queue"}, "outbox"),
+        ({"DATABASE_URL": "sqlite:///a", "BROKER_URL": "sqlite:///b"}, "one transaction"),
+        ({"TIKTOK_CLIENT_KEY": "only half"}, "TIKTOK_CLIENT_SECRET"),
+        ({"SECRET_KEY_FILE": "/does/not/exist"}, "SECRET_KEY_FILE"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(environ: dict[str, str], told: str) -> None:
+    with pytest.raises(BadSettings, match=told):
+        read(environ)
+
+
+def test_an_error_does_not_repeat_a_secret() -> None:
+    with pytest.raises(BadSettings) as refused:
+        read({"ENVIRONMENT": "production", "API_KEYS": "do-not-tell", "PORT": "0"})
+    assert "do-not-tell" not in str(refused.value)
+
+
+def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from a file\n")
+    chosen = read({"SECRET_KEY_FILE": str(tmp_path / "key")})
+    assert chosen.secret_key is not None
+    assert chosen.secret_key.get_secret_value() == "from a file"
+    assert "from a file" not in repr(chosen)
+
+
+def test_processes_that_start_together_keep_the_same_secret(tmp_path: Path) -> None:
+    with ThreadPool(16) as pool:
+        made = pool.map(lambda _: kept_secret(tmp_path / "api.key"), range(16))
+    assert len({secret for secret, _ in made}) == 1
+    assert sum(1 for _, fresh in made if fresh) == 1
+    assert (tmp_path / "api.key").stat().st_mode & 0o777 == 0o600
