@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from media.gaze.measure import Look
 
-LOOK_AHEAD = 12  # frames on each side; 0.4 s at 30 fps holds a whole blink, and 37 MB of full HD pictures wait
+LOOK_AHEAD = 10  # frames on each side; 0.33 s at 30 fps hold a whole blink, and 31 MB of full HD pictures wait
 
 
 class Reason(StrEnum):

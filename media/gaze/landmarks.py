@@ -106,7 +106,6 @@ class Landmarker:
         self._mode = mode
         self._last_ms = -1
         self._rgb: NDArray[np.uint8] | None = None
-        self._stacked: NDArray[np.uint8] | None = None
 
     def find(self, frame: Planes) -> list[Face]:
         """Return the faces of a picture; pictures must come in the order of their times.
@@ -141,12 +140,8 @@ class Landmarker:
         height, width = frame.y.shape
         if self._rgb is None or self._rgb.shape[:2] != (height, width):
             self._rgb = np.empty((height, width, 3), np.uint8)
-            self._stacked = np.empty((height * 3 // 2, width), np.uint8)
-        assert self._stacked is not None
-        self._stacked[:height] = frame.y
-        chroma = self._stacked[height:].reshape(2, height // 2, width // 2)
-        chroma[0], chroma[1] = frame.u, frame.v
-        return np.asarray(cv2.cvtColor(self._stacked, cv2.COLOR_YUV2RGB_I420, dst=self._rgb), np.uint8)
+        chroma = cv2.merge([frame.u, frame.v])
+        return np.asarray(cv2.cvtColorTwoPlane(frame.y, chroma, cv2.COLOR_YUV2RGB_NV12, dst=self._rgb), np.uint8)
 
     def close(self) -> None:
         """End the engine's threads."""
