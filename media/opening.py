@@ -38,7 +38,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
         Refused: damaged.
         MemoryError: libav could not allocate.
     """
-    with translated(), av.open(f"file:{path.absolute()}", mode="r", options=OPTIONS) as container:
+    url = f"file:{path.absolute()}"
+    with translated(), av.open(url, mode="r", options=OPTIONS, metadata_errors="replace") as container:
         yield container
 
 

@@ -97,6 +97,7 @@ class Journey:
         print(f"\n  webhooks: {len(webhooks)} received, {verified} with a valid signature")
         pictures = self._data_dir / "jobs" / job["job_id"]
         print(f"  before/after pictures: {pictures}/part-*.preview.jpg")
+        print("  the links open while ./scripts/run is running")
 
 
 def _gaze(part: Json) -> str:

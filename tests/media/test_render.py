@@ -76,6 +76,35 @@ def test_sound_and_picture_are_in_step_at_both_ends_of_every_part(start_s: Fract
         assert abs(films.lag_of(copy.sound[tail:], should[tail:])) <= STEP
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "picture_later_s"),
+    [
+        ("later.mp4", ["-itsoffset", "0.7", "-i", "{talk}", "-i", "{talk}", "-map", "0:v", "-map", "1:a"], 0.7),
+        ("later.mkv", ["-itsoffset", "0.7", "-i", "{talk}", "-i", "{talk}", "-map", "0:v", "-map", "1:a"], 0.7),
+        ("offset.mp4", ["-i", "{talk}", "-output_ts_offset", "5"], 0),
+        ("pieces.mp4", ["-i", "{talk}", "-movflags", "frag_keyframe+empty_moov"], 0),
+        ("opus.mkv", ["-i", "{talk}", "-c:a", "libopus", "-b:a", "128k"], 0),
+        ("narrow.mp4", ["-i", "{talk}", "-c:a", "aac", "-ar", "8000"], 0),
+        ("stereo.mov", ["-i", "{talk}", "-c:a", "pcm_s16le", "-ar", "44100", "-ac", "2"], 0),
+        ("six.mp4", ["-i", "{talk}", "-filter:a", "pan=5.1|FL=c0|FR=c0|FC=c0|LFE=c0|BL=c0|BR=c0", "-c:a", "ac3"], 0),
+        ("two-tracks.mp4", ["-i", "{talk}", "-map", "0:v", "-map", "0:a", "-map", "0:a"], 0),
+    ],
+)
+def test_every_way_to_store_sound_stays_in_step(
+    name: str, arguments: list[str], picture_later_s: float, talk: Path, tmp_path: Path
+) -> None:
+    """Frame n was filmed at n / 30 s of the sound, and so it must be in the part."""
+    source = tmp_path / name
+    codecs = ["-c", "copy"] if "-c:a" not in arguments else ["-c:v", "copy"]
+    films.ffmpeg(*(argument.format(talk=talk) for argument in arguments), *codecs, source)
+    part = partition(source, inspect(source), 6, exact=True, progress=lambda share: None)[1]
+    render(source, tmp_path / "part.mp4", span=part.span)
+    copy = films.read(tmp_path / "part.mp4")
+    assert copy.numbers == list(range(part.span.first, part.span.first + part.span.frames))
+    first = round((copy.numbers[0] / 30 + picture_later_s) * 48_000)
+    assert abs(films.lag_of(copy.sound, films.noise(20)[first : first + len(copy.sound)])) <= STEP
+
+
 def test_the_parts_sound_together_is_the_whole_sound(talk: Path, tmp_path: Path) -> None:
     together = np.concatenate([copy.sound for _, _, copy in rendered(talk, tmp_path)])
     assert abs(len(together) / 48_000 - 20.0) <= 4 * AAC_FRAME_S
