@@ -4,7 +4,7 @@ Maps only, in eye units (see `media.gaze.outline`); no picture is read. Nothing 
 no skin and no lashes are drawn into the eye.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ RIM_FROM, RIM_TO, WHITE_FROM = 1.02, 1.18, 1.22
 EDGE = 0.025  # the iris is never taken from the lower lid's wet edge
 FILL_INSET = 0.02  # the last row that is trusted, further inside than the first one that is drawn
 PAINTED_SHORTER = 0.12
-LEAST_WHITE = 0.06  # a side with less than this, in eye widths, is not trusted to paint the white
+CORNER_FROM, CORNER_TO = 0.30, 0.42  # from the middle, in eye widths
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Ball:
     left: tuple[Grid, Grid]  # white, from the picture's left of the old iris
     right: tuple[Grid, Grid]  # white, from its right
     right_share: Grid  # 0 left to 1 right
+    corner: Grid  # 0 in the middle to 1 at the corners, whose flesh and lashes each side keeps as its own
     iris: tuple[Grid, Grid]  # the iris as it was seen
     filled: tuple[Grid, Grid]  # the iris where a lid hid it, from the same ring further up or down
     filled_share: Grid
@@ -35,8 +36,16 @@ class Ball:
 def ball(moved: Movement, place: Place) -> Ball:
     """Lay the layers for the pixels of a rectangle."""
     left, right, right_share = _white(moved, place)
+    corner = np.clip((np.abs(place.x) - np.float32(CORNER_FROM)) / np.float32(CORNER_TO - CORNER_FROM), 0, 1)
     iris, filled, filled_share, iris_share = _iris(moved, place)
-    return Ball(left, right, right_share, iris, filled, filled_share, iris_share)
+    return Ball(left, right, right_share, np.asarray(corner, np.float32), iris, filled, filled_share, iris_share)
+
+
+def trusting(ball: Ball, left: float, right: float) -> Ball:
+    """Paint less white from a side that is trusted less, 0 to 1, except in that side's own corner."""
+    whole_left, whole_right = (trust + (1 - trust) * ball.corner for trust in (left, right))
+    share = ball.right_share * whole_right + (1 - ball.right_share) * (1 - whole_left)
+    return replace(ball, right_share=np.asarray(share, np.float32))
 
 
 def _white(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid]:
@@ -49,9 +58,7 @@ def _white(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid
     from_left = _side(x + np.float32(0.5), left_has, new - reach + 0.5) - np.float32(0.5)
     from_right = np.float32(0.5) - _side(np.float32(0.5) - x, right_has, 0.5 - new - reach)
     share = np.clip((x - np.float32(new)) / np.float32(1.4 * radius) + np.float32(0.5), 0, 1)
-    trust_left, trust_right = (float(np.clip(has / LEAST_WHITE, 0, 1)) for has in (left_has, right_has))
-    mixed = share * trust_right + (1 - share) * (1 - trust_left)
-    return _within_lids(moved, place, from_left), _within_lids(moved, place, from_right), np.asarray(mixed, np.float32)
+    return _within_lids(moved, place, from_left), _within_lids(moved, place, from_right), np.asarray(share, np.float32)
 
 
 def _side(from_corner: Grid, old_length: float, new_length: float) -> Grid:

@@ -22,7 +22,6 @@ from media.gaze.errors import EngineFailed
 
 POINTS = 478  # 468 of the face, 5 of each iris
 LEAP_MS = 1000  # long enough for the engine's smoothing to forget the picture before
-HALVED_FROM_EYE_PX = 80.0
 # Blendshapes used here, by MediaPipe's names; R and L are the subject's own right and left.
 SHAPES = ("eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight",
           "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight")  # fmt: skip
@@ -107,7 +106,6 @@ class Landmarker:
         self._mode = mode
         self._last_ms = -1
         self._rgb: NDArray[np.uint8] | None = None
-        self._eye_px = 0.0  # width of an eye in the picture before
 
     def find(self, frame: Planes) -> list[Face]:
         """Return the faces of a picture; pictures must come in the order of their times.
@@ -127,12 +125,10 @@ class Landmarker:
         except (RuntimeError, ValueError) as exc:
             raise EngineFailed(f"the face landmarker failed at frame {frame.index}: {exc}") from exc
         height, width = frame.y.shape
-        faces = [
+        return [
             _face(points, shapes, width, height)
             for points, shapes in zip(result.face_landmarks, result.face_blendshapes, strict=True)
         ]
-        self._eye_px = min((_eye_px(face) for face in faces), default=0.0)
-        return faces
 
     def _next_ms(self, time_s: float) -> int:
         """Time stamps must rise; those of a damaged file may not."""
@@ -140,15 +136,12 @@ class Landmarker:
         return self._last_ms
 
     def _to_rgb(self, frame: Planes) -> NDArray[np.uint8]:
-        """Convert into a buffer that is kept, as fresh pages for 6 MB a frame cost a millisecond; big faces at half size."""
-        luma, chroma = frame.y, cv2.merge([frame.u, frame.v])
-        if self._eye_px >= HALVED_FROM_EYE_PX:
-            height, width = luma.shape[0] // 4 * 2, luma.shape[1] // 4 * 2
-            luma = np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-            chroma = cv2.resize(chroma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        if self._rgb is None or self._rgb.shape[:2] != luma.shape:
-            self._rgb = np.empty((*luma.shape, 3), np.uint8)
-        return np.asarray(cv2.cvtColorTwoPlane(luma, chroma, cv2.COLOR_YUV2RGB_NV12, dst=self._rgb), np.uint8)
+        """Convert into a buffer that is kept: fresh pages for 6 MB a frame cost a millisecond."""
+        height, width = frame.y.shape
+        if self._rgb is None or self._rgb.shape[:2] != (height, width):
+            self._rgb = np.empty((height, width, 3), np.uint8)
+        chroma = cv2.merge([frame.u, frame.v])
+        return np.asarray(cv2.cvtColorTwoPlane(frame.y, chroma, cv2.COLOR_YUV2RGB_NV12, dst=self._rgb), np.uint8)
 
     def close(self) -> None:
         """End the engine's threads."""
@@ -161,10 +154,6 @@ class Landmarker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _eye_px(face: Face) -> float:
-    return float(np.linalg.norm(face.points[133] - face.points[33]))
 
 
 def _face(points: Any, shapes: Any, width: int, height: int) -> Face:  # Any: mediapipe ships no types

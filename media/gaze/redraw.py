@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze import warp
-from media.gaze.eyeball import Ball
+from media.gaze.eyeball import Ball, trusting
 from media.gaze.outline import Axes, Box, Grid, Outline
 
 DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
@@ -48,12 +48,10 @@ def _trusting_the_brighter_white(luma: NDArray[np.uint8], field: warp.Field) -> 
     ball = field.ball
     if ball is None or field.open is None:
         return field
-    white = field.open * (1 - ball.iris_share)
+    white = field.open * (1 - ball.iris_share) * (1 - ball.corner)
     left = _mean(_sample(luma, ball.left), white * (1 - ball.right_share))
     right = _mean(_sample(luma, ball.right), white * ball.right_share)
-    trust_left, trust_right = _trust(left / right), _trust(right / left)
-    share = ball.right_share * trust_right + (1 - ball.right_share) * (1 - trust_left)
-    return replace(field, ball=replace(ball, right_share=np.asarray(share, np.float32)))
+    return replace(field, ball=trusting(ball, _trust(left / right), _trust(right / left)))
 
 
 def _mean(values: NDArray[np.uint8], weights: Grid) -> float:
@@ -101,6 +99,7 @@ def _halve(field: warp.Field) -> warp.Field:
         left=_place(ball.left),
         right=_place(ball.right),
         right_share=_area(ball.right_share),
+        corner=_area(ball.corner),
         iris=_place(ball.iris),
         filled=_place(ball.filled),
         filled_share=_area(ball.filled_share),
