@@ -13,7 +13,6 @@ from media.gaze.corrector import Timing, Told
 from media.gaze.decide import Reason
 
 CORRECTED_FROM = 0.5  # of the way that the intensity allows; less is a fade
-FEW = 0.02  # a part with a smaller share counts as not corrected
 
 
 @dataclass
@@ -32,13 +31,12 @@ class Report:
         corrected = [told for told in self.frames if self._is_corrected(told)]
         share = len(corrected) / len(self.frames) if self.frames else 0.0
         reasons = Counter(told.reason.value for told in self.frames if told.reason is not None)
-        worth = share >= FEW
         before = [_off(told) for told in corrected]
         after = [_off(told) * (1 - told.applied) for told in corrected]
         return {
-            "corrected": worth,
+            "corrected": bool(corrected),  # even by a few frames: whoever must disclose it needs to know
             "share": round(share, 4),
-            "reason": None if worth else self._main_reason(reasons),
+            "reason": None if corrected else self._main_reason(reasons),
             "intensity": self.intensity,
             "median_before_deg": _median(before),
             "median_after_deg": _median(after),
