@@ -81,7 +81,7 @@ def _limit_resources(limits: Limits) -> None:
         resource.RLIMIT_CPU: limits.cpu_s,
         # Measured 2026-11-22 with mediapipe, cv2, av and moviepy loaded and one face found, BLAS held to one thread:
         # 150 MB resident, 143 MB data, 622 MB address space. So the address space says nothing, the data segment
-        # (private writable memory, thread stacks included) says nearly what we mean; the parent watches the rest.
+        # (private writable memory, reserved thread stacks included) comes near; the parent watches what is really held.
         resource.RLIMIT_DATA: limits.memory_bytes,
     }
     for kind, bound in bounds.items():
