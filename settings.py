@@ -7,6 +7,7 @@ holds the value, which keeps secrets out of the process list.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ PLATFORM_ROOTS = (
     "FACEBOOK_AUTH_URL", "FACEBOOK_GRAPH_URL", "FACEBOOK_UPLOAD_URL",
     "GOOGLE_AUTH_URL", "GOOGLE_TOKEN_URL", "YOUTUBE_API_URL",
 )  # fmt: skip
+
+
+SHORTEST_SECRET = 16  # characters; what is made here has 43
 
 
 class BadSettings(Exception):
@@ -56,7 +60,7 @@ class OAuthClient(BaseModel):
 class Settings(BaseModel):
     """The validated environment. Field names are the variables' names in lower case."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     environment: Literal["development", "production"] = "development"
     data_dir: Path = Path("data")
@@ -70,12 +74,12 @@ class Settings(BaseModel):
     secret_key: SecretStr | None = None
     worker_concurrency: Annotated[int, Field(ge=0, le=64)] = 1
     max_upload_size: Annotated[int, BeforeValidator(_size_bytes), Field(ge=1)] = 500 * 10**6
-    queue_poll_interval: Annotated[float, Field(gt=0)] = 30.0  # seconds
+    queue_poll_interval: Annotated[float, Field(gt=0, le=3600)] = 30.0  # seconds
     segment_seconds: Annotated[float, Field(ge=6, le=60)] = 60.0
     gaze_intensity: Annotated[float, Field(ge=0, le=1)] = 0.8
     worker_memory_mb: Annotated[int, Field(ge=200)] | None = None
-    processing_deadline: Annotated[float, Field(gt=0)] = 3600.0  # seconds a part may take
-    retention_hours: Annotated[float, Field(ge=0)] = 0.0
+    processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds a part may take
+    retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0
     upload_rate_limit: Annotated[int, Field(ge=1)] = 10  # uploads a minute and address
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
@@ -169,19 +173,36 @@ def kept_secret(path: Path) -> tuple[str, bool]:
     Returns:
         The secret (43 URL-safe characters) and whether it was made just now. Two processes that start together get
         the same one: the file appears whole, and only once.
+
+    Raises:
+        BadSettings: the file is there and holds none (a power cut, or somebody's mistake).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(secrets.token_urlsafe(32))
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 (a mode)
+        file.write(secrets.token_urlsafe(32))
+        file.flush()
+        os.fsync(file.fileno())
+    made = True
     try:
         path.hardlink_to(draft)
     except FileExistsError:
-        return path.read_text().strip(), False
-    else:
-        return path.read_text().strip(), True
+        made = False
     finally:
         draft.unlink()
+    _sync_directory(path.parent)
+    secret = path.read_text().strip()
+    if len(secret) < SHORTEST_SECRET:
+        raise BadSettings(f"{path} holds no secret; delete it, and what was encrypted with it is to be connected anew")
+    return secret, made
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _with_files(environ: Mapping[str, str]) -> dict[str, str]:

@@ -49,3 +49,11 @@ def part_facts(publication: Publication, job: Job) -> dict[str, Any]:  # Any: JS
         "platform": publication.platform,
         "account_id": publication.account_id,
     }
+
+
+def tell_of(connection: Connection, kind: str, publication: Publication, job: Job) -> None:
+    """Record an event about a publication as it stands now."""
+    announce(
+        connection, kind, job, link=publication.link, remote_id=publication.remote_id, code=publication.code,
+        reason=publication.reason, **part_facts(publication, job),
+    )  # fmt: skip

@@ -10,55 +10,67 @@ from pathlib import Path
 import dramatiq
 from loguru import logger
 from periodiq import cron
+from sqlalchemy import Connection
 
 from actors import wiring
 from actors.announce import announce, part_facts
 from actors.settling import retention_s, settle
 from actors.turns import release
-from store import jobs, publications
+from store import jobs, publications, webhooks
 from store.jobs import Job
-from store.states import JOB_OVER, PublicationStatus
+from store.states import JobStatus
 
 OPEN_AT_MOST = timedelta(days=60)  # three hours of talk are 180 parts; at six a day that takes thirty days
+REMEMBERED = timedelta(days=30)  # events that were told, and messages that gave up
 ORPHANED_AFTER_S = 86_400.0  # an upload that never became a job
 
 
 @dramatiq.actor(queue_name="ticks", periodic=cron("*/5 * * * *"), max_retries=0)
 def cleanup() -> None:
-    """Find what is to be deleted or ended, also what an earlier attempt missed."""
+    """Find what is to be deleted, ended or forgotten, also what an earlier attempt missed."""
     _expire()
     with wiring.store.reading() as connection:
-        finished = jobs.with_files(connection, over_before=wiring.now())
-    for job in finished:
-        if _is_due(job):
-            wiring.send("delete_files", job.id)
-    _delete_orphans()
+        due = [job for job in jobs.with_files(connection, over_before=wiring.now()) if _is_due(connection, job)]
+    for job in due:
+        wiring.send("delete_files", job.id)
+    _delete_leftovers()
+    with wiring.store.writing() as connection:
+        webhooks.purge(connection, wiring.now() - REMEMBERED)
+    wiring.broker.purge_dead_letters(REMEMBERED.total_seconds())
 
 
 @dramatiq.actor(queue_name="network", max_retries=5)
-def delete_files(job_id: str) -> None:
-    """Delete the files of a job that is over. A file that somebody still sends stays until that is over, too."""
-    with wiring.store.reading() as connection:
-        job = jobs.get(connection, job_id)
-        being_sent = [p for p in publications.of_job(connection, job_id) if p.status is PublicationStatus.PUBLISHING]
-    if job is None or job.status not in JOB_OVER or job.files_deleted_at is not None:
-        return
-    if being_sent:
-        wiring.send("delete_files", job_id, delay_s=60.0)
-        return
-    for directory in (wiring.settings.uploads_dir / job_id, wiring.settings.jobs_dir / job_id):
-        _remove(directory)
+def delete_files(job_id: str, when: str = "due") -> None:
+    """Delete the files of a job that is over and whose time has come; a part that is being sent stays until it is out.
+
+    Args:
+        job_id: which one.
+        when: "due", or "now": whatever the retention says.
+    """
     with wiring.store.writing() as connection:
-        jobs.mark_files_deleted(connection, job_id, wiring.now())
+        job = jobs.get(connection, job_id)
+        if (
+            job is None
+            or (when == "due" and not _is_due(connection, job))
+            or publications.under_way(connection, job_id)
+        ):
+            return  # `cleanup` comes back to it
+        if not jobs.give_files_up(connection, job_id, wiring.now()):
+            return
+    for directory in _directories(job_id):
+        _remove(directory)
     logger.info("job {}: files deleted", job_id)
 
 
-def _is_due(job: Job) -> bool:
-    with wiring.store.reading() as connection:
-        published = bool(publications.of_job(connection, job.id))
-    return job.completed_at is not None and wiring.now() >= job.completed_at + timedelta(
-        seconds=retention_s(published=published)
-    )
+def _directories(job_id: str) -> tuple[Path, Path]:
+    return wiring.settings.uploads_dir / job_id, wiring.settings.jobs_dir / job_id
+
+
+def _is_due(connection: Connection, job: Job) -> bool:
+    if job.status is JobStatus.CANCELLED:
+        return True
+    kept = timedelta(seconds=retention_s(connection, job.id, job.status))
+    return job.completed_at is not None and wiring.now() >= job.completed_at + kept
 
 
 def _expire() -> None:
@@ -74,14 +86,18 @@ def _expire() -> None:
         release(connection)
 
 
-def _delete_orphans() -> None:
+def _delete_leftovers() -> None:
+    """Delete directories of jobs whose files were given up (a deletion that was cut off), or that never became jobs."""
     for root in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
         for directory in root.iterdir() if root.exists() else ():
+            if not directory.is_dir():
+                continue
             with wiring.store.reading() as connection:
-                known = jobs.get(connection, directory.name) is not None
-            if not known and time.time() - directory.stat().st_mtime > ORPHANED_AFTER_S:
+                job = jobs.get(connection, directory.name)
+            orphaned = job is None and time.time() - directory.stat().st_mtime > ORPHANED_AFTER_S
+            if orphaned or (job is not None and job.files_deleted_at is not None):
                 _remove(directory)
-                logger.info("deleted {}, which belongs to no job", directory)
+                logger.info("deleted {}, which nothing refers to", directory)
 
 
 def _remove(directory: Path) -> None:

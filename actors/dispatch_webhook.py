@@ -14,6 +14,7 @@ from actors.announce import announce
 from platforms import webhook
 from platforms.errors import PlatformError
 from store import webhooks
+from store.sealing import WrongKey
 from store.states import DeliveryStatus, EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 
@@ -75,7 +76,7 @@ def _send(event: Event, endpoint: Endpoint, tries: int) -> _Try:
             allow_private=wiring.settings.webhook_allow_private,
             own_hosts=wiring.settings.own_hosts,
         )
-    except PlatformError as error:
+    except (PlatformError, WrongKey) as error:
         return _Try(False, tries > len(WAITS_S), None, 0, 0.0, str(error), None)
     well = 200 <= answer.status < 300
     misconfigured = 300 <= answer.status < 500 and answer.status not in {408, 425, 429}

@@ -11,10 +11,11 @@ import secrets
 from sqlalchemy import Connection
 
 from actors import wiring
-from actors.announce import announce
+from actors.announce import announce, tell_of
 from actors.rendering import send_gaze, send_split
 from actors.settling import settle
 from actors.turns import release
+from broker import DeadLetter
 from store import accounts, jobs, publications, segments, webhooks
 from store.jobs import Job
 from store.states import EndpointState, JobStatus, PublicationStatus
@@ -31,7 +32,7 @@ def accept(job: Job) -> None:
 
 
 def add_endpoint(connection: Connection, url: str, *, scope: str, events: list[str]) -> webhooks.Endpoint:
-    """Remember where to send events, with a fresh signing secret; a known address keeps its own."""
+    """Remember where to send events, with a fresh signing secret; a known address keeps its own and is enabled."""
     fresh = webhooks.Endpoint(
         id=wiring.new_id("ep_"),
         url=url,
@@ -44,6 +45,7 @@ def add_endpoint(connection: Connection, url: str, *, scope: str, events: list[s
     known = webhooks.add_endpoint(connection, fresh)
     if scope == "all" and known.scope != "all":
         webhooks.widen(connection, known.id)
+    webhooks.set_state(connection, known.id, EndpointState.ENABLED)  # whoever names it wants it told
     return known
 
 
@@ -53,7 +55,7 @@ def new_signing_secret() -> str:
 
 
 def cancel(job_id: str) -> bool:
-    """End a job: nothing more is rendered or begun; what is being sent to a platform right now is finished.
+    """End a job: nothing more is rendered or begun, and nothing goes out that can still be held back.
 
     Returns:
         False if there is no such job or it is over.
@@ -67,8 +69,12 @@ def cancel(job_id: str) -> bool:
         publications.end_waiting(
             connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=moment
         )
+        for publication in publications.under_way(connection, job_id):  # each decides at its next step, which is now
+            publications.touch(connection, publication.id, moment)
+            wiring.send(f"publish_{publication.platform}", publication.id)
         announce(connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
         wiring.send("delete_files", job_id)
+        release(connection)
         return True
 
 
@@ -79,21 +85,35 @@ def retry(job_id: str) -> bool:
         False if nothing of the job failed, or its files are deleted.
     """
     with wiring.store.writing() as connection:
+        moment = wiring.now()
         job = jobs.get(connection, job_id)
         unplanned = job is not None and job.segment_count is None
         again = JobStatus.PENDING if unplanned else JobStatus.PROCESSING
-        if job is None or not jobs.reopen(connection, job_id, again):
+        if job is None or not jobs.reopen(connection, job_id, again, moment):
             return False
         if unplanned:
             send_split(job_id)
             return True
-        for segment in segments.retry_failed(connection, job_id):
+        for segment in segments.retry_failed(connection, job_id, moment):
             send_gaze(segment)
         publications.retry_failed(connection, job_id)
         segments.reopen(connection, job_id)
         settle(connection, job_id)
         release(connection)
         return True
+
+
+def retry_dead_letter(letter: DeadLetter) -> bool:
+    """Send a message that gave up again; for media work that means to try the part or the job again.
+
+    Returns:
+        False if there is nothing to try again.
+    """
+    if letter.actor in {"split", "gaze"} and letter.args:
+        with wiring.store.reading() as connection:
+            segment = segments.get(connection, letter.args[0]) if letter.actor == "gaze" else None
+        return retry(segment.job_id if segment is not None else letter.args[0])
+    return wiring.broker.retry_dead_letter(letter.id)
 
 
 def delete(job_id: str) -> bool:
@@ -106,7 +126,7 @@ def delete(job_id: str) -> bool:
     with wiring.store.writing() as connection:
         if jobs.get(connection, job_id) is None:
             return False
-        wiring.send("delete_files", job_id)
+        wiring.send("delete_files", job_id, "now")
         return True
 
 
@@ -120,7 +140,32 @@ def disconnect(account_id: str) -> bool:
         if not accounts.disconnect(connection, account_id):
             return False
         ended = publications.end_of_account(connection, account_id, now=wiring.now())
+        for before in ended:
+            job, publication = jobs.get(connection, before.job_id), publications.get(connection, before.id)
+            if job is not None and publication is not None:
+                unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
+                kind = "publication.outcome_unknown" if unknown else "publication.failed"
+                tell_of(connection, kind, publication, job)
         for job_id in {publication.job_id for publication in ended}:
             settle(connection, job_id)
         release(connection)
+        return True
+
+
+def resolve(publication_id: str, *, published: bool, link: str | None) -> bool:
+    """Note what a person found out about a publication whose outcome is unknown.
+
+    Returns:
+        False if there is no such publication, or its outcome is known.
+    """
+    status = PublicationStatus.PUBLISHED if published else PublicationStatus.FAILED
+    with wiring.store.writing() as connection:
+        if not publications.resolve(connection, publication_id, status, link=link, now=wiring.now()):
+            return False
+        publication = publications.get(connection, publication_id)
+        job = jobs.get(connection, publication.job_id) if publication else None
+        if publication is not None and job is not None:
+            tell_of(connection, f"publication.{status}", publication, job)
+            settle(connection, job.id)
+            release(connection)
         return True

@@ -13,15 +13,17 @@ publisher then asks what became of it instead of doing it again.
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import tokens, wiring
-from actors.announce import announce, part_facts
-from actors.media_links import media_url
+from actors import following_up, tokens, wiring
+from actors.announce import tell_of
+from actors.posts import post_of
 from actors.settling import settle
 from actors.turns import release
 from platforms import errors
@@ -29,27 +31,29 @@ from platforms.contract import Account, ActionNeeded, Advanced, Handle, Outcome,
 from store import accounts, jobs, publications, segments
 from store.jobs import Job
 from store.publications import Publication
+from store.sealing import WrongKey
 from store.segments import Segment
-from store.states import PUBLICATION_WELL, AccountStatus, PublicationStatus
+from store.states import JobStatus, PublicationStatus
 
 STEP_DEADLINE = timedelta(minutes=15)  # 60 MB over a slow line; no step takes longer
 EARLY = timedelta(seconds=2)  # a message this much before its step's time is the right one; an earlier one is a stray
 GIVE_UP_AFTER = timedelta(hours=24)  # of one step's tries; containers and sessions of the platforms live no longer
-ACCOUNT_REST = timedelta(hours=24)  # for an account that the platform blocks for now
+LONGEST_WAIT_S = 3600.0  # between two tries of a step, unless the platform asks for more
 
 
-def step(publication_id: str, holder: str) -> None:
+def step(publication_id: str, asked_by: str) -> None:
     """Carry out the next step of a publication, or nothing if it is over, not due, or in other hands.
 
     Args:
         publication_id: which one.
-        holder: the id of the message that asks for it; the same when the message comes back after a crash.
+        asked_by: the id of the message that asks for it; the same when the message comes back after a crash.
     """
-    before = _take(publication_id, holder)
+    nonce = secrets.token_hex(4)
+    before = _take(publication_id, asked_by, nonce)
     if before is None:
-        _look_again(publication_id)
+        following_up.look_again(publication_id)
         return
-    _Step(before, holder).run()
+    _Step(before, f"{asked_by}/{nonce}").run()
 
 
 def message_id() -> str:
@@ -59,13 +63,34 @@ def message_id() -> str:
     return message.message_id
 
 
-def _take(publication_id: str, holder: str) -> Publication | None:
+def _take(publication_id: str, asked_by: str, nonce: str) -> Publication | None:
     now = wiring.now()
     with wiring.store.writing() as connection:
         found = publications.get(connection, publication_id)
-        if found is None or (found.holder is None and found.next_at is not None and found.next_at > now + EARLY):
+        if found is None or _is_stray(found, now):
             return None
-        return publications.take(connection, publication_id, holder, now=now, until=now + STEP_DEADLINE)
+        if found.holder is None and not found.unclear and _rests(connection, found, now):
+            return None
+        until = now + STEP_DEADLINE
+        return publications.take(connection, publication_id, asked_by, nonce, now=now, until=until)
+
+
+def _is_stray(found: Publication, now: datetime) -> bool:
+    return found.holder is None and found.next_at is not None and found.next_at > now + EARLY
+
+
+def _rests(connection: Connection, found: Publication, now: datetime) -> bool:
+    """Put a step off while its account is paused: the platform asked us not to call at all."""
+    account = accounts.get(connection, found.account_id)
+    job = jobs.get(connection, found.job_id)
+    if account is None or account.paused_until is None or account.paused_until <= now + EARLY:
+        return False
+    if job is None or job.status is JobStatus.CANCELLED:
+        return False  # to end it needs no call
+    if publications.touch(connection, found.id, account.paused_until):
+        wait_s = (account.paused_until - now).total_seconds()
+        wiring.send(f"publish_{found.platform}", found.id, delay_s=wait_s)
+    return True
 
 
 class _Step:
@@ -77,36 +102,55 @@ class _Step:
         self.interrupted = before.holder is not None or before.unclear
         self.publisher: Publisher = wiring.publisher(before.platform)
         self.handle: Handle | None = None
+        self.tokens: bytes | None = None  # sealed; the ones that this step uses
 
     def run(self) -> None:
+        job, segment = self._read()
         try:
-            account = tokens.usable(self.publication.account_id)
-            post = self._post()
-            self.handle = self._handle(post, account)
-            self._record(self._advance(post, account))
+            self.handle = self._stored_handle()
+            if job.status is JobStatus.CANCELLED and self._may_stop():
+                self._end(PublicationStatus.CANCELLED, "cancelled", "the job was cancelled", None)
+                return
+            access = tokens.usable(self.publication.account_id)
+            self.tokens = access.tokens
+            post = post_of(self.publication, segment, job)
+            if self.handle is None and not self._begin(post, access.account):
+                return  # the right to the step was lost meanwhile
+            self._record(self._advance(post, access.account))
         except errors.PlatformError as error:
             self._failed(error)
 
-    def _post(self) -> Post:
+    def _read(self) -> tuple[Job, Segment]:
         with wiring.store.reading() as connection:
             segment = segments.get(connection, self.publication.segment_id)
             job = jobs.get(connection, self.publication.job_id)
         assert segment is not None
         assert job is not None  # foreign keys hold both
-        return _post(self.publication, segment, job)
+        return job, segment
 
-    def _handle(self, post: Post, account: Account) -> Handle:
-        """Return the handle to go on from; the first one is stored before the first step is carried out."""
+    def _stored_handle(self) -> Handle | None:
         stored = self.publication
-        if stored.handle is not None and stored.step is not None:
+        if stored.handle is None or stored.step is None:
+            return None
+        try:
             return Handle(stored.step, wiring.sealer.open(stored.handle))
-        handle = self.publisher.begin(post, account)
+        except WrongKey as other:
+            detail = "what identifies the post was encrypted with another SECRET_KEY"
+            raise errors.OutcomeUnknown("wrong_key", detail) from other
+
+    def _may_stop(self) -> bool:
+        """Say whether nothing can be public if the machine goes no further."""
+        return self.handle is None or (not self.interrupted and self.publisher.may_stop(self.handle))
+
+    def _begin(self, post: Post, account: Account) -> bool:
+        """Store the first handle before the first step is carried out."""
+        self.handle = self.publisher.begin(post, account)
         self.interrupted = False  # nothing was ever sent
+        sealed = wiring.sealer.seal(dict(self.handle.facts))
         with wiring.store.writing() as connection:
-            publications.record_intent(
-                connection, stored.id, self.holder, step=handle.step, handle=wiring.sealer.seal(dict(handle.facts))
+            return publications.record_intent(
+                connection, self.publication.id, self.holder, step=self.handle.step, handle=sealed
             )
-        return handle
 
     def _advance(self, post: Post, account: Account) -> Outcome:
         assert self.handle is not None
@@ -115,87 +159,114 @@ class _Step:
         except errors.Reconnect as dead:
             if not dead.refreshable:
                 raise
-            # The platform refused the token before it did anything: the same step again, once, with a fresh one.
-            return self.publisher.advance(post, tokens.refreshed(account.id), self.handle, interrupted=self.interrupted)
+        # The platform refused the token before it did anything: the same step again, once, with a fresh one.
+        with wiring.store.reading() as connection:
+            stale = accounts.get(connection, account.id)
+        if stale is None:
+            raise errors.Reconnect("not_connected", "the account is not connected")
+        access = tokens.refreshed(replace(stale, tokens=self.tokens))
+        self.tokens = access.tokens
+        return self.publisher.advance(post, access.account, self.handle, interrupted=self.interrupted)
 
     def _record(self, outcome: Outcome) -> None:
         sealed = wiring.sealer.seal(dict(outcome.handle.facts))
+        moment = wiring.now()
         with wiring.store.writing() as connection:
-            if isinstance(outcome, Advanced):
-                after_s = outcome.again_after_s
-                moment = wiring.now() + timedelta(seconds=after_s)
-                if publications.advance(
-                    connection,
-                    self.publication.id,
-                    self.holder,
-                    step=outcome.handle.step,
-                    handle=sealed,
-                    next_at=moment,
-                ):
-                    self._again(after_s)
-            else:
+            if not isinstance(outcome, Advanced):
                 self._succeeded(connection, outcome, sealed)
+            elif publications.advance(
+                connection,
+                self.publication.id,
+                self.holder,
+                step=outcome.handle.step,
+                handle=sealed,
+                next_at=moment + timedelta(seconds=outcome.again_after_s),
+            ):
+                self._again(outcome.again_after_s)
 
     def _succeeded(self, connection: Connection, outcome: Published | ActionNeeded, sealed: bytes) -> None:
-        published = isinstance(outcome, Published)
+        note = outcome.note if isinstance(outcome, ActionNeeded) else None
+        again_s = outcome.again_after_s
         ended = publications.end(
             connection,
             self.publication.id,
             self.holder,
-            PublicationStatus.PUBLISHED if published else PublicationStatus.ACTION_NEEDED,
+            PublicationStatus.ACTION_NEEDED if note is not None else PublicationStatus.PUBLISHED,
             now=wiring.now(),
             remote_id=outcome.remote_id,
             link=outcome.link if isinstance(outcome, Published) else None,
-            reason=outcome.note if isinstance(outcome, ActionNeeded) else None,
-            code=outcome.note if isinstance(outcome, ActionNeeded) else None,
+            reason=note,
+            code=note,
             step=outcome.handle.step,
             handle=sealed,
+            next_at=None if again_s is None else wiring.now() + timedelta(seconds=again_s),
         )
         if not ended:
             return
-        if outcome.again_after_s is not None:
-            self._again(outcome.again_after_s)
-        kind = "publication.published" if published else "publication.action_needed"
-        self._ended(connection, kind)
+        if again_s is not None:
+            self._again(again_s)
+        self._ended(connection, "publication.published" if note is None else "publication.action_needed")
 
     def _failed(self, error: errors.PlatformError) -> None:
         logger.warning("publication {} on {}: {}", self.publication.id, self.publication.platform, error)
         match error:
             case errors.RateLimited():
                 self._rest(error)
-                self._try_again(error, error.retry_after_s, unclear=self.interrupted)
+                self._try_again(error, error.retry_after_s, unclear=self.interrupted, patient=True)
             case errors.TryLater():
                 self._try_again(error, error.retry_after_s, unclear=self.interrupted)
             case errors.Unclear():
                 self._try_again(error, error.retry_after_s, unclear=True)
             case errors.Reconnect():
-                tokens.needs_reconnect(self.publication.account_id, error.detail)
-                self._try_again(error, 60.0, unclear=self.interrupted, send=False)
+                tokens.needs_reconnect(self.publication.account_id, error.detail, self.tokens)
+                self._try_again(error, 0.0, unclear=self.interrupted, patient=True, send=False)
             case errors.OutcomeUnknown():
-                self._end(PublicationStatus.OUTCOME_UNKNOWN, error, "publication.outcome_unknown")
+                self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
             case errors.AccountRefused():
-                self._refuse_account(error)
-                self._end(PublicationStatus.FAILED, error, "publication.failed")
+                self._end(
+                    PublicationStatus.FAILED, error.code, error.detail, "publication.failed", account_refused=True
+                )
             case _:
-                self._end(PublicationStatus.FAILED, error, "publication.failed")
+                self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
 
-    def _try_again(self, error: errors.PlatformError, after_s: float, *, unclear: bool, send: bool = True) -> None:
-        began = self.publication.started_at or self.publication.created_at
-        if isinstance(error, errors.Unclear) and wiring.now() - began > GIVE_UP_AFTER:
-            self._end(PublicationStatus.OUTCOME_UNKNOWN, error, "publication.outcome_unknown")
-            return
+    def _try_again(
+        self, error: errors.PlatformError, after_s: float, *, unclear: bool, patient: bool = False, send: bool = True
+    ) -> None:
+        """Let the same step be taken up later.
+
+        Args:
+            error: why.
+            after_s: what the platform or its module asks for; the waits grow with the tries.
+            unclear: the step's answer is not known.
+            patient: somebody said until when, or a person has to act: no end to the tries.
+            send: False: a person's act sends the next message.
+        """
+        now = wiring.now()
+        since = None if patient else self.publication.troubled_since or now
+        if since is not None:
+            if now - since > GIVE_UP_AFTER:
+                self._give_up(error, unclear=unclear)
+                return
+            after_s = max(after_s, min(LONGEST_WAIT_S, after_s * 2 ** min(self.publication.tries, 12)))
         with wiring.store.writing() as connection:
             if publications.put_back(
                 connection,
                 self.publication.id,
                 self.holder,
                 tries=self.publication.tries + 1,
+                troubled_since=since,
                 unclear=unclear,
-                next_at=wiring.now() + timedelta(seconds=after_s),
+                next_at=now + timedelta(seconds=after_s),
                 code=error.code,
                 reason=error.detail,
             ) and send:  # fmt: skip
                 self._again(after_s)
+
+    def _give_up(self, error: errors.PlatformError, *, unclear: bool) -> None:
+        if not unclear and self._may_stop():
+            self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
+        else:
+            self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
 
     def _rest(self, limit: errors.RateLimited) -> None:
         until = wiring.now() + timedelta(seconds=limit.retry_after_s)
@@ -205,103 +276,27 @@ class _Step:
                 if concerned or account.id == self.publication.account_id:
                     accounts.pause(connection, account.id, until, limit.detail)
 
-    def _refuse_account(self, error: errors.AccountRefused) -> None:
+    def _end(
+        self, status: PublicationStatus, code: str, reason: str, event: str | None, *, account_refused: bool = False
+    ) -> None:
         with wiring.store.writing() as connection:
-            accounts.set_status(connection, self.publication.account_id, AccountStatus.REFUSED, error.detail)
-
-    def _end(self, status: PublicationStatus, error: errors.PlatformError, kind: str) -> None:
-        with wiring.store.writing() as connection:
-            if publications.end(
-                connection,
-                self.publication.id,
-                self.holder,
-                status,
-                now=wiring.now(),
-                code=error.code,
-                reason=error.detail,
+            if not publications.end(
+                connection, self.publication.id, self.holder, status, now=wiring.now(), code=code, reason=reason
             ):
-                self._ended(connection, kind)
+                return
+            if account_refused:
+                tokens.mark_unusable(connection, self.publication.account_id, reason, self.tokens, refused=True)
+            self._ended(connection, event)
 
-    def _ended(self, connection: Connection, kind: str) -> None:
+    def _ended(self, connection: Connection, event: str | None) -> None:
         publication = publications.get(connection, self.publication.id)
         job = jobs.get(connection, self.publication.job_id)
         if publication is None or job is None:
             return
-        announce(
-            connection, kind, job, link=publication.link, remote_id=publication.remote_id, code=publication.code,
-            reason=publication.reason, **part_facts(publication, job),
-        )  # fmt: skip
+        if event is not None:
+            tell_of(connection, event, publication, job)
         settle(connection, job.id)
         release(connection)
 
     def _again(self, after_s: float) -> None:
         wiring.send(f"publish_{self.publication.platform}", self.publication.id, delay_s=after_s)
-
-
-def _look_again(publication_id: str) -> None:
-    """Ask once more about a post that is out but whose link, or whose owner's last tap, is still awaited."""
-    with wiring.store.reading() as connection:
-        found = publications.get(connection, publication_id)
-        segment = segments.get(connection, found.segment_id) if found else None
-        job = jobs.get(connection, found.job_id) if found else None
-    if found is None or segment is None or job is None or found.handle is None or found.step is None:
-        return
-    if found.status not in PUBLICATION_WELL:
-        return
-    handle = Handle(found.step, wiring.sealer.open(found.handle))
-    again_s: float | None = 300.0
-    outcome: Outcome | None = None
-    try:
-        account = tokens.usable(found.account_id)
-        outcome = wiring.publisher(found.platform).advance(
-            _post(found, segment, job), account, handle, interrupted=False
-        )
-        again_s = outcome.again_after_s
-    except (errors.TryLater, errors.Unclear) as error:
-        again_s = error.retry_after_s
-    except errors.PlatformError as error:
-        logger.info("publication {}: nothing more to learn: {}", publication_id, error)
-        again_s = None
-    with wiring.store.writing() as connection:
-        if outcome is not None:
-            _learn(connection, found, job, outcome)
-        if again_s is not None and wiring.now() - _ended_at(found) < GIVE_UP_AFTER:
-            wiring.send(f"publish_{found.platform}", publication_id, delay_s=again_s)
-
-
-def _learn(connection: Connection, found: Publication, job: Job, outcome: Outcome) -> None:
-    sealed = wiring.sealer.seal(dict(outcome.handle.facts))
-    if isinstance(outcome, Advanced):
-        publications.set_link(
-            connection, found.id, step=outcome.handle.step, remote_id=found.remote_id, link=found.link, handle=sealed
-        )
-        return
-    link = outcome.link if isinstance(outcome, Published) else found.link
-    publications.set_link(
-        connection, found.id, step=outcome.handle.step, remote_id=outcome.remote_id, link=link, handle=sealed
-    )
-    posted = isinstance(outcome, Published) and publications.mark_published(connection, found.id)
-    if posted or (link is not None and found.link is None):
-        announce(
-            connection, "publication.published", job, link=link, remote_id=outcome.remote_id, **part_facts(found, job)
-        )
-
-
-def _ended_at(publication: Publication) -> datetime:
-    return publication.ended_at or publication.created_at
-
-
-def _post(publication: Publication, segment: Segment, job: Job) -> Post:
-    video = wiring.in_data(segment.file_path)
-    return Post(
-        publication_id=publication.id,
-        video=video,
-        size_bytes=segment.size_bytes or 0,
-        duration_s=segment.duration or 0.0,
-        title=job.title or job.original_name,
-        caption=job.caption,
-        part=segment.segment_number,
-        parts=job.segment_count or 1,
-        media_url=media_url(job.id, segment.segment_number),
-        gaze_corrected=bool(segment.gaze and segment.gaze.get("corrected")),
-    )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dramatiq
 from loguru import logger
 from periodiq import cron
 
 from actors import rendering, wiring
-from actors.settling import fail_job, part_failed
+from actors.settling import fail_job, part_failed, publication_crashed
+from broker import DeadLetter
 from store import jobs, publications, segments, webhooks
-from store.jobs import Job
-from store.states import JobStatus
 
 SLACK = timedelta(minutes=5)  # for messages that wait behind others; the broker itself brings a dead worker's back
+LOOK_BACK = timedelta(days=1)  # into the dead letters; this runs each minute
 
 
 @dramatiq.actor(queue_name="ticks", periodic=cron("* * * * *"), max_retries=0)
@@ -27,21 +27,32 @@ def reap() -> None:
 
 
 def _give_up_dead_letters() -> None:
-    """End the job or part whose message is in the dead letters: it has ended, too, and is to be seen as such."""
-    for letter in wiring.broker.dead_letters(queue="media"):
-        if not letter.args:
-            continue
-        reason = "processing it failed again and again; the machine's log has the details"
-        if letter.actor == "split" and _is_open(letter.args[0]):
-            fail_job(letter.args[0], code="gave_up", error=reason)
-        elif letter.actor == "gaze":
-            part_failed(letter.args[0], reason=reason)
+    """End what a message in the dead letters was to bring about: it has ended, too, and is to be seen as such.
+
+    A letter stays where it is, to be read; one that is older than the last time its work was asked for says nothing.
+    """
+    for letter in wiring.broker.dead_letters(limit=1000):
+        if letter.args and letter.died_at > wiring.now() - LOOK_BACK:
+            _give_up(letter)
 
 
-def _is_open(job_id: str) -> bool:
+def _give_up(letter: DeadLetter) -> None:
+    reason = "it failed again and again; the machine's log has the details"
+    about = letter.args[0]
     with wiring.store.reading() as connection:
-        job: Job | None = jobs.get(connection, job_id)
-    return job is not None and job.status in {JobStatus.PENDING, JobStatus.PROCESSING} and job.segment_count is None
+        job = jobs.get(connection, about) if letter.actor == "split" else None
+        segment = segments.get(connection, about) if letter.actor == "gaze" else None
+        publication = publications.get(connection, about) if letter.actor.startswith("publish_") else None
+    if job is not None and job.segment_count is None and _is_news(letter, job.asked_at):
+        fail_job(job.id, code="gave_up", error=f"the video could not be examined: {reason}")
+    elif segment is not None and _is_news(letter, segment.asked_at):
+        part_failed(segment.id, reason=reason)
+    elif publication is not None and _is_news(letter, publication.started_at):
+        publication_crashed(publication.id, reason=reason)
+
+
+def _is_news(letter: DeadLetter, asked_at: datetime | None) -> bool:
+    return asked_at is None or letter.died_at > asked_at
 
 
 def _resume_parts() -> None:
@@ -50,6 +61,7 @@ def _resume_parts() -> None:
     with wiring.store.writing() as connection:
         for segment in segments.rendering_since(connection, wiring.now() - longest):
             logger.warning("part {} of job {} is overdue, rendering it anew", segment.segment_number, segment.job_id)
+            segments.touch(connection, segment.id, wiring.now())
             rendering.send_gaze(segment)
 
 
@@ -58,10 +70,13 @@ def _resume_publications() -> None:
     with wiring.store.writing() as connection:
         for publication in publications.stalled(connection, next_before=now - SLACK, held_before=now - SLACK):
             logger.warning("publication {} is overdue at step {}", publication.id, publication.step)
+            publications.touch(connection, publication.id, now)
             wiring.send(f"publish_{publication.platform}", publication.id)
 
 
 def _resume_deliveries() -> None:
+    now = wiring.now()
     with wiring.store.writing() as connection:
-        for delivery in webhooks.overdue(connection, wiring.now() - SLACK):
+        for delivery in webhooks.overdue(connection, now - SLACK):
+            webhooks.touch(connection, delivery.id, now)
             wiring.send("dispatch_webhook", delivery.id)

@@ -6,12 +6,12 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors import wiring
-from actors.announce import announce
+from actors.announce import announce, tell_of
 from actors.turns import release
 from store import jobs, publications, segments
 from store.states import JOB_OVER, JobStatus, PublicationStatus
 
-KEPT_UNPUBLISHED_H = 24.0  # no account was connected: the creator fetches the parts, or loses them after a day
+KEPT_OTHERWISE_H = 24.0  # what failed can be tried again, and what went nowhere be fetched, for a day
 
 
 def settle(connection: Connection, job_id: str) -> None:
@@ -28,13 +28,14 @@ def settle(connection: Connection, job_id: str) -> None:
     job = jobs.get(connection, job_id)
     logger.info("job {}: {}", job_id, outcome)
     announce(connection, "job.failed" if outcome is JobStatus.FAILED else "job.completed", job, status=outcome)
-    wiring.send("delete_files", job_id, delay_s=retention_s(published=bool(publications.of_job(connection, job_id))))
+    wiring.send("delete_files", job_id, delay_s=retention_s(connection, job_id, outcome))
 
 
-def retention_s(*, published: bool) -> float:
-    """Return how long the files of a finished job are kept; parts that went nowhere are kept to be fetched."""
+def retention_s(connection: Connection, job_id: str, outcome: JobStatus) -> float:
+    """Return how long the files of a job that ended so are kept."""
     kept_h = wiring.settings.retention_hours
-    return 3600 * (kept_h if published else max(kept_h, KEPT_UNPUBLISHED_H))
+    all_out = outcome is JobStatus.COMPLETED and publications.of_job(connection, job_id)
+    return 3600 * (kept_h if all_out else max(kept_h, KEPT_OTHERWISE_H))
 
 
 def fail_job(job_id: str, *, code: str, error: str) -> None:
@@ -44,7 +45,23 @@ def fail_job(job_id: str, *, code: str, error: str) -> None:
             return
         logger.warning("job {}: refused ({}): {}", job_id, code, error)
         announce(connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
-        wiring.send("delete_files", job_id)
+        wiring.send("delete_files", job_id, "now")
+
+
+def publication_crashed(publication_id: str, *, reason: str) -> None:
+    """End a publication whose steps crash this machine's own code. If one was begun, its outcome is unknown."""
+    with wiring.store.writing() as connection:
+        found = publications.get(connection, publication_id)
+        if found is None or not publications.give_up(connection, publication_id, reason=reason, now=wiring.now()):
+            return
+        publication = publications.get(connection, publication_id)
+        job = jobs.get(connection, found.job_id)
+        if publication is None or job is None:
+            return
+        unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
+        tell_of(connection, "publication.outcome_unknown" if unknown else "publication.failed", publication, job)
+        settle(connection, job.id)
+        release(connection)
 
 
 def part_failed(segment_id: str, *, reason: str) -> None:

@@ -29,7 +29,7 @@ def split(job_id: str) -> None:
     if job is None:
         return
     try:
-        plan, _ = rendering.with_gaze_or_without(_planner(job), job)
+        plan, fallback = rendering.with_gaze_or_without(_planner(job), job)
     except runner.Stopped:
         rendering.send_split(job_id)  # this worker goes; another one starts afresh
     except runner.Refused as refused:
@@ -38,6 +38,8 @@ def split(job_id: str) -> None:
         logger.error("job {}: planning failed: {}", job_id, lost)
         fail_job(job_id, code="planning_failed", error="the video could not be examined; its data may be damaged")
     else:
+        if fallback is not None:
+            plan["facts"]["planned_without_gaze"] = fallback  # the reason is seen in the status
         _record(job_id, plan)
 
 

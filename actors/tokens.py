@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from loguru import logger
+from sqlalchemy import Connection
 
 from actors import wiring
 from actors.announce import announce
 from platforms.contract import Account as Usable
-from platforms.errors import PlatformError, Reconnect, TryLater
+from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
 from platforms.oauth.contract import Client, Tokens
-from store import accounts
+from store import accounts, publications
 from store.accounts import Account
+from store.sealing import WrongKey
 from store.states import AccountStatus
 
+STILL_GOOD = timedelta(minutes=5)  # longer than a step needs its token
 EXCHANGE_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards somebody else may try
 
 
-def usable(account_id: str) -> Usable:
+@dataclass(frozen=True)
+class Access:
+    """An account as the platforms' code takes it, and the sealed tokens it was made from."""
+
+    account: Usable
+    tokens: bytes = field(repr=False)
+
+
+def usable(account_id: str) -> Access:
     """Return an account with a token that is good now, exchanging it first if it ends soon.
 
     Raises:
@@ -28,13 +39,21 @@ def usable(account_id: str) -> Usable:
         TryLater: the exchange cannot be made right now.
     """
     account = _load(account_id)
-    if account.refresh_at is not None and account.refresh_at < wiring.now():
-        return refreshed(account_id)
-    return _usable(account)
+    if account.refresh_at is None or account.refresh_at > wiring.now():
+        return _access(account)
+    try:
+        return refreshed(account)
+    except (TryLater, Unclear) as later:
+        if account.expires_at is not None and account.expires_at < wiring.now() + STILL_GOOD:
+            raise TryLater(later.code, later.detail, retry_after_s=later.retry_after_s) from later
+        return _access(account)  # the login's server is down, but what we have is good for a while
 
 
-def refreshed(account_id: str) -> Usable:
-    """Exchange an account's tokens now, whatever they say of their end, and return the account with the new one.
+def refreshed(account: Account) -> Access:
+    """Exchange an account's tokens, whatever they say of their end, and return it with the new ones.
+
+    Args:
+        account: with the tokens that are stale. If it has others by now, these are returned as they are.
 
     Raises:
         Reconnect: as for `usable`.
@@ -42,54 +61,87 @@ def refreshed(account_id: str) -> Usable:
     """
     moment = wiring.now()
     with wiring.store.writing() as connection:
-        if not accounts.take_refresh(connection, account_id, now=moment, until=moment + EXCHANGE_DEADLINE):
+        if not accounts.take_refresh(connection, account.id, now=moment, until=moment + EXCHANGE_DEADLINE):
             raise TryLater("refresh_under_way", "the account's token is being exchanged", retry_after_s=2.0)
-    account = _load(account_id)
-    try:
-        from platforms import registry  # noqa: PLC0415 (as in wiring: the API need not carry it)
+        present = accounts.get(connection, account.id)
+        stale = present is not None and present.tokens == account.tokens
+        if not stale:
+            accounts.release_refresh(connection, account.id)
+    return _exchange(account) if stale else _access(_checked(present))
 
-        flow = registry.flow(account.variant, wiring.hosts, tiktok_mode=wiring.settings.tiktok_mode)
+
+def _exchange(account: Account) -> Access:
+    from platforms import registry  # noqa: PLC0415 (as in wiring: the API need not carry it)
+
+    flow = registry.flow(account.variant, wiring.hosts, tiktok_mode=wiring.settings.tiktok_mode)
+    used = _sealed_tokens(account)
+    try:
         tokens = flow.refresh(client(account.variant), opened(account))
     except Reconnect as dead:
-        needs_reconnect(account_id, dead.detail)
+        needs_reconnect(account.id, dead.detail, used)
         raise
     except PlatformError:
         with wiring.store.writing() as connection:
-            accounts.release_refresh(connection, account_id)
+            accounts.release_refresh(connection, account.id)
         raise
     with wiring.store.writing() as connection:  # committed before the new token is used
         accounts.set_tokens(
             connection,
-            account_id,
+            account.id,
             sealed(tokens),
+            used=used,
             expires_at=tokens.expires_at,
             refresh_at=tokens.refresh_at,
             refresh_expires_at=tokens.refresh_expires_at,
         )
-    return _usable(_load(account_id))
+    return _access(_load(account.id))
 
 
-def needs_reconnect(account_id: str, reason: str) -> None:
-    """Mark an account whose tokens are dead, and tell of it once."""
+def needs_reconnect(account_id: str, reason: str, used: bytes | None, *, refused: bool = False) -> None:
+    """Mark an account that cannot be used with the tokens it has, and tell of it once.
+
+    Args:
+        account_id: which one.
+        reason: for its owner.
+        used: the tokens that failed; an account with other ones by now is left alone.
+        refused: the platform does not let this account post, whatever its tokens.
+    """
     with wiring.store.writing() as connection:
-        accounts.release_refresh(connection, account_id)
-        if not accounts.set_status(connection, account_id, AccountStatus.RECONNECT, reason):
-            return
-        account = accounts.get(connection, account_id)
-        if account is not None:
-            logger.warning("account {} of {} must be connected again: {}", account_id, account.platform, reason)
-            announce(
-                connection, "account.reconnect_needed", reason=reason, account_id=account_id,
-                platform=account.platform, name=account.name,
-            )  # fmt: skip
+        mark_unusable(connection, account_id, reason, used, refused=refused)
+
+
+def mark_unusable(connection: Connection, account_id: str, reason: str, used: bytes | None, *, refused: bool) -> None:
+    """Do what `needs_reconnect` says, inside an open transaction."""
+    status = AccountStatus.REFUSED if refused else AccountStatus.RECONNECT
+    accounts.release_refresh(connection, account_id)
+    if not accounts.stop_using(connection, account_id, status, reason, tokens=used):
+        return
+    account = accounts.get(connection, account_id)
+    if account is None:
+        return
+    logger.warning("account {} of {}: {} ({})", account_id, account.platform, status, reason)
+    code = "account_refused" if refused else "reconnect_needed"
+    publications.explain_waiting(connection, account_id, code=code, reason=reason)
+    announce(
+        connection, "account.reconnect_needed", code=code, reason=reason, account_id=account_id,
+        platform=account.platform, name=account.name,
+    )  # fmt: skip
 
 
 def _load(account_id: str) -> Account:
     with wiring.store.reading() as connection:
-        account = accounts.get(connection, account_id)
+        return _checked(accounts.get(connection, account_id))
+
+
+def _checked(account: Account | None) -> Account:
     if account is None or account.tokens is None or account.status is not AccountStatus.CONNECTED:
         raise Reconnect("not_connected", "the account is not connected")
     return account
+
+
+def _sealed_tokens(account: Account) -> bytes:
+    assert account.tokens is not None  # `_checked` has looked
+    return account.tokens
 
 
 def client(variant: str) -> Client:
@@ -116,21 +168,33 @@ def sealed(tokens: Tokens) -> bytes:
 
 
 def opened(account: Account) -> Tokens:
-    """Decrypt an account's tokens."""
-    assert account.tokens is not None
-    facts: dict[str, Any] = wiring.sealer.open(account.tokens)  # Any: what `sealed` wrote
+    """Decrypt an account's tokens.
+
+    Raises:
+        Reconnect: they were encrypted with another SECRET_KEY.
+    """
+    try:
+        facts: dict[str, Any] = wiring.sealer.open(_sealed_tokens(account))  # Any: what `sealed` wrote
+    except WrongKey as other:
+        raise Reconnect("wrong_key", "the account's tokens were encrypted with another SECRET_KEY") from other
     moments = {
         n: datetime.fromisoformat(facts[n]) for n in ("expires_at", "refresh_expires_at", "refresh_at") if facts[n]
     }
     return Tokens(**(facts | moments))
 
 
-def _usable(account: Account) -> Usable:
-    return Usable(
+def _access(account: Account) -> Access:
+    try:
+        access_token = opened(account).access_token
+    except Reconnect as unreadable:
+        needs_reconnect(account.id, unreadable.detail, account.tokens)
+        raise
+    usable_account = Usable(
         id=account.id,
         platform=account.platform,
         variant=account.variant,
         remote_id=account.remote_id,
         name=account.name,
-        access_token=opened(account).access_token,
+        access_token=access_token,
     )
+    return Access(usable_account, _sealed_tokens(account))

@@ -35,9 +35,8 @@ def _release_one(connection: Connection, account: Account, schedule: Schedule, c
     now = wiring.now()
     gap = timedelta(seconds=schedule.min_gap_s)
     recent = publications.recent_starts(connection, account.id, now - max(DAY, gap))
-    allowed = earliest(schedule, recent, max(now, account.paused_until or now))
     for queued in candidates:
-        due = max(allowed, queued.publish_after or allowed)
+        due = earliest(schedule, recent, max(now, account.paused_until or now, queued.publish_after or now))
         if due <= now:
             if publications.begin(connection, queued.id, now):
                 wiring.send(f"publish_{queued.platform}", queued.id)

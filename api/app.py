@@ -17,6 +17,7 @@ from api.limits import RateLimit
 from api.metrics import Metrics
 from api.pages import Pages, SafeHeaders
 from api.parts import Part, SignedPart
+from api.publications import Resolve
 from api.schedules import ScheduleOfAll
 from api.session import Login
 from api.uploads import Uploads
@@ -76,6 +77,7 @@ def routes(context: Context, limit: RateLimit) -> dict[str, Any]:  # Any: resour
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": Redelivery(context),
         "/dead-letters": DeadLetters(context),
         "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetry(context),
+        "/publications/{publication_id}/resolve": Resolve(context),
         "/health": Health(context),
         "/metrics": Metrics(context),
         "/login": Login(context),

@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from api.keys import Keys
-from broker import SqliteBroker
+from broker import DeadLetter, SqliteBroker
 from platforms.hosts import Hosts
 from settings import Settings
 from store import Sealer, Store
@@ -36,6 +36,12 @@ class Intake(Protocol):
 
     def delete(self, job_id: str) -> bool:
         """Delete a job's files; False if there is none."""
+
+    def retry_dead_letter(self, letter: DeadLetter) -> bool:
+        """Try again what gave up; False if there is nothing to try again."""
+
+    def resolve(self, publication_id: str, *, published: bool, link: str | None) -> bool:
+        """Note a person's word about an unknown outcome; False if it is known."""
 
     def disconnect(self, account_id: str) -> bool:
         """Forget an account; False if there is none."""

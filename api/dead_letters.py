@@ -7,7 +7,7 @@ from typing import Any
 import falcon
 
 from api.context import Context
-from api.problems import not_found
+from api.problems import Problem, not_found
 from api.reports import moment
 from broker import DeadLetter
 
@@ -37,8 +37,11 @@ class DeadLetterRetry:
     def on_post(self, request: falcon.Request, response: falcon.Response, letter_id: int) -> None:
         """Send a message that gave up once more, as if it were new."""
         del request
-        if not self._context.broker.retry_dead_letter(letter_id):
+        found = self._context.broker.dead_letters(limit=1, before_id=letter_id + 1)
+        if not found or found[0].id != letter_id:
             raise not_found("dead letter")
+        if not self._context.intake.retry_dead_letter(found[0]):
+            raise Problem(409, "nothing_to_retry", "what this message was about did not fail, or its files are deleted")
         response.status = falcon.HTTP_202
         response.media = {"id": letter_id}
 

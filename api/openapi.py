@@ -9,6 +9,7 @@ import falcon
 from pydantic import BaseModel
 
 from api.context import Context
+from api.publications import Resolution
 from api.schedules import PlatformSchedule
 from api.session import Credentials
 from api.webhooks import EndpointChange, NewEndpoint
@@ -80,7 +81,11 @@ OPERATIONS = (
     Operation("get", _DELIVERIES, "What an endpoint was told, newest first", (200, 404), query=_LIMIT),
     Operation("post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Tell it again", (202, 404, 409)),
     Operation("get", "/dead-letters", "What gave up, newest first", (200,), query={"queue": "string", **_LIMIT}),
-    Operation("post", "/dead-letters/{letter_id}/retry", "Try again what gave up", (202, 404)),
+    Operation("post", "/dead-letters/{letter_id}/retry", "Try again what gave up", (202, 404, 409)),
+    Operation(
+        "post", "/publications/{publication_id}/resolve", "Say whether a post of unknown outcome is there",
+        (204, 404, 409, 422), Resolution,
+    ),
     Operation("get", "/health", "Whether all is well", (200, 503), public=True),
     Operation("get", "/metrics", "What Prometheus reads", (200,), answer="text/plain"),
     Operation("post", "/login", "Exchange a key for a session", (204, 400, 401, 422, 429), Credentials, public=True),

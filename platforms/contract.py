@@ -161,6 +161,12 @@ class Publisher(Protocol):
             Rejected: title, caption, size or privacy cannot be taken by this platform.
         """
 
+    def may_stop(self, handle: Handle) -> bool:
+        """Say whether nothing is public, nor ever will be, if this handle's step is not run. Without network.
+
+        It holds for a step that has not been begun; of one that was interrupted nobody can say.
+        """
+
     def advance(self, post: Post, account: Account, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run exactly one short step.
 

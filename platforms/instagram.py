@@ -118,6 +118,12 @@ class Instagram:
             raise Rejected("media_url_missing", "with Instagram Login the video must have a public address")
         return Handle("container")
 
+    def may_stop(self, handle: Handle) -> bool:
+        """Say whether nothing was made public yet: only `publish` does that."""
+        return handle.step in {"container", "upload", "locate", "processing", "publish"} and not handle.number(
+            "publishes"
+        )
+
     def advance(self, post: Post, account: Account, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run one step."""
         step = self._steps.get(handle.step)

@@ -95,6 +95,10 @@ class TikTok(Asking):
         # The mode goes with the handle: a post that was begun as a draft stays one when the setting changes.
         return Handle(first_step(self._mode), {"mode": self._mode})
 
+    def may_stop(self, handle: Handle) -> bool:
+        """Say whether posting cannot begin any more: it begins with the last byte."""
+        return handle.step in {"creator", "init", "upload"}
+
     def advance(self, post: Post, account: Account, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run one step."""
         step = self._steps.get(handle.step)

@@ -110,6 +110,10 @@ class YouTube:
             raise Rejected("privacy_refused", f"YouTube has no privacy {post.privacy!r}")
         return Handle("session")
 
+    def may_stop(self, handle: Handle) -> bool:
+        """Say whether no video can come of it any more: it exists once its last byte is in."""
+        return handle.step in {"session", "upload"}
+
     def advance(self, post: Post, account: Account, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run one step."""
         step = self._steps.get(handle.step)

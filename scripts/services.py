@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.supervisor import Service
 from settings import Settings
 
-# One process whose threads mostly wait: ticks, publications (one at a time for each account) and webhooks.
+# One process whose threads mostly wait: publications (one at a time for each account) and webhooks.
 NETWORK_THREADS = 8
 
 
@@ -18,13 +18,13 @@ def api() -> Service:
 
 
 def scheduler() -> Service:
-    """Return what sends the ticks."""
+    """Return what sends the ticks and carries them out."""
     return Service("scheduler", ["scripts.scheduler", "actors.worker"])
 
 
 def network_worker() -> Service:
-    """Return the worker for everything that is light: ticks, platforms, webhooks, deletion."""
-    return Service("network", _worker(["ticks", "network"], NETWORK_THREADS))
+    """Return the worker for everything that is light: platforms, webhooks, deletion."""
+    return Service("network", _worker(["network"], NETWORK_THREADS))
 
 
 def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) -> Service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -35,7 +36,6 @@ class Service:
     name: str
     argv: Sequence[str]  # a module and its arguments
     wanted: Callable[[], bool] = lambda: True  # asked each second or so: scales a worker to zero
-    stop_signal: signal.Signals = signal.SIGTERM
 
 
 class _Running:
@@ -47,10 +47,11 @@ class _Running:
         self.started = 0.0
         self.wait_s = FIRST_WAIT_S
         self.not_before = 0.0
-        self.restarts = 0
+        self.stopping = False
 
     def start(self, leash: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
         self.started = time.monotonic()
+        self.stopping = False
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scripts.leashed", str(leash), *self.service.argv],
             cwd=ROOT,
@@ -62,21 +63,31 @@ class _Running:
             start_new_session=True,  # Ctrl-C reaches the supervisor, which stops the others in order
         )
 
-    def reap(self) -> bool:
-        """Note a death; True if the process died unasked."""
+    def reap(self) -> None:
+        """Note a death, and end what the dead process leaves behind: a dramatiq master has workers."""
         if self.process is None or self.process.poll() is None:
-            return False
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         alive_s = time.monotonic() - self.started
         self.wait_s = FIRST_WAIT_S if alive_s > YOUNG_S else min(LONGEST_WAIT_S, self.wait_s * 2)
         self.not_before = time.monotonic() + (0.0 if alive_s > YOUNG_S else self.wait_s)
         logger.warning("{} ended with {} after {:.0f} s", self.service.name, self.process.returncode, alive_s)
         self.process = None
-        self.restarts += 1
-        return True
+
+    def wanted(self) -> bool:
+        """Ask whether the service is to be there; what is, stays, when that cannot be found out."""
+        try:
+            return self.service.wanted()
+        except Exception:  # noqa: BLE001 (a sick disk must not take the machine down: this is its outermost edge)
+            logger.exception("cannot tell whether {} is needed", self.service.name)
+            return self.process is not None
 
     def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(self.service.stop_signal)
+        """Ask the process to stop, once: a second signal would mean "at once" to dramatiq."""
+        if self.process is not None and self.process.poll() is None and not self.stopping:
+            self.stopping = True
+            self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -152,10 +163,10 @@ class Supervisor:
     def _look(self) -> None:
         self._looked = time.monotonic()
         for running in self._running:
-            wanted = running.service.wanted()
+            wanted = running.wanted()
             if wanted and running.process is None and time.monotonic() >= running.not_before:
                 self._start(running)
-            elif not wanted and running.process is not None:
+            elif not wanted and running.process is not None and not running.stopping:
                 logger.info("{} is not needed now", running.service.name)
                 running.stop()
                 running.not_before = time.monotonic()

@@ -77,9 +77,21 @@ def connected(connection: Connection) -> list[Account]:
     return rows.every(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
 
 
-def set_status(connection: Connection, account_id: str, status: AccountStatus, reason: str | None) -> bool:
-    """Change whether an account can be used; False if it was so before."""
-    change = update(accounts).where(accounts.c.id == account_id, accounts.c.status != status)
+def stop_using(
+    connection: Connection, account_id: str, status: AccountStatus, reason: str, *, tokens: bytes | None
+) -> bool:
+    """Note that a connected account cannot be used; False if it is not connected, or has other tokens by now.
+
+    Args:
+        connection: inside `Store.writing`.
+        account_id: which one.
+        status: RECONNECT or REFUSED.
+        reason: for its owner.
+        tokens: the ones that failed. Somebody may have connected the account anew since.
+    """
+    change = update(accounts).where(
+        accounts.c.id == account_id, accounts.c.status == AccountStatus.CONNECTED, accounts.c.tokens == tokens
+    )
     return connection.execute(change.values(status=status, reason=reason)).rowcount == 1
 
 
@@ -91,8 +103,10 @@ def disconnect(connection: Connection, account_id: str) -> bool:
 
 
 def pause(connection: Connection, account_id: str, until: datetime, reason: str) -> None:
-    """Do not publish on an account until the given moment: the platform asked for it."""
-    connection.execute(update(accounts).where(accounts.c.id == account_id).values(paused_until=until, reason=reason))
+    """Do not publish on an account until the given moment, because the platform asked for it; a longer pause stays."""
+    shorter = or_(accounts.c.paused_until.is_(None), accounts.c.paused_until < until)
+    change = update(accounts).where(accounts.c.id == account_id, shorter)
+    connection.execute(change.values(paused_until=until, reason=reason))
 
 
 def take_refresh(connection: Connection, account_id: str, *, now: datetime, until: datetime) -> bool:
@@ -110,16 +124,25 @@ def set_tokens(
     account_id: str,
     tokens: bytes,
     *,
+    used: bytes,
     expires_at: datetime | None,
     refresh_at: datetime | None,
     refresh_expires_at: datetime | None,
-) -> None:
-    """Store exchanged tokens and give the right to exchange back."""
+) -> bool:
+    """Store exchanged tokens and give the right to exchange back.
+
+    Returns:
+        False if the account has other tokens than the `used` ones by now, or was disconnected: the new ones are not
+        kept, since a person has decided otherwise.
+    """
+    change = update(accounts).where(
+        accounts.c.id == account_id, accounts.c.tokens == used, accounts.c.status == AccountStatus.CONNECTED
+    )
     values = {
         "tokens": tokens, "expires_at": expires_at, "refresh_at": refresh_at,
         "refresh_expires_at": refresh_expires_at, "refreshing_until": None,
     }  # fmt: skip
-    connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values))
+    return connection.execute(change.values(**values)).rowcount == 1
 
 
 def release_refresh(connection: Connection, account_id: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +37,7 @@ class Job:
     publish_after: datetime | None = None
     facts: dict[str, Any] | None = None  # Any: `media.probe`'s JSON
     gaze_zero: Any = None  # Any: opaque JSON
+    asked_at: datetime | None = None
     segment_count: int | None = None
     files_deleted_at: datetime | None = None
 
@@ -63,11 +63,6 @@ def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | N
         older = or_(jobs.c.created_at < before[0], and_(jobs.c.created_at == before[0], jobs.c.id < before[1]))
         query = query.where(older)
     return rows.every(connection, query, Job)
-
-
-def in_status(connection: Connection, statuses: Collection[JobStatus]) -> list[Job]:
-    """Return all jobs in one of the states, oldest first."""
-    return rows.every(connection, select(jobs).where(jobs.c.status.in_(statuses)).order_by(jobs.c.created_at), Job)
 
 
 def begin(connection: Connection, job_id: str, now: datetime) -> bool:
@@ -98,11 +93,11 @@ def cancel(connection: Connection, job_id: str, now: datetime) -> bool:
     return connection.execute(change.values(status=JobStatus.CANCELLED, completed_at=now)).rowcount == 1
 
 
-def reopen(connection: Connection, job_id: str, status: JobStatus) -> bool:
+def reopen(connection: Connection, job_id: str, status: JobStatus, now: datetime) -> bool:
     """Bring a job that ended badly back to an earlier state; False if it did not end badly."""
     badly = {JobStatus.FAILED, JobStatus.COMPLETED_WITH_ERRORS}
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(badly), jobs.c.files_deleted_at.is_(None))
-    values = {"status": status, "error": None, "error_code": None, "completed_at": None}
+    values = {"status": status, "error": None, "error_code": None, "completed_at": None, "asked_at": now}
     return connection.execute(change.values(**values)).rowcount == 1
 
 
@@ -167,9 +162,12 @@ def with_files(connection: Connection, *, over_before: datetime) -> list[Job]:
     return rows.every(connection, query, Job)
 
 
-def mark_files_deleted(connection: Connection, job_id: str, now: datetime) -> bool:
-    """Note that a job's files are gone; False if that was noted before."""
-    change = update(jobs).where(jobs.c.id == job_id, jobs.c.files_deleted_at.is_(None))
+def give_files_up(connection: Connection, job_id: str, now: datetime) -> bool:
+    """Decide that a job's files go; False if the job is not over, or that was decided before.
+
+    Decided before they are removed: from here on the job cannot be reopened.
+    """
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(JOB_OVER), jobs.c.files_deleted_at.is_(None))
     return connection.execute(change.values(files_deleted_at=now)).rowcount == 1
 
 

@@ -37,6 +37,7 @@ class Publication:
     next_at: datetime | None = None
     unclear: bool = False
     tries: int = 0
+    troubled_since: datetime | None = None
     remote_id: str | None = None
     link: str | None = None
     reason: str | None = None
@@ -168,22 +169,27 @@ def set_due(connection: Connection, publication_id: str, due_at: datetime) -> bo
 
 
 def take(
-    connection: Connection, publication_id: str, holder: str, *, now: datetime, until: datetime
+    connection: Connection, publication_id: str, message_id: str, nonce: str, *, now: datetime, until: datetime
 ) -> Publication | None:
     """Take the right to carry out the present step; None if the publication is over or somebody else has the right.
 
+    The holder is called "message id/nonce". The broker hands a message out again only when the process that had it is
+    gone or frozen, so a holder with the same message id is a predecessor and not a rival. The nonce tells the two
+    apart: a predecessor that wakes up again records nothing.
+
     Returns:
         The publication as it was before: a `holder` in it, or `unclear`, says that this very step was begun and its
-        answer is not known. The broker hands a message out again only when the process that had it is gone or frozen,
-        so a holder of the same name is a predecessor, not a rival.
+        answer is not known.
     """
+    holder = f"{message_id}/{nonce}"
     found = get(connection, publication_id)
-    mine = or_(publications.c.holder.is_(None), publications.c.holder == holder, publications.c.holder_until < now)
-    change = update(publications).where(
-        and_(publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING, mine)
-    )
-    if connection.execute(change.values(holder=holder, holder_until=until)).rowcount == 0:
+    if found is None or found.status is not PublicationStatus.PUBLISHING:
         return None
+    expired = found.holder_until is not None and found.holder_until < now
+    if found.holder is not None and not expired and not found.holder.startswith(f"{message_id}/"):
+        return None
+    change = update(publications).where(publications.c.id == publication_id)
+    connection.execute(change.values(holder=holder, holder_until=until))
     return found
 
 
@@ -194,7 +200,7 @@ def advance(
     change = _held(publication_id, holder)
     values = {
         "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
-        "next_at": next_at, "code": None, "reason": None,
+        "next_at": next_at, "code": None, "reason": None, "troubled_since": None,
     }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount == 1
 
@@ -210,6 +216,7 @@ def put_back(
     holder: str,
     *,
     tries: int,
+    troubled_since: datetime | None,
     unclear: bool,
     next_at: datetime,
     code: str,
@@ -217,7 +224,8 @@ def put_back(
 ) -> bool:
     """Give the right back with the step to be done again; False if it was lost meanwhile."""
     values = {
-        "tries": tries, "unclear": unclear, "holder": None, "holder_until": None, "next_at": next_at,
+        "tries": tries, "troubled_since": troubled_since, "unclear": unclear,
+        "holder": None, "holder_until": None, "next_at": next_at,
         "code": code, "reason": reason,
     }  # fmt: skip
     return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
@@ -236,6 +244,7 @@ def end(
     reason: str | None = None,
     step: str | None = None,
     handle: bytes | None = None,
+    next_at: datetime | None = None,
 ) -> bool:
     """End the state machine; False if the right was lost meanwhile. The handle stays as evidence."""
     values: dict[str, Any] = {  # Any: as many types as columns
@@ -243,7 +252,7 @@ def end(
         "holder": None, "holder_until": None, "unclear": False,
     }  # fmt: skip
     if handle is not None:
-        values |= {"step": step, "handle": handle}
+        values |= {"step": step, "handle": handle, "next_at": next_at}
     return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
 
 
@@ -260,7 +269,8 @@ def end_waiting(
 def end_of_account(connection: Connection, account_id: str, *, now: datetime) -> list[Publication]:
     """End what is open on an account whose tokens are gone, and return it as it was.
 
-    What has not begun is cancelled. What has begun can no longer be asked about: its outcome is unknown.
+    What has not begun is cancelled. What has begun can no longer be asked about: its outcome is unknown, unless who
+    carries out a step at this moment still learns it; therefore the holder stays.
     """
     mine = (publications.c.account_id == account_id, publications.c.status.in_(_BEFORE_THE_END))
     found = rows.every(connection, select(publications).where(*mine), Publication)
@@ -269,7 +279,7 @@ def end_of_account(connection: Connection, account_id: str, *, now: datetime) ->
     connection.execute(
         change.values(
             status=case((begun, PublicationStatus.OUTCOME_UNKNOWN), else_=PublicationStatus.CANCELLED),
-            code="account_disconnected", reason="the account was disconnected", ended_at=now, holder=None,
+            code="account_disconnected", reason="the account was disconnected", ended_at=now,
         )
     )  # fmt: skip
     return found
@@ -291,23 +301,42 @@ def count_of_segment(connection: Connection, segment_id: str) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def expire(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
-    """End an open publication at the hard maximum, whatever it waits for; False if it was over."""
+def give_up(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
+    """End a publication under way that nobody can take further; False if it is not under way."""
+    begun = publications.c.step.is_not(None)
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status.in_(OPEN), publications.c.holder.is_(None)
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING
+    )
+    status = case((begun, PublicationStatus.OUTCOME_UNKNOWN), else_=PublicationStatus.FAILED)
+    values = {"status": status, "code": "gave_up", "reason": reason, "ended_at": now, "holder": None}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def expire(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
+    """End a publication at the hard maximum, whatever it waits for; False if it was over or is at work just now.
+
+    One whose outcome is unknown does not expire: that would claim that it did not go out.
+    """
+    idle = or_(publications.c.holder.is_(None), publications.c.holder_until < now)
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status.in_(_BEFORE_THE_END), idle
     )
     values = {"status": PublicationStatus.EXPIRED, "reason": reason, "code": "expired", "ended_at": now}
     return connection.execute(change.values(**values)).rowcount == 1
 
 
 def retry_failed(connection: Connection, job_id: str) -> int:
-    """Let the failed publications of a job wait again, from the first step; return how many."""
+    """Let what did not go out of a job wait again, from the first step, where the account is still there."""
+    gone = select(accounts.c.id).where(accounts.c.status == AccountStatus.DISCONNECTED)
     change = update(publications).where(
-        publications.c.job_id == job_id, publications.c.status == PublicationStatus.FAILED
+        publications.c.job_id == job_id,
+        publications.c.status.in_({PublicationStatus.FAILED, PublicationStatus.EXPIRED}),
+        publications.c.account_id.not_in(gone),
     )
     values = {
         "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
-        "reason": None, "code": None, "ended_at": None, "started_at": None,
+        "reason": None, "code": None, "ended_at": None, "started_at": None, "troubled_since": None,
+        "holder": None, "holder_until": None, "next_at": None,
     }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount
 
@@ -330,14 +359,56 @@ def stalled(connection: Connection, *, next_before: datetime, held_before: datet
     return rows.every(connection, query, Publication)
 
 
+def touch(connection: Connection, publication_id: str, now: datetime) -> bool:
+    """Let the step be taken up now; False if there is none to take up."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING
+    )
+    return connection.execute(change.values(next_at=now)).rowcount == 1
+
+
+def under_way(connection: Connection, job_id: str) -> list[Publication]:
+    """Return the publications of a job whose steps are being carried out."""
+    query = select(publications).where(
+        publications.c.job_id == job_id, publications.c.status == PublicationStatus.PUBLISHING
+    )
+    return rows.every(connection, query, Publication)
+
+
+def explain_waiting(connection: Connection, account_id: str, *, code: str, reason: str) -> None:
+    """Note on everything that waits for an account why it does."""
+    change = update(publications).where(
+        publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
+    )
+    connection.execute(change.values(code=code, reason=reason))
+
+
+def resolve(
+    connection: Connection, publication_id: str, status: PublicationStatus, *, link: str | None, now: datetime
+) -> bool:
+    """Note what a person found out about an unknown outcome; False if it is not unknown."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.OUTCOME_UNKNOWN
+    )
+    values = {"status": status, "link": link, "ended_at": now, "code": "resolved", "reason": "resolved by a person"}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
 def set_link(
-    connection: Connection, publication_id: str, *, step: str, remote_id: str | None, link: str | None, handle: bytes
+    connection: Connection,
+    publication_id: str,
+    *,
+    step: str | None,
+    remote_id: str | None,
+    link: str | None,
+    handle: bytes | None,
+    next_at: datetime | None,
 ) -> bool:
     """Note what became known of a post after it was published; False if it is not one that went out."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_WELL)
     )
-    values = {"step": step, "remote_id": remote_id, "link": link, "handle": handle}
+    values = {"step": step, "remote_id": remote_id, "link": link, "handle": handle, "next_at": next_at}
     return connection.execute(change.values(**values)).rowcount == 1
 
 
@@ -369,5 +440,5 @@ def _held(publication_id: str, holder: str):  # type: ignore[no-untyped-def]  # 
     return update(publications).where(
         publications.c.id == publication_id,
         publications.c.holder == holder,
-        publications.c.status == PublicationStatus.PUBLISHING,
+        publications.c.status.in_({PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN}),
     )

@@ -35,13 +35,6 @@ def put(connection: Connection, schedule: Schedule) -> None:
     connection.execute(schedules.insert().values(**asdict(schedule)))
 
 
-def put_default(connection: Connection, schedule: Schedule) -> None:
-    """Set a platform's schedule unless it has one."""
-    known = connection.scalar(select(schedules.c.platform).where(schedules.c.platform == schedule.platform))
-    if known is None:
-        connection.execute(schedules.insert().values(**asdict(schedule)))
-
-
 def mark(connection: Connection, name: str, now: datetime) -> None:
     """Leave a sign of life."""
     if connection.execute(update(marks).where(marks.c.name == name).values(at=now)).rowcount == 0:

@@ -29,6 +29,7 @@ class Segment:
     cut_reason: str
     progress: float = 0.0
     attempt: str | None = None
+    asked_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     gaze: dict[str, Any] | None = None  # Any: `media.gaze`'s JSON
@@ -64,6 +65,11 @@ def rendering_since(connection: Connection, before: datetime) -> list[Segment]:
         job_segments.c.status == SegmentStatus.RENDERING, job_segments.c.started_at < before
     )
     return rows.every(connection, query, Segment)
+
+
+def touch(connection: Connection, segment_id: str, now: datetime) -> None:
+    """Count a rendering's time from now on: it was asked for again."""
+    connection.execute(update(job_segments).where(job_segments.c.id == segment_id).values(started_at=now))
 
 
 def claim(connection: Connection, segment_id: str, attempt: str, now: datetime) -> bool:
@@ -134,11 +140,13 @@ def fail_all(connection: Connection, job_id: str, *, reason: str, now: datetime)
     connection.execute(change.values(status=SegmentStatus.FAILED, reason=reason, ended_at=now))
 
 
-def retry_failed(connection: Connection, job_id: str) -> list[Segment]:
+def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Segment]:
     """Set the failed parts of a job back to pending and return them."""
     mine = (job_segments.c.job_id == job_id, job_segments.c.status == SegmentStatus.FAILED)
     failed = rows.every(connection, select(job_segments).where(*mine), Segment)
-    connection.execute(update(job_segments).where(*mine).values(status=SegmentStatus.PENDING, reason=None))
+    connection.execute(
+        update(job_segments).where(*mine).values(status=SegmentStatus.PENDING, reason=None, asked_at=now)
+    )
     return failed
 
 

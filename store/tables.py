@@ -69,6 +69,7 @@ jobs = Table(
     Column("publish_after", UtcDateTime),
     Column("facts", Json),  # what `media.probe` found
     Column("gaze_zero", Json),  # where this speaker's "into the lens" lies; opaque, from `media.plan`
+    Column("asked_at", UtcDateTime),  # when its planning was last asked for, as for parts
     Column("segment_count", Integer),  # null until planned
     Column("sequence", Integer, nullable=False, server_default="0"),  # of the job's events, rising
     Column("files_deleted_at", UtcDateTime),
@@ -94,6 +95,7 @@ job_segments = Table(
     Column("cut_reason", Text, nullable=False),  # why it ends where it ends
     Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
     Column("attempt", Text),  # token of the rendering under way; who holds another one comes too late
+    Column("asked_at", UtcDateTime),  # when its rendering was last asked for: an older dead letter says nothing of it
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("gaze", Json),  # {"corrected", "share", "reason", ...} from `media.gaze`
@@ -144,7 +146,8 @@ publications = Table(
     Column(
         "unclear", Boolean, nullable=False, server_default="0"
     ),  # the step's last answer was lost: ask, do not repeat
-    Column("tries", Integer, nullable=False, server_default="0"),  # of the present step
+    Column("tries", Integer, nullable=False, server_default="0"),  # of the present step; the waits grow with it
+    Column("troubled_since", UtcDateTime),  # first of these tries that failed
     Column("remote_id", Text),
     Column("link", Text),
     Column("reason", Text),

@@ -180,6 +180,21 @@ def note_health(connection: Connection, endpoint_id: str, *, well: bool, now: da
     return connection.scalar(select(endpoints.c.failing_since).where(endpoints.c.id == endpoint_id))
 
 
+def touch(connection: Connection, delivery_id: str, now: datetime) -> None:
+    """Count a delivery's wait from now on: it was sent again."""
+    connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(next_at=now))
+
+
+def purge(connection: Connection, before: datetime) -> int:
+    """Forget events of before the given moment that nobody waits for any more; return how many."""
+    awaited = select(deliveries.c.event_id).where(deliveries.c.status == DeliveryStatus.WAITING)
+    old = select(events.c.id).where(events.c.created_at < before, events.c.id.not_in(awaited))
+    theirs = select(deliveries.c.id).where(deliveries.c.event_id.in_(old))
+    connection.execute(attempts.delete().where(attempts.c.delivery_id.in_(theirs)))
+    connection.execute(deliveries.delete().where(deliveries.c.event_id.in_(old)))
+    return connection.execute(events.delete().where(events.c.created_at < before, events.c.id.not_in(awaited))).rowcount
+
+
 def overdue(connection: Connection, before: datetime) -> list[Delivery]:
     """Return deliveries whose next try should have been made before the given moment."""
     query = select(deliveries).where(deliveries.c.status == DeliveryStatus.WAITING, deliveries.c.next_at < before)

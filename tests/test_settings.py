@@ -29,6 +29,8 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
         ({"MAX_UPLOAD_SIZE": "big"}, "MAX_UPLOAD_SIZE"),
         ({"GAZE_INTENSITY": "2"}, "GAZE_INTENSITY"),
         ({"SEGMENT_SECONDS": "61"}, "SEGMENT_SECONDS"),
+        ({"RETENTION_HOURS": "inf"}, "RETENTION_HOURS"),
+        ({"PROCESSING_DEADLINE": "1e9"}, "PROCESSING_DEADLINE"),
         ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
         ({"DATABASE_URL": "postgresql://db/vidprod"}, "outbox"),
         ({"BROKER_URL": "redis://queue"}, "outbox"),
@@ -62,3 +64,9 @@ def test_processes_that_start_together_keep_the_same_secret(tmp_path: Path) -> N
     assert len({secret for secret, _ in made}) == 1
     assert sum(1 for _, fresh in made if fresh) == 1
     assert (tmp_path / "api.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_secret_is_not_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").write_text("")
+    with pytest.raises(BadSettings, match="holds no secret"):
+        kept_secret(tmp_path / "secret.key")

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from actors import publishing, tokens, wiring
+from actors import intake, publishing, tokens, wiring
 from platforms import errors
 from platforms.contract import Account as Usable
 from platforms.contract import Advanced, Handle, Outcome, Post, Published
-from store import Store, accounts, jobs, publications, segments
+from store import Sealer, Store, accounts, jobs, publications, segments
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
+from tests.actors.queues import move_clock
 from tests.store.rows import account, job, publication, segment
 
 NAME = "job-1-tiktok-1"
@@ -37,6 +38,9 @@ class Remote:
 
     def begin(self, post: Post, account: Usable) -> Handle:
         return Handle("reserve", {})
+
+    def may_stop(self, handle: Handle) -> bool:
+        return True  # `publish`, the irreversible call, is its own step
 
     def advance(self, post: Post, account: Usable, handle: Handle, *, interrupted: bool) -> Outcome:
         fault = self.faults.pop(0) if self.faults else ""
@@ -64,7 +68,8 @@ class Remote:
 @pytest.fixture
 def publishing_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Remote], None]:
     """Return what installs a platform; a job with one part, ready and let go, is there."""
-    monkeypatch.setattr(tokens, "usable", lambda _: Usable("a", "tiktok", "tiktok", "r", "@a", "token"))
+    usable = Usable("tiktok-1", "tiktok", "tiktok", "r", "@a", "token")
+    monkeypatch.setattr(tokens, "usable", lambda _: tokens.Access(usable, b"sealed"))
 
     def install(remote: Remote) -> None:
         monkeypatch.setattr(wiring, "publisher", lambda _: remote)
@@ -92,7 +97,8 @@ def _drive(holder: str = "message", rounds: int = 30) -> publications.Publicatio
         if found.status is not PublicationStatus.PUBLISHING:
             return found
         try:
-            publishing.step(NAME, found.holder or f"{holder}-{number}")
+            asked_by = found.holder.split("/")[0] if found.holder else f"{holder}-{number}"
+            publishing.step(NAME, asked_by)
         except Killed:
             continue
     raise AssertionError("the publication never ends")
@@ -141,12 +147,12 @@ def test_a_stray_message_does_nothing_while_another_holds_the_step(
     publishing_job(remote)
     with store.writing() as connection:
         later = wiring.now() + timedelta(minutes=15)
-        publications.take(connection, NAME, "somebody", now=wiring.now(), until=later)
+        publications.take(connection, NAME, "somebody", "x", now=wiring.now(), until=later)
     publishing.step(NAME, "stray")
     with store.reading() as connection:
         found = publications.get(connection, NAME)
     assert found is not None
-    assert (found.holder, found.step, remote.posts) == ("somebody", None, [])
+    assert (found.holder, found.step, remote.posts) == ("somebody/x", None, [])
 
 
 def test_an_unknown_outcome_is_shown_and_never_repeated(publishing_job: Callable[[Remote], None]) -> None:
@@ -174,3 +180,131 @@ def test_a_dead_token_waits_for_a_person(store: Store, publishing_job: Callable[
     assert found is not None
     assert owner is not None
     assert (found.status, found.holder, owner.status) == (PublicationStatus.PUBLISHING, None, AccountStatus.RECONNECT)
+
+
+def _found(store: Store) -> publications.Publication:
+    with store.reading() as connection:
+        found = publications.get(connection, NAME)
+    assert found is not None
+    return found
+
+
+class Limited(Remote):
+    """A platform that asks for hours of patience."""
+
+    def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+        raise errors.RateLimited("daily", "enough for today", retry_after_s=7200, scope="account")
+
+
+def test_a_cancelled_job_holds_back_what_can_be_held_back(
+    store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A post that waits for a limit must not go out hours after its job was cancelled."""
+    publishing_job(Limited())
+    publishing.step(NAME, "first")
+    assert intake.cancel("job")
+    willing = Remote()
+    publishing_job(willing)
+    publishing.step(NAME, "asked by the cancellation")
+    assert (_found(store).status, willing.posts) == (PublicationStatus.CANCELLED, [])
+
+
+def test_a_paused_account_is_not_called_at_all(store: Store, publishing_job: Callable[[Remote], None]) -> None:
+    remote = Remote()
+    publishing_job(remote)
+    until = wiring.now() + timedelta(hours=1)
+    with store.writing() as connection:
+        accounts.pause(connection, "tiktok-1", until, "the whole app is limited")
+        accounts.pause(connection, "tiktok-1", wiring.now(), "a shorter one")
+    publishing.step(NAME, "message")
+    assert (_found(store).step, _found(store).next_at, remote.posts) == (None, until, [])
+
+
+def test_a_step_that_never_succeeds_is_given_up_after_a_day_and_asks_first(
+    store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own tries count, not what the publication waited for before."""
+    publishing_job(Remote(faults=["later"] * 99))
+    publishing.step(NAME, "early")
+    assert _found(store).status is PublicationStatus.PUBLISHING
+    move_clock(monkeypatch, publishing.GIVE_UP_AFTER + timedelta(minutes=5))
+    publishing.step(NAME, "a day later")
+    assert (_found(store).status, _found(store).code) == (PublicationStatus.FAILED, "busy")
+
+
+def test_the_first_unclear_answer_after_a_long_wait_is_asked_about(
+    store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publishing_job(Limited())
+    publishing.step(NAME, "limited")
+    move_clock(monkeypatch, timedelta(days=2))
+    remote = Remote(faults=["answer lost"])
+    publishing_job(remote)
+    publishing.step(NAME, "after the limit")
+    assert (_found(store).status, _found(store).unclear) == (PublicationStatus.PUBLISHING, True)
+
+
+def test_a_refused_account_ends_in_one_transaction_and_tells_its_queue(
+    store: Store, publishing_job: Callable[[Remote], None]
+) -> None:
+    class Banned(Remote):
+        def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+            raise errors.AccountRefused("banned", "the account may not post")
+
+    with store.writing() as connection:
+        part = segment(2, status=SegmentStatus.READY)
+        segments.create(connection, [part])
+        publications.create(connection, [publication(part, account())])
+    publishing_job(Banned())
+    publishing.step(NAME, "message")
+    with store.reading() as connection:
+        owner, second = accounts.get(connection, "tiktok-1"), publications.get(connection, "job-2-tiktok-1")
+    assert owner is not None
+    assert second is not None
+    assert (_found(store).status, owner.status) == (PublicationStatus.FAILED, AccountStatus.REFUSED)
+    assert (second.status, second.code) == (PublicationStatus.WAITING, "account_refused")
+
+
+def test_a_frozen_predecessor_that_wakes_up_records_nothing(
+    store: Store, publishing_job: Callable[[Remote], None]
+) -> None:
+    """Both were asked by the same message; only one may say what became of the step."""
+
+    class Overtaken(Remote):
+        def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+            if not interrupted:
+                publishing_job(remote_of_the_successor)
+                publishing.step(NAME, "message")  # the broker gave the message to another process meanwhile
+                raise errors.Rejected("late", "what the frozen one had to say")
+            return Published(handle, "remote-2", None)
+
+    remote_of_the_successor = Overtaken()
+    publishing_job(Overtaken())
+    publishing.step(NAME, "message")
+    assert (_found(store).status, _found(store).remote_id) == (PublicationStatus.PUBLISHED, "remote-2")
+
+
+def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Callable[[Remote], None]) -> None:
+    class Mute(Remote):
+        def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+            raise errors.OutcomeUnknown("nobody_knows", "the platform forgot")
+
+    publishing_job(Mute())
+    publishing.step(NAME, "message")
+    assert intake.resolve(NAME, published=True, link="https://example.test/found")
+    assert not intake.resolve(NAME, published=False, link=None)
+    with store.reading() as connection:
+        ended = jobs.get(connection, "job")
+    assert ended is not None
+    assert (_found(store).link, ended.status) == ("https://example.test/found", JobStatus.COMPLETED)
+
+
+def test_another_secret_key_ends_as_an_unknown_outcome_not_as_a_crash(
+    store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publishing_job(Remote(faults=["killed before"]))
+    with pytest.raises(Killed):
+        publishing.step(NAME, "message")
+    monkeypatch.setattr(wiring, "sealer", Sealer("another key"))
+    publishing.step(NAME, "message")
+    assert (_found(store).status, _found(store).code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")

@@ -165,4 +165,4 @@ def test_a_refused_video_ends_its_job_with_the_reason(store: Store, child: Calla
         found = jobs.get(connection, "job")
     assert found is not None
     assert (found.status, found.error_code) == (JobStatus.FAILED, "too_long")
-    assert ("delete_files", ("job",)) in waiting()
+    assert ("delete_files", ("job", "now")) in waiting()

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from actors import intake, wiring
+from actors.announce import announce
 from actors.cleanup import ORPHANED_AFTER_S, cleanup, delete_files
 from actors.open_windows import open_windows
 from actors.reap import SLACK, reap
-from store import Store, accounts, jobs, publications, schedules, segments
+from broker import DeadLetter
+from store import Store, accounts, jobs, publications, schedules, segments, webhooks
 from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import move_clock, waiting
@@ -74,8 +76,8 @@ def test_the_gap_between_posts_is_kept(store: Store, monkeypatch: pytest.MonkeyP
     _limit(store, min_gap_s=1800.0)
     open_windows.fn()
     with store.writing() as connection:
-        publications.take(connection, NAME, "m", now=wiring.now(), until=wiring.now())
-        publications.end(connection, NAME, "m", PublicationStatus.PUBLISHED, now=wiring.now())
+        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        publications.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now())
     open_windows.fn()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.WAITING
     move_clock(monkeypatch, timedelta(minutes=31))
@@ -93,7 +95,9 @@ def test_a_publication_that_nobody_takes_further_is_taken_up_again(
     assert ("publish_tiktok", (NAME,)) not in waiting()
     move_clock(monkeypatch, SLACK + timedelta(minutes=1))
     reap.fn()
-    assert ("publish_tiktok", (NAME,)) in waiting()
+    reap.fn()
+    reap.fn()
+    assert [sent for sent in waiting() if sent[0] == "publish_tiktok"] == [("publish_tiktok", (NAME,))]
 
 
 def test_a_part_that_renders_for_too_long_is_rendered_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +120,16 @@ def test_an_open_publication_expires_at_the_hard_maximum(store: Store, monkeypat
     assert (_status(store), ended.status) == (PublicationStatus.EXPIRED, JobStatus.FAILED)
 
 
+def test_even_a_step_that_was_cut_off_for_good_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ready_part(store)
+    with store.writing() as connection:
+        publications.begin(connection, NAME, wiring.now())
+        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+    move_clock(monkeypatch, timedelta(days=100))
+    cleanup.fn()
+    assert _status(store) is PublicationStatus.EXPIRED
+
+
 def _files(job_id: str) -> list[Path]:
     made = []
     for room in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
@@ -130,7 +144,9 @@ def test_the_files_of_a_job_that_is_over_are_deleted_and_the_record_stays(store:
         jobs.create(connection, job(status=JobStatus.COMPLETED))
     directories = _files("job")
     delete_files.fn("job")
-    delete_files.fn("job")
+    assert all(directory.exists() for directory in directories)  # nothing was published: kept for a day
+    delete_files.fn("job", "now")
+    delete_files.fn("job", "now")
     with store.reading() as connection:
         found = jobs.get(connection, "job")
     assert found is not None
@@ -161,8 +177,60 @@ def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> Non
     _ready_part(store, parts=2)
     with store.writing() as connection:
         publications.begin(connection, NAME, wiring.now())
-        publications.take(connection, NAME, "m", now=wiring.now(), until=wiring.now())
-        publications.record_intent(connection, NAME, "m", step="upload", handle=b"")
+        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        publications.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
     assert intake.disconnect("tiktok-1")
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("outcome_unknown", "cancelled")
     assert not intake.disconnect("tiktok-1")
+    with store.writing() as connection:  # who was at work meanwhile still learnt it
+        assert publications.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now(), link="here")
+    assert _status(store) is PublicationStatus.PUBLISHED
+
+
+def test_files_that_are_given_up_cannot_be_retried_and_a_deletion_cut_off_is_finished(store: Store) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.FAILED))
+        assert jobs.give_files_up(connection, "job", wiring.now())
+    directories = _files("job")
+    assert not intake.retry("job")
+    cleanup.fn()
+    assert [directory.exists() for directory in directories] == [False, False]
+
+
+def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(parts=1))
+        segments.create(connection, [segment(1)])
+    died = wiring.now() - timedelta(seconds=5)
+    letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "boom", None, 3, died, died)
+    monkeypatch.setattr(wiring.broker, "dead_letters", lambda **_: [letter])
+    reap.fn()
+    with store.reading() as connection:
+        assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.FAILED]
+    assert intake.retry_dead_letter(letter)
+    reap.fn()
+    with store.reading() as connection:
+        assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.PENDING]
+    assert ("gaze", ("job-1",)) in waiting()
+
+
+def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ready_part(store)
+    with store.writing() as connection:
+        publications.begin(connection, NAME, wiring.now())
+        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        publications.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
+    died = wiring.now() + timedelta(seconds=1)
+    letter = DeadLetter(1, "m", "network", "publish_tiktok", (NAME,), {}, "boom", None, 6, died, died)
+    monkeypatch.setattr(wiring.broker, "dead_letters", lambda **_: [letter])
+    reap.fn()
+    assert _status(store) is PublicationStatus.OUTCOME_UNKNOWN
+
+
+def test_what_was_told_long_ago_is_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job())
+        announce(connection, "job.created", job())
+    move_clock(monkeypatch, timedelta(days=31))
+    with store.writing() as connection:
+        assert webhooks.purge(connection, wiring.now() - timedelta(days=30)) == 1

@@ -98,7 +98,7 @@ def test_a_reason_is_shown_wherever_something_went_another_way(client: TestClien
 
     document = client.simulate_get("/status/job").json
 
-    assert ("bad luck", "luck") == (document["error"], document["error_code"])  # noqa: SIM300 (expected first)
+    assert ("bad luck", "luck") == (document["error"], document["error_code"])
     assert document["segments"][0]["reason"] == "the memory was not enough"
     assert document["segments"][1]["gaze"]["reason"] == "no_face"
     assert document["segments"][1]["publications"][0]["reason"] == "spam"

@@ -24,7 +24,7 @@ MOMENTS: dict[str, Callable[[Any], bool]] = {  # Any: a status document
 VICTIMS = {
     "api": " api",
     "scheduler": "scripts.scheduler",
-    "network worker": "--queues ticks network",
+    "network worker": "--queues network",
     "media worker": "--queues media",
     "media child": "-m media.",
     "mock": "platforms.mock",

@@ -83,19 +83,19 @@ def test_a_step_has_one_holder_and_a_predecessor_of_the_same_name_is_seen(store:
     with store.writing() as connection:
         _talk(connection, ready=True)
         name = "job-1-tiktok-1"
-        assert publications.take(connection, name, "message", now=NOON, until=LATER) is None  # it still waits
+        assert publications.take(connection, name, "message", "a", now=NOON, until=LATER) is None  # it still waits
         assert publications.begin(connection, name, NOON)
-        first = publications.take(connection, name, "message", now=NOON, until=LATER)
-        again = publications.take(connection, name, "message", now=NOON, until=LATER)
-        rival = publications.take(connection, name, "rival", now=NOON, until=LATER)
-        after = publications.take(connection, name, "rival", now=LATER + timedelta(seconds=1), until=LATER)
+        first = publications.take(connection, name, "message", "a", now=NOON, until=LATER)
+        again = publications.take(connection, name, "message", "a", now=NOON, until=LATER)
+        rival = publications.take(connection, name, "rival", "b", now=NOON, until=LATER)
+        after = publications.take(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
     assert first is not None
     assert first.holder is None
     assert again is not None
-    assert again.holder == "message"
+    assert again.holder == "message/a"
     assert rival is None
     assert after is not None
-    assert after.holder == "message"
+    assert after.holder == "message/a"
 
 
 def test_who_lost_the_right_to_a_step_records_nothing(store: Store) -> None:
@@ -103,10 +103,10 @@ def test_who_lost_the_right_to_a_step_records_nothing(store: Store) -> None:
         _talk(connection, ready=True)
         name = "job-1-tiktok-1"
         publications.begin(connection, name, NOON)
-        publications.take(connection, name, "frozen", now=NOON, until=LATER)
-        publications.take(connection, name, "rival", now=LATER + timedelta(seconds=1), until=LATER)
-        assert not publications.advance(connection, name, "frozen", step="poll", handle=b"", next_at=NOON)
-        assert not publications.end(connection, name, "frozen", PublicationStatus.PUBLISHED, now=NOON)
+        publications.take(connection, name, "frozen", "a", now=NOON, until=LATER)
+        publications.take(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
+        assert not publications.advance(connection, name, "frozen/a", step="poll", handle=b"", next_at=NOON)
+        assert not publications.end(connection, name, "frozen/a", PublicationStatus.PUBLISHED, now=NOON)
 
 
 @given(
@@ -165,7 +165,7 @@ def test_retrying_touches_only_what_failed(store: Store) -> None:
             part = segment(number, status=SegmentStatus.DONE)
             segments.create(connection, [part])
             publications.create(connection, [publication(part, account(), status=status)])
-        assert jobs.reopen(connection, "job", JobStatus.PROCESSING)
+        assert jobs.reopen(connection, "job", JobStatus.PROCESSING, NOON)
         assert publications.retry_failed(connection, "job") == 1
         segments.reopen(connection, "job")
         assert [p.status for p in publications.of_job(connection, "job")] == ["published", "waiting"]

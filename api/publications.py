@@ -1,0 +1,38 @@
+"""A person's word about a post whose outcome the machine cannot find out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import falcon
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import bodies
+from api.context import Context
+from api.problems import Problem, not_found
+from store import publications
+
+
+class Resolution(BaseModel):
+    """Whether the post is there, and where."""
+
+    model_config = ConfigDict(extra="forbid")
+    published: bool
+    link: Annotated[str, Field(max_length=2048, pattern="^https?://")] | None = None
+
+
+class Resolve:
+    """POST /publications/{publication_id}/resolve."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        """Note what a person found out; a post that is not there can then be tried again."""
+        asked = bodies.read(request, Resolution)
+        if not self._context.intake.resolve(publication_id, published=asked.published, link=asked.link):
+            with self._context.store.reading() as connection:
+                if publications.get(connection, publication_id) is None:
+                    raise not_found("publication")
+            raise Problem(409, "outcome_known", "the outcome of this publication is known")
+        response.status = falcon.HTTP_204
