@@ -1,7 +1,7 @@
 """From high dynamic range, as phones record it, to the BT.709 picture that every platform shows alike.
 
-A table of colours is computed once from the standards' formulas and looked up by libav for every pixel. swscale's own
-conversion was measured at 280 ms a frame of 1080 x 1920, this at 17 ms (2026-11-22).
+A table of colours is computed once from the standards' formulas and looked up by libav for every pixel. At 1280 x 720,
+decoding included, swscale's own conversion took 141 ms a frame and this one 15 ms (measured 2026-11-22).
 """
 
 import itertools

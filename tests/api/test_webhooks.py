@@ -93,6 +93,14 @@ def test_there_is_an_end_to_endpoints(client: TestClient, monkeypatch: pytest.Mo
     assert client.simulate_post("/webhooks", json={"url": HOOK + "2"}).status_code == 409
 
 
+def test_an_endpoint_can_choose_other_events(client: TestClient) -> None:
+    made = add(client)
+
+    changed = client.simulate_patch(f"/webhooks/{made['id']}", json={"events": ["job.failed"]})
+
+    assert (changed.json["events"], changed.json["state"]) == (["job.failed"], "enabled")
+
+
 def test_an_endpoint_is_switched_off_and_on(client: TestClient) -> None:
     made = add(client)
 

@@ -1,0 +1,120 @@
+"""Tokens: exchanged once, written only over the ones that were used, and never against a person's decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from actors import intake, tokens, wiring
+from platforms import registry
+from platforms.errors import Reconnect, TryLater
+from platforms.oauth.contract import Client, Tokens
+from store import Store, accounts
+from store.states import AccountStatus
+from tests.store.rows import account
+
+
+class Login:
+    """A login's server that does something of ours before it answers."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None, error: Exception | None = None) -> None:
+        self.meanwhile, self.error = meanwhile, error
+        self.used: list[str] = []
+
+    def refresh(self, client: Client, held: Tokens) -> Tokens:
+        self.used.append(held.access_token)
+        self.meanwhile()
+        if self.error is not None:
+            raise self.error
+        return Tokens("fresh", "refresh", expires_at=wiring.now() + timedelta(hours=2))
+
+
+@pytest.fixture
+def login(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Login], Login]:
+    """Return what installs a login's server; an account with a stale token is there."""
+    monkeypatch.setattr(tokens, "client", lambda _: Client("id", "secret"))
+    _connect(store, "stale")
+
+    def install(made: Login) -> Login:
+        monkeypatch.setattr(registry, "flow", lambda *_, **__: made)
+        return made
+
+    return install
+
+
+def _connect(store: Store, access_token: str, *, good_for: timedelta = timedelta(0)) -> None:
+    held = Tokens(access_token, "refresh", expires_at=wiring.now() + good_for, refresh_at=wiring.now() - timedelta(1))
+    with store.writing() as connection:
+        made = replace(account(), tokens=tokens.sealed(held), expires_at=held.expires_at, refresh_at=held.refresh_at)
+        accounts.connect(connection, made)
+
+
+def _account(store: Store) -> accounts.Account:
+    with store.reading() as connection:
+        found = accounts.get(connection, "tiktok-1")
+    assert found is not None
+    return found
+
+
+def test_a_stale_token_is_exchanged_before_it_is_used(store: Store, login: Callable[[Login], Login]) -> None:
+    login(Login())
+    assert tokens.usable("tiktok-1").account.access_token == "fresh"
+    assert tokens.opened(_account(store)).access_token == "fresh"
+
+
+def test_who_judged_the_same_token_stale_does_not_exchange_the_new_one(
+    store: Store, login: Callable[[Login], Login]
+) -> None:
+    server = login(Login())
+    stale = _account(store)
+    tokens.refreshed(stale)
+    assert tokens.refreshed(stale).account.access_token == "fresh"
+    assert server.used == ["stale"]
+
+
+def test_only_one_exchanges_at_a_time(store: Store, login: Callable[[Login], Login]) -> None:
+    def meanwhile() -> None:
+        with pytest.raises(TryLater):
+            tokens.usable("tiktok-1")
+
+    server = login(Login(meanwhile))
+    tokens.usable("tiktok-1")
+    assert server.used == ["stale"]
+
+
+def test_tokens_that_come_after_a_disconnection_are_not_kept(store: Store, login: Callable[[Login], Login]) -> None:
+    login(Login(lambda: assert_true(intake.disconnect("tiktok-1"))))
+    with pytest.raises(Reconnect):
+        tokens.usable("tiktok-1")
+    assert (_account(store).status, _account(store).tokens) == (AccountStatus.DISCONNECTED, None)
+
+
+def test_a_late_failure_does_not_spoil_a_fresh_connection(store: Store, login: Callable[[Login], Login]) -> None:
+    reconnect = Login(lambda: _connect(store, "new"), Reconnect("grant_dead", "the old refresh token is dead"))
+    login(reconnect)
+    with pytest.raises(Reconnect):
+        tokens.usable("tiktok-1")
+    assert (_account(store).status, tokens.opened(_account(store)).access_token) == (AccountStatus.CONNECTED, "new")
+
+
+def test_a_login_that_is_down_does_not_stop_a_token_that_is_still_good(
+    store: Store, login: Callable[[Login], Login]
+) -> None:
+    _connect(store, "good for days", good_for=timedelta(days=5))
+    login(Login(error=TryLater("login_down", "down", retry_after_s=30)))
+    assert tokens.usable("tiktok-1").account.access_token == "good for days"
+
+
+def test_a_dead_grant_is_told_once(store: Store, login: Callable[[Login], Login]) -> None:
+    login(Login(error=Reconnect("grant_dead", "revoked")))
+    for _ in range(2):
+        with pytest.raises(Reconnect):
+            tokens.usable("tiktok-1")
+    assert _account(store).status is AccountStatus.RECONNECT
+
+
+def assert_true(well: bool) -> None:
+    assert well
