@@ -97,15 +97,20 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
-        if self.environment == "production" and self.secret_key is None:
-            raise ValueError("SECRET_KEY must be set in production: it encrypts stored tokens")
+        if self.environment == "production":
+            if self.secret_key is None:
+                raise ValueError("SECRET_KEY must be set in production: it encrypts stored tokens")
+            if not self.public_url.startswith(("https://", "http://")):
+                raise ValueError("PUBLIC_URL must be set in production: logins and media links are made from it")
+        if self.secret_key is not None and len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} characters; take random ones")
         for name, url in (("DATABASE_URL", self.database_url), ("BROKER_URL", self.broker_url)):
             if url and not url.startswith("sqlite:///"):
                 raise ValueError(
                     f"{name}: only sqlite:///PATH works today; other engines need the outbox relay, without which "
                     "a change of state and its message could not commit together"
                 )
-        if self.broker_url and self.broker_url != self.database_url:
+        if self.broker_url and Path(self.broker_url.removeprefix("sqlite:///")) != self.database_path:
             raise ValueError("BROKER_URL must name the database's own file: both commit in one transaction")
         return self
 

@@ -1,6 +1,6 @@
 """The shift plan: every message's way through the house.
 
-                    POST /upload (or the last byte of a resumed one)
+                    POST /upload
                          │  intake.accept: job + event + message
                          ▼
     media      split ──── child: media.plan ── probe, cut points, the speaker's zero

@@ -23,6 +23,7 @@ from store.jobs import Job
 from store.segments import Segment
 from store.states import JOB_OVER
 
+CHEAPER_FROM = 0.8  # of the deadline: what time is left by then, the child spends on cheaper landmarks, then on none
 PROGRESS_EVERY_S = 1.0  # a write a second is seen as smooth and costs one commit
 
 
@@ -87,11 +88,12 @@ def _renderer(
         arguments = [
             str(wiring.in_data(job.video_path)), str(target),
             "--intensity", str(intensity),
-            "--span", segment.span,
+            "--span", json.dumps(segment.span),
             "--report", str(target.with_suffix(".report.json")),
             "--preview", str(target.with_suffix(".preview.jpg")),
             "--cover", str(target.with_suffix(".cover.jpg")),
             "--title", job.title,
+            "--deadline", str(CHEAPER_FROM * wiring.settings.processing_deadline),
         ]  # fmt: skip
         if job.gaze_zero is not None:
             arguments += ["--zero", json.dumps(job.gaze_zero)]

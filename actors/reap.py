@@ -44,7 +44,7 @@ def _give_up(letter: DeadLetter) -> None:
         segment = segments.get(connection, about) if letter.actor == "gaze" else None
         publication = publications.get(connection, about) if letter.actor.startswith("publish_") else None
     if job is not None and job.segment_count is None and _is_news(letter, job.asked_at):
-        fail_job(job.id, code="gave_up", error=f"the video could not be examined: {reason}")
+        fail_job(job.id, code="gave_up", error=f"the video could not be examined: {reason}", retryable=True)
     elif segment is not None and _is_news(letter, segment.asked_at):
         part_failed(segment.id, reason=reason)
     elif publication is not None and _is_news(letter, publication.started_at):

@@ -38,14 +38,24 @@ def retention_s(connection: Connection, job_id: str, outcome: JobStatus) -> floa
     return 3600 * (kept_h if all_out else max(kept_h, KEPT_OTHERWISE_H))
 
 
-def fail_job(job_id: str, *, code: str, error: str) -> None:
-    """End a job that never got as far as its parts, with the reason its creator will read."""
+def fail_job(job_id: str, *, code: str, error: str, retryable: bool) -> None:
+    """End a job that never got as far as its parts, with the reason its creator will read.
+
+    Args:
+        job_id: which one.
+        code: stable, for programs.
+        error: a sentence for the creator.
+        retryable: whether another try could go better; if not, the file is deleted at once.
+    """
     with wiring.store.writing() as connection:
         if not jobs.fail(connection, job_id, code=code, error=error, now=wiring.now()):
             return
         logger.warning("job {}: refused ({}): {}", job_id, code, error)
         announce(connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
-        wiring.send("delete_files", job_id, "now")
+        if retryable:
+            wiring.send("delete_files", job_id, delay_s=retention_s(connection, job_id, JobStatus.FAILED))
+        else:
+            wiring.send("delete_files", job_id, "now")
 
 
 def publication_crashed(publication_id: str, *, reason: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -33,10 +32,11 @@ def split(job_id: str) -> None:
     except runner.Stopped:
         rendering.send_split(job_id)  # this worker goes; another one starts afresh
     except runner.Refused as refused:
-        fail_job(job_id, code=refused.code, error=refused.detail)
+        fail_job(job_id, code=refused.code, error=refused.detail, retryable=False)
     except runner.ChildError as lost:
         logger.error("job {}: planning failed: {}", job_id, lost)
-        fail_job(job_id, code="planning_failed", error="the video could not be examined; its data may be damaged")
+        error = "the video could not be examined; its data may be damaged"
+        fail_job(job_id, code="planning_failed", error=error, retryable=True)
     else:
         if fallback is not None:
             plan["facts"]["planned_without_gaze"] = fallback  # the reason is seen in the status
@@ -89,7 +89,7 @@ def _segment(job: Job, span: dict[str, Any]) -> Segment:  # Any: JSON of `media.
         duration=float(span["duration_s"]),
         status=SegmentStatus.PENDING,
         start_s=float(span["start_s"]),
-        span=json.dumps(span["span"]),
+        span=span["span"],
         cut_reason=str(span["cut_reason"]),
     )
 

@@ -61,7 +61,7 @@ def _api_keys() -> list[str]:
         return [key.get_secret_value() for key in settings.api_keys]
     key, made_now = environment.kept_secret(settings.data_dir / "api.key")
     if made_now:
-        # Printed, not logged: logs are kept and sent elsewhere.
+        # Once, by the contract with whoever starts the machine for the first time; afterwards it is in the file only.
         print(f"The API key of this machine, shown once: {key}", file=sys.stderr, flush=True)  # noqa: T201
     return [key]
 

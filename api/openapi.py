@@ -51,7 +51,7 @@ _CURSOR = {"cursor": "string", "limit": "integer"}
 _LIMIT = {"limit": "integer"}
 
 OPERATIONS = (
-    Operation("post", "/upload", "Upload a video with its wishes", (202, 400, 409, 413, 415, 422, 429, 503), Wishes),
+    Operation("post", "/upload", "Upload a video with its options", (202, 400, 409, 413, 415, 422, 429, 503), Wishes),
     Operation("get", "/status/{job_id}", "How a job stands", (200, 304, 404), answer="Job"),
     Operation("get", "/jobs", "Jobs, newest first", (200, 400), query=_CURSOR, answer="Jobs"),
     Operation("delete", "/jobs/{job_id}", "End a job and delete its files", (204, 404)),

@@ -1,4 +1,4 @@
-"""What a creator may ask for with a video: the same fields whether they come as a form or as tus metadata."""
+"""What a creator may ask for with a video: the same fields whether they come as a form."""
 
 from __future__ import annotations
 

@@ -56,6 +56,9 @@ def _answer(voice: "_Lines | _Terminal", work: str, options: argparse.Namespace)
     except Refused as refusal:
         voice.say({"refused": {"code": refusal.code, "detail": refusal.detail}})
         return REFUSED_EXIT
+    except FileNotFoundError as missing:
+        voice.say({"refused": {"code": "no_such_file", "detail": f"there is no file {missing.filename}"}})
+        return REFUSED_EXIT
     except (MemoryError, OutOfMemory):
         voice.say({"out_of_memory": True})
         return MEMORY_EXIT

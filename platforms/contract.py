@@ -51,7 +51,7 @@ class Post:
     parts: int
     media_url: str | None = field(default=None, repr=False)
     gaze_corrected: bool = False
-    privacy: str = "public"
+    privacy: Privacy = "public"
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,6 @@ class RateLimited(TryLater):
 
     Attributes:
         scope: "account": only this account waits; "app": every account of this app or project waits.
-        reset_after_s: seconds until the limit is known or guessed to be lifted (the same figure as retry_after_s).
     """
 
     def __init__(
@@ -81,11 +80,6 @@ class RateLimited(TryLater):
     ) -> None:
         super().__init__(code, detail, retry_after_s=retry_after_s, platform_code=platform_code, log_id=log_id)
         self.scope: Scope = scope
-
-    @property
-    def reset_after_s(self) -> float:
-        """Seconds until the limit is lifted."""
-        return self.retry_after_s
 
 
 class Unclear(PlatformError):
@@ -123,11 +117,6 @@ class Reconnect(PlatformError):
     ) -> None:
         super().__init__(code, detail, platform_code=platform_code, log_id=log_id)
         self.refreshable = refreshable
-
-    @property
-    def reason(self) -> str:
-        """The same as `detail`."""
-        return self.detail
 
 
 class Rejected(PlatformError):

@@ -133,6 +133,8 @@ def main() -> int:
     parser.add_argument("--demo", action="store_true", help="bring the sample clip the whole way; it is made first")
     parser.add_argument("--title", default="", help="of the posts; the file's name if not given")
     arguments = parser.parse_args()
+    if arguments.video is not None:  # the command changes into the project before it comes here
+        arguments.video = Path(os.environ.get("STARTED_IN", "")) / arguments.video
     if arguments.video is not None and not arguments.video.is_file():
         parser.error(f"there is no file {arguments.video}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -49,6 +49,8 @@ def main() -> int:
     except environment.BadSettings as wrong:
         print(f"settings: {wrong}", file=sys.stderr)
         return 2
+    logger.remove()
+    logger.add(sys.stderr, level=chosen.log_level, serialize=chosen.log_format == "json")
     os.environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
     demand = MediaDemand(chosen.database_path, chosen.worker_concurrency)
     try:

@@ -32,6 +32,8 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
         ({"RETENTION_HOURS": "inf"}, "RETENTION_HOURS"),
         ({"PROCESSING_DEADLINE": "1e9"}, "PROCESSING_DEADLINE"),
         ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
+        ({"ENVIRONMENT": "production", "SECRET_KEY": "s" * 32}, "PUBLIC_URL"),
+        ({"SECRET_KEY": "x"}, "at least 16"),
         ({"DATABASE_URL": "postgresql://db/vidprod"}, "outbox"),
         ({"BROKER_URL": "redis://queue"}, "outbox"),
         ({"DATABASE_URL": "sqlite:///a", "BROKER_URL": "sqlite:///b"}, "one transaction"),
@@ -50,12 +52,17 @@ def test_an_error_does_not_repeat_a_secret() -> None:
     assert "do-not-tell" not in str(refused.value)
 
 
+def test_the_broker_may_be_told_the_stores_own_file() -> None:
+    chosen = read({"BROKER_URL": "sqlite:///data/vidprod.sqlite3"})
+    assert chosen.database_path == Path("data/vidprod.sqlite3")
+
+
 def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("from a file\n")
+    (tmp_path / "key").write_text("read from a file\n")
     chosen = read({"SECRET_KEY_FILE": str(tmp_path / "key")})
     assert chosen.secret_key is not None
-    assert chosen.secret_key.get_secret_value() == "from a file"
-    assert "from a file" not in repr(chosen)
+    assert chosen.secret_key.get_secret_value() == "read from a file"
+    assert "read from a file" not in repr(chosen)
 
 
 def test_processes_that_start_together_keep_the_same_secret(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from media.frames import Planes
 from media.gaze import model
 from media.gaze.errors import EngineFailed
 
-POINTS = 478  # 468 of the face, 5 of each iris
 LEAP_MS = 1000  # long enough for the engine's smoothing to forget the picture before
 # Blendshapes used here, by MediaPipe's names; R and L are the subject's own right and left.
 SHAPES = ("eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight",

@@ -38,7 +38,7 @@ def segment(number: int, *, job_id: str = "job", status: SegmentStatus = Segment
         duration=20.0,
         status=status,
         start_s=20.0 * (number - 1),
-        span="{}",
+        span={},
         cut_reason="pause",
     )
 
