@@ -66,7 +66,24 @@ _STEP_1 = (
     )
     """,
 )
-_STEPS = (_STEP_1,)
+_STEP_2 = (
+    "ALTER TABLE broker_messages ADD COLUMN expires_ms INTEGER",  # not begun by then: dead; NULL: waits for ever
+    "ALTER TABLE broker_messages ADD COLUMN claimed_ms INTEGER",  # leased: since when, Unix milliseconds
+    "CREATE INDEX broker_expiring ON broker_messages (queue, expires_ms) WHERE state = 0 AND expires_ms IS NOT NULL",
+    # A row per unique message that was sent not long ago; it outlives the message, and goes when its time is over.
+    """
+    CREATE TABLE broker_unique (
+        key TEXT PRIMARY KEY,
+        message_id TEXT NOT NULL,              -- whose retries are not its duplicates
+        until_ms INTEGER NOT NULL              -- Unix milliseconds
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX broker_unique_by_message ON broker_unique (message_id)",
+    "CREATE INDEX broker_unique_by_end ON broker_unique (until_ms)",
+    # A row per queue from which nothing may be claimed.
+    "CREATE TABLE broker_paused (queue TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",
+)
+_STEPS = (_STEP_1, _STEP_2)
 LATEST = len(_STEPS)
 
 
@@ -94,8 +111,11 @@ def schema_version(cursor: _Cursor) -> int:
     return int(row[0]) if row else 0
 
 
-def ensure_schema(connection: Cursorable) -> None:
+def ensure_schema(connection: Cursorable, *, to: int = LATEST) -> None:
     """Bring the tables to the present version, inside the caller's open transaction, which holds the gate.
+
+    Args:
+        to: an older version, as an older package would have left it.
 
     Raises:
         SchemaTooNew: a newer version of this package has been at work here.
@@ -105,13 +125,13 @@ def ensure_schema(connection: Cursorable) -> None:
         version = schema_version(cursor)
         if version > LATEST:
             raise SchemaTooNew(f"broker tables have version {version}, this package knows {LATEST}")
-        if version == LATEST:
+        if version >= to:
             return
         cursor.execute("CREATE TABLE IF NOT EXISTS broker_schema (version INTEGER NOT NULL)")
-        for step in _STEPS[version:]:
+        for step in _STEPS[version:to]:
             for statement in step:
                 cursor.execute(statement)
         cursor.execute("DELETE FROM broker_schema")
-        cursor.execute("INSERT INTO broker_schema (version) VALUES (?)", (LATEST,))
+        cursor.execute("INSERT INTO broker_schema (version) VALUES (?)", (to,))
     finally:
         cursor.close()

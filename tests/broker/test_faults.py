@@ -16,7 +16,7 @@ from dramatiq.errors import BrokerConnectionError
 
 from broker import DatabaseUnavailable, SchemaTooNew, SqliteBroker, messages
 from broker.database import Database
-from broker.schema import ensure_schema, schema_version
+from broker.schema import LATEST, ensure_schema, schema_version
 from tests.broker.conftest import working
 
 
@@ -117,7 +117,7 @@ def test_making_the_tables_again_changes_nothing(path: Path) -> None:
         before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
         ensure_schema(connection)
         assert connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
-        assert schema_version(connection.cursor()) == 1
+        assert schema_version(connection.cursor()) == LATEST
 
 
 def test_claiming_recovers_from_a_broken_moment(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
