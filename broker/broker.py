@@ -21,7 +21,7 @@ from broker.clerk import Clerk, Terms, now_ms
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
 from broker.database import Synchronous
 from broker.dead_letters import DeadLetter
-from broker.envelope import AnyMessage, SqliteMessage, addressed, sealed
+from broker.envelope import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, sealed
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.floor import Staff
 from broker.followup import Present
@@ -75,7 +75,7 @@ class SqliteBroker(Broker):
         self._clerk_lock = threading.Lock()
         super().__init__(middleware)
         self.queues = set()  # the base class makes it a dict
-        self.actor_options.add("broker_priority")
+        self.actor_options |= ACTOR_OPTIONS
         forget_in_children(self)
 
     # Sending.
@@ -93,6 +93,8 @@ class SqliteBroker(Broker):
 
     def enqueue(self, message: AnyMessage, *, delay: int | None = None) -> AnyMessage:
         """Store a message, durably, before returning. Inside `joining` it becomes part of that transaction.
+
+        A duplicate of a unique message is not stored, and returned like any other.
 
         Args:
             delay: milliseconds; 0 is a delay, too (the message goes to the tail of the queue).
@@ -134,7 +136,8 @@ class SqliteBroker(Broker):
             stored = addressed(message, delay, moment_ms)
             self.emit_before("enqueue", stored, delay)
             attempts = message.held.attempts if isinstance(message, SqliteMessage) else 0
-            entries.append(self._sealed(stored, attempts, moment_ms))
+            actor = self.actors.get(message.actor_name)
+            entries.append(sealed(stored, actor, attempts=attempts, now_ms=moment_ms))
             sent.append(stored)
         joined, follow_ups = self._joining.current, self._present.follow_ups
         if joined is not None:
@@ -148,19 +151,6 @@ class SqliteBroker(Broker):
         for message in sent:
             self.emit_after("enqueue", message, delay)
         return sent
-
-    def _sealed(self, message: AnyMessage, attempts: int, moment_ms: int) -> Entry:
-        actor = self.actors.get(message.actor_name)
-        priority = message.options.get("broker_priority")
-        if priority is None and actor is not None:
-            priority = actor.options.get("broker_priority")
-        return sealed(
-            message,
-            actor_priority=actor.priority if actor is not None else 0,
-            broker_priority=int(priority or 0),
-            attempts=attempts,
-            now_ms=moment_ms,
-        )
 
     # Receiving.
 

@@ -6,21 +6,28 @@ queue would send dramatiq's consumer down the road of delaying it in memory agai
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import finalize
 
-from dramatiq import Message
+from dramatiq import Actor, Message
 from dramatiq.broker import MessageProxy
 from dramatiq.common import dq_name, q_name
+from dramatiq.message import get_encoder
 
 from broker.messages import Claim, Entry
 from broker.orders import Order
+from broker.unique import Unique
 
-__all__ = ["AnyMessage", "FollowUps", "SqliteMessage", "addressed", "opened", "sealed"]
+__all__ = ["ACTOR_OPTIONS", "AnyActor", "AnyMessage", "FollowUps", "SqliteMessage", "addressed", "opened", "sealed"]
 
-AnyMessage = Message[Any]  # Any: what an actor returns does not matter to a broker
+AnyMessage = Message[Any]  # Any: what an actor takes and returns does not matter to a broker
+AnyActor = Actor[..., Any]
+
+ACTOR_OPTIONS = frozenset({"broker_priority", "unique_for", "unique_key"})
+TICK_TAKEN_S = 3600.0  # a scheduler that is later than this by its clock has other troubles
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +65,14 @@ def addressed(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMess
     return message.copy(queue_name=dq_name(message.queue_name), options={"eta": now_ms + delay_ms})
 
 
-def sealed(message: AnyMessage, *, actor_priority: int, broker_priority: int, attempts: int, now_ms: int) -> Entry:
+def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms: int) -> Entry:
     """Return the row for a message.
 
+    Args:
+        actor: whose options hold where the message has none of its own; None: not declared here.
+
     Raises:
+        ValueError: an option of ours makes no sense.
         Exception: whatever the encoder raises for arguments that it cannot encode.
     """
     queue = q_name(message.queue_name)
@@ -74,11 +85,12 @@ def sealed(message: AnyMessage, *, actor_priority: int, broker_priority: int, at
         message_id=message.message_id,
         actor=message.actor_name,
         body=Message(**fields).encode(),
-        broker_priority=broker_priority,
-        actor_priority=actor_priority,
+        broker_priority=int(_option(message, actor, "broker_priority") or 0),
+        actor_priority=actor.priority if actor is not None else 0,
         sent_ms=message.message_timestamp,
         eta_ms=eta_ms,
         attempts=attempts,
+        unique=_unique(message, actor, now_ms),
     )
 
 
@@ -93,6 +105,26 @@ def opened(held: Claim) -> SqliteMessage:
         options = {name: value for name, value in message.options.items() if name != "eta"}
         message = replace(message, queue_name=held.queue, options=options)
     return SqliteMessage(message, held)
+
+
+def _option(message: AnyMessage, actor: AnyActor | None, name: str) -> Any:  # Any: options hold what users put there
+    value = message.options.get(name)
+    return actor.options.get(name) if value is None and actor is not None else value
+
+
+def _unique(message: AnyMessage, actor: AnyActor | None, now_ms: int) -> Unique | None:
+    seconds, key = _option(message, actor, "unique_for"), _option(message, actor, "unique_key")
+    tick = message.options.get("scheduled_at")  # what periodiq's schedulers write on their messages
+    if seconds is None:
+        if key is not None:
+            raise ValueError(f"unique_key {key!r} of {message.actor_name!r} needs unique_for, in seconds")
+        if not isinstance(tick, str):
+            return None
+        seconds, key = TICK_TAKEN_S, f"at {tick}"
+    if key is None:
+        arguments = get_encoder().encode({"args": list(message.args), "kwargs": message.kwargs})
+        key = hashlib.sha256(arguments).hexdigest()
+    return Unique(f"{message.actor_name} {key}", now_ms + int(float(seconds) * 1000))
 
 
 def _eta(eta: object, message_id: str, now_ms: int) -> int | None:

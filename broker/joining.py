@@ -33,8 +33,8 @@ class Joined:
     def add(self, entries: list[Entry], sent: list[tuple[AnyMessage, int | None]], now_ms: int) -> None:
         """Insert messages through the caller's connection."""
         for entry in entries:
-            store(self.connection, entry, now_ms)
-            self.queues.add(entry.queue)
+            if store(self.connection, entry, now_ms) is not None:
+                self.queues.add(entry.queue)
         self.sent += sent
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from broker.schema import Cursorable
+from broker.unique import Unique, free_all, take
 
 __all__ = [
     "Claim",
@@ -52,6 +53,7 @@ class Entry:
     sent_ms: int
     eta_ms: int | None  # None: ready at once
     attempts: int = 0
+    unique: Unique | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,10 @@ class Obituary:
     body: bytes | None = None  # None: as it was stored
 
 
-def store(connection: Cursorable, entry: Entry, now_ms: int) -> State:
-    """Insert a message through any DBAPI connection, inside its open transaction."""
+def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
+    """Insert a message through any DBAPI connection, inside its open transaction. None: a duplicate, not inserted."""
+    if entry.unique is not None and not take(connection, entry.unique, entry.message_id, now_ms):
+        return None
     delayed = entry.eta_ms is not None and entry.eta_ms > now_ms
     state = State.DELAYED if delayed else State.READY
     cursor = connection.cursor()
@@ -211,6 +215,7 @@ def abandon(connection: sqlite3.Connection, held: Claim, *, max_deliveries: int,
 
 def flush(connection: sqlite3.Connection, queue: str) -> None:
     """Drop ready, delayed and dead messages of a queue; what is being worked on stays."""
+    free_all(connection, queue)
     connection.execute("DELETE FROM broker_messages WHERE queue = ? AND state = 0", (queue,))
     connection.execute("DELETE FROM broker_messages WHERE queue = ? AND state = 1", (queue,))
     connection.execute("DELETE FROM broker_dead WHERE queue = ?", (queue,))

@@ -29,8 +29,9 @@ class Batch:
     def store(self, entries: Iterable[Entry]) -> None:
         """Insert messages and note whom that concerns."""
         for entry in entries:
-            delayed = store(self.connection, entry, self.now_ms) is State.DELAYED
-            (self.delayed if delayed else self.readied).add(entry.queue)
+            state = store(self.connection, entry, self.now_ms)
+            if state is not None:
+                (self.delayed if state is State.DELAYED else self.readied).add(entry.queue)
 
     def give_back(self, claims: list[Claim]) -> None:
         """Return messages that nobody has begun to work on to their old places."""
