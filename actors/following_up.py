@@ -11,7 +11,7 @@ from actors.announce import tell_of
 from actors.posts import post_of
 from platforms import errors
 from platforms.contract import Advanced, Handle, Outcome, Published
-from store import jobs, publications, segments
+from store import jobs, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -69,10 +69,8 @@ def _record(found: Publication, job: Job, outcome: Outcome | None, again_s: floa
     sealed = found.handle if handle is None else wiring.sealer.seal(dict(handle.facts))
     step = found.step if handle is None else handle.step
     with wiring.store.writing() as connection:
-        publications.set_link(
-            connection, found.id, step=step, remote_id=remote_id, link=link, handle=sealed, next_at=next_at
-        )
-        posted = isinstance(outcome, Published) and publications.mark_published(connection, found.id)
+        steps.set_link(connection, found.id, step=step, remote_id=remote_id, link=link, handle=sealed, next_at=next_at)
+        posted = isinstance(outcome, Published) and steps.mark_published(connection, found.id)
         news = publications.get(connection, found.id)
         if news is not None and (posted or (link is not None and found.link is None)):
             tell_of(connection, "publication.published", news, job)

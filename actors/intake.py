@@ -16,7 +16,7 @@ from actors.rendering import send_gaze, send_split
 from actors.settling import settle
 from actors.turns import release
 from broker import DeadLetter
-from store import accounts, jobs, publications, segments, webhooks
+from store import accounts, jobs, publications, segments, steps, webhooks
 from store.jobs import Job
 from store.states import EndpointState, JobStatus, PublicationStatus
 
@@ -70,7 +70,7 @@ def cancel(job_id: str) -> bool:
             connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=moment
         )
         for publication in publications.under_way(connection, job_id):  # each decides at its next step, which is now
-            publications.touch(connection, publication.id, moment)
+            steps.touch(connection, publication.id, moment)
             wiring.send(f"publish_{publication.platform}", publication.id)
         announce(connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
         wiring.send("delete_files", job_id)

@@ -28,7 +28,7 @@ from actors.settling import settle
 from actors.turns import release
 from platforms import errors
 from platforms.contract import Account, ActionNeeded, Advanced, Handle, Outcome, Post, Published, Publisher
-from store import accounts, jobs, publications, segments
+from store import accounts, jobs, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
 from store.sealing import WrongKey
@@ -72,7 +72,7 @@ def _take(publication_id: str, asked_by: str, nonce: str) -> Publication | None:
         if found.holder is None and not found.unclear and _rests(connection, found, now):
             return None
         until = now + STEP_DEADLINE
-        return publications.take(connection, publication_id, asked_by, nonce, now=now, until=until)
+        return steps.take(connection, publication_id, asked_by, nonce, now=now, until=until)
 
 
 def _is_stray(found: Publication, now: datetime) -> bool:
@@ -87,7 +87,7 @@ def _rests(connection: Connection, found: Publication, now: datetime) -> bool:
         return False
     if job is None or job.status is JobStatus.CANCELLED:
         return False  # to end it needs no call
-    if publications.touch(connection, found.id, account.paused_until):
+    if steps.touch(connection, found.id, account.paused_until):
         wait_s = (account.paused_until - now).total_seconds()
         wiring.send(f"publish_{found.platform}", found.id, delay_s=wait_s)
     return True
@@ -148,7 +148,7 @@ class _Step:
         self.interrupted = False  # nothing was ever sent
         sealed = wiring.sealer.seal(dict(self.handle.facts))
         with wiring.store.writing() as connection:
-            return publications.record_intent(
+            return steps.record_intent(
                 connection, self.publication.id, self.holder, step=self.handle.step, handle=sealed
             )
 
@@ -174,7 +174,7 @@ class _Step:
         with wiring.store.writing() as connection:
             if not isinstance(outcome, Advanced):
                 self._succeeded(connection, outcome, sealed)
-            elif publications.advance(
+            elif steps.advance(
                 connection,
                 self.publication.id,
                 self.holder,
@@ -187,7 +187,7 @@ class _Step:
     def _succeeded(self, connection: Connection, outcome: Published | ActionNeeded, sealed: bytes) -> None:
         note = outcome.note if isinstance(outcome, ActionNeeded) else None
         again_s = outcome.again_after_s
-        ended = publications.end(
+        ended = steps.end(
             connection,
             self.publication.id,
             self.holder,
@@ -249,7 +249,7 @@ class _Step:
                 return
             after_s = max(after_s, min(LONGEST_WAIT_S, after_s * 2 ** min(self.publication.tries, 12)))
         with wiring.store.writing() as connection:
-            if publications.put_back(
+            if steps.put_back(
                 connection,
                 self.publication.id,
                 self.holder,
@@ -280,7 +280,7 @@ class _Step:
         self, status: PublicationStatus, code: str, reason: str, event: str | None, *, account_refused: bool = False
     ) -> None:
         with wiring.store.writing() as connection:
-            if not publications.end(
+            if not steps.end(
                 connection, self.publication.id, self.holder, status, now=wiring.now(), code=code, reason=reason
             ):
                 return

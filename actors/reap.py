@@ -11,7 +11,7 @@ from periodiq import cron
 from actors import rendering, wiring
 from actors.settling import fail_job, part_failed, publication_crashed
 from broker import DeadLetter
-from store import jobs, publications, segments, webhooks
+from store import jobs, publications, segments, steps, webhooks
 
 SLACK = timedelta(minutes=5)  # for messages that wait behind others; the broker itself brings a dead worker's back
 LOOK_BACK = timedelta(days=1)  # into the dead letters; this runs each minute
@@ -68,9 +68,9 @@ def _resume_parts() -> None:
 def _resume_publications() -> None:
     now = wiring.now()
     with wiring.store.writing() as connection:
-        for publication in publications.stalled(connection, next_before=now - SLACK, held_before=now - SLACK):
+        for publication in steps.stalled(connection, next_before=now - SLACK, held_before=now - SLACK):
             logger.warning("publication {} is overdue at step {}", publication.id, publication.step)
-            publications.touch(connection, publication.id, now)
+            steps.touch(connection, publication.id, now)
             wiring.send(f"publish_{publication.platform}", publication.id)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from actors import wiring
 from actors.announce import announce, tell_of
 from actors.turns import release
-from store import jobs, publications, segments
+from store import jobs, publications, segments, steps
 from store.states import JOB_OVER, JobStatus, PublicationStatus
 
 KEPT_OTHERWISE_H = 24.0  # what failed can be tried again, and what went nowhere be fetched, for a day
@@ -62,7 +62,7 @@ def publication_crashed(publication_id: str, *, reason: str) -> None:
     """End a publication whose steps crash this machine's own code. If one was begun, its outcome is unknown."""
     with wiring.store.writing() as connection:
         found = publications.get(connection, publication_id)
-        if found is None or not publications.give_up(connection, publication_id, reason=reason, now=wiring.now()):
+        if found is None or not steps.give_up(connection, publication_id, reason=reason, now=wiring.now()):
             return
         publication = publications.get(connection, publication_id)
         job = jobs.get(connection, found.job_id)

@@ -14,7 +14,7 @@ from actors.announce import announce
 from platforms.contract import Account as Usable
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
 from platforms.oauth.contract import Client, Tokens
-from store import accounts, publications
+from store import accounts, turns
 from store.accounts import Account
 from store.sealing import WrongKey
 from store.states import AccountStatus
@@ -121,7 +121,7 @@ def mark_unusable(connection: Connection, account_id: str, reason: str, used: by
         return
     logger.warning("account {} of {}: {} ({})", account_id, account.platform, status, reason)
     code = "account_refused" if refused else "reconnect_needed"
-    publications.explain_waiting(connection, account_id, code=code, reason=reason)
+    turns.explain_waiting(connection, account_id, code=code, reason=reason)
     announce(
         connection, "account.reconnect_needed", code=code, reason=reason, account_id=account_id,
         platform=account.platform, name=account.name,

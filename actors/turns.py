@@ -14,16 +14,16 @@ from sqlalchemy import Connection
 from actors import wiring
 from actors.announce import announce, part_facts
 from actors.windows import DAY, DEFAULTS, earliest
-from store import accounts, jobs, publications, schedules
+from store import accounts, jobs, publications, schedules, turns
 from store.accounts import Account
-from store.publications import Queued
 from store.schedules import Schedule
+from store.turns import Queued
 
 
 def release(connection: Connection) -> None:
     """Let go what may go now, and note for the others when they may."""
     known = {schedule.platform: schedule for schedule in schedules.every(connection)}
-    heads = sorted(publications.heads(connection), key=lambda queued: queued.account_id)  # stable: order of turns stays
+    heads = sorted(turns.heads(connection), key=lambda queued: queued.account_id)  # stable: order of turns stays
     for account_id, candidates in groupby(heads, key=lambda queued: queued.account_id):
         account = accounts.get(connection, account_id)
         if account is not None:
@@ -34,18 +34,18 @@ def release(connection: Connection) -> None:
 def _release_one(connection: Connection, account: Account, schedule: Schedule, candidates: list[Queued]) -> None:
     now = wiring.now()
     gap = timedelta(seconds=schedule.min_gap_s)
-    recent = publications.recent_starts(connection, account.id, now - max(DAY, gap))
+    recent = turns.recent_starts(connection, account.id, now - max(DAY, gap))
     for queued in candidates:
         due = earliest(schedule, recent, max(now, account.paused_until or now, queued.publish_after or now))
         if due <= now:
-            if publications.begin(connection, queued.id, now):
+            if turns.begin(connection, queued.id, now):
                 wiring.send(f"publish_{queued.platform}", queued.id)
             return
         _note_due(connection, queued, due)
 
 
 def _note_due(connection: Connection, queued: Queued, due: datetime) -> None:
-    if not publications.set_due(connection, queued.id, due):
+    if not turns.set_due(connection, queued.id, due):
         return
     publication = publications.get(connection, queued.id)
     job = jobs.get(connection, queued.job_id)

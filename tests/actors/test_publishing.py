@@ -15,7 +15,7 @@ from actors import intake, publishing, tokens, wiring
 from platforms import errors
 from platforms.contract import Account as Usable
 from platforms.contract import Advanced, Handle, Outcome, Post, Published
-from store import Sealer, Store, accounts, jobs, publications, segments
+from store import Sealer, Store, accounts, jobs, publications, segments, steps, turns
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import move_clock
 from tests.store.rows import account, job, publication, segment
@@ -85,7 +85,7 @@ def _job(connection) -> None:  # type: ignore[no-untyped-def]  # a connection, a
     segments.create(connection, [part])
     accounts.connect(connection, account())
     publications.create(connection, [publication(part, account())])
-    publications.begin(connection, NAME, wiring.now())
+    turns.begin(connection, NAME, wiring.now())
 
 
 def _drive(holder: str = "message", rounds: int = 30) -> publications.Publication:
@@ -147,7 +147,7 @@ def test_a_stray_message_does_nothing_while_another_holds_the_step(
     publishing_job(remote)
     with store.writing() as connection:
         later = wiring.now() + timedelta(minutes=15)
-        publications.take(connection, NAME, "somebody", "x", now=wiring.now(), until=later)
+        steps.take(connection, NAME, "somebody", "x", now=wiring.now(), until=later)
     publishing.step(NAME, "stray")
     with store.reading() as connection:
         found = publications.get(connection, NAME)

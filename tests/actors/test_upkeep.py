@@ -13,7 +13,7 @@ from actors.cleanup import ORPHANED_AFTER_S, cleanup, delete_files
 from actors.open_windows import open_windows
 from actors.reap import SLACK, reap
 from broker import DeadLetter
-from store import Store, accounts, jobs, publications, schedules, segments, webhooks
+from store import Store, accounts, jobs, publications, schedules, segments, steps, turns, webhooks
 from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import move_clock, waiting
@@ -76,8 +76,8 @@ def test_the_gap_between_posts_is_kept(store: Store, monkeypatch: pytest.MonkeyP
     _limit(store, min_gap_s=1800.0)
     open_windows.fn()
     with store.writing() as connection:
-        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
-        publications.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now())
     open_windows.fn()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.WAITING
     move_clock(monkeypatch, timedelta(minutes=31))
@@ -90,7 +90,7 @@ def test_a_publication_that_nobody_takes_further_is_taken_up_again(
 ) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        publications.begin(connection, NAME, wiring.now())
+        turns.begin(connection, NAME, wiring.now())
     reap.fn()
     assert ("publish_tiktok", (NAME,)) not in waiting()
     move_clock(monkeypatch, SLACK + timedelta(minutes=1))
@@ -123,8 +123,8 @@ def test_an_open_publication_expires_at_the_hard_maximum(store: Store, monkeypat
 def test_even_a_step_that_was_cut_off_for_good_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        publications.begin(connection, NAME, wiring.now())
-        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        turns.begin(connection, NAME, wiring.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
     move_clock(monkeypatch, timedelta(days=100))
     cleanup.fn()
     assert _status(store) is PublicationStatus.EXPIRED
@@ -176,14 +176,14 @@ def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> Non
     """What was begun can no longer be asked about: it is unknown, and shown as that."""
     _ready_part(store, parts=2)
     with store.writing() as connection:
-        publications.begin(connection, NAME, wiring.now())
-        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
-        publications.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
+        turns.begin(connection, NAME, wiring.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        steps.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
     assert intake.disconnect("tiktok-1")
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("outcome_unknown", "cancelled")
     assert not intake.disconnect("tiktok-1")
     with store.writing() as connection:  # who was at work meanwhile still learnt it
-        assert publications.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now(), link="here")
+        assert steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now(), link="here")
     assert _status(store) is PublicationStatus.PUBLISHED
 
 
@@ -217,9 +217,9 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
 def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        publications.begin(connection, NAME, wiring.now())
-        publications.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
-        publications.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
+        turns.begin(connection, NAME, wiring.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        steps.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
     died = wiring.now() + timedelta(seconds=1)
     letter = DeadLetter(1, "m", "network", "publish_tiktok", (NAME,), {}, "boom", None, 6, died, died)
     monkeypatch.setattr(wiring.broker, "dead_letters", lambda **_: [letter])

@@ -1,0 +1,176 @@
+"""The steps of a publication: who may carry one out, what is recorded before and after it, and what became of it.
+
+Whatever identifies the remote operation is written here before the next byte goes out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Update, and_, case, or_, select, update
+
+from store import rows
+from store.publications import Publication, get
+from store.states import PUBLICATION_WELL, AccountStatus, PublicationStatus
+from store.tables import accounts, publications
+
+
+def take(
+    connection: Connection, publication_id: str, message_id: str, nonce: str, *, now: datetime, until: datetime
+) -> Publication | None:
+    """Take the right to carry out the present step; None if the publication is over or somebody else has the right.
+
+    The holder is called "message id/nonce". The broker hands a message out again only when the process that had it is
+    gone or frozen, so a holder with the same message id is a predecessor and not a rival. The nonce tells the two
+    apart: a predecessor that wakes up again records nothing.
+
+    Returns:
+        The publication as it was before: a `holder` in it, or `unclear`, says that this very step was begun and its
+        answer is not known.
+    """
+    holder = f"{message_id}/{nonce}"
+    found = get(connection, publication_id)
+    if found is None or found.status is not PublicationStatus.PUBLISHING:
+        return None
+    expired = found.holder_until is not None and found.holder_until < now
+    if found.holder is not None and not expired and not found.holder.startswith(f"{message_id}/"):
+        return None
+    change = update(publications).where(publications.c.id == publication_id)
+    connection.execute(change.values(holder=holder, holder_until=until))
+    return found
+
+
+def record_intent(connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes) -> bool:
+    """Store the step that is about to be carried out for the first time; False if the right was lost meanwhile."""
+    return connection.execute(_held(publication_id, holder).values(step=step, handle=handle)).rowcount == 1
+
+
+def advance(
+    connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes, next_at: datetime
+) -> bool:
+    """Store where the state machine stands and give the right back; False if it was lost meanwhile."""
+    change = _held(publication_id, holder)
+    values = {
+        "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
+        "next_at": next_at, "code": None, "reason": None, "troubled_since": None,
+    }  # fmt: skip
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def put_back(
+    connection: Connection,
+    publication_id: str,
+    holder: str,
+    *,
+    tries: int,
+    troubled_since: datetime | None,
+    unclear: bool,
+    next_at: datetime,
+    code: str,
+    reason: str,
+) -> bool:
+    """Give the right back with the step to be done again; False if it was lost meanwhile."""
+    values = {
+        "tries": tries, "troubled_since": troubled_since, "unclear": unclear,
+        "holder": None, "holder_until": None, "next_at": next_at,
+        "code": code, "reason": reason,
+    }  # fmt: skip
+    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+
+
+def end(
+    connection: Connection,
+    publication_id: str,
+    holder: str,
+    status: PublicationStatus,
+    *,
+    now: datetime,
+    remote_id: str | None = None,
+    link: str | None = None,
+    code: str | None = None,
+    reason: str | None = None,
+    step: str | None = None,
+    handle: bytes | None = None,
+    next_at: datetime | None = None,
+) -> bool:
+    """End the state machine; False if the right was lost meanwhile. The handle stays as evidence."""
+    values: dict[str, Any] = {  # Any: as many types as columns
+        "status": status, "ended_at": now, "remote_id": remote_id, "link": link, "code": code, "reason": reason,
+        "holder": None, "holder_until": None, "unclear": False,
+    }  # fmt: skip
+    if handle is not None:
+        values |= {"step": step, "handle": handle, "next_at": next_at}
+    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+
+
+def touch(connection: Connection, publication_id: str, now: datetime) -> bool:
+    """Let the step be taken up now; False if there is none to take up."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING
+    )
+    return connection.execute(change.values(next_at=now)).rowcount == 1
+
+
+def stalled(connection: Connection, *, next_before: datetime, held_before: datetime) -> list[Publication]:
+    """Return publications under way on usable accounts that nobody takes further.
+
+    Args:
+        next_before: a step that should have been taken up before this moment was not.
+        held_before: a step that somebody took up should have ended before this moment.
+    """
+    not_taken_up = and_(publications.c.holder.is_(None), publications.c.next_at < next_before)
+    not_ended = and_(publications.c.holder.is_not(None), publications.c.holder_until < held_before)
+    query = (
+        select(publications)
+        .join(accounts, accounts.c.id == publications.c.account_id)
+        .where(accounts.c.status == AccountStatus.CONNECTED)
+        .where(publications.c.status == PublicationStatus.PUBLISHING, or_(not_taken_up, not_ended))
+    )
+    return rows.every(connection, query, Publication)
+
+
+def give_up(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
+    """End a publication under way that nobody can take further; False if it is not under way."""
+    begun = publications.c.step.is_not(None)
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING
+    )
+    status = case((begun, PublicationStatus.OUTCOME_UNKNOWN), else_=PublicationStatus.FAILED)
+    values = {"status": status, "code": "gave_up", "reason": reason, "ended_at": now, "holder": None}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def set_link(
+    connection: Connection,
+    publication_id: str,
+    *,
+    step: str | None,
+    remote_id: str | None,
+    link: str | None,
+    handle: bytes | None,
+    next_at: datetime | None,
+) -> bool:
+    """Note what became known of a post after it was published; False if it is not one that went out."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_WELL)
+    )
+    values = {"step": step, "remote_id": remote_id, "link": link, "handle": handle, "next_at": next_at}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def mark_published(connection: Connection, publication_id: str) -> bool:
+    """Note that the person for whom a draft waited has posted it; False if it did not wait."""
+    change = update(publications).where(
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.ACTION_NEEDED
+    )
+    values = {"status": PublicationStatus.PUBLISHED, "reason": None, "code": None}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def _held(publication_id: str, holder: str) -> Update:
+    return update(publications).where(
+        publications.c.id == publication_id,
+        publications.c.holder == holder,
+        publications.c.status.in_({PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN}),
+    )
