@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors import rendering, wiring
+from actors import intake, rendering, wiring
 from actors.gaze import gaze
 from actors.split import split
 from media import runner
@@ -166,3 +166,15 @@ def test_a_refused_video_ends_its_job_with_the_reason(store: Store, child: Calla
     assert found is not None
     assert (found.status, found.error_code) == (JobStatus.FAILED, "too_long")
     assert ("delete_files", ("job", "now")) in waiting()
+
+
+@pytest.mark.logs_errors
+def test_a_planning_that_was_lost_can_be_tried_again(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    """The file stays for a day: another try, with more memory free, may go better."""
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+    child(runner.ChildDied(signal=11), runner.ChildDied(signal=11))
+    split.fn("job")
+    assert ("delete_files", ("job", "now")) not in waiting()
+    assert intake.retry("job")
+    assert ("split", ("job",)) in waiting()
