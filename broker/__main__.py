@@ -32,6 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--queue")
     dead.add_argument("--limit", type=int, default=20)
     dead.add_argument("--traceback", action="store_true", help="with the whole traceback")
+    for name, purpose in (("pause", "claim nothing more from a queue"), ("resume", "let a paused queue go on")):
+        commands.add_parser(name, help=purpose).add_argument("queue", metavar="QUEUE")
     retry = commands.add_parser("retry", help="send a dead letter again")
     retry.add_argument("id", type=int, metavar="ID")
     purge = commands.add_parser("purge", help="delete dead letters")
@@ -43,7 +45,8 @@ def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
     _say(f"{'queue':<24}{'ready':>8}{'delayed':>9}{'leased':>8}{'dead':>7}{'oldest s':>10}")
     for queue in broker.queue_stats():
         oldest = "-" if queue.oldest_ready_age_s is None else f"{queue.oldest_ready_age_s:.1f}"
-        _say(f"{queue.queue:<24}{queue.ready:>8}{queue.delayed:>9}{queue.leased:>8}{queue.dead:>7}{oldest:>10}")
+        paused = "  paused" if queue.paused else ""
+        _say(f"{queue.queue:<24}{queue.ready:>8}{queue.delayed:>9}{queue.leased:>8}{queue.dead:>7}{oldest:>10}{paused}")
     for worker in broker.consumers():
         _say(f"process {worker.pid} on {worker.host} holds {worker.leased} and serves {', '.join(worker.queues)}")
     return 0
@@ -58,6 +61,18 @@ def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 0
 
 
+def _pause(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    broker.pause_queue(options.queue)
+    return 0
+
+
+def _resume(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    if broker.resume_queue(options.queue):
+        return 0
+    sys.stderr.write(f"queue {options.queue} is not paused\n")
+    return 1
+
+
 def _retry(broker: SqliteBroker, options: argparse.Namespace) -> int:
     if broker.retry_dead_letter(options.id):
         return 0
@@ -70,7 +85,7 @@ def _purge(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"stats": _stats, "dead": _dead, "retry": _retry, "purge": _purge}
+_COMMANDS = {"stats": _stats, "dead": _dead, "pause": _pause, "resume": _resume, "retry": _retry, "purge": _purge}
 
 
 def _say(line: str) -> None:

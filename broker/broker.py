@@ -16,11 +16,10 @@ from dramatiq import Middleware
 from dramatiq.broker import Broker, Consumer
 from dramatiq.common import q_name
 
-from broker import dead_letters, report
+from broker import report
 from broker.clerk import Clerk, Terms, now_ms
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
 from broker.database import Synchronous
-from broker.dead_letters import DeadLetter
 from broker.envelope import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, sealed
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.floor import Staff
@@ -29,17 +28,16 @@ from broker.fork import forget_in_children
 from broker.gate import WriteGate
 from broker.joining import Joining
 from broker.messages import Entry, flush
-from broker.orders import Batch
 from broker.places import Places
-from broker.report import QueueStats, WorkerProcess
 from broker.schema import Cursorable
+from broker.upkeep import Upkeep
 
 __all__ = ["SqliteBroker"]
 
 JOIN_INTERVAL_S = 0.01
 
 
-class SqliteBroker(Broker):
+class SqliteBroker(Upkeep, Broker):
     """Dramatiq messages in a SQLite file, which may be the application's own.
 
     Nothing is opened before the first use, and everything is opened anew in a forked child, so a broker can be made at
@@ -189,42 +187,7 @@ class SqliteBroker(Broker):
         else:
             super().emit_after(signal, *args, **kwargs)
 
-    # Looking, clearing, ending.
-
-    def queue_stats(self) -> list[QueueStats]:
-        """Return how full every queue is."""
-        return report.queue_stats(self._clerk().database, self.queues, now_ms())
-
-    def consumers(self) -> list[WorkerProcess]:
-        """Return the living processes that consume, with their queues. A dead one disappears at once."""
-        return report.consumers(self._clerk().database, self._places.leases)
-
-    def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
-        """Return how many messages of a queue are ready, delayed and dead."""
-        return report.message_counts(self._clerk().database, q_name(queue_name))
-
-    def dead_letters(
-        self, queue: str | None = None, limit: int = 100, *, before_id: int | None = None
-    ) -> list[DeadLetter]:
-        """Return dead letters, newest first; `before_id` asks for the page after that id."""
-        return dead_letters.dead_letters(self._clerk().database, queue, limit, before_id)
-
-    def retry_dead_letter(self, letter_id: int) -> bool:
-        """Send a dead letter again, with a new allowance of retries. False: there is none with this id."""
-
-        def work(batch: Batch) -> bool:
-            queue = dead_letters.retry(batch.connection, letter_id, batch.now_ms)
-            if queue is not None:
-                batch.readied.add(queue)
-            return queue is not None
-
-        return self._clerk().call(work)
-
-    def purge_dead_letters(self, older_than_s: float = 0.0) -> int:
-        """Delete dead letters that died longer ago than that; returns how many."""
-        return self._clerk().call(
-            lambda batch: dead_letters.purge(batch.connection, batch.now_ms - int(older_than_s * 1000) + 1)
-        )
+    # Clearing, ending. Looking is in the base class.
 
     def flush(self, queue_name: str) -> None:
         """Drop all waiting, delayed and dead messages of a queue; what is being worked on may end."""

@@ -11,6 +11,7 @@ from broker.errors import DatabaseUnavailable
 from broker.floor import Floor
 from broker.messages import claim, promote
 from broker.orders import Batch
+from broker.pausing import is_paused
 
 __all__ = ["Claiming"]
 
@@ -43,6 +44,9 @@ class Claiming:
             if desk.eta_ms is not None and desk.eta_ms <= batch.now_ms:
                 promote(batch.connection, desk.queue, batch.now_ms)
                 desk.unsure = True  # for the eta of the next one
+            if is_paused(batch.connection, desk.queue):
+                desk.ready = False
+                continue
             self._number += 1
             claims = claim(batch.connection, desk.queue, wanted, holder=holder, number=self._number)
             desk.ready = len(claims) == wanted
@@ -93,7 +97,8 @@ class Claiming:
     def _glance(self, queue: str) -> tuple[bool, int | None]:
         rows = self._database.read(
             """
-            SELECT EXISTS (SELECT 1 FROM broker_messages WHERE state = 0 AND queue = ?1),
+            SELECT EXISTS (SELECT 1 FROM broker_messages WHERE state = 0 AND queue = ?1)
+                    AND NOT EXISTS (SELECT 1 FROM broker_paused WHERE queue = ?1),
                 (SELECT min(eta_ms) FROM broker_messages WHERE state = 1 AND queue = ?1)
             """,
             (queue,),

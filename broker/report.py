@@ -24,6 +24,7 @@ class QueueStats:
     leased: int  # being worked on, or on the way to a thread
     dead: int
     oldest_ready_age_s: float | None  # how long the oldest ready message has been ready; None when there is none
+    paused: bool = False  # nothing is claimed from it until it is resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
     delayed = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 1 GROUP BY queue")
     leased = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 2 GROUP BY queue")
     dead = _counts(database, "SELECT queue, count(*) FROM broker_dead GROUP BY queue")
+    paused = _counts(database, "SELECT queue, since_ms FROM broker_paused")
     return [
         QueueStats(
             queue=queue,
@@ -60,8 +62,9 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
             leased=leased.get(queue, 0),
             dead=dead.get(queue, 0),
             oldest_ready_age_s=max(0.0, (now_ms - ready[queue][1]) / 1000) if queue in ready else None,
+            paused=queue in paused,
         )
-        for queue in sorted({*declared, *ready, *delayed, *leased, *dead})
+        for queue in sorted({*declared, *ready, *delayed, *leased, *dead, *paused})
     ]
 
 

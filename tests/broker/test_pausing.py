@@ -1,0 +1,81 @@
+"""A paused queue hands out nothing, to any process, and goes on at once when it is resumed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import dramatiq
+import pytest
+
+from broker import SqliteBroker
+from broker.__main__ import main as command
+from tests.broker.conftest import working
+
+
+def test_a_queue_that_another_process_pauses_rests_until_it_is_resumed(broker: SqliteBroker, path: Path) -> None:
+    seen: list[float] = []
+
+    @dramatiq.actor
+    def note() -> None:
+        seen.append(time.monotonic())
+
+    operator = SqliteBroker(path)
+    with working(broker):
+        operator.pause_queue("default")
+        note.send()
+        note.send_with_options(delay=50)
+        time.sleep(0.3)
+        assert seen == []
+        assert [(s.ready, s.paused) for s in operator.queue_stats()] == [(2, True)]
+        resumed = time.monotonic()
+        assert operator.resume_queue("default")
+        broker.join("default", timeout=5000)
+    assert len(seen) == 2
+    assert seen[0] - resumed < 1  # measured: a few ms; without the bell it would be 30 s
+    assert not operator.resume_queue("default")
+    assert operator.queue_stats() == []
+    operator.close()
+
+
+def test_other_queues_go_on(broker: SqliteBroker) -> None:
+    seen: list[str] = []
+
+    @dramatiq.actor(queue_name="open")
+    def note() -> None:
+        seen.append("open")
+
+    broker.declare_queue("shut")
+    broker.pause_queue("shut")
+    with working(broker):
+        note.send()
+        broker.join("open", timeout=5000)
+    assert seen == ["open"]
+
+
+def test_a_worker_of_a_paused_queue_sleeps(broker: SqliteBroker) -> None:
+    """Neither what is ready nor what falls due may keep the clerk turning."""
+
+    @dramatiq.actor
+    def note() -> None:
+        pass
+
+    broker.pause_queue("default")
+    with working(broker, timeout_ms=1000):
+        note.send()
+        note.send_with_options(delay=20)
+        time.sleep(0.3)
+        before = time.process_time()
+        time.sleep(1)
+        used = time.process_time() - before
+    assert used < 0.1
+
+
+def test_the_command_pauses_and_resumes(broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command([str(path), "stats"]) == 2
+    broker.queue_stats()
+    assert command([str(path), "pause", "media"]) == 0
+    assert command([str(path), "stats"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["media", "0", "0", "0", "0", "-", "paused"]
+    assert command([str(path), "resume", "media"]) == 0
+    assert command([str(path), "resume", "media"]) == 1
