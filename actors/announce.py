@@ -33,7 +33,7 @@ def announce(connection: Connection, kind: str, job: Job | None = None, **facts:
         id=wiring.new_id("msg_"),
         type=kind,
         job_id=job.id if job else None,
-        body=json.dumps(body, separators=(",", ":"), ensure_ascii=False),
+        body=json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
         created_at=moment,
     )
     for delivery in webhooks.record_event(connection, event, job.webhook_url if job else None, wiring.new_id):

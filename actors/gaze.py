@@ -88,15 +88,15 @@ def _renderer(
         arguments = [
             str(wiring.in_data(job.video_path)), str(target),
             "--intensity", str(intensity),
-            "--span", json.dumps(segment.span),
+            f"--span={json.dumps(segment.span)}",
             "--report", str(target.with_suffix(".report.json")),
             "--preview", str(target.with_suffix(".preview.jpg")),
             "--cover", str(target.with_suffix(".cover.jpg")),
-            "--title", job.title,
+            f"--title={job.title}",  # in one word: a title may begin with a dash
             "--deadline", str(CHEAPER_FROM * wiring.settings.processing_deadline),
         ]  # fmt: skip
         if job.gaze_zero is not None:
-            arguments += ["--zero", json.dumps(job.gaze_zero)]
+            arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
         return rendering.run_child(
             "gaze", arguments, deadline_s=wiring.settings.processing_deadline, on_progress=watch, stop=watch.stop
         )

@@ -19,6 +19,11 @@ from store.segments import Segment
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 
 PLAN_DEADLINE_S = 1800.0  # a look through three hours of video; the pictures are only sampled
+PLANNING_LOST = {
+    runner.OutOfMemory: "examining the video takes more memory than this machine has",
+    runner.DeadlinePassed: "examining the video takes longer than this machine allows",
+    runner.ChildDied: "the video could not be examined; its data may be damaged",
+}
 
 
 @dramatiq.actor(queue_name="media", max_retries=3)
@@ -33,10 +38,9 @@ def split(job_id: str) -> None:
         rendering.send_split(job_id)  # this worker goes; another one starts afresh
     except runner.Refused as refused:
         fail_job(job_id, code=refused.code, error=refused.detail, retryable=False)
-    except runner.ChildError as lost:
+    except (runner.OutOfMemory, runner.DeadlinePassed, runner.ChildDied) as lost:
         logger.error("job {}: planning failed: {}", job_id, lost)
-        error = "the video could not be examined; its data may be damaged"
-        fail_job(job_id, code="planning_failed", error=error, retryable=True)
+        fail_job(job_id, code=rendering.LOST[type(lost)], error=PLANNING_LOST[type(lost)], retryable=True)
     else:
         if fallback is not None:
             plan["facts"]["planned_without_gaze"] = fallback  # the reason is seen in the status

@@ -76,7 +76,7 @@ def routes(context: Context, limit: RateLimit) -> dict[str, Any]:  # Any: resour
         "/webhooks/{endpoint_id}/deliveries": Deliveries(context),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": Redelivery(context),
         "/dead-letters": DeadLetters(context),
-        "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetry(context),
+        "/dead-letters/{letter_id:int(min=1, max=9223372036854775807)}/retry": DeadLetterRetry(context),
         "/publications/{publication_id}/resolve": Resolve(context),
         "/health": Health(context),
         "/metrics": Metrics(context),

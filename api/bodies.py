@@ -27,7 +27,7 @@ def read(request: falcon.Request, kind: type[Body]) -> Body:
         raise Problem(413, "too_large", f"the body is larger than {MAX_BYTES} bytes", limit_bytes=MAX_BYTES)
     try:
         value = json.loads(raw)
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be stored
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # a lone surrogate, an infinity
     except (ValueError, RecursionError):
         raise Problem(400, "not_json", "the body must be JSON") from None
     if not isinstance(value, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import falcon
@@ -142,6 +142,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(created_at)
         if moment.tzinfo is None or not job_id:
             raise ValueError
-    except ValueError:
+        moment = moment.astimezone(UTC)  # at either end of the calendar this goes too far
+    except (ValueError, OverflowError):
         raise Problem(400, "bad_cursor", "cursor: not one that this list has given", field="cursor") from None
     return moment, job_id

@@ -39,6 +39,10 @@ from api.uploads import RECEIVED
 # resets the connection, and browsers then show a network error. What comes meanwhile is thrown away.
 LINGER_S = 30.0
 
+# waitress sets no limit of its own to these two, keeps them in memory, and looks through them at every piece.
+MAX_CHUNK_LINE_BYTES = 1024
+MAX_TRAILER_BYTES = 8192
+
 
 class Entrance:
     """Decides on a request by its headers."""
@@ -124,7 +128,10 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the headers, then decide."""
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as exc:  # a number of thousands of digits, half an IPv6 address
+            raise Problem(400, "bad_request", "the request's head makes no sense") from exc
         if self.body_rcv is None or self._entrance is None:
             return
         length = None if self.chunked else self.content_length
@@ -132,17 +139,18 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             self.reception = self._entrance.admit(self.headers, self.command, self._peer, length)
             self.body_rcv.buf = _Body(self.reception)
         elif length is not None and length > bodies.MAX_BYTES:
-            limit = bodies.MAX_BYTES
-            raise Problem(413, "too_large", f"the body is larger than {limit} bytes", limit_bytes=limit)
+            raise _too_large()
 
     def received(self, data: bytes) -> int:
         """Take bytes from the socket; after a refusal they are thrown away."""
         try:
             consumed = int(super().received(data))
+            self._check_chunks()
         except falcon.HTTPError as exc:
             self._refuse(exc)
         except Exception as exc:  # noqa: BLE001 (the edge of the loop: whatever it is, it must not end the server)
-            logger.opt(exception=exc).error("receiving {} failed", getattr(self, "path", ""))
+            # As text in quotes, and short: who sends it chooses it, and must not write lines of our log.
+            logger.opt(exception=exc).error("receiving {!r} failed", str(getattr(self, "path", ""))[:200])
             self._refuse(problems.internal())
         if self._error is not None:
             self.expect_continue = False
@@ -154,11 +162,25 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         if self.reception is not None:
             self.reception.discard()
 
+    def _check_chunks(self) -> None:
+        """Refuse a body in chunks that is too large where nobody said so before, or whose framing never ends."""
+        if not self.chunked or self.body_rcv is None:
+            return
+        if len(self.body_rcv.control_line) > MAX_CHUNK_LINE_BYTES or len(self.body_rcv.trailer) > MAX_TRAILER_BYTES:
+            raise Problem(400, "bad_request", "the body's chunks make no sense")
+        if self.reception is None and len(self.body_rcv) > bodies.MAX_BYTES:
+            raise _too_large()
+
     def _refuse(self, error: falcon.HTTPError) -> None:
         self.discard()
         self.error = error
         self.completed = True
         self.headers_finished = True
+
+
+def _too_large() -> Problem:
+    limit = bodies.MAX_BYTES
+    return Problem(413, "too_large", f"the body is larger than {limit} bytes", limit_bytes=limit)
 
 
 class Task(WSGITask):  # type: ignore[misc]  # waitress has no types
@@ -176,7 +198,8 @@ class Task(WSGITask):  # type: ignore[misc]  # waitress has no types
 
         Stock waitress closes after every 204 and 304, so a page that asks for news needs a new connection each time.
         """
-        wants_close = self.request.headers.get("CONNECTION", "").lower() == "close"
+        asked = self.request.headers.get("CONNECTION", "").lower().split(",")
+        wants_close = "close" in {option.strip() for option in asked}
         if self.has_body or self.version != "1.1" or wants_close:
             super().set_close_on_finish()
 

@@ -19,7 +19,7 @@ from store import schedules
 from store.schedules import Schedule
 
 MAX_WINDOWS = 24
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def _known_zone(name: str) -> str:

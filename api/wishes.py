@@ -49,7 +49,8 @@ def _json_object(value: Any) -> Any:  # Any: before validation
         raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes")
     try:
         found = json.loads(value, parse_constant=_refuse_constant) if value.strip() else None
-        json.dumps(found, ensure_ascii=False).encode()  # what cannot be written again (a lone surrogate) is no JSON
+        # What cannot be written again is no JSON: a lone surrogate, a number that is too large for any.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         raise ValueError("must be JSON") from None
     if found is not None and not isinstance(found, dict):

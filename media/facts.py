@@ -12,6 +12,7 @@ MAX_SECONDS = 3 * 3600
 MAX_SIDE = 4096
 MAX_PIXELS = 4096 * 2304  # 4K in every camera's idea of it; one decoded picture is 14 MB
 MAX_STREAMS = 32  # phones write up to eight, action cameras some more
+MIN_FRAMES_A_SECOND = 0.1  # on average; fewer, and a file of kilobytes becomes hours of stills
 MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
 
 

@@ -144,6 +144,12 @@ def _check_length(times: Timeline) -> None:
         raise Refused(
             "too_short", f"The video lasts {whole.duration_s:.2f} seconds; the platforms want {facts.MIN_SECONDS}."
         )
+    if len(times.times) < facts.MIN_FRAMES_A_SECOND * whole.duration_s:
+        raise Refused(
+            "too_few_frames",
+            f"The video has {len(times.times)} pictures in {whole.duration_s:.0f} seconds; "
+            f"at least one in {1 / facts.MIN_FRAMES_A_SECOND:.0f} seconds is wanted.",
+        )
 
 
 def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:

@@ -28,6 +28,7 @@ def _wait(leash: int) -> None:
 def main() -> None:
     """Run the module as if it had been started itself."""
     leash, module = int(sys.argv[1]), sys.argv[2]
+    os.umask(0o077)  # videos, tokens and logs are nobody else's
     hold(leash)
     os.register_at_fork(after_in_child=lambda: hold(leash))
     multiprocessing.set_start_method("fork")  # from Python 3.14 on not the default: workers would not be on the leash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -186,7 +187,10 @@ def test_the_list_goes_on_where_its_page_ended(client: TestClient, context: Cont
     assert set(page["jobs"][0]) == {"job_id", "title", "status", "progress", "created_at"}
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!!!", "bm9wZQ==", "MjAyNi0xMS0yMlQxMjowMDowMCBqb2I="])
+BEFORE_ALL_TIME = base64.urlsafe_b64encode(b"0001-01-01T00:00:00+14:00 x").decode()
+
+
+@pytest.mark.parametrize("cursor", ["x", "!!!!", "bm9wZQ==", "MjAyNi0xMS0yMlQxMjowMDowMCBqb2I=", BEFORE_ALL_TIME])
 def test_a_cursor_of_somebody_else_is_a_bad_request(client: TestClient, cursor: str) -> None:
     assert client.simulate_get("/jobs", params={"cursor": cursor}).status_code == 400
 

@@ -224,3 +224,23 @@ def test_the_private_port_tells_metrics_without_a_key(serve: Serve) -> None:
     assert "vidprod_queue_messages" in requests.get(f"{root}/metrics", headers=AUTH, timeout=5).text
     assert "vidprod_queue_messages" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
     assert requests.get(f"http://127.0.0.1:{port}/jobs", timeout=5).status_code == 404
+
+
+CHUNKED = b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(CHUNKED + b"1" * 4096, b"400", id="a chunk size without end"),
+        pytest.param(CHUNKED + b"0\r\nA: " + b"1" * 20_000, b"400", id="a trailer without end"),
+        pytest.param(CHUNKED + b"100000\r\n" + b"x" * 0x100000 + b"\r\n", b"413", id="a large body nobody announced"),
+        pytest.param(b"GET /health HTTP/1.1\r\nContent-Length: " + b"1" * 5000 + b"\r\n\r\n", b"400", id="long number"),
+        pytest.param(b"GET http://[::1/health HTTP/1.1\r\nHost: x\r\n\r\n", b"400", id="half an address"),
+    ],
+)
+def test_nobody_without_a_key_fills_memory_disk_or_log(serve: Serve, sent: bytes, status: bytes) -> None:
+    with connection(serve()) as sock:
+        sock.sendall(sent)
+
+        assert answer(sock).split(b" ")[1] == status

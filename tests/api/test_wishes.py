@@ -76,3 +76,10 @@ def test_no_damage_to_a_form_breaks_the_door_or_leaves_a_file(
 
     assert answer.status_code < 500
     assert len(left()) == before + (answer.status_code == 202)
+
+
+def test_a_number_too_large_for_json_is_no_metadata() -> None:
+    """It would come back as Infinity, in every webhook."""
+    found = _read({"metadata": '{"a": 1e999}'})
+
+    assert isinstance(found, Problem)

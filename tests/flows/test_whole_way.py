@@ -38,7 +38,7 @@ def test_a_video_becomes_parts_published_in_order_with_signed_webhooks(
     machine: Callable[..., TestMachine], talk: Path
 ) -> None:
     running = machine()
-    job = running.finished(running.upload(talk))
+    job = running.finished(running.upload(talk, title="-rf --json"))  # nobody takes it for an option
     assert job["status"] == "completed"
     assert parts_by_platform(running) == each_once_in_order(job)
     assert [part["gaze"]["reason"] for part in job["segments"]] == ["no_face"] * len(job["segments"])

@@ -106,6 +106,10 @@ def too_long(talk: Path, to: Path) -> None:
     films.write(to, [Fraction(index) for index in range(0, facts.MAX_SECONDS + 300, 100)], unit=Fraction(1, 1000))
 
 
+def hours_of_stills(talk: Path, to: Path) -> None:
+    films.write(to, [Fraction(index) for index in range(0, 4000, 1000)], unit=Fraction(1, 1000))
+
+
 def old_codec(talk: Path, to: Path) -> None:
     films.ffmpeg("-i", talk, "-an", "-c:v", "mpeg2video", "-t", "4", to)
 
@@ -147,6 +151,7 @@ def index_of_rubbish(talk: Path, to: Path) -> None:
         (too_short, "too_short", "2.97 seconds; the platforms want 3"),
         (one_frame, "too_short", "want 3"),
         (too_long, "too_long", "3 are allowed"),
+        (hours_of_stills, "too_few_frames", "4 pictures"),
         (old_codec, "codec_not_supported", "mpeg2video"),
         (many_tracks, "too_many_streams", "33 tracks; 32 are allowed"),
         (wrong_first_box, "damaged", "byte 0"),
