@@ -34,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--traceback", action="store_true", help="with the whole traceback")
     for name, purpose in (("pause", "claim nothing more from a queue"), ("resume", "let a paused queue go on")):
         commands.add_parser(name, help=purpose).add_argument("queue", metavar="QUEUE")
+    cancel = commands.add_parser("cancel", help="drop a message that waits or is delayed")
+    cancel.add_argument("message_id", metavar="MESSAGE_ID")
     retry = commands.add_parser("retry", help="send a dead letter again")
     retry.add_argument("id", type=int, metavar="ID")
     purge = commands.add_parser("purge", help="delete dead letters")
@@ -73,6 +75,13 @@ def _resume(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 1
 
 
+def _cancel(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    if broker.cancel(options.message_id):
+        return 0
+    sys.stderr.write(f"message {options.message_id} does not wait: it is running, has ended, or never was\n")
+    return 1
+
+
 def _retry(broker: SqliteBroker, options: argparse.Namespace) -> int:
     if broker.retry_dead_letter(options.id):
         return 0
@@ -85,7 +94,15 @@ def _purge(broker: SqliteBroker, options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"stats": _stats, "dead": _dead, "pause": _pause, "resume": _resume, "retry": _retry, "purge": _purge}
+_COMMANDS = {
+    "stats": _stats,
+    "dead": _dead,
+    "pause": _pause,
+    "resume": _resume,
+    "cancel": _cancel,
+    "retry": _retry,
+    "purge": _purge,
+}
 
 
 def _say(line: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from broker.schema import Cursorable
-from broker.unique import Unique, free_all, take
+from broker.unique import Unique, free, free_all, take
 
 __all__ = [
     "Claim",
@@ -21,6 +21,7 @@ __all__ = [
     "abandon",
     "acknowledge",
     "bury",
+    "cancel",
     "claim",
     "flush",
     "give_back",
@@ -211,6 +212,16 @@ def abandon(connection: sqlite3.Connection, held: Claim, *, max_deliveries: int,
         )
         _move_to_dead(connection, held.row_id, Obituary(error, None), now_ms)
     return bool(rows)
+
+
+def cancel(connection: sqlite3.Connection, row_id: int, message_id: str) -> bool:
+    """Drop a message that nobody has begun, and free its unique key. False: it is being worked on, or gone."""
+    cursor = connection.execute(
+        "DELETE FROM broker_messages WHERE id = ? AND message_id = ? AND state IN (0, 1)", (row_id, message_id)
+    )
+    if cursor.rowcount == 1:
+        free(connection, message_id)
+    return cursor.rowcount == 1
 
 
 def flush(connection: sqlite3.Connection, queue: str) -> None:

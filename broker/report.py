@@ -11,7 +11,7 @@ from pathlib import Path
 from broker.database import Database
 from broker.lease import feel
 
-__all__ = ["QueueStats", "WorkerProcess", "consumers", "is_empty", "message_counts", "queue_stats"]
+__all__ = ["QueueStats", "WorkerProcess", "consumers", "is_empty", "message_counts", "queue_stats", "waiting_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,15 @@ def is_empty(database: Database, queue: str) -> bool:
         (queue,),
     )
     return not rows[0][0]
+
+
+def waiting_rows(database: Database, message_id: str) -> list[int]:
+    """Return the rows of a message that nobody has begun.
+
+    Reads the whole table, but keeps no writer waiting: an index on random ids would slow down every message.
+    """
+    rows = database.read("SELECT id FROM broker_messages WHERE message_id = ? AND state IN (0, 1)", (message_id,))
+    return [row_id for (row_id,) in rows]
 
 
 def message_counts(database: Database, queue: str) -> tuple[int, int, int]:

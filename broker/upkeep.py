@@ -6,12 +6,14 @@ None of it needs a declared queue, so a broker without actors (the command line'
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 
 from dramatiq.common import q_name
 
 from broker import dead_letters, report
 from broker.clerk import Clerk, now_ms
 from broker.dead_letters import DeadLetter
+from broker.messages import cancel
 from broker.orders import Batch
 from broker.pausing import pause, resume
 from broker.places import Places
@@ -82,3 +84,20 @@ class Upkeep(ABC):
             return resume(batch.connection, queue)
 
         return self._clerk().call(work)
+
+    def cancel(self, message_id: str) -> bool:
+        """Drop a message that waits or is delayed, also between its retries. It leaves no dead letter.
+
+        Returns:
+            False when nothing of this id waits: it is running (and runs on: no actor is torn out of its work), has
+            ended, or was never sent.
+        """
+        # Seldom more than once: between looking and acting a delay may fall due (a new row) or a worker may take it.
+        while rows := report.waiting_rows(self._clerk().database, message_id):
+            if self._clerk().call(partial(_cancel_rows, rows, message_id)):
+                return True
+        return False
+
+
+def _cancel_rows(rows: list[int], message_id: str, batch: Batch) -> bool:
+    return sum(cancel(batch.connection, row_id, message_id) for row_id in rows) > 0
