@@ -4,7 +4,9 @@ from broker.broker import SqliteBroker
 from broker.dead_letters import DeadLetter
 from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, SchemaTooNew
 from broker.gate import WriteGate
+from broker.rate_limits import SqliteRateLimiterBackend
 from broker.report import QueueStats, WorkerProcess
+from broker.results import SqliteResultBackend
 
 __all__ = [
     "BrokerClosed",
@@ -14,6 +16,8 @@ __all__ = [
     "QueueStats",
     "SchemaTooNew",
     "SqliteBroker",
+    "SqliteRateLimiterBackend",
+    "SqliteResultBackend",
     "WorkerProcess",
     "WriteGate",
 ]
