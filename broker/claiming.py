@@ -9,7 +9,7 @@ from collections.abc import Callable
 from broker.database import Database
 from broker.errors import DatabaseUnavailable
 from broker.floor import Floor
-from broker.messages import claim, promote
+from broker.messages import claim, expire, promote
 from broker.orders import Batch
 from broker.pausing import is_paused
 
@@ -47,8 +47,12 @@ class Claiming:
             if is_paused(batch.connection, desk.queue):
                 desk.ready = False
                 continue
+            if expire(batch.connection, desk.queue, batch.now_ms):
+                desk.unsure = True  # there may be more of them than were moved at once
             self._number += 1
-            claims = claim(batch.connection, desk.queue, wanted, holder=holder, number=self._number)
+            claims = claim(
+                batch.connection, desk.queue, wanted, holder=holder, number=self._number, now_ms=batch.now_ms
+            )
             desk.ready = len(claims) == wanted
             batch.claimed += claims
 

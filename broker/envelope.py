@@ -26,7 +26,7 @@ __all__ = ["ACTOR_OPTIONS", "AnyActor", "AnyMessage", "FollowUps", "SqliteMessag
 AnyMessage = Message[Any]  # Any: what an actor takes and returns does not matter to a broker
 AnyActor = Actor[..., Any]
 
-ACTOR_OPTIONS = frozenset({"broker_priority", "unique_for", "unique_key"})
+ACTOR_OPTIONS = frozenset({"broker_priority", "expires_in", "unique_for", "unique_key"})
 TICK_TAKEN_S = 3600.0  # a scheduler that is later than this by its clock has other troubles
 
 logger = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms
         eta_ms=eta_ms,
         attempts=attempts,
         unique=_unique(message, actor, now_ms),
+        expires_ms=_expiry(message, actor, max(now_ms, eta_ms or 0)),
     )
 
 
@@ -125,6 +126,11 @@ def _unique(message: AnyMessage, actor: AnyActor | None, now_ms: int) -> Unique 
         arguments = get_encoder().encode({"args": list(message.args), "kwargs": message.kwargs})
         key = hashlib.sha256(arguments).hexdigest()
     return Unique(f"{message.actor_name} {key}", now_ms + int(float(seconds) * 1000))
+
+
+def _expiry(message: AnyMessage, actor: AnyActor | None, due_ms: int) -> int | None:
+    expires_in = _option(message, actor, "expires_in")
+    return None if expires_in is None else due_ms + int(expires_in)
 
 
 def _eta(eta: object, message_id: str, now_ms: int) -> int | None:

@@ -1,4 +1,4 @@
-"""What can be done to a message in the tables: store, promote, claim, settle, give back, bury, reclaim.
+"""What can be done to a message in the tables: store, promote, expire, claim, settle, give back, bury, reclaim.
 
 Plain functions over an open transaction; no clock, no thread, no file. Who commits and who is told is decided in
 `clerk` and `joining`.
@@ -23,6 +23,7 @@ __all__ = [
     "bury",
     "cancel",
     "claim",
+    "expire",
     "flush",
     "give_back",
     "promote",
@@ -30,7 +31,7 @@ __all__ = [
     "store",
 ]
 
-PROMOTED_AT_ONCE = 1000  # bounds how long one transaction holds the gate when a flood of delays falls due
+MOVED_AT_ONCE = 1000  # bounds how long one transaction holds the gate when a flood falls due or expires
 
 
 class State(IntEnum):
@@ -55,6 +56,7 @@ class Entry:
     eta_ms: int | None  # None: ready at once
     attempts: int = 0
     unique: Unique | None = None
+    expires_ms: int | None = None  # not begun by then, it goes to the dead letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,9 @@ def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
     cursor.execute(
         """
         INSERT INTO broker_messages
-            (queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
+             expires_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             entry.queue,
@@ -102,6 +105,7 @@ def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
             entry.sent_ms,
             entry.eta_ms if delayed else now_ms,
             entry.attempts,
+            entry.expires_ms,
         ),
     )
     cursor.close()
@@ -117,14 +121,15 @@ def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
         """
         SELECT id FROM broker_messages WHERE state = 1 AND queue = ? AND eta_ms <= ? ORDER BY eta_ms, id LIMIT ?
         """,
-        (queue, now_ms, PROMOTED_AT_ONCE),
+        (queue, now_ms, MOVED_AT_ONCE),
     ).fetchall()
     connection.executemany(
         """
         INSERT INTO broker_messages
             (queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
-             deliveries)
-        SELECT queue, 0, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts, deliveries
+             deliveries, expires_ms)
+        SELECT queue, 0, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
+            deliveries, expires_ms
         FROM broker_messages WHERE id = ?
         """,
         due,
@@ -133,18 +138,38 @@ def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
     return len(due)
 
 
-def claim(connection: sqlite3.Connection, queue: str, limit: int, *, holder: int, number: int) -> list[Claim]:
-    """Lease up to `limit` ready messages of a queue to a process, the most urgent first."""
+def expire(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
+    """Move ready messages whose time is over to the dead letters; returns how many. Looked up by an index."""
+    over = connection.execute(
+        """
+        SELECT id FROM broker_messages
+        WHERE state = 0 AND queue = ? AND expires_ms IS NOT NULL AND expires_ms <= ? LIMIT ?
+        """,
+        (queue, now_ms, MOVED_AT_ONCE),
+    ).fetchall()
+    for (row_id,) in over:
+        _move_to_dead(connection, row_id, Obituary("Expired: nobody began it within its expires_in", None), now_ms)
+    return len(over)
+
+
+def claim(
+    connection: sqlite3.Connection, queue: str, limit: int, *, holder: int, number: int, now_ms: int
+) -> list[Claim]:
+    """Lease up to `limit` ready messages of a queue to a process, the most urgent first, none that has expired."""
     rows = connection.execute(
         """
         SELECT id, body, attempts + deliveries + 1 FROM broker_messages
-        WHERE state = 0 AND queue = ? ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
+        WHERE state = 0 AND queue = ? AND (expires_ms IS NULL OR expires_ms > ?)
+        ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
         """,
-        (queue, limit),
+        (queue, now_ms, limit),
     ).fetchall()
     connection.executemany(
-        "UPDATE broker_messages SET state = 2, holder = ?, claim = ?, deliveries = deliveries + 1 WHERE id = ?",
-        [(holder, number, row[0]) for row in rows],
+        """
+        UPDATE broker_messages SET state = 2, holder = ?, claim = ?, claimed_ms = ?, deliveries = deliveries + 1
+        WHERE id = ?
+        """,
+        [(holder, number, now_ms, row[0]) for row in rows],
     )
     return [Claim(row_id, holder, number, queue, body, attempts) for row_id, body, attempts in rows]
 

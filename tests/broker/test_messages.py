@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,7 @@ class Row:
     rank: tuple[int, int]  # smaller runs first
     place: int  # when it became ready, counted
     eta_ms: int
+    expires_ms: float
     deliveries: int = 0
     token: tuple[int, int] | None = None
 
@@ -52,14 +54,30 @@ class QueueMachine(RuleBasedStateMachine):
         self.places += 1
         return self.places
 
-    @rule(queue=QUEUES, urgency=st.integers(0, 2), priority=st.integers(0, 2), delay=st.none() | st.integers(0, 50))
-    def store(self, queue: str, urgency: int, priority: int, delay: int | None) -> None:
+    @rule(
+        queue=QUEUES,
+        urgency=st.integers(0, 2),
+        priority=st.integers(0, 2),
+        delay=st.none() | st.integers(0, 50),
+        lasts=st.none() | st.integers(0, 80),
+    )
+    def store(self, queue: str, urgency: int, priority: int, delay: int | None, lasts: int | None) -> None:
         place = self.place()
         name = str(place)
         eta_ms = None if delay is None else self.now_ms + delay
-        entry = Entry(queue, name, "actor", name.encode(), urgency, priority, self.now_ms, eta_ms)
+        expires_ms = None if lasts is None else (eta_ms or self.now_ms) + lasts
+        entry = Entry(
+            queue, name, "actor", name.encode(), urgency, priority, self.now_ms, eta_ms, expires_ms=expires_ms
+        )
         messages.store(self.connection, entry, self.now_ms)
-        row = Row(name, queue, (-urgency, priority), place, eta_ms or self.now_ms)
+        row = Row(
+            name,
+            queue,
+            (-urgency, priority),
+            place,
+            eta_ms or self.now_ms,
+            math.inf if expires_ms is None else expires_ms,
+        )
         (self.delayed if delay else self.ready)[name] = row
 
     @rule(by=st.integers(1, 40))
@@ -73,7 +91,10 @@ class QueueMachine(RuleBasedStateMachine):
         for row in sorted(due, key=lambda row: (row.eta_ms, row.place)):
             self.ready[row.name] = replace(self.delayed.pop(row.name), place=self.place())
         self.number += 1
-        claimed = messages.claim(self.connection, queue, limit, holder=holder, number=self.number)
+        messages.expire(self.connection, queue, self.now_ms)
+        for row in [row for row in self.ready.values() if row.queue == queue and row.expires_ms <= self.now_ms]:
+            self.dead.add(self.ready.pop(row.name).name)
+        claimed = self.claimed(queue, limit, holder)
         waiting = [row for row in self.ready.values() if row.queue == queue]
         expected = sorted(waiting, key=lambda row: (row.rank, row.place))[:limit]
         assert [claim.body.decode() for claim in claimed] == [row.name for row in expected]
@@ -81,6 +102,9 @@ class QueueMachine(RuleBasedStateMachine):
             del self.ready[row.name]
             self.leased[row.name] = replace(row, deliveries=row.deliveries + 1, token=(holder, self.number))
         return multiple(*claimed)
+
+    def claimed(self, queue: str, limit: int, holder: int) -> list[Claim]:
+        return messages.claim(self.connection, queue, limit, holder=holder, number=self.number, now_ms=self.now_ms)
 
     def holds(self, claim: Claim) -> bool:
         row = self.leased.get(claim.body.decode())
