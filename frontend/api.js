@@ -17,8 +17,9 @@
  *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
  *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason} or null,
  *                   progress, links{cover, preview, video: address of each file that exists},
- *                   publications[{platform, account (its name), status, link, due_at, reason}]}], files_deleted_at
+ *                   publications[{id, platform, account (its name), status, link, due_at, reason}]}], files_deleted_at
  *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, status, progress, created_at}], "next": cursor or null}, newest first
+ *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
  *   POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read. After DELETE either the
  *                   job is gone (404), or it stays and gets files_deleted_at
  *   GET /jobs/ID/segments/N/cover, /preview (images), /video (mp4, Range)   only as given in links
@@ -56,7 +57,7 @@ export function tellSignedOut() {
 
 /** Exchange the key for a session cookie; raises Problem 401 when the key is wrong. */
 export async function login(key) {
-  await ask('login', { method: 'POST', body: JSON.stringify({ key }), headers: { 'Content-Type': 'application/json' } });
+  await send('login', { key });
 }
 
 export const logout = () => ask('login', { method: 'DELETE' });
@@ -78,7 +79,12 @@ export async function status(jobId, etag = null) {
 
 export const cancel = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/cancel`, { method: 'POST' });
 export const retry = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/retry`, { method: 'POST' });
+export const resolve = (publicationId, published) => send(`publications/${encodeURIComponent(publicationId)}/resolve`, { published });
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
+
+function send(address, body) {
+  return ask(address, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+}
 
 async function ask(address, options = {}) {
   const answer = await fetchInTime(address, options);

@@ -135,7 +135,14 @@ function publication(part, post) {
       post.status === 'published' && link
         && el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open'),
       pill(publicationState(post.status))),
-    postNotes(post).map((note) => el('p', { class: 'reason' }, note)));
+    postNotes(post).map((note) => el('p', { class: 'reason' }, note)),
+    post.status === 'outcome_unknown' && post.id && el('div', { class: 'actions' },
+      verdict('online', 'It is online', post.id), verdict('missing', 'It is not there', post.id)));
+}
+
+/** A button for what only a person can find out: whether a post is there. */
+function verdict(action, label, post) {
+  return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post }, label);
 }
 
 function postNotes(post) {

@@ -19,9 +19,17 @@ const OPEN_ENDED = new Set(['action_needed', 'outcome_unknown']);
 
 const QUESTIONS = {
   cancel: ['Stop this video?', 'No more parts will be prepared or published. What is already published stays online.', 'Stop it', 'Keep going'],
+  online: ['Is it online?', 'You looked on the platform and the post is there. The parts after it go on.', 'It is online', 'Back'],
+  missing: ['Is it not there?', 'You looked on the platform and the post is not there. You can then try it again.', 'It is not there', 'Back'],
   delete: ['Delete the files?', 'The video and its parts are removed from the server for good. What is already published stays online.', 'Delete', 'Keep them'],
 };
-const REQUESTS = { cancel: api.cancel, retry: api.retry, delete: api.remove };
+const REQUESTS = {
+  cancel: api.cancel,
+  retry: api.retry,
+  delete: api.remove,
+  online: (_jobId, post) => api.resolve(post, true),
+  missing: (_jobId, post) => api.resolve(post, false),
+};
 
 let shown = null;
 let onGone = () => {};
@@ -44,8 +52,8 @@ export function closeJob() {
 export function startStatus(leave) {
   onGone = leave;
   byId('job').addEventListener('click', ({ target }) => {
-    const { action, look, number, address } = target.closest('button')?.dataset ?? {};
-    if (action) act(shown, action);
+    const { action, look, number, address, post } = target.closest('button')?.dataset ?? {};
+    if (action) act(shown, action, post);
     if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the picture as filmed beside the corrected one`);
     if (look === 'video') showVideo(`Part ${number}`, address);
   });
@@ -124,12 +132,12 @@ function report(view, before, after) {
   else view.tenths(after.progress, `${jobState(after.status)[0]}, ${percent(after.progress)}.`);
 }
 
-async function act(view, action) {
+async function act(view, action, post) {
   if (!view || view.busy || (QUESTIONS[action] && !(await confirm(...QUESTIONS[action])))) return;
   Object.assign(view, { busy: true, trouble: '' });
   draw(view);
   try {
-    await REQUESTS[action](view.jobId);
+    await REQUESTS[action](view.jobId, post);
     view.deleting = action === 'delete';
   } catch (problem) {
     view.trouble = problem instanceof api.NoAnswer ? 'The server cannot be reached. Please try again.' : sentence(problem.message, '.');

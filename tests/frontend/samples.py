@@ -87,7 +87,7 @@ def with_errors() -> dict[str, Any]:
     """Parts with every ending that asks something of the creator."""
     parts = [
         segment(1, 2, "done", gaze=corrected(0.62) | {"reason": "head_turned"}, publications=[
-            publication("tiktok", "action_needed"), publication("instagram", "outcome_unknown"),
+            publication("tiktok", "action_needed"), publication("instagram", "outcome_unknown") | {"id": "pub-unknown"},
             published("youtube", 1)]),
         segment(2, 2, "failed", reason="The part could not be rendered, also without eye correction.", publications=[
             publication("tiktok", "failed", reason="part_failed"), publication("instagram", "expired"),

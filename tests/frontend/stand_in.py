@@ -126,6 +126,13 @@ class Api:
     def on_post_retry(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         self._job(job_id)["status"] = "processing"
 
+    def on_post_resolve(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        for job in self._state.jobs.values():
+            for post in [post for part in job["segments"] for post in part["publications"]]:
+                if post.get("id") == publication_id:
+                    post["status"] = "published" if request.get_media()["published"] else "failed"
+        response.status = falcon.HTTP_204
+
     def on_delete_job(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         if self._state.delete_forgets:
             del self._state.jobs[self._job(job_id)["job_id"]]
@@ -188,6 +195,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     routes = {
         "/login": "login", "/accounts": "accounts", "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
         "/jobs/{job_id}/cancel": "cancel", "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
+        "/publications/{publication_id}/resolve": "resolve",
         "/jobs/{job_id}/segments/{number:int}/cover": "cover",
         "/jobs/{job_id}/segments/{number:int}/preview": "preview",
     }  # fmt: skip

@@ -178,6 +178,15 @@ def test_what_failed_can_be_tried_again(page: Browser, api: StandIn) -> None:
     page.until_text("#job .pill", "Preparing")
 
 
+def test_a_person_can_say_whether_an_unclear_post_is_there(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.with_errors())
+    page.click("[data-key=part-1] [data-action=online]")
+    page.click("#question-yes")
+    page.until("the word to arrive", lambda: "Unclear" not in page.text("[data-key=part-1]"))
+    resolved = [p for part in api.jobs["job-errors"]["segments"] for p in part["publications"] if p.get("id")]
+    assert [post["status"] for post in resolved] == ["published"]
+
+
 def test_deleting_the_files_leaves_the_record_and_its_links(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.completed())
     page.click("[data-action=delete]")
