@@ -1,0 +1,83 @@
+"""Another Python process on the test's file, and exceptions raised into a thread that waits for that file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from dramatiq.threading import Interrupt, raise_thread_exception
+
+from broker import WriteGate
+
+ROOT = Path(__file__).parents[2]
+
+
+class OtherProcess:
+    """A running program."""
+
+    def __init__(self, popen: subprocess.Popen[str]) -> None:
+        self.popen = popen
+
+    def line(self) -> str:
+        """Return the next line that it prints, without its end; empty when there will be none."""
+        return _present(self.popen.stdout).readline().rstrip("\n")
+
+    def tell(self, line: str = "") -> None:
+        """Write a line to its standard input."""
+        _present(self.popen.stdin).write(f"{line}\n")
+        _present(self.popen.stdin).flush()
+
+
+@contextmanager
+def other_process(program: str, path: Path) -> Iterator[OtherProcess]:
+    """Run a program that finds the file's name in `path` and both backends imported; killed in the end."""
+    prelude = (
+        f"from broker import SqliteRateLimiterBackend, SqliteResultBackend\nimport sys, time\npath = {str(path)!r}\n"
+    )
+    popen = subprocess.Popen(
+        [sys.executable, "-c", prelude + textwrap.dedent(program)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with popen:
+        try:
+            yield OtherProcess(popen)
+        finally:
+            if popen.poll() is None:
+                popen.kill()
+
+
+def interrupted(path: Path, work: Callable[[], object]) -> bool:
+    """Run it on a thread, raise an exception into that while it waits for the file; True if it came out in the end."""
+    came_out = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except Interrupt:
+            came_out.set()
+
+    thread = threading.Thread(target=run)
+    with WriteGate(path):
+        thread.start()
+        time.sleep(0.1)
+        raise_thread_exception(thread.ident, Interrupt)  # type: ignore[no-untyped-call]  # dramatiq's
+    thread.join(10)
+    assert not thread.is_alive()
+    return came_out.is_set()
+
+
+def _present(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream

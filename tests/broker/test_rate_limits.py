@@ -1,0 +1,221 @@
+"""Rate limiters and barriers on the file: bounds, expiry, events, other processes, interruptions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import dramatiq
+import pytest
+from dramatiq import group
+from dramatiq.middleware import GroupCallbacks
+from dramatiq.rate_limits import Barrier, ConcurrentRateLimiter, WindowRateLimiter
+from dramatiq.rate_limits.backend import RateLimiterBackend
+
+from broker import SqliteBroker, SqliteRateLimiterBackend
+from tests.broker.conftest import working
+from tests.broker.other_process import interrupted, other_process
+
+MINUTE_MS = 60_000
+WOKEN_S = 1.0  # measured: 1 ms; without the bell it would be 30 s
+TOGETHER_S = 0.1  # measured: 1 ms; dramatiq's own tests ask for 10 ms, which a busy machine may miss
+
+
+@pytest.fixture
+def limits(path: Path) -> Iterator[SqliteRateLimiterBackend]:
+    limits = SqliteRateLimiterBackend(path)
+    yield limits
+    limits.close()
+
+
+def mutex(limits: RateLimiterBackend, ttl: int = MINUTE_MS) -> ConcurrentRateLimiter:
+    return ConcurrentRateLimiter(limits, "mutex", limit=1, ttl=ttl)  # type: ignore[no-untyped-call]  # dramatiq's
+
+
+def is_free(limits: RateLimiterBackend) -> bool:
+    with mutex(limits).acquire(raise_on_failure=False) as acquired:
+        return bool(acquired)
+
+
+def test_a_counter_that_expired_starts_again(limits: SqliteRateLimiterBackend) -> None:
+    assert limits.add("key", 5, 50)
+    assert not limits.add("key", 1, MINUTE_MS)
+    assert not limits.incr("key", 1, 5, MINUTE_MS)
+    time.sleep(0.06)
+    assert limits.incr("key", 1, 1, MINUTE_MS)
+    assert not limits.add("key", 1, MINUTE_MS)
+
+
+def test_changing_a_counter_lets_it_live_anew(limits: SqliteRateLimiterBackend) -> None:
+    limits.add("key", 1, 100)
+    for _ in range(4):
+        time.sleep(0.04)
+        assert limits.incr("key", 1, 100, 100)
+    assert not limits.add("key", 1, 100)
+
+
+def test_what_expired_does_not_pile_up(limits: SqliteRateLimiterBackend, path: Path) -> None:
+    for number in range(100):
+        limits.add(str(number), 1, 1)
+    time.sleep(0.01)
+    limits.add("last", 1, MINUTE_MS)
+    with closing(sqlite3.connect(path)) as connection:
+        [(left,)] = connection.execute("SELECT count(*) FROM broker_counters")
+    assert left < 40
+    assert limits.purge() == left - 1
+
+
+def test_a_window_may_have_more_keys_than_sql_has_parameters(limits: SqliteRateLimiterBackend) -> None:
+    day = WindowRateLimiter(limits, "day", limit=2, window=86_400)  # type: ignore[no-untyped-call]  # dramatiq's
+    taken = []
+    for _ in range(3):
+        with day.acquire(raise_on_failure=False) as acquired:
+            taken.append(acquired)
+    assert taken == [True, True, False]
+
+
+def test_an_error_in_finding_the_keys_changes_nothing(limits: SqliteRateLimiterBackend) -> None:
+    def keys() -> list[str]:
+        raise LookupError("no keys")
+
+    with pytest.raises(LookupError):
+        limits.incr_and_sum("key", keys, 1, 10, MINUTE_MS)
+    assert limits.add("key", 1, MINUTE_MS)
+
+
+def test_an_event_is_seen_before_and_after_and_until_it_expires(limits: SqliteRateLimiterBackend) -> None:
+    assert not limits.wait("event", 50)
+    notice = threading.Timer(0.1, lambda: limits.wait_notify("event", 1))
+    started = time.monotonic()
+    notice.start()
+    assert limits.wait("event", None)
+    assert time.monotonic() - started < 0.1 + WOKEN_S
+    notice.join()
+    assert limits.wait("event", 0)
+    assert limits.wait("event", MINUTE_MS)
+    time.sleep(1.0)
+    assert not limits.wait("event", 10)
+
+
+def test_parties_in_two_processes_pass_a_barrier_together(limits: SqliteRateLimiterBackend, path: Path) -> None:
+    barrier = Barrier(limits, "barrier", ttl=MINUTE_MS)  # type: ignore[no-untyped-call]  # dramatiq's
+    barrier.create(parties=3)  # type: ignore[no-untyped-call]  # dramatiq's
+    program = """
+        from dramatiq.rate_limits import Barrier
+        barrier = Barrier(SqliteRateLimiterBackend(path), "barrier", ttl=60_000)
+        print("ready")
+        print(barrier.wait(timeout=20_000), time.monotonic())
+    """
+    with other_process(program, path) as first, other_process(program, path) as second:
+        assert (first.line(), second.line()) == ("ready", "ready")
+        time.sleep(0.2)
+        assert barrier.wait(timeout=20_000)  # type: ignore[no-untyped-call]  # dramatiq's
+        passed_s = time.monotonic()
+        for other in (first, second):
+            passed, at_s = other.line().split()
+            assert passed == "True"
+            assert abs(float(at_s) - passed_s) < TOGETHER_S
+
+
+def test_a_mutex_holds_between_processes(limits: SqliteRateLimiterBackend, path: Path) -> None:
+    program = """
+        from dramatiq.rate_limits import ConcurrentRateLimiter
+        mutex = ConcurrentRateLimiter(SqliteRateLimiterBackend(path), "mutex", limit=1, ttl=60_000)
+        journal = open(path + ".journal", "a", buffering=1)
+        taken = 0
+        while taken < 30:
+            with mutex.acquire(raise_on_failure=False) as acquired:
+                if acquired:
+                    taken += 1
+                    journal.write("in\\n")
+                    journal.write("out\\n")
+        print("done")
+    """
+    with other_process(program, path) as first, other_process(program, path) as second:
+        assert (first.line(), second.line()) == ("done", "done")
+    lines = Path(f"{path}.journal").read_text().split()
+    assert lines == ["in", "out"] * 60
+    assert is_free(limits)
+
+
+def test_a_slot_of_a_killed_process_is_free_when_its_time_is_over(limits: SqliteRateLimiterBackend, path: Path) -> None:
+    program = """
+        from dramatiq.rate_limits import ConcurrentRateLimiter
+        with ConcurrentRateLimiter(SqliteRateLimiterBackend(path), "mutex", limit=1, ttl=1_000).acquire():
+            print("taken")
+            sys.stdin.readline()
+    """
+    with other_process(program, path) as other:
+        assert other.line() == "taken"
+        other.popen.kill()
+        other.popen.wait(10)
+    assert not is_free(limits)
+    time.sleep(1.0)
+    assert is_free(limits)
+
+
+def test_a_forked_child_counts_with_its_parent(limits: SqliteRateLimiterBackend) -> None:
+    limits.incr("key", 1, 3, MINUTE_MS)
+    child = os.fork()
+    if child == 0:
+        counted = limits.incr("key", 1, 3, MINUTE_MS)
+        limits.wait_notify("counted", MINUTE_MS)
+        limits.close()
+        os._exit(0 if counted else 1)
+    assert limits.wait("counted", 20_000)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert [limits.incr("key", 1, 3, MINUTE_MS) for _ in range(2)] == [True, False]
+
+
+def test_interrupted_while_taking_a_slot_one_does_not_hold_it(limits: SqliteRateLimiterBackend, path: Path) -> None:
+    assert is_free(limits)
+    assert interrupted(path, lambda: limits.add("other", 1, MINUTE_MS))
+    assert limits.add("other", 1, MINUTE_MS)
+    assert interrupted(path, lambda: limits.incr("mutex", 1, 1, MINUTE_MS))
+    assert is_free(limits)
+    assert interrupted(path, lambda: limits.incr_and_sum("window", lambda: ["window"], 1, 1, MINUTE_MS))
+    assert limits.incr_and_sum("window", lambda: ["window"], 1, 1, MINUTE_MS)
+
+
+def test_interrupted_while_giving_a_slot_back_one_does_not_keep_it(
+    limits: SqliteRateLimiterBackend, path: Path
+) -> None:
+    limits.add("mutex", 1, MINUTE_MS)
+    assert interrupted(path, lambda: limits.decr("mutex", 1, 0, MINUTE_MS))
+    assert is_free(limits)
+
+
+def test_an_interrupted_party_has_not_come_to_the_barrier(limits: SqliteRateLimiterBackend, path: Path) -> None:
+    """Its message will run again; counted twice, it would open the barrier too early."""
+    barrier = Barrier(limits, "barrier", ttl=MINUTE_MS)  # type: ignore[no-untyped-call]  # dramatiq's
+    barrier.create(parties=2)  # type: ignore[no-untyped-call]  # dramatiq's
+    assert interrupted(path, lambda: barrier.wait(block=False))  # type: ignore[no-untyped-call]  # dramatiq's
+    assert not barrier.wait(block=False)  # type: ignore[no-untyped-call]  # dramatiq's
+    assert barrier.wait(block=False)  # type: ignore[no-untyped-call]  # dramatiq's
+
+
+def test_a_group_calls_back_once_when_all_are_done(broker: SqliteBroker, limits: SqliteRateLimiterBackend) -> None:
+    broker.add_middleware(GroupCallbacks(limits))
+    seen: Counter[str] = Counter()
+
+    @dramatiq.actor
+    def work() -> None:
+        seen["work"] += 1
+
+    @dramatiq.actor
+    def finish() -> None:
+        seen["finish, work"] += seen["work"]
+
+    crowd = group([work.message() for _ in range(8)])  # type: ignore[no-untyped-call]  # dramatiq's
+    crowd.add_completion_callback(finish.message())  # type: ignore[no-untyped-call]  # dramatiq's
+    with working(broker):
+        crowd.run()  # type: ignore[no-untyped-call]  # dramatiq's
+        broker.join("default", timeout=20_000)
+    assert seen == {"work": 8, "finish, work": 8}

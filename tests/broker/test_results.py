@@ -1,0 +1,269 @@
+"""Results of actors in the file: values, waiting, expiry, other processes, interruptions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq import Message, PickleEncoder, group, pipeline
+from dramatiq.results import ResultFailure, ResultMissing, Results, ResultTimeout
+
+from broker import NotJoined, SchemaTooNew, SqliteBroker, SqliteResultBackend
+from broker.lookout import Lookout
+from tests.broker.conftest import working
+from tests.broker.other_process import interrupted, other_process
+
+MINUTE_MS = 60_000
+WOKEN_S = 1.0  # measured: 1 ms; without the bell it would be 30 s
+
+
+@pytest.fixture
+def results(path: Path) -> Iterator[SqliteResultBackend]:
+    results = SqliteResultBackend(path)
+    yield results
+    results.close()
+
+
+def message(name: str = "1") -> Message[Any]:
+    return Message("default", "work", (), {}, {}, message_id=name)
+
+
+def store_later(results: SqliteResultBackend, value: object, delay_s: float = 0.1) -> threading.Timer:
+    timer = threading.Timer(delay_s, lambda: results.store_result(message(), value, MINUTE_MS))
+    timer.start()
+    return timer
+
+
+def row_count(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        count: int = connection.execute("SELECT count(*) FROM broker_results").fetchone()[0]
+    return count
+
+
+def test_nothing_is_a_result_too(results: SqliteResultBackend) -> None:
+    with pytest.raises(ResultMissing):
+        results.get_result(message())
+    results.store_result(message(), None, MINUTE_MS)
+    assert results.get_result(message()) is None
+    assert results.get_result(message(), block=True, timeout=0) is None
+
+
+def test_an_error_of_the_actor_comes_out_as_a_failure(results: SqliteResultBackend) -> None:
+    results.store_exception(message(), ValueError("too short"), MINUTE_MS)
+    with pytest.raises(ResultFailure, match="ValueError: too short"):
+        results.get_result(message())
+
+
+def test_a_later_result_replaces_an_earlier_one(results: SqliteResultBackend, path: Path) -> None:
+    results.store_result(message(), "first", 1)
+    results.store_result(message(), "second", MINUTE_MS)
+    assert results.get_result(message()) == "second"
+    assert row_count(path) == 1
+
+
+def test_any_bytes_of_an_encoder_come_back(path: Path) -> None:
+    results = SqliteResultBackend(path, encoder=PickleEncoder())
+    results.store_result(message(), {b"\xff\x00", 1.5}, MINUTE_MS)
+    assert results.get_result(message()) == {b"\xff\x00", 1.5}
+    results.close()
+
+
+def test_namespaces_keep_apart(results: SqliteResultBackend, path: Path) -> None:
+    other = SqliteResultBackend(path, namespace="other", use_namespace_prefix_keys=True)
+    results.store_result(message(), 1, MINUTE_MS)
+    other.store_result(message(), 2, MINUTE_MS)
+    assert (results.get_result(message()), other.get_result(message())) == (1, 2)
+    other.close()
+
+
+@pytest.mark.parametrize("timeout_ms", [0, 20, 250])
+def test_short_timeouts_hold(results: SqliteResultBackend, timeout_ms: int) -> None:
+    with pytest.raises(ResultMissing):
+        results.get_result(message())
+    started = time.monotonic()
+    with pytest.raises(ResultTimeout):
+        results.get_result(message(), block=True, timeout=timeout_ms)
+    waited_ms = (time.monotonic() - started) * 1000
+    assert timeout_ms <= waited_ms < timeout_ms + 200  # measured: 1 to 6 ms late
+
+
+def test_results_expire(results: SqliteResultBackend) -> None:
+    results.store_result(message(), 1, 50)
+    assert results.get_result(message()) == 1
+    time.sleep(0.06)
+    with pytest.raises(ResultMissing):
+        results.get_result(message())
+
+
+def test_expired_results_do_not_pile_up(results: SqliteResultBackend, path: Path) -> None:
+    for number in range(100):
+        results.store_result(message(str(number)), number, 1)
+    time.sleep(0.01)
+    results.store_result(message("last"), 1, MINUTE_MS)
+    left = row_count(path)
+    assert left < 40
+    assert results.purge() == left - 1
+    assert row_count(path) == 1
+
+
+def test_who_waits_is_woken_by_this_process(results: SqliteResultBackend) -> None:
+    timer = store_later(results, 42)
+    started = time.monotonic()
+    assert results.get_result(message(), block=True) == 42
+    assert time.monotonic() - started < 0.1 + WOKEN_S
+    timer.join()
+
+
+def test_who_waits_is_woken_by_another_process(results: SqliteResultBackend, path: Path) -> None:
+    program = """
+        from dramatiq import Message
+        results = SqliteResultBackend(path)
+        question, answer = (Message("default", "work", (), {}, {}, message_id=name) for name in ("question", "answer"))
+        results.store_result(answer, "early", 1)
+        time.sleep(0.01)
+        print("ready")
+        value = results.get_result(question, block=True, timeout=20_000)
+        results.store_result(answer, value + 1, 60_000)
+    """
+    with other_process(program, path) as other:
+        assert other.line() == "ready"
+        time.sleep(0.2)
+        started = time.monotonic()
+        results.store_result(message("question"), 41, MINUTE_MS)
+        assert results.get_result(message("answer"), block=True, timeout=20_000) == 42
+        assert time.monotonic() - started < WOKEN_S
+
+
+def test_waiting_does_not_look_at_the_tables_in_vain(path: Path) -> None:
+    looks: list[float] = []
+    lookout = Lookout(path.parent / "bells")
+    assert lookout.until(lambda: looks.append(0.0), ".results-00", 1.3) is None
+    lookout.close()
+    assert len(looks) == 2  # in the beginning and in the end
+
+
+def test_many_threads_wait_for_a_result_each(results: SqliteResultBackend) -> None:
+    """More than there may be inotify instances a user: they share one."""
+    names = [str(number) for number in range(150)]
+    with ThreadPoolExecutor(150) as pool:
+        found = pool.map(lambda name: results.get_result(message(name), block=True), names)
+        time.sleep(0.2)
+        for name in names:
+            results.store_result(message(name), name, MINUTE_MS)
+        assert list(found) == names
+
+
+def test_a_bell_that_is_deleted_is_hung_up_again(results: SqliteResultBackend, path: Path) -> None:
+    def delete() -> None:
+        for bell in (path.with_name(path.name + "-broker") / "bells").iterdir():
+            bell.unlink()
+
+    deletion = threading.Timer(0.1, delete)
+    deletion.start()
+    timer = store_later(results, 42, 0.3)
+    started = time.monotonic()
+    assert results.get_result(message(), block=True) == 42
+    assert time.monotonic() - started < 0.3 + WOKEN_S
+    timer.join()
+    deletion.join()
+
+
+def test_without_inotify_the_tables_are_looked_at(
+    results: SqliteResultBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(bells: Path) -> None:
+        raise OSError("no inotify here")
+
+    monkeypatch.setattr("broker.lookout.Listener", none)
+    timer = store_later(results, 42)
+    assert results.get_result(message(), block=True, timeout=3000) == 42
+    timer.join()
+
+
+def test_closing_while_somebody_waits_leaves_him_waiting(results: SqliteResultBackend) -> None:
+    closing_time = threading.Timer(0.1, results.close)
+    closing_time.start()
+    timer = store_later(results, 42, 0.3)
+    assert results.get_result(message(), block=True, timeout=3000) == 42
+    timer.join()
+    closing_time.join()
+
+
+def test_a_closed_backend_opens_again(results: SqliteResultBackend) -> None:
+    results.store_result(message(), 1, MINUTE_MS)
+    results.close()
+    results.close()
+    assert results.get_result(message()) == 1
+
+
+def test_a_forked_child_stores_what_its_parent_waits_for(results: SqliteResultBackend) -> None:
+    with pytest.raises(ResultTimeout):
+        results.get_result(message(), block=True, timeout=10)
+    child = os.fork()
+    if child == 0:
+        time.sleep(0.1)
+        results.store_result(message(), "from the child", MINUTE_MS)
+        answered = results.get_result(message("2"), block=True) == "from the parent"
+        results.close()
+        os._exit(0 if answered else 1)
+    assert results.get_result(message(), block=True) == "from the child"
+    results.store_result(message("2"), "from the parent", MINUTE_MS)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_an_interruption_does_not_keep_a_result_from_being_stored(results: SqliteResultBackend, path: Path) -> None:
+    results.store_result(message(), "earlier", MINUTE_MS)
+    assert interrupted(path, lambda: results.store_result(message(), "finished", MINUTE_MS))
+    assert results.get_result(message()) == "finished"
+
+
+def test_storing_inside_an_open_transaction_is_refused(
+    results: SqliteResultBackend, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for itself."""
+    monkeypatch.setattr("broker.database.BUSY_TIMEOUT_S", 0.1)
+    broker = SqliteBroker(path)
+    results.store_result(message(), 1, MINUTE_MS)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, broker.gate:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotJoined):
+            results.store_result(message(), 2, MINUTE_MS)
+        assert results.get_result(message()) == 1
+        connection.execute("ROLLBACK")
+    broker.close()
+
+
+def test_tables_of_a_newer_package_are_left_alone(results: SqliteResultBackend, path: Path) -> None:
+    results.store_result(message(), 1, MINUTE_MS)
+    results.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE broker_backend_schema SET version = 99")
+    with pytest.raises(SchemaTooNew):
+        results.get_result(message())
+
+
+def test_pipelines_and_groups_of_the_same_file_have_results(broker: SqliteBroker, results: SqliteResultBackend) -> None:
+    broker.add_middleware(Results(backend=results, store_results=True))  # type: ignore[no-untyped-call]  # dramatiq's
+
+    @dramatiq.actor
+    def double(number: int) -> int:
+        return number * 2
+
+    chain = pipeline([double.message(3), double.message_with_options()])
+    crowd = group([double.message(number) for number in range(20)])  # type: ignore[no-untyped-call]  # dramatiq's
+    with working(broker):
+        chain.run()  # type: ignore[no-untyped-call]  # dramatiq's
+        assert chain.get_result(block=True) == 12  # type: ignore[no-untyped-call]  # dramatiq's
+        assert list(chain.get_results(block=True)) == [6, 12]  # type: ignore[no-untyped-call]  # dramatiq's
+        crowd.run()  # type: ignore[no-untyped-call]  # dramatiq's
+        assert list(crowd.get_results(block=True)) == [number * 2 for number in range(20)]  # type: ignore[no-untyped-call]  # dramatiq's
