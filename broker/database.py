@@ -51,6 +51,7 @@ class Database:
         Raises:
             sqlite3.Error: the file cannot be written; nothing was.
         """
+        self._make_directory()
         with self._gate:
             connection = self._opened_writer(patience_s)
             try:
@@ -83,6 +84,7 @@ class Database:
         if self._writer is None:
             # A thread inside the gate may have a transaction of its own open, which would never end while we wait.
             patience_s = 0.0 if self._gate.held else None
+            self._make_directory()
             with self._gate:
                 self._opened_writer(patience_s)
 
@@ -102,6 +104,10 @@ class Database:
         self._reader = self._writer = None
         self._reader_lock = threading.Lock()
 
+    def _make_directory(self) -> None:
+        if self._writer is None:  # before the gate is taken, whose file lies there, too
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+
     def _drop_reader(self) -> None:
         with self._reader_lock:
             if self._reader is not None:
@@ -110,7 +116,6 @@ class Database:
 
     def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = self._connect()
             try:
                 _outlast(lambda: _prepare(connection), patience_s)
