@@ -4,6 +4,7 @@ from broker.broker import SqliteBroker
 from broker.dead_letters import DeadLetter
 from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, SchemaTooNew
 from broker.gate import WriteGate
+from broker.looking import HeldMessage, WaitingMessage
 from broker.rate_limits import SqliteRateLimiterBackend
 from broker.report import QueueStats, WorkerProcess
 from broker.results import SqliteResultBackend
@@ -12,12 +13,14 @@ __all__ = [
     "BrokerClosed",
     "DatabaseUnavailable",
     "DeadLetter",
+    "HeldMessage",
     "NotJoined",
     "QueueStats",
     "SchemaTooNew",
     "SqliteBroker",
     "SqliteRateLimiterBackend",
     "SqliteResultBackend",
+    "WaitingMessage",
     "WorkerProcess",
     "WriteGate",
 ]

@@ -1,4 +1,4 @@
-"""`python -m broker PATH …`: look at the queues of a file and at its dead letters."""
+"""`python -m broker PATH …`: look at the queues of a file and at its messages, and set them right."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from broker.broker import SqliteBroker
+
+LINE_CHARS = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--traceback", action="store_true", help="with the whole traceback")
     for name, purpose in (("pause", "claim nothing more from a queue"), ("resume", "let a paused queue go on")):
         commands.add_parser(name, help=purpose).add_argument("queue", metavar="QUEUE")
+    peek = commands.add_parser("peek", help="list what waits in a queue, in its order")
+    peek.add_argument("queue", metavar="QUEUE")
+    peek.add_argument("--limit", type=int, default=20)
+    commands.add_parser("who", help="list who holds which message since when")
+    move = commands.add_parser("move", help="move all that waits to another queue")
+    move.add_argument("queue", metavar="QUEUE")
+    move.add_argument("target", metavar="TARGET")
     cancel = commands.add_parser("cancel", help="drop a message that waits or is delayed")
     cancel.add_argument("message_id", metavar="MESSAGE_ID")
     retry = commands.add_parser("retry", help="send a dead letter again")
@@ -60,6 +69,30 @@ def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
         _say(f"    {letter.error}")
         if options.traceback and letter.traceback:
             _say(letter.traceback)
+    return 0
+
+
+def _peek(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    for message in broker.peek(options.queue, options.limit):
+        words = [*map(repr, message.args), *(f"{name}={value!r}" for name, value in message.kwargs.items())]
+        state = "due" if message.delayed else "ready since"
+        _say(f"{message.message_id}  {state} {message.due_at:%Y-%m-%d %H:%M:%S}Z  ×{message.attempts}")
+        _say(f"    {message.actor}({', '.join(words)})"[:LINE_CHARS])
+    return 0
+
+
+def _who(broker: SqliteBroker, _: argparse.Namespace) -> int:
+    for held in broker.held_messages():
+        since = "-" if held.since is None else f"{held.since:%Y-%m-%d %H:%M:%S}Z"
+        _say(f"{held.pid:>8}  {since:<20}  {held.queue}  {held.actor}  {held.message_id}  ×{held.attempts}")
+    return 0
+
+
+def _move(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    if options.queue == options.target:
+        sys.stderr.write("name two different queues\n")
+        return 2
+    _say(f"{broker.move(options.queue, options.target)} moved")
     return 0
 
 
@@ -97,6 +130,9 @@ def _purge(broker: SqliteBroker, options: argparse.Namespace) -> int:
 _COMMANDS = {
     "stats": _stats,
     "dead": _dead,
+    "peek": _peek,
+    "who": _who,
+    "move": _move,
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,

@@ -26,6 +26,7 @@ __all__ = [
     "expire",
     "flush",
     "give_back",
+    "move",
     "promote",
     "reclaim",
     "store",
@@ -247,6 +248,25 @@ def cancel(connection: sqlite3.Connection, row_id: int, message_id: str) -> bool
     if cursor.rowcount == 1:
         free(connection, message_id)
     return cursor.rowcount == 1
+
+
+def move(connection: sqlite3.Connection, queue: str, target: str) -> int:
+    """Move waiting and delayed messages to another queue, where they keep their age and order.
+
+    Returns:
+        How many; at most `MOVED_AT_ONCE` of each kind, so ask again until there are none.
+    """
+    moved = 0
+    for state in (State.READY, State.DELAYED):
+        moved += connection.execute(
+            """
+            UPDATE broker_messages SET queue = ? WHERE id IN (
+                SELECT id FROM broker_messages WHERE state = ? AND queue = ? ORDER BY id LIMIT ?
+            )
+            """,
+            (target, int(state), queue, MOVED_AT_ONCE),
+        ).rowcount
+    return moved
 
 
 def flush(connection: sqlite3.Connection, queue: str) -> None:

@@ -1,4 +1,4 @@
-"""The part of the broker that operators use: look, pause, cancel, send again, purge.
+"""The part of the broker that operators use: look, pause, cancel, move, send again, purge.
 
 None of it needs a declared queue, so a broker without actors (the command line's) can do all of it.
 """
@@ -10,10 +10,11 @@ from functools import partial
 
 from dramatiq.common import q_name
 
-from broker import dead_letters, report
+from broker import dead_letters, looking, report
 from broker.clerk import Clerk, now_ms
 from broker.dead_letters import DeadLetter
-from broker.messages import cancel
+from broker.looking import HeldMessage, WaitingMessage
+from broker.messages import cancel, move
 from broker.orders import Batch
 from broker.pausing import pause, resume
 from broker.places import Places
@@ -66,6 +67,36 @@ class Upkeep(ABC):
         return self._clerk().call(
             lambda batch: dead_letters.purge(batch.connection, batch.now_ms - int(older_than_s * 1000) + 1)
         )
+
+    def peek(self, queue_name: str, limit: int = 20) -> list[WaitingMessage]:
+        """Return what waits in a queue, in the order in which it will be worked on; the delayed ones come last."""
+        return looking.waiting_messages(self._clerk().database, q_name(queue_name), limit)
+
+    def held_messages(self) -> list[HeldMessage]:
+        """Return who holds what since when, in all processes, the longest held first."""
+        return looking.held_messages(self._clerk().database)
+
+    def move(self, queue_name: str, target_name: str) -> int:
+        """Move all that waits or is delayed to another queue, where it keeps its age and order; returns how many.
+
+        The other queue needs a worker that knows the actors. What is sent while this runs may be moved or not.
+
+        Raises:
+            ValueError: both are the same queue.
+        """
+        queue, target = q_name(queue_name), q_name(target_name)
+        if queue == target:
+            raise ValueError(f"queue {queue!r} cannot be moved to itself")
+
+        def work(batch: Batch) -> int:
+            batch.readied.add(target)
+            batch.delayed.add(target)
+            return move(batch.connection, queue, target)
+
+        total = 0
+        while moved := self._clerk().call(work):
+            total += moved
+        return total
 
     def pause_queue(self, queue_name: str) -> None:
         """Have no process claim from a queue until it is resumed; may be repeated.
