@@ -70,7 +70,10 @@ def held_messages(database: Database) -> list[HeldMessage]:
         WHERE state = 2 ORDER BY claimed_ms, broker_messages.id
         """
     )
-    return [HeldMessage(*facts, None if since_ms is None else _utc(since_ms)) for *facts, since_ms in rows]
+    return [
+        HeldMessage(id_, queue, actor, pid, host, attempts, None if since_ms is None else _utc(since_ms))
+        for id_, queue, actor, pid, host, attempts, since_ms in rows
+    ]
 
 
 def _waiting(row: tuple[Any, ...]) -> WaitingMessage:
