@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,11 +91,13 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no typ
     fault: Fault | None = None
     cut = False
 
+    @abstractmethod
     def admit(self, method: str, path: str, query: str) -> Place | None:
-        raise NotImplementedError
+        """Say where this request's body belongs."""
 
+    @abstractmethod
     def strike(self, request_line: str) -> Fault | None:
-        raise NotImplementedError
+        """Say which fault this request meets."""
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
