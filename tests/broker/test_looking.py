@@ -64,10 +64,10 @@ def test_a_moved_queue_is_worked_off_in_its_old_order(broker: SqliteBroker, path
     def note(number: int) -> None:
         seen.append(number)
 
-    for number in (1, 2, 3):
-        send(broker, number)
-    send(broker, 4, delay=300)
     operator = SqliteBroker(path)
+    for number in (1, 2, 3):
+        send(operator, number)
+    send(operator, 4, delay=300)
     with working(broker, threads=1):
         assert operator.move("slow", "quick") == 4
         broker.join("quick", timeout=5000)
