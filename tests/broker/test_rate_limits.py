@@ -219,3 +219,43 @@ def test_a_group_calls_back_once_when_all_are_done(broker: SqliteBroker, limits:
         crowd.run()  # type: ignore[no-untyped-call]  # dramatiq's
         broker.join("default", timeout=20_000)
     assert seen == {"work": 8, "finish, work": 8}
+
+
+@pytest.mark.slow
+def test_exceptions_raining_on_threads_leave_nothing_locked(limits: SqliteRateLimiterBackend, path: Path) -> None:
+    """They strike at any bytecode, also of our own; a slot may be lost outside of the backend, but no thread hangs."""
+    program = """
+        import random, threading
+        from dramatiq import Message
+        from dramatiq.threading import Interrupt, raise_thread_exception
+        limits, results = SqliteRateLimiterBackend(path), SqliteResultBackend(path)
+        rounds = [0] * 8
+        over = threading.Event()
+        def work(mine):
+            while not over.is_set():
+                try:
+                    while not over.is_set():
+                        limits.incr(f"key-{mine}", 1, 10**9, 60_000)
+                        limits.wait("never", 2)
+                        done = Message("default", "work", (), {}, {})
+                        results.store_result(done, mine, 60_000)
+                        assert results.get_result(done, block=True) == mine
+                        rounds[mine] += 1
+                except Interrupt:
+                    pass
+        threads = [threading.Thread(target=work, args=(mine,), daemon=True) for mine in range(8)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:
+            time.sleep(random.uniform(0.0005, 0.005))
+            raise_thread_exception(random.choice(threads).ident, Interrupt)
+        before = list(rounds)
+        time.sleep(1)
+        went_on = all(later > sooner for later, sooner in zip(rounds, before))
+        over.set()
+        print(went_on)
+    """
+    with other_process(program, path) as other:
+        assert other.line() == "True"
+    assert limits.add("afterwards", 1, MINUTE_MS)
