@@ -50,6 +50,7 @@ class SqliteBroker(Upkeep, Broker):
         poll_interval_s: how often to look although no bell rang; only a safety net.
         lease_s: after how long the messages of a frozen process go to others. Those of a dead one go at once.
         max_deliveries: a message whose processes died this often is taken for their murderer: to the dead letters.
+        dead_letters_kept_s: consuming processes delete dead letters that are older; None keeps them until purged.
     """
 
     def __init__(
@@ -61,10 +62,11 @@ class SqliteBroker(Upkeep, Broker):
         poll_interval_s: float = 30.0,
         lease_s: float = 60.0,
         max_deliveries: int = 10,
+        dead_letters_kept_s: float | None = None,
     ) -> None:
         self.queues: set[str] = set()
         self._places = Places(Path(path).resolve())
-        self._terms = Terms(synchronous, poll_interval_s, lease_s, max_deliveries)
+        self._terms = Terms(synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s)
         self.gate = WriteGate(path)
         self._staff = Staff()
         self._joining = Joining(self._places)

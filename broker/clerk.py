@@ -29,6 +29,7 @@ from broker.orders import Batch, Order
 from broker.patrol import Patrol
 from broker.places import Places
 from broker.rounds import Rounds
+from broker.tidying import Tidying
 from broker.watch import Watch
 
 __all__ = ["Clerk", "Terms", "now_ms"]
@@ -49,6 +50,7 @@ class Terms:
     poll_interval_s: float  # safety net: how often the tables are looked at although no bell rang
     lease_s: float  # how long a frozen process keeps its messages
     max_deliveries: int  # how often a message is handed out that is never settled
+    dead_letters_kept_s: float | None = None  # None: until they are purged
 
 
 def now_ms() -> int:
@@ -71,7 +73,8 @@ class Clerk:
         self._claiming = Claiming(self._floor, self.database)
         self._closing = False
         self.closed = False
-        self._rounds = Rounds(self._patrol, self._floor, self._watch, self.database, terms.poll_interval_s)
+        tidying = Tidying(self.database, terms.dead_letters_kept_s)
+        self._rounds = Rounds(self._patrol, self._floor, self._watch, self.database, tidying, terms.poll_interval_s)
         self._thread = threading.Thread(target=self._run, name="broker-clerk", daemon=True)
         self._thread.start()
 

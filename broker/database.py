@@ -88,6 +88,17 @@ class Database:
             with self._gate:
                 self._opened_writer(patience_s)
 
+    def shrink(self, pages: int) -> None:
+        """Give up to `pages` unused pages back to the disk, and copy from the WAL what no reader needs any more.
+
+        Raises:
+            sqlite3.Error: a foreign writer is in the way, or the file cannot be written.
+        """
+        with self._gate:
+            connection = self._opened_writer(0.0)
+            # It frees one page a step and has no rows, so `execute` would stop at the first: a script goes to the end.
+            connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(PASSIVE)")
+
     def close(self) -> None:
         """Close both connections. The last close of a file checkpoints it, hence under the gate."""
         with self._gate, self._reader_lock:

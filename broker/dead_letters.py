@@ -13,7 +13,7 @@ from dramatiq.errors import DecodeError
 from broker.database import Database
 from broker.messages import Entry, store
 
-__all__ = ["DeadLetter", "dead_letters", "purge", "retry"]
+__all__ = ["DeadLetter", "dead_letters", "purge", "purge_some", "retry"]
 
 _SPENT_OPTIONS = frozenset({"retries", "traceback", "requeue_timestamp"})  # what dramatiq's Retries has left on it
 
@@ -69,6 +69,14 @@ def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | 
 def purge(connection: sqlite3.Connection, died_before_ms: int) -> int:
     """Delete dead letters by age; returns how many."""
     return connection.execute("DELETE FROM broker_dead WHERE died_ms < ?", (died_before_ms,)).rowcount
+
+
+def purge_some(connection: sqlite3.Connection, died_before_ms: int, limit: int) -> None:
+    """Delete up to `limit` dead letters by age."""
+    connection.execute(
+        "DELETE FROM broker_dead WHERE id IN (SELECT id FROM broker_dead WHERE died_ms < ? LIMIT ?)",
+        (died_before_ms, limit),
+    )
 
 
 def _letter(row: tuple[Any, ...]) -> DeadLetter:

@@ -1,4 +1,5 @@
-"""The clerk's rounds: keep the lease, look after the other processes, and at the tables although no bell rang.
+"""The clerk's rounds: keep the lease, look after the other processes and the file, and at the tables though
+no bell rang.
 
 When they are due is decided here; what is found is written by the clerk, which passes its way of committing.
 """
@@ -16,11 +17,13 @@ from broker.errors import DatabaseUnavailable
 from broker.floor import Floor
 from broker.orders import Batch
 from broker.patrol import Patrol, Peer
+from broker.tidying import Tidying
 from broker.watch import Watch
 
 __all__ = ["Rounds"]
 
 DEAF_POLL_S = 0.25
+TIDYING_PAUSE_S = 0.05  # between two steps: others want to write, too
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +31,14 @@ logger = logging.getLogger(__name__)
 class Rounds:
     """When to get up although nobody calls."""
 
-    def __init__(self, patrol: Patrol, floor: Floor, watch: Watch, database: Database, interval_s: float) -> None:
+    def __init__(
+        self, patrol: Patrol, floor: Floor, watch: Watch, database: Database, tidying: Tidying, interval_s: float
+    ) -> None:
         self._patrol = patrol
         self._floor = floor
         self._watch = watch
         self._database = database
+        self._tidying = tidying
         self._interval_s = interval_s
         self._next_s = 0.0
 
@@ -58,11 +64,13 @@ class Rounds:
         for desk in self._floor.open_desks():
             desk.unsure = True
         self._watch.listen(WORKERS)
+        untidy = False
         try:
             self._visit_peers(commit)
+            untidy = self._tidying.go(commit)
         except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
-            logger.warning("Could not look after the other processes: %s", error)
-        self._next_s = time.monotonic() + self._pause_s()
+            logger.warning("Could not look after the other processes and the file: %s", error)
+        self._next_s = time.monotonic() + (TIDYING_PAUSE_S if untidy else self._pause_s())
 
     def _pause_s(self) -> float:
         if self._watch.deaf:

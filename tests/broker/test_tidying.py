@@ -1,0 +1,81 @@
+"""The file shrinks after a backlog, the WAL stays small, dead letters do not stay for ever if told so."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import dramatiq
+
+from broker import SqliteBroker
+from tests.broker.conftest import working
+
+MIB = 1024 * 1024
+
+
+def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def big(number: int) -> dramatiq.Message[None]:
+    return dramatiq.Message("default", "note", ("x" * 3000, number), {}, {})
+
+
+def test_a_file_shrinks_after_a_backlog_while_its_worker_lives(path: Path) -> None:
+    broker = SqliteBroker(path, poll_interval_s=0.1, synchronous="OFF")
+    dramatiq.set_broker(broker)
+
+    @dramatiq.actor
+    def note(text: str, number: int) -> None:
+        pass
+
+    wal = path.with_name(path.name + "-wal")
+    for start in range(0, 6000, 500):
+        broker.enqueue_many([big(number) for number in range(start, start + 500)])
+        assert wal.stat().st_size <= 16 * MIB
+    broker.flush("default")
+    grown = path.stat().st_size
+    assert grown > 15 * MIB
+    with working(broker):
+        until(lambda: path.stat().st_size < 6 * MIB)
+        note.send("still", 1)
+        broker.join("default", timeout=5000)
+        assert wal.stat().st_size <= 16 * MIB
+    broker.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_old_dead_letters_are_deleted_by_workers_and_young_ones_are_not(path: Path) -> None:
+    broker = SqliteBroker(path, poll_interval_s=0.05, dead_letters_kept_s=3600)
+    broker.declare_queue("default")
+    with working(broker):
+        for _ in range(2):
+            broker.enqueue(dramatiq.Message("default", "nobody knows", (), {}, {}))
+        broker.join("default", timeout=5000)
+        old, young = broker.dead_letters()
+        with broker.gate, closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE broker_dead SET died_ms = died_ms - 3700000 WHERE id = ?", (old.id,))
+        until(lambda: len(broker.dead_letters()) == 1)
+        time.sleep(0.2)
+    assert [letter.id for letter in broker.dead_letters()] == [young.id]
+    broker.close()
+
+
+def test_dead_letters_are_kept_unless_told_otherwise(path: Path) -> None:
+    broker = SqliteBroker(path, poll_interval_s=0.05)
+    broker.declare_queue("default")
+    with working(broker):
+        broker.enqueue(dramatiq.Message("default", "nobody knows", (), {}, {}))
+        broker.join("default", timeout=5000)
+        with broker.gate, closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE broker_dead SET died_ms = 0")
+        time.sleep(0.3)
+    assert len(broker.dead_letters()) == 1
+    broker.close()
