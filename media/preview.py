@@ -44,7 +44,6 @@ class Preview:
     def __init__(self, frames: int) -> None:
         self._slot_frames = max(1, -(-frames // MOMENTS))
         self._moments: dict[int, _Moment] = {}
-        self._fallback: tuple[int, Picture] | None = None
 
     def before(self, frame: Planes, look: Look, decision: Decision) -> None:
         """See a frame before its eyes are moved; keeps it if it shows more than what its quarter has so far."""
@@ -54,14 +53,19 @@ class Preview:
         if slot in self._moments and worth < 1.15 * self._moments[slot].worth:
             return
         eyes = _eye_strip(look, frame.y.shape)
-        self._moments[slot] = _Moment(worth, frame.index, frame.time_s, eyes, _crop(frame, eyes), full=[_full(frame)])
+        moment = self._moments[slot] = _Moment(worth, frame.index, frame.time_s, eyes, _crop(frame, eyes))
+        if all(worth >= other.worth for other in self._moments.values()):
+            for other in self._moments.values():
+                other.full.clear()  # the whole frame is shown of the best moment only
+            moment.full.append(_full(frame))
 
     def after(self, frame: Planes, _look: Look, _decision: Decision) -> None:
         """See the same frame with its eyes moved."""
         moment = self._moments.get(frame.index // self._slot_frames)
         if moment is not None and moment.index == frame.index:
             moment.after = _crop(frame, moment.eyes)
-            moment.full.append(_full(frame))
+            if moment.full:
+                moment.full.append(_full(frame))
 
     def write(self, path: Path, caption: str) -> bool:
         """Write the sheet as a JPEG, whole or not at all; returns False when no face was seen.
@@ -73,10 +77,10 @@ class Preview:
         kept = [moment for _, moment in sorted(self._moments.items()) if moment.after is not None]
         if not kept:
             return False
-        best = max(kept, key=lambda moment: moment.worth)
+        whole_frames = [moment.full for moment in kept if len(moment.full) == 2]
         rows = [
             _labels(),
-            _pair(*best.full),
+            *(_pair(*full) for full in whole_frames),
             *(_strips(moment) for moment in kept),
             _text(caption, 2 * COLUMN_PX + GAP_PX),
         ]
@@ -106,7 +110,24 @@ def _crop(frame: Planes, area: tuple[int, int, int, int]) -> Picture:
 
 def _full(frame: Planes) -> Picture:
     height, width = frame.y.shape
-    return _fit(to_rgb(frame), min(COLUMN_PX, round(width * FULL_HEIGHT_PX / height)))
+    half = (
+        min(COLUMN_PX, round(width * FULL_HEIGHT_PX / height)) // 2,
+        min(FULL_HEIGHT_PX, round(height * COLUMN_PX / width)) // 2,
+    )
+    # Made small before it gets colours: a full HD picture in RGB is 6 MB, and several stages of it live at once.
+    return to_rgb(
+        Planes(
+            _shrunk(frame.y, (2 * half[0], 2 * half[1])),
+            _shrunk(frame.u, half),
+            _shrunk(frame.v, half),
+            frame.index,
+            frame.time_s,
+        )
+    )
+
+
+def _shrunk(plane: Picture, size: tuple[int, int]) -> Picture:
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _fit(picture: Picture, width: int) -> Picture:
