@@ -124,10 +124,6 @@ class Supervisor:
         """Start all services that are wanted."""
         self._look()
 
-    def pids(self) -> dict[str, int]:
-        """Return the process ids of what is running, by service."""
-        return {r.service.name: r.process.pid for r in self._running if r.process is not None}
-
     def tend(self) -> None:
         """Take note of deaths, and start and stop what is wanted or not; call it often."""
         for running in self._running:

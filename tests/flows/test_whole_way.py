@@ -90,6 +90,14 @@ def test_a_file_that_is_no_video_is_a_job_error_with_its_reason_and_leaves_nothi
     assert running.finished(running.upload(talk))["status"] == "completed"  # the machine keeps serving
 
 
+def test_an_ordinary_stop_is_not_taken_for_a_death(machine: Callable[..., TestMachine]) -> None:
+    """Who stops in order gives its work back itself; a death in the log is to mean one."""
+    running = machine()
+    running.stop()
+    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
+    assert [line for line in logs.splitlines() if " died" in line] == []
+
+
 def test_the_command_brings_a_video_and_prints_what_became_of_it(talk: Path, tmp_path: Path) -> None:
     api_port, mock_port = free_ports(2)
     environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), "SEGMENT_SECONDS": "6"}
