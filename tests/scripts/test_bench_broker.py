@@ -1,0 +1,128 @@
+"""The bench of brokers runs with ours alone. What it measures is judged by people, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.benchmarks import broker as bench
+from scripts.benchmarks.brokers.arena import QUICK_SIZES, Arena, Sizes
+from scripts.benchmarks.brokers.contestants import CONTESTANTS, Contestant
+from scripts.benchmarks.brokers.figures import Figure, Results
+from scripts.benchmarks.brokers.measurements import BACK, FINISHED, LOST, TWICE, kill_figures
+from scripts.benchmarks.brokers.table import table
+from scripts.benchmarks.brokers.tally import Run, Tally, ended, runs
+
+SECOND_NS = 1_000_000_000
+OURS = CONTESTANTS[0]
+
+
+TINY = Sizes(
+    latency_messages=3,
+    idle_s=0.1,
+    messages=40,
+    backlog=1_200,
+    backlog_pairs=1,
+    jobs=60,
+    job_ms=5,
+    patience_s=20.0,
+    limit_s=0.02,
+)
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def measured(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+    """Run the bench with ours alone and tiny numbers; returns the table's cells by their titles."""
+    monkeypatch.setattr(bench, "QUICK_SIZES", TINY)
+
+    def run(*options: str) -> dict[str, str]:
+        bench.main(["--quick", "--brokers", OURS.key, "--directory", str(tmp_path), *options])
+        lines = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+        return {title.strip(): cell.strip() for title, cell in lines[2:]}
+
+    return run
+
+
+def test_the_bench_runs_with_ours_alone_and_leaves_nothing_behind(
+    measured: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    figures = measured("--only", "latency", "enqueue")
+    assert 3 == len(figures)
+    assert all(float(cell.replace(",", "")) > 0 for cell in figures.values())
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_every_line_of_the_table_is_measured_for_ours(measured: Callable[..., dict[str, str]]) -> None:
+    """So that the bench does not rot between two measurements."""
+    figures = measured()
+    assert 13 == len(figures)
+    assert [] == [title for title, cell in figures.items() if cell in {"–", "never"}]
+    assert "0" == figures[LOST.title]
+
+
+def test_a_broker_that_is_not_installed_is_left_out_with_the_reason(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Contestant(
+        "absent", "Absent", "none", OURS.key, packages=("no_such_package",), programs=("no-such-server",)
+    )
+    monkeypatch.setattr(bench, "CONTESTANTS", (absent,))
+    bench.main(["--quick", "--only", "drain", "--brokers", "absent", "--directory", str(tmp_path)])
+    assert "Without Absent: Python package no_such_package, program no-such-server." in capsys.readouterr().out
+
+
+def test_what_a_kill_cost_is_read_from_the_tallies() -> None:
+    """Of six jobs 0 had ended, 1 was running elsewhere, 2 was cut off, 3 taken but not begun, 4 and 5 were waiting."""
+    killed_ns = 10 * SECOND_NS
+    noted = [
+        Run(0, 0, 1 * SECOND_NS, 2 * SECOND_NS),
+        Run(1, 0, 9 * SECOND_NS, 11 * SECOND_NS),
+        Run(2, 0, 9 * SECOND_NS, 0),
+        Run(4, 0, 9 * SECOND_NS, 11 * SECOND_NS),
+        Run(2, 0, 12 * SECOND_NS, 13 * SECOND_NS),
+        Run(3, 0, 14 * SECOND_NS, 15 * SECOND_NS),
+        Run(5, 0, 16 * SECOND_NS, 17 * SECOND_NS),
+    ]
+    assert {BACK: 4.0, FINISHED: 7.0, LOST: 0, TWICE: 0} == kill_figures(noted, killed_ns, jobs=6)
+
+
+def test_a_job_that_never_came_back_is_lost_and_one_that_ended_twice_is_counted() -> None:
+    killed_ns = 10 * SECOND_NS
+    noted = [
+        Run(0, 0, 1 * SECOND_NS, 2 * SECOND_NS),
+        Run(1, 0, 9 * SECOND_NS, 0),
+        Run(0, 0, 12 * SECOND_NS, 13 * SECOND_NS),
+    ]
+    figures = kill_figures(noted, killed_ns, jobs=2)
+    assert {"never", "1"} == {BACK.shown(figures[BACK]), LOST.shown(figures[LOST])}
+    assert 1 == figures[TWICE]
+
+
+def test_a_tally_counts_what_ended_and_forgets_nothing_that_began(tmp_path: Path) -> None:
+    tally = Tally(tmp_path / "tally", capacity=2)
+    first, _cut_off, beyond = tally.begin(7, 1), tally.begin(8, 2), tally.begin(9, 3)
+    tally.end(first)
+    tally.end(beyond)
+    assert 2 == ended(tmp_path / "tally")
+    assert [(7, 1, True), (8, 2, False)] == [
+        (run.number, run.sent_ns, run.ended_ns > 0) for run in runs(tmp_path / "tally")
+    ]
+
+
+def test_a_cell_shows_median_spread_and_the_ratio_to_ours() -> None:
+    results, speed = Results(), Figure("speed", 1)
+    other = Contestant("other", "Other", "none", OURS.key)
+    for ours, theirs in [(1.0, 4.0), (2.0, 5.0), (3.0, 6.0)]:
+        results.add(OURS.key, {speed: ours})
+        results.add("other", {speed: theirs})
+    assert "| speed | 2.0 [1.0–3.0] | 5.0 [4.0–6.0] (2.50×) |" in table(results, [OURS, other])
+
+
+def test_a_place_is_used_once(tmp_path: Path) -> None:
+    arena = Arena(tmp_path, {}, QUICK_SIZES)
+    assert arena.place(OURS) != arena.place(OURS)
