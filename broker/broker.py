@@ -174,7 +174,8 @@ class SqliteBroker(Upkeep, Broker):
             self._staff.hire(args[0])
         elif signal == "worker_shutdown":
             self._staff.dismiss(args[0])
-            give_back_unbegun(self._clerk(), args[0])
+            if self._clerk_now is not None:  # else the broker was closed, which has given back everything
+                give_back_unbegun(self._clerk_now, args[0])
         super().emit_before(signal, *args, **kwargs)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:

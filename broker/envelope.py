@@ -138,5 +138,6 @@ def _eta(eta: object, message_id: str, now_ms: int) -> int | None:
         return None
     if isinstance(eta, (int, float)):
         return int(eta)
-    logger.warning("Message %r has the invalid eta %r; it is due now.", message_id, eta)
+    # As dramatiq's own worker would begin it, for whoever watches the log for that.
+    logger.warning("Invalid eta value for message %r: %r. It is due now.", message_id, eta)
     return now_ms

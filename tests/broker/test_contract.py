@@ -453,3 +453,33 @@ def test_a_message_dropped_by_a_dying_thread_comes_back(broker: SqliteBroker) ->
     again = next(consumer)
     assert again is not None
     assert again.held.attempts == 2
+
+
+def test_a_worker_that_stops_after_its_broker_was_closed_does_not_open_it_again(broker: SqliteBroker) -> None:
+    running, over = threading.Event(), threading.Event()
+
+    @dramatiq.actor
+    def wait() -> None:
+        running.set()
+        over.wait(JOIN_MS / 1000)
+
+    for _ in range(3):
+        wait.send()
+    worker = Worker(broker, worker_threads=1, worker_timeout=50)
+    worker.start()
+    assert running.wait(JOIN_MS / 1000)
+    broker.close()
+    over.set()
+    worker.stop()
+    assert broker._clerk_now is None
+    assert not [thread for thread in threading.enumerate() if thread.name == "broker-clerk"]
+    assert sum(broker.get_queue_message_counts("default")) == 3
+
+
+def test_an_eta_that_is_no_number_is_due_now_and_warned_of(
+    broker: SqliteBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.declare_queue("default")
+    broker.enqueue(message_to("default", eta="tomorrow"))
+    assert broker.get_queue_message_counts("default") == (1, 0, 0)
+    assert ["Invalid eta value"] == [record.message[:17] for record in caplog.records]
