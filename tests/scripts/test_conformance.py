@@ -1,0 +1,99 @@
+"""`scripts/conformance`, on a small suite made here that asks for what dramatiq's asks for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dramatiq
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SUITE = """
+import pika.exceptions
+import pytest
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+
+broker = RedisBroker()
+
+
+@dramatiq.actor(broker=broker)
+def write(filename):
+    with open(filename, "w") as file:
+        file.write("done")
+
+
+def test_an_actor_runs(stub_broker, stub_worker):
+    seen = []
+
+    @dramatiq.actor
+    def note(number):
+        seen.append(number)
+
+    note.send(1)
+    stub_broker.join("default")
+    assert seen == [1]
+
+
+def test_a_rejected_message_raises_in_join(stub_broker, stub_worker):
+    @dramatiq.actor(max_retries=0)
+    def fail():
+        raise KeyError("once")
+
+    fail.send()
+    with pytest.raises(KeyError):
+        stub_broker.join("default")
+    assert len(stub_broker.dead_letters) == 1
+
+
+def test_the_command_uses_our_broker(start_cli, tmp_path):
+    start_cli("tests.test_worker:broker", extra_args=["--processes", "1", "--threads", "1"])
+    write.send(str(tmp_path / "name"))
+    broker.join("default", timeout=20_000)
+    assert (tmp_path / "name").exists()
+
+
+def test_results_and_limits_are_ours(result_backend, rate_limiter_backend):
+    assert type(result_backend).__name__ + type(rate_limiter_backend).__name__ == (
+        "SqliteResultBackendSqliteRateLimiterBackend"
+    )
+
+
+def test_that_fails():
+    raise pika.exceptions.AMQPConnectionError
+
+
+def test_queue_item_order():
+    raise AssertionError("says nothing about a broker")
+"""
+
+
+def conformance(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scripts.conforming.command", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(Path(dramatiq.__file__).parent, tmp_path / "checkout" / "dramatiq")
+    tests = tmp_path / "checkout" / "tests"
+    tests.mkdir()
+    (tests / "__init__.py").touch()
+    (tests / "test_worker.py").write_text(SUITE)
+    return tmp_path / "checkout"
+
+
+def test_a_suite_runs_on_our_broker_and_is_counted(checkout: Path) -> None:
+    done = conformance(str(checkout))
+    assert "4 of 5 tests that say something about any broker pass" in done.stdout, done.stdout + done.stderr
+    assert "failed: test_that_fails: NOT EXPECTED" in done.stdout
+    assert "Left out: 1 tests that depend on no broker, 0 about the inside of a peer" in done.stdout
+    assert done.returncode == 1
+
+
+def test_a_directory_without_the_suite_is_refused(tmp_path: Path) -> None:
+    assert conformance(str(tmp_path)).returncode == 2
