@@ -5,8 +5,10 @@ Only opening, beginning, ending; the statements about messages are in `messages`
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -130,6 +132,8 @@ class Database:
             connection = self._connect()
             try:
                 _outlast(lambda: _prepare(connection), patience_s)
+                if self._synchronous != "OFF":
+                    _sync_way_to(self.path.parent)
             except BaseException:
                 connection.close()
                 raise
@@ -171,6 +175,21 @@ def _prepare(connection: sqlite3.Connection) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _sync_way_to(directory: Path) -> None:
+    """Make a directory that may be new survive a power cut, with all that lead to it.
+
+    SQLite syncs the directory of its files, but not that directory's own name in the one above. Done by every process
+    before its first commit: who made them, another process or the application, may not have come to it.
+    """
+    for above in directory.parents:
+        with contextlib.suppress(OSError):  # not readable for us, or its file system syncs none: SQLite lets it be, too
+            fd = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
 
 def _outlast(action: Any, patience_s: float | None) -> None:
