@@ -2,19 +2,24 @@
 
 from broker.broker import SqliteBroker
 from broker.dead_letters import DeadLetter
-from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, SchemaTooNew
+from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, QueueFull, SchemaTooNew
 from broker.gate import WriteGate
 from broker.looking import HeldMessage, WaitingMessage
 from broker.rate_limits import SqliteRateLimiterBackend
 from broker.report import QueueStats, WorkerProcess
 from broker.results import SqliteResultBackend
+from broker.running import Cancelled
+from broker.tally import Counts
 
 __all__ = [
     "BrokerClosed",
+    "Cancelled",
+    "Counts",
     "DatabaseUnavailable",
     "DeadLetter",
     "HeldMessage",
     "NotJoined",
+    "QueueFull",
     "QueueStats",
     "SchemaTooNew",
     "SqliteBroker",

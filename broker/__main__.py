@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from broker.broker import SqliteBroker
+from broker.report import WorkerProcess
 
 LINE_CHARS = 200
 
@@ -45,22 +47,52 @@ def _parser() -> argparse.ArgumentParser:
     move.add_argument("target", metavar="TARGET")
     cancel = commands.add_parser("cancel", help="drop a message that waits or is delayed")
     cancel.add_argument("message_id", metavar="MESSAGE_ID")
-    retry = commands.add_parser("retry", help="send a dead letter again")
-    retry.add_argument("id", type=int, metavar="ID")
+    cancel.add_argument("--abort", action="store_true", help="also tear it out of an actor that is running it")
+    retry = commands.add_parser("retry", help="send one dead letter again, or all that fit")
+    retry.add_argument("id", type=int, nargs="?", metavar="ID")
+    retry.add_argument("--all", action="store_true", help="all, or those that fit all of what follows")
+    retry.add_argument("--queue")
+    retry.add_argument("--actor")
+    retry.add_argument("--error", metavar="TEXT", help="whose error line contains this")
+    rates = commands.add_parser("rates", help="watch for a while, then tell messages per second")
+    rates.add_argument("--seconds", type=float, default=5.0)
     purge = commands.add_parser("purge", help="delete dead letters")
     purge.add_argument("--older-than-s", type=float, default=0.0, metavar="SECONDS")
     return parser
 
 
 def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
-    _say(f"{'queue':<24}{'ready':>8}{'delayed':>9}{'leased':>8}{'dead':>7}{'oldest s':>10}")
+    _say(f"{'queue':<24}{'ready':>8}{'blocked':>9}{'delayed':>9}{'leased':>8}{'dead':>7}{'oldest s':>10}")
     for queue in broker.queue_stats():
         oldest = "-" if queue.oldest_ready_age_s is None else f"{queue.oldest_ready_age_s:.1f}"
         paused = "  paused" if queue.paused else ""
-        _say(f"{queue.queue:<24}{queue.ready:>8}{queue.delayed:>9}{queue.leased:>8}{queue.dead:>7}{oldest:>10}{paused}")
+        _say(
+            f"{queue.queue:<24}{queue.ready:>8}{queue.blocked:>9}{queue.delayed:>9}{queue.leased:>8}{queue.dead:>7}"
+            f"{oldest:>10}{paused}"
+        )
     for worker in broker.consumers():
-        _say(f"process {worker.pid} on {worker.host} holds {worker.leased} and serves {', '.join(worker.queues)}")
+        done, died = _totals([worker])
+        _say(
+            f"process {worker.pid} on {worker.host} holds {worker.leased}, has done {done} and buried {died} since "
+            f"{worker.started_at:%Y-%m-%d %H:%M:%S}Z, and serves {', '.join(worker.queues)}"
+        )
     return 0
+
+
+def _rates(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    began_s, before, sent_before = time.monotonic(), broker.consumers(), broker.stored_so_far()
+    time.sleep(options.seconds)
+    passed_s, after = time.monotonic() - began_s, broker.consumers()
+    _say(f"stored {(broker.stored_so_far() - sent_before) / passed_s:.1f}/s")
+    for queue in sorted({queue for worker in after for queue in worker.queues}):
+        done, died = (now - then for now, then in zip(_totals(after, queue), _totals(before, queue), strict=True))
+        _say(f"{queue:<24}done {done / passed_s:.1f}/s, buried {died / passed_s:.1f}/s")
+    return 0
+
+
+def _totals(workers: list[WorkerProcess], queue: str | None = None) -> tuple[int, int]:
+    counts = [count for worker in workers for name, count in worker.counts.items() if queue in {None, name}]
+    return sum(count.done for count in counts), sum(count.died for count in counts)
 
 
 def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
@@ -75,7 +107,7 @@ def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
 def _peek(broker: SqliteBroker, options: argparse.Namespace) -> int:
     for message in broker.peek(options.queue, options.limit):
         words = [*map(repr, message.args), *(f"{name}={value!r}" for name, value in message.kwargs.items())]
-        state = "due" if message.delayed else "ready since"
+        state = "due" if message.delayed else "blocked since" if message.blocked else "ready since"
         _say(f"{message.message_id}  {state} {message.due_at:%Y-%m-%d %H:%M:%S}Z  ×{message.attempts}")
         _say(f"    {message.actor}({', '.join(words)})"[:LINE_CHARS])
     return 0
@@ -109,13 +141,20 @@ def _resume(broker: SqliteBroker, options: argparse.Namespace) -> int:
 
 
 def _cancel(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    if broker.cancel(options.message_id):
+    if broker.cancel(options.message_id, abort=options.abort):
         return 0
     sys.stderr.write(f"message {options.message_id} does not wait: it is running, has ended, or never was\n")
     return 1
 
 
 def _retry(broker: SqliteBroker, options: argparse.Namespace) -> int:
+    filters = {"queue": options.queue, "actor": options.actor, "error": options.error}
+    if options.id is None:
+        if not options.all and not any(filters.values()):
+            sys.stderr.write("name an ID, a filter, or --all\n")
+            return 2
+        _say(f"{broker.retry_dead_letters(**filters)} sent again")
+        return 0
     if broker.retry_dead_letter(options.id):
         return 0
     sys.stderr.write(f"there is no dead letter {options.id}\n")
@@ -129,6 +168,7 @@ def _purge(broker: SqliteBroker, options: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "stats": _stats,
+    "rates": _rates,
     "dead": _dead,
     "peek": _peek,
     "who": _who,

@@ -12,9 +12,12 @@ import os
 import struct
 from pathlib import Path
 
-__all__ = ["WORKERS", "Listener", "ring"]
+__all__ = ["CANCELLED", "ROOM", "WORKERS", "Listener", "ring"]
 
-WORKERS = ".workers"  # rung when a process begins to consume; no queue can have this name
+# Bells that are not a queue's; no queue can have these names.
+WORKERS = ".workers"  # a process begins to consume
+CANCELLED = ".cancelled"  # a message that somebody works on was cancelled
+ROOM = ".room"  # a queue for which somebody waits is no longer full
 
 _IN_ATTRIB = 0x00000004
 _IN_NONBLOCK = os.O_NONBLOCK

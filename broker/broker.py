@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from dramatiq.broker import Broker, Consumer
 from dramatiq.common import q_name
 
 from broker import report
+from broker.clearing import flush
 from broker.clerk import Clerk, Terms, now_ms
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
 from broker.database import Synchronous
@@ -27,8 +28,10 @@ from broker.followup import Present
 from broker.fork import forget_in_children
 from broker.gate import WriteGate
 from broker.joining import Joining
-from broker.messages import Entry, flush
+from broker.messages import Entry
+from broker.orders import Batch
 from broker.places import Places
+from broker.room import Room
 from broker.schema import Cursorable
 from broker.upkeep import Upkeep
 
@@ -51,6 +54,8 @@ class SqliteBroker(Upkeep, Broker):
         lease_s: after how long the messages of a frozen process go to others. Those of a dead one go at once.
         max_deliveries: a message whose processes died this often is taken for their murderer: to the dead letters.
         dead_letters_kept_s: consuming processes delete dead letters that are older; None keeps them until purged.
+        queue_limits: how many messages may wait in a queue, by its name, for what this process sends.
+        full_wait_s: how long sending to a full queue waits for room before it raises `QueueFull`; may be infinite.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class SqliteBroker(Upkeep, Broker):
         lease_s: float = 60.0,
         max_deliveries: int = 10,
         dead_letters_kept_s: float | None = None,
+        queue_limits: Mapping[str, int] | None = None,
+        full_wait_s: float = 0.0,
     ) -> None:
         self.queues: set[str] = set()
         self._places = Places(Path(path).resolve())
@@ -71,6 +78,7 @@ class SqliteBroker(Upkeep, Broker):
         self._staff = Staff()
         self._joining = Joining(self._places)
         self._present = Present()
+        self._room = Room(self._places.bells, queue_limits or {}, full_wait_s)
         self._clerk_now: Clerk | None = None
         self._clerk_lock = threading.Lock()
         super().__init__(middleware)
@@ -101,6 +109,7 @@ class SqliteBroker(Upkeep, Broker):
 
         Raises:
             UnknownQueue: nobody has declared its queue.
+            QueueFull: the queue has a limit, and there was no room in time.
             DatabaseUnavailable: the file or the disk does not serve; never because of a lock.
         """
         with self._present.sending():
@@ -141,13 +150,17 @@ class SqliteBroker(Upkeep, Broker):
             sent.append(stored)
         joined, follow_ups = self._joining.current, self._present.follow_ups
         if joined is not None:
+            self._room.check(joined.connection, entries, moment_ms)
             joined.add(entries, [(message, delay) for message in sent], moment_ms)
             return sent
         if follow_ups is not None:
             follow_ups.entries += entries
             follow_ups.sent += [(message, delay) for message in sent]
             return sent
-        self._clerk().call(lambda batch: batch.store(entries))
+        if self._room.concerns(entries):
+            self._room.store(self._clerk(), entries, may_wait=not self.gate.held)
+        else:
+            self._clerk().call(lambda batch: batch.store(entries))
         for message in sent:
             self.emit_after("enqueue", message, delay)
         return sent
@@ -176,12 +189,16 @@ class SqliteBroker(Upkeep, Broker):
             self._staff.dismiss(args[0])
             if self._clerk_now is not None:  # else the broker was closed, which has given back everything
                 give_back_unbegun(self._clerk_now, args[0])
+        elif signal == "process_message" and isinstance(args[0], SqliteMessage):
+            self._staff.running.begin(args[0])
         super().emit_before(signal, *args, **kwargs)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """As in dramatiq; what the hooks send after an actor is kept for the commit that ends its message."""
         if signal == "worker_shutdown":
             self._staff.forget(args[0])
+        if signal in {"process_message", "skip_message"} and isinstance(args[0], SqliteMessage):
+            self._staff.running.end(args[0])
         if signal == "process_message" and isinstance(args[0], SqliteMessage):
             if self.gate.release_leaked():
                 self.logger.error("Message %s ended inside the write gate, which was opened.", args[0].message_id)
@@ -197,7 +214,12 @@ class SqliteBroker(Upkeep, Broker):
         queue = q_name(queue_name)
         if queue not in self.queues:
             raise UnknownQueue(queue)
-        self._clerk().call(lambda batch: flush(batch.connection, queue))
+
+        def work(batch: Batch) -> None:
+            flush(batch.connection, queue)
+            batch.make_room(queue)
+
+        self._clerk().call(work)
 
     def flush_all(self) -> None:
         """Drop all waiting, delayed and dead messages of all declared queues."""
@@ -231,12 +253,14 @@ class SqliteBroker(Upkeep, Broker):
         if clerk is not None:
             atexit.unregister(clerk.close)
             clerk.close()
+        self._room.close()
 
     def forget(self) -> None:
         """Be as new in a forked child."""
         self._clerk_lock = threading.Lock()
         self._joining.forget()
         self._present.forget()
+        self._room.forget()
         self._staff = Staff()
         clerk, self._clerk_now = self._clerk_now, None
         if clerk is not None:

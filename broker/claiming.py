@@ -6,12 +6,12 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from broker.clearing import expire
 from broker.database import Database
 from broker.errors import DatabaseUnavailable
-from broker.floor import Floor
-from broker.messages import claim, expire, promote
+from broker.floor import Desk, Floor
+from broker.messages import claim, promote
 from broker.orders import Batch
-from broker.pausing import is_paused
 
 __all__ = ["Claiming"]
 
@@ -44,17 +44,33 @@ class Claiming:
             if desk.eta_ms is not None and desk.eta_ms <= batch.now_ms:
                 promote(batch.connection, desk.queue, batch.now_ms)
                 desk.unsure = True  # for the eta of the next one
-            if is_paused(batch.connection, desk.queue):
-                desk.ready = False
-                continue
-            if expire(batch.connection, desk.queue, batch.now_ms):
-                desk.unsure = True  # there may be more of them than were moved at once
-            self._number += 1
-            claims = claim(
-                batch.connection, desk.queue, wanted, holder=holder, number=self._number, now_ms=batch.now_ms
-            )
-            desk.ready = len(claims) == wanted
-            batch.claimed += claims
+            if self._may_claim(batch, desk):
+                self._number += 1
+                claims, desk.ready = claim(
+                    batch.connection, desk.queue, wanted, holder=holder, number=self._number, now_ms=batch.now_ms
+                )
+                batch.claimed += claims
+
+    def _may_claim(self, batch: Batch, desk: Desk) -> bool:
+        """Heed what is out of the ordinary with a queue: one look for all of it, before each claim."""
+        paused, full, expired = batch.connection.execute(
+            """
+            SELECT EXISTS (SELECT 1 FROM broker_paused WHERE queue = ?1),
+                EXISTS (SELECT 1 FROM broker_full WHERE queue = ?1),
+                EXISTS (SELECT 1 FROM broker_messages
+                        WHERE state = 0 AND queue = ?1 AND expires_ms IS NOT NULL AND expires_ms <= ?2)
+            """,
+            (desk.queue, batch.now_ms),
+        ).fetchone()
+        if paused:
+            desk.ready = False
+            return False
+        if expired:
+            batch.readied |= expire(batch.connection, desk.queue, batch.now_ms)
+            desk.unsure = True  # there may be more of them than were moved at once
+        if full:
+            batch.make_room(desk.queue)
+        return True
 
     def fail(self, error: BaseException) -> None:
         """Tell the waiting consumers of an error, and pause."""

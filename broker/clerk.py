@@ -18,17 +18,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from broker.bell import WORKERS, ring
+from broker.bell import CANCELLED, WORKERS, ring
 from broker.claiming import PAUSE_AFTER_FAILURE_S, Claiming
 from broker.database import Database, Synchronous
 from broker.errors import BrokerClosed, NotJoined, is_locked, translated
 from broker.floor import Desk, Floor, Staff
 from broker.gate import WriteGate
-from broker.messages import Claim, abandon
+from broker.messages import Claim
 from broker.orders import Batch, Order
 from broker.patrol import Patrol
 from broker.places import Places
 from broker.rounds import Rounds
+from broker.tally import Tally
 from broker.tidying import Tidying
 from broker.watch import Watch
 
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 ORDERS_AT_ONCE = 256
 LONG_S = 3600.0
+LISTEN_WHEN_BUSY_S = 0.02  # under load the clerk never sleeps, but must hear of deaths and cancelled messages
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,8 @@ class Clerk:
         self.closed = False
         tidying = Tidying(self.database, terms.dead_letters_kept_s)
         self._rounds = Rounds(self._patrol, self._floor, self._watch, self.database, tidying, terms.poll_interval_s)
+        self._tally = Tally()
+        self._heard_s = 0.0
         self._thread = threading.Thread(target=self._run, name="broker-clerk", daemon=True)
         self._thread.start()
 
@@ -141,16 +145,13 @@ class Clerk:
 
         def work(batch: Batch) -> None:
             self.return_unsettled(batch, held)
-            batch.settled.append(held)
 
         self._orders.append(Order(work))
         self._watch.nudge()
 
     def return_unsettled(self, batch: Batch, held: Claim) -> bool:
         """Return a message whose work was cut off; False when the claim had been lost before."""
-        batch.readied.add(held.queue)
-        limit = self._terms.max_deliveries
-        return abandon(batch.connection, held, max_deliveries=limit, now_ms=batch.now_ms)
+        return batch.abandon(held, self._terms.max_deliveries)
 
     def close(self) -> None:
         """Finish the orders at hand, give back what is held, end the thread, close the file."""
@@ -186,6 +187,8 @@ class Clerk:
         orders = self._taken_orders()
         if orders or self._claiming.possible():
             self._serve(orders)
+            if time.monotonic() > self._heard_s + LISTEN_WHEN_BUSY_S:
+                self._hear(0.0)
         elif not self._closing and not self._claiming.look(self._watch.listen, now_ms()):
             if self._claiming.overdue(now_ms()):
                 self._promote()
@@ -254,6 +257,7 @@ class Clerk:
             if claiming:
                 self._claiming.claim(batch, self._enlisted)
         self._floor.take_in(batch)
+        self._tally.count(batch.done, batch.died)
         self._tell(batch)
         return results
 
@@ -265,6 +269,9 @@ class Clerk:
     def _tell(self, batch: Batch) -> None:
         """Ring for the other processes, unless we took all there was; look ourselves at what is delayed."""
         desks = self._floor.desks
+        for bell in batch.bells:
+            with contextlib.suppress(OSError):  # as below
+                ring(self._places.bells, bell)
         for queue in batch.readied | batch.delayed:
             desk = desks.get(queue)
             if desk is not None and queue in batch.delayed:
@@ -276,8 +283,15 @@ class Clerk:
             self._watch.nudge()
 
     def _sleep(self) -> None:
-        woken = self._watch.wait(self._time_left_s())
-        if woken.death or WORKERS in woken.bells:
+        self._hear(self._time_left_s())
+
+    def _hear(self, timeout_s: float) -> None:
+        if self._tally.fresh:
+            self._tally.fresh = False
+            self._patrol.publish(self._tally.text())
+        woken = self._watch.wait(timeout_s)
+        self._heard_s = time.monotonic()
+        if woken.death or woken.bells & {WORKERS, CANCELLED}:
             self._rounds.hurry()
         for queue in woken.bells & self._floor.desks.keys():
             self._floor.desks[queue].unsure = True

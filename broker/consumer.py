@@ -23,8 +23,9 @@ from broker.clerk import Clerk
 from broker.envelope import AnyMessage, FollowUps, SqliteMessage, opened
 from broker.errors import BrokerClosed
 from broker.floor import Desk
-from broker.messages import Claim, Obituary, acknowledge, bury
+from broker.messages import Claim
 from broker.orders import Batch, Order
+from broker.settling import Obituary, is_cancelled
 
 __all__ = ["IdleConsumer", "SqliteConsumer", "give_back_unbegun"]
 
@@ -84,11 +85,13 @@ class SqliteConsumer(Consumer):
         that error, or runs again if its end was interrupted.
         """
         if isinstance(message, SqliteMessage) and not self._ran_into_trouble(message):
-            self._settle(message, lambda batch: acknowledge(batch.connection, message.held))
+            self._settle(message, lambda batch: batch.acknowledge(message.held))
 
     def nack(self, message: MessageProxy) -> None:
-        """Move the message to the dead letters, as it is now, with its error."""
-        if isinstance(message, SqliteMessage) and not self._ran_into_trouble(message):
+        """Move the message to the dead letters, as it is now, with its error. A cancelled one goes without a trace."""
+        if isinstance(message, SqliteMessage) and message.cancelled:
+            self._settle(message, lambda batch: batch.acknowledge(message.held))
+        elif isinstance(message, SqliteMessage) and not self._ran_into_trouble(message):
             self._bury(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
@@ -129,14 +132,17 @@ class SqliteConsumer(Consumer):
 
     def _bury(self, message: SqliteMessage) -> None:
         obituary = _obituary(message)
-        self._settle(message, lambda batch: bury(batch.connection, message.held, obituary, batch.now_ms))
+        self._settle(message, lambda batch: batch.bury(message.held, obituary))
 
     def _settle(self, message: SqliteMessage, end: Callable[[Batch], bool]) -> None:
         """End a claim and store what the message's processing has sent, in one commit."""
         follow_ups = message.follow_ups or FollowUps()
 
         def work(batch: Batch) -> bool:
-            batch.settled.append(message.held)
+            if any(entry.message_id == message.message_id for entry in follow_ups.entries) and is_cancelled(
+                batch.connection, message.held
+            ):
+                follow_ups.drop(message.message_id)
             ours = end(batch)
             if ours and follow_ups.complete:
                 batch.store(follow_ups.entries)
@@ -174,11 +180,7 @@ class SqliteConsumer(Consumer):
         logger.error("A message on queue %r cannot be decoded; it goes to the dead letters.", held.queue)
         obituary = Obituary(f"{type(error).__name__}: {error}: {error.error!r}", None)
 
-        def work(batch: Batch) -> None:
-            bury(batch.connection, held, obituary, batch.now_ms)
-            batch.settled.append(held)
-
-        self._clerk.call(work)
+        self._clerk.call(lambda batch: batch.bury(held, obituary))
 
 
 def _give_back(clerk: Clerk, messages: Iterable[MessageProxy]) -> None:

@@ -10,12 +10,16 @@ from typing import Any
 from dramatiq import Message
 from dramatiq.errors import DecodeError
 
+from broker.concurrency import Concurrency
 from broker.database import Database
 from broker.messages import Entry, store
 
-__all__ = ["DeadLetter", "dead_letters", "purge", "purge_some", "retry"]
+__all__ = ["DeadLetter", "dead_letters", "newest", "purge", "purge_some", "retry", "retry_some"]
+
+RETRIED_AT_ONCE = 500
 
 _SPENT_OPTIONS = frozenset({"retries", "traceback", "requeue_timestamp"})  # what dramatiq's Retries has left on it
+_STORED = "id, queue, message_id, actor, body, broker_priority, actor_priority, concurrency_key, concurrency_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +57,30 @@ def dead_letters(database: Database, queue: str | None, limit: int, before_id: i
 
 def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | None:
     """Put a dead letter back into its queue as if it were sent now; returns the queue, None if there is no such."""
-    row = connection.execute(
-        "SELECT queue, message_id, actor, body, broker_priority, actor_priority FROM broker_dead WHERE id = ?",
-        (letter_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    queue, message_id, actor, body, broker_priority, actor_priority = row
-    entry = Entry(queue, message_id, actor, _fresh(body, now_ms), broker_priority, actor_priority, now_ms, None)
-    store(connection, entry, now_ms)
-    connection.execute("DELETE FROM broker_dead WHERE id = ?", (letter_id,))
-    return str(queue)
+    rows = connection.execute(f"SELECT {_STORED} FROM broker_dead WHERE id = ?", (letter_id,)).fetchall()  # noqa: S608
+    return _revive(connection, rows[0], now_ms) if rows else None
+
+
+def retry_some(
+    connection: sqlite3.Connection, up_to_id: int, queue: str | None, actor: str | None, error: str | None, now_ms: int
+) -> list[str]:
+    """Put up to `RETRIED_AT_ONCE` dead letters that fit the filters back, the oldest first; returns their queues."""
+    rows = connection.execute(
+        f"""
+        SELECT {_STORED} FROM broker_dead
+        WHERE id <= ?1 AND (?2 IS NULL OR queue = ?2) AND (?3 IS NULL OR actor = ?3)
+            AND (?4 IS NULL OR instr(error, ?4) > 0)
+        ORDER BY id LIMIT ?5
+        """,  # noqa: S608  # columns of ours
+        (up_to_id, queue, actor, error, RETRIED_AT_ONCE),
+    ).fetchall()
+    return [_revive(connection, row, now_ms) for row in rows]
+
+
+def newest(database: Database) -> int:
+    """Return the highest id of a dead letter; 0 when there are none."""
+    [(highest,)] = database.read("SELECT coalesce(max(id), 0) FROM broker_dead")
+    return int(highest)
 
 
 def purge(connection: sqlite3.Connection, died_before_ms: int) -> int:
@@ -77,6 +94,24 @@ def purge_some(connection: sqlite3.Connection, died_before_ms: int, limit: int) 
         "DELETE FROM broker_dead WHERE id IN (SELECT id FROM broker_dead WHERE died_ms < ? LIMIT ?)",
         (died_before_ms, limit),
     )
+
+
+def _revive(connection: sqlite3.Connection, row: tuple[Any, ...], now_ms: int) -> str:
+    letter_id, queue, message_id, actor, body, broker_priority, actor_priority, key, limit = row
+    entry = Entry(
+        queue=queue,
+        message_id=message_id,
+        actor=actor,
+        body=_fresh(body, now_ms),
+        broker_priority=broker_priority,
+        actor_priority=actor_priority,
+        sent_ms=now_ms,
+        eta_ms=None,
+        concurrency=None if key is None else Concurrency(key, limit),
+    )
+    store(connection, entry, now_ms)
+    connection.execute("DELETE FROM broker_dead WHERE id = ?", (letter_id,))
+    return str(queue)
 
 
 def _letter(row: tuple[Any, ...]) -> DeadLetter:

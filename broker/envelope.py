@@ -17,6 +17,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.common import dq_name, q_name
 from dramatiq.message import get_encoder
 
+from broker.concurrency import Concurrency
 from broker.messages import Claim, Entry
 from broker.orders import Order
 from broker.unique import Unique
@@ -26,7 +27,9 @@ __all__ = ["ACTOR_OPTIONS", "AnyActor", "AnyMessage", "FollowUps", "SqliteMessag
 AnyMessage = Message[Any]  # Any: what an actor takes and returns does not matter to a broker
 AnyActor = Actor[..., Any]
 
-ACTOR_OPTIONS = frozenset({"broker_priority", "expires_in", "unique_for", "unique_key"})
+ACTOR_OPTIONS = frozenset(
+    {"broker_priority", "concurrency_key", "concurrency_limit", "expires_in", "unique_for", "unique_key"}
+)
 TICK_TAKEN_S = 3600.0  # a scheduler that is later than this by its clock has other troubles
 
 logger = logging.getLogger(__name__)
@@ -41,6 +44,11 @@ class FollowUps:
     failure: Exception | None = None  # one of them could not be sent: the message must not count as worked off
     interrupted: bool = False  # nobody knows what else would have been sent: the message must run again
 
+    def drop(self, message_id: str) -> None:
+        """Forget what carries this id: the message's own retry."""
+        self.entries = [entry for entry in self.entries if entry.message_id != message_id]
+        self.sent = [(message, delay) for message, delay in self.sent if message.message_id != message_id]
+
     @property
     def complete(self) -> bool:
         """Whether everything that was to be sent is here."""
@@ -54,6 +62,7 @@ class SqliteMessage(MessageProxy):
         super().__init__(message)
         self.held = held
         self.follow_ups: FollowUps | None = None  # what its processing has sent
+        self.cancelled = False  # whether it was torn out of its actor: it leaves no dead letter
         self.settling: Order[bool] | None = None  # the order that ends the claim, once one was given
         self.abandoned: finalize[..., Any] | None = None  # gives it back should nobody settle it
 
@@ -92,6 +101,7 @@ def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms
         attempts=attempts,
         unique=_unique(message, actor, now_ms),
         expires_ms=_expiry(message, actor, max(now_ms, eta_ms or 0)),
+        concurrency=_concurrency(message, actor),
     )
 
 
@@ -126,6 +136,16 @@ def _unique(message: AnyMessage, actor: AnyActor | None, now_ms: int) -> Unique 
         arguments = get_encoder().encode({"args": list(message.args), "kwargs": message.kwargs})
         key = hashlib.sha256(arguments).hexdigest()
     return Unique(f"{message.actor_name} {key}", now_ms + int(float(seconds) * 1000))
+
+
+def _concurrency(message: AnyMessage, actor: AnyActor | None) -> Concurrency | None:
+    key, limit = _option(message, actor, "concurrency_key"), _option(message, actor, "concurrency_limit")
+    if key is None and limit is None:
+        return None
+    at_once = 1 if limit is None else int(limit)
+    if at_once < 1:
+        raise ValueError(f"concurrency_limit {limit!r} of {message.actor_name!r} must be 1 or more")
+    return Concurrency(message.actor_name if key is None else str(key), at_once)
 
 
 def _expiry(message: AnyMessage, actor: AnyActor | None, due_ms: int) -> int | None:

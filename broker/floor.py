@@ -14,6 +14,7 @@ from dramatiq import Worker
 
 from broker.messages import Claim
 from broker.orders import Batch
+from broker.running import Running
 
 __all__ = ["Desk", "Floor", "Staff"]
 
@@ -24,6 +25,7 @@ class Staff:
     def __init__(self) -> None:
         self._working: list[Worker] = []
         self._leaving: list[Worker] = []
+        self.running = Running()
 
     def hire(self, worker: Worker) -> None:
         """Count the worker's threads in."""
@@ -163,6 +165,10 @@ class Floor:
             self.held[(claim.row_id, claim.number)] = claim
             self.desks[claim.queue].held += 1
             self.desks[claim.queue].inbox.put(claim)
+
+    def interrupt(self, cancelled: list[tuple[int, int]]) -> None:
+        """Tear messages of ours, given by row id and number of the claim, out of their actors."""
+        self._staff.running.interrupt(cancelled, self.held)
 
     def disappoint(self, error: BaseException) -> None:
         """Tell every waiting consumer that claiming failed; dramatiq starts it anew after a pause."""

@@ -15,6 +15,9 @@ from uuid import uuid4
 
 __all__ = ["Lease", "Pulse", "feel"]
 
+_TIME_CHARS = 21
+_LINE_BYTES = 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
@@ -22,6 +25,7 @@ class Pulse:
 
     alive: bool  # the lock is held
     expires_s: float  # on this machine's monotonic clock; 0 while it holds no message
+    line: str = ""  # what the process shows
 
     def expired(self, now_s: float) -> bool:
         """Tell whether a living process has let its time pass."""
@@ -43,7 +47,11 @@ class Lease:
     def extend(self, until_s: float) -> None:
         """Answer for our messages until then (monotonic clock); 0 when there are none."""
         self.expires_s = until_s
-        os.pwrite(self._fd, f"{until_s:020.3f}\n".encode(), 0)
+        os.pwrite(self._fd, f"{until_s:0{_TIME_CHARS - 1}.3f}\n".encode(), 0)
+
+    def publish(self, line: str) -> None:
+        """Show a line to whoever asks for it; it never gets shorter."""
+        os.pwrite(self._fd, f"{line}\n".encode(), _TIME_CHARS)
 
     def release(self) -> None:
         """Let go, and remove the file."""
@@ -66,8 +74,8 @@ def feel(path: Path) -> Pulse:
         # Shared, so that two who look at the same time do not take each other for the owner.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        text = os.pread(fd, 32, 0)
-        return Pulse(alive=True, expires_s=float(text or 0))
+        expires, _, line = os.pread(fd, _LINE_BYTES, 0).decode().partition("\n")
+        return Pulse(alive=True, expires_s=float(expires or 0), line=line.rstrip("\n"))
     else:
         return Pulse(alive=False, expires_s=0.0)
     finally:

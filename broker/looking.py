@@ -10,6 +10,7 @@ from dramatiq import Message
 from dramatiq.errors import DecodeError
 
 from broker.database import Database
+from broker.messages import State
 
 __all__ = ["HeldMessage", "WaitingMessage", "held_messages", "waiting_messages"]
 
@@ -25,6 +26,7 @@ class WaitingMessage:
     kwargs: dict[str, Any]
     attempts: int  # runs so far
     delayed: bool
+    blocked: bool  # waits for others of its concurrency key
     enqueued_at: datetime  # when it was first sent, UTC
     due_at: datetime  # since when it is ready, or when it will be, UTC
     expires_at: datetime | None  # UTC; None: never
@@ -44,7 +46,7 @@ class HeldMessage:
 
 
 def waiting_messages(database: Database, queue: str, limit: int) -> list[WaitingMessage]:
-    """Return what waits in a queue, in the order in which it will be worked on; the delayed ones come last."""
+    """Return what waits in a queue, in the order in which it will be worked on; blocked and delayed ones come last."""
     columns = "message_id, queue, actor, body, attempts + deliveries, state, sent_ms, eta_ms, expires_ms"
     rows = database.read(
         f"""
@@ -52,6 +54,13 @@ def waiting_messages(database: Database, queue: str, limit: int) -> list[Waiting
         ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
         """,  # noqa: S608  # the columns are ours
         (queue, limit),
+    )
+    rows += database.read(
+        f"""
+        SELECT {columns} FROM broker_messages WHERE concurrency_key IS NOT NULL AND state = 3 AND queue = ?
+        ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
+        """,  # noqa: S608  # the columns are ours
+        (queue, limit - len(rows)),
     )
     rows += database.read(
         f"SELECT {columns} FROM broker_messages WHERE state = 1 AND queue = ? ORDER BY eta_ms, id LIMIT ?",  # noqa: S608
@@ -90,7 +99,8 @@ def _waiting(row: tuple[Any, ...]) -> WaitingMessage:
         args=tuple(args),
         kwargs=kwargs,
         attempts=attempts,
-        delayed=bool(state),
+        delayed=state == State.DELAYED,
+        blocked=state == State.BLOCKED,
         enqueued_at=_utc(sent_ms),
         due_at=_utc(eta_ms),
         expires_at=None if expires_ms is None else _utc(expires_ms),

@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from broker.messages import Claim, Entry, State, give_back, store
+from broker.bell import ROOM
+from broker.concurrency import admit
+from broker.depth import make_room
+from broker.messages import Claim, Entry, State, store
+from broker.settling import Obituary, abandon, acknowledge, bury, claims_of, give_back
 
 __all__ = ["Batch", "Order"]
 
@@ -25,6 +29,9 @@ class Batch:
     delayed: set[str] = field(default_factory=set)  # queues that gained delayed messages
     settled: list[Claim] = field(default_factory=list)  # claims that ended
     claimed: list[Claim] = field(default_factory=list)  # claims that began
+    done: list[str] = field(default_factory=list)  # queues of the messages that were worked off
+    died: list[str] = field(default_factory=list)  # queues of those that went to the dead letters after their work
+    bells: set[str] = field(default_factory=set)  # to ring besides those of the queues
 
     def store(self, entries: Iterable[Entry]) -> None:
         """Insert messages and note whom that concerns."""
@@ -33,12 +40,43 @@ class Batch:
             if state is not None:
                 (self.delayed if state is State.DELAYED else self.readied).add(entry.queue)
 
-    def give_back(self, claims: list[Claim]) -> None:
+    def acknowledge(self, held: Claim) -> bool:
+        """Delete a message that has been worked off. This and the next: False, the claim had been lost."""
+        return self._ended(held, ours=acknowledge(self.connection, held), outcome=self.done)
+
+    def bury(self, held: Claim, obituary: Obituary) -> bool:
+        """Move a held message to the dead letters."""
+        return self._ended(held, ours=bury(self.connection, held, obituary, self.now_ms), outcome=self.died)
+
+    def abandon(self, held: Claim, max_deliveries: int) -> bool:
+        """Return a message whose work was cut off to its old place."""
+        self.readied.add(held.queue)
+        ours = abandon(self.connection, held, max_deliveries=max_deliveries, now_ms=self.now_ms)
+        return self._ended(held, ours=ours)
+
+    def give_back(self, claims: Iterable[Claim]) -> None:
         """Return messages that nobody has begun to work on to their old places."""
         for held in claims:
-            give_back(self.connection, held)
             self.readied.add(held.queue)
-        self.settled += claims
+            self._ended(held, ours=give_back(self.connection, held))
+
+    def make_room(self, queue: str) -> None:
+        """Wake those who wait for room in a queue from which something is taken."""
+        if make_room(self.connection, queue):
+            self.bells.add(ROOM)
+
+    def reclaim(self, holder: int, max_deliveries: int) -> None:
+        """Take back everything that a process held which is lost or leaves."""
+        for held in claims_of(self.connection, holder):
+            self.abandon(held, max_deliveries)
+
+    def _ended(self, held: Claim, *, ours: bool, outcome: list[str] | None = None) -> bool:
+        self.settled.append(held)
+        if ours and held.key is not None:
+            self.readied |= admit(self.connection, held.key)
+        if ours and outcome is not None:
+            outcome.append(held.queue)
+        return ours
 
 
 class Order(Generic[T]):

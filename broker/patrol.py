@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.lease import Lease, Pulse, feel
-from broker.messages import reclaim
 from broker.orders import Batch
 
 __all__ = ["Patrol", "Peer"]
@@ -69,6 +68,11 @@ class Patrol:
         if self._lease is not None:
             self._lease.extend(time.monotonic() + self.lease_s if holding else 0.0)
 
+    def publish(self, line: str) -> None:
+        """Show a line to whoever looks at our lease."""
+        if self._lease is not None:
+            self._lease.publish(line)
+
     def next_beat_s(self, *, holding: bool) -> float | None:
         """Return in how many seconds the lease must be extended: at a third of its time."""
         if self._lease is None:
@@ -90,9 +94,7 @@ class Patrol:
             pulse = feel(self._leases / peer.lease)
             if pulse.alive and not pulse.expired(time.monotonic()):
                 continue  # it came back while we waited for the gate
-            batch.readied |= reclaim(
-                batch.connection, peer.id, max_deliveries=self._max_deliveries, now_ms=batch.now_ms
-            )
+            batch.reclaim(peer.id, self._max_deliveries)
             batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (peer.id,))
             if not pulse.alive:
                 (self._leases / peer.lease).unlink(missing_ok=True)
@@ -101,7 +103,7 @@ class Patrol:
     def leave(self, batch: Batch) -> None:
         """Give back whatever we still hold and strike ourselves off."""
         if self.holder is not None:
-            batch.readied |= reclaim(batch.connection, self.holder, max_deliveries=sys.maxsize, now_ms=batch.now_ms)
+            batch.reclaim(self.holder, sys.maxsize)
             batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (self.holder,))
 
     def release(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-__all__ = ["is_paused", "pause", "resume"]
+__all__ = ["pause", "resume"]
 
 
 def pause(connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
@@ -15,8 +15,3 @@ def pause(connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
 def resume(connection: sqlite3.Connection, queue: str) -> bool:
     """Have a queue go on. False: it was not paused."""
     return connection.execute("DELETE FROM broker_paused WHERE queue = ?", (queue,)).rowcount == 1
-
-
-def is_paused(connection: sqlite3.Connection, queue: str) -> bool:
-    """Tell whether nothing may be claimed from a queue."""
-    return connection.execute("SELECT 1 FROM broker_paused WHERE queue = ?", (queue,)).fetchone() is not None

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from broker.database import Database
 from broker.lease import feel
+from broker.tally import Counts, parsed
 
-__all__ = ["QueueStats", "WorkerProcess", "consumers", "is_empty", "message_counts", "queue_stats", "waiting_rows"]
+__all__ = [
+    "QueueStats",
+    "WorkerProcess",
+    "consumers",
+    "is_empty",
+    "message_counts",
+    "queue_stats",
+    "rows_of",
+    "stored_so_far",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class QueueStats:
     leased: int  # being worked on, or on the way to a thread
     dead: int
     oldest_ready_age_s: float | None  # how long the oldest ready message has been ready; None when there is none
+    blocked: int = 0  # ready but for others of their concurrency key
     paused: bool = False  # nothing is claimed from it until it is resumed
 
 
@@ -37,6 +48,7 @@ class WorkerProcess:
     queues: tuple[str, ...]
     leased: int  # messages it holds
     started_at: datetime  # UTC
+    counts: Mapping[str, Counts] = field(default_factory=dict)  # by queue, since it began to consume
 
 
 def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
@@ -52,6 +64,12 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
     }
     delayed = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 1 GROUP BY queue")
     leased = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 2 GROUP BY queue")
+    blocked = _counts(
+        database,
+        """
+        SELECT queue, count(*) FROM broker_messages WHERE concurrency_key IS NOT NULL AND state = 3 GROUP BY queue
+        """,
+    )
     dead = _counts(database, "SELECT queue, count(*) FROM broker_dead GROUP BY queue")
     paused = _counts(database, "SELECT queue, since_ms FROM broker_paused")
     return [
@@ -61,10 +79,11 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
             delayed=delayed.get(queue, 0),
             leased=leased.get(queue, 0),
             dead=dead.get(queue, 0),
+            blocked=blocked.get(queue, 0),
             oldest_ready_age_s=max(0.0, (now_ms - ready[queue][1]) / 1000) if queue in ready else None,
             paused=queue in paused,
         )
-        for queue in sorted({*declared, *ready, *delayed, *leased, *dead, *paused})
+        for queue in sorted({*declared, *ready, *delayed, *leased, *dead, *blocked, *paused})
     ]
 
 
@@ -84,10 +103,11 @@ def consumers(database: Database, leases: Path) -> list[WorkerProcess]:
             host=host,
             queues=tuple(json.loads(queues)),
             leased=leased,
+            counts=parsed(pulse.line),
             started_at=datetime.fromtimestamp(started_ms / 1000, tz=UTC),
         )
         for id_, pid, host, queues, started_ms, lease, leased in rows
-        if feel(leases / lease).alive
+        if (pulse := feel(leases / lease)).alive
     ]
 
 
@@ -98,26 +118,33 @@ def is_empty(database: Database, queue: str) -> bool:
         SELECT EXISTS (SELECT 1 FROM broker_messages WHERE state = 0 AND queue = ?1)
             OR EXISTS (SELECT 1 FROM broker_messages WHERE state = 1 AND queue = ?1)
             OR EXISTS (SELECT 1 FROM broker_messages INDEXED BY broker_leased WHERE state = 2 AND queue = ?1)
+            OR EXISTS (SELECT 1 FROM broker_messages
+                       WHERE concurrency_key IS NOT NULL AND state = 3 AND queue = ?1)
         """,
         (queue,),
     )
     return not rows[0][0]
 
 
-def waiting_rows(database: Database, message_id: str) -> list[int]:
-    """Return the rows of a message that nobody has begun.
+def rows_of(database: Database, message_id: str, *, leased: bool) -> list[int]:
+    """Return the rows of a message that nobody has begun, or all of them.
 
     Reads the whole table, but keeps no writer waiting: an index on random ids would slow down every message.
     """
-    rows = database.read("SELECT id FROM broker_messages WHERE message_id = ? AND state IN (0, 1)", (message_id,))
+    rows = database.read(
+        "SELECT id FROM broker_messages WHERE message_id = ? AND (state <> 2 OR (? AND cancelled IS NULL))",
+        (message_id, leased),
+    )
     return [row_id for (row_id,) in rows]
 
 
 def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
-    """Return how many messages of a queue are ready, delayed and dead."""
+    """Return how many messages of a queue are ready or blocked, delayed, and dead."""
     rows = database.read(
         """
-        SELECT (SELECT count(*) FROM broker_messages WHERE state = 0 AND queue = ?1),
+        SELECT (SELECT count(*) FROM broker_messages WHERE state = 0 AND queue = ?1)
+                + (SELECT count(*) FROM broker_messages
+                   WHERE concurrency_key IS NOT NULL AND state = 3 AND queue = ?1),
             (SELECT count(*) FROM broker_messages WHERE state = 1 AND queue = ?1),
             (SELECT count(*) FROM broker_dead WHERE queue = ?1)
         """,
@@ -125,6 +152,12 @@ def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
     )
     ready, delayed, dead = rows[0]
     return ready, delayed, dead
+
+
+def stored_so_far(database: Database) -> int:
+    """Return the last number that was given to a row."""
+    rows = database.read("SELECT seq FROM sqlite_sequence WHERE name = 'broker_messages'")
+    return int(rows[0][0]) if rows else 0
 
 
 def _counts(database: Database, sql: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from broker.bell import WORKERS
+from broker.bell import CANCELLED, WORKERS
 from broker.database import Database
 from broker.errors import DatabaseUnavailable
 from broker.floor import Floor
@@ -43,7 +43,7 @@ class Rounds:
         self._next_s = 0.0
 
     def hurry(self) -> None:
-        """Go at once: a process has died or come."""
+        """Go at once: a process has died or come, or a message was cancelled."""
         self._next_s = 0.0
 
     def due_in_s(self) -> list[float]:
@@ -64,13 +64,27 @@ class Rounds:
         for desk in self._floor.open_desks():
             desk.unsure = True
         self._watch.listen(WORKERS)
+        self._watch.listen(CANCELLED)
         untidy = False
         try:
             self._visit_peers(commit)
+            self._heed_cancellations()
             untidy = self._tidying.go(commit)
         except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
             logger.warning("Could not look after the other processes and the file: %s", error)
         self._next_s = time.monotonic() + (TIDYING_PAUSE_S if untidy else self._pause_s())
+
+    def _heed_cancellations(self) -> None:
+        """Interrupt what somebody has cancelled while we work on it."""
+        rows = self._database.read(
+            """
+            SELECT id, claim FROM broker_messages INDEXED BY broker_leased
+            WHERE state = 2 AND holder = ? AND cancelled = 1
+            """,
+            (self._patrol.holder,),
+        )
+        if rows:
+            self._floor.interrupt([(row_id, number) for row_id, number in rows])
 
     def _pause_s(self) -> float:
         if self._watch.deaf:

@@ -83,7 +83,21 @@ _STEP_2 = (
     # A row per queue from which nothing may be claimed.
     "CREATE TABLE broker_paused (queue TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",
 )
-_STEPS = (_STEP_1, _STEP_2)
+_STEP_3 = (
+    # State 3, blocked: ready but for the messages of its key that are being worked on (`concurrency`).
+    "ALTER TABLE broker_messages ADD COLUMN concurrency_key TEXT",  # NULL: any number at once
+    "ALTER TABLE broker_messages ADD COLUMN concurrency_limit INTEGER",  # how many of its key may be leased at once
+    "ALTER TABLE broker_messages ADD COLUMN cancelled INTEGER",  # leased: 1 when it must not run again
+    """
+    CREATE INDEX broker_keyed ON broker_messages
+        (concurrency_key, state, queue, broker_priority DESC, actor_priority, id) WHERE concurrency_key IS NOT NULL
+    """,
+    "ALTER TABLE broker_dead ADD COLUMN concurrency_key TEXT",
+    "ALTER TABLE broker_dead ADD COLUMN concurrency_limit INTEGER",
+    # A row per queue whose senders wait for room.
+    "CREATE TABLE broker_full (queue TEXT PRIMARY KEY) WITHOUT ROWID",
+)
+_STEPS = (_STEP_1, _STEP_2, _STEP_3)
 LATEST = len(_STEPS)
 
 

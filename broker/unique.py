@@ -59,7 +59,7 @@ def free(connection: Cursorable, message_id: str) -> None:
 def free_all(connection: Cursorable, queue: str) -> None:
     """Drop the keys of all waiting and delayed messages of a queue."""
     cursor = connection.cursor()
-    for state in (0, 1):  # one each: an index for either
+    for state in (0, 1, 3):  # one each: an index for either
         cursor.execute(
             """
             DELETE FROM broker_unique

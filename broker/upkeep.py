@@ -11,10 +11,11 @@ from functools import partial
 from dramatiq.common import q_name
 
 from broker import dead_letters, looking, report
+from broker.bell import CANCELLED
+from broker.clearing import cancel, move
 from broker.clerk import Clerk, now_ms
 from broker.dead_letters import DeadLetter
 from broker.looking import HeldMessage, WaitingMessage
-from broker.messages import cancel, move
 from broker.orders import Batch
 from broker.pausing import pause, resume
 from broker.places import Places
@@ -41,6 +42,10 @@ class Upkeep(ABC):
         """Return the living processes that consume, with their queues. A dead one disappears at once."""
         return report.consumers(self._clerk().database, self._places.leases)
 
+    def stored_so_far(self) -> int:
+        """Return how many messages this file has ever stored; a delay that fell due counts once more."""
+        return report.stored_so_far(self._clerk().database)
+
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
         """Return how many messages of a queue are ready, delayed and dead."""
         return report.message_counts(self._clerk().database, q_name(queue_name))
@@ -61,6 +66,28 @@ class Upkeep(ABC):
             return queue is not None
 
         return self._clerk().call(work)
+
+    def retry_dead_letters(
+        self, *, queue: str | None = None, actor: str | None = None, error: str | None = None
+    ) -> int:
+        """Send dead letters again, each with a new allowance of retries; returns how many.
+
+        Args:
+            queue, actor: only those of this queue or actor.
+            error: only those whose error line contains this text.
+        """
+
+        def work(batch: Batch) -> int:
+            queues = dead_letters.retry_some(batch.connection, newest, queue, actor, error, batch.now_ms)
+            batch.readied.update(queues)
+            return len(queues)
+
+        # Those that die again meanwhile are left alone, or this might never end.
+        newest = dead_letters.newest(self._clerk().database)
+        total = 0
+        while retried := self._clerk().call(work):
+            total += retried
+        return total
 
     def purge_dead_letters(self, older_than_s: float = 0.0) -> int:
         """Delete dead letters that died longer ago than that; returns how many."""
@@ -91,6 +118,7 @@ class Upkeep(ABC):
         def work(batch: Batch) -> int:
             batch.readied.add(target)
             batch.delayed.add(target)
+            batch.make_room(queue)
             return move(batch.connection, queue, target)
 
         total = 0
@@ -116,19 +144,29 @@ class Upkeep(ABC):
 
         return self._clerk().call(work)
 
-    def cancel(self, message_id: str) -> bool:
-        """Drop a message that waits or is delayed, also between its retries. It leaves no dead letter.
+    def cancel(self, message_id: str, *, abort: bool = False) -> bool:
+        """Drop a message that waits, is blocked or delayed, also between its retries. It leaves no dead letter.
+
+        Args:
+            abort: if it is running, in whatever process, raise `Cancelled` in its actor; it does not run again. An
+                actor that waits outside of Python (a system call, a library) ends it first, as with time limits.
 
         Returns:
-            False when nothing of this id waits: it is running (and runs on: no actor is torn out of its work), has
-            ended, or was never sent.
+            False when there is nothing to cancel: it has ended, was never sent, or runs and `abort` was not asked.
         """
         # Seldom more than once: between looking and acting a delay may fall due (a new row) or a worker may take it.
-        while rows := report.waiting_rows(self._clerk().database, message_id):
-            if self._clerk().call(partial(_cancel_rows, rows, message_id)):
+        while rows := report.rows_of(self._clerk().database, message_id, leased=abort):
+            if self._clerk().call(partial(_cancel_rows, rows, message_id, abort=abort)):
                 return True
         return False
 
 
-def _cancel_rows(rows: list[int], message_id: str, batch: Batch) -> bool:
-    return sum(cancel(batch.connection, row_id, message_id) for row_id in rows) > 0
+def _cancel_rows(rows: list[int], message_id: str, batch: Batch, *, abort: bool) -> bool:
+    outcomes = [cancel(batch.connection, row_id, message_id, abort=abort) for row_id in rows]
+    for outcome in outcomes:
+        batch.readied |= outcome.readied
+        if outcome.told:
+            batch.bells.add(CANCELLED)
+        if outcome.queue is not None:
+            batch.make_room(outcome.queue)
+    return any(outcome.queue is not None or outcome.told for outcome in outcomes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import dramatiq
@@ -30,8 +31,59 @@ def test_stats_show_queues_and_processes(
     with working(broker):
         assert main([str(path), "stats"]) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[1].split() == ["default", "0", "0", "0", "1", "-"]
+    assert out.splitlines()[1].split() == ["default", "0", "0", "0", "0", "1", "-"]
+    assert "has done 0 and buried 1 since" in out
     assert "serves default" in out
+
+
+def test_rates_tell_what_processes_do_meanwhile(
+    broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    @dramatiq.actor(max_retries=0)
+    def note(fails: bool) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        assert not fails
+
+    with working(broker, threads=1):
+        for fails in (True, False, False):
+            note.send(fails)
+        assert begun.wait(10)
+        threading.Timer(0.1, go_on.set).start()
+        assert main([str(path), "rates", "--seconds", "1"]) == 0
+    stored, default = capsys.readouterr().out.splitlines()
+    assert stored == "stored 0.0/s"
+    done, buried = (float(word.removesuffix("/s")) for word in default.replace(",", "").split()[2::2])
+    assert done == pytest.approx(2, rel=0.3)
+    assert buried == pytest.approx(1, rel=0.3)
+
+
+def test_dead_letters_that_fit_a_filter_are_sent_again(
+    broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @dramatiq.actor(max_retries=0)
+    def fail(error: str) -> None:
+        raise ValueError(error)
+
+    @dramatiq.actor(max_retries=0, queue_name="other")
+    def stumble() -> None:
+        raise KeyError
+
+    with working(broker):
+        for error in ("disk full", "no such user", "disk full"):
+            fail.send(error)
+        stumble.send()
+        for queue in ("default", "other"):
+            broker.join(queue, timeout=10_000)
+    assert main([str(path), "retry"]) == 2
+    for arguments in (["--error", "disk"], ["--actor", "stumble", "--queue", "default"], ["--queue", "other"]):
+        assert main([str(path), "retry", *arguments]) == 0
+    assert capsys.readouterr().out.splitlines() == ["2 sent again", "0 sent again", "1 sent again"]
+    assert [letter.error for letter in broker.dead_letters()] == ["ValueError: no such user"]
+    assert main([str(path), "retry", "--all"]) == 0
+    assert broker.get_queue_message_counts("default") == (3, 0, 0)
 
 
 def test_dead_letters_are_listed_with_their_errors(

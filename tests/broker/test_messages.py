@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from broker import messages
-from broker.messages import Claim, Entry, Obituary
+from broker import clearing, messages
+from broker.concurrency import Concurrency
+from broker.messages import Claim, Entry
+from broker.orders import Batch
 from broker.schema import ensure_schema
+from broker.settling import Obituary
 
 MAX_DELIVERIES = 3
 QUEUES = st.sampled_from(["a", "b"])
 HOLDERS = st.integers(1, 3)
+KEYS = st.none() | st.sampled_from([Concurrency("one", 1), Concurrency("two", 2)])
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Row:
     place: int  # when it became ready, counted
     eta_ms: int
     expires_ms: float
+    key: Concurrency | None
     deliveries: int = 0
     token: tuple[int, int] | None = None
 
@@ -45,7 +51,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.now_ms = 1000
         self.number = 0
         self.places = 0
-        self.ready: dict[str, Row] = {}
+        self.ready: dict[str, Row] = {}  # blocked ones, too: which they are follows from what is claimed
         self.delayed: dict[str, Row] = {}
         self.leased: dict[str, Row] = {}
         self.dead: set[str] = set()
@@ -60,14 +66,26 @@ class QueueMachine(RuleBasedStateMachine):
         priority=st.integers(0, 2),
         delay=st.none() | st.integers(0, 50),
         lasts=st.none() | st.integers(0, 80),
+        key=KEYS,
     )
-    def store(self, queue: str, urgency: int, priority: int, delay: int | None, lasts: int | None) -> None:
+    def store(
+        self, queue: str, urgency: int, priority: int, delay: int | None, lasts: int | None, key: Concurrency | None
+    ) -> None:
         place = self.place()
         name = str(place)
         eta_ms = None if delay is None else self.now_ms + delay
         expires_ms = None if lasts is None else (eta_ms or self.now_ms) + lasts
         entry = Entry(
-            queue, name, "actor", name.encode(), urgency, priority, self.now_ms, eta_ms, expires_ms=expires_ms
+            queue,
+            name,
+            "actor",
+            name.encode(),
+            urgency,
+            priority,
+            self.now_ms,
+            eta_ms,
+            expires_ms=expires_ms,
+            concurrency=key,
         )
         messages.store(self.connection, entry, self.now_ms)
         row = Row(
@@ -77,6 +95,7 @@ class QueueMachine(RuleBasedStateMachine):
             place,
             eta_ms or self.now_ms,
             math.inf if expires_ms is None else expires_ms,
+            key,
         )
         (self.delayed if delay else self.ready)[name] = row
 
@@ -91,20 +110,62 @@ class QueueMachine(RuleBasedStateMachine):
         for row in sorted(due, key=lambda row: (row.eta_ms, row.place)):
             self.ready[row.name] = replace(self.delayed.pop(row.name), place=self.place())
         self.number += 1
-        messages.expire(self.connection, queue, self.now_ms)
-        for row in [row for row in self.ready.values() if row.queue == queue and row.expires_ms <= self.now_ms]:
-            self.dead.add(self.ready.pop(row.name).name)
-        claimed = self.claimed(queue, limit, holder)
-        waiting = [row for row in self.ready.values() if row.queue == queue]
-        expected = sorted(waiting, key=lambda row: (row.rank, row.place))[:limit]
-        assert [claim.body.decode() for claim in claimed] == [row.name for row in expected]
-        for row in expected:
+        self.expire(queue)
+        claimed, more = messages.claim(
+            self.connection, queue, limit, holder=holder, number=self.number, now_ms=self.now_ms
+        )
+        expected = self.claimable(queue)
+        assert [claim.body.decode() for claim in claimed] == [row.name for row in expected[:limit]]
+        assert more or len(expected) <= limit
+        for row in expected[:limit]:
             del self.ready[row.name]
             self.leased[row.name] = replace(row, deliveries=row.deliveries + 1, token=(holder, self.number))
         return multiple(*claimed)
 
-    def claimed(self, queue: str, limit: int, holder: int) -> list[Claim]:
-        return messages.claim(self.connection, queue, limit, holder=holder, number=self.number, now_ms=self.now_ms)
+    def expire(self, queue: str) -> None:
+        """Expire until nothing that is ready has expired; a blocked one expires only when it is let in."""
+        over = "SELECT count(*) FROM broker_messages WHERE state = 0 AND queue = ? AND expires_ms <= ?"
+        while self.connection.execute(over, (queue, self.now_ms)).fetchone()[0]:
+            clearing.expire(self.connection, queue, self.now_ms)
+        dead = {name for (name,) in self.connection.execute("SELECT message_id FROM broker_dead")} - self.dead
+        may = {name for name, row in self.ready.items() if row.queue == queue and row.expires_ms <= self.now_ms}
+        assert {name for name in may if self.ready[name].key is None} <= dead <= may
+        for name in dead:
+            self.dead.add(self.ready.pop(name).name)
+
+    def claimable(self, queue: str) -> list[Row]:
+        """What may be claimed from a queue now, the most urgent first: never more of a key than its limit."""
+        taken = Counter(row.key for row in self.leased.values())
+        rows: list[Row] = []
+        waiting = [row for row in self.ready.values() if row.queue == queue and row.expires_ms > self.now_ms]
+        for row in sorted(waiting, key=lambda row: (row.rank, row.place)):
+            if row.key is None or taken[row.key] < row.key.limit:
+                taken[row.key] += 1
+                rows.append(row)
+        return rows
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        rows = self.connection.execute("SELECT id, message_id, state FROM broker_messages").fetchall()
+        if not rows:
+            return
+        row_id, name, state = data.draw(st.sampled_from(rows))
+        outcome = clearing.cancel(self.connection, row_id, name, abort=False)
+        assert (outcome.queue is None) == (state == messages.State.LEASED)
+        for where in (self.ready, self.delayed):
+            where.pop(name, None)
+
+    @rule(queue=QUEUES)
+    def move(self, queue: str) -> None:
+        target = "b" if queue == "a" else "a"
+        while clearing.move(self.connection, queue, target):
+            pass
+        for where in (self.ready, self.delayed):
+            for row in list(where.values()):
+                where[row.name] = replace(row, queue=target)
+
+    def batch(self) -> Batch:
+        return Batch(self.connection, self.now_ms)
 
     def holds(self, claim: Claim) -> bool:
         row = self.leased.get(claim.body.decode())
@@ -113,14 +174,14 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(claim=claims)
     def acknowledge(self, claim: Claim) -> None:
         ours = self.holds(claim)
-        assert messages.acknowledge(self.connection, claim) == ours
+        assert self.batch().acknowledge(claim) == ours
         if ours:
             del self.leased[claim.body.decode()]
 
     @rule(claim=claims)
     def bury(self, claim: Claim) -> None:
         ours = self.holds(claim)
-        assert messages.bury(self.connection, claim, Obituary("error", None), self.now_ms) == ours
+        assert self.batch().bury(claim, Obituary("error", None)) == ours
         if ours:
             del self.leased[claim.body.decode()]
             self.dead.add(claim.body.decode())
@@ -128,14 +189,14 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(claim=consumes(claims))
     def give_back(self, claim: Claim) -> None:
         ours = self.holds(claim)
-        assert messages.give_back(self.connection, claim) == ours
+        self.batch().give_back([claim])
         if ours:
             row = self.leased.pop(claim.body.decode())
             self.ready[row.name] = replace(row, deliveries=row.deliveries - 1, token=None)
 
     @rule(holder=HOLDERS)
     def die(self, holder: int) -> None:
-        messages.reclaim(self.connection, holder, max_deliveries=MAX_DELIVERIES, now_ms=self.now_ms)
+        self.batch().reclaim(holder, MAX_DELIVERIES)
         for row in [row for row in self.leased.values() if row.token is not None and row.token[0] == holder]:
             del self.leased[row.name]
             if row.deliveries >= MAX_DELIVERIES:
@@ -145,7 +206,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_message_is_where_the_model_has_it(self) -> None:
-        rows = self.connection.execute("SELECT message_id, state, deliveries FROM broker_messages").fetchall()
+        rows = self.connection.execute("SELECT message_id, state % 3, deliveries FROM broker_messages").fetchall()
         expected = [
             (row.name, state, row.deliveries)
             for state, where in enumerate([self.ready, self.delayed, self.leased])
@@ -160,4 +221,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestQueue.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

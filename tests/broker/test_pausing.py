@@ -76,6 +76,6 @@ def test_the_command_pauses_and_resumes(broker: SqliteBroker, path: Path, capsys
     broker.queue_stats()
     assert command([str(path), "pause", "media"]) == 0
     assert command([str(path), "stats"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["media", "0", "0", "0", "0", "-", "paused"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["media", "0", "0", "0", "0", "0", "-", "paused"]
     assert command([str(path), "resume", "media"]) == 0
     assert command([str(path), "resume", "media"]) == 1

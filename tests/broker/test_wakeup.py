@@ -9,7 +9,7 @@ from pathlib import Path
 import dramatiq
 import pytest
 
-from broker import SqliteBroker, messages
+from broker import SqliteBroker
 from broker.orders import Batch
 from tests.broker.conftest import working
 
@@ -80,7 +80,7 @@ def test_a_process_taken_for_lost_comes_back_under_another_name(broker: SqliteBr
     holder = stale.held.holder
 
     def declare_lost(batch: Batch) -> None:
-        messages.reclaim(batch.connection, holder, max_deliveries=10, now_ms=batch.now_ms)
+        batch.reclaim(holder, 10)
         batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (holder,))
         batch.readied.add("default")
 
