@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from api.context import Context
 from api.health import Health
+from broker.prometheus import QueueCollector
 from store import accounts, jobs, publications, schedules, segments, webhooks
 
 
@@ -42,6 +43,7 @@ class _Machine(Collector):
     def __init__(self, context: Context) -> None:
         self._context = context
         self._health = Health(context)
+        self._queues = QueueCollector(context.broker, "vidprod")
 
     def describe(self) -> Iterable[Metric]:
         """Say nothing beforehand: registering must not touch the database."""
@@ -50,7 +52,7 @@ class _Machine(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read store, queue and disk once."""
         yield from self._stored()
-        yield from self._queued()
+        yield from self._queues.collect()
         free = GaugeMetricFamily("vidprod_disk_free_bytes", "Room left on the volume of the data directory")
         free.add_metric([], shutil.disk_usage(self._context.settings.data_dir).free)
         yield free
@@ -89,23 +91,3 @@ class _Machine(Collector):
             family = GaugeMetricFamily("vidprod_scheduler_tick_age_seconds", "How long ago the scheduler ticked")
             family.add_metric([], (self._context.now() - ticked).total_seconds())
             yield family
-
-    def _queued(self) -> Iterable[Metric]:
-        stats = self._context.broker.queue_stats()
-        messages = GaugeMetricFamily("vidprod_queue_messages", "Messages in a queue", labels=["queue", "state"])
-        oldest = GaugeMetricFamily(
-            "vidprod_queue_oldest_ready_seconds",
-            "How long the oldest message that nobody works on waits",
-            labels=["queue"],
-        )
-        for queue in stats:
-            for state in ("ready", "delayed", "leased", "dead"):
-                messages.add_metric([queue.queue, state], getattr(queue, state))
-            oldest.add_metric([queue.queue], queue.oldest_ready_age_s or 0.0)
-        yield messages
-        yield oldest
-        workers = GaugeMetricFamily("vidprod_workers", "Living worker processes of a queue", labels=["queue"])
-        alive = self._context.broker.consumers()
-        for queue in stats:
-            workers.add_metric([queue.queue], sum(queue.queue in worker.queues for worker in alive))
-        yield workers
