@@ -6,6 +6,7 @@ the message's own claim token, so a consumer keeps no state of its own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import traceback
@@ -187,7 +188,8 @@ def _give_back(clerk: Clerk, messages: Iterable[MessageProxy]) -> None:
     """Return messages that were never begun to their old places, in one commit, and forget them."""
     ours = [message for message in messages if isinstance(message, SqliteMessage) and message.settling is None]
     if ours:
-        clerk.call(lambda batch: batch.give_back([message.held for message in ours]))
+        with contextlib.suppress(BrokerClosed):  # closing has given back what was held
+            clerk.call(lambda batch: batch.give_back([message.held for message in ours]))
     for message in ours:
         _done_with(message)
 

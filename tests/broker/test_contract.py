@@ -432,6 +432,21 @@ def test_what_is_held_when_the_broker_closes_goes_back(broker: SqliteBroker) -> 
     assert broker.consumers() == []
 
 
+def test_settling_what_a_closed_broker_held_changes_nothing(broker: SqliteBroker) -> None:
+    broker.declare_queue("some")
+    broker.enqueue_many([message_to("some") for _ in range(3)])
+    consumer = broker.consume("some", prefetch=3, timeout=2000)
+    first, second, third = (next(consumer) for _ in range(3))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    broker.close()
+    consumer.ack(first)
+    consumer.nack(second)
+    consumer.requeue([third])
+    assert broker.get_queue_message_counts("some") == (3, 0, 0)
+
+
 def test_living_consumers_are_listed_with_their_queues(broker: SqliteBroker) -> None:
     broker.declare_queue("b")
     broker.declare_queue("a")
