@@ -1,0 +1,256 @@
+"""Random lives of two processes at one file, step by step against the model: nothing lost, doubled or out of turn."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+
+from tests.broker.model import Desk
+from tests.broker.world import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, Held, World, until
+
+queues = st.sampled_from(QUEUES)
+numbers = st.integers(0, 1)
+picks = st.integers(0, 50)
+
+
+class Life(World):
+    """Each rule does the same to the broker and to the model. What the broker learns to do gets a rule here."""
+
+    # Sending.
+
+    @rule(
+        number=numbers,
+        queue=queues,
+        actor=st.sampled_from(sorted(ACTORS)),
+        priority=st.sampled_from((None, 5)),
+        delay=st.sampled_from((None, 0, 1000, 4000)),
+        expires_in=st.sampled_from((None, None, 2000)),
+        unique_key=st.sampled_from((None, None, "one", "other")),
+    )
+    def send(
+        self,
+        number: int,
+        queue: str,
+        actor: str,
+        priority: int | None,
+        delay: int | None,
+        expires_in: int | None,
+        unique_key: str | None,
+    ) -> None:
+        options = {
+            "broker_priority": priority,
+            "expires_in": expires_in,
+            "unique_key": unique_key,
+            "unique_for": 3 if unique_key else None,
+        }
+        message = self.message(queue, actor, {name: value for name, value in options.items() if value is not None})
+        delay = self.at_no_other_time(delay)
+        self.processes[number].broker.enqueue(message, delay=delay)
+        self.note(message, delay)
+
+    @rule(number=numbers, queue=queues, count=st.integers(1, 4), delay=st.sampled_from((None, 1000)))
+    def send_many(self, number: int, queue: str, count: int, delay: int | None) -> None:
+        messages = [self.message(queue) for _ in range(count)]
+        delay = self.at_no_other_time(delay)
+        self.processes[number].broker.enqueue_many(messages, delay=delay)
+        for message in messages:
+            self.note(message, delay)
+
+    @rule(number=numbers, queue=queues, commit=st.booleans(), unique_key=st.sampled_from((None, "one")))
+    def send_in_a_transaction(self, number: int, queue: str, commit: bool, unique_key: str | None) -> None:
+        broker = self.processes[number].broker
+        message = self.message(queue, options={"unique_key": unique_key, "unique_for": 3} if unique_key else None)
+        with broker.gate:
+            self.application.execute("BEGIN IMMEDIATE")
+            with broker.joining(self.application):
+                self.application.execute("INSERT INTO notes VALUES (1)")
+                broker.enqueue(message)
+                self.application.execute("COMMIT" if commit else "ROLLBACK")
+        if commit:
+            self.noted += 1
+            self.note(message, None)
+
+    @precondition(lambda self: self.held)
+    @rule(number=numbers, pick=picks, delay=st.sampled_from((None, 0, 1000)))
+    def send_again_what_is_in_hand(self, number: int, pick: int, delay: int | None) -> None:
+        """As dramatiq's Retries does: the same id, before the original is settled."""
+        message = self.held[pick % len(self.held)].message
+        self.sent += 1
+        delay = self.at_no_other_time(delay)
+        self.processes[number].broker.enqueue(message, delay=delay)  # type: ignore[arg-type]  # a proxy will do
+        self.note(message, delay, attempts=message.held.attempts)
+
+    # Working.
+
+    @rule(number=numbers, queue=queues, prefetch=st.sampled_from((1, 1, 3)))
+    def consume(self, number: int, queue: str, prefetch: int) -> None:
+        process = self.processes[number]
+        process.consumers[queue] = process.broker.consume(queue, prefetch=prefetch)
+        desk = process.desks.setdefault(queue, Desk(prefetch))
+        desk.prefetch, desk.open = prefetch, True
+        self.reclaim()
+        self.fall_due()
+
+    @rule(number=numbers, queue=queues)
+    def take(self, number: int, queue: str) -> None:
+        process = self.processes[number]
+        desk = process.desks.get(queue)
+        if desk is None or not desk.open:
+            self.consume(number, queue, 1)
+            desk = process.desks[queue]
+        if not desk.inbox:
+            self.model.claim(queue, desk, number)
+        consumer = process.consumers[queue]
+        consumer._timeout_s = AT_ONCE_S if desk.inbox else NEVER_S  # type: ignore[attr-defined]  # a SqliteConsumer
+        got = next(consumer)
+        process.let_go()
+        assert (None if got is None else got.message_id) == (desk.inbox[0].name if desk.inbox else None)
+        if got is not None:
+            self.held.append(Held(process, queue, got, desk.inbox.pop(0)))
+
+    @precondition(lambda self: self.held)
+    @rule(pick=picks, end=st.sampled_from(("ack", "ack", "nack", "requeue")))
+    def settle(self, pick: int, end: str) -> None:
+        """Also late, when the process has been taken for lost meanwhile, or its broker was closed."""
+        held = self.held.pop(pick % len(self.held))
+        self.settled.append(held)
+        if end == "requeue":
+            held.consumer.requeue([held.message])
+        else:
+            getattr(held.consumer, end)(held.message)
+        held.desk.held -= 1
+        if held.ours is not None:
+            self.model.settle(held.ours, end)
+        held.item = None
+
+    @precondition(lambda self: self.settled)
+    @rule(pick=picks, end=st.sampled_from(("ack", "nack", "requeue")))
+    def settle_twice(self, pick: int, end: str) -> None:
+        held = self.settled[pick % len(self.settled)]
+        if end == "requeue":
+            held.consumer.requeue([held.message])
+        else:
+            getattr(held.consumer, end)(held.message)
+
+    @rule(number=numbers, queue=queues)
+    def stop_consuming(self, number: int, queue: str) -> None:
+        process = self.processes[number]
+        desk = process.desks.get(queue)
+        if desk is None or not desk.open:
+            return
+        process.consumers[queue].close()
+        self.model.give_back(item for item in desk.inbox if item.holder == number)
+        desk.held -= len(desk.inbox)
+        desk.inbox.clear()
+        desk.open = False
+
+    # Ends of processes.
+
+    @rule(number=numbers)
+    def close_and_open(self, number: int) -> None:
+        process = self.processes[number]
+        process.broker.close()
+        self.model.lose(number, limited=False)
+        self.leave(process)
+
+    @rule(number=numbers)
+    def die(self, number: int) -> None:
+        """The lease is let go, nothing else is done. A new process takes its place."""
+        process = self.processes[number]
+        if process.consumes:
+            process.broker._clerk()._patrol.leave = lambda batch: None  # type: ignore[method-assign]
+        process.broker.close()
+        for item in self.model.held_by(number):
+            item.holder = -1  # nobody's, until somebody looks
+        self.leave(process)
+        self.reclaim()
+
+    @rule(number=numbers)
+    def freeze(self, number: int) -> None:
+        """The lease runs out; the others take what is held; then the process goes on and knows of nothing."""
+        process, other = self.processes[number], self.processes[1 - number]
+        if not process.consumes or not other.consumes:
+            return
+        process.let_go()
+        patrol = process.broker._clerk()._patrol
+        if not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.holder):
+            return  # frozen before, and not noticed yet
+        assert patrol._lease is not None
+        os.pwrite(patrol._lease._fd, f"{1:020.3f}\n".encode(), 0)
+        until(lambda: not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.holder), other.hurry)
+        for item in self.model.held_by(number):
+            item.holder = -1
+        for held in self.held:
+            if held.process is process:
+                held.item = None
+        self.model.lose(-1, limited=True)
+
+    # Operators and time.
+
+    @rule(number=numbers, queue=queues)
+    def pause(self, number: int, queue: str) -> None:
+        self.processes[number].broker.pause_queue(queue)
+        self.model.paused.add(queue)
+
+    @rule(number=numbers, queue=queues)
+    def resume(self, number: int, queue: str) -> None:
+        assert self.processes[number].broker.resume_queue(queue) == (queue in self.model.paused)
+        self.model.paused.discard(queue)
+
+    @precondition(lambda self: self.model.items)
+    @rule(number=numbers, pick=picks)
+    def cancel(self, number: int, pick: int) -> None:
+        name = self.model.items[pick % len(self.model.items)].name
+        assert self.processes[number].broker.cancel(name) == self.model.cancel(name)
+
+    @rule(number=numbers, queue=queues)
+    def move(self, number: int, queue: str) -> None:
+        target = {"a": "b", "b": "a"}[queue]
+        self.processes[number].broker.move(queue, target)
+        self.model.move(queue, target)
+
+    @rule(number=numbers, queue=queues)
+    def flush(self, number: int, queue: str) -> None:
+        self.processes[number].broker.flush(queue)
+        self.model.flush(queue)
+
+    @precondition(lambda self: self.model.dead)
+    @rule(number=numbers, pick=picks)
+    def retry(self, number: int, pick: int) -> None:
+        broker = self.processes[number].broker
+        letter = self.model.dead[pick % len(self.model.dead)]
+        found = [dead.id for dead in broker.dead_letters(limit=1000) if dead.message_id == letter.item.name]
+        same = [dead for dead in self.model.dead if dead.item.name == letter.item.name]
+        assert broker.retry_dead_letter(found[-1])  # the oldest of this name
+        self.model.retry(same[0])
+
+    @rule(number=numbers)
+    def purge(self, number: int) -> None:
+        before = len(self.model.dead)
+        purged = self.processes[number].broker.purge_dead_letters()
+        self.model.purge()
+        assert purged == before - len(self.model.dead)
+
+    @rule(ms=st.sampled_from((500, 1000, 5000, -1500)))
+    def pass_time(self, ms: int) -> None:
+        """The wall clock goes on, or is set back.
+
+        It stops wherever something falls due: which of two queues is seen to first is nobody's promise, but would show
+        if one were moved into the other later.
+        """
+        end_ms = self.model.now_ms + ms
+        while stops := [eta_ms for eta_ms in self.model.etas() if self.model.now_ms < eta_ms <= end_ms]:
+            self.model.now_ms = min(stops)
+            self.fall_due()
+        self.model.now_ms = end_ms
+
+
+@pytest.mark.parametrize("lives", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_random_lives_go_as_the_model_says(lives: int) -> None:
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    steps = settings(max_examples=lives, stateful_step_count=25, deadline=None, suppress_health_check=checks)
+    run_state_machine_as_test(Life, settings=steps)

@@ -1,0 +1,212 @@
+"""Two processes at one file, and the model beside them: what random lives are made of, and what always holds."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq import Message
+from dramatiq.broker import Consumer, MessageProxy
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from broker import SqliteBroker
+from tests.broker.model import MAX_DELIVERIES, Desk, Item, Model
+
+__all__ = ["ACTORS", "AT_ONCE_S", "NEVER_S", "QUEUES", "Held", "Process", "World", "until"]
+
+QUEUES = ("a", "b")
+ACTORS = {"calm": 0, "urgent": -1}  # name → priority
+AT_ONCE_S = 10.0  # how long what must happen may take on a busy machine
+NEVER_S = 0.005  # how long is waited for what must not
+
+
+class Process:
+    """What belongs to one process: a broker, its desks, and the messages its actors work on."""
+
+    def __init__(self, number: int, path: Path) -> None:
+        self.number = number
+        self.broker = SqliteBroker(path, synchronous="OFF", max_deliveries=MAX_DELIVERIES)
+        for queue in QUEUES:
+            self.broker.declare_queue(queue)
+        for name, priority in ACTORS.items():
+            dramatiq.actor(actor_name=name, priority=priority, broker=self.broker, queue_name="a")(_nothing)
+        self.begin()
+
+    def begin(self) -> None:
+        self.desks: dict[str, Desk] = {}
+        self.consumers: dict[str, Consumer] = {}
+
+    @property
+    def consumes(self) -> bool:
+        return bool(self.desks)
+
+    def let_go(self) -> None:
+        """Wait until the clerk has done what it was about to do."""
+        for _ in range(2):  # the first ends the turn under way, the second its rounds
+            self.broker._clerk().call(lambda batch: None)
+
+    def hurry(self) -> None:
+        """Have the clerk look around, as it does when a process dies or a timer ends."""
+        self.broker._clerk()._rounds.hurry()
+        self.broker._clerk().nudge()
+
+
+class Held:
+    """A message in an actor's hand."""
+
+    def __init__(self, process: Process, queue: str, message: MessageProxy, item: Item) -> None:
+        self.desk = process.desks[queue]
+        self.consumer = process.consumers[queue]
+        self.process = process
+        self.message = message
+        self.item: Item | None = item  # None: it has been given to others
+
+    @property
+    def ours(self) -> Item | None:
+        return self.item if self.item is not None and self.item.holder == self.process.number else None
+
+
+class World(RuleBasedStateMachine):
+    """What rules act on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model(now_ms=1_800_000_000_000)
+        self.patch = pytest.MonkeyPatch()
+        clock = SimpleNamespace(
+            time_ns=lambda: self.model.now_ms * 1_000_000, monotonic=time.monotonic, sleep=time.sleep
+        )
+        self.patch.setattr("broker.clerk.time", clock)
+        self.directory = tempfile.TemporaryDirectory()
+        self.path = Path(self.directory.name) / "queue.sqlite3"
+        self.path.write_bytes(_new_file())
+        self.processes = [Process(number, self.path) for number in (0, 1)]
+        self.application = sqlite3.connect(self.path, isolation_level=None)
+        self.held: list[Held] = []
+        self.settled: list[Held] = []
+        self.sent = 0
+        self.noted = 0
+
+    def teardown(self) -> None:
+        self.application.close()
+        for process in self.processes:
+            process.broker.close()
+        self.patch.undo()
+        self.directory.cleanup()
+
+    # What always holds.
+
+    @invariant()
+    def everything_is_where_it_belongs(self) -> None:
+        self.fall_due()
+        broker = self.processes[0].broker
+        self.expire(broker)
+        for queue in QUEUES:
+            expected = [(item.name, item.attempts, False) for item in self.model.ready(queue)]
+            expected += [(item.name, item.attempts, True) for item in self.model.delayed(queue)]
+            assert [(one.message_id, one.attempts, one.delayed) for one in broker.peek(queue, 1000)] == expected
+        leased = Counter((item.name, item.attempts) for item in self.model.items if item.holder is not None)
+        assert Counter((one.message_id, one.attempts) for one in broker.held_messages()) == leased
+        dead = Counter((letter.item.name, letter.item.queue) for letter in self.model.dead)
+        assert Counter((letter.message_id, letter.queue) for letter in broker.dead_letters(limit=1000)) == dead
+        assert self.rows("SELECT count(*) FROM notes") == [(self.noted,)]
+        assert {stats.queue for stats in broker.queue_stats() if stats.paused} == self.model.paused
+
+    def fall_due(self) -> None:
+        """Wait until what is due is ready, where somebody consumes; elsewhere nobody needs it."""
+        for queue in QUEUES:
+            consuming = [process for process in self.processes if queue in process.desks and process.desks[queue].open]
+            if consuming:
+                query = "SELECT 1 FROM broker_messages WHERE state = 1 AND queue = ? AND eta_ms <= ?"
+                until(lambda: not self.rows(query, queue, self.model.now_ms), consuming[0].hurry)  # noqa: B023
+                self.model.promote(queue)
+
+    def expire(self, broker: SqliteBroker) -> None:
+        """When an expired message is moved to the dead letters is the broker's choice; that it never runs is not."""
+        dead = Counter(letter.message_id for letter in broker.dead_letters(limit=1000))
+        dead.subtract(letter.item.name for letter in self.model.dead)
+        for item in [item for queue in QUEUES for item in self.model.ready(queue)]:
+            if self.model.expired(item) and dead[item.name] > 0:
+                dead[item.name] -= 1
+                self.model.bury(item)
+
+    # Means of the rules.
+
+    def message(self, queue: str, actor: str = "calm", options: dict[str, Any] | None = None) -> Message[None]:
+        self.sent += 1
+        return Message(queue, actor, (), {}, options or {}, message_id=f"m{self.sent}")
+
+    def at_no_other_time(self, delay: int | None) -> int | None:
+        return delay and delay + self.sent  # everything else happens at multiples of 500 ms
+
+    def note(self, message: Message[None] | MessageProxy, delay: int | None, attempts: int = 0) -> None:
+        now_ms, options = self.model.now_ms, message.options
+        due_ms = now_ms + (delay or 0)
+        self.model.send(
+            Item(
+                message.message_id,
+                message.queue_name,
+                broker_priority=options.get("broker_priority", 0),
+                actor_priority=ACTORS[message.actor_name],
+                eta_ms=None if delay is None else due_ms,
+                expires_ms=due_ms + options["expires_in"] if "expires_in" in options else None,
+                unique_key=options.get("unique_key") and f"{message.actor_name} {options['unique_key']}",
+                unique_until_ms=now_ms + 3000,
+                attempts=attempts,
+            )
+        )
+
+    def rows(self, sql: str, *parameters: object) -> list[Any]:
+        return self.application.execute(sql, parameters).fetchall()
+
+    def leave(self, process: Process) -> None:
+        for held in self.held:
+            if held.process is process:
+                held.item = None
+        process.begin()
+
+    def reclaim(self) -> None:
+        """Wait until what a dead process held has been noticed, if there is anybody to notice it."""
+        for process in self.processes:
+            if process.consumes:
+                own = process.broker._clerk()._patrol.holder
+                until(lambda: not self.dead_rows(own), process.hurry)  # noqa: B023  # called at once
+                self.model.lose(-1, limited=True)
+
+    def dead_rows(self, own: int | None) -> list[Any]:
+        living = {process.broker._clerk()._patrol.holder for process in self.processes} | {own}
+        return [row for (row,) in self.rows("SELECT id FROM broker_workers") if row not in living]
+
+
+def until(condition: Callable[[], bool], urge: Callable[[], None]) -> None:
+    deadline = time.monotonic() + AT_ONCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        urge()
+        time.sleep(0.001)
+
+
+def _nothing() -> None:
+    pass
+
+
+@cache
+def _new_file() -> bytes:
+    """A database with all tables, so that each life need not make them."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "queue.sqlite3"
+        with closing(SqliteBroker(path)) as broker:
+            broker.queue_stats()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE notes (number)")
+        return path.read_bytes()
