@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from tests.broker.model import Desk
 from tests.broker.world import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, Held, World, until
@@ -19,6 +19,14 @@ picks = st.integers(0, 50)
 
 class Life(World):
     """Each rule does the same to the broker and to the model. What the broker learns to do gets a rule here."""
+
+    @initialize(counts=st.tuples(st.integers(0, 4), st.integers(0, 4)), working=st.integers(0, 3))
+    def begin_at_work(self, counts: tuple[int, int], working: int) -> None:
+        """Most lives begin with something to do: the first steps would else be spent on empty queues."""
+        for queue, count in zip(QUEUES, counts, strict=True):
+            self.send_many(0, queue, count, None)
+        for number in range(working):
+            self.take(number % 2, QUEUES[number // 2])
 
     # Sending.
 

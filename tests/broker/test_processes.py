@@ -260,11 +260,19 @@ def test_periodiq_ticks(broker: SqliteBroker, path: Path, start: Start) -> None:
 @pytest.mark.slow
 def test_two_processes_share_20000_messages_each_exactly_once(broker: SqliteBroker, path: Path, start: Start) -> None:
     broker.declare_queue("default")
-    for _ in range(2):
-        start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "8")
+    commands = [start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "8") for _ in range(2)]
+    until(lambda: len(broker.consumers()) == 2)
     broker.enqueue_many([message(number) for number in range(20_000)])
-    broker.join("default", timeout=200_000)
-    assert Counter(number for what, number, _ in journal(path) if what == "begin") == Counter(range(20_000))
+    broker.join("default", timeout=60_000)
+    for command in commands:
+        command.terminate()
+        assert command.wait(20) == 0
+    for what in ("begin", "end"):
+        assert Counter(number for line, number, _ in journal(path) if line == what) == Counter(range(20_000))
+    shares = Counter(pid for what, _, pid in journal(path) if what == "end")
+    assert len(shares) == 2  # both had a part in it
+    for table in ("broker_messages", "broker_dead", "broker_workers", "broker_unique"):
+        assert broker._clerk().database.read(f"SELECT count(*) FROM {table}") == [(0,)]  # noqa: S608
 
 
 @pytest.mark.slow
