@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dramatiq.broker import MessageProxy
 
 from broker import SqliteBroker
 from broker.database import Database
+from broker.envelope import SqliteMessage
 
 POINTS_AT_MOST = 500
 
@@ -80,7 +82,25 @@ def live(path: Path, pipe: int) -> None:
     tell("left")
 
 
-def lived(path: Path, statements: int) -> set[tuple[str, ...]]:
+def pass_on(path: Path, pipe: int) -> None:
+    """Send 1; what works on it sends 2, what works on that sends 3; leave."""
+    broker = SqliteBroker(path)
+    broker.declare_queue("default")
+    broker.enqueue(message(1))
+    os.write(pipe, b"sent 1\n")
+    consumer = broker.consume("default", timeout=5000)
+    for number in (1, 2):
+        got = next(consumer)
+        assert isinstance(got, SqliteMessage)
+        with broker._present.finishing(got, failed=False):
+            broker.enqueue(message(number + 1))
+        consumer.ack(got)
+        os.write(pipe, f"acked {number}\n".encode())
+    broker.close()
+    os.write(pipe, b"left\n")
+
+
+def lived(path: Path, statements: int, life: Callable[[Path, int], None] = live) -> set[tuple[str, ...]]:
     """Let a child live until its n-th statement; return what it was told."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -88,7 +108,7 @@ def lived(path: Path, statements: int) -> set[tuple[str, ...]]:
         try:
             with pytest.MonkeyPatch.context() as patch:
                 Fuse(statements).lay(patch)
-                live(path, writing)
+                life(path, writing)
         finally:
             os._exit(0)
     os.close(writing)
@@ -144,6 +164,26 @@ def test_death_before_any_statement_loses_nothing_and_repeats_nothing_acknowledg
             break
     assert ("left",) in told
     assert point > 40  # the fuse was laid where the statements are
+
+
+def test_death_before_any_statement_leaves_a_message_or_what_follows_from_it(path: Path, tmp_path: Path) -> None:
+    with closing(SqliteBroker(path)) as broker:
+        broker.queue_stats()
+    for point in range(1, POINTS_AT_MOST):
+        copy = tmp_path / str(point) / "queue.sqlite3"
+        copy.parent.mkdir()
+        shutil.copy(path, copy)
+        told = lived(copy, point, pass_on)
+        again, dead = found(copy)
+        where = f"killed before statement {point}, told {sorted(told)}"
+        assert dead == [], where
+        assert len(again) == 1 or not numbers(told, "sent"), where
+        assert not numbers(told, "acked") & set(again), where
+        shutil.rmtree(copy.parent)
+        if ("left",) in told:
+            break
+    assert ("left",) in told
+    assert point > 20
 
 
 def test_death_before_any_statement_of_making_the_file_leaves_one_that_serves(tmp_path: Path) -> None:
