@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
+from broker.envelope import SqliteMessage
 from tests.broker.model import Desk
 from tests.broker.world import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, Held, World, until
 
@@ -118,6 +119,7 @@ class Life(World):
         process.let_go()
         assert (None if got is None else got.message_id) == (desk.inbox[0].name if desk.inbox else None)
         if got is not None:
+            assert isinstance(got, SqliteMessage)
             self.held.append(Held(process, queue, got, desk.inbox.pop(0)))
 
     @precondition(lambda self: self.held)
@@ -126,23 +128,38 @@ class Life(World):
         """Also late, when the process has been taken for lost meanwhile, or its broker was closed."""
         held = self.held.pop(pick % len(self.held))
         self.settled.append(held)
-        if end == "requeue":
-            held.consumer.requeue([held.message])
-        else:
-            getattr(held.consumer, end)(held.message)
+        held.settle(end)
         held.desk.held -= 1
         if held.ours is not None:
             self.model.settle(held.ours, end)
         held.item = None
 
+    @precondition(lambda self: self.held)
+    @rule(pick=picks, end=st.sampled_from(("ack", "nack")), delay=st.sampled_from((None, 1000)))
+    def settle_and_send_on(self, pick: int, end: str, delay: int | None) -> None:
+        """What a message's processing sends shares its fate: a claim that was lost takes it along."""
+        held = self.held[pick % len(self.held)]
+        ours, message = held.ours is not None, self.message(held.message.queue_name)
+        delay = self.at_no_other_time(delay)
+        with held.process.broker._present.finishing(held.message, failed=end == "nack"):
+            held.process.broker.enqueue(message, delay=delay)
+        self.settle(pick, end)
+        if ours:
+            self.note(message, delay)
+
+    @precondition(lambda self: self.held)
+    @rule(pick=picks, end=st.sampled_from(("ack", "nack", "requeue")))
+    def settle_what_was_given_back_and_taken_again(self, pick: int, end: str) -> None:
+        """The same process holds it again, but under another claim."""
+        old = self.held[pick % len(self.held)]
+        self.settle(pick, "requeue")
+        self.take(old.process.number, old.message.queue_name)
+        old.settle(end)
+
     @precondition(lambda self: self.settled)
     @rule(pick=picks, end=st.sampled_from(("ack", "nack", "requeue")))
     def settle_twice(self, pick: int, end: str) -> None:
-        held = self.settled[pick % len(self.settled)]
-        if end == "requeue":
-            held.consumer.requeue([held.message])
-        else:
-            getattr(held.consumer, end)(held.message)
+        self.settled[pick % len(self.settled)].settle(end)
 
     @rule(number=numbers, queue=queues)
     def stop_consuming(self, number: int, queue: str) -> None:

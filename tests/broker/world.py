@@ -20,6 +20,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from broker import SqliteBroker
+from broker.envelope import SqliteMessage
 from tests.broker.model import MAX_DELIVERIES, Desk, Item, Model
 
 __all__ = ["ACTORS", "AT_ONCE_S", "NEVER_S", "QUEUES", "Held", "Process", "World", "until"]
@@ -64,12 +65,18 @@ class Process:
 class Held:
     """A message in an actor's hand."""
 
-    def __init__(self, process: Process, queue: str, message: MessageProxy, item: Item) -> None:
+    def __init__(self, process: Process, queue: str, message: SqliteMessage, item: Item) -> None:
         self.desk = process.desks[queue]
         self.consumer = process.consumers[queue]
         self.process = process
         self.message = message
         self.item: Item | None = item  # None: it has been given to others
+
+    def settle(self, end: str) -> None:
+        if end == "requeue":
+            self.consumer.requeue([self.message])
+        else:
+            getattr(self.consumer, end)(self.message)
 
     @property
     def ours(self) -> Item | None:
