@@ -61,6 +61,7 @@ class SqliteConsumer(Consumer):
         self._desk = desk
         self._timeout_s = timeout_ms / 1000
         self._sent = sent
+        desk.consumers.add(self)
 
     def __next__(self) -> SqliteMessage | None:
         if self._clerk.closed:
@@ -101,7 +102,9 @@ class SqliteConsumer(Consumer):
 
     def close(self) -> None:
         """Give back what was not picked up. Messages taken earlier can still be settled, here or elsewhere."""
-        self._clerk.close_desk(self._desk)
+        self._desk.consumers.discard(self)
+        if not self._desk.consumers:  # else the consumer of another worker in this process picks it up
+            self._clerk.close_desk(self._desk)
 
     def _picked_up(self) -> Claim | BaseException | None:
         desk = self._desk
@@ -149,7 +152,17 @@ class SqliteConsumer(Consumer):
                 batch.store(follow_ups.entries)
             return ours
 
-        ours = self._ended(message, work)
+        try:
+            ours = self._ended(message, work)
+        except BrokerConnectionError:
+            raise
+        except Exception as error:
+            if not follow_ups.entries or not follow_ups.complete:
+                raise
+            # A delay beyond all time, say. Dramatiq would only log it, and the message would stay here for good.
+            follow_ups.failure = error
+            self._ran_into_trouble(message)
+            return
         _done_with(message)
         if not ours:
             logger.warning("Message %s was no longer ours.", message.message_id)
@@ -220,9 +233,22 @@ def _obituary(message: SqliteMessage) -> Obituary:
     text = "failed without an exception"
     trace = message.options.get("traceback")
     if error is not None:
-        text = f"{type(error).__name__}: {error}"
+        text = _text(error)
         trace = "".join(traceback.format_exception(error)) if error.__traceback__ else trace
-    return Obituary(text, trace[-TRACEBACK_CHARS:] if isinstance(trace, str) else None, _last_body(message))
+    trace = _storable(trace[-TRACEBACK_CHARS:]) if isinstance(trace, str) else None
+    return Obituary(_storable(text), trace, _last_body(message))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  # whatever its __str__ raises: the message must not stay here for that
+        return f"{type(error).__name__}: its text cannot be made"
+
+
+def _storable(text: str) -> str:
+    """Escape lone surrogates, which names of files may carry into an error, and which SQLite refuses."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _last_body(message: SqliteMessage) -> bytes | None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from dramatiq import Message
 from dramatiq.errors import DecodeError
 
 from broker.concurrency import Concurrency
 from broker.database import Database
+from broker.envelope import decoded
 from broker.messages import Entry, store
 
 __all__ = ["DeadLetter", "dead_letters", "newest", "purge", "purge_some", "retry", "retry_some"]
@@ -117,7 +117,7 @@ def _revive(connection: sqlite3.Connection, row: tuple[Any, ...], now_ms: int) -
 def _letter(row: tuple[Any, ...]) -> DeadLetter:
     id_, message_id, queue, actor, body, error, traceback, attempts, sent_ms, died_ms = row
     try:
-        message = Message.decode(body)
+        message = decoded(body)
         args, kwargs = message.args, message.kwargs
     except DecodeError:
         args, kwargs = (), {}
@@ -139,7 +139,7 @@ def _letter(row: tuple[Any, ...]) -> DeadLetter:
 def _fresh(body: bytes, now_ms: int) -> bytes:
     """Return the body with a new allowance of retries and a new age; as it is when it cannot be decoded."""
     try:
-        message = Message.decode(body)
+        message = decoded(body)
     except DecodeError:
         return body
     options = {name: value for name, value in message.options.items() if name not in _SPENT_OPTIONS}

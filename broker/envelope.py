@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 from weakref import finalize
 
 from dramatiq import Actor, Message
 from dramatiq.broker import MessageProxy
 from dramatiq.common import dq_name, q_name
+from dramatiq.errors import DecodeError
 from dramatiq.message import get_encoder
 
 from broker.concurrency import Concurrency
@@ -22,7 +23,17 @@ from broker.messages import Claim, Entry
 from broker.orders import Order
 from broker.unique import Unique
 
-__all__ = ["ACTOR_OPTIONS", "AnyActor", "AnyMessage", "FollowUps", "SqliteMessage", "addressed", "opened", "sealed"]
+__all__ = [
+    "ACTOR_OPTIONS",
+    "AnyActor",
+    "AnyMessage",
+    "FollowUps",
+    "SqliteMessage",
+    "addressed",
+    "decoded",
+    "opened",
+    "sealed",
+]
 
 AnyMessage = Message[Any]  # Any: what an actor takes and returns does not matter to a broker
 AnyActor = Actor[..., Any]
@@ -111,11 +122,25 @@ def opened(held: Claim) -> SqliteMessage:
     Raises:
         DecodeError: its bytes mean nothing to the encoder in use.
     """
-    message = Message.decode(held.body)
+    message = decoded(held.body)
     if message.queue_name != held.queue or "eta" in message.options:
         options = {name: value for name, value in message.options.items() if name != "eta"}
         message = replace(message, queue_name=held.queue, options=options)
     return SqliteMessage(message, held)
+
+
+def decoded(body: bytes) -> AnyMessage:
+    """Return the message in a row's body.
+
+    Raises:
+        DecodeError: its bytes mean nothing to the encoder in use, or something that no worker can handle.
+    """
+    message = Message.decode(body)
+    actor, options = cast("object", message.actor_name), cast("object", message.options)  # the encoder promises nothing
+    if not (isinstance(actor, str) and isinstance(options, dict)):
+        error = TypeError(f"actor {actor!r}, options {options!r}")
+        raise DecodeError("Not a message.", body, error)  # type: ignore[no-untyped-call]  # dramatiq's
+    return message
 
 
 def _option(message: AnyMessage, actor: AnyActor | None, name: str) -> Any:  # Any: options hold what users put there

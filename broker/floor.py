@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from weakref import WeakSet
 
 from dramatiq import Worker
 
@@ -66,6 +67,7 @@ class Desk:
     queue: str
     prefetch: int
     inbox: SimpleQueue[Claim | BaseException] = field(default_factory=SimpleQueue)
+    consumers: WeakSet[object] = field(default_factory=WeakSet)  # several, if the process has several workers
     waiting: set[int] = field(default_factory=set)  # consumers that stand here with empty hands
     owed: bool = False  # there was something to claim while nobody stood here: say so when you come
     unsure: bool = True  # the tables must be looked at

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dramatiq import Message
 from dramatiq.errors import DecodeError
 
 from broker.database import Database
+from broker.envelope import decoded
 from broker.messages import State
 
 __all__ = ["HeldMessage", "WaitingMessage", "held_messages", "waiting_messages"]
@@ -88,7 +88,7 @@ def held_messages(database: Database) -> list[HeldMessage]:
 def _waiting(row: tuple[Any, ...]) -> WaitingMessage:
     message_id, queue, actor, body, attempts, state, sent_ms, eta_ms, expires_ms = row
     try:
-        message = Message.decode(body)
+        message = decoded(body)
         args, kwargs = message.args, message.kwargs
     except DecodeError:
         args, kwargs = (), {}

@@ -60,8 +60,11 @@ class Claim:
 
 
 def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
-    """Insert a message through any DBAPI connection, inside its open transaction. None: a duplicate, not inserted."""
-    if entry.unique is not None and not take(connection, entry.unique, entry.message_id, now_ms):
+    """Insert a message through any DBAPI connection, inside its open transaction. None: a duplicate, not inserted.
+
+    One that has been run before is no duplicate, even if its key ran out meanwhile and is another's now.
+    """
+    if entry.unique is not None and not take(connection, entry.unique, entry.message_id, now_ms) and not entry.attempts:
         return None
     state = _first_state(connection, entry, now_ms)
     concurrency = entry.concurrency

@@ -1,0 +1,102 @@
+"""What no well-behaved program does, and still nothing is lost, doubled or stuck."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import dramatiq
+import pytest
+from dramatiq import Retry, Worker
+
+from broker import SqliteBroker
+from broker.messages import Entry
+from tests.broker.conftest import working
+
+JOIN_MS = 10_000
+
+
+FRAME = '{{"queue_name": "default", "actor_name": {}, "args": [], "kwargs": {{}}, "options": {}}}'
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "{}", FRAME.format('"note"', "null"), FRAME.format("[]", "{}")])
+def test_bytes_that_decode_to_no_message_are_buried_and_can_be_listed(broker: SqliteBroker, body: str) -> None:
+    seen: list[str] = []
+
+    @dramatiq.actor
+    def note(name: str) -> None:
+        seen.append(name)
+
+    broker._clerk().call(lambda batch: batch.store([Entry("default", "x", "note", body.encode(), 0, 0, 1, None)]))
+    assert len(broker.peek("default")) == 1
+    note.send("the next")
+    with working(broker):
+        broker.join("default", timeout=JOIN_MS)
+    assert seen == ["the next"]
+    [letter] = broker.dead_letters()
+    assert letter.args == ()
+    assert broker.retry_dead_letter(letter.id)
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise KeyError("text")
+
+
+@pytest.mark.parametrize("error", [Unspeakable(), ValueError("film-\udcff.mp4")])
+def test_an_error_whose_text_cannot_be_stored_is_buried_all_the_same(broker: SqliteBroker, error: Exception) -> None:
+    @dramatiq.actor(max_retries=0)
+    def fail() -> None:
+        raise error
+
+    fail.send()
+    with working(broker):
+        broker.join("default", timeout=JOIN_MS)
+    [letter] = broker.dead_letters()
+    assert letter.error.startswith(type(error).__name__)
+
+
+def test_a_retry_that_cannot_be_stored_does_not_leave_its_message_stuck(broker: SqliteBroker) -> None:
+    @dramatiq.actor
+    def wait_for_ever() -> None:
+        raise Retry("later", delay=10**20)
+
+    wait_for_ever.send()
+    with working(broker):
+        broker.join("default", timeout=JOIN_MS)
+    [letter] = broker.dead_letters()
+    assert "OverflowError" in letter.error
+
+
+def test_a_retry_is_stored_although_its_key_is_another_message_s_by_now(broker: SqliteBroker) -> None:
+    """A key may run out while its message is being worked on, and then be taken by the next one."""
+    attempts: list[str] = []
+
+    @dramatiq.actor(unique_for=0.05, unique_key="only", max_retries=1, min_backoff=0, max_backoff=0)
+    def work(name: str) -> None:
+        attempts.append(name)
+        if attempts == ["first"]:
+            time.sleep(0.1)
+            work.send("second")
+            raise RuntimeError("once more")
+
+    work.send("first")
+    with working(broker, threads=1):
+        broker.join("default", timeout=JOIN_MS)
+    assert attempts.count("first") == 2
+
+
+def test_a_worker_goes_on_when_another_one_of_its_process_stops(broker: SqliteBroker) -> None:
+    done = threading.Event()
+
+    @dramatiq.actor
+    def work() -> None:
+        done.set()
+
+    with working(broker, threads=1):
+        other = Worker(broker, worker_threads=1, worker_timeout=50)
+        other.start()
+        time.sleep(0.2)
+        other.stop()
+        work.send()
+        assert done.wait(5)
