@@ -42,6 +42,7 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._reader_lock = threading.Lock()
+        self._identity: tuple[int, int] | None = None  # of the file that is open
 
     @contextmanager
     def writing(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -83,7 +84,7 @@ class Database:
 
     def open(self) -> None:
         """Create the file and its tables where they are missing."""
-        if self._writer is None:
+        if self._writer is None or self._is_replaced():
             # A thread inside the gate may have a transaction of its own open, which would never end while we wait.
             patience_s = 0.0 if self._gate.held else None
             self._make_directory()
@@ -127,7 +128,25 @@ class Database:
                 self._reader.close()
             self._reader = None
 
+    def _is_replaced(self) -> bool:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return True
+        return (found.st_dev, found.st_ino) != self._identity
+
+    def _turn_to_new_file(self) -> None:
+        """Leave a file that has been deleted or replaced. What would be written to it nobody would ever find."""
+        logger.error("%s was deleted or replaced; its messages are gone, new ones go to the new file.", self.path)
+        self._drop_reader()
+        if self._writer is not None:
+            self._writer.close()  # SQLite sees that the file has moved, and leaves the WAL of the new one alone
+        self._writer = None
+        self._make_directory()
+
     def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:
+        if self._writer is not None and self._is_replaced():
+            self._turn_to_new_file()
         if self._writer is None:
             connection = self._connect()
             try:
@@ -137,6 +156,8 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
+            found = self.path.stat()
+            self._identity = (found.st_dev, found.st_ino)
             self._writer = connection
         return self._writer
 

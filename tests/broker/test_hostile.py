@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from pathlib import Path
 
 import dramatiq
 import pytest
@@ -100,3 +102,33 @@ def test_a_worker_goes_on_when_another_one_of_its_process_stops(broker: SqliteBr
         other.stop()
         work.send()
         assert done.wait(5)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_taken_away_is_made_anew(broker: SqliteBroker, path: Path, replaced: bool) -> None:
+    """Whoever deletes the file loses what was in it, but nothing that is accepted afterwards."""
+    seen: list[int] = []
+
+    @dramatiq.actor
+    def note(number: int) -> None:
+        seen.append(number)
+
+    with working(broker):
+        note.send(1)
+        broker.join("default", timeout=JOIN_MS)
+        for file in path.parent.glob(path.name + "*"):
+            if file.is_file() and not file.name.endswith("-gate"):
+                file.unlink()
+        if replaced:
+            other = SqliteBroker(path)
+            other.declare_queue("default")
+            other.get_queue_message_counts("default")
+            other.close()
+        note.send(2)
+        broker.join("default", timeout=JOIN_MS)
+    assert seen == [1, 2]
+    note.send(json.loads("3"))
+    fresh = SqliteBroker(path)
+    fresh.declare_queue("default")
+    assert fresh.get_queue_message_counts("default") == (1, 0, 0)
+    fresh.close()
