@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -87,8 +86,10 @@ class Claiming:
             if desk.unsure:
                 desk.unsure = False
                 listen(desk.queue)
-                with contextlib.suppress(DatabaseUnavailable):  # claiming will meet it again, and say so
+                try:
                     desk.ready, desk.eta_ms = self._glance(desk.queue)
+                except DatabaseUnavailable:
+                    desk.ready = True  # claiming will meet it again, say so, and have it looked at once more
             if desk.eta_ms is not None and desk.eta_ms <= now_ms:
                 desk.ready = True
         return self.possible()

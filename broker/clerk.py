@@ -251,6 +251,7 @@ class Clerk:
 
     def _committed(self, orders: list[Order[Any]], *, claiming: bool, patience_s: float | None = None) -> list[Any]:
         with self.database.writing(patience_s) as connection:
+            self._rounds.beat()  # the gate may have been shut for long; from here on nobody can take us for lost
             batch = Batch(connection, now_ms())
             results = [order.work(batch) for order in orders]
             self._floor.expect(batch.readied)

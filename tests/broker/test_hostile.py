@@ -12,7 +12,10 @@ import pytest
 from dramatiq import Retry, Worker
 
 from broker import SqliteBroker
+from broker.errors import DatabaseUnavailable
+from broker.lease import feel
 from broker.messages import Entry
+from broker.orders import Batch
 from tests.broker.conftest import working
 
 JOIN_MS = 10_000
@@ -132,3 +135,55 @@ def test_a_file_that_was_taken_away_is_made_anew(broker: SqliteBroker, path: Pat
     fresh.declare_queue("default")
     assert fresh.get_queue_message_counts("default") == (1, 0, 0)
     fresh.close()
+
+
+def test_a_look_that_fails_is_repeated_soon(broker: SqliteBroker, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bell rings once: whoever cannot read then must not sleep until the next round."""
+    done = threading.Event()
+
+    @dramatiq.actor
+    def work() -> None:
+        done.set()
+
+    with working(broker, threads=1):
+        time.sleep(0.2)
+        claiming = broker._clerk()._claiming
+        glance = claiming._glance
+        failures = iter([DatabaseUnavailable("disk I/O error")])
+
+        def failing(queue: str) -> tuple[bool, int | None]:
+            for failure in failures:
+                raise failure
+            return glance(queue)
+
+        monkeypatch.setattr(claiming, "_glance", failing)
+        sender = SqliteBroker(path)
+        sender.declare_queue("default")
+        sender.enqueue(work.message())
+        sender.close()
+        assert done.wait(8)
+
+
+def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_look(broker: SqliteBroker) -> None:
+    """While somebody else keeps the gate shut nobody can renew anything; then it is a race who comes first."""
+    broker.declare_queue("default")
+    broker.enqueue(dramatiq.Message("default", "nobody", (), {}, {}))
+    message = next(broker.consume("default", timeout=JOIN_MS))
+    clerk = broker._clerk()
+    lease = clerk._patrol._lease
+    assert lease is not None
+
+    lapsed: list[bool] = []
+
+    def lapsed_inside(batch: Batch) -> bool:
+        return feel(lease.path).expired(time.monotonic())
+
+    with broker.gate:
+        threading.Thread(target=lambda: lapsed.append(clerk.call(lapsed_inside)), daemon=True).start()
+        time.sleep(0.3)  # the clerk stands before the gate
+        lease.extend(time.monotonic() - 1)
+    deadline_s = time.monotonic() + 5
+    while not lapsed and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert lapsed == [False]
+    assert message is not None  # held until here
