@@ -80,14 +80,20 @@ def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
 
 
 def _rates(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    began_s, before, sent_before = time.monotonic(), broker.consumers(), broker.stored_so_far()
+    began_s, workers_before, depths_before = time.monotonic(), broker.consumers(), _depths(broker)
     time.sleep(options.seconds)
-    passed_s, after = time.monotonic() - began_s, broker.consumers()
-    _say(f"stored {(broker.stored_so_far() - sent_before) / passed_s:.1f}/s")
-    for queue in sorted({queue for worker in after for queue in worker.queues}):
-        done, died = (now - then for now, then in zip(_totals(after, queue), _totals(before, queue), strict=True))
-        _say(f"{queue:<24}done {done / passed_s:.1f}/s, buried {died / passed_s:.1f}/s")
+    passed_s, workers, depths = time.monotonic() - began_s, broker.consumers(), _depths(broker)
+    for queue in sorted({*depths, *depths_before}):
+        before, after = _totals(workers_before, queue), _totals(workers, queue)
+        done, buried = (now - then for now, then in zip(after, before, strict=True))
+        came = depths.get(queue, 0) - depths_before.get(queue, 0) + done + buried
+        counts = {"in": came, "done": done, "buried": buried}
+        _say(f"{queue:<24}{', '.join(f'{word} {count / passed_s:.1f}/s' for word, count in counts.items())}")
     return 0
+
+
+def _depths(broker: SqliteBroker) -> dict[str, int]:
+    return {queue.queue: queue.ready + queue.blocked + queue.delayed + queue.leased for queue in broker.queue_stats()}
 
 
 def _totals(workers: list[WorkerProcess], queue: str | None = None) -> tuple[int, int]:

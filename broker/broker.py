@@ -160,7 +160,7 @@ class SqliteBroker(Upkeep, Broker):
         if self._room.concerns(entries):
             self._room.store(self._clerk(), entries, may_wait=not self.gate.held)
         else:
-            self._clerk().call(lambda batch: batch.store(entries))
+            self._clerk().store(entries)
         for message in sent:
             self.emit_after("enqueue", message, delay)
         return sent

@@ -14,9 +14,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from dramatiq.worker import WorkerThread
 
 from broker.bell import CANCELLED, WORKERS, ring
 from broker.claiming import PAUSE_AFTER_FAILURE_S, Claiming
@@ -24,7 +26,7 @@ from broker.database import Database, Synchronous
 from broker.errors import BrokerClosed, NotJoined, is_locked, translated
 from broker.floor import Desk, Floor, Staff
 from broker.gate import WriteGate
-from broker.messages import Claim
+from broker.messages import Claim, Entry
 from broker.orders import Batch, Order
 from broker.patrol import Patrol
 from broker.places import Places
@@ -94,6 +96,29 @@ class Clerk:
         order = Order(work)
         self.submit(order)
         return order.wait()
+
+    def store(self, entries: Sequence[Entry]) -> None:
+        """Have messages committed, all or none.
+
+        A thread that finds the gate free commits by itself, which spares two changes of threads (60 of 100 us, measured
+        with synchronous=NORMAL); threads that come together are served together. Not a worker's thread: dramatiq raises
+        exceptions into those.
+
+        Raises:
+            As `call`.
+        """
+
+        def work(batch: Batch) -> None:
+            batch.store(entries)
+
+        alone = (
+            self.database.is_open  # whoever opens it first makes the directory, in which the gate lies, too
+            and not self._gate.held
+            and not isinstance(threading.current_thread(), WorkerThread)
+            and self._gate.enter_unless_busy()
+        )
+        if not alone or not self._stored_here(work):
+            self.call(work)
 
     def submit(self, order: Order[T]) -> None:
         """Hand over an order without waiting for it. Handing it over twice does no harm."""
@@ -235,6 +260,21 @@ class Clerk:
         except Exception as error:  # noqa: BLE001  # as above
             self._claiming.fail(translated(error))
 
+    def _stored_here(self, work: Callable[[Batch], None]) -> bool:
+        """Commit on a thread that has entered the gate, and leave it.
+
+        False: nothing was written, because we are closing, or for a reason that the clerk will meet, too, and tell.
+        """
+        try:
+            if self._closing or sys.is_finalizing():
+                return False
+            self._committed([Order(work)], claiming=False)
+        except (sqlite3.Error, OSError):
+            return False
+        finally:
+            self._gate.release_leaked()  # whatever a signal's handler has raised on the way
+        return True
+
     def _serve_inside(self, order: Order[Any]) -> None:
         """Serve a thread that holds the gate: the clerk could not, so the thread does it itself."""
         try:
@@ -280,7 +320,10 @@ class Clerk:
             if queue in batch.delayed or desk is None or desk.ready:
                 with contextlib.suppress(OSError):  # not heard: the others look at poll_interval_s
                     ring(self._places.bells, queue)
-        if threading.current_thread() is not self._thread:
+        if desks and threading.current_thread() is not self._thread:
+            # The clerk may be about to note what it has seen before this commit: it has to look once more.
+            for queue in batch.readied & desks.keys():
+                desks[queue].unsure = True
             self._watch.nudge()
 
     def _sleep(self) -> None:

@@ -82,6 +82,11 @@ class Database:
             self._drop_reader()
             raise translated(error) from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the file and its directory have been there."""
+        return self._writer is not None
+
     def open(self) -> None:
         """Create the file and its tables where they are missing."""
         if self._writer is None or self._is_replaced():
@@ -130,7 +135,7 @@ class Database:
 
     def _is_replaced(self) -> bool:
         try:
-            found = self.path.stat()
+            found = os.stat(self.path)  # noqa: PTH116  # at every commit: 3 us less than by Path
         except FileNotFoundError:
             return True
         return (found.st_dev, found.st_ino) != self._identity

@@ -104,7 +104,7 @@ def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms
         queue=queue,
         message_id=message.message_id,
         actor=message.actor_name,
-        body=Message(**fields).encode(),
+        body=get_encoder().encode(fields),
         broker_priority=int(_option(message, actor, "broker_priority") or 0),
         actor_priority=actor.priority if actor is not None else 0,
         sent_ms=message.message_timestamp,

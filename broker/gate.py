@@ -39,19 +39,21 @@ class _Turnstile:
         self.depth = 0
         self.fd = -1
 
-    def enter(self) -> None:
+    def enter(self, *, even_if_busy: bool = True) -> bool:
         me = threading.get_ident()
         if self.owner == me:
             self.depth += 1
-            return
+            return True
         try:
-            self.lock.acquire()
+            if not self.lock.acquire(blocking=even_if_busy):
+                return False
             if self.fd < 0:
                 self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
             # From here to the end no call is made, so no asynchronous exception can come in between.
             self.owner = me
             self.depth = 1
+            return True  # noqa: TRY300  # an `else` would be one step further from the lock
         except BaseException:
             self._let_go()
             raise
@@ -119,6 +121,10 @@ class WriteGate:
         leaked = self.held
         self._turnstile.force_open()
         return leaked
+
+    def enter_unless_busy(self) -> bool:
+        """Go in if no thread of this process is inside, waiting for other processes only. False: one is."""
+        return self._turnstile.enter(even_if_busy=False)
 
     def __enter__(self) -> WriteGate:
         self._turnstile.enter()

@@ -20,7 +20,6 @@ __all__ = [
     "message_counts",
     "queue_stats",
     "rows_of",
-    "stored_so_far",
 ]
 
 
@@ -152,12 +151,6 @@ def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
     )
     ready, delayed, dead = rows[0]
     return ready, delayed, dead
-
-
-def stored_so_far(database: Database) -> int:
-    """Return the last number that was given to a row."""
-    rows = database.read("SELECT seq FROM sqlite_sequence WHERE name = 'broker_messages'")
-    return int(rows[0][0]) if rows else 0
 
 
 def _counts(database: Database, sql: str) -> dict[str, int]:

@@ -12,24 +12,13 @@ from broker.errors import SchemaTooNew
 __all__ = ["LATEST", "Cursorable", "ensure_schema", "schema_version"]
 
 _STEP_1 = (
-    # A row per message that waits or is being worked on. An acknowledged message is deleted.
+    # As it was; step 3 makes it anew and says what the columns mean.
     """
     CREATE TABLE broker_messages (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- rises in the order in which messages become ready; never reused,
-                                               -- so that a late acknowledgement cannot hit a newer message
-        queue TEXT NOT NULL,                   -- canonical name, never with .DQ
-        state INTEGER NOT NULL,                -- 0 ready, 1 delayed, 2 leased
-        broker_priority INTEGER NOT NULL,      -- higher first
-        actor_priority INTEGER NOT NULL,       -- lower first, among equal broker_priority
-        message_id TEXT NOT NULL,              -- dramatiq's id; not unique: a retry is stored before its original goes
-        actor TEXT NOT NULL,
-        body BLOB NOT NULL,                    -- the encoder's bytes, with the canonical queue name and without eta
-        sent_ms INTEGER NOT NULL,              -- when the message was first sent, Unix milliseconds
-        eta_ms INTEGER NOT NULL,               -- when it became or will become ready, Unix milliseconds
-        attempts INTEGER NOT NULL,             -- runs before this row was stored (a retry carries on counting)
-        deliveries INTEGER NOT NULL DEFAULT 0, -- claims of this row; giving back on a graceful stop takes one off
-        holder INTEGER,                        -- leased: id of the process in broker_workers
-        claim INTEGER                          -- leased: number of the claim in that process; the fencing token
+        id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, state INTEGER NOT NULL,
+        broker_priority INTEGER NOT NULL, actor_priority INTEGER NOT NULL, message_id TEXT NOT NULL,
+        actor TEXT NOT NULL, body BLOB NOT NULL, sent_ms INTEGER NOT NULL, eta_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, deliveries INTEGER NOT NULL DEFAULT 0, holder INTEGER, claim INTEGER
     )
     """,
     "CREATE INDEX broker_ready ON broker_messages (queue, broker_priority DESC, actor_priority, id) WHERE state = 0",
@@ -67,8 +56,8 @@ _STEP_1 = (
     """,
 )
 _STEP_2 = (
-    "ALTER TABLE broker_messages ADD COLUMN expires_ms INTEGER",  # not begun by then: dead; NULL: waits for ever
-    "ALTER TABLE broker_messages ADD COLUMN claimed_ms INTEGER",  # leased: since when, Unix milliseconds
+    "ALTER TABLE broker_messages ADD COLUMN expires_ms INTEGER",
+    "ALTER TABLE broker_messages ADD COLUMN claimed_ms INTEGER",
     "CREATE INDEX broker_expiring ON broker_messages (queue, expires_ms) WHERE state = 0 AND expires_ms IS NOT NULL",
     # A row per unique message that was sent not long ago; it outlives the message, and goes when its time is over.
     """
@@ -84,10 +73,47 @@ _STEP_2 = (
     "CREATE TABLE broker_paused (queue TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",
 )
 _STEP_3 = (
-    # State 3, blocked: ready but for the messages of its key that are being worked on (`concurrency`).
-    "ALTER TABLE broker_messages ADD COLUMN concurrency_key TEXT",  # NULL: any number at once
-    "ALTER TABLE broker_messages ADD COLUMN concurrency_limit INTEGER",  # how many of its key may be leased at once
-    "ALTER TABLE broker_messages ADD COLUMN cancelled INTEGER",  # leased: 1 when it must not run again
+    # A row per message that waits or is being worked on. An acknowledged message is deleted. Made anew, because ids
+    # that are never reused cost every commit a page more (a tenth of its time, measured), and nothing needs them.
+    """
+    CREATE TABLE broker_messages_3 (
+        id INTEGER PRIMARY KEY,                -- rises in the order in which messages become ready; above all ids there
+                                               -- are, so one that is free again never comes before an older message
+        queue TEXT NOT NULL,                   -- canonical name, never with .DQ
+        state INTEGER NOT NULL,                -- 0 ready, 1 delayed, 2 leased; 3 blocked: ready but for the messages of
+                                               -- its key that are being worked on
+        broker_priority INTEGER NOT NULL,      -- higher first
+        actor_priority INTEGER NOT NULL,       -- lower first, among equal broker_priority
+        message_id TEXT NOT NULL,              -- dramatiq's id; not unique: a retry is stored before its original goes
+        actor TEXT NOT NULL,
+        body BLOB NOT NULL,                    -- the encoder's bytes, with the canonical queue name and without eta
+        sent_ms INTEGER NOT NULL,              -- when the message was first sent, Unix milliseconds
+        eta_ms INTEGER NOT NULL,               -- when it became or will become ready, Unix milliseconds
+        attempts INTEGER NOT NULL,             -- runs before this row was stored (a retry carries on counting)
+        deliveries INTEGER NOT NULL DEFAULT 0, -- claims of this row; giving back on a graceful stop takes one off
+        expires_ms INTEGER,                    -- not begun by then: dead; NULL: waits for ever
+        concurrency_key TEXT,                  -- NULL: any number at once
+        concurrency_limit INTEGER,             -- how many of its key may be leased at once
+        holder INTEGER,                        -- leased: id of the process in broker_workers, which is never reused
+        claim INTEGER,                         -- leased: number of the claim there; with the holder, the fencing token
+        claimed_ms INTEGER,                    -- leased: since when, Unix milliseconds
+        cancelled INTEGER                      -- leased: 1 when it must not run again
+    )
+    """,
+    """
+    INSERT INTO broker_messages_3
+        (id, queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
+         deliveries, expires_ms, holder, claim, claimed_ms)
+    SELECT id, queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
+        deliveries, expires_ms, holder, claim, claimed_ms
+    FROM broker_messages
+    """,
+    "DROP TABLE broker_messages",
+    "ALTER TABLE broker_messages_3 RENAME TO broker_messages",
+    "CREATE INDEX broker_ready ON broker_messages (queue, broker_priority DESC, actor_priority, id) WHERE state = 0",
+    "CREATE INDEX broker_delayed ON broker_messages (queue, eta_ms, id) WHERE state = 1",
+    "CREATE INDEX broker_leased ON broker_messages (holder, queue) WHERE state = 2",
+    "CREATE INDEX broker_expiring ON broker_messages (queue, expires_ms) WHERE state = 0 AND expires_ms IS NOT NULL",
     """
     CREATE INDEX broker_keyed ON broker_messages
         (concurrency_key, state, queue, broker_priority DESC, actor_priority, id) WHERE concurrency_key IS NOT NULL

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["Counts", "Tally", "parsed"]
@@ -29,12 +29,12 @@ class Tally:
         self._died: Counter[str] = Counter()
         self.fresh = False  # whether something was counted that nobody has been shown
 
-    def count(self, done: Iterable[str], died: Iterable[str]) -> None:
+    def count(self, done: Sequence[str], died: Sequence[str]) -> None:
         """Count one for each queue named."""
-        before = self._done.total() + self._died.total()
-        self._done.update(done)
-        self._died.update(died)
-        self.fresh = self.fresh or before != self._done.total() + self._died.total()
+        if done or died:
+            self._done.update(done)
+            self._died.update(died)
+            self.fresh = True
 
     def text(self) -> str:
         """Return one line for `parsed`."""

@@ -42,10 +42,6 @@ class Upkeep(ABC):
         """Return the living processes that consume, with their queues. A dead one disappears at once."""
         return report.consumers(self._clerk().database, self._places.leases)
 
-    def stored_so_far(self) -> int:
-        """Return how many messages this file has ever stored; a delay that fell due counts once more."""
-        return report.stored_so_far(self._clerk().database)
-
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
         """Return how many messages of a queue are ready, delayed and dead."""
         return report.message_counts(self._clerk().database, q_name(queue_name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
+from broker.floor import Floor
 from broker.orders import Batch
 from tests.broker.conftest import working
 
@@ -94,3 +96,26 @@ def test_a_process_taken_for_lost_comes_back_under_another_name(broker: SqliteBr
     consumer.ack(again)
     sender.join("default", timeout=1000)
     assert [process.id for process in sender.consumers()] == [again.held.holder]
+
+
+def test_what_is_sent_while_the_clerk_looks_is_not_overlooked(
+    broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender commits on its own thread; then the clerk notes that it had found nothing a moment before."""
+    seen = threading.Event()
+    take_in = Floor.take_in
+
+    @dramatiq.actor
+    def note() -> None:
+        seen.set()
+
+    def taken_in(floor: Floor, batch: Batch) -> None:
+        take_in(floor, batch)
+        if threading.current_thread() is threading.main_thread():
+            floor.desks["default"].ready = False
+
+    with working(broker):
+        time.sleep(0.2)
+        monkeypatch.setattr(Floor, "take_in", taken_in)
+        note.send()
+        assert seen.wait(5)  # without a second look it would take poll_interval_s
