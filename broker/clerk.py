@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 ORDERS_AT_ONCE = 256
 LONG_S = 3600.0
+GATHERED_FOR_S = 0.00005
 LISTEN_WHEN_BUSY_S = 0.02  # under load the clerk never sleeps, but must hear of deaths and cancelled messages
 
 logger = logging.getLogger(__name__)
@@ -209,6 +210,7 @@ class Clerk:
             self._refuse_orders()
 
     def _turn(self) -> None:
+        self._gather()
         orders = self._taken_orders()
         if orders or self._claiming.possible():
             self._serve(orders)
@@ -220,6 +222,16 @@ class Clerk:
             else:
                 self._sleep()
         self._rounds.go(lambda work: self._committed([Order(work)], claiming=False))
+
+    def _gather(self) -> None:
+        """Wait for acknowledgements that will come in a moment, if a backlog waits for their threads.
+
+        One commit then serves them all.
+        """
+        here = 0
+        while here < len(self._orders) < len(self._floor.held) and self._floor.has_backlog() and not self._closing:
+            here = len(self._orders)
+            time.sleep(GATHERED_FOR_S)
 
     def _refuse_orders(self) -> None:
         for order in self._taken_orders():
@@ -338,7 +350,9 @@ class Clerk:
         if woken.death or woken.bells & {WORKERS, CANCELLED}:
             self._rounds.hurry()
         for queue in woken.bells & self._floor.desks.keys():
-            self._floor.desks[queue].unsure = True
+            desk = self._floor.desks[queue]
+            # Claimed at once, looked at afterwards: a look first would cost the message 0.2 of its 1.2 ms (measured).
+            desk.ready = desk.unsure = True
 
     def _time_left_s(self) -> float:
         """Return how long nothing will fall due. A process that only sends has no timers at all."""

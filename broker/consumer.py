@@ -12,7 +12,6 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable
 from queue import Empty
-from weakref import finalize
 
 from dramatiq import Worker
 from dramatiq.broker import Consumer, MessageProxy
@@ -76,8 +75,7 @@ class SqliteConsumer(Consumer):
         except DecodeError as error:
             self._bury_unread(item, error)
             return None
-        message.abandoned = finalize(message, self._clerk.abandon, item)
-        message.abandoned.atexit = False
+        message.abandon = self._clerk.abandon
         return message
 
     def ack(self, message: MessageProxy) -> None:
@@ -224,8 +222,7 @@ def give_back_unbegun(clerk: Clerk, worker: Worker) -> None:
 
 def _done_with(message: SqliteMessage) -> None:
     message.follow_ups = None  # a second acknowledgement must not tell of them again
-    if message.abandoned is not None:
-        message.abandoned.detach()
+    message.abandon = None
 
 
 def _obituary(message: SqliteMessage) -> Obituary:

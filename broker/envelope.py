@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
-from weakref import finalize
 
 from dramatiq import Actor, Message
 from dramatiq.broker import MessageProxy
@@ -75,7 +75,11 @@ class SqliteMessage(MessageProxy):
         self.follow_ups: FollowUps | None = None  # what its processing has sent
         self.cancelled = False  # whether it was torn out of its actor: it leaves no dead letter
         self.settling: Order[bool] | None = None  # the order that ends the claim, once one was given
-        self.abandoned: finalize[..., Any] | None = None  # gives it back should nobody settle it
+        self.abandon: Callable[[Claim], None] | None = None  # gives it back should nobody settle it
+
+    def __del__(self) -> None:
+        if self.abandon is not None:
+            self.abandon(self.held)
 
 
 def addressed(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMessage:

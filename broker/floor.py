@@ -123,6 +123,10 @@ class Floor:
         """Return the desks of these queues."""
         return [desk for desk in list(self.desks.values()) if not desk.closed]
 
+    def has_backlog(self) -> bool:
+        """Tell whether more messages are ready than we have threads for, as far as known."""
+        return any(desk.ready for desk in self.desks.values())
+
     def hungry(self) -> bool:
         """Tell whether something can be claimed for an idle thread."""
         return any(wanted > 0 for _, wanted in self.asking([], []))

@@ -42,6 +42,8 @@ class Patrol:
         self._lease: Lease | None = None
         self._suspects: dict[int, float] = {}  # id of a living peer whose time has passed → the time we read
         self.holder: int | None = None
+        self._queues: list[str] = []
+        self._names = "[]"  # the same, as it is stored
 
     def enlist(self, batch: Batch, queues: list[str]) -> int:
         """Make sure that our row and our lease exist and name these queues; returns our id.
@@ -64,8 +66,11 @@ class Patrol:
         return self.holder
 
     def beat(self, *, holding: bool) -> None:
-        """Extend our lease while we hold messages; let it rest when we do not (an idle process need not wake up)."""
-        if self._lease is not None:
+        """Extend our lease, if it is time to, while we hold messages; let it rest when we do not.
+
+        So that an idle process need not wake up.
+        """
+        if self._lease is not None and self.next_beat_s(holding=holding) == 0.0:
             self._lease.extend(time.monotonic() + self.lease_s if holding else 0.0)
 
     def publish(self, line: str) -> None:
@@ -120,7 +125,9 @@ class Patrol:
 
     def _row_stands(self, batch: Batch, queues: list[str]) -> bool:
         row = batch.connection.execute("SELECT queues FROM broker_workers WHERE id = ?", (self.holder,)).fetchone()
-        names = json.dumps(queues)
+        if queues != self._queues:
+            self._queues, self._names = queues, json.dumps(queues)
+        names = self._names
         if row is not None and row[0] != names:
             batch.connection.execute("UPDATE broker_workers SET queues = ? WHERE id = ?", (names, self.holder))
         return row is not None

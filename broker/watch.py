@@ -35,6 +35,8 @@ class Watch:
         self._nudges = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         # Closed when nobody can nudge any more: a late nudge must not be written into a file that got the same number.
         finalize(self, os.close, self._nudges).atexit = False
+        self._nudged = False
+        self._asleep = False
         self._listener: Listener | None = None
         self._deaf = False
         self._deaths: dict[int, int] = {}  # process id → pidfd
@@ -48,6 +50,9 @@ class Watch:
 
     def nudge(self) -> None:
         """Wake the clerk. Any thread, also in a signal handler."""
+        self._nudged = True  # first the note, then the look whether it sleeps: the clerk does it the other way round
+        if not self._asleep:
+            return  # spares a system call, and with it a change of threads
         with contextlib.suppress(BlockingIOError):  # nudged 2**64 times: it is awake
             os.eventfd_write(self._nudges, 1)
 
@@ -77,7 +82,10 @@ class Watch:
     def wait(self, timeout_s: float) -> Woken:
         """Sleep until something happens or the time is over."""
         woken = Woken()
-        for fd, _ in self._poll.poll(math.ceil(max(0.0, timeout_s) * 1000)):
+        self._asleep = True
+        events = self._poll.poll(0 if self._nudged else math.ceil(max(0.0, timeout_s) * 1000))
+        self._asleep = self._nudged = False
+        for fd, _ in events:
             if fd == self._nudges:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(fd)
