@@ -38,6 +38,9 @@ def start(settings: Settings) -> None:
         sentry_sdk.init(settings.sentry_dsn.get_secret_value(), send_default_pii=False, include_local_variables=False)
 
 
+_USUAL = {*vars(logging.makeLogRecord({})), "message"}  # of a record; what else it has are facts of the one who logs
+
+
 class _ToLoguru(logging.Handler):
     """Brings what libraries log into the one log."""
 
@@ -47,4 +50,5 @@ class _ToLoguru(logging.Handler):
             if record.levelname in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
             else record.levelno
         )  # Any: name or number
-        logger.opt(exception=record.exc_info).log(level, "{}: {}", record.name, record.getMessage())
+        facts = {name: value for name, value in vars(record).items() if name not in _USUAL}
+        logger.bind(**facts).opt(exception=record.exc_info).log(level, "{}: {}", record.name, record.getMessage())

@@ -21,7 +21,7 @@ from broker.clearing import flush
 from broker.clerk import Clerk, Terms, now_ms
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
 from broker.database import Synchronous
-from broker.envelope import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, sealed
+from broker.envelope import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, facts, sealed
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.floor import Staff
 from broker.followup import Present
@@ -201,7 +201,11 @@ class SqliteBroker(Upkeep, Broker):
             self._staff.running.end(args[0])
         if signal == "process_message" and isinstance(args[0], SqliteMessage):
             if self.gate.release_leaked():
-                self.logger.error("Message %s ended inside the write gate, which was opened.", args[0].message_id)
+                self.logger.error(
+                    "Message %s ended inside the write gate, which was opened.",
+                    args[0].message_id,
+                    extra=facts(args[0].held, args[0].message_id),
+                )
             with self._present.finishing(args[0], failed=kwargs.get("exception") is not None):
                 super().emit_after(signal, *args, **kwargs)
         else:

@@ -20,7 +20,7 @@ from dramatiq.errors import BrokerConnectionError, DecodeError
 from dramatiq.threading import Interrupt
 
 from broker.clerk import Clerk
-from broker.envelope import AnyMessage, FollowUps, SqliteMessage, opened
+from broker.envelope import AnyMessage, FollowUps, SqliteMessage, facts, opened
 from broker.errors import BrokerClosed
 from broker.floor import Desk
 from broker.messages import Claim
@@ -163,7 +163,7 @@ class SqliteConsumer(Consumer):
             return
         _done_with(message)
         if not ours:
-            logger.warning("Message %s was no longer ours.", message.message_id)
+            logger.warning("Message %s was no longer ours.", message.message_id, extra=_facts(message))
         elif follow_ups.complete:
             for follow_up, delay in follow_ups.sent:
                 self._sent(follow_up, delay)
@@ -181,7 +181,12 @@ class SqliteConsumer(Consumer):
                 self._clerk.submit(message.settling)
                 return message.settling.wait()
             except Interrupt as late:
-                logger.info("%s came after message %s had ended.", type(late).__name__, message.message_id)
+                logger.info(
+                    "%s came after message %s had ended.",
+                    type(late).__name__,
+                    message.message_id,
+                    extra=_facts(message),
+                )
             except BrokerClosed:
                 return False  # closing has given back what was held
             except Exception:
@@ -189,7 +194,9 @@ class SqliteConsumer(Consumer):
                 raise
 
     def _bury_unread(self, held: Claim, error: DecodeError) -> None:
-        logger.error("A message on queue %r cannot be decoded; it goes to the dead letters.", held.queue)
+        logger.error(
+            "A message on queue %r cannot be decoded; it goes to the dead letters.", held.queue, extra=facts(held)
+        )
         obituary = Obituary(f"{type(error).__name__}: {error}: {error.error!r}", None)
 
         self._clerk.call(lambda batch: batch.bury(held, obituary))
@@ -218,6 +225,10 @@ def give_back_unbegun(clerk: Clerk, worker: Worker) -> None:
         clerk.clear_desks()
     except BrokerConnectionError as error:
         logger.warning("Could not give back what was not begun (%s); it goes with the lease.", error)
+
+
+def _facts(message: SqliteMessage) -> dict[str, object]:
+    return facts(message.held, message.message_id)
 
 
 def _done_with(message: SqliteMessage) -> None:
@@ -254,7 +265,9 @@ def _last_body(message: SqliteMessage) -> bytes | None:
     except Exception:  # noqa: BLE001  # whatever an encoder of the user's raises
         # Any encoder, any option that a middleware has set: the body as it was stored serves as well.
         logger.warning(
-            "Message %s no longer encodes; its dead letter has the body it was sent with.", message.message_id
+            "Message %s no longer encodes; its dead letter has the body it was sent with.",
+            message.message_id,
+            extra=_facts(message),
         )
         return None
     return body

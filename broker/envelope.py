@@ -31,6 +31,7 @@ __all__ = [
     "SqliteMessage",
     "addressed",
     "decoded",
+    "facts",
     "opened",
     "sealed",
 ]
@@ -80,6 +81,11 @@ class SqliteMessage(MessageProxy):
     def __del__(self) -> None:
         if self.abandon is not None:
             self.abandon(self.held)
+
+
+def facts(held: Claim, message_id: str | None = None) -> dict[str, object]:
+    """Return what log records carry as attributes besides their text, for those who filter by them."""
+    return {"queue": held.queue, "message_id": message_id, "attempts": held.attempts}
 
 
 def addressed(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMessage:

@@ -103,7 +103,12 @@ class Patrol:
             batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (peer.id,))
             if not pulse.alive:
                 (self._leases / peer.lease).unlink(missing_ok=True)
-            logger.warning("Process %d %s; its messages go to others.", peer.pid, "froze" if pulse.alive else "died")
+            logger.warning(
+                "Process %d %s; its messages go to others.",
+                peer.pid,
+                "froze" if pulse.alive else "died",
+                extra={"lost_pid": peer.pid, "frozen": pulse.alive},
+            )
 
     def leave(self, batch: Batch) -> None:
         """Give back whatever we still hold and strike ourselves off."""
