@@ -6,18 +6,18 @@ Only opening, beginning, ending; the statements about messages are in `messages`
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from broker.errors import is_locked, translated
+from broker.fork import close_before_forks
 from broker.gate import WriteGate
 from broker.schema import LATEST, ensure_schema, schema_version
 
@@ -43,6 +43,8 @@ class Database:
         self._reader: sqlite3.Connection | None = None
         self._reader_lock = threading.Lock()
         self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._used = False  # set before anything is opened, so that a fork at that moment waits
+        close_before_forks(self)
 
     @contextmanager
     def writing(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -110,20 +112,29 @@ class Database:
     def close(self) -> None:
         """Close both connections. The last close of a file checkpoints it, hence under the gate."""
         with self._gate, self._reader_lock:
-            for connection in (self._reader, self._writer):
-                if connection is not None:
-                    connection.close()
-            self._reader = self._writer = None
+            self._close()
+
+    def close_for_fork(self, until_forked: ExitStack) -> None:
+        """Close, and keep other threads out until the fork is over."""
+        if not self._used:
+            return
+        until_forked.enter_context(self._gate)
+        until_forked.enter_context(self._reader_lock)
+        self._close()
 
     def forget(self) -> None:
-        """Be as new in a forked child. The inherited connections are kept for ever: closing them is forbidden."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        """Be as new in a forked child. Nothing was open when it was forked."""
         self._reader = self._writer = None
         self._reader_lock = threading.Lock()
 
+    def _close(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+
     def _make_directory(self) -> None:
+        self._used = True
         if self._writer is None:  # before the gate is taken, whose file lies there, too
             self.path.parent.mkdir(parents=True, exist_ok=True)
 

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -317,3 +319,67 @@ def test_a_storm_of_kills_loses_nothing(path: Path, start: Start) -> None:
     [(verdict,)] = broker._clerk().database.read("PRAGMA integrity_check")
     assert verdict == "ok"
     broker.close()
+
+
+def test_children_forked_amid_the_work_of_other_threads_send_too(broker: SqliteBroker) -> None:
+    """SQLite keeps its locks in memory that a child inherits: one taken at that moment would stay taken for ever."""
+    broker.declare_queue("default")
+    broker.queue_stats()
+    stop = threading.Event()
+    sent = [0]
+
+    def send() -> None:
+        while not stop.is_set():
+            broker.enqueue(Message("default", "nobody", ("parent",), {}, {}))
+            broker.queue_stats()
+            sent[0] += 1
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    children = []
+    for number in range(20):
+        child = os.fork()
+        if child == 0:
+            try:
+                signal.alarm(20)  # a child that waits for ever is the failure
+                broker.enqueue(Message("default", "nobody", (number,), {}, {}))
+                broker.close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+        time.sleep(0.01)
+    stop.set()
+    sender.join()
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 20
+    assert broker.get_queue_message_counts("default") == (sent[0] + 20, 0, 0)
+
+
+def test_what_a_child_sends_after_its_parent_has_left_is_there(path: Path, start: Start) -> None:
+    """The last to close a file takes its WAL away: a child counts, although the file was open when it was forked."""
+    program = """
+        import os, time
+        from dramatiq import Message
+        from broker import SqliteBroker
+        broker = SqliteBroker(os.environ["BROKER_TEST_FILE"])
+        broker.declare_queue("default")
+        broker.enqueue(Message("default", "nobody", (0,), {}, {}))
+        broker.queue_stats()
+        parent = os.getpid()
+        if os.fork() == 0:
+            broker.enqueue(Message("default", "nobody", (1,), {}, {}))
+            while os.getppid() == parent:
+                time.sleep(0.01)
+            broker.enqueue(Message("default", "nobody", (2,), {}, {}))
+            print("sent", flush=True)
+            time.sleep(5)  # with the file open
+            os._exit(0)
+        time.sleep(0.3)
+        broker.close()
+        os._exit(0)
+    """
+    process = start("-c", textwrap.dedent(program))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "sent\n"
+    with closing(SqliteBroker(path)) as another:
+        assert another.get_queue_message_counts("default") == (3, 0, 0)
