@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmarks.brokers import tally
@@ -113,11 +114,17 @@ def workers(place: Place, home: Path, count: int, capacity: int) -> Iterator[lis
             worker.stop()
 
 
-def sent(place: Place, how: str, count: int, *, processes: int = 1, nap_ms: int = 0) -> float:
-    """Send `count` messages from each of some processes; returns how many seconds it took.
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How sending went, in all processes together."""
 
-    From the first one's beginning to the last one's end, without the start of the processes.
-    """
+    seconds: float  # from the first one's beginning to the last one's end, without the start of the processes
+    longest_ms: float  # the slowest single call
+    share: float  # how long the first to end took, of what the last took: 1 where all had their turn alike
+
+
+def sent(place: Place, how: str, count: int, *, processes: int = 1, nap_ms: int = 0) -> Sending:
+    """Send `count` messages from each of some processes."""
     children = [_Child("producer", place.told(), how, str(count), str(nap_ms)) for _ in range(processes)]
     try:
         for child in children:
@@ -130,7 +137,10 @@ def sent(place: Place, how: str, count: int, *, processes: int = 1, nap_ms: int 
     finally:
         for child in children:
             child.stop()
-    return (max(end for _, end in times) - min(begin for begin, _ in times)) / 1e9
+    begun_ns = min(begin for begin, _, _ in times)
+    took_ns = [end - begun_ns for _, end, _ in times]
+    longest_ns = max(longest for _, _, longest in times)
+    return Sending(max(took_ns) / 1e9, longest_ns / 1e6, min(took_ns) / max(took_ns))
 
 
 def await_ended(crew: list[WorkerProcess], count: int, timeout_s: float) -> bool:

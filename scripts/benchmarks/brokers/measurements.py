@@ -41,6 +41,8 @@ IDLE_PSS = Figure("idle worker, memory (PSS) MiB", 1)
 IDLE_SERVER_PSS = Figure("… its server, memory (PSS) MiB", 1, rated=False)
 ENQUEUE = Figure("enqueue/s, 1 process")
 ENQUEUE_BY_FOUR = Figure("enqueue/s, 4 processes")
+LONGEST_OF_FOUR = Figure("… the slowest single call among them, ms", decimals=1)
+SHARE_OF_FOUR = Figure("… time of the first to end by that of the last", decimals=2, rated=False)
 DRAIN = Figure("drain no-op messages/s, 2 processes × 8 threads")
 BEHIND_LITTLE = Figure("the first 1,000 of 1,000 waiting, messages/s")
 BEHIND_MUCH = Figure("the first 1,000 of a great backlog, messages/s")
@@ -89,13 +91,18 @@ def idle(arena: Arena, contestants: Iterable[Contestant]) -> Iterator[tuple[Cont
 def enqueue(arena: Arena, contestant: Contestant) -> Figures:
     """Send from one process, one message after the other; nobody consumes."""
     messages = arena.sizes.messages
-    return {ENQUEUE: messages / sent(arena.place(contestant), "burst", messages)}
+    return {ENQUEUE: messages / sent(arena.place(contestant), "burst", messages).seconds}
 
 
 def enqueue_by_four(arena: Arena, contestant: Contestant) -> Figures:
     """Send as many from four processes at the same time."""
     each = arena.sizes.messages // 4
-    return {ENQUEUE_BY_FOUR: 4 * each / sent(arena.place(contestant), "burst", each, processes=4)}
+    sending = sent(arena.place(contestant), "burst", each, processes=4)
+    return {
+        ENQUEUE_BY_FOUR: 4 * each / sending.seconds,
+        LONGEST_OF_FOUR: sending.longest_ms,
+        SHARE_OF_FOUR: sending.share,
+    }
 
 
 def drain(arena: Arena, contestant: Contestant) -> Figures:
