@@ -1,7 +1,7 @@
 """A sending process of a bench: `python -m scripts.benchmarks.brokers.producer PLACE HOW COUNT NAP_MS`.
 
-Says "ready", waits for a line, sends, and says when it began and ended and how long its slowest call took. HOW is `burst`
-(as fast as it can, one by one), `paced` (one every 5 to 50 ms) or `fill` (by the broker's quickest way).
+Says "ready", waits for a line, sends, and says when it began and ended and how long its slowest call took. HOW is
+`burst` (as fast as it can, one by one), `paced` (one every 5 to 50 ms) or `fill` (by the broker's quickest way).
 """
 
 from __future__ import annotations
