@@ -7,9 +7,18 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from broker import clearing, messages
 from broker.concurrency import Concurrency
@@ -220,5 +229,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.connection.close()
 
 
-TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+@pytest.mark.parametrize("lives", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_messages_go_where_the_model_sends_them(lives: int) -> None:
+    steps = settings(max_examples=lives, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(QueueMachine, settings=steps)
