@@ -37,6 +37,21 @@ LOOKAHEAD, B_FRAMES = 2, 1
 AAC_FRAME = 1024
 
 
+def x264_options(rate: Fraction) -> dict[str, str]:
+    """Return the encoder's settings by ffmpeg's names; whoever compares with us needs the same."""
+    return {
+        "preset": "veryfast",
+        "profile": "high",
+        "crf": str(QUALITY),
+        "maxrate": str(PEAK_BITS_S),
+        "bufsize": str(BUFFER_BITS),
+        "rc-lookahead": str(LOOKAHEAD),
+        "bf": str(B_FRAMES),
+        "g": str(round(KEY_EVERY_S * rate)),
+        "x264-params": "b-pyramid=none",
+    }
+
+
 class Master:
     """One file being written; give pictures and sound in step, then close."""
 
@@ -97,25 +112,11 @@ class Master:
         self._container.close()
 
     def _add_video(self, rate: Fraction) -> VideoStream:
-        stream = self._container.add_stream(
-            "libx264",
-            rate=rate,
-            options={
-                "preset": "veryfast",
-                "profile": "high",
-                "crf": str(QUALITY),
-                "maxrate": str(PEAK_BITS_S),
-                "bufsize": str(BUFFER_BITS),
-                "rc-lookahead": str(LOOKAHEAD),
-                "bf": str(B_FRAMES),
-                "x264-params": "b-pyramid=none",
-            },
-        )
+        stream = self._container.add_stream("libx264", rate=rate, options=x264_options(rate))
         stream.width, stream.height = self.size
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / rate
-        context.gop_size = round(KEY_EVERY_S * rate)
         # One more thread costs 20 MB and is all that the smallest machine with two cores has.
         context.thread_count = min(2, len(os.sched_getaffinity(0)))
         context.colorspace = H273_BT709

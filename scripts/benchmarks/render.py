@@ -1,0 +1,220 @@
+"""What rendering costs, beside a plain transcode by the same libraries, the ffmpeg program, and a MoviePy pipeline.
+
+Every rival is a process of its own on the same cores, one after the other, and encodes with the same x264 settings. CPU
+seconds are the kernel's count of the whole process with all it started. "A minute" is the start once, and the rest as
+if the clip lasted sixty seconds; "beside plain" is that against the plain transcode by PyAV of the same clip.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+
+from media.encode import x264_options
+from media.inspection import Inspection, inspect
+from media.spans import Span
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOK_EVERY_S = 0.02
+PLAIN = "plain PyAV"
+STAGES = ("decode", "stage", "encode", "sound")  # of the gaze child's own count; they do not overlap
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process did and took."""
+
+    cpu_s: float
+    wall_s: float
+    peak_rss_mib: float
+    peak_own_mib: float  # memory that the kernel cannot drop, which is what a small machine runs out of
+    said: dict[str, Any] = field(default_factory=dict)  # Any: the process's JSON
+
+    def a_minute_s(self, duration_s: float) -> float:
+        """Return the CPU seconds for a minute of such video: the start once, the work scaled."""
+        work_s = self.said.get("work_s", self.cpu_s)
+        return float((self.cpu_s - work_s) + work_s * 60 / duration_s)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table a clip."""
+    parser = argparse.ArgumentParser(prog="scripts/bench render", description=__doc__)
+    parser.add_argument("--clips", type=Path, metavar="DIR", required=True, help="a folder of recordings")
+    parser.add_argument("--only", default="", help="take the clips whose name contains this")
+    parser.add_argument("--seconds", type=float, default=12, help="of each clip, from its beginning (12)")
+    parser.add_argument("--cores", type=int, default=1, help="that every rival may use (1)")
+    parser.add_argument("--no-moviepy", action="store_true", help="leave out the slowest rival")
+    parser.add_argument("--no-vmaf", action="store_true", help="leave out the quality, which takes longest")
+    options = parser.parse_args(arguments)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    for clip in sorted(options.clips.glob("*.mp4")):
+        if options.only in clip.name:
+            with tempfile.TemporaryDirectory(prefix="bench-render-") as folder:
+                _clip(clip, Path(folder), options)
+
+
+def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
+    source = folder / "source.mp4"
+    _ffmpeg("-i", clip, "-t", str(options.seconds), "-c", "copy", source)
+    found = inspect(source)
+    seconds = found.facts.duration_s
+    print(
+        f"\n{clip.name}: {found.facts.width}x{found.facts.height}, {float(found.facts.frame_rate):g} fps, "
+        f"{seconds:.1f} s, {options.cores} core(s)"
+    )
+    print(
+        f"{'':22}{'CPU s':>7}{'CPU s a minute':>16}{'beside plain':>14}{'of real time':>14}"
+        f"{'RSS MiB':>9}{'own MiB':>9}{'Mbit/s':>8}{'VMAF':>7}"
+    )
+    plan = _measured([sys.executable, "-m", "media.plan", str(source), "--intensity", "0.8", "--json"])
+    runs = {name: _measured(command) for name, command in _rivals(source, folder, found, plan, options)}
+    plain_s = runs[PLAIN].a_minute_s(seconds)
+    for name, run in runs.items():
+        output = _output(folder, name)
+        vmaf = "" if options.no_vmaf or "turned" in name else f"{_vmaf(output, source, found):7.2f}"
+        print(
+            f"{name:22}{run.cpu_s:7.2f}{run.a_minute_s(seconds):16.1f}{run.a_minute_s(seconds) / plain_s:14.2f}"
+            f"{run.wall_s / seconds:14.2f}{run.peak_rss_mib:9.0f}{run.peak_own_mib:9.0f}"
+            f"{output.stat().st_size * 8 / seconds / 1e6:8.2f}{vmaf}"
+        )
+    print(f"{'look for cuts, zero':22}{plan.cpu_s:7.2f}{'once a video':>16}{plan.peak_rss_mib:37.0f}", end="")
+    print(f"{plan.peak_own_mib:9.0f}")
+    _print_stages(runs, seconds)
+
+
+def _print_stages(runs: dict[str, Run], seconds: float) -> None:
+    for name, run in runs.items():
+        if stages := run.said.get("stages_s"):
+            minute = {stage: value * 60 / seconds for stage, value in stages.items()}
+            minute["start"] = run.cpu_s - run.said["work_s"]
+            shown = ", ".join(f"{stage} {value:.1f}" for stage, value in minute.items())
+            print(f"  {name}, CPU s a minute by stage: {shown}")
+
+
+def _rivals(
+    source: Path, folder: Path, found: Inspection, plan: Run, options: argparse.Namespace
+) -> Iterator[tuple[str, list[str]]]:
+    span, zero = json.dumps(found.timeline.grid().to_json()), json.dumps(plan.said["zero"])
+    ours = [sys.executable, "-m", "media.gaze", str(source)]
+    fixed = [f"--span={span}", f"--zero={zero}", "--json"]
+    rivals = [sys.executable, "-m", "scripts.benchmarks._rivals"]
+    yield PLAIN, [*rivals, "pyav", str(source), str(_output(folder, PLAIN))]
+    yield "ffmpeg", _ffmpeg_command(source, _output(folder, "ffmpeg"), found.timeline.grid())
+    for name, intensity in (("ours, as filmed", "0"), ("ours, eyes turned", "0.8")):
+        yield name, [*ours, str(_output(folder, name)), "--intensity", intensity, *fixed]
+    if not options.no_moviepy:
+        name = "MoviePy, eyes turned"
+        yield name, [*rivals, "moviepy", str(source), str(_output(folder, name)), zero]
+
+
+def _output(folder: Path, name: str) -> Path:
+    return folder / f"{re.sub('[^a-z]+', '-', name.lower())}.mp4"
+
+
+def _ffmpeg_command(source: Path, target: Path, span: Span) -> list[str]:
+    options = [word for name, value in x264_options(span.rate).items() for word in (f"-{name}", value)]
+    sound = ["-c:a", "aac", "-b:a", "128k", "-ar", "48000"]
+    threads = ["-threads", "1"]
+    shape = ["-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+    reading = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *threads, "-i", str(source)]
+    return [*reading, "-c:v", "libx264", *threads, *options, *shape, *sound, str(target)]
+
+
+def _measured(command: list[str]) -> Run:
+    """Run a process to its end and count what it took; fails loudly when it fails."""
+    began = time.monotonic()
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    peak = _Peak(child.pid)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    errors: list[str] = []
+    listener = threading.Thread(target=lambda: errors.append(child.stderr.read() if child.stderr else ""))
+    listener.start()
+    lines = child.stdout.read().splitlines()
+    listener.join()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    peak.stop()
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)} failed: {errors[0][-2000:]}")
+    return Run(
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        wall_s=time.monotonic() - began,
+        peak_rss_mib=usage.ru_maxrss / 1024,
+        peak_own_mib=peak.mib,
+        said=_result(lines),
+    )
+
+
+def _result(lines: list[str]) -> dict[str, Any]:  # Any: JSON
+    if not lines or not lines[-1].startswith("{"):
+        return {}
+    said: dict[str, Any] = json.loads(lines[-1])
+    said = said.get("result", said)
+    if "stages_s" in said:
+        said["work_s"] = sum(said["stages_s"][name] for name in STAGES)
+    return said
+
+
+class _Peak:
+    """Watches the own memory of a process while it runs."""
+
+    def __init__(self, pid: int) -> None:
+        self.mib = 0.0
+        self._status = Path(f"/proc/{pid}/status")
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            try:
+                lines = self._status.read_text().splitlines()
+            except OSError:
+                return
+            held = sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
+            self.mib = max(self.mib, held / 1024)
+
+    def stop(self) -> None:
+        """End the watching."""
+        self._over.set()
+        self._thread.join()
+
+
+def _vmaf(copy: Path, source: Path, found: Inspection) -> float:
+    """Return the mean VMAF of a copy against its source, frame by frame; the source in the copy's size."""
+    span = found.timeline.grid()
+    even = f"setpts=N/({span.rate})/TB"
+    written, wanted = _size(copy), (found.facts.width, found.facts.height)
+    fit = "" if written == wanted else f",scale={written[0]}:{written[1]}:flags=bicubic"
+    judge = f"[0:v]{even}[copy];[1:v]{even}{fit}[source];[copy][source]libvmaf=n_threads=2"
+    said = _ffmpeg("-i", copy, "-i", source, "-lavfi", judge, "-f", "null", "-", loud=True)
+    score = re.search(r"VMAF score: ([\d.]+)", said)
+    assert score, said[-2000:]
+    return float(score[1])
+
+
+def _size(path: Path) -> tuple[int, int]:
+    facts = inspect(path).facts
+    return facts.width, facts.height
+
+
+def _ffmpeg(*arguments: str | Path, loud: bool = False) -> str:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "info" if loud else "error", *map(str, arguments)]
+    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return done.stderr
+
+
+if __name__ == "__main__":
+    main()
