@@ -130,6 +130,8 @@ class _Run:
         self._came_in = Fraction(0)  # where the next sample goes in, on the same clock
 
     def take(self, frame: AudioFrame, place: int | None) -> Iterator[tuple[int, Block]]:
+        if self._resampler is None and place is None:
+            return  # before the first time that is known there is none to put it at
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         gap = place is not None and abs(place - self._came_in) > SLACK
         if self._resampler is None or gap or kind != self._format:

