@@ -1,6 +1,9 @@
-"""Decides where a video is cut: at pauses near the end of each part's time, else at the limit. Pure arithmetic."""
+"""Decides where a video is cut: in pauses and at changes of scene near the end of each part's time, else at the limit.
 
-from collections.abc import Sequence
+Pure arithmetic; where nobody speaks and where a scene changes is for others to find.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,9 +13,15 @@ SEGMENT_SECONDS_MIN = 6  # two parts of the platforms' minimum
 SEARCH_SHARE = Fraction(1, 3)  # the last third of a part's time is searched first
 GOOD_TAIL_S = 10  # the last part gets this much when it can, so that it is not a scrap
 LONG_PAUSE_S = 0.8  # a longer one is no better
-LATE_BONUS = 0.35  # how much a cut at the very end of the time is worth beside a longer pause
+SHORT_PAUSE_S = 0.3  # below it what was heard may be a consonant inside a word: worth less than its length says
+LATE_BONUS = 0.2  # how much a cut at the very end of the time is worth beside a longer pause
+SCENE_BONUS = 0.5  # a pause in which the picture changes, too, hides the cut best
+TAIL_S = 0.12  # the last sounds of a word are faint: a cut keeps this far from a pause's beginning if it can
 
-PAUSE, LIMIT, END = "pause", "limit", "end"
+PAUSE, SCENE, LIMIT, END = "pause", "scene", "limit", "end"
+
+Scenes = Callable[[int, int], Sequence[int]]
+"""Return the ticks, from the first to the last of a stretch, at which another scene begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +38,24 @@ class Cut:
 
     first: int
     frames: int
-    reason: str  # "pause", "limit" or "end"
+    reason: str  # "pause", "scene", "limit" or "end"
 
 
-def choose(total: int, rate: Fraction, segment_s: float, pauses: Sequence[Pause], *, exact: bool = False) -> list[Cut]:
+def one_scene(first: int, last: int) -> Sequence[int]:
+    """Say that the scene never changes."""
+    del first, last
+    return ()
+
+
+def choose(
+    total: int,
+    rate: Fraction,
+    segment_s: float,
+    pauses: Sequence[Pause],
+    *,
+    scenes: Scenes = one_scene,
+    exact: bool = False,
+) -> list[Cut]:
     """Partition the ticks of a video into parts.
 
     Args:
@@ -40,6 +63,7 @@ def choose(total: int, rate: Fraction, segment_s: float, pauses: Sequence[Pause]
         rate: ticks a second.
         segment_s: the longest part, at least 6 s.
         pauses: where nobody speaks, in order.
+        scenes: where the picture changes; asked only for stretches in which a cut may lie.
         exact: cut at the limit only.
 
     Returns:
@@ -53,32 +77,49 @@ def choose(total: int, rate: Fraction, segment_s: float, pauses: Sequence[Pause]
     while total - first > longest:
         tail = shortest if exact else max(shortest, min(round(GOOD_TAIL_S * rate), longest // 3))
         limit = min(first + longest, total - tail)
-        found = None if exact else _at_pause(pauses, rate, first, limit, shortest)
-        end = limit if found is None else found
-        cuts.append(Cut(first, end - first, LIMIT if found is None else PAUSE))
+        end, reason = (limit, LIMIT) if exact else _best(pauses, scenes, rate, (first + shortest, limit), first)
+        cuts.append(Cut(first, end - first, reason))
         first = end
     cuts.append(Cut(first, total - first, END))
     return cuts
 
 
-def _at_pause(pauses: Sequence[Pause], rate: Fraction, first: int, limit: int, shortest: int) -> int | None:
-    """Return the best tick inside a pause: of the last third of the time, else of all of it."""
-    near = max(first + shortest, limit - int((limit - first) * SEARCH_SHARE))
-    for earliest in (near, first + shortest):
-        places = [place for pause in pauses if (place := _place(pause, rate, earliest, limit)) is not None]
+def _best(
+    pauses: Sequence[Pause], scenes: Scenes, rate: Fraction, reach: tuple[int, int], first: int
+) -> tuple[int, str]:
+    """Return the best tick and its reason: of the last third of the time, else of all of it.
+
+    A pause anywhere comes before a change of scene outside of pauses, where somebody may be in the middle of a word.
+    """
+    earliest, limit = reach
+    near = max(earliest, limit - int((limit - first) * SEARCH_SHARE))
+    for opens in (near, earliest):
+        places = [place for pause in pauses for place in _places(pause, scenes, rate, opens, limit)]
         if places:
-            return max(places)[1]
-    return None
+            return max(places)[1:]
+    for opens in (near, earliest):
+        if changes := scenes(opens, limit):
+            return max(changes), SCENE
+    return limit, LIMIT
 
 
-def _place(pause: Pause, rate: Fraction, earliest: int, limit: int) -> tuple[float, int] | None:
-    """Return how good a cut in this pause is, and its tick: as near to the pause's middle as the window allows."""
+def _places(
+    pause: Pause, scenes: Scenes, rate: Fraction, earliest: int, limit: int
+) -> Iterator[tuple[float, int, str]]:
+    """Give how good a cut in this pause is, its tick and its reason: where the scene changes, and in the middle."""
     opens = max(-int(-Fraction(pause.start_s) * rate // 1), earliest)
     closes = min(int(Fraction(pause.end_s) * rate), limit)
     if opens > closes:
-        return None
+        return
+    length_s = pause.end_s - pause.start_s
+    worth = min(length_s, LONG_PAUSE_S) / LONG_PAUSE_S - max(0.0, SHORT_PAUSE_S - length_s) / (2 * SHORT_PAUSE_S)
+
+    def late(tick: int) -> float:
+        return LATE_BONUS * (tick - earliest) / max(limit - earliest, 1)
+
+    for change in scenes(opens, closes):
+        yield worth + SCENE_BONUS + late(change), change, SCENE
     middle = round(Fraction(pause.start_s + pause.end_s) / 2 * rate)
     tick = min(max(middle, opens), closes)
-    length = min(pause.end_s - pause.start_s, LONG_PAUSE_S) / LONG_PAUSE_S
-    lateness = (tick - earliest) / max(limit - earliest, 1)
-    return length + LATE_BONUS * lateness, tick
+    if tick >= (pause.start_s + min(TAIL_S, length_s / 3)) * rate:
+        yield worth + late(tick), tick, PAUSE

@@ -5,6 +5,7 @@ streams, then packets, then one picture.
 """
 
 import argparse
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -107,7 +108,7 @@ def _too_many_frames(frames: int) -> Refused:
 
 
 def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
-    times, keys = [], []
+    times, keys, sizes = array("q"), array("q"), array("q")  # a list would take four times the memory
     last, last_duration, promised = None, 0, stream.frames
     hidden = 0
     for packet in container.demux(stream):
@@ -120,6 +121,7 @@ def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
             hidden += 1  # cut away by an edit list, or only there for other frames
             continue
         times.append(at)
+        sizes.append(packet.size)
         if last is None or at > last:
             last, last_duration = at, packet.duration or 0
         if len(times) > facts.MAX_FRAMES:
@@ -128,7 +130,7 @@ def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
         raise Refused("damaged", "The file promises a moving picture and has no frame of it.")
     if len(times) + hidden < promised * (1 - MISSING_SHARE) - 1:
         raise Refused("truncated", f"The file promises {promised} frames and has {len(times)}: upload it again.")
-    return timeline.of_packets(times, keys, stream.time_base or Fraction(1), last_duration)
+    return timeline.of_packets(times, keys, stream.time_base or Fraction(1), last_duration, sizes)
 
 
 def _is_hidden(stream: VideoStream, packet: "av.Packet[VideoStream]") -> bool:

@@ -1,7 +1,8 @@
 """Finds the pauses in speech: stretches of sound that are quiet beside what is around them.
 
-By loudness alone, against a floor and a speech level that follow the recording; no model, no words. Sound is read
-through MoviePy in small chunks, so that memory does not grow with the length of the video.
+By loudness alone, against a floor and a speech level that follow the recording; no model, no words. Loudness is taken
+twice: of all the sound, and of what changes from sample to sample, in which the s and f of a word stand out of hum,
+rumble and room. Sound is read through MoviePy in small chunks, so that memory does not grow with the video's length.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ def find(path: Path, audio: Audio, duration_s: float, progress: Progress) -> lis
         duration_s: length of the video.
         progress: told the share of the sound that was read.
     """
-    levels = np.concatenate([np.zeros(0, np.float32), *_levels(path, duration_s, progress)])
+    levels = np.concatenate([np.zeros((0, 2), np.float32), *_levels(path, duration_s, progress)])
     return [
         Pause(max(start_s + audio.start_s, 0.0), min(end_s + audio.start_s, duration_s))
         for start_s, end_s in quiet(levels)
@@ -51,17 +52,17 @@ def find(path: Path, audio: Audio, duration_s: float, progress: Progress) -> lis
 
 
 def quiet(levels: NDArray[np.float32]) -> list[tuple[float, float]]:
-    """Return the quiet stretches of a loudness curve as (start, end) in seconds.
+    """Return the quiet stretches of loudness curves as (start, end) in seconds.
 
     Args:
-        levels: decibels relative to full scale, one value each `STEP_S`.
+        levels: (steps, 2), decibels relative to full scale each `STEP_S`, as `loudness` gives them.
     """
     low = np.ones(len(levels), np.bool_)
-    heard = np.flatnonzero(levels > SILENT_DB + 1)
+    heard = np.flatnonzero(levels[:, 0] > SILENT_DB + 1)
     if len(heard):
         # Before the sound begins and after its end there is silence that tells nothing about the room.
         inside = slice(heard[0], heard[-1] + 1)
-        low[inside] = _is_quiet(levels[inside])
+        low[inside] = _is_quiet(levels[inside, 0]) & _is_quiet(levels[inside, 1], unless_steady=True)
     runs = _joined(_runs(low))
     return [
         (start * STEP_S + GUARD_S, end * STEP_S - GUARD_S)
@@ -70,11 +71,28 @@ def quiet(levels: NDArray[np.float32]) -> list[tuple[float, float]]:
     ]
 
 
-def _is_quiet(levels: NDArray[np.float32]) -> NDArray[np.bool_]:
+def loudness(sound: NDArray[np.float32], before: float = 0.0) -> NDArray[np.float32]:
+    """Return the loudness of a sound and of its changes: (steps, 2), decibels relative to full scale.
+
+    Args:
+        sound: (samples,) at `SAMPLE_RATE`, -1 to 1, a whole number of steps.
+        before: the sample before the first one.
+    """
+    per_step = round(SAMPLE_RATE * STEP_S)
+    both = np.stack([sound, np.diff(sound, prepend=np.float32(before))])
+    # The variance leaves out what is slower than a step: rumble, wind, a microphone's offset.
+    power = np.var(both.reshape(2, -1, per_step), axis=2)
+    return np.asarray(np.maximum(10 * np.log10(power.T + 1e-12), SILENT_DB), np.float32)
+
+
+def _is_quiet(levels: NDArray[np.float32], *, unless_steady: bool = False) -> NDArray[np.bool_]:
+    """Say for each step whether it is quiet; a curve without ups and downs is never, or always when it has no say."""
     smooth = np.convolve(np.pad(levels, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
     floor, speech = _surroundings(smooth)
     limit = np.maximum(floor + THRESHOLD * (speech - floor), speech - QUIETEST_DB)
-    return ((smooth < limit) & (speech - floor > SPREAD_DB)) | (smooth <= SILENT_DB + 1)
+    lively = speech - floor > SPREAD_DB
+    low = (smooth < limit) & lively
+    return (low | ~lively if unless_steady else low) | (smooth <= SILENT_DB + 1)
 
 
 def _surroundings(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -109,13 +127,12 @@ def _levels(path: Path, duration_s: float, progress: Progress) -> Iterator[NDArr
         reader = _Reader(str(path.absolute()), SAMPLE_RATE, fps=SAMPLE_RATE, nbytes=2, nchannels=1)
     except (OSError, ValueError, KeyError):
         return  # MoviePy could not make sense of what ffmpeg says of the file; the cuts then go by the limit
-    per_step = round(SAMPLE_RATE * STEP_S)
+    before = 0.0
     with contextlib.closing(reader):
         for number in range(int(duration_s / CHUNK_S) + 1):
-            chunk = reader.read_chunk(CHUNK_S * SAMPLE_RATE)[:, 0]
-            # The variance leaves out what is slower than a step: rumble, wind, a microphone's offset.
-            power = np.var(chunk.reshape(-1, per_step), axis=1)
-            yield np.maximum(10 * np.log10(power + 1e-12), SILENT_DB).astype(np.float32)
+            chunk = reader.read_chunk(CHUNK_S * SAMPLE_RATE)[:, 0].astype(np.float32)
+            yield loudness(chunk, before)
+            before = float(chunk[-1])
             progress(min(1.0, (number + 1) * CHUNK_S / duration_s))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from media import cuts, pauses
+from media import cuts, pauses, scenes
 from media.child import Progress
 from media.inspection import Inspection, inspect
 from media.spans import Span
@@ -61,14 +61,15 @@ def partition(path: Path, found: Inspection, segment_s: float, *, exact: bool, p
         path: the upload.
         found: what `inspect` said about it.
         segment_s: the longest part, at least 6 s.
-        exact: cut at the limit instead of at pauses.
+        exact: cut at the limit instead of at pauses and changes of scene.
         progress: told the share of the sound that was heard.
     """
     whole = found.timeline.grid()
     silent: list[cuts.Pause] = []
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
         silent = pauses.find(path, found.facts.audio, whole.duration_s, progress)
-    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, exact=exact)
+    changes = scenes.Changes(path, found.timeline)
+    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes.between, exact=exact)
     return [
         Part(number, len(chosen), cut.reason, found.timeline.span(whole, cut.first, cut.frames))
         for number, cut in enumerate(chosen, start=1)

@@ -3,6 +3,7 @@
 Read from the packets without decoding, so it costs no more than reading the file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,6 +25,7 @@ class Timeline:
 
     times: NDArray[np.int64]  # presentation time stamps, rising, each once, in `unit`
     keys: NDArray[np.int64]  # those of the key frames
+    sizes: NDArray[np.int64]  # bytes of each frame's packet, in the order of `times`; empty when not known
     unit: Fraction  # seconds per time stamp
     last: int  # how long the last frame stays, in `unit`
     rate: Fraction  # the source's own rate, the nominal one when not constant
@@ -54,7 +56,9 @@ class Timeline:
         return Span(first, frames, whole.total, whole.rate, whole.origin_s, seek, hold=whole.hold)
 
 
-def of_packets(times: list[int], keys: list[int], unit: Fraction, last: int) -> Timeline:
+def of_packets(
+    times: Sequence[int], keys: Sequence[int], unit: Fraction, last: int, sizes: Sequence[int] = ()
+) -> Timeline:
     """Order the packets' time stamps and find the rate behind them.
 
     Args:
@@ -62,12 +66,14 @@ def of_packets(times: list[int], keys: list[int], unit: Fraction, last: int) -> 
         keys: those of the key frames.
         unit: seconds per time stamp.
         last: duration of the packet that is shown last, 0 when unknown.
+        sizes: bytes of each packet, in the order of `times`.
     """
-    shown = np.unique(np.array(times, dtype=np.int64))
+    shown, order = np.unique(np.array(times, dtype=np.int64), return_index=True)
     rate, constant = _rate(shown, unit)
     longest = round(Fraction(LONGEST_LAST_S) / unit)
     stays = min(max(last, round(1 / rate / unit)), longest)
-    return Timeline(shown, np.unique(np.array(keys, dtype=np.int64)), unit, stays, rate, constant)
+    bytes_each = np.array(sizes, dtype=np.int64)[order] if len(sizes) else np.zeros(0, np.int64)
+    return Timeline(shown, np.unique(np.array(keys, dtype=np.int64)), bytes_each, unit, stays, rate, constant)
 
 
 def output_rate(rate: Fraction) -> Fraction:

@@ -69,12 +69,12 @@ def test_no_cut_falls_into_a_word(noise_db: float, tmp_path: Path) -> None:
 
 
 def test_steady_noise_has_no_pauses() -> None:
-    levels = np.random.default_rng(2).normal(-30, 1.5, 6000).astype(np.float32)
+    levels = np.random.default_rng(2).normal(-30, 1.5, (6000, 2)).astype(np.float32)
     assert pauses.quiet(levels) == []
 
 
 def test_digital_silence_is_one_pause() -> None:
-    levels = np.full(500, -80, np.float32)
+    levels = np.full((500, 2), -80, np.float32)
     assert np.allclose(pauses.quiet(levels), [(0.03, 4.97)])
 
 
@@ -82,7 +82,7 @@ def test_the_level_may_change_in_the_middle() -> None:
     """Someone steps back from the microphone: what is quiet is measured against the surroundings."""
     near = np.where(np.arange(6000) % 200 < 160, -20, -50)
     far = near - 18
-    found = pauses.quiet(np.concatenate([near, far]).astype(np.float32))
+    found = pauses.quiet(np.repeat(np.concatenate([near, far]).astype(np.float32)[:, None], 2, axis=1))
     assert len(found) == pytest.approx(60, abs=3)
 
 

@@ -1,0 +1,75 @@
+"""No cut falls into a word where a pause is in reach: proved on speech whose every word's time is known."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from media import cuts, pauses
+from tests.media import spoken
+from tests.media.spoken import Speech
+
+pytestmark = pytest.mark.skipif(spoken.is_missing(), reason="libespeak-ng is missing; apt-get install espeak-ng")
+
+RATE = Fraction(30)
+EDGE_S = 0.005  # of a word, as exactly as its times are told
+SLOWEST_SPEECH, USUAL_SPEECH, QUICK_SPEECH, HURRIED_SPEECH = 130, 175, 220, 280  # words a minute
+
+ROOMS: dict[str, Callable[[Speech], Speech]] = {
+    "studio": lambda speech: speech,
+    "office": lambda speech: spoken.in_noise(speech, -50),
+    "street": lambda speech: spoken.in_noise(speech, -34),
+    "kitchen": lambda speech: spoken.in_noise(spoken.in_room(speech, 0.6), -50),
+    "music": lambda speech: spoken.with_music(speech, -40),
+    "bad cable": spoken.with_hum,
+}
+
+
+def heard(speech: Speech) -> list[cuts.Pause]:
+    count = int(speech.seconds * pauses.SAMPLE_RATE) // 160 * 160
+    places = np.arange(count) / pauses.SAMPLE_RATE
+    sound = np.interp(places, np.arange(len(speech.sound)) / speech.rate, speech.sound)
+    return [cuts.Pause(start, end) for start, end in pauses.quiet(pauses.loudness(sound.astype(np.float32)))]
+
+
+def planned(speech: Speech, segment_s: float) -> list[cuts.Cut]:
+    return cuts.choose(int(speech.seconds * RATE), RATE, segment_s, heard(speech))
+
+
+def avoidably_inside(speech: Speech, chosen: list[cuts.Cut], segment_s: float) -> list[float]:
+    """Return the cuts inside words that could have gone to a pause of 150 ms."""
+    wrong = []
+    for cut in chosen[:-1]:
+        at, begins = float((cut.first + cut.frames) / RATE), float(cut.first / RATE)
+        inside = any(start + EDGE_S < at < end - EDGE_S for start, end in speech.words)
+        reach = (begins + 3, begins + segment_s)
+        if inside and any(reach[0] <= start and end <= reach[1] for start, end in speech.gaps()):
+            wrong.append(at)
+    return wrong
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("speed", [SLOWEST_SPEECH, USUAL_SPEECH, QUICK_SPEECH])
+@pytest.mark.parametrize("voice", ["en-us", "de"])
+def test_words_are_left_whole(voice: str, speed: int, room: str) -> None:
+    speech = ROOMS[room](spoken.speak(spoken.TALKS[voice] * 2, voice, speed))
+    chosen = planned(speech, 12)
+    assert len(chosen) >= 4
+    assert avoidably_inside(speech, chosen, 12) == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_hurried_speaker_without_a_breath_is_cut_at_the_few_pauses(room: str) -> None:
+    text = (spoken.TALKS["en-us"] + spoken.BREATHLESS) * 2
+    speech = ROOMS[room](spoken.speak(text, "en-us", HURRIED_SPEECH))
+    assert avoidably_inside(speech, planned(speech, 20), 20) == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_most_pauses_of_a_usual_speaker_are_found(room: str) -> None:
+    speech = ROOMS[room](spoken.speak(spoken.TALKS["en-us"], "en-us", USUAL_SPEECH))
+    found = heard(speech)
+    clear = speech.gaps(0.25)
+    met = [gap for gap in clear if any(pause.start_s < gap[1] and pause.end_s > gap[0] for pause in found)]
+    assert len(met) >= 0.8 * len(clear)
