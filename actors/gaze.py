@@ -115,6 +115,7 @@ def _record(segment_id: str, attempt: str, rendered: dict[str, Any], lost: str |
             size_bytes=int(rendered["size_bytes"]),
             gaze=gaze_facts,
             stage_seconds=rendered["stages_s"],
+            rendering=rendered["rendering"],
             now=wiring.now(),
         )
         segment = segments.get(connection, segment_id)

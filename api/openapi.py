@@ -225,6 +225,7 @@ def _schemas() -> Json:
         "number": {"type": "integer"}, "of": {"type": "integer"},
         "status": {"type": "string", "enum": list(SegmentStatus)}, "start_s": number,
         "duration_s": {"type": ["number", "null"]}, "cut_reason": text, "gaze": {"type": ["object", "null"]},
+        "rendering": {"type": ["object", "null"]},
         "publications": {"type": "array", "items": _object(publication)},
     }  # fmt: skip
     job = {

@@ -107,6 +107,7 @@ def _part(
         "duration_s": part.duration,
         "cut_reason": part.cut_reason,
         "gaze": part.gaze,
+        "rendering": part.rendering,
         "reason": part.reason,
         "size_bytes": part.size_bytes,
         "stage_seconds": part.stage_seconds,

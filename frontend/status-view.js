@@ -2,7 +2,7 @@
 
 import { el } from './dom.js';
 import { moment, percent, position, seconds } from './format.js';
-import { cutReason, gazeResult, jobState, partState, platformName, publicationHint, publicationState, sentence } from './words.js';
+import { cutReason, gazeResult, jobState, partState, platformName, publicationHint, publicationState, renderingResult, sentence } from './words.js';
 
 export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
 const REPAIRABLE = new Set(['failed', 'expired']);
@@ -118,7 +118,7 @@ function look(kind, address, part, label) {
 function partFacts(part) {
   if (!Number.isFinite(part.duration_s)) return '';
   const from = Number.isFinite(part.start_s) ? `${position(part.start_s)}–${position(part.start_s + part.duration_s)}` : '';
-  return [seconds(part.duration_s), from, cutReason(part.cut_reason)].filter(Boolean).join(' · ');
+  return [seconds(part.duration_s), from, cutReason(part.cut_reason), renderingResult(part.rendering)].filter(Boolean).join(' · ');
 }
 
 function publications(part) {

@@ -67,6 +67,8 @@ export const cutReason = (code) => (code ? CUT[code] ?? plain(code) : '');
 export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(platformName(platform)) ?? '';
 
 /** What happened to the eyes in one part, or '' while that is not known. */
+export const renderingResult = (rendering) => (rendering?.picture === 'copied' ? 'picture kept bit for bit' : '');
+
 export function gazeResult(gaze) {
   if (!gaze || (!gaze.corrected && !gaze.reason)) return '';
   const why = gaze.reason ? GAZE[gaze.reason] ?? plain(gaze.reason) : '';

@@ -3,6 +3,7 @@
 Pure arithmetic; where nobody speaks and where a scene changes is for others to find.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ LONG_PAUSE_S = 0.8  # a longer one is no better
 SHORT_PAUSE_S = 0.3  # below it what was heard may be a consonant inside a word: worth less than its length says
 LATE_BONUS = 0.2  # how much a cut at the very end of the time is worth beside a longer pause
 SCENE_BONUS = 0.5  # a pause in which the picture changes, too, hides the cut best
+KEY_BONUS = 0.5  # a pause in which a part can begin without being encoded anew
 TAIL_S = 0.12  # the last sounds of a word are faint: a cut keeps this far from a pause's beginning if it can
 
 PAUSE, SCENE, LIMIT, END = "pause", "scene", "limit", "end"
@@ -54,6 +56,7 @@ def choose(
     pauses: Sequence[Pause],
     *,
     scenes: Scenes = one_scene,
+    keys: Sequence[int] = (),
     exact: bool = False,
 ) -> list[Cut]:
     """Partition the ticks of a video into parts.
@@ -64,12 +67,14 @@ def choose(
         segment_s: the longest part, at least 6 s.
         pauses: where nobody speaks, in order.
         scenes: where the picture changes; asked only for stretches in which a cut may lie.
+        keys: ticks at which a part can begin without being encoded anew, in order; none if it is encoded anyway.
         exact: cut at the limit only.
 
     Returns:
         Parts that follow one another without gap or overlap from 0 to `total`; none longer than `segment_s`, none
         shorter than 3 s unless the whole video is.
     """
+    film = _Film(pauses, scenes, keys, rate)
     longest = int(Fraction(segment_s).limit_denominator(1000) * rate)
     shortest = -int(-MIN_SECONDS * rate // 1)
     cuts: list[Cut] = []
@@ -77,49 +82,60 @@ def choose(
     while total - first > longest:
         tail = shortest if exact else max(shortest, min(round(GOOD_TAIL_S * rate), longest // 3))
         limit = min(first + longest, total - tail)
-        end, reason = (limit, LIMIT) if exact else _best(pauses, scenes, rate, (first + shortest, limit), first)
+        end, reason = (limit, LIMIT) if exact else film.best((first + shortest, limit), first)
         cuts.append(Cut(first, end - first, reason))
         first = end
     cuts.append(Cut(first, total - first, END))
     return cuts
 
 
-def _best(
-    pauses: Sequence[Pause], scenes: Scenes, rate: Fraction, reach: tuple[int, int], first: int
-) -> tuple[int, str]:
-    """Return the best tick and its reason: of the last third of the time, else of all of it.
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """What is known of a video's moments."""
 
-    A pause anywhere comes before a change of scene outside of pauses, where somebody may be in the middle of a word.
-    """
-    earliest, limit = reach
-    near = max(earliest, limit - int((limit - first) * SEARCH_SHARE))
-    for opens in (near, earliest):
-        places = [place for pause in pauses for place in _places(pause, scenes, rate, opens, limit)]
-        if places:
-            return max(places)[1:]
-    for opens in (near, earliest):
-        if changes := scenes(opens, limit):
-            return max(changes), SCENE
-    return limit, LIMIT
+    pauses: Sequence[Pause]
+    scenes: Scenes
+    keys: Sequence[int]
+    rate: Fraction
 
+    def best(self, reach: tuple[int, int], first: int) -> tuple[int, str]:
+        """Return the best tick and its reason: of the last third of the time, else of all of it.
 
-def _places(
-    pause: Pause, scenes: Scenes, rate: Fraction, earliest: int, limit: int
-) -> Iterator[tuple[float, int, str]]:
-    """Give how good a cut in this pause is, its tick and its reason: where the scene changes, and in the middle."""
-    opens = max(-int(-Fraction(pause.start_s) * rate // 1), earliest)
-    closes = min(int(Fraction(pause.end_s) * rate), limit)
-    if opens > closes:
-        return
-    length_s = pause.end_s - pause.start_s
-    worth = min(length_s, LONG_PAUSE_S) / LONG_PAUSE_S - max(0.0, SHORT_PAUSE_S - length_s) / (2 * SHORT_PAUSE_S)
+        A pause anywhere comes before a change of scene outside of pauses, where somebody may be in the middle of a
+        word.
+        """
+        earliest, limit = reach
+        near = max(earliest, limit - int((limit - first) * SEARCH_SHARE))
+        for opens in (near, earliest):
+            places = [place for pause in self.pauses for place in self._places(pause, opens, limit)]
+            if places:
+                return max(places)[1:]
+        for opens in (near, earliest):
+            if changes := self.scenes(opens, limit):
+                return max(changes), SCENE
+        return max(self._keys(near, limit), default=limit), LIMIT
 
-    def late(tick: int) -> float:
-        return LATE_BONUS * (tick - earliest) / max(limit - earliest, 1)
+    def _places(self, pause: Pause, earliest: int, limit: int) -> Iterator[tuple[float, int, str]]:
+        """Give how good a cut in this pause is, its tick and its reason."""
+        opens = max(-int(-Fraction(pause.start_s) * self.rate // 1), earliest)
+        closes = min(int(Fraction(pause.end_s) * self.rate), limit)
+        if opens > closes:
+            return
+        length_s = pause.end_s - pause.start_s
+        worth = min(length_s, LONG_PAUSE_S) / LONG_PAUSE_S - max(0.0, SHORT_PAUSE_S - length_s) / (2 * SHORT_PAUSE_S)
 
-    for change in scenes(opens, closes):
-        yield worth + SCENE_BONUS + late(change), change, SCENE
-    middle = round(Fraction(pause.start_s + pause.end_s) / 2 * rate)
-    tick = min(max(middle, opens), closes)
-    if tick >= (pause.start_s + min(TAIL_S, length_s / 3)) * rate:
-        yield worth + late(tick), tick, PAUSE
+        def late(tick: int) -> float:
+            return LATE_BONUS * (tick - earliest) / max(limit - earliest, 1)
+
+        for change in self.scenes(opens, closes):
+            yield worth + SCENE_BONUS + late(change), change, SCENE
+        silent_from = (pause.start_s + min(TAIL_S, length_s / 3)) * self.rate
+        for key in self._keys(opens, closes):
+            if key >= silent_from:
+                yield worth + KEY_BONUS + late(key), key, PAUSE
+        tick = min(max(round(Fraction(pause.start_s + pause.end_s) / 2 * self.rate), opens), closes)
+        if tick >= silent_from:
+            yield worth + late(tick), tick, PAUSE
+
+    def _keys(self, first: int, last: int) -> Sequence[int]:
+        return self.keys[bisect_left(self.keys, first) : bisect_right(self.keys, last)]

@@ -12,21 +12,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.packet import Packet
+from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
+from media.aac import Aac
 from media.frames import Planes
 from media.picture import H273_BT709, to_frame
-from media.sound import RATE, Block
+from media.sound import Block
 
 # Instagram takes 8 Mbit/s variable and 60 MB for a minute (platform sheet, section 5, read 2026-11-22): at the peak
 # rate a minute is 56 MB, the buffer adds at most 1.9 MB once, the sound 1 MB.
 PEAK_BITS_S, BUFFER_BITS = 7_500_000, 15_000_000
-SOUND_BITS_S = 128_000
 # x264's constant rate factor, and how finely it judges quiet areas. Measured 2026-11-25 on three recordings, two of
 # 1080 x 1920, by VMAF, Mbit/s, CPU of decoding and encoding a frame, and memory of a process that only does that:
 #   veryfast, 16, two looked ahead, one B-picture    94.3 95.3 94.3    4.5 2.6 2.2    24 21 11 ms    101 MB
@@ -36,7 +33,6 @@ SOUND_BITS_S = 128_000
 QUALITY, QUIET_AREAS = 15, 0.8
 LOOKAHEAD = 2  # pictures; each costs 6 MB at 1080 x 1920
 KEY_EVERY_S = 2
-AAC_FRAME = 1024
 
 
 def x264_options(rate: Fraction) -> dict[str, str]:
@@ -55,24 +51,26 @@ def x264_options(rate: Fraction) -> dict[str, str]:
     }
 
 
+def written(path: Path, *flags: str) -> OutputContainer:
+    """Open an MP4 file for writing: its index in front, no edit list, nothing told of where and by what it was made.
+
+    Args:
+        path: the file.
+        flags: more of ffmpeg's `movflags`.
+    """
+    options = {"movflags": "".join(f"+{flag}" for flag in ("faststart", *flags)), "use_editlist": "0"}
+    return av.open(str(path), mode="w", format="mp4", options=options | {"fflags": "+bitexact"})
+
+
 class Master:
     """One file being written; give pictures and sound in step, then close."""
 
     def __init__(self, path: Path, *, size: tuple[int, int], rate: Fraction, layout: str | None) -> None:
         self.size = size
-        self._container = av.open(
-            str(path),
-            mode="w",
-            format="mp4",
-            options={"movflags": "+faststart", "use_editlist": "0", "fflags": "+bitexact"},
-        )
+        self._container = written(path)
         self._pictures = 0
         self._video = self._add_video(rate)
-        self._audio = self._add_audio(layout) if layout else None
-        self._pending: list[Block] = []
-        self._samples = 0  # given to us
-        self._encoded = 0  # given to the encoder
-        self._last: Packet[AudioStream] | None = None
+        self._audio = Aac(self._container, layout) if layout else None
 
     def show(self, planes: Planes) -> None:
         """Add the next picture."""
@@ -84,30 +82,20 @@ class Master:
 
     def sound(self, block: Block) -> None:
         """Add the next block of sound."""
-        self._pending.append(block)
-        self._samples += block.shape[1]
-        if self._samples - self._encoded >= AAC_FRAME:
-            waiting = np.concatenate(self._pending, axis=1)
-            whole = waiting.shape[1] // AAC_FRAME * AAC_FRAME
-            for start in range(0, whole, AAC_FRAME):
-                self._encode_sound(waiting[:, start : start + AAC_FRAME])
-            self._pending = [waiting[:, whole:]]
+        assert self._audio is not None, "a master with a sound track"
+        self._audio.add(block)
 
     @property
     def sound_s(self) -> float:
         """Say how much sound there is so far, in seconds."""
-        return self._samples / RATE
+        return self._audio.seconds if self._audio is not None else 0.0
 
     def close(self) -> None:
         """Write what the encoders still hold, and the index; the file is complete but not yet synced."""
         with _memory_errors():
             self._container.mux(self._video.encode(None))
         if self._audio is not None:
-            if self._samples > self._encoded:
-                rest = np.concatenate(self._pending, axis=1)
-                self._encode_sound(np.pad(rest, ((0, 0), (0, AAC_FRAME - rest.shape[1]))))
-            self._mux_sound(self._audio.encode(None))
-            self._mux_last()
+            self._audio.close()
         self._container.close()
 
     def abandon(self) -> None:
@@ -127,36 +115,6 @@ class Master:
         context.color_trc = ColorTrc.BT709
         context.color_range = ColorRange.MPEG
         return stream
-
-    def _add_audio(self, layout: str) -> AudioStream:
-        stream = self._container.add_stream("aac", rate=RATE, layout=layout)
-        stream.codec_context.bit_rate = SOUND_BITS_S
-        return stream
-
-    def _encode_sound(self, block: Block) -> None:
-        assert self._audio is not None
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._audio.layout.name)
-        frame.sample_rate, frame.pts, frame.time_base = RATE, self._encoded, Fraction(1, RATE)
-        self._encoded += AAC_FRAME
-        self._mux_sound(self._audio.encode(frame))
-
-    def _mux_sound(self, packets: "list[Packet[AudioStream]]") -> None:
-        """Write packets one behind, because the last one is treated specially, and leave out the priming."""
-        for packet in packets:
-            if packet.pts is None or packet.pts < 0:
-                continue
-            if self._last is not None:
-                self._container.mux(self._last)
-            self._last = packet
-
-    def _mux_last(self) -> None:
-        """End the sound where the picture ends: the last packet counts for what is needed, or is left out."""
-        if self._last is None or self._last.pts is None:
-            return
-        needed = self._samples - self._last.pts
-        if needed >= AAC_FRAME // 2:
-            self._last.duration = min(needed, AAC_FRAME)
-            self._container.mux(self._last)
 
 
 @contextlib.contextmanager

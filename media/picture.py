@@ -107,7 +107,7 @@ class Developer:
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             src_colorspace=_matrix(frame),
             dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG if _is_full(frame) else ColorRange.MPEG,
+            src_color_range=ColorRange.JPEG if is_full(frame) else ColorRange.MPEG,
             dst_color_range=ColorRange.MPEG,
             threads=1,
         )
@@ -152,12 +152,13 @@ def to_rgb(planes: Planes) -> NDArray[np.uint8]:
     return np.asarray(rgb.to_ndarray(), np.uint8)
 
 
-def _is_full(frame: VideoFrame) -> bool:
+def is_full(frame: VideoFrame) -> bool:
+    """Say whether black is 0 and white is 255."""
     return frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
 
 
 def _is_ready(frame: VideoFrame) -> bool:
-    return frame.format.name in PLAIN_FORMATS and not _is_full(frame) and _matrix(frame) == Colorspace.ITU709
+    return frame.format.name in PLAIN_FORMATS and not is_full(frame) and _matrix(frame) == Colorspace.ITU709
 
 
 def _matrix(frame: VideoFrame) -> Colorspace:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from media import cuts, pauses, scenes
+from media import cuts, pauses, scenes, verbatim
 from media.child import Progress
 from media.inspection import Inspection, inspect
 from media.spans import Span
@@ -45,6 +45,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
         options.segment_seconds,
         exact=options.exact,
         progress=lambda share: progress(INSPECTED + (HEARD - INSPECTED) * share),
+        copies=options.intensity == 0,
     )
     zero = None
     if options.intensity > 0:
@@ -54,7 +55,9 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
     return {"facts": found.facts.to_json(), "spans": [part.to_json() for part in parts], "zero": zero}
 
 
-def partition(path: Path, found: Inspection, segment_s: float, *, exact: bool, progress: Progress) -> list[Part]:
+def partition(
+    path: Path, found: Inspection, segment_s: float, *, exact: bool, progress: Progress, copies: bool = False
+) -> list[Part]:
     """Cut an inspected video into parts that together are all of it, each frame once.
 
     Args:
@@ -63,13 +66,15 @@ def partition(path: Path, found: Inspection, segment_s: float, *, exact: bool, p
         segment_s: the longest part, at least 6 s.
         exact: cut at the limit instead of at pauses and changes of scene.
         progress: told the share of the sound that was heard.
+        copies: nothing is to be changed in the pictures: prefer cuts at which they need not be encoded anew.
     """
     whole = found.timeline.grid()
     silent: list[cuts.Pause] = []
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
         silent = pauses.find(path, found.facts.audio, whole.duration_s, progress)
     changes = scenes.Changes(path, found.timeline)
-    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes.between, exact=exact)
+    keys = found.timeline.key_ticks(whole) if copies and verbatim.may_be_copied(path, whole) else ()
+    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes.between, keys=keys, exact=exact)
     return [
         Part(number, len(chosen), cut.reason, found.timeline.span(whole, cut.first, cut.frames))
         for number, cut in enumerate(chosen, start=1)

@@ -1,4 +1,7 @@
-"""One span of a video becomes one platform master: one decode, one encode, a frame stage in between."""
+"""One span of a video becomes one platform master: one decode, one encode, a frame stage in between.
+
+Where nothing has to change the packets are taken over instead, and not a bit of the picture is lost.
+"""
 
 import hashlib
 import time
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from media import verbatim
 from media.encode import Master
 from media.files import whole
 from media.frames import FrameStage, Planes
@@ -13,6 +17,7 @@ from media.inspection import inspect
 from media.sound import Block, Soundtrack
 from media.source import Reel
 from media.spans import Span
+from media.verbatim import Obstacle
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,9 @@ class Rendered:
     height: int
     sha256: str
     frames_held: int  # pictures shown again because the source had none for that time
+    picture: str  # "encoded", or "copied" bit for bit
+    encoded_because: str | None  # `verbatim.Obstacle` when the picture was not copied
+    sound: str | None  # "encoded", "copied", or None when there is none
     stages_s: dict[str, float]  # CPU seconds of this process: "decode", "stage", "encode", "sound"
 
 
@@ -53,9 +61,12 @@ def render(
         MemoryError: libav could not allocate.
     """
     part = span or inspect(source).timeline.grid()
+    obstacle = Obstacle.CHANGED if stage is not None else verbatim.obstacle(source, part)
     with whole(target) as temporary:
-        work = _Work(source, temporary, part, stage or _Unchanged(), watch or _unwatched, on_progress or _silent)
-        work.run()
+        work: _Work | _Copy = _Copy(source, temporary, part)
+        if obstacle is not None:
+            work = _Work(source, temporary, part, stage or _Unchanged())
+        work.run(watch or _unwatched, on_progress or _silent)
         return Rendered(
             frames=part.frames,
             duration_s=part.duration_s,
@@ -64,6 +75,9 @@ def render(
             height=work.size[1],
             sha256=_sha256(temporary),
             frames_held=work.reel.held,
+            picture="copied" if obstacle is None else "encoded",
+            encoded_because=obstacle,
+            sound=work.sound,
             stages_s={name: round(seconds, 3) for name, seconds in work.clock.spent.items()},
         )
 
@@ -91,32 +105,51 @@ class _Clock:
         self._since = now
 
 
+class _Copy:
+    """One part being taken over as it is."""
+
+    def __init__(self, source: Path, target: Path, span: Span) -> None:
+        self.clock = _Clock()
+        self.reel = Reel(source, span)
+        self.size = (0, 0)
+        self.sound: str | None = None
+        self._source = source
+        self._target = target
+        self._span = span
+
+    def run(self, watch: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
+        self.sound = verbatim.copy(self._source, self._target, self._span)
+        self.clock.add("encode")
+        for planes in self.reel:  # whoever watches wants to see pictures; and what cannot be decoded is not published
+            self.size = (planes.y.shape[1], planes.y.shape[0])
+            watch(planes)
+            self.clock.add("decode")
+            on_progress((planes.index + 1) / self._span.frames)
+
+
 class _Work:
     """One render under way."""
 
-    def __init__(
-        self,
-        source: Path,
-        target: Path,
-        span: Span,
-        stage: FrameStage,
-        watch: Callable[[Planes], None],
-        on_progress: Callable[[float], None],
-    ) -> None:
+    def __init__(self, source: Path, target: Path, span: Span, stage: FrameStage) -> None:
         self.clock = _Clock()
         self.reel = Reel(source, span)
         self.size = (0, 0)
         self._target = target
         self._span = span
         self._stage = stage
-        self._watch = watch
-        self._on_progress = on_progress
         self._soundtrack = Soundtrack(source, span)
         self._sound: Iterator[Block] = iter(self._soundtrack)
         self._master: Master | None = None
         self._shown = 0
+        self._watch: Callable[[Planes], None] = _unwatched
+        self._on_progress: Callable[[float], None] = _silent
 
-    def run(self) -> None:
+    @property
+    def sound(self) -> str | None:
+        return "encoded" if self._soundtrack.layout else None
+
+    def run(self, watch: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
+        self._watch, self._on_progress = watch, on_progress
         try:
             for planes in self.reel:
                 self.clock.add("decode")

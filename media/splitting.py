@@ -21,6 +21,7 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
         options.segment_seconds,
         exact=options.exact,
         progress=lambda share: progress(HEARD * share),
+        copies=True,
     )
     options.folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -55,6 +55,12 @@ class Timeline:
         seek = int(self.keys[key]) if key > 0 and first > 0 else None
         return Span(first, frames, whole.total, whole.rate, whole.origin_s, seek, hold=whole.hold)
 
+    def key_ticks(self, whole: Span) -> list[int]:
+        """Return the ticks of the key frames, in order."""
+        shown = self.keys[(self.keys >= self.times[0]) & (self.keys <= self.times[-1])]
+        at: list[int] = ticks(shown, whole.origin_s, self.unit, whole.rate).tolist() if len(shown) else []
+        return at
+
 
 def of_packets(
     times: Sequence[int], keys: Sequence[int], unit: Fraction, last: int, sizes: Sequence[int] = ()

@@ -36,6 +36,7 @@ class Segment:
     reason: str | None = None
     size_bytes: int | None = None
     stage_seconds: dict[str, float] | None = None
+    rendering: dict[str, Any] | None = None  # Any: as above
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", SegmentStatus(self.status))
@@ -105,6 +106,7 @@ def finish(
     size_bytes: int,
     gaze: dict[str, Any],  # Any: `media.gaze`'s JSON
     stage_seconds: dict[str, float],
+    rendering: dict[str, Any],  # Any: as above
     now: datetime,
 ) -> bool:
     """Note that a part's file is there; False if this attempt is no longer the current one."""
@@ -115,7 +117,7 @@ def finish(
     )
     values = {
         "status": SegmentStatus.READY, "ended_at": now, "progress": 1.0, "duration": duration_s,
-        "size_bytes": size_bytes, "gaze": gaze, "stage_seconds": stage_seconds, "reason": None,
+        "size_bytes": size_bytes, "gaze": gaze, "stage_seconds": stage_seconds, "rendering": rendering, "reason": None,
     }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount == 1
 

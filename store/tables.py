@@ -102,6 +102,7 @@ job_segments = Table(
     Column("reason", Text),  # why it failed, for the creator
     Column("size_bytes", Integer),
     Column("stage_seconds", Json),  # what took how long in the child
+    Column("rendering", Json),  # {"picture", "encoded_because", "sound", ...} from `media.gaze`
     UniqueConstraint("job_id", "segment_number"),
 )
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from loguru import logger
 
+from media import verbatim
 from media import zero as speaker
 from media.cover import Cover
 from media.errors import Refused
@@ -79,6 +80,8 @@ def _corrected(
         _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
     if options.preview:
         preview.write(options.preview, caption(report.summary()))
+    if report.is_untouched and verbatim.obstacle(options.source, span) is None:
+        rendered = _render(options, span, None, lambda _: None)  # no need for a copy of a copy
     return _facts(rendered, report.summary(), steps)
 
 
@@ -130,6 +133,7 @@ def caption(summary: Facts) -> str:
 
 
 def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts:
+    rendering = {name: getattr(rendered, name) for name in ("picture", "encoded_because", "sound", "frames_held")}
     return {
         "frames": rendered.frames,
         "duration_s": rendered.duration_s,
@@ -138,6 +142,7 @@ def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts
         "height": rendered.height,
         "sha256": rendered.sha256,
         "gaze": summary,
+        "rendering": rendering,
         "stages_s": {**rendered.stages_s, **steps},
     }
 

@@ -26,6 +26,11 @@ class Report:
         """Take what was done in one frame."""
         self.frames.append(told)
 
+    @property
+    def is_untouched(self) -> bool:
+        """Say whether no eye was moved at all."""
+        return all(told.applied == 0 for told in self.frames)
+
     def summary(self) -> dict[str, Any]:  # Any: JSON
         """Return the figures of the part; angles are off the speaker's zero, medians over the corrected frames."""
         corrected = [told for told in self.frames if self._is_corrected(told)]

@@ -19,6 +19,7 @@ from tests.store.rows import account, job, publication, segment
 Result = dict[str, Any]  # Any: a stage's JSON
 RENDERED = {
     "frames": 500, "duration_s": 20.0, "size_bytes": 1000, "stages_s": {"decode": 1.0},
+    "rendering": {"picture": "encoded", "encoded_because": "changed", "sound": "encoded", "frames_held": 0},
     "gaze": {"corrected": True, "share": 0.9, "reason": None},
 }  # fmt: skip
 SPAN = {"number": 1, "of": 1, "start_s": 0.0, "duration_s": 20.0, "frames": 500, "cut_reason": "end", "span": {}}

@@ -66,7 +66,7 @@ def processing() -> dict[str, Any]:
         segment(1, 5, "ready", gaze=corrected(0.91), publications=[
             publication("tiktok", "publishing"), publication("instagram", "waiting", due_at="2099-11-22T18:00:00Z"),
             publication("youtube", "waiting", due_at="2099-11-22T18:00:00Z")]),
-        segment(2, 5, "ready", gaze=kept("no_face"), cut_reason="scene"),
+        segment(2, 5, "ready", gaze=kept("no_face"), cut_reason="scene", rendering={"picture": "copied"}),
         segment(3, 5, "rendering", cut_reason="limit", progress=0.4),
         segment(4, 5, "pending"), segment(5, 5, "pending"),
     ]  # fmt: skip

@@ -28,7 +28,7 @@ def test_a_job_in_preparation_shows_its_progress_and_each_part(page: Browser, ap
     assert "Part 1/5 Ready 57 s · 0:00–0:57 · ends at a pause Eyes turned to the lens in 91 % of this part" in first
     assert "TikTok @mara.talks Publishing" in first
     assert "Goes out 22 Nov 2099 at" in first
-    assert "ends at a change of scene Eyes left as filmed: no face was found" in part(page, 2)
+    assert "ends at a change of scene · picture kept bit for bit Eyes left as filmed: no face" in part(page, 2)
     assert "Part 3/5 In the works" in part(page, 3)
     assert page.run("return document.querySelector('[data-key=part-3] progress').value") == 0.4
     assert "Part 4/5 Waiting" in part(page, 4)

@@ -31,7 +31,7 @@ def test_a_claim_made_again_shuts_the_first_attempt_out(store: Store) -> None:
         _talk(connection)
         assert segments.claim(connection, "job-1", "first", NOON)
         assert segments.claim(connection, "job-1", "second", NOON)
-        done = {"duration_s": 20.0, "size_bytes": 1, "gaze": {}, "stage_seconds": {}, "now": NOON}
+        done = {"duration_s": 20.0, "size_bytes": 1, "gaze": {}, "stage_seconds": {}, "rendering": {}, "now": NOON}
         assert not segments.finish(connection, "job-1", "first", **done)  # type: ignore[arg-type]  # a mixed bag
         assert segments.finish(connection, "job-1", "second", **done)  # type: ignore[arg-type]  # a mixed bag
         assert not segments.claim(connection, "job-1", "third", NOON)
@@ -153,7 +153,9 @@ def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
             publications.create(connection, [publication(part, account())])
         assert [queued.job_id for queued in turns.heads(connection)] == ["new"]
         segments.claim(connection, "old-1", "a", NOON)
-        segments.finish(connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, now=NOON)
+        segments.finish(
+            connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, rendering={}, now=NOON
+        )
         assert [queued.job_id for queued in turns.heads(connection)] == ["old", "new"]
 
 

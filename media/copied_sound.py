@@ -1,0 +1,130 @@
+"""The sound beside copied pictures: copied, too, where that is possible, else encoded, or none."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+
+from media import aac
+from media.aac import Aac
+from media.opening import audio_of, opened, translated
+from media.sound import RATE, Block, Soundtrack
+from media.spans import Span
+
+IN_STEP = RATE // 100  # samples that copied sound may be off at either end; half of what is allowed
+BITS_S = aac.BITS_S * 1.25  # what other encoders make of 128 kbit/s
+
+
+class Track(Protocol):
+    """A sound track being written."""
+
+    outcome: str | None
+
+    def until(self, seconds: float) -> None:
+        """Write the sound up to a time, so that the muxer need not hold the pictures."""
+        ...
+
+    def close(self) -> None:
+        """Write the rest."""
+        ...
+
+
+def track_of(source: Path, writer: OutputContainer, span: Span) -> Track:
+    """Begin the sound of a part; it is copied only when the part is the whole video and the sound fits as it is.
+
+    Raises:
+        Refused: the source cannot be played.
+    """
+    soundtrack = Soundtrack(source, span)
+    if soundtrack.layout is None:
+        return _Silence()
+    if span.is_first and span.is_last and (packets := _fitting(source, span)):
+        return _Copied(source, writer, packets)
+    return _Encoded(Aac(writer, soundtrack.layout), iter(soundtrack))
+
+
+class _Silence:
+    outcome: str | None = None
+
+    def until(self, seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class _Encoded:
+    track: Aac
+    blocks: Iterator[Block]
+    outcome: str | None = field(default="encoded", init=False)
+
+    def until(self, seconds: float) -> None:
+        while self.track.seconds < seconds and (block := next(self.blocks, None)) is not None:
+            self.track.add(block)
+
+    def close(self) -> None:
+        self.until(float("inf"))
+        self.track.close()
+
+
+class _Copied:
+    outcome: str | None = "copied"
+
+    def __init__(self, source: Path, writer: OutputContainer, packets: range) -> None:
+        self._writer = writer
+        self._opened = opened(source)
+        reader = self._opened.__enter__()
+        stream = audio_of(reader)
+        assert stream is not None
+        self._target = writer.add_stream_from_template(stream)
+        self._target.time_base = Fraction(1, RATE)
+        whole = (packet for packet in reader.demux(stream) if packet.pts is not None)
+        self._packets = itertools.islice(whole, packets.start, packets.stop)
+        self._written = 0
+
+    def until(self, seconds: float) -> None:
+        while self._written * aac.FRAME < seconds * RATE and (packet := next(self._packets, None)) is not None:
+            packet.pts = packet.dts = self._written * aac.FRAME
+            packet.duration, packet.time_base, packet.stream = aac.FRAME, Fraction(1, RATE), self._target
+            self._writer.mux(packet)
+            self._written += 1
+
+    def close(self) -> None:
+        self.until(float("inf"))
+        self._opened.__exit__(None, None, None)
+
+
+def _fitting(source: Path, span: Span) -> range | None:
+    """Return which packets of the sound are the video's own, or None when they have to be made anew."""
+    with translated(), opened(source) as container:
+        stream = audio_of(container)
+        if stream is None or not _has_form(stream):
+            return None
+        found = [(_place(packet, span), packet.size) for packet in container.demux(stream) if packet.pts is not None]
+    length = span.frames / span.rate * RATE
+    inside = [number for number, (place, _) in enumerate(found) if -IN_STEP <= place < length - aac.FRAME // 2]
+    if not inside:
+        return None
+    chosen = range(inside[0], inside[-1] + 1)
+    even = all(abs(found[n][0] - found[inside[0]][0] - (n - inside[0]) * aac.FRAME) <= 1 for n in chosen)
+    begins, ends = found[inside[0]][0], found[inside[-1]][0] + aac.FRAME
+    bits_s = sum(found[n][1] for n in chosen) * 8 / (len(chosen) * aac.FRAME / RATE)
+    fits = even and abs(begins) <= IN_STEP and abs(ends - length) <= aac.FRAME // 2 + IN_STEP and bits_s <= BITS_S
+    return chosen if fits else None
+
+
+def _has_form(stream: AudioStream) -> bool:
+    context = stream.codec_context
+    return (context.name, context.profile, context.sample_rate) == ("aac", "LC", RATE) and context.channels <= 2
+
+
+def _place(packet: "Packet[AudioStream]", span: Span) -> int:
+    assert packet.pts is not None
+    return round((packet.pts * Fraction(packet.time_base) - span.origin_s) * RATE)
