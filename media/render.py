@@ -13,6 +13,7 @@ from media import verbatim
 from media.encode import Master
 from media.files import whole
 from media.frames import FrameStage, Planes
+from media.framing import Framed, Framing
 from media.inspection import inspect
 from media.sound import Block, Soundtrack
 from media.source import Reel
@@ -34,6 +35,9 @@ class Rendered:
     picture: str  # "encoded", or "copied" bit for bit
     encoded_because: str | None  # `verbatim.Obstacle` when the picture was not copied
     sound: str | None  # "encoded", "copied", or None when there is none
+    landscape: (
+        dict[str, str | None] | None
+    )  # what was made of a landscape picture: "layout", and why not what was asked
     stages_s: dict[str, float]  # CPU seconds of this process: "decode", "stage", "encode", "sound"
 
 
@@ -43,6 +47,7 @@ def render(
     *,
     span: Span | None = None,
     stage: FrameStage | None = None,
+    framed: Framed | None = None,
     watch: Callable[[Planes], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Rendered:
@@ -53,6 +58,7 @@ def render(
         target: an MP4 file; written beside it under a temporary name, synced, renamed.
         span: which part; None for the whole video.
         stage: changes frames on their way; None leaves them alone.
+        framed: how finished frames become those that are encoded; None keeps their shape.
         watch: shown every finished frame, in order, just before it is encoded; must not change it.
         on_progress: told the share of frames done, 0 to 1.
 
@@ -61,11 +67,11 @@ def render(
         MemoryError: libav could not allocate.
     """
     part = span or inspect(source).timeline.grid()
-    obstacle = Obstacle.CHANGED if stage is not None else verbatim.obstacle(source, part)
+    obstacle = Obstacle.CHANGED if stage or framed else verbatim.obstacle(source, part)
     with whole(target) as temporary:
         work: _Work | _Copy = _Copy(source, temporary, part)
         if obstacle is not None:
-            work = _Work(source, temporary, part, stage or _Unchanged())
+            work = _Work(source, temporary, part, stage or _Unchanged(), framed.framing if framed else _as_it_is)
         work.run(watch or _unwatched, on_progress or _silent)
         return Rendered(
             frames=part.frames,
@@ -78,6 +84,7 @@ def render(
             picture="copied" if obstacle is None else "encoded",
             encoded_because=obstacle,
             sound=work.sound,
+            landscape=framed.to_json() if framed else None,
             stages_s={name: round(seconds, 3) for name, seconds in work.clock.spent.items()},
         )
 
@@ -130,13 +137,14 @@ class _Copy:
 class _Work:
     """One render under way."""
 
-    def __init__(self, source: Path, target: Path, span: Span, stage: FrameStage) -> None:
+    def __init__(self, source: Path, target: Path, span: Span, stage: FrameStage, framing: Framing) -> None:
         self.clock = _Clock()
         self.reel = Reel(source, span)
         self.size = (0, 0)
         self._target = target
         self._span = span
         self._stage = stage
+        self._framing = framing
         self._soundtrack = Soundtrack(source, span)
         self._sound: Iterator[Block] = iter(self._soundtrack)
         self._master: Master | None = None
@@ -164,7 +172,9 @@ class _Work:
             raise
 
     def _write(self, finished: list[Planes]) -> None:
-        for planes in finished:
+        for whole_picture in finished:
+            planes = self._framing(whole_picture)
+            self.clock.add("stage")
             if self._master is None:
                 self.size = (planes.y.shape[1], planes.y.shape[0])
                 self._master = Master(
@@ -194,6 +204,10 @@ class _Work:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _as_it_is(planes: Planes) -> Planes:
+    return planes
 
 
 def _unwatched(planes: Planes) -> None:

@@ -49,11 +49,49 @@ class Reel:
             with opened(self._path) as container:
                 yield from self._on_grid(self._decode(container, None))
 
-    def _decode(self, container: InputContainer, seek: int | None) -> Iterator[VideoFrame]:
+    def glances(self, every_s: float, keys_every_s: float) -> Iterator[Planes]:
+        """Yield pictures of the span about so far apart, the first one perhaps from just before it.
+
+        Args:
+            every_s: how far apart.
+            keys_every_s: with a key frame as often as this only key frames are decoded.
+        """
+        end = self._span.first + self._span.frames
+        keys_only = self._keys() * keys_every_s >= self._span.duration_s
+        due = -self._span.total
+        with translated(), opened(self._path) as container:
+            for frame in self._decode(container, self._span.seek, keys_only=keys_only):
+                tick = self._tick(frame)
+                if tick >= end:
+                    return
+                if tick >= due:
+                    due = tick + round(every_s * self._span.rate)
+                    self._developer = self._developer or self._set_up(frame)
+                    since = tick - self._span.first
+                    yield self._developer.develop(frame, max(since, 0), float(since / self._span.rate))
+
+    def _keys(self) -> int:
+        """Count the key frames from which the span can be decoded."""
+        with translated(), opened(self._path) as container:
+            stream = video_of(container)
+            if self._span.seek is not None:
+                container.seek(self._span.seek, stream=stream)
+            found = 0
+            for packet in container.demux(stream):
+                if packet.pts is not None and packet.is_keyframe:
+                    if self._span.tick_of(packet.pts * packet.time_base) >= self._span.first + self._span.frames:
+                        break
+                    found += 1
+            return found
+
+    def _decode(
+        self, container: InputContainer, seek: int | None, *, keys_only: bool = False
+    ) -> Iterator[VideoFrame]:  # fmt: skip
         stream = video_of(container)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         self._aspect = stream.codec_context.sample_aspect_ratio
         stream.codec_context.thread_count = DECODER_THREADS
+        stream.codec_context.skip_frame = "NONKEY" if keys_only else "DEFAULT"
         if seek is not None:
             container.seek(seek, stream=stream)
         for packet in container.demux(stream):

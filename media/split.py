@@ -13,6 +13,12 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="media.split", description="Cut a video into parts for the platforms.")
     add_cutting(parser)
     parser.add_argument("folder", type=Path, metavar="OUTDIR", help="where part-001.mp4 and so on go")
+    parser.add_argument(
+        "--landscape",
+        choices=("none", "crop", "blur"),
+        default="none",
+        help="make a landscape video vertical: crop follows the speaker, blur shows all of it (none)",
+    )
     return parser
 
 

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from media.child import Progress
+from media.following import frame_for
+from media.framing import Layout
 from media.inspection import inspect
 from media.planning import partition
 from media.render import render
@@ -33,6 +35,7 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
             progress(HEARD + (1 - HEARD) * (before + of_all * share))
 
         target = options.folder / f"part-{part.number:03d}.mp4"
-        rendered = render(options.source, target, span=part.span, on_progress=tell)
+        framed = frame_for(Layout(options.landscape), options.source, part.span)
+        rendered = render(options.source, target, span=part.span, framed=framed, on_progress=tell)
         written.append(part.to_json() | asdict(rendered) | {"path": str(target)})
     return {"facts": found.facts.to_json(), "parts": written}

@@ -17,6 +17,12 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--span", metavar="JSON", help="which part of the video, as the plan gave it (all of it)")
     command.add_argument("--zero", metavar="JSON", help="the speaker's zero, as the plan gave it (looked for)")
+    command.add_argument(
+        "--landscape",
+        choices=("none", "crop", "blur"),
+        default="none",
+        help="make a landscape video vertical: crop follows the speaker, blur shows all of it (none)",
+    )
     command.add_argument("--report", type=Path, metavar="FILE", help="write what was done in each frame, as JSON")
     command.add_argument("--preview", type=Path, metavar="FILE", help="write a before/after picture, as JPEG")
     command.add_argument("--cover", type=Path, metavar="FILE", help="write a cover image, as JPEG")

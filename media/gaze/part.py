@@ -17,6 +17,8 @@ from media import zero as speaker
 from media.cover import Cover
 from media.errors import Refused
 from media.files import whole
+from media.following import frame_for
+from media.framing import Layout
 from media.gaze import model
 from media.gaze.corrector import Corrector
 from media.gaze.decide import Policy, Reason
@@ -80,7 +82,7 @@ def _corrected(
         _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
     if options.preview:
         preview.write(options.preview, caption(report.summary()))
-    if report.is_untouched and verbatim.obstacle(options.source, span) is None:
+    if report.is_untouched and rendered.landscape is None and verbatim.obstacle(options.source, span) is None:
         rendered = _render(options, span, None, lambda _: None)  # no need for a copy of a copy
     return _facts(rendered, report.summary(), steps)
 
@@ -95,8 +97,15 @@ def _uncorrected(options: argparse.Namespace, span: Span, reason: Reason, progre
 
 def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, progress: Progress) -> Rendered:
     cover = Cover(span.frames)
-    watch = cover.consider if options.cover else None
-    rendered = render(options.source, options.target, span=span, stage=stage, watch=watch, on_progress=progress)
+    rendered = render(
+        options.source,
+        options.target,
+        span=span,
+        stage=stage,
+        framed=frame_for(Layout(options.landscape), options.source, span),
+        watch=cover.consider if options.cover else None,
+        on_progress=progress,
+    )
     if options.cover:
         cover.write(options.cover, options.title)
     return rendered
@@ -133,7 +142,8 @@ def caption(summary: Facts) -> str:
 
 
 def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts:
-    rendering = {name: getattr(rendered, name) for name in ("picture", "encoded_because", "sound", "frames_held")}
+    told = ("picture", "encoded_because", "sound", "frames_held", "landscape")
+    rendering = {name: getattr(rendered, name) for name in told}
     return {
         "frames": rendered.frames,
         "duration_s": rendered.duration_s,
