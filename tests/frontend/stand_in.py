@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -137,7 +138,7 @@ class Api:
         if self._state.delete_forgets:
             del self._state.jobs[self._job(job_id)["job_id"]]
         else:
-            self._job(job_id)["files_deleted_at"] = "2026-11-22T11:00:00Z"
+            self._job(job_id)["files_deleted_at"] = datetime.now(UTC).isoformat()
         response.status = falcon.HTTP_204
 
     def on_get_cover(self, _request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
