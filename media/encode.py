@@ -114,6 +114,7 @@ class Master:
         context.color_primaries = ColorPrimaries.BT709
         context.color_trc = ColorTrc.BT709
         context.color_range = ColorRange.MPEG
+        context.sample_aspect_ratio = Fraction(1)
         return stream
 
 
