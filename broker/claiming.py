@@ -123,5 +123,6 @@ class Claiming:
                 (SELECT min(eta_ms) FROM broker_messages WHERE state = 1 AND queue = ?1)
             """,
             (queue,),
+            by_clerk=True,
         )
         return bool(rows[0][0]), rows[0][1]

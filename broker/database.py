@@ -1,4 +1,4 @@
-"""The two connections of a process to the database file: one that writes, under the gate, and one that reads.
+"""The connections of a process to the database file: one that writes, under the gate, and two that read.
 
 Only opening, beginning, ending; the statements about messages are in `messages`, `dead_letters` and `report`.
 """
@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from broker.errors import is_locked, translated
 from broker.fork import close_before_forks
 from broker.gate import WriteGate
+from broker.reading import Reader
 from broker.schema import LATEST, ensure_schema, schema_version
 
 __all__ = ["Database", "Synchronous"]
@@ -40,8 +40,8 @@ class Database:
         self._gate = gate
         self._synchronous = synchronous
         self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._reader_lock = threading.Lock()
+        self._reader = Reader(self._connect)
+        self._clerks_reader = Reader(self._connect)
         self._identity: tuple[int, int] | None = None  # of the file that is open
         self._used = False  # set before anything is opened, so that a fork at that moment waits
         close_before_forks(self)
@@ -67,21 +67,21 @@ class Database:
                 self._roll_back(connection, error)
                 raise
 
-    def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def read(self, sql: str, parameters: tuple[Any, ...] = (), *, by_clerk: bool = False) -> list[tuple[Any, ...]]:
         """Return all rows of a query that sees committed data only. Any thread; never waits for a writer.
+
+        Args:
+            by_clerk: do not wait for the slow queries of others (counting a million messages), either.
 
         Raises:
             DatabaseUnavailable: the file cannot be read.
         """
+        reader = self._clerks_reader if by_clerk else self._reader
         try:
             self.open()
-            with self._reader_lock:
-                if self._reader is None:
-                    self._reader = self._connect()
-                    self._reader.execute("PRAGMA query_only = ON")
-                return self._reader.execute(sql, parameters).fetchall()
+            return reader.read(sql, parameters)
         except (sqlite3.Error, OSError) as error:
-            self._drop_reader()
+            reader.close()
             raise translated(error) from error
 
     @property
@@ -110,39 +110,36 @@ class Database:
             connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close both connections. The last close of a file checkpoints it, hence under the gate."""
-        with self._gate, self._reader_lock:
-            self._close()
+        """Close all connections. The last close of a file checkpoints it, hence under the gate."""
+        with self._gate:
+            for reader in (self._reader, self._clerks_reader):
+                reader.close()
+            self._close_writer()
 
     def close_for_fork(self, until_forked: ExitStack) -> None:
         """Close, and keep other threads out until the fork is over."""
         if not self._used:
             return
         until_forked.enter_context(self._gate)
-        until_forked.enter_context(self._reader_lock)
-        self._close()
+        for reader in (self._reader, self._clerks_reader):
+            reader.close_for_fork(until_forked)
+        self._close_writer()
 
     def forget(self) -> None:
         """Be as new in a forked child. Nothing was open when it was forked."""
-        self._reader = self._writer = None
-        self._reader_lock = threading.Lock()
+        self._writer = None
+        for reader in (self._reader, self._clerks_reader):
+            reader.forget()
 
-    def _close(self) -> None:
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
-        self._reader = self._writer = None
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
 
     def _make_directory(self) -> None:
         self._used = True
         if self._writer is None:  # before the gate is taken, whose file lies there, too
             self.path.parent.mkdir(parents=True, exist_ok=True)
-
-    def _drop_reader(self) -> None:
-        with self._reader_lock:
-            if self._reader is not None:
-                self._reader.close()
-            self._reader = None
 
     def _is_replaced(self) -> bool:
         try:
@@ -154,10 +151,9 @@ class Database:
     def _turn_to_new_file(self) -> None:
         """Leave a file that has been deleted or replaced. What would be written to it nobody would ever find."""
         logger.error("%s was deleted or replaced; its messages are gone, new ones go to the new file.", self.path)
-        self._drop_reader()
-        if self._writer is not None:
-            self._writer.close()  # SQLite sees that the file has moved, and leaves the WAL of the new one alone
-        self._writer = None
+        for reader in (self._reader, self._clerks_reader):
+            reader.close()
+        self._close_writer()  # SQLite sees that the file has moved, and leaves the WAL of the new one alone
         self._make_directory()
 
     def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:

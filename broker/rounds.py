@@ -86,6 +86,7 @@ class Rounds:
             WHERE state = 2 AND holder = ? AND cancelled = 1
             """,
             (self._patrol.holder,),
+            by_clerk=True,
         )
         if rows:
             self._floor.interrupt([(row_id, number) for row_id, number in rows])
@@ -98,7 +99,7 @@ class Rounds:
         return min(self._interval_s, self._patrol.lease_s)
 
     def _visit_peers(self, commit: Callable[[Callable[[Batch], None]], object]) -> None:
-        rows = self._database.read("SELECT id, lease, pid FROM broker_workers")
+        rows = self._database.read("SELECT id, lease, pid FROM broker_workers", by_clerk=True)
         peers = [Peer(*row) for row in rows]
         lost = self._patrol.lost(peers)
         if lost:

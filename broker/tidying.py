@@ -42,14 +42,14 @@ class Tidying:
         if self._kept_s is None:
             return False
         before_ms = int((time.time() - self._kept_s) * 1000)
-        if not self._database.read("SELECT 1 FROM broker_dead WHERE died_ms < ? LIMIT 1", (before_ms,)):
+        if not self._database.read("SELECT 1 FROM broker_dead WHERE died_ms < ? LIMIT 1", (before_ms,), by_clerk=True):
             return False
         commit(lambda batch: purge_some(batch.connection, before_ms, LETTERS_AT_ONCE))
         return True
 
     def _give_back_pages(self) -> bool:
-        [(mode,)] = self._database.read("PRAGMA auto_vacuum")
-        [(free,)] = self._database.read("PRAGMA freelist_count")
+        [(mode,)] = self._database.read("PRAGMA auto_vacuum", by_clerk=True)
+        [(free,)] = self._database.read("PRAGMA freelist_count", by_clerk=True)
         if mode != _INCREMENTAL or free <= SPARE_PAGES:
             return False
         self._database.shrink(PAGES_AT_ONCE)

@@ -119,3 +119,25 @@ def test_what_is_sent_while_the_clerk_looks_is_not_overlooked(
         monkeypatch.setattr(Floor, "take_in", taken_in)
         note.send()
         assert seen.wait(5)  # without a second look it would take poll_interval_s
+
+
+def test_a_slow_look_at_the_tables_keeps_no_message_waiting(broker: SqliteBroker, sender: SqliteBroker) -> None:
+    """Counting a million messages, say, for an operator or a scrape."""
+    seen = threading.Semaphore(0)
+    counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000000) SELECT count(*) FROM n"
+
+    @dramatiq.actor(broker=broker)
+    def note() -> None:
+        seen.release()
+
+    with working(broker):
+        time.sleep(0.2)
+        operator = threading.Thread(target=broker._clerk().database.read, args=(counting,))
+        operator.start()
+        time.sleep(0.1)
+        for _ in range(3):
+            sender.enqueue(note.message())
+            assert seen.acquire(timeout=10)
+            time.sleep(0.05)  # the clerk looks what is left
+        assert operator.is_alive()
+        operator.join()
