@@ -120,7 +120,8 @@ class Database:
         """Close, and keep other threads out until the fork is over."""
         if not self._used:
             return
-        until_forked.enter_context(self._gate)
+        with contextlib.suppress(OSError):  # its directory is gone, or never could be made: nothing is open there
+            until_forked.enter_context(self._gate)
         for reader in (self._reader, self._clerks_reader):
             reader.close_for_fork(until_forked)
         self._close_writer()

@@ -165,3 +165,15 @@ def test_a_poison_message_ends_in_the_dead_letters(path: Path) -> None:
 
 def message(text: str = "") -> dramatiq.Message[None]:
     return dramatiq.Message(queue_name="default", actor_name="nobody", args=(text,), kwargs={}, options={})
+
+
+def test_a_broker_whose_directory_could_not_be_made_stands_in_no_fork_s_way(path: Path) -> None:
+    path.parent.joinpath("file").touch()
+    broker = SqliteBroker(path.parent / "file" / "queue.sqlite3")
+    with pytest.raises(DatabaseUnavailable):
+        broker.queue_stats()
+    child = os.fork()  # an exception in its preparation would be a warning, and so an error here
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    broker.close()
