@@ -156,12 +156,15 @@ def test_a_program_started_by_a_worker_does_not_keep_its_lease(broker: SqliteBro
         consumer = broker.consume("default")
         nothing = subprocess.DEVNULL
         sleeper = subprocess.Popen(["sleep", "20"], close_fds=False, stdout=nothing, stderr=nothing)
+        reading, writing = os.pipe()
         forked = os.fork()
         if forked == 0:
             os.close(1), os.close(2)
+            os.write(writing, b"forgotten what is the parent's")
             import time
             time.sleep(20)
             os._exit(0)
+        os.read(reading, 1)
         print(sleeper.pid, forked, flush=True)
         sys.stdin.readline()
     """
