@@ -18,7 +18,8 @@ from dramatiq.common import q_name
 
 from broker import report
 from broker.clearing import flush
-from broker.clerk import Clerk, Terms, now_ms
+from broker.clerk import Clerk, Terms
+from broker.clock import now_ms
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
 from broker.database import Synchronous
 from broker.envelope import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, facts, sealed

@@ -7,7 +7,6 @@ business; where messages go in this process is the floor's.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 import sys
@@ -18,16 +17,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dramatiq.worker import WorkerThread
-
 from broker.bell import CANCELLED, WORKERS, ring
 from broker.claiming import PAUSE_AFTER_FAILURE_S, Claiming
+from broker.clock import now_ms
+from broker.commits import Commits
 from broker.database import Database, Synchronous
-from broker.errors import BrokerClosed, NotJoined, is_locked, translated
+from broker.errors import BrokerClosed, translated
 from broker.floor import Desk, Floor, Staff
 from broker.gate import WriteGate
 from broker.messages import Claim, Entry
 from broker.orders import Batch, Order
+from broker.own_hand import OwnHand
 from broker.patrol import Patrol
 from broker.places import Places
 from broker.rounds import Rounds
@@ -35,7 +35,7 @@ from broker.tally import Tally
 from broker.tidying import Tidying
 from broker.watch import Watch
 
-__all__ = ["Clerk", "Terms", "now_ms"]
+__all__ = ["Clerk", "Terms"]
 
 T = TypeVar("T")
 
@@ -58,11 +58,6 @@ class Terms:
     dead_letters_kept_s: float | None = None  # None: until they are purged
 
 
-def now_ms() -> int:
-    """Return the wall clock, Unix milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 class Clerk:
     """Starts its thread when made; `close` ends it. Belongs to the process that made it."""
 
@@ -81,6 +76,8 @@ class Clerk:
         tidying = Tidying(self.database, terms.dead_letters_kept_s)
         self._rounds = Rounds(self._patrol, self._floor, self._watch, self.database, tidying, terms.poll_interval_s)
         self._tally = Tally()
+        self._commits = Commits(places, self.database, self._floor, self._claiming, self._patrol, self._tally)
+        self._own_hand = OwnHand(self._commits, self.database, gate, self._floor, self._watch)
         self._heard_s = 0.0
         self._thread = threading.Thread(target=self._run, name="broker-clerk", daemon=True)
         self._thread.start()
@@ -99,11 +96,7 @@ class Clerk:
         return order.wait()
 
     def store(self, entries: Sequence[Entry]) -> None:
-        """Have messages committed, all or none.
-
-        A thread that finds the gate free commits by itself, which spares two changes of threads (60 of 100 us, measured
-        with synchronous=NORMAL); threads that come together are served together. Not a worker's thread: dramatiq raises
-        exceptions into those.
+        """Have messages committed, all or none; on this thread, if it may.
 
         Raises:
             As `call`.
@@ -112,13 +105,7 @@ class Clerk:
         def work(batch: Batch) -> None:
             batch.store(entries)
 
-        alone = (
-            self.database.is_open  # whoever opens it first makes the directory, in which the gate lies, too
-            and not self._gate.held
-            and not isinstance(threading.current_thread(), WorkerThread)
-            and self._gate.enter_unless_busy()
-        )
-        if not alone or not self._stored_here(work):
+        if not self._own_hand.commit(work):
             self.call(work)
 
     def submit(self, order: Order[T]) -> None:
@@ -128,7 +115,7 @@ class Clerk:
         if order.answered:
             return
         if self._gate.held:
-            self._serve_inside(order)
+            self._own_hand.serve(order)
             return
         self._orders.append(order)
         self._watch.nudge()
@@ -181,7 +168,7 @@ class Clerk:
 
     def close(self) -> None:
         """Finish the orders at hand, give back what is held, end the thread, close the file."""
-        self._closing = True
+        self._closing = self._own_hand.closed = True
         self._watch.nudge()
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -221,7 +208,7 @@ class Clerk:
                 self._promote()
             else:
                 self._sleep()
-        self._rounds.go(lambda work: self._committed([Order(work)], claiming=False))
+        self._rounds.go(lambda work: self._commits.commit([Order(work)]))
 
     def _gather(self) -> None:
         """Wait for acknowledgements that will come in a moment, if a backlog waits for their threads.
@@ -248,7 +235,7 @@ class Clerk:
     def _serve(self, orders: list[Order[Any]]) -> None:
         """Commit these orders together, with what can be claimed; one by one if that fails."""
         try:
-            results = self._committed(orders, claiming=True)
+            results, _ = self._commits.commit(orders, claiming=True)
         except Exception as error:  # noqa: BLE001  # the edge of the thread: every error goes to whoever waits for it
             self._serve_singly(orders, error)
         else:
@@ -260,7 +247,7 @@ class Clerk:
             self._claiming.fail(translated(error))
         for order in orders:
             try:
-                result = self._committed([order], claiming=False)[0]
+                [result], _ = self._commits.commit([order])
             except Exception as own_error:  # noqa: BLE001  # as above
                 order.fail(translated(own_error))
             else:
@@ -268,75 +255,9 @@ class Clerk:
 
     def _promote(self) -> None:
         try:
-            self._committed([Order(self._claiming.promote_due)], claiming=False)
+            self._commits.commit([Order(self._claiming.promote_due)])
         except Exception as error:  # noqa: BLE001  # as above
             self._claiming.fail(translated(error))
-
-    def _stored_here(self, work: Callable[[Batch], None]) -> bool:
-        """Commit on a thread that has entered the gate, and leave it.
-
-        False: nothing was written, because we are closing, or for a reason that the clerk will meet, too, and tell.
-        """
-        try:
-            if self._closing or sys.is_finalizing():
-                return False
-            self._committed([Order(work)], claiming=False)
-        except (sqlite3.Error, OSError):
-            return False
-        finally:
-            self._gate.release_leaked()  # whatever a signal's handler has raised on the way
-        return True
-
-    def _serve_inside(self, order: Order[Any]) -> None:
-        """Serve a thread that holds the gate: the clerk could not, so the thread does it itself."""
-        try:
-            result = self._committed([order], claiming=False, patience_s=0.0)[0]
-        except sqlite3.OperationalError as error:
-            if is_locked(error):
-                order.fail(NotJoined(f"this thread holds the gate and a transaction; join it ({error})"))
-            else:
-                order.fail(translated(error))
-        except Exception as error:  # noqa: BLE001  # as above
-            order.fail(translated(error))
-        else:
-            order.finish(result)
-
-    def _committed(self, orders: list[Order[Any]], *, claiming: bool, patience_s: float | None = None) -> list[Any]:
-        with self.database.writing(patience_s) as connection:
-            self._rounds.beat()  # the gate may have been shut for long; from here on nobody can take us for lost
-            batch = Batch(connection, now_ms())
-            results = [order.work(batch) for order in orders]
-            self._floor.expect(batch.readied)
-            if claiming:
-                self._claiming.claim(batch, self._enlisted)
-        self._floor.take_in(batch)
-        self._tally.count(batch.done, batch.died)
-        self._tell(batch)
-        return results
-
-    def _enlisted(self, batch: Batch) -> int:
-        holder = self._patrol.enlist(batch, self._floor.open_queues())
-        self._patrol.beat(holding=True)
-        return holder
-
-    def _tell(self, batch: Batch) -> None:
-        """Ring for the other processes, unless we took all there was; look ourselves at what is delayed."""
-        desks = self._floor.desks
-        for bell in batch.bells:
-            with contextlib.suppress(OSError):  # as below
-                ring(self._places.bells, bell)
-        for queue in batch.readied | batch.delayed:
-            desk = desks.get(queue)
-            if desk is not None and queue in batch.delayed:
-                desk.unsure = True
-            if queue in batch.delayed or desk is None or desk.ready:
-                with contextlib.suppress(OSError):  # not heard: the others look at poll_interval_s
-                    ring(self._places.bells, queue)
-        if desks and threading.current_thread() is not self._thread:
-            # The clerk may be about to note what it has seen before this commit: it has to look once more.
-            for queue in batch.readied & desks.keys():
-                desks[queue].unsure = True
-            self._watch.nudge()
 
     def _sleep(self) -> None:
         self._hear(self._time_left_s())
@@ -363,7 +284,7 @@ class Clerk:
     def _leave(self) -> None:
         try:
             if self._patrol.holder is not None:
-                self._committed([Order(self._patrol.leave)], claiming=False)
+                self._commits.commit([Order(self._patrol.leave)])
             self.database.close()
         except (sqlite3.Error, OSError) as error:
             logger.warning("Could not sign off (%s); others will find the lease free.", error)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dramatiq.rate_limits import RateLimiterBackend
 
 from broker import counters
-from broker.clerk import now_ms
+from broker.clock import now_ms
 from broker.database import Synchronous
 from broker.lookout import bell_of
 from broker.office import Office

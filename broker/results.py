@@ -9,7 +9,7 @@ from dramatiq import Encoder, Message
 from dramatiq.results import ResultBackend, ResultMissing, ResultTimeout
 from dramatiq.results.backend import DEFAULT_TIMEOUT, Missing
 
-from broker.clerk import now_ms
+from broker.clock import now_ms
 from broker.database import Synchronous
 from broker.lookout import bell_of
 from broker.office import Office

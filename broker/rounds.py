@@ -52,17 +52,11 @@ class Rounds:
         round_s = self._next_s - time.monotonic()
         return [round_s] if beat_s is None else [round_s, beat_s]
 
-    def beat(self) -> None:
-        """Extend our lease if that is due."""
-        holding = bool(self._floor.held)
-        if self._patrol.next_beat_s(holding=holding) == 0.0:
-            self._patrol.beat(holding=holding)
-
     def go(self, commit: Callable[[Callable[[Batch], None]], object]) -> None:
         """Do what is due. A process that does not consume has nothing to do here."""
         if self._patrol.holder is None:
             return
-        self.beat()
+        self._patrol.beat(holding=bool(self._floor.held))
         if time.monotonic() < self._next_s:
             return
         for desk in self._floor.open_desks():

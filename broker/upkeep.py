@@ -13,7 +13,8 @@ from dramatiq.common import q_name
 from broker import dead_letters, looking, report
 from broker.bell import CANCELLED
 from broker.clearing import cancel, move
-from broker.clerk import Clerk, now_ms
+from broker.clerk import Clerk
+from broker.clock import now_ms
 from broker.dead_letters import DeadLetter
 from broker.looking import HeldMessage, WaitingMessage
 from broker.orders import Batch

@@ -472,6 +472,7 @@ def test_a_message_dropped_by_a_dying_thread_comes_back(broker: SqliteBroker) ->
 
 def test_a_worker_that_stops_after_its_broker_was_closed_does_not_open_it_again(broker: SqliteBroker) -> None:
     running, over = threading.Event(), threading.Event()
+    of_others = set(threading.enumerate())
 
     @dramatiq.actor
     def wait() -> None:
@@ -487,7 +488,7 @@ def test_a_worker_that_stops_after_its_broker_was_closed_does_not_open_it_again(
     over.set()
     worker.stop()
     assert broker._clerk_now is None
-    assert not [thread for thread in threading.enumerate() if thread.name == "broker-clerk"]
+    assert set() == set(threading.enumerate()) - of_others
     assert sum(broker.get_queue_message_counts("default")) == 3
 
 
