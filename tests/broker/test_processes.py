@@ -51,7 +51,11 @@ def start(path: Path) -> Iterator[Start]:
             process.terminate()
     for process in started:
         with process:  # closes its pipes
-            process.wait(30)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                # A master of dramatiq's waits for ever, deaf to signals, if its worker is killed while it reports.
+                process.kill()
 
 
 def message(number: int, seconds: float = 0.0) -> Message[None]:
