@@ -6,6 +6,7 @@ From a shell the same stage shows a progress bar and prints its result for peopl
 """
 
 import argparse
+import ctypes
 import fcntl
 import importlib
 import json
@@ -23,6 +24,11 @@ from media.errors import OutOfMemory, Refused
 PARENT_PIPE, MEMORY_BYTES, CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_MEMORY_BYTES", "MEDIA_CPU_S"
 REFUSED_EXIT, MEMORY_EXIT = 3, 4  # 2 is a wrong command line
 PROGRESS_EVERY_S = 0.25
+# malloc.h of glibc. By default every picture of 3 MB is fresh pages from the kernel and goes back to it when freed: 290
+# thousand page faults in twelve seconds of full HD. Kept in the heap it is 7 % less CPU and 9 MiB less at the peak
+# (measured 2026-11-26); with lower thresholds CPU rises, with a higher one for trimming memory does.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+TRIM_BYTES, MMAP_BYTES = 16 << 20, 32 << 20
 F_SETSIG = 10  # fcntl.h; Python's fcntl has it from 3.13 on
 
 Progress = Callable[[float], None]
@@ -41,6 +47,7 @@ def stage(parser: argparse.ArgumentParser, work: str, arguments: Sequence[str] |
     parser.add_argument("--json", action="store_true", help="JSON lines: progress, then one result")
     options = parser.parse_args(arguments)
     voice = _Lines(_private_stdout()) if options.json else _Terminal()
+    _keep_pages()
     sandbox.enter(_limits())
     if os.environ.get(PARENT_PIPE):
         _follow_parent()
@@ -64,6 +71,13 @@ def _answer(voice: "_Lines | _Terminal", work: str, options: argparse.Namespace)
         return MEMORY_EXIT
     voice.say({"result": result})
     return 0
+
+
+def _keep_pages() -> None:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
+        mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
 
 
 def _limits() -> sandbox.Limits:
