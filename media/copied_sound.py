@@ -13,7 +13,7 @@ from av.packet import Packet
 
 from media import aac
 from media.aac import Aac
-from media.opening import audio_of, opened, translated
+from media.opening import audio_of, opened, packets, translated
 from media.sound import RATE, Block, Soundtrack
 from media.spans import Span
 
@@ -44,8 +44,8 @@ def track_of(source: Path, writer: OutputContainer, span: Span) -> Track:
     soundtrack = Soundtrack(source, span)
     if soundtrack.layout is None:
         return _Silence()
-    if span.is_first and span.is_last and (packets := _fitting(source, span)):
-        return _Copied(source, writer, packets)
+    if span.is_first and span.is_last and (chosen := _fitting(source, span)):
+        return _Copied(source, writer, chosen)
     return _Encoded(Aac(writer, soundtrack.layout), iter(soundtrack))
 
 
@@ -77,7 +77,7 @@ class _Encoded:
 class _Copied:
     outcome: str | None = "copied"
 
-    def __init__(self, source: Path, writer: OutputContainer, packets: range) -> None:
+    def __init__(self, source: Path, writer: OutputContainer, chosen: range) -> None:
         self._writer = writer
         self._opened = opened(source)
         reader = self._opened.__enter__()
@@ -85,8 +85,8 @@ class _Copied:
         assert stream is not None
         self._target = writer.add_stream_from_template(stream)
         self._target.time_base = Fraction(1, RATE)
-        whole = (packet for packet in reader.demux(stream) if packet.pts is not None)
-        self._packets = itertools.islice(whole, packets.start, packets.stop)
+        whole = (packet for packet in packets(reader, stream) if packet.pts is not None)
+        self._packets = itertools.islice(whole, chosen.start, chosen.stop)
         self._written = 0
 
     def until(self, seconds: float) -> None:
@@ -107,7 +107,7 @@ def _fitting(source: Path, span: Span) -> range | None:
         stream = audio_of(container)
         if stream is None or not _has_form(stream):
             return None
-        found = [(_place(packet, span), packet.size) for packet in container.demux(stream) if packet.pts is not None]
+        found = [(_place(packet, span), packet.size) for packet in packets(container, stream) if packet.pts is not None]
     length = span.frames / span.rate * RATE
     inside = [number for number, (place, _) in enumerate(found) if -IN_STEP <= place < length - aac.FRAME // 2]
     if not inside:

@@ -5,6 +5,7 @@ streams, then packets, then one picture.
 """
 
 import argparse
+import contextlib
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +21,7 @@ from media import facts, picture, signature, timeline
 from media.child import Progress
 from media.errors import Refused
 from media.facts import Audio, Facts
-from media.opening import VIDEO_CODECS, audio_of, opened, video_of
+from media.opening import VIDEO_CODECS, audio_of, opened, packets, video_of
 from media.timeline import Timeline
 
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
@@ -46,11 +47,12 @@ def inspect(path: Path) -> Inspection:
     """Check an upload against every limit and return what it is.
 
     Raises:
-        Refused: empty_file, not_a_video, truncated, damaged, no_video, codec_not_supported, too_many_streams,
-            too_many_pixels, too_many_frames, too_long, too_short.
+        Refused: empty_file, not_a_video, truncated, damaged, index_too_big, no_video, codec_not_supported,
+            too_many_streams, too_many_pixels, too_many_frames, too_long, too_short, too_few_frames.
     """
     container_name = signature.check(path)
-    with opened(path) as container:
+    with contextlib.ExitStack() as stack:
+        container = _opened(path, stack)
         if len(container.streams) > facts.MAX_STREAMS:
             raise Refused(
                 "too_many_streams", f"The file has {len(container.streams)} tracks; {facts.MAX_STREAMS} are allowed."
@@ -67,6 +69,15 @@ def inspect(path: Path) -> Inspection:
         check_pixels(frame.width, frame.height)
         found = _facts(path, container_name, container, stream, frame, times)
     return Inspection(found, times)
+
+
+def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
+    """Open an upload; a table of contents that does not fit into this process's memory is taken for a lie."""
+    try:
+        return stack.enter_context(opened(path))
+    except MemoryError as error:
+        detail = "The file's table of contents has more tracks or entries than there is memory for."
+        raise Refused("index_too_big", detail) from error
 
 
 def check_pixels(width: int, height: int) -> None:
@@ -111,7 +122,7 @@ def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
     times, keys, sizes = array("q"), array("q"), array("q")  # a list would take four times the memory
     last, last_duration, promised = None, 0, stream.frames
     hidden = 0
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None:
             continue  # the empty packet that ends the stream
@@ -158,7 +169,7 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
     """Decode until there is a picture; damaged when there is none in the first packets."""
     stream.codec_context.thread_count = 1
     error: av.error.FFmpegError | None = None
-    for number, packet in enumerate(container.demux(stream)):
+    for number, packet in enumerate(packets(container, stream)):
         try:
             frames = packet.decode()
         except MemoryError:

@@ -7,15 +7,17 @@ pixels bounded before a decoder may allocate them.
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from media.errors import Refused
-from media.facts import MAX_PIXELS
+from media.facts import MAX_PIXELS, MAX_STREAMS
 
 VIDEO_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "h263", "mjpeg", "prores"}
 AUDIO_CODECS = {"aac", "mp3", "mp3float", "opus", "vorbis", "ac3", "eac3", "flac", "alac", "amrnb", "amrwb"}
@@ -27,6 +29,7 @@ OPTIONS = {
     "protocol_whitelist": "file",
     "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS)),
     "max_pixels": str(MAX_PIXELS),
+    "max_streams": str(8 * MAX_STREAMS),  # what is refused is told better once it is read; but thousands take gigabytes
 }
 
 
@@ -52,6 +55,21 @@ def translated() -> Iterator[None]:
         raise  # libav's own is one of its errors, too
     except av.error.FFmpegError as error:
         raise Refused("damaged", f"The file cannot be read as a video ({error.strerror}).") from error
+
+
+_S = TypeVar("_S", VideoStream, AudioStream)
+
+
+def packets(container: InputContainer, stream: _S) -> "Iterator[Packet[_S]]":
+    """Read the packets of a stream, the empty one at its end included.
+
+    Raises:
+        Refused: damaged: a packet is said to be bigger than this process's memory.
+    """
+    try:
+        yield from container.demux(stream)
+    except MemoryError as error:
+        raise Refused("damaged", "A piece of the file says that it is bigger than the memory there is.") from error
 
 
 def video_of(container: InputContainer) -> VideoStream:

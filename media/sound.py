@@ -12,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from media.opening import audio_of, opened, translated
+from media.opening import audio_of, opened, packets, translated
 from media.spans import Span
 
 RATE = 48_000
@@ -101,7 +101,7 @@ class Soundtrack:
         wanted = round((self._span.origin_s + Fraction(self.first, RATE) - LEAD_S) / unit)
         if not self._span.is_first and self._seek(container, stream, wanted) > wanted:
             container.seek(min(stream.start_time or 0, 0), stream=stream)
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             if packet.pts is not None and packet.pts < wanted and not self._span.is_first:
                 continue
             try:
@@ -114,7 +114,7 @@ class Soundtrack:
     def _seek(self, container: InputContainer, stream: AudioStream, wanted: int) -> int:
         """Go to a time and say where that led: a file's index may be wrong."""
         container.seek(wanted, stream=stream)
-        first = next((packet.pts for packet in container.demux(stream) if packet.pts is not None), wanted + 1)
+        first = next((packet.pts for packet in packets(container, stream) if packet.pts is not None), wanted + 1)
         container.seek(wanted, stream=stream)
         return first
 

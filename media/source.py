@@ -13,7 +13,7 @@ from media import picture
 from media.errors import Refused
 from media.frames import Planes
 from media.inspection import check_pixels
-from media.opening import opened, translated, video_of
+from media.opening import opened, packets, translated, video_of
 from media.spans import Span
 
 DECODER_THREADS = 1  # each one more keeps further pictures in memory: 14 MB each at 4K
@@ -77,7 +77,7 @@ class Reel:
             if self._span.seek is not None:
                 container.seek(self._span.seek, stream=stream)
             found = 0
-            for packet in container.demux(stream):
+            for packet in packets(container, stream):
                 if packet.pts is not None and packet.is_keyframe:
                     if self._span.tick_of(packet.pts * packet.time_base) >= self._span.first + self._span.frames:
                         break
@@ -94,7 +94,7 @@ class Reel:
         stream.codec_context.skip_frame = "NONKEY" if keys_only else "DEFAULT"
         if seek is not None:
             container.seek(seek, stream=stream)
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             try:
                 # Matroska cannot tell a time before zero; what lies there is not part of the film, nor of its plan.
                 yield from (frame for frame in packet.decode() if frame.pts is not None or frame.dts is not None)

@@ -20,7 +20,7 @@ from media import picture
 from media.copied_sound import track_of
 from media.encode import BUFFER_BITS, PEAK_BITS_S, written
 from media.inspection import first_frame
-from media.opening import opened, translated, video_of
+from media.opening import opened, packets, translated, video_of
 from media.spans import Span
 
 PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
@@ -101,8 +101,8 @@ def copy(source: Path, target: Path, span: Span) -> str | None:
 def _latest(source: Path, span: Span) -> int:
     """Return by how many pictures decoding must be ahead of showing."""
     with translated(), opened(source) as container:
-        packets = enumerate(_packets(container, video_of(container), span))
-        return max(number - _tick(packet, span) for number, packet in packets)
+        ordered = enumerate(_packets(container, video_of(container), span))
+        return max(number - _tick(packet, span) for number, packet in ordered)
 
 
 def _tick(packet: "Packet[VideoStream]", span: Span) -> int:
@@ -145,7 +145,7 @@ def _packets(container: InputContainer, stream: VideoStream, span: Span) -> "Ite
     """Give the part's packets in decoding order, or find that they do not stand alone."""
     if span.seek is not None:
         container.seek(span.seek, stream=stream)
-    timed = (packet for packet in container.demux(stream) if packet.pts is not None)
+    timed = (packet for packet in packets(container, stream) if packet.pts is not None)
     found, last_key = 0, 0
     for packet in itertools.dropwhile(lambda packet: _tick(packet, span) < 0, timed):
         tick, is_idr = _tick(packet, span), packet.is_keyframe and _is_idr(packet, stream)
