@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media import facts, picture, signature, timeline
+from media import child, facts, picture, signature, timeline
 from media.child import Progress
 from media.errors import Refused
 from media.facts import Audio, Facts
@@ -48,7 +48,8 @@ def inspect(path: Path) -> Inspection:
 
     Raises:
         Refused: empty_file, not_a_video, truncated, damaged, index_too_big, no_video, codec_not_supported,
-            too_many_streams, too_many_pixels, too_many_frames, too_long, too_short, too_few_frames.
+            too_many_streams, too_many_pixels, too_many_frames, too_long, too_short, too_few_frames,
+            too_big_for_this_machine.
     """
     container_name = signature.check(path)
     with contextlib.ExitStack() as stack:
@@ -67,6 +68,7 @@ def inspect(path: Path) -> Inspection:
         stream = video_of(container)
         frame = first_frame(container, stream)
         check_pixels(frame.width, frame.height)
+        _check_memory(frame, child.memory_bytes())
         found = _facts(path, container_name, container, stream, frame, times)
     return Inspection(found, times)
 
@@ -182,6 +184,17 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
             break
     reason = f" ({error.strerror})" if error else ""
     raise Refused("damaged", f"No picture of the video can be decoded{reason}.")
+
+
+def _check_memory(frame: VideoFrame, allowed: int | None) -> None:
+    """Refuse now what would certainly be lost in the middle of its first part."""
+    needed = facts.RENDER_BYTES + facts.PICTURES_KEPT * sum(plane.buffer_size for plane in frame.planes)
+    if allowed is not None and needed > allowed:
+        raise Refused(
+            "too_big_for_this_machine",
+            f"Pictures of {frame.width} x {frame.height} as {frame.format.name} take {needed >> 20} MB to process, and "
+            f"this machine has {allowed >> 20} MB for it. Send the video in a smaller size, or without HDR.",
+        )
 
 
 def _facts(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from media.child import CPU_S, MEMORY_BYTES, MEMORY_EXIT, PARENT_PIPE
+from media.child import CPU_S, MEMORY_BYTES, MEMORY_EXIT, PARENT_PIPE, RESERVED_BYTES
 from media.errors import ChildDied, ChildError, DeadlinePassed, OutOfMemory, Refused, Stopped
 from media.files import remove_leftovers
 
@@ -29,10 +29,6 @@ ROOT = Path(__file__).resolve().parent.parent
 LOOK_EVERY_S = 0.2  # how soon a stop, a deadline or a memory limit is noticed
 STDERR_KEPT_BYTES = 8192
 LINE_BYTES = 16 << 20  # a plan of a three-hour video takes some 100 KB
-# Writable memory that is reserved and never touched, thread stacks above all, counts against the child's own limit: at
-# 330 MB mediapipe crashed on it while 226 MB were in use (measured 2026-11-22). That limit only stops bombs that are
-# quicker than our looks.
-RESERVED_BYTES = 256 << 20
 WITHOUT_LIMIT_BYTES = 1 << 30  # even a caller without a budget does not let a bomb take the machine
 
 
