@@ -18,7 +18,8 @@ from media import picture
 from media.frames import Planes
 from media.gaze import model
 from media.gaze.errors import EngineFailed, GazeError
-from media.gaze.landmarks import FaceFinder, Landmarker, Mode
+from media.gaze.faces import FaceFinder, Mode
+from media.gaze.landmarks import Landmarker
 from media.gaze.measure import Look, look
 from media.opening import opened, video_of
 

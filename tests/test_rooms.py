@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {"settings", "broker", "store", "media", "platforms", "actors", "api", "scripts"}
-VIDEO = {"av", "cv2", "mediapipe", "moviepy", "numpy", "imageio", "imageio_ffmpeg", "PIL"}
+VIDEO = {"av", "cv2", "mediapipe", "ai_edge_litert", "moviepy", "numpy", "imageio", "imageio_ffmpeg", "PIL"}
 SHARED = {"loguru"}
 ALLOWED: dict[str, set[str]] = {
     "broker": {"dramatiq", "prometheus_client"},

@@ -31,6 +31,12 @@ def parser() -> argparse.ArgumentParser:
         "--deadline", type=float, metavar="SECONDS", help="finish without correction rather than later"
     )
     command.add_argument("--model", type=Path, metavar="FILE", help="a face landmark model of your own")
+    command.add_argument(
+        "--engine",
+        choices=("direct", "mediapipe"),
+        default="direct",
+        help="run MediaPipe's networks directly (direct), or in MediaPipe's own graph: twice the time and memory",
+    )
     return command
 
 

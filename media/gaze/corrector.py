@@ -14,7 +14,7 @@ import numpy as np
 from media.frames import Planes
 from media.gaze.decide import LOOK_AHEAD, Decision, Policy, Reason, decide
 from media.gaze.errors import EngineFailed
-from media.gaze.landmarks import Face, FaceFinder
+from media.gaze.faces import Face, FaceFinder
 from media.gaze.measure import Look, look
 from media.gaze.model import Head
 from media.gaze.outline import Axes

@@ -1,150 +1,87 @@
-"""Where the face is: MediaPipe's face landmarker behind one small contract, pictures in, points in pixels out.
+"""Where the face is: MediaPipe's networks run directly, each face followed from frame to frame.
 
-What the points mean is measured elsewhere; mediapipe is imported nowhere else.
+The same networks in the same order as in MediaPipe's own graph, which `media.gaze.reference` runs; a test holds both
+against each other. Points come as the network gives them: smoothing, which MediaPipe does with a lag, is done later
+and without one.
 """
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, Protocol
+from types import TracebackType
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze import model
-from media.gaze.errors import EngineFailed
+from media.gaze.detector import detect
+from media.gaze.faces import SHAPES, Face, Mode
+from media.gaze.networks import LANDMARKS_SIDE, Networks
+from media.gaze.region import Region
 
-LEAP_MS = 1000  # long enough for the engine's smoothing to forget the picture before
-# Blendshapes used here, by MediaPipe's names; R and L are the subject's own right and left.
-SHAPES = ("eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight",
-          "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """One face in one picture."""
-
-    points: NDArray[np.float32]  # (478, 2) x right, y down, in pixels; a pixel's centre is at +0.5
-    shapes: dict[str, float]  # the ten of SHAPES, 0 to 1
-
-
-class FaceFinder(Protocol):
-    """Whatever finds faces; a test may give its own."""
-
-    def find(self, frame: Planes) -> list[Face]:
-        """Return the faces of a picture, none when there is none."""
-        ...
-
-    def close(self) -> None:
-        """Give memory and threads back."""
-        ...
-
-
-class Mode(Enum):
-    """How pictures follow one another."""
-
-    VIDEO = "video"  # consecutive frames of one scene: tracked, and smoothed by the engine
-    SPARSE = "sparse"  # pictures far apart: each is looked at twice, so that it is framed like a tracked face
-
-
-@contextmanager
-def _without_drawing() -> Iterator[None]:
-    """Let `import mediapipe` pass without matplotlib.
-
-    MediaPipe imports matplotlib.pyplot at its top for one function that draws points in 3-D, which nothing here
-    calls. An empty module stands in for it during the import and is taken away again, so that no other code
-    can mistake it for the real one. Installing matplotlib would cost six packages of 75 MB and, measured on
-    2026-11-22, 0.3 s and 31 MB in every child process.
-    """
-    if "matplotlib" in sys.modules:
-        yield
-        return
-    names = ("matplotlib", "matplotlib.pyplot")
-    stand_ins = {name: ModuleType(name, "An empty stand-in; see media.gaze.landmarks.") for name in names}
-    stand_ins["matplotlib"].__path__ = []
-    stand_ins["matplotlib"].pyplot = stand_ins["matplotlib.pyplot"]  # type: ignore[attr-defined]  # a made-up module
-    sys.modules.update(stand_ins)
-    try:
-        yield
-    finally:
-        for name in names:
-            sys.modules.pop(name, None)
+LEAST_PRESENCE = 0.5
+SEARCH_EVERY = 12  # frames between searches while fewer faces are followed than wanted, but one is
+SAME_FACE = 0.5  # of a face's extent: closer middles are one face
 
 
 class Landmarker:
-    """MediaPipe's face landmarker with blendshapes, on the CPU.
+    """Finds and follows faces.
 
-    Pictures go in at full size: copies below 960 px gain no time and shift the points by up to 2 % of the eye's
-    width; moving crops lose the face, because the tracker lives in picture coordinates.
+    Args:
+        mode: whether pictures follow one another.
+        faces: how many to follow at most.
+        model_path: a model file of the user's own.
+
+    Raises:
+        EngineFailed: the runtime or the file does not serve.
+        ModelMissing, ModelDamaged: see `media.gaze.model`.
     """
 
     def __init__(self, *, mode: Mode = Mode.VIDEO, faces: int = 1, model_path: Path | None = None) -> None:
-        path = model.locate(model_path)
-        try:
-            with _without_drawing():
-                # Here and not above: it costs memory and time, and may only happen inside the stand-in's care.
-                import mediapipe  # noqa: PLC0415
-                from mediapipe.tasks import python as tasks  # noqa: PLC0415
-                from mediapipe.tasks.python import vision  # noqa: PLC0415
-            options = vision.FaceLandmarkerOptions(
-                base_options=tasks.BaseOptions(model_asset_path=str(path)),
-                running_mode=vision.RunningMode.VIDEO,
-                num_faces=faces,
-                output_face_blendshapes=True,
-            )
-            self._engine: Any = vision.FaceLandmarker.create_from_options(options)  # mediapipe ships no types
-        except (ImportError, OSError, RuntimeError, ValueError) as exc:
-            raise EngineFailed(f"the face landmarker did not start: {exc}") from exc
-        self._mediapipe: Any = mediapipe
+        self._networks = Networks(model.locate(model_path))
         self._mode = mode
-        self._last_ms = -1
-        self._rgb: NDArray[np.uint8] | None = None
+        self._most = faces
+        self._followed: dict[int, Region] = {}
+        self._named = 0
+        self._since_search = 0
 
     def find(self, frame: Planes) -> list[Face]:
-        """Return the faces of a picture; pictures must come in the order of their times.
+        """Return the faces of a picture, those that were seen before first.
 
         Raises:
-            EngineFailed: the engine gave up on this picture.
+            EngineFailed: a network gave up.
         """
-        rgb = self._to_rgb(frame)
-        picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=rgb)
-        try:
-            if self._mode is Mode.SPARSE:
-                # The detector frames a face more loosely than the tracker, which moves the measured gaze by 2°:
-                # the first look finds the face, the second one measures it.
-                self._engine.detect_for_video(picture, self._next_ms(frame.time_s) + LEAP_MS)
-                self._last_ms += LEAP_MS
-            result = self._engine.detect_for_video(picture, self._next_ms(frame.time_s))
-        except (RuntimeError, ValueError) as exc:
-            raise EngineFailed(f"the face landmarker failed at frame {frame.index}: {exc}") from exc
-        height, width = frame.y.shape
-        return [
-            _face(points, shapes, width, height)
-            for points, shapes in zip(result.face_landmarks, result.face_blendshapes, strict=True)
-        ]
+        if self._mode is Mode.SPARSE:
+            self._followed.clear()
+        found = [face for track, region in self._followed.items() if (face := self._read(frame, region, track))]
+        found = _distinct(found)
+        self._since_search += 1
+        if not found or (len(found) < self._most and self._since_search >= SEARCH_EVERY):
+            found = self._with_new(frame, found)
+        self._followed = {face.track: Region.of(face.points) for face in found}
+        return found
 
-    def _next_ms(self, time_s: float) -> int:
-        """Time stamps must rise; those of a damaged file may not."""
-        self._last_ms = max(self._last_ms + 1, round(time_s * 1000))
-        return self._last_ms
+    def _with_new(self, frame: Planes, found: list[Face]) -> list[Face]:
+        self._since_search = 0
+        for region in detect(self._networks, frame, self._most + len(found)):
+            first = self._read(frame, region, self._named)
+            # The detector frames a face more loosely than its own points do, which moves the measured gaze by 2°: the
+            # first look finds the face, the second one measures it.
+            face = first and self._read(frame, Region.of(first.points), self._named)
+            if face and len(found) < self._most and len(_distinct([*found, face])) > len(found):
+                found = [*found, face]
+                self._named += 1
+        return found
 
-    def _to_rgb(self, frame: Planes) -> NDArray[np.uint8]:
-        """Convert into a buffer that is kept: fresh pages for 6 MB a frame cost a millisecond."""
-        height, width = frame.y.shape
-        if self._rgb is None or self._rgb.shape[:2] != (height, width):
-            self._rgb = np.empty((height, width, 3), np.uint8)
-        chroma = cv2.merge([frame.u, frame.v])
-        return np.asarray(cv2.cvtColorTwoPlane(frame.y, chroma, cv2.COLOR_YUV2RGB_NV12, dst=self._rgb), np.uint8)
+    def _read(self, frame: Planes, region: Region, track: int) -> Face | None:
+        points, presence = self._networks.landmarks(region.look(frame, LANDMARKS_SIDE))
+        if presence < LEAST_PRESENCE:
+            return None
+        placed = region.to_picture(points[:, :2], LANDMARKS_SIDE)
+        shapes = self._networks.shapes(placed)
+        return Face(placed, {name: float(shapes[at]) for name, at in SHAPES.items()}, track)
 
     def close(self) -> None:
-        """End the engine's threads."""
-        self._engine.close()
+        """Forget the faces; the networks go with this object."""
+        self._followed.clear()
 
     def __enter__(self) -> "Landmarker":
         return self
@@ -155,8 +92,11 @@ class Landmarker:
         self.close()
 
 
-def _face(points: Any, shapes: Any, width: int, height: int) -> Face:  # Any: mediapipe ships no types
-    scale = np.array([width, height], np.float32)
-    pixels = np.array([(point.x, point.y) for point in points], np.float32) * scale
-    wanted = {shape.category_name: float(shape.score) for shape in shapes if shape.category_name in SHAPES}
-    return Face(pixels, wanted)
+def _distinct(faces: list[Face]) -> list[Face]:
+    """Leave out faces that lie where an earlier one does."""
+    kept: list[Face] = []
+    for face in faces:
+        middle, extent = face.points.mean(axis=0), float(np.ptp(face.points, axis=0).max())
+        if all(float(np.linalg.norm(middle - other.points.mean(axis=0))) > SAME_FACE * extent for other in kept):
+            kept.append(face)
+    return kept

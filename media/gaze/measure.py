@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from media.gaze import limbus
 from media.gaze.eye import Eye
-from media.gaze.landmarks import Face
+from media.gaze.faces import Face
 from media.gaze.model import Head
 from media.gaze.outline import Axes, Outline
 from media.gaze.pose import Pose, fit

@@ -25,6 +25,7 @@ from media.gaze.decide import Policy, Reason
 from media.gaze.errors import GazeError
 from media.gaze.landmarks import Landmarker
 from media.gaze.pace import Pace
+from media.gaze.reference import Reference
 from media.gaze.report import Report
 from media.inspection import inspect
 from media.preview import Preview
@@ -49,7 +50,7 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
     try:
         model_path = model.locate(options.model)
         head = model.average_head(model_path)
-        finder = Landmarker(model_path=model_path)
+        finder = _engine(options.engine, model_path)
     except GazeError as error:
         # The creator still gets the part; the reason travels with it, and this line tells the operator what to mend.
         logger.error("gaze correction is not possible: {}", error)
@@ -58,8 +59,12 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
         return _corrected(options, span, finder, head, progress)
 
 
+def _engine(name: str, model_path: Path) -> Landmarker | Reference:
+    return Reference(model_path=model_path) if name == "mediapipe" else Landmarker(model_path=model_path)
+
+
 def _corrected(
-    options: argparse.Namespace, span: Span, finder: Landmarker, head: model.Head, progress: Progress
+    options: argparse.Namespace, span: Span, finder: Landmarker | Reference, head: model.Head, progress: Progress
 ) -> Facts:
     began = time.monotonic()
     zero = _zero(options)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from media.gaze import model
-from media.gaze.landmarks import Landmarker, Mode
+from media.gaze.faces import Mode
+from media.gaze.landmarks import Landmarker
 from media.sample.portrait import Sitter
 
 

@@ -11,7 +11,7 @@ from media.frames import Planes
 from media.gaze.corrector import Corrector, Told
 from media.gaze.errors import EngineFailed
 from media.gaze.eye import Eye
-from media.gaze.landmarks import Face
+from media.gaze.faces import Face
 from media.gaze.measure import Look
 from media.sample.portrait import EYES, SCALE, Sitter
 
@@ -31,6 +31,20 @@ def sitting(sitter: Sitter, gaze_deg: tuple[float, float], closed: float = 0.0, 
     framing = np.array([[step, 0, LEFT * SCALE], [0, step, TOP * SCALE]])
     flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
     return planes(cv2.warpAffine(sitter.pose(gaze_deg, closed), framing, SIZE, flags=flags), index)
+
+
+def two_sitting(
+    sitter: Sitter, left: tuple[float, float], right: tuple[float, float], *, scale: float = 1.0, index: int = 0
+) -> Planes:
+    """Draw two sitters side by side; the one on the right may be smaller."""
+    one, other = sitting(sitter, left, index=index), sitting(sitter, right, index=index)
+    planes_of = []
+    for name, size in (("y", SIZE), ("u", (SIZE[0] // 2, SIZE[1] // 2)), ("v", (SIZE[0] // 2, SIZE[1] // 2))):
+        small = cv2.resize(getattr(other, name), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        beside = np.full((size[1], size[0]), 128, np.uint8)
+        beside[: small.shape[0], : small.shape[1]] = small
+        planes_of.append(np.hstack([getattr(one, name), beside]))
+    return Planes(planes_of[0], planes_of[1], planes_of[2], index, index / 30)
 
 
 def planes(bgr: object, index: int = 0) -> Planes:

@@ -1,0 +1,56 @@
+"""What every landmark engine gives: the points of each face in a picture, and what its expression says of the eyes.
+
+Values and one contract; the engines live next door. What the points mean is measured elsewhere.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.frames import Planes
+
+# Blendshapes used here, by MediaPipe's names; left and right are the subject's own. The number is the place in the
+# network's answer (kBlendshapeNames in MediaPipe's face_blendshapes_graph.cc, read 2026-11-25).
+SHAPES = {
+    "eyeBlinkLeft": 9,
+    "eyeBlinkRight": 10,
+    "eyeLookDownLeft": 11,
+    "eyeLookDownRight": 12,
+    "eyeLookInLeft": 13,
+    "eyeLookInRight": 14,
+    "eyeLookOutLeft": 15,
+    "eyeLookOutRight": 16,
+    "eyeLookUpLeft": 17,
+    "eyeLookUpRight": 18,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face in one picture."""
+
+    points: NDArray[np.float32]  # (478, 2) x right, y down, in pixels; a pixel's centre is at +0.5
+    shapes: dict[str, float]  # the ten of SHAPES, 0 to 1
+    track: int = 0  # the same number for the same face from frame to frame
+
+
+class FaceFinder(Protocol):
+    """Whatever finds faces; a test may give its own."""
+
+    def find(self, frame: Planes) -> list[Face]:
+        """Return the faces of a picture, none when there is none."""
+        ...
+
+    def close(self) -> None:
+        """Give memory and threads back."""
+        ...
+
+
+class Mode(Enum):
+    """How pictures follow one another."""
+
+    VIDEO = "video"  # consecutive frames of one scene: faces are followed
+    SPARSE = "sparse"  # pictures far apart: each is searched anew
