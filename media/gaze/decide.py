@@ -93,12 +93,13 @@ def decide(
     own = looks[at]
     if own is None:
         return KEEP
-    gaze = _smooth_gaze(looks, at, policy)
+    near = _same_fixation(looks, at, policy)
+    gaze = _mean_gaze(looks, near)
     off = (gaze[0] - zero[0], gaze[1] - zero[1])
     trust = _spread([_trust(look, zero, policy) for look in looks], at, policy.fade_sigma_frames)
     open_ = _spread(_lids_open(looks, usual_opening, policy), at, policy.blink_sigma_frames)
-    weight = policy.above if off[1] > 0 else policy.below
-    away = 1 - fade(float(np.hypot(off[0], off[1] * weight)), policy.dead_zone_deg)
+    # Not from the mean gaze of this one frame: at the edge of the dead zone its noise would come out threefold.
+    away = _mean([_away(look, zero, policy) for look in looks], near)
     strength = trust * open_ * away
     return Decision(strength, off, None if strength >= 0.5 else _reason(own, zero, open_, away, policy))
 
@@ -150,8 +151,8 @@ def _lids_open(looks: Sequence[Look | None], usual: float, policy: Policy) -> li
     return list(np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:]))
 
 
-def _smooth_gaze(looks: Sequence[Look | None], at: int, policy: Policy) -> tuple[float, float]:
-    """Average the gaze around a frame, without lag, and not across saccades (a bilateral filter over time)."""
+def _same_fixation(looks: Sequence[Look | None], at: int, policy: Policy) -> NDArray[np.float64]:
+    """Weigh the frames around one by how much they tell of its gaze: close in time, and on its side of any saccade."""
     own = looks[at]
     assert own is not None
     values = np.array([own.gaze_deg if look is None else look.gaze_deg for look in looks])
@@ -160,9 +161,31 @@ def _smooth_gaze(looks: Sequence[Look | None], at: int, policy: Policy) -> tuple
     apart = np.hypot(*(values - centre).T) / policy.gaze_sigma_deg
     weights = present * _gauss(len(looks), at, policy.gaze_sigma_frames) * np.exp(-0.5 * apart**2)
     if weights.sum() < 1e-6:
-        return own.gaze_deg
-    yaw, pitch = weights @ values / weights.sum()
+        weights = np.zeros(len(looks))
+        weights[at] = 1.0
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
+def _mean_gaze(looks: Sequence[Look | None], weights: NDArray[np.float64]) -> tuple[float, float]:
+    values = np.array([(0.0, 0.0) if look is None else look.gaze_deg for look in looks])
+    yaw, pitch = weights @ values
     return float(yaw), float(pitch)
+
+
+def _mean(values: Sequence[float], weights: NDArray[np.float64]) -> float:
+    return float(weights @ np.asarray(values))
+
+
+def _away(look: Look | None, zero: tuple[float, float], policy: Policy) -> float:
+    return 0.0 if look is None else _off_lens(look.gaze_deg, zero, policy)
+
+
+@lru_cache(maxsize=8 * LOOK_AHEAD)
+def _off_lens(gaze_deg: tuple[float, float], zero: tuple[float, float], policy: Policy) -> float:
+    """Say how far a gaze is outside of the dead zone: 0 in the lens to 1."""
+    yaw, pitch = gaze_deg[0] - zero[0], gaze_deg[1] - zero[1]
+    weight = policy.above if pitch > 0 else policy.below
+    return 1 - fade(float(np.hypot(yaw, pitch * weight)), policy.dead_zone_deg)
 
 
 def _spread(values: Sequence[float], at: int, sigma: float) -> float:

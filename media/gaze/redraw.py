@@ -3,7 +3,7 @@
 Where the movement is zero a pixel comes from its own place and stays what it was, bit for bit.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze import warp
+from media.gaze.decide import smootherstep
 from media.gaze.eyeball import Ball, trusting
 from media.gaze.outline import Axes, Box, Grid, Outline
 
 DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
+# Of the eye's width: from here on an eye is drawn wholly anew. Below, lashes, wet edges and lights that the layers know
+# nothing of come back from the picture; further on they would lie where the eye no longer is.
+WHOLLY_DRAWN = 0.06
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
 
 
@@ -35,12 +39,33 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     area = warp.box(axes, (frame.y.shape[0], frame.y.shape[1]))
     if area is None:
         return None
-    field = _trusting_the_brighter_white(frame.y[area.slices()], warp.field(axes, outline, area, shift_px))
-    _draw(frame.y[area.slices()], field, 1)
-    half = _halve(field)
+    luma = frame.y[area.slices()]
+    field = _trusting_the_brighter_white(luma, warp.field(axes, outline, area, shift_px))
+    at_rest = _at_rest(luma, axes, outline, area, shift_px)
+    _draw(luma, field, at_rest, 1)
+    halves = _halve(field), at_rest and replace(at_rest, field=_halve(at_rest.field))
     for plane in (frame.u, frame.v):
-        _draw(plane[area.slices(2)], half, 2)
+        _draw(plane[area.slices(2)], *halves, 2)
     return area
+
+
+@dataclass(frozen=True)
+class _AtRest:
+    """The same eye drawn without a movement: how it differs from the picture is what drawing leaves out."""
+
+    field: warp.Field
+    share: float  # of the difference that is given back
+
+
+def _at_rest(
+    luma: NDArray[np.uint8], axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]
+) -> _AtRest | None:
+    """Small movements give back what drawing leaves out, so that a correction grows out of the very picture."""
+    way = float(np.hypot(*shift_px)) / axes.width
+    share = 1 - smootherstep(way / WHOLLY_DRAWN)
+    if share <= 0:
+        return None
+    return _AtRest(_trusting_the_brighter_white(luma, warp.field(axes, outline, area, (0.0, 0.0))), share)
 
 
 def _trusting_the_brighter_white(luma: NDArray[np.uint8], field: warp.Field) -> warp.Field:
@@ -64,13 +89,20 @@ def _trust(ratio: float) -> float:
     return float(np.clip((ratio - none) / (whole - none), 0, 1))
 
 
-def _draw(patch: NDArray[np.uint8], field: warp.Field, subsampling: int) -> None:
-    drawn = _sample(patch, field.skin)
+def _draw(patch: NDArray[np.uint8], field: warp.Field, at_rest: _AtRest | None, subsampling: int) -> None:
+    drawn = _drawn(patch, field, subsampling)
+    if at_rest is not None:
+        left_out = patch - _drawn(patch, at_rest.field, subsampling)
+        drawn += np.float32(at_rest.share) * left_out
+    patch[...] = np.clip(np.rint(drawn), 0, 255)
+
+
+def _drawn(patch: NDArray[np.uint8], field: warp.Field, subsampling: int) -> NDArray[np.float32]:
+    drawn = _sample(patch, field.skin).astype(np.float32)
     if field.inner is not None and field.ball is not None and field.open is not None:
         cut = field.inner.slices(subsampling)
-        skin = drawn[cut].astype(np.float32)
-        drawn[cut] = np.rint(skin + field.open * (_eyeball(patch, field.ball) - skin))
-    patch[...] = drawn
+        drawn[cut] += field.open * (_eyeball(patch, field.ball) - drawn[cut])
+    return drawn
 
 
 def _eyeball(patch: NDArray[np.uint8], ball: Ball) -> NDArray[np.float32]:
