@@ -17,10 +17,9 @@ from media.gaze.errors import EngineFailed
 from media.gaze.faces import Face, FaceFinder
 from media.gaze.measure import Look, look
 from media.gaze.model import Head
-from media.gaze.outline import Axes
 from media.gaze.pace import Pace
 from media.gaze.redraw import redraw
-from media.gaze.steady import steady
+from media.gaze.steady import steady, steady_axes
 
 # A geometrically exact movement is seen as less than itself, for lids and sclera follow only in part. Sideways 1.2
 # brings the eyes of the sample clip and of recordings into the lens by measurement and by eye; up and down the lids
@@ -159,8 +158,8 @@ class Corrector:
         right, down = shift_px(decision.off_deg, own.radius_px, self.intensity * decision.strength)
         shift = (right * self.gain[0], down * self.gain[1])
         if decision.strength > 0:
-            for eye, outline in zip(own.eyes, steady(looks, at), strict=True):
-                redraw(frame, Axes.of(eye), outline, shift)
+            for axes, outline in zip(steady_axes(looks, at), steady(looks, at), strict=True):
+                redraw(frame, axes, outline, shift)
         if self.watch is not None:
             self.watch.after(frame, own, decision)
 

@@ -48,8 +48,13 @@ class Axes:
     @classmethod
     def of(cls, eye: Eye) -> "Axes":
         """Lay the axes through an eye's corners."""
-        along = eye.upper[-1] - eye.upper[0]
-        return cls((eye.upper[0] + eye.upper[-1]) / 2, along, float(np.linalg.norm(along)))
+        return cls.through(eye.upper[0], eye.upper[-1])
+
+    @classmethod
+    def through(cls, left: NDArray[np.float64], right: NDArray[np.float64]) -> "Axes":
+        """Lay the axes through two corners, (2,) in pixels each, the picture's left one first."""
+        along = right - left
+        return cls((left + right) / 2, along, float(np.linalg.norm(along)))
 
     def vector(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         """Turn a way in pixels, (…, 2), into eye units."""
