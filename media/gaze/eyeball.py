@@ -8,14 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from media.gaze.decide import fade
 from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, Movement
+from media.gaze.lights import FOLLOWS
 from media.gaze.outline import Grid, Place, height
 
 # The rim of the iris is soft: its shadow reaches this far, in radii, and the white begins beyond.
-RIM_FROM, RIM_TO, WHITE_FROM = 1.02, 1.18, 1.22
-EDGE = 0.025  # the iris is never taken from the lower lid's wet edge
+RIM_FROM, RIM_TO, WHITE_FROM = 0.98, 1.13, 1.15
+EDGE = 0.012  # the iris is never taken from the lower lid's wet edge
+BEHIND_EDGE = 0.012  # below the lower lid's line the iris ends; the line runs a little inside of what is seen
 FILL_INSET = 0.02  # the last row that is trusted, further inside than the first one that is drawn
-PAINTED_SHORTER = 0.12
+STRETCHED = (1.5, 2.6)  # times as wide as it was: a side's white is all its own … painted from the other side
+PAINTED_SHORTER = 0.08
 CORNER_FROM, CORNER_TO = 0.30, 0.42  # from the middle, in eye widths
 
 
@@ -31,6 +35,7 @@ class Ball:
     filled: tuple[Grid, Grid]  # the iris where a lid hid it, from the same ring further up or down
     filled_share: Grid
     iris_share: Grid  # 1 within the iris, 0 on the white
+    light: tuple[Grid, Grid]  # what the cornea mirrors, which goes only a part of the way
 
 
 def ball(moved: Movement, place: Place) -> Ball:
@@ -38,7 +43,23 @@ def ball(moved: Movement, place: Place) -> Ball:
     left, right, right_share = _white(moved, place)
     corner = np.clip((np.abs(place.x) - np.float32(CORNER_FROM)) / np.float32(CORNER_TO - CORNER_FROM), 0, 1)
     iris, filled, filled_share, iris_share = _iris(moved, place)
-    return Ball(left, right, right_share, np.asarray(corner, np.float32), iris, filled, filled_share, iris_share)
+    whole = Ball(
+        left,
+        right,
+        right_share,
+        np.asarray(corner, np.float32),
+        iris,
+        filled,
+        filled_share,
+        iris_share,
+        _light(moved, place),
+    )
+    return trusting(whole, *_stretched(moved))
+
+
+def _light(moved: Movement, place: Place) -> tuple[Grid, Grid]:
+    back = (np.full_like(place.x, -FOLLOWS * part) for part in moved.way)
+    return place.pixels(*back)
 
 
 def trusting(ball: Ball, left: float, right: float) -> Ball:
@@ -59,6 +80,15 @@ def _white(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid
     from_right = np.float32(0.5) - _side(np.float32(0.5) - x, right_has, 0.5 - new - reach)
     share = np.clip((x - np.float32(new)) / np.float32(1.4 * radius) + np.float32(0.5), 0, 1)
     return _within_lids(moved, place, from_left), _within_lids(moved, place, from_right), np.asarray(share, np.float32)
+
+
+def _stretched(moved: Movement) -> tuple[float, float]:
+    """Trust a side's white, left and right, the less the more it would have to be stretched."""
+    reach = WHITE_FROM * moved.outline.radius
+    old, way = moved.outline.iris[0], moved.way[0]
+    sides = ((0.5 + old - reach, way), (0.5 - old - reach, -way))
+    left, right = (fade((has + more) / max(has, 0.01), STRETCHED) for has, more in sides)
+    return left, right
 
 
 def _side(from_corner: Grid, old_length: float, new_length: float) -> Grid:
@@ -104,17 +134,32 @@ def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid,
     bottom -= np.float32(EDGE)
     depth = np.minimum(seen_y - top, bottom - seen_y)
     hidden = 1 - np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1)
-    row = np.clip(dy, top + np.float32(FILL_INSET) - old_y, bottom - np.float32(FILL_INSET) - old_y)
-    # Along that row to where it crosses the hidden pixel's own ring, so that the rim stays round and as soft as it is.
-    along = np.copysign(np.sqrt(np.maximum(dx * dx + dy * dy - row * row, 0)), dx)
+    along, row = _on_ring(moved, dx, dy)
     distance = np.sqrt(dx * dx + dy * dy) / radius
     # What is painted ends closer to the rim: the white that it would bring along is the brighter one of the side.
     end = np.float32(RIM_TO) - np.float32(PAINTED_SHORTER) * hidden
     shown = np.clip((end - distance) / np.float32(RIM_TO - RIM_FROM), 0, 1)
-    above_edge = np.clip((moved.lids(place.x)[1] - place.y) / np.float32(FEATHER) + np.float32(0.5), 0, 1)
+    edge = moved.lids(place.x)[1] + np.float32(BEHIND_EDGE)
+    above_edge = np.clip((edge - place.y) / np.float32(FEATHER) + np.float32(0.5), 0, 1)
     return (
         place.pixels(seen_x - place.x, np.clip(seen_y, top, bottom) - place.y),
         place.pixels(old_x + along - place.x, old_y + row - place.y),
         np.asarray(hidden, np.float32),
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
     )
+
+
+def _on_ring(moved: Movement, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
+    """Find where each pixel's own ring of the iris is seen: as close as can be, so that the rim stays round and soft.
+
+    Along a row that is not hidden, to where it crosses the ring; there the lid may lie elsewhere, so look again.
+    """
+    old_x, old_y = (np.float32(value) for value in moved.outline.iris)
+    square = dx * dx + dy * dy
+    along, row = dx, dy
+    for _ in range(3):
+        top, bottom = _opening(moved, along + old_x)
+        inset = np.float32(FILL_INSET)
+        row = np.clip(row, top + inset - old_y, bottom - np.float32(EDGE) - inset - old_y)
+        along = np.copysign(np.sqrt(np.maximum(square - row * row, 0)), dx)
+    return along, row

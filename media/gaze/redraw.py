@@ -4,21 +4,25 @@ Where the movement is zero a pixel comes from its own place and stays what it wa
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze import warp
+from media.gaze import lights, warp
 from media.gaze.decide import smootherstep
 from media.gaze.eyeball import Ball, trusting
+from media.gaze.lights import Lights
 from media.gaze.outline import Axes, Box, Grid, Outline
 
 DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
 # Of the eye's width: from here on an eye is drawn wholly anew. Below, lashes, wet edges and lights that the layers know
 # nothing of come back from the picture; further on they would lie where the eye no longer is.
 WHOLLY_DRAWN = 0.06
+_Value = TypeVar("_Value", np.uint8, np.float32)
+BRIGHTER_RIM = np.float32(6.0)  # grey levels that the iris' soft rim may be brighter than the white beside it
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
 
 
@@ -42,10 +46,11 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     luma = frame.y[area.slices()]
     field = _trusting_the_brighter_white(luma, warp.field(axes, outline, area, shift_px))
     at_rest = _at_rest(luma, axes, outline, area, shift_px)
-    _draw(luma, field, at_rest, 1)
+    lamps = lights.find(luma, axes, outline, area)
+    _draw(luma, field, at_rest, lamps, 1)
     halves = _halve(field), at_rest and replace(at_rest, field=_halve(at_rest.field))
     for plane in (frame.u, frame.v):
-        _draw(plane[area.slices(2)], *halves, 2)
+        _draw(plane[area.slices(2)], *halves, lamps, 2)
     return area
 
 
@@ -89,25 +94,34 @@ def _trust(ratio: float) -> float:
     return float(np.clip((ratio - none) / (whole - none), 0, 1))
 
 
-def _draw(patch: NDArray[np.uint8], field: warp.Field, at_rest: _AtRest | None, subsampling: int) -> None:
-    drawn = _drawn(patch, field, subsampling)
+def _draw(
+    patch: NDArray[np.uint8], field: warp.Field, at_rest: _AtRest | None, lamps: Lights | None, subsampling: int
+) -> None:
+    iris = patch if lamps is None else lights.lifted(patch, lamps, subsampling)
+    drawn = _drawn(patch, iris, field, subsampling)
     if at_rest is not None:
-        left_out = patch - _drawn(patch, at_rest.field, subsampling)
+        left_out = patch - _drawn(patch, iris, at_rest.field, subsampling)
         drawn += np.float32(at_rest.share) * left_out
     patch[...] = np.clip(np.rint(drawn), 0, 255)
 
 
-def _drawn(patch: NDArray[np.uint8], field: warp.Field, subsampling: int) -> NDArray[np.float32]:
+def _drawn(
+    patch: NDArray[np.uint8], iris: NDArray[np.uint8], field: warp.Field, subsampling: int
+) -> NDArray[np.float32]:
     drawn = _sample(patch, field.skin).astype(np.float32)
     if field.inner is not None and field.ball is not None and field.open is not None:
         cut = field.inner.slices(subsampling)
-        drawn[cut] += field.open * (_eyeball(patch, field.ball) - drawn[cut])
+        drawn[cut] += field.open * (_eyeball(patch, iris, field.ball) - drawn[cut])
     return drawn
 
 
-def _eyeball(patch: NDArray[np.uint8], ball: Ball) -> NDArray[np.float32]:
+def _eyeball(patch: NDArray[np.uint8], without_lights: NDArray[np.uint8], ball: Ball) -> NDArray[np.float32]:
     white = _mix(_sample(patch, ball.left), _sample(patch, ball.right), ball.right_share)
-    iris = _mix(_sample(patch, ball.iris), _sample(patch, ball.filled), ball.filled_share)
+    iris = _mix(_sample(without_lights, ball.iris), _sample(without_lights, ball.filled), ball.filled_share)
+    if without_lights is not patch:
+        iris += _sample(patch.astype(np.float32) - without_lights, ball.light)
+    # A lit rim of white that clings to the iris would be a bright arc where the new white is darker.
+    iris -= np.maximum(iris - white - BRIGHTER_RIM, 0) * np.minimum(4 * (1 - ball.iris_share), 1)
     return _mix(white, iris, ball.iris_share)
 
 
@@ -116,10 +130,10 @@ def _mix(low: NDArray[np.generic], high: NDArray[np.generic], share: Grid) -> ND
     return np.asarray(first + share * (high.astype(np.float32) - first), np.float32)
 
 
-def _sample(patch: NDArray[np.uint8], maps: tuple[Grid, Grid]) -> NDArray[np.uint8]:
+def _sample(patch: NDArray[_Value], maps: tuple[Grid, Grid]) -> NDArray[_Value]:
     """Fetch colours between pixels: cubic, as linear sampling alone would cost 40 % of the iris' sharpness."""
     found = cv2.remap(patch, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found, np.uint8)
+    return np.asarray(found, patch.dtype)
 
 
 def _halve(field: warp.Field) -> warp.Field:
@@ -136,6 +150,7 @@ def _halve(field: warp.Field) -> warp.Field:
         filled=_place(ball.filled),
         filled_share=_area(ball.filled_share),
         iris_share=_area(ball.iris_share),
+        light=_place(ball.light),
     )
     return warp.Field(_place(field.skin), field.inner, halved, _area(field.open))
 

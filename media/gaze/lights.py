@@ -1,0 +1,107 @@
+"""Catch-lights: lamps and windows mirrored in the cornea. They belong to the room, not to the iris.
+
+When an eye turns, its iris goes the whole way, a mirrored lamp only about half: so lights are lifted off the iris
+before it is moved, and laid on again where they belong.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from media.gaze.outline import Axes, Box, Grid, Outline, Place, height
+
+# Of the iris' way. The cornea's centre of curvature lies 5.6 mm, the pupil 10 mm before the point about which an eye
+# turns (Gullstrand's eye); a far lamp is mirrored half a radius behind the cornea, close to that centre.
+FOLLOWS = 0.55
+WIDEST = 0.8  # of the iris' radius; what is wider is a window over the whole eye, or the white itself
+FAINT, BRIGHT = 10.0, 26.0  # grey levels above what is around: no light … a light
+WITHIN = (0.80, 0.95)  # of the iris' radius: beyond its rim the white is brighter anyway
+INSET = 0.035  # from the lids, in eye widths: their wet edges shine, too
+SMALLEST_RADIUS_PX = 4.0
+
+
+@dataclass(frozen=True)
+class Lights:
+    """Where lights lie within an eye's box."""
+
+    area: Box  # around the iris, in pixels of the eye's box
+    share: Grid  # over the area: 0 none to 1 nothing but light
+    disc: Grid  # over the area: 1 where the iris is seen
+
+
+def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Lights | None:
+    """Look for small bright spots on an iris.
+
+    Args:
+        luma: the eye's box.
+        axes: where the eye lies in the picture.
+        outline: its shape before any movement.
+        box: the eye's box in the picture.
+
+    Returns:
+        None when there are no lights.
+    """
+    radius = outline.radius * axes.width
+    if radius < SMALLEST_RADIUS_PX:
+        return None
+    area = _around_iris(axes, outline, box, radius)
+    if area is None:
+        return None
+    patch = luma[area.slices()]
+    disc = _disc(Place.of(_placed(area, box), axes), outline)
+    stands_out = patch - cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius))
+    share = np.clip((stands_out.astype(np.float32) - FAINT) / (BRIGHT - FAINT), 0, 1)
+    # A light's soft edge goes with it, else a ring of it would stay on the iris.
+    share = cv2.GaussianBlur(cv2.dilate(share, np.ones((3, 3), np.uint8)), (0, 0), 0.7) * disc
+    return Lights(area, np.asarray(share, np.float32), disc) if float(share.max()) > 0.5 else None
+
+
+def lifted(plane: NDArray[np.uint8], lights: Lights, subsampling: int) -> NDArray[np.uint8]:
+    """Return a plane of the eye's box without its lights: luma as dark as around them, colour as the iris' mean."""
+    clean = plane.copy()
+    cut = lights.area.slices(subsampling)
+    share, disc = lights.share, lights.disc
+    if subsampling == 2:
+        share, disc = _halved(share), _halved(disc)
+    patch = plane[cut].astype(np.float32)
+    weights = disc * (1 - share)
+    below: NDArray[np.generic] | np.float32 = np.float32((patch * weights).sum() / max(float(weights.sum()), 1e-6))
+    if subsampling == 1:
+        radius = (lights.area.right - lights.area.left) / 2
+        below = cv2.GaussianBlur(cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)), (0, 0), 0.8)
+    clean[cut] = np.rint(patch + share * (np.asarray(below, np.float32) - patch))
+    return clean
+
+
+def _around_iris(axes: Axes, outline: Outline, box: Box, radius: float) -> Box | None:
+    unit = axes.along / axes.width
+    x, y = outline.iris
+    middle = axes.origin + axes.width * (x * unit + y * np.array([-unit[1], unit[0]])) - (box.left, box.top)
+    left, top = (max(0, int((value - radius) // 2) * 2) for value in middle)
+    rows, columns = box.shape
+    right, bottom = (int(-((-value - radius) // 2)) * 2 for value in middle)
+    area = Box(left, top, min(right, columns), min(bottom, rows))
+    return area if min(area.shape) >= SMALLEST_RADIUS_PX else None
+
+
+def _placed(area: Box, box: Box) -> Box:
+    return Box(area.left + box.left, area.top + box.top, area.right + box.left, area.bottom + box.top)
+
+
+def _disc(place: Place, outline: Outline) -> Grid:
+    full, none = WITHIN
+    x, y = place.x - np.float32(outline.iris[0]), place.y - np.float32(outline.iris[1])
+    inside = np.clip((none - np.hypot(x, y) / outline.radius) / (none - full), 0, 1)
+    above, below = height(outline.upper, place.x) + INSET, height(outline.lower, place.x) - INSET
+    return np.asarray(np.where((place.y > above) & (place.y < below), inside, 0), np.float32)
+
+
+def _kernel(radius: float) -> NDArray[np.uint8]:
+    size = 2 * round(WIDEST * radius / 2) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
+
+
+def _halved(grid: Grid) -> Grid:
+    return np.asarray(cv2.resize(grid, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
