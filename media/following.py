@@ -16,7 +16,8 @@ from media import framing
 from media.frames import Planes
 from media.framing import Crop, Fallback, Framed, Layout
 from media.gaze.errors import GazeError
-from media.gaze.landmarks import Face, FaceFinder, Landmarker, Mode
+from media.gaze.faces import Face, FaceFinder, Mode
+from media.gaze.landmarks import Landmarker
 from media.source import Reel
 from media.spans import Span
 

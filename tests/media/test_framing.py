@@ -14,7 +14,7 @@ from media.following import Glance, frame_for, path_of, why_not
 from media.frames import Planes
 from media.framing import Crop, Fallback, Framed, Layout
 from media.gaze.errors import EngineFailed
-from media.gaze.landmarks import Face
+from media.gaze.faces import Face
 from media.inspection import inspect
 from media.render import render
 from media.spans import Span
