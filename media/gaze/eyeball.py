@@ -1,7 +1,8 @@
-"""The eyeball between the lids, in layers: the white from both sides of the old iris, the iris over it.
+"""The eyeball between the lids, drawn anew in layers: the white from both sides of the old iris, the iris over it.
 
-Maps only, in eye units (see `media.gaze.outline`); no picture is read. Nothing is taken from outside the lids, so that
-no skin and no lashes are drawn into the eye.
+For movements that are too large for bending the picture (`media.gaze.bend`). Maps only, in eye units (see
+`media.gaze.outline`); no picture is read. Nothing is taken from outside the lids, so that no skin and no lashes are
+drawn into the eye.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +11,6 @@ import numpy as np
 
 from media.gaze.decide import fade
 from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, Movement
-from media.gaze.lights import FOLLOWS
 from media.gaze.outline import Grid, Place, height
 
 # The rim of the iris is soft: its shadow reaches this far, in radii, and the white begins beyond.
@@ -35,7 +35,6 @@ class Ball:
     filled: tuple[Grid, Grid]  # the iris where a lid hid it, from the same ring further up or down
     filled_share: Grid
     iris_share: Grid  # 1 within the iris, 0 on the white
-    light: tuple[Grid, Grid]  # what the cornea mirrors, which goes only a part of the way
 
 
 def ball(moved: Movement, place: Place) -> Ball:
@@ -52,14 +51,8 @@ def ball(moved: Movement, place: Place) -> Ball:
         filled,
         filled_share,
         iris_share,
-        _light(moved, place),
     )
     return trusting(whole, *_stretched(moved))
-
-
-def _light(moved: Movement, place: Place) -> tuple[Grid, Grid]:
-    back = (np.full_like(place.x, -FOLLOWS * part) for part in moved.way)
-    return place.pixels(*back)
 
 
 def trusting(ball: Ball, left: float, right: float) -> Ball:

@@ -29,19 +29,20 @@ class Movement:
     outline: Outline
     way: tuple[float, float]
 
-    def _lifts(self, x: Grid) -> tuple[Grid, Grid]:
+    def lifts(self, x: Grid) -> tuple[Grid, Grid]:
+        """Return how far down the upper and the lower lid go."""
         bump = np.maximum(1 - 4 * x * x, 0).astype(np.float32)
         lift = float(np.clip(self.way[1], -MOST_LIFT, MOST_LIFT))
         return np.float32(UPPER_LID * lift) * bump, np.float32(LOWER_LID * lift) * bump
 
     def lids(self, x: Grid) -> tuple[Grid, Grid]:
         """Return the heights of both lids after the movement."""
-        up, down = self._lifts(x)
+        up, down = self.lifts(x)
         return height(self.outline.upper, x) + up, height(self.outline.lower, x) + down
 
     def skin(self, x: Grid, y: Grid) -> Grid:
         """Return the way back, across the eye, of pixels that show lids and skin."""
-        up, down = self._lifts(x)
+        up, down = self.lifts(x)
         upper, lower = self.lids(x)
         follow = max(FOLLOW_LEAST, FOLLOW_PER_LIFT * UPPER_LID * min(abs(self.way[1]), MOST_LIFT))
         middle = (upper + lower) / 2

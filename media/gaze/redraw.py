@@ -3,7 +3,7 @@
 Where the movement is zero a pixel comes from its own place and stays what it was, bit for bit.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import cv2
@@ -12,15 +12,12 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze import lights, warp
-from media.gaze.decide import smootherstep
 from media.gaze.eyeball import Ball, trusting
 from media.gaze.lights import Lights
 from media.gaze.outline import Axes, Box, Grid, Outline
+from media.gaze.warp import Eyeball
 
 DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
-# Of the eye's width: from here on an eye is drawn wholly anew. Below, lashes, wet edges and lights that the layers know
-# nothing of come back from the picture; further on they would lie where the eye no longer is.
-WHOLLY_DRAWN = 0.06
 _Value = TypeVar("_Value", np.uint8, np.float32)
 BRIGHTER_RIM = np.float32(6.0)  # grey levels that the iris' soft rim may be brighter than the white beside it
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
@@ -44,44 +41,25 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     if area is None:
         return None
     luma = frame.y[area.slices()]
-    field = _trusting_the_brighter_white(luma, warp.field(axes, outline, area, shift_px))
-    at_rest = _at_rest(luma, axes, outline, area, shift_px)
+    field = warp.field(axes, outline, area, shift_px)
+    if field.ball is not None and field.ball.layers is not None:
+        field = replace(field, ball=replace(field.ball, layers=_trusting_the_brighter_white(luma, field.ball)))
     lamps = lights.find(luma, axes, outline, area)
-    _draw(luma, field, at_rest, lamps, 1)
-    halves = _halve(field), at_rest and replace(at_rest, field=_halve(at_rest.field))
+    _draw(luma, field, lamps, 1)
+    halved = _halve(field)
     for plane in (frame.u, frame.v):
-        _draw(plane[area.slices(2)], *halves, lamps, 2)
+        _draw(plane[area.slices(2)], halved, lamps, 2)
     return area
 
 
-@dataclass(frozen=True)
-class _AtRest:
-    """The same eye drawn without a movement: how it differs from the picture is what drawing leaves out."""
-
-    field: warp.Field
-    share: float  # of the difference that is given back
-
-
-def _at_rest(
-    luma: NDArray[np.uint8], axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]
-) -> _AtRest | None:
-    """Small movements give back what drawing leaves out, so that a correction grows out of the very picture."""
-    way = float(np.hypot(*shift_px)) / axes.width
-    share = 1 - smootherstep(way / WHOLLY_DRAWN)
-    if share <= 0:
-        return None
-    return _AtRest(_trusting_the_brighter_white(luma, warp.field(axes, outline, area, (0.0, 0.0))), share)
-
-
-def _trusting_the_brighter_white(luma: NDArray[np.uint8], field: warp.Field) -> warp.Field:
+def _trusting_the_brighter_white(luma: NDArray[np.uint8], ball: Eyeball) -> Ball:
     """Paint no white from a side that shows none: an eye turned far aside has iris or lid up to the corner."""
-    ball = field.ball
-    if ball is None or field.open is None:
-        return field
-    white = field.open * (1 - ball.iris_share) * (1 - ball.corner)
-    left = _mean(_sample(luma, ball.left), white * (1 - ball.right_share))
-    right = _mean(_sample(luma, ball.right), white * ball.right_share)
-    return replace(field, ball=trusting(ball, _trust(left / right), _trust(right / left)))
+    layers = ball.layers
+    assert layers is not None
+    white = ball.open * (1 - layers.iris_share) * (1 - layers.corner)
+    left = _mean(_sample(luma, layers.left), white * (1 - layers.right_share))
+    right = _mean(_sample(luma, layers.right), white * layers.right_share)
+    return trusting(layers, _trust(left / right), _trust(right / left))
 
 
 def _mean(values: NDArray[np.uint8], weights: Grid) -> float:
@@ -94,32 +72,27 @@ def _trust(ratio: float) -> float:
     return float(np.clip((ratio - none) / (whole - none), 0, 1))
 
 
-def _draw(
-    patch: NDArray[np.uint8], field: warp.Field, at_rest: _AtRest | None, lamps: Lights | None, subsampling: int
-) -> None:
-    iris = patch if lamps is None else lights.lifted(patch, lamps, subsampling)
-    drawn = _drawn(patch, iris, field, subsampling)
-    if at_rest is not None:
-        left_out = patch - _drawn(patch, iris, at_rest.field, subsampling)
-        drawn += np.float32(at_rest.share) * left_out
+def _draw(patch: NDArray[np.uint8], field: warp.Field, lamps: Lights | None, subsampling: int) -> None:
+    drawn = _sample(patch, field.skin).astype(np.float32)
+    if field.ball is not None:
+        cut = field.ball.inner.slices(subsampling)
+        drawn[cut] += field.ball.open * (_eyeball(patch, field.ball, lamps, subsampling) - drawn[cut])
     patch[...] = np.clip(np.rint(drawn), 0, 255)
 
 
-def _drawn(
-    patch: NDArray[np.uint8], iris: NDArray[np.uint8], field: warp.Field, subsampling: int
-) -> NDArray[np.float32]:
-    drawn = _sample(patch, field.skin).astype(np.float32)
-    if field.inner is not None and field.ball is not None and field.open is not None:
-        cut = field.inner.slices(subsampling)
-        drawn[cut] += field.open * (_eyeball(patch, iris, field.ball) - drawn[cut])
+def _eyeball(patch: NDArray[np.uint8], ball: Eyeball, lamps: Lights | None, subsampling: int) -> NDArray[np.float32]:
+    without_lights = patch if lamps is None else lights.lifted(patch, lamps, subsampling)
+    drawn = _sample(without_lights, ball.bent).astype(np.float32)
+    if ball.layers is not None:
+        drawn += np.float32(ball.anew) * (_layered(patch, without_lights, ball.layers) - drawn)
+    if lamps is not None:
+        drawn += _sample(patch.astype(np.float32) - without_lights, ball.light)
     return drawn
 
 
-def _eyeball(patch: NDArray[np.uint8], without_lights: NDArray[np.uint8], ball: Ball) -> NDArray[np.float32]:
+def _layered(patch: NDArray[np.uint8], without_lights: NDArray[np.uint8], ball: Ball) -> NDArray[np.float32]:
     white = _mix(_sample(patch, ball.left), _sample(patch, ball.right), ball.right_share)
     iris = _mix(_sample(without_lights, ball.iris), _sample(without_lights, ball.filled), ball.filled_share)
-    if without_lights is not patch:
-        iris += _sample(patch.astype(np.float32) - without_lights, ball.light)
     # A lit rim of white that clings to the iris would be a bright arc where the new white is darker.
     iris -= np.maximum(iris - white - BRIGHTER_RIM, 0) * np.minimum(4 * (1 - ball.iris_share), 1)
     return _mix(white, iris, ball.iris_share)
@@ -138,10 +111,16 @@ def _sample(patch: NDArray[_Value], maps: tuple[Grid, Grid]) -> NDArray[_Value]:
 
 def _halve(field: warp.Field) -> warp.Field:
     """Bring the maps to the chroma planes' size."""
-    if field.ball is None or field.open is None:
-        return warp.Field(_place(field.skin), None, None, None)
     ball = field.ball
-    halved = Ball(
+    if ball is None:
+        return warp.Field(_place(field.skin), None)
+    layers = ball.layers and _halve_layers(ball.layers)
+    halved = Eyeball(ball.inner, _area(ball.open), _place(ball.bent), _place(ball.light), layers, ball.anew)
+    return warp.Field(_place(field.skin), halved)
+
+
+def _halve_layers(ball: Ball) -> Ball:
+    return Ball(
         left=_place(ball.left),
         right=_place(ball.right),
         right_share=_area(ball.right_share),
@@ -150,9 +129,7 @@ def _halve(field: warp.Field) -> warp.Field:
         filled=_place(ball.filled),
         filled_share=_area(ball.filled_share),
         iris_share=_area(ball.iris_share),
-        light=_place(ball.light),
     )
-    return warp.Field(_place(field.skin), field.inner, halved, _area(field.open))
 
 
 def _place(maps: tuple[Grid, Grid]) -> tuple[Grid, Grid]:

@@ -1,4 +1,4 @@
-"""How an eye's box is drawn anew: the skin's map over the whole box, the eyeball's layers where it shows.
+"""How an eye's box is drawn anew: the skin's map over the whole box, the eyeball's maps where it shows.
 
 Geometry on outlines; no picture is read or written here.
 """
@@ -7,11 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from media.gaze.bend import bend, light
+from media.gaze.decide import fade
 from media.gaze.eyeball import Ball, ball
 from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, REACH_DOWN, REACH_SIDE, REACH_UP, Movement
 from media.gaze.outline import Axes, Box, Grid, Outline, Place
 
 MOST_SHIFT = 0.24  # of the eye's width; beyond, too much has to be invented
+# Of the eye's width: up to here the eyeball is bent, from there it is drawn wholly anew. Sideways, bending looks better
+# for long (painted white is too bright beside a corner, seen on sheets 2026-11-26); but a lowered eye that is lifted
+# shows a part of the iris that its lower lid hid.
+SIDEWAYS, UPWARDS = (0.08, 0.14), (0.025, 0.065)
+
+
+@dataclass(frozen=True)
+class Eyeball:
+    """How the part of the box in which the eyeball shows is drawn; maps are (x, y) in pixels of the box."""
+
+    inner: Box  # in pixels of the box
+    open: Grid  # 0 skin to 1 eyeball
+    bent: tuple[Grid, Grid]
+    light: tuple[Grid, Grid]  # what the cornea mirrors
+    layers: Ball | None  # for larger movements
+    anew: float  # share of the layers
 
 
 @dataclass(frozen=True)
@@ -19,9 +37,7 @@ class Field:
     """How one eye's box is drawn anew."""
 
     skin: tuple[Grid, Grid]  # x and y in the box where each of its pixels comes from
-    inner: Box | None  # the part of the box in which the eyeball shows, in pixels of the box; None when shut
-    ball: Ball | None  # what is drawn there
-    open: Grid | None  # over the inner part: 0 skin to 1 eyeball
+    ball: Eyeball | None  # None when the eye is shut
 
 
 def box(axes: Axes, picture: tuple[int, int]) -> Box | None:
@@ -59,9 +75,17 @@ def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]
     skin = place.pixels(np.zeros_like(place.x), moved.skin(place.x, place.y))
     inner = _inner(moved, area, axes)
     if inner is None:
-        return Field(skin, None, None, None)
+        return Field(skin, None)
     part = place.part(inner)
-    return Field(skin, inner, ball(moved, part), moved.share(part.x, part.y))
+    anew = _anew(moved)
+    layers = ball(moved, part) if anew > 0 else None
+    return Field(skin, Eyeball(inner, moved.share(part.x, part.y), bend(moved, part), light(moved, part), layers, anew))
+
+
+def _anew(moved: Movement) -> float:
+    """Say how much of a movement's eyeball is drawn in layers, 0 to 1."""
+    right, down = moved.way
+    return 1 - fade(abs(right), SIDEWAYS) * fade(-down, UPWARDS)
 
 
 def _inner(moved: Movement, area: Box, axes: Axes) -> Box | None:

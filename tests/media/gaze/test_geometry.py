@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from media.gaze import warp
 from media.gaze.corrector import shift_px
 from media.gaze.decide import fade, smootherstep
+from media.gaze.eye import Eye
 from media.gaze.measure import PITCH_BIAS, combine
 from media.gaze.model import Head
 from media.gaze.outline import Axes, Outline
@@ -86,17 +87,57 @@ def test_the_middle_of_the_iris_comes_from_where_it_was(right: float, down: floa
     area = warp.box(axes, PICTURE)
     assert area is not None
     outline = Outline.of(eye, axes)
-    field = warp.field(axes, outline, area, (right, down))
-    assert field.inner is not None
-    assert field.ball is not None
+    ball = warp.field(axes, outline, area, (right, down)).ball
+    assert ball is not None
     length = float(np.hypot(right, down))
     scale = min(1.0, warp.MOST_SHIFT * axes.width / max(length, 1e-9))
-    column = round(eye.iris[0] + right * scale) - area.left - field.inner.left
-    row = round(eye.iris[1] + down * scale) - area.top - field.inner.top
-    rows, columns = field.inner.shape
-    if 0 <= row < rows and 0 <= column < columns and field.ball.filled_share[row, column] == 0:
-        assert pytest.approx(eye.iris[0] - area.left, abs=0.51) == field.ball.iris[0][row, column]
-        assert pytest.approx(eye.iris[1] - area.top, abs=0.51) == field.ball.iris[1][row, column]
+    column = round(eye.iris[0] + right * scale) - area.left - ball.inner.left
+    row = round(eye.iris[1] + down * scale) - area.top - ball.inner.top
+    rows, columns = ball.inner.shape
+    if not (0 <= row < rows and 0 <= column < columns and _is_seen(eye, ball, row, column)):
+        return
+    for x, y in (ball.bent, *([ball.layers.iris] if ball.layers else [])):
+        assert pytest.approx(eye.iris[0] - area.left, abs=0.51) == x[row, column]
+        assert pytest.approx(eye.iris[1] - area.top, abs=0.51) == y[row, column]
+
+
+def _is_seen(eye: Eye, ball: warp.Eyeball, row: int, column: int) -> bool:
+    """Say whether nothing of a lid lies over the middle of the iris, before and after the movement."""
+    upper, lower = eye.upper[4, 1], eye.lower[4, 1]
+    return bool(ball.open[row, column] == 1 and upper + 3 < eye.iris[1] < lower - 3)
+
+
+@pytest.mark.parametrize("way", [(0.0, 0.0), (3.0, 0.0), (-4.0, 1.0), (2.0, -1.0)])
+def test_small_movements_only_bend_the_picture(way: tuple[float, float]) -> None:
+    """A movement of nothing leaves every pixel in its place; others never fold the white over itself."""
+    eye = an_eye()
+    axes = Axes.of(eye)
+    area = warp.box(axes, PICTURE)
+    assert area is not None
+    ball = warp.field(axes, Outline.of(eye, axes), area, way).ball
+    assert ball is not None
+    assert ball.layers is None
+    if way == (0.0, 0.0):
+        rows, columns = np.indices(ball.inner.shape, dtype=np.float32)
+        assert np.array_equal(columns + ball.inner.left, ball.bent[0])
+        assert np.array_equal(rows + ball.inner.top, ball.bent[1])
+    seen = (ball.open[:, 1:] == 1) & (ball.open[:, :-1] == 1)
+    assert (np.diff(ball.bent[0], axis=1)[seen] > 0.2).all()
+
+
+@given(st.floats(-0.24, 0.24), st.floats(-0.15, 0.15))
+def test_larger_movements_are_drawn_anew_by_degrees(right: float, down: float) -> None:
+    """Sideways from 0.08 of the eye's width on, upwards from 0.025 on; nothing at once."""
+    eye = an_eye()
+    axes = Axes.of(eye)
+    area = warp.box(axes, PICTURE)
+    assert area is not None
+    ball = warp.field(axes, Outline.of(eye, axes), area, (right * axes.width, down * axes.width)).ball
+    assert ball is not None
+    scale = min(1.0, warp.MOST_SHIFT / max(float(np.hypot(right, down)), 1e-9))
+    expected = 1 - fade(abs(right) * scale, warp.SIDEWAYS) * fade(-down * scale, warp.UPWARDS)
+    assert pytest.approx(expected, abs=1e-6) == ball.anew
+    assert (ball.layers is None) == (ball.anew == 0)
 
 
 @settings(deadline=None)
