@@ -190,10 +190,11 @@ def _check_memory(frame: VideoFrame, allowed: int | None) -> None:
     """Refuse now what would certainly be lost in the middle of its first part."""
     needed = facts.RENDER_BYTES + facts.PICTURES_KEPT * sum(plane.buffer_size for plane in frame.planes)
     if allowed is not None and needed > allowed:
+        otherwise = ", or without HDR" if frame.color_trc in picture.HDR_CURVES else ""
         raise Refused(
             "too_big_for_this_machine",
             f"Pictures of {frame.width} x {frame.height} as {frame.format.name} take {needed >> 20} MB to process, and "
-            f"this machine has {allowed >> 20} MB for it. Send the video in a smaller size, or without HDR.",
+            f"this machine has {allowed >> 20} MB for it. Send the video in a smaller size{otherwise}.",
         )
 
 

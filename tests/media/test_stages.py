@@ -12,6 +12,26 @@ from media.spans import Span
 from tests.media import films
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
+# Full HD pictures, and 16 MB for an encoder that wants some 60 in one thread and 90 in two.
+TIGHT = """
+import resource, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from media.encode import Master
+from media.frames import Planes
+
+held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))
+limit = (int(held.split()[1]) << 10) + (16 << 20)
+y, u, v = (np.zeros(shape, np.uint8) for shape in ((1920, 1080), (960, 540), (960, 540)))
+master = Master(Path(sys.argv[1]), size=(1080, 1920), rate=Fraction(30), layout=None)
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+try:
+    for index in range(60):
+        master.show(Planes(y, u, v, index, index / 30))
+except MemoryError as error:
+    print(error)
+"""
 
 
 def test_the_plan_travels_through_the_runner(talk: Path) -> None:
@@ -65,8 +85,16 @@ def test_parts_shorter_than_two_minimal_ones_are_not_planned(mute: Path) -> None
     assert "at least 6 seconds" in death.value.stderr_tail
 
 
-def test_too_little_memory_for_the_encoder_is_told_as_such(clips: Path, tmp_path: Path) -> None:
+def test_a_machine_too_small_for_the_pictures_is_told_before_any_work(clips: Path, tmp_path: Path) -> None:
     arguments = [str(clips / "12_man_standing_1080x1920.mp4"), str(tmp_path)]
-    with pytest.raises(runner.OutOfMemory):
+    with pytest.raises(runner.Refused, match=r"1080 x 1920 .* has 130 MB") as refusal:
         runner.run("split", arguments, deadline_s=60, memory_bytes=130 << 20)
+    assert refusal.value.code == "too_big_for_this_machine"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_memory_for_the_encoder_is_told_as_such(tmp_path: Path) -> None:
+    """x264 itself says nothing but that it failed."""
+    command = [sys.executable, "-c", TIGHT, str(tmp_path / "out.mp4")]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert said.stdout == "the picture encoder could not allocate\n", said.stderr
