@@ -15,10 +15,9 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from media.sound import RATE, Block
+from media.sound import BLOCK, RATE, Block, kept
 
 BITS_S = 128_000
-FRAME = 1024
 
 
 class Aac:
@@ -42,25 +41,25 @@ class Aac:
         """Add the next block of sound."""
         self._pending.append(block)
         self._samples += block.shape[1]
-        if self._samples - self._encoded >= FRAME:
+        if self._samples - self._encoded >= BLOCK:
             waiting = np.concatenate(self._pending, axis=1)
-            whole = waiting.shape[1] // FRAME * FRAME
-            for start in range(0, whole, FRAME):
-                self._encode(waiting[:, start : start + FRAME])
+            whole = waiting.shape[1] // BLOCK * BLOCK
+            for start in range(0, whole, BLOCK):
+                self._encode(waiting[:, start : start + BLOCK])
             self._pending = [waiting[:, whole:]]
 
     def close(self) -> None:
         """Write what is still held."""
         if self._samples > self._encoded:
             rest = np.concatenate(self._pending, axis=1)
-            self._encode(np.pad(rest, ((0, 0), (0, FRAME - rest.shape[1]))))
+            self._encode(np.pad(rest, ((0, 0), (0, BLOCK - rest.shape[1]))))
         self._mux(self._stream.encode(None))
         self._mux_last()
 
     def _encode(self, block: Block) -> None:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._stream.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._encoded, Fraction(1, RATE)
-        self._encoded += FRAME
+        self._encoded += BLOCK
         self._mux(self._stream.encode(frame))
 
     def _mux(self, packets: "list[Packet[AudioStream]]") -> None:
@@ -76,7 +75,6 @@ class Aac:
         """End the sound where the picture ends: the last packet counts for what is needed, or is left out."""
         if self._last is None or self._last.pts is None:
             return
-        needed = self._samples - self._last.pts
-        if needed >= FRAME // 2:
-            self._last.duration = min(needed, FRAME)
+        if kept(self._samples) > self._last.pts:
+            self._last.duration = min(self._samples - self._last.pts, BLOCK)
             self._container.mux(self._last)

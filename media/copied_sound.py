@@ -14,7 +14,7 @@ from av.packet import Packet
 from media import aac
 from media.aac import Aac
 from media.opening import audio_of, opened, packets, translated
-from media.sound import RATE, Block, Soundtrack
+from media.sound import BLOCK, RATE, Block, Soundtrack
 from media.spans import Span
 
 IN_STEP = RATE // 100  # samples that copied sound may be off at either end; half of what is allowed
@@ -90,9 +90,9 @@ class _Copied:
         self._written = 0
 
     def until(self, seconds: float) -> None:
-        while self._written * aac.FRAME < seconds * RATE and (packet := next(self._packets, None)) is not None:
-            packet.pts = packet.dts = self._written * aac.FRAME
-            packet.duration, packet.time_base, packet.stream = aac.FRAME, Fraction(1, RATE), self._target
+        while self._written * BLOCK < seconds * RATE and (packet := next(self._packets, None)) is not None:
+            packet.pts = packet.dts = self._written * BLOCK
+            packet.duration, packet.time_base, packet.stream = BLOCK, Fraction(1, RATE), self._target
             self._writer.mux(packet)
             self._written += 1
 
@@ -109,14 +109,14 @@ def _fitting(source: Path, span: Span) -> range | None:
             return None
         found = [(_place(packet, span), packet.size) for packet in packets(container, stream) if packet.pts is not None]
     length = span.frames / span.rate * RATE
-    inside = [number for number, (place, _) in enumerate(found) if -IN_STEP <= place < length - aac.FRAME // 2]
+    inside = [number for number, (place, _) in enumerate(found) if -IN_STEP <= place < length - BLOCK // 2]
     if not inside:
         return None
     chosen = range(inside[0], inside[-1] + 1)
-    even = all(abs(found[n][0] - found[inside[0]][0] - (n - inside[0]) * aac.FRAME) <= 1 for n in chosen)
-    begins, ends = found[inside[0]][0], found[inside[-1]][0] + aac.FRAME
-    bits_s = sum(found[n][1] for n in chosen) * 8 / (len(chosen) * aac.FRAME / RATE)
-    fits = even and abs(begins) <= IN_STEP and abs(ends - length) <= aac.FRAME // 2 + IN_STEP and bits_s <= BITS_S
+    even = all(abs(found[n][0] - found[inside[0]][0] - (n - inside[0]) * BLOCK) <= 1 for n in chosen)
+    begins, ends = found[inside[0]][0], found[inside[-1]][0] + BLOCK
+    bits_s = sum(found[n][1] for n in chosen) * 8 / (len(chosen) * BLOCK / RATE)
+    fits = even and abs(begins) <= IN_STEP and abs(ends - length) <= BLOCK // 2 + IN_STEP and bits_s <= BITS_S
     return chosen if fits else None
 
 

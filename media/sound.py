@@ -16,11 +16,17 @@ from media.opening import audio_of, opened, packets, translated
 from media.spans import Span
 
 RATE = 48_000
+BLOCK = 1024  # samples that AAC codes at a time
 FADE = RATE // 100  # 10 ms at a cut, so that it does not click
 LEAD_S = Fraction(3, 10)  # decoded before the span: codecs need up to 80 ms (Opus) to find their feet
 SLACK = RATE // 50  # time stamps in whole milliseconds jitter; less than 20 ms is no gap
 
 Block = NDArray[np.float32]  # (channels, samples), -1 to 1
+
+
+def kept(samples: int) -> int:
+    """Return how many of so many samples a track of whole blocks has room for: half a block or more gets a block."""
+    return min(samples, (samples + BLOCK // 2) // BLOCK * BLOCK)
 
 
 class Soundtrack:
@@ -78,8 +84,9 @@ class Soundtrack:
         if not self._span.is_first:
             gain = np.minimum(gain, (places - self.first + 0.5) / FADE)
         if not self._span.is_last:
-            gain = np.minimum(gain, (self.end - places - 0.5) / FADE)
-        return np.asarray(block * gain, dtype=np.float32)
+            heard_until = self.first + kept(self.end - self.first)
+            gain = np.minimum(gain, (heard_until - places - 0.5) / FADE)
+        return np.asarray(block * np.maximum(gain, 0), dtype=np.float32)
 
     def _runs(self) -> Iterator[tuple[int, Block]]:
         """Decode from a little before the span; give blocks with their place on the video's clock."""
