@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 Light = NDArray[np.float64]
 
-STEPS = 33  # a side of the table; 65 changes no code value by more than one
+# A side of the table. Measured 2026-11-26: mean error of 4000 random colours in code values (HLG, PQ), and CPU a frame
+# of full HD, decoding included: 33 steps 0.8, 1.2, 22.4 ms; 49 steps 0.5, 0.7, 23.2 ms; 65 steps 0.4, 0.6, 25.3 ms.
+# The worst are 11 to 14 off with each: at the edge of BT.709's gamut, in a channel that is nearly dark.
+STEPS = 49
 WHITE_NITS = 203.0  # where diffuse white lies in HDR (ITU-R BT.2408-7, table 1)
 PEAK_NITS = 1000.0  # HLG's nominal display; what phones master PQ for
 KNEE = 0.5  # of white: all light below is kept as it is, the rest rolled off up to the peak
