@@ -25,7 +25,9 @@ from media.spans import Span
 
 PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
 LONGEST_GOP_S = 5  # Instagram: closed groups of 2 to 5 s (platform sheet, section 5, read 2026-11-22)
-NAL_SLICE, NAL_IDR = 1, 5  # ITU-T H.264, table 7-1
+NAL_SLICE, NAL_IDR, NAL_SEI = 1, 5, 6  # ITU-T H.264, table 7-1
+SEI_OWN_DATA = 5  # user_data_unregistered (ITU-T H.264, D.1.7): a UUID, then anything; camcorders put their place there
+X264 = bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef")  # its settings, nothing about people
 
 
 class Obstacle(StrEnum):
@@ -39,6 +41,7 @@ class Obstacle(StrEnum):
     CUT = "cut_off_key_frame"  # the part begins or ends between key frames
     GOP = "open_or_long_gop"  # a key frame that others reach across, or too few of them
     BITS = "too_many_bits"  # above the platforms' peak
+    PRIVATE = "private_data"  # between the pictures there is data of the camera's own
 
 
 class _Obstructed(Exception):
@@ -151,6 +154,8 @@ def _packets(container: InputContainer, stream: VideoStream, span: Span) -> "Ite
         tick, is_idr = _tick(packet, span), packet.is_keyframe and _is_idr(packet, stream)
         if tick >= span.frames and is_idr:
             break
+        if _tells(packet, stream):
+            raise _Obstructed(Obstacle.PRIVATE)
         if packet.is_discard or tick >= span.frames or (found == 0 and (tick, is_idr) != (0, True)):
             raise _Obstructed(Obstacle.CUT)
         if tick < last_key:
@@ -171,16 +176,43 @@ def _next_key(last: int, tick: int, span: Span) -> int:
 
 def _is_idr(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
     """Say whether nothing after a picture refers to anything before it, by the type of its first slice."""
+    kinds = (unit[0] & 31 for unit in _units(packet, stream))
+    return next((kind == NAL_IDR for kind in kinds if NAL_SLICE <= kind <= NAL_IDR), False)
+
+
+def _tells(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
+    """Say whether a packet carries data of the camera's own, which may be place, time and serial number."""
+    notes = (unit[1:] for unit in _units(packet, stream) if unit[0] & 31 == NAL_SEI)
+    return any(kind == SEI_OWN_DATA and not data.startswith(X264) for note in notes for kind, data in _messages(note))
+
+
+def _units(packet: "Packet[VideoStream]", stream: VideoStream) -> Iterator[bytes]:
+    """Give the NAL units of a packet, of slices the first bytes only."""
     head = stream.codec_context.extradata
     assert head is not None
     width = (head[4] & 3) + 1
     data, place = memoryview(packet), 0
     while place + width < len(data):
-        kind = data[place + width] & 31
-        if NAL_SLICE <= kind <= NAL_IDR:
-            return kind == NAL_IDR
-        place += width + int.from_bytes(data[place : place + width])
-    return False
+        begins = place + width
+        place = begins + int.from_bytes(data[place:begins])
+        is_note = data[begins] & 31 == NAL_SEI
+        yield bytes(data[begins : max(place, begins + 1) if is_note else begins + 1])
+
+
+def _messages(note: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give kind and payload of the messages in an SEI unit (ITU-T H.264, 7.3.2.3.1)."""
+    rest = note.replace(b"\0\0\3", b"\0\0")
+    while len(rest) > 2:  # what ends the unit is one byte
+        numbers = []
+        for _ in ("kind", "size"):
+            steps = len(rest) - len(rest.lstrip(b"\xff"))
+            if steps >= len(rest):
+                return
+            numbers.append(255 * steps + rest[steps])
+            rest = rest[steps + 1 :]
+        kind, size = numbers
+        yield kind, rest[:size]
+        rest = rest[size:]
 
 
 def _check_bits(sizes: list[int], span: Span) -> None:

@@ -129,6 +129,30 @@ def test_pictures_that_lie_on_their_side_or_say_full_range_are_encoded(film: Pat
     assert obstacle(full, inspect(full).timeline.grid()) is Obstacle.CODEC  # libav calls it another pixel format
 
 
+def test_what_a_camera_tells_between_the_pictures_is_not_passed_on(film: Path, tmp_path: Path) -> None:
+    """Camcorders write place and serial number there; the encoder's own settings, which x264 writes, do no harm."""
+    telling, target = tmp_path / "telling.mp4", tmp_path / "out.mp4"
+    own = "h264_metadata=sei_user_data=17ee8c60-f84d-11d9-8cd6-0800200c9a66+N52.51-E13.40"
+    films.ffmpeg("-i", film, "-c", "copy", "-bsf:v", own, telling)
+    assert b"N52.51-E13.40" in telling.read_bytes()
+    assert b"x264 - core" in film.read_bytes()
+    assert render(telling, target).encoded_because is Obstacle.PRIVATE
+    assert b"N52.51" not in target.read_bytes()
+
+
+def test_a_copy_tells_nothing_private(film: Path, tmp_path: Path) -> None:
+    tagged, target = tmp_path / "tagged.mov", tmp_path / "out.mp4"
+    secrets = [word for name in ("title", "location", "make") for word in ("-metadata", f"{name}=secret-{name}")]
+    handler = ["-metadata:s:v", "handler_name=secret-handler", "-metadata", "creation_time=2026-11-22T10:00:00Z"]
+    films.ffmpeg("-i", film, "-c", "copy", "-movflags", "use_metadata_tags", *secrets, *handler, tagged)
+    assert tagged.read_bytes().count(b"secret-") >= 4
+    assert render(tagged, target).picture == "copied"
+    assert b"secret-" not in target.read_bytes()
+    with av.open(str(target)) as container:
+        told = [container.metadata, *(stream.metadata for stream in container.streams)]
+    assert not any("creation_time" in metadata for metadata in told)
+
+
 def test_other_codecs_and_uneven_times_are_encoded(tmp_path: Path) -> None:
     uneven = [Fraction(number + number // 7, 25) for number in range(100)]
     source = films.write(tmp_path / "uneven.mp4", uneven, options={"x264-params": PLAIN})
