@@ -77,6 +77,7 @@ class Settings(BaseModel):
     queue_poll_interval: Annotated[float, Field(gt=0, le=3600)] = 30.0  # seconds
     segment_seconds: Annotated[float, Field(ge=6, le=60)] = 60.0
     gaze_intensity: Annotated[float, Field(ge=0, le=1)] = 0.8
+    gaze_faces: Annotated[int, Field(ge=1, le=4)] = 1  # people whose eyes are turned, the most prominent ones
     landscape: Literal["crop", "blur", "none"] = "crop"  # what is made of videos that are wider than high
     worker_memory_mb: Annotated[int, Field(ge=200)] | None = None
     processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds a part may take

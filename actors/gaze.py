@@ -88,6 +88,7 @@ def _renderer(
         arguments = [
             str(wiring.in_data(job.video_path)), str(target),
             "--intensity", str(intensity),
+            "--faces", str(wiring.settings.gaze_faces),
             "--landscape", wiring.settings.landscape,
             f"--span={json.dumps(segment.span)}",
             "--report", str(target.with_suffix(".report.json")),

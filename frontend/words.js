@@ -51,6 +51,9 @@ const GAZE = {
   time_short: 'it would have taken too long',
   deadline_passed: 'it would have taken too long',
   out_of_memory: 'the server ran short of memory',
+  memory_short: 'the server ran short of memory',
+  too_dark: 'the picture is too dark',
+  sunglasses: 'dark glasses hide the eyes',
   crashed: 'the correction stopped unexpectedly',
 };
 const PUBLICATION_HINT = {

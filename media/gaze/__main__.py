@@ -15,6 +15,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--intensity", type=_share, default=0.8, help="0 leaves the eyes alone, 1 corrects wholly (0.8)"
     )
+    command.add_argument(
+        "--faces", type=_count, default=1, metavar="N", help="correct the N most prominent people, 1 to 4 (1)"
+    )
     command.add_argument("--span", metavar="JSON", help="which part of the video, as the plan gave it (all of it)")
     command.add_argument("--zero", metavar="JSON", help="the speaker's zero, as the plan gave it (looked for)")
     command.add_argument(
@@ -28,7 +31,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--cover", type=Path, metavar="FILE", help="write a cover image, as JPEG")
     command.add_argument("--title", default="", help="words on the cover")
     command.add_argument(
-        "--deadline", type=float, metavar="SECONDS", help="finish without correction rather than later"
+        "--deadline",
+        type=float,
+        metavar="SECONDS",
+        help="look at fewer frames, then correct no more, rather than finish later",
     )
     command.add_argument("--model", type=Path, metavar="FILE", help="a face landmark model of your own")
     command.add_argument(
@@ -38,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
         help="run MediaPipe's networks directly (direct), or in MediaPipe's own graph: twice the time and memory",
     )
     return command
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 4:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 4")
+    return value
 
 
 def _share(text: str) -> float:

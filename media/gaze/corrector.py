@@ -12,28 +12,32 @@ from typing import Protocol
 import numpy as np
 
 from media.frames import Planes
+from media.gaze.between import between
 from media.gaze.decide import LOOK_AHEAD, Decision, Policy, Reason, decide
 from media.gaze.errors import EngineFailed
-from media.gaze.faces import Face, FaceFinder
+from media.gaze.faces import FaceFinder
 from media.gaze.measure import Look, look
 from media.gaze.model import Head
 from media.gaze.pace import Pace
 from media.gaze.redraw import redraw
+from media.gaze.sight import Sight
 from media.gaze.steady import steady, steady_axes
 
 # A geometrically exact movement is seen as less than itself, for lids and sclera follow only in part. Sideways 1.2
 # brings the eyes of the sample clip and of recordings into the lens by measurement and by eye; up and down the lids
 # carry most of it, and from 1.1 on readers look over the lens (seen on contact sheets, 2026-11-22).
 YAW_GAIN, PITCH_GAIN = 1.2, 1.03
+LONGEST_GAP = 3  # frames without a look that are filled in from both sides
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself has told better
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was done in one frame, for the report."""
+    """What was done to one speaker in one frame, or why nobody was there, for the report."""
 
     index: int
     time_s: float
+    face: int | None  # the same number for the same person; None when no eyes were measured
     off_deg: tuple[float, float] | None  # gaze minus the speaker's zero, None without a face
     head_deg: tuple[float, float] | None
     applied: float  # share of the way that was corrected, intensity included
@@ -59,6 +63,17 @@ class Timing:
     landmarks: float = 0.0
     decision: float = 0.0
     redraw: float = 0.0
+    looks: int = 0  # frames that were looked at
+
+
+Looks = dict[int, Look]  # of one frame, by the face's number, the main speaker first
+
+
+@dataclass
+class _Person:
+    is_main: bool  # of the first picture in which he was
+    sight: Sight = field(default_factory=Sight)
+    openings: deque[float] = field(default_factory=lambda: deque(maxlen=300))
 
 
 @dataclass
@@ -66,14 +81,14 @@ class Corrector:
     """A FrameStage that turns the speaker's eyes to the lens.
 
     Args:
-        finder: finds faces; owned by the caller.
+        finder: finds the speakers' faces; owned by the caller, closed early when time or memory are over.
         head: the average head that the finder's points belong to.
         intensity: 0 to 1, scales every correction; 0 passes frames through untouched.
-        zero: gaze of this speaker into this lens, as measured.
-        usual_opening: of this speaker's eyes, if known.
-        told: called once a frame, in order.
-        watch: shown every frame with a face before and after.
-        pace: says when time is too short to look at every frame, or at any.
+        zero: gaze of the main speaker into this lens, as measured; for others the anatomy decides.
+        usual_opening: of the main speaker's eyes, if known.
+        told: called in the frames' order, once for each speaker in a frame, once for a frame without any.
+        watch: shown the main speaker of every frame before and after.
+        pace: says when time or memory are too short to look at every frame, or at any.
     """
 
     finder: FaceFinder
@@ -90,83 +105,125 @@ class Corrector:
 
     def __post_init__(self) -> None:
         self._waiting: deque[Planes] = deque()
-        self._looks: deque[Look | None] = deque(maxlen=2 * LOOK_AHEAD + 1)
+        self._looks: deque[Looks] = deque(maxlen=2 * LOOK_AHEAD + 1)
+        self._unlooked = 0  # how many of the newest frames were not looked at
+        self._people: dict[int, _Person] = {}
         self._failures: dict[int, Reason] = {}
-        self._openings: deque[float] = deque(maxlen=300)
 
     def push(self, frame: Planes) -> list[Planes]:
         """Take one frame; return the one that is finished by it, if any."""
         if self.intensity <= 0:
-            self.told(Told(frame.index, frame.time_s, None, None, 0.0, Reason.TURNED_OFF))
+            self.told(Told(frame.index, frame.time_s, None, None, None, 0.0, Reason.TURNED_OFF))
             return [frame]
         self._waiting.append(frame)
-        self._looks.append(self._measure(frame))
+        self._measure(frame)
         if len(self._waiting) <= LOOK_AHEAD:
             return []
         return [self._finish(len(self._looks) - 1 - LOOK_AHEAD)]
 
     def drain(self) -> list[Planes]:
         """Finish what waits."""
+        for at in range(len(self._looks) - self._unlooked, len(self._looks)):
+            self._looks[at] = self._looks[at - 1]  # nothing comes any more that would tell better
+        self._unlooked = 0
         return [self._finish(len(self._looks) - len(self._waiting)) for _ in range(len(self._waiting))]
 
-    def _measure(self, frame: Planes) -> Look | None:
+    def _measure(self, frame: Planes) -> None:
         every = self.pace.every(frame.index)
         if every == 0:
-            self._failures[frame.index] = Reason.TIME_SHORT
-            return None
-        if frame.index % every and self._looks:
-            return self._looks[-1]  # between the frames that are looked at the eyes are taken to rest
-        began = time.perf_counter()
-        found = self._look(frame)
-        self.timing.landmarks += time.perf_counter() - began
-        if found is not None:
-            self._openings.append(found.narrower)
-        return found
+            self.finder.close()  # gives its memory back
+            self._failures[frame.index] = self.pace.stopped or Reason.TIME_SHORT
+            self._looks.append({})
+            self._unlooked = 0
+        elif frame.index % every and self._looks:
+            if frame.index - 1 in self._failures:
+                self._failures[frame.index] = self._failures[frame.index - 1]
+            self._looks.append({})
+            self._unlooked += 1
+        else:
+            began = time.perf_counter()
+            self._looks.append(self._look(frame))
+            self._bridge()
+            self._unlooked = 0
+            seconds = time.perf_counter() - began
+            self.timing.landmarks += seconds
+            self.timing.looks += 1
+            self.pace.looked(seconds)
 
-    def _look(self, frame: Planes) -> Look | None:
+    def _bridge(self) -> None:
+        """Fill in frames in which a face was not looked at, or missed for a moment, between two in which it was."""
+        for number, last in self._looks[-1].items():
+            before = range(len(self._looks) - 2, max(-1, len(self._looks) - 3 - LONGEST_GAP), -1)
+            at = next((at for at in before if number in self._looks[at]), len(self._looks))
+            for step, missing in enumerate(range(at + 1, len(self._looks) - 1), start=1):
+                share = step / (len(self._looks) - 1 - at)
+                self._looks[missing][number] = between(self._looks[at][number], last, share)
+
+    def _look(self, frame: Planes) -> Looks:
         try:
             faces = self.finder.find(frame)
         except EngineFailed:
             self._failures[frame.index] = Reason.DETECTOR_FAILED
-            return None
-        return look(_speaker(faces), self.head, frame.y) if faces else None
+            return {}
+        found: Looks = {}
+        for rank, face in enumerate(faces):
+            person = self._people.setdefault(face.track, _Person(is_main=rank == 0))
+            if hindrance := person.sight.hindrance(frame.y, face):
+                self._failures[frame.index] = hindrance
+            elif (one := look(face, self.head, frame.y)) is not None:
+                person.openings.append(one.narrower)
+                found[face.track] = one
+        return found
 
     def _finish(self, at: int) -> Planes:
         frame = self._waiting.popleft()
-        began = time.perf_counter()
+        reason = self._failures.pop(frame.index, None)
         looks = list(self._looks)
-        own = looks[at]
-        decision = decide(looks, at, zero=self.zero, usual_opening=self._usual(), policy=self.policy)
-        now = time.perf_counter()
-        self.timing.decision += now - began
-        if own is not None:
-            self._redraw(frame, looks, at, decision)
-        self.timing.redraw += time.perf_counter() - now
-        self._tell(frame, own, decision)
+        if not looks[at]:
+            self.told(Told(frame.index, frame.time_s, None, None, None, 0.0, reason or Reason.NO_FACE))
+        for rank, (number, own) in enumerate(looks[at].items()):
+            decision = self._correct(
+                frame, number, [one.get(number) for one in looks], at, self.watch if rank == 0 else None
+            )
+            applied = decision.strength * self.intensity
+            self.told(Told(frame.index, frame.time_s, number, decision.off_deg, own.head_deg, applied, decision.reason))
         return frame
 
-    def _usual(self) -> float:
-        if self.usual_opening is not None:
+    def _correct(self, frame: Planes, number: int, looks: list[Look | None], at: int, watch: Watch | None) -> Decision:
+        person, began = self._people[number], time.perf_counter()
+        decision = decide(
+            looks,
+            at,
+            zero=self.zero if person.is_main else (0.0, 0.0),
+            usual_opening=self._usual(person),
+            policy=self.policy,
+        )
+        now = time.perf_counter()
+        self.timing.decision += now - began
+        own = looks[at]
+        assert own is not None
+        if watch is not None:
+            watch.before(frame, own, decision)
+        self._redraw(frame, looks, at, decision)
+        if watch is not None:
+            watch.after(frame, own, decision)
+        self.timing.redraw += time.perf_counter() - now
+        return decision
+
+    def _usual(self, person: _Person) -> float:
+        if self.usual_opening is not None and person.is_main:
             return self.usual_opening
-        return float(np.percentile(self._openings, 65)) if self._openings else USUAL_OPENING
+        return float(np.percentile(person.openings, 65)) if person.openings else USUAL_OPENING
 
     def _redraw(self, frame: Planes, looks: list[Look | None], at: int, decision: Decision) -> None:
         own = looks[at]
         assert own is not None
-        if self.watch is not None:
-            self.watch.before(frame, own, decision)
+        if decision.strength <= 0:
+            return
         right, down = shift_px(decision.off_deg, own.radius_px, self.intensity * decision.strength)
         shift = (right * self.gain[0], down * self.gain[1])
-        if decision.strength > 0:
-            for axes, outline in zip(steady_axes(looks, at), steady(looks, at), strict=True):
-                redraw(frame, axes, outline, shift)
-        if self.watch is not None:
-            self.watch.after(frame, own, decision)
-
-    def _tell(self, frame: Planes, own: Look | None, decision: Decision) -> None:
-        reason = self._failures.pop(frame.index, decision.reason)
-        off, head = (None, None) if own is None else (decision.off_deg, own.head_deg)
-        self.told(Told(frame.index, frame.time_s, off, head, decision.strength * self.intensity, reason))
+        for axes, outline in zip(steady_axes(looks, at), steady(looks, at), strict=True):
+            redraw(frame, axes, outline, shift)
 
 
 def shift_px(off_deg: tuple[float, float], radius_px: float, share: float) -> tuple[float, float]:
@@ -179,8 +236,3 @@ def shift_px(off_deg: tuple[float, float], radius_px: float, share: float) -> tu
     """
     yaw, pitch = np.radians(off_deg)
     return (float(-share * radius_px * np.sin(yaw) * np.cos(pitch)), float(share * radius_px * np.sin(pitch)))
-
-
-def _speaker(faces: list[Face]) -> Face:
-    """Choose the largest face."""
-    return max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))))

@@ -16,6 +16,8 @@ from media.gaze.measure import Look
 
 LOOK_AHEAD = 10  # frames on each side; 0.33 s at 30 fps hold a whole blink, and 31 MB of full HD pictures wait
 
+GAP_FADE_FRAMES = 8  # two fewer than are looked ahead: a frame that is yet to be looked at, or filled in, is no gap
+
 
 class Reason(StrEnum):
     """Why a frame, or a whole part, keeps its own eyes."""
@@ -23,6 +25,9 @@ class Reason(StrEnum):
     DETECTOR_FAILED = "detector_failed"  # the landmark engine did not start or gave up
     TIME_SHORT = "time_short"  # the deadline is near: the part is finished without correction
     NO_FACE = "no_face"
+    MEMORY_SHORT = "memory_short"  # this machine's memory is nearly used up: likewise
+    TOO_DARK = "too_dark"  # for the landmarks to be true
+    SUNGLASSES = "sunglasses"  # or anything dark before the eyes
     EYES_TOO_SMALL = "eyes_too_small"  # in pixels, for the landmarks to be steady
     HEAD_TURNED = "head_turned"  # too far for the eyes to meet the lens in a natural way
     LOOKS_FAR_AWAY = "looks_far_away"  # a deliberate look away stays one
@@ -96,16 +101,26 @@ def decide(
     near = _same_fixation(looks, at, policy)
     gaze = _mean_gaze(looks, near)
     off = (gaze[0] - zero[0], gaze[1] - zero[1])
-    trust = _spread([_trust(look, zero, policy) for look in looks], at, policy.fade_sigma_frames)
+    trusted = [1.0 if look is None else _trust(look, zero, policy) for look in looks]
+    trust = _spread(trusted, at, policy.fade_sigma_frames)
     open_ = _spread(_lids_open(looks, usual_opening, policy), at, policy.blink_sigma_frames)
     # Not from the mean gaze of this one frame: at the edge of the dead zone its noise would come out threefold.
     away = _mean([_away(look, zero, policy) for look in looks], near)
-    strength = trust * open_ * away
+    strength = trust * open_ * away * _near_a_gap(looks, at)
     return Decision(strength, off, None if strength >= 0.5 else _reason(own, zero, open_, away, policy))
 
 
-def _trust(look: Look | None, zero: tuple[float, float], policy: Policy) -> float:
-    return 0.0 if look is None else min(_limits(look.eye_px, look.head_deg, look.gaze_deg, zero, policy).values())
+def _near_a_gap(looks: Sequence[Look | None], at: int) -> float:
+    """Fade to nothing towards frames without a look, where nothing can be corrected: 1 when there is none in sight.
+
+    In a straight line, which is the slowest way that look-ahead leaves room for.
+    """
+    gaps = [abs(index - at) for index, look in enumerate(looks) if look is None]
+    return min(1.0, (min(gaps) - 1) / GAP_FADE_FRAMES) if gaps else 1.0
+
+
+def _trust(look: Look, zero: tuple[float, float], policy: Policy) -> float:
+    return min(_limits(look.eye_px, look.head_deg, look.gaze_deg, zero, policy).values())
 
 
 @lru_cache(maxsize=8 * LOOK_AHEAD)  # each frame is asked for once for every frame around it

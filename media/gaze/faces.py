@@ -41,11 +41,11 @@ class FaceFinder(Protocol):
     """Whatever finds faces; a test may give its own."""
 
     def find(self, frame: Planes) -> list[Face]:
-        """Return the faces of a picture, none when there is none."""
+        """Return the speakers' faces in a picture, the main one first; none when there is none."""
         ...
 
     def close(self) -> None:
-        """Give memory and threads back."""
+        """Give memory and threads back; may be called twice, and nothing is found any more."""
         ...
 
 

@@ -16,18 +16,20 @@ from media.gaze.detector import detect
 from media.gaze.faces import SHAPES, Face, Mode
 from media.gaze.networks import LANDMARKS_SIDE, Networks
 from media.gaze.region import Region
+from media.gaze.speakers import SAME_PERSON, Person, Speakers
 
 LEAST_PRESENCE = 0.5
-SEARCH_EVERY = 12  # frames between searches while fewer faces are followed than wanted, but one is
-SAME_FACE = 0.5  # of a face's extent: closer middles are one face
+# Frames between two looks at the whole picture while every speaker is in it: 2 to 3 ms each for the detector.
+SURVEY_EVERY = 12
+MOST_PEOPLE = 8
 
 
 class Landmarker:
-    """Finds and follows faces.
+    """Finds the speakers' faces and follows them.
 
     Args:
         mode: whether pictures follow one another.
-        faces: how many to follow at most.
+        faces: how many speakers, at most.
         model_path: a model file of the user's own.
 
     Raises:
@@ -36,52 +38,72 @@ class Landmarker:
     """
 
     def __init__(self, *, mode: Mode = Mode.VIDEO, faces: int = 1, model_path: Path | None = None) -> None:
-        self._networks = Networks(model.locate(model_path))
+        self._networks: Networks | None = Networks(model.locate(model_path))
         self._mode = mode
         self._most = faces
-        self._followed: dict[int, Region] = {}
-        self._named = 0
-        self._since_search = 0
+        self._speakers = Speakers(faces)
+        self._pictures = 0
+        self._surveyed = 0
 
     def find(self, frame: Planes) -> list[Face]:
-        """Return the faces of a picture, those that were seen before first.
+        """Return the speakers' faces in a picture, the most prominent one's first.
 
         Raises:
             EngineFailed: a network gave up.
         """
         if self._mode is Mode.SPARSE:
-            self._followed.clear()
-        found = [face for track, region in self._followed.items() if (face := self._read(frame, region, track))]
-        found = _distinct(found)
-        self._since_search += 1
-        if not found or (len(found) < self._most and self._since_search >= SEARCH_EVERY):
-            found = self._with_new(frame, found)
-        self._followed = {face.track: Region.of(face.points) for face in found}
+            self._speakers = Speakers(self._most)
+        self._pictures += 1
+        found = self._follow(frame)
+        if not found or self._pictures - self._surveyed >= SURVEY_EVERY:
+            self._survey(frame)
+            while new := [person for person in self._speakers.chosen if person.number not in found]:
+                found |= self._meet(frame, new)
+        return [found[person.number] for person in self._speakers.chosen if person.number in found]
+
+    def _follow(self, frame: Planes) -> dict[int, Face]:
+        found: dict[int, Face] = {}
+        for person in self._speakers.chosen:
+            face = self._read(frame, person)
+            if face is not None and all(_is_another(face, other) for other in found.values()):
+                found[person.number] = face
+            else:
+                person.is_seen = False
         return found
 
-    def _with_new(self, frame: Planes, found: list[Face]) -> list[Face]:
-        self._since_search = 0
-        for region in detect(self._networks, frame, self._most + len(found)):
-            first = self._read(frame, region, self._named)
+    def _meet(self, frame: Planes, people: list[Person]) -> dict[int, Face]:
+        found: dict[int, Face] = {}
+        for person in people:
             # The detector frames a face more loosely than its own points do, which moves the measured gaze by 2°: the
             # first look finds the face, the second one measures it.
-            face = first and self._read(frame, Region.of(first.points), self._named)
-            if face and len(found) < self._most and len(_distinct([*found, face])) > len(found):
-                found = [*found, face]
-                self._named += 1
+            face = self._read(frame, person) and self._read(frame, person)
+            if face is not None:
+                found[person.number] = face
+                person.is_known = True
+            elif not person.is_known:
+                self._speakers.dismiss(person)  # the detector took something else for a face
         return found
 
-    def _read(self, frame: Planes, region: Region, track: int) -> Face | None:
-        points, presence = self._networks.landmarks(region.look(frame, LANDMARKS_SIDE))
-        if presence < LEAST_PRESENCE:
+    def _survey(self, frame: Planes) -> None:
+        assert self._networks is not None, "not closed"
+        self._surveyed = self._pictures
+        picture = (frame.y.shape[0], frame.y.shape[1])
+        self._speakers.see(self._pictures, detect(self._networks, frame, MOST_PEOPLE), picture)
+
+    def _read(self, frame: Planes, person: Person) -> Face | None:
+        assert self._networks is not None, "not closed"
+        points, presence = self._networks.landmarks(person.region.look(frame, LANDMARKS_SIDE))
+        person.is_seen = presence >= LEAST_PRESENCE
+        if not person.is_seen:
             return None
-        placed = region.to_picture(points[:, :2], LANDMARKS_SIDE)
+        placed = person.region.to_picture(points[:, :2], LANDMARKS_SIDE)
+        person.region = Region.of(placed)
         shapes = self._networks.shapes(placed)
-        return Face(placed, {name: float(shapes[at]) for name, at in SHAPES.items()}, track)
+        return Face(placed, {name: float(shapes[at]) for name, at in SHAPES.items()}, person.number)
 
     def close(self) -> None:
-        """Forget the faces; the networks go with this object."""
-        self._followed.clear()
+        """Give the networks' memory back; harmless when done already."""
+        self._networks = None
 
     def __enter__(self) -> "Landmarker":
         return self
@@ -92,11 +114,7 @@ class Landmarker:
         self.close()
 
 
-def _distinct(faces: list[Face]) -> list[Face]:
-    """Leave out faces that lie where an earlier one does."""
-    kept: list[Face] = []
-    for face in faces:
-        middle, extent = face.points.mean(axis=0), float(np.ptp(face.points, axis=0).max())
-        if all(float(np.linalg.norm(middle - other.points.mean(axis=0))) > SAME_FACE * extent for other in kept):
-            kept.append(face)
-    return kept
+def _is_another(face: Face, other: Face) -> bool:
+    """Say that two faces are not one on which two people's frames have met."""
+    apart = np.linalg.norm(face.points.mean(axis=0) - other.points.mean(axis=0))
+    return float(apart) > SAME_PERSON * float(np.ptp(other.points, axis=0).max())

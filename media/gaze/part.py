@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from loguru import logger
 
-from media import verbatim
+from media import child, verbatim
 from media import zero as speaker
 from media.cover import Cover
 from media.errors import Refused
@@ -50,7 +50,7 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
     try:
         model_path = model.locate(options.model)
         head = model.average_head(model_path)
-        finder = _engine(options.engine, model_path)
+        finder = _engine(options.engine, model_path, options.faces)
     except GazeError as error:
         # The creator still gets the part; the reason travels with it, and this line tells the operator what to mend.
         logger.error("gaze correction is not possible: {}", error)
@@ -59,8 +59,9 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
         return _corrected(options, span, finder, head, progress)
 
 
-def _engine(name: str, model_path: Path) -> Landmarker | Reference:
-    return Reference(model_path=model_path) if name == "mediapipe" else Landmarker(model_path=model_path)
+def _engine(name: str, model_path: Path, faces: int) -> Landmarker | Reference:
+    engine = Reference if name == "mediapipe" else Landmarker
+    return engine(model_path=model_path, faces=faces)
 
 
 def _corrected(
@@ -77,19 +78,24 @@ def _corrected(
         zero=zero.gaze_deg if zero else (0.0, 0.0),
         policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
         usual_opening=zero.usual_opening if zero else None,
-        pace=Pace(options.deadline and max(1.0, options.deadline - (time.monotonic() - began)), span.frames),
+        pace=Pace(
+            options.deadline and max(1.0, options.deadline - (time.monotonic() - began)),
+            span.frames,
+            memory_bytes=child.memory_bytes(),
+        ),
         told=report.add,
         watch=preview if options.preview else None,
     )
     rendered = _render(options, span, stage, progress)
-    steps = {f"gaze_{name}": round(seconds, 3) for name, seconds in vars(stage.timing).items()}
+    summary, timing = report.summary(stage.timing), stage.timing
+    steps = {f"gaze_{name}": getattr(timing, name) for name in ("landmarks", "decision", "redraw")}
     if options.report:
         _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
     if options.preview:
-        preview.write(options.preview, caption(report.summary()))
+        preview.write(options.preview, caption(summary))
     if report.is_untouched and rendered.landscape is None and verbatim.obstacle(options.source, span) is None:
         rendered = _render(options, span, None, lambda _: None)  # no need for a copy of a copy
-    return _facts(rendered, report.summary(), steps)
+    return _facts(rendered, summary, steps)
 
 
 def _uncorrected(options: argparse.Namespace, span: Span, reason: Reason, progress: Progress) -> Facts:
@@ -158,7 +164,7 @@ def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts
         "sha256": rendered.sha256,
         "gaze": summary,
         "rendering": rendering,
-        "stages_s": {**rendered.stages_s, **steps},
+        "stages_s": {**rendered.stages_s, **{name: round(seconds, 3) for name, seconds in steps.items()}},
     }
 
 

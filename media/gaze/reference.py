@@ -6,6 +6,7 @@ mediapipe is imported nowhere else.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -18,7 +19,12 @@ from media.frames import Planes
 from media.gaze import model
 from media.gaze.errors import EngineFailed
 from media.gaze.faces import SHAPES, Face, Mode
+from media.gaze.region import Region
+from media.gaze.speakers import Speakers
 
+# Faces beside several speakers' that are followed, to know who speaks. A single face is left to MediaPipe's own choice:
+# only then does it smooth its points.
+WITNESSES = 2
 LEAP_MS = 1000  # long enough for the engine's smoothing to forget the picture before
 
 
@@ -64,7 +70,7 @@ class Reference:
             options = vision.FaceLandmarkerOptions(
                 base_options=tasks.BaseOptions(model_asset_path=str(path)),
                 running_mode=vision.RunningMode.VIDEO,
-                num_faces=faces,
+                num_faces=faces + WITNESSES if faces > 1 else 1,
                 output_face_blendshapes=True,
             )
             self._engine: Any = vision.FaceLandmarker.create_from_options(options)  # mediapipe ships no types
@@ -72,11 +78,15 @@ class Reference:
             raise EngineFailed(f"the face landmarker did not start: {exc}") from exc
         self._mediapipe: Any = mediapipe
         self._mode = mode
+        self._is_closed = False
+        self._most = faces
+        self._speakers = Speakers(faces)
+        self._pictures = 0
         self._last_ms = -1
         self._rgb: NDArray[np.uint8] | None = None
 
     def find(self, frame: Planes) -> list[Face]:
-        """Return the faces of a picture; pictures must come in the order of their times.
+        """Return the speakers' faces in a picture, the main one first; pictures must come in the order of their times.
 
         Raises:
             EngineFailed: the engine gave up on this picture.
@@ -93,10 +103,24 @@ class Reference:
         except (RuntimeError, ValueError) as exc:
             raise EngineFailed(f"the face landmarker failed at frame {frame.index}: {exc}") from exc
         height, width = frame.y.shape
-        return [
-            _face(points, shapes, width, height)
-            for points, shapes in zip(result.face_landmarks, result.face_blendshapes, strict=True)
-        ]
+        return self._choose(
+            [
+                _face(points, shapes, width, height)
+                for points, shapes in zip(result.face_landmarks, result.face_blendshapes, strict=True)
+            ],
+            (height, width),
+        )
+
+    def _choose(self, faces: list[Face], picture: tuple[int, int]) -> list[Face]:
+        if self._mode is Mode.SPARSE:
+            self._speakers = Speakers(self._most)
+        self._pictures += 1
+        places = {Region.of(face.points): face for face in faces}
+        found = self._speakers.see(self._pictures, list(places), picture)
+        chosen = [person for person in self._speakers.chosen if person.number in found]
+        for person in chosen:
+            person.region = found[person.number]
+        return [replace(places[person.region], track=person.number) for person in chosen]
 
     def _next_ms(self, time_s: float) -> int:
         """Time stamps must rise; those of a damaged file may not."""
@@ -112,8 +136,10 @@ class Reference:
         return np.asarray(cv2.cvtColorTwoPlane(frame.y, chroma, cv2.COLOR_YUV2RGB_NV12, dst=self._rgb), np.uint8)
 
     def close(self) -> None:
-        """End the engine's threads."""
-        self._engine.close()
+        """End the engine's threads; harmless when done already."""
+        if not self._is_closed:
+            self._engine.close()
+        self._is_closed = True
 
     def __enter__(self) -> "Reference":
         return self

@@ -12,6 +12,11 @@ import numpy as np
 from media.gaze.corrector import Timing, Told
 from media.gaze.decide import Reason
 
+COLUMNS = (
+    *("index", "time_s", "face", "yaw_deg", "pitch_deg", "head_yaw_deg", "head_pitch_deg"),
+    *("applied", "after_yaw_deg", "after_pitch_deg", "reason"),
+)
+Facts = dict[str, Any]  # Any: JSON
 CORRECTED_FROM = 0.5  # of the way that the intensity allows; less is a fade
 
 
@@ -20,61 +25,60 @@ class Report:
     """Everything told by a corrector, and its summary."""
 
     intensity: float
-    frames: list[Told] = field(default_factory=list)
+    rows: list[Told] = field(default_factory=list)
 
     def add(self, told: Told) -> None:
         """Take what was done in one frame."""
-        self.frames.append(told)
+        self.rows.append(told)
 
     @property
     def is_untouched(self) -> bool:
         """Say whether no eye was moved at all."""
-        return all(told.applied == 0 for told in self.frames)
+        return all(told.applied == 0 for told in self.rows)
 
-    def summary(self) -> dict[str, Any]:  # Any: JSON
-        """Return the figures of the part; angles are off the speaker's zero, medians over the corrected frames."""
-        corrected = [told for told in self.frames if self._is_corrected(told)]
-        share = len(corrected) / len(self.frames) if self.frames else 0.0
-        reasons = Counter(told.reason.value for told in self.frames if told.reason is not None)
-        before = [_off(told) for told in corrected]
-        after = [_off(told) * (1 - told.applied) for told in corrected]
+    def summary(self, timing: Timing | None = None) -> Facts:
+        """Return the figures of the part; angles are off the speaker's zero, medians over the corrected frames.
+
+        The gaze after is what the correction aims at: the measured one less what was applied.
+        """
+        corrected = [told for told in self.rows if self._is_corrected(told)]
+        frames = len({told.index for told in self.rows})
+        share = len({told.index for told in corrected}) / max(frames, 1)
+        reasons = self._reasons()
         return {
             "corrected": bool(corrected),  # even by a few frames: whoever must disclose it needs to know
             "share": round(share, 4),
             "reason": None if corrected else self._main_reason(reasons),
             "intensity": self.intensity,
-            "median_before_deg": _median(before),
-            "median_after_deg": _median(after),
-            "reasons": dict(reasons.most_common()),
+            "median_before_deg": _median([_off(told) for told in corrected]),
+            "median_after_deg": _median([_off(told) * (1 - told.applied) for told in corrected]),
+            "frames": frames,
+            "reasons": dict(reasons.most_common()),  # frames that kept their own eyes for it
+            "faces": len({told.face for told in corrected}),
+            "looked_at": round(timing.looks / max(frames, 1), 4) if timing else 0.0,  # of the frames; less when hasty
+            "ms_per_frame": _ms_per_frame(timing, frames) if timing else {},
         }
 
-    def nothing(self, reason: Reason) -> dict[str, Any]:  # Any: JSON
+    def nothing(self, reason: Reason) -> Facts:
         """Return the summary of a part that was not looked at at all."""
         return {**self.summary(), "reason": reason.value}
 
-    def to_json(self, timing: Timing, zero: dict[str, Any] | None) -> dict[str, Any]:  # Any: JSON
-        """Return the summary, milliseconds a frame by step, and a row per frame."""
-        count = max(len(self.frames), 1)
+    def to_json(self, timing: Timing, zero: Facts | None) -> Facts:
+        """Return the summary, and a row for each speaker in each frame."""
         return {
-            "gaze": self.summary(),
+            "gaze": self.summary(timing),
             "zero": zero,
-            "ms_per_frame": {
-                "landmarks": round(1e3 * timing.landmarks / count, 3),
-                "decision": round(1e3 * timing.decision / count, 3),
-                "redraw": round(1e3 * timing.redraw / count, 3),
-            },
-            "columns": [
-                "index",
-                "time_s",
-                "yaw_deg",
-                "pitch_deg",
-                "head_yaw_deg",
-                "head_pitch_deg",
-                "applied",
-                "reason",
-            ],
-            "frames": [_row(told) for told in self.frames],
+            "columns": list(COLUMNS),
+            "frames": [_row(told) for told in self.rows],
         }
+
+    def _reasons(self) -> Counter[str]:
+        """Count the frames in which a reason hindered; with several speakers, in which it hindered all of them."""
+        told: dict[int, list[Told]] = {}
+        for one in self.rows:
+            told.setdefault(one.index, []).append(one)
+        kept = [frame[0].reason for frame in told.values() if all(one.reason is not None for one in frame)]
+        return Counter(reason.value for reason in kept if reason is not None)
 
     def _is_corrected(self, told: Told) -> bool:
         return told.off_deg is not None and self.intensity > 0 and told.applied >= CORRECTED_FROM * self.intensity
@@ -95,9 +99,15 @@ def _median(values: list[float]) -> float | None:
     return round(float(np.median(values)), 2) if values else None
 
 
+def _ms_per_frame(timing: Timing, frames: int) -> dict[str, float]:
+    spent = {"landmarks": timing.landmarks, "decision": timing.decision, "redraw": timing.redraw}
+    return {name: round(1e3 * seconds / max(frames, 1), 3) for name, seconds in spent.items()}
+
+
 def _row(told: Told) -> list[float | int | str | None]:
-    yaw, pitch = told.off_deg or (None, None)
-    head_yaw, head_pitch = told.head_deg or (None, None)
+    before, head = told.off_deg or (None, None), told.head_deg or (None, None)
+    after = tuple(angle and angle * (1 - told.applied) for angle in before)
+    angles = [None if value is None else round(value, 2) for value in (*before, *head)]
+    expected = [None if value is None else round(value, 2) for value in after]
     reason = None if told.reason is None else told.reason.value
-    numbers = [None if value is None else round(value, 2) for value in (yaw, pitch, head_yaw, head_pitch)]
-    return [told.index, round(told.time_s, 4), *numbers, round(told.applied, 3), reason]
+    return [told.index, round(told.time_s, 4), told.face, *angles, round(told.applied, 3), *expected, reason]

@@ -64,6 +64,16 @@ def _segment(store: Store) -> segments.Segment:
     return found
 
 
+def test_as_many_people_are_corrected_as_the_settings_say(
+    store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _pending(store)
+    monkeypatch.setattr(wiring, "settings", wiring.settings.model_copy(update={"gaze_faces": 2}))
+    calls = child(RENDERED)
+    gaze.fn("job-1")
+    assert calls[0][calls[0].index("--faces") + 1] == "2"
+
+
 def test_a_rendered_part_is_ready_and_its_publication_begins(
     store: Store, child: Callable[..., list[list[str]]]
 ) -> None:

@@ -47,6 +47,25 @@ def two_sitting(
     return Planes(planes_of[0], planes_of[1], planes_of[2], index, index / 30)
 
 
+def with_glasses(frame: Planes) -> Planes:
+    """Put dark glasses on the sitter, in place."""
+    for lids in EYES:
+        (left, top), (right, bottom) = to_picture(*lids.upper[0]), to_picture(*lids.upper[-1])
+        middle, width = ((left + right) / 2, (top + bottom) / 2), abs(right - left)
+        for plane, size, shade in ((frame.y, 1, 32), (frame.u, 2, 128), (frame.v, 2, 128)):
+            centre = (round(middle[0] / size), round((middle[1] + 0.1 * width) / size))
+            cv2.ellipse(plane, centre, (round(0.8 * width / size), round(0.6 * width / size)), 0, 0, 360, shade, -1)
+    return frame
+
+
+def darkened(frame: Planes, share: float) -> Planes:
+    """Take light away, in place, and let the camera's noise show."""
+    noise = np.random.default_rng(frame.index).normal(0, 2, frame.y.shape)
+    for plane, black in ((frame.y, 16), (frame.u, 128), (frame.v, 128)):
+        plane[...] = np.clip((plane - np.float64(black)) * share + black + (noise if plane is frame.y else 0), 0, 255)
+    return frame
+
+
 def planes(bgr: object, index: int = 0) -> Planes:
     """Turn a colour picture into planes."""
     picture = np.asarray(bgr, np.uint8)

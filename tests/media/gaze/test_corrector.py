@@ -1,5 +1,9 @@
 """The stage itself: what it changes, what it never touches, and that frames come out as they went in."""
 
+from collections.abc import Callable
+from itertools import pairwise
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +13,7 @@ from media.frames import Planes
 from media.gaze import warp
 from media.gaze.corrector import Corrector, Told
 from media.gaze.decide import LOOK_AHEAD, Reason
+from media.gaze.faces import Face
 from media.gaze.landmarks import Landmarker
 from media.gaze.model import Head
 from media.gaze.outline import Axes, Box
@@ -19,11 +24,14 @@ from tests.media.gaze.sitting import (
     Nobody,
     copied,
     corrected,
+    darkened,
     iris_place,
     noise,
     same,
     shares,
     sitting,
+    two_sitting,
+    with_glasses,
 )
 
 ASIDE = (11.0, -3.0)
@@ -83,6 +91,124 @@ def test_when_time_is_short_the_rest_stays_as_it_is_and_says_so(head: Head) -> N
     stage = Corrector(Nobody(), head, told=told.append, pace=Pace(100.0, 300, clock=lambda: next(ticks)))
     corrected(stage, map(noise, range(80)))
     assert [one.reason for one in told] == [Reason.NO_FACE] * 45 + [Reason.TIME_SHORT] * 35
+
+
+def test_frames_between_two_looks_are_corrected_as_if_they_had_been_looked_at(
+    sitter: Sitter, head: Head, finder: Landmarker
+) -> None:
+    """Every third frame looked at while the picture wanders: the eyes are drawn where they are, not where they were."""
+    frames = [_wandering(sitting(sitter, ASIDE, index=index), 2 * (index // 2)) for index in range(24)]
+    whole, _ = run([copied(frame) for frame in frames], finder, head)
+    told: list[Told] = []
+    with Landmarker() as another:
+        stage = Corrector(another, head, intensity=1.0, usual_opening=0.26, told=told.append, pace=Thirds())
+        sparse = corrected(stage, [copied(frame) for frame in frames])
+    assert 8 == stage.timing.looks
+    assert min(shares(told)[6:18]) > 0.9
+    for one, other, original in zip(whole[6:18], sparse[6:18], frames[6:18], strict=True):
+        missed = np.abs(one.y.astype(int) - other.y).sum() / np.abs(one.y.astype(int) - original.y).sum()
+        assert missed < 0.25, "of what the correction changes"
+
+
+class Thirds(Pace):
+    def every(self, index: int) -> int:
+        return 3
+
+
+def _wandering(frame: Planes, right: int) -> Planes:
+    """Move a picture to the left by an even number of pixels."""
+    cut = slice(right, frame.y.shape[1] - 64 + right)
+    half = slice(cut.start // 2, cut.stop // 2)
+    y, u, v = (np.ascontiguousarray(plane) for plane in (frame.y[:, cut], frame.u[:, half], frame.v[:, half]))
+    return Planes(y, u, v, frame.index, frame.time_s)
+
+
+def test_a_correction_fades_when_time_or_memory_end_and_says_why(
+    sitter: Sitter, head: Head, finder: Landmarker
+) -> None:
+    told: list[Told] = []
+    pace = Pace(memory_bytes=1 << 40)
+    stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, told=told.append, pace=pace)
+    out: list[Planes] = []
+    for index in range(36):
+        if index == 20:
+            pace.held_bytes = lambda: 1 << 41
+        out += stage.push(sitting(sitter, ASIDE, index=index))
+    out += stage.drain()
+    assert list(range(36)) == [frame.index for frame in out]
+    assert [Reason.MEMORY_SHORT] * 16 == [one.reason for one in told[20:]]
+    assert max(abs(before - after) for before, after in pairwise(shares(told))) < 0.2, "no popping"
+    assert shares(told)[8] > 0.9
+    assert shares(told)[20:] == [0.0] * 16
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [(with_glasses, Reason.SUNGLASSES), (None, Reason.TOO_DARK)])
+def test_eyes_that_cannot_be_seen_stay_as_they_are_and_say_so(
+    spoil: Callable[[Planes], Planes] | None, reason: Reason, sitter: Sitter, head: Head, finder: Landmarker
+) -> None:
+    spoil = spoil or (lambda frame: darkened(frame, 0.09))
+    frames = [spoil(sitting(sitter, ASIDE, index=index)) for index in range(14)]
+    out, told = run([copied(frame) for frame in frames], finder, head)
+    assert all(same(before, after) for before, after in zip(frames, out, strict=True))
+    assert {reason} == {one.reason for one in told}
+
+
+def test_eyes_too_small_stay_as_they_are_and_say_so(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+    frames = [_smaller(sitting(sitter, ASIDE, index=index), 0.32) for index in range(14)]
+    out, told = run([copied(frame) for frame in frames], finder, head)
+    assert all(same(before, after) for before, after in zip(frames, out, strict=True))
+    assert {Reason.EYES_TOO_SMALL} == {one.reason for one in told}
+
+
+def _smaller(frame: Planes, scale: float) -> Planes:
+    width, height = (round(side * scale / 4) * 4 for side in frame.y.shape[::-1])
+    y, u, v = (
+        np.asarray(cv2.resize(plane, (width // part, height // part), interpolation=cv2.INTER_AREA), np.uint8)
+        for plane, part in ((frame.y, 1), (frame.u, 2), (frame.v, 2))
+    )
+    return Planes(y, u, v, frame.index, frame.time_s)
+
+
+def test_a_face_missed_for_a_moment_is_corrected_all_the_same(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+    frames = [sitting(sitter, ASIDE, index=index) for index in range(24)]
+
+    class Forgetful(Nobody):
+        def find(self, frame: Planes) -> list[Face]:
+            return [] if frame.index in {10, 11, 12} else finder.find(frame)
+
+    told: list[Told] = []
+    stage = Corrector(Forgetful(), head, intensity=1.0, usual_opening=0.26, told=told.append)
+    corrected(stage, frames)
+    assert min(shares(told)[2:22]) > 0.85
+
+
+def test_a_correction_ends_softly_where_a_face_is_lost(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+    frames = [sitting(sitter, ASIDE, index=index) for index in range(40)]
+
+    class Gone(Nobody):
+        def find(self, frame: Planes) -> list[Face]:
+            return [] if frame.index >= 25 else finder.find(frame)
+
+    told: list[Told] = []
+    corrected(Corrector(Gone(), head, intensity=1.0, usual_opening=0.26, told=told.append), frames)
+    assert max(abs(before - after) for before, after in pairwise(shares(told))) < 0.2
+    assert max(shares(told)[:12]) > 0.9
+    assert {Reason.NO_FACE} == {one.reason for one in told[25:]}
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_of_two_people_as_many_are_corrected_as_are_wanted(wanted: int, sitter: Sitter, head: Head) -> None:
+    """The larger one is the speaker; what is asked for one leaves the other's picture as it was, bit for bit."""
+    frames = [two_sitting(sitter, ASIDE, ASIDE, scale=0.7, index=index) for index in range(14)]
+    told: list[Told] = []
+    with Landmarker(faces=wanted) as finder:
+        stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, told=told.append)
+        out = corrected(stage, [copied(frame) for frame in frames])
+    middle = frames[0].y.shape[1] // 2
+    changed = [not np.array_equal(out[8].y[:, side], frames[8].y[:, side]) for side in (np.s_[:middle], np.s_[middle:])]
+    assert [True, wanted == 2] == changed
+    assert wanted == len({one.face for one in told})
+    assert 14 * wanted == len(told)
 
 
 def test_intensity_zero_hands_frames_through_untouched(sitter: Sitter, head: Head) -> None:

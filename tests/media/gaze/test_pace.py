@@ -1,0 +1,91 @@
+"""Fewer looks before none, and why: against a deadline and a limit of memory."""
+
+import mmap
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.gaze.decide import Reason
+from media.gaze.pace import SPARE_BYTES, WARM_UP_FRAMES, Pace
+
+FRAMES = 600
+
+
+class Day:
+    """A clock that a test moves on: what looking and everything else cost."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def render(deadline_s: float, *, look_s: float, beside_s: float, frames: int = FRAMES) -> tuple[list[int], Pace, float]:
+    """Go through a part; returns every answer, the pace, and how long the part took."""
+    day = Day()
+    pace, answers = Pace(deadline_s, frames, clock=day), []
+    for index in range(frames):
+        every = pace.every(index)
+        answers.append(every)
+        if every and index % every == 0:
+            day.now += look_s
+            pace.looked(look_s)
+        day.now += beside_s
+    return answers, pace, day.now
+
+
+def test_without_a_deadline_every_frame_is_looked_at() -> None:
+    pace = Pace(None, FRAMES)
+    assert {1} == {pace.every(index) for index in range(FRAMES)}
+
+
+# In all 18 s when every frame is looked at, 15 every second, 14 every third; a twentieth of the deadline is kept.
+@pytest.mark.parametrize(("deadline_s", "last"), [(20.0, 1), (17.0, 2), (15.6, 3), (13.0, 0)])
+def test_looks_grow_sparse_before_they_end(deadline_s: float, last: int) -> None:
+    answers, pace, took_s = render(deadline_s, look_s=0.010, beside_s=0.020)
+    assert last == answers[-1]
+    assert (Reason.TIME_SHORT if last == 0 else None) == pace.stopped
+    assert took_s <= deadline_s or last == 0
+
+
+@given(st.floats(1, 60), st.floats(0.001, 0.05), st.floats(0.001, 0.05))
+def test_it_never_goes_back_to_more(deadline_s: float, look_s: float, beside_s: float) -> None:
+    answers, _, _ = render(deadline_s, look_s=look_s, beside_s=beside_s, frames=200)
+    effort = [4 if every == 0 else every for every in answers]
+    assert effort == sorted(effort)
+
+
+def test_a_slow_beginning_decides_nothing_yet() -> None:
+    answers, _, _ = render(10.0, look_s=0.01, beside_s=0.1, frames=FRAMES)
+    assert {1} == set(answers[:WARM_UP_FRAMES])
+
+
+def test_of_unknown_length_only_the_deadline_itself_counts() -> None:
+    day = Day()
+    pace = Pace(10.0, None, clock=day)
+    day.now = 9.4
+    assert 1 == pace.every(500)
+    day.now = 9.6
+    assert 0 == pace.every(501)
+    assert pace.stopped is Reason.TIME_SHORT
+
+
+def test_when_memory_is_nearly_used_up_nothing_is_looked_at_any_more() -> None:
+    held = [100 << 20]
+    pace = Pace(memory_bytes=200 << 20, held_bytes=lambda: held[0])
+    assert 1 == pace.every(0)
+    held[0] = (200 << 20) - SPARE_BYTES + 1
+    assert 0 == pace.every(1)
+    held[0] = 0
+    assert 0 == pace.every(2)
+    assert pace.stopped is Reason.MEMORY_SHORT
+
+
+def test_what_this_process_holds_is_read_from_the_kernel() -> None:
+    pace, size = Pace(memory_bytes=1 << 40), 32 << 20
+    before = pace.held_bytes()
+    with mmap.mmap(-1, size) as block:
+        block[:] = b"x" * size
+        assert pytest.approx(before + size, abs=4 << 20) == pace.held_bytes()
