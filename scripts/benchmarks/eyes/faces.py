@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.landmarks import Face as Mesh
+from media.gaze.faces import Face as Mesh
 from media.gaze.pose import FOCAL_PER_LONG_SIDE
 from scripts.benchmarks.eyes.weights import JudgeMissing, carried
 

@@ -51,7 +51,7 @@ class FaceNetwork:
         centre = face.place(*CORNERS[0], *CORNERS[1], *NOSE)
         patch, turn = normalised(picture, face, centre, FACE_SIZE)
         rgb = np.asarray((patch[:, :, ::-1] / np.float32(255) - MEAN) / DEVIATION, np.float32)
-        pitch, yaw = self._network.run(x=np.asarray(rgb.transpose(2, 0, 1)[None], np.float32, order="C"))[0]
+        pitch, yaw = self._network.run(x=rgb.transpose(2, 0, 1)[None].astype(np.float32))[0]
         return angles_deg(turn.T @ _vector(float(pitch), float(yaw)), centre)
 
 
@@ -78,7 +78,7 @@ class EyeNetwork:
             x, y, z = (turn @ face.rotation)[:, 2]
             heads.append((np.arcsin(y), mirror * np.arctan2(x, z)))
             turns.append((turn, mirror))
-        found = self._network.run(x=np.stack(patches)[:, None], head=np.array(heads, np.float32))
+        found = self._network.run(x=np.array(patches, np.float32)[:, None], head=np.array(heads, np.float32))
         ways = [
             turn.T @ _vector(float(pitch), mirror * float(yaw))
             for (pitch, yaw), (turn, mirror) in zip(found, turns, strict=True)

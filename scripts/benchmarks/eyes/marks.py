@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.landmarks import Face as Mesh
+from media.gaze.faces import Face as Mesh
 from media.gaze.landmarks import Landmarker
 from media.gaze.measure import IRISES
 from scripts.benchmarks.eyes.faces import Face, Numbers, Pointer, bgr, follow
