@@ -117,7 +117,8 @@ class Bench:
         clip = runs.Clip.of(path, QUICK_FRAMES if self._options.quick else None)
         into = self._options.into / f"{clip.name}-{clip.key()}-{self._stamp}"
         into.mkdir(exist_ok=True)
-        nothing = runs.kept(into / "nothing.mp4") or runs.correct(clip, 0, into / "nothing.mp4")
+        # Not the product's own intensity 0: that copies the stream, and the others are encoded.
+        nothing = runs.kept(into / "nothing.mp4") or runs.keep(clip.frames(), clip, into / "nothing.mp4")
         faces = marks.find_faces(nothing.frames(), into / "faces.npz")
         if not any(faces):
             print(f"{clip.name}: no face; outside of the table")

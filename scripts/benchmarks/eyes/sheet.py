@@ -22,6 +22,8 @@ Picture = NDArray[np.uint8]
 def write(clip: Clip, nothing: Run, ours: Run, faces: list[Face | None], into: Path) -> list[Path]:
     """Write a clip's sheets (CLIP-N.png) and its film (CLIP.mp4); return the sheets."""
     into.mkdir(parents=True, exist_ok=True)
+    for old in into.glob(f"{clip.name}-*.png"):
+        old.unlink()
     pairs = [
         _pair(at, bgr(before), bgr(after), face)
         for at, (before, after) in enumerate(side_by_side(nothing.frames(), ours.frames()))
