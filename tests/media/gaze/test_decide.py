@@ -35,7 +35,7 @@ def test_eyes_beside_the_lens_are_corrected_wholly(gaze: tuple[float, float]) ->
         (a_look((10.0, 0.0), head_deg=(35.0, 0.0)), Reason.HEAD_TURNED),
         (a_look((10.0, 0.0), head_deg=(0.0, -30.0)), Reason.HEAD_TURNED),
         (a_look((31.0, 0.0)), Reason.LOOKS_FAR_AWAY),
-        (a_look((10.0, 0.0), width=20.0), Reason.EYES_TOO_SMALL),
+        (a_look((10.0, 0.0), width=31.0), Reason.EYES_TOO_SMALL),
         (a_look((10.0, 0.0), opening=0.05), Reason.BLINK),
     ],
 )
@@ -62,6 +62,18 @@ def test_a_blink_is_left_alone_from_before_the_lids_move() -> None:
     assert max(strengths[14:17]) < 0.05  # frames 29 to 31
     assert max(strengths[13], strengths[17]) < 0.3  # the frames beside them
     assert min(strengths[9], strengths[21]) > 0.9  # frames 24 and 36
+
+
+def test_eyes_are_let_go_quickly_and_taken_up_gently() -> None:
+    """Around a head that turns away for a second: an eighth to seven eighths takes longer on the way back."""
+    away = a_look((12.0, 0.0), head_deg=(40.0, 0.0))
+    looks: list[Look | None] = [*[a_look((12.0, 0.0))] * 30, *[away] * 30, *[a_look((12.0, 0.0))] * 30]
+    strengths = np.array([decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).strength for at in range(12, 78)])
+    assert (strengths[19:48] < 0.9).all()  # frames 31 to 59
+    leaving = int((strengths[:30] < 0.9).argmax())
+    back = 36 + int((strengths[36:] > 0.9).argmax())
+    assert 18 - leaving < 5  # frames before it turns, at 30
+    assert back - 48 > 5  # frames after it has turned back, at 60
 
 
 def test_lids_lowered_for_reading_are_no_blink() -> None:
