@@ -16,7 +16,10 @@ from media.gaze.outline import Axes, Box, Grid, Outline, Place, height
 # turns (Gullstrand's eye); a far lamp is mirrored half a radius behind the cornea, close to that centre.
 FOLLOWS = 0.55
 WIDEST = 0.8  # of the iris' radius; what is wider is a window over the whole eye, or the white itself
-FAINT, BRIGHT = 10.0, 26.0  # grey levels above what is around: no light … a light
+FAINT, BRIGHT = 10.0, 26.0  # grey levels above what is around, and above the iris: no light … a light
+# An iris may itself be bright between its dark rim and the pupil: as bright as this share of its pixels is no light.
+IRIS_PERCENTILE = 80
+AROUND = 0.3  # of the iris' radius: from this far comes what is painted below a light
 WITHIN = (0.80, 0.95)  # of the iris' radius: beyond its rim the white is brighter anyway
 INSET = 0.035  # from the lids, in eye widths: their wet edges shine, too
 SMALLEST_RADIUS_PX = 4.0
@@ -51,15 +54,18 @@ def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Lig
         return None
     patch = luma[area.slices()]
     disc = _disc(Place.of(_placed(area, box), axes), outline)
-    stands_out = patch - cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius))
-    share = np.clip((stands_out.astype(np.float32) - FAINT) / (BRIGHT - FAINT), 0, 1)
+    if not (disc > 0.5).any():
+        return None
+    iris = np.float32(np.percentile(patch[disc > 0.5], IRIS_PERCENTILE))
+    around = np.maximum(cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)), iris)
+    share = np.clip((patch - around - FAINT) / (BRIGHT - FAINT), 0, 1)
     # A light's soft edge goes with it, else a ring of it would stay on the iris.
     share = cv2.GaussianBlur(cv2.dilate(share, np.ones((3, 3), np.uint8)), (0, 0), 0.7) * disc
     return Lights(area, np.asarray(share, np.float32), disc) if float(share.max()) > 0.5 else None
 
 
 def lifted(plane: NDArray[np.uint8], lights: Lights, subsampling: int) -> NDArray[np.uint8]:
-    """Return a plane of the eye's box without its lights: luma as dark as around them, colour as the iris' mean."""
+    """Return a plane of the eye's box without its lights: below them lies what the iris is like around them."""
     clean = plane.copy()
     cut = lights.area.slices(subsampling)
     share, disc = lights.share, lights.disc
@@ -67,11 +73,11 @@ def lifted(plane: NDArray[np.uint8], lights: Lights, subsampling: int) -> NDArra
         share, disc = _halved(share), _halved(disc)
     patch = plane[cut].astype(np.float32)
     weights = disc * (1 - share)
-    below: NDArray[np.generic] | np.float32 = np.float32((patch * weights).sum() / max(float(weights.sum()), 1e-6))
-    if subsampling == 1:
-        radius = (lights.area.right - lights.area.left) / 2
-        below = cv2.GaussianBlur(cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)), (0, 0), 0.8)
-    clean[cut] = np.rint(patch + share * (np.asarray(below, np.float32) - patch))
+    sigma = AROUND * min(patch.shape) / 2
+    total, weight = (cv2.GaussianBlur(grid, (0, 0), sigma) for grid in (patch * weights, weights))
+    mean = np.float32((patch * weights).sum() / max(float(weights.sum()), 1e-6))
+    below = (total + 1e-3 * mean) / (weight + 1e-3)  # far from all that is seen of the iris, its mean
+    clean[cut] = np.rint(patch + share * (below - patch))
     return clean
 
 
