@@ -23,10 +23,10 @@ from media.gaze.redraw import redraw
 from media.gaze.sight import Sight
 from media.gaze.steady import steady, steady_axes
 
-# A geometrically exact movement is seen as less than itself, for lids and sclera follow only in part. Sideways 1.2
-# brings the eyes of the sample clip and of recordings into the lens by measurement and by eye; up and down the lids
-# carry most of it, and from 1.1 on readers look over the lens (seen on contact sheets, 2026-11-22).
-YAW_GAIN, PITCH_GAIN = 1.2, 1.03
+# Bent sideways, eyes are seen to move by as much as they are moved (0.97 of it by two networks' common opinion; with
+# 1.2 a reader beside the lens looked past it on the other side). Up and down they see half to three quarters, for lids
+# and brows follow only in part; by eye, readers look over the lens from 1.3 on (contact sheets, 2026-11-26).
+YAW_GAIN, PITCH_GAIN = 1.05, 1.15
 LONGEST_GAP = 3  # frames without a look that are filled in from both sides
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself has told better
 
