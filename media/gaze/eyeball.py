@@ -5,7 +5,7 @@ For movements that are too large for bending the picture (`media.gaze.bend`). Ma
 drawn into the eye.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Ball:
     left: tuple[Grid, Grid]  # white, from the picture's left of the old iris
     right: tuple[Grid, Grid]  # white, from its right
     right_share: Grid  # 0 left to 1 right
+    trust: tuple[float, float]  # in the white of each side, left and right, 0 to 1
     corner: Grid  # 0 in the middle to 1 at the corners, whose flesh and lashes each side keeps as its own
     iris: tuple[Grid, Grid]  # the iris as it was seen
     filled: tuple[Grid, Grid]  # the iris where a lid hid it, from the same ring further up or down
@@ -42,24 +43,18 @@ def ball(moved: Movement, place: Place) -> Ball:
     left, right, right_share = _white(moved, place)
     corner = np.clip((np.abs(place.x) - np.float32(CORNER_FROM)) / np.float32(CORNER_TO - CORNER_FROM), 0, 1)
     iris, filled, filled_share, iris_share = _iris(moved, place)
-    whole = Ball(
-        left,
-        right,
-        right_share,
-        np.asarray(corner, np.float32),
-        iris,
-        filled,
-        filled_share,
-        iris_share,
-    )
-    return trusting(whole, *_stretched(moved))
+    whole = np.asarray(corner, np.float32)
+    return Ball(left, right, right_share, _stretched(moved), whole, iris, filled, filled_share, iris_share)
 
 
-def trusting(ball: Ball, left: float, right: float) -> Ball:
-    """Paint less white from a side that is trusted less, 0 to 1, except in that side's own corner."""
+def borrowed(ball: Ball, left: float, right: float) -> Grid:
+    """Return how much more of the right side's white (below 0: of the left side's) is painted than lies there.
+
+    A side that is trusted less, 0 to 1, borrows from the other, except in its own corner.
+    """
     whole_left, whole_right = (trust + (1 - trust) * ball.corner for trust in (left, right))
     share = ball.right_share * whole_right + (1 - ball.right_share) * (1 - whole_left)
-    return replace(ball, right_share=np.asarray(share, np.float32))
+    return np.asarray(share - ball.right_share, np.float32)
 
 
 def _white(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid]:

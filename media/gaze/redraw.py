@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze import lights, warp
-from media.gaze.eyeball import Ball, trusting
+from media.gaze.eyeball import Ball, borrowed
 from media.gaze.lights import Lights
 from media.gaze.outline import Axes, Box, Grid, Outline
 from media.gaze.warp import Eyeball
 
 DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
+# A borrowed white gets this power of the sides' ratio of brightness, for what a side shows beside white is darker.
+SHADE, DARKEST = 0.5, 0.72
 _Value = TypeVar("_Value", np.uint8, np.float32)
 BRIGHTER_RIM = np.float32(6.0)  # grey levels that the iris' soft rim may be brighter than the white beside it
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
@@ -42,24 +44,32 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
         return None
     luma = frame.y[area.slices()]
     field = warp.field(axes, outline, area, shift_px)
+    shade = None
     if field.ball is not None and field.ball.layers is not None:
-        field = replace(field, ball=replace(field.ball, layers=_trusting_the_brighter_white(luma, field.ball)))
+        layers, shade = _borrowing(luma, field.ball, field.ball.layers)
+        field = replace(field, ball=replace(field.ball, layers=layers))
     lamps = lights.find(luma, axes, outline, area)
-    _draw(luma, field, lamps, 1)
+    _draw(luma, field, lamps, 1, shade)
     halved = _halve(field)
     for plane in (frame.u, frame.v):
         _draw(plane[area.slices(2)], halved, lamps, 2)
     return area
 
 
-def _trusting_the_brighter_white(luma: NDArray[np.uint8], ball: Eyeball) -> Ball:
-    """Paint no white from a side that shows none: an eye turned far aside has iris or lid up to the corner."""
-    layers = ball.layers
-    assert layers is not None
+def _borrowing(luma: NDArray[np.uint8], ball: Eyeball, layers: Ball) -> tuple[Ball, Grid]:
+    """Paint no white from a side that shows none: an eye turned far aside has iris or lid up to the corner.
+
+    Returns:
+        The layers, and what is left of the white's light where it was borrowed: a side in the shade stays so.
+    """
     white = ball.open * (1 - layers.iris_share) * (1 - layers.corner)
     left = _mean(_sample(luma, layers.left), white * (1 - layers.right_share))
     right = _mean(_sample(luma, layers.right), white * layers.right_share)
-    return trusting(layers, _trust(left / right), _trust(right / left))
+    own = (layers.trust[0] * _trust(left / right), layers.trust[1] * _trust(right / left))
+    more = borrowed(layers, *own)
+    darker = min(left, right) / max(left, right)
+    shade = 1 - np.abs(more) * np.float32(1 - max(DARKEST, darker**SHADE))
+    return replace(layers, right_share=layers.right_share + more), np.asarray(shade, np.float32)
 
 
 def _mean(values: NDArray[np.uint8], weights: Grid) -> float:
@@ -72,26 +82,34 @@ def _trust(ratio: float) -> float:
     return float(np.clip((ratio - none) / (whole - none), 0, 1))
 
 
-def _draw(patch: NDArray[np.uint8], field: warp.Field, lamps: Lights | None, subsampling: int) -> None:
+def _draw(
+    patch: NDArray[np.uint8], field: warp.Field, lamps: Lights | None, subsampling: int, shade: Grid | None = None
+) -> None:
     drawn = _sample(patch, field.skin).astype(np.float32)
     if field.ball is not None:
         cut = field.ball.inner.slices(subsampling)
-        drawn[cut] += field.ball.open * (_eyeball(patch, field.ball, lamps, subsampling) - drawn[cut])
+        drawn[cut] += field.ball.open * (_eyeball(patch, field.ball, lamps, subsampling, shade) - drawn[cut])
     patch[...] = np.clip(np.rint(drawn), 0, 255)
 
 
-def _eyeball(patch: NDArray[np.uint8], ball: Eyeball, lamps: Lights | None, subsampling: int) -> NDArray[np.float32]:
+def _eyeball(
+    patch: NDArray[np.uint8], ball: Eyeball, lamps: Lights | None, subsampling: int, shade: Grid | None
+) -> NDArray[np.float32]:
     without_lights = patch if lamps is None else lights.lifted(patch, lamps, subsampling)
     drawn = _sample(without_lights, ball.bent).astype(np.float32)
     if ball.layers is not None:
-        drawn += np.float32(ball.anew) * (_layered(patch, without_lights, ball.layers) - drawn)
+        drawn += np.float32(ball.anew) * (_layered(patch, without_lights, ball.layers, shade) - drawn)
     if lamps is not None:
         drawn += _sample(patch.astype(np.float32) - without_lights, ball.light)
     return drawn
 
 
-def _layered(patch: NDArray[np.uint8], without_lights: NDArray[np.uint8], ball: Ball) -> NDArray[np.float32]:
+def _layered(
+    patch: NDArray[np.uint8], without_lights: NDArray[np.uint8], ball: Ball, shade: Grid | None
+) -> NDArray[np.float32]:
     white = _mix(_sample(patch, ball.left), _sample(patch, ball.right), ball.right_share)
+    if shade is not None:
+        white *= shade
     iris = _mix(_sample(without_lights, ball.iris), _sample(without_lights, ball.filled), ball.filled_share)
     # A lit rim of white that clings to the iris would be a bright arc where the new white is darker.
     iris -= np.maximum(iris - white - BRIGHTER_RIM, 0) * np.minimum(4 * (1 - ball.iris_share), 1)
@@ -124,6 +142,7 @@ def _halve_layers(ball: Ball) -> Ball:
         left=_place(ball.left),
         right=_place(ball.right),
         right_share=_area(ball.right_share),
+        trust=ball.trust,
         corner=_area(ball.corner),
         iris=_place(ball.iris),
         filled=_place(ball.filled),

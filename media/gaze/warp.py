@@ -17,7 +17,7 @@ MOST_SHIFT = 0.24  # of the eye's width; beyond, too much has to be invented
 # Of the eye's width: up to here the eyeball is bent, from there it is drawn wholly anew. Sideways, bending looks better
 # for long (painted white is too bright beside a corner, seen on sheets 2026-11-26); but a lowered eye that is lifted
 # shows a part of the iris that its lower lid hid.
-SIDEWAYS, UPWARDS = (0.08, 0.14), (0.025, 0.065)
+SIDEWAYS, UPWARDS = (0.08, 0.14), (0.035, 0.075)
 
 
 @dataclass(frozen=True)
