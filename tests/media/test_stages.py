@@ -1,6 +1,10 @@
 """The stages as workers and people use them: children of the runner, and commands in a shell."""
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +73,27 @@ def test_the_commands_speak_to_people(mute: Path) -> None:
     command = [sys.executable, "-m", "media.probe", str(mute)]
     said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     assert json.loads(said.stdout)["frames"] == 200
+
+
+def test_a_terminal_shows_how_far_it_is_and_how_long_it_will_take(talk: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "media.split", str(talk), str(tmp_path), "--segment-seconds", "8"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=theirs) as child:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while more := os.read(ours, 4096):
+                shown += more
+        assert child.stdout is not None
+        result = json.loads(child.stdout.read())
+    os.close(ours)
+    steps = re.findall(r"\r#* +(\d+\.\d)% +(\d+) s left", shown.decode())
+    shares = [float(share) for share, _ in steps]
+    assert shares == sorted(shares)
+    assert len(shares) >= 3
+    assert all(int(left) <= 60 for _, left in steps)
+    assert shown.endswith(b"\r\x1b[K"), "the bar goes before the result comes"
+    assert len(result["parts"]) == 3
 
 
 def test_the_commands_explain_a_refusal_to_people(tmp_path: Path) -> None:
