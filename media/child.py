@@ -8,6 +8,7 @@ From a shell the same stage shows a progress bar and prints its result for peopl
 import argparse
 import ctypes
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -62,6 +63,14 @@ def memory_bytes() -> int | None:
     """Say how much memory of its own the parent lets this process hold; None when nobody said."""
     limit = os.environ.get(MEMORY_BYTES)
     return int(limit) - RESERVED_BYTES if limit else None
+
+
+def give_back_pages() -> None:
+    """Return to the kernel what nobody holds any more: between pieces of work, whose sizes would not fit together."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim is not None:
+        trim(0)
 
 
 def _answer(voice: "_Lines | _Terminal", work: str, options: argparse.Namespace) -> int:
