@@ -82,11 +82,11 @@ def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
     plain_s = runs[PLAIN].a_minute_s(seconds)
     for name, run in runs.items():
         output = _output(folder, name)
-        vmaf = "" if options.no_vmaf or "turned" in name else f"{_vmaf(output, source, found):7.2f}"
+        score = "" if options.no_vmaf or "turned" in name else f"{vmaf(output, source, found):7.2f}"
         print(
             f"{name:22}{run.cpu_s:7.2f}{run.a_minute_s(seconds):16.1f}{run.a_minute_s(seconds) / plain_s:14.2f}"
             f"{run.wall_s / seconds:14.2f}{run.peak_rss_mib:9.0f}{run.peak_own_mib:9.0f}"
-            f"{output.stat().st_size * 8 / seconds / 1e6:8.2f}{vmaf}"
+            f"{output.stat().st_size * 8 / seconds / 1e6:8.2f}{score}"
         )
     print(f"{'look for cuts, zero':22}{plan.cpu_s:7.2f}{'once a video':>16}{plan.peak_rss_mib:37.0f}", end="")
     print(f"{plan.peak_own_mib:9.0f}")
@@ -192,13 +192,14 @@ class _Peak:
         self._thread.join()
 
 
-def _vmaf(copy: Path, source: Path, found: Inspection) -> float:
+def vmaf(copy: Path, source: Path, found: Inspection) -> float:
     """Return the mean VMAF of a copy against its source, frame by frame; the source in the copy's size."""
     span = found.timeline.grid()
     even = f"setpts=N/({span.rate})/TB"
     written, wanted = _size(copy), (found.facts.width, found.facts.height)
     fit = "" if written == wanted else f",scale={written[0]}:{written[1]}:flags=bicubic"
-    judge = f"[0:v]{even}[copy];[1:v]{even}{fit}[source];[copy][source]libvmaf=n_threads=2"
+    on_grid = f"setpts=PTS-STARTPTS,fps={span.rate}," if span.hold else ""  # a clip cut off between its B-pictures
+    judge = f"[0:v]{even}[copy];[1:v]{on_grid}{even}{fit}[source];[copy][source]libvmaf=n_threads=2"
     said = _ffmpeg("-i", copy, "-i", source, "-lavfi", judge, "-f", "null", "-", loud=True)
     score = re.search(r"VMAF score: ([\d.]+)", said)
     assert score, said[-2000:]

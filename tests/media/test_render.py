@@ -37,7 +37,7 @@ def numbers(parts: list[tuple[Part, Rendered, films.Copy]]) -> list[int]:
 @pytest.mark.parametrize(
     ("name", "rate", "options"),
     [
-        ("b-frames.mp4", Fraction(30), {"preset": "ultrafast", "bf": "3", "g": "250"}),
+        ("ten-seconds-between-keys.mp4", Fraction(30), {"preset": "ultrafast", "bf": "3", "g": "300"}),
         ("ntsc.mp4", Fraction(30000, 1001), {"preset": "ultrafast", "g": "50"}),
         ("open-gop.mp4", Fraction(25), {"preset": "ultrafast", "bf": "3", "g": "24", "x264-params": "open-gop=1"}),
         ("milliseconds.mkv", Fraction(24000, 1001), {"preset": "ultrafast", "bf": "2", "g": "48"}),

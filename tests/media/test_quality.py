@@ -1,0 +1,92 @@
+"""What a master looks like beside its source, and what the eyes' correction does to the rest of the picture."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from media import zero
+from media.frames import FrameStage, Planes
+from media.gaze import model
+from media.gaze.corrector import Corrector
+from media.gaze.landmarks import Landmarker
+from media.inspection import inspect
+from media.render import render
+from media.source import Reel
+from media.spans import Span
+from scripts.benchmarks.render import vmaf
+from tests.media import films
+
+MACROBLOCK = 16  # what the encoder codes as one, and filters across
+ALLOWED_DB, LEAST_VMAF = 0.3, 95
+SECONDS = 3
+
+Mask = NDArray[np.bool_]
+
+
+class Marking:
+    """A stage around a stage that notes where in each picture something was changed."""
+
+    def __init__(self, stage: FrameStage) -> None:
+        self.changed: list[Mask] = []
+        self._stage = stage
+        self._came: list[NDArray[np.uint8]] = []
+
+    def push(self, frame: Planes) -> list[Planes]:
+        self._came.append(frame.y.copy())
+        return self._note(self._stage.push(frame))
+
+    def drain(self) -> list[Planes]:
+        return self._note(self._stage.drain())
+
+    def _note(self, finished: list[Planes]) -> list[Planes]:
+        for frame in finished:
+            self.changed.append(frame.y != self._came.pop(0))
+        return finished
+
+
+class Nothing:
+    """A stage that changes nothing; the part is encoded all the same."""
+
+    def push(self, frame: Planes) -> list[Planes]:
+        return [frame]
+
+    def drain(self) -> list[Planes]:
+        return []
+
+
+def fidelity_db(source: Path, span: Span, copy: Path, changed: list[Mask]) -> float:
+    """Return the PSNR of a copy's luma, leaving out the macroblocks in which and beside which something was changed."""
+    beside = np.ones((3 * MACROBLOCK, 3 * MACROBLOCK), np.uint8)
+    lost, count = 0.0, 0
+    copies = iter(Reel(copy, inspect(copy).timeline.grid()))
+    for was, became, mask in zip(Reel(source, span), copies, changed, strict=True):
+        kept = cv2.dilate(mask.astype(np.uint8), beside) == 0
+        lost += float((np.subtract(was.y, became.y, dtype=np.int32)[kept] ** 2).sum())
+        count += int(kept.sum())
+    return float(10 * np.log10(255**2 * count / lost))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["01_webcam_reading_woman.mp4", "26_derived_phone_selfie_1080x1920_30fps.mp4"])
+def test_the_rest_of_the_picture_loses_nothing_by_it(name: str, clips: Path, tmp_path: Path) -> None:
+    """Within 0.3 dB of the same encode with the eyes as filmed."""
+    source = tmp_path / "in.mp4"
+    films.ffmpeg("-i", clips / name, "-t", str(SECONDS), "-c", "copy", source)
+    span = inspect(source).timeline.grid()
+    found = zero.estimate(source)
+    with Landmarker() as finder:
+        corrector = Corrector(finder, model.average_head(model.locate()), zero=found.gaze_deg if found else (0, 0))
+        stage = Marking(corrector)
+        render(source, tmp_path / "turned.mp4", span=span, stage=stage)
+    render(source, tmp_path / "as_filmed.mp4", span=span, stage=Nothing())
+    corrected = sum(bool(mask.any()) for mask in stage.changed)
+    assert corrected > span.frames // 4, "the eyes were turned, or this proves nothing"
+    assert all(mask.mean() < 0.03 for mask in stage.changed), "before encoding, only at the eyes"
+    with_it, without = (
+        fidelity_db(source, span, tmp_path / copy, stage.changed) for copy in ("turned.mp4", "as_filmed.mp4")
+    )
+    assert abs(with_it - without) <= ALLOWED_DB
+    assert vmaf(tmp_path / "as_filmed.mp4", source, inspect(source)) >= LEAST_VMAF
