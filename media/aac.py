@@ -15,7 +15,8 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from media.sound import BLOCK, RATE, Block, kept
+from media.chain import Block
+from media.sound import BLOCK, RATE, kept
 
 BITS_S = 128_000
 

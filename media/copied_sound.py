@@ -13,8 +13,9 @@ from av.packet import Packet
 
 from media import aac
 from media.aac import Aac
+from media.chain import Block
 from media.opening import audio_of, opened, packets, translated
-from media.sound import BLOCK, RATE, Block, Soundtrack
+from media.sound import BLOCK, RATE, Soundtrack
 from media.spans import Span
 
 IN_STEP = RATE // 100  # samples that copied sound may be off at either end; half of what is allowed
@@ -35,16 +36,16 @@ class Track(Protocol):
         ...
 
 
-def track_of(source: Path, writer: OutputContainer, span: Span) -> Track:
+def track_of(source: Path, writer: OutputContainer, span: Span, gain_db: float = 0.0) -> Track:
     """Begin the sound of a part; it is copied only when the part is the whole video and the sound fits as it is.
 
     Raises:
         Refused: the source cannot be played.
     """
-    soundtrack = Soundtrack(source, span)
+    soundtrack = Soundtrack(source, span, gain_db)
     if soundtrack.layout is None:
         return _Silence()
-    if span.is_first and span.is_last and (chosen := _fitting(source, span)):
+    if not gain_db and span.is_first and span.is_last and (chosen := _fitting(source, span)):
         return _Copied(source, writer, chosen)
     return _Encoded(Aac(writer, soundtrack.layout), iter(soundtrack))
 

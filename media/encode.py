@@ -17,9 +17,9 @@ from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from media.aac import Aac
+from media.chain import Block
 from media.frames import Planes
 from media.picture import H273_BT709, to_frame
-from media.sound import Block
 
 # Instagram takes 8 Mbit/s variable and 60 MB for a minute (platform sheet, section 5, read 2026-11-22): at the peak
 # rate a minute is 56 MB, the buffer adds at most 1.9 MB once, the sound 1 MB.

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media import verbatim
+from media.chain import Block
 from media.encode import Master
 from media.files import whole
 from media.frames import FrameStage, Planes
 from media.framing import Framed, Framing
 from media.inspection import inspect
-from media.sound import Block, Soundtrack
+from media.sound import Soundtrack
 from media.source import Reel
 from media.spans import Span
 from media.verbatim import Obstacle
@@ -48,6 +49,7 @@ def render(
     span: Span | None = None,
     stage: FrameStage | None = None,
     framed: Framed | None = None,
+    gain_db: float = 0.0,
     watch: Callable[[Planes], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Rendered:
@@ -59,6 +61,7 @@ def render(
         span: which part; None for the whole video.
         stage: changes frames on their way; None leaves them alone.
         framed: how finished frames become those that are encoded; None keeps their shape.
+        gain_db: by how much the sound is raised, its peaks held back; 0 leaves it alone.
         watch: shown every finished frame, in order, just before it is encoded; must not change it.
         on_progress: told the share of frames done, 0 to 1.
 
@@ -69,9 +72,10 @@ def render(
     part = span or inspect(source).timeline.grid()
     obstacle = Obstacle.CHANGED if stage or framed else verbatim.obstacle(source, part)
     with whole(target) as temporary:
-        work: _Work | _Copy = _Copy(source, temporary, part)
+        work: _Work | _Copy = _Copy(source, temporary, part, gain_db)
         if obstacle is not None:
-            work = _Work(source, temporary, part, stage or _Unchanged(), framed.framing if framed else _as_it_is)
+            framing = framed.framing if framed else _as_it_is
+            work = _Work(source, temporary, part, stage or _Unchanged(), framing, Soundtrack(source, part, gain_db))
         work.run(watch or _unwatched, on_progress or _silent)
         return Rendered(
             frames=part.frames,
@@ -115,17 +119,18 @@ class _Clock:
 class _Copy:
     """One part being taken over as it is."""
 
-    def __init__(self, source: Path, target: Path, span: Span) -> None:
+    def __init__(self, source: Path, target: Path, span: Span, gain_db: float) -> None:
         self.clock = _Clock()
         self.reel = Reel(source, span)
         self.size = (0, 0)
         self.sound: str | None = None
+        self._gain_db = gain_db
         self._source = source
         self._target = target
         self._span = span
 
     def run(self, watch: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
-        self.sound = verbatim.copy(self._source, self._target, self._span)
+        self.sound = verbatim.copy(self._source, self._target, self._span, self._gain_db)
         self.clock.add("encode")
         for planes in self.reel:  # whoever watches wants to see pictures; and what cannot be decoded is not published
             self.size = (planes.y.shape[1], planes.y.shape[0])
@@ -137,7 +142,9 @@ class _Copy:
 class _Work:
     """One render under way."""
 
-    def __init__(self, source: Path, target: Path, span: Span, stage: FrameStage, framing: Framing) -> None:
+    def __init__(
+        self, source: Path, target: Path, span: Span, stage: FrameStage, framing: Framing, soundtrack: Soundtrack
+    ) -> None:  # fmt: skip
         self.clock = _Clock()
         self.reel = Reel(source, span)
         self.size = (0, 0)
@@ -145,7 +152,7 @@ class _Work:
         self._span = span
         self._stage = stage
         self._framing = framing
-        self._soundtrack = Soundtrack(source, span)
+        self._soundtrack = soundtrack
         self._sound: Iterator[Block] = iter(self._soundtrack)
         self._master: Master | None = None
         self._shown = 0

@@ -10,8 +10,8 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from numpy.typing import NDArray
 
+from media.chain import Block, filtered
 from media.opening import audio_of, opened, packets, translated
 from media.spans import Span
 
@@ -21,7 +21,7 @@ FADE = RATE // 100  # 10 ms at a cut, so that it does not click
 LEAD_S = Fraction(3, 10)  # decoded before the span: codecs need up to 80 ms (Opus) to find their feet
 SLACK = RATE // 50  # time stamps in whole milliseconds jitter; less than 20 ms is no gap
 
-Block = NDArray[np.float32]  # (channels, samples), -1 to 1
+CEILING = 0.79  # -2 dB: between the samples, and after coding, peaks are up to 2 dB higher
 
 
 def kept(samples: int) -> int:
@@ -32,12 +32,14 @@ def kept(samples: int) -> int:
 class Soundtrack:
     """The sound of one span; iterate once, for blocks that together are exactly the span's length.
 
-    `layout` is "mono", "stereo" or None when the upload has no sound; then there are no blocks.
+    `layout` is "mono", "stereo" or None when the upload has no sound; then there are no blocks. A gain other than zero
+    raises or lowers it, and holds back the peaks that would be too high then.
     """
 
-    def __init__(self, path: Path, span: Span) -> None:
+    def __init__(self, path: Path, span: Span, gain_db: float = 0.0) -> None:
         self._path = path
         self._span = span
+        self._gain_db = gain_db
         # Both ends are rounded on the clock of the whole video, so neighbours neither overlap nor leave a gap.
         self.first = round(span.first * RATE / span.rate)
         self.end = round((span.first + span.frames) * RATE / span.rate)
@@ -47,7 +49,12 @@ class Soundtrack:
         if self.layout is None:
             return
         at = self.first
-        for block in self._laid_out():
+        blocks = self._laid_out()
+        if self._gain_db:
+            # The limiter looks ahead and back; what it holds back it gives out in its place.
+            limiter = ("alimiter", f"limit={CEILING}:attack=5:release=50:level=0:latency=1")
+            blocks = filtered(blocks, self.layout, RATE, ("volume", f"{self._gain_db:.3f}dB:precision=float"), limiter)
+        for block in blocks:
             yield self._faded(block, at)
             at += block.shape[1]
 
