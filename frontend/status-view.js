@@ -2,7 +2,7 @@
 
 import { el } from './dom.js';
 import { moment, percent, position, seconds } from './format.js';
-import { cutReason, gazeResult, jobState, partState, platformName, publicationHint, publicationState, renderingResult, sentence } from './words.js';
+import { cutReason, gazeRest, gazeResult, jobState, partState, platformName, publicationHint, publicationState, renderingResult, sentence } from './words.js';
 
 export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
 const REPAIRABLE = new Set(['failed', 'expired']);
@@ -93,6 +93,7 @@ function button(action, label, look, busy) {
 function partCard(job, part, missing) {
   const files = Object.fromEntries(Object.entries(part.links ?? {}).filter(([, address]) => !missing.has(address)));
   const gaze = gazeResult(part.gaze);
+  const rest = gazeRest(part.gaze ?? {});
   return el('li', { class: 'card part', 'data-key': `part-${part.number}` },
     el('div', { class: 'cover' },
       files.cover
@@ -102,6 +103,7 @@ function partCard(job, part, missing) {
       el('div', { class: 'title-row' }, el('h3', {}, `Part ${part.number}/${part.of}`), pill(partState(part.status))),
       el('p', { class: 'facts' }, partFacts(part)),
       gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
+      rest && el('p', { class: 'facts', 'data-key': 'gaze-rest' }, rest),
       part.status === 'rendering' && el('progress', { max: 1, value: part.progress ?? 0, 'aria-label': `Part ${part.number}`, 'data-key': 'progress' }),
       part.reason && el('p', { class: 'reason', 'data-key': 'reason' }, sentence(part.reason, '.'))),
     (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },

@@ -54,7 +54,7 @@ export function startStatus(leave) {
   byId('job').addEventListener('click', ({ target }) => {
     const { action, look, number, address, post } = target.closest('button')?.dataset ?? {};
     if (action) act(shown, action, post);
-    if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the picture as filmed beside the corrected one`);
+    if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the pictures as filmed beside the corrected ones, and a chart of how far the eyes were off the lens over time`);
     if (look === 'video') showVideo(`Part ${number}`, address);
   });
   // Loading errors of pictures do not bubble, but they can be caught on their way down.

@@ -56,6 +56,7 @@ const GAZE = {
   sunglasses: 'dark glasses hide the eyes',
   crashed: 'the correction stopped unexpectedly',
 };
+const LASTING_SHARE = 0.03; // of a part's frames
 const PUBLICATION_HINT = {
   action_needed: (platform) => `Open the ${platform} app and finish the draft that waits there.`,
   outcome_unknown: (platform) => `${platform} gave no clear answer. Please look there before you post it again.`,
@@ -69,15 +70,29 @@ export const publicationState = (code) => PUBLICATION[code] ?? [sentence(code), 
 export const cutReason = (code) => (code ? CUT[code] ?? plain(code) : '');
 export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(platformName(platform)) ?? '';
 
-/** What happened to the eyes in one part, or '' while that is not known. */
 export const renderingResult = (rendering) => (rendering?.picture === 'copied' ? 'picture kept bit for bit' : '');
 
+/** What happened to the eyes in one part, or '' while that is not known. */
 export function gazeResult(gaze) {
   if (!gaze || (!gaze.corrected && !gaze.reason)) return '';
-  const why = gaze.reason ? GAZE[gaze.reason] ?? plain(gaze.reason) : '';
+  const why = gaze.reason ? gazeReason(gaze.reason) : '';
   if (!gaze.corrected) return `Eyes left as filmed: ${why}`;
   const share = Number.isFinite(gaze.share) ? ` in ${percent(gaze.share)} of this part` : '';
-  return `Eyes turned to the lens${share}${why ? ` (${why})` : ''}`;
+  return `Eyes turned to the lens${share}${why ? ` (${why})` : ''}${gazeAngles(gaze)}`;
+}
+
+/** Why the eyes stayed as filmed in the rest of a corrected part, most frequent first; blinks and moments go without saying. */
+export function gazeRest({ corrected, frames, reasons } = {}) {
+  if (!corrected || !frames) return '';
+  const lasting = Object.entries(reasons ?? {}).filter(([code, count]) => code !== 'blink' && count / frames >= LASTING_SHARE);
+  const words = lasting.sort(([, one], [, other]) => other - one).map(([code, count]) => `${gazeReason(code)} (${percent(count / frames)})`);
+  return words.length ? `Left as filmed elsewhere: ${words.join(', ')}` : '';
+}
+
+const gazeReason = (code) => GAZE[code] ?? plain(code);
+
+function gazeAngles({ median_before_deg: before, median_after_deg: after }) {
+  return Number.isFinite(before) && Number.isFinite(after) ? `: ${Math.round(before)}° off before, ${Math.round(after)}° after` : '';
 }
 
 /** `too_many_pixels` as "too many pixels"; what already is a sentence stays as it is. */

@@ -1,4 +1,4 @@
-"""A picture of what the correction did: the whole frame before and after, and the eyes enlarged, side by side.
+"""A picture of what the correction did: the eyes enlarged and a whole frame, before and after side by side.
 
 Watches a corrector at work and keeps a handful of moments; memory does not grow with the video.
 """
@@ -22,6 +22,7 @@ MOMENTS = 4  # one from each quarter of the part
 COLUMN_PX = 720  # width of the "before" and of the "after" column
 FULL_HEIGHT_PX = 960
 GAP_PX, LABEL_PX = 12, 44
+SHEET_PX = 2 * COLUMN_PX + GAP_PX
 PAPER, INK = (246, 248, 250), (32, 36, 40)
 STRIP_SIDE, STRIP_UP, STRIP_DOWN = 0.14, 0.30, 0.22  # margin around the eyes, in distances between the outer corners
 JPEG_QUALITY = 90
@@ -67,12 +68,13 @@ class Preview:
             if moment.full:
                 moment.full.append(_full(frame))
 
-    def write(self, path: Path, caption: str) -> bool:
+    def write(self, path: Path, caption: str, chart: Picture | None = None) -> bool:
         """Write the sheet as a JPEG, whole or not at all; returns False when no face was seen.
 
         Args:
             path: where to.
             caption: a line for people below the pictures.
+            chart: shown below them, `SHEET_PX` wide.
         """
         kept = [moment for _, moment in sorted(self._moments.items()) if moment.after is not None]
         if not kept:
@@ -80,9 +82,10 @@ class Preview:
         whole_frames = [moment.full for moment in kept if len(moment.full) == 2]
         rows = [
             _labels(),
-            *(_pair(*full) for full in whole_frames),
             *(_strips(moment) for moment in kept),
-            _text(caption, 2 * COLUMN_PX + GAP_PX),
+            *(_pair(*full) for full in whole_frames),
+            _text(caption, SHEET_PX),
+            *([chart] if chart is not None else []),
         ]
         sheet = np.vstack(_spaced(rows))[:, :, ::-1]  # OpenCV writes blue first
         done, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

@@ -15,7 +15,7 @@ from media.frames import Planes
 from media.gaze.between import between
 from media.gaze.decide import LOOK_AHEAD, Decision, Policy, Reason, decide
 from media.gaze.errors import EngineFailed
-from media.gaze.faces import FaceFinder
+from media.gaze.faces import Face, FaceFollower
 from media.gaze.measure import Look, look
 from media.gaze.model import Head
 from media.gaze.pace import Pace
@@ -27,6 +27,7 @@ from media.gaze.steady import steady, steady_axes
 # 1.2 a reader beside the lens looked past it on the other side). Up and down they see half to three quarters, for lids
 # and brows follow only in part; by eye, readers look over the lens from 1.3 on (contact sheets, 2026-11-26).
 YAW_GAIN, PITCH_GAIN = 1.05, 1.15
+CHECK_EVERY = 15  # frames between two in which the main speaker's eyes are measured again; 0.4 ms a frame
 LONGEST_GAP = 3  # frames without a look that are filled in from both sides
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself has told better
 
@@ -42,6 +43,7 @@ class Told:
     head_deg: tuple[float, float] | None
     applied: float  # share of the way that was corrected, intensity included
     reason: Reason | None
+    after_deg: tuple[float, float] | None = None  # gaze in the changed picture, where it was measured again
 
 
 class Watch(Protocol):
@@ -91,7 +93,7 @@ class Corrector:
         pace: says when time or memory are too short to look at every frame, or at any.
     """
 
-    finder: FaceFinder
+    finder: FaceFollower
     head: Head
     intensity: float = 0.8
     zero: tuple[float, float] = (0.0, 0.0)
@@ -109,6 +111,7 @@ class Corrector:
         self._unlooked = 0  # how many of the newest frames were not looked at
         self._people: dict[int, _Person] = {}
         self._failures: dict[int, Reason] = {}
+        self._to_check: dict[int, Face] = {}
 
     def push(self, frame: Planes) -> list[Planes]:
         """Take one frame; return the one that is finished by it, if any."""
@@ -171,6 +174,8 @@ class Corrector:
             if hindrance := person.sight.hindrance(frame.y, face):
                 self._failures[frame.index] = hindrance
             elif (one := look(face, self.head, frame.y)) is not None:
+                if rank == 0 and frame.index % CHECK_EVERY == 0:
+                    self._to_check[frame.index] = face
                 person.openings.append(one.narrower)
                 found[face.track] = one
         return found
@@ -181,27 +186,46 @@ class Corrector:
         looks = list(self._looks)
         if not looks[at]:
             self.told(Told(frame.index, frame.time_s, None, None, None, 0.0, reason or Reason.NO_FACE))
-        for rank, (number, own) in enumerate(looks[at].items()):
-            decision = self._correct(
-                frame, number, [one.get(number) for one in looks], at, self.watch if rank == 0 else None
-            )
+        face = self._to_check.pop(frame.index, None)
+        for number, own in looks[at].items():
+            decision = self._correct(frame, number, looks, at)
             applied = decision.strength * self.intensity
-            self.told(Told(frame.index, frame.time_s, number, decision.off_deg, own.head_deg, applied, decision.reason))
+            after = self._check(frame, face) if face and face.track == number and applied > 0 else None
+            self.told(
+                Told(
+                    *(frame.index, frame.time_s, number, decision.off_deg, own.head_deg),
+                    *(applied, decision.reason, after),
+                )
+            )
         return frame
 
-    def _correct(self, frame: Planes, number: int, looks: list[Look | None], at: int, watch: Watch | None) -> Decision:
-        person, began = self._people[number], time.perf_counter()
-        decision = decide(
-            looks,
-            at,
-            zero=self.zero if person.is_main else (0.0, 0.0),
-            usual_opening=self._usual(person),
-            policy=self.policy,
-        )
+    def _check(self, frame: Planes, face: Face) -> tuple[float, float] | None:
+        """Measure eyes once more after they were moved: what was meant to happen is not what is seen."""
+        began = time.perf_counter()
+        try:
+            found = self.finder.again(frame, face) if self.pace.stopped is None else None
+        except EngineFailed:
+            found = None
+        seen = None if found is None else look(found, self.head, frame.y)
+        self.timing.landmarks += time.perf_counter() - began
+        if seen is None:
+            return None
+        zero = self._zero(face.track)
+        return seen.gaze_deg[0] - zero[0], seen.gaze_deg[1] - zero[1]
+
+    def _zero(self, number: int) -> tuple[float, float]:
+        return self.zero if self._people[number].is_main else (0.0, 0.0)
+
+    def _correct(self, frame: Planes, number: int, everybody: list[Looks], at: int) -> Decision:
+        began = time.perf_counter()
+        looks = [one.get(number) for one in everybody]
+        usual, zero = self._usual(self._people[number]), self._zero(number)
+        decision = decide(looks, at, zero=zero, usual_opening=usual, policy=self.policy)
         now = time.perf_counter()
         self.timing.decision += now - began
         own = looks[at]
         assert own is not None
+        watch = self.watch if number == next(iter(everybody[at])) else None
         if watch is not None:
             watch.before(frame, own, decision)
         self._redraw(frame, looks, at, decision)

@@ -49,6 +49,17 @@ class FaceFinder(Protocol):
         ...
 
 
+class FaceFollower(FaceFinder, Protocol):
+    """A finder that can judge what was made of a face."""
+
+    def again(self, frame: Planes, face: Face) -> Face | None:
+        """Look once more at a face in its picture, which was changed since; None when it cannot be found in it.
+
+        Following goes on as if nobody had looked.
+        """
+        ...
+
+
 class Mode(Enum):
     """How pictures follow one another."""
 

@@ -90,16 +90,29 @@ class Landmarker:
         picture = (frame.y.shape[0], frame.y.shape[1])
         self._speakers.see(self._pictures, detect(self._networks, frame, MOST_PEOPLE), picture)
 
+    def again(self, frame: Planes, face: Face) -> Face | None:
+        """Look once more at a face in its picture, which was changed since; None when it is none any more.
+
+        Raises:
+            EngineFailed: a network gave up.
+        """
+        return self._face(frame, Region.of(face.points), face.track)
+
     def _read(self, frame: Planes, person: Person) -> Face | None:
+        face = self._face(frame, person.region, person.number)
+        person.is_seen = face is not None
+        if face is not None:
+            person.region = Region.of(face.points)
+        return face
+
+    def _face(self, frame: Planes, region: Region, track: int) -> Face | None:
         assert self._networks is not None, "not closed"
-        points, presence = self._networks.landmarks(person.region.look(frame, LANDMARKS_SIDE))
-        person.is_seen = presence >= LEAST_PRESENCE
-        if not person.is_seen:
+        points, presence = self._networks.landmarks(region.look(frame, LANDMARKS_SIDE))
+        if presence < LEAST_PRESENCE:
             return None
-        placed = person.region.to_picture(points[:, :2], LANDMARKS_SIDE)
-        person.region = Region.of(placed)
+        placed = region.to_picture(points[:, :2], LANDMARKS_SIDE)
         shapes = self._networks.shapes(placed)
-        return Face(placed, {name: float(shapes[at]) for name, at in SHAPES.items()}, person.number)
+        return Face(placed, {name: float(shapes[at]) for name, at in SHAPES.items()}, track)
 
     def close(self) -> None:
         """Give the networks' memory back; harmless when done already."""

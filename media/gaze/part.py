@@ -19,7 +19,7 @@ from media.errors import Refused
 from media.files import whole
 from media.following import frame_for
 from media.framing import Layout
-from media.gaze import model
+from media.gaze import chart, model
 from media.gaze.corrector import Corrector
 from media.gaze.decide import Policy, Reason
 from media.gaze.errors import GazeError
@@ -28,7 +28,7 @@ from media.gaze.pace import Pace
 from media.gaze.reference import Reference
 from media.gaze.report import Report
 from media.inspection import inspect
-from media.preview import Preview
+from media.preview import SHEET_PX, Preview
 from media.render import Rendered, render
 from media.spans import Span
 from media.zero import Zero
@@ -92,7 +92,7 @@ def _corrected(
     if options.report:
         _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
     if options.preview:
-        preview.write(options.preview, caption(summary))
+        preview.write(options.preview, caption(summary), chart.draw(report.rows, SHEET_PX, report.corrected_from))
     if report.is_untouched and rendered.landscape is None and verbatim.obstacle(options.source, span) is None:
         rendered = _render(options, span, None, lambda _: None)  # no need for a copy of a copy
     return _facts(rendered, summary, steps)

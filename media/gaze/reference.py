@@ -111,6 +111,9 @@ class Reference:
             (height, width),
         )
 
+    def again(self, frame: Planes, face: Face) -> None:
+        """Find nothing: whatever MediaPipe is shown becomes part of what it follows."""
+
     def _choose(self, faces: list[Face], picture: tuple[int, int]) -> list[Face]:
         if self._mode is Mode.SPARSE:
             self._speakers = Speakers(self._most)

@@ -55,6 +55,20 @@ def test_everything_that_needs_the_creator_is_said_in_words(page: Browser, api: 
     assert "_" not in first + second
 
 
+def test_a_corrected_part_says_how_far_and_what_was_left(page: Browser, api: StandIn) -> None:
+    job = samples.completed()
+    job["segments"][0]["gaze"] |= {
+        "median_before_deg": 11.4, "median_after_deg": 2.6, "frames": 1000,
+        "reasons": {"head_turned": 60, "looks_far_away": 120, "blink": 90, "into_lens": 20},
+    }  # fmt: skip
+    open_job(page, api, job)
+    first = part(page, 1)
+    assert "Eyes turned to the lens in 91 % of this part: 11° off before, 3° after" in first
+    assert "Left as filmed elsewhere: you look away on purpose (12 %), the head is turned too far away (6 %)" in first
+    assert "closed" not in first
+    assert not page.visible("[data-key=part-2] [data-key=gaze-rest]")
+
+
 def test_a_refused_video_gives_its_reason(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.failed())
     page.until_text("#job .notice", "The video is 16000×16000 pixels; the limit is 8192 on each side.")
@@ -136,6 +150,8 @@ def test_the_comparison_opens_large_and_gives_the_focus_back(page: Browser, api:
         page.run("return document.querySelector('#viewer-stage img').getAttribute('src')")
         == "/jobs/job-processing/segments/1/preview"
     )
+    whole = "const {width} = document.querySelector('#viewer-stage img').getBoundingClientRect(); return width"
+    assert page.run(whole) > 1000, "as wide as the window: eyes are to be seen, the rest is scrolled to"
     page.press("\ue00c")  # escape
     page.until("the window closed", lambda: not page.visible("#viewer"))
     assert page.run("return document.activeElement.dataset.look") == "preview"

@@ -116,6 +116,9 @@ class Nobody:
     def find(self, frame: Planes) -> list[Face]:
         return []
 
+    def again(self, frame: Planes, face: Face) -> Face | None:
+        return None
+
     def close(self) -> None:
         pass
 
