@@ -1,12 +1,15 @@
 """One landmark engine and one sitter for all tests of the gaze."""
 
+import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from media.gaze import model
 from media.gaze.faces import Mode
 from media.gaze.landmarks import Landmarker
+from media.sample import film
 from media.sample.portrait import Sitter
 
 
@@ -30,3 +33,11 @@ def finder() -> Iterator[Landmarker]:
 def sparse_finder() -> Iterator[Landmarker]:
     with Landmarker(mode=Mode.SPARSE) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def reading(shelf: Path) -> Path:
+    """Seven seconds of the sample clip at half size: half of them into the lens, half beside it."""
+    target = shelf / "reading.mp4"
+    film.film(argparse.Namespace(target=target, seconds=7.0, width=540), lambda _: None)
+    return target

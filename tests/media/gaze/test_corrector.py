@@ -18,6 +18,8 @@ from media.gaze.landmarks import Landmarker
 from media.gaze.model import Head
 from media.gaze.outline import Axes, Box
 from media.gaze.pace import Pace
+from media.gaze.report import Report
+from media.preview import Preview
 from media.sample.portrait import EYES, Sitter
 from tests.media.gaze.sitting import (
     Broken,
@@ -274,12 +276,30 @@ def test_shut_eyes_stay_bit_for_bit(sitter: Sitter, head: Head, finder: Landmark
 
 
 def test_the_same_frames_give_the_same_result(sitter: Sitter, head: Head) -> None:
-    results = []
+    results, reports = [], []
     for _ in range(2):
         with Landmarker() as finder:
-            out, _ = run([sitting(sitter, ASIDE, index=index) for index in range(14)], finder, head)
+            out, told = run([sitting(sitter, ASIDE, index=index) for index in range(20)], finder, head)
         results.append(out)
+        reports.append(told)
     assert all(same(one, other) for one, other in zip(*results, strict=True))
+    assert reports[0] == reports[1]
+    assert reports[0][15].after_deg is not None, "measured again, too"
+
+
+@pytest.mark.slow
+def test_memory_stays_the_same_however_long_the_video(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+    """Twenty-four seconds: what is held after eight is held at the end, but for a row of the report a frame."""
+    shown = [sitting(sitter, gaze) for gaze in (ASIDE, (9.0, 2.0), (0.0, 0.0))]
+    report, preview = Report(1.0), Preview(720)
+    pace = Pace(memory_bytes=1 << 40)
+    stage = Corrector(finder, head, intensity=1.0, told=report.add, watch=preview, pace=pace)
+    held: dict[int, int] = {}
+    for index in range(720):
+        frame = copied(shown[index // 40 % 3])
+        stage.push(Planes(frame.y, frame.u, frame.v, index, index / 30))
+        held[index] = pace.held_bytes()
+    assert max(held[index] for index in range(600, 720)) - max(held[index] for index in range(240)) < 4 << 20
 
 
 def test_eyes_in_the_lens_stay_as_they_are(sitter: Sitter, head: Head, finder: Landmarker) -> None:

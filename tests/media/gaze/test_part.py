@@ -1,27 +1,27 @@
 """The whole stage in its child process, from file to file."""
 
-import argparse
 import json
+from itertools import islice
 from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 import pytest
 
-from media import runner
+from media import child, runner, zero
 from media.errors import Refused
+from media.frames import Planes
 from media.gaze import part
 from media.gaze.__main__ import parser
-from media.sample import film
-from tests.media.gaze.sitting import CLIPS
-
-
-@pytest.fixture(scope="session")
-def reading(shelf: Path) -> Path:
-    """Seven seconds of the sample clip at half size: half of them into the lens, half beside it."""
-    target = shelf / "reading.mp4"
-    film.film(argparse.Namespace(target=target, seconds=7.0, width=540), lambda _: None)
-    return target
+from media.gaze.corrector import Corrector
+from media.gaze.decide import Policy
+from media.gaze.landmarks import Landmarker
+from media.gaze.measure import look
+from media.gaze.model import Head
+from media.inspection import inspect
+from media.source import Reel
+from tests.media.gaze.sitting import CLIPS, copied, corrected, same
 
 
 def frames_of(path: Path) -> int:
@@ -68,6 +68,47 @@ def test_an_engine_that_does_not_start_still_gives_a_part(reading: Path, tmp_pat
     assert frames_of(tmp_path / "o.mp4") == 210
 
 
+def test_without_a_face_a_part_stays_as_filmed(mute: Path, tmp_path: Path) -> None:
+    options = parser().parse_args([str(mute), str(tmp_path / "o.mp4"), "--preview", str(tmp_path / "p.jpg")])
+    gaze = part.correct(options, lambda _: None)["gaze"]
+    assert (False, "no_face", {"no_face": 200}) == (gaze["corrected"], gaze["reason"], gaze["reasons"])
+    assert [tmp_path / "o.mp4"] == list(tmp_path.iterdir()), "there is nothing to compare"
+
+
+def test_short_of_memory_a_part_is_finished_as_filmed(
+    reading: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = 150 << 20  # enough for the pictures; this process holds more
+    ballast = np.ones(allowed, np.uint8)
+    monkeypatch.setattr(child, "memory_bytes", lambda: len(ballast))
+    result = part.correct(parser().parse_args([str(reading), str(tmp_path / "o.mp4")]), lambda _: None)
+    assert (False, "memory_short") == (result["gaze"]["corrected"], result["gaze"]["reason"])
+    assert 210 == frames_of(tmp_path / "o.mp4")
+
+
+def test_near_its_deadline_a_part_is_finished_as_filmed(reading: Path, tmp_path: Path) -> None:
+    """A second is enough for a quarter of the frames at most."""
+    options = parser().parse_args([str(reading), str(tmp_path / "o.mp4"), "--deadline", "1"])
+    result = part.correct(options, lambda _: None)
+    assert result["gaze"]["reasons"]["time_short"] > 100
+    assert result["gaze"]["looked_at"] < 0.6
+    assert 210 == frames_of(tmp_path / "o.mp4")
+
+
+@pytest.mark.slow
+def test_the_same_part_twice_is_the_same_to_the_last_bit(reading: Path, tmp_path: Path) -> None:
+    told = []
+    for name in ("one", "two"):
+        files = [str(tmp_path / f"{name}{kind}") for kind in (".mp4", ".json", ".jpg")]
+        result = runner.run(
+            "gaze", [str(reading), files[0], "--report", files[1], "--preview", files[2]], deadline_s=120
+        )
+        report = json.loads(Path(files[1]).read_text())
+        del report["gaze"]["ms_per_frame"]
+        told.append((result["sha256"], report, Path(files[2]).read_bytes()))
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize(("option", "code"), [("--span", "bad_span"), ("--zero", "bad_zero")])
 def test_what_the_plan_never_gave_is_refused(option: str, code: str, reading: Path, tmp_path: Path) -> None:
     options = parser().parse_args([str(reading), str(tmp_path / "o.mp4"), option, '{"first": "x"}'])
@@ -81,6 +122,42 @@ def test_captions_say_what_was_done() -> None:
     done = {"corrected": True, "share": 0.914, "median_before_deg": 11.2, "median_after_deg": 2.3}
     assert part.caption(done) == "91% of the frames corrected, 11° off the lens before, 2° after"
     assert part.caption({"corrected": False, "reason": "no_face"}) == "not corrected: no face"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the real recordings are not at hand")
+@pytest.mark.parametrize("clip", ["08_man_glasses_into_lens", "12_man_standing_1080x1920"])
+def test_eyes_that_are_in_the_lens_are_not_moved(clip: str, head: Head) -> None:
+    """Before encoding: most frames stay bit for bit, and nine of ten move what is measured by 1.5° at most."""
+    path = CLIPS / f"{clip}.mp4"
+    found = zero.estimate(path)
+    assert found is not None
+    frames = [copied(frame) for frame in islice(Reel(path, inspect(path).timeline.grid()), 150)]
+    with Landmarker() as finder, Landmarker() as judge:
+        stage = Corrector(
+            finder,
+            head,
+            zero=found.gaze_deg,
+            policy=Policy(dead_zone_deg=found.dead_zone_deg),
+            usual_opening=found.usual_opening,
+        )
+        out = corrected(stage, map(copied, frames))
+        moved = [_moved_deg(judge, head, before, after) for before, after in zip(frames, out, strict=True)]
+    untouched = [same(before, after) for before, after in zip(frames, out, strict=True)]
+    assert np.percentile(moved, 90) <= 1.5
+    assert np.mean(untouched) > 0.7
+
+
+def _moved_deg(judge: Landmarker, head: Head, before: Planes, after: Planes) -> float:
+    faces = judge.find(before)
+    again = judge.again(after, faces[0]) if faces else None
+    first = judge.again(before, faces[0]) if faces else None
+    if again is None or first is None:
+        return 0.0
+    looks = (look(first, head, before.y), look(again, head, after.y))
+    assert looks[0] is not None
+    assert looks[1] is not None
+    return float(np.hypot(*np.subtract(looks[0].gaze_deg, looks[1].gaze_deg)))
 
 
 @pytest.mark.slow

@@ -1,0 +1,45 @@
+"""Nothing in the gaze child asks for the network; and what would ask, gets none."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from media import runner, sandbox
+
+PROJECT = Path(sandbox.__file__).resolve().parent.parent
+# The sandbox's own filter, but a call that it refuses ends the process at once instead of failing.
+DEADLY = "from media import sandbox\nsandbox.REFUSE = sandbox.KILL_PROCESS\nsandbox.enter(sandbox.Limits())\n"
+
+
+def under_the_deadly_filter(code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", DEADLY + code]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("attempt", ["socket.socket()", "socket.getaddrinfo('example.com', 443)"])
+def test_an_attempt_would_be_noticed(attempt: str) -> None:
+    assert -signal.SIGSYS == under_the_deadly_filter(f"import socket\n{attempt}").returncode
+
+
+def test_a_part_is_corrected_without_one_attempt(reading: Path, tmp_path: Path) -> None:
+    arguments = [str(reading), str(tmp_path / "o.mp4"), "--report", str(tmp_path / "r.json")]
+    arguments += ["--preview", str(tmp_path / "p.jpg"), "--cover", str(tmp_path / "c.jpg")]
+    code = (
+        "import sys\nfrom media.gaze import part\nfrom media.gaze.__main__ import parser\n"
+        f"facts = part.correct(parser().parse_args({arguments!r}), lambda _: None)\n"
+        "print(facts['gaze']['corrected'], 'mediapipe' in sys.modules)"
+    )
+    done = under_the_deadly_filter(code)
+    assert (0, "True False") == (done.returncode, done.stdout.strip()), done.stderr
+
+
+@pytest.mark.slow
+def test_mediapipes_own_graph_works_in_the_child_though_it_cannot_call_home(reading: Path, tmp_path: Path) -> None:
+    """MediaPipe 1.2 looks up a host of its maker's after start."""
+    arguments = [str(reading), str(tmp_path / "o.mp4"), "--engine", "mediapipe"]
+    result = runner.run("gaze", arguments, deadline_s=120)
+    assert result["gaze"]["corrected"]
+    assert result["gaze"]["median_after_deg"] is None, "what MediaPipe is shown twice it follows twice"
