@@ -27,7 +27,7 @@ from media.gaze.steady import steady, steady_axes
 # 1.2 a reader beside the lens looked past it on the other side). Up and down they see half to three quarters, for lids
 # and brows follow only in part; by eye, readers look over the lens from 1.3 on (contact sheets, 2026-11-26).
 YAW_GAIN, PITCH_GAIN = 1.05, 1.15
-CHECK_EVERY = 15  # frames between two in which the main speaker's eyes are measured again; 0.4 ms a frame
+CHECK_EVERY = 30  # frames between two in which the main speaker's eyes are measured again; 0.2 ms a frame
 LONGEST_GAP = 3  # frames without a look that are filled in from both sides
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself has told better
 

@@ -87,6 +87,7 @@ def _corrected(
         watch=preview if options.preview else None,
     )
     rendered = _render(options, span, stage, progress)
+    finder.close()  # what comes now needs memory, and no faces any more
     summary, timing = report.summary(stage.timing), stage.timing
     steps = {f"gaze_{name}": getattr(timing, name) for name in ("landmarks", "decision", "redraw")}
     if options.report:

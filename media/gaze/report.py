@@ -44,7 +44,7 @@ class Report:
     def summary(self, timing: Timing | None = None) -> Facts:
         """Return the figures of the part; angles are off the speaker's zero, medians over the corrected frames.
 
-        The gaze after is measured in the changed pictures, in one frame of fifteen, by the landmarks that moved it.
+        The gaze after is measured in the changed pictures, in one frame of thirty, by the landmarks that moved it.
         """
         corrected = [told for told in self.rows if self._is_corrected(told)]
         frames = len({told.index for told in self.rows})

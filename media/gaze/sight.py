@@ -14,8 +14,10 @@ from media.gaze.faces import Face
 
 CHEEKS = (50, 280, 117, 346, 118, 347, 101, 330)
 BELOW = ((229, 230, 231), (449, 450, 451))  # under each lower lid, where glasses still cover and spectacles are clear
+POINTS = [*CHEEKS, *(point for side in BELOW for point in side)]
 BLACK = 16.0
 PATCH = 2  # pixels on each side of a point
+AROUND = np.arange(-PATCH, PATCH + 1)
 SETTLE_FRAMES = 12.0
 # Below the left bound there is no sight, from the right one on there is. Grey levels of the cheeks, see the test; and
 # the brighter of both sides' skin under the eye against them: 0.61 at the least in seven recordings, 0.73 to 1.0 in
@@ -39,8 +41,9 @@ class Sight:
             luma: (H, W), limited range.
             face: its points in pixels.
         """
-        cheeks = float(np.median(_levels(luma, face, CHEEKS)))
-        below = max(float(np.median(_levels(luma, face, side))) for side in BELOW)
+        levels = _levels(luma, face)
+        cheeks = float(np.median(levels[: len(CHEEKS)]))
+        below = float(np.median(levels[len(CHEEKS) :].reshape(len(BELOW), -1), axis=1).max())
         share = 1.0 if self._cheeks is None else 1 / SETTLE_FRAMES
         self._cheeks = cheeks if self._cheeks is None else self._cheeks + share * (cheeks - self._cheeks)
         self._covered += share * (below / max(cheeks, 1.0) - self._covered)
@@ -53,12 +56,9 @@ class Sight:
         return self._hindrance
 
 
-def _levels(luma: NDArray[np.uint8], face: Face, points: tuple[int, ...]) -> list[float]:
-    """Return the mean grey around each point, over black; a point beyond the picture's edge is taken at it."""
-    height, width = luma.shape
-    levels = []
-    for x, y in face.points[list(points)]:
-        left = int(np.clip(x, PATCH, width - PATCH - 1)) - PATCH
-        top = int(np.clip(y, PATCH, height - PATCH - 1)) - PATCH
-        levels.append(float(luma[top : top + 2 * PATCH + 1, left : left + 2 * PATCH + 1].mean()) - BLACK)
-    return levels
+def _levels(luma: NDArray[np.uint8], face: Face) -> NDArray[np.float64]:
+    """Return the mean grey around each of POINTS, over black; a point beyond the picture's edge is taken at it."""
+    inside = np.array(luma.shape[::-1]) - PATCH - 1
+    columns, rows = np.clip(face.points[POINTS].astype(np.intp), PATCH, inside).T
+    patches = luma[rows[:, None, None] + AROUND[:, None], columns[:, None, None] + AROUND]
+    return np.asarray(patches.mean(axis=(1, 2)) - BLACK, np.float64)

@@ -112,7 +112,9 @@ def _rivals(
     yield PLAIN, [*rivals, "pyav", str(source), str(_output(folder, PLAIN))]
     yield "ffmpeg", _ffmpeg_command(source, _output(folder, "ffmpeg"), found.timeline.grid())
     for name, intensity in (("ours, as filmed", "0"), ("ours, eyes turned", "0.8")):
-        yield name, [*ours, str(_output(folder, name)), "--intensity", intensity, *fixed]
+        target = _output(folder, name)
+        beside = [f"--{kind}={target.with_suffix(f'.{kind}')}" for kind in ("report", "preview", "cover")]
+        yield name, [*ours, str(target), "--intensity", intensity, *beside, *fixed]
     if not options.no_moviepy:
         name = "MoviePy, eyes turned"
         yield name, [*rivals, "moviepy", str(source), str(_output(folder, name)), zero]
