@@ -18,7 +18,7 @@ import numpy as np
 from media import picture
 from media.errors import Refused
 from media.gaze.errors import GazeError
-from scripts.benchmarks.eyes import columns, crude, judges, marks, runs, sheet, truth
+from scripts.benchmarks.eyes import columns, crude, judges, marks, runs, sheet, truth, truthtable
 from scripts.benchmarks.eyes.columns import Columns
 from scripts.benchmarks.eyes.weights import JudgeMissing
 
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--clips", type=Path, metavar="DIR", help="films (*.mp4) to judge")
     command.add_argument(
-        "--truth", action="store_true", help="also a rendered film whose true gaze is known (a minute)"
+        "--truth", action="store_true", help="also a rendered film whose true gaze is known (two minutes)"
     )
     command.add_argument(
         "--sheets", type=Path, nargs="?", const=Path("build/gaze-sheets"), metavar="DIR",
@@ -60,19 +60,28 @@ def main() -> int:
     """Run the bench."""
     options = parser().parse_args()
     options.every = options.every or (5 if options.quick else 3)
+    found = _judges(options.judges.split(","))
+    options.into.mkdir(parents=True, exist_ok=True)
     try:
-        bench = Bench(options, _judges(options.judges.split(",")))
-        wanted = [text for text in options.only.split(",") if text] or [""]
-        for path in sorted(options.clips.glob("*.mp4")) if options.clips else ():
-            if path.stem.startswith(tuple(wanted)):
-                bench.judge(path)
-        bench.tell()
+        if options.clips:
+            _judge_clips(options, found)
         if options.truth:
-            truth.tell(truth.find(bench.judges, options.into), list(bench.judges))
+            truthtable.tell(truth.find(found, options.into), list(found))
     except (JudgeMissing, Refused) as missing:
         print(f"Nothing can be judged: {missing}.", file=sys.stderr)
         return 1
     return 0
+
+
+def _judge_clips(options: argparse.Namespace, found: dict[str, judges.Judge]) -> None:
+    if not set(found) & set(NETWORKS):
+        raise JudgeMissing("no network is there to judge angles")
+    bench = Bench(options, found)
+    wanted = [text for text in options.only.split(",") if text] or [""]
+    for path in sorted(options.clips.glob("*.mp4")):
+        if path.stem.startswith(tuple(wanted)):
+            bench.judge(path)
+    bench.tell()
 
 
 def _judges(names: list[str]) -> dict[str, judges.Judge]:
@@ -84,8 +93,6 @@ def _judges(names: list[str]) -> dict[str, judges.Judge]:
             print(f"Without the judge {name}: {missing}.")
         except KeyError:
             sys.exit(f"There is no judge called {name}. Judges: {', '.join(judges.JUDGES)}")
-    if not set(found) & set(NETWORKS):
-        raise JudgeMissing("no network is there to judge angles")
     return found
 
 
@@ -109,7 +116,6 @@ class Bench:
         self._opinions: dict[str, dict[str, list[tuple[float, float, float]]]] = {}  # by judge, by rival
         self._costs: list[str] = []
         self._stamp = _stamp(repr((list(found), options.every)))
-        options.into.mkdir(parents=True, exist_ok=True)
 
     def judge(self, path: Path) -> None:
         """Send a film through every rival and measure what comes out."""

@@ -8,7 +8,11 @@
     marks       everything that is measured in a frame
     columns     the figures of the table, defined
     crude       the rival that cuts the iris out and moves it
-    rendered    films whose true gaze is known
+    truth       what is left of a known gaze, and how right the corrector's measure is
+      ├ rendered   the film of a known gaze
+      ├ sitter     the sample's portrait with eyes and a head that turn
+      ├ relief     the depth of the portrait
+      └ truthtable the figures
     sheet       pictures for people
 
 Angles in degrees, yaw + picture right, pitch + up, against the ray from the face to the camera; (0, 0) is the lens.

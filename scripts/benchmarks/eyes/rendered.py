@@ -1,232 +1,95 @@
-"""Films whose true gaze is known: the sample's portrait with eyeballs that are spheres and lids that go along.
+"""A film whose true gaze is known in each frame: what it shows when, and the writing of it.
 
-NASA's portrait lends skin, lids, white and iris; the iris lies on a sphere that turns by the true angles, so that it is
-foreshortened and moves as geometry says. The upper lid follows the iris' height by 0.9, the lower one by 0.4.
+Its parts: every direction at every angle from straight ahead; turned heads; eyes half as large. Looks into the lens lie
+in between, as of a speaker who knows where it is.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from math import cos, radians, sin
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from media.encode import Master
 from media.files import whole
 from media.frames import Planes
-from media.sample.portrait import EYES, IRIS_RADIUS, TO_LENS_DEG, Lids, locate
+from scripts.benchmarks.eyes.sitter import SIZE, Framing, Sitter
 
-Layer = NDArray[np.float32]
-Numbers = NDArray[np.floating[Any]]
+Angles = tuple[float, float]  # yaw and pitch
 
 RATE = 30
-SIZE = (720, 1280)
-WIDE_PX, MIDDLE = 200.0, (224.0, 160.0)  # of the framing, in pixels of the portrait
-SCALE = 6  # eyes are drawn on a copy this much larger
 GRAIN = 1.0  # standard deviation, grey levels
-BALL_RADIUS = IRIS_RADIUS * 12.05 / 5.85  # eyeball over iris, in millimetres
 DEGREES = (5.0, 10.0, 15.0, 20.0)
 DIRECTIONS = tuple((cos(radians(way)), sin(radians(way))) for way in range(0, 360, 45))
-HELD, LENS_EVERY = 16, 4  # frames that a pose is held; so many poses from one look into the lens to the next
-UPPER, LOWER, LIGHT = 0.9, 0.4, 0.5  # share of the iris' way that lids and catch-light go
-FOLD, LASHES, BELOW = 6.0, 1.5, 7.0  # skin this far above and below goes along; the lashes' band goes as one
-SOFT = 0.45
+HEADS: tuple[Angles, ...] = ((-20, 0), (-10, 0), (10, 0), (20, 0), (0, -10), (0, 10))
+TURNED_DEG = 10.0  # of the gaze with turned heads and with small eyes
+FAR_PX = 380.0  # width of the framing with small eyes, 36 pixels wide
+LENS_FIRST, HELD, EDGE = 45, 16, 5  # frames: the first look into the lens; each pose; of it, what filters may mix
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the eyes look in one frame."""
+    """One frame's truth."""
 
-    yaw_deg: float
-    pitch_deg: float
-    settled: bool  # held for long enough on both sides that no filter over time mixes it with another
+    gaze_deg: Angles  # against the lens
+    head_deg: Angles = (0.0, 0.0)  # against the portrait's
+    wide_px: float = Framing.wide_px
+    settled: bool = False  # held for long enough on both sides that no filter over time mixes it with another
+
+    def framing(self, index: int) -> Framing:
+        """The head sways a little, as a body does."""
+        time_s = index / RATE
+        return Framing(self.wide_px, 1.5 * sin(time_s * 0.9), 1.2 * sin(time_s * 1.3))
 
 
 def script() -> list[Pose]:
-    """Every direction at every angle, with looks into the lens in between, a fifth of the time."""
-    poses = [(step * x, step * y) for step in DEGREES for x, y in DIRECTIONS]
-    found = list[Pose]()
-    for number, (yaw, pitch) in enumerate(poses):
-        if number % LENS_EVERY == 0:
-            found += _hold(0.0, 0.0)
-        found += _hold(yaw, pitch)
-    return found + _hold(0.0, 0.0)
+    """Return the whole film."""
+    into_lens = Pose((0.0, 0.0))
+    held = [into_lens] * (LENS_FIRST // HELD)
+    for step in DEGREES:
+        held += [Pose((step * x, step * y)) for x, y in DIRECTIONS]
+        held.append(into_lens)
+    for head in HEADS:
+        held += [Pose((TURNED_DEG * x, TURNED_DEG * y), head) for x, y in ((0, 0), *DIRECTIONS[::2])]
+    held.append(into_lens)
+    held += [Pose((TURNED_DEG * x, TURNED_DEG * y), wide_px=FAR_PX) for x, y in ((0, 0), *DIRECTIONS)]
+    frames = [pose for pose in held for _ in range(HELD)]
+    return [pose for _, alike in groupby(frames) for pose in _marked(list(alike))]
 
 
-def _hold(yaw: float, pitch: float) -> list[Pose]:
-    return [Pose(yaw, pitch, HELD // 3 <= at < HELD - HELD // 3) for at in range(HELD)]
+def _marked(held: list[Pose]) -> list[Pose]:
+    return [
+        Pose(pose.gaze_deg, pose.head_deg, pose.wide_px, settled=EDGE <= at < len(held) - EDGE)
+        for at, pose in enumerate(held)
+    ]
 
 
-def film(path: Path) -> list[Pose]:
-    """Write the film and return what is true in each of its frames.
+def film(path: Path, poses: list[Pose]) -> None:
+    """Write it.
 
     Raises:
         Refused: the portrait is not installed.
+        GazeError: the landmark engine does not start.
     """
-    poses = script()
     with whole(path) as temporary:
         master = Master(temporary, size=SIZE, rate=Fraction(RATE), layout=None)
-        for frame in _frames(poses):
+        for frame in frames(poses):
             master.show(frame)
         master.close()
-    return poses
 
 
-def _frames(poses: list[Pose]) -> Iterator[Planes]:
+def frames(poses: list[Pose]) -> Iterator[Planes]:
+    """Draw it frame by frame."""
     sitter, grain = Sitter(), np.random.default_rng(5)
+    width, height = SIZE
     for index, pose in enumerate(poses):
-        picture = sitter.look(pose.yaw_deg, pose.pitch_deg, index / RATE)
+        picture = sitter.look(pose.gaze_deg, pose.head_deg, pose.framing(index))
         planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
-        width, height = SIZE
         y = planes[:height] + grain.normal(0, GRAIN, (height, width))
         quarters = planes[height:].reshape(2, height // 2, width // 2)
         u, v = (np.ascontiguousarray(plane, np.uint8) for plane in quarters)
         yield Planes(np.clip(np.rint(y), 16, 235).astype(np.uint8), u, v, index, index / RATE)
-
-
-class Sitter:
-    """The portrait with eyes that turn.
-
-    Raises:
-        Refused: the portrait is not installed.
-    """
-
-    def __init__(self) -> None:
-        portrait = np.asarray(cv2.imread(str(locate())), np.uint8)
-        self._large = cv2.resize(portrait, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
-        soft = cv2.GaussianBlur(self._large, (0, 0), 3.0)
-        self._large = cv2.addWeighted(self._large, 1.5, soft, -0.5, 0)
-        self._eyes = [_Eye(np.asarray(self._large, np.uint8), lids) for lids in EYES]
-
-    def look(self, yaw_deg: float, pitch_deg: float, time_s: float) -> NDArray[np.uint8]:
-        """Draw one moment; the head sways a little.
-
-        Returns:
-            (H, W, 3), blue green red.
-        """
-        for eye in self._eyes:
-            self._large[eye.area] = eye.draw(yaw_deg, pitch_deg)
-        step = WIDE_PX / SIZE[0] * SCALE
-        right, down = 1.5 * sin(time_s * 0.9), 1.2 * sin(time_s * 1.3)
-        x, y = (MIDDLE[0] + right) * SCALE - step * SIZE[0] / 2, (MIDDLE[1] + down) * SCALE - step * SIZE[1] / 2
-        way = np.array([[step, 0, x], [0, step, y]])
-        flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
-        return np.asarray(
-            cv2.warpAffine(self._large, way, SIZE, flags=flags, borderMode=cv2.BORDER_REFLECT_101), np.uint8
-        )
-
-
-class _Eye:
-    """One eye: layers taken from the portrait, put together anew for each pose."""
-
-    def __init__(self, picture: NDArray[np.uint8], lids: Lids) -> None:
-        left, right = int(lids.upper[0][0]) - 6, int(lids.upper[-1][0]) + 7
-        top, bottom = int(min(y for _, y in lids.upper)) - 10, int(max(y for _, y in lids.lower)) + 10
-        self.area = np.s_[top * SCALE : bottom * SCALE, left * SCALE : right * SCALE]
-        self._corner = (left, top)
-        self._skin = picture[self.area].astype(np.float32)
-        rows, columns = np.indices(self._skin.shape[:2], dtype=np.float32)
-        self._x: Layer = np.asarray((columns + 0.5) / SCALE + left, np.float32)
-        self._y: Layer = np.asarray((rows + 0.5) / SCALE + top, np.float32)
-        self._upper, self._lower = _curve(lids.upper, self._x), _curve(lids.lower, self._x)
-        self._ends = (lids.upper[0][0], lids.upper[-1][0])
-        self._iris = lids.iris
-        self._whole_iris, self._white = self._complete(), self._without_iris()
-        self._whole_iris, self._light = _without_light(self._whole_iris, self._x, self._y, lids.iris)
-        # Her eyes rest a little off the lens; the eyeball's centre is where the iris would be if they did not.
-        away = np.radians(TO_LENS_DEG)
-        self._ball = (self._iris[0] + BALL_RADIUS * sin(away[0]), self._iris[1] - BALL_RADIUS * sin(away[1]))
-
-    def draw(self, yaw_deg: float, pitch_deg: float) -> NDArray[np.uint8]:
-        """Return the eye's area."""
-        yaw, pitch = radians(yaw_deg), radians(pitch_deg)
-        along, across, depth = self._turned(yaw, pitch)
-        distance = np.hypot(along, across)
-        shown = np.clip((IRIS_RADIUS * 1.06 - distance) / 0.7 + 0.5, 0, 1) * (depth > 0)
-        iris = self._sample(self._whole_iris, self._iris[0] + along, self._iris[1] + across)
-        way = (
-            self._ball[0] + BALL_RADIUS * sin(yaw) * cos(pitch) - self._iris[0],
-            self._ball[1] - BALL_RADIUS * sin(pitch) - self._iris[1],
-        )
-        ball = _over(self._white, iris, shown)
-        ball += self._sample(self._light, self._x - LIGHT * way[0], self._y - LIGHT * way[1])
-        return self._under_lids(ball, way[1])
-
-    def _turned(self, yaw: float, pitch: float) -> tuple[Layer, Layer, Layer]:
-        """Return where each pixel's ray meets the eyeball, in the eye's own axes, in pixels; depth is towards us."""
-        x, y = (self._x - self._ball[0]) / BALL_RADIUS, (self._y - self._ball[1]) / BALL_RADIUS
-        z = np.sqrt(np.maximum(1 - x * x - y * y, 0))
-        turned_x = cos(yaw) * x - sin(yaw) * z
-        middle = sin(yaw) * x + cos(yaw) * z
-        turned_y = cos(pitch) * y + sin(pitch) * middle
-        depth = cos(pitch) * middle - sin(pitch) * y
-        return tuple(np.asarray(value * BALL_RADIUS, np.float32) for value in (turned_x, turned_y, depth))  # type: ignore[return-value]  # three of them
-
-    def _under_lids(self, ball: Layer, down: float) -> NDArray[np.uint8]:
-        half = (self._ends[1] - self._ends[0]) / 2
-        bump = np.maximum(1 - ((self._x - np.mean(self._ends)) / half) ** 2, 0)
-        opening = self._lower - self._upper
-        drop = np.minimum(UPPER * down * bump, 0.9 * opening + LOWER * down * bump)
-        sink = LOWER * down * bump
-        edge, top = self._upper - LASHES, self._upper - LASHES - FOLD
-        stretch = np.clip((self._y - top) / np.maximum(edge + drop - top, 0.1), 0, 1)
-        above = np.where(self._y < edge + drop, top + stretch * (edge - top), self._y - drop)
-        end = self._lower + BELOW
-        share = np.clip((end - self._y) / np.maximum(end - self._lower - sink, 0.1), 0, 1)
-        below = end - share * BELOW
-        source = np.where(self._y < self._upper + drop + 0.5 * (opening + sink - drop), above, below)
-        source = np.where((self._y < top) | (self._y > end), self._y, source)
-        skin = self._sample(self._skin, self._x, source)
-        inside = np.minimum(self._y - self._upper - drop - SOFT, self._lower + sink - self._y)
-        shown = np.clip(inside / SOFT + 0.5, 0, 1) * (opening > 0.3)
-        return np.asarray(np.clip(np.rint(_over(skin, ball, shown)), 0, 255), np.uint8)
-
-    def _sample(self, layer: Layer, x: Numbers, y: Numbers) -> Layer:
-        columns, rows = ((value - start) * SCALE - 0.5 for value, start in zip((x, y), self._corner, strict=True))
-        maps = (np.asarray(columns, np.float32), np.asarray(rows, np.float32))
-        return np.asarray(cv2.remap(layer, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
-
-    def _complete(self) -> Layer:
-        """Show the whole iris: what lids hide is its lower or upper part upside down."""
-        mirrored = self._sample(self._skin, self._x, 2 * np.float32(self._iris[1]) - self._y)
-        hidden = np.clip((self._upper + 1.8 - self._y) / 0.8 + 0.5, 0, 1)
-        return _over(self._skin, mirrored, np.asarray(hidden, np.float32))
-
-    def _without_iris(self) -> Layer:
-        """Take the iris out: each row runs from the white on its one side to the white on its other."""
-        white = self._skin.copy()
-        x = self._x[0]
-        gap = np.flatnonzero(np.abs(x - self._iris[0]) < IRIS_RADIUS * 1.35)
-        first, last = gap[0] - 1, gap[-1] + 1
-        share = ((x[gap] - x[first]) / (x[last] - x[first]))[None, :, None]
-        ends = [cv2.GaussianBlur(self._skin[:, end - 4 : end + 5], (0, 0), 3.0)[:, 4:5] for end in (first, last)]
-        white[:, gap] = ends[0] * (1 - share) + ends[1] * share
-        # Rows beside the lids have lashes at their ends; the white is taken from the rows in the middle there.
-        middle = (self._upper[0] + self._lower[0]) / 2
-        rows = np.clip(self._y, self._upper + 2.2, np.maximum(self._lower - 1.0, middle))
-        return self._sample(white, self._x, np.asarray(rows, np.float32))
-
-
-def _curve(line: tuple[tuple[float, float], ...], x: Layer) -> Layer:
-    points = np.array(line)
-    fitted = np.polynomial.Polynomial.fit(points[:, 0], points[:, 1], 4)
-    return np.asarray(fitted(np.clip(x, points[0, 0], points[-1, 0])), np.float32)
-
-
-def _over(below: Layer, above: Layer, share: Numbers) -> Layer:
-    return np.asarray(below + np.asarray(share, np.float32)[..., None] * (above - below), np.float32)
-
-
-def _without_light(layer: Layer, x: Layer, y: Layer, iris: tuple[float, float]) -> tuple[Layer, Layer]:
-    """Part the lamp's image from the iris."""
-    grey = layer.mean(axis=2)
-    within = np.hypot(x - iris[0], y - iris[1]) < IRIS_RADIUS
-    bright = (within & (grey > np.median(grey[within]) + 45)).astype(np.uint8)
-    bright = cv2.dilate(bright, np.ones((7, 7), np.uint8)) * within.astype(np.uint8)
-    plain = cv2.inpaint(np.clip(layer, 0, 255).astype(np.uint8), bright, 6, cv2.INPAINT_TELEA).astype(np.float32)
-    soft = cv2.GaussianBlur(bright.astype(np.float32), (0, 0), 1.5)[..., None]
-    return np.asarray(plain, np.float32), np.asarray(np.maximum(layer - plain, 0) * soft, np.float32)

@@ -4,131 +4,198 @@ The ruler is the iris' rim in the picture: on the uncorrected film, whose truth 
 through the same fit the corrected film is read. Neither networks nor MediaPipe take part in that.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from scripts.benchmarks.eyes import marks, rendered, runs
-from scripts.benchmarks.eyes.faces import Numbers
-from scripts.benchmarks.eyes.judges import Judge
+from media import zero as speaker
+from media.frames import Planes
+from media.gaze import model
+from media.gaze.corrector import Corrector, Told
+from media.gaze.decide import Policy
+from media.gaze.landmarks import Landmarker
+from media.zero import Zero
+from scripts.benchmarks.eyes import marks, relief, rendered, runs, sitter
+from scripts.benchmarks.eyes.faces import Face, Numbers, bgr
+from scripts.benchmarks.eyes.judges import Judge, centre
+from scripts.benchmarks.eyes.rendered import Pose
+from scripts.benchmarks.eyes.weights import JudgeMissing
 
-DIRECTIONS = ("right", "right up", "up", "left up", "left", "left down", "down", "right down")
-MEASURED, APPLIED = slice(2, 4), 6  # columns of the corrector's report
+JUDGED_EVERY = 3
+EXACT = (1.0, 1.0)  # gain: the iris goes exactly as far as the measured angle says
+MANY, SOME = 20, 9  # poses from which a cubic, or a quadratic, ruler can be fitted; else it is straight
+
+Correct = Callable[[Iterable[Planes], Zero | None, Callable[[Told], None]], Iterator[Planes]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Poses that share a head and a size, and so a ruler."""
+
+    head_deg: tuple[float, float]
+    wide_px: float
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        if self.wide_px != sitter.Framing.wide_px:
+            return "small eyes"
+        yaw, pitch = self.head_deg
+        return f"head {yaw:+.0f}, {pitch:+.0f}" if any(self.head_deg) else "straight ahead"
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The rendered film, read; arrays over its settled frames."""
+    """The rendered film, read; arrays over its settled frames, angles in degrees, NaN where nothing can be said."""
 
-    true_deg: Numbers  # (n, 2)
-    measured_deg: Numbers  # (n, 2) by the corrector, its zero added again; NaN where it says nothing
-    applied: Numbers  # (n,) share of the way that the corrector says it took back
+    poses: list[Pose]
+    told: list[Told]
+    zero: Zero | None  # what the corrector took for the lens
+    ruler_deg: Numbers  # (n, 2) before correction, through the ruler: shows its own error
     left_deg: Numbers  # (n, 2) after correction, through the ruler
-    ruler_deg: Numbers  # (n, 2) before correction, through the ruler: its own error
     judged_deg: Numbers  # (2, judges, n, 2) before and after
-    zero_deg: Numbers  # (2,) what the corrector took for the lens
+
+    @cached_property
+    def true_deg(self) -> Numbers:
+        """(n, 2)."""
+        return np.array([pose.gaze_deg for pose in self.poses])
+
+    @cached_property
+    def measured_deg(self) -> Numbers:
+        """(n, 2): the corrector's measure, its zero added again."""
+        zero = self.zero.gaze_deg if self.zero else (0.0, 0.0)
+        return np.array([one.off_deg or (np.nan, np.nan) for one in self.told]) + zero
+
+    @cached_property
+    def head_error_deg(self) -> Numbers:
+        """(n, 2): the measured head minus the true one, but for what is the same in all frames."""
+        apart = np.array([one.head_deg or (np.nan, np.nan) for one in self.told])
+        apart -= np.array([pose.head_deg for pose in self.poses])
+        return np.asarray(apart - np.nanmedian(apart, axis=0), np.float64)
+
+    @cached_property
+    def applied(self) -> Numbers:
+        """(n,): the share of its way that the corrector took back."""
+        return np.array([one.applied for one in self.told])
+
+    def settings(self) -> dict[Setting, NDArray[np.bool_]]:
+        """Return which frames belong to each."""
+        return _settings(self.poses)
 
 
-def find(
-    judges: dict[str, Judge], into: Path, correct: Callable[[runs.Clip, float, Path], runs.Run] = runs.correct
-) -> Truth:
-    """Render, correct wholly, and read both films.
+def correct(
+    frames: Iterable[Planes],
+    zero: Zero | None,
+    told: Callable[[Told], None],
+    gain: tuple[float, float] = EXACT,
+) -> Iterator[Planes]:
+    """Send frames through the product's corrector as its own child does, wholly, but for the gain."""
+    head = model.average_head(model.locate())
+    with Landmarker() as finder:
+        stage = Corrector(
+            finder,
+            head,
+            intensity=1.0,
+            zero=zero.gaze_deg if zero else (0.0, 0.0),
+            policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
+            usual_opening=zero.usual_opening if zero else None,
+            told=told,
+            gain=gain,
+        )
+        for frame in frames:
+            yield from stage.push(frame)
+        yield from stage.drain()
+
+
+def find(judges: dict[str, Judge], into: Path, correct: Correct = correct, poses: list[Pose] | None = None) -> Truth:
+    """Render, correct, and read both.
+
+    Args:
+        judges: to be read, too, where dlib is installed; may be none.
+        into: keeps the film.
+        correct: the corrector.
+        poses: another film than the usual one.
 
     Raises:
         Refused: the portrait is not installed.
-        JudgeMissing: dlib is not.
+        GazeError: the landmark engine does not start.
     """
-    film = into / "truth.mp4"
-    poses = rendered.script() if film.exists() else rendered.film(film)
-    clip = replace(runs.Clip.of(film, None))
-    before = runs.correct(clip, 0, into / "truth.nothing.mp4")
-    after = correct(clip, 1, into / "truth.ours.mp4")
-    faces = marks.find_faces(before.frames(), into / "truth.faces.npz")
+    poses = poses or rendered.script()
+    path = into / f"truth-{_key(poses)}.mp4"
+    if not path.exists():
+        rendered.film(path, poses)
+    clip = runs.Clip.of(path, None)
+    faces = _faces(clip, path) if judges else None
+    found = list(judges.values()) if faces else []
+    zero, told = speaker.estimate(path), list[Told]()
+    seen = [_read(films, poses, found, faces) for films in (clip.frames(), correct(clip.frames(), zero, told.append))]
     settled = [at for at, pose in enumerate(poses) if pose.settled]
-    marker = marks.Marker(judges, faces, 3)
-    seen = [marker.measure(runs.side_by_side(clip.frames(), before.frames(), run.frames())) for run in (before, after)]
-    true = np.array([(poses[at].yaw_deg, poses[at].pitch_deg) for at in settled])
-    ruler = [_fit(seen[0].rim[settled, side], true) for side in (0, 1)]
-    read = [np.mean([_read(ruler[side], one.rim[settled, side]) for side in (0, 1)], axis=0) for one in seen]
-    rows = [[np.nan if cell is None else cell for cell in after.report["frames"][at][:7]] for at in settled]
-    table = np.array(rows, np.float64)
-    zero = after.report["zero"] or {"yaw_deg": 0.0, "pitch_deg": 0.0}
-    at_zero = np.array([zero["yaw_deg"], zero["pitch_deg"]])
-    judged = np.stack([one.gaze_deg[:, settled] for one in seen])
-    return Truth(true, table[:, MEASURED] + at_zero, table[:, APPLIED], read[1], read[0], judged, at_zero)
+    chosen = [poses[at] for at in settled]
+    before, after = _ruled(chosen, [one[0] for one in seen])
+    judged = np.stack([one[1] for one in seen])
+    return Truth(chosen, [told[at] for at in settled], zero, before, after, judged)
 
 
-def _terms(rim: Numbers) -> Numbers:
+def _key(poses: list[Pose]) -> str:
+    sources = [Path(str(module.__file__)).read_bytes() for module in (rendered, sitter, relief)]
+    return hashlib.sha256(b"".join(sources) + repr(poses).encode()).hexdigest()[:8]
+
+
+def _faces(clip: runs.Clip, path: Path) -> list[Face | None] | None:
+    try:
+        return marks.find_faces(clip.frames(), path.with_suffix(".npz"))
+    except JudgeMissing as missing:
+        print(f"The judges do not see the rendered film: {missing}.")
+        return None
+
+
+def _read(
+    frames: Iterable[Planes], poses: list[Pose], judges: list[Judge], faces: list[Face | None] | None
+) -> tuple[Numbers, Numbers]:
+    """Return, over the settled frames, each eye's iris, (n, 2, 2), and each judge's gaze, (judges, n, 2)."""
+    face_of, rims, gazes = sitter.Sitter(), [], []
+    for at, (frame, pose) in enumerate(zip(frames, poses, strict=True)):
+        if not pose.settled:
+            continue
+        corners = face_of.corners(pose.head_deg, pose.framing(at))
+        rims.append([centre(frame.y, np.asarray(pair, np.float64)) for pair in corners])
+        face = faces[at] if faces else None
+        if face is None or at % JUDGED_EVERY:
+            gazes.append([(np.nan, np.nan)] * len(judges))
+        else:
+            picture = bgr(frame)
+            gazes.append([judge.gaze_deg(picture, face) for judge in judges])
+    return np.array(rims), np.array(gazes).reshape(len(rims), len(judges), 2).transpose(1, 0, 2)
+
+
+def _settings(poses: list[Pose]) -> dict[Setting, NDArray[np.bool_]]:
+    own = [Setting(pose.head_deg, pose.wide_px) for pose in poses]
+    return {setting: np.array([one == setting for one in own]) for setting in dict.fromkeys(own)}
+
+
+def _ruled(poses: list[Pose], rims: list[Numbers]) -> list[Numbers]:
+    """Read the irises of both films through rulers fitted to the first; the mean of both eyes, (n, 2) each."""
+    true = np.array([pose.gaze_deg for pose in poses])
+    read = [np.zeros((2, len(poses), 2)) for _ in rims]
+    for here in _settings(poses).values():
+        order = _order(len({pose.gaze_deg for pose, good in zip(poses, here, strict=True) if good}))
+        for side in (0, 1):
+            ruler = np.linalg.lstsq(_terms(rims[0][here, side], order), true[here], rcond=None)[0]
+            for film, rim in zip(read, rims, strict=True):
+                film[side, here] = _terms(rim[here, side], order) @ ruler
+    return [np.asarray(film.mean(axis=0), np.float64) for film in read]
+
+
+def _order(poses: int) -> int:
+    return 3 if poses >= MANY else 2 if poses >= SOME else 1
+
+
+def _terms(rim: Numbers, order: int) -> Numbers:
     x, y = rim[:, 0], rim[:, 1]
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y, x**3, y**3], axis=1)
-
-
-def _fit(rim: Numbers, true: Numbers) -> Numbers:
-    good = ~np.isnan(rim).any(axis=1)
-    return np.asarray(np.linalg.lstsq(_terms(rim[good]), true[good], rcond=None)[0], np.float64)
-
-
-def _read(ruler: Numbers, rim: Numbers) -> Numbers:
-    found: Numbers = _terms(rim) @ ruler
-    return found
-
-
-def tell(truth: Truth, names: list[str]) -> None:
-    """Print what was found."""
-    true, size = truth.true_deg, np.hypot(*truth.true_deg.T)
-    print("\nRendered film, known gaze; medians over settled frames, degrees")
-    print(f"the ruler's own error {_middle(_far(truth.ruler_deg - true)):.1f}; zero taken: {truth.zero_deg}")
-    print(f"{'off':>5}" + "".join(f"{name:>12}" for name in DIRECTIONS) + f"{'all':>12}   left (share corrected)")
-    for step in rendered.DEGREES:
-        cells = []
-        for way in range(len(DIRECTIONS) + 1):
-            here = np.abs(size - step) < 0.1
-            if way < len(DIRECTIONS):
-                x, y = rendered.DIRECTIONS[way]
-                here &= np.abs(true @ (x, y) - step) < 0.1
-            cells.append(
-                f"{_middle(_far(truth.left_deg[here])):6.1f} ({_middle(truth.applied[here]):.2f})"[:12].rjust(12)
-            )
-        print(f"{step:5.0f}" + "".join(cells))
-    here = size < 0.1
-    print(f"eyes in the lens move by {_middle(_far(truth.left_deg[here] - truth.ruler_deg[here])):.1f}")
-    _tell_measure(truth)
-    _tell_judges(truth, names)
-
-
-def _tell_measure(truth: Truth) -> None:
-    print("\nThe corrector's own measure against that truth: bias and mean absolute error")
-    for axis, name in ((0, "yaw"), (1, "pitch")):
-        for value in sorted(set(np.round(truth.true_deg[:, axis], 1))):
-            here = np.abs(truth.true_deg[:, axis] - value) < 0.1
-            error = truth.measured_deg[here, axis] - value
-            print(f"{name:5} {value:6.1f}: {np.nanmean(error):+5.1f}, {np.nanmean(np.abs(error)):4.1f}")
-        error = truth.measured_deg[:, axis] - truth.true_deg[:, axis]
-        print(f"{name:5}    all: {np.nanmean(error):+5.1f}, {np.nanmean(np.abs(error)):4.1f}")
-
-
-def _tell_judges(truth: Truth, names: list[str]) -> None:
-    print("\nThe judges on it: degrees seen per true degree (yaw, pitch), bias in the lens; of our way, the share seen")
-    for number, name in enumerate(names):
-        before, after = truth.judged_deg[:, number]
-        good = ~np.isnan(before[:, 0])
-        true, way = truth.true_deg[good], truth.ruler_deg[good] - truth.left_deg[good]
-        seen = [_slope(true[:, axis], before[good, axis]) for axis in (0, 1)]
-        moved = [_slope(way[:, axis], (before - after)[good, axis]) for axis in (0, 1)]
-        bias = np.median(before[good][np.hypot(*true.T) < 0.1], axis=0)
-        print(f"{name:14} {seen[0]:.2f}, {seen[1]:.2f}; {bias[0]:+.1f}, {bias[1]:+.1f}; {moved[0]:.2f}, {moved[1]:.2f}")
-
-
-def _slope(x: Numbers, y: Numbers) -> float:
-    return float(np.polyfit(x, y, 1)[0])
-
-
-def _far(ways: Numbers) -> Numbers:
-    return np.asarray(np.hypot(ways[:, 0], ways[:, 1]), np.float64)
-
-
-def _middle(values: Numbers) -> float:
-    values = values[~np.isnan(values)]
-    return float(np.median(values)) if len(values) else np.nan
+    terms = [x**right * y**down for right in range(order + 1) for down in range(order + 1 - right)]
+    return np.stack(terms, axis=1)

@@ -1,0 +1,178 @@
+"""The columns of the gaze bench, each on a sequence made so that its answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.benchmarks.eyes.columns import Columns, alone, compare, total
+from scripts.benchmarks.eyes.faces import Numbers
+from scripts.benchmarks.eyes.marks import Marks
+
+FRAMES, EVERY = 120, 3
+NETWORKS = [0, 1]  # of three judges
+USUAL = 0.3
+
+
+def marks(gaze_deg: tuple[float, float] = (8.0, -6.0)) -> Marks:
+    """Make a film of somebody who looks 10° off the lens and glides about a little."""
+    gaze = np.full((3, FRAMES, 2), np.nan)
+    gaze[:, ::EVERY] = gaze_deg
+    glide = np.linspace(0, 0.12, FRAMES)[:, None, None] * np.ones((1, 2, 2))
+    flow, decibels = np.full(FRAMES, np.nan), np.full(FRAMES, np.nan)
+    flow[::EVERY], decibels[::EVERY] = 0.002, 50.0
+    return Marks(
+        head_deg=np.zeros((FRAMES, 2)),
+        gaze_deg=gaze,
+        opening=np.full((FRAMES, 2), USUAL),
+        iris=glide,
+        rim=glide.copy(),
+        sharpness=np.full((FRAMES, 2), 12.0),
+        light=np.full((FRAMES, 2), 80.0),
+        flow=flow,
+        outside_db=decibels,
+        inside_db=decibels.copy(),
+    )
+
+
+def judged(marks: Marks, gaze_deg: Numbers | tuple[float, float]) -> Marks:
+    """Let every judge see another gaze."""
+    gaze = marks.gaze_deg.copy()
+    gaze[:, ::EVERY] = gaze_deg
+    return replace(marks, gaze_deg=gaze)
+
+
+def test_nothing_compared_with_itself_has_changed_nothing() -> None:
+    row = compare(marks(), marks(), NETWORKS)
+    assert (FRAMES / EVERY, 10.0, 10.0, 0.0) == (row.frames, row.before, row.after, row.moved)
+    assert (1.0, 1.0, 0.0, 0.0) == (row.sharpness, row.light, row.flow, row.spread)
+    assert (1.0, 1.0) == pytest.approx((row.jitter, row.jitter_rim))
+
+
+@given(st.floats(-15, 15), st.floats(-15, 15))
+def test_error_is_the_length_and_sideways_the_breadth(yaw: float, pitch: float) -> None:
+    row = compare(marks(), judged(marks(), (yaw, pitch)), NETWORKS)
+    assert float(np.hypot(yaw, pitch)) == pytest.approx(row.after)
+    assert abs(yaw) == pytest.approx(row.sideways)
+    assert float(np.hypot(yaw - 8, pitch + 6)) == pytest.approx(row.moved)
+    assert float(np.hypot(yaw, pitch) <= 5) == row.within
+
+
+def test_the_third_judge_has_no_say() -> None:
+    seen = marks()
+    seen.gaze_deg[2] = 90.0
+    assert 10.0 == compare(seen, seen, NETWORKS).before
+    assert (90 * 2**0.5,) * 2 == pytest.approx(alone(seen, seen, NETWORKS, 2)[:2])
+
+
+def test_only_correctable_frames_count() -> None:
+    """A third of the judged frames looks into the lens, a third 10° off, a third 40° off."""
+    thirds = np.zeros((FRAMES // EVERY, 2))
+    thirds[1::3], thirds[2::3] = (10.0, 0.0), (40.0, 0.0)
+    before = judged(marks(), thirds)
+    row = compare(before, judged(before, thirds * 0.5), NETWORKS)
+    assert (13, 10.0, 5.0) == (row.frames, row.before, row.after)
+    assert (14, 0.0) == (row.lens_frames, row.lens_moved)
+    assert (13, 20.0) == (row.far_frames, row.far_moved)
+
+
+def test_a_turned_head_is_not_correctable() -> None:
+    turned = marks()
+    turned.head_deg[:60, 0] = 25.0
+    assert FRAMES / EVERY / 2 == compare(turned, turned, NETWORKS).frames
+
+
+def test_spread_is_the_way_from_the_films_own_middle() -> None:
+    around = np.array([(23.0, 0.0), (17.0, 0.0), (20.0, 3.0), (20.0, -3.0)] * 10)
+    row = compare(marks(), judged(marks(), around), NETWORKS)
+    assert 3.0 == pytest.approx(row.spread)
+
+
+@pytest.mark.parametrize("name", ["sharpness", "light"])
+def test_a_ratio_is_the_mean_of_both_eyes_or_the_one_that_is_seen(name: str) -> None:
+    before = marks()
+    theirs = getattr(before, name).copy()
+    theirs[:, 0] *= 0.5
+    theirs[:, 1] *= 0.9
+    assert 0.7 == pytest.approx(getattr(compare(before, replace(before, **{name: theirs}), NETWORKS), name))
+    theirs[:, 1] = np.nan
+    assert 0.5 == pytest.approx(getattr(compare(before, replace(before, **{name: theirs}), NETWORKS), name))
+
+
+def test_flow_is_told_over_the_floor_in_percent_of_an_eye() -> None:
+    row = compare(marks(), replace(marks(), flow=marks().flow + 0.008), NETWORKS)
+    assert 0.8 == pytest.approx(row.flow)
+
+
+def blinking(lowest: float) -> Numbers:
+    opening = np.full((FRAMES, 2), USUAL)
+    for first in (20, 70):
+        opening[first : first + 6] = lowest
+    opening[95:115] = 0.1  # rests its eyes for longer than any blink
+    return opening
+
+
+def test_blinks_are_counted_and_those_that_were_opened() -> None:
+    before = replace(marks(), opening=blinking(0.05))
+    half = blinking(0.05)
+    half[20:26] = 0.05 + 0.26 * USUAL
+    row = compare(before, replace(before, opening=half), NETWORKS)
+    assert (2, 1) == (row.blinks, row.opened)
+    assert (2, 0) == (compare(before, before, NETWORKS).blinks, compare(before, before, NETWORKS).opened)
+
+
+def test_a_blink_of_which_a_little_is_left_is_none_opened() -> None:
+    before = replace(marks(), opening=blinking(0.05))
+    row = compare(before, replace(before, opening=blinking(0.05 + 0.24 * USUAL)), NETWORKS)
+    assert 0 == row.opened
+
+
+def test_lids_that_move_alike_correlate_whatever_their_height() -> None:
+    before = replace(marks(), opening=blinking(0.05))
+    assert 1.0 == pytest.approx(compare(before, replace(before, opening=before.opening * 1.2 + 0.1), NETWORKS).lids)
+    assert -1.0 == pytest.approx(compare(before, replace(before, opening=1 - before.opening), NETWORKS).lids)
+
+
+@given(st.floats(0.2, 5))
+def test_jitter_is_the_ratio_of_steps(times: float) -> None:
+    before = marks()
+    row = compare(before, replace(before, iris=before.iris * times, rim=before.rim * (times + 1)), NETWORKS)
+    assert times == pytest.approx(row.jitter)
+    assert times + 1 == pytest.approx(row.jitter_rim)
+
+
+def test_a_steady_glide_shivers_not_and_a_trembling_one_does() -> None:
+    trembling = marks().iris.copy()
+    trembling[::2] += 0.004
+    before = replace(marks(), iris=trembling, rim=trembling)
+    assert 0.0 == pytest.approx(compare(before, replace(before, iris=marks().iris), NETWORKS).shiver, abs=1e-9)
+    twice = marks().rim.copy()
+    twice[::2] += 0.008
+    assert 2.0 == pytest.approx(compare(before, replace(before, rim=twice), NETWORKS).shiver_rim)
+
+
+def test_saccades_and_blinks_are_no_jitter() -> None:
+    before = replace(marks(), opening=blinking(0.05))
+    jumping = before.iris.copy()
+    jumping[60:] += 0.3
+    jumping[21:24] += 0.5
+    assert 1.0 == pytest.approx(compare(before, replace(before, iris=jumping), NETWORKS).jitter)
+
+
+def test_a_film_without_such_frames_has_no_figure_and_no_part_in_the_total() -> None:
+    into_lens = judged(marks(), (1.0, 0.0))
+    without = compare(into_lens, into_lens, NETWORKS)
+    assert np.isnan([without.before, without.after, without.within, without.spread, without.far_moved]).all()
+    joined = total([without, compare(marks(), marks(), NETWORKS)])
+    assert (FRAMES / EVERY, 10.0, FRAMES / EVERY) == (joined.frames, joined.before, joined.lens_frames)
+
+
+def test_counts_are_added_and_the_rest_is_the_median() -> None:
+    rows = [replace(compare(marks(), marks(), NETWORKS), after=after, blinks=3.0) for after in (1.0, 2.0, 9.0)]
+    joined = total(rows)
+    assert (2.0, 9.0) == (joined.after, joined.blinks)
+    assert isinstance(joined, Columns)
