@@ -18,7 +18,7 @@ import numpy as np
 from media import picture
 from media.errors import Refused
 from media.gaze.errors import GazeError
-from scripts.benchmarks.eyes import columns, crude, judges, marks, runs, sheet, truth, truthtable
+from scripts.benchmarks.eyes import bias, columns, crude, judges, marks, runs, sheet, truth, truthtable
 from scripts.benchmarks.eyes.columns import Columns
 from scripts.benchmarks.eyes.weights import JudgeMissing
 
@@ -114,6 +114,7 @@ class Bench:
         self._rivals = options.rivals.split(",")
         self._results: dict[str, dict[str, Columns]] = {}  # by film, by rival
         self._opinions: dict[str, dict[str, list[tuple[float, float, float]]]] = {}  # by judge, by rival
+        self._views: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}  # by film, by judge, by rival
         self._costs: list[str] = []
         self._stamp = _stamp(repr((list(found), options.every)))
 
@@ -161,6 +162,10 @@ class Bench:
         found.setdefault("nothing", columns.compare(base, base, self._networks))
         found[rival] = columns.compare(base, seen, self._networks)
         for number, name in enumerate(self.judges):
+            views = self._views.setdefault(clip.name, {}).setdefault(
+                name, {"nothing": columns.view(base, base, number)}
+            )
+            views[rival] = columns.view(base, seen, number)
             alone = columns.alone(base, seen, self._networks, number)
             self._opinions.setdefault(name, {}).setdefault(rival, []).append(alone)
         if run.stages_s:
@@ -176,6 +181,18 @@ class Bench:
             for rival, rows in rivals.items():
                 before, after, way = np.nanmedian(rows, axis=0)
                 print(f"{name:14} {rival:8} {before:6.2f} → {after:6.2f}  ({way:.2f})")
+        print("\nEach judge on each film: median yaw, pitch over open eyes, nothing → rivals")
+        for film, views in self._views.items():
+            for name, rivals_views in views.items():
+                told = " → ".join(f"{yaw:+.1f}, {pitch:+.1f}" for yaw, pitch in rivals_views.values())
+                print(f"{film[:25]:26}{name:14} {told}")
+        print("\nThe judges' own error, on eyes drawn with known gaze: what is seen in the lens (yaw, pitch);")
+        print("what is seen of a degree off it; mean error without the former")
+        for name, own in bias.measure(self.judges).items():
+            print(
+                f"{name:14} {own.in_lens_deg[0]:+.1f}, {own.in_lens_deg[1]:+.1f}; "
+                f"{own.per_degree[0]:.2f}, {own.per_degree[1]:.2f}; {own.error_deg:.1f}"
+            )
 
     def tell(self) -> None:
         """Print the table."""

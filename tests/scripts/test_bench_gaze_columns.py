@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.benchmarks.eyes.columns import Columns, alone, compare, total
+from scripts.benchmarks.eyes.bias import own
+from scripts.benchmarks.eyes.columns import Columns, alone, compare, total, view
 from scripts.benchmarks.eyes.faces import Numbers
 from scripts.benchmarks.eyes.marks import Marks
 
@@ -176,3 +177,18 @@ def test_counts_are_added_and_the_rest_is_the_median() -> None:
     joined = total(rows)
     assert (2.0, 9.0) == (joined.after, joined.blinks)
     assert isinstance(joined, Columns)
+
+
+def test_a_judges_own_error_is_its_bias_its_gain_and_what_is_left() -> None:
+    true = np.array([(0.0, 0.0), (10.0, 0.0), (0.0, 10.0), (-10.0, 0.0), (0.0, -10.0)])
+    seen = true * (0.5, 0.8) + (3.0, -2.0)
+    found = own(true, seen)
+    assert [3.0, -2.0, 0.5, 0.8] == pytest.approx([*found.in_lens_deg, *found.per_degree])
+    assert (5 + 2 + 5 + 2) / 5 == pytest.approx(found.error_deg)
+
+
+def test_a_view_is_the_median_over_open_eyes_and_heads_that_face_us() -> None:
+    seen = judged(marks(), np.array([(4.0, 1.0)] * 20 + [(90.0, 90.0)] * 20))
+    seen.head_deg[60:90, 1] = 23.0
+    seen.opening[90:] = 0.05
+    assert (4.0, 1.0) == view(seen, seen, 0)

@@ -13,6 +13,7 @@
       ├ sitter     the sample's portrait with eyes and a head that turn
       ├ relief     the depth of the portrait
       └ truthtable the figures
+    bias        how far the judges themselves are off
     sheet       pictures for people
 
 Angles in degrees, yaw + picture right, pitch + up, against the ray from the face to the camera; (0, 0) is the lens.

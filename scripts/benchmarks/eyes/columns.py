@@ -102,6 +102,13 @@ def alone(nothing: Marks, rival: Marks, networks: list[int], judge: int) -> tupl
     return _median(_length(before)), _median(_length(after)), _median(_length(after - before))
 
 
+def view(nothing: Marks, rival: Marks, judge: int) -> tuple[float, float]:
+    """Return the median gaze that one judge sees while the eyes are open and the head within 22°."""
+    chosen = _open(nothing) & (np.abs(nothing.head_deg).max(axis=1) <= HEAD_DEG)
+    yaw, pitch = _middle_gaze(rival.gaze_deg[judge, chosen])
+    return float(yaw), float(pitch)
+
+
 def total(clips: list[Columns]) -> Columns:
     """Join clips: counts are added, everything else is the median over the clips that have it."""
     counts = {"frames", "blinks", "opened", "lens_frames", "far_frames"}
