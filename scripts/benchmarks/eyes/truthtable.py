@@ -40,11 +40,12 @@ def _tell_left(truth: Truth) -> None:
 
 def _tell_measure(truth: Truth) -> None:
     error = truth.measured_deg - truth.true_deg
-    print("\nThe corrector's measure of gaze: mean error of yaw and pitch ± mean absolute error without it")
+    print("\nThe corrector's measure of gaze: mean error of yaw and pitch (± mean absolute error without it)")
     for axis, name in ((0, "yaw"), (1, "pitch")):
-        for value in sorted({round(float(v), 1) for v in truth.true_deg[_frontal(truth), axis]}):
-            here = _frontal(truth) & (np.abs(truth.true_deg[:, axis] - value) < 0.1)
-            print(f"  true {name} {value:+6.1f}: {_error(error[here])}")
+        alone = _frontal(truth) & (np.abs(truth.true_deg[:, 1 - axis]) < 0.1)
+        for value in sorted({round(float(v), 1) for v in truth.true_deg[alone, axis]}):
+            mean = np.nanmean(error[alone & (np.abs(truth.true_deg[:, axis] - value) < 0.1)], axis=0)
+            print(f"  {name} of {value:+5.1f}: {mean[0]:+5.1f}, {mean[1]:+5.1f}")
     for setting, here in truth.settings().items():
         slopes = [_slope(truth.true_deg[here, axis], truth.measured_deg[here, axis]) for axis in (0, 1)]
         head = np.nanmedian(truth.head_error_deg[here], axis=0)
