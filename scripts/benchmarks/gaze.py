@@ -23,13 +23,14 @@ from scripts.benchmarks.eyes.columns import Columns
 from scripts.benchmarks.eyes.weights import JudgeMissing
 
 QUICK_FRAMES = 90
+MEASURING = ("crude.py", "faces.py", "judges.py", "marks.py", "networks.py", "runs.py", "weights.py")
 # What of the product finds faces for the bench; a change of it makes what is kept worthless.
-FINDING = ("detector.py", "faces.py", "landmarks.py", "model.py", "networks.py", "pose.py", "region.py", "measure.py")
+FINDING = ("detector.py", "faces.py", "landmarks.py", "model.py", "networks.py", "region.py")
 NETWORKS = ("face-network", "eye-network")
 SHOWN = (
     *("frames", "before", "after", "sideways", "within", "spread", "sharpness", "light", "blinks", "opened", "lids"),
-    *("flow", "jitter", "shiver", "jitter_rim", "shiver_rim", "lens_frames", "lens_moved", "far_frames", "far_moved"),
-    *("far_db", "moved", "outside_db"),
+    *("flow", "jitter", "shiver", "jitter_rim", "shiver_rim", "leaps", "lens_frames", "lens_moved", "far_frames"),
+    *("far_moved", "far_db", "moved", "outside_db"),
 )
 
 
@@ -97,10 +98,9 @@ def _judges(names: list[str]) -> dict[str, judges.Judge]:
 
 
 def _stamp(how: str) -> str:
-    """Name all that what is kept depends on: the bench's code, and the product's but for the correction itself."""
-    media = Path(picture.__file__).parent
-    paths = [*Path(marks.__file__).parent.glob("*.py"), *media.glob("*.py")]
-    paths += [media / "gaze" / name for name in FINDING]
+    """Name all that what is kept depends on: how the bench measures, and what of the product it measures with."""
+    media, eyes = Path(picture.__file__).parent, Path(marks.__file__).parent
+    paths = [*(eyes / name for name in MEASURING), *media.glob("*.py"), *(media / "gaze" / name for name in FINDING)]
     content = how.encode() + b"".join(path.read_bytes() for path in sorted(paths))
     return hashlib.sha256(content).hexdigest()[:8]
 

@@ -156,6 +156,18 @@ def test_a_steady_glide_shivers_not_and_a_trembling_one_does() -> None:
     assert 2.0 == pytest.approx(compare(before, replace(before, rim=twice), NETWORKS).shiver_rim)
 
 
+def test_a_leap_is_a_step_that_was_not_there_before() -> None:
+    """The eyes snap aside at 40 and back at 45; their own saccade at 60 is none, and that it is taken back neither."""
+    before = marks()
+    before.rim[60:] += 0.2
+    snapping = before.rim.copy()
+    snapping[40:45] += 0.06
+    assert 1000 * 2 / (FRAMES - 1) == pytest.approx(compare(before, replace(before, rim=snapping), NETWORKS).leaps)
+    steady = before.rim.copy()
+    steady[60:] -= 0.2
+    assert 0.0 == compare(before, replace(before, rim=steady), NETWORKS).leaps
+
+
 def test_saccades_and_blinks_are_no_jitter() -> None:
     before = replace(marks(), opening=blinking(0.05))
     jumping = before.iris.copy()

@@ -17,6 +17,7 @@ CLOSE_DEG = 5.0
 LENS_DEG = 4.0  # "into the lens" by the judges, whose bias for a person is as large
 FAR_DEG = 30.0
 BLINK, BLINK_FRAMES = 0.6, 15  # of the usual opening; longer closures are no blinks
+LEAP = 0.04  # of the eye's width
 OPENED = 0.25  # of the usual opening
 FEWEST = 5  # frames for a median to mean something
 
@@ -42,6 +43,8 @@ class Columns:
     shiver: float  # the same of the second difference: what is left of a steady glide
     jitter_rim: float  # as jitter, by the iris' rim in the picture instead of MediaPipe's points
     shiver_rim: float  # as shiver, likewise
+    leaps: float  # of 1000 steps between frames with open eyes, in how many the iris' rim goes .04 of the eye's width
+    # (5.6°) further than in "nothing": eyes that snap to the lens or back
     lens_frames: float  # judged frames within 4° of the lens in "nothing", head within 22°
     lens_moved: float  # median way of their gaze by the common opinion; encoding alone moves it by 0.3 to 0.8°
     far_frames: float  # judged frames with gaze or head beyond 30° in "nothing"
@@ -84,6 +87,7 @@ def compare(nothing: Marks, rival: Marks, networks: list[int]) -> Columns:
         shiver=_unrest(rival.iris, open_, 2) / _unrest(nothing.iris, open_, 2),
         jitter_rim=_unrest(rival.rim, open_, 1) / _unrest(nothing.rim, open_, 1),
         shiver_rim=_unrest(rival.rim, open_, 2) / _unrest(nothing.rim, open_, 2),
+        leaps=_leaps(nothing.rim, rival.rim, open_),
         lens_frames=float(near.sum()),
         lens_moved=_median(moved[near]),
         far_frames=float(far.sum()),
@@ -154,6 +158,12 @@ def _unrest(places: Numbers, open_: NDArray[np.bool_], order: int) -> float:
     good = np.lib.stride_tricks.sliding_window_view(open_, order + 1).all(axis=1)
     lengths = _length(steps)[good]
     return 1.4826 * _median(lengths)
+
+
+def _leaps(nothing: Numbers, rival: Numbers, open_: NDArray[np.bool_]) -> float:
+    before, after = (_length(np.diff(places.mean(axis=1), axis=0)) for places in (nothing, rival))
+    good = open_[1:] & open_[:-1] & ~np.isnan(before) & ~np.isnan(after)
+    return 1000 * _share((after - before)[good] > LEAP)
 
 
 def _ratio(rival: Numbers, nothing: Numbers) -> Numbers:
