@@ -164,6 +164,8 @@ def test_of_a_film_that_nobody_corrected_everything_is_left(films: Path, capsys:
 def test_of_a_film_drawn_with_eyes_in_the_lens_nothing_is_left(films: Path) -> None:
     found = truth.find({}, films, perfect, FILM)
     assert found.left_deg == pytest.approx(np.zeros((SETTLED, 2)), abs=1.5)
+    # It said it would take 1, 2 degrees back, and took back all there was.
+    assert found.missed_deg == pytest.approx((1.0, 2.0) - found.true_deg, abs=1.5)
 
 
 @pytest.mark.slow

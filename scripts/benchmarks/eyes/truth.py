@@ -83,6 +83,12 @@ class Truth:
         """(n,): the share of its way that the corrector took back."""
         return np.array([one.applied for one in self.told])
 
+    @cached_property
+    def missed_deg(self) -> Numbers:
+        """(n, 2): where the eyes came to look, minus where the corrector meant them to: the redrawing's own error."""
+        off = np.array([one.off_deg or (np.nan, np.nan) for one in self.told])
+        return np.asarray(self.left_deg - (self.true_deg - self.applied[:, None] * off), np.float64)
+
     def settings(self) -> dict[Setting, NDArray[np.bool_]]:
         """Return which frames belong to each."""
         return _settings(self.poses)

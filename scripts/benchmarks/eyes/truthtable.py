@@ -35,7 +35,11 @@ def _tell_left(truth: Truth) -> None:
     for setting, here in truth.settings().items():
         in_lens, off = _in_lens(truth), ~_in_lens(truth)
         moved = _middle(_far(truth.left_deg - truth.ruler_deg)[here & in_lens])
-        print(f"{setting.name:16} off the lens: left {_left(truth, here & off)}; in the lens: moved by {moved:.1f}")
+        missed = _middle(_far(truth.missed_deg[here & off]))
+        print(
+            f"{setting.name:16} off the lens: left {_left(truth, here & off)}, of which {missed:.1f} by the redrawing;"
+            f" in the lens: moved by {moved:.1f}"
+        )
 
 
 def _tell_measure(truth: Truth) -> None:
