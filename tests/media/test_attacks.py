@@ -103,6 +103,18 @@ def many_boxes(talk: Path, folder: Path) -> Path:
     return path
 
 
+def index_behind_half_a_gigabyte(talk: Path, folder: Path) -> Path:
+    """Put a hole between pictures and index; only the disk's table knows that nothing is there."""
+    data = talk.read_bytes()
+    index = boxes(data, b"moov")[0]
+    path = folder / "far.mp4"
+    with path.open("wb") as file:
+        file.write(data[:index] + struct.pack(">I4s", 500 << 20, b"free"))
+        file.seek(index + (500 << 20))
+        file.write(data[index:])
+    return path
+
+
 def many_tracks(talk: Path, folder: Path) -> Path:
     """Repeat one track in the index four thousand times."""
     data = talk.read_bytes()
@@ -170,6 +182,7 @@ def stereo_of_a_thousand(talk: Path, folder: Path) -> Path:
     [
         (nested, {"damaged", "truncated"}),
         (many_boxes, {"damaged"}),
+        (index_behind_half_a_gigabyte, {"rendered"}),
         (many_tracks, {"too_many_streams", "index_too_big"}),
         (external_data, {"rendered", "damaged", "truncated"}),
         (subtitles_and_attachments, {"rendered"}),
