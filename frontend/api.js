@@ -16,7 +16,7 @@
  *   GET /status/ID  the status document, with ETag; 304 to If-None-Match; 404 when the job is gone. Read are: status,
  *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
  *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason; and, where known,
- *                   median_before_deg, median_after_deg, frames, reasons{code: frames}} or null,
+ *                   median_before_deg, median_after_deg, frames, reasons{code: frames}, looked_at} or null,
  *                   rendering{picture: encoded or copied} or null,
  *                   progress, links{cover, preview, video: address of each file that exists},
  *                   publications[{id, platform, account (its name), status, link, due_at, reason}]}], files_deleted_at

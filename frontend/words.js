@@ -57,6 +57,7 @@ const GAZE = {
   crashed: 'the correction stopped unexpectedly',
 };
 const LASTING_SHARE = 0.03; // of a part's frames
+const HURRIED_SHARE = 0.9; // likewise: below it, time was short
 const PUBLICATION_HINT = {
   action_needed: (platform) => `Open the ${platform} app and finish the draft that waits there.`,
   outcome_unknown: (platform) => `${platform} gave no clear answer. Please look there before you post it again.`,
@@ -82,11 +83,12 @@ export function gazeResult(gaze) {
 }
 
 /** Why the eyes stayed as filmed in the rest of a corrected part, most frequent first; blinks and moments go without saying. */
-export function gazeRest({ corrected, frames, reasons } = {}) {
+export function gazeRest({ corrected, frames, reasons, looked_at: lookedAt = 1 } = {}) {
   if (!corrected || !frames) return '';
+  const hurried = lookedAt < HURRIED_SHARE ? `Short of time, the eyes were measured in ${percent(lookedAt)} of the frames only` : '';
   const lasting = Object.entries(reasons ?? {}).filter(([code, count]) => code !== 'blink' && count / frames >= LASTING_SHARE);
   const words = lasting.sort(([, one], [, other]) => other - one).map(([code, count]) => `${gazeReason(code)} (${percent(count / frames)})`);
-  return words.length ? `Left as filmed elsewhere: ${words.join(', ')}` : '';
+  return [words.length ? `Left as filmed elsewhere: ${words.join(', ')}` : '', hurried].filter(Boolean).join('. ');
 }
 
 const gazeReason = (code) => GAZE[code] ?? plain(code);

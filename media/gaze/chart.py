@@ -24,36 +24,27 @@ FONT, SMALL = cv2.FONT_HERSHEY_SIMPLEX, 0.7
 
 
 def draw(rows: Sequence[Told], width: int, corrected_from: float) -> Picture:
-    """Draw the main speaker's gaze: shaded where it was corrected, a dot where it was measured again afterwards.
+    """Draw one speaker's gaze: shaded where it was corrected, a dot where it was measured again afterwards.
 
     Args:
-        rows: of a part, in the frames' order.
+        rows: one for each frame of a part, in order.
         width: of the picture, in pixels.
         corrected_from: share of the way from which on a frame counts as corrected.
     """
     picture = np.full((HEIGHT_PX, width, 3), PAPER, np.uint8)
-    mine = _of_main_speaker(rows)
-    axes = _Axes(width, mine)
-    for told in mine:
+    axes = _Axes(width, rows)
+    for told in rows:
         if 0 < told.applied >= corrected_from:
             axes.band(picture, told.time_s, CORRECTED)
     axes.scale(picture)
-    for (when, off), (then, next_off) in pairwise([(told.time_s, _off(told, told.off_deg)) for told in mine]):
+    for (when, off), (then, next_off) in pairwise([(told.time_s, _off(told, told.off_deg)) for told in rows]):
         if off is not None and next_off is not None:
             cv2.line(picture, axes.at(when, off), axes.at(then, next_off), BEFORE, 2, cv2.LINE_AA)
-    for told in mine:
+    for told in rows:
         if (off := _off(told, told.after_deg)) is not None:
             cv2.circle(picture, axes.at(told.time_s, off), 5, AFTER, -1, cv2.LINE_AA)
     _legend(picture)
     return picture
-
-
-def _of_main_speaker(rows: Sequence[Told]) -> list[Told]:
-    """Take the first row of each frame, which is the main speaker's."""
-    first: dict[int, Told] = {}
-    for told in rows:
-        first.setdefault(told.index, told)
-    return list(first.values())
 
 
 def _off(told: Told, angles: tuple[float, float] | None) -> float | None:

@@ -181,58 +181,63 @@ class Corrector:
         return found
 
     def _finish(self, at: int) -> Planes:
-        frame = self._waiting.popleft()
-        reason = self._failures.pop(frame.index, None)
-        looks = list(self._looks)
+        frame, looks, began = self._waiting.popleft(), list(self._looks), time.perf_counter()
+        reason, face = self._failures.pop(frame.index, None), self._to_check.pop(frame.index, None)
         if not looks[at]:
             self.told(Told(frame.index, frame.time_s, None, None, None, 0.0, reason or Reason.NO_FACE))
-        face = self._to_check.pop(frame.index, None)
-        for number, own in looks[at].items():
-            decision = self._correct(frame, number, looks, at)
-            applied = decision.strength * self.intensity
-            after = self._check(frame, face) if face and face.track == number and applied > 0 else None
+            return frame
+        decisions = {number: self._decide(number, looks, at) for number in looks[at]}
+        decided = time.perf_counter()
+        self.timing.decision += decided - began
+        self._draw(frame, decisions, looks, at)
+        self.timing.redraw += time.perf_counter() - decided
+        after_deg = None if face is None else self._measure_again(frame, face, decisions)
+        for number, decision in decisions.items():
             self.told(
                 Told(
-                    *(frame.index, frame.time_s, number, decision.off_deg, own.head_deg),
-                    *(applied, decision.reason, after),
+                    frame.index,
+                    frame.time_s,
+                    number,
+                    decision.off_deg,
+                    looks[at][number].head_deg,
+                    decision.strength * self.intensity,
+                    decision.reason,
+                    after_deg if face is not None and face.track == number else None,
                 )
             )
+        self.pace.drew(time.perf_counter() - began)
         return frame
 
-    def _check(self, frame: Planes, face: Face) -> tuple[float, float] | None:
+    def _decide(self, number: int, looks: list[Looks], at: int) -> Decision:
+        usual, zero = self._usual(self._people[number]), self._zero(number)
+        own = [one.get(number) for one in looks]
+        return decide(own, at, zero=zero, usual_opening=usual, policy=self.policy)
+
+    def _draw(self, frame: Planes, decisions: dict[int, Decision], looks: list[Looks], at: int) -> None:
+        main = next(iter(decisions))
+        if self.watch is not None:
+            self.watch.before(frame, looks[at][main], decisions[main])
+        for number, decision in decisions.items():
+            self._redraw(frame, [one.get(number) for one in looks], at, decision)
+        if self.watch is not None:
+            self.watch.after(frame, looks[at][main], decisions[main])
+
+    def _measure_again(self, frame: Planes, face: Face, decisions: dict[int, Decision]) -> tuple[float, float] | None:
         """Measure eyes once more after they were moved: what was meant to happen is not what is seen."""
+        if face.track not in decisions or decisions[face.track].strength <= 0 or self.pace.stopped is not None:
+            return None
         began = time.perf_counter()
         try:
-            found = self.finder.again(frame, face) if self.pace.stopped is None else None
+            found = self.finder.again(frame, face)
         except EngineFailed:
             found = None
         seen = None if found is None else look(found, self.head, frame.y)
         self.timing.landmarks += time.perf_counter() - began
-        if seen is None:
-            return None
         zero = self._zero(face.track)
-        return seen.gaze_deg[0] - zero[0], seen.gaze_deg[1] - zero[1]
+        return None if seen is None else (seen.gaze_deg[0] - zero[0], seen.gaze_deg[1] - zero[1])
 
     def _zero(self, number: int) -> tuple[float, float]:
         return self.zero if self._people[number].is_main else (0.0, 0.0)
-
-    def _correct(self, frame: Planes, number: int, everybody: list[Looks], at: int) -> Decision:
-        began = time.perf_counter()
-        looks = [one.get(number) for one in everybody]
-        usual, zero = self._usual(self._people[number]), self._zero(number)
-        decision = decide(looks, at, zero=zero, usual_opening=usual, policy=self.policy)
-        now = time.perf_counter()
-        self.timing.decision += now - began
-        own = looks[at]
-        assert own is not None
-        watch = self.watch if number == next(iter(everybody[at])) else None
-        if watch is not None:
-            watch.before(frame, own, decision)
-        self._redraw(frame, looks, at, decision)
-        if watch is not None:
-            watch.after(frame, own, decision)
-        self.timing.redraw += time.perf_counter() - now
-        return decision
 
     def _usual(self, person: _Person) -> float:
         if self.usual_opening is not None and person.is_main:

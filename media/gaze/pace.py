@@ -39,6 +39,7 @@ class Pace:
     stopped: Reason | None = field(init=False, default=None)  # why nothing is looked at any more
     _began: float = field(init=False)
     _looking_s: float = field(init=False, default=0.0)
+    _drawing_s: float = field(init=False, default=0.0)
     _looks: int = field(init=False, default=0)
     _step: int = field(init=False, default=STEPS[0])
 
@@ -61,6 +62,10 @@ class Pace:
         self._looking_s += seconds
         self._looks += 1
 
+    def drew(self, seconds: float) -> None:
+        """Take what deciding on a frame and drawing it cost."""
+        self._drawing_s += seconds
+
     def _step_down(self, index: int, allowed_s: float) -> None:
         elapsed = self.clock() - self._began
         if self.frames is None or index < WARM_UP_FRAMES:
@@ -70,11 +75,14 @@ class Pace:
         # What is left takes as long as what was, but for the looks that are left out.
         look_s = self._looking_s / max(self._looks, 1)
         beside_s = max(0.0, elapsed - self._looking_s) / index
+        left = self.frames - index
         for step in (step for step in STEPS if step >= self._step):
             self._step = step
-            if elapsed + (self.frames - index) * (beside_s + look_s / step) <= allowed_s:
+            if elapsed + left * (beside_s + look_s / step) <= allowed_s:
                 return
-        self.stopped = Reason.TIME_SHORT
+        # Not even that is enough: as much as possible is corrected, as long as the rest can be finished without.
+        if elapsed + left * (beside_s - self._drawing_s / index) > allowed_s:
+            self.stopped = Reason.TIME_SHORT
 
 
 def _own_bytes() -> int:

@@ -93,7 +93,9 @@ def _corrected(
     if options.report:
         _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
     if options.preview:
-        preview.write(options.preview, caption(summary), chart.draw(report.rows, SHEET_PX, report.corrected_from))
+        preview.write(
+            options.preview, caption(summary), chart.draw(report.of_main_speaker(), SHEET_PX, report.corrected_from)
+        )
     if report.is_untouched and rendered.landscape is None and verbatim.obstacle(options.source, span) is None:
         rendered = _render(options, span, None, lambda _: None)  # no need for a copy of a copy
     return _facts(rendered, summary, steps)

@@ -41,12 +41,21 @@ class Report:
         """Say whether no eye was moved at all."""
         return all(told.applied == 0 for told in self.rows)
 
+    def of_main_speaker(self) -> list[Told]:
+        """Return the row of each frame that tells of its main speaker, or that there is none."""
+        first: dict[int, Told] = {}
+        for told in self.rows:
+            first.setdefault(told.index, told)
+        return list(first.values())
+
     def summary(self, timing: Timing | None = None) -> Facts:
-        """Return the figures of the part; angles are off the speaker's zero, medians over the corrected frames.
+        """Return the figures of the part; angles are off the main speaker's zero, medians over the frames
+        in which his or her eyes were corrected.
 
         The gaze after is measured in the changed pictures, in one frame of thirty, by the landmarks that moved it.
         """
         corrected = [told for told in self.rows if self._is_corrected(told)]
+        mine = [told for told in self.of_main_speaker() if self._is_corrected(told)]
         frames = len({told.index for told in self.rows})
         share = len({told.index for told in corrected}) / max(frames, 1)
         reasons = self._reasons()
@@ -55,8 +64,8 @@ class Report:
             "share": round(share, 4),
             "reason": None if corrected else self._main_reason(reasons),
             "intensity": self.intensity,
-            "median_before_deg": _median([_norm(told.off_deg) for told in corrected if told.off_deg]),
-            "median_after_deg": _median([_norm(told.after_deg) for told in corrected if told.after_deg]),
+            "median_before_deg": _median([_norm(told.off_deg) for told in mine if told.off_deg]),
+            "median_after_deg": _median([_norm(told.after_deg) for told in mine if told.after_deg]),
             "frames": frames,
             "reasons": dict(reasons.most_common()),  # frames that kept their own eyes for it
             "faces": len({told.face for told in corrected}),

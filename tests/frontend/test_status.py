@@ -66,7 +66,16 @@ def test_a_corrected_part_says_how_far_and_what_was_left(page: Browser, api: Sta
     assert "Eyes turned to the lens in 91 % of this part: 11° off before, 3° after" in first
     assert "Left as filmed elsewhere: you look away on purpose (12 %), the head is turned too far away (6 %)" in first
     assert "closed" not in first
+    assert "Short of time" not in first
     assert not page.visible("[data-key=part-2] [data-key=gaze-rest]")
+
+
+def test_a_part_that_was_made_in_a_hurry_says_so(page: Browser, api: StandIn) -> None:
+    job = samples.completed()
+    job["segments"][0]["gaze"] |= {"frames": 900, "reasons": {"time_short": 300}, "looked_at": 0.34}
+    open_job(page, api, job)
+    said = "it would have taken too long (33 %). Short of time, the eyes were measured in 34 % of the frames only"
+    assert said in part(page, 1)
 
 
 def test_a_refused_video_gives_its_reason(page: Browser, api: StandIn) -> None:

@@ -171,6 +171,24 @@ def _smaller(frame: Planes, scale: float) -> Planes:
     return Planes(y, u, v, frame.index, frame.time_s)
 
 
+def test_whoever_watches_sees_everybody_corrected(sitter: Sitter, head: Head) -> None:
+    """The main speaker is pointed out; what is seen afterwards is the finished frame."""
+    seen: list[Planes] = []
+
+    class Eyewitness:
+        def before(self, frame: Planes, look: object, decision: object) -> None:
+            pass
+
+        def after(self, frame: Planes, look: object, decision: object) -> None:
+            seen.append(copied(frame))
+
+    frames = [two_sitting(sitter, ASIDE, ASIDE, scale=0.7, index=index) for index in range(14)]
+    with Landmarker(faces=2) as finder:
+        stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, watch=Eyewitness())
+        out = corrected(stage, frames)
+    assert all(same(one, other) for one, other in zip(seen, out, strict=True))
+
+
 def test_a_face_missed_for_a_moment_is_corrected_all_the_same(sitter: Sitter, head: Head, finder: Landmarker) -> None:
     frames = [sitting(sitter, ASIDE, index=index) for index in range(24)]
 

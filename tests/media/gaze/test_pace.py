@@ -22,7 +22,9 @@ class Day:
         return self.now
 
 
-def render(deadline_s: float, *, look_s: float, beside_s: float, frames: int = FRAMES) -> tuple[list[int], Pace, float]:
+def render(
+    deadline_s: float, *, look_s: float, beside_s: float, draw_s: float = 0.0, frames: int = FRAMES
+) -> tuple[list[int], Pace, float]:
     """Go through a part; returns every answer, the pace, and how long the part took."""
     day = Day()
     pace, answers = Pace(deadline_s, frames, clock=day), []
@@ -32,22 +34,35 @@ def render(deadline_s: float, *, look_s: float, beside_s: float, frames: int = F
         if every and index % every == 0:
             day.now += look_s
             pace.looked(look_s)
+        if every:
+            day.now += draw_s
+            pace.drew(draw_s)
         day.now += beside_s
     return answers, pace, day.now
 
 
-def test_without_a_deadline_every_frame_is_looked_at() -> None:
-    pace = Pace(None, FRAMES)
-    assert {1} == {pace.every(index) for index in range(FRAMES)}
+# In all 18 s when every frame is looked at, 15 every second, 14 every third, 9 without; a twentieth is kept in hand.
+@pytest.mark.parametrize(("deadline_s", "steps"), [(20, [1]), (17, [1, 2]), (15.6, [1, 3]), (13, [1, 3, 0])])
+def test_looks_grow_sparse_before_they_end(deadline_s: float, steps: list[int]) -> None:
+    answers, pace, took_s = render(deadline_s, look_s=0.010, draw_s=0.005, beside_s=0.015)
+    taken = [*dict.fromkeys(answers)]
+    assert [1, steps[-1]] == [taken[0], taken[-1]]
+    assert set(steps) <= {*taken, 2}, "a step may be passed by, none before the last"
+    assert (Reason.TIME_SHORT if steps[-1] == 0 else None) == pace.stopped
+    assert took_s <= deadline_s
 
 
-# In all 18 s when every frame is looked at, 15 every second, 14 every third; a twentieth of the deadline is kept.
-@pytest.mark.parametrize(("deadline_s", "last"), [(20.0, 1), (17.0, 2), (15.6, 3), (13.0, 0)])
-def test_looks_grow_sparse_before_they_end(deadline_s: float, last: int) -> None:
-    answers, pace, took_s = render(deadline_s, look_s=0.010, beside_s=0.020)
-    assert last == answers[-1]
-    assert (Reason.TIME_SHORT if last == 0 else None) == pace.stopped
-    assert took_s <= deadline_s or last == 0
+def test_as_much_is_corrected_as_leaves_time_to_finish() -> None:
+    """Two thirds of the time that all would take are enough for some two thirds of the frames, not for none."""
+    answers, _, took_s = render(13.0, look_s=0.010, draw_s=0.005, beside_s=0.015)
+    assert 0.55 < sum(every > 0 for every in answers) / FRAMES < 0.9
+    assert 12 < took_s <= 13
+
+
+def test_a_deadline_that_cannot_be_kept_at_all_ends_it_at_once() -> None:
+    answers, pace, _ = render(5.0, look_s=0.010, draw_s=0.005, beside_s=0.015)
+    assert answers[WARM_UP_FRAMES] == 0
+    assert pace.stopped is Reason.TIME_SHORT
 
 
 @given(st.floats(1, 60), st.floats(0.001, 0.05), st.floats(0.001, 0.05))
