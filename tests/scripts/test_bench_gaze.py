@@ -213,6 +213,12 @@ def test_sheets_show_every_tenth_frame_and_old_ones_go(films: Path, tmp_path: Pa
     assert all(cv2.imread(str(path)) is not None for path in sheets)
 
 
+def test_fades_are_shown_with_the_frames_around_them() -> None:
+    rows = [[100 + at, share] for at, share in enumerate([0, 0, 0, 0.1, 0.6, 0.7, 0.7, 0.7])]
+    assert {2, 3, 4, 5} == sheet.fades({"columns": ["index", "applied"], "frames": rows})
+    assert set() == sheet.fades({})
+
+
 def test_weights_that_are_not_installed_are_named() -> None:
     with pytest.raises(JudgeMissing, match="no-such-package is not installed"):
         carried("no-such-package", "weights.pth")

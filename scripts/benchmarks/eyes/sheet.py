@@ -1,7 +1,11 @@
-"""Pictures for people: eyes enlarged before and after, every tenth frame; and both films side by side."""
+"""Pictures for people: eyes enlarged before and after, every tenth frame and where the correction comes and goes.
+
+Both films side by side, too.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,25 +18,49 @@ from scripts.benchmarks.eyes.runs import Clip, Run, keep, side_by_side
 EVERY = 10
 ENLARGED, STRIP_PX = 4, (620, 190)  # an eye strip's most enlargement, and its size
 COLUMNS, ROWS = 2, 4  # of pairs on a sheet
+STEEP, MOST_FADES = 0.2, 32  # change of the applied share from frame to frame; pairs shown
 FILM_HEIGHT = 720
 
 Picture = NDArray[np.uint8]
 
 
 def write(clip: Clip, nothing: Run, ours: Run, faces: list[Face | None], into: Path) -> list[Path]:
-    """Write a clip's sheets (CLIP-N.png) and its film (CLIP.mp4); return the sheets."""
+    """Write a clip's sheets (CLIP-N.png; CLIP-fades-N.png shows where the correction comes and goes) and its film.
+
+    Returns:
+        The sheets; CLIP.mp4, before and after side by side, lies beside them.
+    """
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob(f"{clip.name}-*.png"):
         old.unlink()
-    pairs = [
-        _pair(at, bgr(before), bgr(after), face)
-        for at, (before, after) in enumerate(side_by_side(nothing.frames(), ours.frames()))
-        if at % EVERY == 0 and (face := faces[at]) is not None
-    ]
+    fading = fades(ours.report)
+    regular, fleeting = list[Picture](), list[Picture]()
+    for at, (before, after) in enumerate(side_by_side(nothing.frames(), ours.frames())):
+        face = faces[at]
+        if face is not None and at % EVERY == 0:
+            regular.append(_pair(at, bgr(before), bgr(after), face))
+        if face is not None and at in fading:
+            fleeting.append(_pair(at, bgr(before), bgr(after), face))
     keep(_halves(side_by_side(nothing.frames(), ours.frames())), clip, into / f"{clip.name}.mp4")
+    return _sheets(regular, into / clip.name) + _sheets(fleeting[:MOST_FADES], into / f"{clip.name}-fades")
+
+
+def fades(report: dict[str, Any]) -> set[int]:  # Any: the corrector's own JSON
+    """Return the frames between which the applied share changes much, and their neighbours, counted from 0."""
+    if "columns" not in report:
+        return set()
+    index, applied = (report["columns"].index(name) for name in ("index", "applied"))
+    share = {row[index]: row[applied] for row in report["frames"]}
+    order = sorted(share)
+    steep = [at for at in range(1, len(order)) if abs(share[order[at]] - share[order[at - 1]]) > STEEP]
+    return {near for at in steep for near in (at - 2, at - 1, at, at + 1)}
+
+
+def _sheets(pairs: list[Picture], stem: Path) -> list[Path]:
+    size = COLUMNS * ROWS
+    starts = enumerate(range(0, len(pairs), size), start=1)
     return [
-        _sheet(pairs[first : first + COLUMNS * ROWS], into / f"{clip.name}-{number}.png")
-        for number, first in enumerate(range(0, len(pairs), COLUMNS * ROWS), start=1)
+        _sheet(pairs[first : first + size], stem.with_name(f"{stem.name}-{number}.png")) for number, first in starts
     ]
 
 
