@@ -91,6 +91,23 @@ def test_several_faces_are_followed_if_wanted(sitter: Sitter) -> None:
         assert len(one.find(frame)) == 1
 
 
+def test_mediapipes_own_engine_tells_speakers_apart_likewise(sitter: Sitter) -> None:
+    """The larger one first, each with the same number from frame to frame, somebody smaller left out."""
+    with Reference(faces=2) as reference:
+        for index in range(3):
+            found = reference.find(two_sitting(sitter, (0.0, 0.0), (10.0, 0.0), scale=0.7, index=index))
+            assert [0, 1] == [face.track for face in found]
+            sizes = [float(np.ptp(face.points[:, 0])) for face in found]
+            assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_closed_landmarker_has_given_its_networks_back() -> None:
+    finder = Landmarker()
+    finder.close()
+    finder.close()
+    assert finder._networks is None
+
+
 def test_sparse_pictures_are_searched_anew(sitter: Sitter) -> None:
     with Landmarker(mode=Mode.SPARSE) as finder:
         first, second = finder.find(sitting(sitter, (0.0, 0.0))), finder.find(sitting(sitter, (0.0, 0.0)))
