@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dramatiq
 import pytest
-from dramatiq import Worker
+from dramatiq import Message, Worker
 
 from broker import SqliteBroker
 
@@ -43,3 +43,7 @@ def working(broker: SqliteBroker, threads: int = 4, timeout_ms: int = 50) -> Ite
         yield worker
     finally:
         worker.stop()
+
+
+def message_to(queue: str, actor: str = "nobody", **options: object) -> Message[None]:
+    return Message(queue_name=queue, actor_name=actor, args=(), kwargs={}, options=dict(options))
