@@ -79,6 +79,7 @@ class Settings(BaseModel):
     gaze_intensity: Annotated[float, Field(ge=0, le=1)] = 0.8
     gaze_faces: Annotated[int, Field(ge=1, le=4)] = 1  # people whose eyes are turned, the most prominent ones
     landscape: Literal["crop", "blur", "none"] = "crop"  # what is made of videos that are wider than high
+    loudness: Annotated[float, Field(ge=-31, le=-9)] | None = None  # LUFS; none leaves the sound as it is
     worker_memory_mb: Annotated[int, Field(ge=200)] | None = None
     processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds a part may take
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0

@@ -60,8 +60,14 @@ def _begin(job_id: str) -> Job | None:
 
 def _planner(job: Job) -> Callable[[float], dict[str, Any]]:  # Any: JSON of `media.plan`
     def plan(intensity: float) -> dict[str, Any]:  # Any: as above
-        arguments = [str(wiring.in_data(job.video_path)), "--segment-seconds", str(job.segment_seconds)]
-        return rendering.run_child("plan", [*arguments, "--intensity", str(intensity)], deadline_s=PLAN_DEADLINE_S)
+        arguments = [
+            str(wiring.in_data(job.video_path)),
+            "--segment-seconds", str(job.segment_seconds),
+            "--intensity", str(intensity),
+        ]  # fmt: skip
+        if wiring.settings.loudness is not None:
+            arguments += ["--loudness", str(wiring.settings.loudness)]
+        return rendering.run_child("plan", arguments, deadline_s=PLAN_DEADLINE_S)
 
     return plan
 

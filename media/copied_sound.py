@@ -36,16 +36,16 @@ class Track(Protocol):
         ...
 
 
-def track_of(source: Path, writer: OutputContainer, span: Span, gain_db: float = 0.0) -> Track:
-    """Begin the sound of a part; it is copied only when the part is the whole video and the sound fits as it is.
+def track_of(source: Path, writer: OutputContainer, span: Span) -> Track:
+    """Begin the sound of a part; it is copied only when the part is the whole video and its sound fits as it is.
 
     Raises:
         Refused: the source cannot be played.
     """
-    soundtrack = Soundtrack(source, span, gain_db)
+    soundtrack = Soundtrack(source, span)
     if soundtrack.layout is None:
         return _Silence()
-    if not gain_db and span.is_first and span.is_last and (chosen := _fitting(source, span)):
+    if not span.gain_db and span.is_first and span.is_last and (chosen := _fitting(source, span)):
         return _Copied(source, writer, chosen)
     return _Encoded(Aac(writer, soundtrack.layout), iter(soundtrack))
 

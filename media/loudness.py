@@ -3,6 +3,7 @@
 One gain for all parts of a video, so that none is louder than another.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def gain_db(path: Path, whole: Span, wanted_lufs: float) -> float:
     """
     gain = 0.0
     for _ in range(LOOKS):
-        loud = integrated_lufs(Soundtrack(path, whole, gain))
+        loud = integrated_lufs(Soundtrack(path, replace(whole, gain_db=gain)))
         if loud is None or abs(wanted_lufs - loud) < CLOSE_LU:
             break
         gain = min(gain + wanted_lufs - loud, MOST_GAIN_DB)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from media import child
 
+LOUDNESS = (-31, -9)  # LUFS
 SEGMENT_SECONDS, SEGMENT_SECONDS_MIN = 60.0, 6.0  # the minimum is two parts of the platforms' 3 s
 
 
@@ -17,11 +18,22 @@ def segment_seconds(text: str) -> float:
     return value
 
 
+def loudness(text: str) -> float:
+    """Read a level; ValueError outside of what platforms and broadcasters want."""
+    value = float(text)
+    if not LOUDNESS[0] <= value <= LOUDNESS[1]:
+        raise argparse.ArgumentTypeError(f"from {LOUDNESS[0]} to {LOUDNESS[1]} LUFS")
+    return value
+
+
 def add_cutting(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say how a video is cut."""
+    """Add the arguments that say how a video is cut, and how loud its parts are."""
     parser.add_argument("source", type=Path, metavar="IN", help="the upload")
     parser.add_argument("--segment-seconds", type=segment_seconds, default=SEGMENT_SECONDS, help="longest part (60)")
     parser.add_argument("--exact", action="store_true", help="cut at the limit, not at pauses")
+    parser.add_argument(
+        "--loudness", type=loudness, metavar="LUFS", help="bring the sound to a level, such as -14 (as it is)"
+    )
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -1,13 +1,14 @@
-"""Plans a video: what it is, where it is cut, and where this speaker's zero lies; the split's only piece of work."""
+"""Plans a video: what it is, where it is cut, how loud it is, and where this speaker's zero lies."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from media import cuts, pauses, scenes, verbatim
 from media.child import Progress
 from media.inspection import Inspection, inspect
+from media.loudness import gain_db
 from media.spans import Span
 
 INSPECTED, HEARD = 0.1, 0.4  # shares of the progress: after the inspection, after the sound
@@ -43,6 +44,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
         options.source,
         found,
         options.segment_seconds,
+        loudness=options.loudness,
         exact=options.exact,
         progress=lambda share: progress(INSPECTED + (HEARD - INSPECTED) * share),
         copies=options.intensity == 0,
@@ -56,7 +58,14 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
 
 
 def partition(
-    path: Path, found: Inspection, segment_s: float, *, exact: bool, progress: Progress, copies: bool = False
+    path: Path,
+    found: Inspection,
+    segment_s: float,
+    *,
+    exact: bool,
+    progress: Progress,
+    loudness: float | None = None,
+    copies: bool = False,
 ) -> list[Part]:
     """Cut an inspected video into parts that together are all of it, each frame once.
 
@@ -66,9 +75,12 @@ def partition(
         segment_s: the longest part, at least 6 s.
         exact: cut at the limit instead of at pauses and changes of scene.
         progress: told the share of the sound that was heard.
+        loudness: LUFS that the sound is to be brought to; None leaves it as it is.
         copies: nothing is to be changed in the pictures: prefer cuts at which they need not be encoded anew.
     """
     whole = found.timeline.grid()
+    if loudness is not None:
+        whole = replace(whole, gain_db=gain_db(path, whole, loudness))
     silent: list[cuts.Pause] = []
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
         silent = pauses.find(path, found.facts.audio, whole.duration_s, progress)

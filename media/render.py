@@ -49,7 +49,6 @@ def render(
     span: Span | None = None,
     stage: FrameStage | None = None,
     framed: Framed | None = None,
-    gain_db: float = 0.0,
     watch: Callable[[Planes], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Rendered:
@@ -61,7 +60,6 @@ def render(
         span: which part; None for the whole video.
         stage: changes frames on their way; None leaves them alone.
         framed: how finished frames become those that are encoded; None keeps their shape.
-        gain_db: by how much the sound is raised, its peaks held back; 0 leaves it alone.
         watch: shown every finished frame, in order, just before it is encoded; must not change it.
         on_progress: told the share of frames done, 0 to 1.
 
@@ -72,10 +70,10 @@ def render(
     part = span or inspect(source).timeline.grid()
     obstacle = Obstacle.CHANGED if stage or framed else verbatim.obstacle(source, part)
     with whole(target) as temporary:
-        work: _Work | _Copy = _Copy(source, temporary, part, gain_db)
+        work: _Work | _Copy = _Copy(source, temporary, part)
         if obstacle is not None:
             framing = framed.framing if framed else _as_it_is
-            work = _Work(source, temporary, part, stage or _Unchanged(), framing, Soundtrack(source, part, gain_db))
+            work = _Work(source, temporary, part, stage or _Unchanged(), framing, Soundtrack(source, part))
         work.run(watch or _unwatched, on_progress or _silent)
         return Rendered(
             frames=part.frames,
@@ -119,18 +117,17 @@ class _Clock:
 class _Copy:
     """One part being taken over as it is."""
 
-    def __init__(self, source: Path, target: Path, span: Span, gain_db: float) -> None:
+    def __init__(self, source: Path, target: Path, span: Span) -> None:
         self.clock = _Clock()
         self.reel = Reel(source, span)
         self.size = (0, 0)
         self.sound: str | None = None
-        self._gain_db = gain_db
         self._source = source
         self._target = target
         self._span = span
 
     def run(self, watch: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
-        self.sound = verbatim.copy(self._source, self._target, self._span, self._gain_db)
+        self.sound = verbatim.copy(self._source, self._target, self._span)
         self.clock.add("encode")
         for planes in self.reel:  # whoever watches wants to see pictures; and what cannot be decoded is not published
             self.size = (planes.y.shape[1], planes.y.shape[0])

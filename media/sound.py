@@ -32,14 +32,13 @@ def kept(samples: int) -> int:
 class Soundtrack:
     """The sound of one span; iterate once, for blocks that together are exactly the span's length.
 
-    `layout` is "mono", "stereo" or None when the upload has no sound; then there are no blocks. A gain other than zero
-    raises or lowers it, and holds back the peaks that would be too high then.
+    `layout` is "mono", "stereo" or None when the upload has no sound; then there are no blocks. With a gain the peaks
+    that would be too high are held back.
     """
 
-    def __init__(self, path: Path, span: Span, gain_db: float = 0.0) -> None:
+    def __init__(self, path: Path, span: Span) -> None:
         self._path = path
         self._span = span
-        self._gain_db = gain_db
         # Both ends are rounded on the clock of the whole video, so neighbours neither overlap nor leave a gap.
         self.first = round(span.first * RATE / span.rate)
         self.end = round((span.first + span.frames) * RATE / span.rate)
@@ -50,10 +49,10 @@ class Soundtrack:
             return
         at = self.first
         blocks = self._laid_out()
-        if self._gain_db:
+        if gain_db := self._span.gain_db:
             # The limiter looks ahead and back; what it holds back it gives out in its place.
             limiter = ("alimiter", f"limit={CEILING}:attack=5:release=50:level=0:latency=1")
-            blocks = filtered(blocks, self.layout, RATE, ("volume", f"{self._gain_db:.3f}dB:precision=float"), limiter)
+            blocks = filtered(blocks, self.layout, RATE, ("volume", f"{gain_db:.3f}dB:precision=float"), limiter)
         for block in blocks:
             yield self._faded(block, at)
             at += block.shape[1]

@@ -7,6 +7,7 @@ or an earlier one. Spans that partition the ticks therefore partition the frames
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 
@@ -21,6 +22,7 @@ class Span:
     origin_s: Fraction  # time stamp of the video's first frame on the source's own clock
     seek: int | None  # decode time stamp of the key frame to begin at, in the stream's time base; None: the beginning
     hold: bool = False  # the source's own times do not fit the grid: some frames are shown twice or left out
+    gain_db: float = 0.0  # by how much its sound is raised, the same for all parts of a video
 
     @property
     def start_s(self) -> float:
@@ -56,6 +58,7 @@ class Span:
             "origin_s": str(self.origin_s),
             "seek": self.seek,
             "hold": self.hold,
+            "gain_db": self.gain_db,
         }
 
     @classmethod
@@ -69,7 +72,9 @@ class Span:
             origin_s=Fraction(fields["origin_s"]),
             seek=None if fields["seek"] is None else int(fields["seek"]),
             hold=bool(fields["hold"]),
+            gain_db=float(fields.get("gain_db", 0.0)),  # plans that wait in the queue may be older
         )
-        if not (span.first >= 0 and 1 <= span.frames <= span.total - span.first and span.rate > 0):
+        lies_inside = span.first >= 0 and 1 <= span.frames <= span.total - span.first
+        if not (lies_inside and span.rate > 0 and isfinite(span.gain_db)):
             raise ValueError(f"not a span of a video: {fields}")
         return span

@@ -8,7 +8,6 @@ from media.child import Progress, give_back_pages
 from media.following import frame_for
 from media.framing import Layout
 from media.inspection import inspect
-from media.loudness import gain_db
 from media.planning import partition
 from media.render import render
 
@@ -22,12 +21,12 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
         options.source,
         found,
         options.segment_seconds,
+        loudness=options.loudness,
         exact=options.exact,
         progress=lambda share: progress(HEARD * share),
         copies=True,
     )
     options.folder.mkdir(parents=True, exist_ok=True)
-    gain = 0.0 if options.loudness is None else gain_db(options.source, found.timeline.grid(), options.loudness)
     written = []
     for part in parts:
         before = part.span.first / part.span.total
@@ -38,7 +37,7 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
 
         target = options.folder / f"part-{part.number:03d}.mp4"
         framed = frame_for(Layout(options.landscape), options.source, part.span)
-        rendered = render(options.source, target, span=part.span, framed=framed, gain_db=gain, on_progress=tell)
+        rendered = render(options.source, target, span=part.span, framed=framed, on_progress=tell)
         written.append(part.to_json() | asdict(rendered) | {"path": str(target)})
         give_back_pages()  # or seven parts of full HD end with 50 MiB more than two
-    return {"facts": found.facts.to_json(), "gain_db": round(gain, 2), "parts": written}
+    return {"facts": found.facts.to_json(), "parts": written}

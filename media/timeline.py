@@ -4,7 +4,7 @@ Read from the packets without decoding, so it costs no more than reading the fil
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -53,7 +53,7 @@ class Timeline:
         newest = max(int(np.searchsorted(shown, first, side="right")) - 1, 0)
         key = int(np.searchsorted(self.keys, self.times[newest], side="right")) - 1
         seek = int(self.keys[key]) if key > 0 and first > 0 else None
-        return Span(first, frames, whole.total, whole.rate, whole.origin_s, seek, hold=whole.hold)
+        return replace(whole, first=first, frames=frames, seek=seek)
 
     def key_ticks(self, whole: Span) -> list[int]:
         """Return the ticks of the key frames, in order."""

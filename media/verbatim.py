@@ -76,7 +76,7 @@ def may_be_copied(source: Path, whole: Span) -> bool:
     return True
 
 
-def copy(source: Path, target: Path, span: Span, gain_db: float = 0.0) -> str | None:
+def copy(source: Path, target: Path, span: Span) -> str | None:
     """Write a part that has no obstacle; the file is complete but not yet synced.
 
     Returns:
@@ -87,7 +87,7 @@ def copy(source: Path, target: Path, span: Span, gain_db: float = 0.0) -> str | 
         stream = video_of(reader)
         pictures = writer.add_stream_from_template(stream)
         unit = pictures.time_base = Fraction(1, span.rate.numerator)  # a wish: the muxer takes a finer one
-        sound = track_of(source, writer, span, gain_db)
+        sound = track_of(source, writer, span)
         for number, packet in enumerate(_packets(reader, stream, span)):
             # Exactly on the grid, whatever clock the source had. What is decoded long before its time gets a negative
             # composition offset, so that the first picture is shown at zero all the same.

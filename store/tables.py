@@ -91,7 +91,7 @@ job_segments = Table(
     Column("upload_at", UtcDateTime),  # the seed's; see publications
     Column("status", Text, nullable=False),  # store.states.SegmentStatus
     Column("start_s", Float, nullable=False),  # within the source
-    Column("span", Json, nullable=False),  # opaque, from `media.plan`: which frames this part has
+    Column("span", Json, nullable=False),  # opaque, from `media.plan`: which frames this part has, and its gain
     Column("cut_reason", Text, nullable=False),  # why it ends where it ends
     Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
     Column("attempt", Text),  # token of the rendering under way; who holds another one comes too late

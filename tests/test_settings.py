@@ -28,6 +28,7 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
     [
         ({"MAX_UPLOAD_SIZE": "big"}, "MAX_UPLOAD_SIZE"),
         ({"GAZE_INTENSITY": "2"}, "GAZE_INTENSITY"),
+        ({"LOUDNESS": "0"}, "LOUDNESS"),
         ({"SEGMENT_SECONDS": "61"}, "SEGMENT_SECONDS"),
         ({"RETENTION_HOURS": "inf"}, "RETENTION_HOURS"),
         ({"PROCESSING_DEADLINE": "1e9"}, "PROCESSING_DEADLINE"),

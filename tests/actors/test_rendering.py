@@ -167,6 +167,22 @@ def test_a_plan_becomes_parts_publications_and_messages_at_once(
     assert waiting() == [("gaze", (parts[0].id,))]
 
 
+@pytest.mark.parametrize(("level", "asked"), [(-14.0, ["--loudness", "-14.0"]), (None, [])])
+def test_the_sound_is_brought_to_the_level_that_the_settings_say(
+    store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch, level: float, asked: list[str]
+) -> None:
+    """The plan measures it once, and every part is rendered with the plan's own words."""
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+    monkeypatch.setattr(wiring, "settings", wiring.settings.model_copy(update={"loudness": level}))
+    calls = child({"facts": {}, "zero": None, "spans": [SPAN | {"span": {"gain_db": 3.5}}]}, RENDERED)
+    split.fn("job")
+    gaze.fn(waiting()[0][1][0])
+    planning, rendering_part = calls
+    assert [word for word in planning if word in {"--loudness", str(level)}] == asked
+    assert '--span={"gain_db": 3.5}' in rendering_part
+
+
 def test_a_refused_video_ends_its_job_with_the_reason(store: Store, child: Callable[..., list[list[str]]]) -> None:
     with store.writing() as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))

@@ -1,7 +1,9 @@
 """Sound is as loud as it was, or as loud as one asked for: ffmpeg's own meter (EBU R 128) is the judge."""
 
+import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -12,11 +14,14 @@ from numpy.typing import NDArray
 from media import runner
 from media.inspection import inspect
 from media.loudness import gain_db, integrated_lufs
+from media.render import render
 from media.sound import Soundtrack
 from tests.media import films
 
 METER_LU = 0.2
 RATE = films.SOUND_RATE
+TAGS = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
+COPYABLE = {"preset": "ultrafast", "profile": "high", "x264-params": f"keyint=25:scenecut=0:{TAGS}"}
 
 
 def metered(path: Path) -> tuple[float, float]:
@@ -68,6 +73,30 @@ def test_all_parts_are_brought_to_a_level_by_one_gain_and_their_peaks_held_back(
     assert loud == pytest.approx(-14, abs=0.5)
     assert peak <= 0, "nothing is cut off"
     assert metered(parts[0])[0] - metered(parts[1])[0] == pytest.approx(3, abs=0.7)
+
+
+def test_the_gain_travels_with_the_plan_to_each_part(tmp_path: Path) -> None:
+    """As workers do it: one child plans, another renders a part. A picture that could be copied still is."""
+    source = films.write(tmp_path / "in.mp4", films.at_rate(25, 350), sound=talking(0.4), options=COPYABLE)
+    cutting = ["--segment-seconds", "7", "--exact"]
+    for wanted, change_db in (["--loudness", "-20"], -20 - metered(source)[0]), ([], 0.0):
+        plan = runner.run("plan", [str(source), *cutting, *wanted], deadline_s=60)
+        target = tmp_path / f"part{len(wanted)}.mp4"
+        of_part = ["--intensity", "0", f"--span={json.dumps(plan['spans'][1]['span'])}"]
+        done = runner.run("gaze", [str(source), str(target), *of_part], deadline_s=60)
+        assert (done["rendering"]["picture"], done["rendering"]["sound"]) == ("copied", "encoded")
+        as_filmed = tmp_path / "as-filmed.mp4"
+        films.ffmpeg("-ss", "7", "-i", source, "-c:v", "copy", as_filmed)
+        assert metered(target)[0] - metered(as_filmed)[0] == pytest.approx(change_db, abs=0.5)
+
+
+def test_sound_that_is_to_be_louder_is_not_copied_with_the_whole_video(tmp_path: Path) -> None:
+    source = films.write(tmp_path / "in.mp4", films.at_rate(25, 350), sound=talking(0.1), options=COPYABLE)
+    whole = inspect(source).timeline.grid()
+    assert render(source, tmp_path / "out.mp4", span=whole).sound == "copied"
+    louder = render(source, tmp_path / "out.mp4", span=replace(whole, gain_db=6.0))
+    assert (louder.picture, louder.sound) == ("copied", "encoded")
+    assert metered(tmp_path / "out.mp4")[0] == pytest.approx(metered(source)[0] + 6, abs=METER_LU)
 
 
 def test_raised_sound_stays_in_step(tmp_path: Path) -> None:
