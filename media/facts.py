@@ -24,6 +24,7 @@ MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
 class Audio:
     """The sound track that goes into the parts."""
 
+    stream: int  # its place among all tracks of the file, from 0
     codec: str
     sample_rate: int
     channels: int

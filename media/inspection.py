@@ -234,6 +234,7 @@ def _audio(container: InputContainer, origin_s: Fraction) -> Audio | None:
         return None
     start_s = (stream.start_time or 0) * (stream.time_base or Fraction(1))
     return Audio(
+        stream=stream.index,
         codec=stream.codec_context.name,
         sample_rate=stream.codec_context.sample_rate,
         channels=stream.codec_context.channels,

@@ -43,7 +43,7 @@ def find(path: Path, audio: Audio, duration_s: float, progress: Progress) -> lis
         duration_s: length of the video.
         progress: told the share of the sound that was read.
     """
-    levels = np.concatenate([np.zeros((0, 2), np.float32), *_levels(path, duration_s, progress)])
+    levels = np.concatenate([np.zeros((0, 2), np.float32), *_levels(path, audio.stream, duration_s, progress)])
     return [
         Pause(max(start_s + audio.start_s, 0.0), min(end_s + audio.start_s, duration_s))
         for start_s, end_s in quiet(levels)
@@ -121,10 +121,10 @@ def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def _levels(path: Path, duration_s: float, progress: Progress) -> Iterator[NDArray[np.float32]]:
+def _levels(path: Path, stream: int, duration_s: float, progress: Progress) -> Iterator[NDArray[np.float32]]:
     """Read the sound chunk by chunk and give its loudness."""
     try:
-        reader = _Reader(str(path.absolute()), SAMPLE_RATE, fps=SAMPLE_RATE, nbytes=2, nchannels=1)
+        reader = _Reader(str(path.absolute()), stream, SAMPLE_RATE, fps=SAMPLE_RATE, nbytes=2, nchannels=1)
     except (OSError, ValueError, KeyError):
         return  # MoviePy could not make sense of what ffmpeg says of the file; the cuts then go by the limit
     before = 0.0
@@ -141,11 +141,15 @@ class _Reader(FFMPEG_AudioReader):  # type: ignore[misc]  # moviepy ships no typ
 
     proc: Any = None  # Any: what the base class closes and forgets
 
+    def __init__(self, filename: str, stream: int, *arguments: int, **form: int) -> None:
+        self._stream = stream  # before ffmpeg is started there
+        super().__init__(filename, *arguments, **form)
+
     def initialize(self, start_time: float = 0) -> None:
         assert start_time == 0, "the sound is read once, from the beginning"
         self.close()
         shut = ["-nostdin", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"]
-        source = ["-i", f"file:{self.filename}", "-vn", "-sn", "-dn"]
+        source = ["-i", f"file:{self.filename}", "-map", f"0:{self._stream}"]
         form = ["-loglevel", "quiet", "-threads", "1", "-f", self.format, "-acodec", self.codec]
         shape = ["-ar", str(self.fps), "-ac", str(self.nchannels), "pipe:1"]
         self.proc = subprocess.Popen(

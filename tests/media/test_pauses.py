@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from media import pauses
 from media.cuts import choose
 from media.facts import Audio
+from media.inspection import inspect
+from media.sound import RATE, Soundtrack
 from tests.media import films
 
-TRACK = Audio("aac", 48_000, 1, 0.0, 1)
+TRACK = Audio(1, "aac", 48_000, 1, 0.0, 1)
 
 
 def speech(words: list[tuple[float, float]], seconds: float, noise_db: float, seed: int = 1) -> NDArray[np.float32]:
@@ -89,7 +91,7 @@ def test_the_level_may_change_in_the_middle() -> None:
 def test_sound_that_begins_later_moves_the_pauses(tmp_path: Path) -> None:
     words = [(0.0, 2.0), (3.0, 5.0)]
     source = films.write(tmp_path / "in.mp4", films.at_rate(5, 40), sound=speech(words, 5, -60))
-    late = Audio("aac", 48_000, 1, 2.5, 1)
+    late = Audio(1, "aac", 48_000, 1, 2.5, 1)
     found = pauses.find(source, late, 8, lambda share: None)
     assert np.allclose((found[0].start_s, found[0].end_s), (4.5, 5.5), atol=0.1)
 
@@ -97,3 +99,27 @@ def test_sound_that_begins_later_moves_the_pauses(tmp_path: Path) -> None:
 def test_no_sound_that_can_be_read_means_no_pauses(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_bytes(b"nothing")
     assert pauses.find(tmp_path / "in.mp4", TRACK, 10, lambda share: None) == []
+
+
+@pytest.mark.parametrize(
+    "second_track",
+    [
+        ["-map", "0:a", "-map", "1:a", "-c:a:0", "aac", "-c:a:1", "aac", "-ac:a:1", "2"],  # others take the stereo one
+        ["-map", "1:a", "-map", "0:a", "-c:a:0", "adpcm_ima_wav", "-c:a:1", "aac"],  # the first is of no use to us
+    ],
+)
+def test_pauses_are_those_of_the_sound_that_is_published(second_track: list[str], tmp_path: Path) -> None:
+    words, gaps = sentences(20, seed=4)
+    talk = films.write(tmp_path / "talk.mp4", films.at_rate(5, 100), sound=speech(words, 20, -60))
+    source = tmp_path / "two.mkv"
+    roar = ["-f", "lavfi", "-i", "anoisesrc=d=20:a=0.3"]
+    films.ffmpeg("-i", talk, *roar, "-map", "0:v", "-c:v", "copy", *second_track, "-disposition:a", "default", source)
+    found = inspect(source)
+    assert found.facts.audio is not None
+    silent = pauses.find(source, found.facts.audio, 20, lambda share: None)
+    met = [gap for gap in gaps if any(p.start_s < gap[1] and p.end_s > gap[0] for p in silent)]
+    assert len(met) >= 0.8 * len(gaps)
+    sound = Soundtrack(source, found.timeline.grid())
+    heard = np.concatenate([block[0] for block in sound])
+    during = [np.abs(heard[int(p.start_s * RATE) : int(p.end_s * RATE)]).max() for p in silent]
+    assert max(during) < 0.1 < np.abs(heard).max(), "it is quiet there in the parts, too"

@@ -33,7 +33,7 @@ def test_the_facts_of_an_ordinary_film(talk: Path) -> None:
         "frames": 600,
         "duration_s": 20.0,
         "size_bytes": 0,
-        "audio": {"codec": "aac", "sample_rate": 48_000, "channels": 1, "start_s": 0.0, "tracks": 1},
+        "audio": {"stream": 1, "codec": "aac", "sample_rate": 48_000, "channels": 1, "start_s": 0.0, "tracks": 1},
     }
 
 
