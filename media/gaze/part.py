@@ -149,10 +149,11 @@ def caption(summary: Facts) -> str:
     """Say in a line for people what was done."""
     if not summary["corrected"]:
         return f"not corrected: {summary['reason'].replace('_', ' ')}"
-    return (
-        f"{summary['share']:.0%} of the frames corrected, "
-        f"{summary['median_before_deg']:.0f}° off the lens before, {summary['median_after_deg']:.0f}° after"
-    )
+    before, after = (summary[f"median_{moment}_deg"] for moment in ("before", "after"))
+    words = [f"{summary['share']:.0%} of the frames corrected"]
+    if before is not None:  # of the main speaker; it may have been another one's eyes that were moved
+        words.append(f"{before:.0f}° off the lens before" + ("" if after is None else f", {after:.0f}° after"))
+    return ", ".join(words)
 
 
 def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts:

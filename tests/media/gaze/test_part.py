@@ -14,11 +14,12 @@ from media.errors import Refused
 from media.frames import Planes
 from media.gaze import part
 from media.gaze.__main__ import parser
-from media.gaze.corrector import Corrector
+from media.gaze.corrector import Corrector, Told
 from media.gaze.decide import Policy
 from media.gaze.landmarks import Landmarker
 from media.gaze.measure import look
 from media.gaze.model import Head
+from media.gaze.report import Report
 from media.inspection import inspect
 from media.source import Reel
 from tests.media.gaze.sitting import CLIPS, copied, corrected, same
@@ -116,6 +117,13 @@ def test_what_the_plan_never_gave_is_refused(option: str, code: str, reading: Pa
         part.correct(options, lambda _: None)
     assert code == refusal.value.code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_caption_tells_only_what_was_measured() -> None:
+    """Eyes are measured again in one frame of thirty: a correction shorter than that may have none."""
+    report = Report(0.8)
+    report.add(Told(1, 0.03, 0, (9.0, 0.0), (0.0, 0.0), 0.8, None))
+    assert part.caption(report.summary()) == "100% of the frames corrected, 9° off the lens before"
 
 
 def test_captions_say_what_was_done() -> None:
