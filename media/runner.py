@@ -31,6 +31,9 @@ STDERR_KEPT_BYTES = 8192
 LINE_BYTES = 16 << 20  # a plan of a three-hour video takes some 100 KB
 WITHOUT_LIMIT_BYTES = 1 << 30  # even a caller without a budget does not let a bomb take the machine
 
+# Thread pools of linear algebra take address space and memory, and help nothing here.
+THRIFT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
 
 def run(
     stage: str,
@@ -73,14 +76,10 @@ def _start(stage: str, arguments: Sequence[str], deadline_s: float, memory_bytes
         "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1" if os.environ.get("PYTHONDONTWRITEBYTECODE") else "",
-        # Thread pools of linear algebra take address space and memory, and help nothing here.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
         PARENT_PIPE: "1",
         MEMORY_BYTES: str(memory_bytes + RESERVED_BYTES),
         CPU_S: str(math.ceil(deadline_s * cores) + 1),
-    }
+    } | THRIFT
     return subprocess.Popen(
         [sys.executable, "-m", f"media.{stage}", *arguments, "--json"],
         cwd=ROOT,

@@ -9,42 +9,19 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import imageio_ffmpeg
 
 from media.encode import x264_options
 from media.inspection import Inspection, inspect
 from media.spans import Span
+from scripts.benchmarks._runs import Run, ffmpeg, measured
 
-ROOT = Path(__file__).resolve().parents[2]
-LOOK_EVERY_S = 0.02
 PLAIN = "plain PyAV"
-STAGES = ("decode", "stage", "encode", "sound")  # of the gaze child's own count; they do not overlap
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one process did and took."""
-
-    cpu_s: float
-    wall_s: float
-    peak_rss_mib: float
-    peak_own_mib: float  # memory that the kernel cannot drop, which is what a small machine runs out of
-    said: dict[str, Any] = field(default_factory=dict)  # Any: the process's JSON
-
-    def a_minute_s(self, duration_s: float) -> float:
-        """Return the CPU seconds for a minute of such video: the start once, the work scaled."""
-        work_s = self.said.get("work_s", self.cpu_s)
-        return float((self.cpu_s - work_s) + work_s * 60 / duration_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
     source = folder / "source.mp4"
-    _ffmpeg("-i", clip, "-t", str(options.seconds), "-c", "copy", source)
+    ffmpeg("-i", clip, "-t", str(options.seconds), "-c", "copy", source)
     found = inspect(source)
     seconds = found.facts.duration_s
     print(
@@ -77,8 +54,8 @@ def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
         f"{'':22}{'CPU s':>7}{'CPU s a minute':>16}{'beside plain':>14}{'of real time':>14}"
         f"{'RSS MiB':>9}{'own MiB':>9}{'Mbit/s':>8}{'VMAF':>7}"
     )
-    plan = _measured([sys.executable, "-m", "media.plan", str(source), "--intensity", "0.8", "--json"])
-    runs = {name: _measured(command) for name, command in _rivals(source, folder, found, plan, options)}
+    plan = measured([sys.executable, "-m", "media.plan", str(source), "--intensity", "0.8", "--json"])
+    runs = {name: measured(command) for name, command in _rivals(source, folder, found, plan, options)}
     plain_s = runs[PLAIN].a_minute_s(seconds)
     for name, run in runs.items():
         output = _output(folder, name)
@@ -133,67 +110,6 @@ def _ffmpeg_command(source: Path, target: Path, span: Span) -> list[str]:
     return [*reading, "-c:v", "libx264", *threads, *options, *shape, *sound, str(target)]
 
 
-def _measured(command: list[str]) -> Run:
-    """Run a process to its end and count what it took; fails loudly when it fails."""
-    began = time.monotonic()
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    peak = _Peak(child.pid)
-    assert child.stdout is not None
-    assert child.stderr is not None
-    errors: list[str] = []
-    listener = threading.Thread(target=lambda: errors.append(child.stderr.read() if child.stderr else ""))
-    listener.start()
-    lines = child.stdout.read().splitlines()
-    listener.join()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    peak.stop()
-    if child.returncode:
-        raise SystemExit(f"{' '.join(command)} failed: {errors[0][-2000:]}")
-    return Run(
-        cpu_s=usage.ru_utime + usage.ru_stime,
-        wall_s=time.monotonic() - began,
-        peak_rss_mib=usage.ru_maxrss / 1024,
-        peak_own_mib=peak.mib,
-        said=_result(lines),
-    )
-
-
-def _result(lines: list[str]) -> dict[str, Any]:  # Any: JSON
-    if not lines or not lines[-1].startswith("{"):
-        return {}
-    said: dict[str, Any] = json.loads(lines[-1])
-    said = said.get("result", said)
-    if "stages_s" in said:
-        said["work_s"] = sum(said["stages_s"][name] for name in STAGES)
-    return said
-
-
-class _Peak:
-    """Watches the own memory of a process while it runs."""
-
-    def __init__(self, pid: int) -> None:
-        self.mib = 0.0
-        self._status = Path(f"/proc/{pid}/status")
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        while not self._over.wait(LOOK_EVERY_S):
-            try:
-                lines = self._status.read_text().splitlines()
-            except OSError:
-                return
-            held = sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
-            self.mib = max(self.mib, held / 1024)
-
-    def stop(self) -> None:
-        """End the watching."""
-        self._over.set()
-        self._thread.join()
-
-
 def vmaf(copy: Path, source: Path, found: Inspection) -> float:
     """Return the mean VMAF of a copy against its source, frame by frame; the source in the copy's size."""
     span = found.timeline.grid()
@@ -202,7 +118,7 @@ def vmaf(copy: Path, source: Path, found: Inspection) -> float:
     fit = "" if written == wanted else f",scale={written[0]}:{written[1]}:flags=bicubic"
     on_grid = f"setpts=PTS-STARTPTS,fps={span.rate}," if span.hold else ""  # a clip cut off between its B-pictures
     judge = f"[0:v]{even}[copy];[1:v]{on_grid}{even}{fit}[source];[copy][source]libvmaf=n_threads=2"
-    said = _ffmpeg("-i", copy, "-i", source, "-lavfi", judge, "-f", "null", "-", loud=True)
+    said = ffmpeg("-i", copy, "-i", source, "-lavfi", judge, "-f", "null", "-", loud=True)
     score = re.search(r"VMAF score: ([\d.]+)", said)
     assert score, said[-2000:]
     return float(score[1])
@@ -211,12 +127,6 @@ def vmaf(copy: Path, source: Path, found: Inspection) -> float:
 def _size(path: Path) -> tuple[int, int]:
     facts = inspect(path).facts
     return facts.width, facts.height
-
-
-def _ffmpeg(*arguments: str | Path, loud: bool = False) -> str:
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "info" if loud else "error", *map(str, arguments)]
-    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    return done.stderr
 
 
 if __name__ == "__main__":
