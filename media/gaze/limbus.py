@@ -20,6 +20,8 @@ _Numbers = NDArray[np.float64]
 SMALLEST_RADIUS_PX = 4.0  # below, there are too few pixels for a better opinion than the engine's
 INSIDE, OUTSIDE = 0.86, 1.16  # radii at which brightness is compared
 ANGLES = np.radians([-40, -28, -16, -4, 8, 20, 32, 44])  # from the horizontal, downwards positive; both sides
+# The same as directions: x and y, the picture's left and right side, one for each circle, one for each angle.
+_WAYS = np.stack([np.stack([-np.cos(ANGLES), np.cos(ANGLES)]), np.stack([np.sin(ANGLES)] * 2)])[:, :, None, :]
 # Where circles are tried, in radii around the engine's: sideways, downwards, and their size; first roughly, then around
 # the best one. All at once would be 375 circles and three times as long.
 ROUGH = (np.arange(-0.42, 0.421, 0.06), np.zeros(1), np.array([0.9, 1.0, 1.1]))
@@ -73,13 +75,16 @@ class _Circle:
 
 
 def _search(seen: "_Seen") -> _Circle:
-    rough = seen.best(*_grid(*ROUGH))
-    right, down, scale = _grid(*FINE)
+    rough = seen.best(*_ROUGH_CIRCLES)
+    right, down, scale = _FINE_CIRCLES
     return seen.best(rough.right + right, rough.down + down, rough.scale + scale)
 
 
 def _grid(right: _Numbers, down: _Numbers, scale: _Numbers) -> tuple[_Numbers, ...]:
     return tuple(grid.ravel() for grid in np.meshgrid(right, down, scale, indexing="ij"))
+
+
+_ROUGH_CIRCLES, _FINE_CIRCLES = _grid(*ROUGH), _grid(*FINE)
 
 
 @dataclass(frozen=True)
@@ -93,20 +98,21 @@ class _Seen:
 
     def best(self, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Circle:
         """Return the circle across whose sides the picture brightens most; staying near the engine's counts, too."""
-        step = (self._step(-1.0, right, down, scale) + self._step(1.0, right, down, scale)) / 2
+        left_side, right_side = self._steps(right, down, scale)
+        step = (left_side + right_side) / 2
         score = step - LOYALTY_SIDE * right**2 - LOYALTY_DOWN * down**2 - LOYALTY_RADIUS * (scale - 1) ** 2
         at = int(np.argmax(score))
         return _Circle(float(right[at]), float(down[at]), float(scale[at]), float(step[at]))
 
-    def _step(self, sign: float, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Numbers:
-        """Return how much brighter it is outside than inside on one side of each circle."""
-        centre = np.stack([self.iris[0] + right * self.radius, self.iris[1] + down * self.radius])[:, :, None]
-        way = np.stack([sign * np.cos(ANGLES), np.sin(ANGLES)])[:, None, :] * (scale * self.radius)[None, :, None]
+    def _steps(self, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Numbers:
+        """Return how much brighter it is outside than inside on both sides of each circle, (2, circles)."""
+        centre = np.stack([self.iris[0] + right * self.radius, self.iris[1] + down * self.radius])[:, None, :, None]
+        way = _WAYS * (scale * self.radius)[:, None]
         outer = centre + OUTSIDE * way
         open_ = _between(self.lids, outer)
         step = np.clip(_at(self.patch, outer) - _at(self.patch, centre + INSIDE * way), -STEP_MOST, STEP_MOST)
         # A side of which little is seen counts as flat, not as unknown: else circles would flee behind the lids.
-        return np.asarray((step * open_).sum(axis=1) / np.maximum(open_.sum(axis=1), 4), np.float64)
+        return np.asarray((step * open_).sum(axis=2) / np.maximum(open_.sum(axis=2), 4), np.float64)
 
 
 def _between(lids: tuple[_Numbers, ...], places: _Numbers) -> NDArray[np.bool_]:

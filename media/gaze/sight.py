@@ -5,6 +5,7 @@ from frame to frame. Mirrored glasses that show a bright room pass for eyes.
 """
 
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,8 @@ class Sight:
             face: its points in pixels.
         """
         levels = _levels(luma, face)
-        cheeks = float(np.median(levels[: len(CHEEKS)]))
-        below = float(np.median(levels[len(CHEEKS) :].reshape(len(BELOW), -1), axis=1).max())
+        cheeks = median(levels[: len(CHEEKS)].tolist())
+        below = max(median(side) for side in levels[len(CHEEKS) :].reshape(len(BELOW), -1).tolist())
         share = 1.0 if self._cheeks is None else 1 / SETTLE_FRAMES
         self._cheeks = cheeks if self._cheeks is None else self._cheeks + share * (cheeks - self._cheeks)
         self._covered += share * (below / max(cheeks, 1.0) - self._covered)
@@ -61,4 +62,4 @@ def _levels(luma: NDArray[np.uint8], face: Face) -> NDArray[np.float64]:
     inside = np.array(luma.shape[::-1]) - PATCH - 1
     columns, rows = np.clip(face.points[POINTS].astype(np.intp), PATCH, inside).T
     patches = luma[rows[:, None, None] + AROUND[:, None], columns[:, None, None] + AROUND]
-    return np.asarray(patches.mean(axis=(1, 2)) - BLACK, np.float64)
+    return np.asarray(patches.reshape(len(POINTS), -1).mean(axis=1) - BLACK, np.float64)
