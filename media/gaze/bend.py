@@ -6,7 +6,7 @@ come out. Maps only, in eye units (see `media.gaze.outline`).
 
 import numpy as np
 
-from media.gaze.lids import INSET_LOWER, INSET_UPPER, Movement
+from media.gaze.lids import INSET_LOWER, INSET_UPPER, Lids, Movement
 from media.gaze.lights import FOLLOWS
 from media.gaze.outline import Grid, Place, height
 
@@ -16,36 +16,31 @@ RIGID = 1.08  # radii of the iris: up to here all goes along
 GIVES_WAY, LEAST = 2.0, 1.0
 
 
-def bend(moved: Movement, place: Place) -> tuple[Grid, Grid]:
+def bend(moved: Movement, place: Place, lids: Lids) -> tuple[Grid, Grid]:
     """Return where in the box each pixel of the eyeball comes from."""
-    x, y = place.x, place.y
     right, down = (np.float32(part) for part in moved.way)
     iris_x, iris_y = (np.float32(part) for part in moved.outline.iris)
-    distance = np.hypot(x - iris_x - right, y - iris_y - down) / np.float32(moved.outline.radius)
+    dx, dy = place.x - (iris_x + right), place.y - (iris_y + down)
+    distance = np.sqrt(dx * dx + dy * dy) / np.float32(moved.outline.radius)
     gives_way = max(LEAST, GIVES_WAY * float(np.hypot(*moved.way)) / moved.outline.radius)
     along = np.clip(1 - (distance - np.float32(RIGID)) / np.float32(gives_way), 0, 1)
     along = along * along * (3 - 2 * along)
-    upper, lower = moved.lids(x)
-    lift_up, lift_down = moved.lifts(x)
-    part = np.clip((y - upper) / np.maximum(lower - upper, np.float32(1e-3)), 0, 1)
-    lift = lift_up + part * (lift_down - lift_up)
-    back_x = -along * right
-    back_y = _between_lids(moved, place, back_x, -along * down - (1 - along) * lift)
-    return place.pixels(np.asarray(back_x, np.float32), back_y)
+    part = np.clip((place.y - lids.upper) / np.maximum(lids.lower - lids.upper, np.float32(1e-3)), 0, 1)
+    lift = lids.up + part * (lids.down - lids.up)
+    return place.pixels(*_between_lids(moved, place, lids, -along * right, -along * down - (1 - along) * lift))
 
 
-def _between_lids(moved: Movement, place: Place, back_x: Grid, back_y: Grid) -> Grid:
+def _between_lids(moved: Movement, place: Place, lids: Lids, back_x: Grid, back_y: Grid) -> tuple[Grid, Grid]:
     """Take nothing from further outside of the lids than it is drawn."""
-    upper, lower = moved.lids(place.x)
     from_x, from_y = place.x + back_x, place.y + back_y
     below_upper = from_y - height(moved.outline.upper, from_x)
     above_lower = height(moved.outline.lower, from_x) - from_y
-    too_high = np.maximum(np.minimum(place.y - upper, np.float32(INSET_UPPER)) - below_upper, 0)
-    too_low = np.maximum(np.minimum(lower - place.y, np.float32(INSET_LOWER)) - above_lower, 0)
-    return np.asarray(back_y + too_high - too_low, np.float32)
+    too_high = np.maximum(np.minimum(place.y - lids.upper, np.float32(INSET_UPPER)) - below_upper, 0)
+    too_low = np.maximum(np.minimum(lids.lower - place.y, np.float32(INSET_LOWER)) - above_lower, 0)
+    return back_x, np.asarray(back_y + too_high - too_low, np.float32)
 
 
 def light(moved: Movement, place: Place) -> tuple[Grid, Grid]:
     """Return where in the box what the cornea mirrors comes from, which goes only a part of the way."""
-    right, down = (np.full_like(place.x, -FOLLOWS * part) for part in moved.way)
+    right, down = (np.float32(-FOLLOWS * part) for part in moved.way)
     return place.pixels(right, down)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.outline import Grid, Outline, height
+from media.gaze.outline import Box, Grid, Outline, height
 
 # How far the skin follows its lid: as near as it can without folding, since brows and glasses stay where they are.
 FOLLOW_LEAST, FOLLOW_PER_LIFT, FOLLOW_BELOW = 0.20, 2.2, 0.24
@@ -23,48 +23,69 @@ INSET_UPPER, INSET_LOWER, BEYOND_LOWER, FEATHER = 0.020, 0.010, 0.025, 0.022
 
 
 @dataclass(frozen=True)
+class Lids:
+    """Both lids after a movement, over the pixels of a rectangle."""
+
+    bump: Grid  # 1 in the middle of the eye to 0 at its corners
+    up: Grid  # how far down the upper lid has gone
+    down: Grid  # and the lower one
+    upper: Grid  # heights
+    lower: Grid
+
+    def part(self, inner: Box) -> "Lids":
+        """Return them over the pixels of a rectangle within."""
+        cut = inner.slices()
+        return Lids(self.bump[cut], self.up[cut], self.down[cut], self.upper[cut], self.lower[cut])
+
+
+@dataclass(frozen=True)
 class Movement:
     """An outline and the way its iris goes, in eye units: what the lids and the skin do about it."""
 
     outline: Outline
     way: tuple[float, float]
 
-    def lifts(self, x: Grid) -> tuple[Grid, Grid]:
-        """Return how far down the upper and the lower lid go."""
-        bump = np.maximum(1 - 4 * x * x, 0).astype(np.float32)
+    def laid(self, x: Grid) -> Lids:
+        """Return what the lids do over each pixel."""
+        inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
+        bump = 4 * inside
         lift = float(np.clip(self.way[1], -MOST_LIFT, MOST_LIFT))
-        return np.float32(UPPER_LID * lift) * bump, np.float32(LOWER_LID * lift) * bump
+        up, down = np.float32(UPPER_LID * lift) * bump, np.float32(LOWER_LID * lift) * bump
+        upper, lower = (height(curve, x, inside) for curve in (self.outline.upper, self.outline.lower))
+        return Lids(bump, up, down, upper + up, lower + down)
 
     def lids(self, x: Grid) -> tuple[Grid, Grid]:
         """Return the heights of both lids after the movement."""
-        up, down = self.lifts(x)
-        return height(self.outline.upper, x) + up, height(self.outline.lower, x) + down
+        laid = self.laid(x)
+        return laid.upper, laid.lower
 
-    def skin(self, x: Grid, y: Grid) -> Grid:
+    def skin(self, y: Grid, lids: Lids) -> Grid:
         """Return the way back, across the eye, of pixels that show lids and skin."""
-        up, down = self.lifts(x)
-        upper, lower = self.lids(x)
-        follow = max(FOLLOW_LEAST, FOLLOW_PER_LIFT * UPPER_LID * min(abs(self.way[1]), MOST_LIFT))
-        middle = (upper + lower) / 2
-        above = up * _follow((upper - y) / np.float32(follow))
-        below = down * _follow((y - lower) / np.float32(FOLLOW_BELOW))
-        return np.asarray(-np.where(y < middle, above, below) * _within_reach(y), np.float32)
+        is_above = y < (lids.upper + lids.lower) / 2
+        follow = np.float32(max(FOLLOW_LEAST, FOLLOW_PER_LIFT * UPPER_LID * min(abs(self.way[1]), MOST_LIFT)))
+        distance = np.where(is_above, (lids.upper - y) / follow, (y - lids.lower) / np.float32(FOLLOW_BELOW))
+        back = np.where(is_above, lids.up, lids.down) * _follow(distance)
+        return np.asarray(-back * _within_reach(y), np.float32)
 
-    def share(self, x: Grid, y: Grid) -> Grid:
+    def share(self, y: Grid, lids: Lids) -> Grid:
         """Return how far each pixel shows the eyeball: 0 skin to 1 between the moved lids."""
-        upper, lower = self.lids(x)
-        beyond = np.float32(BEYOND_LOWER) * np.maximum(1 - 4 * x * x, 0)  # not at the corners, which are flesh
-        depth = np.minimum(y - upper - np.float32(INSET_UPPER), lower + beyond - y)
-        return np.asarray(np.clip(depth / np.float32(FEATHER) + np.float32(0.5), 0, 1), np.float32)
+        beyond = np.float32(BEYOND_LOWER) * lids.bump  # not at the corners, which are flesh
+        depth = np.minimum(y - lids.upper - np.float32(INSET_UPPER), lids.lower + beyond - y)
+        return _unit(depth / np.float32(FEATHER) + np.float32(0.5))
 
 
 def _within_reach(y: Grid) -> Grid:
     """Fall to 0 at the border of the eye's box; only very wide eyes reach that far."""
     inside = np.minimum(y + np.float32(REACH_UP), np.float32(REACH_DOWN) - y) / np.float32(BORDER) - np.float32(0.25)
-    return np.asarray(np.clip(inside, 0, 1), np.float32)
+    return _unit(inside)
 
 
 def _follow(distance: Grid) -> Grid:
     """Fall from 1 at the lid (and inside it) to 0 at distance 1."""
-    t = np.clip(1 - distance, 0, 1)
+    t = _unit(1 - distance)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def _unit(values: Grid) -> Grid:
+    """Bound to 0 … 1."""
+    return np.asarray(np.minimum(np.maximum(values, np.float32(0)), np.float32(1)), np.float32)

@@ -91,7 +91,8 @@ class Outline:
     @classmethod
     def mean(cls, outlines: Sequence["Outline"], weights: NDArray[np.float64]) -> "Outline":
         """Average outlines of the same eye at several moments."""
-        values = weights / weights.sum() @ np.array([[*o.upper, *o.lower, *o.iris, o.radius] for o in outlines])
+        each = np.concatenate([part for o in outlines for part in (o.upper, o.lower, (*o.iris, o.radius))])
+        values = weights / weights.sum() @ each.reshape(len(outlines), -1)
         return cls(values[:3], values[3:6], (float(values[6]), float(values[7])), float(values[8]))
 
 
@@ -102,10 +103,17 @@ def _curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.lstsq(basis, y, rcond=None)[0], np.float64)
 
 
-def height(curve: NDArray[np.float64], x: Grid) -> Grid:
-    """Evaluate a lid's curve; zero outside the corners."""
+def height(curve: NDArray[np.float64], x: Grid, inside: Grid | None = None) -> Grid:
+    """Evaluate a lid's curve; zero outside the corners.
+
+    Args:
+        curve: its coefficients.
+        x: anywhere.
+        inside: 1/4 − x², zero outside the corners, where the caller has it already.
+    """
     a, b, c = (np.float32(value) for value in curve)
-    inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
+    if inside is None:
+        inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
     return np.asarray(inside * (a + x * (b + c * x)), np.float32)
 
 
@@ -113,16 +121,16 @@ def height(curve: NDArray[np.float64], x: Grid) -> Grid:
 class Place:
     """Where the pixels of a rectangle lie: in the rectangle's box and in eye units."""
 
-    columns: Grid
-    rows: Grid
-    x: Grid
+    columns: Grid  # (1, w) in pixels of the box
+    rows: Grid  # (h, 1)
+    x: Grid  # (h, w)
     y: Grid
     axes: Axes
 
     @classmethod
     def of(cls, area: Box, axes: Axes) -> "Place":
         """Give each pixel of a box its place; landmarks count a pixel's centre as +0.5."""
-        rows, columns = np.indices(area.shape, dtype=np.float32)
+        rows, columns = np.indices(area.shape, dtype=np.float32, sparse=True)
         cos, sin = (np.float32(value / axes.width**2) for value in axes.along)
         right = columns + np.float32(area.left + 0.5 - axes.origin[0])
         below = rows + np.float32(area.top + 0.5 - axes.origin[1])
@@ -131,12 +139,10 @@ class Place:
     def part(self, inner: Box) -> "Place":
         """Return the pixels of a rectangle within the box."""
         cut = inner.slices()
-        return Place(self.columns[cut], self.rows[cut], self.x[cut], self.y[cut], self.axes)
+        return Place(self.columns[:, cut[1]], self.rows[cut[0]], self.x[cut], self.y[cut], self.axes)
 
-    def pixels(self, dx: Grid, dy: Grid) -> tuple[Grid, Grid]:
-        """Turn ways in eye units into the places in the box to which they lead."""
+    def pixels(self, dx: Grid | np.float32, dy: Grid | np.float32) -> tuple[Grid, Grid]:
+        """Turn ways in eye units, of each pixel or of all, into the places in the box to which they lead."""
         cos, sin = (np.float32(value) for value in self.axes.along)
-        return (
-            np.asarray(self.columns + cos * dx - sin * dy, np.float32),
-            np.asarray(self.rows + sin * dx + cos * dy, np.float32),
-        )
+        x, y = np.broadcast_arrays(self.columns + cos * dx - sin * dy, self.rows + sin * dx + cos * dy)
+        return np.ascontiguousarray(x, np.float32), np.ascontiguousarray(y, np.float32)

@@ -3,6 +3,7 @@
 Where the movement is zero a pixel comes from its own place and stays what it was, bit for bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from media.gaze.warp import Eyeball
 DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
 # A borrowed white gets this power of the sides' ratio of brightness, for what a side shows beside white is darker.
 SHADE, DARKEST = 0.5, 0.72
+Grids = NDArray[np.float32]  # (planes, h, w)
 _Value = TypeVar("_Value", np.uint8, np.float32)
 BRIGHTER_RIM = np.float32(6.0)  # grey levels that the iris' soft rim may be brighter than the white beside it
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
@@ -49,10 +51,8 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
         layers, shade = _borrowing(luma, field.ball, field.ball.layers)
         field = replace(field, ball=replace(field.ball, layers=layers))
     lamps = lights.find(luma, axes, outline, area)
-    _draw(luma, field, lamps, 1, shade)
-    halved = _halve(field)
-    for plane in (frame.u, frame.v):
-        _draw(plane[area.slices(2)], halved, lamps, 2)
+    _draw([luma], field, lamps, 1, shade)
+    _draw([plane[area.slices(2)] for plane in (frame.u, frame.v)], _halve(field), lamps, 2)
     return area
 
 
@@ -63,8 +63,8 @@ def _borrowing(luma: NDArray[np.uint8], ball: Eyeball, layers: Ball) -> tuple[Ba
         The layers, and what is left of the white's light where it was borrowed: a side in the shade stays so.
     """
     white = ball.open * (1 - layers.iris_share) * (1 - layers.corner)
-    left = _mean(_sample(luma, layers.left), white * (1 - layers.right_share))
-    right = _mean(_sample(luma, layers.right), white * layers.right_share)
+    left = _mean(_sampled(luma, layers.left), white * (1 - layers.right_share))
+    right = _mean(_sampled(luma, layers.right), white * layers.right_share)
     own = (layers.trust[0] * _trust(left / right), layers.trust[1] * _trust(right / left))
     more = borrowed(layers, *own)
     darker = min(left, right) / max(left, right)
@@ -83,31 +83,41 @@ def _trust(ratio: float) -> float:
 
 
 def _draw(
-    patch: NDArray[np.uint8], field: warp.Field, lamps: Lights | None, subsampling: int, shade: Grid | None = None
+    patches: list[NDArray[np.uint8]],
+    field: warp.Field,
+    lamps: Lights | None,
+    subsampling: int,
+    shade: Grid | None = None,
 ) -> None:
-    drawn = _sample(patch, field.skin).astype(np.float32)
+    """Draw planes of one size, each (h, w), in place."""
+    skins = [_sampled(patch, field.skin) for patch in patches]
     if field.ball is not None:
         cut = field.ball.inner.slices(subsampling)
-        drawn[cut] += field.ball.open * (_eyeball(patch, field.ball, lamps, subsampling, shade) - drawn[cut])
-    patch[...] = np.clip(np.rint(drawn), 0, 255)
+        drawn = np.array([skin[cut] for skin in skins], np.float32)
+        drawn += field.ball.open * (_eyeball(patches, field.ball, lamps, subsampling, shade) - drawn)
+        for skin, ball in zip(skins, np.clip(np.rint(drawn), 0, 255), strict=True):
+            skin[cut] = ball
+    for patch, skin in zip(patches, skins, strict=True):
+        patch[...] = skin
 
 
 def _eyeball(
-    patch: NDArray[np.uint8], ball: Eyeball, lamps: Lights | None, subsampling: int, shade: Grid | None
-) -> NDArray[np.float32]:
-    without_lights = patch if lamps is None else lights.lifted(patch, lamps, subsampling)
-    drawn = _sample(without_lights, ball.bent).astype(np.float32)
+    patches: list[NDArray[np.uint8]], ball: Eyeball, lamps: Lights | None, subsampling: int, shade: Grid | None
+) -> Grids:
+    without_lights = patches if lamps is None else [lights.lifted(patch, lamps, subsampling) for patch in patches]
+    drawn = _sample(without_lights, ball.bent)
     if ball.layers is not None:
-        drawn += np.float32(ball.anew) * (_layered(patch, without_lights, ball.layers, shade) - drawn)
+        drawn += np.float32(ball.anew) * (_layered(patches, without_lights, ball.layers, shade) - drawn)
     if lamps is not None:
-        drawn += _sample(patch.astype(np.float32) - without_lights, ball.light)
+        lit = [patch - clean.astype(np.float32) for patch, clean in zip(patches, without_lights, strict=True)]
+        drawn += _sample(lit, ball.light)
     return drawn
 
 
 def _layered(
-    patch: NDArray[np.uint8], without_lights: NDArray[np.uint8], ball: Ball, shade: Grid | None
-) -> NDArray[np.float32]:
-    white = _mix(_sample(patch, ball.left), _sample(patch, ball.right), ball.right_share)
+    patches: list[NDArray[np.uint8]], without_lights: list[NDArray[np.uint8]], ball: Ball, shade: Grid | None
+) -> Grids:
+    white = _mix(_sample(patches, ball.left), _sample(patches, ball.right), ball.right_share)
     if shade is not None:
         white *= shade
     iris = _mix(_sample(without_lights, ball.iris), _sample(without_lights, ball.filled), ball.filled_share)
@@ -116,12 +126,15 @@ def _layered(
     return _mix(white, iris, ball.iris_share)
 
 
-def _mix(low: NDArray[np.generic], high: NDArray[np.generic], share: Grid) -> NDArray[np.float32]:
-    first = low.astype(np.float32)
-    return np.asarray(first + share * (high.astype(np.float32) - first), np.float32)
+def _mix(low: Grids, high: Grids, share: Grid) -> Grids:
+    return np.asarray(low + share * (high - low), np.float32)
 
 
-def _sample(patch: NDArray[_Value], maps: tuple[Grid, Grid]) -> NDArray[_Value]:
+def _sample(patches: Sequence[NDArray[_Value]], maps: tuple[Grid, Grid]) -> Grids:
+    return np.array([_sampled(patch, maps) for patch in patches], np.float32)
+
+
+def _sampled(patch: NDArray[_Value], maps: tuple[Grid, Grid]) -> NDArray[_Value]:
     """Fetch colours between pixels: cubic, as linear sampling alone would cost 40 % of the iris' sharpness."""
     found = cv2.remap(patch, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found, patch.dtype)
@@ -153,9 +166,11 @@ def _halve_layers(ball: Ball) -> Ball:
 
 def _place(maps: tuple[Grid, Grid]) -> tuple[Grid, Grid]:
     """A chroma pixel's centre lies half a luma pixel further: (c + 0.5) · 2 − 0.5."""
-    x, y = ((_area(grid) + np.float32(0.5)) / 2 - np.float32(0.5) for grid in maps)
-    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+    x, y = (_area(grid) * np.float32(0.5) - np.float32(0.25) for grid in maps)
+    return x, y
 
 
 def _area(grid: Grid) -> Grid:
-    return np.asarray((grid[0::2, 0::2] + grid[0::2, 1::2] + grid[1::2, 0::2] + grid[1::2, 1::2]) * 0.25, np.float32)
+    """Average each two by two."""
+    size = (grid.shape[1] // 2, grid.shape[0] // 2)
+    return np.asarray(cv2.resize(grid, size, interpolation=cv2.INTER_AREA), np.float32)

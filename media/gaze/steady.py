@@ -5,6 +5,7 @@ not mix. Places move with the head, so they follow a parabola through time.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +39,8 @@ def steady_axes(looks: Sequence[Look | None], at: int) -> tuple[Axes, Axes]:
     own, near = _near(looks, at)
     if len(near) < FEWEST_PLACES:
         return Axes.of(own.eyes[0]), Axes.of(own.eyes[1])
-    frames = np.array([apart for _, apart in near], np.float64)
-    corners = np.array([[*eye.upper[0], *eye.upper[-1]] for look, _ in near for eye in look.eyes])
-    now = _parabola(frames) @ corners.reshape(len(near), 8)
+    corners = np.stack([eye.upper[end] for look, _ in near for eye in look.eyes for end in (0, -1)])
+    now = _parabola(tuple(apart for _, apart in near)) @ corners.reshape(len(near), 8)
     return Axes.through(now[0:2], now[2:4]), Axes.through(now[4:6], now[6:8])
 
 
@@ -52,8 +52,10 @@ def _near(looks: Sequence[Look | None], at: int) -> tuple[Look, list[tuple[Look,
     return own, [(look, index - at) for index, look in enumerate(looks[first:last], start=first) if look is not None]
 
 
-def _parabola(frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what each value weighs in the parabola that fits them best, where it stands at frame 0."""
+@lru_cache(maxsize=256)  # without a gap it is always the same
+def _parabola(apart: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return what each frame's value weighs in the parabola that fits them best, where it stands at frame 0."""
+    frames = np.array(apart, np.float64)
     weights = np.exp(-0.25 * (frames / SIGMA_PLACE_FRAMES) ** 2)  # the root, as least squares squares it again
     powers = np.stack([np.ones_like(frames), frames, frames**2], axis=1) * weights[:, None]
     return np.asarray(np.linalg.pinv(powers)[0] * weights, np.float64)

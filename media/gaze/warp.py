@@ -18,6 +18,7 @@ MOST_SHIFT = 0.24  # of the eye's width; beyond, too much has to be invented
 # for long (painted white is too bright beside a corner, seen on sheets 2026-11-26); but a lowered eye that is lifted
 # shows a part of the iris that its lower lid hid.
 SIDEWAYS, UPWARDS = (0.08, 0.14), (0.035, 0.075)
+ACROSS = np.linspace(-0.5, 0.5, 21, dtype=np.float32)  # from corner to corner
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,16 @@ def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]
     way *= min(1.0, MOST_SHIFT / max(float(np.hypot(*way)), 1e-9))
     moved = Movement(outline, (float(way[0]), float(way[1])))
     place = Place.of(area, axes)
-    skin = place.pixels(np.zeros_like(place.x), moved.skin(place.x, place.y))
-    inner = _inner(moved, area, axes)
-    if inner is None:
+    lids = moved.laid(place.x)
+    skin = place.pixels(np.float32(0), moved.skin(place.y, lids))
+    if float((lids.lower - lids.upper).max()) <= INSET_UPPER + INSET_LOWER:
         return Field(skin, None)
-    part = place.part(inner)
+    inner = _inner(moved, area, axes)
+    part, laid = place.part(inner), lids.part(inner)
     anew = _anew(moved)
     layers = ball(moved, part) if anew > 0 else None
-    return Field(skin, Eyeball(inner, moved.share(part.x, part.y), bend(moved, part), light(moved, part), layers, anew))
+    share = moved.share(part.y, laid)
+    return Field(skin, Eyeball(inner, share, bend(moved, part, laid), light(moved, part), layers, anew))
 
 
 def _anew(moved: Movement) -> float:
@@ -88,16 +91,13 @@ def _anew(moved: Movement) -> float:
     return 1 - fade(abs(right), SIDEWAYS) * fade(-down, UPWARDS)
 
 
-def _inner(moved: Movement, area: Box, axes: Axes) -> Box | None:
+def _inner(moved: Movement, area: Box, axes: Axes) -> Box:
     """Find the pixels of the box that lie between the moved lids."""
-    x = np.linspace(-0.5, 0.5, 21, dtype=np.float32)
-    upper, lower = moved.lids(x)
-    if float((lower - upper).max()) <= INSET_UPPER + INSET_LOWER:
-        return None
-    edge = np.concatenate([np.stack([x, upper], axis=1), np.stack([x, lower + BEYOND_LOWER + FEATHER], axis=1)])
-    unit = axes.along / axes.width
-    pixels = axes.origin + axes.width * (edge @ np.array([[unit[0], unit[1]], [-unit[1], unit[0]]]))
-    low = np.maximum(np.floor((pixels.min(axis=0) - (area.left, area.top)) / 2) * 2, 0).astype(int)
-    high = np.ceil((pixels.max(axis=0) - (area.left, area.top)) / 2).astype(int) * 2
+    upper, lower = moved.lids(ACROSS)
+    edge = np.concatenate([np.stack([ACROSS, upper]), np.stack([ACROSS, lower + BEYOND_LOWER + FEATHER])], axis=1)
+    along, across = axes.along
+    pixels = np.array([[along, -across], [across, along]]) @ edge + (axes.origin - (area.left, area.top))[:, None]
+    left, top = np.maximum(np.floor(pixels.min(axis=1) / 2) * 2, 0).astype(int).tolist()
+    right, bottom = (np.ceil(pixels.max(axis=1) / 2).astype(int) * 2).tolist()
     rows, columns = area.shape
-    return Box(int(low[0]), int(low[1]), min(int(high[0]), columns), min(int(high[1]), rows))
+    return Box(left, top, min(right, columns), min(bottom, rows))
