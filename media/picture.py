@@ -86,6 +86,11 @@ class Developer:
         self._scaler = VideoReformatter()
         self._tone: ToneMapper | None = None
 
+    def shrinks(self, frame: VideoFrame) -> bool:
+        """Say whether a frame takes much more memory than what it becomes."""
+        width, height = self.size
+        return sum(plane.buffer_size for plane in frame.planes) > 3 * (width * height * 3 // 2)
+
     def develop(self, frame: VideoFrame, index: int, time_s: float) -> Planes:
         """Return the frame as planes of our own, upright, in the output size, BT.709 limited range."""
         width, height = self.size if not self._orientation.lies else self.size[::-1]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from media import verbatim
 from media.chain import Block
+from media.child import give_back_pages
 from media.encode import Master
 from media.files import whole
 from media.frames import FrameStage, Planes
@@ -69,6 +70,7 @@ def render(
     """
     part = span or inspect(source).timeline.grid()
     obstacle = Obstacle.CHANGED if stage or framed else verbatim.obstacle(source, part)
+    give_back_pages()  # PyAV's files and streams hold each other: decoders of earlier looks would stay beside ours
     with whole(target) as temporary:
         work: _Work | _Copy = _Copy(source, temporary, part)
         if obstacle is not None:

@@ -1,8 +1,9 @@
 """The frames of one span of an upload, decoded and laid on the output's grid of time."""
 
+import gc
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -41,10 +42,11 @@ class Reel:
             if self._span.seek is not None:
                 with opened(self._path) as container:
                     frames = self._decode(container, self._span.seek)
-                    first = next(frames, None)
-                    if first is not None and self._tick(first) <= self._span.first:
-                        yield from self._on_grid(chain([first], frames))
+                    ahead = list(islice(frames, 1))
+                    if ahead and self._tick(ahead[0]) <= self._span.first:
+                        yield from self._on_grid(_taken(ahead, frames))
                         return
+                    ahead.clear()
             # The span is the first, or the file's index led us past its beginning: go through everything.
             with opened(self._path) as container:
                 yield from self._on_grid(self._decode(container, None))
@@ -97,7 +99,9 @@ class Reel:
         for packet in packets(container, stream):
             try:
                 # Matroska cannot tell a time before zero; what lies there is not part of the film, nor of its plan.
-                yield from (frame for frame in packet.decode() if frame.pts is not None or frame.dts is not None)
+                frames = [frame for frame in packet.decode() if frame.pts is not None or frame.dts is not None]
+                while frames:
+                    yield frames.pop(0)  # held nowhere here while the next one is decoded
             except MemoryError:
                 raise
             except av.error.FFmpegError:
@@ -106,29 +110,37 @@ class Reel:
 
     def _on_grid(self, frames: Iterator[VideoFrame]) -> Iterator[Planes]:
         """Show at each tick the newest frame whose time has come; the first one also stands in for missing ones."""
-        span, newest, tick = self._span, None, self._span.first
+        span, tick = self._span, self._span.first
         end = span.first + span.frames
+        newest: _Shot | None = None
         for frame in frames:
             at = self._tick(frame)
             if newest is not None:
-                if at < self._tick(newest):
+                if at < newest.tick:
                     continue  # a decoder that delivers out of order has lost its way
                 yield from self._show(newest, tick, min(at, end))
                 tick = max(tick, min(at, end))
             if tick >= end:
                 break
-            newest = frame
-            self._developer = self._developer or self._set_up(frame)
+            if is_first := self._developer is None:
+                self._developer = self._set_up(frame)
+            assert self._developer is not None
+            newest = _Shot(self._developer, frame, at, is_wanted=at >= span.first)
+            # At 4K a picture takes 17 MB with what its decoder knows of it, and a decoder never gives one back: each
+            # that is held while the next is decoded makes it take one more. Asked for its orientation, a picture and
+            # the answer hold each other.
+            del frame
+            if is_first:
+                gc.collect()
         if newest is None:
             raise Refused("damaged", f"No picture can be decoded at {span.start_s:.1f} s.")
         yield from self._show(newest, tick, end)
         self._check_missing()
 
-    def _show(self, frame: VideoFrame, tick: int, until: int) -> Iterator[Planes]:
+    def _show(self, shot: "_Shot", tick: int, until: int) -> Iterator[Planes]:
         for number in range(tick, until):
             index = number - self._span.first
-            assert self._developer is not None
-            yield self._developer.develop(frame, index, float(index / self._span.rate))
+            yield shot.planes(index, float(index / self._span.rate), is_last=number + 1 == until)
         self.held += max(until - tick - 1, 0)
 
     def _set_up(self, frame: VideoFrame) -> picture.Developer:
@@ -148,3 +160,32 @@ class Reel:
                 "damaged",
                 f"{self.held} of {self._span.frames} pictures from {self._span.start_s:.1f} s on cannot be decoded.",
             )
+
+
+class _Shot:
+    """One decoded picture until its time is over; developed at once when that makes it smaller."""
+
+    def __init__(self, developer: picture.Developer, frame: VideoFrame, tick: int, *, is_wanted: bool) -> None:
+        self.tick = tick
+        self._developer = developer
+        at_once = is_wanted and developer.shrinks(frame)
+        self._developed = developer.develop(frame, 0, 0.0) if at_once else None
+        self._frame = None if at_once else frame
+
+    def planes(self, index: int, time_s: float, *, is_last: bool) -> Planes:
+        """Return the picture for one tick; the last one asked for needs no copy."""
+        if self._frame is not None:
+            return self._developer.develop(self._frame, index, time_s)
+        assert self._developed is not None
+        y, u, v = self._developed.y, self._developed.u, self._developed.v
+        if is_last:
+            self._developed = None
+            return Planes(y, u, v, index, time_s)
+        return Planes(y.copy(), u.copy(), v.copy(), index, time_s)
+
+
+def _taken(ahead: list[VideoFrame], frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Give what was looked at ahead, then the rest, and hold on to neither."""
+    while ahead:
+        yield ahead.pop(0)
+    yield from frames

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from media.child import Progress, give_back_pages
+from media.child import Progress
 from media.following import frame_for
 from media.framing import Layout
 from media.inspection import inspect
@@ -39,5 +39,4 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
         framed = frame_for(Layout(options.landscape), options.source, part.span)
         rendered = render(options.source, target, span=part.span, framed=framed, on_progress=tell)
         written.append(part.to_json() | asdict(rendered) | {"path": str(target)})
-        give_back_pages()  # or seven parts of full HD end with 50 MiB more than two
     return {"facts": found.facts.to_json(), "parts": written}

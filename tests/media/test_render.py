@@ -1,5 +1,6 @@
 """The parts, decoded and put end to end, are the video: each frame once, the sound in step."""
 
+import gc
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -13,9 +14,11 @@ from media.frames import Planes
 from media.inspection import inspect
 from media.planning import Part, partition
 from media.render import Rendered, render
+from media.source import Reel
 from tests.media import films
 
 AAC_FRAME_S = 1024 / 48_000
+EACH_SECOND = {"preset": "ultrafast", "bf": "0", "g": "2"}
 STEP = 48  # one millisecond; 20 are allowed
 
 
@@ -240,3 +243,21 @@ def test_a_damaged_stretch_is_bridged_and_the_count_kept(mute: Path, tmp_path: P
 def test_a_real_phone_video_goes_through(clips: Path, tmp_path: Path) -> None:
     result = render(clips / "29_derived_no_face.mp4", tmp_path / "out.mp4")
     assert (result.frames, result.width, result.height, result.frames_held) == (100, 720, 1280, 0)
+
+
+def test_of_pictures_that_are_made_smaller_one_is_held_beside_the_decoder(tmp_path: Path) -> None:
+    """At 4K each more is 17 MB for as long as the part lasts; also in a part that begins within the video."""
+    source = films.write(tmp_path / "in.mp4", films.at_rate(2, 8), size=(3840, 2160), options=EACH_SECOND)
+    timeline = inspect(source).timeline
+    whole = timeline.grid()
+    parts = [timeline.span(whole, first, whole.total // 2) for first in (0, whole.total // 2)]
+    assert [part.seek is None for part in parts] == [True, False]
+    for part in parts:
+        gc.collect()
+        before = _decoded(3840)
+        held = [_decoded(3840) - before for _ in Reel(source, part)]
+        assert max(held) == 1
+
+
+def _decoded(width: int) -> int:
+    return sum(isinstance(one, av.VideoFrame) and one.width == width for one in gc.get_objects())
