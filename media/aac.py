@@ -5,6 +5,10 @@ before the first sound, so the encoder's empty block in front is left out, and w
 samples is that half alone: a fade-in of 21 ms, in place of the 10 ms that a cut is faded in by anyway. Nothing
 can be coded that would do better, for the missing half is what tells a sound from its mirror image. Everything after
 is exact, and in step.
+
+Tried, 2026-11-26: the real sound before the cut given to the encoder, its packet left out. The first 21 ms stay 2.8 dB
+above their error on noise (2.5 without), 2.9 on tones (2.3); with the packet kept, and all sound late by 21 ms, 23 and
+35.
 """
 
 from fractions import Fraction
