@@ -5,7 +5,7 @@
           ├ landmarks     MediaPipe's points on the face        model    its file, and the average head
           │               of whoever speaks                      speakers who that is
           ├ pace          how often to look, and whether yet    between  frames not looked at
-          ├ sight         whether the eyes can be seen
+          ├ rest          whether the eyes moved             sight    whether they can be seen
           ├ measure       where each eye looks                  pose     how the head stands    limbus   the iris' rim
           ├ steady        smoothing without delay, blinks
           ├ decide        how much is corrected, and why not

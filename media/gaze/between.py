@@ -3,7 +3,14 @@
 import numpy as np
 
 from media.gaze.eye import Eye
+from media.gaze.faces import Face
 from media.gaze.measure import Look
+
+
+def halfway(one: Face, other: Face) -> Face:
+    """Return the face that lies in the middle between two of the same person."""
+    shapes = {name: (value + other.shapes[name]) / 2 for name, value in one.shapes.items()}
+    return Face(np.asarray((one.points + other.points) / 2, np.float32), shapes, one.track)
 
 
 def between(one: Look, other: Look, share: float) -> Look:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from media.frames import Planes
-from media.gaze.between import between
+from media.gaze.between import between, halfway
 from media.gaze.decide import LOOK_AHEAD, Decision, Policy, Reason, decide
 from media.gaze.errors import EngineFailed
 from media.gaze.faces import Face, FaceFollower
@@ -20,6 +20,7 @@ from media.gaze.measure import Look, look
 from media.gaze.model import Head
 from media.gaze.pace import Pace
 from media.gaze.redraw import redraw
+from media.gaze.rest import rested, unchanged
 from media.gaze.sight import Sight
 from media.gaze.steady import steady, steady_axes
 
@@ -28,6 +29,7 @@ from media.gaze.steady import steady, steady_axes
 # and brows follow only in part; by eye, readers look over the lens from 1.3 on (contact sheets, 2026-11-26).
 YAW_GAIN, PITCH_GAIN = 1.05, 1.15
 CHECK_EVERY = 30  # frames between two in which the main speaker's eyes are measured again; 0.2 ms a frame
+PASSED_OVER = 2  # every so manyth frame is first passed over, and looked at once the next one shows that eyes moved
 LONGEST_GAP = 3  # frames without a look that are filled in from both sides
 USUAL_OPENING = 0.25  # of the eye's width, until the clip itself has told better
 
@@ -65,7 +67,7 @@ class Timing:
     landmarks: float = 0.0
     decision: float = 0.0
     redraw: float = 0.0
-    looks: int = 0  # frames that were looked at
+    looks: int = 0  # frames that were looked at, be it only at their irises
 
 
 Looks = dict[int, Look]  # of one frame, by the face's number, the main speaker first
@@ -108,6 +110,7 @@ class Corrector:
     def __post_init__(self) -> None:
         self._waiting: deque[Planes] = deque()
         self._looks: deque[Looks] = deque(maxlen=2 * LOOK_AHEAD + 1)
+        self._faces: deque[dict[int, Face]] = deque(maxlen=PASSED_OVER + 1)  # of the newest frames, beside their looks
         self._unlooked = 0  # how many of the newest frames were not looked at
         self._people: dict[int, _Person] = {}
         self._failures: dict[int, Reason] = {}
@@ -126,6 +129,9 @@ class Corrector:
 
     def drain(self) -> list[Planes]:
         """Finish what waits."""
+        if self._unlooked == 1 and self.pace.stopped is None and self.finder.in_any_order:
+            faces = self._find(self._waiting[-1])
+            self._looks[-1], self._unlooked = self._look(self._waiting[-1], faces), 0
         for at in range(len(self._looks) - self._unlooked, len(self._looks)):
             self._looks[at] = self._looks[at - 1]  # nothing comes any more that would tell better
         self._unlooked = 0
@@ -133,51 +139,77 @@ class Corrector:
 
     def _measure(self, frame: Planes) -> None:
         every = self.pace.every(frame.index)
+        in_sight = bool(self._looks and self._looks[-1])
+        passed_over = PASSED_OVER if in_sight and self.finder.in_any_order else 1
         if every == 0:
             self.finder.close()  # gives its memory back
             self._failures[frame.index] = self.pace.stopped or Reason.TIME_SHORT
-            self._looks.append({})
+            self._take({}, {})
             self._unlooked = 0
-        elif frame.index % every and self._looks:
+        elif self._looks and frame.index % max(every, passed_over):
             if frame.index - 1 in self._failures:
                 self._failures[frame.index] = self._failures[frame.index - 1]
-            self._looks.append({})
+            self._take({}, {})
             self._unlooked += 1
         else:
-            began = time.perf_counter()
-            self._looks.append(self._look(frame))
-            self._bridge()
+            began, looks = time.perf_counter(), self.timing.looks
+            faces = self._find(frame)
+            self._take(faces, self._look(frame, faces))
+            if every == 1 and self._unlooked == 1:
+                self._catch_up()
+            self._bridge(len(self._looks) - 1)
             self._unlooked = 0
             seconds = time.perf_counter() - began
             self.timing.landmarks += seconds
-            self.timing.looks += 1
-            self.pace.looked(seconds)
+            self.pace.looked(seconds, self.timing.looks - looks)
 
-    def _bridge(self) -> None:
-        """Fill in frames in which a face was not looked at, or missed for a moment, between two in which it was."""
-        for number, last in self._looks[-1].items():
-            before = range(len(self._looks) - 2, max(-1, len(self._looks) - 3 - LONGEST_GAP), -1)
-            at = next((at for at in before if number in self._looks[at]), len(self._looks))
-            for step, missing in enumerate(range(at + 1, len(self._looks) - 1), start=1):
-                share = step / (len(self._looks) - 1 - at)
-                self._looks[missing][number] = between(self._looks[at][number], last, share)
+    def _take(self, faces: dict[int, Face], looks: Looks) -> None:
+        self._faces.append(faces)
+        self._looks.append(looks)
 
-    def _look(self, frame: Planes) -> Looks:
+    def _catch_up(self) -> None:
+        """Look at the frame that was passed over; where eyes rested meanwhile, its face is known from both sides.
+
+        The networks are most of a look's time. The iris is found in each frame's own picture all the same.
+        """
+        frame, (before, _, after) = self._waiting[-2], list(self._looks)[-3:]
+        pictures = [one.y for one in list(self._waiting)[-3:]]
+        if after.keys() == before.keys() != set() and all(
+            rested(before[who], look) and unchanged(pictures, look) for who, look in after.items()
+        ):
+            faces = {who: halfway(self._faces[0][who], self._faces[2][who]) for who in after}
+        else:
+            faces = self._find(frame)
+        self._faces[1], self._looks[-2] = faces, self._look(frame, faces)
+        self._bridge(len(self._looks) - 2)
+
+    def _bridge(self, last: int) -> None:
+        """Fill in frames in which a face was not looked at, or missed for a moment, before one in which it was."""
+        for number, end in self._looks[last].items():
+            before = range(last - 1, max(-1, last - 2 - LONGEST_GAP), -1)
+            at = next((at for at in before if number in self._looks[at]), last)
+            for step, missing in enumerate(range(at + 1, last), start=1):
+                self._looks[missing][number] = between(self._looks[at][number], end, step / (last - at))
+
+    def _find(self, frame: Planes) -> dict[int, Face]:
         try:
-            faces = self.finder.find(frame)
+            return {face.track: face for face in self.finder.find(frame)}
         except EngineFailed:
             self._failures[frame.index] = Reason.DETECTOR_FAILED
             return {}
+
+    def _look(self, frame: Planes, faces: dict[int, Face]) -> Looks:
+        self.timing.looks += 1
         found: Looks = {}
-        for rank, face in enumerate(faces):
-            person = self._people.setdefault(face.track, _Person(is_main=rank == 0))
+        for rank, (number, face) in enumerate(faces.items()):
+            person = self._people.setdefault(number, _Person(is_main=rank == 0))
             if hindrance := person.sight.hindrance(frame.y, face):
                 self._failures[frame.index] = hindrance
             elif (one := look(face, self.head, frame.y)) is not None:
                 if rank == 0 and frame.index % CHECK_EVERY == 0:
                     self._to_check[frame.index] = face
                 person.openings.append(one.narrower)
-                found[face.track] = one
+                found[number] = one
         return found
 
     def _finish(self, at: int) -> Planes:

@@ -52,6 +52,11 @@ class FaceFinder(Protocol):
 class FaceFollower(FaceFinder, Protocol):
     """A finder that can judge what was made of a face."""
 
+    @property
+    def in_any_order(self) -> bool:
+        """Say whether a picture may be looked at after a later one."""
+        ...
+
     def again(self, frame: Planes, face: Face) -> Face | None:
         """Look once more at a face in its picture, which was changed since; None when it cannot be found in it.
 

@@ -37,6 +37,8 @@ class Landmarker:
         ModelMissing, ModelDamaged: see `media.gaze.model`.
     """
 
+    in_any_order = True
+
     def __init__(self, *, mode: Mode = Mode.VIDEO, faces: int = 1, model_path: Path | None = None) -> None:
         self._networks: Networks | None = Networks(model.locate(model_path))
         self._mode = mode

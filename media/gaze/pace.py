@@ -57,10 +57,10 @@ class Pace:
             self._step_down(index, SPARE * self.deadline_s)
         return 0 if self.stopped is not None else self._step
 
-    def looked(self, seconds: float) -> None:
-        """Take what one look cost."""
+    def looked(self, seconds: float, frames: int = 1) -> None:
+        """Take what a look cost, or one at several frames."""
         self._looking_s += seconds
-        self._looks += 1
+        self._looks += frames
 
     def drew(self, seconds: float) -> None:
         """Take what deciding on a frame and drawing it cost."""

@@ -59,6 +59,8 @@ class Reference:
     width; moving crops lose the face, because the tracker lives in picture coordinates.
     """
 
+    in_any_order = False  # it smooths over time
+
     def __init__(self, *, mode: Mode = Mode.VIDEO, faces: int = 1, model_path: Path | None = None) -> None:
         path = model.locate(model_path)
         try:

@@ -1,0 +1,108 @@
+"""Which frames need no networks of their own: those between two in which the eyes rest."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from media.frames import Planes
+from media.gaze.between import halfway
+from media.gaze.corrector import Corrector, Told
+from media.gaze.faces import Face
+from media.gaze.landmarks import Landmarker
+from media.gaze.measure import Look, look
+from media.gaze.model import Head
+from media.gaze.rest import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, rested, unchanged
+from media.sample.portrait import Sitter
+from tests.media.gaze.sitting import Nobody, a_look, copied, corrected, iris_place, shares, sitting
+
+ASIDE = (11.0, -3.0)
+
+
+class Counting(Nobody):
+    """A finder that remembers which frames it was shown."""
+
+    def __init__(self, finder: Landmarker, *, in_any_order: bool = True) -> None:
+        self._finder = finder
+        self.in_any_order = in_any_order
+        self.shown: list[int] = []
+
+    def find(self, frame: Planes) -> list[Face]:
+        self.shown.append(frame.index)
+        return self._finder.find(frame)
+
+
+@given(st.lists(st.floats(-0.98, 0.98), min_size=4, max_size=4), st.integers(0, 3), st.floats(1.02, 10))
+def test_eyes_rest_as_long_as_nothing_moves_further_than_it_trembles(
+    ways: list[float], moving: int, way: float
+) -> None:
+    """All within their bounds is rest; any one beyond is none."""
+    assert rested(a_look(), moved(ways))
+    assert not rested(a_look(), moved([*ways[:moving], way, *ways[moving + 1 :]]))
+
+
+def moved(ways: Sequence[float]) -> Look:
+    """Make the look of numbers whose gaze, head, lids and corners went a share of what still is rest."""
+    gaze, head, lids, corners = ways
+    return a_look(
+        (gaze * GAZE_DEG, 0.0),
+        head_deg=(0.0, head * HEAD_DEG),
+        opening=0.3 + lids * LIDS * 0.3 / a_look().opening,
+        width=60 * (1 + 2 * corners * CORNERS),
+    )
+
+
+def test_a_face_halfway_is_the_mean_of_both() -> None:
+    one, other = (Face(np.full((478, 2), value, np.float32), {"eyeBlinkLeft": value / 10}, 3) for value in (1.0, 4.0))
+    found = halfway(one, other)
+    assert (2.5, 2.5, pytest.approx(0.25), 3) == (*found.points[7], found.shapes["eyeBlinkLeft"], found.track)
+
+
+def test_lids_shut_in_one_picture_only_are_seen_in_it(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+    """Neither noise nor light that changes evenly is taken for a blink."""
+    frame = sitting(sitter, ASIDE)
+    (face,) = finder.find(frame)
+    own = look(face, head, frame.y)
+    assert own is not None
+    before, between, after = (grained(frame, seed) for seed in range(3))
+    shut = grained(sitting(sitter, ASIDE, closed=1.0), 3)
+    assert unchanged([before, between, after], own)
+    assert unchanged([before, grained(frame, 1, light=6), grained(frame, 2, light=12)], own)
+    assert not unchanged([before, shut, after], own)
+
+
+def grained(frame: Planes, seed: int, light: float = 0.0) -> NDArray[np.uint8]:
+    """Take the luma with a camera's noise, and lighter."""
+    grain = np.random.default_rng(seed).normal(light, 4, frame.y.shape)
+    return np.asarray(np.clip(frame.y + grain, 16, 235), np.uint8)
+
+
+def test_the_networks_are_spared_while_eyes_rest_and_little_changes(
+    sitter: Sitter, head: Head, finder: Landmarker
+) -> None:
+    frames = [sitting(sitter, ASIDE, index=index) for index in range(31)]
+    results, shown = [], []
+    for in_any_order in (True, False):
+        counting = Counting(finder, in_any_order=in_any_order)
+        stage = Corrector(counting, head, intensity=1.0, usual_opening=0.26)
+        results.append(corrected(stage, [copied(frame) for frame in frames]))
+        shown.append(counting.shown)
+        assert 31 == stage.timing.looks
+    assert [*range(0, 31, 2)] == shown[0]
+    assert [*range(31)] == shown[1]
+    for one, other in zip(*results, strict=True):
+        assert pytest.approx(iris_place(one, 0), abs=0.2) == iris_place(other, 0)
+
+
+@pytest.mark.parametrize("shut", [{14}, {15}, {13, 14}, {14, 15}, {13, 14, 15}])
+def test_no_blink_is_passed_over(shut: set[int], sitter: Sitter, head: Head, finder: Landmarker) -> None:
+    """Be it as short as a frame, and on a frame that would have been passed over."""
+    frames = [sitting(sitter, ASIDE, closed=float(index in shut), index=index) for index in range(30)]
+    counting, told = Counting(finder), list[Told]()
+    corrected(Corrector(counting, head, intensity=1.0, usual_opening=0.26, told=told.append), frames)
+    assert set(range(min(shut) - 1, max(shut) + 2)) <= set(counting.shown)
+    assert max(shares(told)[index] for index in shut) < 0.1
+    assert max(shares(told)[:8]) > 0.9
