@@ -80,13 +80,9 @@ class Outline:
     @classmethod
     def of(cls, eye: Eye, axes: Axes) -> "Outline":
         """Fit curves that pass through both corners; fitting also calms the nine points of a lid."""
-        iris = axes.point(eye.iris)
-        return cls(
-            _curve(axes.point(eye.upper)),
-            _curve(axes.point(eye.lower)),
-            (iris[0], iris[1]),
-            eye.iris_radius / axes.width,
-        )
+        upper, lower = _curves(axes.point(np.stack([eye.upper, eye.lower])))
+        x, y = axes.point(eye.iris).tolist()
+        return cls(upper, lower, (x, y), eye.iris_radius / axes.width)
 
     @classmethod
     def mean(cls, outlines: Sequence["Outline"], weights: NDArray[np.float64]) -> "Outline":
@@ -96,11 +92,13 @@ class Outline:
         return cls(values[:3], values[3:6], (float(values[6]), float(values[7])), float(values[8]))
 
 
-def _curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fit y = (1/4 − x²)(a + b x + c x²)."""
-    x, y = points[1:-1, 0], points[1:-1, 1]
-    basis = (0.25 - x**2)[:, None] * np.stack([np.ones_like(x), x, x**2], axis=1)
-    return np.asarray(np.linalg.lstsq(basis, y, rcond=None)[0], np.float64)
+def _curves(lids: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit y = (1/4 − x²)(a + b x + c x²) to each lid, (lids, points, 2), by least squares."""
+    x, y = lids[:, 1:-1, 0], lids[:, 1:-1, 1]
+    basis = (0.25 - x**2)[..., None] * np.stack([np.ones_like(x), x, x**2], axis=-1)
+    turned = basis.swapaxes(1, 2)
+    square = turned @ basis + 1e-12 * np.eye(3)  # solvable even where all points of a lid are one
+    return np.asarray(np.linalg.solve(square, turned @ y[..., None])[..., 0], np.float64)
 
 
 def height(curve: NDArray[np.float64], x: Grid, inside: Grid | None = None) -> Grid:
