@@ -20,8 +20,12 @@ _Numbers = NDArray[np.float64]
 SMALLEST_RADIUS_PX = 4.0  # below, there are too few pixels for a better opinion than the engine's
 INSIDE, OUTSIDE = 0.86, 1.16  # radii at which brightness is compared
 ANGLES = np.radians([-40, -28, -16, -4, 8, 20, 32, 44])  # from the horizontal, downwards positive; both sides
-# The same as directions: x and y, the picture's left and right side, one for each circle, one for each angle.
-_WAYS = np.stack([np.stack([-np.cos(ANGLES), np.cos(ANGLES)]), np.stack([np.sin(ANGLES)] * 2)])[:, :, None, :]
+# The same as ways from the centre, in radii: x and y, outside and inside, the picture's left and right side, circles,
+# angles.
+_WAYS = np.array([OUTSIDE, INSIDE])[:, None, None, None] * np.array([
+    [-np.cos(ANGLES), np.cos(ANGLES)],
+    [np.sin(ANGLES), np.sin(ANGLES)],
+])[:, None, :, None, :]  # fmt: skip
 # Where circles are tried, in radii around the engine's: sideways, downwards, and their size; first roughly, then around
 # the best one. All at once would be 375 circles and three times as long.
 ROUGH = (np.arange(-0.42, 0.421, 0.06), np.zeros(1), np.array([0.9, 1.0, 1.1]))
@@ -106,11 +110,11 @@ class _Seen:
 
     def _steps(self, right: _Numbers, down: _Numbers, scale: _Numbers) -> _Numbers:
         """Return how much brighter it is outside than inside on both sides of each circle, (2, circles)."""
-        centre = np.stack([self.iris[0] + right * self.radius, self.iris[1] + down * self.radius])[:, None, :, None]
-        way = _WAYS * (scale * self.radius)[:, None]
-        outer = centre + OUTSIDE * way
-        open_ = _between(self.lids, outer)
-        step = np.clip(_at(self.patch, outer) - _at(self.patch, centre + INSIDE * way), -STEP_MOST, STEP_MOST)
+        centre = np.stack([self.iris[0] + right * self.radius, self.iris[1] + down * self.radius])
+        places = centre[:, None, None, :, None] + _WAYS * (scale * self.radius)[:, None]
+        open_ = _between(self.lids, places[:, 0])
+        outside, inside = _at(self.patch, places)
+        step = np.minimum(np.maximum(outside - inside, -STEP_MOST), STEP_MOST)
         # A side of which little is seen counts as flat, not as unknown: else circles would flee behind the lids.
         return np.asarray((step * open_).sum(axis=2) / np.maximum(open_.sum(axis=2), 4), np.float64)
 
@@ -124,6 +128,7 @@ def _between(lids: tuple[_Numbers, ...], places: _Numbers) -> NDArray[np.bool_]:
 
 def _at(patch: NDArray[np.float32], places: _Numbers) -> NDArray[np.float32]:
     # The patch is blurred already, so the nearest pixel is as good as a mixture of four.
-    columns = np.clip(places[0], 0, patch.shape[1] - 1).astype(np.intp)
-    rows = np.clip(places[1], 0, patch.shape[0] - 1).astype(np.intp)
-    return np.asarray(patch[rows, columns], np.float32)
+    columns, rows = places.astype(np.intp)
+    height, width = patch.shape
+    at = np.minimum(np.maximum(rows, 0), height - 1) * width + np.minimum(np.maximum(columns, 0), width - 1)
+    return np.asarray(patch.ravel().take(at), np.float32)
