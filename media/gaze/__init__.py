@@ -9,7 +9,7 @@
           ├ measure       where each eye looks                  pose     how the head stands    limbus   the iris' rim
           ├ steady        smoothing without delay, blinks
           ├ decide        how much is corrected, and why not
-          └ redraw        the eyes anew           lids, bend, eyeball, lights, warp     outline  their shapes
+          └ redraw        the eyes anew           lids, rims, bend, eyeball, lights, warp     outline  their shapes
 
 Words: a *look* is what was measured in one frame; *gaze* is its direction in degrees, yaw to the picture's right and
 pitch up, (0, 0) into the lens; the *zero* is where this speaker's "into the lens" measures (`media.zero`); what is

@@ -14,6 +14,7 @@ RIGID = 1.08  # radii of the iris: up to here all goes along
 # From there the movement ends within twice its own length, so that the white is nowhere squeezed to less than a quarter
 # of its width; small movements end within a radius.
 GIVES_WAY, LEAST = 2.0, 1.0
+MIRRORS = (0.88, 1.02)  # radii of the iris: the cornea ends there, and the white mirrors no lamp
 
 
 def bend(moved: Movement, place: Place, lids: Lids) -> tuple[Grid, Grid]:
@@ -42,5 +43,15 @@ def _between_lids(moved: Movement, place: Place, lids: Lids, back_x: Grid, back_
 
 def light(moved: Movement, place: Place) -> tuple[Grid, Grid]:
     """Return where in the box what the cornea mirrors comes from, which goes only a part of the way."""
-    right, down = (np.float32(-FOLLOWS * part) for part in moved.way)
-    return place.pixels(right, down)
+    right, down = (FOLLOWS * part for part in moved.way)
+    # Not under a lid that goes less far, as below a rim of glasses: what shines there is on the glasses, and stays.
+    down = max(down, min(moved.lifts_down[0], 0.0))
+    return place.pixels(np.float32(-right), np.float32(-down))
+
+
+def mirrors(moved: Movement, place: Place) -> Grid:
+    """Return how far each pixel mirrors lamps: 1 on the moved iris to 0 on the white."""
+    whole, none = MIRRORS
+    x, y = (np.float32(at + way) for at, way in zip(moved.outline.iris, moved.way, strict=True))
+    distance = np.hypot(place.x - x, place.y - y) / np.float32(moved.outline.radius)
+    return np.asarray(np.clip((none - distance) / (none - whole), 0, 1), np.float32)

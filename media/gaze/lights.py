@@ -10,18 +10,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from media.gaze.lids import INSET_UPPER
 from media.gaze.outline import Axes, Box, Grid, Outline, Place, height
 
 # Of the iris' way. The cornea's centre of curvature lies 5.6 mm, the pupil 10 mm before the point about which an eye
 # turns (Gullstrand's eye); a far lamp is mirrored half a radius behind the cornea, close to that centre.
 FOLLOWS = 0.55
 WIDEST = 0.8  # of the iris' radius; what is wider is a window over the whole eye, or the white itself
-FAINT, BRIGHT = 10.0, 26.0  # grey levels above what is around, and above the iris: no light … a light
+# Grey levels above what is around, and above the iris: no light … a light. In dim pictures lights are dim, too.
+FAINT, BRIGHT = 7.0, 18.0
+WELL_LIT, DIMMEST = 140.0, 0.4  # grey level of an eye's white above black; the least that the levels come down to
+WHITE_PERCENTILE, BLACK = 90, 16
 # An iris may itself be bright between its dark rim and the pupil: as bright as this share of its pixels is no light.
 IRIS_PERCENTILE = 80
+SOFT_EDGE = 0.13  # of the iris' radius
 AROUND = 0.3  # of the iris' radius: from this far comes what is painted below a light
 WITHIN = (0.80, 0.95)  # of the iris' radius: beyond its rim the white is brighter anyway
-INSET = 0.035  # from the lids, in eye widths: their wet edges shine, too
+SURELY_IRIS = 0.7  # of its radius, which may be measured a little too large
+REACHES = 0.5  # of its radius: from this far inside no white can be
+INSET = 0.035  # from the lower lid, in eye widths: its wet edge shines, too
 SMALLEST_RADIUS_PX = 4.0
 
 
@@ -53,14 +60,21 @@ def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Lig
     if area is None:
         return None
     patch = luma[area.slices()]
-    disc = _disc(Place.of(_placed(area, box), axes), outline)
-    if not (disc > 0.5).any():
+    place = Place.of(_placed(area, box), axes)
+    distance = _distance(place, outline)
+    disc = _disc(place, outline, distance)
+    sure = (disc > 0.5) & (distance < SURELY_IRIS)
+    if not sure.any():
         return None
-    iris = np.float32(np.percentile(patch[disc > 0.5], IRIS_PERCENTILE))
-    around = np.maximum(cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)), iris)
-    share = np.clip((patch - around - FAINT) / (BRIGHT - FAINT), 0, 1)
+    iris = np.float32(np.percentile(patch[sure], IRIS_PERCENTILE))
+    white = (distance > WITHIN[1]) | (place.y > height(outline.lower, place.x) - np.float32(INSET))
+    around = np.maximum(_reached(np.minimum(patch, _brightest(patch, place, outline, distance)), white, radius), iris)
+    around = np.maximum(around, cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)))
+    dim = float(np.clip((np.percentile(patch, WHITE_PERCENTILE) - BLACK) / WELL_LIT, DIMMEST, 1))
+    share = np.clip((patch - around - dim * FAINT) / (dim * (BRIGHT - FAINT)), 0, 1)
     # A light's soft edge goes with it, else a ring of it would stay on the iris.
-    share = cv2.GaussianBlur(cv2.dilate(share, np.ones((3, 3), np.uint8)), (0, 0), 0.7) * disc
+    edge = 2 * max(1, round(SOFT_EDGE * radius)) + 1
+    share = cv2.GaussianBlur(cv2.dilate(share, np.ones((edge, edge), np.uint8)), (0, 0), 0.7) * disc
     return Lights(area, np.asarray(share, np.float32), disc) if float(share.max()) > 0.5 else None
 
 
@@ -96,11 +110,35 @@ def _placed(area: Box, box: Box) -> Box:
     return Box(area.left + box.left, area.top + box.top, area.right + box.left, area.bottom + box.top)
 
 
-def _disc(place: Place, outline: Outline) -> Grid:
-    full, none = WITHIN
+def _distance(place: Place, outline: Outline) -> Grid:
+    """Return how far each pixel lies from the middle of the iris, in radii."""
     x, y = place.x - np.float32(outline.iris[0]), place.y - np.float32(outline.iris[1])
-    inside = np.clip((none - np.hypot(x, y) / outline.radius) / (none - full), 0, 1)
-    above, below = height(outline.upper, place.x) + INSET, height(outline.lower, place.x) - INSET
+    return np.asarray(np.hypot(x, y) / np.float32(outline.radius), np.float32)
+
+
+def _brightest(patch: NDArray[np.uint8], place: Place, outline: Outline, distance: Grid) -> np.uint8:
+    """Return how bright white is: a lamp that is brighter, half on the iris and half beside it, is none."""
+    above, below = height(outline.upper, place.x) + INSET_UPPER, height(outline.lower, place.x) - INSET
+    beside = (distance > WITHIN[1]) & (place.y > above) & (place.y < below)
+    return np.uint8(np.percentile(patch[beside], WHITE_PERCENTILE) if beside.any() else 255)
+
+
+def _reached(patch: NDArray[np.uint8], start: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:
+    """Return how bright one can stay at most on a way from the white to each pixel.
+
+    Light that is reached so is white or a lit rim, where the iris was measured too large; a lamp lies alone.
+    Source: morphological reconstruction by dilation, Vincent 1993.
+    """
+    reached, square = np.where(start, patch, np.uint8(0)), np.ones((3, 3), np.uint8)
+    for _ in range(round(REACHES * radius)):
+        reached = np.minimum(cv2.dilate(reached, square), patch)
+    return np.asarray(reached, np.uint8)
+
+
+def _disc(place: Place, outline: Outline, distance: Grid) -> Grid:
+    full, none = WITHIN
+    inside = np.clip((none - distance) / (none - full), 0, 1)
+    above, below = height(outline.upper, place.x) + INSET_UPPER, height(outline.lower, place.x) - INSET
     return np.asarray(np.where((place.y > above) & (place.y < below), inside, 0), np.float32)
 
 

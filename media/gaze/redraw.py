@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze import lights, warp
+from media.gaze import lights, rims, warp
 from media.gaze.eyeball import Ball, borrowed
 from media.gaze.lights import Lights
 from media.gaze.outline import Axes, Box, Grid, Outline
@@ -24,6 +24,7 @@ SHADE, DARKEST = 0.5, 0.72
 Grids = NDArray[np.float32]  # (planes, h, w)
 _Value = TypeVar("_Value", np.uint8, np.float32)
 BRIGHTER_RIM = np.float32(6.0)  # grey levels that the iris' soft rim may be brighter than the white beside it
+GREY = 128  # of the colour planes
 SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
 
 
@@ -45,14 +46,15 @@ def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, f
     if area is None:
         return None
     luma = frame.y[area.slices()]
-    field = warp.field(axes, outline, area, shift_px)
+    field = warp.field(axes, outline, area, shift_px, rims.find(luma, axes, area))
     shade = None
     if field.ball is not None and field.ball.layers is not None:
         layers, shade = _borrowing(luma, field.ball, field.ball.layers)
         field = replace(field, ball=replace(field.ball, layers=layers))
     lamps = lights.find(luma, axes, outline, area)
     _draw([luma], field, lamps, 1, shade)
-    _draw([plane[area.slices(2)] for plane in (frame.u, frame.v)], _halve(field), lamps, 2)
+    shade = None if shade is None else _area(shade)
+    _draw([plane[area.slices(2)] for plane in (frame.u, frame.v)], _halve(field), lamps, 2, shade)
     return area
 
 
@@ -87,7 +89,7 @@ def _draw(
     field: warp.Field,
     lamps: Lights | None,
     subsampling: int,
-    shade: Grid | None = None,
+    shade: Grid | None,
 ) -> None:
     """Draw planes of one size, each (h, w), in place."""
     skins = [_sampled(patch, field.skin) for patch in patches]
@@ -107,22 +109,28 @@ def _eyeball(
     without_lights = patches if lamps is None else [lights.lifted(patch, lamps, subsampling) for patch in patches]
     drawn = _sample(without_lights, ball.bent)
     if ball.layers is not None:
-        drawn += np.float32(ball.anew) * (_layered(patches, without_lights, ball.layers, shade) - drawn)
+        drawn += np.float32(ball.anew) * (_layered(patches, without_lights, ball.layers, subsampling, shade) - drawn)
     if lamps is not None:
         lit = [patch - clean.astype(np.float32) for patch, clean in zip(patches, without_lights, strict=True)]
-        drawn += _sample(lit, ball.light)
+        drawn += ball.mirrors * _sample(lit, ball.light)
     return drawn
 
 
 def _layered(
-    patches: list[NDArray[np.uint8]], without_lights: list[NDArray[np.uint8]], ball: Ball, shade: Grid | None
+    patches: list[NDArray[np.uint8]],
+    without_lights: list[NDArray[np.uint8]],
+    ball: Ball,
+    subsampling: int,
+    shade: Grid | None,
 ) -> Grids:
     white = _mix(_sample(patches, ball.left), _sample(patches, ball.right), ball.right_share)
-    if shade is not None:
-        white *= shade
     iris = _mix(_sample(without_lights, ball.iris), _sample(without_lights, ball.filled), ball.filled_share)
-    # A lit rim of white that clings to the iris would be a bright arc where the new white is darker.
-    iris -= np.maximum(iris - white - BRIGHTER_RIM, 0) * np.minimum(4 * (1 - ball.iris_share), 1)
+    if shade is not None:  # less light, and as much less colour
+        white += (1 - shade) * (np.float32(0 if subsampling == 1 else GREY) - white)
+    if subsampling == 1:
+        # A lit rim of white that clings to the iris, or lies in it where the iris was measured too large, would be a
+        # bright arc where the new white is darker. Lamps are lifted off already: no iris is brighter than its white.
+        iris = np.minimum(iris, white + BRIGHTER_RIM)
     return _mix(white, iris, ball.iris_share)
 
 
@@ -146,7 +154,8 @@ def _halve(field: warp.Field) -> warp.Field:
     if ball is None:
         return warp.Field(_place(field.skin), None)
     layers = ball.layers and _halve_layers(ball.layers)
-    halved = Eyeball(ball.inner, _area(ball.open), _place(ball.bent), _place(ball.light), layers, ball.anew)
+    mirrored = _place(ball.light), _area(ball.mirrors)
+    halved = Eyeball(ball.inner, _area(ball.open), _place(ball.bent), *mirrored, layers, ball.anew)
     return warp.Field(_place(field.skin), halved)
 
 

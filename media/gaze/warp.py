@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.bend import bend, light
+from media.gaze.bend import bend, light, mirrors
 from media.gaze.decide import fade
 from media.gaze.eyeball import Ball, ball
 from media.gaze.lids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, REACH_DOWN, REACH_SIDE, REACH_UP, Movement
 from media.gaze.outline import Axes, Box, Grid, Outline, Place
+from media.gaze.rims import Rim
 
 MOST_SHIFT = 0.24  # of the eye's width; beyond, too much has to be invented
 # Of the eye's width: up to here the eyeball is bent, from there it is drawn wholly anew. Sideways, bending looks better
 # for long (painted white is too bright beside a corner, seen on sheets 2026-11-26); but a lowered eye that is lifted
-# shows a part of the iris that its lower lid hid.
-SIDEWAYS, UPWARDS = (0.08, 0.14), (0.035, 0.075)
+# shows a part of the iris that its lower lid hid: bent, the rim has a dark tail there from 0.02 on (seen on sheets).
+SIDEWAYS, UPWARDS = (0.08, 0.14), (0.015, 0.040)
 ACROSS = np.linspace(-0.5, 0.5, 21, dtype=np.float32)  # from corner to corner
 
 
@@ -29,6 +30,7 @@ class Eyeball:
     open: Grid  # 0 skin to 1 eyeball
     bent: tuple[Grid, Grid]
     light: tuple[Grid, Grid]  # what the cornea mirrors
+    mirrors: Grid  # 1 where it does, 0 on the white
     layers: Ball | None  # for larger movements
     anew: float  # share of the layers
 
@@ -57,7 +59,7 @@ def box(axes: Axes, picture: tuple[int, int]) -> Box | None:
     return Box(left, top, right, bottom) if inside and right - left >= 8 and bottom - top >= 8 else None
 
 
-def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]) -> Field:
+def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float], rim: Rim | None = None) -> Field:
     """Say how an eye's box is drawn anew for a movement of its iris.
 
     Args:
@@ -65,16 +67,17 @@ def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]
         outline: its shape.
         area: the box, in pixels of the picture.
         shift_px: way of the iris, x right, y down, in pixels of the picture.
+        rim: of glasses, which stays where it is.
 
     Returns:
         Maps ready for `cv2.remap` on the box; at the box's border every pixel comes from itself.
     """
     way = axes.vector(np.asarray(shift_px, np.float64))
     way *= min(1.0, MOST_SHIFT / max(float(np.hypot(*way)), 1e-9))
-    moved = Movement(outline, (float(way[0]), float(way[1])))
+    moved = Movement.of(outline, (float(way[0]), float(way[1])), rim)
     place = Place.of(area, axes)
     lids = moved.laid(place.x)
-    skin = place.pixels(np.float32(0), moved.skin(place.y, lids))
+    skin = place.pixels(np.float32(0), moved.skin(place.x, place.y, lids))
     if float((lids.lower - lids.upper).max()) <= INSET_UPPER + INSET_LOWER:
         return Field(skin, None)
     inner = _inner(moved, area, axes)
@@ -82,7 +85,8 @@ def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]
     anew = _anew(moved)
     layers = ball(moved, part) if anew > 0 else None
     share = moved.share(part.y, laid)
-    return Field(skin, Eyeball(inner, share, bend(moved, part, laid), light(moved, part), layers, anew))
+    mirrored = light(moved, part), mirrors(moved, part)
+    return Field(skin, Eyeball(inner, share, bend(moved, part, laid), *mirrored, layers, anew))
 
 
 def _anew(moved: Movement) -> float:

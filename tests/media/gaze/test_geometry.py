@@ -1,5 +1,7 @@
 """What moves where, with numbers that can be checked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from media.gaze import warp
 from media.gaze.corrector import shift_px
 from media.gaze.decide import fade, smootherstep
 from media.gaze.eye import Eye
+from media.gaze.lids import GOES_ON, LOWER_LID, MOST_LIFT, WHITE_BELOW, Movement
 from media.gaze.measure import PITCH_BIAS, combine
 from media.gaze.model import Head
 from media.gaze.outline import Axes, Outline
@@ -16,6 +19,12 @@ from media.gaze.pose import fit
 from tests.media.gaze.sitting import an_eye
 
 PICTURE = (200, 320)
+
+
+def way_of(outline: Outline, right: float, down: float) -> tuple[float, float]:
+    """Say how far an iris really goes, in eye units, of a way that is wanted."""
+    scale = min(1.0, warp.MOST_SHIFT / max(float(np.hypot(right, down)), 1e-9))
+    return Movement.of(outline, (right * scale, down * scale)).way
 
 
 def test_an_eye_turned_thirty_degrees_right_goes_half_its_radius_left() -> None:
@@ -89,10 +98,9 @@ def test_the_middle_of_the_iris_comes_from_where_it_was(right: float, down: floa
     outline = Outline.of(eye, axes)
     ball = warp.field(axes, outline, area, (right, down)).ball
     assert ball is not None
-    length = float(np.hypot(right, down))
-    scale = min(1.0, warp.MOST_SHIFT * axes.width / max(length, 1e-9))
-    column = round(eye.iris[0] + right * scale) - area.left - ball.inner.left
-    row = round(eye.iris[1] + down * scale) - area.top - ball.inner.top
+    went = way_of(outline, right / axes.width, down / axes.width)
+    column = round(eye.iris[0] + went[0] * axes.width) - area.left - ball.inner.left
+    row = round(eye.iris[1] + went[1] * axes.width) - area.top - ball.inner.top
     rows, columns = ball.inner.shape
     if not (0 <= row < rows and 0 <= column < columns and _is_seen(eye, ball, row, column)):
         return
@@ -107,7 +115,7 @@ def _is_seen(eye: Eye, ball: warp.Eyeball, row: int, column: int) -> bool:
     return bool(ball.open[row, column] == 1 and upper + 3 < eye.iris[1] < lower - 3)
 
 
-@pytest.mark.parametrize("way", [(0.0, 0.0), (3.0, 0.0), (-4.0, 1.0), (2.0, -1.0)])
+@pytest.mark.parametrize("way", [(0.0, 0.0), (3.0, 0.0), (-4.0, 1.0), (2.0, -0.8)])
 def test_small_movements_only_bend_the_picture(way: tuple[float, float]) -> None:
     """A movement of nothing leaves every pixel in its place; others never fold the white over itself."""
     eye = an_eye()
@@ -127,17 +135,41 @@ def test_small_movements_only_bend_the_picture(way: tuple[float, float]) -> None
 
 @given(st.floats(-0.24, 0.24), st.floats(-0.15, 0.15))
 def test_larger_movements_are_drawn_anew_by_degrees(right: float, down: float) -> None:
-    """Sideways from 0.08 of the eye's width on, upwards from 0.025 on; nothing at once."""
+    """Sideways from 0.08 of the eye's width on, upwards from 0.015 on; nothing at once."""
     eye = an_eye()
     axes = Axes.of(eye)
     area = warp.box(axes, PICTURE)
     assert area is not None
-    ball = warp.field(axes, Outline.of(eye, axes), area, (right * axes.width, down * axes.width)).ball
+    outline = Outline.of(eye, axes)
+    ball = warp.field(axes, outline, area, (right * axes.width, down * axes.width)).ball
     assert ball is not None
-    scale = min(1.0, warp.MOST_SHIFT / max(float(np.hypot(right, down)), 1e-9))
-    expected = 1 - fade(abs(right) * scale, warp.SIDEWAYS) * fade(-down * scale, warp.UPWARDS)
+    went = way_of(outline, right, down)
+    expected = 1 - fade(abs(went[0]), warp.SIDEWAYS) * fade(-went[1], warp.UPWARDS)
     assert pytest.approx(expected, abs=1e-6) == ball.anew
     assert (ball.layers is None) == (ball.anew == 0)
+
+
+def test_an_iris_that_would_show_much_white_below_it_goes_less_far_than_its_lids() -> None:
+    """The lower lid lies 0.105 below the corners and goes up by half of 0.15; the iris' lower rim lies at 0.125."""
+    outline = replace(Outline.of(an_eye(), Axes.of(an_eye())), iris=(0.0, -0.075))
+    moved = Movement.of(outline, (0.0, -0.16))
+    rests = 0.105 - 0.075 - 0.03 - 0.125
+    assert pytest.approx((0.0, rests + 0.25 * (-0.16 - rests))) == moved.way
+    laid = moved.laid(np.zeros(1, np.float32))
+    assert pytest.approx((-0.95 * 0.15, -0.5 * 0.15)) == (laid.up[0], laid.down[0])
+    assert pytest.approx((0.02, -0.06)) == Movement.of(outline, (0.02, -0.06)).way
+
+
+@given(st.floats(-0.1, 0.1), st.floats(-0.2, 0.2), st.floats(-0.15, 0.0))
+def test_an_iris_keeps_touching_a_lid_that_it_touched(right: float, down: float, height: float) -> None:
+    outline = replace(Outline.of(an_eye(), Axes.of(an_eye())), iris=(0.0, height))
+    moved = Movement.of(outline, (right, down))
+    assert min(down, 0.0) <= moved.way[1] <= max(down, 0.0)
+    white_before = 0.105 * (1 - 4 * right**2) - (height + 0.2)
+    lift = max(down, -MOST_LIFT) * (1 - 4 * right**2)
+    white_after = white_before + LOWER_LID * lift - moved.way[1]
+    if down < 0:
+        assert white_after <= max(WHITE_BELOW, white_before) + GOES_ON * abs(down) + 1e-6
 
 
 @settings(deadline=None)

@@ -1,5 +1,7 @@
 """What the cornea mirrors goes only a part of the iris' way, and stays as bright as it was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ def middle_of_light(luma: NDArray[np.uint8], around: tuple[float, float]) -> tup
     return float((bright * columns).sum() / bright.sum()), float((bright * rows).sum() / bright.sum())
 
 
-@pytest.mark.parametrize("way", [(-10.0, 0.0), (8.0, 0.0), (-9.0, -4.0)])
+@pytest.mark.parametrize("way", [(-10.0, 0.0), (8.0, 0.0), (-9.0, 4.0)])
 def test_a_light_goes_a_little_more_than_half_the_iris_way(way: tuple[float, float]) -> None:
     light = (IRIS[0], IRIS[1])
     frame = an_eyes_picture(light)
@@ -70,3 +72,63 @@ def test_a_movement_of_nothing_changes_nothing_with_a_light_as_well() -> None:
     before = copied(frame)
     assert redraw(frame, AXES, OUTLINE, (0.01, 0.0)) is None
     assert same(before, frame)
+
+
+def test_a_lit_rim_is_no_light_where_the_iris_was_measured_too_large() -> None:
+    """A ring of white inside the measured circle hangs together with the white around; a lamp lies alone."""
+    box, too_large = Box(80, 40, 240, 160), replace(OUTLINE, radius=1.2 * OUTLINE.radius)
+    assert lights.find(an_eyes_picture(None).y[box.slices()], AXES, too_large, box) is None
+    found = lights.find(an_eyes_picture(IRIS).y[box.slices()], AXES, too_large, box)
+    assert found is not None
+    rows, columns = np.nonzero(found.share > 0.5)
+    far = np.hypot(columns + found.area.left + 80.5 - IRIS[0], rows + found.area.top + 40.5 - IRIS[1])
+    assert far.max() < 10
+
+
+def test_a_dim_light_in_a_dim_eye_is_kept_as_well() -> None:
+    """A third of the light is left: the lamp is 18 grey levels above the iris, and goes half the way."""
+    frame = an_eyes_picture(IRIS)
+    frame.y[...] = np.where(frame.y == LIGHT, 42, np.where(frame.y == DARK, 24, 66))
+    assert redraw(frame, AXES, OUTLINE, (-14.0, 0.0)) is not None
+    column, row = round(IRIS[0] - 14 * lights.FOLLOWS - 0.5), round(IRIS[1] - 0.5)
+    assert abs(int(frame.y[row, column]) - 42) <= 4
+    assert abs(int(frame.y[row, round(IRIS[0] - 14 - 0.5) - 4]) - 24) <= 3
+
+
+def test_the_white_mirrors_no_lamp() -> None:
+    """A light at the rim would come to lie beside the iris that leaves it: it ends where the iris ends."""
+    frame = an_eyes_picture((IRIS[0] + 16, IRIS[1]))
+    assert redraw(frame, AXES, OUTLINE, (-22.0, 0.0)) is not None
+    rows, columns = np.indices(frame.y.shape) + 0.5
+    beside = (np.hypot(columns - IRIS[0] + 22, rows - IRIS[1]) > 1.06 * 24) & (np.abs(rows - IRIS[1]) < 6)
+    assert frame.y[beside & (np.abs(columns - IRIS[0]) < 40)].max() <= WHITE + 2
+
+
+def test_no_lit_rim_goes_along_with_an_iris_that_was_measured_too_large() -> None:
+    """White that is lit beside the old iris and darker beside the new one leaves no bright arc between."""
+    frame, way = an_eyes_picture(None), -20.0
+    rows, columns = np.indices(frame.y.shape) + 0.5
+    distance = np.hypot(columns - IRIS[0], rows - IRIS[1])
+    frame.y[...] = np.where(distance < 24, DARK, np.clip(230 - 6 * (distance - 24), 110, 230))
+    assert redraw(frame, AXES, replace(OUTLINE, radius=1.2 * OUTLINE.radius), (way, 0.0)) is not None
+    row = frame.y[round(IRIS[1])].astype(int)
+    rim, beside = round(IRIS[0] + way) + 25, round(IRIS[0] + way) + 36
+    assert row[rim : rim + 5].max() <= row[beside : beside + 4].max() + 8
+
+
+def test_a_soft_light_leaves_no_ring_where_it_was() -> None:
+    frame = an_eyes_picture(None)
+    rows, columns = np.indices(frame.y.shape) + 0.5
+    soft = 40 * np.exp(-0.5 * ((columns - IRIS[0] - 2) ** 2 + (rows - IRIS[1]) ** 2) / 4**2)
+    frame.y[...] = np.where(frame.y == DARK, DARK + soft, frame.y)
+    assert redraw(frame, AXES, OUTLINE, (-26.0, 0.0)) is not None
+    there = np.hypot(columns - IRIS[0] - 2 + 26, rows - IRIS[1]) < 9  # where the iris took it along
+    assert frame.y[there & (columns < IRIS[0] - 26 * lights.FOLLOWS + 2 - 9)].max() <= DARK + 4
+
+
+def test_a_lamp_across_the_rim_takes_no_bite_out_of_the_iris() -> None:
+    """Half on the iris, half on the white, and brighter than it: where it was, the moved iris is dark to 0.8 radii."""
+    frame = an_eyes_picture((IRIS[0] + 22, IRIS[1]))
+    assert redraw(frame, AXES, OUTLINE, (22.0, 0.0)) is not None
+    column, row = round(IRIS[0] + 22), round(IRIS[1])
+    assert frame.y[row, column + 16 : column + 20].max() <= DARK + 30

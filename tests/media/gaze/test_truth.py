@@ -102,3 +102,19 @@ def test_white_that_comes_out_in_the_shade_is_not_as_bright_as_in_the_light() ->
     row = round(MIDDLE[1])
     lit, shaded = corrected[row, 160 - 42 : 160 - 32].mean(), corrected[row, 160 + 32 : 160 + 42].mean()
     assert 0.5 * lit < shaded < 0.88 * lit
+
+
+def test_white_that_comes_out_in_the_shade_has_as_much_less_colour() -> None:
+    """White lit by a warm lamp is no orange patch where it is painted darker."""
+    luma, warm = np.rint(painted((20.0, 0.0)) * np.where(X > 0.2, 0.55, 1.0)).astype(np.uint8), 100
+    blue, red = (np.full((HEIGHT // 2, 160), value, np.uint8) for value in (warm, 256 - warm))
+    frame = Planes(luma, blue, red, 0, 0.0)
+    eye = an_eye_that_looks((20.0, 0.0))
+    axes = Axes.of(eye)
+    redraw(frame, axes, Outline.of(eye, axes), shift_px((20.0, 0.0), BALL_RADIUS, 1.0))
+    row, lit, shaded = round(MIDDLE[1]) // 2, slice(59, 64), slice(96, 101)
+    less = frame.y[2 * row, 192:202].mean() / frame.y[2 * row, 118:128].mean()
+    assert less < 0.88
+    for plane in (frame.u, frame.v):
+        colour = plane[row].astype(float) - 128
+        assert pytest.approx(less, abs=0.15) == colour[shaded].mean() / colour[lit].mean()
