@@ -2,7 +2,7 @@
 
 Every way of measuring gaze is off by some degrees for each person. Whoever looks into the lens again and again shows
 in the measurements as a dense place close to (0, 0): that place is the zero. Whoever reads all the time shows none;
-then the anatomy decides and the zero is (0, 0).
+then the anatomy decides: the zero is (0, 0), or part of the way to a place a little beside it where the eyes rest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from media import picture
 from media.frames import Planes
 from media.gaze import model
+from media.gaze.decide import fade
 from media.gaze.errors import EngineFailed, GazeError
 from media.gaze.faces import FaceFinder, Mode
 from media.gaze.landmarks import Landmarker
@@ -29,12 +30,17 @@ FEWEST_FACES = 6  # below this nothing is known about the speaker
 USUAL_PERCENTILE = 65  # of the openings: some people shut their eyes for half of a talk
 OPEN_SHARE = 0.65  # of the usual opening; lower lids say nothing about the lens
 HEAD_LIMIT_DEG = 20.0
-KERNEL_DEG = 2.0
-# Person bias of the measurement; a mode further off is someone who looks elsewhere. Pitch is measured worse than yaw,
-# and viewers mind it less.
-NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 4.0, 6.0
-REST_DEG = 5.5  # measurements this close to the zero are taken for eyes that rest in the lens
+KERNEL_DEG = 2.5
+# Person bias of the measurement, two standard deviations of it sideways; a mode further off is someone who looks
+# elsewhere. Pitch is measured worse than yaw, and viewers mind it less.
+NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 5.0, 7.0
+# Of a mode beyond, in which someone rests most of the time, bias may still be a part: less and less of it up to this
+# many times that distance. Without it, someone who looks 2 to 3 degrees aside and is measured at 7 was turned past the
+# lens.
+NO_BIAS_AT, MOST_SHARE = 2.2, 0.5
+REST_DEG = 6.0  # measurements this close to the zero are taken for eyes that rest in the lens
 LEAST_DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = 2.5, 3.0
+UNSEEN_DEAD_ZONE_DEG = (1.5, 4.0)  # of someone who was never seen to rest there
 LEAST_SHARE = 0.15  # of the samples within two kernels of a mode, for it to count
 
 
@@ -52,6 +58,8 @@ class Zero:
     @property
     def dead_zone_deg(self) -> tuple[float, float]:
         """Return how far off the zero eyes are left alone, and from where they are corrected wholly."""
+        if self.source == "anatomy":
+            return UNSEEN_DEAD_ZONE_DEG
         left_alone = max(LEAST_DEAD_ZONE_DEG, 1.2 * self.spread_deg)
         return left_alone, left_alone + DEAD_ZONE_EDGE_DEG
 
@@ -138,22 +146,34 @@ def from_looks(looks: Sequence[Look]) -> Zero | None:
         for one in looks
         if one.narrower >= OPEN_SHARE * usual and max(abs(one.head_deg[0]), abs(one.head_deg[1])) <= HEAD_LIMIT_DEG
     ]
-    seen = _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
-    if seen is None:
+    mode = _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
+    if mode is None:
         return Zero(0.0, 0.0, round(usual, 4), "anatomy", len(looks))
-    apart = np.hypot(*(np.array(gazes) - seen).T)
+    distance = _distance(mode)
+    if distance > 1:
+        bias = fade(distance, (1.0, NO_BIAS_AT))
+        return Zero(round(bias * mode[0], 2), round(bias * mode[1], 2), round(usual, 4), "anatomy", len(looks))
+    apart = np.hypot(*(np.array(gazes) - mode).T)
     spread = float(np.percentile(apart[apart <= REST_DEG], 80))
-    return Zero(round(seen[0], 2), round(seen[1], 2), round(usual, 4), "seen", len(looks), round(spread, 2))
+    return Zero(round(mode[0], 2), round(mode[1], 2), round(usual, 4), "seen", len(looks), round(spread, 2))
 
 
 def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Return the mode of the distribution that lies closest to the lens, if one is close enough and dense enough."""
+    """Return the mode of the distribution that lies closest to the lens; a mode further off has to be a main one."""
     modes = _modes(gazes)
     apart = np.hypot(*(modes[:, None, :] - gazes[None, :, :]).transpose(2, 0, 1))
-    dense = (apart <= 2 * KERNEL_DEG).mean(axis=1) >= LEAST_SHARE
-    distance = np.where(dense, np.hypot(modes[:, 0] / NEAR_LENS_YAW_DEG, modes[:, 1] / NEAR_LENS_PITCH_DEG), np.inf)
-    best = int(np.argmin(distance))
-    return (float(modes[best, 0]), float(modes[best, 1])) if distance[best] <= 1 else None
+    shares = (apart <= 2 * KERNEL_DEG).mean(axis=1)
+    dense = [
+        (float(yaw), float(pitch))
+        for (yaw, pitch), share in zip(modes, shares, strict=True)
+        if share >= (LEAST_SHARE if _distance((yaw, pitch)) <= 1 else MOST_SHARE)
+    ]
+    return min(dense, key=_distance, default=None)
+
+
+def _distance(gaze_deg: tuple[float, float]) -> float:
+    """Say how far off the lens a gaze lies, in the measurement's bias: up to 1 it may well be the lens."""
+    return float(np.hypot(gaze_deg[0] / NEAR_LENS_YAW_DEG, gaze_deg[1] / NEAR_LENS_PITCH_DEG))
 
 
 def _modes(gazes: NDArray[np.float64]) -> NDArray[np.float64]:

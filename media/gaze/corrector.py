@@ -24,10 +24,10 @@ from media.gaze.rest import rested, unchanged
 from media.gaze.sight import Sight
 from media.gaze.steady import steady, steady_axes
 
-# Bent sideways, eyes are seen to move by as much as they are moved (0.97 of it by two networks' common opinion; with
-# 1.2 a reader beside the lens looked past it on the other side). Up and down they see half to three quarters, for lids
-# and brows follow only in part; by eye, readers look over the lens from 1.3 on (contact sheets, 2026-11-26).
-YAW_GAIN, PITCH_GAIN = 1.05, 1.15
+# Bent sideways, eyes are seen to move by as much as they are moved (0.97 of it by two networks' common opinion). Up and
+# down they see half to three quarters, for brows and skin follow only in part; but by eye, readers looked over the lens
+# when their irises were lifted by 19 degrees and more (contact sheets, 2026-11-26).
+YAW_GAIN, PITCH_GAIN = 1.0, 0.75
 CHECK_EVERY = 30  # frames between two in which the main speaker's eyes are measured again; 0.2 ms a frame
 PASSED_OVER = 2  # every so manyth frame is first passed over, and looked at once the next one shows that eyes moved
 LONGEST_GAP = 3  # frames without a look that are filled in from both sides

@@ -17,6 +17,8 @@ from media.gaze.measure import Look
 LOOK_AHEAD = 10  # frames on each side; 0.33 s at 30 fps hold a whole blink, and 31 MB of full HD pictures wait
 
 GAP_FADE_FRAMES = 8  # two fewer than are looked ahead: a frame that is yet to be looked at, or filled in, is no gap
+BLINK_REACH_FRAMES = 2
+STEEP = 0.8  # of measured pitch, which errs to the far side where readers look down by 25° and more
 
 
 class Reason(StrEnum):
@@ -45,7 +47,7 @@ class Policy:
     # worse than yaw, laughing and squinting look like looking down, and viewers mind sideways errors most.
     above: float = 0.5
     below: float = 0.75
-    gaze_deg: tuple[float, float] = (20.0, 30.0)
+    gaze_deg: tuple[float, float] = (25.0, 31.0)
     head_yaw_deg: tuple[float, float] = (20.0, 30.0)
     head_pitch_deg: tuple[float, float] = (17.0, 28.0)
     # An iris is placed to 2.4 % of the eye's width at 44 px, to 3 % (4°) at 33, where misplaced ones were seen.
@@ -56,7 +58,11 @@ class Policy:
     dip: tuple[float, float] = (0.86, 0.68)
     # How long a hindrance is felt before it and after it: eyes are let go quickly and taken up again gently.
     fade_sigma_frames: tuple[float, float] = (3.5, 6.0)  # the steepest step of such a fade is 0.11 a frame
-    blink_sigma_frames: tuple[float, float] = (0.8, 1.6)
+    blink_sigma_frames: tuple[float, float] = (1.3, 1.8)
+    # Looks off the lens for less than twice this and one are left alone, looks through it in between for a frame or two
+    # are not: what comes and goes within a third of a second is seen as flicker.
+    island_reach_frames: int = 4
+    gap_reach_frames: int = 1
     gaze_sigma_frames: float = 3.0
     gaze_sigma_deg: float = 4.0  # a jump wider than this is a saccade, over which nothing is smoothed
 
@@ -103,11 +109,12 @@ def decide(
     near = _same_fixation(looks, at, policy)
     gaze = _mean_gaze(looks, near)
     off = (gaze[0] - zero[0], gaze[1] - zero[1])
-    trusted = [1.0 if look is None else _trust(look, zero, policy) for look in looks]
+    lids = _lids_open(looks, usual_opening, policy)
+    trusted = [1.0 if look is None else _trust(look, lid, zero, policy) for look, lid in zip(looks, lids, strict=True)]
     trust = _spread(trusted, at, policy.fade_sigma_frames)
-    open_ = _spread(_lids_open(looks, usual_opening, policy), at, policy.blink_sigma_frames)
+    open_ = _spread(lids, at, policy.blink_sigma_frames)
     # Not from the mean gaze of this one frame: at the edge of the dead zone its noise would come out threefold.
-    away = _mean([_away(look, zero, policy) for look in looks], near)
+    away = float(near @ _away(looks, lids, zero, policy))
     strength = trust * open_ * away * _near_a_gap(looks, at)
     return Decision(strength, off, None if strength >= 0.5 else _reason(own, zero, open_, away, policy))
 
@@ -121,8 +128,11 @@ def _near_a_gap(looks: Sequence[Look | None], at: int) -> float:
     return min(1.0, (min(gaps) - 1) / GAP_FADE_FRAMES) if gaps else 1.0
 
 
-def _trust(look: Look, zero: tuple[float, float], policy: Policy) -> float:
-    return min(_limits(look.eye_px, look.head_deg, look.gaze_deg, zero, policy).values())
+def _trust(look: Look, lid: float, zero: tuple[float, float], policy: Policy) -> float:
+    limits = _limits(look.eye_px, look.head_deg, look.gaze_deg, zero, policy)
+    # Lids on their way down are measured as a look far down.
+    far = 1 - lid * (1 - limits[Reason.LOOKS_FAR_AWAY])
+    return min(far, limits[Reason.HEAD_TURNED], limits[Reason.EYES_TOO_SMALL])
 
 
 @lru_cache(maxsize=8 * LOOK_AHEAD)  # each frame is asked for once for every frame around it
@@ -133,7 +143,7 @@ def _limits(
     zero: tuple[float, float],
     policy: Policy,
 ) -> dict[Reason, float]:
-    off = float(np.hypot(gaze_deg[0] - zero[0], gaze_deg[1] - zero[1]))
+    off = float(np.hypot(gaze_deg[0] - zero[0], STEEP * (gaze_deg[1] - zero[1])))
     head_yaw, head_pitch = abs(head_deg[0]), abs(head_deg[1])
     return {
         Reason.EYES_TOO_SMALL: fade(eye_px, policy.eye_px),
@@ -149,23 +159,25 @@ def _reason(own: Look, zero: tuple[float, float], open_: float, away: float, pol
         Reason.BLINK: open_,
         Reason.INTO_LENS: away,
     }
+    if open_ < 0.5:
+        return Reason.BLINK  # whatever shut eyes seem to look at
     reason = min(hindrances, key=lambda key: hindrances[key])
     return reason if hindrances[reason] < 0.7 else None
 
 
 def _lids_open(looks: Sequence[Look | None], usual: float, policy: Policy) -> list[float]:
     """Say for each frame how far its lids are from a blink, 0 shut to 1 open; a lost face is no blink."""
-    openings = np.array([np.nan if look is None else look.narrower for look in looks])
-    if np.all(np.isnan(openings)):
+    widest = [look.wider for look in looks if look is not None]
+    if not widest:
         return [0.0] * len(looks)
-    around = float(np.nanmedian(openings))
+    around = float(np.median(widest))
     level = np.array([
-        1.0 if np.isnan(opening) else min(fade(opening / usual, policy.shut), fade(opening / around, policy.dip))
-        for opening in openings
+        # A wink shuts one eye, which must stay so; half closed, one eye squints.
+        1.0 if look is None else min(fade(look.narrower / usual, policy.shut), fade(look.wider / around, policy.dip))
+        for look in looks
     ])  # fmt: skip
-    # A frame beside a closing one is closing too: the lid is faster than the filter of the landmark engine.
-    padded = np.concatenate([level[:1], level, level[-1:]])
-    return list(np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:]))
+    # Frames beside a closing one are closing, too: eyes that are let go in a single frame are seen to snap.
+    return list(_around(level, BLINK_REACH_FRAMES).min(axis=1))
 
 
 def _same_fixation(looks: Sequence[Look | None], at: int, policy: Policy) -> NDArray[np.float64]:
@@ -189,12 +201,26 @@ def _mean_gaze(looks: Sequence[Look | None], weights: NDArray[np.float64]) -> tu
     return float(yaw), float(pitch)
 
 
-def _mean(values: Sequence[float], weights: NDArray[np.float64]) -> float:
-    return float(weights @ np.asarray(values))
+def _away(
+    looks: Sequence[Look | None], lids: Sequence[float], zero: tuple[float, float], policy: Policy
+) -> NDArray[np.float64]:
+    """Say for each frame how far its gaze is off the lens, 0 to 1, without islands too short to be more than flicker.
+
+    Frames in a blink, and without a face, say nothing and are taken for what lies around them.
+    """
+    seen = [at for at, (look, lid) in enumerate(zip(looks, lids, strict=True)) if look is not None and lid >= 0.5]
+    if not seen:
+        return np.zeros(len(looks))
+    off = [_off_lens(look.gaze_deg, zero, policy) for look in (looks[at] for at in seen) if look is not None]
+    values = np.interp(np.arange(len(looks)), seen, off)
+    without_gaps = _around(_around(values, policy.gap_reach_frames).max(axis=1), policy.gap_reach_frames).min(axis=1)
+    reach = policy.island_reach_frames
+    return np.asarray(_around(_around(without_gaps, reach).min(axis=1), reach).max(axis=1), np.float64)
 
 
-def _away(look: Look | None, zero: tuple[float, float], policy: Policy) -> float:
-    return 0.0 if look is None else _off_lens(look.gaze_deg, zero, policy)
+def _around(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+    """Return for each value those around it; the first and the last one stand for what lies beyond."""
+    return np.lib.stride_tricks.sliding_window_view(np.pad(values, reach, mode="edge"), 2 * reach + 1)
 
 
 @lru_cache(maxsize=8 * LOOK_AHEAD)

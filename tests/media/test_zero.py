@@ -26,9 +26,20 @@ def test_someone_who_returns_to_the_lens_has_the_zero_there() -> None:
 
 
 def test_someone_who_only_reads_has_the_anatomys_zero() -> None:
-    found = zero.from_looks(around((10.0, -8.0), 60))
+    found = zero.from_looks(around((10.0, -12.0), 60))
     assert found is not None
     assert (found.source, found.gaze_deg) == ("anatomy", (0.0, 0.0))
+
+
+def test_of_a_place_just_beside_the_lens_a_part_is_taken_for_bias() -> None:
+    """No step where a place is too far off to be the lens: someone at 5 degrees and someone at 6 are treated alike."""
+    zeros = [zero.from_looks(around((yaw, 0.0), 60, 0.3)) for yaw in (4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0)]
+    off = [yaw - one.yaw_deg for yaw, one in zip((4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0), zeros, strict=True) if one]
+    assert len(off) == 7
+    assert pytest.approx(0.0, abs=0.5) == off[0]
+    assert 1.5 < off[3] < 6.0
+    assert pytest.approx(13.0, abs=0.3) == off[-1]
+    assert (np.diff(off) >= 0).all()
 
 
 def test_a_few_stray_looks_near_the_lens_make_no_zero() -> None:

@@ -87,6 +87,33 @@ def test_a_wink_counts_as_a_blink() -> None:
     assert decided(always(wink)).reason == Reason.BLINK
 
 
+def test_one_squinting_eye_lets_nothing_go() -> None:
+    """The other one is open and would be seen to leap."""
+    both, squint = a_look((10.0, 0.0)), a_look((10.0, 0.0), opening=0.18)
+    squinting = Look.of((both.eyes[0], squint.eyes[1]), (10.0, 0.0), (0.0, 0.0), 27.0)
+    looks: list[Look | None] = [*[both] * 30, *[squinting] * 5, *[both] * 30]
+    assert min(decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).strength for at in range(15, 50)) > 0.9
+
+
+def test_lids_on_their_way_down_are_no_look_far_away() -> None:
+    """A shut eye is measured as one that looks far down; the fade around a blink stays as short as a blink's."""
+    looks: list[Look | None] = [*[a_look((10.0, 0.0))] * 30, *[a_look((10.0, -60.0), opening=0.03)] * 3]
+    looks += [a_look((10.0, 0.0))] * 30
+    strengths = [decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).strength for at in range(15, 45)]
+    assert min(strengths[9], strengths[22]) > 0.9  # frames 24 and 37
+    assert decided(looks[31 - LOOK_AHEAD : 32 + LOOK_AHEAD]).reason == Reason.BLINK
+
+
+@pytest.mark.parametrize(("frames", "most"), [(2, 0.1), (8, 0.1), (12, 1.0)])
+def test_a_glance_off_the_lens_too_short_to_be_more_than_flicker_is_left_alone(frames: int, most: float) -> None:
+    looks: list[Look | None] = [*[a_look()] * 30, *[a_look((8.0, 0.0))] * frames, *[a_look()] * 30]
+    strengths = [
+        decided(looks[at - LOOK_AHEAD : at + LOOK_AHEAD + 1]).strength for at in range(15, len(looks) - LOOK_AHEAD)
+    ]
+    assert max(strengths) <= most
+    assert most < 1 or max(strengths) > 0.9
+
+
 @given(st.floats(0, 40), st.floats(0, 40))
 @settings(max_examples=25, deadline=None)
 def test_strength_never_leaps_when_head_or_face_go(head_yaw: float, other_yaw: float) -> None:
