@@ -19,7 +19,7 @@ from media.frames import Planes
 from media.gaze import model
 from media.gaze.decide import fade
 from media.gaze.errors import EngineFailed, GazeError
-from media.gaze.faces import FaceFinder, Mode
+from media.gaze.faces import FaceFollower, Mode
 from media.gaze.landmarks import Landmarker
 from media.gaze.measure import Look, look
 from media.opening import opened, video_of
@@ -33,13 +33,13 @@ HEAD_LIMIT_DEG = 20.0
 KERNEL_DEG = 2.5
 # Person bias of the measurement, two standard deviations of it sideways; a mode further off is someone who looks
 # elsewhere. Pitch is measured worse than yaw, and viewers mind it less.
-NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 5.0, 7.0
+NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 5.0, 8.0
 # Of a mode beyond, in which someone rests most of the time, bias may still be a part: less and less of it up to this
 # many times that distance. Without it, someone who looks 2 to 3 degrees aside and is measured at 7 was turned past the
 # lens.
 NO_BIAS_AT, MOST_SHARE = 2.2, 0.5
 REST_DEG = 6.0  # measurements this close to the zero are taken for eyes that rest in the lens
-LEAST_DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = 2.5, 3.0
+DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = (2.5, 4.0), 3.0  # at least and at most, for eyes look past the lens, too
 UNSEEN_DEAD_ZONE_DEG = (1.5, 4.0)  # of someone who was never seen to rest there
 LEAST_SHARE = 0.15  # of the samples within two kernels of a mode, for it to count
 
@@ -60,7 +60,7 @@ class Zero:
         """Return how far off the zero eyes are left alone, and from where they are corrected wholly."""
         if self.source == "anatomy":
             return UNSEEN_DEAD_ZONE_DEG
-        left_alone = max(LEAST_DEAD_ZONE_DEG, 1.2 * self.spread_deg)
+        left_alone = float(np.clip(1.2 * self.spread_deg, *DEAD_ZONE_DEG))
         return left_alone, left_alone + DEAD_ZONE_EDGE_DEG
 
     @property
@@ -96,7 +96,7 @@ class Zero:
         return zero
 
 
-def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFinder | None = None) -> Zero | None:
+def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFollower | None = None) -> Zero | None:
     """Look at some frames of the whole video.
 
     Args:
@@ -123,15 +123,18 @@ def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFinder | None = 
     return from_looks(looks)
 
 
-def _looks(path: Path, samples: int, finder: FaceFinder, head: model.Head) -> Iterator[Look]:
+def _looks(path: Path, samples: int, finder: FaceFollower, head: model.Head) -> Iterator[Look]:
     for frame in sparse_frames(path, samples):
         try:
             faces = finder.find(frame)
+            largest = max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))), default=None)
+            # The frame around a face that was just found is not the one in which it is followed later, and pitch is
+            # measured 1 to 3 degrees lower in it; around the points of that first look it is.
+            settled = largest and finder.again(frame, largest)
         except EngineFailed:
             continue
-        if faces:
-            largest = max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))))
-            found = look(largest, head, frame.y)
+        if settled:
+            found = look(settled, head, frame.y)
             if found is not None:
                 yield found
 

@@ -44,8 +44,8 @@ SHAPE_PITCH, HEAD_PITCH, PITCH_AT_REST = 49.0, 0.89, 1.3
 # which there is the speaker's own zero. Tried: the eyeball hung on nose and cheeks instead of the corners (they drift
 # as well: 0.38 of a degree of pitch), eight weights (no better on the recording that was left out), the upper lid alone
 # (squinting eyes in the lens were measured 10° down).
-YAW_BY_IRIS, YAW_BY_SHAPE, YAW_BIAS = 0.75, 0.5, 0.8
-PITCH_BY_IRIS, PITCH_BY_SHAPE, PITCH_BY_LIDS, PITCH_BIAS = 0.4, 0.4, 160.0, -17.5
+YAW_BY_IRIS, YAW_BY_SHAPE, YAW_BIAS = 0.8, 0.4, 0.8
+PITCH_BY_IRIS, PITCH_BY_SHAPE, PITCH_BY_LIDS, PITCH_BIAS = 0.4, 0.4, 160.0, -17.0
 # Far down the lids sink faster than the gaze: against a reader's usual −31 a lower line is measured 21° further down,
 # which the judges see by 12 to 14.
 DEEP_DEG, DEEPER = -25.0, 0.6
