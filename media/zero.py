@@ -37,7 +37,7 @@ NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 5.0, 8.0
 # Of a mode beyond, in which someone rests most of the time, bias may still be a part: less and less of it up to this
 # many times that distance. Without it, someone who looks 2 to 3 degrees aside and is measured at 7 was turned past the
 # lens.
-NO_BIAS_AT, MOST_SHARE = 2.2, 0.5
+NO_BIAS_AT, MOST_SHARE = 1.6, 0.5
 REST_DEG = 6.0  # measurements this close to the zero are taken for eyes that rest in the lens
 DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = (2.5, 4.0), 3.0  # at least and at most, for eyes look past the lens, too
 UNSEEN_DEAD_ZONE_DEG = (1.5, 4.0)  # of someone who was never seen to rest there

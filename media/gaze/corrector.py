@@ -27,7 +27,7 @@ from media.gaze.steady import steady, steady_axes
 # Bent sideways, eyes are seen to move by as much as they are moved (0.97 of it by two networks' common opinion). Up and
 # down they see half to three quarters, for brows and skin follow only in part; but by eye, readers looked over the lens
 # when their irises were lifted by 19 degrees and more (contact sheets, 2026-11-26).
-YAW_GAIN, PITCH_GAIN = 1.0, 0.7
+YAW_GAIN, PITCH_GAIN = 1.0, 0.8
 CHECK_EVERY = 30  # frames between two in which the main speaker's eyes are measured again; 0.2 ms a frame
 PASSED_OVER = 2  # every so manyth frame is first passed over, and looked at once the next one shows that eyes moved
 LONGEST_GAP = 3  # frames without a look that are filled in from both sides
