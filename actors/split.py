@@ -43,7 +43,7 @@ def split(job_id: str) -> None:
         fail_job(job_id, code=rendering.LOST[type(lost)], error=PLANNING_LOST[type(lost)], retryable=True)
     else:
         if fallback is not None:
-            plan["facts"]["planned_without_gaze"] = fallback  # the reason is seen in the status
+            plan["facts"]["planned_without_gaze"] = fallback  # kept with the job, and logged; no page shows it
         _record(job_id, plan)
 
 

@@ -67,14 +67,20 @@ def test_closing_a_consumer_gives_back_what_nobody_picked_up(broker: SqliteBroke
     assert (stats.ready, stats.leased) == (2, 1)
 
 
-def test_only_idle_threads_get_messages(broker: SqliteBroker) -> None:
-    """An hour-long job must not wait behind a busy thread while another process is idle."""
+def blocking() -> tuple[dramatiq.Actor[[], None], threading.Event]:
+    """Return an actor that works until its event is set."""
     go = threading.Event()
 
     @dramatiq.actor
     def block() -> None:
         go.wait(10)
 
+    return block, go
+
+
+def test_only_idle_threads_get_messages(broker: SqliteBroker) -> None:
+    """An hour-long job must not wait behind a busy thread while another process is idle."""
+    block, go = blocking()
     with working(broker, threads=2):
         for _ in range(5):
             block.send()
@@ -86,12 +92,7 @@ def test_only_idle_threads_get_messages(broker: SqliteBroker) -> None:
 
 
 def test_a_worker_that_stops_leaves_nothing_held(broker: SqliteBroker) -> None:
-    go = threading.Event()
-
-    @dramatiq.actor
-    def block() -> None:
-        go.wait(10)
-
+    block, go = blocking()
     for _ in range(5):
         block.send()
     with working(broker, threads=2):
@@ -106,12 +107,7 @@ def test_a_stopping_worker_gives_back_at_once_what_it_has_not_begun(
 ) -> None:
     """Not when its last thread has ended its hour-long job."""
     monkeypatch.setattr(dramatiq.worker, "QUEUE_PREFETCH", 5)
-    go = threading.Event()
-
-    @dramatiq.actor
-    def block() -> None:
-        go.wait(10)
-
+    block, go = blocking()
     for _ in range(5):
         block.send()
     worker = Worker(broker, worker_threads=1, worker_timeout=50)
