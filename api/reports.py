@@ -32,6 +32,7 @@ def report(
         "caption": job.caption,
         "error": job.error,
         "error_code": job.error_code,
+        "warnings": (job.facts or {}).get("warnings", []),
         "metadata": job.metadata,
         "platforms": job.platforms,
         "original_name": job.original_name,

@@ -2,7 +2,7 @@
 
 import { el } from './dom.js';
 import { moment, percent, position, seconds } from './format.js';
-import { cutReason, gazeRest, gazeResult, jobState, partState, platformName, publicationHint, publicationState, renderingResult, sentence } from './words.js';
+import { cutReason, gazeRest, gazeResult, jobState, partState, platformName, publicationHint, publicationState, renderingResult, sentence, warning } from './words.js';
 
 export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
 const REPAIRABLE = new Set(['failed', 'expired']);
@@ -19,6 +19,7 @@ export function jobView(job, view) {
     header(job, parts),
     view.trouble && el('p', { class: 'notice notice-bad', 'data-key': 'trouble' }, view.trouble),
     job.error && el('p', { class: 'notice notice-bad', 'data-key': 'error' }, sentence(job.error, '.')),
+    ...(job.warnings ?? []).map((code) => el('p', { class: 'notice notice-warn', 'data-key': `warning-${code}` }, warning(code))),
     actions(job, parts, view),
     parts.length > 0 && el('h2', { class: 'parts-title', 'data-key': 'parts-title' }, parts.length === 1 ? 'One part' : `${parts.length} parts`),
     parts.length > 0 && el('ol', { class: 'parts', 'data-key': 'parts' }, parts.map((part) => partCard(job, part, view.missing))),

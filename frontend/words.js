@@ -56,6 +56,13 @@ const GAZE = {
   sunglasses: 'dark glasses hide the eyes',
   crashed: 'the correction stopped unexpectedly',
 };
+const WARNING = {
+  sound_unreadable: 'The sound of this video cannot be read, so its parts are silent.',
+  pauses_not_found: 'The sound could not be searched for pauses; parts may end in the middle of a sentence.',
+  picture_ends_early: 'The sound goes on after the last picture, which stays on screen until the sound ends.',
+  picture_begins_late: 'The sound begins before the first picture, which is shown from the beginning.',
+  size_changes: 'The picture changes its size in the middle; all of it is fitted into the first shape.',
+};
 const LASTING_SHARE = 0.03; // of a part's frames
 const HURRIED_SHARE = 0.9; // likewise: below it, time was short
 const PUBLICATION_HINT = {
@@ -70,6 +77,8 @@ export const partState = (code) => PART[code] ?? [sentence(code), 'wait'];
 export const publicationState = (code) => PUBLICATION[code] ?? [sentence(code), 'wait'];
 export const cutReason = (code) => (code ? CUT[code] ?? plain(code) : '');
 export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(platformName(platform)) ?? '';
+
+export const warning = (code) => WARNING[code] ?? sentence(code, '.');
 
 export const renderingResult = (rendering) => (rendering?.picture === 'copied' ? 'picture kept bit for bit' : '');
 

@@ -4,6 +4,7 @@ The limits are ours, chosen for a machine of 512 MB; what the platforms want of 
 """
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +19,16 @@ MAX_STREAMS = 32  # phones write up to eight, action cameras some more
 RENDER_BYTES, PICTURES_KEPT = 130 << 20, 7
 MIN_FRAMES_A_SECOND = 0.1  # on average; fewer, and a file of kilobytes becomes hours of stills
 MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
+
+
+class MediaWarning(StrEnum):
+    """Something about an accepted upload that its creator should know; stable codes, shown in status and page."""
+
+    SOUND_UNREADABLE = "sound_unreadable"  # the file has a sound track, and none that we can decode
+    PAUSES_NOT_FOUND = "pauses_not_found"  # the sound could not be decoded for the search for pauses
+    PICTURE_ENDS_EARLY = "picture_ends_early"  # sound goes on after the last picture, which is held
+    PICTURE_BEGINS_LATE = "picture_begins_late"  # sound begins before the first picture, which is held
+    SIZE_CHANGES = "size_changes"  # the picture changes its size; every size is fitted into the first one's shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,7 @@ class Facts:
     duration_s: float
     size_bytes: int
     audio: Audio | None
+    warnings: tuple[MediaWarning, ...] = ()
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Return the facts as plain values; rates as "30000/1001"."""

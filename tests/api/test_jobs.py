@@ -105,6 +105,13 @@ def test_a_reason_is_shown_wherever_something_went_another_way(client: TestClien
     assert document["segments"][1]["publications"][0]["reason"] == "spam"
 
 
+def test_the_status_lists_warnings_about_an_accepted_file(client: TestClient, context: Context) -> None:
+    remember(context, replace(rows.job(), facts={"warnings": ["picture_ends_early"]}), [])
+    assert ["picture_ends_early"] == client.simulate_get("/status/job").json["warnings"]
+    remember(context, replace(rows.job(), id="job_unplanned"), [])
+    assert [] == client.simulate_get("/status/job_unplanned").json["warnings"]
+
+
 def test_the_status_answers_304_until_something_changes(client: TestClient, context: Context) -> None:
     remember(context, rows.job(), [rows.segment(1)])
     first = client.simulate_get("/status/job")

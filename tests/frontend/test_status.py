@@ -55,6 +55,12 @@ def test_everything_that_needs_the_creator_is_said_in_words(page: Browser, api: 
     assert "_" not in first + second
 
 
+def test_a_warning_about_the_file_is_said_in_words(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.completed() | {"warnings": ["sound_unreadable", "never_heard_of"]})
+    assert "The sound of this video cannot be read" in page.text("[data-key=warning-sound_unreadable]")
+    assert "Never heard of." == page.text("[data-key=warning-never_heard_of]").strip()
+
+
 def test_a_corrected_part_says_how_far_and_what_was_left(page: Browser, api: StandIn) -> None:
     job = samples.completed()
     job["segments"][0]["gaze"] |= {

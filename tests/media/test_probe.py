@@ -34,6 +34,7 @@ def test_the_facts_of_an_ordinary_film(talk: Path) -> None:
         "duration_s": 20.0,
         "size_bytes": 0,
         "audio": {"stream": 1, "codec": "aac", "sample_rate": 48_000, "channels": 1, "start_s": 0.0, "tracks": 1},
+        "warnings": (),
     }
 
 
