@@ -23,7 +23,7 @@ from tests.broker.conftest import working
 from tests.broker.other_process import interrupted, other_process
 
 MINUTE_MS = 60_000
-WOKEN_S = 1.0  # measured: 1 ms; without the bell it would be 30 s
+WOKEN_S = 10.0  # measured: 1 ms; without a notification it would be 30 s
 
 
 @pytest.fixture
