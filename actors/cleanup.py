@@ -16,7 +16,7 @@ from actors import wiring
 from actors.announce import announce, part_facts
 from actors.settling import retention_s, settle
 from actors.turns import release
-from store import jobs, publications, webhooks
+from store import idempotency_keys, jobs, publications, webhooks
 from store.jobs import Job
 from store.states import JobStatus
 
@@ -36,6 +36,7 @@ def cleanup() -> None:
     _delete_leftovers()
     with wiring.store.writing() as connection:
         webhooks.purge(connection, wiring.now() - REMEMBERED)
+        idempotency_keys.purge(connection, wiring.now())
     wiring.broker.purge_dead_letters(REMEMBERED.total_seconds())
 
 

@@ -16,19 +16,34 @@ from actors.rendering import send_gaze, send_split
 from actors.settling import settle
 from actors.turns import release
 from broker import DeadLetter
-from store import accounts, jobs, publications, segments, steps, webhooks
+from store import accounts, idempotency_keys, jobs, publications, segments, steps, webhooks
+from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import EndpointState, JobStatus, PublicationStatus
 
 
-def accept(job: Job) -> None:
-    """Take a new job whose video lies at its path, whole and synced."""
+def accept(job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
+    """Take a new job whose video lies at its path, whole and synced.
+
+    Args:
+        job: to be created.
+        answer: what the request is answered with, if it carries an idempotency key; stored with the job.
+
+    Returns:
+        The answer that the key has already; then no job is made. None when the job was made.
+    """
     with wiring.store.writing() as connection:
+        if answer is not None:
+            stored = idempotency_keys.get(connection, answer.key_hash, job.created_at)
+            if stored is not None:
+                return stored
+            idempotency_keys.add(connection, answer)
         if job.webhook_url is not None:
             add_endpoint(connection, job.webhook_url, scope="named", events=[])
         jobs.create(connection, job)
         announce(connection, "job.created", job)
         send_split(job.id)
+        return None
 
 
 def add_endpoint(connection: Connection, url: str, *, scope: str, events: list[str]) -> webhooks.Endpoint:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection
 
+from api.idempotency import InProgress
 from api.keys import Keys
 from broker import DeadLetter, SqliteBroker
 from platforms.hosts import Hosts
 from settings import Settings
 from store import Sealer, Store
+from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.webhooks import Endpoint
 
@@ -22,8 +24,8 @@ from store.webhooks import Endpoint
 class Intake(Protocol):
     """What can be asked of the machine; the module `actors.intake` is one."""
 
-    def accept(self, job: Job) -> None:
-        """Take a new job whose video lies at its path, whole and synced."""
+    def accept(self, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
+        """Take a new job whose video lies at its path, or return the answer that its idempotency key has already."""
 
     def add_endpoint(self, connection: Connection, url: str, *, scope: str, events: list[str]) -> Endpoint:
         """Remember where to send events."""
@@ -56,6 +58,7 @@ class Context:
         behind_fly: requests come through Fly's proxy, whose header names the client.
         started_at: when this process began; a machine that has just started may still lack a tick.
         pages: the directory of the pages' files.
+        in_progress: the keyed requests that this process is receiving.
     """
 
     settings: Settings
@@ -70,6 +73,7 @@ class Context:
     behind_fly: bool
     started_at: datetime
     pages: Path
+    in_progress: InProgress = field(default_factory=InProgress)
 
     def in_data(self, relative: str) -> Path:
         """Return the absolute path of a file whose path is stored relative to the data directory."""

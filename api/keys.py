@@ -41,17 +41,18 @@ class Keys:
         sealed = self._sealer.seal({"use": "session", "key": _mark(key.encode()), "until": until.timestamp()})
         return sealed.decode()
 
-    def holds_session(self, session: str) -> bool:
-        """Say whether this session is one of ours and still good."""
+    def identity_of_session(self, session: str) -> str | None:
+        """Return the identity of the key that a session was made from; None unless it is one of ours and still good."""
         try:
             found = self._sealer.open(session.encode())
         except (WrongKey, UnicodeEncodeError):
-            return False
+            return None
         if not isinstance(found, dict) or found.get("use") != "session":
-            return False
-        return found["until"] > self._now().timestamp() and found["key"] in {_mark(key) for key in self._keys}
+            return None
+        good = found["until"] > self._now().timestamp() and found["key"] in {_mark(key) for key in self._keys}
+        return str(found["key"]) if good else None
 
-    def admit(self, authorization: str | None, session: str | None, fetch_site: str | None, method: str) -> None:
+    def admit(self, authorization: str | None, session: str | None, fetch_site: str | None, method: str) -> str:
         """Let a request in or raise.
 
         Args:
@@ -60,17 +61,20 @@ class Keys:
             fetch_site: Sec-Fetch-Site; a browser says there when another site's page caused the request.
             method: of the request.
 
+        Returns:
+            The caller's identity: the same for a key and for every session made from it.
+
         Raises:
             Problem: 401, or 403 for a change that another site's page tries by the session of its visitor.
         """
         if authorization is not None:
             scheme, _, key = authorization.partition(" ")
             if scheme.lower() == "bearer" and self.holds(key.strip()):
-                return
-        elif session is not None and self.holds_session(session):
+                return _mark(key.strip().encode("utf-8", "surrogateescape"))
+        elif session is not None and (identity := self.identity_of_session(session)) is not None:
             if method not in {"GET", "HEAD", "OPTIONS"} and fetch_site in {"cross-site", "same-site"}:
                 raise Problem(403, "foreign_page", "the page of another site may not do this")
-            return
+            return identity
         raise Problem(
             401,
             "key_needed",
@@ -96,7 +100,7 @@ class Gate:
         del response, params
         if not getattr(resource, "public", False):
             session = session_in(request.get_header("Cookie"))
-            self._keys.admit(
+            request.context.identity = self._keys.admit(
                 request.get_header("Authorization"),
                 session,
                 request.get_header("Sec-Fetch-Site"),

@@ -62,9 +62,16 @@ class Entrance:
             Problem: it is refused.
         """
         session = session_in(headers.get("COOKIE"))
-        self._context.keys.admit(headers.get("AUTHORIZATION"), session, headers.get("SEC_FETCH_SITE"), method)
+        site = headers.get("SEC_FETCH_SITE")
+        identity = self._context.keys.admit(headers.get("AUTHORIZATION"), session, site, method)
         self._limit.take(caller_of(peer, headers.get("FLY_CLIENT_IP"), behind_fly=self._context.behind_fly))
-        return open_reception(self._context, headers.get("CONTENT_TYPE"), length)
+        return open_reception(
+            self._context,
+            headers.get("CONTENT_TYPE"),
+            length,
+            identity=identity,
+            idempotency_key=headers.get("IDEMPOTENCY_KEY"),
+        )
 
 
 class Refusal:

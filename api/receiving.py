@@ -8,12 +8,16 @@ wrong on the way, `discard` leaves no file behind.
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from api import wishes
+from api import idempotency, wishes
 from api.context import Context
+from api.idempotency import Fingerprint, InProgress
 from api.landing import Landing, check_room, too_large
 from api.multipart import BrokenForm, FormReader, boundary_of
 from api.problems import Problem, bad_field
@@ -21,7 +25,8 @@ from api.wishes import MAX_FIELD_BYTES, Wishes
 from platforms import guard
 from platforms.errors import Rejected
 from platforms.wording import compose
-from store import accounts, jobs
+from store import accounts, idempotency_keys, jobs
+from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus
 
@@ -54,7 +59,33 @@ class Reception:
         self._check = check
         self._landing: Landing | None = None
         self._kept = False
+        self._fed_at = time.monotonic()
+        self._complete = False
+        self._fingerprint: Fingerprint | None = None
+        self._in_progress: InProgress | None = None
+        self.key_hash: str | None = None
         self.file_name = ""
+
+    def use_key(self, key_hash: str, in_progress: InProgress) -> None:
+        """Give the upload its idempotency key, before the first byte comes.
+
+        Raises:
+            Problem: 409 when another request with this key is in progress.
+        """
+        in_progress.begin(key_hash, self)
+        self._in_progress = in_progress
+        self._fingerprint = Fingerprint()
+        self.key_hash = key_hash
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last byte came; 0 once the upload is complete."""
+        return 0.0 if self._complete else time.monotonic() - self._fed_at
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies a complete upload with an idempotency key; empty without one."""
+        return self._fingerprint.hexdigest(self._fields, self.file_name) if self._fingerprint else ""
 
     @property
     def job_id(self) -> str:
@@ -72,33 +103,51 @@ class Reception:
         Raises:
             Problem: the upload is refused; `discard` it.
         """
+        self._fed_at = time.monotonic()
         try:
             self._reader.feed(piece)
         except BrokenForm as exc:
             raise Problem(400, "broken_form", str(exc)) from exc
 
-    def finish(self) -> tuple[Path, dict[str, str]]:
-        """End the body; return where the file is, whole and synced, and the fields.
+    def finish(self) -> dict[str, str]:
+        """End the body; return the fields.
 
         Raises:
             Problem: as `feed`; 400 when there is no file.
         """
+        self._complete = True
         try:
             self._reader.finish()
         except BrokenForm as exc:
             raise Problem(400, "broken_form", str(exc)) from exc
         if self._landing is None:
-            raise Problem(400, "no_file", "file: the form has no file", field="file")
-        return self._landing.land(), self._fields
+            raise _no_file()
+        return self._fields
+
+    def land(self) -> Path:
+        """Return where the file of a finished upload is, whole and synced.
+
+        Raises:
+            Problem: as `finish`; 503 when the disk is full.
+        """
+        if self._landing is None:
+            raise _no_file()
+        return self._landing.land()
 
     def keep(self) -> None:
         """Note that the file belongs to a job now."""
         self._kept = True
+        self._end_progress()
 
     def discard(self) -> None:
         """Leave nothing behind, unless there is a job."""
+        self._end_progress()
         if self._landing is not None and not self._kept:
             self._landing.discard()
+
+    def _end_progress(self) -> None:
+        if self._in_progress is not None and self.key_hash is not None:
+            self._in_progress.end(self.key_hash, self)
 
     def begin(self, name: str, file_name: str | None) -> None:
         """Begin a part of the form."""
@@ -116,6 +165,8 @@ class Reception:
         """Take bytes of the part that was begun."""
         if self._name == "file" and self._landing is not None:
             self._landing.write(piece)
+            if self._fingerprint is not None:
+                self._fingerprint.update(piece)
             return
         self._field += piece
         if len(self._field) > MAX_FIELD_BYTES:
@@ -130,14 +181,30 @@ class Reception:
                 raise bad_field(wishes.shown_name(self._name)[:80], "must be text in UTF-8") from None
 
 
-def open_reception(context: Context, content_type: str | None, content_length: int | None) -> Reception:
+def _no_file() -> Problem:
+    return Problem(400, "no_file", "file: the form has no file", field="file")
+
+
+def open_reception(
+    context: Context,
+    content_type: str | None,
+    content_length: int | None,
+    *,
+    identity: str = "",
+    idempotency_key: str | None = None,
+) -> Reception:
     """Look at the headers of an upload and make ready for its body.
 
+    Args:
+        identity: of the caller, from `Keys.admit`; an idempotency key is the caller's own.
+        idempotency_key: the header's value, if it was sent.
+
     Raises:
-        Problem: 400 or 415 for what is no form, 411 without a length, 413 when it says that it is too large, 503
-            without room for it.
+        Problem: 400 or 415 for what is no form, 400 for an idempotency key that cannot be used, 409 for one that is in
+            use, 413 when it says that it is too large, 503 without room for it.
     """
     settings = context.settings
+    key = None if idempotency_key is None else idempotency.parse(idempotency_key)
     if not (content_type or "").lower().startswith("multipart/form-data"):
         raise Problem(415, "not_a_form", "send the video as multipart/form-data, in the field `file`")
     if content_length is not None and content_length > settings.max_upload_size + FORM_SPARE_BYTES:
@@ -148,31 +215,87 @@ def open_reception(context: Context, content_type: str | None, content_length: i
         raise Problem(400, "broken_form", str(exc)) from exc
     settings.uploads_dir.mkdir(parents=True, exist_ok=True)
     check_room(settings.uploads_dir, content_length or 0)
-    return Reception(
+    reception = Reception(
         settings.uploads_dir / context.new_id("job_"),
         limit_bytes=settings.max_upload_size,
         boundary=boundary,
         check=lambda fields: wishes.read(fields, context.now()),
     )
+    if key is not None:
+        reception.use_key(idempotency.key_hash(identity, key), context.in_progress)
+    return reception
 
 
-def accept(context: Context, reception: Reception) -> Job:
-    """Make a job of an upload that has come in.
+@dataclass(frozen=True)
+class Answer:
+    """How an upload is answered; the body is JSON."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def accept(context: Context, reception: Reception) -> Answer:
+    """Make a job of an upload that has come in, unless its idempotency key has made one already.
 
     Raises:
-        Problem: the file or a field is refused; nothing is left of the upload.
+        Problem: the file or a field is refused, or the key belongs to another upload; nothing is left of the upload.
     """
     try:
-        path, fields = reception.finish()
-        asked = wishes.read(fields, context.now())
-        check_wishes(context, asked, reception.file_name)
-        job = _job(context, reception, path, asked)
-        context.intake.accept(job)
-        reception.keep()
+        fields = reception.finish()
+        stored = _stored_answer(context, reception)  # first: what was accepted then might be refused today
+        found = stored or _make_job(context, reception, fields)
+        if isinstance(found, Answer):
+            reception.keep()
+            return found
+        answer = _repeated(found, reception)
+        reception.discard()
     except BaseException:
         reception.discard()
         raise
-    return job
+    return answer
+
+
+def _stored_answer(context: Context, reception: Reception) -> StoredAnswer | None:
+    if reception.key_hash is None:
+        return None
+    with context.store.reading() as connection:
+        return idempotency_keys.get(connection, reception.key_hash, context.now())
+
+
+def _make_job(context: Context, reception: Reception, fields: dict[str, str]) -> Answer | StoredAnswer:
+    """Make a job and return its answer; or the stored answer of a request that came in at the same time."""
+    asked = wishes.read(fields, context.now())
+    check_wishes(context, asked, reception.file_name)
+    job = _job(context, reception, reception.land(), asked)
+    answer = _answer(job)
+    return context.intake.accept(job, _to_store(answer, job, reception)) or answer
+
+
+def _answer(job: Job) -> Answer:
+    place = f"/status/{job.id}"  # relative: behind a proxy we do not know our own scheme
+    body = json.dumps({"job_id": job.id, "status": job.status, "status_url": place})
+    return Answer(202, {"Location": place, "X-Job-Id": job.id}, body)
+
+
+def _to_store(answer: Answer, job: Job, reception: Reception) -> StoredAnswer | None:
+    if reception.key_hash is None:
+        return None
+    return StoredAnswer(
+        key_hash=reception.key_hash,
+        fingerprint=reception.fingerprint,
+        job_id=job.id,
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.body,
+        expires_at=job.created_at + idempotency.KEPT,
+    )
+
+
+def _repeated(stored: StoredAnswer, reception: Reception) -> Answer:
+    if stored.fingerprint != reception.fingerprint:
+        raise idempotency.reused(stored.job_id)
+    return Answer(stored.status, {**stored.headers, idempotency.REPLAYED: "true"}, stored.body)
 
 
 def check_wishes(context: Context, asked: Wishes, file_name: str) -> None:

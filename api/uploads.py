@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import falcon
 
-from api import receiving
+from api import idempotency, receiving
 from api.context import Context
 from api.limits import RateLimit, caller
 from api.receiving import Reception
@@ -25,14 +25,21 @@ class Uploads:
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Take a video; the answer says where its status will be."""
         reception = request.env.get(RECEIVED) or self._receive(request)
-        job = receiving.accept(self._context, reception)
-        response.status = falcon.HTTP_202
-        response.location = f"/status/{job.id}"  # relative: behind a proxy we do not know our own scheme
-        response.media = {"job_id": job.id, "status": job.status, "status_url": f"/status/{job.id}"}
+        answer = receiving.accept(self._context, reception)
+        response.status = falcon.code_to_http_status(answer.status)
+        response.set_headers(answer.headers)
+        response.content_type = falcon.MEDIA_JSON
+        response.data = answer.body.encode()
 
     def _receive(self, request: falcon.Request) -> Reception:
         self._limit.take(caller(request, behind_fly=self._context.behind_fly))
-        reception = receiving.open_reception(self._context, request.content_type, request.content_length)
+        reception = receiving.open_reception(
+            self._context,
+            request.content_type,
+            request.content_length,
+            identity=request.context.identity,
+            idempotency_key=request.get_header(idempotency.HEADER),
+        )
         try:
             while piece := request.bounded_stream.read(READ_BYTES):
                 reception.feed(piece)

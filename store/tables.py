@@ -246,3 +246,17 @@ marks = Table(
     Column("name", Text, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
 )
+
+# A row per upload that was accepted with an Idempotency-Key, for as long as its answer is repeated.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key_hash", Text, primary_key=True),  # of the caller's identity and the key; neither can be read from it
+    Column("fingerprint", Text, nullable=False),  # of what was asked for; another one under the same key is refused
+    Column("job_id", Text, nullable=False),  # made with this row; stays when the job's files are deleted
+    Column("status", Integer, nullable=False),  # HTTP status of the answer
+    Column("headers", Json, nullable=False),  # {name: value}, as far as they belong to the answer
+    Column("body", Text, nullable=False),  # the exact bytes of the answer, JSON in UTF-8
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+Index("idempotency_keys_by_expiry", idempotency_keys.c.expires_at)
