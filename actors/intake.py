@@ -124,7 +124,7 @@ def retry_dead_letter(letter: DeadLetter) -> bool:
     Returns:
         False if there is nothing to try again.
     """
-    if letter.actor in {"split", "gaze"} and letter.args:
+    if letter.actor in {"split", "gaze"} and letter.args and isinstance(letter.args[0], str):
         with wiring.store.reading() as connection:
             segment = segments.get(connection, letter.args[0]) if letter.actor == "gaze" else None
         return retry(segment.job_id if segment is not None else letter.args[0])

@@ -15,6 +15,7 @@ from api.jobs import Cancellation, Jobs, OneJob, Retry, Status
 from api.keys import Gate
 from api.limits import RateLimit
 from api.metrics import Metrics
+from api.numbers import WholeNumber
 from api.pages import Pages, SafeHeaders
 from api.parts import Part, SignedPart
 from api.publications import Resolve
@@ -35,6 +36,7 @@ def create_app(context: Context, limit: RateLimit | None = None) -> App:
     app: App = falcon.App(
         middleware=[SafeHeaders(https=context.settings.root_url.startswith("https://")), Gate(context.keys)]
     )
+    app.router_options.converters["int"] = WholeNumber
     app.resp_options.secure_cookies_by_default = False  # said at each cookie
     problems.install(app)
     uploads = RateLimit(context.settings.upload_rate_limit, now=context.now)
@@ -76,7 +78,7 @@ def routes(context: Context, limit: RateLimit) -> dict[str, Any]:  # Any: resour
         "/webhooks/{endpoint_id}/deliveries": Deliveries(context),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": Redelivery(context),
         "/dead-letters": DeadLetters(context),
-        "/dead-letters/{letter_id:int(min=1, max=9223372036854775807)}/retry": DeadLetterRetry(context),
+        "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetry(context),
         "/publications/{publication_id}/resolve": Resolve(context),
         "/health": Health(context),
         "/metrics": Metrics(context),

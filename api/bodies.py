@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TypeVar
 
 import falcon
 from pydantic import BaseModel, ValidationError
 
+from api import json_values
 from api.problems import Problem
 from api.wishes import problem_of
 
@@ -26,9 +26,8 @@ def read(request: falcon.Request, kind: type[Body]) -> Body:
     if len(raw) > MAX_BYTES:
         raise Problem(413, "too_large", f"the body is larger than {MAX_BYTES} bytes", limit_bytes=MAX_BYTES)
     try:
-        value = json.loads(raw)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # a lone surrogate, an infinity
-    except (ValueError, RecursionError):
+        value = json_values.read(raw)
+    except ValueError:
         raise Problem(400, "not_json", "the body must be JSON") from None
     if not isinstance(value, dict):
         raise Problem(400, "not_json", "the body must be a JSON object")

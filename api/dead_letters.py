@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 
 from api.context import Context
+from api.numbers import query_limit
 from api.problems import Problem, not_found
 from api.reports import moment
 from broker import DeadLetter
@@ -23,7 +24,7 @@ class DeadLetters:
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List what gave up, newest first."""
-        limit = request.get_param_as_int("limit", min_value=1, max_value=MAX_PAGE, default=PAGE)
+        limit = query_limit(request, default=PAGE, maximum=MAX_PAGE)
         found = self._context.broker.dead_letters(request.get_param("queue"), limit=limit)
         response.media = {"dead_letters": [_letter(letter) for letter in found]}
 
@@ -46,13 +47,17 @@ class DeadLetterRetry:
         response.media = {"id": letter_id}
 
 
+def _shown(argument: Any) -> Any:  # Any: whatever a message was sent with
+    return argument if isinstance(argument, str | int | float | None) else repr(argument)
+
+
 def _letter(letter: DeadLetter) -> dict[str, Any]:  # Any: JSON
     # Arguments are ids only, by the actors' rule; the traceback stays here, where it may name paths.
     return {
         "id": letter.id,
         "queue": letter.queue,
         "actor": letter.actor,
-        "args": list(letter.args),
+        "args": [_shown(argument) for argument in letter.args],
         "error": letter.error,
         "attempts": letter.attempts,
         "enqueued_at": moment(letter.enqueued_at),

@@ -10,9 +10,10 @@ from pathlib import Path
 import falcon
 
 from api.jobs import matches
+from api.numbers import MAX_INTEGER, whole
 from api.problems import Problem, not_found
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
 def send(request: falcon.Request, response: falcon.Response, path: Path, media_type: str) -> None:
@@ -82,7 +83,7 @@ def _range(request: falcon.Request, tag: str, size: int) -> tuple[int, int] | No
     if found is None or not (found[1] or found[2]) or version not in {None, f'"{tag}"'}:
         return None
     first, last = _bounds(found[1], found[2], size)
-    if found[1] and found[2] and int(found[2]) < int(found[1]):
+    if found[1] and found[2] and _position(found[2]) < _position(found[1]):
         return None
     if first >= size or first > last:
         headers = {"Content-Range": f"bytes */{size}"}
@@ -92,5 +93,10 @@ def _range(request: falcon.Request, tag: str, size: int) -> tuple[int, int] | No
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
     if not first:
-        return (max(size - int(last), 0) if int(last) else size), size - 1
-    return int(first), min(int(last), size - 1) if last else size - 1
+        return (max(size - _position(last), 0) if _position(last) else size), size - 1
+    return _position(first), min(_position(last), size - 1) if last else size - 1
+
+
+def _position(digits: str) -> int:
+    number = whole(digits.lstrip("0") or "0")
+    return MAX_INTEGER if number is None else number  # beyond the end of every file

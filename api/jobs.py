@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import falcon
 
-from api import reports
+from api import json_values, reports
 from api.context import Context
+from api.numbers import query_limit
 from api.problems import Problem, not_found
 from store import accounts, jobs, publications, segments
 from store.jobs import Job
@@ -29,7 +29,7 @@ class Status:
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Say how a job stands; with the ETag of the last answer only when something changed."""
         document = self._document(job_id)
-        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json_values.write(document)
         tag = hashlib.sha256(body).hexdigest()[:24]
         response.etag = tag
         response.cache_control = ["private", "no-cache"]
@@ -59,7 +59,7 @@ class Jobs:
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List jobs, newest first, a page at a time."""
-        limit = request.get_param_as_int("limit", min_value=1, max_value=MAX_PAGE, default=PAGE)
+        limit = query_limit(request, default=PAGE, maximum=MAX_PAGE)
         cursor = request.get_param("cursor")
         before = None if cursor is None else _read_cursor(cursor)
         with self._context.store.reading() as connection:

@@ -6,13 +6,15 @@ falcon.HTTPError
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import falcon
+from falcon.media import JSONHandler
 from loguru import logger
+
+from api import json_values
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -68,11 +70,12 @@ def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON
 
 def encode(error: falcon.HTTPError) -> bytes:
     """Return the problem document of an error as it is sent."""
-    return json.dumps(document(error), ensure_ascii=False).encode()
+    return json_values.write(document(error))
 
 
 def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and response types
-    """Let every error of an application leave as a problem document."""
+    """Let every error of an application leave as a problem document, and every answer as JSON that can be read."""
+    app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json_values.write)
     app.set_error_serializer(_serialize)
     app.add_error_handler(Exception, _unexpected)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import falcon
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api import bodies
 from api.context import Context
@@ -17,7 +17,7 @@ class Resolution(BaseModel):
     """Whether the post is there, and where."""
 
     model_config = ConfigDict(extra="forbid")
-    published: bool
+    published: StrictBool
     link: Annotated[str, Field(max_length=2048, pattern="^https?://")] | None = None
 
 

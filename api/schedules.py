@@ -46,8 +46,8 @@ class PlatformSchedule(BaseModel):
 
     time_zone: Annotated[str, Field(max_length=64), AfterValidator(_known_zone)] | None = None
     windows: Annotated[list[tuple[Clock, Clock]], Field(max_length=MAX_WINDOWS)] | None = None
-    max_per_day: Annotated[int, Field(ge=1, le=1000)] | None = None
-    min_gap_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
+    max_per_day: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+    min_gap_s: Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)] | None = None
 
 
 class Schedules(RootModel[dict[str, PlatformSchedule]]):

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from actors import wiring
 from api import bodies
 from api.context import Context
+from api.numbers import query_limit
 from api.problems import Problem, not_found
 from api.receiving import check_address
 from api.reports import moment
@@ -24,6 +25,7 @@ EVENTS = (
 )  # fmt: skip
 MAX_ENDPOINTS = 100
 DELIVERIES = 50
+MAX_DELIVERIES = 500
 
 
 def _known_event(name: str) -> str:
@@ -119,7 +121,7 @@ class Deliveries:
 
     def on_get(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """Show what an endpoint was told, newest first, and how each try went."""
-        limit = request.get_param_as_int("limit", min_value=1, max_value=500, default=DELIVERIES)
+        limit = query_limit(request, default=DELIVERIES, maximum=MAX_DELIVERIES)
         _get(self._context, endpoint_id)
         with self._context.store.reading() as connection:
             found = webhooks.deliveries_of(connection, endpoint_id, limit)

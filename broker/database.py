@@ -21,7 +21,7 @@ from broker.gate import WriteGate
 from broker.reading import Reader
 from broker.schema import LATEST, ensure_schema, schema_version
 
-__all__ = ["Database", "Synchronous"]
+__all__ = ["Database", "Synchronous", "clamped"]
 
 Synchronous = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
 
@@ -29,7 +29,14 @@ BUSY_TIMEOUT_S = 5.0
 WAL_PAGES = 1000  # a checkpoint runs at the end of the commit that passes this, so under the gate like every commit
 WAL_KEPT_BYTES = 8 * 1024 * 1024
 
+MAX_INTEGER = 2**63 - 1  # sqlite.org/datatype3.html, section 2
+
 logger = logging.getLogger(__name__)
+
+
+def clamped(number: int) -> int:
+    """Return the nearest number that SQLite stores; `sqlite3` raises OverflowError beyond 64 bits."""
+    return max(-MAX_INTEGER - 1, min(number, MAX_INTEGER))
 
 
 class Database:

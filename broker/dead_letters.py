@@ -10,7 +10,7 @@ from typing import Any
 from dramatiq.errors import DecodeError
 
 from broker.concurrency import Concurrency
-from broker.database import Database
+from broker.database import Database, clamped
 from broker.envelope import decoded
 from broker.messages import Entry, store
 
@@ -50,13 +50,15 @@ def dead_letters(database: Database, queue: str | None, limit: int, before_id: i
         SELECT id, message_id, queue, actor, body, error, traceback, attempts, sent_ms, died_ms FROM broker_dead
         WHERE (?1 IS NULL OR queue = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3
         """,
-        (queue, before_id, limit),
+        (queue, None if before_id is None else clamped(before_id), clamped(limit)),
     )
     return [_letter(row) for row in rows]
 
 
 def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | None:
     """Put a dead letter back into its queue as if it were sent now; returns the queue, None if there is no such."""
+    if clamped(letter_id) != letter_id:
+        return None
     rows = connection.execute(f"SELECT {_STORED} FROM broker_dead WHERE id = ?", (letter_id,)).fetchall()  # noqa: S608
     return _revive(connection, rows[0], now_ms) if rows else None
 
@@ -85,7 +87,7 @@ def newest(database: Database) -> int:
 
 def purge(connection: sqlite3.Connection, died_before_ms: int) -> int:
     """Delete dead letters by age; returns how many."""
-    return connection.execute("DELETE FROM broker_dead WHERE died_ms < ?", (died_before_ms,)).rowcount
+    return connection.execute("DELETE FROM broker_dead WHERE died_ms < ?", (clamped(died_before_ms),)).rowcount
 
 
 def purge_some(connection: sqlite3.Connection, died_before_ms: int, limit: int) -> None:

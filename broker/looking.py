@@ -8,7 +8,7 @@ from typing import Any
 
 from dramatiq.errors import DecodeError
 
-from broker.database import Database
+from broker.database import Database, clamped
 from broker.envelope import decoded
 from broker.messages import State
 
@@ -47,6 +47,7 @@ class HeldMessage:
 
 def waiting_messages(database: Database, queue: str, limit: int) -> list[WaitingMessage]:
     """Return what waits in a queue, in the order in which it will be worked on; blocked and delayed ones come last."""
+    limit = clamped(limit)
     columns = "message_id, queue, actor, body, attempts + deliveries, state, sent_ms, eta_ms, expires_ms"
     rows = database.read(
         f"""

@@ -16,13 +16,29 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
 )
+from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 metadata = MetaData()
+
+
+class Text(TypeDecorator[str]):
+    """Text in UTF-8; a lone surrogate, which cannot be, is stored as a question mark.
+
+    Names and reasons come from platforms and files; `sqlite3` raises UnicodeEncodeError for what they cut in half.
+    """
+
+    impl = PlainText
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's signature)
+        """Replace what cannot be encoded."""
+        return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
 Json = JSON(none_as_null=True)  # a missing value is NULL, not the JSON text null
 
 
