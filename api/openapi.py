@@ -8,7 +8,11 @@ from typing import Any
 import falcon
 from pydantic import BaseModel
 
+from api import dead_letters, webhooks
+from api import jobs as job_routes
 from api.context import Context
+from api.idempotency import MAX_KEY_CHARS
+from api.numbers import MAX_INTEGER
 from api.publications import Resolution
 from api.schedules import PlatformSchedule
 from api.session import Credentials
@@ -24,6 +28,7 @@ VERSION = "0.1.0"
 CODES = {
     200: "Done", 201: "Made", 202: "Taken, work goes on", 204: "Done, nothing to say", 206: "The range asked for",
     303: "Look there", 304: "Nothing changed", 400: "The request cannot be read", 401: "A key is needed",
+    403: "Not from another site's page",
     404: "There is no such thing", 409: "Not in this state", 411: "A length is needed", 413: "Too large",
     415: "Not a video", 416: "Beyond the end of the file", 422: "A field is wrong", 429: "Too many a minute",
     503: "Not at the moment",
@@ -39,7 +44,8 @@ class Operation:
     summary: str
     answers: tuple[int, ...]
     body: type[BaseModel] | None = None
-    query: dict[str, str] = field(default_factory=dict)  # name: JSON type
+    query: dict[str, Json] = field(default_factory=dict)  # name: JSON schema
+    headers: dict[str, Json] = field(default_factory=dict)  # likewise
     answer: str | None = None  # a schema, or a media type
     public: bool = False
 
@@ -47,13 +53,32 @@ class Operation:
 _PART = "/jobs/{job_id}/segments/{number}"
 _DELIVERIES = "/webhooks/{endpoint_id}/deliveries"
 _FILE = (200, 206, 304, 404, 416)
-_CURSOR = {"cursor": "string", "limit": "integer"}
-_LIMIT = {"limit": "integer"}
+_TEXT = {"type": "string"}
+_KEY = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_KEY_CHARS,
+    "description": "a new UUID for each new upload, and the same one when it is sent again: for 24 hours the first "
+    "answer is repeated (with Idempotent-Replayed: true) and no second job is made. 422 for another upload under the "
+    "same key, 409 while the first one is in progress",
+}
+
+
+def _limit(maximum: int, default: int) -> dict[str, Json]:
+    return {"limit": {"type": "integer", "minimum": 1, "maximum": maximum, "default": default}}
+
+
+_JOBS_PAGE = {"cursor": _TEXT, **_limit(job_routes.MAX_PAGE, job_routes.PAGE)}
+_LETTERS_PAGE = {"queue": _TEXT, **_limit(dead_letters.MAX_PAGE, dead_letters.PAGE)}
+_DELIVERIES_PAGE = _limit(webhooks.MAX_DELIVERIES, webhooks.DELIVERIES)
 
 OPERATIONS = (
-    Operation("post", "/upload", "Upload a video with its options", (202, 400, 409, 413, 415, 422, 429, 503), Wishes),
+    Operation(
+        "post", "/upload", "Upload a video with its options", (202, 400, 409, 413, 415, 422, 429, 503), Wishes,
+        headers={"Idempotency-Key": _KEY}, answer="Upload",
+    ),
     Operation("get", "/status/{job_id}", "How a job stands", (200, 304, 404), answer="Job"),
-    Operation("get", "/jobs", "Jobs, newest first", (200, 400), query=_CURSOR, answer="Jobs"),
+    Operation("get", "/jobs", "Jobs, newest first", (200, 400), query=_JOBS_PAGE, answer="Jobs"),
     Operation("delete", "/jobs/{job_id}", "End a job and delete its files", (204, 404)),
     Operation("post", "/jobs/{job_id}/cancel", "End a job", (200, 404, 409)),
     Operation("post", "/jobs/{job_id}/retry", "Try again what failed, and only that", (202, 404, 409)),
@@ -65,11 +90,11 @@ OPERATIONS = (
     Operation("delete", "/accounts/{account_id}", "Disconnect an account", (204, 404)),
     Operation(
         "get", "/connect/{platform}", "Go to a platform to connect an account", (303, 400, 404, 409),
-        query={"variant": "string"},
+        query={"variant": _TEXT},
     ),
     Operation(
         "get", "/connect/{platform}/callback", "Come back from a platform", (303, 400, 422, 503),
-        query={"state": "string", "code": "string", "error": "string"}, public=True,
+        query={"state": _TEXT, "code": _TEXT, "error": _TEXT}, public=True,
     ),
     Operation("get", "/schedule", "Upload windows, limits and order, by platform", (200,), answer="Schedules"),
     Operation("put", "/schedule", "Change some platforms' schedules", (200, 400, 422), PlatformSchedule),
@@ -78,9 +103,9 @@ OPERATIONS = (
     Operation("get", "/webhooks/{endpoint_id}", "One endpoint", (200, 404)),
     Operation("patch", "/webhooks/{endpoint_id}", "Switch an endpoint on or off", (200, 404, 422), EndpointChange),
     Operation("delete", "/webhooks/{endpoint_id}", "Forget an endpoint", (204, 404)),
-    Operation("get", _DELIVERIES, "What an endpoint was told, newest first", (200, 404), query=_LIMIT),
+    Operation("get", _DELIVERIES, "What an endpoint was told, newest first", (200, 400, 404), query=_DELIVERIES_PAGE),
     Operation("post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Tell it again", (202, 404, 409)),
-    Operation("get", "/dead-letters", "What gave up, newest first", (200,), query={"queue": "string", **_LIMIT}),
+    Operation("get", "/dead-letters", "What gave up, newest first", (200, 400), query=_LETTERS_PAGE),
     Operation("post", "/dead-letters/{letter_id}/retry", "Try again what gave up", (202, 404, 409)),
     Operation(
         "post", "/publications/{publication_id}/resolve", "Say whether a post of unknown outcome is there",
@@ -141,7 +166,9 @@ def _operation(operation: Operation, max_upload_bytes: int) -> Json:
         {"name": step[1:-1], "in": "path", "required": True, "schema": _path_schema(step[1:-1])}
         for step in operation.path.split("/")
         if step.startswith("{")
-    ] + [{"name": name, "in": "query", "schema": {"type": kind}} for name, kind in operation.query.items()]
+    ]
+    parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()]
+    parameters += [{"name": name, "in": "header", "schema": schema} for name, schema in operation.headers.items()]
     described: Json = {
         "summary": operation.summary,
         "responses": {str(code): _response(operation, code) for code in _codes(operation)},
@@ -156,11 +183,15 @@ def _operation(operation: Operation, max_upload_bytes: int) -> Json:
 
 
 def _codes(operation: Operation) -> list[int]:
-    return sorted({*operation.answers, *(() if operation.public else (401,))})
+    of_key = () if operation.public else (401,) if operation.method == "get" else (401, 403)
+    of_body = () if operation.body is None else (400, 413, 422)
+    return sorted({*operation.answers, *of_key, *of_body})
 
 
 def _path_schema(name: str) -> Json:
-    return {"type": "integer", "minimum": 1} if name in {"number", "letter_id"} else {"type": "string"}
+    if name in {"number", "letter_id"}:
+        return {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER}
+    return _TEXT
 
 
 def _response(operation: Operation, code: int) -> Json:
@@ -233,11 +264,13 @@ def _schemas() -> Json:
         "error": {"type": ["string", "null"]},
         "segments": {"type": "array", "items": _object(segment)},
     }
+    upload = {"job_id": text, "status": summary["status"], "status_url": text}
     jobs = {"jobs": {"type": "array", "items": _object(summary)}, "next": {"type": ["string", "null"]}}
     problem = {"type": text, "title": text, "status": {"type": "integer"}, "detail": text, "code": text}
     return {
         "Job": _object(job),
         "Jobs": _object(jobs),
+        "Upload": _object(upload),
         "Schedules": {"type": "object", "additionalProperties": _body_schema(PlatformSchedule)},
         "Problem": _object(problem),
         **_shared_schemas(),
