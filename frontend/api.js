@@ -12,7 +12,9 @@
  *                   "max_upload_bytes": n, which lets the page refuse a file before sending it
  *   GET /connect/P  a navigation: leads to the platform and, in the end, back to "/"
  *   POST /upload    multipart: title, caption, platforms (comma list), gaze_intensity (0-1), each only when given, then
- *                   `file` as the last part -> 2xx {job_id}
+ *                   `file` as the last part -> 2xx {job_id}. With Idempotency-Key: when the same is sent again, the
+ *                   first answer is repeated; 409 with code idempotency_key_in_progress and Retry-After while the
+ *                   first one is on its way, 422 with code idempotency_key_reused when something else has its key
  *   GET /status/ID  the status document, with ETag; 304 to If-None-Match; 404 when the job is gone. Read are: status,
  *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
  *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason; and, where known,
@@ -31,11 +33,12 @@
 
 const ANSWER_WITHIN_MS = 20_000;
 
-/** The server refused; the message is its own words for people, `status` the HTTP status. */
+/** The server refused; the message is its own words for people, `status` the HTTP status, `code` its word for programs. */
 export class Problem extends Error {
-  constructor(message, { status, retryAfterS = null }) {
+  constructor(message, { status, code = null, retryAfterS = null }) {
     super(message);
     this.status = status;
+    this.code = code;
     this.retryAfterS = retryAfterS;
   }
 }
@@ -110,8 +113,8 @@ export function readProblem(status, retryAfter, text) {
   const retryAfterS = Number.parseInt(retryAfter ?? '', 10);
   const facts = { status, retryAfterS: Number.isNaN(retryAfterS) ? null : retryAfterS };
   try {
-    const { title, detail, field } = JSON.parse(text);
-    if (detail || title) return new Problem(withoutField(detail || title, field), facts);
+    const { title, detail, field, code } = JSON.parse(text);
+    if (detail || title) return new Problem(withoutField(detail || title, field), { ...facts, code });
   } catch {
     // Not JSON: fall through to words of our own.
   }

@@ -8,6 +8,9 @@ import { bytes, seconds } from './format.js';
 /** The file that will be uploaded, or null. */
 export let chosen = null;
 
+/** What the upload of this file is called in every try: the server makes one video of them, not two. */
+export let chosenKey = null;
+
 /** Wire the inputs, the drop zone and the small picture once. */
 export function startChooser() {
   for (const input of [byId('file'), byId('record')]) {
@@ -31,6 +34,7 @@ export function showLimit() {
 /** Return to the empty form. */
 export function forgetFile() {
   chosen = null;
+  chosenKey = null;
   picture(null);
   byId('file-label').textContent = 'Choose video';
   byId('file-label').className = 'button button-main';
@@ -68,6 +72,7 @@ function choose(file) {
   say(trouble);
   if (trouble) return;
   chosen = file;
+  chosenKey = randomKey();
   byId('chosen-name').textContent = file.name;
   byId('drop-facts').textContent = bytes(file.size);
   byId('file-label').textContent = 'Choose another';
@@ -76,6 +81,11 @@ function choose(file) {
   byId('details').hidden = false;
   picture(file);
   announce(`${file.name} is chosen.`);
+}
+
+/** 128 random bits; crypto.randomUUID is missing where the page is not served over https. */
+function randomKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function picture(file) {

@@ -21,8 +21,9 @@ export class Stopped extends Error {}
  *
  * `finished` gives the server's answer or throws Problem, Interrupted or Stopped. `onProgress(share)` hears 0-1 of all
  * bytes; `onSent()` that the last one has left. XMLHttpRequest, because fetch has no byte progress.
+ * `key` is the same for every try of one upload.
  */
-export function send(fields, file, { onProgress, onSent }) {
+export function send(fields, file, key, { onProgress, onSent }) {
   const request = new XMLHttpRequest();
   let sentAll = false;
   const finished = new Promise((resolve, reject) => {
@@ -37,6 +38,7 @@ export function send(fields, file, { onProgress, onSent }) {
     request.onabort = () => reject(sentAll ? new Interrupted(true) : new Stopped());
   });
   request.open('POST', UPLOAD_ADDRESS);
+  request.setRequestHeader('Idempotency-Key', `"${key}"`);
   request.send(form(fields, file));
   return { finished, stop: () => request.abort() };
 }

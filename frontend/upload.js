@@ -3,7 +3,7 @@
 import { chosenPlatforms } from './accounts.js';
 import * as api from './api.js';
 import { announce } from './announce.js';
-import { chosen, forgetFile } from './chooser.js';
+import { chosen, chosenKey, forgetFile } from './chooser.js';
 import { byId } from './dom.js';
 import { backToForm, showFailure, showSending } from './sending.js';
 import { Interrupted, readable, send, Stopped } from './transfer.js';
@@ -12,6 +12,9 @@ import { sentence } from './words.js';
 
 /** Refusals that a second try with the same file cannot mend. */
 const FINAL = new Set([400, 413, 415, 422]);
+
+/** The server needs a while to notice that a broken try is over; until then it refuses the next one. */
+const TRIES_WHILE_IN_PROGRESS = 6;
 
 let sending = null;
 let uploaded = () => {};
@@ -55,18 +58,41 @@ function wishes() {
 }
 
 async function begin() {
-  const attempt = { file: chosen, fields: wishes(), known: knownJobs() };
+  const attempt = { file: chosen, key: chosenKey, fields: wishes(), known: knownJobs() };
   const panel = showSending(attempt.file);
-  sending = send(attempt.fields, attempt.file, { onProgress: panel.progress, onSent: panel.sent });
   stayAwake();
   try {
-    const { job_id: jobId } = await sending.finished;
+    const { job_id: jobId } = await sendPatiently(attempt, panel);
     leave(panel);
     arrived(jobId);
   } catch (error) {
     leave(panel);
     await fail(error, attempt);
   }
+}
+
+async function sendPatiently({ fields, file, key }, panel) {
+  for (let triesLeft = TRIES_WHILE_IN_PROGRESS; ; triesLeft -= 1) {
+    sending = send(fields, file, key, { onProgress: panel.progress, onSent: panel.sent });
+    try {
+      return await sending.finished;
+    } catch (error) {
+      if (error.code !== 'idempotency_key_in_progress' || !triesLeft) throw error;
+      await pause(error.retryAfterS ?? 5);
+    }
+  }
+}
+
+/** Wait; the cancel button works meanwhile. */
+async function pause(durationS) {
+  await new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, durationS * 1000);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(new Stopped());
+    };
+    sending = { stop };
+  });
 }
 
 function leave(panel) {
@@ -114,9 +140,10 @@ async function arrivedMeanwhile({ fields, known }) {
 
 function explain(error, canRead) {
   if (error.status === 401) return 'You were signed out meanwhile. Sign in and try again; the form is kept.';
+  if (error.code === 'idempotency_key_reused') return 'This video has arrived already, as you sent it first. Choose it again to upload it once more.';
   if (error instanceof api.Problem) return sentence(error.message, '.');
   if (!canRead) return 'This page can no longer read the video. Please choose it again; on a phone, best from Files and not from Photos.';
-  if (error.sentAll) return 'The video was sent, but the answer got lost. Look at Recent videos before you send it again.';
+  if (error.sentAll) return 'The video was sent, but the answer got lost. Try again: if it arrived, it is not taken a second time.';
   if (!navigator.onLine) return 'You are offline. Try again when you have a connection.';
   return 'The connection broke before the whole video was sent. Try again, best on a stable network.';
 }

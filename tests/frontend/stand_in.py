@@ -48,14 +48,27 @@ class StandIn:
     picture_type: str = "image/svg+xml"
     needs_login: bool = False
     upload_problem: tuple[int, str, str] | None = None  # status, title, detail
+    upload_problem_code: str | None = None
     delete_forgets: bool = False  # a deleted job's record goes with its files
     lose_upload_answer: bool = False  # take the video in, then cut the connection
+    lose_jobs: bool = False  # the list of jobs cannot be had
+    answer_in_progress: int = 0  # so many uploads are refused because an earlier try is in progress
     uploads: list[dict[str, Any]] = field(default_factory=list)  # fields in order, the file as (name, size)
+    keys: list[str | None] = field(default_factory=list)  # Idempotency-Key of each upload
+    jobs_by_key: dict[str | None, str] = field(default_factory=dict)
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status of the answer
     url: str = ""
 
     def add_job(self, job: dict[str, Any]) -> None:
         self.jobs[job["job_id"]] = job
+
+
+class Refusal(falcon.HTTPError):
+    """A refusal with a word for programs."""
+
+    def __init__(self, status: int, *, kind: str | None, **words: str) -> None:
+        super().__init__(status, title=words["title"], description=words["description"])
+        self.kind = kind
 
 
 class Page:
@@ -90,6 +103,8 @@ class Api:
         response.media = {"accounts": self._state.accounts, "max_upload_bytes": self._state.max_upload_bytes}
 
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
+        if self._state.lose_jobs:
+            raise falcon.HTTPServiceUnavailable
         newest = list(reversed(self._state.jobs.values()))
         start = request.get_param_as_int("cursor", default=0)
         fields = ("job_id", "title", "status", "progress", "created_at")
@@ -110,11 +125,21 @@ class Api:
         for part in request.get_media():
             fields[part.name] = (part.filename, len(part.stream.read())) if part.filename else part.text
         self._state.uploads.append(fields)
+        key = request.get_header("Idempotency-Key")
+        self._state.keys.append(key)
+        if self._state.answer_in_progress:
+            self._state.answer_in_progress -= 1
+            response.status = falcon.HTTP_409
+            response.set_header("Retry-After", "0")
+            response.media = {"detail": "in progress", "code": "idempotency_key_in_progress"}
+            return
         if self._state.upload_problem:
             status, title, detail = self._state.upload_problem
-            raise falcon.HTTPError(status, title=title, description=detail)
-        job_id = f"job-{len(self._state.jobs) + 1}"
-        self._state.add_job(new_job(job_id, fields.get("title", "")))
+            raise Refusal(status, title=title, description=detail, kind=self._state.upload_problem_code)
+        job_id = self._state.jobs_by_key.get(key) or f"job-{len(self._state.jobs) + 1}"
+        if job_id not in self._state.jobs:
+            self._state.jobs_by_key[key] = job_id
+            self._state.add_job(new_job(job_id, fields.get("title", "")))
         if self._state.lose_upload_answer:
             response.set_stream(io.BytesIO(b"{"), 1000)  # promises more than it sends: the connection breaks
             return
@@ -208,7 +233,12 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
 def _problem(_request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _params: object) -> None:
     response.status = error.status
     response.data = json.dumps(
-        {"title": error.title, "detail": error.description, "status": error.status_code}
+        {
+            "title": error.title,
+            "detail": error.description,
+            "status": error.status_code,
+            "code": getattr(error, "kind", None),
+        }
     ).encode()
     response.content_type = "application/problem+json"
 

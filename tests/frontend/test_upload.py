@@ -149,6 +149,51 @@ def test_a_video_whose_answer_got_lost_is_found_and_not_sent_again(page: Browser
     assert len(page.complaints()) == 1  # the browser's own line about the broken connection
 
 
+def test_every_try_of_one_video_has_one_key(page: Browser, api: StandIn, clip: Path) -> None:
+    """Where nobody can say whether it arrived, the server must be able to."""
+    choose(page, api, clip)
+    api.lose_upload_answer = api.lose_jobs = True
+    page.fill("#title", "Once only")
+    for _ in range(2):
+        page.click("#upload-start" if not api.uploads else "#upload-retry")
+        page.until_text("#sending-error", "the answer got lost")
+    api.lose_upload_answer = api.lose_jobs = False
+    page.click("#upload-retry")
+    page.until_text("#job-title", "Once only")
+
+    assert (3, 1) == (len(api.uploads), len(api.jobs))
+    assert len(set(api.keys)) == 1
+    page.complaints()  # the browser's own lines about broken connections
+
+
+def test_a_file_that_is_chosen_again_is_another_upload(page: Browser, api: StandIn, clip: Path) -> None:
+    """Whoever wants a video twice gets it twice."""
+    for _ in range(2):
+        choose(page, api, clip)
+        page.click("#upload-start")
+        page.find("#view-job h1")
+    assert 2 == len(api.jobs)
+    assert 2 == len({key for key in api.keys if key and len(key.strip('"')) == 32})
+
+
+def test_a_try_waits_while_the_server_still_holds_the_one_before(page: Browser, api: StandIn, clip: Path) -> None:
+    api.answer_in_progress = 2
+    choose(page, api, clip)
+    page.click("#upload-start")
+    page.find("#view-job h1")
+    assert (3, 1) == (len(api.keys), len(set(api.keys)))
+    assert page.refusals() == ["/upload 409", "/upload 409"]
+
+
+def test_another_wish_for_a_video_that_arrived_is_explained(page: Browser, api: StandIn, clip: Path) -> None:
+    api.upload_problem = (422, "Unprocessable", "Idempotency-Key: used")
+    api.upload_problem_code = "idempotency_key_reused"
+    choose(page, api, clip)
+    page.click("#upload-start")
+    page.until_text("#sending-error", "This video has arrived already")
+    assert page.refusals() == ["/upload 422"]
+
+
 @pytest.mark.parametrize(
     ("name", "size", "words"),
     [
