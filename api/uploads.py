@@ -24,8 +24,11 @@ class Uploads:
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Take a video; the answer says where its status will be."""
-        reception = request.env.get(RECEIVED) or self._receive(request)
+        received = request.env.get(RECEIVED)
+        reception = received or self._receive(request)
         answer = receiving.accept(self._context, reception)
+        if received is None:
+            reception.discard()  # the server's receiver does so itself, after the answer
         response.status = falcon.code_to_http_status(answer.status)
         response.set_headers(answer.headers)
         response.content_type = falcon.MEDIA_JSON

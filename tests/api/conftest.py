@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -89,6 +90,7 @@ def client(context: Context) -> TestClient:
 @contextmanager
 def serving(context: Context) -> Iterator[str]:
     """Serve on a free port and give the root address."""
+    tempdir = tempfile.tempdir
     server = create_server(context, host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.run, name="door")
     thread.start()
@@ -100,6 +102,7 @@ def serving(context: Context) -> Iterator[str]:
             server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
         thread.join(10)
         server.task_dispatcher.shutdown()
+        tempfile.tempdir = tempdir  # the server's own, where pytest would else make its directories
 
 
 @pytest.fixture

@@ -100,4 +100,5 @@ def test_a_video_whose_answer_got_lost_is_sent_again_and_is_one_video(
     assert address == f"#job={job.id}"
     with context.store.reading() as connection:
         assert [job] == jobs.page(connection, limit=9)
-    assert [path.name for path in context.settings.uploads_dir.iterdir()] == [job.id]
+    uploads = context.settings.uploads_dir
+    window.until("one upload", lambda: [path.name for path in uploads.iterdir()] == [job.id])
