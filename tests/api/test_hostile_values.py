@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import dramatiq
 import pytest
+import requests
 from falcon.testing import Result, TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import json_values, openapi
+from actors import wiring
+from api import json_values, openapi, receiving
 from api.app import create_app
 from api.context import Context
 from api.numbers import MAX_INTEGER, whole
-from store import accounts, jobs
+from broker import SqliteBroker
+from store import accounts, jobs, segments
 from tests.api.conftest import AUTH, VIDEO, with_settings
-from tests.api.test_receiver import answer, connection
+from tests.api.test_receiver import answer, connection, head
 from tests.store import rows
 
 # As they stand in an address: each is one step of a path or one value of a query.
@@ -196,9 +200,12 @@ def test_a_dead_letter_with_any_argument_is_listed_and_can_be_tried_again(
 ) -> None:
     """Messages of older versions, or of a program gone wrong, lie in the same table as ours."""
     context.broker.enqueue(dramatiq.Message("network", actor, (argument,), {}, {}))
-    message = next(context.broker.consume("network", timeout=10_000))
-    assert message is not None
-    context.broker.consume("network").nack(message)
+    with closing(SqliteBroker(wiring.settings.database_path.resolve())) as worker:
+        worker.declare_queue("network")
+        consumer = worker.consume("network", timeout=10_000)
+        message = next(consumer)
+        assert message is not None
+        consumer.nack(message)
 
     [letter] = client.simulate_get("/dead-letters").json["dead_letters"]
     assert client.simulate_post(f"/dead-letters/{letter['id']}/retry").status_code in {202, 409}
@@ -214,6 +221,23 @@ def test_a_name_cut_in_the_middle_of_a_sign_is_stored_and_shown(client: TestClie
     status = client.simulate_get("/status/job")
     assert status.status_code == 200
     assert ["\ud83d", None] == json.loads(status.text)["warnings"]
+
+
+def test_sizes_beyond_32_bits_are_taken_and_shown(
+    serve: Callable[..., str], context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "check_room", lambda *_: None)
+    with context.store.writing() as opened:
+        jobs.create(opened, replace(rows.job("job"), size_bytes=2**40))
+        segments.create(opened, [replace(rows.segment(1), size_bytes=2**33)])
+    root = serve(max_upload_size=2**42)
+
+    status = requests.get(f"{root}/status/job", headers=AUTH, timeout=5).json()
+    assert (2**40, 2**33) == (status["size_bytes"], status["segments"][0]["size_bytes"])
+    assert requests.get(f"{root}/accounts", headers=AUTH, timeout=5).json()["max_upload_bytes"] == 2**42
+    with connection(root) as sock:
+        sock.sendall(head(2**41, more="Expect: 100-continue\r\n"))
+        assert answer(sock).startswith(b"HTTP/1.1 100")
 
 
 @given(st.text(alphabet=st.sampled_from("0123456789١²_+- .ex\x00"), max_size=25) | st.integers().map(str))

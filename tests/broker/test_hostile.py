@@ -187,3 +187,12 @@ def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_lo
         time.sleep(0.01)
     assert lapsed == [False]
     assert message is not None  # held until here
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, -(2**63) - 1, 10**100])
+def test_a_number_that_sqlite_cannot_hold_finds_nothing(broker: SqliteBroker, number: int) -> None:
+    """`sqlite3` raises OverflowError; whoever has such an id from a stranger asks for what is not there."""
+    assert not broker.retry_dead_letter(number)
+    assert broker.dead_letters(limit=number, before_id=number) == []
+    assert broker.peek("default", limit=number) == []
+    assert broker.purge_dead_letters(number) == 0

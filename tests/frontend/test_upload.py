@@ -194,6 +194,11 @@ def test_another_wish_for_a_video_that_arrived_is_explained(page: Browser, api: 
     assert page.refusals() == ["/upload 422"]
 
 
+def test_a_limit_of_gigabytes_is_shown_as_such(page: Browser, api: StandIn) -> None:
+    api.max_upload_bytes = 5_000_000_000
+    page.open(api.url).until_text("#drop-facts", "up to 5.0 GB")
+
+
 @pytest.mark.parametrize(
     ("name", "size", "words"),
     [
