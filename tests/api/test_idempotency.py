@@ -308,6 +308,27 @@ def test_the_same_key_in_progress_is_a_conflict_at_once(serve: Serve, context: C
     assert count_jobs(context) == 1
 
 
+def test_a_stalled_request_gives_way_and_may_still_end_well(
+    serve: Serve, context: Context, left: Left, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A phone in a tunnel changes its network, sends again, and both connections come to life."""
+    monkeypatch.setattr(idempotency, "STALLED_AFTER_S", 0.0)
+    root = serve()
+    body = FORM + VIDEO + END
+    with connection(root) as first:
+        first.sendall(head(len(body), more=f"Idempotency-Key: {key}\r\n") + body[:-4])
+        eventually(lambda: len(left()) == 1)
+        second = upload(root, key, name="a.mp4")
+        assert second.status_code == 202
+        first.sendall(body[-4:])
+        late = answer(first)
+
+    assert late.startswith(b"HTTP/1.1 202")
+    assert b"Idempotent-Replayed: true" in late
+    assert second.json()["job_id"].encode() in late
+    assert count_jobs(context) == 1
+
+
 def test_one_of_many_requests_at_once_makes_the_job(serve: Serve, context: Context, left: Left, key: str) -> None:
     root = serve(upload_rate_limit=1000)
     with ThreadPoolExecutor(8) as pool:
