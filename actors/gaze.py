@@ -6,55 +6,135 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import dramatiq
+from dramatiq.errors import Retry
 from loguru import logger
+from sqlalchemy import Connection
 
-from actors import rendering, wiring
+from actors import rendering, retrying, wiring
 from actors.announce import announce
 from actors.children import stopping
-from actors.settling import part_failed, settle
+from actors.retrying import Settings
+from actors.settling import fail_part, part_failed, settle
 from actors.turns import release
 from media import runner
 from store import jobs, segments
+from store.attempts import Attempt, read
 from store.jobs import Job
 from store.segments import Segment
-from store.states import JOB_OVER
+from store.states import JOB_OVER, JobStatus, SegmentStatus
 
 CHEAPER_FROM = 0.8  # of the deadline: what time is left by then, the child spends on cheaper landmarks, then on none
 PROGRESS_EVERY_S = 1.0  # a write a second is seen as smooth and costs one commit
 
 
-@dramatiq.actor(queue_name="media", max_retries=3)
+@dataclass(frozen=True)
+class _Claim:
+    """A part that this worker renders."""
+
+    job: Job
+    segment: Segment
+    token: str
+    attempts: list[Attempt]  # earlier ones, oldest first
+    settings: Settings
+
+
+@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.wanted)
 def gaze(segment_id: str) -> None:
     """Render one part. Harmless when the part has ended; a rendering that was cut off is begun anew."""
-    attempt = secrets.token_hex(8)
-    claimed = _claim(segment_id, attempt)
-    if claimed is None:
+    claim = _claim(segment_id)
+    if claim is None:
         return
-    job, segment = claimed
-    watch = _Watch(segment_id, attempt)
+    began_at, watch = wiring.now(), _Watch(segment_id, claim.token)
     try:
-        rendered, lost = rendering.with_gaze_or_without(_renderer(job, segment, watch), job)
+        rendered = _render(claim, watch)
     except runner.Stopped:
         if not watch.overtaken:
-            rendering.send_gaze(segment)  # this worker goes; another one starts afresh
+            _hand_on(claim)
+    except runner.Refused as refused:
+        logger.error("{}: {}", _name(claim), refused)
+        part_failed(segment_id, reason=refused.detail)
     except runner.ChildError as failure:
-        logger.error("job {} part {}: {}", job.id, segment.segment_number, failure)
-        part_failed(segment_id, reason=_reason(failure))
+        _lost(claim, retrying.lost(failure, claim.settings, began_at))
     else:
-        _record(segment_id, attempt, rendered, lost)
+        _record(claim, rendered)
 
 
-def _claim(segment_id: str, attempt: str) -> tuple[Job, Segment] | None:
+def _claim(segment_id: str) -> _Claim | None:
+    """Take a part up, or say with an exception that it waits or that nothing is to be tried any more."""
+    token = secrets.token_hex(8)
     with wiring.store.writing() as connection:
         segment = segments.get(connection, segment_id)
         job = jobs.get(connection, segment.job_id) if segment else None
-        if segment is None or job is None or job.status in JOB_OVER:
+        if segment is None or job is None or job.status is JobStatus.CANCELLED:
             return None
-        return (job, segment) if segments.claim(connection, segment_id, attempt, wiring.now()) else None
+        attempts = read(segment.attempts)
+        if segment.status is SegmentStatus.FAILED and retrying.are_spent(attempts):
+            # Recorded, but its worker ended before the dead letter was there.
+            raise _given_up(_Claim(job, segment, token, attempts, Settings.LEAST), attempts)
+        if job.status in JOB_OVER:
+            return None
+        if segment.retry_at is not None and segment.retry_at > wiring.now():
+            raise retrying.wait_until(segment.retry_at)  # likewise, before the message was put back
+        with_gaze = job.gaze_intensity > 0
+        if segment.status is SegmentStatus.RENDERING and segment.attempt is not None:
+            before = retrying.settings_after(attempts, with_gaze=with_gaze)
+            attempts.append(retrying.interrupted(segment.started_at, before))
+        if not segments.claim(connection, segment_id, token, wiring.now(), attempts=attempts):
+            return None
+        claim = _Claim(job, segment, token, attempts, retrying.settings_after(attempts, with_gaze=with_gaze))
+        if not retrying.are_spent(attempts):
+            return claim
+        error = _put_back(connection, claim, attempts)
+    raise error or _given_up(claim, attempts)
+
+
+def _hand_on(claim: _Claim) -> None:
+    """Let another worker begin afresh: this one goes."""
+    with wiring.store.writing() as connection:
+        if segments.release(connection, claim.segment.id, claim.token):
+            rendering.send_gaze(claim.segment)
+
+
+def _lost(claim: _Claim, attempt: Attempt) -> None:
+    """Record an attempt without a result, and raise what brings the message back later or to the dead letters."""
+    attempts = [*claim.attempts, attempt]
+    logger.warning("{}: {} with {}: {}", _name(claim), attempt.outcome, attempt.settings, attempt.stderr_tail[-300:])
+    with wiring.store.writing() as connection:
+        error = _put_back(connection, claim, attempts)
+    if error is not None:
+        raise error
+
+
+def _put_back(connection: Connection, claim: _Claim, attempts: list[Attempt]) -> Retry | retrying.GivenUp | None:
+    """Record the attempts so far; the part waits for the next one, or fails.
+
+    Returns:
+        What brings the message back or to the dead letters; None when the part ended, or was taken over, meanwhile.
+    """
+    words, spent = retrying.WORDS[attempts[-1].outcome], retrying.are_spent(attempts)
+    moment = None if spent else retrying.retry_moment(attempts)
+    ours = segments.put_back(
+        connection, claim.segment.id, claim.token, attempts=attempts, retry_at=moment,
+        reason=f"rendering failed ({words})",
+    )  # fmt: skip
+    if not ours:
+        return None
+    if moment is not None:
+        return retrying.wait_until(moment)
+    fail_part(connection, claim.segment.id, reason=f"rendering failed {len(attempts)} times, at last: {words}")
+    return _given_up(claim, attempts)
+
+
+def _given_up(claim: _Claim, attempts: list[Attempt]) -> retrying.GivenUp:
+    return retrying.given_up(_name(claim), attempts, claim.job)
+
+
+def _name(claim: _Claim) -> str:
+    return f"job {claim.job.id} part {claim.segment.segment_number} of {claim.job.segment_count}"
 
 
 class _Watch:
@@ -78,49 +158,55 @@ class _Watch:
                 self.stop.set()
 
 
-def _renderer(
-    job: Job, segment: Segment, watch: _Watch
-) -> Callable[[float], dict[str, Any]]:  # Any: JSON of `media.gaze`
+def _render(claim: _Claim, watch: _Watch) -> dict[str, Any]:  # Any: JSON of `media.gaze`
+    job, segment, settings = claim.job, claim.segment, claim.settings
     target = wiring.in_data(segment.file_path)
-
-    def render(intensity: float) -> dict[str, Any]:  # Any: as above
-        target.parent.mkdir(parents=True, exist_ok=True)
-        arguments = [
-            str(wiring.in_data(job.video_path)), str(target),
-            "--intensity", str(intensity),
-            "--faces", str(wiring.settings.gaze_faces),
-            "--landscape", wiring.settings.landscape,
-            f"--span={json.dumps(segment.span)}",
-            "--report", str(target.with_suffix(".report.json")),
-            "--preview", str(target.with_suffix(".preview.jpg")),
-            "--cover", str(target.with_suffix(".cover.jpg")),
-            f"--title={job.title}",  # in one word: a title may begin with a dash
-            "--deadline", str(CHEAPER_FROM * wiring.settings.processing_deadline),
-        ]  # fmt: skip
-        if job.gaze_zero is not None:
-            arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
-        return rendering.run_child(
-            "gaze", arguments, deadline_s=wiring.settings.processing_deadline, on_progress=watch, stop=watch.stop
-        )
-
-    return render
+    target.parent.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        str(wiring.in_data(job.video_path)), str(target),
+        "--intensity", str(job.gaze_intensity if settings.has_gaze else 0.0),
+        "--faces", str(wiring.settings.gaze_faces),
+        "--landscape", _landscape(settings),
+        "--memory", settings.memory,
+        f"--span={json.dumps(segment.span)}",
+        "--report", str(target.with_suffix(".report.json")),
+        "--preview", str(target.with_suffix(".preview.jpg")),
+        "--cover", str(target.with_suffix(".cover.jpg")),
+        f"--title={job.title}",  # in one word: a title may begin with a dash
+        "--deadline", str(CHEAPER_FROM * wiring.settings.processing_deadline),
+    ]  # fmt: skip
+    if job.gaze_zero is not None or settings is Settings.LESS_MEMORY:  # looking for it takes memory, too
+        arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
+    return rendering.run_child(
+        "gaze", arguments, deadline_s=wiring.settings.processing_deadline, on_progress=watch, stop=watch.stop
+    )
 
 
-def _record(segment_id: str, attempt: str, rendered: dict[str, Any], lost: str | None) -> None:  # Any: as above
-    gaze_facts = rendered["gaze"] | ({"corrected": False, "share": 0.0, "reason": lost} if lost else {})
+def _landscape(settings: Settings) -> str:
+    wanted = wiring.settings.landscape
+    return "blur" if wanted == "crop" and settings is Settings.LEAST else wanted  # no network follows the speaker
+
+
+def _record(claim: _Claim, rendered: dict[str, Any]) -> None:  # Any: as above
+    gaze_facts = rendered["gaze"]
+    if claim.job.gaze_intensity > 0 and not claim.settings.has_gaze:
+        gaze_facts = gaze_facts | {
+            "corrected": False, "share": 0.0, "reason": retrying.why_without_gaze(claim.attempts),
+        }  # fmt: skip
+    facts_of_rendering = rendered["rendering"] | {"settings": claim.settings}
     with wiring.store.writing() as connection:
         finished = segments.finish(
             connection,
-            segment_id,
-            attempt,
+            claim.segment.id,
+            claim.token,
             duration_s=float(rendered["duration_s"]),
             size_bytes=int(rendered["size_bytes"]),
             gaze=gaze_facts,
             stage_seconds=rendered["stages_s"],
-            rendering=rendered["rendering"],
+            rendering=facts_of_rendering,
             now=wiring.now(),
         )
-        segment = segments.get(connection, segment_id)
+        segment = segments.get(connection, claim.segment.id)
         job = jobs.get(connection, segment.job_id) if segment else None
         if not finished or segment is None or job is None:
             return
@@ -128,9 +214,3 @@ def _record(segment_id: str, attempt: str, rendered: dict[str, Any], lost: str |
         announce(connection, "segment.ready", job, duration_s=segment.duration, **facts)
         settle(connection, job.id)
         release(connection)
-
-
-def _reason(failure: runner.ChildError) -> str:
-    if isinstance(failure, runner.Refused):
-        return failure.detail
-    return f"the part could not be rendered, neither with gaze correction nor without ({rendering.LOST[type(failure)]})"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,8 @@ from store import accounts, idempotency_keys, jobs, publications, segments, step
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import EndpointState, JobStatus, PublicationStatus
+
+DEAD_LETTERS_SEEN = 1000  # the newest; they are purged after a month
 
 
 def accept(job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
@@ -94,7 +97,7 @@ def cancel(job_id: str) -> bool:
 
 
 def retry(job_id: str) -> bool:
-    """Try again what failed, and only that.
+    """Try again what failed, and only that; dead letters about it are settled by that.
 
     Returns:
         False if nothing of the job failed, or its files are deleted.
@@ -106,13 +109,42 @@ def retry(job_id: str) -> bool:
         again = JobStatus.PENDING if unplanned else JobStatus.PROCESSING
         if job is None or not jobs.reopen(connection, job_id, again, moment):
             return False
+        retried = {("split", job_id)}
         if unplanned:
             send_split(job_id)
-            return True
-        for segment in segments.retry_failed(connection, job_id, moment):
-            send_gaze(segment)
-        publications.retry_failed(connection, job_id)
-        segments.reopen(connection, job_id)
+        else:
+            retried |= {("gaze", part_id) for part_id in _retry_parts(connection, job_id, moment)}
+    _settle_dead_letters(retried)
+    return True
+
+
+def _retry_parts(connection: Connection, job_id: str, moment: datetime) -> list[str]:
+    failed = segments.retry_failed(connection, job_id, moment)
+    for segment in failed:
+        send_gaze(segment)
+    publications.retry_failed(connection, job_id)
+    segments.reopen(connection, job_id)
+    settle(connection, job_id)
+    release(connection)
+    return [segment.id for segment in failed]
+
+
+def _settle_dead_letters(retried: set[tuple[str, str]]) -> None:
+    """Delete the dead letters about what is tried again. One that a crash leaves here is older than that, and void."""
+    for letter in wiring.broker.dead_letters("media", limit=DEAD_LETTERS_SEEN):
+        if letter.args and (letter.actor, letter.args[0]) in retried:
+            wiring.broker.delete_dead_letter(letter.id)
+
+
+def approve(job_id: str) -> bool:
+    """Let a job's publications begin that wait for a person's yes.
+
+    Returns:
+        False if there is no such job, or it waits for none.
+    """
+    with wiring.store.writing() as connection:
+        if not jobs.approve(connection, job_id, wiring.now()):
+            return False
         settle(connection, job_id)
         release(connection)
         return True

@@ -37,14 +37,14 @@ def _give_up_dead_letters() -> None:
 
 
 def _give_up(letter: DeadLetter) -> None:
-    reason = "it failed again and again; the machine's log has the details"
+    reason = "an error in VidProd itself stopped it again and again; the dead letters have the details"
     about = letter.args[0]
     with wiring.store.reading() as connection:
         job = jobs.get(connection, about) if letter.actor == "split" else None
         segment = segments.get(connection, about) if letter.actor == "gaze" else None
         publication = publications.get(connection, about) if letter.actor.startswith("publish_") else None
     if job is not None and job.segment_count is None and _is_news(letter, job.asked_at):
-        fail_job(job.id, code="gave_up", error=f"the video could not be examined: {reason}", retryable=True)
+        fail_job(job.id, code="gave_up", error=f"examining the video: {reason}", retryable=True)
     elif segment is not None and _is_news(letter, segment.asked_at):
         part_failed(segment.id, reason=reason)
     elif publication is not None and _is_news(letter, publication.started_at):
@@ -56,8 +56,8 @@ def _is_news(letter: DeadLetter, asked_at: datetime | None) -> bool:
 
 
 def _resume_parts() -> None:
-    # A part is rendered at most twice in a row, with gaze correction and without.
-    longest = timedelta(seconds=2 * wiring.settings.processing_deadline) + SLACK
+    # A part between two attempts is pending, and its message waits in the broker.
+    longest = timedelta(seconds=wiring.settings.processing_deadline) + SLACK
     with wiring.store.writing() as connection:
         for segment in segments.rendering_since(connection, wiring.now() - longest):
             logger.warning("part {} of job {} is overdue, rendering it anew", segment.segment_number, segment.job_id)

@@ -16,9 +16,11 @@ KEPT_OTHERWISE_H = 24.0  # what failed can be tried again, and what went nowhere
 
 def settle(connection: Connection, job_id: str) -> None:
     """Close what has nothing open left: the parts, then the job. The caller that closes it tells of it."""
-    if jobs.close_parts(connection, job_id):
+    if (moved_to := jobs.close_parts(connection, job_id)) is not None:
         job = jobs.get(connection, job_id)
         announce(connection, "job.processed", job, parts=job.segment_count if job else None)
+        if moved_to is JobStatus.REVIEW and job is not None:
+            announce(connection, "job.review_needed", job, reasons=job.review_reasons)
     for segment in segments.of_job(connection, job_id):
         if publications.count_of_segment(connection, segment.id):
             segments.close(connection, segment.id)
@@ -48,14 +50,19 @@ def fail_job(job_id: str, *, code: str, error: str, retryable: bool) -> None:
         retryable: whether another try could go better; if not, the file is deleted at once.
     """
     with wiring.store.writing() as connection:
-        if not jobs.fail(connection, job_id, code=code, error=error, now=wiring.now()):
-            return
-        logger.warning("job {}: refused ({}): {}", job_id, code, error)
-        announce(connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
-        if retryable:
-            wiring.send("delete_files", job_id, delay_s=retention_s(connection, job_id, JobStatus.FAILED))
-        else:
-            wiring.send("delete_files", job_id, "now")
+        end_job(connection, job_id, code=code, error=error, retryable=retryable)
+
+
+def end_job(connection: Connection, job_id: str, *, code: str, error: str, retryable: bool) -> None:
+    """Do what `fail_job` says, inside an open transaction."""
+    if not jobs.fail(connection, job_id, code=code, error=error, now=wiring.now()):
+        return
+    logger.warning("job {}: failed ({}): {}", job_id, code, error)
+    announce(connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
+    if retryable:
+        wiring.send("delete_files", job_id, delay_s=retention_s(connection, job_id, JobStatus.FAILED))
+    else:
+        wiring.send("delete_files", job_id, "now")
 
 
 def publication_crashed(publication_id: str, *, reason: str) -> None:
@@ -77,14 +84,19 @@ def publication_crashed(publication_id: str, *, reason: str) -> None:
 def part_failed(segment_id: str, *, reason: str) -> None:
     """Give a part up. Its publications are over, too; the parts after it go on."""
     with wiring.store.writing() as connection:
-        segment = segments.get(connection, segment_id)
-        if segment is None or not segments.fail(connection, segment_id, reason=reason, now=wiring.now()):
-            return
-        job = jobs.get(connection, segment.job_id)
-        if job is None or job.status in JOB_OVER:
-            return
-        publications.end_waiting_of_segment(
-            connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=wiring.now()
-        )
-        settle(connection, segment.job_id)
-        release(connection)
+        fail_part(connection, segment_id, reason=reason)
+
+
+def fail_part(connection: Connection, segment_id: str, *, reason: str) -> None:
+    """Do what `part_failed` says, inside an open transaction."""
+    segment = segments.get(connection, segment_id)
+    if segment is None or not segments.fail(connection, segment_id, reason=reason, now=wiring.now()):
+        return
+    job = jobs.get(connection, segment.job_id)
+    if job is None or job.status in JOB_OVER:
+        return
+    publications.end_waiting_of_segment(
+        connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=wiring.now()
+    )
+    settle(connection, segment.job_id)
+    release(connection)

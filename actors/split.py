@@ -2,80 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from dataclasses import dataclass
 from typing import Any
 
 import dramatiq
+from dramatiq.errors import Retry
 from loguru import logger
+from sqlalchemy import Connection
 
-from actors import rendering, wiring
+from actors import rendering, retrying, wiring
 from actors.announce import announce
-from actors.settling import fail_job
+from actors.retrying import Settings
+from actors.settling import end_job, fail_job
 from media import runner
 from store import accounts, jobs, publications, segments
+from store.attempts import Attempt, Outcome, read
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
-from store.states import JobStatus, PublicationStatus, SegmentStatus
+from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 
 PLAN_DEADLINE_S = 1800.0  # a look through three hours of video; the pictures are only sampled
 PLANNING_LOST = {
-    runner.OutOfMemory: "examining the video takes more memory than this machine has",
-    runner.DeadlinePassed: "examining the video takes longer than this machine allows",
-    runner.ChildDied: "the video could not be examined; its data may be damaged",
+    Outcome.OUT_OF_MEMORY: "Examining the video takes more memory than this server has.",
+    Outcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows.",
+    Outcome.CRASHED: "A program that reads videos crashed on this one.",
+    Outcome.INTERNAL_ERROR: "VidProd made an error while it examined the video. Your video is not at fault.",
+    Outcome.INTERRUPTED: "The server stopped again and again while it examined the video.",
 }
+MUTE_REFUSED = (
+    "The sound of this video cannot be read, so its parts would be silent. Convert it to MP4 with AAC sound and upload "
+    "it again, or set MUTE_VIDEO to ask or publish to take it without sound."
+)
 
 
-@dramatiq.actor(queue_name="media", max_retries=3)
+@dataclass(frozen=True)
+class _Claim:
+    """A job that this worker plans."""
+
+    job: Job
+    token: str
+    attempts: list[Attempt]  # earlier ones, oldest first
+    settings: Settings
+
+
+@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.wanted)
 def split(job_id: str) -> None:
     """Plan one job. Harmless when the job has a plan already."""
-    job = _begin(job_id)
-    if job is None:
+    claim = _begin(job_id)
+    if claim is None:
         return
+    began_at = wiring.now()
     try:
-        plan, fallback = rendering.with_gaze_or_without(_planner(job), job)
+        plan = _plan(claim)
     except runner.Stopped:
-        rendering.send_split(job_id)  # this worker goes; another one starts afresh
+        _hand_on(claim)
     except runner.Refused as refused:
         fail_job(job_id, code=refused.code, error=refused.detail, retryable=False)
-    except (runner.OutOfMemory, runner.DeadlinePassed, runner.ChildDied) as lost:
-        logger.error("job {}: planning failed: {}", job_id, lost)
-        fail_job(job_id, code=rendering.LOST[type(lost)], error=PLANNING_LOST[type(lost)], retryable=True)
+    except runner.ChildError as failure:
+        _lost(claim, retrying.lost(failure, claim.settings, began_at))
     else:
-        if fallback is not None:
-            plan["facts"]["planned_without_gaze"] = fallback  # kept with the job, and logged; no page shows it
+        if claim.job.gaze_intensity > 0 and claim.settings is not Settings.FULL:
+            plan["facts"]["planned_without_gaze"] = claim.attempts[-1].outcome  # kept with the job; no page shows it
         _record(job_id, plan)
 
 
-def _begin(job_id: str) -> Job | None:
+def _begin(job_id: str) -> _Claim | None:
+    """Take a job up, or say with an exception that it waits or that nothing is to be tried any more."""
+    token = secrets.token_hex(8)
     with wiring.store.writing() as connection:
         job = jobs.get(connection, job_id)
         if job is None or job.segment_count is not None:
             return None
+        attempts = read(job.attempts)
+        if job.status is JobStatus.FAILED and retrying.are_spent(attempts):
+            raise _given_up(job, attempts)  # recorded, but its worker ended before the dead letter was there
         if jobs.begin(connection, job_id, wiring.now()):
             announce(connection, "job.processing", job)
-            return job
-        return job if job.status is JobStatus.PROCESSING else None
+        if job.retry_at is not None and job.retry_at > wiring.now():
+            raise retrying.wait_until(job.retry_at)  # likewise, before the message was put back
+        with_gaze = job.gaze_intensity > 0
+        if job.attempt is not None:
+            before = retrying.settings_after(attempts, with_gaze=with_gaze)
+            began_at = attempts[-1].ended_at if attempts else job.started_at  # at the earliest
+            attempts.append(retrying.interrupted(began_at, before))
+        if not jobs.claim(connection, job_id, token, attempts=attempts):
+            return None
+        claim = _Claim(job, token, attempts, retrying.settings_after(attempts, with_gaze=with_gaze))
+        if not retrying.are_spent(attempts):
+            return claim
+        error = _put_back(connection, claim, attempts)
+    raise error or _given_up(job, attempts)
 
 
-def _planner(job: Job) -> Callable[[float], dict[str, Any]]:  # Any: JSON of `media.plan`
-    def plan(intensity: float) -> dict[str, Any]:  # Any: as above
-        arguments = [
-            str(wiring.in_data(job.video_path)),
-            "--segment-seconds", str(job.segment_seconds),
-            "--intensity", str(intensity),
-        ]  # fmt: skip
-        if wiring.settings.loudness is not None:
-            arguments += ["--loudness", str(wiring.settings.loudness)]
-        return rendering.run_child("plan", arguments, deadline_s=PLAN_DEADLINE_S)
+def _hand_on(claim: _Claim) -> None:
+    """Let another worker begin afresh: this one goes."""
+    with wiring.store.writing() as connection:
+        if jobs.release(connection, claim.job.id, claim.token):
+            rendering.send_split(claim.job.id)
 
-    return plan
+
+def _lost(claim: _Claim, attempt: Attempt) -> None:
+    """Record an attempt without a result, and raise what brings the message back later or to the dead letters."""
+    attempts = [*claim.attempts, attempt]
+    logger.warning("job {}: planning {} with {}", claim.job.id, attempt.outcome, attempt.settings)
+    with wiring.store.writing() as connection:
+        error = _put_back(connection, claim, attempts)
+    if error is not None:
+        raise error
+
+
+def _put_back(connection: Connection, claim: _Claim, attempts: list[Attempt]) -> Retry | retrying.GivenUp | None:
+    """Record the attempts so far; the job waits for the next one, or fails.
+
+    Returns:
+        What brings the message back or to the dead letters; None when the job ended, or was taken over, meanwhile.
+    """
+    outcome, spent = attempts[-1].outcome, retrying.are_spent(attempts)
+    moment = None if spent else retrying.retry_moment(attempts)
+    if not jobs.put_back(connection, claim.job.id, claim.token, attempts=attempts, retry_at=moment):
+        return None
+    if moment is not None:
+        return retrying.wait_until(moment)
+    end_job(connection, claim.job.id, code=outcome, error=PLANNING_LOST[outcome], retryable=True)
+    return _given_up(claim.job, attempts)
+
+
+def _given_up(job: Job, attempts: list[Attempt]) -> retrying.GivenUp:
+    return retrying.given_up(f"job {job.id} planning", attempts, job)
+
+
+def _plan(claim: _Claim) -> dict[str, Any]:  # Any: JSON of `media.plan`
+    job, settings = claim.job, claim.settings
+    arguments = [
+        str(wiring.in_data(job.video_path)),
+        "--segment-seconds", str(job.segment_seconds),
+        "--intensity", str(job.gaze_intensity),
+    ]  # fmt: skip
+    if settings is not Settings.FULL:  # most of a plan's memory and time goes into the networks that look for it
+        arguments.append("--without-zero")
+    if settings is Settings.LEAST:
+        arguments.append("--without-scenes")
+    elif wiring.settings.loudness is not None:
+        arguments += ["--loudness", str(wiring.settings.loudness)]
+    return rendering.run_child("plan", arguments, deadline_s=PLAN_DEADLINE_S)
 
 
 def _record(job_id: str, plan: dict[str, Any]) -> None:  # Any: JSON of `media.plan`
+    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get("warnings", ())  # media gives it the same code
+    if is_mute and wiring.settings.mute_video == "refuse":
+        fail_job(job_id, code=ReviewReason.SOUND_UNREADABLE, error=MUTE_REFUSED, retryable=True)
+        return
+    asks = is_mute and wiring.settings.mute_video == "ask"
     with wiring.store.writing() as connection:
         planned = jobs.set_plan(
-            connection, job_id, facts=plan["facts"], gaze_zero=plan["zero"], segment_count=len(plan["spans"])
+            connection,
+            job_id,
+            facts=plan["facts"],
+            gaze_zero=plan["zero"],
+            segment_count=len(plan["spans"]),
+            review_reasons=[ReviewReason.SOUND_UNREADABLE] if asks else [],
         )
         job = jobs.get(connection, job_id)
         if not planned or job is None:

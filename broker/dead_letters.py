@@ -14,7 +14,7 @@ from broker.database import Database, clamped
 from broker.envelope import decoded
 from broker.messages import Entry, store
 
-__all__ = ["DeadLetter", "dead_letters", "newest", "purge", "purge_some", "retry", "retry_some"]
+__all__ = ["DeadLetter", "dead_letters", "delete", "newest", "purge", "purge_some", "retry", "retry_some"]
 
 RETRIED_AT_ONCE = 500
 
@@ -61,6 +61,11 @@ def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | 
         return None
     rows = connection.execute(f"SELECT {_STORED} FROM broker_dead WHERE id = ?", (letter_id,)).fetchall()  # noqa: S608
     return _revive(connection, rows[0], now_ms) if rows else None
+
+
+def delete(connection: sqlite3.Connection, letter_id: int) -> bool:
+    """Delete a dead letter; False if there is no such."""
+    return connection.execute("DELETE FROM broker_dead WHERE id = ?", (letter_id,)).rowcount == 1
 
 
 def retry_some(

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from media.aac import Aac
 from media.chain import Block
 from media.frames import Planes
+from media.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 from media.picture import H273_BT709, to_frame
 
 # Instagram takes 8 Mbit/s variable and 60 MB for a minute (platform sheet, section 5, read 2026-11-22): at the peak
@@ -31,11 +32,10 @@ PEAK_BITS_S, BUFFER_BITS = 7_500_000, 15_000_000
 #   the same with the strength below                 95.3 96.4 95.4    6.3 3.5 3.2    18 14  8 ms     87 MB
 # Without looking ahead, and so without mbtree, 9.4 and 8.9 Mbit/s. veryfast as it comes takes 179 MB.
 QUALITY, QUIET_AREAS = 15, 0.8
-LOOKAHEAD = 2  # pictures; each costs 6 MB at 1080 x 1920
 KEY_EVERY_S = 2
 
 
-def x264_options(rate: Fraction) -> dict[str, str]:
+def x264_options(rate: Fraction, limits: MemoryLimits = LIMITS[MemoryProfile.FULL]) -> dict[str, str]:
     """Return the encoder's settings by ffmpeg's names; whoever compares with us needs the same."""
     return {
         "preset": "superfast",
@@ -43,11 +43,11 @@ def x264_options(rate: Fraction) -> dict[str, str]:
         "crf": str(QUALITY),
         "maxrate": str(PEAK_BITS_S),
         "bufsize": str(BUFFER_BITS),
-        "rc-lookahead": str(LOOKAHEAD),
+        "rc-lookahead": str(limits.lookahead),
         "bf": "0",
         "g": str(round(KEY_EVERY_S * rate)),
         # superfast leaves out mbtree, which spends the bits where the next pictures profit from them.
-        "x264-params": f"mbtree=1:aq-strength={QUIET_AREAS}",
+        "x264-params": f"mbtree={int(limits.lookahead > 0)}:aq-strength={QUIET_AREAS}",
     }
 
 
@@ -65,8 +65,17 @@ def written(path: Path, *flags: str) -> OutputContainer:
 class Master:
     """One file being written; give pictures and sound in step, then close."""
 
-    def __init__(self, path: Path, *, size: tuple[int, int], rate: Fraction, layout: str | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: tuple[int, int],
+        rate: Fraction,
+        layout: str | None,
+        limits: MemoryLimits = LIMITS[MemoryProfile.FULL],
+    ) -> None:
         self.size = size
+        self._limits = limits
         self._container = written(path)
         self._pictures = 0
         self._video = self._add_video(rate)
@@ -103,13 +112,13 @@ class Master:
         self._container.close()
 
     def _add_video(self, rate: Fraction) -> VideoStream:
-        stream = self._container.add_stream("libx264", rate=rate, options=x264_options(rate))
+        stream = self._container.add_stream("libx264", rate=rate, options=x264_options(rate, self._limits))
         stream.width, stream.height = self.size
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / rate
         # One more thread costs 3 MB and is all that the smallest machine with two cores has.
-        context.thread_count = min(2, len(os.sched_getaffinity(0)))
+        context.thread_count = min(self._limits.threads, len(os.sched_getaffinity(0)))
         context.colorspace = H273_BT709
         context.color_primaries = ColorPrimaries.BT709
         context.color_trc = ColorTrc.BT709

@@ -4,7 +4,7 @@ ChildError
 ├── Refused         the file is not what we take: tell its owner, do not repeat
 ├── OutOfMemory     too big for this machine in this way: repeat with less to do
 ├── DeadlinePassed  took too long: repeat with less to do
-├── ChildDied       a crash in a codec or in our own code: repeat once, then report
+├── ChildDied       a crash in a codec (`signal`) or an error of our own (`exit_code`): repeat, then report
 └── Stopped         the caller asked for it: put the work back
 """
 
@@ -26,7 +26,24 @@ class Refused(ChildError):
 
 
 class OutOfMemory(ChildError):
-    """The work needs more memory than it was given."""
+    """The work needs more memory than it was given; `held_bytes` and `limit_bytes` where they are known."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        held_bytes: int | None = None,
+        limit_bytes: int | None = None,
+        exit_code: int | None = None,
+        signal: int | None = None,
+        stderr_tail: str = "",
+    ) -> None:
+        super().__init__(detail)
+        self.held_bytes = held_bytes
+        self.limit_bytes = limit_bytes
+        self.exit_code = exit_code
+        self.signal = signal
+        self.stderr_tail = stderr_tail
 
 
 class DeadlinePassed(ChildError):

@@ -58,14 +58,18 @@ def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
-def output_size(width: int, height: int) -> tuple[int, int]:
+def output_size(
+    width: int, height: int, *, long_side: int = LONG_SIDE, short_side: int = SHORT_SIDE
+) -> tuple[int, int]:
     """Fit an upright picture into the biggest master: never bigger than it was, both sides even.
 
     Args:
         width: in square pixels.
         height: in square pixels.
+        long_side: of the biggest master, in pixels.
+        short_side: likewise.
     """
-    wide, high = (LONG_SIDE, SHORT_SIDE) if width > height else (SHORT_SIDE, LONG_SIDE)
+    wide, high = (long_side, short_side) if width > height else (short_side, long_side)
     scale = min(Fraction(1), Fraction(wide, width), Fraction(high, height))
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 

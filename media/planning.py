@@ -48,9 +48,10 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
         exact=options.exact,
         progress=lambda share: progress(INSPECTED + (HEARD - INSPECTED) * share),
         copies=options.intensity == 0,
+        looks_for_scenes=not options.without_scenes,
     )
     zero = None
-    if options.intensity > 0:
+    if options.intensity > 0 and not options.without_zero:
         progress(HEARD)
         zero = _zero(options.source)
     progress(1.0)
@@ -66,6 +67,7 @@ def partition(
     progress: Progress,
     loudness: float | None = None,
     copies: bool = False,
+    looks_for_scenes: bool = True,
 ) -> list[Part]:
     """Cut an inspected video into parts that together are all of it, each frame once.
 
@@ -77,6 +79,7 @@ def partition(
         progress: told the share of the sound that was heard.
         loudness: LUFS that the sound is to be brought to; None leaves it as it is.
         copies: nothing is to be changed in the pictures: prefer cuts at which they need not be encoded anew.
+        looks_for_scenes: decode pictures where a scene may change; else cut at pauses and at the limit only.
     """
     whole = found.timeline.grid()
     if loudness is not None:
@@ -84,13 +87,18 @@ def partition(
     silent: list[cuts.Pause] = []
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
         silent = pauses.find(path, found.facts.audio, whole.duration_s, progress)
-    changes = scenes.Changes(path, found.timeline)
+    changes = scenes.Changes(path, found.timeline).between if looks_for_scenes else _no_scenes
     keys = found.timeline.key_ticks(whole) if copies and verbatim.may_be_copied(path, whole) else ()
-    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes.between, keys=keys, exact=exact)
+    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes, keys=keys, exact=exact)
     return [
         Part(number, len(chosen), cut.reason, found.timeline.span(whole, cut.first, cut.frames))
         for number, cut in enumerate(chosen, start=1)
     ]
+
+
+def _no_scenes(first: int, last: int) -> list[int]:
+    del first, last
+    return []
 
 
 def _zero(path: Path) -> dict[str, Any] | None:  # Any: JSON, opaque to us

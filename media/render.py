@@ -17,6 +17,7 @@ from media.files import whole
 from media.frames import FrameStage, Planes
 from media.framing import Framed, Framing
 from media.inspection import inspect
+from media.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 from media.sound import Soundtrack
 from media.source import Reel
 from media.spans import Span
@@ -50,6 +51,7 @@ def render(
     span: Span | None = None,
     stage: FrameStage | None = None,
     framed: Framed | None = None,
+    memory: MemoryProfile = MemoryProfile.FULL,
     watch: Callable[[Planes], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Rendered:
@@ -61,6 +63,7 @@ def render(
         span: which part; None for the whole video.
         stage: changes frames on their way; None leaves them alone.
         framed: how finished frames become those that are encoded; None keeps their shape.
+        memory: how much memory it may take; what can be copied is copied in any case.
         watch: shown every finished frame, in order, just before it is encoded; must not change it.
         on_progress: told the share of frames done, 0 to 1.
 
@@ -75,7 +78,9 @@ def render(
         work: _Work | _Copy = _Copy(source, temporary, part)
         if obstacle is not None:
             framing = framed.framing if framed else _as_it_is
-            work = _Work(source, temporary, part, stage or _Unchanged(), framing, Soundtrack(source, part))
+            work = _Work(
+                source, temporary, part, stage or _Unchanged(), framing, Soundtrack(source, part), LIMITS[memory]
+            )
         work.run(watch or _unwatched, on_progress or _silent)
         return Rendered(
             frames=part.frames,
@@ -142,10 +147,18 @@ class _Work:
     """One render under way."""
 
     def __init__(
-        self, source: Path, target: Path, span: Span, stage: FrameStage, framing: Framing, soundtrack: Soundtrack
-    ) -> None:  # fmt: skip
+        self,
+        source: Path,
+        target: Path,
+        span: Span,
+        stage: FrameStage,
+        framing: Framing,
+        soundtrack: Soundtrack,
+        limits: MemoryLimits,
+    ) -> None:
         self.clock = _Clock()
-        self.reel = Reel(source, span)
+        self._limits = limits
+        self.reel = Reel(source, span, limits)
         self.size = (0, 0)
         self._target = target
         self._span = span
@@ -184,7 +197,11 @@ class _Work:
             if self._master is None:
                 self.size = (planes.y.shape[1], planes.y.shape[0])
                 self._master = Master(
-                    self._target, size=self.size, rate=self._span.rate, layout=self._soundtrack.layout
+                    self._target,
+                    size=self.size,
+                    rate=self._span.rate,
+                    layout=self._soundtrack.layout,
+                    limits=self._limits,
                 )
             self._watch(planes)
             self._master.show(planes)

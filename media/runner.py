@@ -6,6 +6,7 @@ a pipe of ours, and the end of that pipe is its end.
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -58,7 +59,12 @@ def run(
         Refused, OutOfMemory, DeadlinePassed, ChildDied, Stopped: see `media.errors`.
     """
     memory = memory_bytes or WITHOUT_LIMIT_BYTES
-    child = _start(stage, arguments, deadline_s, memory)
+    try:
+        child = _start(stage, arguments, deadline_s, memory)
+    except OSError as error:
+        if error.errno not in {errno.ENOMEM, errno.EAGAIN}:
+            raise
+        raise OutOfMemory("the machine has no room for another process", limit_bytes=memory) from error
     conversation = _Conversation(child, on_progress or _ignore)
     try:
         for _ in conversation.listen():
@@ -66,7 +72,7 @@ def run(
     finally:
         _end(child)
         _tidy(arguments, child.pid)
-    return conversation.answer(deadline_s)
+    return conversation.answer(deadline_s, memory)
 
 
 def _start(stage: str, arguments: Sequence[str], deadline_s: float, memory_bytes: int) -> subprocess.Popen[bytes]:
@@ -99,7 +105,8 @@ def _check(pid: int, began: float, deadline_s: float, memory_bytes: int, stop: t
     if time.monotonic() - began > deadline_s:
         raise DeadlinePassed(deadline_s)
     if (resident := _resident_bytes(pid)) > memory_bytes:
-        raise OutOfMemory(f"{resident >> 20} MB held, {memory_bytes >> 20} MB allowed")
+        told = f"{resident >> 20} MB held, {memory_bytes >> 20} MB allowed"
+        raise OutOfMemory(told, held_bytes=resident, limit_bytes=memory_bytes)
 
 
 def _resident_bytes(pid: int) -> int:
@@ -166,7 +173,7 @@ class _Conversation:
         # Not reaped yet: as long as it is a zombie its number, and so its group's, belongs to nobody else.
         return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
-    def answer(self, deadline_s: float) -> dict[str, Any]:  # Any: JSON
+    def answer(self, deadline_s: float, memory_bytes: int) -> dict[str, Any]:  # Any: JSON
         """Return the result, or raise what the child's end means."""
         if "result" in self._last:
             result = self._last["result"]
@@ -174,15 +181,16 @@ class _Conversation:
             return result
         if "refused" in self._last:
             raise Refused(self._last["refused"]["code"], self._last["refused"]["detail"])
-        self._explain_end(deadline_s)
+        self._explain_end(deadline_s, memory_bytes)
         raise AssertionError("an end without an answer always raises")
 
-    def _explain_end(self, deadline_s: float) -> None:
+    def _explain_end(self, deadline_s: float, memory_bytes: int) -> None:
         code = self._child.returncode
         said = self._stderr.decode("utf-8", "replace")
         if code in {MEMORY_EXIT, -signal.SIGKILL} or "std::bad_alloc" in said:
             # Nobody here killed it (that raises elsewhere), so a SIGKILL was the kernel's, short of memory.
-            raise OutOfMemory("the child ran out of memory")
+            how = {"signal": -code} if code < 0 else {"exit_code": code}
+            raise OutOfMemory("the child ran out of memory", limit_bytes=memory_bytes, stderr_tail=said, **how)
         if code == -signal.SIGXCPU:
             raise DeadlinePassed(deadline_s)
         if code < 0:

@@ -14,6 +14,7 @@ from media import picture
 from media.errors import Refused
 from media.frames import Planes
 from media.inspection import check_pixels
+from media.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 from media.opening import opened, packets, translated, video_of
 from media.spans import Span
 
@@ -29,8 +30,9 @@ class Reel:
         MemoryError: libav could not allocate.
     """
 
-    def __init__(self, path: Path, span: Span) -> None:
+    def __init__(self, path: Path, span: Span, limits: MemoryLimits = LIMITS[MemoryProfile.FULL]) -> None:
         self._path = path
+        self._limits = limits
         self._span = span
         self.held = 0  # pictures shown again though each tick should have had its own
         self.broken = 0  # packets that could not be decoded
@@ -145,7 +147,8 @@ class Reel:
 
     def _set_up(self, frame: VideoFrame) -> picture.Developer:
         check_pixels(frame.width, frame.height)
-        size = picture.output_size(*picture.upright_size(frame, self._aspect))
+        sides = {"long_side": self._limits.long_side, "short_side": self._limits.short_side}
+        size = picture.output_size(*picture.upright_size(frame, self._aspect), **sides)
         return picture.Developer(size, picture.orientation_of(frame), self._aspect)
 
     def _tick(self, frame: VideoFrame) -> int:

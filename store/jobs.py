@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Update, and_, case, func, or_, select, update
 
 from store import rows
-from store.states import JOB_OVER, PUBLICATION_OVER, PUBLICATION_WELL, SEGMENT_ENDED, JobStatus, SegmentStatus
+from store.attempts import Attempt, written
+from store.states import (
+    JOB_OVER,
+    PUBLICATION_OVER,
+    PUBLICATION_WELL,
+    SEGMENT_ENDED,
+    JobStatus,
+    PublicationStatus,
+    ReviewReason,
+    SegmentStatus,
+)
 from store.tables import job_segments, jobs, publications
 
 
@@ -38,6 +49,11 @@ class Job:
     facts: dict[str, Any] | None = None  # Any: `media.probe`'s JSON
     gaze_zero: Any = None  # Any: opaque JSON
     asked_at: datetime | None = None
+    attempt: str | None = None
+    attempts: list[dict[str, Any]] | None = None  # Any: `store.attempts`' JSON
+    retry_at: datetime | None = None
+    review_reasons: list[str] | None = None
+    approved_at: datetime | None = None
     segment_count: int | None = None
     files_deleted_at: datetime | None = None
 
@@ -71,12 +87,54 @@ def begin(connection: Connection, job_id: str, now: datetime) -> bool:
     return connection.execute(change.values(status=JobStatus.PROCESSING, started_at=now)).rowcount == 1
 
 
-def set_plan(connection: Connection, job_id: str, *, facts: Any, gaze_zero: Any, segment_count: int) -> bool:
+def claim(connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[Attempt] = ()) -> bool:
+    """Begin to plan a job; False if it has a plan or is over. Parameters as in `segments.claim`."""
+    change = update(jobs).where(
+        jobs.c.id == job_id, jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None)
+    )
+    values = {"attempt": attempt, "attempts": written(attempts), "retry_at": None}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
+def release(connection: Connection, job_id: str, attempt: str) -> bool:
+    """Note that a planning was stopped by its own worker, which does not count; False if it is no longer current."""
+    return connection.execute(_current(job_id, attempt).values(attempt=None)).rowcount == 1
+
+
+def put_back(
+    connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[Attempt], retry_at: datetime | None
+) -> bool:
+    """Note that a planning gave no result and the job waits again; False if it is no longer the current one."""
+    values = {"attempt": None, "attempts": written(attempts), "retry_at": retry_at}
+    return connection.execute(_current(job_id, attempt).values(**values)).rowcount == 1
+
+
+def _current(job_id: str, attempt: str) -> Update:
+    return update(jobs).where(
+        jobs.c.id == job_id,
+        jobs.c.attempt == attempt,
+        jobs.c.status == JobStatus.PROCESSING,
+        jobs.c.segment_count.is_(None),
+    )
+
+
+def set_plan(
+    connection: Connection,
+    job_id: str,
+    *,
+    facts: Any,
+    gaze_zero: Any,
+    segment_count: int,
+    review_reasons: Sequence[ReviewReason] = (),
+) -> bool:
     """Store what the plan found, once; False if the job has a plan already or is over."""
     change = update(jobs).where(
         jobs.c.id == job_id, jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None)
     )
-    values = {"facts": facts, "gaze_zero": gaze_zero, "segment_count": segment_count}
+    values = {
+        "facts": facts, "gaze_zero": gaze_zero, "segment_count": segment_count, "attempt": None, "retry_at": None,
+        "review_reasons": list(review_reasons) or None,
+    }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount == 1
 
 
@@ -94,18 +152,30 @@ def cancel(connection: Connection, job_id: str, now: datetime) -> bool:
 
 
 def reopen(connection: Connection, job_id: str, status: JobStatus, now: datetime) -> bool:
-    """Bring a job that ended badly back to an earlier state; False if it did not end badly."""
+    """Bring a job of which something failed back to an earlier state; False if there is nothing to try again.
+
+    One that is not over can be reopened for a part that failed while others go on.
+    """
     badly = {JobStatus.FAILED, JobStatus.COMPLETED_WITH_ERRORS}
-    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(badly), jobs.c.files_deleted_at.is_(None))
-    values = {"status": status, "error": None, "error_code": None, "completed_at": None, "asked_at": now}
+    under_way = {JobStatus.PROCESSING, JobStatus.REVIEW, JobStatus.PUBLISHING}
+    failed_part = select(job_segments.c.id).where(
+        job_segments.c.job_id == job_id, job_segments.c.status == SegmentStatus.FAILED
+    )
+    reopenable = or_(jobs.c.status.in_(badly), and_(jobs.c.status.in_(under_way), failed_part.exists()))
+    change = update(jobs).where(jobs.c.id == job_id, reopenable, jobs.c.files_deleted_at.is_(None))
+    values: dict[str, Any] = {  # Any: as many types as columns
+        "status": status, "error": None, "error_code": None, "completed_at": None, "asked_at": now,
+    }  # fmt: skip
+    if status is JobStatus.PENDING:
+        values |= {"attempt": None, "attempts": None, "retry_at": None}
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def close_parts(connection: Connection, job_id: str) -> bool:
-    """Move a job to publishing when its last part has ended; True for the one caller that did it.
+def close_parts(connection: Connection, job_id: str) -> JobStatus | None:
+    """Move a job on when its last part has ended; the new state for the one caller that did it.
 
     This is the join of the parts: it runs in the transaction that ends a part, so of two parts that end together
-    exactly one sees no open part left.
+    exactly one sees no open part left. A job that needs a person's yes and has something to publish goes to `review`.
     """
     open_parts = select(job_segments.c.id).where(
         job_segments.c.job_id == job_id, job_segments.c.status.not_in(SEGMENT_ENDED)
@@ -116,11 +186,30 @@ def close_parts(connection: Connection, job_id: str) -> bool:
         jobs.c.segment_count.is_not(None),
         ~open_parts.exists(),
     )
-    return connection.execute(change.values(status=JobStatus.PUBLISHING)).rowcount == 1
+    waiting = select(publications.c.id).where(
+        publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING
+    )
+    needs_review = and_(not_approved(), waiting.exists())
+    for status, needed in ((JobStatus.REVIEW, needs_review), (JobStatus.PUBLISHING, ~needs_review)):
+        if connection.execute(change.where(needed).values(status=status)).rowcount == 1:
+            return status
+    return None
+
+
+def not_approved() -> ColumnElement[bool]:
+    """Return the condition that a job needs a person's yes before anything of it goes out, and has none."""
+    return and_(jobs.c.review_reasons.is_not(None), jobs.c.approved_at.is_(None))
+
+
+def approve(connection: Connection, job_id: str, now: datetime) -> bool:
+    """Note a person's yes; False if the job does not wait for one. A job in review goes on to publishing."""
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER), not_approved())
+    status = case((jobs.c.status == JobStatus.REVIEW, JobStatus.PUBLISHING), else_=jobs.c.status)
+    return connection.execute(change.values(approved_at=now, status=status)).rowcount == 1
 
 
 def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | None:
-    """End a publishing job when its last publication is over; the new state for the one caller that did it."""
+    """End a job when its last publication is over; the new state for the one caller that did it."""
     mine = publications.c.job_id == job_id
     open_ones = connection.scalar(
         select(func.count()).select_from(publications).where(mine, publications.c.status.not_in(PUBLICATION_OVER))
@@ -142,7 +231,9 @@ def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | Non
         status = JobStatus.COMPLETED_WITH_ERRORS
     else:
         status = JobStatus.COMPLETED
-    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status == JobStatus.PUBLISHING)
+    # In review, too: what waited there may have expired, or its account may be gone.
+    ending = {JobStatus.REVIEW, JobStatus.PUBLISHING}
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(ending))
     if connection.execute(change.values(status=status, completed_at=now)).rowcount == 0:
         return None
     return status

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Update, select, update
 
 from store import rows
+from store.attempts import Attempt, written
 from store.states import PUBLICATION_OVER, PublicationStatus, SegmentStatus
 from store.tables import job_segments, publications
 
@@ -29,6 +30,8 @@ class Segment:
     cut_reason: str
     progress: float = 0.0
     attempt: str | None = None
+    attempts: list[dict[str, Any]] | None = None  # Any: `store.attempts`' JSON
+    retry_at: datetime | None = None
     asked_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -73,28 +76,57 @@ def touch(connection: Connection, segment_id: str, now: datetime) -> None:
     connection.execute(update(job_segments).where(job_segments.c.id == segment_id).values(started_at=now))
 
 
-def claim(connection: Connection, segment_id: str, attempt: str, now: datetime) -> bool:
+def claim(
+    connection: Connection, segment_id: str, attempt: str, now: datetime, *, attempts: Sequence[Attempt] = ()
+) -> bool:
     """Begin to render a part; False if it has ended.
 
     A part that is being rendered can be claimed again: its message came back because the process that had it is gone.
     Should that one turn up after all, its attempt no longer fits and what it made is dropped.
+
+    Args:
+        connection: of an open transaction.
+        segment_id: which part.
+        attempt: token of this rendering.
+        now: when it begins.
+        attempts: all earlier ones, with the one that was interrupted.
     """
     change = update(job_segments).where(
         job_segments.c.id == segment_id,
         job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
     )
-    values = {"status": SegmentStatus.RENDERING, "attempt": attempt, "started_at": now, "progress": 0.0}
+    values = {
+        "status": SegmentStatus.RENDERING, "attempt": attempt, "started_at": now, "progress": 0.0,
+        "attempts": written(attempts), "retry_at": None, "reason": None,
+    }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount == 1
+
+
+def release(connection: Connection, segment_id: str, attempt: str) -> bool:
+    """Note that a rendering was stopped by its own worker, which does not count; False if it is no longer current."""
+    return connection.execute(_current(segment_id, attempt).values(attempt=None, progress=0.0)).rowcount == 1
+
+
+def put_back(
+    connection: Connection,
+    segment_id: str,
+    attempt: str,
+    *,
+    attempts: Sequence[Attempt],
+    retry_at: datetime | None,
+    reason: str,
+) -> bool:
+    """Note that a rendering gave no result and the part waits again; False if it is no longer the current one."""
+    values = {
+        "status": SegmentStatus.PENDING, "attempt": None, "progress": 0.0, "attempts": written(attempts),
+        "retry_at": retry_at, "reason": reason,
+    }  # fmt: skip
+    return connection.execute(_current(segment_id, attempt).values(**values)).rowcount == 1
 
 
 def set_progress(connection: Connection, segment_id: str, attempt: str, progress: float) -> bool:
     """Note how far a rendering is; False if it is no longer the current one."""
-    change = update(job_segments).where(
-        job_segments.c.id == segment_id,
-        job_segments.c.attempt == attempt,
-        job_segments.c.status == SegmentStatus.RENDERING,
-    )
-    return connection.execute(change.values(progress=progress)).rowcount == 1
+    return connection.execute(_current(segment_id, attempt).values(progress=progress)).rowcount == 1
 
 
 def finish(
@@ -110,16 +142,11 @@ def finish(
     now: datetime,
 ) -> bool:
     """Note that a part's file is there; False if this attempt is no longer the current one."""
-    change = update(job_segments).where(
-        job_segments.c.id == segment_id,
-        job_segments.c.attempt == attempt,
-        job_segments.c.status == SegmentStatus.RENDERING,
-    )
     values = {
         "status": SegmentStatus.READY, "ended_at": now, "progress": 1.0, "duration": duration_s,
         "size_bytes": size_bytes, "gaze": gaze, "stage_seconds": stage_seconds, "rendering": rendering, "reason": None,
     }  # fmt: skip
-    return connection.execute(change.values(**values)).rowcount == 1
+    return connection.execute(_current(segment_id, attempt).values(**values)).rowcount == 1
 
 
 def fail(connection: Connection, segment_id: str, *, reason: str, now: datetime) -> bool:
@@ -128,9 +155,8 @@ def fail(connection: Connection, segment_id: str, *, reason: str, now: datetime)
         job_segments.c.id == segment_id,
         job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
     )
-    return connection.execute(
-        change.values(status=SegmentStatus.FAILED, reason=reason, ended_at=now)
-    ).rowcount == 1  # fmt: skip
+    values = {"status": SegmentStatus.FAILED, "reason": reason, "ended_at": now, "retry_at": None}
+    return connection.execute(change.values(**values)).rowcount == 1
 
 
 def fail_all(connection: Connection, job_id: str, *, reason: str, now: datetime) -> None:
@@ -139,16 +165,18 @@ def fail_all(connection: Connection, job_id: str, *, reason: str, now: datetime)
         job_segments.c.job_id == job_id,
         job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
     )
-    connection.execute(change.values(status=SegmentStatus.FAILED, reason=reason, ended_at=now))
+    connection.execute(change.values(status=SegmentStatus.FAILED, reason=reason, ended_at=now, retry_at=None))
 
 
 def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Segment]:
-    """Set the failed parts of a job back to pending and return them."""
+    """Set the failed parts of a job back to pending, with no attempt made yet, and return them."""
     mine = (job_segments.c.job_id == job_id, job_segments.c.status == SegmentStatus.FAILED)
     failed = rows.every(connection, select(job_segments).where(*mine), Segment)
-    connection.execute(
-        update(job_segments).where(*mine).values(status=SegmentStatus.PENDING, reason=None, asked_at=now)
-    )
+    values = {
+        "status": SegmentStatus.PENDING, "reason": None, "asked_at": now, "attempt": None, "attempts": None,
+        "retry_at": None, "progress": 0.0, "ended_at": None,
+    }  # fmt: skip
+    connection.execute(update(job_segments).where(*mine).values(**values))
     return failed
 
 
@@ -172,6 +200,14 @@ def close(connection: Connection, segment_id: str) -> bool:
         job_segments.c.id == segment_id, job_segments.c.status == SegmentStatus.READY, ~open_ones.exists()
     )
     return connection.execute(change.values(status=SegmentStatus.DONE)).rowcount == 1
+
+
+def _current(segment_id: str, attempt: str) -> Update:
+    return update(job_segments).where(
+        job_segments.c.id == segment_id,
+        job_segments.c.attempt == attempt,
+        job_segments.c.status == SegmentStatus.RENDERING,
+    )
 
 
 def count_by_status(connection: Connection) -> dict[str, int]:

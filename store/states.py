@@ -10,11 +10,18 @@ class JobStatus(StrEnum):
 
     PENDING = "pending"  # stored, not looked at
     PROCESSING = "processing"  # parts are being planned and rendered
+    REVIEW = "review"  # all parts ended; publishing waits for a person's yes
     PUBLISHING = "publishing"  # all parts ended; publications go on
     COMPLETED = "completed"
     COMPLETED_WITH_ERRORS = "completed_with_errors"  # over, and not all of it went well
     FAILED = "failed"  # nothing went out
     CANCELLED = "cancelled"
+
+
+class ReviewReason(StrEnum):
+    """Why a person has to look at a job before anything of it is published."""
+
+    SOUND_UNREADABLE = "sound_unreadable"  # its parts are silent although the upload has sound
 
 
 class SegmentStatus(StrEnum):

@@ -86,7 +86,12 @@ jobs = Table(
     Column("facts", Json),  # what `media.probe` found
     Column("gaze_zero", Json),  # where this speaker's "into the lens" lies; opaque, from `media.plan`
     Column("asked_at", UtcDateTime),  # when its planning was last asked for, as for parts
+    Column("attempt", Text),  # token of the planning under way, as for parts
+    Column("attempts", Json),  # how its planning was tried since then, as for parts
+    Column("retry_at", UtcDateTime),  # when its planning is tried again, as for parts
     Column("segment_count", Integer),  # null until planned
+    Column("review_reasons", Json),  # list of store.states.ReviewReason: nothing goes out before a person's yes
+    Column("approved_at", UtcDateTime),  # when a person said yes
     Column("sequence", Integer, nullable=False, server_default="0"),  # of the job's events, rising
     Column("files_deleted_at", UtcDateTime),
 )
@@ -111,6 +116,8 @@ job_segments = Table(
     Column("cut_reason", Text, nullable=False),  # why it ends where it ends
     Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
     Column("attempt", Text),  # token of the rendering under way; who holds another one comes too late
+    Column("attempts", Json),  # list of store.attempts.Attempt that gave no result since `asked_at`, oldest first
+    Column("retry_at", UtcDateTime),  # when it is tried again; null unless it waits for that
     Column("asked_at", UtcDateTime),  # when its rendering was last asked for: an older dead letter says nothing of it
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, or_, select, update
 
 from store import rows
+from store.jobs import not_approved
 from store.states import PUBLICATION_OVER, AccountStatus, PublicationStatus, SegmentStatus
 from store.tables import accounts, job_segments, jobs, publications
 
@@ -32,7 +33,7 @@ def heads(connection: Connection) -> list[Queued]:
     The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
     outcome is unknown is not over: what follows it waits for a person, since out of order cannot be mended and late
     can. At most one a job and account; the older job comes first, but does not hold the others up when it has
-    nothing that may go.
+    nothing that may go. A job that waits for a person's yes has nothing that may.
     """
     earlier = publications.alias()
     busy = publications.alias()
@@ -68,6 +69,7 @@ def heads(connection: Connection) -> list[Queued]:
         .where(publications.c.status == PublicationStatus.WAITING, ~blocked, ~under_way)
         .where(job_segments.c.status == SegmentStatus.READY)
         .where(accounts.c.status == AccountStatus.CONNECTED)
+        .where(~not_approved())
         .order_by(jobs.c.created_at, jobs.c.id, publications.c.segment_number)
     )
     return rows.every(connection, query, Queued)
@@ -84,9 +86,10 @@ def recent_starts(connection: Connection, account_id: str, since: datetime) -> l
 
 
 def begin(connection: Connection, publication_id: str, now: datetime) -> bool:
-    """Let a waiting publication go; False if it was not waiting."""
+    """Let a waiting publication go; False if it was not waiting, or its job waits for a person's yes."""
+    held_back = select(jobs.c.id).where(jobs.c.id == publications.c.job_id, not_approved())
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status == PublicationStatus.WAITING
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.WAITING, ~held_back.exists()
     )
     values = {
         "status": PublicationStatus.PUBLISHING,

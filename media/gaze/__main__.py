@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from media import child
+from media.memory_profile import MemoryProfile
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +36,12 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         metavar="SECONDS",
         help="look at fewer frames, then correct no more, rather than finish later",
+    )
+    command.add_argument(
+        "--memory",
+        choices=list(MemoryProfile),
+        default=MemoryProfile.FULL,
+        help="less: a picture of at most 720 x 1280; least: also no second encoder thread (full)",
     )
     command.add_argument("--model", type=Path, metavar="FILE", help="a face landmark model of your own")
     command.add_argument(

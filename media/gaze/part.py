@@ -28,6 +28,7 @@ from media.gaze.pace import Pace
 from media.gaze.reference import Reference
 from media.gaze.report import Report
 from media.inspection import inspect
+from media.memory_profile import MemoryProfile
 from media.preview import SHEET_PX, Preview
 from media.render import Rendered, render
 from media.spans import Span
@@ -117,6 +118,7 @@ def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, pr
         span=span,
         stage=stage,
         framed=frame_for(Layout(options.landscape), options.source, span),
+        memory=MemoryProfile(options.memory),
         watch=cover.consider if options.cover else None,
         on_progress=progress,
     )

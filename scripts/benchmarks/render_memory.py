@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from media.memory_profile import MemoryProfile
 from scripts.benchmarks._runs import ffmpeg, measured
 
 HLG = "log-level=error:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each kind."""
     parser = argparse.ArgumentParser(prog="scripts/bench render_memory", description=__doc__)
     parser.add_argument("--only", default="", help="take the kinds whose name contains this")
+    parser.add_argument("--clip", type=Path, help="a recording of your own instead of the sample's kinds")
+    parser.add_argument("--memory", choices=list(MemoryProfile), default="full", help="the profile (full)")
     parser.add_argument("--seconds", type=float, default=6, help="of each clip but the long one (6)")
     options = parser.parse_args(arguments)
     print(f"{'':24}{'as filmed: RSS':>16}{'own':>6}{'CPU s':>7}{'eyes turned: RSS':>18}{'own':>6}{'CPU s':>7}   (MiB)")
@@ -40,12 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for intensity, room in (("0", 16), ("0.8", 18)):
                 beside = [f"--{other}={folder / other}" for other in ("report", "preview", "cover")]
                 command = ["media.gaze", str(path), str(folder / "out.mp4"), "--intensity", intensity, "--zero=null"]
+                command += ["--memory", options.memory]
                 took = measured([sys.executable, "-m", *command, *beside, "--json"])
                 row += f"{took.peak_rss_mib:{room}.0f}{took.peak_own_mib:6.0f}{took.cpu_s:7.1f}"
             print(row, flush=True)
 
 
 def _clips(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    if options.clip is not None:
+        yield options.clip.stem[:23], options.clip.resolve()
+        return
     kinds = {name: form for name, form in KINDS.items() if options.only in name}
     longest_s = 60 if any(LONG in name for name in kinds) else options.seconds
     sample, path = folder / "sample.mp4", folder / "in.mp4"

@@ -20,3 +20,9 @@ def store() -> Iterator[Store]:
     wiring.broker.flush_all()
     yield wiring.store
     wiring.broker.flush_all()
+
+
+@pytest.fixture
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let media work be tried again at once."""
+    monkeypatch.setattr(wiring, "settings", wiring.settings.model_copy(update={"media_retry_seconds": 0.0}))

@@ -1,4 +1,4 @@
-"""The media actors: one more try without gaze correction, reasons recorded, late comers dropped."""
+"""The media actors: what their children are asked, reasons recorded, late comers dropped."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dramatiq.errors import Retry
 
-from actors import intake, rendering, wiring
+from actors import intake, rendering, retrying, wiring
 from actors.gaze import gaze
 from actors.split import split
 from media import runner
 from store import Store, accounts, jobs, publications, segments
-from store.states import JobStatus, PublicationStatus, SegmentStatus
+from store.states import JobStatus, SegmentStatus
 from tests.actors.queues import waiting
 from tests.store.rows import account, job, publication, segment
 
@@ -88,37 +89,21 @@ def test_a_rendered_part_is_ready_and_its_publication_begins(
     assert found.status is JobStatus.PUBLISHING
 
 
-@pytest.mark.parametrize(
-    ("lost", "reason"),
-    [
-        (runner.OutOfMemory("350 MB"), "out_of_memory"),
-        (runner.DeadlinePassed(3600), "deadline_passed"),
-        (runner.ChildDied(signal=11), "crashed"),
-    ],
-)
-def test_a_lost_child_is_run_once_more_without_gaze_and_the_reason_is_kept(
-    store: Store, child: Callable[..., list[list[str]]], lost: runner.ChildError, reason: str
-) -> None:
+def test_a_part_rendered_with_less_says_so(store: Store, child: Callable[..., list[list[str]]], no_waits: None) -> None:
+    """The gaze reason names what ended the last attempt with gaze correction."""
+    del no_waits
     _pending(store)
-    calls = child(lost, RENDERED)
+    lost = runner.DeadlinePassed(3600), runner.ChildDied(signal=11), runner.ChildDied(signal=11)
+    calls = child(*lost, RENDERED)
+    for _ in lost:
+        with pytest.raises(Retry):
+            gaze.fn("job-1")
     gaze.fn("job-1")
-    assert _intensities(calls) == ["0.8", "0.0"]
-    assert _segment(store).gaze == RENDERED["gaze"] | {"corrected": False, "share": 0.0, "reason": reason}  # type: ignore[operator]  # a dict
-
-
-@pytest.mark.logs_errors
-def test_a_part_that_cannot_be_rendered_at_all_ends_its_publications(
-    store: Store, child: Callable[..., list[list[str]]]
-) -> None:
-    _pending(store)
-    child(runner.OutOfMemory("350 MB"), runner.OutOfMemory("350 MB"))
-    gaze.fn("job-1")
-    with store.reading() as connection:
-        found, fate = jobs.get(connection, "job"), publications.get(connection, "job-1-tiktok-1")
-    assert found is not None
-    assert fate is not None
-    assert (found.status, fate.status) == (JobStatus.FAILED, PublicationStatus.FAILED)
-    assert "out_of_memory" in (_segment(store).reason or "")
+    assert _intensities(calls) == ["0.8", "0.0", "0.0", "0.0"]
+    assert [call[call.index("--memory") + 1] for call in calls] == ["full", "full", "least", "least"]
+    expected: Result = RENDERED["gaze"] | {"corrected": False, "share": 0.0, "reason": "deadline_passed"}  # type: ignore[operator]  # a dict
+    assert (_segment(store).status, _segment(store).gaze) == (SegmentStatus.READY, expected)
+    assert (_segment(store).rendering or {})["settings"] == "least"
 
 
 def test_a_rendering_that_was_overtaken_is_dropped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,13 +180,29 @@ def test_a_refused_video_ends_its_job_with_the_reason(store: Store, child: Calla
     assert ("delete_files", ("job", "now")) in waiting()
 
 
-@pytest.mark.logs_errors
-def test_a_planning_that_was_lost_can_be_tried_again(store: Store, child: Callable[..., list[list[str]]]) -> None:
+def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
+    store: Store, child: Callable[..., list[list[str]]], no_waits: None
+) -> None:
     """The file stays for a day: another try, with more memory free, may go better."""
+    del no_waits
     with store.writing() as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
-    child(runner.ChildDied(signal=11), runner.ChildDied(signal=11))
-    split.fn("job")
+    calls = child(*[runner.OutOfMemory("350 MB")] * 4)
+    for _ in range(3):
+        with pytest.raises(Retry):
+            split.fn("job")
+    with pytest.raises(retrying.GivenUp, match="job job planning: given up after 4 attempts"):
+        split.fn("job")
+    assert ["--without-zero" in call for call in calls] == [False, True, True, True]
+    assert ["--without-scenes" in call for call in calls] == [False, False, False, True]
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert (found.status, found.error_code) == (JobStatus.FAILED, "out_of_memory")
     assert ("delete_files", ("job", "now")) not in waiting()
     assert intake.retry("job")
     assert ("split", ("job",)) in waiting()
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert (found.status, found.attempts, found.retry_at) == (JobStatus.PENDING, None, None)

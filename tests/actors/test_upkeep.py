@@ -203,7 +203,7 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
         segments.create(connection, [segment(1)])
     died = wiring.now() - timedelta(seconds=5)
     letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "boom", None, 3, died, died)
-    monkeypatch.setattr(wiring.broker, "dead_letters", lambda **_: [letter])
+    monkeypatch.setattr(wiring.broker, "dead_letters", lambda *_, **__: [letter])
     reap.fn()
     with store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.FAILED]

@@ -1,0 +1,427 @@
+"""Media work that gives no result: tried again with less and after a wait, then a dead letter; never twice a result."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dramatiq import Worker
+from dramatiq.errors import Retry
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors import intake, rendering, retrying, wiring
+from actors.gaze import gaze
+from actors.reap import reap
+from actors.retrying import GivenUp, Settings
+from actors.split import split
+from media import runner
+from store import Store, accounts, jobs, publications, segments
+from store.attempts import Attempt, Outcome, read
+from store.states import JobStatus, PublicationStatus, SegmentStatus
+from tests.actors.queues import move_clock, waiting
+from tests.actors.test_rendering import RENDERED, SPAN, Result
+from tests.store.rows import NOON, account, job, publication, segment
+
+Fate = Result | BaseException
+CAUSES = {
+    "memory": runner.OutOfMemory("350 MB held", held_bytes=350 << 20, limit_bytes=300 << 20),
+    "time": runner.DeadlinePassed(3600),
+    "signal": runner.ChildDied(signal=11, stderr_tail="the codec is about to fail"),
+    "error": runner.ChildDied(exit_code=1, stderr_tail="ValueError: a mistake of ours"),
+}
+
+
+def _attempt(outcome: Outcome, settings: Settings = Settings.FULL) -> Attempt:
+    return Attempt(began_at=NOON, ended_at=NOON + timedelta(seconds=5), settings=settings, outcome=outcome)
+
+
+def _ladder(outcomes: list[Outcome], *, with_gaze: bool = True) -> list[Settings]:
+    """Return the settings of each attempt when the attempts end so, and of the one after them."""
+    return [
+        retrying.settings_after([_attempt(outcome) for outcome in outcomes[:count]], with_gaze=with_gaze)
+        for count in range(len(outcomes) + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "with_gaze", "expected"),
+    [
+        ("out_of_memory", True, ["full", "less_memory", "without_gaze", "least"]),
+        ("deadline_passed", True, ["full", "without_gaze", "least", "least"]),
+        ("internal_error", True, ["full", "without_gaze", "least", "least"]),
+        ("crashed", True, ["full", "full", "without_gaze", "least"]),
+        ("out_of_memory", False, ["full", "less_memory", "least", "least"]),
+        ("deadline_passed", False, ["full", "least", "least", "least"]),
+        ("crashed", False, ["full", "full", "least", "least"]),
+        ("interrupted", True, ["full", "full", "less_memory", "without_gaze", "least"]),
+    ],
+)
+def test_less_is_asked_as_the_cause_suggests(outcome: str, with_gaze: bool, expected: list[str]) -> None:
+    assert _ladder([Outcome(outcome)] * (len(expected) - 1), with_gaze=with_gaze) == expected
+
+
+@given(st.lists(st.sampled_from(Outcome), max_size=12), st.booleans())
+def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[Outcome], with_gaze: bool) -> None:
+    """Whatever happens, at most nine children are started for one asking."""
+    order = list(Settings)
+    ladder = [order.index(settings) for settings in _ladder(outcomes, with_gaze=with_gaze)]
+    assert ladder == sorted(ladder)
+    spent = [
+        retrying.are_spent([_attempt(outcome) for outcome in outcomes[:count]]) for count in range(len(outcomes) + 1)
+    ]
+    assert spent == sorted(spent)
+    assert len(outcomes) < 8 or spent[-1]
+
+
+def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = wiring.now()
+    monkeypatch.setattr(wiring, "now", lambda: now)
+    lost = [_attempt(Outcome.CRASHED)] * 3
+    waits = [(retrying.retry_moment(lost[:count]) - now).total_seconds() for count in (1, 2, 3)]
+    assert waits == [30, 120, 480]
+
+
+def test_an_attempt_survives_its_column() -> None:
+    attempt = retrying.lost(CAUSES["memory"], Settings.LESS_MEMORY, wiring.now())
+    assert read(json.loads(json.dumps([attempt.to_json()]))) == [attempt]
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
+    """Return what sets the fates of the next children; the last one repeats. It returns their arguments."""
+
+    def set_fates(*fates: Fate) -> list[list[str]]:
+        queue, calls = itertools.chain(fates, itertools.repeat(fates[-1])), list[list[str]]()
+
+        def run(stage: str, arguments: list[str], **_: object) -> Result:
+            calls.append([stage, *arguments])
+            fate = next(queue)
+            if isinstance(fate, BaseException):
+                raise fate
+            return fate
+
+        monkeypatch.setattr(rendering, "run_child", run)
+        return calls
+
+    return set_fates
+
+
+def _pending(store: Store, *, parts: int = 1) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(parts=parts))
+        accounts.connect(connection, account())
+        for number in range(1, parts + 1):
+            segments.create(connection, [segment(number)])
+            publications.create(connection, [publication(segment(number), account())])
+
+
+def _unplanned(store: Store) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+        accounts.connect(connection, account())
+
+
+def _segment(store: Store, segment_id: str = "job-1") -> segments.Segment:
+    with store.reading() as connection:
+        found = segments.get(connection, segment_id)
+    assert found is not None
+    return found
+
+
+def _job(store: Store) -> jobs.Job:
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    return found
+
+
+def _fate(store: Store, name: str = "job-1-tiktok-1") -> tuple[PublicationStatus, str | None]:
+    with store.reading() as connection:
+        found = publications.get(connection, name)
+    assert found is not None
+    return found.status, found.code
+
+
+def _events(store: Store) -> list[str]:
+    with sqlite3.connect(store.path) as connection:
+        found = [kind for (kind,) in connection.execute("SELECT type FROM events ORDER BY created_at")]
+    connection.close()
+    return found
+
+
+@pytest.fixture
+def worker(store: Store) -> Callable[[], None]:
+    """Return what runs the media queue with a real worker until nothing waits in it."""
+    del store
+
+    def run() -> None:
+        made = Worker(wiring.broker, queues={"media"}, worker_timeout=50, worker_threads=1)
+        made.start()
+        try:
+            wiring.broker.join("media", timeout=60_000)
+        finally:
+            made.stop()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "known"),
+    [
+        ("memory", "out_of_memory", "MB held 350, MB allowed 300"),
+        ("time", "deadline_passed", "seconds allowed 3600"),
+        ("signal", "crashed", "signal 11"),
+        ("error", "internal_error", "exit code 1"),
+    ],
+)
+@pytest.mark.usefixtures("no_waits")
+def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
+    store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], cause: str, code: str, known: str
+) -> None:
+    _pending(store)
+    calls = child(CAUSES[cause])
+    with store.writing():
+        rendering.send_gaze(_segment(store))
+    worker()
+    assert len(calls) == 4
+    [letter] = wiring.broker.dead_letters("media")
+    assert letter.error.startswith("GivenUp: job job part 1 of 1: given up after 4 attempts. File: 0 bytes")
+    assert letter.error.count(f": {code}") == 4
+    assert letter.error.count(known) == 4
+    tail = getattr(CAUSES[cause], "stderr_tail", "")
+    assert tail in (letter.traceback or "")
+    assert "A talk" not in letter.error + (letter.traceback or "")  # nothing that the creator wrote
+    found = _segment(store)
+    assert (found.status, found.reason) == (
+        SegmentStatus.FAILED, f"rendering failed 4 times, at last: {retrying.WORDS[Outcome(code)]}",
+    )  # fmt: skip
+    assert [attempt.outcome for attempt in read(found.attempts)] == [code] * 4
+    assert _fate(store) == (PublicationStatus.FAILED, "part_failed")
+    assert _job(store).status is JobStatus.FAILED
+    assert _events(store).count("job.failed") == 1
+
+
+@pytest.mark.usefixtures("no_waits")
+def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]) -> None:
+    _pending(store, parts=2)
+    child(*[CAUSES["error"]] * 4, RENDERED)
+    with store.writing():
+        rendering.send_gaze(_segment(store))
+    worker()
+    with store.writing():
+        rendering.send_gaze(_segment(store, "job-2"))
+    worker()
+    assert [_segment(store, name).status for name in ("job-1", "job-2")] == ["failed", "ready"]
+    assert _fate(store, "job-2-tiktok-1") == (PublicationStatus.PUBLISHING, None)
+
+
+@pytest.mark.parametrize("again", ["job", "letter"])
+@pytest.mark.usefixtures("no_waits")
+def test_a_retry_by_a_person_begins_anew_and_settles_the_dead_letter(
+    store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], again: str
+) -> None:
+    _pending(store)
+    calls = child(CAUSES["memory"])
+    with store.writing():
+        rendering.send_gaze(_segment(store))
+    worker()
+    [letter] = wiring.broker.dead_letters("media")
+    assert intake.retry("job") if again == "job" else intake.retry_dead_letter(letter)
+    assert wiring.broker.dead_letters("media") == []
+    assert not intake.retry_dead_letter(letter)  # somebody else had it on the screen, too
+    reap.fn()
+    assert (_segment(store).status, _segment(store).attempts) == (SegmentStatus.PENDING, None)
+    child(RENDERED)
+    worker()
+    assert (_segment(store).status, len(calls)) == (SegmentStatus.READY, 4)
+    assert _fate(store) == (PublicationStatus.PUBLISHING, None)
+
+
+def test_a_part_that_failed_can_be_tried_again_while_others_are_rendered(store: Store) -> None:
+    _pending(store, parts=2)
+    with store.writing() as connection:
+        segments.fail(connection, "job-1", reason="lost", now=wiring.now())
+    assert intake.retry("job")
+    assert waiting() == [("gaze", ("job-1",))]
+    assert _job(store).status is JobStatus.PROCESSING
+
+
+def test_between_two_attempts_the_part_waits_and_says_why(
+    store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _pending(store)
+    calls = child(CAUSES["memory"], RENDERED)
+    with pytest.raises(Retry) as first:
+        gaze.fn("job-1")
+    assert 29_000 < (first.value.delay or 0) <= 30_000
+    found = _segment(store)
+    assert (found.status, found.progress, found.attempt) == (SegmentStatus.PENDING, 0.0, None)
+    assert found.reason == "rendering failed (out of memory)"
+    assert found.retry_at is not None
+    assert _job(store).status is JobStatus.PROCESSING
+    assert _fate(store) == (PublicationStatus.WAITING, None)
+    move_clock(monkeypatch, timedelta(days=1))
+    reap.fn()
+    assert waiting() == []  # its own message is the only one
+    gaze.fn("job-1")
+    assert (_segment(store).status, _segment(store).reason, len(calls)) == (SegmentStatus.READY, None, 2)
+
+
+def test_a_worker_killed_between_record_and_message_loses_and_doubles_nothing(
+    store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker hands the message out again at once: it waits out the rest, and counts for nothing."""
+    _pending(store)
+    calls = child(CAUSES["signal"], RENDERED)
+    with pytest.raises(Retry):
+        gaze.fn("job-1")  # and here the worker dies
+    with pytest.raises(Retry) as again:
+        gaze.fn("job-1")
+    assert 0 < (again.value.delay or 0) <= 30_000
+    assert len(read(_segment(store).attempts)) == len(calls) == 1
+    move_clock(monkeypatch, timedelta(seconds=31))
+    gaze.fn("job-1")
+    gaze.fn("job-1")  # killed after the result was recorded
+    assert len(calls) == 2
+    assert _events(store).count("segment.ready") == _events(store).count("job.processed") == 1
+
+
+@pytest.mark.usefixtures("no_waits")
+def test_a_worker_killed_before_its_dead_letter_was_there_leaves_it_to_the_next(
+    store: Store, child: Callable[..., list[list[str]]]
+) -> None:
+    _pending(store)
+    calls = child(CAUSES["time"])
+    for _ in range(3):
+        with pytest.raises(Retry):
+            gaze.fn("job-1")
+    for _ in range(2):
+        with pytest.raises(GivenUp, match="given up after 4 attempts"):
+            gaze.fn("job-1")
+    assert len(calls) == 4
+    assert _events(store).count("job.failed") == 1
+
+
+def test_a_file_that_takes_its_worker_along_does_not_go_round_for_ever(
+    store: Store, child: Callable[..., list[list[str]]]
+) -> None:
+    """The broker hands such a message out ten times; after five renderings that nobody ended there is no sixth."""
+    _pending(store)
+    calls = child(SystemExit("killed"))
+    for _ in range(5):
+        with pytest.raises(SystemExit):
+            gaze.fn("job-1")
+    with pytest.raises(GivenUp, match="interrupted"):
+        gaze.fn("job-1")
+    assert [call[call.index("--memory") + 1] for call in calls] == ["full", "full", "less", "full", "least"]
+    found = _segment(store)
+    assert (found.status, len(calls)) == (SegmentStatus.FAILED, 5)
+    assert "interrupted again and again" in (found.reason or "")
+
+
+def test_a_planning_that_takes_its_worker_along_ends_too(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    _unplanned(store)
+    calls = child(SystemExit("killed"))
+    for _ in range(5):
+        with pytest.raises(SystemExit):
+            split.fn("job")
+    with pytest.raises(GivenUp, match="interrupted"):
+        split.fn("job")
+    assert (_job(store).status, _job(store).error_code, len(calls)) == (JobStatus.FAILED, "interrupted", 5)
+
+
+def test_a_worker_that_is_asked_to_stop_does_not_count(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    _pending(store)
+    child(runner.Stopped("asked to"))
+    for _ in range(12):
+        gaze.fn("job-1")
+    assert _segment(store).attempts == []
+    child(RENDERED)
+    gaze.fn("job-1")
+    assert _segment(store).status is SegmentStatus.READY
+
+
+@pytest.mark.logs_errors
+def test_a_refused_part_is_not_tried_again(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    _pending(store)
+    calls = child(runner.Refused("damaged", "No picture can be decoded at 3.0 s."))
+    gaze.fn("job-1")
+    assert (_segment(store).status, _segment(store).reason) == ("failed", "No picture can be decoded at 3.0 s.")
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("end", [intake.cancel, intake.delete])
+@pytest.mark.usefixtures("no_waits")
+def test_a_job_that_is_ended_is_not_tried_again(
+    store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], end: Callable[[str], bool]
+) -> None:
+    _pending(store)
+    calls = child(CAUSES["memory"], RENDERED)
+    with pytest.raises(Retry):
+        gaze.fn("job-1")
+    assert end("job")
+    with store.writing():
+        rendering.send_gaze(_segment(store))
+    worker()
+    assert (len(calls), wiring.broker.dead_letters("media")) == (1, [])
+
+
+def test_a_job_cancelled_while_its_child_is_lost_stays_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _pending(store)
+
+    def run(*_: object, **__: object) -> Result:
+        intake.cancel("job")
+        raise CAUSES["memory"]
+
+    monkeypatch.setattr(rendering, "run_child", run)
+    gaze.fn("job-1")
+    assert (_job(store).status, _segment(store).reason) == (JobStatus.CANCELLED, "cancelled")
+
+
+@pytest.mark.usefixtures("no_waits")
+def test_a_plan_that_comes_at_the_second_attempt_is_recorded_once(
+    store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]
+) -> None:
+    _unplanned(store)
+    plan: Result = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
+    child(CAUSES["memory"], plan, RENDERED)
+    rendering.send_split("job")
+    worker()
+    assert (_job(store).facts or {})["planned_without_gaze"] == "out_of_memory"
+    with store.reading() as connection:
+        [part] = segments.of_job(connection, "job")
+    assert part.status is SegmentStatus.READY
+    assert _events(store).count("job.processing") == 1
+
+
+DOOR = """
+import argparse, ctypes, os, signal, sys
+print("about to fail", file=sys.stderr, flush=True)
+ctypes.string_at(0) if sys.argv[1] == "SIGSEGV" else os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("SIGKILL", "out_of_memory"), ("SIGSEGV", "crashed")])
+@pytest.mark.usefixtures("no_waits")
+def test_a_real_child_that_a_signal_ends_at_each_attempt(
+    store: Store, worker: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, outcome: str
+) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "gaze.py").write_text(DOOR, encoding="utf-8")
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    run_child: Callable[..., Any] = rendering.run_child  # Any: JSON
+    monkeypatch.setattr(rendering, "run_child", lambda stage, _, **options: run_child(stage, [name], **options))
+    _pending(store)
+    with store.writing():
+        rendering.send_gaze(_segment(store))
+    worker()
+    [letter] = wiring.broker.dead_letters("media")
+    assert [attempt.outcome for attempt in read(_segment(store).attempts)] == [outcome] * 4
+    assert (letter.traceback or "").count("said last:\nabout to fail") == 4
