@@ -19,12 +19,14 @@
  *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
  *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason; and, where known,
  *                   median_before_deg, median_after_deg, frames, reasons{code: frames}, looked_at} or null,
- *                   rendering{picture: encoded or copied} or null,
+ *                   rendering{picture: encoded or copied, settings: how much was asked of it} or null,
+ *                   attempts[{outcome}] and retry_at (instant of the next attempt, or null), both also of the whole job;
+ *                   review{reasons[code], approved_at} or null: nothing is published before a person approves,
  *                   progress, links{cover, preview, video: address of each file that exists},
  *                   publications[{id, platform, account (its name), status, link, due_at, reason}]}], files_deleted_at
  *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, status, progress, created_at}], "next": cursor or null}, newest first
  *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
- *   POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read. After DELETE either the
+ *   POST /jobs/ID/approve, POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read. After DELETE either the
  *                   job is gone (404), or it stays and gets files_deleted_at
  *   GET /jobs/ID/segments/N/cover, /preview (images), /video (mp4, Range)   only as given in links
  *
@@ -82,6 +84,7 @@ export async function status(jobId, etag = null) {
   return answer.status === 304 ? null : { document: await answer.json(), etag: answer.headers.get('ETag') };
 }
 
+export const approve = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/approve`, { method: 'POST' });
 export const cancel = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/cancel`, { method: 'POST' });
 export const retry = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/retry`, { method: 'POST' });
 export const resolve = (publicationId, published) => send(`publications/${encodeURIComponent(publicationId)}/resolve`, { published });

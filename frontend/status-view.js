@@ -2,7 +2,10 @@
 
 import { el } from './dom.js';
 import { moment, percent, position, seconds } from './format.js';
-import { cutReason, gazeRest, gazeResult, jobState, partState, platformName, publicationHint, publicationState, renderingResult, sentence, warning } from './words.js';
+import {
+  cutReason, gazeRest, gazeResult, jobState, nextAttempt, partState, platformName, publicationHint, publicationState, renderingResult, reviewQuestion, sentence,
+  warning,
+} from './words.js';
 
 export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
 const REPAIRABLE = new Set(['failed', 'expired']);
@@ -19,11 +22,31 @@ export function jobView(job, view) {
     header(job, parts),
     view.trouble && el('p', { class: 'notice notice-bad', 'data-key': 'trouble' }, view.trouble),
     job.error && el('p', { class: 'notice notice-bad', 'data-key': 'error' }, sentence(job.error, '.')),
-    ...(job.warnings ?? []).map((code) => el('p', { class: 'notice notice-warn', 'data-key': `warning-${code}` }, warning(code))),
+    again(job) && el('p', { class: 'notice notice-warn', 'data-key': 'again' }, again(job)),
+    reviewed(job) && review(job, view),
+    ...(job.warnings ?? []).filter((code) => !reviewed(job)?.includes(code)).map((code) => el('p', { class: 'notice notice-warn', 'data-key': `warning-${code}` }, warning(code))),
     actions(job, parts, view),
     parts.length > 0 && el('h2', { class: 'parts-title', 'data-key': 'parts-title' }, parts.length === 1 ? 'One part' : `${parts.length} parts`),
     parts.length > 0 && el('ol', { class: 'parts', 'data-key': 'parts' }, parts.map((part) => partCard(job, part, view.missing))),
   ];
+}
+
+const again = (job) => nextAttempt('Examining the video', job);
+
+/** The reasons for which a job waits for a person's yes, or null. */
+function reviewed(job) {
+  const { reasons, approved_at: approvedAt } = job.review ?? {};
+  return reasons?.length && !approvedAt && !OVER.has(job.status) ? reasons : null;
+}
+
+/** Ask a person before anything is published, with both answers beside the question. */
+function review(job, { busy }) {
+  const questions = reviewed(job).map(reviewQuestion);
+  return el('section', { class: 'notice notice-warn review', 'data-key': 'review', 'aria-label': 'Your approval' },
+    questions.map(([question]) => el('p', {}, question)),
+    el('div', { class: 'actions' },
+      button('approve', questions.length === 1 ? questions[0][1] : 'Publish', 'button-main', busy),
+      button('cancel', 'Do not publish', 'button-quiet', busy)));
 }
 
 function header(job, parts) {
@@ -50,6 +73,7 @@ export function summary(job, parts) {
   const words = {
     pending: () => 'Your video has arrived. Work on it starts in a moment.',
     processing: () => (parts.length ? `${done} of ${count(parts.length, 'part')} ready.` : 'Looking for good places to cut.'),
+    review: () => `${done} of ${count(parts.length, 'part')} ready. Nothing is published before you say so.`,
     publishing: () => `${published} of ${count(posts.length, 'post')} published.`,
     completed: () => finished(parts, posts, published),
     completed_with_errors: () => `Finished, but not everything worked: ${published} of ${count(posts.length, 'post')} published.`,
@@ -77,13 +101,14 @@ function actions(job, parts, { busy, deleting }) {
   const over = OVER.has(job.status);
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
-    !over && button('cancel', 'Stop this video', 'button-quiet', busy),
+    !over && !reviewed(job) && button('cancel', 'Stop this video', 'button-quiet', busy),
     over && !job.files_deleted_at && button('delete', deleting ? 'Removing files…' : 'Delete files', 'button-quiet', busy || deleting));
 }
 
 /** Whether something failed that a retry may mend. */
 export function repairable(job, parts) {
-  if (!OVER.has(job.status) || job.status === 'cancelled' || job.files_deleted_at) return false;
+  if (job.status === 'cancelled' || job.files_deleted_at) return false;
+  if (!OVER.has(job.status)) return parts.some((part) => part.status === 'failed');
   return job.status === 'failed' || parts.some((part) => part.status === 'failed' || (part.publications ?? []).some((post) => REPAIRABLE.has(post.status)));
 }
 
@@ -106,7 +131,7 @@ function partCard(job, part, missing) {
       gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
       rest && el('p', { class: 'facts', 'data-key': 'gaze-rest' }, rest),
       part.status === 'rendering' && el('progress', { max: 1, value: part.progress ?? 0, 'aria-label': `Part ${part.number}`, 'data-key': 'progress' }),
-      part.reason && el('p', { class: 'reason', 'data-key': 'reason' }, sentence(part.reason, '.'))),
+      (part.retry_at || part.reason) && el('p', { class: 'reason', 'data-key': 'reason' }, nextAttempt('Rendering', part) || sentence(part.reason, '.'))),
     (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },
       files.preview && look('preview', files.preview, part, 'Before / after'),
       files.video && look('video', files.video, part, 'Watch')),
@@ -121,7 +146,7 @@ function look(kind, address, part, label) {
 function partFacts(part) {
   if (!Number.isFinite(part.duration_s)) return '';
   const from = Number.isFinite(part.start_s) ? `${position(part.start_s)}–${position(part.start_s + part.duration_s)}` : '';
-  return [seconds(part.duration_s), from, cutReason(part.cut_reason), renderingResult(part.rendering)].filter(Boolean).join(' · ');
+  return [seconds(part.duration_s), from, cutReason(part.cut_reason), renderingResult(part.rendering ?? {})].filter(Boolean).join(' · ');
 }
 
 function publications(part) {

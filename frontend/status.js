@@ -24,6 +24,7 @@ const QUESTIONS = {
   delete: ['Delete the files?', 'The video and its parts are removed from the server for good. What is already published stays online.', 'Delete', 'Keep them'],
 };
 const REQUESTS = {
+  approve: api.approve,
   cancel: api.cancel,
   retry: api.retry,
   delete: api.remove,

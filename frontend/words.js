@@ -1,6 +1,6 @@
 /** What the API's codes are called on the page; a code that is not listed here is shown as plain words, never hidden. */
 
-import { percent } from './format.js';
+import { moment, percent } from './format.js';
 
 const PLATFORMS = { tiktok: 'TikTok', instagram: 'Instagram', youtube: 'YouTube' };
 export const PLATFORM_NAMES = Object.keys(PLATFORMS);
@@ -9,6 +9,7 @@ export const PLATFORM_NAMES = Object.keys(PLATFORMS);
 const JOB = {
   pending: ['In line', 'wait'],
   processing: ['Preparing', 'busy'],
+  review: ['Waiting for you', 'warn'],
   publishing: ['Publishing', 'busy'],
   completed: ['Done', 'good'],
   completed_with_errors: ['Partly done', 'warn'],
@@ -55,6 +56,8 @@ const GAZE = {
   too_dark: 'the picture is too dark',
   sunglasses: 'dark glasses hide the eyes',
   crashed: 'the correction stopped unexpectedly',
+  internal_error: 'VidProd made an error',
+  interrupted: 'the server stopped again and again',
 };
 const WARNING = {
   sound_unreadable: 'The sound of this video cannot be read, so its parts are silent.',
@@ -63,6 +66,19 @@ const WARNING = {
   picture_begins_late: 'The sound begins before the first picture, which is shown from the beginning.',
   size_changes: 'The picture changes its size in the middle; all of it is fitted into the first shape.',
 };
+/** reason: [what is asked, what the yes is called]. */
+const REVIEW = {
+  sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
+};
+const REVIEW_OTHER = ['This video waits for your approval. Publish it?', 'Publish'];
+const ATTEMPT = {
+  out_of_memory: 'out of memory',
+  deadline_passed: 'out of time',
+  crashed: 'a crash',
+  internal_error: 'an error in VidProd itself',
+  interrupted: 'interrupted again and again',
+};
+const SMALLER = new Set(['less_memory', 'least']);
 const LASTING_SHARE = 0.03; // of a part's frames
 const HURRIED_SHARE = 0.9; // likewise: below it, time was short
 const PUBLICATION_HINT = {
@@ -80,7 +96,20 @@ export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(plat
 
 export const warning = (code) => WARNING[code] ?? sentence(code, '.');
 
-export const renderingResult = (rendering) => (rendering?.picture === 'copied' ? 'picture kept bit for bit' : '');
+/** What a person is asked before anything is published: [question, name of the yes]. */
+export const reviewQuestion = (code) => REVIEW[code] ?? REVIEW_OTHER;
+
+/** Why the last attempt gave nothing and when the next one begins, or '' when none is waited for. */
+export function nextAttempt(what, { attempts, retry_at: retryAt }) {
+  const last = attempts?.at(-1);
+  return retryAt && last ? `${what} failed (${ATTEMPT[last.outcome] ?? plain(last.outcome)}). Trying again ${moment(retryAt)}.` : '';
+}
+
+/** What is special about a part's picture, or ''. */
+export function renderingResult({ picture, settings } = {}) {
+  if (picture === 'copied') return 'picture kept bit for bit';
+  return SMALLER.has(settings) ? 'smaller picture to save memory' : '';
+}
 
 /** What happened to the eyes in one part, or '' while that is not known. */
 export function gazeResult(gaze) {

@@ -102,3 +102,22 @@ def failed() -> dict[str, Any]:
     """A file that was refused."""
     error = "the video is 16000×16000 pixels; the limit is 8192 on each side"
     return job("job-failed", "failed", 0.0, [], title="huge.mp4", error=error)
+
+
+def in_review() -> dict[str, Any]:
+    """Both parts are ready; nothing goes out before a person says yes, for the sound cannot be read."""
+    waiting = [publication("tiktok", "waiting"), publication("youtube", "waiting")]
+    parts = [segment(number, 2, "ready", gaze=corrected(0.9), publications=waiting) for number in (1, 2)]
+    review = {"reasons": ["sound_unreadable"], "approved_at": None}
+    return job("job-review", "review", 0.76, parts, review=review, warnings=["sound_unreadable"])
+
+
+def retrying() -> dict[str, Any]:
+    """One part waits to be tried again, one gave up while it does, one was made with less memory."""
+    attempts = [{"outcome": "out_of_memory", "settings": "full"}]
+    parts = [
+        segment(1, 3, "pending", attempts=attempts, retry_at="2099-11-22T18:00:00Z", reason="rendering failed (x)"),
+        segment(2, 3, "failed", attempts=attempts * 4, reason="rendering failed 4 times, at last: out of memory"),
+        segment(3, 3, "ready", gaze=corrected(0.9), rendering={"picture": "encoded", "settings": "less_memory"}),
+    ]
+    return job("job-retrying", "processing", 0.3, parts)

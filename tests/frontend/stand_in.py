@@ -149,6 +149,11 @@ class Api:
     def on_post_cancel(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         self._job(job_id)["status"] = "cancelled"
 
+    def on_post_approve(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        job = self._job(job_id)
+        job["review"] = job["review"] | {"approved_at": "2026-11-22T11:00:00Z"}
+        job["status"] = "publishing" if job["status"] == "review" else job["status"]
+
     def on_post_retry(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         self._job(job_id)["status"] = "processing"
 
@@ -220,7 +225,8 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     app.add_route("/static/{name}", page)
     routes = {
         "/login": "login", "/accounts": "accounts", "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
-        "/jobs/{job_id}/cancel": "cancel", "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
+        "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
+        "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
         "/publications/{publication_id}/resolve": "resolve",
         "/jobs/{job_id}/segments/{number:int}/cover": "cover",
         "/jobs/{job_id}/segments/{number:int}/preview": "preview",

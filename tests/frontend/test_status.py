@@ -250,3 +250,51 @@ def test_text_from_outside_cannot_become_markup_or_a_script(page: Browser, api: 
     open_job(page, api, job)
     assert page.text("#job-title") == "<img src=x onerror=alert(1)>"
     assert page.run("return document.querySelectorAll('a[href^=javascript]').length") == 0
+
+
+def test_a_video_without_readable_sound_is_published_only_after_a_yes(page: Browser, api: StandIn) -> None:
+    """The question stands where the warning would, with both answers; the list of videos shows that it waits."""
+    open_job(page, api, samples.in_review())
+    page.until_text("#job .lead", "2 of 2 parts ready. Nothing is published before you say so.")
+    assert "Waiting for you" in page.text("[data-key=head]")
+    asked = " ".join(page.text("[data-key=review]").split())
+    assert asked == (
+        "The sound of this video cannot be read. Publish it without sound? Publish without sound Do not publish"
+    )
+    assert page.run("return document.querySelectorAll('[data-key=warning-sound_unreadable]').length") == 0
+    assert page.run("return document.querySelectorAll('[data-action=cancel]').length") == 1
+    page.click("[data-key=review] [data-action=approve]")
+    page.until_text("#job .lead", "0 of 4 posts published.")
+    assert not page.visible("[data-key=review]")
+    assert "its parts are silent" in page.text("[data-key=warning-sound_unreadable]")
+    assert ("POST", "/jobs/job-review/approve", 200) in api.asked
+
+
+def test_the_yes_can_be_given_or_refused_while_parts_are_prepared(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.in_review() | {"status": "processing"})
+    assert page.visible("[data-key=review] [data-action=approve]")
+    page.click("[data-key=review] [data-action=cancel]")
+    page.until("the question", lambda: page.visible("#question"))
+    page.click("#question-yes")
+    page.until_text("[data-key=head]", "Cancelled")
+    assert not page.visible("[data-key=review]")
+
+
+def test_the_list_shows_that_a_video_waits_for_a_person(page: Browser, api: StandIn) -> None:
+    api.add_job(samples.in_review())
+    page.open(api.url).until_text("#recent", "Waiting for you")
+
+
+def test_a_part_that_is_tried_again_says_why_and_when(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.retrying())
+    page.until_text("[data-key=part-1]", "Rendering failed (out of memory). Trying again 22 Nov 2099 at")
+    assert "Rendering failed 4 times, at last: out of memory." in part(page, 2)
+    assert "smaller picture to save memory" in part(page, 3)
+    page.click("[data-action=retry]")  # while the others go on
+    page.until("the request", lambda: ("POST", "/jobs/job-retrying/retry", 200) in api.asked)
+
+
+def test_a_video_that_is_examined_again_says_why(page: Browser, api: StandIn) -> None:
+    again = {"attempts": [{"outcome": "crashed"}], "retry_at": "2099-11-22T18:00:00Z"}
+    open_job(page, api, samples.job("job-again", "processing", 0.0, []) | again)
+    page.until_text("[data-key=again]", "Examining the video failed (a crash). Trying again 22 Nov 2099 at")
