@@ -11,7 +11,7 @@ from api.accounts import Accounts, Connect, ConnectCallback, OneAccount
 from api.context import Context
 from api.dead_letters import DeadLetterRetry, DeadLetters
 from api.health import Health
-from api.jobs import Cancellation, Jobs, OneJob, Retry, Status
+from api.jobs import Approval, Cancellation, Jobs, OneJob, Retry, Status
 from api.keys import Gate
 from api.limits import RateLimit
 from api.metrics import Metrics
@@ -64,6 +64,7 @@ def routes(context: Context, limit: RateLimit) -> dict[str, Any]:  # Any: resour
         "/jobs/{job_id}": OneJob(context),
         "/jobs/{job_id}/cancel": Cancellation(context),
         "/jobs/{job_id}/retry": Retry(context),
+        "/jobs/{job_id}/approve": Approval(context),
         f"{part}/video": Part(context, "video"),
         f"{part}/cover": Part(context, "cover"),
         f"{part}/preview": Part(context, "preview"),

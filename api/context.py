@@ -36,6 +36,9 @@ class Intake(Protocol):
     def retry(self, job_id: str) -> bool:
         """Try again what failed; False if nothing did."""
 
+    def approve(self, job_id: str) -> bool:
+        """Let publications begin that wait for a person's yes; False if none do."""
+
     def delete(self, job_id: str) -> bool:
         """Delete a job's files; False if there is none."""
 

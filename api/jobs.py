@@ -115,6 +115,20 @@ class Retry:
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 
 
+class Approval:
+    """POST /jobs/{job_id}/approve."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """Publish what waits for a person's yes; before the parts are ready, it counts for when they are."""
+        del request
+        if not self._context.intake.approve(job_id):
+            raise _conflict(self._context, job_id, "this job does not wait for approval")
+        response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
+
+
 def matches(request: falcon.Request, tag: str) -> bool:
     """Say whether the caller has this version already."""
     return any(known in {"*", tag} for known in request.if_none_match or ())

@@ -18,7 +18,8 @@ from api.schedules import PlatformSchedule
 from api.session import Credentials
 from api.webhooks import EndpointChange, NewEndpoint
 from api.wishes import Wishes
-from store.states import JobStatus, PublicationStatus, SegmentStatus
+from store.attempts import Outcome
+from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -82,6 +83,7 @@ OPERATIONS = (
     Operation("delete", "/jobs/{job_id}", "End a job and delete its files", (204, 404)),
     Operation("post", "/jobs/{job_id}/cancel", "End a job", (200, 404, 409)),
     Operation("post", "/jobs/{job_id}/retry", "Try again what failed, and only that", (202, 404, 409)),
+    Operation("post", "/jobs/{job_id}/approve", "Publish a job that waits for approval", (200, 404, 409)),
     Operation("get", f"{_PART}/video", "The video of a part, while it lives", _FILE, answer="video/mp4"),
     Operation("get", f"{_PART}/cover", "The cover of a part, while it lives", _FILE, answer="image/jpeg"),
     Operation("get", f"{_PART}/preview", "A part's before and after, while it lives", _FILE, answer="image/jpeg"),
@@ -252,16 +254,30 @@ def _schemas() -> Json:
         "platform": text, "account": text, "status": {"type": "string", "enum": list(PublicationStatus)},
         "link": {"type": ["string", "null"]}, "due_at": moment, "reason": {"type": ["string", "null"]},
     }  # fmt: skip
+    attempt = {
+        "began_at": moment, "ended_at": moment, "settings": text, "outcome": {"type": "string", "enum": list(Outcome)},
+        "exit_code": {"type": ["integer", "null"]}, "signal": {"type": ["integer", "null"]},
+        "held_bytes": {"type": ["integer", "null"]}, "limit_bytes": {"type": ["integer", "null"]},
+        "deadline_s": {"type": ["number", "null"]},
+    }  # fmt: skip
+    review = {
+        "reasons": {"type": "array", "items": {"type": "string", "enum": list(ReviewReason)}}, "approved_at": moment,
+    }  # fmt: skip
     segment = {
         "number": {"type": "integer"}, "of": {"type": "integer"},
         "status": {"type": "string", "enum": list(SegmentStatus)}, "start_s": number,
         "duration_s": {"type": ["number", "null"]}, "cut_reason": text, "gaze": {"type": ["object", "null"]},
-        "rendering": {"type": ["object", "null"]},
+        "rendering": {"type": ["object", "null"]}, "reason": {"type": ["string", "null"]},
+        "attempts": {"type": "array", "items": _object(attempt)}, "retry_at": moment,
         "publications": {"type": "array", "items": _object(publication)},
     }  # fmt: skip
     job = {
         **summary,
         "error": {"type": ["string", "null"]},
+        "error_code": {"type": ["string", "null"]},
+        "attempts": {"type": "array", "items": _object(attempt)},
+        "retry_at": moment,
+        "review": {"anyOf": [_object(review), {"type": "null"}]},
         "segments": {"type": "array", "items": _object(segment)},
     }
     upload = {"job_id": text, "status": summary["status"], "status_url": text}

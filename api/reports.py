@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from store.accounts import Account
+from store.attempts import read
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -32,6 +33,9 @@ def report(
         "caption": job.caption,
         "error": job.error,
         "error_code": job.error_code,
+        "attempts": _attempts(job.attempts),
+        "retry_at": moment(job.retry_at),
+        "review": _review(job),
         "warnings": (job.facts or {}).get("warnings", []),
         "metadata": job.metadata,
         "platforms": job.platforms,
@@ -110,11 +114,37 @@ def _part(
         "gaze": part.gaze,
         "rendering": part.rendering,
         "reason": part.reason,
+        "attempts": _attempts(part.attempts),
+        "retry_at": moment(part.retry_at),
         "size_bytes": part.size_bytes,
         "stage_seconds": part.stage_seconds,
         "links": links,
         "publications": publications,
     }
+
+
+def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:  # Any: JSON
+    # What a child said last may name paths: it stays in the store and in the dead letter.
+    return [
+        {
+            "began_at": moment(attempt.began_at),
+            "ended_at": moment(attempt.ended_at),
+            "settings": attempt.settings,
+            "outcome": attempt.outcome,
+            "exit_code": attempt.exit_code,
+            "signal": attempt.signal,
+            "held_bytes": attempt.held_bytes,
+            "limit_bytes": attempt.limit_bytes,
+            "deadline_s": attempt.deadline_s,
+        }
+        for attempt in read(stored)
+    ]
+
+
+def _review(job: Job) -> dict[str, Any] | None:  # Any: JSON
+    if not job.review_reasons:
+        return None
+    return {"reasons": job.review_reasons, "approved_at": moment(job.approved_at)}
 
 
 def _post(post: Publication, names: dict[str, str]) -> dict[str, Any]:  # Any: JSON

@@ -14,6 +14,7 @@ from actors import wiring
 from api import reports
 from api.context import Context
 from store import accounts, jobs, publications, segments
+from store.attempts import Attempt, Outcome, written
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -230,6 +231,47 @@ def test_only_what_failed_is_tried_again(client: TestClient, context: Context) -
     assert client.simulate_post("/jobs/job/retry").status_code == 409
 
 
+def test_a_job_that_waits_for_a_yes_is_approved_once(client: TestClient, context: Context) -> None:
+    part = rows.segment(1, status=SegmentStatus.READY)
+    waits = replace(rows.job(status=JobStatus.REVIEW), review_reasons=["sound_unreadable"])
+    remember(context, waits, [part], [rows.publication(part, rows.account())])
+    assert client.simulate_get("/status/job").json["review"] == {"reasons": ["sound_unreadable"], "approved_at": None}
+
+    first = client.simulate_post("/jobs/job/approve")
+    again = client.simulate_post("/jobs/job/approve")
+
+    assert (first.status_code, first.json) == (200, {"job_id": "job", "status": "publishing"})
+    assert (again.status_code, again.json["job_status"]) == (409, "publishing")
+    assert client.simulate_get("/status/job").json["review"]["approved_at"] is not None
+
+
+def test_a_job_that_asks_nothing_cannot_be_approved(client: TestClient, context: Context) -> None:
+    remember(context, rows.job(), [rows.segment(1)])
+    assert client.simulate_get("/status/job").json["review"] is None
+    assert client.simulate_post("/jobs/job/approve").status_code == 409
+
+
+def test_the_attempts_at_a_part_are_told_without_what_its_child_said(client: TestClient, context: Context) -> None:
+    lost = Attempt(
+        began_at=rows.NOON, ended_at=rows.NOON, settings="full", outcome=Outcome.CRASHED, signal=11,
+        stderr_tail="/data/uploads/job/source: fault",
+    )  # fmt: skip
+    part = replace(rows.segment(1), attempts=written([lost]), retry_at=rows.NOON, reason="rendering failed (a crash)")
+    remember(context, rows.job(), [part])
+
+    [told] = client.simulate_get("/status/job").json["segments"]
+
+    assert (told["status"], told["retry_at"], told["progress"]) == ("pending", "2026-11-22T12:00:00.000Z", 0)
+    assert told["reason"] == "rendering failed (a crash)"
+    assert told["attempts"] == [
+        {
+            "began_at": "2026-11-22T12:00:00.000Z", "ended_at": "2026-11-22T12:00:00.000Z", "settings": "full",
+            "outcome": "crashed", "exit_code": None, "signal": 11, "held_bytes": None, "limit_bytes": None,
+            "deadline_s": None,
+        }
+    ]  # fmt: skip
+
+
 def test_a_deleted_job_is_over(client: TestClient, context: Context) -> None:
     remember(context, rows.job(), [rows.segment(1)])
 
@@ -243,6 +285,7 @@ def test_a_deleted_job_is_over(client: TestClient, context: Context) -> None:
         ("GET", "/status/nobody"),
         ("POST", "/jobs/nobody/cancel"),
         ("POST", "/jobs/nobody/retry"),
+        ("POST", "/jobs/nobody/approve"),
         ("DELETE", "/jobs/nobody"),
         ("GET", "/jobs/nobody/segments/1/video"),
         ("GET", "/jobs/nobody/segments/0/video"),

@@ -1,0 +1,180 @@
+"""A job that needs a person's yes: rendered, shown, and not published before it, by whatever path."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from actors import intake, rendering, wiring
+from actors.cleanup import cleanup
+from actors.gaze import gaze
+from actors.open_windows import open_windows
+from actors.split import split
+from store import Store, accounts, jobs, publications, segments, turns
+from store.jobs import Job
+from store.publications import Publication
+from store.states import JobStatus, PublicationStatus, SegmentStatus
+from tests.actors.queues import move_clock, waiting
+from tests.actors.test_rendering import RENDERED, SPAN, Result
+from tests.store.rows import account, job
+
+MUTE: Result = {
+    "facts": {"frames": 1000, "warnings": ["sound_unreadable"]},
+    "zero": None,
+    "spans": [SPAN | {"of": 2}, SPAN | {"number": 2, "of": 2}],
+}
+
+
+@pytest.fixture
+def plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Return what plans a job as MUTE_VIDEO says, and returns its parts' ids; children answer at once."""
+
+    def run(setting: str, planned: Result = MUTE) -> list[str]:
+        changed = wiring.settings.model_copy(update={"mute_video": setting})
+        monkeypatch.setattr(wiring, "settings", changed)
+        monkeypatch.setattr(rendering, "run_child", lambda stage, *_, **__: planned if stage == "plan" else RENDERED)
+        with store.writing() as connection:
+            jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+            accounts.connect(connection, account())
+        split.fn("job")
+        with store.reading() as connection:
+            return [part.id for part in segments.of_job(connection, "job")]
+
+    return run
+
+
+def _job(store: Store) -> Job:
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    return found
+
+
+def _posts(store: Store) -> list[Publication]:
+    with store.reading() as connection:
+        return publications.of_job(connection, "job")
+
+
+def _sent(_store: Store) -> list[str]:
+    return [name for name, _ in waiting() if name.startswith("publish_")]
+
+
+def _events(store: Store) -> list[str]:
+    with sqlite3.connect(store.path) as connection:
+        found = [kind for (kind,) in connection.execute("SELECT type FROM events ORDER BY rowid")]
+    connection.close()
+    return found
+
+
+def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Callable[..., list[str]]) -> None:
+    """Neither the first part while others are rendered, nor a tick, nor a direct attempt to begin."""
+    first, second = plan("ask")
+    gaze.fn(first)
+    open_windows.fn()
+    assert (_job(store).status, _sent(store)) == (JobStatus.PROCESSING, [])
+    gaze.fn(second)
+    open_windows.fn()
+    assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
+    with store.writing() as connection:
+        assert turns.heads(connection) == []
+        assert not any(turns.begin(connection, post.id, wiring.now()) for post in _posts(store))
+    assert {post.status for post in _posts(store)} == {PublicationStatus.WAITING}
+    assert _events(store).count("job.review_needed") == 1
+    assert intake.approve("job")
+    assert (_job(store).status, _sent(store)) == (JobStatus.PUBLISHING, ["publish_tiktok"])
+    assert not intake.approve("job")
+
+
+def test_an_early_yes_lets_the_first_part_go_while_others_are_rendered(
+    store: Store, plan: Callable[..., list[str]]
+) -> None:
+    first, second = plan("ask")
+    gaze.fn(first)
+    assert intake.approve("job")
+    assert (_job(store).status, _sent(store)) == (JobStatus.PROCESSING, ["publish_tiktok"])
+    gaze.fn(second)
+    assert _job(store).status is JobStatus.PUBLISHING
+    assert "job.review_needed" not in _events(store)
+
+
+def test_publish_goes_on_and_the_warning_stands(store: Store, plan: Callable[..., list[str]]) -> None:
+    gaze.fn(plan("publish")[0])
+    assert _sent(store) == ["publish_tiktok"]
+    assert (_job(store).review_reasons, (_job(store).facts or {})["warnings"]) == (None, ["sound_unreadable"])
+
+
+def test_refuse_ends_the_job_with_what_to_do(store: Store, plan: Callable[..., list[str]]) -> None:
+    """The file stays for a day: with another setting it can be tried again."""
+    assert plan("refuse") == []
+    ended = _job(store)
+    assert (ended.status, ended.error_code) == (JobStatus.FAILED, "sound_unreadable")
+    assert "Convert it to MP4 with AAC sound" in (ended.error or "")
+    assert ("delete_files", ("job", "now")) not in waiting()
+    assert intake.retry("job")
+
+
+@pytest.mark.parametrize("warnings", [[], ["pauses_not_found"]])
+def test_a_video_with_sound_asks_nothing(store: Store, plan: Callable[..., list[str]], warnings: list[str]) -> None:
+    [only, _] = plan("ask", MUTE | {"facts": {"warnings": warnings}})
+    gaze.fn(only)
+    assert _sent(store) == ["publish_tiktok"]
+
+
+def test_a_job_without_accounts_has_nothing_to_ask_for(store: Store, plan: Callable[..., list[str]]) -> None:
+    parts = plan("ask")
+    with store.writing() as connection:
+        publications.end_waiting(connection, "job", PublicationStatus.CANCELLED, reason="", now=wiring.now())
+    for part in parts:
+        gaze.fn(part)
+    assert "job.review_needed" not in _events(store)
+
+
+def test_a_job_in_review_is_not_over_and_the_hard_maximum_ends_it(
+    store: Store, plan: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in plan("ask"):
+        gaze.fn(part)
+    move_clock(monkeypatch, timedelta(days=59))
+    cleanup.fn()
+    assert _job(store).status is JobStatus.REVIEW
+    assert not any(name == "delete_files" for name, _ in waiting())
+    move_clock(monkeypatch, timedelta(days=2))
+    cleanup.fn()
+    assert _job(store).status is JobStatus.FAILED
+    assert {post.status for post in _posts(store)} == {PublicationStatus.EXPIRED}
+    assert not intake.approve("job")
+
+
+@pytest.mark.parametrize("end", [intake.cancel, intake.delete])
+def test_a_job_in_review_can_be_ended(store: Store, plan: Callable[..., list[str]], end: Callable[[str], bool]) -> None:
+    for part in plan("ask"):
+        gaze.fn(part)
+    assert end("job")
+    assert _job(store).status is JobStatus.CANCELLED
+    assert {post.status for post in _posts(store)} == {PublicationStatus.CANCELLED}
+    assert not intake.approve("job")
+    assert _sent(store) == []
+
+
+def test_a_part_that_is_tried_again_goes_back_to_review(store: Store, plan: Callable[..., list[str]]) -> None:
+    first, second = plan("ask")
+    with store.writing() as connection:
+        segments.fail(connection, first, reason="lost", now=wiring.now())
+    gaze.fn(second)
+    assert _job(store).status is JobStatus.REVIEW
+    assert intake.retry("job")
+    assert _job(store).status is JobStatus.PROCESSING
+    gaze.fn(first)
+    assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
+    with store.reading() as connection:
+        assert {part.status for part in segments.of_job(connection, "job")} == {SegmentStatus.READY}
+
+
+def test_an_account_that_goes_ends_a_review_that_has_nothing_left(store: Store, plan: Callable[..., list[str]]) -> None:
+    for part in plan("ask"):
+        gaze.fn(part)
+    assert intake.disconnect("tiktok-1")
+    assert _job(store).status is JobStatus.FAILED
