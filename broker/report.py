@@ -28,7 +28,7 @@ class QueueStats:
     """One queue at one moment."""
 
     queue: str
-    ready: int
+    ready: int  # with those whose delay is over
     delayed: int
     leased: int  # being worked on, or on the way to a thread
     dead: int
@@ -51,7 +51,10 @@ class WorkerProcess:
 
 
 def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
-    """Return the figures of all queues that are declared or hold something, by name."""
+    """Return the figures of all queues that are declared or hold something, by name.
+
+    A delayed message whose time has come counts as ready: only a consuming process moves it, and there may be none.
+    """
     ready = {
         queue: (count, oldest)
         for queue, count, oldest in database.read(
@@ -61,7 +64,16 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
             """
         )
     }
-    delayed = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 1 GROUP BY queue")
+    for queue, count, since_ms in database.read(
+        "SELECT queue, count(*), min(eta_ms) FROM broker_messages WHERE state = 1 AND eta_ms <= ? GROUP BY queue",
+        (now_ms,),
+    ):
+        known, oldest = ready.get(queue, (0, since_ms))
+        ready[queue] = (known + count, min(oldest, since_ms))
+    later = database.read(
+        "SELECT queue, count(*) FROM broker_messages WHERE state = 1 AND eta_ms > ? GROUP BY queue", (now_ms,)
+    )
+    delayed = {str(queue): int(count) for queue, count in later}
     leased = _counts(database, "SELECT queue, count(*) FROM broker_messages WHERE state = 2 GROUP BY queue")
     blocked = _counts(
         database,
