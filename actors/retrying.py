@@ -11,9 +11,11 @@ the worker for memory, and the fifth ends it. (The broker by itself hands a mess
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from dramatiq.errors import Retry
@@ -188,4 +190,5 @@ def _file(job: Job) -> str:
     names = ("container", "video_codec", "width", "height", "pixel_format", "hdr", "frame_rate", "duration_s", "audio")
     facts = {name: (job.facts or {}).get(name) for name in names}
     known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
-    return f"{job.size_bytes} bytes" + (f", {known}" if known else ", not examined")
+    kind = re.sub(r"[^.a-z0-9]", "", Path(job.original_name).suffix.lower())[:8]  # the name itself is the creator's
+    return f"{job.size_bytes} bytes {kind}".strip() + (f", {known}" if known else ", not examined")

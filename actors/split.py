@@ -25,11 +25,11 @@ from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStat
 
 PLAN_DEADLINE_S = 1800.0  # a look through three hours of video; the pictures are only sampled
 PLANNING_LOST = {
-    Outcome.OUT_OF_MEMORY: "Examining the video takes more memory than this server has.",
-    Outcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows.",
-    Outcome.CRASHED: "A program that reads videos crashed on this one.",
-    Outcome.INTERNAL_ERROR: "VidProd made an error while it examined the video. Your video is not at fault.",
-    Outcome.INTERRUPTED: "The server stopped again and again while it examined the video.",
+    Outcome.OUT_OF_MEMORY: "Examining the video takes more memory than this server has. Upload a smaller version.",
+    Outcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows. Upload a shorter one.",
+    Outcome.CRASHED: "The decoder crashed on this video. Convert it to MP4 with H.264 and AAC, and upload that.",
+    Outcome.INTERNAL_ERROR: "VidProd made an error while it examined the video. The video is not at fault.",
+    Outcome.INTERRUPTED: "The server stopped again and again while it examined the video. You can try it again.",
 }
 MUTE_REFUSED = (
     "The sound of this video cannot be read, so its parts would be silent. Convert it to MP4 with AAC sound and upload "

@@ -401,6 +401,24 @@ def test_a_plan_that_comes_at_the_second_attempt_is_recorded_once(
     assert _events(store).count("job.processing") == 1
 
 
+def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
+    store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]
+) -> None:
+    """A full disk, say: dramatiq's usual retries, then the tick sees the dead letter, and a person can try again."""
+    _pending(store)
+    calls = child(MemoryError())
+    gaze.send_with_options(args=("job-1",), min_backoff=1, max_backoff=1)
+    worker()
+    [letter] = wiring.broker.dead_letters("media")
+    assert (letter.error, len(calls)) == ("MemoryError: ", 4)
+    reap.fn()
+    found = _segment(store)
+    assert (found.status, _job(store).status) == (SegmentStatus.FAILED, JobStatus.FAILED)
+    assert "an error in VidProd itself" in (found.reason or "")
+    assert intake.retry("job")
+    assert (wiring.broker.dead_letters("media"), _segment(store).attempts) == ([], None)
+
+
 DOOR = """
 import argparse, ctypes, os, signal, sys
 print("about to fail", file=sys.stderr, flush=True)

@@ -36,7 +36,7 @@ VICTIMS = {
 def test_the_supervisor_brings_a_killed_process_back(
     machine: Callable[..., TestMachine], talk: Path, victim: str, moment: str
 ) -> None:
-    running = machine()
+    running = machine(MEDIA_RETRY_SECONDS="1")
     job_id = running.upload(talk)
     wait_for(lambda: MOMENTS[moment](running.status(job_id)), f"the job to be {moment}")
     killed = running.kill_9(VICTIMS[victim])
@@ -74,3 +74,40 @@ def test_a_machine_that_dies_again_and_again_still_ends_in_the_same_parts(
     job = running.finished(job_id)
     assert job["status"] == "completed"
     assert parts_by_platform(running) == each_once_in_order(job)
+
+
+def test_a_part_whose_child_is_killed_each_time_ends_in_a_dead_letter_and_can_be_tried_again(
+    machine: Callable[..., TestMachine], talk: Path
+) -> None:
+    """Nothing is published of it before, each part once after it; the other parts are not held up."""
+    running = machine(MEDIA_RETRY_SECONDS="0.1")
+    job_id = running.upload(talk)
+
+    def gave_up() -> bool:
+        running.kill_9("part-001.mp4")
+        return bool(running.status(job_id)["segments"]) and running.status(job_id)["segments"][0]["status"] == "failed"
+
+    wait_for(gave_up, "the first part to be given up", 120)
+    first = running.status(job_id)["segments"][0]
+    assert [attempt["outcome"] for attempt in first["attempts"]] == ["out_of_memory"] * 4
+    assert {post["code"] for post in first["publications"]} == {"part_failed"}
+    [letter] = running.client.patient("GET", "/dead-letters")["dead_letters"]
+    assert f"job {job_id} part 1 of" in letter["error"]
+    running.client.patient("POST", f"/dead-letters/{letter['id']}/retry")
+    job = running.finished(job_id)
+    assert job["status"] == "completed"
+    assert {kind: sorted(parts) for kind, parts in parts_by_platform(running).items()} == each_once_in_order(job)
+    assert running.client.patient("GET", "/dead-letters")["dead_letters"] == []
+    told = [hook["event"] for hook in running.webhooks() if hook["event"]["type"] == "segment.ready"]
+    assert sorted(event["data"]["part"] for event in told) == list(range(1, len(job["segments"]) + 1))
+
+
+def test_a_deploy_while_a_part_is_rendered_counts_for_nothing(machine: Callable[..., TestMachine], talk: Path) -> None:
+    first = machine()
+    job_id = first.upload(talk)
+    wait_for(lambda: MOMENTS["rendering"](first.status(job_id)), "the job to be rendering")
+    first.stop()
+    again = machine()
+    job = again.finished(job_id)
+    assert job["status"] == "completed"
+    assert [part["attempts"] for part in job["segments"]] == [[]] * len(job["segments"])
