@@ -19,7 +19,7 @@ from store.states import EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 
 EVENTS = (
-    "job.created", "job.processing", "segment.ready", "job.processed", "publication.scheduled",
+    "job.created", "job.processing", "segment.ready", "job.processed", "job.review_needed", "publication.scheduled",
     "publication.published", "publication.failed", "publication.outcome_unknown", "publication.action_needed",
     "job.completed", "job.failed", "account.reconnect_needed", "endpoint.disabled", "ping",
 )  # fmt: skip

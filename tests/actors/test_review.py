@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from actors.cleanup import cleanup
 from actors.gaze import gaze
 from actors.open_windows import open_windows
 from actors.split import split
+from api.webhooks import EVENTS
 from store import Store, accounts, jobs, publications, segments, turns
 from store.jobs import Job
 from store.publications import Publication
@@ -178,3 +181,11 @@ def test_an_account_that_goes_ends_a_review_that_has_nothing_left(store: Store, 
         gaze.fn(part)
     assert intake.disconnect("tiktok-1")
     assert _job(store).status is JobStatus.FAILED
+
+
+def test_every_event_that_is_announced_can_be_subscribed_to() -> None:
+    """An endpoint that names its events would never hear of one that the door does not know."""
+    sources = "\n".join(path.read_text() for path in Path(intake.__file__).parent.glob("*.py"))
+    announced = set(re.findall(r"\"((?:job|segment|publication|account|endpoint|platform)\.[a-z_]+)\"", sources))
+    assert "job.review_needed" in announced
+    assert announced <= set(EVENTS)

@@ -1,5 +1,6 @@
 """A child gives its answer or a reason, is killed when it must be, and never outlives its parent."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -57,6 +58,10 @@ def swell_behind_the_limit(options, progress):
     return {}
 
 def wait(options, progress):
+    time.sleep(60)
+
+def hang_at_the_end(options, progress):
+    progress(1.0)
     time.sleep(60)
 
 def spin(options, progress):
@@ -196,6 +201,27 @@ def test_the_runner_loads_no_video_library() -> None:
     heavy = ["av", "cv2", "mediapipe", "moviepy", "numpy"]
     said = subprocess.run([sys.executable, "-c", code, *heavy], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EAGAIN])
+def test_a_machine_without_room_for_a_child_is_short_of_memory(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", no_room)
+    with pytest.raises(runner.OutOfMemory):
+        runner.run("trial", ["answer"], deadline_s=20)
+
+
+def test_a_child_that_is_done_and_does_not_end_is_ended() -> None:
+    with pytest.raises(runner.DeadlinePassed):
+        runner.run("trial", ["hang_at_the_end"], deadline_s=2)
+
+
+def test_what_is_known_of_a_lack_of_memory_is_told() -> None:
+    with pytest.raises(runner.OutOfMemory) as over:
+        runner.run("trial", ["swell_behind_the_limit"], deadline_s=20, memory_bytes=100 << 20)
+    assert (over.value.limit_bytes, (over.value.held_bytes or 0) > 100 << 20) == (100 << 20, True)
 
 
 def test_a_wrong_command_line_is_our_own_mistake() -> None:

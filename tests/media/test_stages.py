@@ -123,3 +123,28 @@ def test_too_little_memory_for_the_encoder_is_told_as_such(tmp_path: Path) -> No
     command = [sys.executable, "-c", TIGHT, str(tmp_path / "out.mp4")]
     said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert said.stdout == "the picture encoder could not allocate\n", said.stderr
+
+
+def test_less_memory_makes_a_smaller_picture(tmp_path: Path) -> None:
+    """The part is as long as before, and its sound is there."""
+    source, found = tmp_path / "in.mp4", {}
+    films.ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=810x1440:rate=25:duration=3", "-f", "lavfi", "-i", "sine=duration=3",
+        "-c:v", "mpeg4", "-q:v", "5", "-c:a", "aac", source,
+    )  # fmt: skip
+    for memory in ("full", "less", "least"):
+        arguments = [str(source), str(tmp_path / "out.mp4"), "--intensity", "0", "--zero=null", "--memory", memory]
+        result = runner.run("gaze", arguments, deadline_s=120)
+        found[memory] = (result["width"], result["height"], result["frames"], result["rendering"]["sound"])
+    small = (720, 1280, 75, "encoded")
+    assert found == {"full": (810, 1440, 75, "encoded"), "less": small, "least": small}
+
+
+def test_a_plan_without_pictures_still_cuts_at_pauses(tmp_path: Path) -> None:
+    sound = films.noise(9)
+    sound[int(4.5 * 48_000) : int(5.2 * 48_000)] = 0
+    path = films.write(tmp_path / "in.mp4", films.at_rate(25, 225), sound=sound)
+    less = ["--intensity", "0.8", "--without-zero", "--without-scenes"]
+    plan = runner.run("plan", [str(path), "--segment-seconds", "6", *less], deadline_s=120)
+    assert plan["zero"] is None
+    assert [part["cut_reason"] for part in plan["spans"]] == ["pause", "end"]
