@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 from actors import rendering, retrying, wiring
 from actors.announce import announce
 from actors.children import stopping
-from actors.retrying import Settings
+from actors.retrying import MediaSettings
 from actors.settling import fail_part, part_failed, settle
 from actors.turns import release
 from media import runner
 from store import jobs, segments
-from store.attempts import Attempt, read
+from store.attempts import MediaAttempt, read
 from store.jobs import Job
 from store.segments import Segment
 from store.states import JOB_OVER, JobStatus, SegmentStatus
@@ -38,8 +38,8 @@ class _Claim:
     job: Job
     segment: Segment
     token: str
-    attempts: list[Attempt]  # earlier ones, oldest first
-    settings: Settings
+    attempts: list[MediaAttempt]  # earlier ones, oldest first
+    settings: MediaSettings
 
 
 @dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.wanted)
@@ -74,7 +74,7 @@ def _claim(segment_id: str) -> _Claim | None:
         attempts = read(segment.attempts)
         if segment.status is SegmentStatus.FAILED and retrying.are_spent(attempts):
             # Recorded, but its worker ended before the dead letter was there.
-            raise _given_up(_Claim(job, segment, token, attempts, Settings.LEAST), attempts)
+            raise _given_up(_Claim(job, segment, token, attempts, MediaSettings.LEAST), attempts)
         if job.status in JOB_OVER:
             return None
         if segment.retry_at is not None and segment.retry_at > wiring.now():
@@ -99,7 +99,7 @@ def _hand_on(claim: _Claim) -> None:
             rendering.send_gaze(claim.segment)
 
 
-def _lost(claim: _Claim, attempt: Attempt) -> None:
+def _lost(claim: _Claim, attempt: MediaAttempt) -> None:
     """Record an attempt without a result, and raise what brings the message back later or to the dead letters."""
     attempts = [*claim.attempts, attempt]
     logger.warning("{}: {} with {}: {}", _name(claim), attempt.outcome, attempt.settings, attempt.stderr_tail[-300:])
@@ -109,7 +109,7 @@ def _lost(claim: _Claim, attempt: Attempt) -> None:
         raise error
 
 
-def _put_back(connection: Connection, claim: _Claim, attempts: list[Attempt]) -> Retry | retrying.GivenUp | None:
+def _put_back(connection: Connection, claim: _Claim, attempts: list[MediaAttempt]) -> Retry | retrying.GivenUp | None:
     """Record the attempts so far; the part waits for the next one, or fails.
 
     Returns:
@@ -129,7 +129,7 @@ def _put_back(connection: Connection, claim: _Claim, attempts: list[Attempt]) ->
     return _given_up(claim, attempts)
 
 
-def _given_up(claim: _Claim, attempts: list[Attempt]) -> retrying.GivenUp:
+def _given_up(claim: _Claim, attempts: list[MediaAttempt]) -> retrying.GivenUp:
     return retrying.given_up(_name(claim), attempts, claim.job)
 
 
@@ -175,16 +175,16 @@ def _render(claim: _Claim, watch: _Watch) -> dict[str, Any]:  # Any: JSON of `me
         f"--title={job.title}",  # in one word: a title may begin with a dash
         "--deadline", str(CHEAPER_FROM * wiring.settings.processing_deadline),
     ]  # fmt: skip
-    if job.gaze_zero is not None or settings is Settings.LESS_MEMORY:  # looking for it takes memory, too
+    if job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY:  # looking for it takes memory, too
         arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
     return rendering.run_child(
         "gaze", arguments, deadline_s=wiring.settings.processing_deadline, on_progress=watch, stop=watch.stop
     )
 
 
-def _landscape(settings: Settings) -> str:
+def _landscape(settings: MediaSettings) -> str:
     wanted = wiring.settings.landscape
-    return "blur" if wanted == "crop" and settings is Settings.LEAST else wanted  # no network follows the speaker
+    return "blur" if wanted == "crop" and settings is MediaSettings.LEAST else wanted  # no network follows the speaker
 
 
 def _record(claim: _Claim, rendered: dict[str, Any]) -> None:  # Any: as above

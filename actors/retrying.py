@@ -22,7 +22,7 @@ from dramatiq.errors import Retry
 
 from actors import wiring
 from media import runner
-from store.attempts import Attempt, Outcome
+from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
 
 ATTEMPTS_AT_MOST = 4
@@ -32,7 +32,7 @@ OWN_ERRORS_RETRIED = 3  # an actor's own exception, a full disk say: dramatiq's 
 STDERR_KEPT_CHARS = 2000
 
 
-class Settings(StrEnum):
+class MediaSettings(StrEnum):
     """How much is asked of a media child."""
 
     FULL = "full"
@@ -43,12 +43,12 @@ class Settings(StrEnum):
     @property
     def has_gaze(self) -> bool:
         """Say whether gaze is looked at."""
-        return self in {Settings.FULL, Settings.LESS_MEMORY}
+        return self in {MediaSettings.FULL, MediaSettings.LESS_MEMORY}
 
     @property
     def memory(self) -> str:
         """Return the value of the stage's `--memory`."""
-        return {Settings.LESS_MEMORY: "less", Settings.LEAST: "least"}.get(self, "full")
+        return {MediaSettings.LESS_MEMORY: "less", MediaSettings.LEAST: "least"}.get(self, "full")
 
 
 class GivenUp(Exception):
@@ -56,11 +56,11 @@ class GivenUp(Exception):
 
 
 WORDS = {
-    Outcome.OUT_OF_MEMORY: "out of memory",
-    Outcome.DEADLINE_PASSED: "out of time",
-    Outcome.CRASHED: "a crash",
-    Outcome.INTERNAL_ERROR: "an error in VidProd itself",
-    Outcome.INTERRUPTED: "interrupted again and again",
+    MediaOutcome.OUT_OF_MEMORY: "out of memory",
+    MediaOutcome.DEADLINE_PASSED: "out of time",
+    MediaOutcome.CRASHED: "a crash",
+    MediaOutcome.INTERNAL_ERROR: "an error in VidProd itself",
+    MediaOutcome.INTERRUPTED: "interrupted again and again",
 }
 """What ended an attempt, for sentences."""
 
@@ -72,36 +72,36 @@ def wanted(retries: int, error: BaseException) -> bool:
     return not isinstance(error, GivenUp) and retries < OWN_ERRORS_RETRIED
 
 
-def settings_after(attempts: Sequence[Attempt], *, with_gaze: bool) -> Settings:
+def settings_after(attempts: Sequence[MediaAttempt], *, with_gaze: bool) -> MediaSettings:
     """Return what is asked of the next attempt.
 
     Args:
         attempts: all that gave no result, oldest first.
         with_gaze: whether gaze correction is wanted at all.
     """
-    settings = Settings.FULL
+    settings = MediaSettings.FULL
     for number, attempt in enumerate(attempts):
-        if number == 0 and attempt.outcome in {Outcome.CRASHED, Outcome.INTERRUPTED}:
+        if number == 0 and attempt.outcome in {MediaOutcome.CRASHED, MediaOutcome.INTERRUPTED}:
             continue  # a crash may be chance, an interruption mostly is: once the same again
         settings = _less(settings, attempt.outcome, with_gaze=with_gaze)
     return settings
 
 
-def _less(settings: Settings, outcome: Outcome, *, with_gaze: bool) -> Settings:
-    if outcome in {Outcome.OUT_OF_MEMORY, Outcome.INTERRUPTED} and settings is Settings.FULL:
-        return Settings.LESS_MEMORY
-    return Settings.WITHOUT_GAZE if settings.has_gaze and with_gaze else Settings.LEAST
+def _less(settings: MediaSettings, outcome: MediaOutcome, *, with_gaze: bool) -> MediaSettings:
+    if outcome in {MediaOutcome.OUT_OF_MEMORY, MediaOutcome.INTERRUPTED} and settings is MediaSettings.FULL:
+        return MediaSettings.LESS_MEMORY
+    return MediaSettings.WITHOUT_GAZE if settings.has_gaze and with_gaze else MediaSettings.LEAST
 
 
-def are_spent(attempts: Sequence[Attempt]) -> bool:
+def are_spent(attempts: Sequence[MediaAttempt]) -> bool:
     """Say whether nothing is to be tried any more."""
-    interrupted = sum(attempt.outcome is Outcome.INTERRUPTED for attempt in attempts)
+    interrupted = sum(attempt.outcome is MediaOutcome.INTERRUPTED for attempt in attempts)
     return len(attempts) - interrupted >= ATTEMPTS_AT_MOST or interrupted >= INTERRUPTIONS_AT_MOST
 
 
-def retry_moment(attempts: Sequence[Attempt]) -> datetime:
+def retry_moment(attempts: Sequence[MediaAttempt]) -> datetime:
     """Return when to try again after the attempts so far, at least one of which counts."""
-    lost = sum(attempt.outcome is not Outcome.INTERRUPTED for attempt in attempts)
+    lost = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in attempts)
     return wiring.now() + timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_GROWS ** (lost - 1))
 
 
@@ -111,13 +111,13 @@ def wait_until(moment: datetime) -> Retry:
     return Retry("tried again later", delay=max(0, -(-left // timedelta(milliseconds=1))))
 
 
-def interrupted(began_at: datetime | None, settings: Settings) -> Attempt:
+def interrupted(began_at: datetime | None, settings: MediaSettings) -> MediaAttempt:
     """Return the attempt that a predecessor of this worker has not ended."""
     now = wiring.now()
-    return Attempt(began_at=began_at or now, ended_at=now, settings=settings, outcome=Outcome.INTERRUPTED)
+    return MediaAttempt(began_at=began_at or now, ended_at=now, settings=settings, outcome=MediaOutcome.INTERRUPTED)
 
 
-def lost(failure: runner.ChildError, settings: Settings, began_at: datetime) -> Attempt:
+def lost(failure: runner.ChildError, settings: MediaSettings, began_at: datetime) -> MediaAttempt:
     """Return the attempt of a child that gave no result.
 
     Args:
@@ -128,15 +128,15 @@ def lost(failure: runner.ChildError, settings: Settings, began_at: datetime) -> 
     facts: dict[str, Any] = {}  # Any: fields of an attempt
     match failure:
         case runner.OutOfMemory():
-            outcome = Outcome.OUT_OF_MEMORY
+            outcome = MediaOutcome.OUT_OF_MEMORY
             facts = {"held_bytes": failure.held_bytes, "limit_bytes": failure.limit_bytes}
         case runner.DeadlinePassed():
-            outcome, facts = Outcome.DEADLINE_PASSED, {"deadline_s": failure.deadline_s}
+            outcome, facts = MediaOutcome.DEADLINE_PASSED, {"deadline_s": failure.deadline_s}
         case runner.ChildDied(signal=int()):
-            outcome = Outcome.CRASHED
+            outcome = MediaOutcome.CRASHED
         case _:
-            outcome = Outcome.INTERNAL_ERROR
-    return Attempt(
+            outcome = MediaOutcome.INTERNAL_ERROR
+    return MediaAttempt(
         began_at=began_at,
         ended_at=wiring.now(),
         settings=settings,
@@ -148,13 +148,13 @@ def lost(failure: runner.ChildError, settings: Settings, began_at: datetime) -> 
     )
 
 
-def why_without_gaze(attempts: Sequence[Attempt]) -> str | None:
+def why_without_gaze(attempts: Sequence[MediaAttempt]) -> str | None:
     """Return the outcome of the last attempt with gaze correction; None when there was none."""
-    with_gaze = [attempt for attempt in attempts if Settings(attempt.settings).has_gaze]
+    with_gaze = [attempt for attempt in attempts if MediaSettings(attempt.settings).has_gaze]
     return with_gaze[-1].outcome if with_gaze else None
 
 
-def given_up(what: str, attempts: Sequence[Attempt], job: Job) -> GivenUp:
+def given_up(what: str, attempts: Sequence[MediaAttempt], job: Job) -> GivenUp:
     """Return what an actor raises to put its message into the dead letters, with all that is known.
 
     Args:
@@ -170,7 +170,7 @@ def given_up(what: str, attempts: Sequence[Attempt], job: Job) -> GivenUp:
     return error
 
 
-def _told(number: int, attempt: Attempt) -> str:
+def _told(number: int, attempt: MediaAttempt) -> str:
     known = {
         "signal": attempt.signal,
         "exit code": attempt.exit_code,

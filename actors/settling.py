@@ -19,8 +19,8 @@ def settle(connection: Connection, job_id: str) -> None:
     if (moved_to := jobs.close_parts(connection, job_id)) is not None:
         job = jobs.get(connection, job_id)
         announce(connection, "job.processed", job, parts=job.segment_count if job else None)
-        if moved_to is JobStatus.REVIEW and job is not None:
-            announce(connection, "job.review_needed", job, reasons=job.review_reasons)
+        if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
+            announce(connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
     for segment in segments.of_job(connection, job_id):
         if publications.count_of_segment(connection, segment.id):
             segments.close(connection, segment.id)

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from actors import rendering, retrying, wiring
 from actors.announce import announce
-from actors.retrying import Settings
+from actors.retrying import MediaSettings
 from actors.settling import end_job, fail_job
 from media import runner
 from store import accounts, jobs, publications, segments
-from store.attempts import Attempt, Outcome, read
+from store.attempts import MediaAttempt, MediaOutcome, read
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -25,11 +25,11 @@ from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStat
 
 PLAN_DEADLINE_S = 1800.0  # a look through three hours of video; the pictures are only sampled
 PLANNING_LOST = {
-    Outcome.OUT_OF_MEMORY: "Examining the video takes more memory than this server has. Upload a smaller version.",
-    Outcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows. Upload a shorter one.",
-    Outcome.CRASHED: "The decoder crashed on this video. Convert it to MP4 with H.264 and AAC, and upload that.",
-    Outcome.INTERNAL_ERROR: "VidProd made an error while it examined the video. The video is not at fault.",
-    Outcome.INTERRUPTED: "The server stopped again and again while it examined the video. You can try it again.",
+    MediaOutcome.OUT_OF_MEMORY: "Examining the video takes more memory than this server has. Upload a smaller version.",
+    MediaOutcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows. Upload a shorter one.",
+    MediaOutcome.CRASHED: "The decoder crashed on this video. Convert it to MP4 with H.264 and AAC, and upload that.",
+    MediaOutcome.INTERNAL_ERROR: "VidProd made an error while it examined the video. The video is not at fault.",
+    MediaOutcome.INTERRUPTED: "The server stopped again and again while it examined the video. You can try it again.",
 }
 MUTE_REFUSED = (
     "The sound of this video cannot be read, so its parts would be silent. Convert it to MP4 with AAC sound and upload "
@@ -43,8 +43,8 @@ class _Claim:
 
     job: Job
     token: str
-    attempts: list[Attempt]  # earlier ones, oldest first
-    settings: Settings
+    attempts: list[MediaAttempt]  # earlier ones, oldest first
+    settings: MediaSettings
 
 
 @dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.wanted)
@@ -63,7 +63,7 @@ def split(job_id: str) -> None:
     except runner.ChildError as failure:
         _lost(claim, retrying.lost(failure, claim.settings, began_at))
     else:
-        if claim.job.gaze_intensity > 0 and claim.settings is not Settings.FULL:
+        if claim.job.gaze_intensity > 0 and claim.settings is not MediaSettings.FULL:
             plan["facts"]["planned_without_gaze"] = claim.attempts[-1].outcome  # kept with the job; no page shows it
         _record(job_id, plan)
 
@@ -103,7 +103,7 @@ def _hand_on(claim: _Claim) -> None:
             rendering.send_split(claim.job.id)
 
 
-def _lost(claim: _Claim, attempt: Attempt) -> None:
+def _lost(claim: _Claim, attempt: MediaAttempt) -> None:
     """Record an attempt without a result, and raise what brings the message back later or to the dead letters."""
     attempts = [*claim.attempts, attempt]
     logger.warning("job {}: planning {} with {}", claim.job.id, attempt.outcome, attempt.settings)
@@ -113,7 +113,7 @@ def _lost(claim: _Claim, attempt: Attempt) -> None:
         raise error
 
 
-def _put_back(connection: Connection, claim: _Claim, attempts: list[Attempt]) -> Retry | retrying.GivenUp | None:
+def _put_back(connection: Connection, claim: _Claim, attempts: list[MediaAttempt]) -> Retry | retrying.GivenUp | None:
     """Record the attempts so far; the job waits for the next one, or fails.
 
     Returns:
@@ -129,7 +129,7 @@ def _put_back(connection: Connection, claim: _Claim, attempts: list[Attempt]) ->
     return _given_up(claim.job, attempts)
 
 
-def _given_up(job: Job, attempts: list[Attempt]) -> retrying.GivenUp:
+def _given_up(job: Job, attempts: list[MediaAttempt]) -> retrying.GivenUp:
     return retrying.given_up(f"job {job.id} planning", attempts, job)
 
 
@@ -140,9 +140,9 @@ def _plan(claim: _Claim) -> dict[str, Any]:  # Any: JSON of `media.plan`
         "--segment-seconds", str(job.segment_seconds),
         "--intensity", str(job.gaze_intensity),
     ]  # fmt: skip
-    if settings is not Settings.FULL:  # most of a plan's memory and time goes into the networks that look for it
+    if settings is not MediaSettings.FULL:  # most of a plan's memory and time goes into the networks that look for it
         arguments.append("--without-zero")
-    if settings is Settings.LEAST:
+    if settings is MediaSettings.LEAST:
         arguments.append("--without-scenes")
     elif wiring.settings.loudness is not None:
         arguments += ["--loudness", str(wiring.settings.loudness)]

@@ -18,7 +18,7 @@ from api.schedules import PlatformSchedule
 from api.session import Credentials
 from api.webhooks import EndpointChange, NewEndpoint
 from api.wishes import Wishes
-from store.attempts import Outcome
+from store.attempts import MediaOutcome
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 
 Json = dict[str, Any]  # Any: JSON
@@ -255,7 +255,8 @@ def _schemas() -> Json:
         "link": {"type": ["string", "null"]}, "due_at": moment, "reason": {"type": ["string", "null"]},
     }  # fmt: skip
     attempt = {
-        "began_at": moment, "ended_at": moment, "settings": text, "outcome": {"type": "string", "enum": list(Outcome)},
+        "began_at": moment, "ended_at": moment, "settings": text,
+        "outcome": {"type": "string", "enum": list(MediaOutcome)},
         "exit_code": {"type": ["integer", "null"]}, "signal": {"type": ["integer", "null"]},
         "held_bytes": {"type": ["integer", "null"]}, "limit_bytes": {"type": ["integer", "null"]},
         "deadline_s": {"type": ["number", "null"]},

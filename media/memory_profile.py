@@ -23,8 +23,8 @@ class MemoryLimits:
     threads: int  # of the encoder, at most
 
 
-# Measured 2026-11-28 on a recording of 1080 x 1920, own memory at the peak in MiB, as filmed and with eyes turned, twice:
-# full 136 and 214, 139 and 245; less 103 and 182, 104 and 216; least 96 and 156, 94 and 170.
+# Measured 2026-11-28 on a recording of 1080 x 1920, own memory at the peak in MiB, as filmed and with eyes turned, in
+# two runs: full 136 and 214, 139 and 245; less 103 and 182, 104 and 216; least 96 and 156, 94 and 170.
 LIMITS = {
     MemoryProfile.FULL: MemoryLimits(1920, 1080, lookahead=2, references=1, threads=2),
     MemoryProfile.LESS: MemoryLimits(1280, 720, lookahead=2, references=1, threads=1),

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Outcome(StrEnum):
+class MediaOutcome(StrEnum):
     """Why an attempt gave no result, by the names that the outside sees."""
 
     OUT_OF_MEMORY = "out_of_memory"
@@ -20,13 +20,13 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
+class MediaAttempt:
     """One attempt and how it ended."""
 
     began_at: datetime
     ended_at: datetime
     settings: str  # how much was asked of it, e.g. "full"
-    outcome: Outcome
+    outcome: MediaOutcome
     exit_code: int | None = None
     signal: int | None = None
     held_bytes: int | None = None  # memory at the end, where that ended it
@@ -39,17 +39,17 @@ class Attempt:
         return asdict(self) | {"began_at": self.began_at.isoformat(), "ended_at": self.ended_at.isoformat()}
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Attempt:  # Any: JSON
+    def from_json(cls, fields: dict[str, Any]) -> MediaAttempt:  # Any: JSON
         """Rebuild what `to_json` gave."""
         moments = {name: datetime.fromisoformat(fields[name]) for name in ("began_at", "ended_at")}
-        return cls(**(fields | moments | {"outcome": Outcome(fields["outcome"])}))
+        return cls(**(fields | moments | {"outcome": MediaOutcome(fields["outcome"])}))
 
 
-def read(stored: Sequence[dict[str, Any]] | None) -> list[Attempt]:  # Any: JSON
+def read(stored: Sequence[dict[str, Any]] | None) -> list[MediaAttempt]:  # Any: JSON
     """Return the attempts of a column's value, oldest first."""
-    return [Attempt.from_json(fields) for fields in stored or ()]
+    return [MediaAttempt.from_json(fields) for fields in stored or ()]
 
 
-def written(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:  # Any: JSON
+def written(attempts: Sequence[MediaAttempt]) -> list[dict[str, Any]]:  # Any: JSON
     """Return a column's value for attempts."""
     return [attempt.to_json() for attempt in attempts]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Update, and_, case, func, or_, select, update
 
 from store import rows
-from store.attempts import Attempt, written
+from store.attempts import MediaAttempt, written
 from store.states import (
     JOB_OVER,
     PUBLICATION_OVER,
@@ -87,7 +87,7 @@ def begin(connection: Connection, job_id: str, now: datetime) -> bool:
     return connection.execute(change.values(status=JobStatus.PROCESSING, started_at=now)).rowcount == 1
 
 
-def claim(connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[Attempt] = ()) -> bool:
+def claim(connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[MediaAttempt] = ()) -> bool:
     """Begin to plan a job; False if it has a plan or is over. Parameters as in `segments.claim`."""
     change = update(jobs).where(
         jobs.c.id == job_id, jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None)
@@ -102,7 +102,7 @@ def release(connection: Connection, job_id: str, attempt: str) -> bool:
 
 
 def put_back(
-    connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[Attempt], retry_at: datetime | None
+    connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[MediaAttempt], retry_at: datetime | None
 ) -> bool:
     """Note that a planning gave no result and the job waits again; False if it is no longer the current one."""
     values = {"attempt": None, "attempts": written(attempts), "retry_at": retry_at}

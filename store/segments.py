@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, select, update
 
 from store import rows
-from store.attempts import Attempt, written
+from store.attempts import MediaAttempt, written
 from store.states import PUBLICATION_OVER, PublicationStatus, SegmentStatus
 from store.tables import job_segments, publications
 
@@ -77,7 +77,7 @@ def touch(connection: Connection, segment_id: str, now: datetime) -> None:
 
 
 def claim(
-    connection: Connection, segment_id: str, attempt: str, now: datetime, *, attempts: Sequence[Attempt] = ()
+    connection: Connection, segment_id: str, attempt: str, now: datetime, *, attempts: Sequence[MediaAttempt] = ()
 ) -> bool:
     """Begin to render a part; False if it has ended.
 
@@ -112,7 +112,7 @@ def put_back(
     segment_id: str,
     attempt: str,
     *,
-    attempts: Sequence[Attempt],
+    attempts: Sequence[MediaAttempt],
     retry_at: datetime | None,
     reason: str,
 ) -> bool:

@@ -116,7 +116,7 @@ job_segments = Table(
     Column("cut_reason", Text, nullable=False),  # why it ends where it ends
     Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
     Column("attempt", Text),  # token of the rendering under way; who holds another one comes too late
-    Column("attempts", Json),  # list of store.attempts.Attempt that gave no result since `asked_at`, oldest first
+    Column("attempts", Json),  # list of store.attempts.MediaAttempt without a result since `asked_at`, oldest first
     Column("retry_at", UtcDateTime),  # when it is tried again; null unless it waits for that
     Column("asked_at", UtcDateTime),  # when its rendering was last asked for: an older dead letter says nothing of it
     Column("started_at", UtcDateTime),

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from actors import intake, rendering, retrying, wiring
 from actors.gaze import gaze
 from actors.reap import reap
-from actors.retrying import GivenUp, Settings
+from actors.retrying import GivenUp, MediaSettings
 from actors.split import split
 from media import runner
 from store import Store, accounts, jobs, publications, segments
-from store.attempts import Attempt, Outcome, read
+from store.attempts import MediaAttempt, MediaOutcome, read
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import move_clock, waiting
 from tests.actors.test_rendering import RENDERED, SPAN, Result
@@ -38,11 +38,11 @@ CAUSES = {
 }
 
 
-def _attempt(outcome: Outcome, settings: Settings = Settings.FULL) -> Attempt:
-    return Attempt(began_at=NOON, ended_at=NOON + timedelta(seconds=5), settings=settings, outcome=outcome)
+def _attempt(outcome: MediaOutcome, settings: MediaSettings = MediaSettings.FULL) -> MediaAttempt:
+    return MediaAttempt(began_at=NOON, ended_at=NOON + timedelta(seconds=5), settings=settings, outcome=outcome)
 
 
-def _ladder(outcomes: list[Outcome], *, with_gaze: bool = True) -> list[Settings]:
+def _ladder(outcomes: list[MediaOutcome], *, with_gaze: bool = True) -> list[MediaSettings]:
     """Return the settings of each attempt when the attempts end so, and of the one after them."""
     return [
         retrying.settings_after([_attempt(outcome) for outcome in outcomes[:count]], with_gaze=with_gaze)
@@ -64,13 +64,13 @@ def _ladder(outcomes: list[Outcome], *, with_gaze: bool = True) -> list[Settings
     ],
 )
 def test_less_is_asked_as_the_cause_suggests(outcome: str, with_gaze: bool, expected: list[str]) -> None:
-    assert _ladder([Outcome(outcome)] * (len(expected) - 1), with_gaze=with_gaze) == expected
+    assert _ladder([MediaOutcome(outcome)] * (len(expected) - 1), with_gaze=with_gaze) == expected
 
 
-@given(st.lists(st.sampled_from(Outcome), max_size=12), st.booleans())
-def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[Outcome], with_gaze: bool) -> None:
+@given(st.lists(st.sampled_from(MediaOutcome), max_size=12), st.booleans())
+def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[MediaOutcome], with_gaze: bool) -> None:
     """Whatever happens, at most nine children are started for one asking."""
-    order = list(Settings)
+    order = list(MediaSettings)
     ladder = [order.index(settings) for settings in _ladder(outcomes, with_gaze=with_gaze)]
     assert ladder == sorted(ladder)
     spent = [
@@ -83,13 +83,13 @@ def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[Outcome
 def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     now = wiring.now()
     monkeypatch.setattr(wiring, "now", lambda: now)
-    lost = [_attempt(Outcome.CRASHED)] * 3
+    lost = [_attempt(MediaOutcome.CRASHED)] * 3
     waits = [(retrying.retry_moment(lost[:count]) - now).total_seconds() for count in (1, 2, 3)]
     assert waits == [30, 120, 480]
 
 
 def test_an_attempt_survives_its_column() -> None:
-    attempt = retrying.lost(CAUSES["memory"], Settings.LESS_MEMORY, wiring.now())
+    attempt = retrying.lost(CAUSES["memory"], MediaSettings.LESS_MEMORY, wiring.now())
     assert read(json.loads(json.dumps([attempt.to_json()]))) == [attempt]
 
 
@@ -200,7 +200,7 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     assert "A talk" not in letter.error + (letter.traceback or "")  # nothing that the creator wrote
     found = _segment(store)
     assert (found.status, found.reason) == (
-        SegmentStatus.FAILED, f"rendering failed 4 times, at last: {retrying.WORDS[Outcome(code)]}",
+        SegmentStatus.FAILED, f"rendering failed 4 times, at last: {retrying.WORDS[MediaOutcome(code)]}",
     )  # fmt: skip
     assert [attempt.outcome for attempt in read(found.attempts)] == [code] * 4
     assert _fate(store) == (PublicationStatus.FAILED, "part_failed")

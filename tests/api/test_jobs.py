@@ -14,7 +14,7 @@ from actors import wiring
 from api import reports
 from api.context import Context
 from store import accounts, jobs, publications, segments
-from store.attempts import Attempt, Outcome, written
+from store.attempts import MediaAttempt, MediaOutcome, written
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -252,8 +252,8 @@ def test_a_job_that_asks_nothing_cannot_be_approved(client: TestClient, context:
 
 
 def test_the_attempts_at_a_part_are_told_without_what_its_child_said(client: TestClient, context: Context) -> None:
-    lost = Attempt(
-        began_at=rows.NOON, ended_at=rows.NOON, settings="full", outcome=Outcome.CRASHED, signal=11,
+    lost = MediaAttempt(
+        began_at=rows.NOON, ended_at=rows.NOON, settings="full", outcome=MediaOutcome.CRASHED, signal=11,
         stderr_tail="/data/uploads/job/source: fault",
     )  # fmt: skip
     part = replace(rows.segment(1), attempts=written([lost]), retry_at=rows.NOON, reason="rendering failed (a crash)")
