@@ -8,7 +8,7 @@ import dramatiq
 from loguru import logger
 from periodiq import cron
 
-from actors import rendering, wiring
+from actors import rendering, retrying, wiring
 from actors.settling import fail_job, part_failed, publication_crashed
 from broker import DeadLetter
 from store import jobs, publications, segments, steps, webhooks
@@ -32,7 +32,8 @@ def _give_up_dead_letters() -> None:
     A letter stays where it is, to be read; one that is older than the last time its work was asked for says nothing.
     """
     for letter in wiring.broker.dead_letters(limit=1000):
-        if letter.args and letter.died_at > wiring.now() - LOOK_BACK:
+        is_new = letter.died_at > wiring.now() - LOOK_BACK
+        if letter.args and is_new and not retrying.is_recorded(letter.error):
             _give_up(letter)
 
 

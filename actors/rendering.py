@@ -39,11 +39,16 @@ def run_child(
     Raises:
         media.runner.ChildError: see there; `Stopped` also when this worker is asked to stop.
     """
-    return runner.run(
-        stage,
-        arguments,
-        deadline_s=deadline_s,
-        memory_bytes=child_budget_bytes(wiring.settings),
-        on_progress=on_progress,
-        stop=stop or stopping,
-    )
+    try:
+        return runner.run(
+            stage,
+            arguments,
+            deadline_s=deadline_s,
+            memory_bytes=child_budget_bytes(wiring.settings),
+            on_progress=on_progress,
+            stop=stop or stopping,
+        )
+    except (runner.ChildDied, runner.OutOfMemory) as lost:
+        if not stopping.is_set():
+            raise
+        raise runner.Stopped("ended together with its worker") from lost  # whoever stops a machine may end both

@@ -12,6 +12,7 @@ the worker for memory, and the fifth ends it. (The broker by itself hands a mess
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,6 +31,7 @@ INTERRUPTIONS_AT_MOST = 5
 WAIT_GROWS = 4  # times as long before each further attempt
 OWN_ERRORS_RETRIED = 3  # an actor's own exception, a full disk say: dramatiq's usual retries
 STDERR_KEPT_CHARS = 2000
+ASKED_TO_END = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}  # systemd, say, stops all processes of a service at once
 
 
 class MediaSettings(StrEnum):
@@ -63,6 +65,11 @@ WORDS = {
     MediaOutcome.INTERRUPTED: "interrupted again and again",
 }
 """What ended an attempt, for sentences."""
+
+
+def is_recorded(error: str) -> bool:
+    """Say whether what a dead letter tells of was recorded before it was there: then nothing follows from it."""
+    return error.startswith(f"{GivenUp.__name__}:")
 
 
 def wanted(retries: int, error: BaseException) -> bool:
@@ -100,9 +107,9 @@ def are_spent(attempts: Sequence[MediaAttempt]) -> bool:
 
 
 def retry_moment(attempts: Sequence[MediaAttempt]) -> datetime:
-    """Return when to try again after the attempts so far, at least one of which counts."""
+    """Return when to try again after the attempts so far."""
     lost = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in attempts)
-    return wiring.now() + timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_GROWS ** (lost - 1))
+    return wiring.now() + timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_GROWS ** max(0, lost - 1))
 
 
 def wait_until(moment: datetime) -> Retry:
@@ -132,6 +139,8 @@ def lost(failure: runner.ChildError, settings: MediaSettings, began_at: datetime
             facts = {"held_bytes": failure.held_bytes, "limit_bytes": failure.limit_bytes}
         case runner.DeadlinePassed():
             outcome, facts = MediaOutcome.DEADLINE_PASSED, {"deadline_s": failure.deadline_s}
+        case runner.ChildDied(signal=number) if number in ASKED_TO_END:
+            outcome = MediaOutcome.INTERRUPTED
         case runner.ChildDied(signal=int()):
             outcome = MediaOutcome.CRASHED
         case _:

@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import intake, rendering, retrying, wiring
+from actors.children import stopping
 from actors.gaze import gaze
 from actors.reap import reap
 from actors.retrying import GivenUp, MediaSettings
 from actors.split import split
+from broker import DeadLetter
 from media import runner
 from store import Store, accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, read
@@ -346,6 +348,41 @@ def test_a_worker_that_is_asked_to_stop_does_not_count(store: Store, child: Call
     child(RENDERED)
     gaze.fn("job-1")
     assert _segment(store).status is SegmentStatus.READY
+
+
+@pytest.mark.parametrize("ended", [runner.ChildDied(signal=15), runner.OutOfMemory("killed", signal=9)])
+def test_a_child_that_ends_while_its_worker_is_stopped_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, ended: runner.ChildError
+) -> None:
+    """Whoever stops a machine may send the signal to all of its processes."""
+
+    def run(*_: object, **__: object) -> Result:
+        stopping.set()
+        raise ended
+
+    monkeypatch.setattr(runner, "run", run)
+    try:
+        with pytest.raises(runner.Stopped):
+            rendering.run_child("gaze", [], deadline_s=1)
+    finally:
+        stopping.clear()
+
+
+def test_a_child_that_was_asked_to_end_was_interrupted() -> None:
+    attempt = retrying.lost(runner.ChildDied(signal=15), MediaSettings.FULL, wiring.now())
+    assert attempt.outcome is MediaOutcome.INTERRUPTED
+
+
+def test_a_dead_letter_that_comes_after_a_retry_by_a_person_does_not_end_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part is failed before its dead letter is there: in between somebody may have asked for another try."""
+    _pending(store)
+    died = wiring.now() + timedelta(seconds=1)
+    letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "GivenUp: job job part 1", None, 4, died, died)
+    monkeypatch.setattr(wiring.broker, "dead_letters", lambda *_, **__: [letter])
+    reap.fn()
+    assert _segment(store).status is SegmentStatus.PENDING
 
 
 @pytest.mark.logs_errors
