@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
@@ -24,6 +25,7 @@ from media.errors import OutOfMemory, Refused
 
 PARENT_PIPE, MEMORY_BYTES, CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_MEMORY_BYTES", "MEDIA_CPU_S"
 REFUSED_EXIT, MEMORY_EXIT = 3, 4  # 2 is a wrong command line
+INTERNAL_EXIT = 70  # sysexits.h: an error in the program
 # Writable memory that is reserved and never touched, thread stacks above all, counts against the child's own limit: at
 # 330 MB mediapipe crashed on it while 226 MB were in use (measured 2026-11-22). That limit only stops bombs that are
 # quicker than our looks.
@@ -90,6 +92,10 @@ def _answer(voice: "_Lines | _Terminal", work: str, options: argparse.Namespace)
     except (MemoryError, OutOfMemory):
         voice.say({"out_of_memory": True})
         return MEMORY_EXIT
+    except Exception as error:  # noqa: BLE001  # the process's edge: whatever else it is, it is our error
+        traceback.print_exc()
+        voice.say({"internal_error": f"{type(error).__name__}: {error}"})
+        return INTERNAL_EXIT
     voice.say({"result": result})
     return 0
 
@@ -176,5 +182,7 @@ class _Terminal:
             sys.stdout.write(json.dumps(line["result"], indent=2) + "\n")
         elif "refused" in line:
             sys.stderr.write(f"refused ({line['refused']['code']}): {line['refused']['detail']}\n")
+        elif "internal_error" in line:
+            sys.stderr.write("an error in the program, not in the file\n")
         else:
             sys.stderr.write("not enough memory\n")

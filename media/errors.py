@@ -4,7 +4,8 @@ ChildError
 ├── Refused         the file is not what we take: tell its owner, do not repeat
 ├── OutOfMemory     too big for this machine in this way: repeat with less to do
 ├── DeadlinePassed  took too long: repeat with less to do
-├── ChildDied       a crash in a codec (`signal`) or an error of our own (`exit_code`): repeat, then report
+├── ChildDied       a crash in a codec, or no answer: repeat, then report
+│   └── InternalError   an exception in our own code: repeat with less to do, then report
 └── Stopped         the caller asked for it: put the work back
 """
 
@@ -63,6 +64,14 @@ class ChildDied(ChildError):
         self.exit_code = exit_code
         self.signal = signal
         self.stderr_tail = stderr_tail
+
+
+class InternalError(ChildDied):
+    """Our own code raised what it never should; the file may be whole. The traceback is in `stderr_tail`."""
+
+    def __init__(self, exception: str, *, exit_code: int | None = None, stderr_tail: str = "") -> None:
+        super().__init__(exit_code=exit_code, stderr_tail=stderr_tail)
+        self.exception = exception  # type and message, such as "ValueError: 29 is not a valid Type"
 
 
 class Stopped(ChildError):

@@ -28,6 +28,7 @@ class MediaWarning(StrEnum):
     PAUSES_NOT_FOUND = "pauses_not_found"  # the sound could not be decoded for the search for pauses
     PICTURE_ENDS_EARLY = "picture_ends_early"  # sound goes on after the last picture, which is held
     PICTURE_BEGINS_LATE = "picture_begins_late"  # sound begins before the first picture, which is held
+    END_MISSING = "end_missing"  # the file breaks off before its end; it is used as far as it goes
     SIZE_CHANGES = "size_changes"  # the picture changes its size; every size is fitted into the first one's shape
 
 

@@ -7,7 +7,7 @@ streams, then packets, then one picture.
 import argparse
 import contextlib
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,15 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media import child, facts, picture, signature, timeline
+from media import child, completeness, facts, picture, signature, structure, timeline
 from media.child import Progress
 from media.errors import Refused
-from media.facts import Audio, Facts
+from media.facts import Audio, Facts, MediaWarning
 from media.opening import VIDEO_CODECS, audio_of, opened, packets, video_of
 from media.timeline import Timeline
 
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
-MISSING_SHARE = 0.02  # of the frames that the file's index promises; more is a truncated file
+UNPLACED_SHARE = 0.02  # of the frames that the file's index counts; with more that it places nowhere it is broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def inspect(path: Path) -> Inspection:
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         _check_promised_length(container, stream)
         times = _read_times(container, stream)
+        breaks_off = _breaks_off(path, container_name, container, stream, times)
     _check_length(times)
     with opened(path) as container:
         stream = video_of(container)
@@ -70,6 +71,8 @@ def inspect(path: Path) -> Inspection:
         check_pixels(frame.width, frame.height)
         _check_memory(frame, child.memory_bytes())
         found = _facts(path, container_name, container, stream, frame, times)
+    if breaks_off:
+        found = replace(found, warnings=(*found.warnings, MediaWarning.END_MISSING))
     return Inspection(found, times)
 
 
@@ -103,13 +106,18 @@ def _check_codec(stream: VideoStream) -> None:
 
 def _check_promised_length(container: InputContainer, stream: VideoStream) -> None:
     """Refuse by what the file's head says, before its packets are read."""
-    seconds = [float(container.duration / av.time_base)] if container.duration else []
+    seconds = _promised_s(container.duration or 0, container.start_time or 0)
     if stream.duration and stream.time_base:
         seconds.append(float(stream.duration * stream.time_base))
     if seconds and min(seconds) > facts.MAX_SECONDS:
         raise _too_long(min(seconds))
     if stream.frames > facts.MAX_FRAMES:
         raise _too_many_frames(stream.frames)
+
+
+def _promised_s(end: int, begins: int) -> list[float]:
+    """Return how long a film may last that ends so; a clock that begins at 50 hours may or may not be counted in."""
+    return [ticks / av.time_base for ticks in (end, end - max(begins, 0)) if ticks > 0]
 
 
 def _too_long(seconds: float) -> Refused:
@@ -122,17 +130,15 @@ def _too_many_frames(frames: int) -> Refused:
 
 def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
     times, keys, sizes = array("q"), array("q"), array("q")  # a list would take four times the memory
-    last, last_duration, promised = None, 0, stream.frames
-    hidden = 0
+    last, last_duration = None, 0
     for packet in packets(container, stream):
         at = packet.pts if packet.pts is not None else packet.dts
-        if at is None:
-            continue  # the empty packet that ends the stream
+        if at is None or packet.is_corrupt:
+            continue  # the empty packet that ends the stream; one that the file's end cuts off
         if packet.is_keyframe:
             keys.append(at)
         if packet.is_discard or _is_hidden(stream, packet):
-            hidden += 1  # cut away by an edit list, or only there for other frames
-            continue
+            continue  # cut away by an edit list, or only there for other frames
         times.append(at)
         sizes.append(packet.size)
         if last is None or at > last:
@@ -141,9 +147,21 @@ def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
             raise _too_many_frames(len(times))
     if not times:
         raise Refused("damaged", "The file promises a moving picture and has no frame of it.")
-    if len(times) + hidden < promised * (1 - MISSING_SHARE) - 1:
-        raise Refused("truncated", f"The file promises {promised} frames and has {len(times)}: upload it again.")
     return timeline.of_packets(times, keys, stream.time_base or Fraction(1), last_duration, sizes)
+
+
+def _breaks_off(path: Path, name: str, container: InputContainer, stream: VideoStream, times: Timeline) -> bool:
+    """Say whether a little is missing at the file's end; refuse it when much is: truncated, damaged."""
+    size, outer, present_s = path.stat().st_size, structure.of(path, name), times.grid().duration_s
+    if name == "matroska":
+        return completeness.check(completeness.of_clusters(float(times.origin_s), present_s, size, outer))
+    presence = completeness.of_samples(stream, audio_of(container), present_s, size, outer)
+    placed = len(stream.index_entries)
+    if placed < stream.frames * (1 - UNPLACED_SHARE) - 1 and not outer.has_edits:
+        raise Refused(
+            "damaged", f"The file's index counts {stream.frames} frames and tells where {placed} of them are."
+        )
+    return completeness.check(presence)
 
 
 def _is_hidden(stream: VideoStream, packet: "av.Packet[VideoStream]") -> bool:

@@ -6,6 +6,7 @@ pixels bounded before a decoder may allocate them.
 
 import contextlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,14 +17,20 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from media import libav_enums, signature, structure
 from media.errors import Refused
 from media.facts import MAX_PIXELS, MAX_STREAMS
+from media.patched import PatchedFile
 
 VIDEO_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "h263", "mjpeg", "prores"}
 AUDIO_CODECS = {"aac", "mp3", "mp3float", "opus", "vorbis", "ac3", "eac3", "flac", "alac", "amrnb", "amrwb"}
 AUDIO_CODECS |= {
     f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "u8")
 }
+FORMATS = {"mp4": "mov", "matroska": "matroska"}  # libavformat's names; it is not left to guess
+STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+STILLS_SHARE = 0.1  # of the most pictures in a track; a film with fewer than this share of them is none
+PACKETS_COUNTED = 600
 OPTIONS = {
     "format_whitelist": "mov,matroska",
     "protocol_whitelist": "file",
@@ -33,17 +40,25 @@ OPTIONS = {
 }
 
 
+libav_enums.accept_unknown()
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open an upload for demuxing; libav's errors inside the block become a refusal.
 
     Raises:
-        Refused: damaged.
+        Refused: empty_file, not_a_video, truncated, damaged.
         MemoryError: libav could not allocate.
     """
-    url = f"file:{path.absolute()}"
-    with translated(), av.open(url, mode="r", options=OPTIONS, metadata_errors="replace") as container:
-        yield container
+    container_name = signature.check(path)
+    patches = structure.of(path, container_name).patches
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(PatchedFile(path, patches)) if patches else f"file:{path.absolute()}"
+        stack.enter_context(translated())
+        yield stack.enter_context(
+            av.open(source, "r", FORMATS[container_name], options=OPTIONS, metadata_errors="replace")
+        )
 
 
 @contextlib.contextmanager
@@ -80,11 +95,11 @@ def video_of(container: InputContainer) -> VideoStream:
     """
     if len(container.streams) == 0:
         raise Refused("damaged", "The file's table of contents cannot be read.")
-    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    moving = [stream for stream in container.streams.video if not stream.disposition & STILLS]
     if not moving:
         raise Refused("no_video", "The file has no moving picture, only sound or a cover image.")
-    # The same choice as players make: the one marked default, else the biggest.
-    chosen = max(moving, key=_importance)
+    # The same choice as players make, the one marked default, else the biggest; but never a still beside a film.
+    chosen = max(_films(container, moving), key=_importance)
     _only(container, chosen)
     if chosen.codec_context:
         # What bounded the demuxer's own look does not bound the decoder that comes after it.
@@ -101,6 +116,25 @@ def audio_of(container: InputContainer) -> AudioStream | None:
     chosen = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
     _only(container, chosen)
     return chosen
+
+
+def _films(container: InputContainer, moving: list[VideoStream]) -> list[VideoStream]:
+    """Leave out tracks that have far fewer pictures than another: the photo of a motion photo, thumbnails."""
+    if len(moving) == 1:
+        return moving
+    counts = _sample_counts(container, moving)
+    return [stream for stream, count in zip(moving, counts, strict=True) if count >= STILLS_SHARE * max(counts)]
+
+
+def _sample_counts(container: InputContainer, moving: list[VideoStream]) -> list[int]:
+    if container.format.name != FORMATS["matroska"]:
+        # What the edit lists show; a film of fragments tells here of those that were read so far.
+        return [len(stream.index_entries) for stream in moving]
+    counts = dict.fromkeys((stream.index for stream in moving), 0)  # Matroska need not tell, so the beginning must
+    for packet in islice(container.demux(moving), PACKETS_COUNTED):
+        counts[packet.stream.index] += packet.size > 0
+    container.seek(0)
+    return list(counts.values())
 
 
 def _importance(stream: VideoStream) -> tuple[bool, int, int]:

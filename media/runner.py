@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from media.child import CPU_S, MEMORY_BYTES, MEMORY_EXIT, PARENT_PIPE, RESERVED_BYTES
-from media.errors import ChildDied, ChildError, DeadlinePassed, OutOfMemory, Refused, Stopped
+from media.errors import ChildDied, ChildError, DeadlinePassed, InternalError, OutOfMemory, Refused, Stopped
 from media.files import remove_leftovers
 
-__all__ = ["ChildDied", "ChildError", "DeadlinePassed", "OutOfMemory", "Refused", "Stopped", "run"]
+__all__ = ["ChildDied", "ChildError", "DeadlinePassed", "InternalError", "OutOfMemory", "Refused", "Stopped", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_EVERY_S = 0.2  # how soon a stop, a deadline or a memory limit is noticed
@@ -56,7 +56,7 @@ def run(
         stop: set it from another thread to end the work.
 
     Raises:
-        Refused, OutOfMemory, DeadlinePassed, ChildDied, Stopped: see `media.errors`.
+        Refused, OutOfMemory, DeadlinePassed, ChildDied, InternalError, Stopped: see `media.errors`.
     """
     memory = memory_bytes or WITHOUT_LIMIT_BYTES
     try:
@@ -193,6 +193,8 @@ class _Conversation:
             raise OutOfMemory("the child ran out of memory", limit_bytes=memory_bytes, stderr_tail=said, **how)
         if code == -signal.SIGXCPU:
             raise DeadlinePassed(deadline_s)
+        if "internal_error" in self._last:
+            raise InternalError(self._last["internal_error"], exit_code=code, stderr_tail=said)
         if code < 0:
             raise ChildDied(signal=-code, stderr_tail=said)
         raise ChildDied(exit_code=code, stderr_tail=said)

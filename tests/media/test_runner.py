@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from media import runner
+from media.child import INTERNAL_EXIT
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
 DOOR = """
@@ -136,9 +137,10 @@ def test_a_crash_is_told_with_its_signal_and_last_words() -> None:
 
 
 def test_a_mistake_is_told_with_its_traceback() -> None:
-    with pytest.raises(runner.ChildDied) as death:
+    """An exception of ours is neither a word about the file nor a crash in a codec."""
+    with pytest.raises(runner.InternalError) as death:
         runner.run("trial", ["fail"], deadline_s=20)
-    assert (death.value.exit_code, death.value.signal) == (1, None)
+    assert (death.value.exit_code, death.value.signal) == (INTERNAL_EXIT, None)
     assert "a mistake of ours" in death.value.stderr_tail
 
 

@@ -1,0 +1,64 @@
+"""Elements of Matroska and WebM files: identifiers, lengths and the few values that are read here.
+
+RFC 8794 (EBML) and RFC 9559 (Matroska). No video library.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+EBML, SEGMENT = 0x1A45DFA3, 0x18538067
+INFO, CLUSTER, DURATION, TIMESTAMP_SCALE = 0x1549A966, 0x1F43B675, 0x4489, 0x2AD7B1
+# RFC 9559, section 5.1: what a Segment holds. Void and CRC-32 may stand anywhere (RFC 8794, section 11.3).
+LEVEL_1 = frozenset({0x114D9B74, INFO, CLUSTER, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367})
+GLOBAL = frozenset({0xEC, 0xBF})
+DEFAULT_SCALE_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element: its identifier and three places in the file."""
+
+    id: int
+    start: int  # of its identifier
+    payload: int  # of its contents
+    end: int | None  # as its length says; may lie beyond the file; None for an unknown length
+
+
+def element_at(file: BinaryIO, start: int) -> Element | None:
+    """Return the element that begins at a place, or None when no identifier and length stand there."""
+    file.seek(start)
+    head = file.read(12)
+    if len(head) < 2 or not head[0] >> 4:
+        return None  # identifiers have up to four bytes
+    width = 9 - head[0].bit_length()
+    if len(head) <= width or not head[width]:
+        return None
+    extra = 8 - head[width].bit_length()
+    field = head[width : width + extra + 1]
+    if len(field) <= extra:
+        return None
+    length = int.from_bytes(field) & ((1 << 7 * (extra + 1)) - 1)
+    payload = start + width + extra + 1
+    is_unknown = length == (1 << 7 * (extra + 1)) - 1
+    return Element(int.from_bytes(head[:width]), start, payload, None if is_unknown else payload + length)
+
+
+def unknown_length(width: int) -> bytes:
+    """Return the length field that says "unknown", in so many bytes."""
+    return bytes([(1 << (9 - width)) - 1]) + b"\xff" * (width - 1)
+
+
+def duration_s(file: BinaryIO, info: Element) -> float | None:
+    """Return the Duration that a Segment's Info promises, in seconds; None when there is none."""
+    scale, ticks = DEFAULT_SCALE_NS, None
+    place, end = info.payload, info.end or info.payload
+    while place < end and (element := element_at(file, place)) is not None and element.end is not None:
+        file.seek(element.payload)
+        value = file.read(min(element.end - element.payload, 8))
+        if element.id == TIMESTAMP_SCALE:
+            scale = int.from_bytes(value)
+        elif element.id == DURATION and len(value) in {4, 8}:
+            (ticks,) = struct.unpack(">f" if len(value) == 4 else ">d", value)
+        place = element.end
+    return None if ticks is None else ticks * scale / 1e9
