@@ -15,6 +15,7 @@ from media.structure import Structure
 
 # What may be missing of a film whose whole length is known: less than both, and it is not noticed.
 MISSING_S, MISSING_SHARE = 1.0, 0.02
+NOTICED_S = 0.1  # lengths that are wrong by a few bytes come to less
 # And of one that was cut off in its last fragment: more than either is not the tail of a recording.
 FRAGMENT_S, FRAGMENT_SHARE = 10.0, 0.1
 
@@ -79,7 +80,7 @@ def check(presence: Presence) -> bool:
             f"Of {whole_s:.1f} seconds of the video the file holds the first {presence.present_s:.1f}; "
             "the rest is missing: upload it again.",
         )
-    return presence.missing_s > 0
+    return presence.missing_s > NOTICED_S
 
 
 def _missing_share(stream: VideoStream | AudioStream, size_bytes: int) -> float:

@@ -133,7 +133,7 @@ class _Outline:
 
     def _take(self, box: Box) -> None:
         self._starts.append(box.start)
-        if box.kind in ASIDE or (not self._is_wanting and box.kind in INNER | FRAGMENTS):
+        if self._is_to_be_hidden(box):
             self._patch(box.start + 4, edits.FREE)
         elif box.kind == b"moov" and self._index is None:
             is_fragmented = self._reader.child(box, b"mvex") is not None
@@ -144,6 +144,13 @@ class _Outline:
                 self._empty_index = self._empty_index or box
         elif box.kind == b"sidx":
             self._take_segment_index(box)
+
+    def _is_to_be_hidden(self, box: Box) -> bool:
+        """Say whether libavformat would read, and might fail at, a box that is broken or not needed."""
+        if box.kind == b"moof" and self._is_wanting:
+            first = self._reader.at(box.payload)
+            return box.end > self._reader.size or first is None or first.kind not in FRAGMENT_BEGINS
+        return box.kind in ASIDE or (not self._is_wanting and box.kind in INNER | FRAGMENTS)
 
     def _take_segment_index(self, box: Box) -> None:
         """Add what a segment index promises (ISO/IEC 14496-12, 8.16.3)."""
