@@ -7,7 +7,11 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.filter import Graph
+from av.filter.context import FilterContext
 from numpy.typing import NDArray
+
+from media import channels
+from media.channels import Matrix
 
 Block = NDArray[np.float32]  # (channels, samples), -1 to 1
 
@@ -38,10 +42,42 @@ def filtered(blocks: Iterable[Block], layout: str, rate: int, *filters: tuple[st
     yield from _ready(graph)
 
 
-def _ready(graph: Graph) -> Iterator[Block]:
+class Resampler:
+    """Brings decoded frames of one form to float samples at one rate, in one or two channels."""
+
+    def __init__(self, frame: AudioFrame, weights: Matrix, rate: int) -> None:
+        """Set up for frames like the first one.
+
+        Args:
+            frame: has the form of all frames that follow: format, layout and rate.
+            weights: how its channels are mixed; a row per output channel.
+            rate: samples a second that come out.
+        """
+        layout = "mono" if len(weights) == 1 else "stereo"
+        self._graph = Graph()
+        self._graph.threads = 1
+        add, own = self._graph.add, frame.layout.name
+        form = f"sample_rate={frame.sample_rate}:sample_fmt={frame.format.name}:channel_layout={own}"
+        steps = [add("abuffer", f"{form}:time_base=1/{frame.sample_rate}")]
+        if own != layout:
+            # libav mixes by the layout's name: it has no way for some, and leaves out channels of others.
+            steps += [add("aformat", "sample_fmts=fltp"), add("pan", channels.pan(weights))]
+        steps += [add("aresample", str(rate)), add("aformat", f"sample_fmts=fltp:channel_layouts={layout}")]
+        self._source, self._sink = steps[0], add("abuffersink")
+        self._graph.link_nodes(*steps, self._sink).configure()
+
+    def push(self, frame: AudioFrame | None) -> Iterator[Block]:
+        """Give the samples that are ready after one more frame, or after the last one (None)."""
+        if frame is not None:
+            frame.pts = None  # the resampler would otherwise mind the jitter of the time stamps
+        self._source.push(frame)
+        yield from _ready(self._sink)
+
+
+def _ready(sink: FilterContext | Graph) -> Iterator[Block]:
     while True:
         try:
-            frame = graph.pull()
+            frame = sink.pull()
         except (av.BlockingIOError, av.EOFError):
             return
         assert isinstance(frame, AudioFrame)

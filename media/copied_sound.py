@@ -14,9 +14,10 @@ from av.packet import Packet
 from media import aac
 from media.aac import Aac
 from media.chain import Block
-from media.opening import audio_of, opened, packets, translated
+from media.opening import opened, packets, translated
 from media.sound import BLOCK, RATE, Soundtrack
 from media.spans import Span
+from media.tracks import Sound, stream_of
 
 IN_STEP = RATE // 100  # samples that copied sound may be off at either end; half of what is allowed
 BITS_S = aac.BITS_S * 1.25  # what other encoders make of 128 kbit/s
@@ -43,10 +44,11 @@ def track_of(source: Path, writer: OutputContainer, span: Span) -> Track:
         Refused: the source cannot be played.
     """
     soundtrack = Soundtrack(source, span)
-    if soundtrack.layout is None:
+    if soundtrack.source is None or soundtrack.layout is None:
         return _Silence()
-    if not span.gain_db and span.is_first and span.is_last and (chosen := _fitting(source, span)):
-        return _Copied(source, writer, chosen)
+    may_be_copied = not span.gain_db and span.is_first and span.is_last
+    if may_be_copied and (chosen := _fitting(source, span, soundtrack.source)):
+        return _Copied(source, writer, soundtrack.source, chosen)
     return _Encoded(Aac(writer, soundtrack.layout), iter(soundtrack))
 
 
@@ -78,12 +80,11 @@ class _Encoded:
 class _Copied:
     outcome: str | None = "copied"
 
-    def __init__(self, source: Path, writer: OutputContainer, chosen: range) -> None:
+    def __init__(self, source: Path, writer: OutputContainer, sound: Sound, chosen: range) -> None:
         self._writer = writer
         self._opened = opened(source)
         reader = self._opened.__enter__()
-        stream = audio_of(reader)
-        assert stream is not None
+        stream = stream_of(reader, sound.tracks[0])
         self._target = writer.add_stream_from_template(stream)
         self._target.time_base = Fraction(1, RATE)
         whole = (packet for packet in packets(reader, stream) if packet.pts is not None)
@@ -102,11 +103,13 @@ class _Copied:
         self._opened.__exit__(None, None, None)
 
 
-def _fitting(source: Path, span: Span) -> range | None:
+def _fitting(source: Path, span: Span, sound: Sound) -> range | None:
     """Return which packets of the sound are the video's own, or None when they have to be made anew."""
+    if len(sound.tracks) > 1:
+        return None
     with translated(), opened(source) as container:
-        stream = audio_of(container)
-        if stream is None or not _has_form(stream):
+        stream = stream_of(container, sound.tracks[0])
+        if not _has_form(stream):
             return None
         found = [(_place(packet, span), packet.size) for packet in packets(container, stream) if packet.pts is not None]
     length = span.frames / span.rate * RATE

@@ -21,8 +21,9 @@ from media import child, completeness, facts, picture, signature, structure, tim
 from media.child import Progress
 from media.errors import Refused
 from media.facts import Audio, Facts, MediaWarning
-from media.opening import VIDEO_CODECS, audio_of, opened, packets, video_of
+from media.opening import VIDEO_CODECS, opened, packets, video_of
 from media.timeline import Timeline
+from media.tracks import Sound, choose
 
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
 UNPLACED_SHARE = 0.02  # of the frames that the file's index counts; with more that it places nowhere it is broken
@@ -225,6 +226,7 @@ def _facts(
     times: Timeline,
 ) -> Facts:
     whole = times.grid()
+    sounds, sound = len(container.streams.audio), choose(path)
     turn = picture.orientation_of(frame)
     width, height = picture.upright_size(frame, stream.codec_context.sample_aspect_ratio)
     return Facts(
@@ -242,20 +244,20 @@ def _facts(
         frames=len(times.times),
         duration_s=whole.duration_s,
         size_bytes=path.stat().st_size,
-        audio=_audio(container, times.origin_s),
+        audio=_audio(sound, sounds, times.origin_s),
+        warnings=(MediaWarning.SOUND_UNREADABLE,) if sounds and sound is None else (),
     )
 
 
-def _audio(container: InputContainer, origin_s: Fraction) -> Audio | None:
-    stream = audio_of(container)
-    if stream is None:
+def _audio(sound: Sound | None, tracks: int, origin_s: Fraction) -> Audio | None:
+    if sound is None:
         return None
-    start_s = (stream.start_time or 0) * (stream.time_base or Fraction(1))
+    chosen = sound.tracks[0]
     return Audio(
-        stream=stream.index,
-        codec=stream.codec_context.name,
-        sample_rate=stream.codec_context.sample_rate,
-        channels=stream.codec_context.channels,
-        start_s=float(start_s - origin_s),
-        tracks=len(container.streams.audio),
+        stream=chosen.stream,
+        codec=chosen.codec,
+        sample_rate=chosen.sample_rate,
+        channels=sound.channels,
+        start_s=float(min(track.start_s for track in sound.tracks) - origin_s),
+        tracks=tracks,
     )

@@ -17,16 +17,20 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from media import libav_enums, signature, structure
+from media import channels, libav_enums, signature, structure
 from media.errors import Refused
 from media.facts import MAX_PIXELS, MAX_STREAMS
 from media.patched import PatchedFile
 
 VIDEO_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "h263", "mjpeg", "prores"}
+# Cheap to decode, maintained, and found in MP4, QuickTime or Matroska.
 AUDIO_CODECS = {"aac", "mp3", "mp3float", "opus", "vorbis", "ac3", "eac3", "flac", "alac", "amrnb", "amrwb"}
-AUDIO_CODECS |= {
-    f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "u8")
-}
+AUDIO_CODECS |= {"mp1", "mp1float", "mp2", "mp2float", "dca", "truehd", "mlp"}
+AUDIO_CODECS |= {"adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "pcm_mulaw", "pcm_alaw"}
+AUDIO_CODECS |= {f"pcm_{kind}" for kind in ("u8", "s8", "s8_planar")}
+AUDIO_CODECS |= {f"pcm_{kind}" for kind in ("s16le_planar", "s16be_planar", "s24le_planar", "s32le_planar")}
+AUDIO_CODECS |= {f"pcm_{kind}le" for kind in ("s16", "s24", "s32", "u16", "u24", "u32", "f32", "f64")}
+AUDIO_CODECS |= {f"pcm_{kind}be" for kind in ("s16", "s24", "s32", "u16", "u24", "u32", "f32", "f64")}
 FORMATS = {"mp4": "mov", "matroska": "matroska"}  # libavformat's names; it is not left to guess
 STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 STILLS_SHARE = 0.1  # of the most pictures in a track; a film with fewer than this share of them is none
@@ -47,18 +51,29 @@ libav_enums.accept_unknown()
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open an upload for demuxing; libav's errors inside the block become a refusal.
 
+    No sound has a custom channel layout any more (`media.channels`), so nothing of the container is harmful to touch.
+
     Raises:
         Refused: empty_file, not_a_video, truncated, damaged.
         MemoryError: libav could not allocate.
     """
+    with opened_with_labels(path) as (container, _):
+        yield container
+
+
+@contextlib.contextmanager
+def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, channels.Labels]]]:
+    """Open an upload as `opened` does and tell what the container calls the channels of each sound track."""
     container_name = signature.check(path)
     patches = structure.of(path, container_name).patches
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(PatchedFile(path, patches)) if patches else f"file:{path.absolute()}"
         stack.enter_context(translated())
-        yield stack.enter_context(
+        container = stack.enter_context(
             av.open(source, "r", FORMATS[container_name], options=OPTIONS, metadata_errors="replace")
         )
+        sounds = [stream for stream in container.streams.audio if stream.codec_context]
+        yield container, {stream.index: channels.make_plain(stream.codec_context) for stream in sounds}
 
 
 @contextlib.contextmanager
@@ -100,22 +115,17 @@ def video_of(container: InputContainer) -> VideoStream:
         raise Refused("no_video", "The file has no moving picture, only sound or a cover image.")
     # The same choice as players make, the one marked default, else the biggest; but never a still beside a film.
     chosen = max(_films(container, moving), key=_importance)
-    _only(container, chosen)
+    only(container, chosen)
     if chosen.codec_context:
         # What bounded the demuxer's own look does not bound the decoder that comes after it.
         chosen.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
     return chosen
 
 
-def audio_of(container: InputContainer) -> AudioStream | None:
-    """Return the sound track that goes with the picture, or None when there is none that we can decode."""
-    usable = [s for s in container.streams.audio if s.codec_context and s.codec_context.name in AUDIO_CODECS]
-    usable = [stream for stream in usable if stream.codec_context.sample_rate > 0]
-    if not usable:
-        return None
-    chosen = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
-    _only(container, chosen)
-    return chosen
+def only(container: InputContainer, chosen: VideoStream | AudioStream) -> None:
+    """Read the packets of one stream; those of all others are not even read."""
+    for stream in container.streams:
+        stream.discard = Discard.default if stream is chosen else Discard.all
 
 
 def _films(container: InputContainer, moving: list[VideoStream]) -> list[VideoStream]:
@@ -141,8 +151,3 @@ def _importance(stream: VideoStream) -> tuple[bool, int, int]:
     context = stream.codec_context  # None when there is no decoder for it
     pixels = context.width * context.height if context else 0
     return bool(stream.disposition & Disposition.default), pixels, -stream.index
-
-
-def _only(container: InputContainer, chosen: VideoStream | AudioStream) -> None:
-    for stream in container.streams:
-        stream.discard = Discard.default if stream is chosen else Discard.all

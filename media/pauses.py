@@ -2,27 +2,28 @@
 
 By loudness alone, against a floor and a speech level that follow the recording; no model, no words. Loudness is taken
 twice: of all the sound, and of what changes from sample to sample, in which the s and f of a word stand out of hum,
-rumble and room. Sound is read through MoviePy in small chunks, so that memory does not grow with the video's length.
+rumble and room. Sound is read as the parts read it, so that both are on one clock, and in small chunks, so that memory
+does not grow with the video's length.
 """
 
-import contextlib
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from moviepy.audio.io.readers import FFMPEG_AudioReader
-from moviepy.config import FFMPEG_BINARY
 from numpy.typing import NDArray
 
+from media import tracks
+from media.chain import Block
 from media.child import Progress
 from media.cuts import Pause
-from media.facts import Audio
+from media.errors import Refused
+from media.samples import Samples, Window, together
+from media.spans import Span
 
 SAMPLE_RATE = 16_000
 STEP_S = 0.01  # loudness is measured this often
 CHUNK_S = 10
+MOST_BROKEN = 0.5  # of the sound's packets; more, and what is silent says nothing about the speech
 SHORTEST_S = 0.15  # a shorter dip is the closure of a consonant
 GUARD_S = 0.03  # words begin and end more quietly than the threshold; stay this far away from them
 BLIP_S = 0.04  # a click or a breath's edge that does not end a pause
@@ -34,21 +35,47 @@ SILENT_DB = -80.0
 FLOOR_PERCENT, SPEECH_PERCENT = 8, 90
 
 
-def find(path: Path, audio: Audio, duration_s: float, progress: Progress) -> list[Pause]:
-    """Return the pauses in the video's sound, in order; none when the sound cannot be read.
+def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
+    """Return the pauses in a video's sound, in order.
 
     Args:
         path: the upload, already inspected.
-        audio: its sound track.
-        duration_s: length of the video.
+        whole: the span that is the whole video.
         progress: told the share of the sound that was read.
+
+    Raises:
+        Refused: sound_unreadable, damaged: the sound cannot be read, so that nothing is known about its pauses.
     """
-    levels = np.concatenate([np.zeros((0, 2), np.float32), *_levels(path, audio.stream, duration_s, progress)])
+    chunks = sound(path, whole, progress)
+    levels = np.concatenate([np.zeros((0, 2), np.float32), *_levels(chunks)])
     return [
-        Pause(max(start_s + audio.start_s, 0.0), min(end_s + audio.start_s, duration_s))
+        Pause(max(start_s, 0.0), min(end_s, whole.duration_s))
         for start_s, end_s in quiet(levels)
-        if end_s + audio.start_s > 0 and start_s + audio.start_s < duration_s
+        if start_s < whole.duration_s
     ]
+
+
+def sound(path: Path, whole: Span, progress: Progress) -> Iterator[NDArray[np.float32]]:
+    """Give a video's sound in mono at `SAMPLE_RATE`, from the video's beginning to its end.
+
+    Yields:
+        (samples,), -1 to 1, `CHUNK_S` seconds each; the last chunk ends with silence up to a whole step.
+
+    Raises:
+        Refused: sound_unreadable, damaged.
+    """
+    chosen = tracks.choose(path)
+    if chosen is None:
+        raise Refused("sound_unreadable", "The video has no sound that can be decoded.")
+    end = round(whole.total * SAMPLE_RATE / whole.rate)
+    window = Window(whole.origin_s, 0, end, SAMPLE_RATE, 1)
+    sources = [Samples(path, track, window, from_start=True) for track in chosen.tracks]
+    for number, chunk in enumerate(_chunks(together(sources)), start=1):
+        yield chunk
+        progress(min(1.0, number * CHUNK_S / whole.duration_s))
+    for source in sources:
+        if source.broken > MOST_BROKEN * (source.broken + source.heard):
+            raise Refused("sound_unreadable", f"{source.broken} packets of the sound cannot be decoded.")
 
 
 def quiet(levels: NDArray[np.float32]) -> list[tuple[float, float]]:
@@ -121,52 +148,24 @@ def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def _levels(path: Path, stream: int, duration_s: float, progress: Progress) -> Iterator[NDArray[np.float32]]:
-    """Read the sound chunk by chunk and give its loudness."""
-    try:
-        reader = _Reader(str(path.absolute()), stream, SAMPLE_RATE, fps=SAMPLE_RATE, nbytes=2, nchannels=1)
-    except (OSError, ValueError, KeyError):
-        return  # MoviePy could not make sense of what ffmpeg says of the file; the cuts then go by the limit
+def _levels(chunks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     before = 0.0
-    with contextlib.closing(reader):
-        for number in range(int(duration_s / CHUNK_S) + 1):
-            chunk = reader.read_chunk(CHUNK_S * SAMPLE_RATE)[:, 0].astype(np.float32)
-            yield loudness(chunk, before)
-            before = float(chunk[-1])
-            progress(min(1.0, (number + 1) * CHUNK_S / duration_s))
+    for chunk in chunks:
+        yield loudness(chunk, before)
+        before = float(chunk[-1])
 
 
-class _Reader(FFMPEG_AudioReader):  # type: ignore[misc]  # moviepy ships no types
-    """MoviePy's reader, started so that a stranger's file can neither point elsewhere nor block the pipe of errors."""
-
-    proc: Any = None  # Any: what the base class closes and forgets
-
-    def __init__(self, filename: str, stream: int, *arguments: int, **form: int) -> None:
-        self._stream = stream  # before ffmpeg is started there
-        super().__init__(filename, *arguments, **form)
-
-    def initialize(self, start_time: float = 0) -> None:
-        assert start_time == 0, "the sound is read once, from the beginning"
-        self.close()
-        shut = ["-nostdin", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"]
-        source = ["-i", f"file:{self.filename}", "-map", f"0:{self._stream}"]
-        form = ["-loglevel", "quiet", "-threads", "1", "-f", self.format, "-acodec", self.codec]
-        shape = ["-ar", str(self.fps), "-ac", str(self.nchannels), "pipe:1"]
-        self.proc = subprocess.Popen(
-            [FFMPEG_BINARY, *shut, *source, *form, *shape],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self.pos = 0
-
-    def close(self) -> None:
-        """End ffmpeg, which may still be writing."""
-        proc, self.proc = self.proc, None
-        if proc is not None:
-            proc.kill()
-            proc.stdout.close()
-            proc.wait()
-
-    def buffer_around(self, frame_number: int) -> None:
-        """Leave the stream where it is: the base class would read ahead, and we only ever read on."""
+def _chunks(blocks: Iterable[Block]) -> Iterator[NDArray[np.float32]]:
+    """Join blocks to chunks of the same length, in mono; the last is filled up to a whole step."""
+    size, step = CHUNK_S * SAMPLE_RATE, round(SAMPLE_RATE * STEP_S)
+    waiting: list[NDArray[np.float32]] = []
+    held = 0
+    for block in blocks:
+        waiting.append(block.mean(axis=0))
+        held += block.shape[1]
+        while held >= size:
+            joined = np.concatenate(waiting)
+            yield joined[:size]
+            waiting, held = [joined[size:]], held - size
+    if held:
+        yield np.pad(np.concatenate(waiting), (0, -held % step))

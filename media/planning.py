@@ -1,12 +1,15 @@
 """Plans a video: what it is, where it is cut, how loud it is, and where this speaker's zero lies."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from media import cuts, pauses, scenes, verbatim
 from media.child import Progress
+from media.errors import Refused
+from media.facts import Facts, MediaWarning
 from media.inspection import Inspection, inspect
 from media.loudness import gain_db
 from media.spans import Span
@@ -40,6 +43,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
     """Do the work of `python -m media.plan`."""
     found = inspect(options.source)
     progress(INSPECTED)
+    warnings: list[MediaWarning] = []
     parts = partition(
         options.source,
         found,
@@ -49,13 +53,19 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
         progress=lambda share: progress(INSPECTED + (HEARD - INSPECTED) * share),
         copies=options.intensity == 0,
         looks_for_scenes=not options.without_scenes,
+        warn=warnings.append,
     )
     zero = None
     if options.intensity > 0 and not options.without_zero:
         progress(HEARD)
         zero = _zero(options.source)
     progress(1.0)
-    return {"facts": found.facts.to_json(), "spans": [part.to_json() for part in parts], "zero": zero}
+    return {"facts": warned(found.facts, warnings).to_json(), "spans": [part.to_json() for part in parts], "zero": zero}
+
+
+def warned(facts: Facts, more: list[MediaWarning]) -> Facts:
+    """Return facts with the warnings that planning added."""
+    return replace(facts, warnings=(*facts.warnings, *more))
 
 
 def partition(
@@ -68,6 +78,7 @@ def partition(
     loudness: float | None = None,
     copies: bool = False,
     looks_for_scenes: bool = True,
+    warn: Callable[[MediaWarning], None] = lambda _: None,
 ) -> list[Part]:
     """Cut an inspected video into parts that together are all of it, each frame once.
 
@@ -80,13 +91,17 @@ def partition(
         loudness: LUFS that the sound is to be brought to; None leaves it as it is.
         copies: nothing is to be changed in the pictures: prefer cuts at which they need not be encoded anew.
         looks_for_scenes: decode pictures where a scene may change; else cut at pauses and at the limit only.
+        warn: told what the video's creator should know of the cutting.
     """
     whole = found.timeline.grid()
     if loudness is not None:
         whole = replace(whole, gain_db=gain_db(path, whole, loudness))
     silent: list[cuts.Pause] = []
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
-        silent = pauses.find(path, found.facts.audio, whole.duration_s, progress)
+        try:
+            silent = pauses.find(path, whole, progress)
+        except Refused:
+            warn(MediaWarning.PAUSES_NOT_FOUND)  # cut by the limit; the picture may well be sound
     changes = scenes.Changes(path, found.timeline).between if looks_for_scenes else _no_scenes
     keys = found.timeline.key_ticks(whole) if copies and verbatim.may_be_copied(path, whole) else ()
     chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes, keys=keys, exact=exact)

@@ -5,10 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from media.child import Progress
+from media.facts import MediaWarning
 from media.following import frame_for
 from media.framing import Layout
 from media.inspection import inspect
-from media.planning import partition
+from media.planning import partition, warned
 from media.render import render
 
 HEARD = 0.05  # share of the progress for everything before the first part
@@ -17,6 +18,7 @@ HEARD = 0.05  # share of the progress for everything before the first part
 def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # Any: JSON
     """Do the work of `python -m media.split`."""
     found = inspect(options.source)
+    warnings: list[MediaWarning] = []
     parts = partition(
         options.source,
         found,
@@ -25,6 +27,7 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
         exact=options.exact,
         progress=lambda share: progress(HEARD * share),
         copies=True,
+        warn=warnings.append,
     )
     options.folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -39,4 +42,4 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
         framed = frame_for(Layout(options.landscape), options.source, part.span)
         rendered = render(options.source, target, span=part.span, framed=framed, on_progress=tell)
         written.append(part.to_json() | asdict(rendered) | {"path": str(target)})
-    return {"facts": found.facts.to_json(), "parts": written}
+    return {"facts": warned(found.facts, warnings).to_json(), "parts": written}

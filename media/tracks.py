@@ -1,0 +1,238 @@
+"""Chooses the sound of an upload: a track that really decodes, or two mono tracks that are left and right.
+
+Decided by the file alone and in the same way each time, so that plan, render and copy hear the same. The rule for two
+mono tracks: they become stereo when their labels or titles say left and right; or when they lie in an MP4 or QuickTime
+file, are both enabled at once, agree in codec, rate and language, and are no alternates of each other (ISO/IEC
+14496-12, 8.3.2). Matroska marks every track as default unless told otherwise, so there only names count. In doubt it is
+the first track.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+
+from media import alternates, channels
+from media.channels import Labels
+from media.opening import AUDIO_CODECS, only, opened_with_labels, packets
+
+PACKETS_FOR_ONE_FRAME = 300  # how long to look for sound that decodes; 6 s of AAC
+# Samples a second. Far outside of what is recorded a resampler's tables or its output fill the memory.
+SLOWEST, FASTEST = 2000, 768_000
+USAC = 42  # ISO/IEC 14496-3, table 1.17
+SECONDARY = (
+    Disposition.comment | Disposition.descriptions | Disposition.visual_impaired | Disposition.hearing_impaired
+    | Disposition.karaoke | Disposition.dub
+)  # fmt: skip
+SIDES = {"L": re.compile(r"(?<![a-z])(left|l)(?![a-z])"), "R": re.compile(r"(?<![a-z])(right|r)(?![a-z])")}
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One sound track whose beginning was decoded."""
+
+    stream: int  # its place among all tracks of the file
+    codec: str
+    sample_rate: int
+    labels: Labels  # what the container calls its channels
+    channels: int  # in its first decoded frame
+    outputs: int  # channels it is published with, 1 or 2
+    start_s: Fraction  # on the file's own clock
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What is heard of an upload: one track, or a left and a right one."""
+
+    tracks: tuple[Track, ...]
+
+    @property
+    def outputs(self) -> int:
+        """Say how many channels it is published with: 1 or 2."""
+        return max(len(self.tracks), self.tracks[0].outputs)
+
+    @property
+    def channels(self) -> int:
+        """Count the channels that are recorded in it."""
+        return sum(track.channels for track in self.tracks)
+
+
+def choose(path: Path) -> Sound | None:
+    """Return the sound of an upload; None when it has no track that can be decoded.
+
+    Raises:
+        Refused: damaged: the file cannot be read.
+    """
+    for rank in itertools.count():
+        with opened_with_labels(path) as (container, labels):
+            candidates = _candidates(container)
+            if rank >= len(candidates):
+                return None
+            pair = _pair(path, container, labels)
+            chosen = _look(container, candidates[rank], labels)
+        if chosen is None:
+            continue
+        if pair is not None and chosen.stream in pair and (both := _both(path, pair)) is not None:
+            return both
+        return Sound((chosen,))
+    return None
+
+
+def stream_of(container: InputContainer, track: Track) -> AudioStream:
+    """Return a chosen track's stream; the other streams' packets are not read."""
+    stream = container.streams[track.stream]
+    assert isinstance(stream, AudioStream), "chosen in the same file"
+    only(container, stream)
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def decoded(packet: "Packet[AudioStream]") -> list[AudioFrame]:
+    """Decode a packet; frames that no filter should get are left out.
+
+    Raises:
+        av.error.FFmpegError: the packet is broken.
+        MemoryError: libav could not allocate.
+    """
+    if packet.has_sidedata("new_extradata") and is_custom_usac(bytes(packet.get_sidedata("new_extradata"))):
+        return []
+    return [
+        frame
+        for frame in packet.decode()
+        if SLOWEST <= frame.sample_rate <= FASTEST and 0 < frame.layout.nb_channels <= channels.MAX_CHANNELS
+    ]
+
+
+def is_custom_usac(head: bytes | None) -> bool:
+    """Say whether an AudioSpecificConfig is that of xHE-AAC with loudspeakers of its own (ISO/IEC 23003-3, 5.2).
+
+    Its decoder is the only one of libavcodec 62 that gives frames a custom layout, which PyAV frees twice.
+    """
+    bits = _Bits(head or b"")
+    if bits.take(5) != 31 or 32 + bits.take(6) != USAC:
+        return False
+    if bits.take(4) == 15:
+        bits.take(24)
+    bits.take(4)
+    if bits.take(5) == 31:
+        bits.take(24)
+    bits.take(3)
+    return bits.take(5) == 0
+
+
+class _Bits:
+    def __init__(self, data: bytes) -> None:
+        self._bits = "".join(f"{byte:08b}" for byte in data[:16])
+
+    def take(self, count: int) -> int:
+        taken, self._bits = self._bits[:count], self._bits[count:]
+        return int(taken or "0", 2)
+
+
+def _candidates(container: InputContainer) -> list[AudioStream]:
+    """Return the tracks that we have a decoder for, the one that players take first."""
+    usable = [stream for stream in container.streams.audio if _has_decoder(stream)]
+    return sorted(usable, key=lambda s: (not s.disposition & Disposition.default, bool(s.disposition & SECONDARY)))
+
+
+def _has_decoder(stream: AudioStream) -> bool:
+    context = stream.codec_context
+    if not context or context.name not in AUDIO_CODECS or is_custom_usac(context.extradata):
+        return False
+    return SLOWEST <= context.sample_rate <= FASTEST and context.channels <= channels.MAX_CHANNELS
+
+
+def _look(container: InputContainer, stream: AudioStream, labels: dict[int, Labels]) -> Track | None:
+    """Decode a track until there is sound; None when there is none in the first packets."""
+    only(container, stream)
+    frame = next(_frames(container, stream), None)
+    if frame is None:
+        return None
+    own = labels[stream.index]
+    return Track(
+        stream=stream.index,
+        codec=stream.codec_context.name,
+        sample_rate=frame.sample_rate,
+        labels=own,
+        channels=frame.layout.nb_channels,
+        outputs=channels.outputs(channels.labels_of(frame.layout, own)),
+        start_s=(stream.start_time or 0) * (stream.time_base or Fraction(1)),
+    )
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    for packet in itertools.islice(packets(container, stream), PACKETS_FOR_ONE_FRAME):
+        try:
+            yield from decoded(packet)
+        except MemoryError:
+            raise
+        except av.error.FFmpegError:
+            continue
+
+
+def _both(path: Path, pair: tuple[int, int]) -> Sound | None:
+    """Return two tracks as left and right when each of them decodes as one channel at the same rate."""
+    found: list[Track] = []
+    for index in pair:
+        with opened_with_labels(path) as (container, labels):
+            stream = container.streams[index]
+            track = _look(container, stream, labels) if isinstance(stream, AudioStream) else None
+        if track is None or track.channels != 1:
+            return None
+        found.append(track)
+    return Sound(tuple(found)) if found[0].sample_rate == found[1].sample_rate else None
+
+
+def _pair(path: Path, container: InputContainer, labels: dict[int, Labels]) -> tuple[int, int] | None:
+    """Return the mono tracks that are left and right, if there are such."""
+    sounds = [stream for stream in container.streams.audio if not stream.disposition & SECONDARY]
+    if not all(_has_decoder(stream) and stream.codec_context.channels == 1 for stream in sounds) or len(sounds) < 2:
+        return None
+    if len({(stream.codec_context.name, stream.codec_context.sample_rate, _language(stream)) for stream in sounds}) > 1:
+        return None
+    named = [[s.index for s in sounds if _side(s, labels[s.index]) == side] for side in SIDES]
+    if all(len(found) == 1 for found in named):
+        return named[0][0], named[1][0]
+    if any(named) or not _play_together(path, container, sounds):
+        return None
+    return sounds[0].index, sounds[1].index
+
+
+def _play_together(path: Path, container: InputContainer, sounds: Sequence[AudioStream]) -> bool:
+    """Say whether players of the file are told to play all of these tracks at once: pairs of a camera's inputs."""
+    if "mp4" not in container.format.name or len(sounds) % 2 or len(sounds) != len(container.streams.audio):
+        return False
+    if not all(stream.disposition & Disposition.default for stream in sounds):
+        return False
+    if len({re.sub(r"\d+", "", _title(stream)) for stream in sounds}) > 1:
+        return False
+    groups = alternates.groups(path)
+    return all(
+        not groups.get(a.id) or groups.get(a.id) != groups.get(b.id) for a, b in itertools.combinations(sounds, 2)
+    )
+
+
+def _side(stream: AudioStream, labels: Labels) -> str | None:
+    if labels in {("FL",), ("FR",)}:
+        return labels[0][1]
+    found = [side for side, pattern in SIDES.items() if pattern.search(_title(stream))]
+    return found[0] if len(found) == 1 else None
+
+
+def _title(stream: AudioStream) -> str:
+    metadata = stream.metadata
+    return next((metadata[key] for key in ("title", "name", "handler_name") if metadata.get(key)), "").lower()
+
+
+def _language(stream: AudioStream) -> str:
+    language = stream.metadata.get("language", "")
+    return "" if language == "und" else language
