@@ -2,7 +2,9 @@
 
 PyAV 18.1 copies a layout together with the pointer to its map of channels and frees the map with every copy
 (av/audio/layout.py, `get_audio_layout` and `__dealloc__`; measured 2026-11-28: abort 134). Only layouts of the "custom"
-order have a map: QuickTime's `chan` and ISO's `chnl` make them. So no context may keep a custom layout.
+order have a map: QuickTime's `chan` and ISO's `chnl` make them. So no context may keep a custom layout. Decoders give
+their frames what the context has, or a layout of their own without a map: libavcodec 62 makes a map in one place only,
+for xHE-AAC, and its decoder replaces it (1,400 configurations tried, 2026-11-28).
 """
 
 from collections.abc import Sequence
@@ -31,6 +33,10 @@ RIGHT = {label.replace("L", "R") for label in LEFT}
 FULL = {"FL", "FR", "DL", "DR", "BIL", "BIR"}
 UNHEARD = {"LFE", "LFE2", "UNSD"}  # rumble, and channels that are said to be unused
 BESIDE = 1 / sqrt(2)  # ITU-R BS.775-3, table 2: centre and surround in a stereo mix
+
+# A matrix of ones and zeros makes `pan` ask libswresample for its own mix of the layout, which it may not have. This
+# weight is 1 again as a 32-bit float.
+ALMOST_ALL = 0.999999990
 
 Matrix = tuple[tuple[float, ...], ...]  # a row per output channel, a weight per input channel
 
@@ -77,9 +83,8 @@ def matrix(labels: Labels, outputs: int) -> Matrix:
 def pan(weights: Matrix) -> str:
     """Spell a matrix as the arguments of libavfilter's `pan`."""
     layout = "mono" if len(weights) == 1 else "stereo"
-    rows = ["+".join(f"{weight:.9f}*c{place}" for place, weight in enumerate(row) if weight) for row in weights]
-    # A side on which nothing is heard still needs a term.
-    return "|".join([layout, *(f"c{number}={row or '0*c0'}" for number, row in enumerate(rows))])
+    sides = [f"c{number}={_terms(row)}" for number, row in enumerate(weights)]
+    return "|".join([layout, *sides])
 
 
 def outputs(labels: Labels) -> int:
@@ -101,6 +106,11 @@ def _weight(label: str, side: set[str], other: set[str]) -> float:
     if label in other or label in UNHEARD or (label.startswith("AMBI") and label != "AMBI0"):
         return 0.0
     return 1.0 if label in FULL & side else BESIDE
+
+
+def _terms(row: Sequence[float]) -> str:
+    terms = [f"{min(weight, ALMOST_ALL):.9f}*c{place}" for place, weight in enumerate(row) if weight]
+    return "+".join(terms) or "0*c0"  # a side on which nothing is heard
 
 
 def _plain_name(labels: Sequence[str]) -> str:

@@ -93,7 +93,13 @@ class Samples:
         with translated(), opened(self._path) as container:
             run = _Run(self._window, self._track.labels)
             for frame in self._decode(container, tracks.stream_of(container, self._track)):
-                yield from run.take(frame)
+                try:
+                    yield from run.take(frame)
+                except MemoryError:
+                    raise
+                except av.error.FFmpegError:
+                    self.broken += 1  # it took on a form in the middle that cannot be mixed
+                    run.drop()
             yield from run.finish()
 
     def _decode(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
@@ -162,6 +168,10 @@ class _Run:
         if self._resampler is not None:
             yield from self._out(self._resampler.push(None))
             self._resampler = None
+
+    def drop(self) -> None:
+        """Give up the run; the next frame begins anew where it belongs."""
+        self._resampler = None
 
     def _due(self) -> int:
         """Return where the next sample goes in, on the window's clock."""

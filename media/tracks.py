@@ -22,13 +22,13 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from media import alternates, channels
-from media.channels import Labels
+from media.chain import Resampler
+from media.channels import Labels, Matrix
 from media.opening import AUDIO_CODECS, only, opened_with_labels, packets
 
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for sound that decodes; 6 s of AAC
 # Samples a second. Far outside of what is recorded a resampler's tables or its output fill the memory.
 SLOWEST, FASTEST = 2000, 768_000
-USAC = 42  # ISO/IEC 14496-3, table 1.17
 SECONDARY = (
     Disposition.comment | Disposition.descriptions | Disposition.visual_impaired | Disposition.hearing_impaired
     | Disposition.karaoke | Disposition.dub
@@ -103,39 +103,11 @@ def decoded(packet: "Packet[AudioStream]") -> list[AudioFrame]:
         av.error.FFmpegError: the packet is broken.
         MemoryError: libav could not allocate.
     """
-    if packet.has_sidedata("new_extradata") and is_custom_usac(bytes(packet.get_sidedata("new_extradata"))):
-        return []
     return [
         frame
         for frame in packet.decode()
         if SLOWEST <= frame.sample_rate <= FASTEST and 0 < frame.layout.nb_channels <= channels.MAX_CHANNELS
     ]
-
-
-def is_custom_usac(head: bytes | None) -> bool:
-    """Say whether an AudioSpecificConfig is that of xHE-AAC with loudspeakers of its own (ISO/IEC 23003-3, 5.2).
-
-    Its decoder is the only one of libavcodec 62 that gives frames a custom layout, which PyAV frees twice.
-    """
-    bits = _Bits(head or b"")
-    if bits.take(5) != 31 or 32 + bits.take(6) != USAC:
-        return False
-    if bits.take(4) == 15:
-        bits.take(24)
-    bits.take(4)
-    if bits.take(5) == 31:
-        bits.take(24)
-    bits.take(3)
-    return bits.take(5) == 0
-
-
-class _Bits:
-    def __init__(self, data: bytes) -> None:
-        self._bits = "".join(f"{byte:08b}" for byte in data[:16])
-
-    def take(self, count: int) -> int:
-        taken, self._bits = self._bits[:count], self._bits[count:]
-        return int(taken or "0", 2)
 
 
 def _candidates(container: InputContainer) -> list[AudioStream]:
@@ -146,27 +118,42 @@ def _candidates(container: InputContainer) -> list[AudioStream]:
 
 def _has_decoder(stream: AudioStream) -> bool:
     context = stream.codec_context
-    if not context or context.name not in AUDIO_CODECS or is_custom_usac(context.extradata):
+    if not context or context.name not in AUDIO_CODECS:
         return False
     return SLOWEST <= context.sample_rate <= FASTEST and context.channels <= channels.MAX_CHANNELS
 
 
 def _look(container: InputContainer, stream: AudioStream, labels: dict[int, Labels]) -> Track | None:
-    """Decode a track until there is sound; None when there is none in the first packets."""
+    """Decode a track until there is sound; None when there is none in the first packets, or none that can be mixed."""
     only(container, stream)
+    stream.codec_context.thread_count = 1
     frame = next(_frames(container, stream), None)
     if frame is None:
         return None
     own = labels[stream.index]
+    known = channels.labels_of(frame.layout, own)
+    outputs = channels.outputs(known)
+    if not _can_be_mixed(frame, channels.matrix(known, outputs)):
+        return None
     return Track(
         stream=stream.index,
         codec=stream.codec_context.name,
         sample_rate=frame.sample_rate,
         labels=own,
         channels=frame.layout.nb_channels,
-        outputs=channels.outputs(channels.labels_of(frame.layout, own)),
+        outputs=outputs,
         start_s=(stream.start_time or 0) * (stream.time_base or Fraction(1)),
     )
+
+
+def _can_be_mixed(frame: AudioFrame, weights: Matrix) -> bool:
+    try:
+        Resampler(frame, weights, frame.sample_rate)
+    except MemoryError:
+        raise
+    except av.error.FFmpegError:
+        return False
+    return True
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
