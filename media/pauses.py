@@ -46,49 +46,66 @@ def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
     Raises:
         Refused: sound_unreadable, damaged: the sound cannot be read, so that nothing is known about its pauses.
     """
-    chunks = sound(path, whole, progress)
-    levels = np.concatenate([np.zeros((0, 2), np.float32), *_levels(chunks)])
+    heard = Hearing(path, whole, progress)
+    levels = np.concatenate([np.zeros((0, 2), np.float32), *_levels(heard)])
     return [
         Pause(max(start_s, 0.0), min(end_s, whole.duration_s))
-        for start_s, end_s in quiet(levels)
+        for start_s, end_s in quiet(levels, heard.missing(len(levels)))
         if start_s < whole.duration_s
     ]
 
 
-def sound(path: Path, whole: Span, progress: Progress) -> Iterator[NDArray[np.float32]]:
-    """Give a video's sound in mono at `SAMPLE_RATE`, from the video's beginning to its end.
+class Hearing:
+    """A video's sound in mono at `SAMPLE_RATE`, from the video's beginning to its end.
 
-    Yields:
-        (samples,), -1 to 1, `CHUNK_S` seconds each; the last chunk ends with silence up to a whole step.
+    Iterate once, for (samples,), -1 to 1, `CHUNK_S` seconds each; the last chunk ends with silence up to a whole step.
 
     Raises:
         Refused: sound_unreadable, damaged.
     """
-    chosen = tracks.choose(path)
-    if chosen is None:
-        raise Refused("sound_unreadable", "The video has no sound that can be decoded.")
-    end = round(whole.total * SAMPLE_RATE / whole.rate)
-    window = Window(whole.origin_s, 0, end, SAMPLE_RATE, 1)
-    sources = [Samples(path, track, window, from_start=True) for track in chosen.tracks]
-    for number, chunk in enumerate(_chunks(together(sources)), start=1):
-        yield chunk
-        progress(min(1.0, number * CHUNK_S / whole.duration_s))
-    for source in sources:
-        if source.broken > MOST_BROKEN * (source.broken + source.heard):
-            raise Refused("sound_unreadable", f"{source.broken} packets of the sound cannot be decoded.")
+
+    def __init__(self, path: Path, whole: Span, progress: Progress) -> None:
+        self._duration_s, self._progress = whole.duration_s, progress
+        chosen = tracks.choose(path)
+        if chosen is None:
+            raise Refused("sound_unreadable", "The video has no sound that can be decoded.")
+        end = round(whole.total * SAMPLE_RATE / whole.rate)
+        window = Window(whole.origin_s, 0, end, SAMPLE_RATE, 1)
+        self._sources = [Samples(path, track, window, from_start=True) for track in chosen.tracks]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for number, chunk in enumerate(_chunks(together(self._sources)), start=1):
+            yield chunk
+            self._progress(min(1.0, number * CHUNK_S / self._duration_s))
+        for source in self._sources:
+            if source.broken > MOST_BROKEN * (source.broken + source.heard):
+                raise Refused("sound_unreadable", f"{source.broken} packets of the sound cannot be decoded.")
+
+    def missing(self, steps: int) -> NDArray[np.bool_]:
+        """Say for each step that was read whether the file has no sound for it, in any track."""
+        per_step, found = SAMPLE_RATE * STEP_S, np.ones(steps, np.bool_)
+        for source in self._sources:
+            holes = np.zeros(steps, np.bool_)
+            for first, end in source.holes:
+                holes[int(first / per_step) : int(end / per_step) + 1] = True
+            found &= holes
+        return found
 
 
-def quiet(levels: NDArray[np.float32]) -> list[tuple[float, float]]:
+def quiet(levels: NDArray[np.float32], missing: NDArray[np.bool_] | None = None) -> list[tuple[float, float]]:
     """Return the quiet stretches of loudness curves as (start, end) in seconds.
 
     Args:
         levels: (steps, 2), decibels relative to full scale each `STEP_S`, as `loudness` gives them.
+        missing: (steps,), where the file has no sound: a pause that tells nothing about the room.
     """
     low = np.ones(len(levels), np.bool_)
     heard = np.flatnonzero(levels[:, 0] > SILENT_DB + 1)
     if len(heard):
-        # Before the sound begins and after its end there is silence that tells nothing about the room.
-        inside = slice(heard[0], heard[-1] + 1)
+        # Before the sound begins and after its end there is silence that tells nothing about the room, either.
+        inside = np.zeros(len(levels), np.bool_)
+        inside[heard[0] : heard[-1] + 1] = True
+        inside &= True if missing is None else ~missing
         low[inside] = _is_quiet(levels[inside, 0]) & _is_quiet(levels[inside, 1], unless_steady=True)
     runs = _joined(_runs(low))
     return [

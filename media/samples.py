@@ -45,7 +45,8 @@ class Window:
 class Samples:
     """The samples of one window; iterate once, for blocks that together are exactly as long as it.
 
-    `broken` and `heard` count the packets that could not and could be decoded so far.
+    `broken` and `heard` count the packets that could not and could be decoded so far; `holes` are the samples, from and
+    to, for which the track has no sound.
 
     Raises (while iterating):
         Refused: damaged: the file cannot be read on.
@@ -67,13 +68,14 @@ class Samples:
         self._from_start = from_start
         self.broken = 0
         self.heard = 0
+        self.holes: list[tuple[int, int]] = []
 
     def __iter__(self) -> Iterator[Block]:
         window = self._window
         at = window.first
         for position, block in self._runs():
             if position > at:
-                yield from self._silence(min(position, window.end) - at)
+                yield from self._silence(at, min(position, window.end))
                 at = min(position, window.end)
             part = block[:, at - position : window.end - position]
             if part.shape[1]:
@@ -81,12 +83,14 @@ class Samples:
                 at += part.shape[1]
             if at >= window.end:
                 return
-        yield from self._silence(window.end - at)
+        yield from self._silence(at, window.end)
 
-    def _silence(self, samples: int) -> Iterator[Block]:
+    def _silence(self, first: int, end: int) -> Iterator[Block]:
+        if end > first:
+            self.holes.append((first, end))
         step = self._window.rate
-        for start in range(0, samples, step):
-            yield np.zeros((self._window.outputs, min(step, samples - start)), np.float32)
+        for start in range(first, end, step):
+            yield np.zeros((self._window.outputs, min(step, end - start)), np.float32)
 
     def _runs(self) -> Iterator[tuple[int, Block]]:
         """Give blocks with their place on the video's clock."""

@@ -1,13 +1,15 @@
 """Pauses are found where nobody speaks, in noise and at any level; words are made here, so their times are known."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import pauses
+from media import pauses, runner
 from media.cuts import Pause, choose
 from media.errors import Refused
 from media.inspection import inspect
@@ -104,6 +106,120 @@ def test_sound_that_cannot_be_read_is_not_taken_for_sound_without_pauses(tmp_pat
     source.write_bytes(b"nothing")
     with pytest.raises(Refused):
         pauses.find(source, whole, lambda share: None)
+
+
+TALK = [(0.5, 3.0), (3.6, 6.0), (6.6, 9.5)]  # spoken words
+
+
+def on_another_clock(source: Path, target: Path, moved: Callable[[Fraction], Fraction]) -> Path:
+    """Copy a film and move the time stamps of its sound, in seconds."""
+    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
+        copies = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
+        for packet in reader.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.stream.type == "audio":
+                later = moved(packet.pts * packet.time_base) - packet.pts * packet.time_base
+                packet.pts += round(later / packet.time_base)
+                packet.dts += round(later / packet.time_base)
+            packet.stream = copies[packet.stream.index]
+            writer.mux(packet)
+    return target
+
+
+def clusters_moved(source: Path, target: Path, moved: Callable[[int], int]) -> Path:
+    """Copy a Matroska film and move the clocks of its clusters, in milliseconds (RFC 9559, 5.1.3.1)."""
+    data = bytearray(source.read_bytes())
+    at = data.find(b"\x1f\x43\xb6\x75")
+    while at >= 0:
+        mark = data.index(b"\xe7", at + 4, at + 20)
+        size = data[mark + 1] & 0x7F
+        stamp = int.from_bytes(data[mark + 2 : mark + 2 + size])
+        data[mark + 2 : mark + 2 + size] = moved(stamp).to_bytes(size)
+        at = data.find(b"\x1f\x43\xb6\x75", at + 1)
+    target.write_bytes(data)
+    return target
+
+
+def near(found: list[Pause], start_s: float, end_s: float) -> bool:
+    return any(abs(pause.start_s - start_s) < 0.12 and abs(pause.end_s - end_s) < 0.12 for pause in found)
+
+
+def published(source: Path) -> NDArray[np.float32]:
+    return np.concatenate([block[0] for block in Soundtrack(source, inspect(source).timeline.grid())])
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        (lambda at: at if at < Fraction(43, 10) else at + 5, [(3.0, 3.6), (4.3, 9.3), (11.0, 11.6)]),  # a hole
+        (lambda at: at + 2, [(0.0, 2.5), (5.0, 5.6), (8.0, 8.6)]),  # begins late
+        (lambda at: at - Fraction(7, 4), [(1.25, 1.85), (4.25, 4.85)]),  # begins before the picture
+        (lambda at: at * Fraction(101, 100), [(3.03, 3.63), (6.06, 6.66)]),  # a clock that runs slow
+    ],
+)
+def test_pauses_are_on_the_clock_of_the_sound(
+    moved: Callable[[Fraction], Fraction], expected: list[tuple[float, float]], tmp_path: Path
+) -> None:
+    talk = films.write(tmp_path / "talk.mp4", films.at_rate(5, 80), sound=speech(TALK, 10, -60))
+    source = on_another_clock(talk, tmp_path / "moved.mkv", lambda at: max(moved(at), at - 2))
+    found = found_in(source)
+    for start_s, end_s in expected:
+        assert near(found, start_s, end_s), found
+    heard = published(source)
+    assert max(np.abs(heard[int(p.start_s * RATE) : int(p.end_s * RATE)]).max() for p in found) < 0.05
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        lambda stamp: stamp if stamp < 5000 else stamp - 700,  # overlaps what was
+        lambda stamp: stamp if stamp < 5000 else stamp - 4000,  # jumps back
+        lambda stamp: stamp if stamp < 5000 else stamp + 1500,
+    ],
+)
+def test_pauses_are_where_the_parts_are_quiet_whatever_the_stamps_say(
+    moved: Callable[[int], int], tmp_path: Path
+) -> None:
+    talk = films.write(tmp_path / "talk.mp4", films.at_rate(5, 80), sound=speech(TALK, 10, -60))
+    films.ffmpeg("-i", talk, "-c", "copy", "-cluster_time_limit", "500", tmp_path / "talk.mkv")
+    source = clusters_moved(tmp_path / "talk.mkv", tmp_path / "moved.mkv", moved)
+    found, heard = found_in(source), published(source)
+    assert near(found, 3.0, 3.6)
+    assert max(np.abs(heard[int(p.start_s * RATE) : int(p.end_s * RATE)]).max() for p in found) < 0.05
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["talk.mov", "-timecode", "01:00:00:00"],
+        ["talk.mkv", "-metadata:s:a:0", "language=en-US", "-metadata:s:v:0", "language=en-US"],
+        ["talk.mkv", "-live", "1"],  # as a browser's recorder: no duration
+        ["talk.mkv", "-metadata:s:a:0", "title=Duration: N/A, Stream #0:0: Audio: none"],
+    ],
+)
+def test_pauses_are_found_whatever_the_container_says_beside_the_sound(arguments: list[str], tmp_path: Path) -> None:
+    talk = films.write(tmp_path / "talk.mp4", films.at_rate(25, 250), sound=speech(TALK, 10, -60))
+    name, *told = arguments
+    films.ffmpeg("-i", talk, "-c", "copy", *told, tmp_path / name)
+    result = runner.run("split", [str(tmp_path / name), str(tmp_path / "o"), "--segment-seconds", "6"], deadline_s=60)
+    assert result["facts"]["warnings"] == []
+    *cuts, end = [part["cut_reason"] for part in result["parts"]]
+    assert (set(cuts), end) == ({"pause"}, "end")
+
+
+def test_sound_that_is_mostly_broken_is_a_warning_and_no_pause(tmp_path: Path) -> None:
+    """It decodes where it was looked at, and no more after that."""
+    source = films.write(tmp_path / "in.mp4", films.at_rate(25, 500), sound=speech(TALK, 20, -60))
+    data = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(audio=0) if packet.pos]
+    for start, size in places[40:]:
+        data[start : start + size] = b"\xff" * size
+    source.write_bytes(data)
+    result = runner.run("split", [str(source), str(tmp_path / "o"), "--segment-seconds", "9"], deadline_s=60)
+    assert result["facts"]["warnings"] == ["pauses_not_found"]
+    assert {part["cut_reason"] for part in result["parts"]} == {"limit", "end"}
 
 
 @pytest.mark.parametrize(
