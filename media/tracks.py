@@ -29,6 +29,7 @@ from media.opening import AUDIO_CODECS, only, opened_with_labels, packets
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for sound that decodes; 6 s of AAC
 # Samples a second. Far outside of what is recorded a resampler's tables or its output fill the memory.
 SLOWEST, FASTEST = 2000, 768_000
+LONGEST_S = 10  # of one decoded frame; muxers pack well below a second
 SECONDARY = (
     Disposition.comment | Disposition.descriptions | Disposition.visual_impaired | Disposition.hearing_impaired
     | Disposition.karaoke | Disposition.dub
@@ -103,11 +104,12 @@ def decoded(packet: "Packet[AudioStream]") -> list[AudioFrame]:
         av.error.FFmpegError: the packet is broken.
         MemoryError: libav could not allocate.
     """
-    return [
-        frame
-        for frame in packet.decode()
-        if SLOWEST <= frame.sample_rate <= FASTEST and 0 < frame.layout.nb_channels <= channels.MAX_CHANNELS
-    ]
+    return [frame for frame in packet.decode() if _is_usable(frame)]
+
+
+def _is_usable(frame: AudioFrame) -> bool:
+    rate, count = frame.sample_rate, frame.layout.nb_channels
+    return SLOWEST <= rate <= FASTEST and 0 < count <= channels.MAX_CHANNELS and frame.samples <= LONGEST_S * rate
 
 
 def _candidates(container: InputContainer) -> list[AudioStream]:
@@ -157,13 +159,22 @@ def _can_be_mixed(frame: AudioFrame, weights: Matrix) -> bool:
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    for packet in itertools.islice(packets(container, stream), PACKETS_FOR_ONE_FRAME):
-        try:
-            yield from decoded(packet)
-        except MemoryError:
-            raise
-        except av.error.FFmpegError:
-            continue
+    try:
+        for packet in itertools.islice(packets(container, stream), PACKETS_FOR_ONE_FRAME):
+            yield from _decoded_or_none(packet)
+    except MemoryError:
+        raise
+    except av.error.FFmpegError:
+        return  # the track cannot be read on; another may well be
+
+
+def _decoded_or_none(packet: "Packet[AudioStream]") -> list[AudioFrame]:
+    try:
+        return decoded(packet)
+    except MemoryError:
+        raise
+    except av.error.FFmpegError:
+        return []
 
 
 def _both(path: Path, pair: tuple[int, int]) -> Sound | None:
