@@ -74,10 +74,10 @@ def cases(count: int, seed: int = 3) -> Iterator[Case]:
     yield from _chosen()
     for number in range(count):
         channels = int(random.integers(1, 25))
-        kind = number % 4
+        kind = number % 5
         name = f"drawn{number}"
         layout = f"{channels} channels"
-        codec = ("pcm_s16le", "pcm_s24be", "pcm_f32le", "pcm_mulaw")[number % 3]
+        codec = ("pcm_s16le", "pcm_s24be", "pcm_f32le", "pcm_mulaw")[number % 4]
         if kind == 0:
             box = chan([int(random.choice(CHAN_LABELS)) for _ in range(channels)])
         elif kind == 1:
@@ -85,8 +85,10 @@ def cases(count: int, seed: int = 3) -> Iterator[Case]:
             box = chan(tag=BY_BITMAP, bitmap=int(sum(1 << int(bit) for bit in bits)))
         elif kind == 2:
             box = chan(tag=(int(random.integers(100, 200)) << 16) | channels)
-        else:
+        elif kind == 3:
             box = chnl([int(random.integers(0, 128)) for _ in range(channels)], structure=int(random.integers(0, 4)))
+        else:
+            box = _box(b"chnl" if number % 2 else b"chan", random.bytes(int(random.integers(0, 60))))
         yield Case(name, codec, layout, box=box)
 
 
@@ -105,6 +107,8 @@ def _in_boxes() -> Iterator[Case]:
 
 
 def _in_codecs() -> Iterator[Case]:
+    for layout in ("3.0(back)", "6.0(front)", "7.1(wide)", "octagonal", "hexadecagonal"):  # in a program config element
+        yield Case(f"aac-{layout}", "aac", layout, ".mp4")
     for layout in ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1(back)", "7.1", "quad", "FL+FR+LFE", "hexagonal"):
         yield Case(f"aac-{layout}", "aac", layout, ".mp4")
         yield Case(f"aac-chan-{layout}", "aac", layout, box=chan([2, 1, 3, 3, 5, 6, 9, 10][: _count(layout)]))
