@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -23,7 +24,7 @@ from media.errors import Refused
 from media.facts import Audio, Facts, MediaWarning
 from media.opening import VIDEO_CODECS, opened, packets, video_of
 from media.timeline import Timeline
-from media.tracks import Sound, choose
+from media.tracks import Sound, choose, stream_of
 
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
 UNPLACED_SHARE = 0.02  # of the frames that the file's index counts; with more that it places nowhere it is broken
@@ -64,14 +65,16 @@ def inspect(path: Path) -> Inspection:
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         _check_promised_length(container, stream)
         times = _read_times(container, stream)
-        breaks_off = _breaks_off(path, container_name, container, stream, times)
+        sound = choose(path)
+        heard = None if sound is None else stream_of(container, sound.tracks[0])
+        breaks_off = _breaks_off(path, container_name, (stream, heard), times)
     _check_length(times)
     with opened(path) as container:
         stream = video_of(container)
         frame = first_frame(container, stream)
         check_pixels(frame.width, frame.height)
         _check_memory(frame, child.memory_bytes())
-        found = _facts(path, container_name, container, stream, frame, times)
+        found = _facts(path, container_name, container, stream, frame, times, sound)
     if breaks_off:
         found = replace(found, warnings=(*found.warnings, MediaWarning.END_MISSING))
     return Inspection(found, times)
@@ -151,12 +154,13 @@ def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
     return timeline.of_packets(times, keys, stream.time_base or Fraction(1), last_duration, sizes)
 
 
-def _breaks_off(path: Path, name: str, container: InputContainer, stream: VideoStream, times: Timeline) -> bool:
+def _breaks_off(path: Path, name: str, streams: tuple[VideoStream, AudioStream | None], times: Timeline) -> bool:
     """Say whether a little is missing at the file's end; refuse it when much is: truncated, damaged."""
+    stream, heard = streams
     size, outer, present_s = path.stat().st_size, structure.of(path, name), times.grid().duration_s
     if name == "matroska":
         return completeness.check(completeness.of_clusters(float(times.origin_s), present_s, size, outer))
-    presence = completeness.of_samples(stream, audio_of(container), present_s, size, outer)
+    presence = completeness.of_samples(stream, heard, present_s, size, outer)
     placed = len(stream.index_entries)
     if placed < stream.frames * (1 - UNPLACED_SHARE) - 1 and not outer.has_edits:
         raise Refused(
@@ -224,9 +228,10 @@ def _facts(
     stream: VideoStream,
     frame: VideoFrame,
     times: Timeline,
+    sound: Sound | None,
 ) -> Facts:
     whole = times.grid()
-    sounds, sound = len(container.streams.audio), choose(path)
+    sounds = len(container.streams.audio)
     turn = picture.orientation_of(frame)
     width, height = picture.upright_size(frame, stream.codec_context.sample_aspect_ratio)
     return Facts(
