@@ -18,6 +18,7 @@ MAX_STREAMS = 32  # phones write up to eight, action cameras some more
 # 1080p HLG 190.
 RENDER_BYTES, PICTURES_KEPT = 130 << 20, 7
 MIN_FRAMES_A_SECOND = 0.1  # on average; fewer, and a file of kilobytes becomes hours of stills
+STILL_SECONDS = 60  # of sound alone need no pictures for that: somebody talks over a still, a recorder lost its picture
 MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
 
 
@@ -29,7 +30,7 @@ class MediaWarning(StrEnum):
     PICTURE_ENDS_EARLY = "picture_ends_early"  # sound goes on after the last picture, which is held
     PICTURE_BEGINS_LATE = "picture_begins_late"  # sound begins before the first picture, which is held
     END_MISSING = "end_missing"  # the file breaks off before its end; it is used as far as it goes
-    SIZE_CHANGES = "size_changes"  # the picture changes its size; every size is fitted into the first one's shape
+    SIZE_CHANGES = "size_changes"  # the picture changes its size; every size is fitted into one shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Audio:
     codec: str
     sample_rate: int
     channels: int
-    start_s: float  # after the video's first frame; negative when the sound begins earlier
+    start_s: float  # after the film's beginning; negative when the sound begins earlier by less than is kept
     tracks: int  # sound tracks in the file; one of them is used
 
 

@@ -18,11 +18,12 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media import child, completeness, facts, picture, signature, structure, timeline
+from media import child, completeness, facts, picture, signature, sound_extent, structure, timeline
 from media.child import Progress
 from media.errors import Refused
 from media.facts import Audio, Facts, MediaWarning
 from media.opening import VIDEO_CODECS, opened, packets, video_of
+from media.picture_forms import Forms, FormWatch
 from media.timeline import Timeline
 from media.tracks import Sound, choose, stream_of
 
@@ -64,20 +65,42 @@ def inspect(path: Path) -> Inspection:
         _check_codec(stream)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         _check_promised_length(container, stream)
-        times = _read_times(container, stream)
+        watch = FormWatch(stream)
+        times = _read_times(container, stream, watch)
         sound = choose(path)
         heard = None if sound is None else stream_of(container, sound.tracks[0])
         breaks_off = _breaks_off(path, container_name, (stream, heard), times)
+    times = _with_sound(path, times, sound)
     _check_length(times)
     with opened(path) as container:
         stream = video_of(container)
         frame = first_frame(container, stream)
         check_pixels(frame.width, frame.height)
         _check_memory(frame, child.memory_bytes())
+        size = watch.forms.size or picture.upright_size(frame, picture.PixelAspect(stream).now)
+        changes = watch.forms.parameters_change
+        times = replace(times, shape=picture.output_size(*size), parameters_change=changes)
         found = _facts(path, container_name, container, stream, frame, times, sound)
-    if breaks_off:
-        found = replace(found, warnings=(*found.warnings, MediaWarning.END_MISSING))
-    return Inspection(found, times)
+    warnings = _warnings(times, watch.forms, breaks_off=breaks_off)
+    return Inspection(replace(found, width=size[0], height=size[1], warnings=(*found.warnings, *warnings)), times)
+
+
+def _with_sound(path: Path, times: Timeline, sound: Sound | None) -> Timeline:
+    """Let the film reach as far as its sound does."""
+    sound_s = None
+    if sound is not None:
+        sound_s = sound_extent.extent_of(path, sound.tracks[0], times.first_picture_s, times.last_picture_end_s)
+    return replace(times, sound_s=sound_s)
+
+
+def _warnings(times: Timeline, forms: Forms, *, breaks_off: bool) -> list[MediaWarning]:
+    told = {
+        MediaWarning.PICTURE_BEGINS_LATE: times.picture_begins_late,
+        MediaWarning.PICTURE_ENDS_EARLY: times.picture_ends_early,
+        MediaWarning.SIZE_CHANGES: forms.changes,
+        MediaWarning.END_MISSING: breaks_off,
+    }
+    return [warning for warning, is_so in told.items() if is_so]
 
 
 def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
@@ -132,7 +155,7 @@ def _too_many_frames(frames: int) -> Refused:
     return Refused("too_many_frames", f"The video has {frames} frames; {facts.MAX_FRAMES} are allowed.")
 
 
-def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
+def _read_times(container: InputContainer, stream: VideoStream, watch: FormWatch) -> Timeline:
     times, keys, sizes = array("q"), array("q"), array("q")  # a list would take four times the memory
     last, last_duration = None, 0
     for packet in packets(container, stream):
@@ -141,7 +164,9 @@ def _read_times(container: InputContainer, stream: VideoStream) -> Timeline:
             continue  # the empty packet that ends the stream; one that the file's end cuts off
         if packet.is_keyframe:
             keys.append(at)
-        if packet.is_discard or _is_hidden(stream, packet):
+        is_hidden = packet.is_discard or _is_hidden(stream, packet)
+        watch.see(packet, shown=not is_hidden)
+        if is_hidden:
             continue  # cut away by an edit list, or only there for other frames
         times.append(at)
         sizes.append(packet.size)
@@ -182,7 +207,8 @@ def _check_length(times: Timeline) -> None:
         raise Refused(
             "too_short", f"The video lasts {whole.duration_s:.2f} seconds; the platforms want {facts.MIN_SECONDS}."
         )
-    if len(times.times) < facts.MIN_FRAMES_A_SECOND * whole.duration_s:
+    still_s = min(float(whole.held_s), facts.STILL_SECONDS)
+    if len(times.times) < facts.MIN_FRAMES_A_SECOND * (whole.duration_s - still_s):
         raise Refused(
             "too_few_frames",
             f"The video has {len(times.times)} pictures in {whole.duration_s:.0f} seconds; "
@@ -233,7 +259,7 @@ def _facts(
     whole = times.grid()
     sounds = len(container.streams.audio)
     turn = picture.orientation_of(frame)
-    width, height = picture.upright_size(frame, stream.codec_context.sample_aspect_ratio)
+    width, height = picture.upright_size(frame, picture.PixelAspect(stream).now)
     return Facts(
         container=name,
         video_codec=stream.codec_context.name,

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from media.frames import Planes
@@ -19,6 +20,10 @@ HDR_CURVES = {int(ColorTrc.ARIB_STD_B67): "hlg", int(ColorTrc.SMPTE2084): "pq"}
 SD_HEIGHT = 720  # below it an untagged picture is taken for BT.601, as players do
 H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
 PLAIN_FORMATS = {"yuv420p", "yuvj420p"}
+NARROWEST = Fraction(1, 8)  # the widest pixels in use are 4 to 1 (VCD stills, lenses of cinema cameras are 2 to 1)
+NEARLY_SQUARE = Fraction(1, 100)  # the nearest in use are PAL's 16 to 15; screen recorders write 1787 to 1789
+BLACK, COLOURLESS = 16, 128
+SLIVER_PX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,31 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     return Orientation(90 if b > 0 else 270, mirrored)
 
 
+class PixelAspect:
+    """The width of a stream's pixels as a share of their height, as players take it.
+
+    What the container says comes first, as libav has it (`av_guess_sample_aspect_ratio`, and so ffplay, VLC and mpv):
+    MP4's `pasp`, else the track's size beside the coded one; Matroska's display size. Only then the coded stream.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._context = stream.codec_context
+        told = stream.sample_aspect_ratio
+        # The stream's own is told by both until something has been decoded.
+        self._container = told if told and told != self._context.sample_aspect_ratio else None
+
+    @property
+    def now(self) -> Fraction | None:
+        """Return the aspect for what was decoded last; None when nothing says it."""
+        return self._container or self._context.sample_aspect_ratio
+
+
 def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Return the size with square pixels; the longer way is stretched, so that nothing is lost."""
-    if not aspect or aspect <= 0 or aspect == 1:
+    """Return the size with square pixels; the longer way is stretched, so that nothing is lost.
+
+    An aspect of nearly 1 is a rounding error of its writer, and one beyond all lenses is none.
+    """
+    if not aspect or not NARROWEST <= aspect <= 1 / NARROWEST or abs(aspect - 1) < NEARLY_SQUARE:
         return width, height
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
@@ -80,8 +107,20 @@ def upright_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
     return (height, width) if orientation_of(frame).lies else (width, height)
 
 
+def inner_size(upright: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return how big a picture is when all of it is shown within a size; the size itself when the shapes agree."""
+    scale = min(Fraction(size[0], upright[0]), Fraction(size[1], upright[1]))
+    width, height = (max(2, round(side * scale / 2) * 2) for side in upright)
+    # Rounding to even sides must not put a black line beside a picture that has the same shape.
+    nearly = size[0] - width <= SLIVER_PX and size[1] - height <= SLIVER_PX
+    return size if nearly else (min(width, size[0]), min(height, size[1]))
+
+
 class Developer:
-    """Turns a stream of decoded frames into planes of one size; keeps libav's scaler between frames."""
+    """Turns decoded frames of one form into planes of one size; keeps libav's scaler between frames.
+
+    A frame of another shape than the size is shown whole, before black.
+    """
 
     def __init__(self, size: tuple[int, int], orientation: Orientation, aspect: Fraction | None) -> None:
         self.size = size
@@ -97,9 +136,15 @@ class Developer:
 
     def develop(self, frame: VideoFrame, index: int, time_s: float) -> Planes:
         """Return the frame as planes of our own, upright, in the output size, BT.709 limited range."""
-        width, height = self.size if not self._orientation.lies else self.size[::-1]
+        upright = square(frame.width, frame.height, self._aspect)
+        inner = inner_size(upright[::-1] if self._orientation.lies else upright, self.size)
+        width, height = inner if not self._orientation.lies else inner[::-1]
         ready = self._reformat(frame, width, height)
         y, u, v = (self._turn(plane) for plane in _planes(ready, width, height))
+        if inner == self.size:
+            return Planes(y, u, v, index, time_s)
+        half = (self.size[0] // 2, self.size[1] // 2)
+        y, u, v = _on_black(y, self.size, BLACK), _on_black(u, half, COLOURLESS), _on_black(v, half, COLOURLESS)
         return Planes(y, u, v, index, time_s)
 
     def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
@@ -138,6 +183,54 @@ class Developer:
             plane = np.asarray(cv2.flip(plane, 1), dtype=np.uint8)
         # The decoder still needs its own picture, so ours is always a copy.
         return plane if turned is not None or self._orientation.mirrored else plane.copy()
+
+
+class FrameConverter:
+    """Turns the decoded frames of one stream, whatever form each has, into planes of one size."""
+
+    def __init__(
+        self, size: tuple[int, int] | None = None, long_side: int = LONG_SIDE, short_side: int = SHORT_SIDE
+    ) -> None:
+        """Take the size of all planes.
+
+        Args:
+            size: width and height, made smaller where the sides want it; None: as the first frame gives.
+            long_side: of the biggest planes, in pixels.
+            short_side: likewise.
+        """
+        self._sides = long_side, short_side
+        self._size = None if size is None else output_size(*size, long_side=long_side, short_side=short_side)
+        self._form: tuple[int, int, int] | None = None
+        self._developer: Developer | None = None
+
+    def is_new(self, frame: VideoFrame) -> bool:
+        """Say whether a frame has another form than the one before."""
+        return self._form != _form(frame)
+
+    def developer(self, frame: VideoFrame, aspect: PixelAspect) -> Developer:
+        """Return what turns a frame of this form into planes."""
+        if self._developer is None or self.is_new(frame):
+            self._form = _form(frame)
+            long_side, short_side = self._sides
+            upright = upright_size(frame, aspect.now)
+            self._size = self._size or output_size(*upright, long_side=long_side, short_side=short_side)
+            self._developer = Developer(self._size, orientation_of(frame), aspect.now)
+        return self._developer
+
+
+def _form(frame: VideoFrame) -> tuple[int, int, int]:
+    # A frame that is asked for its side data is kept alive by the answer; its rotation can be asked for each time.
+    return frame.width, frame.height, frame.rotation
+
+
+def _on_black(plane: NDArray[np.uint8], size: tuple[int, int], black: int) -> NDArray[np.uint8]:
+    """Put a plane in the middle of a bigger one; even places, so that the planes of a picture agree."""
+    width, height = size
+    whole = np.full((height, width), black, np.uint8)
+    step = 2 if black == BLACK else 1  # chroma has half as many places
+    top, left = ((room - side) // (2 * step) * step for room, side in zip((height, width), plane.shape, strict=True))
+    whole[top : top + plane.shape[0], left : left + plane.shape[1]] = plane
+    return whole
 
 
 def to_frame(planes: Planes) -> VideoFrame:

@@ -10,7 +10,8 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from media import picture
+from media import deinterlace, picture
+from media.deinterlace import deinterlaced
 from media.errors import Refused
 from media.frames import Planes
 from media.inspection import check_pixels
@@ -32,18 +33,17 @@ class Reel:
 
     def __init__(self, path: Path, span: Span, limits: MemoryLimits = LIMITS[MemoryProfile.FULL]) -> None:
         self._path = path
-        self._limits = limits
         self._span = span
         self.held = 0  # pictures shown again though each tick should have had its own
         self.broken = 0  # packets that could not be decoded
-        self._developer: picture.Developer | None = None
-        self._aspect: Fraction | None = None
+        self._converter = picture.FrameConverter(span.shape, limits.long_side, limits.short_side)
+        self._aspect: picture.PixelAspect | None = None
 
     def __iter__(self) -> Iterator[Planes]:
         with translated():
             if self._span.seek is not None:
                 with opened(self._path) as container:
-                    frames = self._decode(container, self._span.seek)
+                    frames = deinterlaced(self._decode(container, self._span.seek))
                     ahead = list(islice(frames, 1))
                     if ahead and self._tick(ahead[0]) <= self._span.first:
                         yield from self._on_grid(_taken(ahead, frames))
@@ -51,7 +51,7 @@ class Reel:
                     ahead.clear()
             # The span is the first, or the file's index led us past its beginning: go through everything.
             with opened(self._path) as container:
-                yield from self._on_grid(self._decode(container, None))
+                yield from self._on_grid(deinterlaced(self._decode(container, None)))
 
     def glances(self, every_s: float, keys_every_s: float) -> Iterator[Planes]:
         """Yield pictures of the span about so far apart, the first one perhaps from just before it.
@@ -62,17 +62,17 @@ class Reel:
         """
         end = self._span.first + self._span.frames
         keys_only = self._keys() * keys_every_s >= self._span.duration_s
-        due = -self._span.total
+        due = before_all = -self._span.total
         with translated(), opened(self._path) as container:
             for frame in self._decode(container, self._span.seek, keys_only=keys_only):
                 tick = self._tick(frame)
-                if tick >= end:
+                if tick >= end and due > before_all:
                     return
                 if tick >= due:
                     due = tick + round(every_s * self._span.rate)
-                    self._developer = self._developer or self._set_up(frame)
-                    since = tick - self._span.first
-                    yield self._developer.develop(frame, max(since, 0), float(since / self._span.rate))
+                    since = min(tick, end - 1) - self._span.first  # of a span before all pictures the first is shown
+                    alone = deinterlace.alone(frame)
+                    yield self._developer(alone).develop(alone, max(since, 0), float(since / self._span.rate))
 
     def _keys(self) -> int:
         """Count the key frames from which the span can be decoded."""
@@ -93,7 +93,7 @@ class Reel:
     ) -> Iterator[VideoFrame]:  # fmt: skip
         stream = video_of(container)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
-        self._aspect = stream.codec_context.sample_aspect_ratio
+        self._aspect = picture.PixelAspect(stream)
         stream.codec_context.thread_count = DECODER_THREADS
         stream.codec_context.skip_frame = "NONKEY" if keys_only else "DEFAULT"
         if seek is not None:
@@ -124,15 +124,13 @@ class Reel:
                 tick = max(tick, min(at, end))
             if tick >= end:
                 break
-            if is_first := self._developer is None:
-                self._developer = self._set_up(frame)
-            assert self._developer is not None
-            newest = _Shot(self._developer, frame, at, is_wanted=at >= span.first)
+            is_new = self._converter.is_new(frame)
+            newest = _Shot(self._developer(frame), frame, at, is_wanted=at >= span.first)
             # At 4K a picture takes 17 MB with what its decoder knows of it, and a decoder never gives one back: each
             # that is held while the next is decoded makes it take one more. Asked for its orientation, a picture and
             # the answer hold each other.
             del frame
-            if is_first:
+            if is_new:
                 gc.collect()
         if newest is None:
             raise Refused("damaged", f"No picture can be decoded at {span.start_s:.1f} s.")
@@ -143,13 +141,15 @@ class Reel:
         for number in range(tick, until):
             index = number - self._span.first
             yield shot.planes(index, float(index / self._span.rate), is_last=number + 1 == until)
-        self.held += max(until - tick - 1, 0)
+        # Beyond the pictures' own time nothing is missing.
+        first, end = self._span.picture_first, self._span.picture_end
+        self.held += max((until if end is None else min(until, end)) - max(tick, first) - 1, 0)
 
-    def _set_up(self, frame: VideoFrame) -> picture.Developer:
-        check_pixels(frame.width, frame.height)
-        sides = {"long_side": self._limits.long_side, "short_side": self._limits.short_side}
-        size = picture.output_size(*picture.upright_size(frame, self._aspect), **sides)
-        return picture.Developer(size, picture.orientation_of(frame), self._aspect)
+    def _developer(self, frame: VideoFrame) -> picture.Developer:
+        if self._converter.is_new(frame):
+            check_pixels(frame.width, frame.height)
+        assert self._aspect is not None, "set while decoding"
+        return self._converter.developer(frame, self._aspect)
 
     def _tick(self, frame: VideoFrame) -> int:
         at = frame.pts if frame.pts is not None else frame.dts
@@ -178,7 +178,9 @@ class _Shot:
     def planes(self, index: int, time_s: float, *, is_last: bool) -> Planes:
         """Return the picture for one tick; the last one asked for needs no copy."""
         if self._frame is not None:
-            return self._developer.develop(self._frame, index, time_s)
+            if is_last:
+                return self._developer.develop(self._frame, index, time_s)
+            self._developed, self._frame = self._developer.develop(self._frame, index, time_s), None
         assert self._developed is not None
         y, u, v = self._developed.y, self._developed.u, self._developed.v
         if is_last:

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media import picture
+from media import bitstream, picture
 from media.copied_sound import track_of
 from media.encode import BUFFER_BITS, PEAK_BITS_S, written
 from media.inspection import first_frame
@@ -25,7 +25,7 @@ from media.spans import Span
 
 PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
 LONGEST_GOP_S = 5  # Instagram: closed groups of 2 to 5 s (platform sheet, section 5, read 2026-11-22)
-NAL_SLICE, NAL_IDR, NAL_SEI = 1, 5, 6  # ITU-T H.264, table 7-1
+NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS = 1, 5, 6, 7  # ITU-T H.264, table 7-1
 SEI_OWN_DATA = 5  # user_data_unregistered (ITU-T H.264, D.1.7): a UUID, then anything; camcorders put their place there
 X264 = bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef")  # its settings, nothing about people
 
@@ -34,8 +34,10 @@ class Obstacle(StrEnum):
     """Why a part's pictures cannot be taken over as they are."""
 
     CHANGED = "changed"  # the eyes were turned, or whatever else a render was to do
-    CODEC = "codec"  # not H.264 in a profile that every phone plays, or not 8 bits 4:2:0
-    SHAPE = "shape"  # bigger than a master, lying on its side, or pixels that are not square
+    CODEC = "codec"  # not H.264 in a profile that every phone plays, or not 8 bits 4:2:0, or perhaps interlaced
+    SHAPE = "shape"  # bigger than a master, lying on its side, not the job's shape, or pixels that are not square
+    PARAMETERS = "parameters_change"  # one sample entry would not do: its parameter sets change on the way
+    HELD = "picture_held"  # sound goes on where there is no picture, so one is shown again and again
     COLOUR = "colour"  # not BT.709, or not said to be
     RATE = "rate"  # uneven, or not 23 to 60
     CUT = "cut_off_key_frame"  # the part begins or ends between key frames
@@ -60,6 +62,8 @@ def obstacle(source: Path, span: Span) -> Obstacle | None:
     """
     try:
         _check_form(source, span)
+        if span.holds_pictures:
+            raise _Obstructed(Obstacle.HELD)
         with translated(), opened(source) as container:
             _check_bits([packet.size for packet in _packets(container, video_of(container), span)], span)
     except _Obstructed as obstructed:
@@ -120,17 +124,24 @@ def _check_form(source: Path, span: Span) -> None:
         context = stream.codec_context
         if span.hold:
             raise _Obstructed(Obstacle.RATE)
-        if context.name != "h264" or context.profile not in PROFILES or not _has_index_form(stream):
+        if span.parameters_change:
+            raise _Obstructed(Obstacle.PARAMETERS)
+        if context.name != "h264" or context.profile not in PROFILES or not _is_progressive(stream):
             raise _Obstructed(Obstacle.CODEC)
         frame = first_frame(container, stream)
         if frame.format.name != "yuv420p" or frame.interlaced_frame:
             raise _Obstructed(Obstacle.CODEC)
-        upright = picture.upright_size(frame, stream.codec_context.sample_aspect_ratio)
-        shown_as_stored = picture.orientation_of(frame) == picture.Orientation(0, mirrored=False)
-        if not shown_as_stored or not picture.output_size(*upright) == upright == (frame.width, frame.height):
+        if not _has_shape(frame, picture.PixelAspect(stream), span):
             raise _Obstructed(Obstacle.SHAPE)
         if not _is_bt709(frame):
             raise _Obstructed(Obstacle.COLOUR)
+
+
+def _has_shape(frame: VideoFrame, aspect: picture.PixelAspect, span: Span) -> bool:
+    upright = picture.upright_size(frame, aspect.now)
+    shown_as_stored = picture.orientation_of(frame) == picture.Orientation(0, mirrored=False)
+    fits = picture.output_size(*upright) == upright == (frame.width, frame.height)
+    return shown_as_stored and fits and span.shape in {None, upright}
 
 
 def _is_bt709(frame: VideoFrame) -> bool:
@@ -138,10 +149,13 @@ def _is_bt709(frame: VideoFrame) -> bool:
     return tags == {picture.H273_BT709} and not picture.is_full(frame)
 
 
-def _has_index_form(stream: VideoStream) -> bool:
-    """Say whether the stream is stored as MP4 does it, with lengths (ISO/IEC 14496-15, 5.3.3), not start codes."""
+def _is_progressive(stream: VideoStream) -> bool:
+    """Say whether the stream is stored as MP4 does it, not with start codes, and can hold no interlaced picture."""
     head = stream.codec_context.extradata
-    return head is not None and len(head) > 6 and head[0] == 1
+    if head is None or bitstream.length_width("h264", head) is None:
+        return False
+    sequences = [one for one in bitstream.sets_of_avcc(head) if one and one[0] & 31 == NAL_SPS]
+    return bool(sequences) and all(bitstream.frames_only(one) for one in sequences)
 
 
 def _packets(container: InputContainer, stream: VideoStream, span: Span) -> "Iterator[Packet[VideoStream]]":
@@ -182,37 +196,15 @@ def _is_idr(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
 
 def _tells(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
     """Say whether a packet carries data of the camera's own, which may be place, time and serial number."""
-    notes = (unit[1:] for unit in _units(packet, stream) if unit[0] & 31 == NAL_SEI)
-    return any(kind == SEI_OWN_DATA and not data.startswith(X264) for note in notes for kind, data in _messages(note))
+    notes = (bytes(unit[1:]) for unit in _units(packet, stream) if unit[0] & 31 == NAL_SEI)
+    found = (message for note in notes for message in bitstream.messages(note))
+    return any(kind == SEI_OWN_DATA and not data.startswith(X264) for kind, data in found)
 
 
-def _units(packet: "Packet[VideoStream]", stream: VideoStream) -> Iterator[bytes]:
-    """Give the NAL units of a packet, of slices the first bytes only."""
+def _units(packet: "Packet[VideoStream]", stream: VideoStream) -> Iterator[memoryview]:
     head = stream.codec_context.extradata
     assert head is not None
-    width = (head[4] & 3) + 1
-    data, place = memoryview(packet), 0
-    while place + width < len(data):
-        begins = place + width
-        place = begins + int.from_bytes(data[place:begins])
-        is_note = data[begins] & 31 == NAL_SEI
-        yield bytes(data[begins : max(place, begins + 1) if is_note else begins + 1])
-
-
-def _messages(note: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give kind and payload of the messages in an SEI unit (ITU-T H.264, 7.3.2.3.1)."""
-    rest = note.replace(b"\0\0\3", b"\0\0")
-    while len(rest) > 2:  # what ends the unit is one byte
-        numbers = []
-        for _ in ("kind", "size"):
-            steps = len(rest) - len(rest.lstrip(b"\xff"))
-            if steps >= len(rest):
-                return
-            numbers.append(255 * steps + rest[steps])
-            rest = rest[steps + 1 :]
-        kind, size = numbers
-        yield kind, rest[:size]
-        rest = rest[size:]
+    return bitstream.units(memoryview(packet), (head[4] & 3) + 1)
 
 
 def _check_bits(sizes: list[int], span: Span) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from media import picture
+from media import deinterlace, picture
 from media.frames import Planes
 from media.gaze import model
 from media.gaze.decide import fade
@@ -208,12 +208,9 @@ def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], step: int) -> Iterato
     with opened(path) as container:
         stream = video_of(container)
         stream.codec_context.skip_frame = skip
-        developer: picture.Developer | None = None
+        converter, aspect = picture.FrameConverter(), picture.PixelAspect(stream)
         for number, frame in enumerate(container.decode(stream)):
             if number % step:
                 continue
-            if developer is None:
-                aspect = stream.codec_context.sample_aspect_ratio
-                size = picture.output_size(*picture.upright_size(frame, aspect))
-                developer = picture.Developer(size, picture.orientation_of(frame), aspect)
-            yield developer.develop(frame, number, float(frame.time or 0.0))
+            alone = deinterlace.alone(frame)
+            yield converter.developer(alone, aspect).develop(alone, number, float(frame.time or 0.0))
