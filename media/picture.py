@@ -17,8 +17,19 @@ from media.tone import ToneMapper
 
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # the biggest master, portrait or landscape; a square one is 1080 x 1080
 HDR_CURVES = {int(ColorTrc.ARIB_STD_B67): "hlg", int(ColorTrc.SMPTE2084): "pq"}
+# ITU-T H.273, table 2: 9 BT.2020, 11 and 12 P3 (11 has cinema's white, and in phones' files means 12). The primaries of
+# BT.601, 5 and 6, are shown as they are: by them skin differs by 1.5 codes of 255 at most (measured 2026-11-28), and
+# many phones name them whose cameras have BT.709's.
+WIDE_GAMUTS = {9: "bt2020", 11: "p3", 12: "p3"}
 SD_HEIGHT = 720  # below it an untagged picture is taken for BT.601, as players do
 H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
+MATRIX_NAMES = {
+    Colorspace.ITU709: "bt709",
+    Colorspace.FCC: "fcc",
+    Colorspace.ITU601: "bt601",
+    Colorspace.SMPTE240M: "smpte240m",
+    Colorspace.BT2020: "bt2020",
+}
 PLAIN_FORMATS = {"yuv420p", "yuvj420p"}
 NARROWEST = Fraction(1, 8)  # the widest pixels in use are 4 to 1 (VCD stills, lenses of cinema cameras are 2 to 1)
 NEARLY_SQUARE = Fraction(1, 100)  # the nearest in use are PAL's 16 to 15; screen recorders write 1787 to 1789
@@ -150,8 +161,10 @@ class Developer:
     def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
         if _is_ready(frame) and self._fits(frame, width, height):
             return frame
-        if frame.color_trc in HDR_CURVES:
-            self._tone = self._tone or ToneMapper(HDR_CURVES[frame.color_trc], width, height)
+        if table := _table(frame):
+            if self._tone is None or self._tone.table != table:
+                matrix = "bt2020" if table in HDR_CURVES.values() else MATRIX_NAMES[_matrix(frame)]
+                self._tone = ToneMapper(table, width, height, matrix)
             return self._tone.develop(frame)
         return self._scaler.reformat(
             frame,
@@ -259,7 +272,14 @@ def is_full(frame: VideoFrame) -> bool:
     return frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
 
 
+def _table(frame: VideoFrame) -> str | None:
+    """Return which of `media.tone`'s tables a frame's colours need; None when BT.709 has them all."""
+    return HDR_CURVES.get(frame.color_trc) or WIDE_GAMUTS.get(frame.color_primaries)
+
+
 def _is_ready(frame: VideoFrame) -> bool:
+    if _table(frame):
+        return False
     return frame.format.name in PLAIN_FORMATS and not is_full(frame) and _matrix(frame) == Colorspace.ITU709
 
 

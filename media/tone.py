@@ -1,9 +1,10 @@
-"""From high dynamic range, as phones record it, to the BT.709 picture that every platform shows alike.
+"""From high dynamic range and wide gamuts, as phones record them, to the BT.709 picture that platforms show alike.
 
 A table of colours is computed once from the standards' formulas and looked up by libav for every pixel. At 1280 x 720,
 decoding included, swscale's own conversion took 141 ms a frame and this one 15 ms (measured 2026-11-22).
 """
 
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable
@@ -26,13 +27,28 @@ SDR_GAMMA = 2.4  # ITU-R BT.1886
 # Linear light from BT.2020's primaries to BT.709's (ITU-R BT.2087-0, 4.1: the inverse of its matrix M2).
 TO_709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
 LUMA_2020 = np.array([0.2627, 0.6780, 0.0593])
+# x and y of red, green and blue; white is D65 for all (SMPTE EG 432-1 and RP 431-2, ITU-R BT.2020-2 and BT.709-6).
+Primaries = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+P3: Primaries = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
+BT2020: Primaries = ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
+BT709: Primaries = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
+D65 = (0.3127, 0.3290)
 
 
 class ToneMapper:
     """Maps the frames of one stream to one size; sets up anew when their format changes."""
 
-    def __init__(self, curve: str, width: int, height: int) -> None:
-        self._curve = curve
+    def __init__(self, table: str, width: int, height: int, matrix: str = "bt2020") -> None:
+        """Choose what is mapped.
+
+        Args:
+            table: a key of `TABLES`.
+            width: of what comes out, before turning.
+            height: likewise.
+            matrix: of the frames, by swscale's name.
+        """
+        self.table = table
+        self._matrix = matrix
         self._size = (width, height)
         self._graph: Graph | None = None
         self._kind: tuple[object, ...] = ()
@@ -52,7 +68,7 @@ class ToneMapper:
         graph.threads = 1
         width, height = self._size
         with tempfile.NamedTemporaryFile("w", suffix=".cube") as file:
-            file.write(cube(CURVES[self._curve]))
+            file.write(cube(self.table))
             file.flush()
             scale = "flags=bicubic+accurate_rnd"
             steps = [
@@ -61,7 +77,7 @@ class ToneMapper:
                     f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1000"
                     f":colorspace={frame.colorspace}:range={frame.color_range}",
                 ),
-                graph.add("scale", f"{width}:{height}:in_color_matrix=bt2020:{scale}"),
+                graph.add("scale", f"{width}:{height}:in_color_matrix={self._matrix}:{scale}"),
                 graph.add("format", "gbrpf32le"),
                 graph.add("lut3d", f"file={file.name}:interp=tetrahedral"),
                 graph.add("scale", f"out_color_matrix=bt709:out_range=tv:{scale}"),
@@ -90,9 +106,6 @@ def pq(signal: Light) -> Light:
     return np.asarray(10_000 * (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1), np.float64)
 
 
-CURVES: dict[str, Callable[[Light], Light]] = {"hlg": hlg, "pq": pq}
-
-
 def to_sdr(nits: Light) -> Light:
     """Return the BT.709 signal, (..., 3), 0 to 1, for display light in BT.2020's primaries.
 
@@ -115,10 +128,44 @@ def _rolled_off(light: Light) -> Light:
     return np.asarray(np.where(light <= KNEE, light, KNEE + above / (1 + above / soft)), np.float64)
 
 
-def cube(curve: Callable[[Light], Light]) -> str:
-    """Return the table in the .cube format: red changes fastest."""
+def primaries_to_709(primaries: Primaries) -> NDArray[np.float64]:
+    """Return the matrix for linear light from some primaries to BT.709's (SMPTE RP 177, 3.3)."""
+    return np.asarray(np.linalg.inv(_to_xyz(BT709)) @ _to_xyz(primaries), np.float64)
+
+
+def _to_xyz(primaries: Primaries) -> NDArray[np.float64]:
+    red, green, blue, white = (np.array([x / y, 1, (1 - x - y) / y]) for x, y in (*primaries, D65))
+    columns = np.stack([red, green, blue], axis=-1)
+    return np.asarray(columns * np.linalg.solve(columns, white), np.float64)
+
+
+def narrowed(primaries: Primaries) -> Callable[[Light], Light]:
+    """Return what maps an SDR signal, (..., 3), 0 to 1, to the BT.709 signal that looks the same.
+
+    On a display of BT.1886's gamma; neutral colours stay what they are, whatever curve the file names. What BT.709
+    cannot show is cut off at its edge.
+    """
+    matrix = primaries_to_709(primaries)
+
+    def table(signal: Light) -> Light:
+        return np.asarray(np.clip(signal**SDR_GAMMA @ matrix.T, 0, 1) ** (1 / SDR_GAMMA), np.float64)
+
+    return table
+
+
+TABLES: dict[str, Callable[[Light], Light]] = {
+    "hlg": lambda signal: to_sdr(hlg(signal)),
+    "pq": lambda signal: to_sdr(pq(signal)),
+    "p3": narrowed(P3),
+    "bt2020": narrowed(BT2020),
+}
+
+
+@functools.cache
+def cube(name: str) -> str:
+    """Return a table in the .cube format: red changes fastest."""
     steps = np.linspace(0, 1, STEPS)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
-    table = to_sdr(curve(np.stack([red, green, blue], axis=-1))).reshape(-1, 3)
+    table = TABLES[name](np.stack([red, green, blue], axis=-1)).reshape(-1, 3)
     lines = "".join(f"{r:.6f} {g:.6f} {b:.6f}\n" for r, g, b in table.tolist())
     return f"LUT_3D_SIZE {STEPS}\n{lines}"
