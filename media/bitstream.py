@@ -199,10 +199,10 @@ def _any_units(data: memoryview, width: int | None) -> Iterator[memoryview]:
     if width is not None:
         yield from units(data, width)
         return
-    head = bytes(data[:4096])  # with start codes; parameter sets come first
-    places = [place for place in range(len(head) - 3) if head[place : place + 3] == b"\0\0\1"]
-    for begins, ends in zip(places, [*places[1:], len(head)], strict=True):
-        yield memoryview(head)[begins + 3 : ends]
+    # With start codes (ITU-T H.264, annex B); parameter sets come first.
+    for unit in bytes(data[:4096]).split(b"\0\0\1")[1:]:
+        if unit:
+            yield memoryview(unit)
 
 
 def _picture_set(codec: str, kind: int, slice_head: bytes) -> bytes:

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 COMB_STEP = 12  # of luma's 255: a line this much brighter or darker than both its neighbours may be a comb's tooth
 TEETH_SHARE = 0.12  # of a tile; more teeth than that are seen as a comb
 TILE = 16
+# libav's filters and their settings: one picture a frame, and frames that do not say they are interlaced pass through.
+ADAPTIVE = ("bwdif", "mode=send_frame:deint=interlaced")
+SPATIAL = ("estdif", "mode=frame:deint=interlaced")
 ALTERNATING = np.array([[1], [-3], [4], [-3], [1]], np.float32)  # a line and its own field, less the other field
 
 
@@ -44,17 +47,20 @@ def deinterlaced(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
 
 
 def alone(frame: VideoFrame) -> VideoFrame:
-    """Return one frame made whole from its own lines; itself when it is not combed."""
+    """Return one frame made whole from the lines of its first field; itself when it is not combed.
+
+    bwdif takes a frame without neighbours for one that stands still, and leaves it combed.
+    """
     if not frame.interlaced_frame:
         return frame
-    filter_ = _Filter(frame)
+    filter_ = _Filter(frame, SPATIAL)
     return [*filter_.push(frame), *filter_.rest()][-1]
 
 
 class _Filter:
     """libav's filter for frames of one form, and the frames of which it has given nothing back yet."""
 
-    def __init__(self, frame: VideoFrame) -> None:
+    def __init__(self, frame: VideoFrame, how: tuple[str, str] = ADAPTIVE) -> None:
         self._form = _form(frame)
         self._waiting: deque[VideoFrame] = deque()
         self._graph = graph = Graph()
@@ -64,9 +70,7 @@ class _Filter:
             f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={frame.time_base}"
             f":colorspace={frame.colorspace}:range={frame.color_range}",
         )
-        # deint=interlaced: frames that do not say they are pass through.
-        graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink"))
-        graph.configure()
+        graph.link_nodes(source, graph.add(*how), graph.add("buffersink")).configure()
 
     def takes(self, frame: VideoFrame) -> bool:
         """Say whether a frame has the form of those before."""

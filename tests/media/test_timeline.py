@@ -1,5 +1,6 @@
 """The rate behind time stamps, and the grid on which the parts are cut."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -93,7 +94,15 @@ def test_decoding_begins_at_the_key_frame_before_what_is_shown_first() -> None:
 
 
 def test_a_span_travels_as_json_unchanged() -> None:
-    span = Span(30, 60, 900, Fraction(30000, 1001), Fraction(-1, 3), 12_345, hold=True)
-    assert span == Span.from_json(span.to_json())
+    span = Span(
+        30, 60, 900, Fraction(30000, 1001), Fraction(-1, 3), 12_345, hold=True, picture_first=12, picture_end=800,
+        shape=(1080, 1920), parameters_change=True,
+    )  # fmt: skip
+    assert span == Span.from_json(json.loads(json.dumps(span.to_json())))
+    waiting = {name: span.to_json()[name] for name in ("first", "frames", "total", "rate", "origin_s", "seek", "hold")}
+    assert Span.from_json(waiting).shape is None  # a plan from before there were shapes
+    for shape in ([0, 2], [1080, 1921], [3, 2], [99_999, 2]):
+        with pytest.raises(ValueError, match="not the size"):
+            Span.from_json(span.to_json() | {"shape": shape})
     with pytest.raises(ValueError, match="not a span"):
         Span.from_json(span.to_json() | {"frames": 901})

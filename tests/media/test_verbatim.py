@@ -112,6 +112,7 @@ def test_a_part_between_key_frames_is_encoded_as_a_whole(film: Path, tmp_path: P
         (f"{PLAIN}:sar=4/3", (192, 108), Obstacle.SHAPE),
         (PLAIN, (2048, 128), Obstacle.SHAPE),
         (f"{PLAIN}:interlaced=1", (192, 108), Obstacle.CODEC),
+        (f"{PLAIN}:fake-interlaced=1", (192, 108), Obstacle.CODEC),  # later pictures may be, whatever the first is
     ],
 )
 def test_what_the_platforms_would_not_take_is_encoded(
