@@ -129,12 +129,13 @@ def _look(container: InputContainer, stream: AudioStream, labels: dict[int, Labe
     """Decode a track until there is sound; None when there is none in the first packets, or none that can be mixed."""
     only(container, stream)
     stream.codec_context.thread_count = 1
+    promised = min(stream.codec_context.channels, 2)  # parametric stereo (HE-AAC v2) is mono in its first frames
     frame = next(_frames(container, stream), None)
     if frame is None:
         return None
     own = labels[stream.index]
     known = channels.labels_of(frame.layout, own)
-    outputs = channels.outputs(known)
+    outputs = max(channels.outputs(known), promised if len(known) == 1 else 1)
     if not _can_be_mixed(frame, channels.matrix(known, outputs)):
         return None
     return Track(
@@ -142,7 +143,7 @@ def _look(container: InputContainer, stream: AudioStream, labels: dict[int, Labe
         codec=stream.codec_context.name,
         sample_rate=frame.sample_rate,
         labels=own,
-        channels=frame.layout.nb_channels,
+        channels=max(len(known), promised),
         outputs=outputs,
         start_s=(stream.start_time or 0) * (stream.time_base or Fraction(1)),
     )
