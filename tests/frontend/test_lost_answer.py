@@ -9,7 +9,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
+from api import idempotency
 from api.context import Context
+from api.idempotency import InProgress, Progress
 from store import jobs
 from tests.api.conftest import KEY, VIDEO, clock, context, serving
 from tests.frontend.browser import Browser
@@ -71,18 +75,22 @@ def network(root: str) -> Iterator[Network]:
         thread.join(10)
 
 
+def choose(window: Browser, address: str, clip: Path, size: int) -> None:
+    """Sign in and choose a video of this size."""
+    clip.write_bytes(VIDEO + bytes(size))
+    window.reset().open(address)
+    window.fill("#key", KEY)
+    window.click("#sign-in button")
+    window.find("#file-label")
+    window.choose_file("#file", clip)
+    window.fill("#title", "Once only")
+
+
 def test_a_video_whose_answer_got_lost_is_sent_again_and_is_one_video(
     window: Browser, context: Context, tmp_path: Path
 ) -> None:
-    clip = tmp_path / "talk.mp4"
-    clip.write_bytes(VIDEO + bytes(500_000))
     with serving(context) as root, network(root) as between:
-        window.reset().open(between.url)
-        window.fill("#key", KEY)
-        window.click("#sign-in button")
-        window.find("#file-label")
-        window.choose_file("#file", clip)
-        window.fill("#title", "Once only")
+        choose(window, between.url, tmp_path / "talk.mp4", 500_000)
         between.breaks_at = b"HTTP/1.1 202"
         window.click("#upload-start")
         window.until_text("#sending-error", "the answer got lost")
@@ -102,3 +110,34 @@ def test_a_video_whose_answer_got_lost_is_sent_again_and_is_one_video(
         assert [job] == jobs.page(connection, limit=9)
     uploads = context.settings.uploads_dir
     window.until("one upload", lambda: [path.name for path in uploads.iterdir()] == [job.id])
+
+
+def test_a_try_that_is_refused_at_its_head_is_made_again(
+    window: Browser, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server still holds the try before; it says so while the browser is sending megabytes."""
+    monkeypatch.setattr(idempotency, "RETRY_AFTER_S", 0)
+    keys: list[str] = []
+    begin = InProgress.begin
+
+    def begin_late(in_progress: InProgress, key: str, request: Progress) -> None:
+        keys.append(key)
+        if len(keys) == 1:
+            begin(in_progress, key, request)
+            try:
+                begin(in_progress, key, request)
+            finally:
+                in_progress.end(key, request)
+        begin(in_progress, key, request)
+
+    monkeypatch.setattr(InProgress, "begin", begin_late)
+    with serving(context) as root:
+        choose(window, root, tmp_path / "talk.mp4", 20_000_000)
+        window.click("#upload-start")
+        window.until_text("#job-title", "Once only")
+        window.complaints()  # the refusal
+        window.open("about:blank")
+
+    assert (2, 1) == (len(keys), len(set(keys)))
+    with context.store.reading() as connection:
+        assert len(jobs.page(connection, limit=9)) == 1
