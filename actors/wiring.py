@@ -35,6 +35,7 @@ broker = SqliteBroker(
         StopChildren(),
     ],
     poll_interval_s=settings.queue_poll_interval,
+    if_replaced="refuse",  # the store's tables would not be in the new file
 )
 dramatiq.set_broker(broker)
 

@@ -2,7 +2,7 @@
 
 from broker.broker import SqliteBroker
 from broker.dead_letters import DeadLetter
-from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, QueueFull, SchemaTooNew
+from broker.errors import BrokerClosed, DatabaseReplaced, DatabaseUnavailable, NotJoined, QueueFull, SchemaTooNew
 from broker.gate import WriteGate
 from broker.looking import HeldMessage, WaitingMessage
 from broker.rate_limits import SqliteRateLimiterBackend
@@ -15,6 +15,7 @@ __all__ = [
     "BrokerClosed",
     "Cancelled",
     "Counts",
+    "DatabaseReplaced",
     "DatabaseUnavailable",
     "DeadLetter",
     "HeldMessage",

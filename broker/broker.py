@@ -21,7 +21,7 @@ from broker.clearing import flush
 from broker.clerk import Clerk, Terms
 from broker.clock import now_ms
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
-from broker.database import Synchronous
+from broker.database import IfReplaced, Synchronous
 from broker.envelope import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, facts, sealed
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.floor import Staff
@@ -57,6 +57,10 @@ class SqliteBroker(Upkeep, Broker):
         dead_letters_kept_s: consuming processes delete dead letters that are older; None keeps them until purged.
         queue_limits: how many messages may wait in a queue, by its name, for what this process sends.
         full_wait_s: how long sending to a full queue waits for room before it raises `QueueFull`; may be infinite.
+        if_replaced: what happens when the file is deleted or replaced while it is open. "reopen" goes on with the new
+            file, making it where there is none. "refuse" raises `DatabaseReplaced` until the process is started anew,
+            also for a WAL or shared memory that is gone, and never makes the file: for an application that keeps
+            tables of its own in it.
     """
 
     def __init__(
@@ -71,10 +75,11 @@ class SqliteBroker(Upkeep, Broker):
         dead_letters_kept_s: float | None = None,
         queue_limits: Mapping[str, int] | None = None,
         full_wait_s: float = 0.0,
+        if_replaced: IfReplaced = "reopen",
     ) -> None:
         self.queues: set[str] = set()
         self._places = Places(Path(path).resolve())
-        self._terms = Terms(synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s)
+        self._terms = Terms(synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, if_replaced)
         self.gate = WriteGate(path)
         self._staff = Staff()
         self._joining = Joining(self._places)

@@ -21,7 +21,7 @@ from broker.bell import CANCELLED, WORKERS, ring
 from broker.claiming import PAUSE_AFTER_FAILURE_S, Claiming
 from broker.clock import now_ms
 from broker.commits import Commits
-from broker.database import Database, Synchronous
+from broker.database import Database, IfReplaced, Synchronous
 from broker.errors import BrokerClosed, translated
 from broker.floor import Desk, Floor, Staff
 from broker.gate import WriteGate
@@ -56,6 +56,7 @@ class Terms:
     lease_s: float  # how long a frozen process keeps its messages
     max_deliveries: int  # how often a message is handed out that is never settled
     dead_letters_kept_s: float | None = None  # None: until they are purged
+    if_replaced: IfReplaced = "reopen"  # what happens when the database file is deleted or replaced
 
 
 class Clerk:
@@ -65,7 +66,7 @@ class Clerk:
         self._places = places
         self._gate = gate
         self._terms = terms
-        self.database = Database(places.database, gate, terms.synchronous)
+        self.database = Database(places.database, gate, terms.synchronous, terms.if_replaced)
         self._floor = Floor(staff)
         self._watch = Watch(places)
         self._patrol = Patrol(places.leases, lease_s=terms.lease_s, max_deliveries=terms.max_deliveries)

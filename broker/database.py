@@ -14,16 +14,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
-from broker.errors import is_locked, translated
+from broker.errors import DatabaseReplaced, is_locked, translated
 from broker.fork import close_before_forks
 from broker.gate import WriteGate
 from broker.reading import Reader
 from broker.schema import LATEST, ensure_schema, schema_version
 
-__all__ = ["Database", "Synchronous", "clamped"]
+__all__ = ["Database", "IfReplaced", "Synchronous", "clamped"]
 
 Synchronous = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
+IfReplaced = Literal["reopen", "refuse"]
 
 BUSY_TIMEOUT_S = 5.0
 WAL_PAGES = 1000  # a checkpoint runs at the end of the commit that passes this, so under the gate like every commit
@@ -42,14 +44,20 @@ def clamped(number: int) -> int:
 class Database:
     """One database file as one process uses it."""
 
-    def __init__(self, path: Path, gate: WriteGate, synchronous: Synchronous) -> None:
+    def __init__(
+        self, path: Path, gate: WriteGate, synchronous: Synchronous, if_replaced: IfReplaced = "reopen"
+    ) -> None:
         self.path = path
+        self._refuses = if_replaced == "refuse"
         self._gate = gate
         self._synchronous = synchronous
         self._writer: sqlite3.Connection | None = None
         self._reader = Reader(self._connect)
         self._clerks_reader = Reader(self._connect)
         self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._companions: dict[
+            str, tuple[int, int]
+        ] = {}  # path → identity of WAL and shared memory, while they are open
         self._used = False  # set before anything is opened, so that a fork at that moment waits
         close_before_forks(self)
 
@@ -62,6 +70,7 @@ class Database:
 
         Raises:
             sqlite3.Error: the file cannot be written; nothing was.
+            DatabaseReplaced: it is another file now, and the broker is to refuse that one.
         """
         self._make_directory()
         with self._gate:
@@ -136,6 +145,7 @@ class Database:
     def forget(self) -> None:
         """Be as new in a forked child. Nothing was open when it was forked."""
         self._writer = None
+        self._companions = {}
         for reader in (self._reader, self._clerks_reader):
             reader.forget()
 
@@ -143,6 +153,7 @@ class Database:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+        self._companions = {}  # the last connection of all takes them away, and the next one makes others
 
     def _make_directory(self) -> None:
         self._used = True
@@ -154,10 +165,18 @@ class Database:
             found = os.stat(self.path)  # noqa: PTH116  # at every commit: 3 us less than by Path
         except FileNotFoundError:
             return True
-        return (found.st_dev, found.st_ino) != self._identity
+        if (found.st_dev, found.st_ino) != self._identity:
+            return True
+        return self._refuses and any(_identity(name) != known for name, known in self._companions.items())
 
     def _turn_to_new_file(self) -> None:
-        """Leave a file that has been deleted or replaced. What would be written to it nobody would ever find."""
+        """Leave a file that has been deleted or replaced. What would be written to it nobody would ever find.
+
+        Raises:
+            DatabaseReplaced: the broker is to refuse the new file.
+        """
+        if self._refuses:
+            raise DatabaseReplaced(f"{self.path} was deleted or replaced; this process must be started anew")
         logger.error("%s was deleted or replaced; its messages are gone, new ones go to the new file.", self.path)
         for reader in (self._reader, self._clerks_reader):
             reader.close()
@@ -165,7 +184,8 @@ class Database:
         self._make_directory()
 
     def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:
-        if self._writer is not None and self._is_replaced():
+        opened_before = self._writer is not None or (self._refuses and self._identity is not None)
+        if opened_before and self._is_replaced():
             self._turn_to_new_file()
         if self._writer is None:
             connection = self._connect()
@@ -176,14 +196,19 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-            found = self.path.stat()
-            self._identity = (found.st_dev, found.st_ino)
+            self._identity = _identity(str(self.path))
+            if self._refuses:
+                names = (f"{self.path}-wal", f"{self.path}-shm")
+                self._companions = {name: found for name in names if (found := _identity(name)) is not None}
             self._writer = connection
         return self._writer
 
     def _connect(self) -> sqlite3.Connection:
         # Threads share these connections, but never at the same time: the gate and the lock see to it.
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        name = f"file:{quote(str(self.path))}?mode=rw" if self._refuses else str(self.path)
+        connection = sqlite3.connect(
+            name, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=self._refuses
+        )
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
@@ -198,6 +223,7 @@ class Database:
         if translated(error) is not error and not (isinstance(error, sqlite3.Error) and is_locked(error)):
             # Full, unreadable or replaced: a new connection recovers as soon as the cause is gone.
             self._writer = None
+            self._companions = {}
             connection.close()
 
 
@@ -216,6 +242,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(name)  # noqa: PTH116  # as in `Database._is_replaced`
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _sync_way_to(directory: Path) -> None:

@@ -6,6 +6,7 @@ Tree (dramatiq's own errors above the line, so that its workers react rightly):
         dramatiq.BrokerConnectionError
             dramatiq.ConnectionFailed
                 DatabaseUnavailable   wait or free the disk, then try again: nothing was written
+                    DatabaseReplaced  start the process anew: its file was deleted or replaced
                 SchemaTooNew          install the newer version of this package
             dramatiq.ConnectionClosed
                 BrokerClosed          the interpreter is ending: nothing can be sent any more
@@ -32,6 +33,7 @@ from dramatiq.errors import (
 
 __all__ = [
     "BrokerClosed",
+    "DatabaseReplaced",
     "DatabaseUnavailable",
     "JoinTimeout",
     "NotJoined",
@@ -66,6 +68,10 @@ class _Typed(DramatiqError):
 
 class DatabaseUnavailable(_Typed, ConnectionFailed):
     """The database file cannot be used right now: full, unreadable, read-only or held by a foreign lock."""
+
+
+class DatabaseReplaced(DatabaseUnavailable):
+    """The database file, its WAL or its shared memory was deleted or replaced, and the broker is not to follow."""
 
 
 class SchemaTooNew(_Typed, ConnectionFailed):

@@ -23,7 +23,7 @@ class MediaDemand:
     """Says whether a media worker is wanted: while its queue has work, and for a while afterwards."""
 
     def __init__(self, database: Path, concurrency: int) -> None:
-        self._broker = SqliteBroker(database)
+        self._broker = SqliteBroker(database, if_replaced="refuse")
         self._concurrency = concurrency
         self._busy_until = 0.0
 

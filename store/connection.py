@@ -2,6 +2,9 @@
 
 `reading()` is a snapshot and takes no gate. `writing()` is the gate, then BEGIN IMMEDIATE, then COMMIT; a message sent
 inside it commits with it, because whoever builds the store hands in the broker's gate and its way to join.
+
+Both raise `store.errors.DatabaseUnavailable` when the file cannot be used, and `DatabaseReplaced` when it is no longer
+the file that this process opened.
 """
 
 from __future__ import annotations
@@ -14,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from store.database_file import DatabaseFile, connect
+from store.errors import DatabaseUnavailable, look_at, translated
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_OF_TABLES = "SELECT version_num FROM store_version"  # Alembic's, named so in `migrations/env.py`
 
 Join = Callable[[Any], AbstractContextManager[Any]]  # Any: a DBAPI connection has no common type
 
@@ -33,9 +43,9 @@ class Store:
         self.path = path
         self._gate = gate
         self._joining = joining
-        self._engine = _engine(path)
-        # A forked child must neither use nor close what its parent opened (sqlite.org/howtocorrupt.html, 2.6).
-        os.register_at_fork(after_in_child=lambda: self._engine.dispose(close=False))
+        self._file = DatabaseFile(path)
+        self._engine = _engine(path, self._file)
+        os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.close)
 
     @contextmanager
@@ -43,61 +53,174 @@ class Store:
         """Open a transaction that writes, and commit it with the messages sent inside.
 
         Keep it short: no network, no child process, no sync of a large file in here.
+
+        Raises:
+            DatabaseUnavailable: nothing was written.
+            DatabaseReplaced: nothing was written, or into a file that is no longer in its place.
         """
-        with self._gate, self._engine.connect() as connection:
+        with self._gate, self._connected() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 with self._joining(connection.connection.driver_connection):
                     yield connection
                     connection.exec_driver_sql("COMMIT")
+                    self._file.check()  # nobody is told of a change that went into a dead file
             except BaseException:
-                if connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]  # it is sqlite3's
-                    connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
                 raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a snapshot to read from."""
-        with self._engine.connect() as connection:
+        """Open a snapshot to read from.
+
+        Raises:
+            DatabaseUnavailable: the file cannot be read; `DatabaseReplaced`: it is another one now.
+        """
+        with self._connected() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
                 yield connection
             finally:
-                connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
+
+    def check(self) -> None:
+        """Compare the file's identity with what this process has open; cheap enough for each request.
+
+        Raises:
+            DatabaseReplaced: it was deleted or replaced.
+        """
+        self._file.check()
+
+    def require_usable(self) -> None:
+        """Refuse a database with which this version cannot work. For the start of a process.
+
+        Raises:
+            DatabaseUnavailable: it is missing, unreadable, read-only, damaged, or of another version.
+        """
+        wrong = look_at(self.path)
+        if wrong is not None:
+            raise wrong
+        with self.writing() as connection:  # also opens the write lock, and the broker's tables
+            found = connection.exec_driver_sql(VERSION_OF_TABLES).scalar()
+        if found not in known_versions():
+            raise newer(str(found))
+        if found != known_versions()[-1]:
+            raise DatabaseUnavailable("not_migrated", "the database is of an older version; run the migrations")
+
+    def damage(self) -> str | None:
+        """Return what SQLite's quick check finds wrong in the whole file; None when it finds nothing.
+
+        It reads the file once (20 ms for 10 MB), through a connection of its own, whose cache is empty.
+
+        Raises:
+            DatabaseUnavailable: the file cannot be read.
+        """
+        with translated():
+            connection = connect(self.path)
+            try:
+                [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+            finally:
+                connection.close()
+        return None if found == "ok" else str(found)
 
     def migrate(self) -> None:
-        """Bring the tables to this version; harmless when they are, and when several processes do it at once."""
+        """Bring the tables to this version; harmless when they are, and when several processes do it at once.
+
+        Raises:
+            DatabaseUnavailable: the file cannot be used, is damaged, or was written by a newer version.
+        """
         from alembic import command  # noqa: PLC0415 (11 MB that only the process that migrates should carry)
         from alembic.config import Config  # noqa: PLC0415
 
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_file()
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-        with self._gate, self._engine.connect() as connection:
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self._gate, self._connected() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
+                self._refuse_newer(connection)
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 connection.exec_driver_sql("COMMIT")
+                self._file.remember()  # a new file had no WAL when it was opened
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                _roll_back(connection)
                 raise
+
+    def _make_file(self) -> None:
+        """Make the file where there is none. Nobody else does: what is deleted later is not made anew."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))  # less the umask
+        except OSError as error:
+            detail = f"the database cannot be made ({error.strerror})"
+            raise DatabaseUnavailable("cannot_open", detail) from error
+        wrong = look_at(self.path)
+        if wrong is not None:
+            raise wrong
+
+    def _refuse_newer(self, connection: Connection) -> None:
+        try:
+            found = connection.exec_driver_sql(VERSION_OF_TABLES).scalar()
+        except DBAPIError as error:
+            if "no such table" in str(error.orig):
+                return
+            raise
+        if found is not None and found not in known_versions():
+            raise newer(str(found))
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        self._file.check()
+        with translated(), self._engine.connect() as connection:
+            yield connection
+
+    def _forget(self) -> None:
+        # A forked child must neither use nor close what its parent opened (sqlite.org/howtocorrupt.html, 2.6).
+        self._engine.dispose(close=False)
+        self._file.forget()
 
     def close(self) -> None:
         """Close all connections. The last one to close a file checkpoints it, hence the gate."""
         if self.path.exists():
             with self._gate:
                 self._engine.dispose()
+                self._file.forget()
 
 
-def _engine(path: Path) -> Engine:
+def _roll_back(connection: Connection) -> None:
+    if connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]  # it is sqlite3's
+        connection.exec_driver_sql("ROLLBACK")
+
+
+def known_versions() -> list[str]:
+    """Return the versions of the tables that this code knows, oldest first: the numbers of the migrations' files."""
+    return sorted(found.name[1:5] for found in (MIGRATIONS / "versions").glob("v[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def newer(found: str) -> DatabaseUnavailable:
+    """Return the error about a database that a newer version has written."""
+    sentence = f"the database was written by a newer version of VidProd (its tables have version {found[:20]})"
+    return DatabaseUnavailable("newer", f"{sentence}; install that version")
+
+
+def _engine(path: Path, file: DatabaseFile) -> Engine:
     # AUTOCOMMIT: the driver begins nothing by itself, the doors above say BEGIN and COMMIT.
-    engine = create_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT", pool_size=4, max_overflow=-1)
+    engine = create_engine(
+        f"sqlite:///{path}",
+        creator=lambda: connect(path),
+        isolation_level="AUTOCOMMIT",
+        pool_size=4,
+        max_overflow=-1,
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:  # Any: a DBAPI connection has no common type
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000", "wal_autocheckpoint=1000"):
             connection.execute(f"PRAGMA {pragma}").close()
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").close()  # opens the WAL, whose identity is noted, too
+        file.remember()
 
     return engine

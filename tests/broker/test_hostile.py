@@ -12,7 +12,7 @@ import pytest
 from dramatiq import Retry, Worker
 
 from broker import SqliteBroker
-from broker.errors import DatabaseUnavailable
+from broker.errors import DatabaseReplaced, DatabaseUnavailable
 from broker.lease import feel
 from broker.messages import Entry
 from broker.orders import Batch
@@ -196,3 +196,34 @@ def test_a_number_that_sqlite_cannot_hold_finds_nothing(broker: SqliteBroker, nu
     assert broker.dead_letters(limit=number, before_id=number) == []
     assert broker.peek("default", limit=number) == []
     assert broker.purge_dead_letters(number) == 0
+
+
+@pytest.mark.parametrize("taken", ["", "-wal", "-shm"])
+def test_a_broker_that_refuses_another_file_writes_to_none(path: Path, taken: str) -> None:
+    """For an application whose own tables are in the file: it would find an empty one, or yesterday's."""
+    first = SqliteBroker(path)
+    first.declare_queue("default")
+    first.get_queue_message_counts("default")  # makes the file
+    broker = SqliteBroker(path, if_replaced="refuse")
+    broker.declare_queue("default")
+    note: dramatiq.Message[None] = dramatiq.Message("default", "note", (), {}, {})
+    broker.enqueue(note)
+    path.with_name(path.name + taken).unlink()
+    left = sorted(path.parent.glob(f"{path.name}*"))
+    for _ in range(2):
+        with pytest.raises(DatabaseReplaced):
+            broker.enqueue(note)
+        with pytest.raises(DatabaseReplaced):
+            broker.get_queue_message_counts("default")
+    assert sorted(path.parent.glob(f"{path.name}*")) == left
+    broker.close()
+    first.close()
+
+
+def test_a_broker_that_refuses_another_file_makes_none(path: Path) -> None:
+    broker = SqliteBroker(path, if_replaced="refuse")
+    broker.declare_queue("default")
+    with pytest.raises(DatabaseUnavailable):
+        broker.enqueue(dramatiq.Message("default", "note", (), {}, {}))
+    assert not path.exists()
+    broker.close()

@@ -1,0 +1,100 @@
+"""What can be wrong with the database file, in words for its operator.
+
+StoreError
+└── DatabaseUnavailable   nothing was written; mend the cause, then try again
+    └── DatabaseReplaced  the file is not the one that this process opened; restart the machine
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+REASONS: dict[int, tuple[str, str]] = {
+    sqlite3.SQLITE_CORRUPT: ("damaged", "the database is damaged"),
+    sqlite3.SQLITE_NOTADB: ("not_a_database", "the file is no SQLite database, or its beginning is damaged"),
+    sqlite3.SQLITE_FULL: ("disk_full", "the disk is full"),
+    sqlite3.SQLITE_READONLY: ("read_only", "the database or its directory cannot be written"),
+    sqlite3.SQLITE_PERM: ("no_permission", "this process may not use the database"),
+    sqlite3.SQLITE_CANTOPEN: ("cannot_open", "the database cannot be opened"),
+    sqlite3.SQLITE_IOERR: ("disk_error", "the disk reports an error"),
+    sqlite3.SQLITE_BUSY: ("locked", "another process keeps the database locked"),
+    sqlite3.SQLITE_LOCKED: ("locked", "another process keeps the database locked"),
+    sqlite3.SQLITE_PROTOCOL: ("locked", "another process keeps the database locked"),
+}
+"""SQLite's primary result codes (sqlite.org/rescode.html) → our reason and its sentence."""
+
+
+class StoreError(Exception):
+    """The base of what the store raises."""
+
+
+class DatabaseUnavailable(StoreError):
+    """The database cannot be used; nothing was written.
+
+    Attributes:
+        reason: stable, snake_case, for programs.
+        sentence: for people, without a path: strangers read /health.
+    """
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+
+
+class DatabaseReplaced(DatabaseUnavailable):
+    """The file was deleted or replaced after this process had opened it.
+
+    What would be written to it nobody would ever find. It stays refused until the process is started anew, because
+    uploads have to be compared with the new file's records first.
+    """
+
+    def __init__(self, what: str) -> None:
+        """Name the file, such as "the database file"."""
+        self.what = what
+        super().__init__("replaced", f"{what} was deleted or replaced while the machine ran; restart the machine")
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailable | None:
+    """Return what an error of the driver says about the database file; None for an error that says nothing of it."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    if not isinstance(error, sqlite3.Error):
+        return None
+    if str(error).startswith(("no such table", "no such column")):
+        return DatabaseUnavailable("not_migrated", "the database lacks tables of this version; run the migrations")
+    known = REASONS.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF)
+    return None if known is None else DatabaseUnavailable(*known)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` instead of the driver's errors about the file; others pass."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        known = unavailable(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def look_at(path: Path) -> DatabaseUnavailable | None:
+    """Return why a file cannot be a usable database, as far as the file system knows; None if nothing is wrong."""
+    try:
+        if not path.exists():
+            return DatabaseUnavailable("missing", "there is no database")
+        if not path.is_file():
+            return DatabaseUnavailable("not_a_file", "there is a directory in the place of the database")
+    except OSError as error:
+        return DatabaseUnavailable("no_permission", f"the database cannot be looked at ({error.strerror})")
+    if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        reason = "read_only" if os.access(path, os.R_OK) else "no_permission"
+        return DatabaseUnavailable(reason, "this process may not write the database or its directory")
+    return None
