@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from loguru import logger
 from periodiq import cron
 from sqlalchemy import Connection
 
-from actors import wiring
+from actors import lost_found, wiring
 from actors.announce import announce, part_facts
 from actors.settling import retention_s, settle
 from actors.turns import release
@@ -22,7 +21,6 @@ from store.states import JobStatus
 
 OPEN_AT_MOST = timedelta(days=60)  # three hours of talk are 180 parts; at six a day that takes thirty days
 REMEMBERED = timedelta(days=30)  # events that were told, and messages that gave up
-ORPHANED_AFTER_S = 86_400.0  # an upload that never became a job
 
 
 @dramatiq.actor(queue_name="ticks", periodic=cron("*/5 * * * *"), max_retries=0)
@@ -88,17 +86,20 @@ def _expire() -> None:
 
 
 def _delete_leftovers() -> None:
-    """Delete directories of jobs whose files were given up (a deletion that was cut off), or that never became jobs."""
+    """Finish deletions that were cut off, move what has no record to lost+found, and empty that of what is too old."""
     for root in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
         for directory in root.iterdir() if root.exists() else ():
-            if not directory.is_dir():
-                continue
-            with wiring.store.reading() as connection:
-                job = jobs.get(connection, directory.name)
-            orphaned = job is None and time.time() - directory.stat().st_mtime > ORPHANED_AFTER_S
-            if orphaned or (job is not None and job.files_deleted_at is not None):
+            if directory.is_dir() and not directory.is_symlink() and _is_given_up(directory.name):
                 _remove(directory)
-                logger.info("deleted {}, which nothing refers to", directory)
+                logger.info("deleted {}, whose job has given its files up", directory)
+    lost_found.move_unrecorded()
+    lost_found.delete_expired()
+
+
+def _is_given_up(job_id: str) -> bool:
+    with wiring.store.reading() as connection:
+        job = jobs.get(connection, job_id)
+    return job is not None and job.files_deleted_at is not None
 
 
 def _remove(directory: Path) -> None:

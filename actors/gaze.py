@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from actors import rendering, retrying, wiring
 from actors.announce import announce
 from actors.children import stopping
+from actors.missing_files import NO_SUCH_FILE, UPLOAD_GONE
 from actors.retrying import MediaSettings
 from actors.settling import fail_part, part_failed, settle
 from actors.turns import release
@@ -56,7 +57,7 @@ def gaze(segment_id: str) -> None:
             _hand_on(claim)
     except runner.Refused as refused:
         logger.error("{}: {}", _name(claim), refused)
-        part_failed(segment_id, reason=refused.detail)
+        part_failed(segment_id, reason=UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail)
     except runner.ChildError as failure:
         _lost(claim, retrying.lost(failure, claim.settings, began_at))
     else:

@@ -8,9 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dramatiq
 from loguru import logger
 
+from broker import DatabaseUnavailable as BrokerUnavailable
+from broker import SchemaTooNew
 from settings import Settings
+from store import DatabaseUnavailable, Store
+
+DATABASE_ERRORS = (DatabaseUnavailable, BrokerUnavailable, SchemaTooNew)
 
 SERVICE = "VIDPROD_SERVICE"
 """What the supervisor calls this process."""
@@ -36,6 +42,29 @@ def start(settings: Settings) -> None:
         import sentry_sdk  # noqa: PLC0415 (10 MB that only those pay who want it)
 
         sentry_sdk.init(settings.sentry_dsn.get_secret_value(), send_default_pii=False, include_local_variables=False)
+
+
+def require_database(store: Store) -> None:
+    """End this process with one sentence if the database cannot be used.
+
+    Raises:
+        SystemExit: with the sentence, which Python prints; the exit code is 1.
+    """
+    try:
+        store.require_usable()
+    except DATABASE_ERRORS as error:
+        raise SystemExit(f"{store.path}: {error}") from None
+
+
+class RequireDatabase(dramatiq.Middleware):
+    """Ends a worker process at its start, with one sentence, if the database cannot be used."""
+
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:
+        """Look at the database that the actors of this process work with."""
+        del broker
+        from actors import wiring  # noqa: PLC0415 (it makes this middleware)
+
+        require_database(wiring.store)
 
 
 _USUAL = {*vars(logging.makeLogRecord({})), "message"}  # of a record; what else it has are facts of the one who logs

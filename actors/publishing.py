@@ -23,6 +23,8 @@ from sqlalchemy import Connection
 
 from actors import following_up, tokens, wiring
 from actors.announce import tell_of
+from actors.lost_found import mark_publishing
+from actors.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from actors.posts import post_of
 from actors.settling import settle
 from actors.turns import release
@@ -119,6 +121,12 @@ class _Step:
             self._record(self._advance(post, access.account))
         except errors.PlatformError as error:
             self._failed(error)
+        except FileNotFoundError:
+            if not part_is_gone(segment):
+                raise
+            fresh = self.publication.handle is None  # so not one byte was ever sent
+            gone = errors.Rejected if fresh or self._may_stop() else errors.OutcomeUnknown
+            self._failed(gone(FILE_MISSING, PART_GONE))
 
     def _read(self) -> tuple[Job, Segment]:
         with wiring.store.reading() as connection:
@@ -144,6 +152,7 @@ class _Step:
 
     def _begin(self, post: Post, account: Account) -> bool:
         """Store the first handle before the first step is carried out."""
+        mark_publishing(self.publication.job_id)
         self.handle = self.publisher.begin(post, account)
         self.interrupted = False  # nothing was ever sent
         sealed = wiring.sealer.seal(dict(self.handle.facts))

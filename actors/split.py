@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from actors import rendering, retrying, wiring
 from actors.announce import announce
+from actors.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
 from actors.retrying import MediaSettings
 from actors.settling import end_job, fail_job
 from media import runner
@@ -59,7 +60,10 @@ def split(job_id: str) -> None:
     except runner.Stopped:
         _hand_on(claim)
     except runner.Refused as refused:
-        fail_job(job_id, code=refused.code, error=refused.detail, retryable=False)
+        if refused.code == NO_SUCH_FILE:  # retryable: it may be in lost+found
+            fail_job(job_id, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
+        else:
+            fail_job(job_id, code=refused.code, error=refused.detail, retryable=False)
     except runner.ChildError as failure:
         _lost(claim, retrying.lost(failure, claim.settings, began_at))
     else:

@@ -17,6 +17,7 @@ from dramatiq.middleware import CurrentMessage, Retries
 
 import settings as environment
 from actors.children import StopChildren
+from actors.process import RequireDatabase
 from broker import SqliteBroker
 from platforms.contract import Publisher
 from platforms.hosts import Hosts
@@ -33,6 +34,7 @@ broker = SqliteBroker(
         CurrentMessage(),
         periodiq.PeriodiqMiddleware(skip_delay=30),
         StopChildren(),
+        RequireDatabase(),
     ],
     poll_interval_s=settings.queue_poll_interval,
     if_replaced="refuse",  # the store's tables would not be in the new file
@@ -50,7 +52,10 @@ def _secret_key() -> str:
     return environment.kept_secret(settings.data_dir / "secret.key")[0]
 
 
-sealer = Sealer(_secret_key())
+try:
+    sealer = Sealer(_secret_key())
+except OSError as wrong:  # the first file that a process touches: end with a sentence, whoever imports this
+    raise SystemExit(f"DATA_DIR {settings.data_dir} cannot be used: {wrong.strerror} ({wrong.filename})") from None
 
 
 def publisher(platform: str) -> Publisher:

@@ -43,11 +43,13 @@ def context() -> Context:
 def main() -> int:
     """Serve until told to stop."""
     process.start(wiring.settings)
+    process.require_database(wiring.store)
     door = context()
+    # The port first: a second start by mistake ends here, and does not take the first one's uploads for cut off.
+    server = create_server(door, host=wiring.settings.host, port=wiring.settings.port)
     swept = receiving.sweep(door)
     if swept:
         logger.info("{} uploads that were cut off are deleted", swept)
-    server = create_server(door, host=wiring.settings.host, port=wiring.settings.port)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)

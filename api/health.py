@@ -12,14 +12,18 @@ import falcon
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
+from actors import lost_found
+from actors.process import DATABASE_ERRORS
 from api.context import Context
 from api.landing import ROOM_SPARE_BYTES
+from api.problems import database_unavailable
 from store import jobs, schedules
 
 Check = dict[str, Any]  # Any: JSON
 
 TICK_WITHIN = timedelta(seconds=90)
 WORK_WAITS_AT_MOST_S = 60.0
+EXAMINED_WITHIN_S = 2.0  # a check that takes longer says nothing; whoever asks waits for five seconds
 
 
 class Health:
@@ -29,6 +33,7 @@ class Health:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._examined: tuple[tuple[int, int, int], str | None] | None = None  # version of the file, its damage
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer 200 if all is well, else 503 with the same document."""
@@ -50,24 +55,56 @@ class Health:
                 "disk": self._disk,
                 "scheduler": self._scheduler,
                 "workers": self._workers,
+                "lost_found": self._lost_found,
             }.items()
         }
 
     def _safely(self, name: str, check: Callable[[], Check]) -> Check:
         try:
             return check()
+        except DATABASE_ERRORS as exc:
+            logger.warning("health: {} cannot be looked at: {}", name, exc)
+            told = database_unavailable(exc)
+            return {"ok": False, "reason": told.facts["reason"], "detail": told.description}
         except (SQLAlchemyError, OSError) as exc:
             logger.warning("health: {} cannot be looked at: {}", name, exc)
             return {"ok": False, "detail": f"cannot be looked at: {type(exc).__name__}"}
 
     def _database(self) -> Check:
         with self._context.store.reading() as connection:
-            return {"ok": True, "jobs": sum(jobs.count_by_status(connection).values())}
+            count = sum(jobs.count_by_status(connection).values())
+        damage = self._damage()
+        if damage is not None:
+            logger.error("the database is damaged: {}", damage)
+            return {"ok": False, "reason": "damaged", "detail": "the database is damaged", "jobs": count}
+        return {"ok": True, "jobs": count}
+
+    def _damage(self) -> str | None:
+        """Look through the whole file once for each of its versions; the WAL's changes come into it now and then."""
+        facts = self._context.store.path.stat()
+        version = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        if self._examined is None or self._examined[0] != version:
+            self._examined = (version, self._context.store.damage(within_s=EXAMINED_WITHIN_S))
+        return self._examined[1]
 
     def _disk(self) -> Check:
         directory = self._context.settings.data_dir
         free = shutil.disk_usage(directory).free
-        return {"ok": free > ROOM_SPARE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
+        check: Check = {"ok": free > ROOM_SPARE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
+        lost_bytes = sum(entry.size_bytes for entry in lost_found.entries())
+        if lost_bytes:
+            check["lost_found_bytes"] = lost_bytes
+        if lost_bytes and not check["ok"]:
+            check["detail"] = f"lost+found takes {lost_bytes} bytes; scripts/adopt adopts or deletes what is in it"
+        return check
+
+    def _lost_found(self) -> Check:
+        lost = lost_found.entries()
+        check: Check = {"ok": True, "count": len(lost), "bytes": sum(entry.size_bytes for entry in lost)}
+        if lost:
+            check["detail"] = "files without a record in the database; scripts/adopt lists them and makes jobs of them"
+            check["next_deleted_at"] = min(entry.kept_until for entry in lost).isoformat(timespec="seconds")
+        return check
 
     def _scheduler(self) -> Check:
         now = self._context.now()

@@ -1,13 +1,21 @@
-"""An upload on its way to the disk: written once, under a temporary name, and whole under its own name or not there."""
+"""An upload on its way to the disk: written once, under a temporary name, and whole under its own name or not there.
+
+From its first byte until `keep` or `discard` the file is locked (flock): whoever looks after files without a record
+leaves it alone (`actors.lost_found`), and the kernel unlocks it should this process die.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from actors.lost_found import INCOMING, SOURCE
+from actors.upload_record import NAME as RECORD
 from api import sniff
 from api.problems import Problem
 
@@ -17,8 +25,7 @@ SYNC_EVERY_BYTES = 8 * 2**20
 ROOM_FACTOR = 2
 ROOM_SPARE_BYTES = 64 * 2**20
 
-INCOMING = ".incoming"
-NAME = "source"
+RECORD_INCOMING = f".{RECORD}"
 
 _syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
 
@@ -52,6 +59,7 @@ class Landing:
         self.size_bytes = 0
         directory.mkdir(parents=True)
         self._fd = os.open(directory / INCOMING, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes.
@@ -72,10 +80,12 @@ class Landing:
             self._finish_sync()  # the kernel reports a failed write to one sync only: it must not pass unread
             self._unsynced = 0
             self._sync = _syncer.submit(os.fdatasync, self._fd)
-            os.utime(self._directory)  # a sign of life: what looks abandoned is deleted, and a slow phone takes hours
 
-    def land(self) -> Path:
-        """Give the file its name, synced; return its path.
+    def land(self, record: bytes | None = None) -> Path:
+        """Give the file its name, synced; return its path. It stays locked.
+
+        Args:
+            record: written beside the file before that has its name, so that a file under its name always has it.
 
         Raises:
             Problem: as `write`; 400 for an empty file.
@@ -89,17 +99,35 @@ class Landing:
             os.fsync(self._fd)
         except OSError as exc:
             raise _translated(exc) from exc
-        self._close()
-        target = self._directory / NAME
+        if record is not None:
+            self._write_record(record)
+        target = self._directory / SOURCE
         (self._directory / INCOMING).rename(target)
         for directory in (self._directory, self._directory.parent):
             _sync_directory(directory)
         return target
 
+    def keep(self) -> None:
+        """Unlock the file, which is a job's now, or whose record is to decide."""
+        self._close()
+
     def discard(self) -> None:
         """Leave nothing behind."""
-        self._close()
         shutil.rmtree(self._directory, ignore_errors=True)
+        self._close()
+
+    def _write_record(self, record: bytes) -> None:
+        incoming = self._directory / RECORD_INCOMING
+        try:
+            fd = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                _write_all(fd, record)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as exc:
+            raise _translated(exc) from exc
+        incoming.rename(self._directory / RECORD)
 
     def _check_head(self) -> None:
         self._sniffed = True
@@ -126,6 +154,28 @@ class Landing:
             _syncer.submit(os.close, fd)
         else:
             os.close(fd)
+
+
+def delete_half_received(directory: Path) -> bool:
+    """Delete an upload that was cut off by its process' death; False if it is whole, under way, or not ours.
+
+    Only what an upload makes is deleted, each by its name; a directory that holds anything else stays.
+    """
+    names = set(os.listdir(directory))  # noqa: PTH208 (names, no paths)
+    if SOURCE in names or not names <= {INCOMING, RECORD, RECORD_INCOMING}:
+        return False
+    with contextlib.ExitStack() as stack:
+        if INCOMING in names:
+            fd = os.open(directory / INCOMING, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, fd)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False  # another receiving process on this data directory, started by mistake
+        for name in names:
+            (directory / name).unlink(missing_ok=True)
+        directory.rmdir()
+    return True
 
 
 def too_large(limit_bytes: int) -> Problem:

@@ -9,11 +9,13 @@ import shutil
 from collections.abc import Iterable
 
 import falcon
+from loguru import logger
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from actors.process import DATABASE_ERRORS
 from api.context import Context
 from api.health import Health
 from broker.prometheus import QueueCollector
@@ -51,8 +53,11 @@ class _Machine(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read store, queue and disk once."""
-        yield from self._stored()
-        yield from self._queues.collect()
+        for collect in (self._stored, self._queues.collect):
+            try:
+                yield from list(collect())
+            except DATABASE_ERRORS as exc:  # the health below tells it
+                logger.warning("metrics: the database cannot be read: {}", exc)
         free = GaugeMetricFamily("vidprod_disk_free_bytes", "Room left on the volume of the data directory")
         free.add_metric([], shutil.disk_usage(self._context.settings.data_dir).free)
         yield free

@@ -14,6 +14,9 @@ import falcon
 from falcon.media import JSONHandler
 from loguru import logger
 
+import broker
+import store
+from actors.process import DATABASE_ERRORS
 from api import json_values
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,6 +59,18 @@ def internal() -> Problem:
     return Problem(500, "internal_error", "something went wrong here; it is in the log")
 
 
+def database_unavailable(error: Exception) -> Problem:
+    """Return the 503 for an error of the store or the broker about the database file; it names no path."""
+    if isinstance(error, store.DatabaseUnavailable):
+        reason, sentence = error.reason, error.sentence
+    elif isinstance(error, broker.DatabaseReplaced):
+        reason, sentence = "replaced", str(store.DatabaseReplaced("the database file"))
+    else:
+        reason, sentence = "unavailable", "the database cannot be used at the moment"
+    detail = f"{sentence}; nothing was changed"
+    return Problem(503, "database_unavailable", detail, headers={"Retry-After": "60"}, reason=reason)
+
+
 def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON
     """Return the problem document of an error.
 
@@ -78,6 +93,8 @@ def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json_values.write)
     app.set_error_serializer(_serialize)
     app.add_error_handler(Exception, _unexpected)
+    for error in DATABASE_ERRORS:
+        app.add_error_handler(error, _without_database)
 
 
 def _serialize(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
@@ -96,3 +113,14 @@ def _unexpected(
     del response, params
     logger.opt(exception=error).error("{} {} failed", request.method, request.path)
     raise internal()
+
+
+def _without_database(
+    request: falcon.Request,
+    response: falcon.Response,
+    error: Exception,
+    params: dict[str, Any],  # Any: Falcon's signature
+) -> None:
+    del response, params
+    logger.warning("{} {} refused: {}", request.method, request.path, error)
+    raise database_unavailable(error)

@@ -9,23 +9,24 @@ wrong on the way, `discard` leaves no file behind.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors import lost_found, upload_record
+from actors.lost_found import SOURCE
 from api import idempotency, wishes
 from api.context import Context
 from api.idempotency import Fingerprint, InProgress
-from api.landing import Landing, check_room, too_large
+from api.landing import Landing, check_room, delete_half_received, too_large
 from api.multipart import BrokenForm, FormReader, boundary_of
-from api.problems import Problem, bad_field
+from api.problems import Problem, bad_field, database_unavailable
 from api.wishes import MAX_FIELD_BYTES, Wishes
 from platforms import guard
 from platforms.errors import Rejected
 from platforms.wording import compose
-from store import accounts, idempotency_keys, jobs
+from store import DatabaseUnavailable, accounts, idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus
@@ -124,20 +125,25 @@ class Reception:
             raise _no_file()
         return self._fields
 
-    def land(self) -> Path:
-        """Return where the file of a finished upload is, whole and synced.
+    def land(self, record: bytes) -> None:
+        """Give the file of a finished upload its name; it is whole and synced then.
+
+        Args:
+            record: written beside the file.
 
         Raises:
             Problem: as `finish`; 503 when the disk is full.
         """
         if self._landing is None:
             raise _no_file()
-        return self._landing.land()
+        self._landing.land(record)
 
     def keep(self) -> None:
-        """Note that the file belongs to a job now."""
+        """Note that the file belongs to a job now, or that only its record can tell."""
         self._kept = True
         self.release_key()
+        if self._landing is not None:
+            self._landing.keep()
 
     def discard(self) -> None:
         """Leave nothing behind, unless there is a job."""
@@ -202,9 +208,14 @@ def open_reception(
 
     Raises:
         Problem: 400 or 415 for what is no form, 400 for an idempotency key that cannot be used, 409 for one that is in
-            use, 413 when it says that it is too large, 503 without room for it.
+            use, 413 when it says that it is too large, 503 without room for it, or without a database that would
+            remember it.
     """
     settings = context.settings
+    try:
+        context.store.check()
+    except DatabaseUnavailable as exc:
+        raise database_unavailable(exc) from exc
     key = None if idempotency_key is None else idempotency.parse(idempotency_key)
     if not (content_type or "").lower().startswith("multipart/form-data"):
         raise Problem(415, "not_a_form", "send the video as multipart/form-data, in the field `file`")
@@ -243,6 +254,7 @@ def accept(context: Context, reception: Reception) -> Answer:
 
     Raises:
         Problem: the file or a field is refused, or the key belongs to another upload; nothing is left of the upload.
+        DatabaseUnavailable: it was not accepted, or nobody can tell: then its file stays.
     """
     try:
         fields = reception.finish()
@@ -270,9 +282,10 @@ def _make_job(context: Context, reception: Reception, fields: dict[str, str]) ->
     """Make a job and return its answer; or the stored answer of a request that came in at the same time."""
     asked = wishes.read(fields, context.now())
     check_wishes(context, asked, reception.file_name)
-    job = _job(context, reception, reception.land(), asked)
+    job = _job(context, reception, asked)
+    reception.land(upload_record.encode(job, context.sealer))
     answer = _answer(job)
-    return context.intake.accept(job, _to_store(answer, job, reception)) or answer
+    return _take_in(context, reception, job, _to_store(answer, job, reception)) or answer
 
 
 def _answer(job: Job) -> Answer:
@@ -299,6 +312,24 @@ def _repeated(stored: StoredAnswer, reception: Reception) -> Answer:
     if stored.fingerprint != reception.fingerprint:
         raise idempotency.reused(stored.job_id)
     return Answer(stored.status, {**stored.headers, idempotency.REPLAYED: "true"}, stored.body)
+
+
+def _take_in(context: Context, reception: Reception, job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
+    """Commit the job as `intake.accept` does; the file stays also when an error hides whether that took place."""
+    try:
+        return context.intake.accept(job, answer)
+    except BaseException:
+        if _may_be_recorded(context, job.id):
+            reception.keep()
+        raise
+
+
+def _may_be_recorded(context: Context, job_id: str) -> bool:
+    try:
+        with context.store.reading() as connection:
+            return jobs.get(connection, job_id) is not None
+    except DatabaseUnavailable:
+        return True  # what was committed into a dead file is gone with it; the upload is not
 
 
 def check_wishes(context: Context, asked: Wishes, file_name: str) -> None:
@@ -346,13 +377,13 @@ def check_address(context: Context, field: str, url: str) -> None:
         raise bad_field(field, exc.detail, reason=exc.code) from exc
 
 
-def _job(context: Context, reception: Reception, path: Path, asked: Wishes) -> Job:
+def _job(context: Context, reception: Reception, asked: Wishes) -> Job:
     settings = context.settings
     intensity, length_s = asked.gaze_intensity, asked.segment_seconds
     return Job(
         id=reception.job_id,
         status=JobStatus.PENDING,
-        video_path=str(path.relative_to(settings.data_dir)),
+        video_path=f"uploads/{reception.job_id}/{SOURCE}",
         created_at=context.now(),
         platforms=asked.platforms,
         gaze_intensity=settings.gaze_intensity if intensity is None else intensity,
@@ -368,14 +399,15 @@ def _job(context: Context, reception: Reception, path: Path, asked: Wishes) -> J
 
 
 def sweep(context: Context) -> int:
-    """Delete what uploads have left behind that a dying process could not discard; return how many.
+    """Delete uploads that were cut off by the death of the process that received them; return how many.
 
-    Only for the start of the one process that receives: an upload under way looks the same.
+    Only for the start of the one process that receives. Whole files without a record are moved to lost+found.
+
+    Raises:
+        DatabaseUnavailable: the records cannot be read; no whole file was moved.
     """
-    swept = 0
-    with context.store.reading() as connection:
-        for directory in sorted(context.settings.uploads_dir.glob("job_*")):
-            if jobs.get(connection, directory.name) is None:
-                shutil.rmtree(directory, ignore_errors=True)
-                swept += 1
+    root = context.settings.uploads_dir
+    directories = [path for path in root.glob("job_*") if path.is_dir() and not path.is_symlink()]
+    swept = sum(delete_half_received(directory) for directory in directories)
+    lost_found.move_unrecorded()
     return swept

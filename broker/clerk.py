@@ -22,7 +22,7 @@ from broker.claiming import PAUSE_AFTER_FAILURE_S, Claiming
 from broker.clock import now_ms
 from broker.commits import Commits
 from broker.database import Database, IfReplaced, Synchronous
-from broker.errors import BrokerClosed, translated
+from broker.errors import BrokerClosed, DatabaseUnavailable, translated
 from broker.floor import Desk, Floor, Staff
 from broker.gate import WriteGate
 from broker.messages import Claim, Entry
@@ -287,7 +287,7 @@ class Clerk:
             if self._patrol.holder is not None:
                 self._commits.commit([Order(self._patrol.leave)])
             self.database.close()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
             logger.warning("Could not sign off (%s); others will find the lease free.", error)
         self._patrol.release()
         self._watch.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from broker.errors import DatabaseReplaced, is_locked, translated
+from broker.errors import DatabaseReplaced, DatabaseUnavailable, is_locked, translated
 from broker.fork import close_before_forks
 from broker.gate import WriteGate
 from broker.reading import Reader
@@ -165,7 +165,7 @@ class Database:
             found = os.stat(self.path)  # noqa: PTH116  # at every commit: 3 us less than by Path
         except FileNotFoundError:
             return True
-        if (found.st_dev, found.st_ino) != self._identity:
+        if (found.st_dev, found.st_ino) != self._identity or (self._refuses and found.st_size == 0):
             return True
         return self._refuses and any(_identity(name) != known for name, known in self._companions.items())
 
@@ -190,6 +190,8 @@ class Database:
         if self._writer is None:
             connection = self._connect()
             try:
+                if self._refuses:
+                    self._refuse_empty(connection)
                 _outlast(lambda: _prepare(connection), patience_s)
                 if self._synchronous != "OFF":
                     _sync_way_to(self.path.parent)
@@ -202,6 +204,10 @@ class Database:
                 self._companions = {name: found for name in names if (found := _identity(name)) is not None}
             self._writer = connection
         return self._writer
+
+    def _refuse_empty(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+            raise DatabaseUnavailable(f"{self.path} is empty; whoever owns its other tables has to make it")
 
     def _connect(self) -> sqlite3.Connection:
         # Threads share these connections, but never at the same time: the gate and the lock see to it.

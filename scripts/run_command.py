@@ -24,10 +24,12 @@ from platforms.mock.roots import mock_hosts
 from scripts import services
 from scripts.client import ApiError, Client
 from scripts.journey import Journey, JourneyFailed
-from scripts.serve_command import migrate
+from scripts.serve_command import NoDatabase, migrate, unusable_directory
 from scripts.supervisor import ROOT, AlreadyRunning, Supervisor
+from store.errors import DatabaseUnavailable
 
 START_WITHIN_S = 60.0
+FAILURES = (JourneyFailed, ApiError, requests.RequestException, NoDatabase, DatabaseUnavailable)
 PLATFORMS = ("tiktok", "instagram", "youtube")
 MOCK_CLIENTS = (
     "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET", "FACEBOOK_CLIENT_ID", "FACEBOOK_CLIENT_SECRET",
@@ -62,6 +64,7 @@ class Machine:
     def start(self) -> None:
         """Start all, wait until they answer, connect the mock accounts and the mock receiver of webhooks."""
         migrate(self.environ)
+        self.supervisor.watch(self.settings.database_path.resolve())
         self.supervisor.start()
         threading.Thread(target=self._tend, daemon=True, name="supervisor").start()
         deadline = time.monotonic() + START_WITHIN_S
@@ -143,9 +146,12 @@ def main() -> int:
     except (environment.BadSettings, AlreadyRunning) as wrong:
         print(wrong, file=sys.stderr)
         return 2
+    except OSError as wrong:
+        print(unusable_directory(Path(os.environ.get("DATA_DIR") or "data"), wrong), file=sys.stderr)
+        return 1
     try:
         return _run(machine, arguments)
-    except (JourneyFailed, ApiError, requests.RequestException, subprocess.CalledProcessError) as failed:
+    except (*FAILURES, subprocess.CalledProcessError) as failed:
         print(f"\n{failed}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -15,6 +15,8 @@ import settings as environment
 from broker import SqliteBroker
 from scripts import services
 from scripts.supervisor import ROOT, AlreadyRunning, Supervisor
+from settings import Settings
+from store.errors import DatabaseUnavailable
 
 IDLE_S = 60.0  # a media worker without work for so long is stopped
 
@@ -36,9 +38,18 @@ class MediaDemand:
         return time.monotonic() < self._busy_until
 
 
+class NoDatabase(Exception):
+    """The database cannot be used; the reason has been printed."""
+
+
 def migrate(environ: dict[str, str]) -> None:
-    """Bring the store to this version before anybody uses it."""
-    subprocess.run([sys.executable, "-m", "scripts.migrate"], cwd=ROOT, env=environ, check=True)
+    """Bring the store to this version before anybody uses it.
+
+    Raises:
+        NoDatabase: it cannot be used.
+    """
+    if subprocess.run([sys.executable, "-m", "scripts.migrate"], cwd=ROOT, env=environ, check=False).returncode != 0:
+        raise NoDatabase("the machine does not start without its database")
 
 
 def main() -> int:
@@ -51,19 +62,32 @@ def main() -> int:
         return 2
     logger.remove()
     logger.add(sys.stderr, level=chosen.log_level, serialize=chosen.log_format == "json")
+    try:
+        return _serve(chosen)
+    except (AlreadyRunning, NoDatabase, DatabaseUnavailable) as refused:
+        print(refused, file=sys.stderr)
+        return 2 if isinstance(refused, AlreadyRunning) else 1
+    except OSError as wrong:
+        print(unusable_directory(chosen.data_dir, wrong), file=sys.stderr)
+        return 1
+
+
+def unusable_directory(data_dir: Path, wrong: OSError) -> str:
+    """Return the sentence about a data directory that this machine cannot use."""
+    return f"DATA_DIR {data_dir} cannot be used: {wrong.strerror or wrong} ({wrong.filename or data_dir})"
+
+
+def _serve(chosen: Settings) -> int:
     os.environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
     demand = MediaDemand(chosen.database_path, chosen.worker_concurrency)
-    try:
-        supervisor = Supervisor(
-            [services.api(), services.scheduler(), services.network_worker(), services.media_worker(chosen, demand)],
-            environ=dict(os.environ),
-            data_dir=chosen.data_dir,
-            log_to_files=False,
-        )
-    except AlreadyRunning as running:
-        print(running, file=sys.stderr)
-        return 2
+    supervisor = Supervisor(
+        [services.api(), services.scheduler(), services.network_worker(), services.media_worker(chosen, demand)],
+        environ=dict(os.environ),
+        data_dir=chosen.data_dir,
+        log_to_files=False,
+    )
     migrate(dict(os.environ))
+    supervisor.watch(chosen.database_path.resolve())
     logger.info("serving at {}", chosen.root_url)
     supervisor.run()
     return 0

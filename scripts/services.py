@@ -14,7 +14,7 @@ NETWORK_THREADS = 8
 
 def api() -> Service:
     """Return the front door."""
-    return Service("api", ["api"])
+    return Service("api", ["api"], without_database=True)
 
 
 def scheduler() -> Service:
@@ -34,7 +34,9 @@ def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) 
 
 def mock_platforms(port: int, directory: Path) -> Service:
     """Return the mock of all platforms, on loopback."""
-    return Service("mock", ["platforms.mock", "--port", str(port), "--directory", str(directory)])
+    return Service(
+        "mock", ["platforms.mock", "--port", str(port), "--directory", str(directory)], without_database=True
+    )
 
 
 def _worker(queues: list[str], threads: int) -> list[str]:

@@ -16,6 +16,9 @@ from typing import IO
 
 from loguru import logger
 
+from store.database_file import DatabaseWatch
+from store.errors import DatabaseUnavailable
+
 SERVICE = "VIDPROD_SERVICE"  # read by actors.process: what the process is called in the log
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
@@ -36,6 +39,7 @@ class Service:
     name: str
     argv: Sequence[str]  # a module and its arguments
     wanted: Callable[[], bool] = lambda: True  # asked each second or so: scales a worker to zero
+    without_database: bool = False  # stays when the database is deleted or replaced, to tell it
 
 
 class _Running:
@@ -105,6 +109,7 @@ class Supervisor:
 
         Raises:
             AlreadyRunning: somebody else has it.
+            OSError: it cannot be written.
         """
         self._running = [_Running(service) for service in services]
         self._environ = environ
@@ -119,6 +124,19 @@ class Supervisor:
         self._leash, self._leash_held = os.pipe()
         self._stopping = False
         self._looked = 0.0
+        self._database: DatabaseWatch | None = None
+        self._database_lost = False
+
+    def watch(self, database: Path) -> None:
+        """Stop what works with this database, for good, once it is deleted or replaced.
+
+        What such processes still do could not be recorded, and started anew they would work with a file whose records
+        nobody has compared with the uploads: that is for the next start of the machine.
+
+        Raises:
+            DatabaseUnavailable: it cannot be opened.
+        """
+        self._database = DatabaseWatch(database)
 
     def start(self) -> None:
         """Start all services that are wanted."""
@@ -158,7 +176,10 @@ class Supervisor:
 
     def _look(self) -> None:
         self._looked = time.monotonic()
+        self._look_after_database()
         for running in self._running:
+            if self._database_lost and not running.service.without_database:
+                continue
             wanted = running.wanted()
             if wanted and running.process is None and time.monotonic() >= running.not_before:
                 self._start(running)
@@ -166,6 +187,19 @@ class Supervisor:
                 logger.info("{} is not needed now", running.service.name)
                 running.stop()
                 running.not_before = time.monotonic()
+
+    def _look_after_database(self) -> None:
+        if self._database is None or self._database_lost:
+            return
+        try:
+            self._database.check()
+        except DatabaseUnavailable as lost:
+            self._database_lost = True
+            logger.error("{}; until then uploads are refused and nothing is processed; no file is deleted", lost)
+            for running in self._running:
+                if not running.service.without_database:
+                    running.kill()
+                    running.process = None
 
     def _start(self, running: _Running) -> None:
         if self._log_dir is None:

@@ -6,6 +6,7 @@ in the broker's tables of the same file; nothing here knows of them.
 """
 
 from store.connection import Store
+from store.errors import DatabaseReplaced, DatabaseUnavailable
 from store.sealing import Sealer
 
-__all__ = ["Sealer", "Store"]
+__all__ = ["DatabaseReplaced", "DatabaseUnavailable", "Sealer", "Store"]

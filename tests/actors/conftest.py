@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from actors import wiring
+from actors.lost_found import NAMES
 from store import Store
 from store.tables import metadata
 
@@ -18,6 +20,8 @@ def store() -> Iterator[Store]:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     wiring.broker.flush_all()
+    for name in ("uploads", "jobs", *NAMES):
+        shutil.rmtree(wiring.settings.data_dir / name, ignore_errors=True)
     yield wiring.store
     wiring.broker.flush_all()
 

@@ -9,7 +9,7 @@ import pytest
 
 from actors import intake, wiring
 from actors.announce import announce
-from actors.cleanup import ORPHANED_AFTER_S, cleanup, delete_files
+from actors.cleanup import cleanup, delete_files
 from actors.open_windows import open_windows
 from actors.reap import SLACK, reap
 from broker import DeadLetter
@@ -160,16 +160,6 @@ def test_files_of_a_job_under_way_stay(store: Store) -> None:
     delete_files.fn("job")
     cleanup.fn()
     assert all(directory.exists() for directory in directories)
-
-
-def test_an_upload_that_never_became_a_job_is_deleted_after_a_day(store: Store) -> None:
-    import os  # noqa: PLC0415
-
-    old, young = _files("never-a-job")[0], _files("just-coming")[0]
-    long_ago = wiring.now().timestamp() - ORPHANED_AFTER_S - 60
-    os.utime(old, (long_ago, long_ago))
-    cleanup.fn()
-    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> None:

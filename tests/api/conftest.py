@@ -17,7 +17,8 @@ import pytest
 from falcon.testing import TestClient
 from waitress import wasyncore
 
-from actors import intake, wiring
+from actors import intake, upload_record, wiring
+from actors.lost_found import NAMES, SOURCE
 from api.__main__ import PAGES
 from api.app import create_app
 from api.context import Context
@@ -61,6 +62,8 @@ def context(clock: Clock) -> Iterator[Context]:
     wiring.broker.flush_all()
     shutil.rmtree(wiring.settings.uploads_dir, ignore_errors=True)
     shutil.rmtree(wiring.settings.jobs_dir, ignore_errors=True)
+    for name in NAMES:
+        shutil.rmtree(wiring.settings.data_dir / name, ignore_errors=True)
     yield Context(
         settings=wiring.settings,
         store=wiring.store,
@@ -114,12 +117,17 @@ def serve(context: Context) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def left() -> Callable[[], list[Path]]:
-    """Return what tells which files of uploads there are."""
+    """Return what tells which files of uploads there are, but for the records beside whole ones."""
 
     def look() -> list[Path]:
         # os.walk, because a directory may go away under it.
         found = os.walk(wiring.settings.uploads_dir)
-        return sorted(Path(folder, name) for folder, _, names in found for name in names)
+        return sorted(
+            Path(folder, name)
+            for folder, _, names in found
+            for name in names
+            if not (name == upload_record.NAME and SOURCE in names)
+        )
 
     return look
 

@@ -19,7 +19,7 @@ import requests
 from falcon.testing import TestClient
 
 from actors import wiring
-from api import health, receiving
+from api import health
 from api.app import create_app, routes
 from api.context import Context
 from api.limits import RateLimit
@@ -44,7 +44,7 @@ def test_all_is_well_when_everything_is(client: TestClient, context: Context, cl
     answer = client.simulate_get("/health")
 
     assert (answer.status_code, answer.json["status"]) == (200, "ok")
-    assert set(answer.json["checks"]) == {"database", "disk", "scheduler", "workers"}
+    assert set(answer.json["checks"]) == {"database", "disk", "scheduler", "workers", "lost_found"}
 
 
 def test_health_is_red_when_the_scheduler_has_not_ticked(client: TestClient, context: Context, clock: Clock) -> None:
@@ -251,15 +251,3 @@ def test_the_process_is_small_prints_its_key_once_and_ends_on_request(tmp_path: 
         again.wait(10)
         assert again.stderr is not None
         assert key not in again.stderr.read()
-
-
-def test_the_sweep_at_the_start_leaves_what_a_job_owns(context: Context) -> None:
-    for name in ("job_known", "job_unknown"):
-        folder = context.settings.uploads_dir / name
-        folder.mkdir(parents=True)
-        (folder / "source").write_bytes(b"x")
-    with context.store.writing() as connection:
-        jobs.create(connection, rows.job("job_known"))
-
-    assert receiving.sweep(context) == 1
-    assert [path.name for path in context.settings.uploads_dir.iterdir()] == ["job_known"]

@@ -1,0 +1,102 @@
+"""Making jobs again of what is in lost+found: the file goes back, then the job, its event and its message commit.
+
+    lock the file ─▶ rename lost+found/<id> to uploads/<id> ─▶ one transaction ─▶ unlock
+
+Cut off between the two, the upload is a whole file without a record: the next start or clean-up moves it to lost+found
+again, and it can be adopted again. Works beside a running machine and without one.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+from loguru import logger
+
+from actors import intake, lost_found, upload_record, wiring
+from actors.lost_found import Lost
+from actors.missing_files import FILE_MISSING
+from actors.upload_record import Defaults, Remade
+from store import accounts, jobs
+from store.jobs import Job
+
+
+class Outcome(Enum):
+    """What became of an adoption."""
+
+    ADOPTED = "a new job was made"
+    RETURNED = "its job is in the database; the file was given back to it"
+    KNOWN = "its job is in the database and has its file"
+    OVER = "its job is over and its files were given up; the entry may be deleted"
+    NO_UPLOAD = "only rendered parts are left; no job can be made of them"
+    BUSY = "another process is at it"
+
+
+def adopt(entry: Lost) -> tuple[Outcome, Remade | None]:
+    """Make a job of an entry, as the API would of an upload; harmless to repeat.
+
+    Returns:
+        What was done, and for a new job what it was made of.
+
+    Raises:
+        DatabaseUnavailable: nothing was committed; the entry stays.
+    """
+    if not entry.has_upload:
+        return Outcome.NO_UPLOAD, None
+    with lost_found.locked(entry.directory / lost_found.SOURCE) as ours:
+        if not ours or not entry.directory.exists():
+            return Outcome.BUSY, None
+        with wiring.store.reading() as connection:
+            job = jobs.get(connection, entry.job_id)
+        return _take_in(entry) if job is None else (_give_back(entry, job), None)
+
+
+def unconnected(job: Job) -> list[str]:
+    """Return the platforms that a job is meant for and that have no account; ["any"] if there is no account at all."""
+    with wiring.store.reading() as connection:
+        usable = {account.platform for account in accounts.connected(connection)}
+    if job.platforms is None:
+        return [] if usable else ["any"]
+    return [platform for platform in job.platforms if platform not in usable]
+
+
+def _take_in(entry: Lost) -> tuple[Outcome, Remade | None]:
+    defaults = Defaults(wiring.settings.gaze_intensity, wiring.settings.segment_seconds, wiring.now())
+    video = Path("uploads") / entry.job_id / lost_found.SOURCE
+    remade = upload_record.remake(entry.directory, entry.job_id, video, wiring.sealer, defaults)
+    target = lost_found.restore(entry.directory, entry.job_id)
+    if target is None:
+        return Outcome.BUSY, None
+    try:
+        intake.accept(remade.job)
+    except BaseException:
+        if not _is_job(entry.job_id):
+            target.rename(entry.directory)
+        raise
+    (target / lost_found.ADOPTING).unlink(missing_ok=True)
+    logger.info("job {}: adopted from lost+found", entry.job_id)
+    return Outcome.ADOPTED, remade
+
+
+def _is_job(job_id: str) -> bool:
+    """Say whether a commit whose answer was lost took place; yes also if nobody can tell, so that the file stays."""
+    try:
+        with wiring.store.reading() as connection:
+            return jobs.get(connection, job_id) is not None
+    except Exception:  # noqa: BLE001 (whatever it is, the caller raises the first error)
+        return True
+
+
+def _give_back(entry: Lost, job: Job) -> Outcome:
+    if job.files_deleted_at is not None:
+        return Outcome.OVER
+    if wiring.in_data(job.video_path).exists():
+        return Outcome.KNOWN
+    target = lost_found.restore(entry.directory, entry.job_id)
+    if target is None:
+        return Outcome.BUSY
+    (target / lost_found.ADOPTING).unlink(missing_ok=True)
+    if job.error_code == FILE_MISSING:
+        intake.retry(job.id)
+    logger.info("job {}: its file was given back from lost+found", job.id)
+    return Outcome.RETURNED

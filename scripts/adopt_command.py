@@ -1,0 +1,82 @@
+"""List what is in lost+found, and make jobs of it again.
+
+Files without a record in the database come to DATA_DIR/lost+found: uploads that were accepted under another database,
+as after a restored backup. They are kept for LOST_FOUND_DAYS. Works while the machine runs and while it is stopped.
+
+    scripts/adopt                  list them
+    scripts/adopt ID…              make jobs of them, with the options they were uploaded with
+    scripts/adopt --all            of all that were never begun to be published
+    scripts/adopt --delete ID…     delete them now, to free the disk
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import settings as environment
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 1 if something asked for was not done."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("ids", nargs="*", metavar="ID", help="job ids, as listed")
+    parser.add_argument("--all", action="store_true", help="everything that is listed")
+    parser.add_argument("--delete", action="store_true", help="delete instead of adopting; cannot be undone")
+    chosen = parser.parse_args(arguments)
+    if chosen.all and chosen.ids:
+        parser.error("give ids or --all, not both")
+    if chosen.delete and not (chosen.ids or chosen.all):
+        parser.error("say what is to be deleted")
+    try:
+        known = environment.read(os.environ)
+    except environment.BadSettings as wrong:
+        return _fail(f"settings: {wrong}")
+    if not known.data_dir.is_dir():
+        return _fail(f"DATA_DIR {known.data_dir}: there is no such directory")
+    _become_owner(known.data_dir.stat())
+    return _run(chosen)
+
+
+def _become_owner(facts: os.stat_result) -> None:
+    """Work as the data directory's owner: what root makes there, as from a console, the machine could not write."""
+    os.umask(0o077)
+    if os.geteuid() == 0 and facts.st_uid != 0:
+        os.setgroups([])
+        os.setgid(facts.st_gid)
+        os.setuid(facts.st_uid)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from actors import lost_found, process, wiring  # noqa: PLC0415 (opens files, as the owner)
+    from scripts.adopting import Work, show  # noqa: PLC0415 (as above)
+
+    process.start(wiring.settings.model_copy(update={"log_level": "WARNING"}))
+    process.require_database(wiring.store)
+    try:
+        lost_found.move_cut_off_adoptions()
+        if not (chosen.ids or chosen.all):
+            show(lost_found.entries())
+            return 0
+        work = Work(lost_found.entries(), delete=chosen.delete)
+        return 0 if (work.do_all() if chosen.all else work.do(chosen.ids)) else 1
+    except process.DATABASE_ERRORS as unusable:
+        return _fail(f"{wiring.store.path}: {unusable}")
+    except OSError as wrong:
+        return _fail(f"{wrong.filename}: {wrong.strerror}")
+    finally:
+        wiring.broker.close()
+        wiring.store.close()
+
+
+def _fail(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

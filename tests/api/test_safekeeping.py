@@ -1,0 +1,339 @@
+"""Nothing that was accepted is lost: the record beside a file, the start's sweep, and a database that is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+from falcon.testing import Result, TestClient
+
+from actors import intake, lost_found, upload_record, wiring
+from api import receiving
+from api.app import create_app
+from api.context import Context
+from api.landing import RECORD_INCOMING, Landing
+from broker import SqliteBroker
+from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs
+from store.jobs import Job
+from tests.api.conftest import AUTH, VIDEO, Clock, serving
+from tests.api.test_health import tick
+from tests.store import rows
+
+ONE, TWO = "job_" + "1" * 32, "job_" + "2" * 32
+SECRET = "https://hooks.example/x?token=hush"
+END = b"\r\n--B--\r\n"
+
+
+def form(**fields: str) -> bytes:
+    given = "".join(
+        f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields.items()
+    )
+    head = '--B\r\nContent-Disposition: form-data; name="file"; filename="C:\\\\films\\\\talk.mp4"\r\n\r\n'
+    return (given + head).encode() + VIDEO + END
+
+
+def post(client: TestClient, **fields: str) -> Result:
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    return client.simulate_post("/upload", body=form(**fields), headers=headers)
+
+
+def uploads(context: Context) -> list[str]:
+    root = context.settings.uploads_dir
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_a_file_under_its_name_has_its_record_beside_it(client: TestClient, context: Context) -> None:
+    answer = post(client, title="A talk", gaze_intensity="0.25", metadata='{"token": "hush"}')
+
+    job_id = answer.json["job_id"]
+    assert uploads(context) == [f"{job_id}/source", f"{job_id}/upload.json"]
+    path = context.settings.uploads_dir / job_id / upload_record.NAME
+    record = json.loads(path.read_text())
+    assert (record["job_id"], record["name"], record["size_bytes"]) == (job_id, "talk.mp4", len(VIDEO))
+    assert record["options"]["title"] == "A talk"
+    assert record["options"]["gaze_intensity"] == 0.25
+    assert (path.stat().st_mode & 0o777, "hush" in path.read_text()) == (0o600, False)
+    with context.store.reading() as connection:
+        job = jobs.get(connection, job_id)
+    defaults = upload_record.Defaults(0.5, 30.0, wiring.now())
+    remade = upload_record.remake(path.parent, job_id, Path("uploads") / job_id / "source", context.sealer, defaults)
+    assert (remade.job, remade.lost) == (job, None)
+
+
+def test_the_record_is_there_before_the_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    real = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        seen.append(sorted(found.name for found in path.parent.iterdir()))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    arriving = Landing(tmp_path / "job", limit_bytes=10**9)
+    arriving.write(VIDEO)
+    arriving.land(b"{}")
+    assert seen == [[".incoming", RECORD_INCOMING], [".incoming", "upload.json"]]
+    arriving.keep()
+
+
+def _lay(context: Context, name: str, *files: str) -> Path:
+    folder = context.settings.uploads_dir / name
+    folder.mkdir(parents=True)
+    for file in files:
+        (folder / file).write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["job_unknown", TWO])
+def test_the_start_moves_whole_files_without_a_record_and_leaves_what_a_job_owns(context: Context, name: str) -> None:
+    _lay(context, "job_known", "source")
+    _lay(context, name, "source", "upload.json")
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job("job_known"))
+
+    assert receiving.sweep(context) == 0
+    assert receiving.sweep(context) == 0
+
+    assert uploads(context) == ["job_known/source"]
+    [entry] = lost_found.entries()
+    assert sorted(path.name for path in entry.directory.iterdir()) == ["source", "upload.json"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [(), (".incoming",), (".incoming", ".upload.json"), (".incoming", "upload.json")],
+    ids=lambda files: " and ".join(files) or "nothing",
+)
+def test_the_start_deletes_what_was_cut_off_wherever_that_was(context: Context, files: tuple[str, ...]) -> None:
+    folder = _lay(context, ONE, *files)
+    assert receiving.sweep(context) == 1
+    assert not folder.exists()
+    assert lost_found.entries() == []
+
+
+def test_the_start_leaves_what_another_process_receives(context: Context) -> None:
+    """A second start by mistake, with another port: not its business."""
+    folder = _lay(context, ONE, ".incoming")
+    descriptor = os.open(folder / ".incoming", os.O_WRONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert receiving.sweep(context) == 0
+    os.close(descriptor)
+    assert receiving.sweep(context) == 1
+
+
+@pytest.mark.parametrize(("name", "file"), [("holiday", ".incoming"), ("job_x", "notes.txt"), ("job_y", ".incoming~")])
+def test_the_start_does_not_touch_a_folder_of_somebody_s_own(context: Context, name: str, file: str) -> None:
+    folder = _lay(context, name, file)
+    receiving.sweep(context)
+    assert (folder / file).exists()
+
+
+def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment: the file has its name, the row is not committed."""
+    real = intake.accept
+
+    def accept(job: Job) -> None:
+        assert lost_found.move_unrecorded() == []
+        assert receiving.sweep(context) == 0
+        real(job)
+
+    monkeypatch.setattr(intake, "accept", accept)
+    answer = post(client)
+    assert answer.status_code == 202
+    assert lost_found.move_unrecorded() == []
+    assert len(uploads(context)) == 2
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_an_error_that_hides_whether_it_was_committed_deletes_no_file_of_a_job(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    real = intake.accept
+
+    def accept(job: Job) -> None:
+        if committed:
+            real(job)
+        raise DatabaseUnavailable("disk_error", "the disk reports an error")
+
+    monkeypatch.setattr(intake, "accept", accept)
+    answer = post(client)
+    assert (answer.status_code, answer.json["code"], answer.json["reason"]) == (
+        503, "database_unavailable", "disk_error",
+    )  # fmt: skip
+    assert len(uploads(context)) == (2 if committed else 0)
+
+
+@pytest.fixture
+def own(context: Context, tmp_path: Path, clock: Clock) -> Iterator[Context]:
+    """Give a context with a database of its own, which may be lost."""
+    path = tmp_path / "data" / "own.sqlite3"
+    broker = SqliteBroker(path, if_replaced="refuse")
+    for queue in wiring.broker.queues:
+        broker.declare_queue(queue)
+    store = Store(path, gate=broker.gate, joining=broker.joining)
+    store.migrate()
+    settings = context.settings.model_copy(update={"data_dir": path.parent})
+    made = replace(context, store=store, broker=broker, settings=settings)
+    tick(made, clock)
+    yield made
+    broker.close()
+    store.close()
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _replace(path: Path) -> None:
+    path.with_name("copy").write_bytes(path.read_bytes())
+    path.with_name("copy").replace(path)
+
+
+def _delete_wal(path: Path) -> None:
+    path.with_name(path.name + "-wal").unlink()
+
+
+@pytest.mark.parametrize("lose", [_delete, _replace, _delete_wal], ids=lambda lose: lose.__name__.strip("_"))
+def test_a_replaced_database_turns_health_red_and_every_call_is_refused(
+    own: Context, lose: Callable[[Path], None]
+) -> None:
+    client = TestClient(create_app(own), headers=AUTH)
+    assert client.simulate_get("/health").json["status"] == "ok"
+    lose(own.store.path)
+
+    health = client.simulate_get("/health")
+    assert (health.status_code, health.json["status"]) == (503, "failing")
+    assert health.json["checks"]["database"]["reason"] == "replaced"
+    assert "restart the machine" in health.json["checks"]["database"]["detail"]
+    assert str(own.store.path) not in health.text  # a stranger reads this
+    for method, path in (
+        ("GET", "/jobs"),
+        ("GET", "/status/x"),
+        ("GET", "/accounts"),
+        ("GET", "/dead-letters"),
+        ("POST", "/dead-letters/1/retry"),
+        ("DELETE", "/webhooks/x"),
+    ):
+        answer = client.simulate_request(method, path)
+        assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable"), path
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["retry-after"] == "60"
+    assert post(client).json["reason"] == "replaced"
+    assert client.simulate_get("/metrics").status_code == 200
+    assert 'vidprod_health{check="database"} 0.0' in client.simulate_get("/metrics").text
+
+
+def test_an_upload_is_refused_before_its_body_where_nothing_would_remember_it(own: Context) -> None:
+    with serving(own) as root:
+        own.store.check()
+        _delete(own.store.path)
+        headers = {"Content-Type": "multipart/form-data; boundary=B", **AUTH}
+        answer = requests.post(f"{root}/upload", data=form(), headers=headers, timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert not own.settings.uploads_dir.exists()
+
+
+def test_an_upload_that_went_into_a_dead_file_is_refused_and_its_file_stays(
+    client: TestClient, context: Context, own: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is replaced between the first and the last instruction of the commit."""
+    real = jobs.create
+
+    def create(connection: object, job: Job) -> None:
+        real(connection, job)  # type: ignore[arg-type]  # as it comes
+        _replace(own.store.path)
+
+    monkeypatch.setattr(wiring, "store", own.store)
+    monkeypatch.setattr(jobs, "create", create)
+    door = TestClient(create_app(replace(context, store=own.store)), headers=AUTH)
+    answer = post(door)
+    assert (answer.status_code, answer.json["reason"]) == (503, "replaced")
+    assert len(uploads(context)) == 2
+    with pytest.raises(DatabaseReplaced):
+        own.store.check()
+
+
+def _garbage(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(os.urandom(200))
+
+
+def _garbage_within(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for at in range(8192, size - 4096, 4096):
+            file.seek(at)
+            file.write(os.urandom(512))
+
+
+def _truncated(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+@pytest.mark.logs_errors
+@pytest.mark.parametrize(
+    "damage", [_garbage, _garbage_within, _truncated, _emptied], ids=lambda damage: damage.__name__.strip("_")
+)
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_damaged_database_turns_health_red_and_names_the_check(
+    own: Context, damage: Callable[[Path], None], warm: bool
+) -> None:
+    """Also with connections open, whose caches are still right."""
+    client = TestClient(create_app(own), headers=AUTH)
+    with own.store.writing() as connection:
+        for number in range(30):
+            jobs.create(connection, rows.job(f"{number}"))
+        connection.connection.driver_connection  # noqa: B018 (it is open)
+    with own.store.reading() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    if warm:
+        assert client.simulate_get("/health").status_code == 200
+    damage(own.store.path)
+
+    health = client.simulate_get("/health")
+
+    assert (health.status_code, health.json["checks"]["database"]["ok"]) == (503, False)
+    assert health.json["checks"]["database"]["detail"]
+    answer = client.simulate_get("/jobs")
+    assert answer.status_code in {200, 503}  # what is cached may still be read
+
+
+def test_health_shows_what_is_lost_and_stays_well(client: TestClient, context: Context, clock: Clock) -> None:
+    tick(context, clock)
+    assert client.simulate_get("/health").json["checks"]["lost_found"] == {"ok": True, "count": 0, "bytes": 0}
+    _lay(context, ONE, "source")
+    lost_found.move_unrecorded()
+
+    health = client.simulate_get("/health")
+
+    assert health.status_code == 200
+    found = health.json["checks"]["lost_found"]
+    assert (found["count"], found["bytes"]) == (1, 1)
+    assert "scripts/adopt" in found["detail"]
+    assert ONE not in health.text  # a stranger reads this
+
+
+def test_a_full_disk_names_what_lost_found_takes(
+    client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from api import health  # noqa: PLC0415
+
+    tick(context, clock)
+    _lay(context, ONE, "source")
+    lost_found.move_unrecorded()
+    monkeypatch.setattr(health, "ROOM_SPARE_BYTES", 2**60)
+    disk = client.simulate_get("/health").json["checks"]["disk"]
+    assert (disk["ok"], "lost+found takes 1 bytes" in disk["detail"]) == (False, True)
