@@ -25,7 +25,7 @@ class Intake(Protocol):
     """What can be asked of the machine; the module `actors.intake` is one."""
 
     def accept(self, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
-        """Take a new job whose video lies at its path, or return the answer that its idempotency key has already."""
+        """Take a new job, or return the answer that its idempotency key has."""
 
     def add_endpoint(self, connection: Connection, url: str, *, scope: str, events: list[str]) -> Endpoint:
         """Remember where to send events."""

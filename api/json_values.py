@@ -1,4 +1,4 @@
-"""JSON from strangers and for them: read only if it can be stored, and written so that everybody can read it.
+"""Reading JSON that can be stored, and writing JSON that can be read.
 
 Python's `json` reads more than JSON (RFC 8259) and more than it can write: `NaN`, `1e400`, lone surrogates, nesting
 that exceeds the recursion limit only when it is written from a deeper stack.
@@ -31,7 +31,7 @@ def read(text: str | bytes) -> Any:  # Any: whatever JSON can hold
 
 
 def write(value: Any) -> bytes:  # Any: as above
-    """Return a value as JSON in UTF-8, whatever texts and numbers it holds.
+    """Return any value as JSON in UTF-8.
 
     A lone surrogate is written as its escape, a number that is not finite as null: what is shown comes from files and
     platforms, too, and one broken name must not make a whole list unreadable.

@@ -42,7 +42,7 @@ class Keys:
         return sealed.decode()
 
     def identity_of_session(self, session: str) -> str | None:
-        """Return the identity of the key that a session was made from; None unless it is one of ours and still good."""
+        """Return the identity of a session's key; None for an invalid session."""
         try:
             found = self._sealer.open(session.encode())
         except (WrongKey, UnicodeEncodeError):

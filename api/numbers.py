@@ -20,7 +20,7 @@ _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 def whole(text: str) -> int | None:
-    """Return the number that consists of these digits, 0 to `MAX_INTEGER`; None for any other text."""
+    """Return the number, 0 to `MAX_INTEGER`, or None for other text."""
     if not _DIGITS.fullmatch(text):
         return None
     number = int(text)
@@ -28,10 +28,10 @@ def whole(text: str) -> int | None:
 
 
 class WholeNumber(IntConverter):
-    """Falcon's `int` converter of addresses, for whole numbers only: whatever else is in its place is a 404."""
+    """Falcon's `int` converter for plain digits within 64 bits; else 404."""
 
     def convert(self, value: str) -> int | None:
-        """Return the number, or None when it is none or out of bounds."""
+        """Return the number, or None when it is out of bounds."""
         return None if whole(value) is None else super().convert(value)
 
 

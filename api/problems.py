@@ -89,7 +89,7 @@ def encode(error: falcon.HTTPError) -> bytes:
 
 
 def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and response types
-    """Let every error of an application leave as a problem document, and every answer as JSON that can be read."""
+    """Answer errors with problem documents, and everything with readable JSON."""
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json_values.write)
     app.set_error_serializer(_serialize)
     app.add_error_handler(Exception, _unexpected)

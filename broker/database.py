@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def clamped(number: int) -> int:
-    """Return the nearest number that SQLite stores; `sqlite3` raises OverflowError beyond 64 bits."""
+    """Return the nearest 64-bit number; `sqlite3` raises OverflowError beyond."""
     return max(-MAX_INTEGER - 1, min(number, MAX_INTEGER))
 
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: the answers that keyed requests were given, kept so that a repeated request gets the same one."""
+"""Idempotency keys with the answers that their requests were given."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StoredAnswer:
 
 
 def get(connection: Connection, key_hash: str, now: datetime) -> StoredAnswer | None:
-    """Return the answer stored under a key, or None; an expired one is none."""
+    """Return the unexpired answer stored under a key, or None."""
     query = select(idempotency_keys).where(idempotency_keys.c.key_hash == key_hash, idempotency_keys.c.expires_at > now)
     return rows.one(connection, query, StoredAnswer)
 

@@ -26,7 +26,7 @@ metadata = MetaData()
 
 
 class Text(TypeDecorator[str]):
-    """Text in UTF-8; a lone surrogate, which cannot be, is stored as a question mark.
+    """Text in UTF-8; lone surrogates are stored as question marks.
 
     Names and reasons come from platforms and files; `sqlite3` raises UnicodeEncodeError for what they cut in half.
     """

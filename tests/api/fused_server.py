@@ -1,4 +1,6 @@
-"""A server that is killed at its n-th step: `python -m tests.api.fused_server` forks one for each line of its input.
+"""A server that is killed at its n-th step.
+
+`python -m tests.api.fused_server` forks one for each line of its input.
 
 A line is the number of steps that the next server may take, 0 for as many as it likes; the answer is its port. Steps
 are SQL statements on whatever connection, and what an upload does to its file and to its socket.

@@ -1,4 +1,4 @@
-"""Every route of the description with values that overflow, underflow or cannot be written: no answer is a 5xx."""
+"""Every route with values that overflow or cannot be written: no 5xx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key: an upload that is sent again makes no second job and gets the same answer."""
+"""Idempotency-Key: a repeated upload gets the first answer and no job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 of the API at every step of a keyed upload: no job and a free key, or the job and its answer."""
+"""kill -9 of the API at every step of a keyed upload."""
 
 from __future__ import annotations
 
