@@ -170,6 +170,7 @@ def worker(store: Store) -> Callable[[], None]:
             wiring.broker.join("media", timeout=60_000)
         finally:
             made.stop()
+            wiring.broker.close()  # else this process stays known as one that works on the queue
 
     return run
 

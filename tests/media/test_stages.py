@@ -132,12 +132,12 @@ def test_less_memory_makes_a_smaller_picture(tmp_path: Path) -> None:
         "-f", "lavfi", "-i", "testsrc2=size=810x1440:rate=25:duration=3", "-f", "lavfi", "-i", "sine=duration=3",
         "-c:v", "mpeg4", "-q:v", "5", "-c:a", "aac", source,
     )  # fmt: skip
-    for memory in ("full", "less", "least"):
+    for memory in ("less", "least"):
         arguments = [str(source), str(tmp_path / "out.mp4"), "--intensity", "0", "--zero=null", "--memory", memory]
         result = runner.run("gaze", arguments, deadline_s=120)
         found[memory] = (result["width"], result["height"], result["frames"], result["rendering"]["sound"])
     small = (720, 1280, 75, "encoded")
-    assert found == {"full": (810, 1440, 75, "encoded"), "less": small, "least": small}
+    assert found == {"less": small, "least": small}
 
 
 def test_a_plan_without_pictures_still_cuts_at_pauses(tmp_path: Path) -> None:
