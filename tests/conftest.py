@@ -66,3 +66,12 @@ def clips() -> Path:
     if not folder.is_dir():
         pytest.skip("the real recordings lie beside a developer's checkout only")
     return folder
+
+
+@pytest.fixture
+def recorded() -> Path:
+    """Return the folder of recorded kinds of files, or skip."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "failing" / "media"
+    if not folder.is_dir():
+        pytest.skip("the recorded kinds of files lie beside a developer's checkout only")
+    return folder

@@ -1,0 +1,184 @@
+"""Each kind of file that devices and programs write, from the recorded samples beside a developer's checkout.
+
+The samples show the number of each frame in twelve bits and colour patches; their sound is a chirp with silences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from media import pauses
+from media.facts import Facts, MediaWarning
+from media.inspection import inspect
+from media.planning import partition
+from media.render import Rendered, render
+
+BITS = 12
+BIT_SIDE, FIRST_BIT_X, BITS_Y = 25, 25, 320  # pixels in a picture of 360 x 640
+SILENCES_S = ((4.0, 4.6), (9.2, 9.8))
+
+
+@dataclass(frozen=True)
+class Film:
+    """What became of one sample."""
+
+    facts: Facts
+    cuts_s: list[tuple[float, str]]  # where each part but the last ends, and why
+    parts: list[Rendered]
+    numbers: list[int]  # of each published frame, as far as it can be read
+    heard: NDArray[np.float32]  # (channels, samples) of all parts, 48 kHz
+
+
+@pytest.fixture
+def sample(recorded: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Film:
+    """Split one sample at 6 s without gaze correction and read the parts again."""
+    path = recorded / request.param
+    found = inspect(path)
+    plan = partition(path, found, 6.0, exact=False, progress=lambda share: None, copies=True)
+    rendered, numbers, sounds = [], [], []
+    for part in plan:
+        target = tmp_path / f"{part.number}.mp4"
+        rendered.append(render(path, target, span=part.span))
+        numbers += _numbers(target)
+        sounds.append(_sound(target))
+    ends = [(part.span.start_s + part.span.duration_s, part.cut_reason) for part in plan[:-1]]
+    heard = np.concatenate(sounds, axis=1) if all(len(sound) for sound in sounds) else np.zeros((0, 0), np.float32)
+    return Film(found.facts, ends, rendered, numbers, heard)
+
+
+def _numbers(path: Path) -> list[int]:
+    with av.open(str(path)) as container:
+        return [_number(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+
+
+def _number(luma: NDArray[np.uint8]) -> int:
+    """Read the twelve bits, the lowest first."""
+    scale = luma.shape[1] / 360
+    y = round((BITS_Y + BIT_SIDE / 2) * luma.shape[0] / 640)
+    middles = [round((FIRST_BIT_X + (bit + 0.5) * BIT_SIDE) * scale) for bit in range(BITS)]
+    return sum(1 << bit for bit, x in enumerate(middles) if luma[y, x] > 128)
+
+
+def _sound(path: Path) -> NDArray[np.float32]:
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return np.zeros((0, 0), np.float32)
+        return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+
+
+def duration_s(film: Film) -> float:
+    return sum(part.duration_s for part in film.parts)
+
+
+def cuts_fall_in_silence(film: Film, silences_s: Sequence[tuple[float, float]] = SILENCES_S) -> bool:
+    return all(reason == "pause" and any(begin <= at <= end for begin, end in silences_s) for at, reason in film.cuts_s)
+
+
+@pytest.mark.parametrize("sample", ["tmcd.mp4", "iphone.mov", "rec_vp8.webm"], indirect=True)
+def test_pauses_are_found_whatever_else_the_container_holds(sample: Film) -> None:
+    assert len(sample.cuts_s) == 2
+    assert cuts_fall_in_silence(sample)
+
+
+def test_a_hole_in_the_time_stamps_moves_no_pause(recorded: Path) -> None:
+    source = recorded / "gap2.mp4"
+    whole = inspect(source).timeline.grid()
+    found = pauses.find(source, whole, lambda share: None)
+    for moment_s in (3.3, 5.5, 7.7, 9.0, 10.9, 12.5, 14.3, 15.9):
+        assert any(pause.start_s <= moment_s <= pause.end_s for pause in found), f"{moment_s} is silent"
+    for moment_s in (2.5, 8.3, 10.0, 11.7, 13.4, 15.1, 16.6):
+        assert not any(pause.start_s <= moment_s <= pause.end_s for pause in found), f"{moment_s} is heard"
+
+
+@pytest.mark.parametrize("sample", ["layout_FC_FC.mov", "layout_FR_FL.mov", "ambi.mkv", "mulaw.mov"], indirect=True)
+def test_a_sound_of_any_layout_is_heard(sample: Film) -> None:
+    assert sample.facts.audio is not None
+    assert sample.heard.shape[0] in {1, 2}
+    assert np.all(np.sqrt(np.mean(sample.heard**2, axis=1)) > 0.01)
+    assert sample.facts.warnings == ()
+
+
+@pytest.mark.parametrize("sample", ["apac_only.mov"], indirect=True)
+def test_a_sound_that_cannot_be_decoded_is_a_warning(sample: Film) -> None:
+    assert sample.facts.audio is None
+    assert MediaWarning.SOUND_UNREADABLE in sample.facts.warnings
+
+
+@pytest.mark.parametrize(
+    "sample", ["trailer.mp4", "crlf.mp4", "mdat_long.mp4", "elst0.mp4", "styp_first.mp4"], indirect=True
+)
+def test_bytes_around_the_samples_do_not_matter(sample: Film) -> None:
+    assert duration_s(sample) == pytest.approx(14.0, abs=0.1)
+    assert sample.numbers[:420] == list(range(420))
+    assert cuts_fall_in_silence(sample)
+
+
+@pytest.mark.parametrize("sample", ["trim_a.mp4"], indirect=True)
+def test_the_edited_view_is_the_film(sample: Film) -> None:
+    assert duration_s(sample) == pytest.approx(6.5, abs=0.05)
+    first = sample.numbers[0]
+    assert first > 0
+    assert sample.numbers == list(range(first, first + len(sample.numbers)))
+
+
+@pytest.mark.parametrize("sample", ["offset50h.webm"], indirect=True)
+def test_a_clock_that_starts_late_makes_no_long_film(sample: Film) -> None:
+    assert duration_s(sample) == pytest.approx(7.0, abs=0.05)
+
+
+@pytest.mark.parametrize("sample", ["mvhevc.mov"], indirect=True)
+def test_spatial_video_is_a_film(sample: Film) -> None:
+    assert duration_s(sample) == pytest.approx(4.0, abs=0.8)
+
+
+@pytest.mark.parametrize("sample", ["along.mp4"], indirect=True)
+def test_sound_after_the_last_picture_is_kept(sample: Film) -> None:
+    assert duration_s(sample) == pytest.approx(14.0, abs=0.05)
+    assert MediaWarning.PICTURE_ENDS_EARLY in sample.facts.warnings
+    assert set(sample.numbers[180:]) == {179}
+    assert np.abs(sample.heard[:, -48_000:]).max() > 0.01
+
+
+@pytest.mark.parametrize("sample", ["vlate.mp4"], indirect=True)
+def test_sound_before_the_first_picture_is_kept(sample: Film) -> None:
+    assert duration_s(sample) == pytest.approx(14.0, abs=0.05)
+    assert MediaWarning.PICTURE_BEGINS_LATE in sample.facts.warnings
+    assert len(set(sample.numbers[:45])) == 1
+    assert sample.numbers[45:] == list(range(sample.numbers[45], sample.numbers[45] + 375))
+    assert np.abs(sample.heard[:, :48_000]).max() > 0.01
+
+
+@pytest.mark.parametrize("sample", ["pasp.mp4"], indirect=True)
+def test_the_pixel_aspect_of_the_container_counts(sample: Film) -> None:
+    assert (sample.facts.width, sample.facts.height) == (640, 640)
+    assert {(part.width, part.height) for part in sample.parts} == {(640, 640)}
+
+
+@pytest.mark.parametrize("sample", ["reschange.webm"], indirect=True)
+def test_a_change_of_size_leaves_one_shape(sample: Film) -> None:
+    assert len({(part.width, part.height) for part in sample.parts}) == 1
+    assert MediaWarning.SIZE_CHANGES in sample.facts.warnings
+
+
+@pytest.mark.parametrize("sample", ["two_stsd.mp4"], indirect=True)
+def test_two_sample_descriptions_are_encoded(sample: Film) -> None:
+    assert {part.picture for part in sample.parts} == {"encoded"}
+    assert sample.numbers == list(range(240))
+
+
+@pytest.mark.parametrize("sample", ["interl.mp4"], indirect=True)
+def test_interlaced_video_is_encoded_progressively(sample: Film) -> None:
+    assert {part.picture for part in sample.parts} == {"encoded"}
+    assert sample.facts.frame_rate == Fraction(25)
+
+
+@pytest.mark.parametrize("sample", ["p3.mp4"], indirect=True)
+def test_display_p3_is_converted(sample: Film) -> None:
+    assert {part.picture for part in sample.parts} == {"encoded"}
+    assert sample.numbers == list(range(105))
