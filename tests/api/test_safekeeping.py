@@ -20,6 +20,7 @@ from api.context import Context
 from api.landing import RECORD_INCOMING, Landing
 from broker import SqliteBroker
 from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs
+from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from tests.api.conftest import AUTH, VIDEO, Clock, serving
 from tests.api.test_health import tick
@@ -140,10 +141,10 @@ def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
     """The moment: the file has its name, the row is not committed."""
     real = intake.accept
 
-    def accept(job: Job) -> None:
+    def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         assert lost_found.move_unrecorded() == []
         assert receiving.sweep(context) == 0
-        real(job)
+        return real(job, answer)
 
     monkeypatch.setattr(intake, "accept", accept)
     answer = post(client)
@@ -158,9 +159,9 @@ def test_an_error_that_hides_whether_it_was_committed_deletes_no_file_of_a_job(
 ) -> None:
     real = intake.accept
 
-    def accept(job: Job) -> None:
+    def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         if committed:
-            real(job)
+            real(job, answer)
         raise DatabaseUnavailable("disk_error", "the disk reports an error")
 
     monkeypatch.setattr(intake, "accept", accept)
