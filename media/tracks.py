@@ -26,6 +26,7 @@ from media.chain import Resampler
 from media.channels import Labels, Matrix
 from media.opening import AUDIO_CODECS, only, opened_with_labels, packets
 
+MOST_TRIED = 8  # tracks; each look opens the file anew
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for sound that decodes; 6 s of AAC
 # Samples a second. Far outside of what is recorded a resampler's tables or its output fill the memory.
 SLOWEST, FASTEST = 2000, 768_000
@@ -73,7 +74,7 @@ def choose(path: Path) -> Sound | None:
     Raises:
         Refused: damaged: the file cannot be read.
     """
-    for rank in itertools.count():
+    for rank in range(MOST_TRIED):
         with opened_with_labels(path) as (container, labels):
             candidates = _candidates(container)
             if rank >= len(candidates):
