@@ -30,7 +30,8 @@ for number, case in enumerate(layouts.cases(last)):
         path = layouts.write(folder, case)
         outcomes[case.name] = test_channels.touched(path)
         path.unlink()
-        gc.collect()
+        if number % 16 == 0:
+            gc.collect()  # files and streams hold each other
 print(json.dumps(outcomes))
 """
 
@@ -81,7 +82,7 @@ def test_no_layout_ends_the_process(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_no_layout_ends_the_process_in_thousands(tmp_path: Path) -> None:
-    for first in range(0, 4000, 500):
+    for first in range(0, 2000, 500):
         assert "silent" not in in_a_child(tmp_path, first, first + 500).values()
 
 
