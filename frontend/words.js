@@ -64,8 +64,8 @@ const WARNING = {
   pauses_not_found: 'The sound could not be searched for pauses; parts may end in the middle of a sentence.',
   picture_ends_early: 'The sound goes on after the last picture, which stays on screen until the sound ends.',
   picture_begins_late: 'The sound begins before the first picture, which is shown from the beginning.',
-  end_missing: 'The file breaks off in the middle; the video is used up to there.',
-  size_changes: 'The picture changes its size in the middle; all of it is fitted into the first shape.',
+  end_missing: 'The file breaks off before its end; the video is used as far as it goes.',
+  size_changes: 'The picture changes its size in the middle; every size is shown whole in one shape, with black beside it.',
 };
 /** reason: [what is asked, what the yes is called]. */
 const REVIEW = {

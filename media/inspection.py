@@ -55,6 +55,34 @@ def inspect(path: Path) -> Inspection:
             too_big_for_this_machine.
     """
     container_name = signature.check(path)
+    read = _read(path, container_name)
+    child.give_back_pages()  # PyAV's streams hold their decoders: at 4K the next one would stand beside 34 MB of this
+    times = _with_sound(path, read.times, read.sound)
+    _check_length(times)
+    with opened(path) as container:
+        stream = video_of(container)
+        frame = first_frame(container, stream)
+        check_pixels(frame.width, frame.height)
+        _check_memory(frame, child.memory_bytes())
+        size = read.forms.size or picture.upright_size(frame, picture.PixelAspect(stream).now)
+        times = replace(times, shape=picture.output_size(*size), parameters_change=read.forms.parameters_change)
+        found = _facts(path, container_name, container, stream, frame, times, read.sound, size)
+    warnings = _warnings(times, read.forms, breaks_off=read.breaks_off)
+    return Inspection(replace(found, warnings=(*found.warnings, *warnings)), times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Packets:
+    """What the packets of an upload tell, before a picture is decoded for its facts."""
+
+    times: Timeline
+    forms: Forms
+    sound: Sound | None
+    breaks_off: bool
+
+
+def _read(path: Path, container_name: str) -> _Packets:
+    """Read the packets of the picture, and choose the sound."""
     with contextlib.ExitStack() as stack:
         container = _opened(path, stack)
         if len(container.streams) > facts.MAX_STREAMS:
@@ -69,20 +97,7 @@ def inspect(path: Path) -> Inspection:
         times = _read_times(container, stream, watch)
         sound = choose(path)
         heard = None if sound is None else stream_of(container, sound.tracks[0])
-        breaks_off = _breaks_off(path, container_name, (stream, heard), times)
-    times = _with_sound(path, times, sound)
-    _check_length(times)
-    with opened(path) as container:
-        stream = video_of(container)
-        frame = first_frame(container, stream)
-        check_pixels(frame.width, frame.height)
-        _check_memory(frame, child.memory_bytes())
-        size = watch.forms.size or picture.upright_size(frame, picture.PixelAspect(stream).now)
-        changes = watch.forms.parameters_change
-        times = replace(times, shape=picture.output_size(*size), parameters_change=changes)
-        found = _facts(path, container_name, container, stream, frame, times, sound)
-    warnings = _warnings(times, watch.forms, breaks_off=breaks_off)
-    return Inspection(replace(found, width=size[0], height=size[1], warnings=(*found.warnings, *warnings)), times)
+        return _Packets(times, watch.forms, sound, _breaks_off(path, container_name, (stream, heard), times))
 
 
 def _with_sound(path: Path, times: Timeline, sound: Sound | None) -> Timeline:
@@ -255,11 +270,12 @@ def _facts(
     frame: VideoFrame,
     times: Timeline,
     sound: Sound | None,
+    size: tuple[int, int],
 ) -> Facts:
     whole = times.grid()
     sounds = len(container.streams.audio)
     turn = picture.orientation_of(frame)
-    width, height = picture.upright_size(frame, picture.PixelAspect(stream).now)
+    width, height = size
     return Facts(
         container=name,
         video_codec=stream.codec_context.name,
