@@ -131,4 +131,4 @@ def _most_teeth(rows: NDArray[np.uint8]) -> float:
 
 
 def _form(frame: VideoFrame) -> tuple[object, ...]:
-    return frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, frame.rotation
+    return frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range

@@ -218,22 +218,24 @@ class FrameConverter:
 
     def is_new(self, frame: VideoFrame) -> bool:
         """Say whether a frame has another form than the one before."""
-        return self._form != _form(frame)
+        return self._form != self._form_of(frame)
 
     def developer(self, frame: VideoFrame, aspect: PixelAspect) -> Developer:
         """Return what turns a frame of this form into planes."""
         if self._developer is None or self.is_new(frame):
-            self._form = _form(frame)
+            self._form = self._form_of(frame)
             long_side, short_side = self._sides
             upright = upright_size(frame, aspect.now)
             self._size = self._size or output_size(*upright, long_side=long_side, short_side=short_side)
             self._developer = Developer(self._size, orientation_of(frame), aspect.now)
         return self._developer
 
-
-def _form(frame: VideoFrame) -> tuple[int, int, int]:
-    # A frame that is asked for its side data is kept alive by the answer; its rotation can be asked for each time.
-    return frame.width, frame.height, frame.rotation
+    def _form_of(self, frame: VideoFrame) -> tuple[int, int, int]:
+        # A message in the stream that turns the picture comes with key frames and holds for those that follow (ITU-T
+        # H.264, D.2.27), but libav tells it of the key frame alone. A frame that is asked for its side data is kept
+        # alive by the answer; its rotation can be asked for each time.
+        turned = frame.rotation if frame.key_frame or self._form is None else self._form[2]
+        return frame.width, frame.height, turned
 
 
 def _on_black(plane: NDArray[np.uint8], size: tuple[int, int], black: int) -> NDArray[np.uint8]:

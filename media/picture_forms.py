@@ -101,7 +101,8 @@ class FormWatch:
     @property
     def forms(self) -> Forms:
         """Return what was seen."""
-        return Forms(dict(self._pictures), self._changes)
+        # A message may turn the picture between two key frames, and leave the parameter sets what they are.
+        return Forms(dict(self._pictures), self._changes or len(self._pictures) > 1)
 
     def _brings_sets(self, packet: "Packet[VideoStream]") -> bool:
         if self._changes or not self._checks_sets or self._width is None:

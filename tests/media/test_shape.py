@@ -192,6 +192,31 @@ def test_parameter_sets_that_are_merely_repeated_are_copied(tmp_path: Path) -> N
     assert render(tmp_path / "in.mp4", tmp_path / "out.mp4").picture == "copied"
 
 
+def test_a_phone_that_is_turned_while_it_streams_stays_upright(tmp_path: Path) -> None:
+    """The stream says at each key frame how the pictures up to the next one are turned."""
+    turned = "h264_metadata=display_orientation=insert:rotate="
+    pieces = []
+    for number, angle in enumerate(("0", "90", "0")):
+        plain = piece(tmp_path / f"plain-{number}.h264", LANDSCAPE, number * 50, 50, "libx264", X264)
+        films.ffmpeg("-i", plain, "-c", "copy", "-bsf:v", turned + angle, tmp_path / f"{number}.h264")
+        pieces.append(tmp_path / f"{number}.h264")
+    (tmp_path / "all.h264").write_bytes(b"".join(one.read_bytes() for one in pieces))
+    source = tmp_path / "in.mp4"
+    films.ffmpeg("-r", "25", "-i", tmp_path / "all.h264", "-c", "copy", source)
+    found = inspect(source)
+    assert (found.timeline.shape, found.facts.warnings) == (LANDSCAPE, (MediaWarning.SIZE_CHANGES,))
+    whole = found.timeline.grid()
+    assert obstacle(source, whole) is Obstacle.PARAMETERS
+    lies = []
+    for first in (0, 75):  # in the middle of the turned ones
+        render(source, tmp_path / "out.mp4", span=found.timeline.span(whole, first, 75))
+        with av.open(str(tmp_path / "out.mp4")) as container:
+            for frame in container.decode(video=0):
+                columns = np.flatnonzero(films.grey(frame).max(axis=0) > BLACK)
+                lies.append(bool(np.ptp(columns) < LANDSCAPE[0] / 2))
+    assert lies == [False] * 50 + [True] * 50 + [False] * 50
+
+
 def vp9_header(size: Size | None, *, is_key: bool = False) -> bytes:
     """Write the head of a VP9 picture that takes its size from its third reference, or tells one (6.2)."""
     bits = "10" + "00" + "0" + ("0" if is_key else "1") + "1" + "0" + "00" + "1" * 8 + "0000" * 3
