@@ -18,6 +18,8 @@ SHORT_PAUSE_S = 0.3  # below it what was heard may be a consonant inside a word:
 LATE_BONUS = 0.2  # how much a cut at the very end of the time is worth beside a longer pause
 SCENE_BONUS = 0.5  # a pause in which the picture changes, too, hides the cut best
 KEY_BONUS = 0.5  # a pause in which a part can begin without being encoded anew
+CERTAINTY_WORTH = 6.0  # a pause that is hardly one costs a word; length, lateness and scene only choose among the sure
+SURE = 0.9  # of cuts in pauses of less certainty a tenth to a half fell into words (tests/media/beds.py, 2026-11-28)
 TAIL_S = 0.12  # the last sounds of a word are faint: a cut keeps this far from a pause's beginning if it can
 
 PAUSE, SCENE, LIMIT, END = "pause", "scene", "limit", "end"
@@ -32,6 +34,7 @@ class Pause:
 
     start_s: float
     end_s: float
+    certainty: float = 1.0  # 0 to 1; below `SURE` it is only the least bad place beside the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +105,25 @@ class _Film:
         """Return the best tick and its reason: of the last third of the time, else of all of it.
 
         A pause anywhere comes before a change of scene outside of pauses, where somebody may be in the middle of a
-        word.
+        word. Where only doubtful pauses are left, the limit is brought forward to the best of them.
         """
         earliest, limit = reach
         near = max(earliest, limit - int((limit - first) * SEARCH_SHARE))
         for opens in (near, earliest):
-            places = [place for pause in self.pauses for place in self._places(pause, opens, limit)]
-            if places:
+            if places := self._in_pauses(opens, limit, sure=True):
                 return max(places)[1:]
         for opens in (near, earliest):
             if changes := self.scenes(opens, limit):
                 return max(changes), SCENE
+        for opens in (near, earliest):
+            if places := self._in_pauses(opens, limit, sure=False):
+                _, tick, reason = max(places)
+                return tick, SCENE if reason == SCENE else LIMIT
         return max(self._keys(near, limit), default=limit), LIMIT
+
+    def _in_pauses(self, earliest: int, limit: int, *, sure: bool) -> list[tuple[float, int, str]]:
+        pauses = (pause for pause in self.pauses if (pause.certainty >= SURE) == sure)
+        return [place for pause in pauses for place in self._places(pause, earliest, limit)]
 
     def _places(self, pause: Pause, earliest: int, limit: int) -> Iterator[tuple[float, int, str]]:
         """Give how good a cut in this pause is, its tick and its reason."""
@@ -123,6 +133,7 @@ class _Film:
             return
         length_s = pause.end_s - pause.start_s
         worth = min(length_s, LONG_PAUSE_S) / LONG_PAUSE_S - max(0.0, SHORT_PAUSE_S - length_s) / (2 * SHORT_PAUSE_S)
+        worth += CERTAINTY_WORTH * pause.certainty
 
         def late(tick: int) -> float:
             return LATE_BONUS * (tick - earliest) / max(limit - earliest, 1)

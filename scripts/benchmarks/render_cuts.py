@@ -1,19 +1,74 @@
-"""How many cuts fall inside words, by speed of speech and by room, on speech whose every word's time is known.
+"""How many cuts fall inside words, by speed, room and what sounds under the speech; each word's time is known.
 
-eSpeak NG speaks an English and a German talk; noise, rooms, music and hum are added. A cut is avoidable when a pause of
-150 ms lay in its reach. "At the limit" are cuts for which no pause was found at all.
+eSpeak NG speaks; noise, rooms, music and other voices are added. A cut is avoidable when a pause of 150 ms lay in its
+reach. "At the limit" are cuts for which no sure pause was found. With --beds the speech is laid over music, voices in
+the background, traffic and rooms, at 20, 10, 5 and 0 dB, and loudness alone is shown beside loudness with the voice
+detector; with --held-out by voices, texts, music and seeds that were not used to choose any constant. --cost shows
+what the voice detector costs.
 """
 
 import argparse
+import functools
+import json
+import resource
+import subprocess
+import sys
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from tests.media import spoken
+import numpy as np
+from numpy.typing import NDArray
+
+from media import cuts
+from media import speech as media_speech
+from media.voice import SAMPLE_RATE, VoiceDetector
+from tests.media import beds, spoken
+from tests.media.spoken import Speech
 from tests.media.test_speech import EDGE_S, RATE, ROOMS, avoidably_inside, planned
+
+Samples = NDArray[np.float32]
 
 SPEEDS = (130, 175, 220, 280)  # words a minute: slow, usual, quick, hurried
 LENGTHS_S = (12, 20, 60)
+RATIOS_DB = (20, 10, 5, 0)
+CLEAN_DB = 99
+HALLS_S = {20: 0.6, 10: 1.2, 5: 2.0}  # a room's ringing, shown in the columns of the ratios
+HEARD_S = 600  # of sound for the cost
+
+
+class Voices(NamedTuple):
+    """Speakers, what sounds under them, and a seed."""
+
+    speakers: tuple[tuple[str, str, int], ...]  # voice, text, words a minute
+    under: tuple[str, ...]
+    seed: int
+
+
+TUNED = Voices(
+    (
+        ("en-us", spoken.TALKS["en-us"], 175),
+        ("de+f2", spoken.TALKS["de"], 150),
+        ("en-us+f3", spoken.TALKS["en-us"], 220),
+        ("de", spoken.TALKS["de"], 200),
+    ),
+    ("pop", "guitar", "ambient", "babble", "street"),
+    5,
+)
+HELD_OUT = Voices(
+    (
+        ("fr", spoken.HELD_OUT_TALKS["fr"], 160),
+        ("es", spoken.HELD_OUT_TALKS["es"], 190),
+        ("en+f4", spoken.TALKS["en-us"], 210),
+        ("fr+f1", spoken.HELD_OUT_TALKS["fr"], 185),
+        ("es+m3", spoken.HELD_OUT_TALKS["es"], 220),
+        ("de+m5", spoken.TALKS["de"], 180),
+    ),
+    ("piano", "electronic", "strings", "pop", "babble", "street"),
+    77,
+)
 
 
 @dataclass
@@ -34,10 +89,26 @@ class Count:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a row for each speed, each room, each part length and all."""
-    argparse.ArgumentParser(prog="scripts/bench render_cuts", description=__doc__).parse_args(arguments)
-    if spoken.is_missing():
+    """Print a row for each speed, each room, each part length and all; or for each bed; or the cost."""
+    parser = argparse.ArgumentParser(prog="scripts/bench render_cuts", description=__doc__)
+    parser.add_argument("--beds", action="store_true", help="speech over music, voices, traffic and in rooms")
+    parser.add_argument("--held-out", action="store_true", help="with what was not used for tuning")
+    parser.add_argument("--cost", action="store_true", help="CPU time and memory of the voice detector")
+    parser.add_argument("--cost-child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.cost_child:
+        print(json.dumps(_cost()))
+    elif options.cost:
+        _print_cost()
+    elif spoken.is_missing():
         raise SystemExit("libespeak-ng is missing; apt-get install espeak-ng")
+    elif options.beds or options.held_out:
+        _print_beds(HELD_OUT if options.held_out else TUNED)
+    else:
+        _print_rooms()
+
+
+def _print_rooms() -> None:
     rows: dict[str, Count] = defaultdict(Count)
     for names, count in _counts():
         for name in names:
@@ -54,11 +125,10 @@ def _counts() -> Iterator[tuple[list[str], Count]]:
                 for length_s in LENGTHS_S:
                     speech = heard_in(spoken.speak(talk * (4 if length_s == max(LENGTHS_S) else 2), voice, speed))
                     names = ["all", f"{speed} words a minute", f"in {room}", f"parts of {length_s} s", f"voice {voice}"]
-                    yield names, _count(speech, length_s)
+                    yield names, _count(speech, planned(speech, length_s), length_s)
 
 
-def _count(speech: spoken.Speech, length_s: float) -> Count:
-    chosen = planned(speech, length_s)
+def _count(speech: Speech, chosen: list[cuts.Cut], length_s: float) -> Count:
     ends = [float((cut.first + cut.frames) / RATE) for cut in chosen[:-1]]
     return Count(
         cuts=len(ends),
@@ -66,6 +136,87 @@ def _count(speech: spoken.Speech, length_s: float) -> Count:
         avoidable=len(avoidably_inside(speech, chosen, length_s)),
         at_limit=sum(cut.reason == "limit" for cut in chosen[:-1]),
     )
+
+
+def _print_beds(voices: Voices) -> None:
+    """Print for each bed and ratio how many cuts fell inside words, of how many, and how many had no sure pause."""
+    alone: dict[tuple[str, int], Count] = defaultdict(Count)
+    together: dict[tuple[str, int], Count] = defaultdict(Count)
+    for name, ratio_db, speech in _laid(voices):
+        levels, evidence = _heard(speech)
+        for told, rows in ((np.zeros_like(evidence), alone), (evidence, together)):
+            pauses = media_speech.find(levels, told)
+            for length_s in LENGTHS_S:
+                chosen = cuts.choose(int(speech.seconds * RATE), RATE, length_s, pauses)
+                rows[name, ratio_db].add(_count(speech, chosen, length_s))
+    print(f"{'':24}{'ratio':>6}{'loudness alone':>24}{'with the voice detector':>26}")
+    for (name, ratio_db), row in alone.items():
+        ratio = "" if ratio_db == CLEAN_DB else f"{ratio_db} dB"
+        print(f"{name:24}{ratio:>6}{_told(row):>24}{_told(together[name, ratio_db]):>26}")
+    for rows, title in ((alone, "loudness alone"), (together, "with the voice detector")):
+        total = Count()
+        for count in rows.values():
+            total.add(count)
+        print(f"all, {title}: {total.inside} of {total.cuts} inside a word, {total.avoidable} avoidable")
+
+
+def _told(row: Count) -> str:
+    return f"{row.inside:3} of {row.cuts:3} ({row.at_limit} limit)"
+
+
+def _laid(voices: Voices) -> Iterator[tuple[str, int, Speech]]:
+    """Give each speaker over each bed; the music also rising in pauses, and all with a recorder's gain control."""
+    for voice, talk, speed in voices.speakers:
+        plain = spoken.speak(talk * 2, voice, speed)
+        said = beds.lively(plain, voices.seed)
+        yield "clean", CLEAN_DB, plain
+        yield "lively", CLEAN_DB, said
+        yield "levelled", CLEAN_DB, beds.levelled(spoken.in_noise(said, -45))
+        for hall_db, ringing_s in HALLS_S.items():
+            yield "hall", hall_db, beds.in_hall(said, ringing_s, seed=voices.seed)
+        for name in voices.under:
+            bed = beds.bed(name, int(said.seconds) + 1, said.rate, voices.seed)
+            mixes: list[tuple[str, Callable[..., Speech], Sequence[int]]] = [(name, beds.mixed, RATIOS_DB)]
+            if name in beds.MUSIC:
+                mixes.append((f"{name}, ducked", beds.ducked, RATIOS_DB[:3]))
+            for title, mix, ratios in mixes:
+                for ratio_db in ratios:
+                    yield title, ratio_db, mix(said, bed, ratio_db)
+            yield f"{name}, levelled", 10, beds.levelled(beds.mixed(said, bed, 10))
+
+
+def _heard(speech: Speech) -> tuple[Samples, Samples]:
+    sound = speech.at_rate(SAMPLE_RATE)
+    detector = VoiceDetector()
+    whole = len(sound) - len(sound) % round(SAMPLE_RATE * media_speech.STEP_S)
+    evidence = np.concatenate([detector.hear(sound), detector.end()])
+    return media_speech.loudness(sound[:whole]), evidence
+
+
+def _print_cost() -> None:
+    """Measure in a process of its own, in which nothing else was loaded."""
+    child = [sys.executable, "-m", "scripts.benchmarks.render_cuts", "--cost-child"]
+    told = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+    for name, value in told.items():
+        print(f"{name:40}{value:10.2f}")
+
+
+def _cost() -> dict[str, float]:
+    sound = np.random.default_rng(1).normal(0, 0.05, 10 * SAMPLE_RATE).astype(np.float32)
+    peak = functools.partial(resource.getrusage, resource.RUSAGE_SELF)
+    sound @ sound  # the library of matrices takes its buffers at the first product
+    before_kb, began = peak().ru_maxrss, time.process_time()
+    detector = VoiceDetector()
+    loaded = time.process_time() - began
+    began = time.process_time()
+    for _ in range(HEARD_S // 10):
+        detector.hear(sound)
+    took = time.process_time() - began
+    return {
+        "loading the weights, CPU ms": 1000 * loaded,
+        "CPU seconds an hour of sound": took * 3600 / HEARD_S,
+        "peak memory above numpy's, MB": (peak().ru_maxrss - before_kb) / 1024,
+    }
 
 
 if __name__ == "__main__":
