@@ -35,6 +35,7 @@ CORE = 0.25  # of the way from a pause's deepest moment to the threshold: cuts a
 # Decibels, and log-odds, from floor to speech: with the first or less a curve has no say, with the second a full one.
 LOUDNESS_SPREAD = (3.0, 9.0)
 VOICE_SPREAD = (2.0, 6.0)
+SILENCE_DB, SILENCE_S = 30.0, 0.2  # no part of a word is so much below its loudest ones for so long
 DEEPEST_DB = 40.0  # below speech; muted stretches do not lower the floor further
 
 
@@ -90,6 +91,8 @@ def find(levels: NDArray[np.float32], evidence: NDArray[np.float32]) -> list[Pau
         # Before the sound begins and after its end there is silence that tells nothing about the room.
         inside = slice(heard[0], heard[-1] + 1)
         place[inside], certainty[inside] = _weighed(_loudness(levels[inside, 1]), _voice(evidence, inside))
+        for start, end in _silences(levels[inside]):
+            place[inside][start:end], certainty[inside][start:end] = 0.0, 1.0
     return _dips(place, certainty)
 
 
@@ -109,6 +112,14 @@ def loudness(sound: NDArray[np.float32], before: float = 0.0) -> NDArray[np.floa
 
 def _loudness(levels: NDArray[np.float32]) -> _Told:
     return _told(_smooth(levels.astype(np.float64), LOUDNESS_SMOOTH_S), LOUDNESS_SPREAD, DEEPEST_DB)
+
+
+def _silences(levels: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Return the stretches in which there is as good as nothing to hear, whatever the voice detector says."""
+    silent = np.ones(len(levels), np.bool_)
+    for curve in levels.T.astype(np.float64):
+        silent &= curve < _surroundings(curve)[1] - SILENCE_DB
+    return [(start, end) for start, end in _joined(_runs(silent)) if (end - start) * STEP_S >= SILENCE_S]
 
 
 def _voice(evidence: NDArray[np.float32], inside: slice) -> _Told:

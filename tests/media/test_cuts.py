@@ -12,12 +12,16 @@ PAUSES = st.lists(st.tuples(st.floats(0, 900), st.floats(0.09, 3)), max_size=60)
     lambda pairs: [Pause(start, start + length) for start, length in sorted(pairs)]
 )
 
+DOUBTED = st.tuples(PAUSES, st.lists(st.floats(0, 1), min_size=60, max_size=60)).map(
+    lambda drawn: [Pause(pause.start_s, pause.end_s, doubt) for pause, doubt in zip(*drawn, strict=False)]
+)
+
 
 @given(
     total=st.integers(1, 60 * 900),
     rate=RATES,
     segment_s=st.floats(6, 120),
-    pauses=PAUSES,
+    pauses=DOUBTED,
     exact=st.booleans(),
 )
 def test_the_parts_partition_the_video(
@@ -68,3 +72,14 @@ def test_the_longer_of_two_pauses_near_each_other_wins() -> None:
 def test_a_pause_early_in_the_part_is_better_than_a_cut_in_speech() -> None:
     cuts = choose(90 * 30, Fraction(30), 60, [Pause(20, 21)])
     assert cuts[0] == Cut(0, round(20.5 * 30), PAUSE)
+
+
+def test_a_doubtful_pause_is_better_than_the_limit_and_worse_than_a_sure_one() -> None:
+    doubtful, sure = Pause(50, 50.4, 0.6), Pause(20, 21)
+    assert choose(90 * 30, Fraction(30), 60, [doubtful])[0] == Cut(0, round(50.2 * 30), LIMIT)
+    assert choose(90 * 30, Fraction(30), 60, [sure, doubtful])[0] == Cut(0, round(20.5 * 30), PAUSE)
+
+
+def test_the_surer_of_two_pauses_wins_over_the_longer() -> None:
+    assert choose(90 * 30, Fraction(30), 60, [Pause(50, 50.3, 1.0), Pause(55, 55.6, 0.91)])[0].frames < 51 * 30
+    assert choose(90 * 30, Fraction(30), 60, [Pause(50, 50.3, 0.8), Pause(55, 55.6, 0.4)])[0].frames < 51 * 30

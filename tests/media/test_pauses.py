@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from media import pauses, runner
-from media.cuts import Pause, choose
+from media.cuts import SURE, Pause, choose
 from media.errors import Refused
 from media.inspection import inspect
 from media.sound import RATE, Soundtrack
-from media.speech import find
-from tests.media import films
+from media.speech import PauseFinder, find
+from media.voice import SAMPLE_RATE
+from tests.media import beds, films
 
 NO_VOICE = np.zeros(2000, np.float32)  # the detector hears no difference throughout
 
@@ -247,3 +248,37 @@ def test_pauses_are_those_of_the_sound_that_is_published(second_track: list[str]
     heard = np.concatenate([block[0] for block in sound])
     during = [np.abs(heard[int(p.start_s * RATE) : int(p.end_s * RATE)]).max() for p in silent]
     assert max(during) < 0.1 < np.abs(heard).max(), "it is quiet there in the parts, too"
+
+
+def heard(sound: NDArray[np.float32]) -> list[Pause]:
+    finder = PauseFinder()
+    finder.hear(sound)
+    return finder.pauses()
+
+
+@pytest.mark.parametrize("name", beds.MUSIC)
+def test_music_without_a_voice_is_cut_somewhere(name: str) -> None:
+    """Nobody speaks, so nothing is wrong: only the rules for the parts must hold."""
+    music = beds.bed(name, 40, SAMPLE_RATE)
+    chosen = choose(40 * 30, Fraction(30), 12, heard((0.1 * music).astype(np.float32)))
+    assert all(cut.frames <= 12 * 30 for cut in chosen)
+
+
+def test_steady_noise_offers_no_sure_pause() -> None:
+    noise = np.random.default_rng(6).normal(0, 0.05, 40 * SAMPLE_RATE).astype(np.float32)
+    assert [pause for pause in heard(noise) if pause.certainty >= SURE] == []
+
+
+def test_silence_between_sounds_that_are_no_voice_is_a_pause() -> None:
+    """What the voice detector makes of a tone must not hide that nothing at all is heard."""
+    time = np.arange(20 * SAMPLE_RATE) / SAMPLE_RATE
+    tone = 0.2 * np.sin(2 * np.pi * 100 * time * (1 + time / 10)) * (time % 5 < 4.4)
+    found = heard(tone.astype(np.float32))
+    assert np.allclose([(p.start_s, p.end_s) for p in found], [(4.4 + k, 5.0 + k) for k in (0, 5, 10, 15)], atol=0.1)
+    assert all(pause.certainty == 1 for pause in found)
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 511, 513, 1600])
+def test_a_sound_of_a_few_samples_is_survived(count: int) -> None:
+    assert len(heard(np.zeros(count, np.float32))) <= 1
+    assert len(heard(np.random.default_rng(1).normal(0, 0.1, count).astype(np.float32))) <= 1

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from media import cuts
 from media.speech import PauseFinder
 from media.voice import SAMPLE_RATE
-from tests.media import spoken
+from tests.media import beds, spoken
 from tests.media.spoken import Speech
 
 pytestmark = pytest.mark.skipif(spoken.is_missing(), reason="libespeak-ng is missing; apt-get install espeak-ng")
@@ -76,3 +77,41 @@ def test_most_pauses_of_a_usual_speaker_are_found(room: str) -> None:
     clear = speech.gaps(0.25)
     met = [gap for gap in clear if any(pause.start_s < gap[1] and pause.end_s > gap[0] for pause in found)]
     assert len(met) >= 0.8 * len(clear)
+
+
+@pytest.mark.parametrize("bed", ["pop", "strings", "guitar", "street"])
+def test_words_are_left_whole_over_music_and_traffic(bed: str) -> None:
+    """At 10 dB loudness alone cuts one word in twelve; the voice detector hears the gaps."""
+    said = beds.lively(spoken.speak(spoken.TALKS["en-us"], "en-us", USUAL_SPEECH))
+    speech = beds.mixed(said, beds.bed(bed, int(said.seconds) + 1, said.rate, 11), 10)
+    assert cut_words(speech, planned(speech, 12)) == []
+
+
+def test_words_are_left_whole_where_music_rises_in_the_pauses() -> None:
+    """Automatic ducking makes pauses as loud as words: there is nothing for loudness to find."""
+    said = spoken.speak(spoken.TALKS["de"], "de", USUAL_SPEECH)
+    speech = beds.ducked(said, beds.bed("strings", int(said.seconds) + 1, said.rate, 11), 5)
+    assert cut_words(speech, planned(speech, 12)) == []
+
+
+def test_words_are_left_whole_in_a_hall() -> None:
+    speech = beds.in_hall(beds.lively(spoken.speak(spoken.TALKS["en-us"], "en-us", USUAL_SPEECH)), 1.2)
+    assert cut_words(speech, planned(speech, 12)) == []
+
+
+def test_chunks_of_any_length_give_the_same_pauses() -> None:
+    sound = spoken.speak(spoken.TALKS["de"], "de", USUAL_SPEECH).at_rate(SAMPLE_RATE)[: 20 * SAMPLE_RATE]
+    whole = PauseFinder()
+    whole.hear(sound)
+    pieces = PauseFinder()
+    for at in range(0, len(sound), 7_777):
+        pieces.hear(sound[at : at + 7_777])
+    expected, actual = whole.pauses(), pieces.pauses()
+    assert np.allclose([(p.start_s, p.end_s) for p in expected], [(p.start_s, p.end_s) for p in actual], atol=0.011)
+
+
+def cut_words(speech: Speech, chosen: list[cuts.Cut]) -> list[float]:
+    """Return the moments at which a word was cut."""
+    ends = [float((cut.first + cut.frames) / RATE) for cut in chosen[:-1]]
+    assert len(ends) >= 2
+    return [end for end in ends if any(start + EDGE_S < end < over - EDGE_S for start, over in speech.words)]
