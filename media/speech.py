@@ -36,7 +36,8 @@ CORE = 0.25  # of the way from a pause's deepest moment to the threshold: cuts a
 LOUDNESS_SPREAD = (3.0, 9.0)
 VOICE_SPREAD = (2.0, 6.0)
 SILENCE_DB, SILENCE_S = 30.0, 0.2  # no part of a word is so much below its loudest ones for so long
-DEEPEST_DB = 40.0  # below speech; muted stretches do not lower the floor further
+DEEPEST_DB = 40.0  # below speech; a gate that closes between words does not lower the floor further
+MUTED_S = 1.0  # a microphone that was off for longer belongs to no surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,13 @@ def find(levels: NDArray[np.float32], evidence: NDArray[np.float32]) -> list[Pau
     """
     place = np.zeros(len(levels))
     certainty = np.ones(len(levels))
-    heard = np.flatnonzero(levels[:, 0] > SILENT_DB + 1)
-    if len(heard):
-        # Before the sound begins and after its end there is silence that tells nothing about the room.
-        inside = slice(heard[0], heard[-1] + 1)
-        place[inside], certainty[inside] = _weighed(_loudness(levels[inside, 1]), _voice(evidence, inside))
-        for start, end in _silences(levels[inside]):
-            place[inside][start:end], certainty[inside][start:end] = 0.0, 1.0
+    told = ~_muted(levels[:, 0])
+    if told.any():
+        heard, moments = levels[told], np.asarray((np.flatnonzero(told) + 0.5) * STEP_S, np.float64)
+        near, sure = _weighed(_loudness(heard[:, 1]), _voice(evidence, moments))
+        for start, end in _silences(heard):
+            near[start:end], sure[start:end] = 0.0, 1.0
+        place[told], certainty[told] = near, sure
     return _dips(place, certainty)
 
 
@@ -114,6 +115,15 @@ def _loudness(levels: NDArray[np.float32]) -> _Told:
     return _told(_smooth(levels.astype(np.float64), LOUDNESS_SMOOTH_S), LOUDNESS_SPREAD, DEEPEST_DB)
 
 
+def _muted(levels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark what is no sound at all at both ends and for long between: it tells nothing of the room."""
+    muted = np.zeros(len(levels), np.bool_)
+    for start, end in _runs(levels <= SILENT_DB + 1):
+        if start == 0 or end == len(levels) or (end - start) * STEP_S >= MUTED_S:
+            muted[start:end] = True
+    return muted
+
+
 def _silences(levels: NDArray[np.float32]) -> list[tuple[int, int]]:
     """Return the stretches in which there is as good as nothing to hear, whatever the voice detector says."""
     silent = np.ones(len(levels), np.bool_)
@@ -122,11 +132,10 @@ def _silences(levels: NDArray[np.float32]) -> list[tuple[int, int]]:
     return [(start, end) for start, end in _joined(_runs(silent)) if (end - start) * STEP_S >= SILENCE_S]
 
 
-def _voice(evidence: NDArray[np.float32], inside: slice) -> _Told:
-    """Bring the voice detector's windows to the steps of the loudness curve."""
-    moments = (np.arange(inside.start, inside.stop) + 0.5) * STEP_S + VOICE_LAG_S
+def _voice(evidence: NDArray[np.float32], moments: Curve) -> _Told:
+    """Bring the voice detector's windows to the moments of the loudness curve, in seconds."""
     centres = (np.arange(len(evidence)) + 0.5) * WINDOW_S
-    return _told(np.interp(moments, centres, evidence), VOICE_SPREAD, np.inf)
+    return _told(np.interp(moments + VOICE_LAG_S, centres, evidence), VOICE_SPREAD, np.inf)
 
 
 def _told(curve: Curve, spread: tuple[float, float], widest: float) -> _Told:

@@ -99,6 +99,17 @@ def test_words_are_left_whole_in_a_hall() -> None:
     assert cut_words(speech, planned(speech, 12)) == []
 
 
+def test_a_muted_microphone_does_not_hide_the_pauses_beside_it() -> None:
+    """Three seconds of nothing at all must not be taken for the room's floor, against which pauses sound loud."""
+    said = beds.lively(spoken.speak(spoken.HELD_OUT_TALKS["es"], "es+f2", USUAL_SPEECH))
+    sound = spoken.in_noise(said, -54).sound.copy()
+    sound[20 * said.rate : 23 * said.rate] = 0
+    speech = Speech(sound, said.rate, [word for word in said.words if not 19 < word[1] < 24])
+    chosen = planned(speech, 12)
+    assert cut_words(speech, chosen) == []
+    assert {cut.reason for cut in chosen} == {cuts.PAUSE, cuts.END}
+
+
 def test_chunks_of_any_length_give_the_same_pauses() -> None:
     sound = spoken.speak(spoken.TALKS["de"], "de", USUAL_SPEECH).at_rate(SAMPLE_RATE)[: 20 * SAMPLE_RATE]
     whole = PauseFinder()
