@@ -45,8 +45,7 @@ class Window:
 class Samples:
     """The samples of one window; iterate once, for blocks that together are exactly as long as it.
 
-    `broken` and `heard` count the packets that could not and could be decoded so far; `holes` are the samples, from and
-    to, for which the track has no sound.
+    `broken` and `heard` count the packets that could not and could be decoded so far.
 
     Raises (while iterating):
         Refused: damaged: the file cannot be read on.
@@ -68,7 +67,6 @@ class Samples:
         self._from_start = from_start
         self.broken = 0
         self.heard = 0
-        self.holes: list[tuple[int, int]] = []
 
     def __iter__(self) -> Iterator[Block]:
         window = self._window
@@ -86,8 +84,6 @@ class Samples:
         yield from self._silence(at, window.end)
 
     def _silence(self, first: int, end: int) -> Iterator[Block]:
-        if end > first:
-            self.holes.append((first, end))
         step = self._window.rate
         for start in range(first, end, step):
             yield np.zeros((self._window.outputs, min(step, end - start)), np.float32)

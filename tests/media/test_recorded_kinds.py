@@ -82,8 +82,9 @@ def cuts_fall_in_silence(film: Film, silences_s: Sequence[tuple[float, float]] =
 
 @pytest.mark.parametrize("sample", ["tmcd.mp4", "iphone.mov", "rec_vp8.webm"], indirect=True)
 def test_pauses_are_found_whatever_else_the_container_holds(sample: Film) -> None:
-    assert len(sample.cuts_s) == 2
-    assert cuts_fall_in_silence(sample)
+    assert ["pause", "pause"] == [reason for _, reason in sample.cuts_s]
+    for (at_s, _), (begin_s, end_s) in zip(sample.cuts_s, SILENCES_S, strict=True):
+        assert begin_s <= at_s <= end_s
 
 
 def test_a_hole_in_the_time_stamps_moves_no_pause(recorded: Path) -> None:
