@@ -41,8 +41,7 @@ def of_samples(
         size_bytes: of the file.
         outer: its outer structure.
     """
-    share = max(_missing_share(stream, size_bytes) for stream in (video, sound) if stream is not None)
-    missing_s = share * present_s / (1 - share) if share < 1 else present_s
+    missing_s = max(_missing_s(stream, present_s, size_bytes) for stream in (video, sound) if stream is not None)
     if outer.claimed_end > size_bytes and outer.promised_s is not None:
         reached_s = max(present_s, _reached_s(sound, size_bytes))
         missing_s = max(missing_s, outer.promised_s - reached_s)
@@ -77,20 +76,23 @@ def check(presence: Presence) -> bool:
     if presence.missing_s > min(limits[0], limits[1] * whole_s):
         raise Refused(
             "truncated",
-            f"Of {whole_s:.1f} seconds of the video the file holds the first {presence.present_s:.1f}; "
-            "the rest is missing: upload it again.",
+            f"The file breaks off: {presence.present_s:.1f} seconds of pictures are there, and the last "
+            f"{presence.missing_s:.1f} seconds of picture or sound are missing. Upload it again.",
         )
     return presence.missing_s > NOTICED_S
 
 
-def _missing_share(stream: VideoStream | AudioStream, size_bytes: int) -> float:
-    """Return how much of a track's shown samples lies beyond the file's end: 0 to 1."""
+def _missing_s(stream: VideoStream | AudioStream, present_s: float, size_bytes: int) -> float:
+    """Return how many seconds of a track's shown samples lie beyond the file's end."""
     shown = missing = 0
     for entry in stream.index_entries:
         if not entry.is_discard:
             shown += 1
             missing += entry.pos + entry.size > size_bytes
-    return missing / shown if shown else 0.0
+    if not missing:
+        return 0.0
+    lasts_s = float((stream.duration or 0) * (stream.time_base or 0))
+    return missing / shown * lasts_s if lasts_s else present_s * missing / max(shown - missing, 1)
 
 
 def _reached_s(sound: AudioStream | None, size_bytes: int) -> float:

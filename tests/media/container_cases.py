@@ -39,6 +39,8 @@ FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "webm": (("vp8", "vp9"), ("opus", "vorbis")),
 }
 MISSING_S = 1.1  # what a cut file may lack without being refused
+PRIMING = 2500  # samples that coders put before a sound; nothing here tells players to leave them out
+REORDERING = 4000  # samples by which pictures that are decoded out of order begin late without an edit list
 TEN_S, FIFTY_HOURS = 10, 50 * 3600
 
 
@@ -50,6 +52,7 @@ class Case:
     data: bytes
     seconds: float  # that the film lasts
     shown: tuple[int, ...]  # numbers of its pictures
+    priming: int = PRIMING
     is_cut: bool = False
     tells_length: bool = True
 
@@ -134,12 +137,12 @@ class Kitchen:
         return make(chance, name, form, codec, (sound, layout))
 
     def _whole(self, chance: random.Random, name: str, form: str, codec: str, sound: tuple[str | None, str]) -> Case:
-        data = self._muxed("x." + form, codec, sound, {"use_editlist": "0"})
+        data = self._muxed("x." + form, codec, sound, {})
         kind, version = chance.choice(list(EDITS)), chance.choice([0, 0, 1])
         rows, seconds = EDITS[kind]
         shown = ALL if kind in IGNORED else _shown(rows)
         movie = surgery.movie_scale(data)
-        data = surgery.with_edits(data, lambda *track: _entries(rows, *track, movie, version), version)
+        data = surgery.with_edits(data, lambda scale, origin: _entries(rows, scale, origin, movie, version), version)
         first_box, trailer, length = (chance.choice(list(table)) for table in (PREFIXES, TRAILERS, MDAT_LENGTHS))
         if chance.random() < 0.5:
             length = "true"
@@ -169,7 +172,7 @@ class Kitchen:
             share = chance.uniform(0.2, 0.97)
             cut = data[: int(len(data) * share)]
             return Case(f"{name} cut={share:.3f}", cut, SECONDS, ALL, is_cut=True, tells_length=False)
-        return Case(name, data + TRAILERS[trailer], SECONDS, ALL)
+        return Case(name, data + TRAILERS[trailer], SECONDS, ALL, priming=PRIMING + REORDERING)
 
     def _matroska(self, chance: random.Random, name: str, form: str, codec: str, sound: tuple[str | None, str]) -> Case:
         live = chance.random() < 0.3
@@ -202,10 +205,10 @@ class Kitchen:
             streams = [reader.streams[0] for reader in readers]
             added = {id(stream): out.add_stream_from_template(stream) for stream in streams}
             packets = [packet for reader in readers for packet in reader.demux() if packet.dts is not None]
-            packets.sort(key=lambda packet: packet.dts * packet.time_base)
+            packets.sort(key=lambda packet: (packet.dts or 0) * packet.time_base)
             for packet in packets:
                 shift = round(start_s / packet.time_base)
-                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
                 packet.stream = added[id(packet.stream)]
                 out.mux(packet)
         return path.read_bytes()

@@ -13,7 +13,6 @@ from tests.media import container_cases, films
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
 SEED = 20_261_128
-PRIMING = 2500  # samples that coders put before a sound; nothing here tells players to leave them out
 SPLIT_EVERY = 10  # cases of which one is also rendered
 # Many files in one process, because starting one costs half a second; a crash shows by its exit code and last line.
 MANY = """
@@ -83,8 +82,8 @@ def wrong_in_the_halves(case: container_cases.Case, first: Path, second: Path) -
     for copy in copies:
         begins = copy.numbers[0] * films.SOUND_RATE // container_cases.RATE
         original = films.noise(container_cases.SECONDS)[begins : begins + films.SOUND_RATE]
-        if abs(films.lag_of(copy.sound[: films.SOUND_RATE], original)) > PRIMING:
-            return f"sounds {films.lag_of(copy.sound, original)} samples late"
+        if abs(films.lag_of(copy.sound[: films.SOUND_RATE], original)) > case.priming:
+            return f"sounds {films.lag_of(copy.sound[: films.SOUND_RATE], original)} samples late"
     return None
 
 
