@@ -40,7 +40,9 @@ FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 MISSING_S = 1.1  # what a cut file may lack without being refused
 PRIMING = 2500  # samples that coders put before a sound; nothing here tells players to leave them out
-REORDERING = 4000  # samples by which pictures that are decoded out of order begin late without an edit list
+# Samples: pictures that are decoded out of order begin late without an edit list, and behind a cut libavformat begins
+# with the next whole packet of sound, up to 4608.
+SHIFTED = 5000
 TEN_S, FIFTY_HOURS = 10, 50 * 3600
 
 
@@ -153,7 +155,8 @@ class Kitchen:
         if chance.random() < 0.25:
             share = chance.uniform(0.2, 0.97)
             return Case(f"{name} cut={share:.3f}", data[: int(len(data) * share)], seconds, shown, is_cut=True)
-        return Case(name, data + TRAILERS[trailer], seconds, shown)
+        slack = PRIMING + SHIFTED * (kind in IGNORED or kind == "the middle cut out")
+        return Case(name, data + TRAILERS[trailer], seconds, shown, priming=slack)
 
     def _fragmented(
         self, chance: random.Random, name: str, form: str, codec: str, sound: tuple[str | None, str]
@@ -172,7 +175,7 @@ class Kitchen:
             share = chance.uniform(0.2, 0.97)
             cut = data[: int(len(data) * share)]
             return Case(f"{name} cut={share:.3f}", cut, SECONDS, ALL, is_cut=True, tells_length=False)
-        return Case(name, data + TRAILERS[trailer], SECONDS, ALL, priming=PRIMING + REORDERING)
+        return Case(name, data + TRAILERS[trailer], SECONDS, ALL, priming=PRIMING + SHIFTED)
 
     def _matroska(self, chance: random.Random, name: str, form: str, codec: str, sound: tuple[str | None, str]) -> Case:
         live = chance.random() < 0.3

@@ -58,7 +58,7 @@ def test_every_part_shows_its_pictures(name: str, shown: range, recorded: Path) 
 @pytest.mark.parametrize("first_s", [0, 3])
 def test_the_sound_is_where_the_pictures_are(name: str, later_s: float, first_s: float, recorded: Path) -> None:
     """The same talk as in a file without edits; what is trimmed away is not heard."""
-    heard, original = sound_of(recorded / name, first_s), sound_of(failing / "crlf.mp4", first_s + later_s)
+    heard, original = sound_of(recorded / name, first_s), sound_of(recorded / "crlf.mp4", first_s + later_s)
     assert abs(films.lag_of(heard, original)) < 100
 
 
