@@ -125,6 +125,11 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
     except MemoryError as error:
         detail = "The file's table of contents has more tracks or entries than there is memory for."
         raise Refused("index_too_big", detail) from error
+    except Refused as refusal:
+        if refusal.code == "damaged" and structure.of(path, signature.check(path)).claimed_end > path.stat().st_size:
+            detail = "The file breaks off in the middle of its table of contents: upload it again."
+            raise Refused("truncated", detail) from refusal
+        raise
 
 
 def check_pixels(width: int, height: int) -> None:

@@ -71,8 +71,17 @@ def not_finished(data: bytes) -> bytes:
     return surgery.box(b"ftyp", b"isom\0\0\0\0") + struct.pack(">I4s", 0, b"mdat") + bytes(5000)
 
 
+def half_an_index(data: bytes) -> bytes:
+    return data[: data.index(b"moov") + 400]
+
+
 @pytest.mark.parametrize(
-    ("spoil", "says"), [(segment_only, "without its beginning"), (not_finished, "not finished, or the end of it")]
+    ("spoil", "says"),
+    [
+        (half_an_index, "in the middle of its table"),
+        (segment_only, "without its beginning"),
+        (not_finished, "not finished, or the end of it"),
+    ],
 )
 def test_a_file_without_an_index_is_told_so(
     spoil: Callable[[bytes], bytes], says: str, talk: Path, tmp_path: Path
