@@ -162,6 +162,10 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask all to stop, wait, and end those that do not."""
+        if self._database is not None:
+            # Before the others: the last of them to close the database brings the WAL into it and deletes the WAL.
+            self._database.close()
+            self._database = None
         for running in self._running:
             running.stop()
         deadline = time.monotonic() + STOP_WITHIN_S

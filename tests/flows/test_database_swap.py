@@ -1,0 +1,187 @@
+"""The database is deleted, damaged or replaced under a running machine: nothing that was accepted is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.flows.machine import ROOT, Json, TestMachine, wait_for
+from tests.flows.test_whole_way import each_once_in_order, parts_by_platform
+
+Start = Callable[..., TestMachine]
+DATABASE = "vidprod.sqlite3"
+
+
+def health(machine: TestMachine) -> Json:
+    return requests.get(f"{machine.client.root_url}/health", timeout=10)
+
+
+def refused_upload(machine: TestMachine) -> requests.Response:
+    body = b'--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + b"\0" * 4096 + b"\r\n--B--\r\n"
+    headers = {"Authorization": "Bearer test-key", "Content-Type": "multipart/form-data; boundary=B"}
+    return requests.post(f"{machine.client.root_url}/upload", data=body, headers=headers, timeout=10)
+
+
+def adopt(machine: TestMachine, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run scripts/adopt as the operator would."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(machine.data_dir),
+        "SEGMENT_SECONDS": "6",
+        "PORT": machine.client.root_url.rsplit(":", 1)[1],
+    }
+    return subprocess.run(
+        [ROOT / "scripts" / "adopt", *arguments], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def held(machine: TestMachine) -> Callable[[], bool]:
+    """Return what says whether nothing works with the database any more."""
+    return lambda: (
+        not any(
+            "dramatiq" in line or "scripts.scheduler" in line or "-m media." in line
+            for line in machine.processes().values()
+        )
+    )
+
+
+def backup(machine: TestMachine) -> Path:
+    """Copy the database as an operator should: by SQLite's own means."""
+    target = machine.data_dir.parent / "backup.sqlite3"
+    source = sqlite3.connect(f"file:{machine.data_dir / DATABASE}?mode=ro", uri=True)
+    copy = sqlite3.connect(target)
+    source.backup(copy)
+    copy.close()
+    source.close()
+    return target
+
+
+def lost(machine: TestMachine) -> Json:
+    return health(machine).json()["checks"]["lost_found"]
+
+
+def uploaded(machine: TestMachine, talk: Path, count: int) -> list[str]:
+    """Upload while nothing is processed, so that nothing is public when the database goes."""
+    for pid, line in machine.processes().items():
+        if "--queues media" in line:
+            os.kill(pid, signal.SIGSTOP)
+    return [machine.upload(talk, title=f"Talk {number}") for number in range(count)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("older", [False, True], ids=["deleted", "older backup"])
+def test_a_database_that_is_gone_loses_no_upload(machine: Start, talk: Path, older: bool) -> None:
+    running = machine()
+    known = running.finished(running.upload(talk, title="Known"))
+    copy = backup(running)
+    jobs = uploaded(running, talk, 2)
+    posts = len(running.posts())
+    database = running.data_dir / DATABASE
+
+    if older:
+        copy.rename(database)
+    else:
+        for suffix in ("", "-wal", "-shm"):
+            database.with_name(DATABASE + suffix).unlink()
+
+    wait_for(held(running), "workers and scheduler to be stopped")
+    red = health(running)
+    assert (red.status_code, red.json()["checks"]["database"]["reason"]) == (503, "replaced")
+    answer = refused_upload(running)
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert running.log().count(b"deleted or replaced") == 1  # told once
+    running.stop()
+    assert database.exists() == older  # nothing is made in its place
+    for suffix in ("-wal", "-shm"):
+        database.with_name(DATABASE + suffix).unlink(missing_ok=True)
+
+    again = machine()
+    public = [] if older else [known["job_id"]]  # its files are kept for a day, and the new database does not know it
+    assert lost(again)["count"] == 2 + len(public)
+    listed = adopt(again)
+    assert all(job in listed.stdout for job in [*jobs, *public])
+    done = adopt(again, "--all")
+    assert (done.returncode, done.stdout.count("a new job was made")) == (0, 2), done.stderr
+    assert all(f"{job}: left where it is: talk.mp4 (" in done.stdout for job in public)
+    assert all(again.finished(job)["status"] == "completed" for job in jobs)
+    assert [again.status(job)["title"] for job in jobs] == ["Talk 0", "Talk 1"]
+    assert len(again.posts()) - posts == 2 * posts  # each once, as the known one
+    assert lost(again)["count"] == len(public)
+    assert "a new job" not in adopt(again, "--all").stdout
+    if older:
+        assert again.status(known["job_id"])["status"] == "completed"
+    else:
+        assert adopt(again, "--delete", *public).returncode == 0
+        assert adopt(again).stdout == "Nothing is lost.\n"
+
+
+@pytest.mark.slow
+def test_an_open_job_of_an_old_database_whose_files_are_gone_ends_with_the_reason(machine: Start, talk: Path) -> None:
+    running = machine(RETENTION_HOURS="0")
+    [job] = uploaded(running, talk, 1)
+    copy = backup(running)
+    for pid, line in running.processes().items():
+        if "--queues media" in line:
+            os.kill(pid, signal.SIGCONT)
+    finished = running.finished(job)
+    wait_for(lambda: not (running.data_dir / "uploads" / job).exists(), "the files to go")
+    posts = parts_by_platform(running)
+    assert posts == each_once_in_order(finished)
+    running.stop()
+    copy.rename(running.data_dir / DATABASE)
+
+    again = machine(RETENTION_HOURS="0")
+    failed = again.finished(job)
+    assert (failed["status"], failed["error_code"]) == ("failed", "file_missing")
+    assert "the database is older" in failed["error"]
+    assert str(again.data_dir) not in failed["error"]
+    assert parts_by_platform(again) == posts  # nothing twice
+
+
+@pytest.mark.parametrize("command", ["scripts.run_command", "scripts.serve_command", "scripts.migrate", "api"])
+def test_a_damaged_database_ends_every_start_with_a_sentence_and_no_upload(tmp_path: Path, command: str) -> None:
+    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "MOCK_PORT": "1", "PORT": "2"}
+    (tmp_path / DATABASE).write_bytes(b"SQLite format 3\0" + b"\xff" * 8000)
+    upload = tmp_path / "uploads" / ("job_" + "1" * 32) / "source"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"a video")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", command], cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    told = [line for line in ran.stderr.splitlines() if DATABASE in line]
+    assert ran.returncode not in {0, -11}
+    assert len(told) == 1, ran.stderr
+    assert not re.search("Traceback|Error", ran.stderr), ran.stderr
+    assert upload.read_bytes() == b"a video"
+
+
+@pytest.mark.slow
+def test_a_machine_whose_database_is_put_in_order_starts(machine: Start, talk: Path) -> None:
+    running = machine()
+    job = running.finished(running.upload(talk))
+    running.stop()
+    database = running.data_dir / DATABASE
+    assert not database.with_name(f"{DATABASE}-wal").exists()  # a stopped machine's database is one file
+    good = shutil.copy(database, running.data_dir / "good")
+    os.truncate(database, database.stat().st_size // 2)
+    ran = subprocess.run(
+        [sys.executable, "-m", "scripts.migrate"],
+        cwd=ROOT, env={"PATH": os.environ["PATH"], "DATA_DIR": str(running.data_dir)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (ran.returncode, "damaged" in ran.stderr, "Traceback" in ran.stderr) == (1, True, False)
+    good.replace(database)
+    again = machine()
+    assert again.status(job["job_id"])["status"] == "completed"
