@@ -174,7 +174,7 @@ def test_a_machine_whose_database_is_put_in_order_starts(machine: Start, talk: P
     running.stop()
     database = running.data_dir / DATABASE
     assert not database.with_name(f"{DATABASE}-wal").exists()  # a stopped machine's database is one file
-    good = shutil.copy(database, running.data_dir / "good")
+    good = Path(shutil.copy(database, running.data_dir / "good"))
     os.truncate(database, database.stat().st_size // 2)
     ran = subprocess.run(
         [sys.executable, "-m", "scripts.migrate"],
