@@ -65,6 +65,15 @@ class RequireDatabase(dramatiq.Middleware):
         from actors import wiring  # noqa: PLC0415 (it makes this middleware)
 
         require_database(wiring.store)
+        # Worker processes run no atexit handlers: what they leave open keeps the WAL beside a stopped database.
+        wiring.store.close()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Close the database, whose last connection brings the WAL into it."""
+        del broker, worker
+        from actors import wiring  # noqa: PLC0415 (as above)
+
+        wiring.store.close()
 
 
 _USUAL = {*vars(logging.makeLogRecord({})), "message"}  # of a record; what else it has are facts of the one who logs

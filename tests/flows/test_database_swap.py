@@ -66,6 +66,13 @@ def backup(machine: TestMachine) -> Path:
     return target
 
 
+def put_in_place(machine: TestMachine, copy: Path) -> None:
+    """Restore a backup as the README says, on a stopped machine."""
+    for suffix in ("-wal", "-shm"):
+        (machine.data_dir / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+    copy.rename(machine.data_dir / DATABASE)
+
+
 def lost(machine: TestMachine) -> Json:
     return health(machine).json()["checks"]["lost_found"]
 
@@ -138,7 +145,7 @@ def test_an_open_job_of_an_old_database_whose_files_are_gone_ends_with_the_reaso
     posts = parts_by_platform(running)
     assert posts == each_once_in_order(finished)
     running.stop()
-    copy.rename(running.data_dir / DATABASE)
+    put_in_place(running, copy)
 
     again = machine(RETENTION_HOURS="0")
     failed = again.finished(job)
@@ -171,10 +178,10 @@ def test_a_damaged_database_ends_every_start_with_a_sentence_and_no_upload(tmp_p
 def test_a_machine_whose_database_is_put_in_order_starts(machine: Start, talk: Path) -> None:
     running = machine()
     job = running.finished(running.upload(talk))
+    copy = backup(running)
     running.stop()
     database = running.data_dir / DATABASE
-    assert not database.with_name(f"{DATABASE}-wal").exists()  # a stopped machine's database is one file
-    good = Path(shutil.copy(database, running.data_dir / "good"))
+    put_in_place(running, Path(shutil.copy(copy, running.data_dir / "to be damaged")))
     os.truncate(database, database.stat().st_size // 2)
     ran = subprocess.run(
         [sys.executable, "-m", "scripts.migrate"],
@@ -182,6 +189,6 @@ def test_a_machine_whose_database_is_put_in_order_starts(machine: Start, talk: P
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (ran.returncode, "damaged" in ran.stderr, "Traceback" in ran.stderr) == (1, True, False)
-    good.replace(database)
+    put_in_place(running, copy)
     again = machine()
     assert again.status(job["job_id"])["status"] == "completed"
