@@ -54,7 +54,7 @@ def sample(recorded: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Fi
 
 def _numbers(path: Path) -> list[int]:
     with av.open(str(path)) as container:
-        return [_number(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+        return [_number(np.asarray(frame.to_ndarray(format="gray"), np.uint8)) for frame in container.decode(video=0)]
 
 
 def _number(luma: NDArray[np.uint8]) -> int:
