@@ -24,7 +24,7 @@ from av.stream import Disposition
 from media import alternates, channels
 from media.chain import Resampler
 from media.channels import Labels, Matrix
-from media.opening import AUDIO_CODECS, only, opened_with_labels, packets
+from media.opening import AUDIO_CODECS, FORMATS, only, opened_with_labels, packets
 
 MOST_TRIED = 8  # tracks; each look opens the file anew
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for sound that decodes; 6 s of AAC
@@ -209,7 +209,7 @@ def _pair(path: Path, container: InputContainer, labels: dict[int, Labels]) -> t
 
 def _play_together(path: Path, container: InputContainer, sounds: Sequence[AudioStream]) -> bool:
     """Say whether players of the file are told to play all of these tracks at once: pairs of a camera's inputs."""
-    if "mp4" not in container.format.name or len(sounds) % 2 or len(sounds) != len(container.streams.audio):
+    if container.format.name != FORMATS["mp4"] or len(sounds) % 2 or len(sounds) != len(container.streams.audio):
         return False
     if not all(stream.disposition & Disposition.default for stream in sounds):
         return False
