@@ -50,7 +50,7 @@ def inspect(path: Path) -> Inspection:
     """Check an upload against every limit and return what it is.
 
     Raises:
-        Refused: empty_file, not_a_video, truncated, damaged, index_too_big, no_video, codec_not_supported,
+        Refused: empty_file, not_a_video, truncated, damaged, index_too_big, no_video, encrypted, codec_not_supported,
             too_many_streams, too_many_pixels, too_many_frames, too_long, too_short, too_few_frames,
             too_big_for_this_machine.
     """
@@ -82,7 +82,18 @@ class _Packets:
 
 
 def _read(path: Path, container_name: str) -> _Packets:
-    """Read the packets of the picture, and choose the sound."""
+    """Read the packets of the picture, and choose the sound; an index that breaks off is told as truncated."""
+    try:
+        return _read_packets(path, container_name)
+    except Refused as refusal:
+        breaks_off = structure.of(path, container_name).claimed_end > path.stat().st_size
+        if refusal.code in {"damaged", "no_video"} and breaks_off:
+            detail = "The file breaks off in the middle of its table of contents: upload it again."
+            raise Refused("truncated", detail) from refusal
+        raise
+
+
+def _read_packets(path: Path, container_name: str) -> _Packets:
     with contextlib.ExitStack() as stack:
         container = _opened(path, stack)
         if len(container.streams) > facts.MAX_STREAMS:
@@ -96,7 +107,8 @@ def _read(path: Path, container_name: str) -> _Packets:
         watch = FormWatch(stream)
         times = _read_times(container, stream, watch)
         sound = choose(path)
-        heard = None if sound is None else stream_of(container, sound.tracks[0])
+        # A sound of which nothing decodes may be one of which nothing is there.
+        heard = stream_of(container, sound.tracks[0]) if sound else next(iter(container.streams.audio), None)
         return _Packets(times, watch.forms, sound, _breaks_off(path, container_name, (stream, heard), times))
 
 
@@ -125,11 +137,6 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
     except MemoryError as error:
         detail = "The file's table of contents has more tracks or entries than there is memory for."
         raise Refused("index_too_big", detail) from error
-    except Refused as refusal:
-        if refusal.code == "damaged" and structure.of(path, signature.check(path)).claimed_end > path.stat().st_size:
-            detail = "The file breaks off in the middle of its table of contents: upload it again."
-            raise Refused("truncated", detail) from refusal
-        raise
 
 
 def check_pixels(width: int, height: int) -> None:
@@ -179,6 +186,8 @@ def _read_times(container: InputContainer, stream: VideoStream, watch: FormWatch
     times, keys, sizes = array("q"), array("q"), array("q")  # a list would take four times the memory
     last, last_duration = None, 0
     for packet in packets(container, stream):
+        if packet.has_sidedata("encryption_info"):
+            raise Refused("encrypted", "The video is encrypted (copy protection). Export it without protection.")
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None or packet.is_corrupt:
             continue  # the empty packet that ends the stream; one that the file's end cuts off

@@ -188,3 +188,22 @@ def test_other_containers_are_taken(name: str, tmp_path: Path) -> None:
 def test_real_recordings_are_taken(clips: Path) -> None:
     for clip in sorted(clips.glob("*.mp4")):
         assert inspect(clip).facts.duration_s > 3
+
+
+def test_an_encrypted_video_is_told_as_such(talk: Path, tmp_path: Path) -> None:
+    key = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "00" * 16, "-encryption_kid", "11" * 16)
+    films.ffmpeg("-i", talk, "-c", "copy", *key, tmp_path / "locked.mp4")
+    with pytest.raises(Refused) as refusal:
+        inspect(tmp_path / "locked.mp4")
+    assert refusal.value.code == "encrypted"
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.2, 0.5, 0.9])
+def test_a_file_that_ends_within_its_index_is_truncated(share: float, talk: Path, tmp_path: Path) -> None:
+    films.ffmpeg("-i", talk, "-c", "copy", "-movflags", "+faststart", tmp_path / "whole.mp4")
+    data = (tmp_path / "whole.mp4").read_bytes()
+    begins, ends = data.index(b"moov"), data.index(b"mdat")
+    (tmp_path / "cut.mp4").write_bytes(data[: round(begins + 4 + share * (ends - begins - 8))])
+    with pytest.raises(Refused) as refusal:
+        inspect(tmp_path / "cut.mp4")
+    assert refusal.value.code == "truncated"
