@@ -72,18 +72,27 @@ class PixelAspect:
 
     What the container says comes first, as libav has it (`av_guess_sample_aspect_ratio`, and so ffplay, VLC and mpv):
     MP4's `pasp`, else the track's size beside the coded one; Matroska's display size. Only then the coded stream.
+    The track's size beside the size of a sample entry that is turned against it tells no aspect.
     """
 
     def __init__(self, stream: VideoStream) -> None:
         self._context = stream.codec_context
         told = stream.sample_aspect_ratio
         # The stream's own is told by both until something has been decoded.
-        self._container = told if told and told != self._context.sample_aspect_ratio else None
+        is_known = told is not None and told > 0 and told != self._context.sample_aspect_ratio
+        self._container = told if told and is_known and not self._is_of_turned_size(told) else None
 
     @property
     def now(self) -> Fraction | None:
         """Return the aspect for what was decoded last; None when nothing says it."""
         return self._container or self._context.sample_aspect_ratio
+
+    def _is_of_turned_size(self, told: Fraction) -> bool:
+        width, height = self._context.width, self._context.height
+        if not width or not height or width == height:
+            return False
+        turned = Fraction(height, width) ** 2  # libav compares with the last entry, which need not be the one decoded
+        return any(abs(told / aspect - 1) < NEARLY_SQUARE for aspect in (turned, 1 / turned))
 
 
 def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """All parts of a job have one shape, and no picture in them is squeezed or cut, however the file changes its own."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -265,3 +266,15 @@ def test_real_files_get_their_shape(tmp_path: Path) -> None:
         for part in partition(folder / name, found, 6, exact=False, progress=lambda share: None, copies=True):
             result = render(folder / name, tmp_path / "out.mp4", span=part.span)
             assert (result.width, result.height, result.picture) == (*shape, "encoded")
+
+
+def test_a_track_size_that_is_turned_against_the_pictures_tells_no_aspect(tmp_path: Path) -> None:
+    """As of a phone that is turned while it records, or that writes the size as it is shown."""
+    source = films.write(tmp_path / "turned.mp4", films.at_rate(25, 100), size=PORTRAIT)
+    data, sizes = source.read_bytes(), [struct.pack(">II", w << 16, h << 16) for w, h in (PORTRAIT, LANDSCAPE)]
+    assert data.count(sizes[0]) == 1, "the track header's"
+    source.write_bytes(data.replace(*sizes))
+    with av.open(str(source)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 9) ** 2
+    found = inspect(source).facts
+    assert (found.width, found.height) == PORTRAIT
