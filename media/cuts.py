@@ -20,6 +20,7 @@ SCENE_BONUS = 0.5  # a pause in which the picture changes, too, hides the cut be
 KEY_BONUS = 0.5  # a pause in which a part can begin without being encoded anew
 CERTAINTY_WORTH = 6.0  # a pause that is hardly one costs a word; length, lateness and scene only choose among the sure
 SURE = 0.9  # of cuts in pauses of less certainty a tenth to a half fell into words (tests/media/beds.py, 2026-11-28)
+HEARD = 0.5  # steady noise alone has dips of a certainty of 0.41 (measured 2026-11-28): no reason to leave a key frame
 TAIL_S = 0.12  # the last sounds of a word are faint: a cut keeps this far from a pause's beginning if it can
 
 PAUSE, SCENE, LIMIT, END = "pause", "scene", "limit", "end"
@@ -122,7 +123,8 @@ class _Film:
         return max(self._keys(near, limit), default=limit), LIMIT
 
     def _in_pauses(self, earliest: int, limit: int, *, sure: bool) -> list[tuple[float, int, str]]:
-        pauses = (pause for pause in self.pauses if (pause.certainty >= SURE) == sure)
+        least = HEARD if self.keys else 0.0
+        pauses = (pause for pause in self.pauses if (pause.certainty >= SURE) == sure and pause.certainty >= least)
         return [place for pause in pauses for place in self._places(pause, earliest, limit)]
 
     def _places(self, pause: Pause, earliest: int, limit: int) -> Iterator[tuple[float, int, str]]:

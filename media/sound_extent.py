@@ -51,11 +51,14 @@ def extent_of(path: Path, track: Track, begin_s: Fraction, end_s: Fraction) -> t
 def _runs(container: InputContainer, stream: AudioStream, hole: int) -> list[tuple[int, int]]:
     """Return the stretches of sound between long holes, in time stamps, in the order in which they are stored."""
     runs: list[tuple[int, int]] = []
-    start = end = None
+    start = end = before = None
+    step = 0  # the longest from one packet to the next; libav tells the last one of an edit to be much longer
     for packet in islice(packets(container, stream), MOST_PACKETS):
         if packet.pts is None or packet.is_discard:
             continue
         begins, ends = _heard(packet, stream)
+        step = max(step, begins - before) if before is not None and begins - before < hole else step
+        ends, before = min(ends, begins + step) if step else ends, begins
         if start is None or end is None or begins > end + hole or ends < start - hole:
             if start is not None and end is not None:
                 runs.append((start, end))

@@ -30,7 +30,13 @@ SOUND = {
     "aac": "aac", "mp3": "libmp3lame", "opus": "libopus", "vorbis": "vorbis", "flac": "flac", "ac3": "ac3",
     "alac": "alac", "pcm": "pcm_s16le",
 }  # fmt: skip
-LAYOUTS = ("mono", "stereo", "5.1")  # the ones to widen once every layout is read
+LAYOUTS = ("mono", "stereo", "5.1")
+MORE_LAYOUTS = {
+    "aac": ("3.0", "4.0", "5.0"), "opus": ("quad", "7.1"), "flac": ("quad", "7.1"), "ac3": ("2.1", "quad"),
+    "pcm": ("2.1", "octagonal", "7.1(wide)", "hexadecagonal"),
+}  # fmt: skip
+"""What an encoder can beside them; layouts that no encoder writes are in `layouts`."""
+
 FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mp4": (("h264", "hevc", "vp9", "mpeg4", "mjpeg"), ("aac", "mp3", "opus", "flac", "ac3", "alac")),
     "mov": (("h264", "hevc", "mpeg4", "mjpeg", "prores"), ("aac", "alac", "pcm", "ac3")),
@@ -133,7 +139,7 @@ class Kitchen:
         chance = random.Random(seed)
         form = chance.choice(list(FORMS))
         codec, sound = chance.choice(FORMS[form][0]), chance.choice((*FORMS[form][1], None))
-        layout = chance.choice(LAYOUTS)
+        layout = chance.choice((*LAYOUTS, *MORE_LAYOUTS.get(sound or "", ())))
         name = f"{seed} {form} {codec} {sound} {layout}"
         make = self._matroska if form in {"mkv", "webm"} else self._fragmented if form == "fragmented" else self._whole
         return make(chance, name, form, codec, (sound, layout))
@@ -245,8 +251,9 @@ class Kitchen:
             assert isinstance(stream, av.AudioStream)
             channels = av.AudioLayout(layout).nb_channels
             resampler = av.AudioResampler(stream.format, layout, films.SOUND_RATE, frame_size=stream.frame_size or 1024)
-            samples = np.tile(films.noise(SECONDS), (channels, 1))
-            block = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            # Interleaved: PyAV reaches eight planes only.
+            samples = np.repeat(films.noise(SECONDS), channels)[None]
+            block = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
             block.sample_rate, block.pts, block.time_base = films.SOUND_RATE, 0, Fraction(1, films.SOUND_RATE)
             for piece in [*resampler.resample(block), *resampler.resample(None)]:
                 out.mux(stream.encode(piece))

@@ -214,4 +214,4 @@ def test_a_film_without_pauses_is_planned_to_be_copied(film: Path) -> None:
     assert [part.span.first for part in planned] == [0, 200]
     assert all(obstacle(film, part.span) is None for part in planned)
     encoded = partition(film, found, 9, exact=False, progress=lambda share: None)
-    assert [part.span.first for part in encoded] == [0, 225]
+    assert encoded[1].span.first > 200  # later, as nothing is gained by the key frame
