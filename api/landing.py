@@ -11,8 +11,12 @@ import errno
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+
+from loguru import logger
 
 from actors.lost_found import INCOMING, SOURCE
 from actors.upload_record import NAME as RECORD
@@ -30,14 +34,29 @@ RECORD_INCOMING = f".{RECORD}"
 _syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
 
 
-def check_room(directory: Path, size_bytes: int) -> None:
-    """Refuse an upload for which the disk has no room.
+def make_room(directory: Path, size_bytes: int) -> None:
+    """Make the uploads' directory; refuse an upload for which its disk has no room.
 
     Raises:
         Problem: 503.
     """
-    if shutil.disk_usage(directory).free < size_bytes * ROOM_FACTOR + ROOM_SPARE_BYTES:
-        raise _disk_full()
+    with disk_problems():
+        directory.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(directory).free < size_bytes * ROOM_FACTOR + ROOM_SPARE_BYTES:
+            raise _disk_full()
+
+
+@contextmanager
+def disk_problems() -> Iterator[None]:
+    """Raise a 503 for whatever the disk refuses: no room for bytes or for names, read-only, broken."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EMLINK}:
+            raise _disk_full() from error
+        logger.error("an upload cannot be stored: {}", error)
+        detail = "the disk here cannot store this video at the moment; try again later"
+        raise Problem(503, "disk_error", detail, headers={"Retry-After": "600"}) from error
 
 
 class Landing:
@@ -49,6 +68,9 @@ class Landing:
         Args:
             directory: the upload's own, made here.
             limit_bytes: the most that is taken.
+
+        Raises:
+            Problem: 503 when the disk refuses; nothing is left then.
         """
         self._directory = directory
         self._limit_bytes = limit_bytes
@@ -57,15 +79,21 @@ class Landing:
         self._unsynced = 0
         self._sync: Future[None] | None = None
         self.size_bytes = 0
-        directory.mkdir(parents=True)
-        self._fd = os.open(directory / INCOMING, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        self._fd = -1
+        with disk_problems():
+            directory.mkdir(parents=True)
+            try:
+                self._fd = os.open(directory / INCOMING, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                fcntl.flock(self._fd, fcntl.LOCK_EX)
+            except OSError:
+                self.discard()
+                raise
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes.
 
         Raises:
-            Problem: 413 above the limit, 415 for what is not a video, 503 when the disk is full.
+            Problem: 413 above the limit, 415 for what is not a video, 503 when the disk refuses.
         """
         self.size_bytes += len(piece)
         if self.size_bytes > self._limit_bytes:
@@ -74,10 +102,12 @@ class Landing:
             self._head += piece[: sniff.HEAD_BYTES]
             if len(self._head) >= sniff.HEAD_BYTES:
                 self._check_head()
-        _write_all(self._fd, piece)
+        with disk_problems():
+            _write_all(self._fd, piece)
         self._unsynced += len(piece)
         if self._unsynced >= SYNC_EVERY_BYTES and (self._sync is None or self._sync.done()):
-            self._finish_sync()  # the kernel reports a failed write to one sync only: it must not pass unread
+            with disk_problems():
+                self._finish_sync()  # the kernel reports a failed write to one sync only: it must not pass unread
             self._unsynced = 0
             self._sync = _syncer.submit(os.fdatasync, self._fd)
 
@@ -94,17 +124,15 @@ class Landing:
             raise Problem(400, "empty_file", "file: the file is empty", field="file")
         if not self._sniffed:
             self._check_head()
-        self._finish_sync()
-        try:
-            os.fsync(self._fd)
-        except OSError as exc:
-            raise _translated(exc) from exc
-        if record is not None:
-            self._write_record(record)
         target = self._directory / SOURCE
-        (self._directory / INCOMING).rename(target)
-        for directory in (self._directory, self._directory.parent):
-            _sync_directory(directory)
+        with disk_problems():
+            self._finish_sync()
+            os.fsync(self._fd)
+            if record is not None:
+                self._write_record(record)
+            (self._directory / INCOMING).rename(target)
+            for directory in (self._directory, self._directory.parent):
+                _sync_directory(directory)
         return target
 
     def keep(self) -> None:
@@ -118,15 +146,12 @@ class Landing:
 
     def _write_record(self, record: bytes) -> None:
         incoming = self._directory / RECORD_INCOMING
+        fd = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            fd = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                _write_all(fd, record)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-        except OSError as exc:
-            raise _translated(exc) from exc
+            _write_all(fd, record)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
         incoming.rename(self._directory / RECORD)
 
     def _check_head(self) -> None:
@@ -140,8 +165,6 @@ class Landing:
         if self._sync is not None:
             try:
                 self._sync.result()
-            except OSError as exc:
-                raise _translated(exc) from exc
             finally:
                 self._sync = None
 
@@ -187,15 +210,8 @@ def too_large(limit_bytes: int) -> Problem:
 
 def _write_all(fd: int, piece: bytes) -> None:
     view = memoryview(piece)
-    try:
-        while view:
-            view = view[os.write(fd, view) :]
-    except OSError as exc:
-        raise _translated(exc) from exc
-
-
-def _translated(exc: OSError) -> Exception:
-    return _disk_full() if exc.errno in {errno.ENOSPC, errno.EDQUOT} else exc
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 def _disk_full() -> Problem:

@@ -19,7 +19,7 @@ from actors.lost_found import SOURCE
 from api import idempotency, wishes
 from api.context import Context
 from api.idempotency import Fingerprint, InProgress
-from api.landing import Landing, check_room, delete_half_received, too_large
+from api.landing import Landing, delete_half_received, make_room, too_large
 from api.multipart import BrokenForm, FormReader, boundary_of
 from api.problems import Problem, bad_field, database_unavailable
 from api.wishes import MAX_FIELD_BYTES, Wishes
@@ -225,8 +225,7 @@ def open_reception(
         boundary = boundary_of(content_type or "")
     except BrokenForm as exc:
         raise Problem(400, "broken_form", str(exc)) from exc
-    settings.uploads_dir.mkdir(parents=True, exist_ok=True)
-    check_room(settings.uploads_dir, content_length or 0)
+    make_room(settings.uploads_dir, content_length or 0)
     reception = Reception(
         settings.uploads_dir / context.new_id("job_"),
         limit_bytes=settings.max_upload_size,

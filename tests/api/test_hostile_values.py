@@ -226,7 +226,7 @@ def test_a_name_cut_in_the_middle_of_a_sign_is_stored_and_shown(client: TestClie
 def test_sizes_beyond_32_bits_are_taken_and_shown(
     serve: Callable[..., str], context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "check_room", lambda *_: None)
+    monkeypatch.setattr(receiving, "make_room", lambda *_: None)
     with context.store.writing() as opened:
         jobs.create(opened, replace(rows.job("job"), size_bytes=2**40))
         segments.create(opened, [replace(rows.segment(1), size_bytes=2**33)])

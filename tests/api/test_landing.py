@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import threading
 from pathlib import Path
 
 import pytest
+from falcon.testing import TestClient
 
 from actors.lost_found import INCOMING
 from api import landing
+from api.context import Context
 from api.landing import Landing
 from api.problems import Problem
-from tests.api.conftest import VIDEO
+from tests.api.conftest import AUTH, VIDEO
+from tests.api.test_receiver import END, FORM
 
 LIMIT = 10**9
+FORM_HEADERS = {**AUTH, "Content-Type": "multipart/form-data; boundary=B"}
 
 
 def test_a_file_has_its_name_only_when_it_is_whole_and_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,3 +106,36 @@ def test_the_first_bytes_are_judged_however_small_the_pieces_are(tmp_path: Path)
     assert refused.value.status_code == 415
     assert arriving.size_bytes == 64
     arriving.discard()
+
+
+@pytest.mark.logs_errors
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
+@pytest.mark.parametrize("step", ["mkdir", "open", "write", "fsync", "rename"])
+def test_whatever_the_disk_refuses_is_a_503_at_each_step_and_leaves_nothing(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    """A disk may have room for bytes and none for another name (no inode is left), or be read-only since a minute.
+
+    Each call of the step is let fail in turn, until an upload goes through.
+    """
+    owner = {"mkdir": os, "open": os, "write": os, "fsync": os, "rename": Path}[step]
+    real = getattr(owner, step)
+    for failing in range(1, 10):
+        calls = itertools.count(1)
+
+        def refuse(*args: object, **kwargs: object) -> object:
+            ours = str(args[0]).startswith(str(context.settings.uploads_dir)) or step in {"write", "fsync"}
+            if ours and next(calls) == failing:  # noqa: B023 (called within the turn)
+                raise OSError(number, os.strerror(number))
+            return real(*args, **kwargs)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, step, refuse)
+            answer = client.simulate_post("/upload", body=FORM + VIDEO + END, headers=FORM_HEADERS)
+        if answer.status_code == 202:
+            break
+        full = number in {errno.ENOSPC, errno.EDQUOT}
+        assert (answer.status_code, answer.json["code"]) == (503, "disk_full" if full else "disk_error"), failing
+        assert int(answer.headers["retry-after"]) > 0
+        assert list(context.settings.uploads_dir.glob("job_*")) == [], failing
+    assert failing > 1
