@@ -15,12 +15,14 @@ from actors import lost_found, wiring
 from actors.announce import announce, part_facts
 from actors.settling import retention_s, settle
 from actors.turns import release
-from store import idempotency_keys, jobs, publications, webhooks
+from store import idempotency_keys, jobs, publications, schedules, webhooks
 from store.jobs import Job
 from store.states import JobStatus
 
 OPEN_AT_MOST = timedelta(days=60)  # three hours of talk are 180 parts; at six a day that takes thirty days
 REMEMBERED = timedelta(days=30)  # events that were told, and messages that gave up
+JUMP = timedelta(hours=1)  # longer between two looks: the machine was off, or its clock was set
+LOOKED_AT = "lost_found"  # the mark of the last look
 
 
 @dramatiq.actor(queue_name="ticks", periodic=cron("*/5 * * * *"), max_retries=0)
@@ -89,11 +91,30 @@ def _delete_leftovers() -> None:
     """Finish deletions that were cut off, move what has no record to lost+found, and empty that of what is too old."""
     for root in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
         for directory in root.iterdir() if root.exists() else ():
-            if directory.is_dir() and not directory.is_symlink() and _is_given_up(directory.name):
-                _remove(directory)
-                logger.info("deleted {}, whose job has given its files up", directory)
+            with lost_found.one_by_one(directory):
+                if directory.is_dir() and not directory.is_symlink() and _is_given_up(directory.name):
+                    _remove(directory)
+                    logger.info("deleted {}, whose job has given its files up", directory)
+    _discount_jumps()
     lost_found.move_unrecorded()
     lost_found.delete_expired()
+
+
+def _discount_jumps() -> None:
+    """Let only time count in lost+found in which this machine ran.
+
+    A clock without a battery begins in the past and jumps ahead when the network is there; and who comes back to a
+    machine that was off for a month still finds what was lost.
+    """
+    now = wiring.now()
+    with wiring.store.reading() as connection:
+        before = schedules.marked(connection, LOOKED_AT)
+    if before is None:  # a new database: nobody knows for how long
+        lost_found.prolong(None)
+    elif now - before > JUMP:
+        lost_found.prolong(now - before)
+    with wiring.store.writing() as connection:
+        schedules.mark(connection, LOOKED_AT, now)
 
 
 def _is_given_up(job_id: str) -> bool:

@@ -10,6 +10,7 @@ lock (flock) on the file from its first byte until the record is committed, and 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import itertools
@@ -74,15 +75,21 @@ def directory() -> Path:
     Raises:
         OSError: it cannot be made.
     """
+    for found in _directories():
+        return found
+    raise PermissionError(errno.EACCES, "neither may be written", " and ".join(NAMES))
+
+
+def _directories() -> Iterator[Path]:
+    """Give the directories that may be used, the usual one first."""
     for name in NAMES:
         found = wiring.settings.data_dir / name
         try:
             found.mkdir(parents=True, exist_ok=True)
-        except PermissionError:
+        except (PermissionError, FileExistsError):  # also a file, or a link to nothing
             continue
         if os.access(found, os.W_OK | os.X_OK):
-            return found
-    raise PermissionError(errno.EACCES, "neither may be written", " and ".join(NAMES))
+            yield found
 
 
 def entries() -> list[Lost]:
@@ -91,14 +98,26 @@ def entries() -> list[Lost]:
     for name in NAMES:
         root = wiring.settings.data_dir / name
         if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
-            found += [_entry(path) for path in root.iterdir() if _is_entry(path)]
+            for path in root.iterdir():
+                with contextlib.suppress(FileNotFoundError, PermissionError):  # just adopted or deleted; not ours
+                    found += [_entry(path)] if _is_entry(path) else []
     return sorted(found, key=lambda entry: entry.lost_at)
+
+
+@contextmanager
+def one_by_one(path: Path) -> Iterator[None]:
+    """Log what the file system refuses about one path, so that the others get their turn."""
+    try:
+        yield
+    except OSError as error:
+        logger.error("{} stays as it is: {}", path, error)
 
 
 def move_unrecorded() -> list[Path]:
     """Move whole files and rendered parts whose job the database does not know; return where they are now.
 
-    Half-received uploads, files that are just being accepted, and directories of no job's shape stay.
+    Half-received uploads, files that are just being accepted, directories of no job's shape, and what the file system
+    refuses to move stay.
 
     Raises:
         DatabaseUnavailable: the database cannot be asked; nothing was moved.
@@ -127,27 +146,53 @@ def move_cut_off_adoptions() -> None:
 
 def _unrecorded_uploads() -> Iterator[Path]:
     for path in _subdirectories(wiring.settings.uploads_dir):
-        if _is_whole_upload(path):
-            with locked(path / SOURCE) as ours:
-                if ours and not _is_recorded(path.name) and (target := _move(path)) is not None:
-                    yield target
+        target = None
+        with one_by_one(path):
+            if _is_whole_upload(path):
+                with locked(path / SOURCE) as ours:
+                    target = _move(path) if ours and not _is_recorded(path.name) else None
+        if target is not None:
+            yield target
 
 
 def _unrecorded_parts() -> Iterator[Path]:
     for path in _subdirectories(wiring.settings.jobs_dir):
-        if _is_parts(path) and not _is_recorded(path.name) and (target := _move(path, PARTS)) is not None:
+        target = None
+        with one_by_one(path):
+            target = _move(path, PARTS) if _is_parts(path) and not _is_recorded(path.name) else None
+        if target is not None:
             yield target
+
+
+def prolong(by: timedelta | None) -> None:
+    """Keep all entries longer.
+
+    Args:
+        by: how much; None for "their days begin now".
+    """
+    for entry in entries():
+        with one_by_one(entry.directory):
+            moment = wiring.now() if by is None else max(entry.lost_at + by, entry.lost_at)
+            os.utime(entry.directory, (moment.timestamp(), moment.timestamp()))
 
 
 def delete_expired() -> int:
     """Delete what has been in lost+found for long enough; return how many."""
-    return sum(delete(entry) for entry in entries() if wiring.now() >= entry.kept_until)
+    deleted = 0
+    for entry in entries():
+        with one_by_one(entry.directory):
+            deleted += wiring.now() >= entry.kept_until and delete(entry)
+    return deleted
 
 
 def delete(entry: Lost) -> bool:
-    """Delete an entry for good; False if somebody is making a job of it."""
+    """Delete an entry for good; False if somebody makes a job of it, has done so, or has put another in its place.
+
+    Raises:
+        OSError: the file system refuses to delete it.
+    """
     with locked(entry.directory / SOURCE) as ours:
-        if not ours:
+        if not ours or not entry.directory.exists() or _entry(entry.directory).lost_at != entry.lost_at:
             return False
         shutil.rmtree(entry.directory)
     logger.warning(
@@ -210,13 +255,14 @@ def _is_entry(path: Path) -> bool:
 def _entry(path: Path) -> Lost:
     name = _ENTRY.fullmatch(path.name)
     assert name is not None  # `entries` asks for it
-    lost_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     parts = path / PARTS
+    file_name, size_bytes = upload_record.shown_name(path), _size_bytes(path)
+    lost_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)  # last: it is still there
     return Lost(
         directory=path,
         job_id=name[1],
-        file_name=upload_record.shown_name(path),
-        size_bytes=sum(found.lstat().st_size for found in path.rglob("*") if found.is_file()),
+        file_name=file_name,
+        size_bytes=size_bytes,
         has_upload=(path / SOURCE).is_file(),
         parts=len(list(parts.glob("part-*.mp4"))) if parts.is_dir() else 0,
         publishing_began=(path / PUBLISHING).exists(),
@@ -225,33 +271,51 @@ def _entry(path: Path) -> Lost:
     )
 
 
+def _size_bytes(path: Path) -> int:
+    return sum(found.lstat().st_size for found in path.rglob("*") if found.is_file())
+
+
 def _move(path: Path, below: str | None = None) -> Path | None:
-    """Rename a directory to a free place in lost+found; None if somebody else has moved it.
+    """Rename a directory to a free place in lost+found; None if somebody else has moved it, or no place will do.
 
     The time of the move is the entry's modification time, which is set before the move: a crash in between leaves a
     directory that is merely touched.
+
+    Raises:
+        OSError: the file system refuses.
     """
-    root = directory()
+    directory()  # or its error
+    for root in _directories():
+        try:
+            return _move_into(root, path, below)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            logger.warning("{} lies on another volume than {}", path, root)
+    return None
+
+
+def _move_into(root: Path, path: Path, below: str | None) -> Path:
     for number in itertools.count(1):
         entry = root / (path.name if number == 1 else f"{path.name}.{number}")
         target = entry if below is None else entry / below
         if os.path.lexists(target):
             continue
+        os.utime(path)
+        if below is not None:
+            entry.mkdir(exist_ok=True)
         try:
-            os.utime(path)
-            if below is not None:
-                entry.mkdir(exist_ok=True)
             path.rename(target)
-        except FileNotFoundError:
-            return None
         except OSError as error:
-            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-                continue
-            if error.errno == errno.EXDEV:
-                logger.warning("{} lies on another volume than {}, so it stays where it is", path, root)
-                return None
-            raise
-        return entry
+            if below is not None:
+                with contextlib.suppress(OSError):
+                    entry.rmdir()  # if nothing else is in it
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+        else:
+            return entry
     raise AssertionError("there is always another number")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,17 +16,18 @@ import pytest
 
 from actors import adoption, intake, lost_found, upload_record, wiring
 from actors.adoption import Outcome
-from actors.cleanup import cleanup
+from actors.cleanup import LOOKED_AT, cleanup
 from actors.lost_found import Lost
 from actors.missing_files import FILE_MISSING, UPLOAD_GONE
 from actors.settling import fail_job
-from store import Sealer, Store, jobs
+from store import Sealer, Store, jobs, schedules
 from store.jobs import Job
 from store.states import JobStatus
+from store.tables import marks, metadata
 from tests.actors.queues import move_clock, waiting
 from tests.store.rows import NOON, job
 
-ONE, TWO = "job_" + "1" * 32, "job_" + "2" * 32
+ONE, TWO, THREE, FOUR = (f"job_{digit * 32}" for digit in "1234")
 SECRET = "https://hooks.example/x?token=hush"
 
 
@@ -62,6 +65,13 @@ def lost(job_id: str = ONE) -> Lost:
 def row(job_id: str = ONE) -> Job | None:
     with wiring.store.reading() as connection:
         return jobs.get(connection, job_id)
+
+
+def forget(store: Store) -> None:
+    """Empty the database, as if a backup from before were put in its place."""
+    with store.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
 
 
 @contextmanager
@@ -105,12 +115,62 @@ def test_it_is_kept_for_its_days_from_the_move_on(store: Store, monkeypatch: pyt
     upload()
     os.utime(wiring.settings.uploads_dir / ONE, (0, 0))  # uploaded long ago
     cleanup.fn()
-    move_clock(monkeypatch, timedelta(days=13, hours=23))
-    cleanup.fn()
+    pass_running(monkeypatch, timedelta(days=13, hours=23))
     assert lost().kept_until > wiring.now()
-    move_clock(monkeypatch, timedelta(hours=2))
-    cleanup.fn()
+    pass_running(monkeypatch, timedelta(hours=2))
     assert lost_found.entries() == []
+
+
+def pass_running(monkeypatch: pytest.MonkeyPatch, time: timedelta) -> None:
+    """Let time pass in which the machine runs: its clean-ups saw each moment of it."""
+    moment = move_clock(monkeypatch, time)
+    with wiring.store.writing() as connection:
+        schedules.mark(connection, LOOKED_AT, moment)
+    cleanup.fn()
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=15), timedelta(days=20_000)], ids=["switched off", "clock from 1970"])
+def test_a_jump_of_the_clock_deletes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
+    """A small computer without a clock's battery starts in the past; then the network tells it the time."""
+    real = wiring.now()
+    move_clock(monkeypatch, -ahead)
+    upload()
+    monkeypatch.setattr(os, "utime", at_our_clock(os.utime))
+    cleanup.fn()
+    move_clock(monkeypatch, ahead)  # and the right time is there
+    cleanup.fn()
+    assert lost().kept_until >= real + timedelta(days=13)
+    pass_running(monkeypatch, timedelta(days=14, hours=1))
+    assert lost_found.entries() == []
+
+
+def at_our_clock(real: Callable[..., None]) -> Callable[..., None]:
+    def utime(path: Path, times: tuple[float, float] | None = None) -> None:
+        moment = wiring.now().timestamp()
+        real(path, times or (moment, moment))
+
+    return utime
+
+
+def test_a_clock_that_was_ahead_keeps_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload()
+    cleanup.fn()
+    before = lost().kept_until
+    move_clock(monkeypatch, timedelta(days=365))
+    cleanup.fn()
+    move_clock(monkeypatch, -timedelta(days=365))
+    cleanup.fn()
+    assert lost().kept_until >= before
+
+
+def test_a_new_database_lets_the_days_begin_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload()
+    cleanup.fn()
+    with store.writing() as connection:
+        connection.execute(marks.delete())
+    move_clock(monkeypatch, timedelta(days=15))
+    cleanup.fn()
+    assert lost().kept_until > wiring.now() + timedelta(days=13)
 
 
 def test_what_is_being_received_or_accepted_stays(store: Store) -> None:
@@ -175,16 +235,111 @@ def test_a_lost_found_of_the_file_system_is_left_to_it(store: Store, monkeypatch
     assert lost().directory.parent.name == "lost+found-vidprod"
 
 
+@pytest.mark.parametrize("kind", ["file", "link to nothing", "link into itself"])
+def test_what_is_no_directory_in_its_place_does_not_matter(store: Store, kind: str) -> None:
+    place = wiring.settings.data_dir / "lost+found"
+    if kind == "file":
+        place.write_bytes(b"x")
+    else:
+        place.symlink_to("nowhere" if kind == "link to nothing" else "lost+found")
+    upload()
+    try:
+        cleanup.fn()
+        assert lost().directory.parent.name == "lost+found-vidprod"
+    finally:
+        place.unlink()
+
+
+def other_volume(name: str) -> Callable[[Path, Path], Path]:
+    """Return a rename that fails into a directory of this name, as between two volumes."""
+    real = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if f"/{name}" in str(target):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return real(path, target)
+
+    return rename
+
+
+def test_a_lost_found_that_is_a_link_to_another_volume_gives_way(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload()
+    parts(TWO)
+    monkeypatch.setattr(Path, "rename", other_volume("lost+found/"))
+    assert len(lost_found.move_unrecorded()) == 2
+    assert {entry.directory.parent.name for entry in lost_found.entries()} == {"lost+found-vidprod"}
+    assert tree(wiring.settings.uploads_dir) == []
+
+
 def test_a_volume_of_its_own_for_uploads_leaves_them_where_they_are(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def other_volume(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
-
     upload()
-    monkeypatch.setattr(Path, "rename", other_volume)
+    parts(TWO)
+    monkeypatch.setattr(Path, "rename", other_volume("lost+found"))
     assert lost_found.move_unrecorded() == []
     assert tree(wiring.settings.uploads_dir) == [f"{ONE}/source", f"{ONE}/upload.json"]
+    assert lost_found.entries() == []  # nor an empty one of the parts
+
+
+@pytest.mark.logs_errors
+def test_one_that_cannot_be_moved_or_deleted_does_not_hold_the_others_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's own, say, left by a console: once it ended each clean-up before anything behind it."""
+    real_rename, real_rmtree = Path.rename, shutil.rmtree
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name == ONE:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real_rename(path, target)
+
+    def rmtree(path: Path) -> None:
+        if path.name == THREE:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        real_rmtree(path)
+
+    for job_id in (ONE, TWO, THREE, FOUR):
+        upload(job_id)
+    with store.writing() as connection:
+        for job_id in (THREE, FOUR):
+            jobs.create(connection, job(job_id, status=JobStatus.FAILED))
+            assert jobs.give_files_up(connection, job_id, wiring.now())
+        schedules.mark(connection, LOOKED_AT, wiring.now())
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    cleanup.fn()
+    assert [entry.job_id for entry in lost_found.entries()] == [TWO]
+    assert {path.name for path in wiring.settings.uploads_dir.iterdir()} == {ONE, THREE}
+
+
+def test_an_entry_that_somebody_adopts_meanwhile_is_not_deleted(store: Store) -> None:
+    """And neither is what was put in its place since it was looked at."""
+    upload()
+    lost_found.move_unrecorded()
+    seen = lost()
+    assert adoption.adopt(seen)[0] is Outcome.ADOPTED
+    assert not lost_found.delete(seen)
+    forget(store)
+    lost_found.move_unrecorded()
+    os.utime(lost().directory, (1, 1))
+    assert not lost_found.delete(seen)
+    assert len(lost_found.entries()) == 1
+
+
+def test_an_entry_that_goes_while_they_are_listed_is_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for job_id in (ONE, TWO):
+        upload(job_id)
+    lost_found.move_unrecorded()
+    real = upload_record.shown_name
+
+    def shown_name(path: Path) -> str:
+        if path.name == ONE:
+            path.rename(path.with_name("elsewhere"))
+        return real(path)
+
+    monkeypatch.setattr(upload_record, "shown_name", shown_name)
+    assert [entry.job_id for entry in lost_found.entries()] == [TWO]
 
 
 def test_a_record_has_no_secret_in_it(store: Store) -> None:

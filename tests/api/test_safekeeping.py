@@ -135,6 +135,16 @@ def test_the_start_does_not_touch_a_folder_of_somebody_s_own(context: Context, n
     assert (folder / file).exists()
 
 
+@pytest.mark.logs_errors
+def test_a_start_is_not_kept_from_by_what_it_cannot_touch(context: Context) -> None:
+    """Each start ended there with a traceback."""
+    odd = _lay(context, ONE) / ".incoming"
+    odd.mkdir()
+    _lay(context, TWO, ".incoming")
+    assert receiving.sweep(context) == 1
+    assert odd.is_dir()
+
+
 def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
     client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +180,27 @@ def test_an_error_that_hides_whether_it_was_committed_deletes_no_file_of_a_job(
         503, "database_unavailable", "disk_error",
     )  # fmt: skip
     assert len(uploads(context)) == (2 if committed else 0)
+
+
+@pytest.mark.logs_errors
+@pytest.mark.parametrize("error", [DatabaseUnavailable("disk_error", "x"), RuntimeError("x"), OSError(24, "x")])
+def test_a_file_stays_when_nobody_can_tell_whether_it_was_accepted(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever the error: too many open files, or one of the driver that nobody has met."""
+    real = intake.accept
+
+    def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
+        real(job, answer)
+        monkeypatch.setattr(jobs, "get", fail)
+        raise error
+
+    def fail(*_: object) -> Job:
+        raise error
+
+    monkeypatch.setattr(intake, "accept", accept)
+    assert post(client).status_code in {500, 503}
+    assert len(uploads(context)) == 2
 
 
 @pytest.fixture
