@@ -8,6 +8,7 @@ again, and it can be adopted again. Works beside a running machine and without o
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from actors import intake, lost_found, upload_record, wiring
 from actors.lost_found import Lost
 from actors.missing_files import FILE_MISSING
 from actors.upload_record import Defaults, Remade
-from store import accounts, jobs
+from store import accounts, idempotency_keys, jobs
+from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 
 
@@ -29,6 +31,7 @@ class Outcome(Enum):
     KNOWN = "its job is in the database and has its file"
     OVER = "its job is over and its files were given up; the entry may be deleted"
     NO_UPLOAD = "only rendered parts are left; no job can be made of them"
+    REPEATED = "its sender has sent it again and that is a job; the entry may be deleted"
     BUSY = "another process is at it"
 
 
@@ -68,14 +71,28 @@ def _take_in(entry: Lost) -> tuple[Outcome, Remade | None]:
     if target is None:
         return Outcome.BUSY, None
     try:
-        intake.accept(remade.job)
+        repeated = intake.accept(remade.job, _still_its_own(remade.answer))
     except BaseException:
         if not _is_job(entry.job_id):
             target.rename(entry.directory)
         raise
+    if repeated is not None:
+        (target / lost_found.ADOPTING).unlink(missing_ok=True)
+        target.rename(entry.directory)
+        return Outcome.REPEATED, None
+    lost_found.mark_accepted(entry.job_id)
     (target / lost_found.ADOPTING).unlink(missing_ok=True)
     logger.info("job {}: adopted from lost+found", entry.job_id)
     return Outcome.ADOPTED, remade
+
+
+def _still_its_own(answer: StoredAnswer | None) -> StoredAnswer | None:
+    """Return the answer of an upload's request; None if its key serves another upload by now."""
+    if answer is None:
+        return None
+    with wiring.store.reading() as connection:
+        stored = idempotency_keys.get(connection, answer.key_hash, datetime.min.replace(tzinfo=UTC))
+    return answer if stored is None or stored.fingerprint == answer.fingerprint else None
 
 
 def _is_job(job_id: str) -> bool:

@@ -36,7 +36,8 @@ def cleanup() -> None:
     _delete_leftovers()
     with wiring.store.writing() as connection:
         webhooks.purge(connection, wiring.now() - REMEMBERED)
-        idempotency_keys.purge(connection, wiring.now())
+        # As long as an upload with the same key may be in lost+found, where the second copy of one is left.
+        idempotency_keys.purge(connection, wiring.now() - timedelta(days=wiring.settings.lost_found_days))
     wiring.broker.purge_dead_letters(REMEMBERED.total_seconds())
 
 

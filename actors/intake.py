@@ -37,7 +37,7 @@ def accept(job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
     """
     with wiring.store.writing() as connection:
         if answer is not None:
-            stored = idempotency_keys.get(connection, answer.key_hash, job.created_at)
+            stored = idempotency_keys.get(connection, answer.key_hash, job.created_at)  # as it was when it was sent
             if stored is not None:
                 return stored
             idempotency_keys.add(connection, answer)

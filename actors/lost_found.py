@@ -35,6 +35,7 @@ root may write; then the second name is taken."""
 SOURCE, INCOMING = "source", ".incoming"
 PARTS = "parts"
 PUBLISHING = "publishing-began"
+ACCEPTED = "accepted"  # beside an upload whose job was committed, just before its sender is told
 ADOPTING = "being-adopted"
 
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
@@ -54,6 +55,7 @@ class Lost:
         has_upload: whether a job can be made of it; else it holds rendered parts only.
         parts: how many rendered parts it holds.
         publishing_began: whether something of it may be public already.
+        was_accepted: whether its sender may know that it arrived; whoever got no answer has probably sent it again.
         lost_at: when it was moved here.
         kept_until: when it is deleted.
     """
@@ -65,6 +67,7 @@ class Lost:
     has_upload: bool
     parts: int
     publishing_began: bool
+    was_accepted: bool
     lost_at: datetime
     kept_until: datetime
 
@@ -225,10 +228,19 @@ def locked(path: Path) -> Iterator[bool]:
 
 def mark_publishing(job_id: str) -> None:
     """Note beside the upload that something of it may be public: nobody is to publish it twice by mistake."""
+    _mark(job_id, PUBLISHING)
+
+
+def mark_accepted(job_id: str) -> None:
+    """Note beside the upload that its job was committed: only such files are adopted without being named."""
+    _mark(job_id, ACCEPTED)
+
+
+def _mark(job_id: str, name: str) -> None:
     try:
-        (wiring.settings.uploads_dir / job_id / PUBLISHING).touch()
+        (wiring.settings.uploads_dir / job_id / name).touch()
     except OSError as error:  # the note is for a lost database only
-        logger.warning("job {}: cannot note that publishing began: {}", job_id, error)
+        logger.warning("job {}: cannot note {!r} beside its file: {}", job_id, name, error)
 
 
 def restore(path: Path, job_id: str) -> Path | None:
@@ -266,6 +278,7 @@ def _entry(path: Path) -> Lost:
         has_upload=(path / SOURCE).is_file(),
         parts=len(list(parts.glob("part-*.mp4"))) if parts.is_dir() else 0,
         publishing_began=(path / PUBLISHING).exists(),
+        was_accepted=(path / ACCEPTED).exists() or not (path / upload_record.NAME).exists(),  # older ones have neither
         lost_at=lost_at,
         kept_until=lost_at + timedelta(days=wiring.settings.lost_found_days),
     )

@@ -166,8 +166,9 @@ def _record(job_id: str, plan: dict[str, Any]) -> None:  # Any: JSON of `media.p
             facts=plan["facts"],
             gaze_zero=plan["zero"],
             segment_count=len(plan["spans"]),
-            review_reasons=[ReviewReason.SOUND_UNREADABLE] if asks else [],
         )
+        if planned and asks:
+            jobs.ask_for_review(connection, job_id, ReviewReason.SOUND_UNREADABLE)
         job = jobs.get(connection, job_id)
         if not planned or job is None:
             return

@@ -1,27 +1,36 @@
 """The record beside an uploaded file: what a job is made of again when the database has no row of it.
 
-    {"version": 1, "job_id": ..., "received_at": ..., "name": ..., "size_bytes": ..., "options": {...}, "sealed": ...}
+    {"version": 1, "job_id": ..., "received_at": ..., "name": ..., "size_bytes": ..., "options": {...}, "sealed": ...,
+     "answer": {...} or null}
 
 `sealed` holds what may be secret (a token in the webhook's address, the creator's own metadata), encrypted with
-SECRET_KEY. The options are those of the job, so a default that is changed later does not change them.
+SECRET_KEY. The options are those of the job, so a default that is changed later does not change them. `answer` is what
+was stored under the upload's idempotency key: so that what was sent again meanwhile is not published twice.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
+import math
+import unicodedata
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from platforms.contract import Platform
 from store import Sealer
+from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.sealing import WrongKey
-from store.states import JobStatus
+from store.states import JobStatus, ReviewReason
 
 NAME = "upload.json"
 VERSION = 1
 UNKNOWN_NAME = "recovered video, its options were lost"
+MAX_BYTES = 2**20  # ours have at most 100 kB
+MAX_NAME_CHARS = 200
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -38,15 +47,18 @@ class Remade:
     """A job made of a record.
 
     Attributes:
+        job: to be created; where its options were lost, a person has to look at it before anything is published.
         lost: what could not be read of the record, for its operator; None when nothing is missing.
+        answer: of its request, if that had an idempotency key.
     """
 
     job: Job
     lost: str | None
+    answer: StoredAnswer | None = None
 
 
-def encode(job: Job, sealer: Sealer) -> bytes:
-    """Return the record of a new job as JSON."""
+def encode(job: Job, sealer: Sealer, answer: StoredAnswer | None = None) -> bytes:
+    """Return the record of a new job as JSON; `answer` is that of its request, if it has an idempotency key."""
     after = job.publish_after
     document = {
         "version": VERSION,
@@ -63,6 +75,7 @@ def encode(job: Job, sealer: Sealer) -> bytes:
             "publish_after": None if after is None else after.isoformat(),
         },
         "sealed": sealer.seal({"webhook_url": job.webhook_url, "metadata": job.metadata}).decode(),
+        "answer": None if answer is None else asdict(answer) | {"expires_at": answer.expires_at.isoformat()},
     }
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
@@ -70,10 +83,9 @@ def encode(job: Job, sealer: Sealer) -> bytes:
 def shown_name(directory: Path) -> str:
     """Return the file's name as its sender called it; empty without a readable record."""
     try:
-        name = json.loads((directory / NAME).read_bytes())["name"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return _plain(_loaded(directory)["name"])
+    except UNREADABLE:
         return ""
-    return str(name)
 
 
 def remake(directory: Path, job_id: str, video: Path, sealer: Sealer, defaults: Defaults) -> Remade:
@@ -95,13 +107,22 @@ def remake(directory: Path, job_id: str, video: Path, sealer: Sealer, defaults: 
         segment_seconds=defaults.segment_seconds,
         original_name=UNKNOWN_NAME,
         size_bytes=size_bytes,
+        review_reasons=[ReviewReason.OPTIONS_LOST],  # it may have been meant for one platform, or for next month
     )
     try:
-        return _read(json.loads((directory / NAME).read_bytes()), base, sealer)
+        return _read(_loaded(directory), base, sealer)
     except FileNotFoundError:
         return Remade(base, "it has no record of its options; the defaults are taken")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         return Remade(base, f"the record of its options is unreadable ({type(error).__name__}); the defaults are taken")
+
+
+def _loaded(directory: Path) -> Any:  # Any: JSON
+    with (directory / NAME).open("rb") as file:
+        text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise ValueError("too large")
+    return json.loads(text)
 
 
 def _read(document: Any, base: Job, sealer: Sealer) -> Remade:  # Any: JSON
@@ -109,23 +130,40 @@ def _read(document: Any, base: Job, sealer: Sealer) -> Remade:  # Any: JSON
     after = options["publish_after"]
     hidden, lost = _opened(document["sealed"], sealer)
     platforms = options["platforms"]
+    if platforms is not None and not (isinstance(platforms, list) and platforms):
+        raise TypeError("no list of platforms")
+    if platforms is not None and not set(platforms) <= set(get_args(Platform)):
+        raise ValueError("an unknown platform")
     job = Job(
         id=base.id,
         status=base.status,
         video_path=base.video_path,
         size_bytes=base.size_bytes,
         created_at=_moment(document["received_at"]),
-        original_name=str(document["name"]),
+        original_name=_plain(document["name"]),
         platforms=None if platforms is None else [str(name) for name in platforms],
-        gaze_intensity=float(options["gaze_intensity"]),
-        segment_seconds=float(options["segment_seconds"]),
-        title=str(options["title"]),
-        caption=str(options["caption"]),
+        gaze_intensity=_number(options["gaze_intensity"], 0, 1),
+        segment_seconds=_number(options["segment_seconds"], 1, 3600),
+        title=_text(options["title"]),
+        caption=_text(options["caption"]),
         publish_after=None if after is None else _moment(after),
         webhook_url=hidden.get("webhook_url"),
         metadata=hidden.get("metadata"),
     )
-    return Remade(job, lost)
+    return Remade(job, lost, _answer(document.get("answer")))
+
+
+def _answer(stored: Any) -> StoredAnswer | None:  # Any: JSON
+    try:
+        if stored is None or not isinstance(stored["status"], int):
+            return None
+        texts = {name: _text(stored[name]) for name in ("key_hash", "fingerprint", "job_id", "body")}
+        headers = {_text(name): _text(value) for name, value in stored["headers"].items()}
+        return StoredAnswer(
+            **texts, status=stored["status"], headers=headers, expires_at=_moment(stored["expires_at"])
+        )  # fmt: skip
+    except UNREADABLE:
+        return None  # then it is as an upload without a key
 
 
 def _opened(sealed: str, sealer: Sealer) -> tuple[dict[str, Any], str | None]:  # Any: JSON
@@ -139,4 +177,21 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without its zone")
-    return moment
+    return moment.astimezone(UTC)  # too far at either end of the calendar
+
+
+def _number(value: Any, least: float, most: float) -> float:  # Any: JSON
+    if not (isinstance(value, int | float) and math.isfinite(value) and least <= value <= most):
+        raise ValueError("a number out of its range")
+    return float(value)
+
+
+def _text(value: Any) -> str:  # Any: JSON
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value.encode(errors="replace").decode()
+
+
+def _plain(value: Any) -> str:  # Any: JSON
+    """Return a name that can be printed: it may hold a terminal's control sequences."""
+    return "".join(sign for sign in _text(value) if unicodedata.category(sign)[0] != "C")[:MAX_NAME_CHARS]

@@ -284,9 +284,13 @@ def _make_job(context: Context, reception: Reception, fields: dict[str, str]) ->
     asked = wishes.read(fields, context.now())
     check_wishes(context, asked, reception.file_name)
     job = _job(context, reception, asked)
-    reception.land(upload_record.encode(job, context.sealer))
     answer = _answer(job)
-    return _take_in(context, reception, job, _to_store(answer, job, reception)) or answer
+    to_store = _to_store(answer, job, reception)
+    reception.land(upload_record.encode(job, context.sealer, to_store))
+    stored = _take_in(context, reception, job, to_store)
+    if stored is None:
+        lost_found.mark_accepted(job.id)
+    return stored or answer
 
 
 def _answer(job: Job) -> Answer:

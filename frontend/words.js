@@ -70,6 +70,7 @@ const WARNING = {
 /** reason: [what is asked, what the yes is called]. */
 const REVIEW = {
   sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
+  options_lost: ['This video was recovered, and its title, platforms and date were lost. Publish it now on every connected account?', 'Publish'],
 };
 const REVIEW_OTHER = ['This video waits for your approval. Publish it?', 'Publish'];
 const ATTEMPT = {

@@ -5,7 +5,7 @@ as after a restored backup. They are kept for LOST_FOUND_DAYS. Works while the m
 
     scripts/adopt                  list them
     scripts/adopt ID…              make jobs of them, with the options they were uploaded with
-    scripts/adopt --all            of all that were never begun to be published
+    scripts/adopt --all            of all that were accepted and never begun to be published
     scripts/adopt --delete ID…     delete them now, to free the disk
 """
 

@@ -11,7 +11,7 @@ from actors.lost_found import Lost
 from store import jobs
 from store.jobs import Job
 
-DONE = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN}
+DONE = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.REPEATED}
 
 
 def show(entries: Sequence[Lost]) -> None:
@@ -33,11 +33,18 @@ def _name(entry: Lost) -> str:
     notes = [] if entry.file_name else ["name unknown"]
     if not entry.has_upload:
         notes = ["rendered parts only, no job can be made of them"]
+    if not entry.was_accepted:
+        notes.append("its sender got no answer and may have sent it again")
     if entry.parts:
         notes.append(f"{entry.parts} rendered parts")
     if entry.publishing_began:
         notes.append("publishing had begun: parts of it may be public already")
     return f"{entry.file_name} ({'; '.join(notes)})".strip() if notes else entry.file_name
+
+
+def _needs_a_person(entry: Lost) -> bool:
+    """Say whether a job of an entry could be a second one, or cannot be made."""
+    return not entry.has_upload or entry.publishing_began or not entry.was_accepted
 
 
 class Work:
@@ -51,7 +58,7 @@ class Work:
         """Do it with every entry of which a job can be made without risk; False if something was not done."""
         well = True
         for entry in self._entries:
-            if not self._delete and (not entry.has_upload or entry.publishing_began):
+            if not self._delete and _needs_a_person(entry):
                 print(f"{entry.directory.name}: left where it is: {_name(entry)}")
             else:
                 well &= self._one(entry)

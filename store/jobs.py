@@ -125,7 +125,6 @@ def set_plan(
     facts: Any,
     gaze_zero: Any,
     segment_count: int,
-    review_reasons: Sequence[ReviewReason] = (),
 ) -> bool:
     """Store what the plan found, once; False if the job has a plan already or is over."""
     change = update(jobs).where(
@@ -133,7 +132,6 @@ def set_plan(
     )
     values = {
         "facts": facts, "gaze_zero": gaze_zero, "segment_count": segment_count, "attempt": None, "retry_at": None,
-        "review_reasons": list(review_reasons) or None,
     }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount == 1
 
@@ -199,6 +197,17 @@ def close_parts(connection: Connection, job_id: str) -> JobStatus | None:
 def not_approved() -> ColumnElement[bool]:
     """Return the condition that a job needs a person's yes before anything of it goes out, and has none."""
     return and_(jobs.c.review_reasons.is_not(None), jobs.c.approved_at.is_(None))
+
+
+def ask_for_review(connection: Connection, job_id: str, reason: ReviewReason) -> bool:
+    """Add a reason for which a person has to say yes; False if it was known. An earlier yes did not mean it."""
+    job = get(connection, job_id)
+    known = (job.review_reasons if job else None) or []
+    if job is None or reason in known:
+        return False
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))
+    values = {"review_reasons": [*known, reason], "approved_at": None}
+    return connection.execute(change.values(**values)).rowcount == 1
 
 
 def approve(connection: Connection, job_id: str, now: datetime) -> bool:

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from actors.cleanup import LOOKED_AT, cleanup
 from actors.lost_found import Lost
 from actors.missing_files import FILE_MISSING, UPLOAD_GONE
 from actors.settling import fail_job
-from store import Sealer, Store, jobs, schedules
+from scripts.adopting import Work, show
+from store import Sealer, Store, idempotency_keys, jobs, schedules
+from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus
 from store.tables import marks, metadata
@@ -31,7 +34,15 @@ ONE, TWO, THREE, FOUR = (f"job_{digit * 32}" for digit in "1234")
 SECRET = "https://hooks.example/x?token=hush"
 
 
-def upload(job_id: str = ONE, *, record: bool = True, content: bytes = b"a video", **wishes: object) -> Job:
+def upload(
+    job_id: str = ONE,
+    *,
+    record: bool = True,
+    content: bytes = b"a video",
+    accepted: bool = True,
+    answer: StoredAnswer | None = None,
+    **wishes: object,
+) -> Job:
     """Lay an upload down as the API does, without a row."""
     directory = wiring.settings.uploads_dir / job_id
     directory.mkdir(parents=True)
@@ -46,7 +57,9 @@ def upload(job_id: str = ONE, *, record: bool = True, content: bytes = b"a video
         **{"platforms": ["tiktok"], "gaze_intensity": 0.3, "segment_seconds": 12.0} | wishes,  # type: ignore[arg-type]  # a test's words
     )
     if record:
-        (directory / upload_record.NAME).write_bytes(upload_record.encode(asked, wiring.sealer))
+        (directory / upload_record.NAME).write_bytes(upload_record.encode(asked, wiring.sealer, answer))
+    if accepted:
+        lost_found.mark_accepted(job_id)
     return asked
 
 
@@ -84,7 +97,8 @@ def receiving(job_id: str) -> Iterator[None]:
 
 
 def tree(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    found = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    return [path for path in found if not path.endswith(f"/{lost_found.ACCEPTED}")]
 
 
 def test_whole_files_without_a_record_are_moved_with_all_that_lies_beside_them(store: Store) -> None:
@@ -364,7 +378,15 @@ def test_an_adopted_job_is_the_one_that_was_uploaded(store: Store) -> None:
     assert row() == asked
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"options": 3}', b'{"version": 1}', b"\xff\xfe"])
+DEEP = b"[" * 100_000
+LARGE = b" " * (upload_record.MAX_BYTES + 1) + b"{}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"{", b"[]", b'{"options": 3}', b'{"version": 1}', b"\xff\xfe", b"\0" * 400, DEEP, LARGE],
+    ids=lambda content: repr(content)[:12],
+)
 def test_without_a_readable_record_the_defaults_are_taken_and_the_name_says_so(
     store: Store, content: bytes | None
 ) -> None:
@@ -378,6 +400,116 @@ def test_without_a_readable_record_the_defaults_are_taken_and_the_name_says_so(
     assert found is not None
     assert (found.original_name, found.platforms, found.size_bytes) == (upload_record.UNKNOWN_NAME, None, 7)
     assert found.gaze_intensity == wiring.settings.gaze_intensity
+    assert (found.review_reasons, found.approved_at) == (["options_lost"], None)  # it was perhaps for one platform
+
+
+def paths(document: object, at: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """Give the place of every value in a JSON document."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield (*at, name)
+            yield from paths(value, (*at, name))
+
+
+@pytest.mark.parametrize(
+    "value", [None, 3, -1, 1e308, "x", "\ud800\x1b[2J\n", [], ["x"], [["x"]], {}, "0001-01-01T00:00:00+23:00"], ids=repr
+)
+def test_whatever_a_record_holds_in_any_place_is_adopted(store: Store, value: object) -> None:
+    """Half written, or by another program: the video counts. What is taken is in its range, the rest is asked for."""
+    upload(answer=stored_answer(), publish_after=NOON)
+    record = wiring.settings.uploads_dir / ONE / upload_record.NAME
+    whole = json.loads(record.read_text())
+    for place in paths(whole):
+        changed = json.loads(json.dumps(whole))
+        inner = changed
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = value
+        record.write_text(json.dumps(changed))
+        lost_found.move_unrecorded()
+        show(lost_found.entries())
+        assert adoption.adopt(lost())[0] is Outcome.ADOPTED, place
+        found = row()
+        assert found is not None
+        assert 0 <= found.gaze_intensity <= 1
+        assert found.segment_seconds > 0
+        assert found.original_name.isprintable(), place
+        assert found.review_reasons or found.platforms in (None, ["tiktok"])
+        forget(store)
+        wiring.broker.flush_all()
+
+
+def stored_answer(job_id: str = ONE, *, key: str = "key", fingerprint: str = "same") -> StoredAnswer:
+    return StoredAnswer(
+        key_hash=key, fingerprint=fingerprint, job_id=job_id, status=202, headers={"X-Job-Id": job_id}, body="{}",
+        expires_at=wiring.now() + timedelta(hours=24),
+    )  # fmt: skip
+
+
+def test_an_upload_whose_sender_got_no_answer_is_adopted_only_by_its_name(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its process died between the file's name and the commit: whoever heard nothing sends it again."""
+    upload(accepted=False)
+    upload(TWO)
+    upload(THREE, record=False, accepted=False)  # from before there were records: it was accepted
+    lost_found.move_unrecorded()
+    work = Work(lost_found.entries(), delete=False)
+    assert work.do_all()
+    assert [entry.job_id for entry in lost_found.entries()] == [ONE]
+    assert f"{ONE}: left where it is: talk.mp4 (its sender got no answer and may have sent it again)" in (
+        capsys.readouterr().out
+    )
+    assert work.do([ONE])
+    forget(store)
+    lost_found.move_unrecorded()
+    assert all(entry.was_accepted for entry in lost_found.entries())
+
+
+def test_what_was_sent_again_meanwhile_is_no_second_job(store: Store) -> None:
+    """An older database was put in place; the client, which never got its answer, repeated its request."""
+    upload(answer=stored_answer())
+    lost_found.move_unrecorded()
+    again = replace(upload(TWO), id=TWO)
+    assert intake.accept(again, stored_answer(TWO)) is None
+    assert adoption.adopt(lost()) == (Outcome.REPEATED, None)
+    assert Work(lost_found.entries(), delete=False).do_all()
+    assert (row(), len(lost_found.entries())) == (None, 1)
+    assert tree(wiring.settings.uploads_dir) == [f"{TWO}/source", f"{TWO}/upload.json"]
+
+
+def test_a_request_that_is_repeated_after_the_adoption_gets_the_first_answer(store: Store) -> None:
+    upload(answer=stored_answer())
+    lost_found.move_unrecorded()
+    assert adoption.adopt(lost())[0] is Outcome.ADOPTED
+    second = replace(upload(TWO), id=TWO)
+    repeated = intake.accept(second, stored_answer(TWO))
+    assert (repeated and repeated.job_id, row(TWO)) == (ONE, None)
+
+
+@pytest.mark.parametrize("days", [0.5, 13])
+def test_a_second_copy_is_known_as_long_as_it_is_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    """Answers are repeated for a day, but a copy that was left when a process died lies here for fourteen."""
+    upload(answer=stored_answer(), accepted=True)
+    again = replace(upload(TWO), id=TWO)
+    assert intake.accept(again, stored_answer(TWO)) is None
+    lost_found.move_unrecorded()
+    pass_running(monkeypatch, timedelta(days=days))
+    assert adoption.adopt(lost())[0] is Outcome.REPEATED
+
+
+def test_a_key_that_serves_another_upload_by_now_hinders_nothing(store: Store) -> None:
+    upload(answer=stored_answer())
+    lost_found.move_unrecorded()
+    other = replace(upload(TWO), id=TWO)
+    assert intake.accept(other, stored_answer(TWO, fingerprint="other")) is None
+    assert adoption.adopt(lost())[0] is Outcome.ADOPTED
+    with store.reading() as connection:
+        kept = idempotency_keys.get(connection, "key", wiring.now())
+    assert kept is not None
+    assert kept.job_id == TWO
 
 
 def test_another_secret_key_costs_the_webhook_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +528,7 @@ class _Cut(BaseException):
     """The process dies here; what runs afterwards is another one."""
 
 
-@pytest.mark.parametrize("step", ["touch", "rename", "commit", "committed", "unlink"])
+@pytest.mark.parametrize("step", ["touch", "rename", "commit", "committed", "accepted", "unlink"])
 def test_an_adoption_that_is_cut_off_can_be_repeated(store: Store, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     asked = upload()
     lost_found.move_unrecorded()
@@ -422,17 +554,19 @@ def _cut_at(patched: pytest.MonkeyPatch, step: str) -> None:
         raise _Cut
 
     real = intake.accept
-    if step == "touch":
-        patched.setattr(Path, "touch", die)
+    if step in {"touch", "accepted"}:
+        real_touch = Path.touch
+        name = lost_found.ADOPTING if step == "touch" else lost_found.ACCEPTED
+        patched.setattr(Path, "touch", lambda path: die() if path.name == name else real_touch(path))
     elif step == "rename":
         patched.setattr(Path, "rename", die)
     elif step == "unlink":
         patched.setattr(Path, "unlink", die)
     else:
 
-        def accept(job: Job) -> None:
+        def accept(job: Job, answer: StoredAnswer | None) -> None:
             if step == "committed":
-                real(job)
+                real(job, answer)
             patched.setattr(Path, "rename", die)  # it cannot tidy up any more
             raise _Cut
 

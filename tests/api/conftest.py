@@ -18,7 +18,7 @@ from falcon.testing import TestClient
 from waitress import wasyncore
 
 from actors import intake, upload_record, wiring
-from actors.lost_found import NAMES, SOURCE
+from actors.lost_found import ACCEPTED, NAMES, SOURCE
 from api.__main__ import PAGES
 from api.app import create_app
 from api.context import Context
@@ -126,7 +126,7 @@ def left() -> Callable[[], list[Path]]:
             Path(folder, name)
             for folder, _, names in found
             for name in names
-            if not (name == upload_record.NAME and SOURCE in names)
+            if not (name in {upload_record.NAME, ACCEPTED} and SOURCE in names)
         )
 
     return look

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -175,10 +176,11 @@ def test_a_key_is_stored_unreadable_for_a_day(serve: Serve, context: Context, cl
 def test_expired_keys_are_purged_by_the_cleanup(
     context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """When no second copy of their uploads can be in lost+found any more."""
     monkeypatch.setattr("actors.wiring.now", clock)
     with context.store.writing() as opened:
         for name, hours in (("old", 0), ("young", 1)):
-            expires_at = clock().replace(hour=clock().hour + hours)
+            expires_at = clock() + timedelta(hours=hours, days=-context.settings.lost_found_days)
             stored = StoredAnswer(
                 key_hash=name, fingerprint="", job_id="j", status=202, headers={}, body="{}", expires_at=expires_at
             )

@@ -78,3 +78,17 @@ def test_a_killed_upload_leaves_no_job_or_the_job_with_its_answer(fused: Fused, 
             break
     assert {(False, False), (True, False), (True, True)} == outcomes
     assert steps > 15  # the fuse was laid where the steps are
+    adopted = start_anew_and_adopt_all(tmp_path)
+    assert adopted.count("its sender got no answer") > 3  # copies that were whole when their process died
+    assert count(database, "SELECT count(*) - count(DISTINCT title) FROM jobs WHERE title != ''") == 0, adopted
+
+
+def start_anew_and_adopt_all(data_dir: Path) -> str:
+    """Do what a start does with what lies there, then adopt all; return what the command says."""
+    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), "API_KEYS": KEY}
+    sweep = "from api import __main__, receiving; receiving.sweep(__main__.context())"
+    subprocess.run([sys.executable, "-c", sweep], cwd=ROOT, env=environ, check=True, capture_output=True)
+    command = [sys.executable, "-m", "scripts.adopt_command", "--all"]
+    ran = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True)
+    assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
+    return ran.stdout

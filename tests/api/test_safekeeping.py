@@ -46,7 +46,8 @@ def post(client: TestClient, **fields: str) -> Result:
 
 def uploads(context: Context) -> list[str]:
     root = context.settings.uploads_dir
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    found = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    return [path for path in found if not path.endswith("/accepted")]
 
 
 def test_a_file_under_its_name_has_its_record_beside_it(client: TestClient, context: Context) -> None:
