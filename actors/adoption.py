@@ -8,6 +8,7 @@ again, and it can be adopted again. Works beside a running machine and without o
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -16,9 +17,9 @@ from loguru import logger
 
 from actors import intake, lost_found, upload_record, wiring
 from actors.lost_found import Lost
-from actors.missing_files import FILE_MISSING
+from actors.missing_files import failed_for_files
 from actors.upload_record import Defaults, Remade
-from store import accounts, idempotency_keys, jobs
+from store import accounts, idempotency_keys, jobs, segments
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 
@@ -27,8 +28,8 @@ class Outcome(Enum):
     """What became of an adoption."""
 
     ADOPTED = "a new job was made"
-    RETURNED = "its job is in the database; the file was given back to it"
-    KNOWN = "its job is in the database and has its file"
+    RETURNED = "its job is in the database; its files were given back to it"
+    KNOWN = "its job is in the database and misses none of it"
     OVER = "its job is over and its files were given up; the entry may be deleted"
     NO_UPLOAD = "only rendered parts are left; no job can be made of them"
     REPEATED = "its sender has sent it again and that is a job; the entry may be deleted"
@@ -44,14 +45,14 @@ def adopt(entry: Lost) -> tuple[Outcome, Remade | None]:
     Raises:
         DatabaseUnavailable: nothing was committed; the entry stays.
     """
-    if not entry.has_upload:
-        return Outcome.NO_UPLOAD, None
     with lost_found.locked(entry.directory / lost_found.SOURCE) as ours:
         if not ours or not entry.directory.exists():
             return Outcome.BUSY, None
         with wiring.store.reading() as connection:
             job = jobs.get(connection, entry.job_id)
-        return _take_in(entry) if job is None else (_give_back(entry, job), None)
+        if job is not None:
+            return _give_back(entry, job), None
+        return _take_in(entry) if entry.has_upload else (Outcome.NO_UPLOAD, None)
 
 
 def unconnected(job: Job) -> list[str]:
@@ -107,13 +108,38 @@ def _is_job(job_id: str) -> bool:
 def _give_back(entry: Lost, job: Job) -> Outcome:
     if job.files_deleted_at is not None:
         return Outcome.OVER
-    if wiring.in_data(job.video_path).exists():
+    returned = _give_parts_back(entry.directory / lost_found.PARTS, job)
+    if entry.has_upload and not wiring.in_data(job.video_path).exists():
+        target = lost_found.restore(entry.directory, entry.job_id)
+        if target is None:
+            return Outcome.BUSY
+        (target / lost_found.ADOPTING).unlink(missing_ok=True)
+        returned = True
+    if not returned:
         return Outcome.KNOWN
-    target = lost_found.restore(entry.directory, entry.job_id)
-    if target is None:
-        return Outcome.BUSY
-    (target / lost_found.ADOPTING).unlink(missing_ok=True)
-    if job.error_code == FILE_MISSING:
+    with wiring.store.reading() as connection:
+        failed = failed_for_files(connection, job)
+    if failed:
         intake.retry(job.id)
-    logger.info("job {}: its file was given back from lost+found", job.id)
+    logger.info("job {}: its files were given back from lost+found", job.id)
     return Outcome.RETURNED
+
+
+def _give_parts_back(lost: Path, job: Job) -> bool:
+    """Move those rendered parts back that the job's record describes and misses, with what lies beside each."""
+    returned = False
+    with wiring.store.reading() as connection:
+        parts = segments.of_job(connection, job.id)
+    for part in parts:
+        place = wiring.in_data(part.file_path)
+        found = lost / place.name
+        if place.exists() or not found.is_file() or found.stat().st_size != part.size_bytes:
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for beside in sorted(lost.glob(f"{place.stem}.*"), key=lambda path: path == found):  # the part itself last
+            beside.rename(place.with_name(beside.name))
+        returned = True
+    for directory in (lost, lost.parent):
+        with contextlib.suppress(OSError):
+            directory.rmdir()  # if nothing is left in it
+    return returned

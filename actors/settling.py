@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from actors import wiring
 from actors.announce import announce, tell_of
+from actors.missing_files import failed_for_files
 from actors.turns import release
 from store import jobs, publications, segments, steps
 from store.states import JOB_OVER, JobStatus, PublicationStatus
@@ -36,8 +37,12 @@ def settle(connection: Connection, job_id: str) -> None:
 def retention_s(connection: Connection, job_id: str, outcome: JobStatus) -> float:
     """Return how long the files of a job that ended so are kept."""
     kept_h = wiring.settings.retention_hours
-    all_out = outcome is JobStatus.COMPLETED and publications.of_job(connection, job_id)
-    return 3600 * (kept_h if all_out else max(kept_h, KEPT_OTHERWISE_H))
+    if outcome is JobStatus.COMPLETED and publications.of_job(connection, job_id):
+        return 3600 * kept_h
+    job = jobs.get(connection, job_id)
+    if job is not None and failed_for_files(connection, job):
+        kept_h = max(kept_h, 24 * wiring.settings.lost_found_days)  # as long as they may be found
+    return 3600 * max(kept_h, KEPT_OTHERWISE_H)
 
 
 def fail_job(job_id: str, *, code: str, error: str, retryable: bool) -> None:

@@ -11,7 +11,7 @@ from actors.lost_found import Lost
 from store import jobs
 from store.jobs import Job
 
-DONE = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.REPEATED}
+DONE = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.OVER, Outcome.REPEATED}
 
 
 def show(entries: Sequence[Lost]) -> None:
@@ -43,7 +43,10 @@ def _name(entry: Lost) -> str:
 
 
 def _needs_a_person(entry: Lost) -> bool:
-    """Say whether a job of an entry could be a second one, or cannot be made."""
+    """Say whether a job of an entry could be a second one, or cannot be made; one that is there gets its files."""
+    with wiring.store.reading() as connection:
+        if jobs.get(connection, entry.job_id) is not None:
+            return False
     return not entry.has_upload or entry.publishing_began or not entry.was_accepted
 
 

@@ -17,18 +17,20 @@ import pytest
 
 from actors import adoption, intake, lost_found, upload_record, wiring
 from actors.adoption import Outcome
-from actors.cleanup import LOOKED_AT, cleanup
+from actors.cleanup import LOOKED_AT, cleanup, delete_files
 from actors.lost_found import Lost
 from actors.missing_files import FILE_MISSING, UPLOAD_GONE
 from actors.settling import fail_job
 from scripts.adopting import Work, show
-from store import Sealer, Store, idempotency_keys, jobs, schedules
+from store import Sealer, Store, accounts, idempotency_keys, jobs, publications, schedules, segments
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
-from store.states import JobStatus
+from store.states import JobStatus, PublicationStatus, SegmentStatus
+from store.tables import jobs as jobs_table
 from store.tables import marks, metadata
+from store.tables import publications as publications_table
 from tests.actors.queues import move_clock, waiting
-from tests.store.rows import NOON, job
+from tests.store.rows import NOON, account, job, publication, segment
 
 ONE, TWO, THREE, FOUR = (f"job_{digit * 32}" for digit in "1234")
 SECRET = "https://hooks.example/x?token=hush"
@@ -598,6 +600,66 @@ def test_a_job_that_is_known_gets_its_file_back(store: Store) -> None:
     assert (found.status, found.error) == (JobStatus.PENDING, None)
     assert ("split", (ONE,)) in waiting()
     assert tree(wiring.settings.uploads_dir) == [f"{ONE}/source", f"{ONE}/upload.json"]
+
+
+def rendered(store: Store, *sizes: int) -> None:
+    """Let the job have rendered parts of these sizes, each to be published, as its own database says."""
+    with store.writing() as connection:
+        jobs.create(connection, job(ONE, parts=len(sizes)))
+        accounts.connect(connection, account())
+        for number, size in enumerate(sizes, start=1):
+            part = segment(number, job_id=ONE, status=SegmentStatus.READY)
+            segments.create(connection, [replace(part, size_bytes=size)])
+            publications.create(connection, [publication(part, account(), status=PublicationStatus.FAILED)])
+        connection.execute(publications_table.update().values(code=FILE_MISSING))
+        connection.execute(jobs_table.update().values(status=JobStatus.FAILED, completed_at=wiring.now()))
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with its upload", "parts only"])
+def test_rendered_parts_are_given_back_and_tried_again(store: Store, whole: bool) -> None:
+    """Yesterday's database moved them away, then the right one was restored: its job failed for the files."""
+    if whole:
+        upload()
+        lost_found.mark_publishing(ONE)
+    parts()
+    lost_found.move_unrecorded()
+    rendered(store, len(b"a part"), len(b"a part"))
+    assert Work(lost_found.entries(), delete=False).do_all()  # publishing had begun, and the database knows how far
+    assert tree(wiring.settings.jobs_dir) == [
+        f"{ONE}/part-001.mp4", f"{ONE}/part-001.report.json", f"{ONE}/part-002.mp4"
+    ]  # fmt: skip
+    found = row()
+    assert found is not None
+    assert found.status is JobStatus.PUBLISHING
+    assert ("publish_tiktok", (f"{ONE}-1-tiktok-1",)) in waiting()
+    assert lost_found.entries() == []
+
+
+def test_a_part_of_another_size_is_not_this_one(store: Store) -> None:
+    """Rendered again under the other database, with other cuts perhaps."""
+    parts()
+    lost_found.move_unrecorded()
+    rendered(store, len(b"a part"), 4711)
+    assert adoption.adopt(lost())[0] is Outcome.RETURNED
+    assert tree(wiring.settings.jobs_dir) == [f"{ONE}/part-001.mp4", f"{ONE}/part-001.report.json"]
+    assert adoption.adopt(lost())[0] is Outcome.KNOWN
+    assert lost().parts == 1
+
+
+@pytest.mark.parametrize("days", [2, 13])
+def test_a_job_that_failed_for_its_file_waits_as_long_as_it_may_be_found(
+    store: Store, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """After a day its files were given up, which were in lost+found, and nothing could bring them back."""
+    asked = upload()
+    lost_found.move_unrecorded()
+    with store.writing() as connection:
+        jobs.create(connection, asked)
+    fail_job(ONE, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
+    pass_running(monkeypatch, timedelta(days=days))
+    delete_files.fn(ONE)
+    assert adoption.adopt(lost())[0] is Outcome.RETURNED
+    assert ("split", (ONE,)) in waiting()
 
 
 def test_rendered_parts_alone_make_no_job(store: Store) -> None:
