@@ -26,7 +26,7 @@ from store import jobs, segments
 from store.attempts import MediaAttempt, read
 from store.jobs import Job
 from store.segments import Segment
-from store.states import JOB_OVER, JobStatus, SegmentStatus
+from store.states import JOB_OVER, JobStatus, ReviewReason, SegmentStatus
 
 CHEAPER_FROM = 0.8  # of the deadline: what time is left by then, the child spends on cheaper landmarks, then on none
 PROGRESS_EVERY_S = 1.0  # a write a second is seen as smooth and costs one commit
@@ -211,6 +211,9 @@ def _record(claim: _Claim, rendered: dict[str, Any]) -> None:  # Any: as above
         job = jobs.get(connection, segment.job_id) if segment else None
         if not finished or segment is None or job is None:
             return
+        if rendered["rendering"]["sound"] == "unreadable" and wiring.settings.mute_video != "publish":
+            # Found only now: its track begins well. Before `settle` and `release`, so that nothing of it goes out.
+            jobs.ask_for_review(connection, job.id, ReviewReason.SOUND_UNREADABLE)
         facts = {"part": segment.segment_number, "parts": job.segment_count, "gaze": gaze_facts}
         announce(connection, "segment.ready", job, duration_s=segment.duration, **facts)
         settle(connection, job.id)

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +25,10 @@ BITS_S = aac.BITS_S * 1.25  # what other encoders make of 128 kbit/s
 class Track(Protocol):
     """A sound track being written."""
 
-    outcome: str | None
+    @property
+    def outcome(self) -> str | None:
+        """Return what became of the sound, once it is closed."""
+        ...
 
     def until(self, seconds: float) -> None:
         """Write the sound up to a time, so that the muxer need not hold the pictures."""
@@ -47,9 +49,9 @@ def track_of(source: Path, writer: OutputContainer, span: Span) -> Track:
     if soundtrack.source is None or soundtrack.layout is None:
         return _Silence()
     may_be_copied = not span.gain_db and span.is_first and span.is_last
-    if may_be_copied and (chosen := _fitting(source, span, soundtrack.source)):
+    if may_be_copied and _is_heard(soundtrack) and (chosen := _fitting(source, span, soundtrack.source)):
         return _Copied(source, writer, soundtrack.source, chosen)
-    return _Encoded(Aac(writer, soundtrack.layout), iter(soundtrack))
+    return _Encoded(Aac(writer, soundtrack.layout), soundtrack)
 
 
 class _Silence:
@@ -62,11 +64,15 @@ class _Silence:
         pass
 
 
-@dataclass
 class _Encoded:
-    track: Aac
-    blocks: Iterator[Block]
-    outcome: str | None = field(default="encoded", init=False)
+    def __init__(self, track: Aac, soundtrack: Soundtrack) -> None:
+        self.track = track
+        self.soundtrack = soundtrack
+        self.blocks: Iterator[Block] = iter(soundtrack)
+
+    @property
+    def outcome(self) -> str | None:
+        return self.soundtrack.outcome
 
     def until(self, seconds: float) -> None:
         while self.track.seconds < seconds and (block := next(self.blocks, None)) is not None:
@@ -101,6 +107,13 @@ class _Copied:
     def close(self) -> None:
         self.until(float("inf"))
         self._opened.__exit__(None, None, None)
+
+
+def _is_heard(soundtrack: Soundtrack) -> bool:
+    """Decode it once: what no decoder can read is not handed on as if it were sound."""
+    for _ in soundtrack:
+        pass
+    return soundtrack.outcome == "encoded"
 
 
 def _fitting(source: Path, span: Span, sound: Sound) -> range | None:

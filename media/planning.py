@@ -100,8 +100,9 @@ def partition(
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
         try:
             silent = pauses.find(path, whole, progress)
-        except Refused:
-            warn(MediaWarning.PAUSES_NOT_FOUND)  # cut by the limit; the picture may well be sound
+        except Refused as refused:  # cut by the limit; the picture may well be sound
+            mute = refused.code == MediaWarning.SOUND_UNREADABLE
+            warn(MediaWarning.SOUND_UNREADABLE if mute else MediaWarning.PAUSES_NOT_FOUND)
     changes = scenes.Changes(path, found.timeline).between if looks_for_scenes else _no_scenes
     keys = found.timeline.key_ticks(whole) if copies and verbatim.may_be_copied(path, whole) else ()
     chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes, keys=keys, exact=exact)

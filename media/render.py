@@ -37,7 +37,7 @@ class Rendered:
     frames_held: int  # pictures shown again because the source had none for that time
     picture: str  # "encoded", or "copied" bit for bit
     encoded_because: str | None  # `verbatim.Obstacle` when the picture was not copied
-    sound: str | None  # "encoded", "copied", or None when there is none
+    sound: str | None  # "encoded", "copied", "unreadable" when most of it is silent for that, None when there is none
     landscape: (
         dict[str, str | None] | None
     )  # what was made of a landscape picture: "layout", and why not what was asked
@@ -173,7 +173,7 @@ class _Work:
 
     @property
     def sound(self) -> str | None:
-        return "encoded" if self._soundtrack.layout else None
+        return self._soundtrack.outcome
 
     def run(self, watch: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
         self._watch, self._on_progress = watch, on_progress

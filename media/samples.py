@@ -45,7 +45,8 @@ class Window:
 class Samples:
     """The samples of one window; iterate once, for blocks that together are exactly as long as it.
 
-    `broken` and `heard` count the packets that could not and could be decoded so far.
+    `broken` and `heard` count the packets that could not and could be decoded so far, `unheard` the samples that are
+    silent for that.
 
     Raises (while iterating):
         Refused: damaged: the file cannot be read on.
@@ -67,20 +68,25 @@ class Samples:
         self._from_start = from_start
         self.broken = 0
         self.heard = 0
+        self.unheard = 0
 
     def __iter__(self) -> Iterator[Block]:
         window = self._window
         at = window.first
+        broken = 0
         for position, block in self._runs():
             if position > at:
                 yield from self._silence(at, min(position, window.end))
+                self.unheard += min(position, window.end) - at if self.broken > broken else 0
                 at = min(position, window.end)
+            broken = self.broken
             part = block[:, at - position : window.end - position]
             if part.shape[1]:
                 yield part
                 at += part.shape[1]
             if at >= window.end:
                 return
+        self.unheard += window.end - at if self.broken > broken else 0
         yield from self._silence(at, window.end)
 
     def _silence(self, first: int, end: int) -> Iterator[Block]:

@@ -14,6 +14,7 @@ RATE = 48_000
 BLOCK = 1024  # samples that AAC codes at a time
 FADE = RATE // 100  # 10 ms at a cut, so that it does not click
 
+MOST_UNHEARD = 0.5  # of a part; more, and it counts as one without sound
 CEILING = 0.79  # -2 dB: between the samples, and after coding, peaks are up to 2 dB higher
 
 
@@ -26,7 +27,7 @@ class Soundtrack:
     """The sound of one span; iterate once, for blocks that together are exactly the span's length.
 
     `layout` is "mono", "stereo" or None when the upload has no sound; then there are no blocks. With a gain the peaks
-    that would be too high are held back.
+    that would be too high are held back. `outcome` is known when all blocks were given.
     """
 
     def __init__(self, path: Path, span: Span) -> None:
@@ -37,6 +38,15 @@ class Soundtrack:
         self.end = round((span.first + span.frames) * RATE / span.rate)
         self.source = tracks.choose(path)
         self.layout = None if self.source is None else ("mono", "stereo")[self.source.outputs - 1]
+        self._read: list[Samples] = []
+
+    @property
+    def outcome(self) -> str | None:
+        """Return "encoded", None without sound, or "unreadable" when most of it is silent for broken packets."""
+        if self.layout is None:
+            return None
+        unheard = min((samples.unheard for samples in self._read), default=0)
+        return "unreadable" if unheard > MOST_UNHEARD * (self.end - self.first) else "encoded"
 
     def __iter__(self) -> Iterator[Block]:
         if self.layout is None:
@@ -56,7 +66,8 @@ class Soundtrack:
         each = self.source.outputs // len(self.source.tracks)
         window = Window(self._span.origin_s, self.first, self.end, RATE, each)
         from_start = self._span.is_first
-        return together([Samples(self._path, track, window, from_start=from_start) for track in self.source.tracks])
+        self._read = [Samples(self._path, track, window, from_start=from_start) for track in self.source.tracks]
+        return together(self._read)
 
     def _faded(self, block: Block, at: int) -> Block:
         places = np.arange(at, at + block.shape[1])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from actors import intake, rendering, wiring
 from actors.cleanup import cleanup
@@ -101,6 +103,44 @@ def test_an_early_yes_lets_the_first_part_go_while_others_are_rendered(
     gaze.fn(second)
     assert _job(store).status is JobStatus.PUBLISHING
     assert "job.review_needed" not in _events(store)
+
+
+UNREADABLE: Result = {**RENDERED, "rendering": {"picture": "encoded", "sound": "unreadable"}}
+
+
+@pytest.mark.parametrize(("setting", "published"), [("ask", False), ("refuse", False), ("publish", True)])
+def test_a_part_that_turns_out_mute_when_it_is_rendered_waits(
+    store: Store, plan: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, setting: str, published: bool
+) -> None:
+    """Its track begins well, so the plan knew nothing."""
+    for part in plan(setting, MUTE | {"facts": {"warnings": []}}):
+        monkeypatch.setattr(rendering, "run_child", lambda *_, **__: UNREADABLE)
+        gaze.fn(part)
+    open_windows.fn()
+    assert bool(_sent(store)) is published
+    assert _job(store).status is (JobStatus.PUBLISHING if published else JobStatus.REVIEW)
+    if not published:
+        assert _job(store).review_reasons == ["sound_unreadable"]
+        assert intake.approve("job")
+        assert _sent(store) == ["publish_tiktok"]
+
+
+def test_a_yes_to_one_question_is_none_to_another(
+    store: Store, plan: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recovered video was approved while it was examined; then its sound turned out unreadable."""
+    real = jobs.create
+
+    def create(connection: Connection, made: Job) -> None:
+        real(connection, replace(made, review_reasons=["options_lost"]))
+        assert jobs.approve(connection, "job", wiring.now())
+
+    monkeypatch.setattr(jobs, "create", create)
+    first, _ = plan("ask")
+    gaze.fn(first)
+    assert (_job(store).review_reasons, _sent(store)) == (["options_lost", "sound_unreadable"], [])
+    assert intake.approve("job")
+    assert _sent(store) == ["publish_tiktok"]
 
 
 def test_publish_goes_on_and_the_warning_stands(store: Store, plan: Callable[..., list[str]]) -> None:

@@ -214,8 +214,8 @@ def test_pauses_are_found_whatever_the_container_says_beside_the_sound(arguments
     assert (set(cuts), end) == ({"pause"}, "end")
 
 
-def test_sound_that_is_mostly_broken_is_a_warning_and_no_pause(tmp_path: Path) -> None:
-    """It decodes where it was looked at, and no more after that."""
+def test_sound_that_is_mostly_broken_is_unreadable_and_no_pause(tmp_path: Path) -> None:
+    """It decodes where it was looked at, and no more after that: what is published of it is mute."""
     source = films.write(tmp_path / "in.mp4", films.at_rate(25, 500), sound=speech(TALK, 20, -60))
     data = bytearray(source.read_bytes())
     with av.open(str(source)) as container:
@@ -224,7 +224,7 @@ def test_sound_that_is_mostly_broken_is_a_warning_and_no_pause(tmp_path: Path) -
         data[start : start + size] = b"\xff" * size
     source.write_bytes(data)
     result = runner.run("split", [str(source), str(tmp_path / "o"), "--segment-seconds", "9"], deadline_s=60)
-    assert result["facts"]["warnings"] == ["pauses_not_found"]
+    assert result["facts"]["warnings"] == ["sound_unreadable"]
     assert {part["cut_reason"] for part in result["parts"]} == {"limit", "end"}
 
 

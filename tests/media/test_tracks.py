@@ -11,9 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from media import runner, tracks
+from media.copied_sound import track_of
+from media.encode import written
 from media.facts import MediaWarning
 from media.inspection import inspect
+from media.opening import opened, video_of
+from media.render import render
 from media.sound import RATE, Soundtrack
+from media.spans import Span
 from tests.media import films
 
 LOW, HIGH = 400, 1000  # Hz, of the first and the second track
@@ -90,6 +95,44 @@ def test_a_track_whose_packets_are_all_broken_is_found_at_once(pictures: Path, t
     spoiled(path, 1)
     facts = inspect(path).facts
     assert (facts.audio, facts.warnings) == (None, (MediaWarning.SOUND_UNREADABLE,))
+
+
+def half_spoiled(path: Path, kept: range) -> None:
+    """Overwrite the packets of the sound but for some."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(container.streams.audio[0]) if packet.pos]
+    for number, (start, size) in enumerate(places):
+        if number not in kept:
+            data[start : start + size] = b"\xff" * size
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("kept", "unreadable"),
+    [(range(10), True), (range(60, 10**6), False), (range(10**6), False)],
+    ids=["only the beginning decodes", "a second is broken", "whole"],
+)
+@pytest.mark.parametrize("codec", ["aac", "ac3"])
+def test_sound_that_breaks_off_behind_its_beginning_is_said(
+    kept: range, unreadable: bool, codec: str, pictures: Path, tmp_path: Path
+) -> None:
+    """The look at the track finds it good; its parts would be published mute, also as a copy that nothing plays."""
+    path = tones(tmp_path, pictures, ".mp4", "-map", "1:a", "-c:a", codec, "-ac", "2", "-b:a", "128k")
+    half_spoiled(path, kept)
+    assert inspect(path).facts.warnings == ()
+    whole = inspect(path).timeline.grid()
+    rendered = render(path, tmp_path / "part.mp4", span=whole)
+    assert (rendered.sound == "unreadable") is unreadable
+    assert _as_it_is(path, tmp_path / "same.mp4", whole) is unreadable
+
+
+def _as_it_is(path: Path, target: Path, whole: Span) -> bool:
+    with opened(path) as reader, written(target, "negative_cts_offsets") as writer:
+        writer.add_stream_from_template(video_of(reader))
+        sound = track_of(path, writer, whole)
+        sound.close()
+    return sound.outcome == "unreadable"
 
 
 def test_an_empty_sound_track_is_said(pictures: Path, tmp_path: Path) -> None:
