@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from actors import wiring
+from actors import begun_notes, wiring
 from actors.announce import announce, tell_of
 from actors.rendering import send_gaze, send_split
 from actors.settling import settle
@@ -122,7 +122,7 @@ def _retry_parts(connection: Connection, job_id: str, moment: datetime) -> list[
     failed = segments.retry_failed(connection, job_id, moment)
     for segment in failed:
         send_gaze(segment)
-    publications.retry_failed(connection, job_id)
+    begun_notes.forget(publications.retry_failed(connection, job_id, moment))
     segments.reopen(connection, job_id)
     settle(connection, job_id)
     release(connection)

@@ -226,11 +226,6 @@ def locked(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def mark_publishing(job_id: str) -> None:
-    """Note beside the upload that something of it may be public: nobody is to publish it twice by mistake."""
-    _mark(job_id, PUBLISHING)
-
-
 def mark_accepted(job_id: str) -> None:
     """Note beside the upload that its job was committed: only such files are adopted without being named."""
     _mark(job_id, ACCEPTED)

@@ -21,9 +21,8 @@ from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import following_up, tokens, wiring
+from actors import begun_notes, following_up, tokens, wiring
 from actors.announce import tell_of
-from actors.lost_found import mark_publishing
 from actors.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from actors.posts import post_of
 from actors.settling import settle
@@ -40,6 +39,10 @@ from store.states import JobStatus, PublicationStatus
 STEP_DEADLINE = timedelta(minutes=15)  # 60 MB over a slow line; no step takes longer
 EARLY = timedelta(seconds=2)  # a message this much before its step's time is the right one; an earlier one is a stray
 GIVE_UP_AFTER = timedelta(hours=24)  # of one step's tries; containers and sessions of the platforms live no longer
+DATABASE_OLDER = (
+    "a note beside the upload says that this was begun before; the database is older than that, as after a backup was "
+    "restored"
+)
 LONGEST_WAIT_S = 3600.0  # between two tries of a step, unless the platform asks for more
 
 
@@ -152,8 +155,9 @@ class _Step:
 
     def _begin(self, post: Post, account: Account) -> bool:
         """Store the first handle before the first step is carried out."""
-        mark_publishing(self.publication.job_id)
         self.handle = self.publisher.begin(post, account)
+        if not begun_notes.note(self.publication) and not self.interrupted:
+            raise errors.OutcomeUnknown("database_older", DATABASE_OLDER)
         self.interrupted = False  # nothing was ever sent
         sealed = wiring.sealer.seal(dict(self.handle.facts))
         with wiring.store.writing() as connection:

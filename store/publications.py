@@ -125,20 +125,28 @@ def expire(connection: Connection, publication_id: str, *, reason: str, now: dat
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def retry_failed(connection: Connection, job_id: str) -> int:
-    """Let what did not go out of a job wait again, from the first step, where the account is still there."""
+def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Publication]:
+    """Let what did not go out of a job wait again, from the first step, where the account is still there.
+
+    Its time for the hard maximum begins anew, or an expired one would expire again at once.
+
+    Returns:
+        What waits again, as it was.
+    """
     gone = select(accounts.c.id).where(accounts.c.status == AccountStatus.DISCONNECTED)
-    change = update(publications).where(
+    mine = (
         publications.c.job_id == job_id,
         publications.c.status.in_({PublicationStatus.FAILED, PublicationStatus.EXPIRED}),
         publications.c.account_id.not_in(gone),
     )
+    found = rows.every(connection, select(publications).where(*mine), Publication)
     values = {
         "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
         "reason": None, "code": None, "ended_at": None, "started_at": None, "troubled_since": None,
-        "holder": None, "holder_until": None, "next_at": None,
+        "holder": None, "holder_until": None, "next_at": None, "created_at": now,
     }  # fmt: skip
-    return connection.execute(change.values(**values)).rowcount
+    connection.execute(update(publications).where(*mine).values(**values))
+    return found
 
 
 def under_way(connection: Connection, job_id: str) -> list[Publication]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import adoption, intake, lost_found, upload_record, wiring
+from actors import adoption, begun_notes, intake, lost_found, upload_record, wiring
 from actors.adoption import Outcome
 from actors.cleanup import LOOKED_AT, cleanup, delete_files
 from actors.lost_found import Lost
@@ -70,6 +70,10 @@ def parts(job_id: str = ONE) -> None:
     directory.mkdir(parents=True)
     for name in ("part-001.mp4", "part-001.report.json", "part-002.mp4"):
         (directory / name).write_bytes(b"a part")
+
+
+def begin_publishing(job_id: str) -> None:
+    begun_notes.note(publication(segment(1, job_id=job_id), account()))
 
 
 def lost(job_id: str = ONE) -> Lost:
@@ -620,7 +624,7 @@ def test_rendered_parts_are_given_back_and_tried_again(store: Store, whole: bool
     """Yesterday's database moved them away, then the right one was restored: its job failed for the files."""
     if whole:
         upload()
-        lost_found.mark_publishing(ONE)
+        begin_publishing(ONE)
     parts()
     lost_found.move_unrecorded()
     rendered(store, len(b"a part"), len(b"a part"))
@@ -683,7 +687,7 @@ def test_the_files_of_a_job_that_has_given_them_up_are_still_deleted(store: Stor
 
 def test_what_may_be_public_is_marked(store: Store) -> None:
     upload()
-    lost_found.mark_publishing(ONE)
-    lost_found.mark_publishing(TWO)  # its files are gone: nothing to mark
+    begin_publishing(ONE)
+    begin_publishing(TWO)  # its files are gone: nothing to mark
     lost_found.move_unrecorded()
     assert lost().publishing_began

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -17,6 +19,7 @@ from platforms.contract import Account as Usable
 from platforms.contract import Advanced, Handle, Outcome, Post, Published
 from store import Sealer, Store, accounts, jobs, publications, segments, steps, turns
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
+from store.tables import metadata
 from tests.actors.queues import move_clock
 from tests.store.rows import account, job, publication, segment
 
@@ -121,8 +124,8 @@ def test_a_publication_runs_through_its_steps_and_ends_its_job(publishing_job: C
 def test_whatever_is_cut_off_there_is_one_post(
     store: Store, publishing_job: Callable[[Remote], None], faults: list[str]
 ) -> None:
-    from store.tables import metadata  # noqa: PLC0415
-
+    shutil.rmtree(wiring.settings.uploads_dir, ignore_errors=True)
+    (wiring.settings.uploads_dir / "job").mkdir(parents=True)  # where notes of it are kept
     with store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
@@ -131,6 +134,95 @@ def test_whatever_is_cut_off_there_is_one_post(
     publishing_job(remote)
     assert _drive().status is PublicationStatus.PUBLISHED
     assert remote.posts == [NAME]
+
+
+@pytest.fixture
+def uploaded(store: Store) -> Path:
+    """Return the directory of the job's upload."""
+    directory = wiring.settings.uploads_dir / "job"
+    directory.mkdir(parents=True)
+    return directory
+
+
+def _older_database(status: PublicationStatus = PublicationStatus.WAITING) -> None:
+    """Put the publication back to before it began, as a restored backup does."""
+    with wiring.store.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+        _job(connection)
+        if status is PublicationStatus.FAILED:
+            failed = {"status": status, "ended_at": wiring.now(), "code": "x"}
+            connection.execute(metadata.tables["publications"].update().values(**failed))
+            connection.execute(metadata.tables["jobs"].update().values(status=JobStatus.FAILED))
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_an_older_database_publishes_nothing_twice(publishing_job: Callable[[Remote], None]) -> None:
+    """It says "waiting" of a part that is public, and the upload is still there for the others."""
+    remote = Remote()
+    publishing_job(remote)
+    assert _drive().status is PublicationStatus.PUBLISHED
+    _older_database()
+    ended = _drive()
+    assert (ended.status, ended.code) == (PublicationStatus.OUTCOME_UNKNOWN, "database_older")
+    assert "the database is older" in (ended.reason or "")
+    assert len(remote.posts) == 1
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_an_older_database_that_knows_an_earlier_failure_publishes_nothing_twice(
+    publishing_job: Callable[[Remote], None],
+) -> None:
+    """A person tries again what failed then: it went out since."""
+    remote = Remote()
+    publishing_job(remote)
+    _drive()
+    _older_database(PublicationStatus.FAILED)
+    assert intake.retry("job")
+    assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
+    assert len(remote.posts) == 1
+
+
+@pytest.mark.usefixtures("uploaded")
+@pytest.mark.parametrize("way", ["failed", "resolved"])
+def test_what_certainly_failed_is_tried_again_as_before(publishing_job: Callable[[Remote], None], way: str) -> None:
+    remote = Remote()
+    publishing_job(remote)
+    if way == "resolved":  # a person has looked, and it is not there
+        _drive()
+        _older_database()
+        assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
+        remote.posts.clear()
+        assert intake.resolve(NAME, published=False, link=None)
+    else:
+        publishing_job(Refusing())
+        assert _drive().status is PublicationStatus.FAILED
+        publishing_job(remote)
+    assert intake.retry("job")
+    assert _drive().status is PublicationStatus.PUBLISHED
+    assert len(remote.posts) == 1
+
+
+class Refusing(Remote):
+    def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+        raise errors.Rejected("refused", "not this one")
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_crash_between_the_note_and_its_record_is_no_older_database(
+    publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = Remote()
+    publishing_job(remote)
+    real = steps.record_intent
+
+    def die(*_: object, **__: object) -> bool:
+        monkeypatch.setattr(steps, "record_intent", real)
+        raise Killed
+
+    monkeypatch.setattr(steps, "record_intent", die)
+    assert _drive().status is PublicationStatus.PUBLISHED
+    assert len(remote.posts) == 1
 
 
 def test_a_step_that_was_cut_off_asks_before_it_repeats(publishing_job: Callable[[Remote], None]) -> None:

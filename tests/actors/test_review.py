@@ -189,6 +189,12 @@ def test_a_job_in_review_is_not_over_and_the_hard_maximum_ends_it(
     assert _job(store).status is JobStatus.FAILED
     assert {post.status for post in _posts(store)} == {PublicationStatus.EXPIRED}
     assert not intake.approve("job")
+    assert intake.retry("job")
+    cleanup.fn()  # it has its sixty days again
+    assert _job(store).status is JobStatus.REVIEW
+    assert _sent(store) == []
+    assert intake.approve("job")
+    assert _sent(store) == ["publish_tiktok"]
 
 
 @pytest.mark.parametrize("end", [intake.cancel, intake.delete])
