@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: enough to turn away at once what is not a video, and nothing more.
+"""Refuses by its first bytes an upload that is not a video.
 
 Whether it can be played is found out later, in a sandbox. What is taken here and there (`media.signature`) is the same;
 this room may not import that one, so a test holds the two together.

@@ -1,4 +1,4 @@
-"""Reads which tracks of an MP4 or QuickTime file are alternates of each other; libav does not tell."""
+"""Reads the alternate groups of the tracks of an MP4 or QuickTime file; libav does not expose them."""
 
 import struct
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from media.errors import Refused
 
 
 def groups(path: Path) -> dict[int, int]:
-    """Return each track's alternate group by its track ID; 0 is no group (ISO/IEC 14496-12, 8.3.2).
+    """Return each track's alternate group by track ID; 0 is no group (ISO/IEC 14496-12, 8.3.2).
 
-    A file that is not made of boxes, or whose boxes do not fit into each other, gives what could be read.
+    For a malformed file it contains the tracks that could be read.
     """
     found: dict[int, int] = {}
     with path.open("rb") as file:
@@ -22,7 +22,7 @@ def groups(path: Path) -> dict[int, int]:
                 if header is not None:
                     found |= _group(reader.bytes_at(header.payload, min(header.end - header.payload, 48)))
         except Refused:
-            return found  # too many boxes; whether the file is taken is decided elsewhere
+            return found  # too many boxes; `media.structure` refuses such files
     return found
 
 

@@ -1,6 +1,6 @@
-"""Boxes of ISO-BMFF and QuickTime files: where each begins and ends, read without trusting any of it.
+"""Reads the boxes of ISO-BMFF and QuickTime files, which may be malformed.
 
-A box is a length, a type of four characters and its contents (ISO/IEC 14496-12, 4.2; Apple's QuickTime File Format,
+A box is a length, a type of four characters and a payload (ISO/IEC 14496-12, 4.2; Apple's QuickTime File Format,
 "Atoms"). No video library.
 """
 
@@ -9,23 +9,24 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from media.errors import Refused
+from media.patched import Patch
 
-MAX_BOXES = 200_000  # fragments of half a second over three hours, many times over
+MAX_BOXES = 200_000  # three hours in fragments of half a second have about 45,000
 SCAN_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One box: its type and three places in the file."""
+    """One box: its type and three offsets in the file."""
 
     kind: bytes
     start: int  # of its length field
-    payload: int  # of its contents: 8 bytes after the start, 16 with a long length field
-    end: int  # as its length field says; may lie beyond the file
+    payload: int  # 8 bytes after the start, 16 with a 64-bit length
+    end: int  # by its length field; may lie beyond the file
 
 
 class BoxReader:
-    """Reads the headers of boxes and bounds how many are read in all."""
+    """Reads box headers; raises an error after `MAX_BOXES` of them."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -33,14 +34,14 @@ class BoxReader:
         self._read = 0
 
     def at(self, start: int, limit: int | None = None) -> Box | None:
-        """Return the box that begins at a place, or None when no length and type stand there.
+        """Return the box at an offset, or None if there is no valid header.
 
         Args:
-            start: place in the file.
-            limit: where the box around it ends; None for the file.
+            start: offset in the file.
+            limit: end of the parent box; None for the end of the file.
 
         Raises:
-            Refused: damaged: more boxes than any video has.
+            Refused: damaged: more than `MAX_BOXES` boxes were read.
         """
         self._read += 1
         if self._read > MAX_BOXES:
@@ -56,7 +57,7 @@ class BoxReader:
         return Box(header[4:8], start, payload, end) if end >= payload else None
 
     def children(self, box: Box) -> Iterator[Box]:
-        """Give the boxes inside a box, until one does not fit."""
+        """Yield the child boxes, up to the first that does not fit into its parent."""
         start, limit = box.payload, min(box.end, self.size)
         while start + 8 <= limit:
             child = self.at(start, limit)
@@ -66,7 +67,7 @@ class BoxReader:
             start = child.end
 
     def child(self, box: Box | None, *path: bytes) -> Box | None:
-        """Return the first box at a path of types below a box."""
+        """Return the first descendant at a path of types, or None."""
         for kind in path:
             if box is None:
                 return None
@@ -74,38 +75,43 @@ class BoxReader:
         return box
 
     def bytes_at(self, start: int, length: int) -> bytes:
-        """Read bytes of the file; fewer at its end."""
+        """Return bytes of the file; fewer at its end."""
         self._file.seek(start)
         return self._file.read(max(length, 0))
 
     def find(self, kind: bytes, first_child: frozenset[bytes], after: int) -> int | None:
-        """Search for a box by its type and its first child's; return where it begins.
+        """Search the file for a box by its type and its first child's type; return its offset.
 
         Args:
             kind: type of the box.
-            first_child: the types with which its contents may begin.
-            after: where to begin.
+            first_child: allowed types of its first child.
+            after: offset at which the search begins.
         """
-        place = after
-        while place < self.size:
-            piece = self.bytes_at(place, SCAN_BYTES)
-            at = piece.find(kind)
+        offset = after
+        while offset < self.size:
+            chunk = self.bytes_at(offset, SCAN_BYTES)
+            at = chunk.find(kind)
             while at >= 0:
-                start = place + at - 4
+                start = offset + at - 4
                 if start >= after and self._begins_with(start, first_child):
                     return start
-                at = piece.find(kind, at + 1)
-            if len(piece) < SCAN_BYTES:
+                at = chunk.find(kind, at + 1)
+            if len(chunk) < SCAN_BYTES:
                 return None
-            place += SCAN_BYTES - 3
+            offset += SCAN_BYTES - 3
         return None
 
     def _begins_with(self, start: int, first_child: frozenset[bytes]) -> bool:
         box = self.at(start)
-        inner = None if box is None else self.at(box.payload)
-        return inner is not None and inner.kind in first_child
+        child = None if box is None else self.at(box.payload)
+        return child is not None and child.kind in first_child
+
+
+def hiding(box: Box) -> Patch:
+    """Return the patch that makes a demuxer skip a box: its type becomes `free`."""
+    return Patch(box.start + 4, b"free")
 
 
 def is_type(kind: bytes) -> bool:
-    """Say whether four bytes can be a box's type: printable ASCII, or Apple's copyright sign."""
+    """Say whether bytes can be a box type: printable ASCII, or Apple's copyright sign."""
     return len(kind) == 4 and all(0x20 <= byte <= 0x7E or byte == 0xA9 for byte in kind)

@@ -43,33 +43,33 @@ def filtered(blocks: Iterable[Block], layout: str, rate: int, *filters: tuple[st
 
 
 class Resampler:
-    """Brings decoded frames of one form to float samples at one rate, in one or two channels."""
+    """Resamples decoded frames of one format to float samples in one or two channels."""
 
     def __init__(self, frame: AudioFrame, weights: Matrix, rate: int) -> None:
-        """Set up for frames like the first one.
+        """Set up for frames with the format, layout and rate of the first one.
 
         Args:
-            frame: has the form of all frames that follow: format, layout and rate.
-            weights: how its channels are mixed; a row per output channel.
-            rate: samples a second that come out.
+            frame: the first one.
+            weights: of its channels; a row per output channel.
+            rate: of the output, in samples a second.
         """
         layout = "mono" if len(weights) == 1 else "stereo"
         self._graph = Graph()
         self._graph.threads = 1
-        add, own = self._graph.add, frame.layout.name
-        form = f"sample_rate={frame.sample_rate}:sample_fmt={frame.format.name}:channel_layout={own}"
-        steps = [add("abuffer", f"{form}:time_base=1/{frame.sample_rate}")]
-        if own != layout:
-            # libav mixes by the layout's name: it has no way for some, and leaves out channels of others.
+        add, source_layout = self._graph.add, frame.layout.name
+        options = f"sample_rate={frame.sample_rate}:sample_fmt={frame.format.name}:channel_layout={source_layout}"
+        steps = [add("abuffer", f"{options}:time_base=1/{frame.sample_rate}")]
+        if source_layout != layout:
+            # libav mixes by the layout's name: it cannot mix some layouts, and drops channels of others.
             steps += [add("aformat", "sample_fmts=fltp"), add("pan", channels.pan(weights))]
         steps += [add("aresample", str(rate)), add("aformat", f"sample_fmts=fltp:channel_layouts={layout}")]
         self._source, self._sink = steps[0], add("abuffersink")
         self._graph.link_nodes(*steps, self._sink).configure()
 
     def push(self, frame: AudioFrame | None) -> Iterator[Block]:
-        """Give the samples that are ready after one more frame, or after the last one (None)."""
+        """Resample a frame, or flush with None; yield the samples that are ready."""
         if frame is not None:
-            frame.pts = None  # the resampler would otherwise mind the jitter of the time stamps
+            frame.pts = None  # the resampler would otherwise compensate the jitter of the time stamps
         self._source.push(frame)
         yield from _ready(self._sink)
 

@@ -1,10 +1,10 @@
-"""Channel layouts: made safe to touch at opening, and mixed down to mono or stereo by their labels.
+"""Removes custom channel layouts at opening, and mixes channels to mono or stereo by their labels.
 
-PyAV 18.1 copies a layout together with the pointer to its map of channels and frees the map with every copy
-(av/audio/layout.py, `get_audio_layout` and `__dealloc__`; measured 2026-11-28: abort 134). Only layouts of the "custom"
-order have a map: QuickTime's `chan` and ISO's `chnl` make them. So no context may keep a custom layout. Decoders give
-their frames what the context has, or a layout of their own without a map: libavcodec 62 makes a map in one place only,
-for xHE-AAC, and its decoder replaces it (1,400 configurations tried, 2026-11-28).
+PyAV 18.1 copies a layout together with the pointer to its channel map, and frees the map with every copy
+(av/audio/layout.py, `get_audio_layout` and `__dealloc__`; measured 2026-11-28: exit code 134, abort). Only layouts of
+the order "custom" have a map; QuickTime's `chan` and ISO's `chnl` create them. So no codec context may keep a custom
+layout. Decoders give their frames the context's layout, or one of their own without a map: libavcodec 62 allocates a
+map only for xHE-AAC, and its decoder replaces it (1,400 configurations tried, 2026-11-28).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from math import sqrt
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.layout import AudioLayout
 
-Labels = tuple[str, ...]  # one per channel, as FFmpeg abbreviates them: "FL", "FC", "AMBI0"; "NONE" when not known
+Labels = tuple[str, ...]  # one per channel, FFmpeg's abbreviations: "FL", "FC", "AMBI0"; "NONE" if unknown
 
 MAX_CHANNELS = 24  # ITU-R BS.2051 22.2; libav's filters end at 64
 # libavutil/channel_layout.h, `AVChannel`: the order in which a mask lists its channels.
@@ -22,56 +22,56 @@ NATIVE_ORDER = (
     "DL", "DR", "WL", "WR", "SDL", "SDR", "LFE2", "TSL", "TSR", "BFC", "BFL", "BFR", "SSL", "SSR", "TTL", "TTR", "BIL",
     "BIR",
 )  # fmt: skip
-# Those without a mask that are heard as players take them; any other number is so many microphones.
-USUAL = {
+# Labels of layouts without a mask, as players assume them. Other channel counts are taken for separate microphones.
+DEFAULT_LABELS = {
     2: ("FL", "FR"),
     6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
 }
 LEFT = {"FL", "BL", "FLC", "SL", "TFL", "TBL", "DL", "WL", "SDL", "TSL", "BFL", "SSL", "TTL", "BIL"}
 RIGHT = {label.replace("L", "R") for label in LEFT}
-FULL = {"FL", "FR", "DL", "DR", "BIL", "BIR"}
-UNHEARD = {"LFE", "LFE2", "UNSD"}  # rumble, and channels that are said to be unused
-BESIDE = 1 / sqrt(2)  # ITU-R BS.775-3, table 2: centre and surround in a stereo mix
+FULL_WEIGHT = {"FL", "FR", "DL", "DR", "BIL", "BIR"}
+LEFT_OUT = {"LFE", "LFE2", "UNSD"}  # low-frequency effects, and channels marked as unused
+MINUS_3_DB = 1 / sqrt(2)  # ITU-R BS.775-3, table 2: centre and surround in a stereo mix
 
-# A matrix of ones and zeros makes `pan` ask libswresample for its own mix of the layout, which it may not have. This
-# weight is 1 again as a 32-bit float.
-ALMOST_ALL = 0.999999990
+# With weights of 0 and 1 only, `pan` uses libswresample's own mix of the layout, which may not exist. This weight
+# becomes 1 as a 32-bit float.
+NEARLY_ONE = 0.999999990
 
 Matrix = tuple[tuple[float, ...], ...]  # a row per output channel, a weight per input channel
 
 
-def make_plain(context: AudioCodecContext) -> Labels:
-    """Give a codec context that is not open yet a layout without a map, and return the labels that it had.
+def drop_custom_layout(context: AudioCodecContext) -> Labels:
+    """Give a codec context that is not open yet a layout without a map; return the original labels.
 
-    The order matters: the first line shares the map with the context, the assignment makes the context forget it
-    without freeing it, and the end of our own copy frees it, once.
+    The order matters: the getter shares the map with the context, the setter replaces it without freeing it, and the
+    destructor of the local copy frees it once.
     """
     own = context.layout
     count = own.nb_channels
     if count <= 0:
         return ()
     labels = tuple(channel.name for channel in own.channels) if count <= MAX_CHANNELS else ("NONE",) * count
-    context.layout = _plain_name(labels)
+    context.layout = _native_layout_name(labels)
     return labels
 
 
 def labels_of(layout: AudioLayout, known: Labels) -> Labels:
-    """Return the labels of a decoded frame's channels: its own, else the container's, else the usual ones."""
+    """Return the labels of a decoded frame: its own, else the container's, else the default ones."""
     labels = tuple(channel.name for channel in layout.channels)
     if _are_known(labels):
         return labels
     if len(known) == len(labels) and _are_known(known):
         return known
-    return USUAL.get(len(labels), labels)
+    return DEFAULT_LABELS.get(len(labels), labels)
 
 
 def matrix(labels: Labels, outputs: int) -> Matrix:
-    """Return how channels are mixed to one or two, so that no sum exceeds full scale.
+    """Return the mixing weights for one or two output channels; no sum exceeds full scale.
 
-    Two channels are left and right whatever they are called, as microphones are often mislabelled; only right before
-    left is turned. Of an ambisonic sound the first channel is taken, which hears alike in all directions (ACN 0, W):
-    the others have no side of their own and take from each other in a sum. Channels without a meaning count as centre.
+    Two channels are left and right whatever their labels, because microphones are often mislabelled; only right before
+    left is swapped. Of ambisonic sound only the omnidirectional channel is used (ACN 0, W): the others have no side,
+    and cancel each other in a sum. Channels without a known label count as centre.
     """
     rows = _stereo(labels)
     if outputs == 1:
@@ -81,14 +81,14 @@ def matrix(labels: Labels, outputs: int) -> Matrix:
 
 
 def pan(weights: Matrix) -> str:
-    """Spell a matrix as the arguments of libavfilter's `pan`."""
+    """Return a matrix as the arguments of libavfilter's `pan`."""
     layout = "mono" if len(weights) == 1 else "stereo"
     sides = [f"c{number}={_terms(row)}" for number, row in enumerate(weights)]
     return "|".join([layout, *sides])
 
 
-def outputs(labels: Labels) -> int:
-    """Return how many channels a sound is published with: one for a single channel and for ambisonic sound."""
+def output_count(labels: Labels) -> int:
+    """Return the number of published channels: one for a single channel and for ambisonic sound, else two."""
     return 1 if len(labels) == 1 or (_is_ambisonic(labels) and not LEFT & set(labels)) else 2
 
 
@@ -103,18 +103,18 @@ def _stereo(labels: Labels) -> list[list[float]]:
 
 
 def _weight(label: str, side: set[str], other: set[str]) -> float:
-    if label in other or label in UNHEARD or (label.startswith("AMBI") and label != "AMBI0"):
+    if label in other or label in LEFT_OUT or (label.startswith("AMBI") and label != "AMBI0"):
         return 0.0
-    return 1.0 if label in FULL & side else BESIDE
+    return 1.0 if label in FULL_WEIGHT & side else MINUS_3_DB
 
 
 def _terms(row: Sequence[float]) -> str:
-    terms = [f"{min(weight, ALMOST_ALL):.9f}*c{place}" for place, weight in enumerate(row) if weight]
-    return "+".join(terms) or "0*c0"  # a side on which nothing is heard
+    terms = [f"{min(weight, NEARLY_ONE):.9f}*c{place}" for place, weight in enumerate(row) if weight]
+    return "+".join(terms) or "0*c0"  # a silent side
 
 
-def _plain_name(labels: Sequence[str]) -> str:
-    """Spell a layout that libav keeps without a map: a mask where the order allows it, else only a number."""
+def _native_layout_name(labels: Sequence[str]) -> str:
+    """Return the name of a layout without a map: a mask where the order allows it, else a channel count."""
     if len(labels) == 1:
         return "mono"
     places = [NATIVE_ORDER.index(label) if label in NATIVE_ORDER else -1 for label in labels]

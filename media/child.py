@@ -92,7 +92,7 @@ def _answer(voice: "_Lines | _Terminal", work: str, options: argparse.Namespace)
     except (MemoryError, OutOfMemory):
         voice.say({"out_of_memory": True})
         return MEMORY_EXIT
-    except Exception as error:  # noqa: BLE001  # the process's edge: whatever else it is, it is our error
+    except Exception as error:  # noqa: BLE001  # the process's edge: any other exception is an error of ours
         traceback.print_exc()
         voice.say({"internal_error": f"{type(error).__name__}: {error}"})
         return INTERNAL_EXIT
@@ -183,6 +183,6 @@ class _Terminal:
         elif "refused" in line:
             sys.stderr.write(f"refused ({line['refused']['code']}): {line['refused']['detail']}\n")
         elif "internal_error" in line:
-            sys.stderr.write("an error in the program, not in the file\n")
+            sys.stderr.write("internal error: the program failed, not the file\n")
         else:
             sys.stderr.write("not enough memory\n")

@@ -1,8 +1,8 @@
-"""How much of a film is missing at a file's end, judged by its samples; nothing else makes a file "truncated".
+"""Measures how much of a film is missing at the end of its file. Only that makes a file "truncated".
 
-A table of contents at the front names all samples of the film, and so tells what is missing when the file ends before
-them. A film of fragments or clusters that was cut off while it was recorded tells only what is missing of the last one;
-such a film is used as far as it goes, as players do, and its creator is told.
+An index at the front lists all samples, so those beyond the end of the file are missing. A recording in fragments or
+clusters that was cut off shows only what is missing of the last one. Such a film is used as far as it goes, as players
+do, with a warning.
 """
 
 from dataclasses import dataclass
@@ -13,90 +13,90 @@ from av.video.stream import VideoStream
 from media.errors import Refused
 from media.structure import Structure
 
-# What may be missing of a film whose whole length is known: less than both, and it is not noticed.
+# A film of declared length is truncated if more than either of these is missing.
 MISSING_S, MISSING_SHARE = 1.0, 0.02
-NOTICED_S = 0.1  # lengths that are wrong by a few bytes come to less
-# And of one that was cut off in its last fragment: more than either is not the tail of a recording.
+MIN_WARNED_S = 0.1  # length fields that are wrong by a few bytes come to less
+# A film without one, which was cut off in its last fragment, likewise.
 FRAGMENT_S, FRAGMENT_SHARE = 10.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """What is there of a film, and what of it is known to be missing."""
+class Completeness:
+    """How many seconds of a film are present, and how many are known to be missing."""
 
     present_s: float
     missing_s: float
-    is_promised: bool  # the file tells how long the whole is
+    has_declared_length: bool  # the file declares the length of the whole film
 
 
 def of_samples(
-    video: VideoStream, sound: AudioStream | None, present_s: float, size_bytes: int, outer: Structure
-) -> Presence:
-    """Judge an MP4 or QuickTime file by the samples in its index, once its packets were read.
+    video: VideoStream, sound: AudioStream | None, present_s: float, size_bytes: int, structure: Structure
+) -> Completeness:
+    """Measure an MP4 or QuickTime file by the samples in its index, after its packets were read.
 
     Args:
-        video: its index holds what the edit lists show.
-        sound: likewise; None when there is none.
-        present_s: how long the pictures last that were read.
+        video: with the index entries that the edit lists present.
+        sound: likewise; None if there is none.
+        present_s: duration of the pictures that were read.
         size_bytes: of the file.
-        outer: its outer structure.
+        structure: of the file.
     """
     missing_s = max(_missing_s(stream, present_s, size_bytes) for stream in (video, sound) if stream is not None)
-    if outer.claimed_end > size_bytes and outer.promised_s is not None:
+    if structure.declared_end > size_bytes and structure.declared_s is not None:
         reached_s = max(present_s, _reached_s(sound, size_bytes))
-        missing_s = max(missing_s, outer.promised_s - reached_s)
-    return Presence(present_s, missing_s, is_promised=outer.tells_length)
+        missing_s = max(missing_s, structure.declared_s - reached_s)
+    return Completeness(present_s, missing_s, has_declared_length=structure.has_declared_length)
 
 
-def of_clusters(begins_s: float, present_s: float, size_bytes: int, outer: Structure) -> Presence:
-    """Judge a Matroska file by where its elements say they end.
+def of_clusters(begins_s: float, present_s: float, size_bytes: int, structure: Structure) -> Completeness:
+    """Measure a Matroska file by the length fields of its elements.
 
     Args:
-        begins_s: time of the first picture; a Segment's duration is counted from there or from zero.
-        present_s: how long the pictures last that were read.
+        begins_s: time of the first picture. Writers count a Segment's duration from there or from zero.
+        present_s: duration of the pictures that were read.
         size_bytes: of the file.
-        outer: its outer structure.
+        structure: of the file.
     """
-    missing_s = present_s * max(outer.claimed_end - size_bytes, 0) / size_bytes
-    # A few bytes too many in a length say nothing of the film, and a sound that is longer than it neither.
-    if missing_s > MISSING_SHARE * present_s and outer.promised_s is not None:
-        counted = (outer.promised_s - present_s, outer.promised_s - begins_s - present_s)
+    missing_s = present_s * max(structure.declared_end - size_bytes, 0) / size_bytes
+    # A length field may be wrong by a few bytes, and the declared duration may be that of a longer sound.
+    if missing_s > MISSING_SHARE * present_s and structure.declared_s is not None:
+        counted = (structure.declared_s - present_s, structure.declared_s - begins_s - present_s)
         missing_s = max(min(counted, key=abs), 0.0)
-    return Presence(present_s, missing_s, is_promised=outer.tells_length)
+    return Completeness(present_s, missing_s, has_declared_length=structure.has_declared_length)
 
 
-def check(presence: Presence) -> bool:
-    """Say whether something is missing at the end that a creator should be told of.
+def check(completeness: Completeness) -> bool:
+    """Return whether the film needs a warning about a missing end.
 
     Raises:
-        Refused: truncated: so much is missing that the film is not whole.
+        Refused: truncated: more is missing than the limits above.
     """
-    whole_s = presence.present_s + presence.missing_s
-    limits = (MISSING_S, MISSING_SHARE) if presence.is_promised else (FRAGMENT_S, FRAGMENT_SHARE)
-    if presence.missing_s > min(limits[0], limits[1] * whole_s):
+    whole_s = completeness.present_s + completeness.missing_s
+    limits = (MISSING_S, MISSING_SHARE) if completeness.has_declared_length else (FRAGMENT_S, FRAGMENT_SHARE)
+    if completeness.missing_s > min(limits[0], limits[1] * whole_s):
         raise Refused(
             "truncated",
-            f"The file breaks off: {presence.present_s:.1f} seconds of pictures are there, and the last "
-            f"{presence.missing_s:.1f} seconds of picture or sound are missing. Upload it again.",
+            f"The file breaks off: {completeness.present_s:.1f} seconds of pictures are there, but the last "
+            f"{completeness.missing_s:.1f} seconds of picture or sound are missing. Upload it again.",
         )
-    return presence.missing_s > NOTICED_S
+    return completeness.missing_s > MIN_WARNED_S
 
 
 def _missing_s(stream: VideoStream | AudioStream, present_s: float, size_bytes: int) -> float:
-    """Return how many seconds of a track's shown samples lie beyond the file's end."""
-    shown = missing = 0
+    """Return how many seconds of a track's presented samples lie beyond the file's end."""
+    presented = missing = 0
     for entry in stream.index_entries:
         if not entry.is_discard:
-            shown += 1
+            presented += 1
             missing += entry.pos + entry.size > size_bytes
     if not missing:
         return 0.0
-    lasts_s = float((stream.duration or 0) * (stream.time_base or 0))
-    return missing / shown * lasts_s if lasts_s else present_s * missing / max(shown - missing, 1)
+    duration_s = float((stream.duration or 0) * (stream.time_base or 0))
+    return missing / presented * duration_s if duration_s else present_s * missing / max(presented - missing, 1)
 
 
 def _reached_s(sound: AudioStream | None, size_bytes: int) -> float:
     if sound is None or sound.time_base is None:
         return 0.0
-    there = (entry.timestamp for entry in sound.index_entries if entry.pos + entry.size <= size_bytes)
-    return float(max(there, default=0) * sound.time_base)
+    present = (entry.timestamp for entry in sound.index_entries if entry.pos + entry.size <= size_bytes)
+    return float(max(present, default=0) * sound.time_base)

@@ -18,9 +18,10 @@ SHORT_PAUSE_S = 0.3  # below it what was heard may be a consonant inside a word:
 LATE_BONUS = 0.2  # how much a cut at the very end of the time is worth beside a longer pause
 SCENE_BONUS = 0.5  # a pause in which the picture changes, too, hides the cut best
 KEY_BONUS = 0.5  # a pause in which a part can begin without being encoded anew
-CERTAINTY_WORTH = 6.0  # a pause that is hardly one costs a word; length, lateness and scene only choose among the sure
-SURE = 0.9  # of cuts in pauses of less certainty a tenth to a half fell into words (tests/media/beds.py, 2026-11-28)
-HEARD = 0.5  # steady noise alone has dips of a certainty of 0.41 (measured 2026-11-28): no reason to leave a key frame
+CERTAINTY_BONUS = 6.0  # outweighs length, lateness and scene: a cut in a false pause is inside a word
+# Of cuts in pauses with less certainty, a tenth to a half were inside words (tests/media/backgrounds.py, 2026-11-28).
+RELIABLE = 0.9
+MIN_BEFORE_KEY = 0.5  # steady noise alone has dips with a certainty of 0.41 (2026-11-28); a key frame is better then
 TAIL_S = 0.12  # the last sounds of a word are faint: a cut keeps this far from a pause's beginning if it can
 
 PAUSE, SCENE, LIMIT, END = "pause", "scene", "limit", "end"
@@ -35,7 +36,7 @@ class Pause:
 
     start_s: float
     end_s: float
-    certainty: float = 1.0  # 0 to 1; below `SURE` it is only the least bad place beside the limit
+    certainty: float = 1.0  # 0 to 1; below `RELIABLE` it is used only where the alternative is the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +107,25 @@ class _Film:
         """Return the best tick and its reason: of the last third of the time, else of all of it.
 
         A pause anywhere comes before a change of scene outside of pauses, where somebody may be in the middle of a
-        word. Where only doubtful pauses are left, the limit is brought forward to the best of them.
+        word. If there are only unreliable pauses, the best of them is used instead of the limit.
         """
         earliest, limit = reach
         near = max(earliest, limit - int((limit - first) * SEARCH_SHARE))
         for opens in (near, earliest):
-            if places := self._in_pauses(opens, limit, sure=True):
+            if places := self._in_pauses(opens, limit, reliable=True):
                 return max(places)[1:]
         for opens in (near, earliest):
             if changes := self.scenes(opens, limit):
                 return max(changes), SCENE
         for opens in (near, earliest):
-            if places := self._in_pauses(opens, limit, sure=False):
+            if places := self._in_pauses(opens, limit, reliable=False):
                 _, tick, reason = max(places)
                 return tick, SCENE if reason == SCENE else LIMIT
         return max(self._keys(near, limit), default=limit), LIMIT
 
-    def _in_pauses(self, earliest: int, limit: int, *, sure: bool) -> list[tuple[float, int, str]]:
-        least = HEARD if self.keys else 0.0
-        pauses = (pause for pause in self.pauses if (pause.certainty >= SURE) == sure and pause.certainty >= least)
+    def _in_pauses(self, earliest: int, limit: int, *, reliable: bool) -> list[tuple[float, int, str]]:
+        least = MIN_BEFORE_KEY if self.keys else 0.0
+        pauses = (p for p in self.pauses if (p.certainty >= RELIABLE) == reliable and p.certainty >= least)
         return [place for pause in pauses for place in self._places(pause, earliest, limit)]
 
     def _places(self, pause: Pause, earliest: int, limit: int) -> Iterator[tuple[float, int, str]]:
@@ -135,7 +136,7 @@ class _Film:
             return
         length_s = pause.end_s - pause.start_s
         worth = min(length_s, LONG_PAUSE_S) / LONG_PAUSE_S - max(0.0, SHORT_PAUSE_S - length_s) / (2 * SHORT_PAUSE_S)
-        worth += CERTAINTY_WORTH * pause.certainty
+        worth += CERTAINTY_BONUS * pause.certainty
 
         def late(tick: int) -> float:
             return LATE_BONUS * (tick - earliest) / max(limit - earliest, 1)

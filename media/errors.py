@@ -27,7 +27,7 @@ class Refused(ChildError):
 
 
 class OutOfMemory(ChildError):
-    """The work needs more memory than it was given; `held_bytes` and `limit_bytes` where they are known."""
+    """The work needs more memory than its limit; `held_bytes` and `limit_bytes` if they are known."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ChildDied(ChildError):
 
 
 class InternalError(ChildDied):
-    """Our own code raised what it never should; the file may be whole. The traceback is in `stderr_tail`."""
+    """Our own code raised an unexpected exception; the traceback is in `stderr_tail`."""
 
     def __init__(self, exception: str, *, exit_code: int | None = None, stderr_tail: str = "") -> None:
         super().__init__(exit_code=exit_code, stderr_tail=stderr_tail)

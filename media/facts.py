@@ -18,19 +18,19 @@ MAX_STREAMS = 32  # phones write up to eight, action cameras some more
 # 1080p HLG 190.
 RENDER_BYTES, PICTURES_KEPT = 130 << 20, 7
 MIN_FRAMES_A_SECOND = 0.1  # on average; fewer, and a file of kilobytes becomes hours of stills
-STILL_SECONDS = 60  # of sound alone need no pictures for that: somebody talks over a still, a recorder lost its picture
+STILL_SECONDS = 60  # of sound without pictures do not count for this minimum: speech over a still, a lost picture
 MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
 
 
 class MediaWarning(StrEnum):
-    """Something about an accepted upload that its creator should know; stable codes, shown in status and page."""
+    """A warning about an accepted upload; stable codes, shown in status and page."""
 
-    SOUND_UNREADABLE = "sound_unreadable"  # the file has a sound track, and none that we can decode
-    PAUSES_NOT_FOUND = "pauses_not_found"  # the sound could not be decoded for the search for pauses
-    PICTURE_ENDS_EARLY = "picture_ends_early"  # sound goes on after the last picture, which is held
+    SOUND_UNREADABLE = "sound_unreadable"  # the file has sound tracks, but none can be decoded
+    PAUSES_NOT_FOUND = "pauses_not_found"  # the sound could not be searched for pauses
+    PICTURE_ENDS_EARLY = "picture_ends_early"  # sound continues after the last picture, which is held
     PICTURE_BEGINS_LATE = "picture_begins_late"  # sound begins before the first picture, which is held
-    END_MISSING = "end_missing"  # the file breaks off before its end; it is used as far as it goes
-    SIZE_CHANGES = "size_changes"  # the picture changes its size; every size is fitted into one shape
+    END_MISSING = "end_missing"  # the file breaks off; it is used as far as it goes
+    SIZE_CHANGES = "size_changes"  # the picture changes its size; all sizes are fitted into one output size
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Audio:
     codec: str
     sample_rate: int
     channels: int
-    start_s: float  # after the film's beginning; negative when the sound begins earlier by less than is kept
+    start_s: float  # after the film's beginning; negative if the sound begins slightly earlier
     tracks: int  # sound tracks in the file; one of them is used
 
 

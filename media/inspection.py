@@ -23,12 +23,12 @@ from media.child import Progress
 from media.errors import Refused
 from media.facts import Audio, Facts, MediaWarning
 from media.opening import VIDEO_CODECS, opened, packets, video_of
-from media.picture_forms import Forms, FormWatch
+from media.picture_formats import FormatScanner, PictureFormats
 from media.timeline import Timeline
 from media.tracks import Sound, choose, stream_of
 
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
-UNPLACED_SHARE = 0.02  # of the frames that the file's index counts; with more that it places nowhere it is broken
+UNPLACED_SHARE = 0.02  # of the frames in the header; a file whose index lacks more is damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +55,46 @@ def inspect(path: Path) -> Inspection:
             too_big_for_this_machine.
     """
     container_name = signature.check(path)
-    read = _read(path, container_name)
+    scan = _scan(path, container_name)
     child.give_back_pages()  # PyAV's streams hold their decoders: at 4K the next one would stand beside 34 MB of this
-    times = _with_sound(path, read.times, read.sound)
+    times = _with_sound(path, scan.times, scan.sound)
     _check_length(times)
     with opened(path) as container:
         stream = video_of(container)
         frame = first_frame(container, stream)
         check_pixels(frame.width, frame.height)
         _check_memory(frame, child.memory_bytes())
-        size = read.forms.size or picture.upright_size(frame, picture.PixelAspect(stream).now)
-        times = replace(times, shape=picture.output_size(*size), parameters_change=read.forms.parameters_change)
-        found = _facts(path, container_name, container, stream, frame, times, read.sound, size)
-    warnings = _warnings(times, read.forms, breaks_off=read.breaks_off)
+        size = scan.formats.size or picture.upright_size(frame, picture.PixelAspect(stream).current)
+        times = replace(times, shape=picture.output_size(*size), parameters_change=scan.formats.parameters_change)
+        found = _facts(path, container_name, container, stream, frame, times, scan.sound, size)
+    warnings = _warnings(times, scan.formats, is_end_missing=scan.is_end_missing)
     return Inspection(replace(found, warnings=(*found.warnings, *warnings)), times)
 
 
 @dataclass(frozen=True, slots=True)
-class _Packets:
-    """What the packets of an upload tell, before a picture is decoded for its facts."""
+class _PacketScan:
+    """What is read from an upload's packets, before a picture is decoded."""
 
     times: Timeline
-    forms: Forms
+    formats: PictureFormats
     sound: Sound | None
-    breaks_off: bool
+    is_end_missing: bool
 
 
-def _read(path: Path, container_name: str) -> _Packets:
-    """Read the packets of the picture, and choose the sound; an index that breaks off is told as truncated."""
+def _scan(path: Path, container_name: str) -> _PacketScan:
+    """Scan the packets; a truncated index is reported as such."""
     try:
-        return _read_packets(path, container_name)
+        return _scan_packets(path, container_name)
     except Refused as refusal:
-        breaks_off = structure.of(path, container_name).claimed_end > path.stat().st_size
-        if refusal.code in {"damaged", "no_video"} and breaks_off:
-            detail = "The file breaks off in the middle of its table of contents: upload it again."
+        is_truncated = structure.of(path, container_name).declared_end > path.stat().st_size
+        if refusal.code in {"damaged", "no_video"} and is_truncated:
+            detail = "The file breaks off in the middle of its table of contents. Upload it again."
             raise Refused("truncated", detail) from refusal
         raise
 
 
-def _read_packets(path: Path, container_name: str) -> _Packets:
+def _scan_packets(path: Path, container_name: str) -> _PacketScan:
+    """Read the video packets and choose the sound track."""
     with contextlib.ExitStack() as stack:
         container = _opened(path, stack)
         if len(container.streams) > facts.MAX_STREAMS:
@@ -104,30 +105,31 @@ def _read_packets(path: Path, container_name: str) -> _Packets:
         _check_codec(stream)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         _check_promised_length(container, stream)
-        watch = FormWatch(stream)
-        times = _read_times(container, stream, watch)
+        scanner = FormatScanner(stream)
+        times = _read_times(container, stream, scanner)
         sound = choose(path)
-        # A sound of which nothing decodes may be one of which nothing is there.
-        heard = stream_of(container, sound.tracks[0]) if sound else next(iter(container.streams.audio), None)
-        return _Packets(times, watch.forms, sound, _breaks_off(path, container_name, (stream, heard), times))
+        # A sound that cannot be decoded may be one whose samples are all missing.
+        sound_stream = stream_of(container, sound.tracks[0]) if sound else next(iter(container.streams.audio), None)
+        is_end_missing = _is_end_missing(path, container_name, (stream, sound_stream), times)
+        return _PacketScan(times, scanner.formats, sound, is_end_missing)
 
 
 def _with_sound(path: Path, times: Timeline, sound: Sound | None) -> Timeline:
-    """Let the film reach as far as its sound does."""
+    """Return the timeline extended to the beginning and end of the sound."""
     sound_s = None
     if sound is not None:
         sound_s = sound_extent.extent_of(path, sound.tracks[0], times.first_picture_s, times.last_picture_end_s)
     return replace(times, sound_s=sound_s)
 
 
-def _warnings(times: Timeline, forms: Forms, *, breaks_off: bool) -> list[MediaWarning]:
-    told = {
+def _warnings(times: Timeline, formats: PictureFormats, *, is_end_missing: bool) -> list[MediaWarning]:
+    conditions = {
         MediaWarning.PICTURE_BEGINS_LATE: times.picture_begins_late,
         MediaWarning.PICTURE_ENDS_EARLY: times.picture_ends_early,
-        MediaWarning.SIZE_CHANGES: forms.changes,
-        MediaWarning.END_MISSING: breaks_off,
+        MediaWarning.SIZE_CHANGES: formats.changes,
+        MediaWarning.END_MISSING: is_end_missing,
     }
-    return [warning for warning, is_so in told.items() if is_so]
+    return [warning for warning, holds in conditions.items() if holds]
 
 
 def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
@@ -160,7 +162,7 @@ def _check_codec(stream: VideoStream) -> None:
 
 def _check_promised_length(container: InputContainer, stream: VideoStream) -> None:
     """Refuse by what the file's head says, before its packets are read."""
-    seconds = _promised_s(container.duration or 0, container.start_time or 0)
+    seconds = _declared_s(container.duration or 0, container.start_time or 0)
     if stream.duration and stream.time_base:
         seconds.append(float(stream.duration * stream.time_base))
     if seconds and min(seconds) > facts.MAX_SECONDS:
@@ -169,8 +171,8 @@ def _check_promised_length(container: InputContainer, stream: VideoStream) -> No
         raise _too_many_frames(stream.frames)
 
 
-def _promised_s(end: int, begins: int) -> list[float]:
-    """Return how long a film may last that ends so; a clock that begins at 50 hours may or may not be counted in."""
+def _declared_s(end: int, begins: int) -> list[float]:
+    """Return the possible durations of a container: its writer may or may not have added the start time."""
     return [ticks / av.time_base for ticks in (end, end - max(begins, 0)) if ticks > 0]
 
 
@@ -182,7 +184,7 @@ def _too_many_frames(frames: int) -> Refused:
     return Refused("too_many_frames", f"The video has {frames} frames; {facts.MAX_FRAMES} are allowed.")
 
 
-def _read_times(container: InputContainer, stream: VideoStream, watch: FormWatch) -> Timeline:
+def _read_times(container: InputContainer, stream: VideoStream, scanner: FormatScanner) -> Timeline:
     times, keys, sizes = array("q"), array("q"), array("q")  # a list would take four times the memory
     last, last_duration = None, 0
     for packet in packets(container, stream):
@@ -190,13 +192,13 @@ def _read_times(container: InputContainer, stream: VideoStream, watch: FormWatch
             raise Refused("encrypted", "The video is encrypted (copy protection). Export it without protection.")
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None or packet.is_corrupt:
-            continue  # the empty packet that ends the stream; one that the file's end cuts off
+            continue  # the empty packet that ends the stream, or one that is cut off by the end of the file
         if packet.is_keyframe:
             keys.append(at)
         is_hidden = packet.is_discard or _is_hidden(stream, packet)
-        watch.see(packet, shown=not is_hidden)
+        scanner.push(packet, shown=not is_hidden)
         if is_hidden:
-            continue  # cut away by an edit list, or only there for other frames
+            continue  # hidden by an edit list, or only a reference for other frames
         times.append(at)
         sizes.append(packet.size)
         if last is None or at > last:
@@ -208,19 +210,20 @@ def _read_times(container: InputContainer, stream: VideoStream, watch: FormWatch
     return timeline.of_packets(times, keys, stream.time_base or Fraction(1), last_duration, sizes)
 
 
-def _breaks_off(path: Path, name: str, streams: tuple[VideoStream, AudioStream | None], times: Timeline) -> bool:
-    """Say whether a little is missing at the file's end; refuse it when much is: truncated, damaged."""
-    stream, heard = streams
-    size, outer, present_s = path.stat().st_size, structure.of(path, name), times.grid().duration_s
+def _is_end_missing(path: Path, name: str, streams: tuple[VideoStream, AudioStream | None], times: Timeline) -> bool:
+    """Return whether a little is missing at the file's end; raise Refused if more is: truncated, damaged."""
+    stream, sound_stream = streams
+    size, outline, present_s = path.stat().st_size, structure.of(path, name), times.grid().duration_s
     if name == "matroska":
-        return completeness.check(completeness.of_clusters(float(times.origin_s), present_s, size, outer))
-    presence = completeness.of_samples(stream, heard, present_s, size, outer)
-    placed = len(stream.index_entries)
-    if placed < stream.frames * (1 - UNPLACED_SHARE) - 1 and not outer.has_edits:
+        return completeness.check(completeness.of_clusters(float(times.origin_s), present_s, size, outline))
+    measured = completeness.of_samples(stream, sound_stream, present_s, size, outline)
+    indexed = len(stream.index_entries)
+    if indexed < stream.frames * (1 - UNPLACED_SHARE) - 1 and not outline.has_edits:
         raise Refused(
-            "damaged", f"The file's index counts {stream.frames} frames and tells where {placed} of them are."
+            "damaged",
+            f"The file's table of contents counts {stream.frames} frames, but lists only {indexed}. Upload it again.",
         )
-    return completeness.check(presence)
+    return completeness.check(measured)
 
 
 def _is_hidden(stream: VideoStream, packet: "av.Packet[VideoStream]") -> bool:

@@ -1,7 +1,7 @@
-"""Lets PyAV's enumerations stand for numbers that its libav knows and PyAV does not.
+"""Makes PyAV's enumerations accept numbers that libav knows and PyAV does not.
 
-PyAV 18.1 builds an enumeration's member for every piece of side data of a frame; libav 62 has kinds that PyAV's lists
-lack (the view of spatial video, EXIF), and one of them made reading any other, such as the rotation, a ValueError.
+PyAV 18.1 creates an enumeration member for each piece of a frame's side data. libav 62 has types that PyAV lacks (the
+view of spatial video, EXIF), and with one of them, reading any other side data raised ValueError.
 """
 
 import enum
@@ -10,14 +10,14 @@ from av.sidedata.encparams import VideoEncParamsType
 from av.sidedata.sidedata import Type
 from av.video.frame import PictureType
 
-# The only ones that PyAV builds from a file's own numbers; flags keep unknown bits by themselves (its source, 18.1).
+# The enumerations that PyAV creates from numbers in a file. Flags accept unknown bits by themselves (its source, 18.1).
 FROM_FILES: tuple[type[enum.Enum], ...] = (Type, PictureType, VideoEncParamsType)
 
 
 def accept_unknown() -> None:
-    """Give each unknown number a member of its own, "UNKNOWN_29", instead of an error."""
+    """Make unknown numbers members such as "UNKNOWN_29" instead of an error."""
     for kind in FROM_FILES:
-        kind._missing_ = classmethod(_unknown)  # type: ignore[assignment]  # the hook that the standard library gives
+        kind._missing_ = classmethod(_unknown)  # type: ignore[assignment]  # the standard library's hook
 
 
 def _unknown(kind: type[enum.Enum], value: object) -> enum.Enum | None:

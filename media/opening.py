@@ -31,9 +31,9 @@ AUDIO_CODECS |= {f"pcm_{kind}" for kind in ("u8", "s8", "s8_planar")}
 AUDIO_CODECS |= {f"pcm_{kind}" for kind in ("s16le_planar", "s16be_planar", "s24le_planar", "s32le_planar")}
 AUDIO_CODECS |= {f"pcm_{kind}le" for kind in ("s16", "s24", "s32", "u16", "u24", "u32", "f32", "f64")}
 AUDIO_CODECS |= {f"pcm_{kind}be" for kind in ("s16", "s24", "s32", "u16", "u24", "u32", "f32", "f64")}
-FORMATS = {"mp4": "mov", "matroska": "matroska"}  # libavformat's names; it is not left to guess
+FORMATS = {"mp4": "mov", "matroska": "matroska"}  # libavformat's names; its format detection is not used
 STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-STILLS_SHARE = 0.1  # of the most pictures in a track; a film with fewer than this share of them is none
+STILLS_SHARE = 0.1  # of the pictures in the largest track; a track with fewer is a still beside it
 PACKETS_COUNTED = 600
 OPTIONS = {
     "format_whitelist": "mov,matroska",
@@ -51,7 +51,7 @@ libav_enums.accept_unknown()
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open an upload for demuxing; libav's errors inside the block become a refusal.
 
-    No sound has a custom channel layout any more (`media.channels`), so nothing of the container is harmful to touch.
+    Custom channel layouts are removed (`media.channels`), so that all streams can be accessed safely.
 
     Raises:
         Refused: empty_file, not_a_video, truncated, damaged.
@@ -63,7 +63,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 @contextlib.contextmanager
 def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, channels.Labels]]]:
-    """Open an upload as `opened` does and tell what the container calls the channels of each sound track."""
+    """Open an upload like `opened`; also yield the container's channel labels by stream index."""
     container_name = signature.check(path)
     patches = structure.of(path, container_name).patches
     with contextlib.ExitStack() as stack:
@@ -73,7 +73,7 @@ def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, c
             av.open(source, "r", FORMATS[container_name], options=OPTIONS, metadata_errors="replace")
         )
         sounds = [stream for stream in container.streams.audio if stream.codec_context]
-        yield container, {stream.index: channels.make_plain(stream.codec_context) for stream in sounds}
+        yield container, {stream.index: channels.drop_custom_layout(stream.codec_context) for stream in sounds}
 
 
 @contextlib.contextmanager
@@ -113,23 +113,23 @@ def video_of(container: InputContainer) -> VideoStream:
     moving = [stream for stream in container.streams.video if not stream.disposition & STILLS]
     if not moving:
         raise Refused("no_video", "The file has no moving picture, only sound or a cover image.")
-    # The same choice as players make, the one marked default, else the biggest; but never a still beside a film.
-    chosen = max(_films(container, moving), key=_importance)
-    only(container, chosen)
+    # The same choice as players make: the track marked default, else the largest; but never a still beside a film.
+    chosen = max(_without_stills(container, moving), key=_importance)
+    select_stream(container, chosen)
     if chosen.codec_context:
         # What bounded the demuxer's own look does not bound the decoder that comes after it.
         chosen.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
     return chosen
 
 
-def only(container: InputContainer, chosen: VideoStream | AudioStream) -> None:
-    """Read the packets of one stream; those of all others are not even read."""
+def select_stream(container: InputContainer, chosen: VideoStream | AudioStream) -> None:
+    """Let the demuxer discard the packets of all streams but one."""
     for stream in container.streams:
         stream.discard = Discard.default if stream is chosen else Discard.all
 
 
-def _films(container: InputContainer, moving: list[VideoStream]) -> list[VideoStream]:
-    """Leave out tracks that have far fewer pictures than another: the photo of a motion photo, thumbnails."""
+def _without_stills(container: InputContainer, moving: list[VideoStream]) -> list[VideoStream]:
+    """Drop tracks with far fewer pictures than another: the photo of a motion photo, thumbnails."""
     if len(moving) == 1:
         return moving
     counts = _sample_counts(container, moving)
@@ -138,9 +138,10 @@ def _films(container: InputContainer, moving: list[VideoStream]) -> list[VideoSt
 
 def _sample_counts(container: InputContainer, moving: list[VideoStream]) -> list[int]:
     if container.format.name != FORMATS["matroska"]:
-        # What the edit lists show; a film of fragments tells here of those that were read so far.
+        # The samples that the edit lists present; of a fragmented film those that were read so far.
         return [len(stream.index_entries) for stream in moving]
-    counts = dict.fromkeys((stream.index for stream in moving), 0)  # Matroska need not tell, so the beginning must
+    # Matroska need not have an index, so packets at the beginning are counted.
+    counts = dict.fromkeys((stream.index for stream in moving), 0)
     for packet in islice(container.demux(moving), PACKETS_COUNTED):
         counts[packet.stream.index] += packet.size > 0
     container.seek(0)

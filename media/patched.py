@@ -1,4 +1,4 @@
-"""A file read with some of its bytes replaced, so that a demuxer reads its structure as players take it."""
+"""A read-only file object with some bytes replaced, for files that the demuxer would misread."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ from types import TracebackType
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Bytes that are read at a place instead of the file's own."""
+    """Replacement bytes for one range of a file."""
 
-    place: int
+    offset: int
     data: bytes
 
 
 class PatchedFile:
-    """A file open for reading, with patches over it; the file itself is not changed.
+    """A file opened for reading with patches applied; the file itself is not changed.
 
     Args:
         path: the file.
-        patches: they lie inside the file and do not overlap.
+        patches: inside the file, not overlapping.
     """
 
     def __init__(self, path: Path, patches: Sequence[Patch]) -> None:
         self._file = path.open("rb")
-        self._patches = sorted(patches, key=lambda patch: patch.place)
-        self._places = [patch.place for patch in self._patches]
+        self._patches = sorted(patches, key=lambda patch: patch.offset)
+        self._offsets = [patch.offset for patch in self._patches]
 
     def __enter__(self) -> "PatchedFile":
         return self
@@ -37,26 +37,26 @@ class PatchedFile:
         self._file.close()
 
     def read(self, length: int = -1) -> bytes:
-        """Read as a file does."""
+        """Read like a file object."""
         start = self._file.tell()
-        own = self._file.read(length)
-        end = start + len(own)
-        # The patch before the first one inside may reach into what was read.
-        first = max(bisect_right(self._places, start) - 1, 0)
-        last = bisect_right(self._places, end - 1)
+        original = self._file.read(length)
+        end = start + len(original)
+        # The last patch that begins before the range may reach into it.
+        first = max(bisect_right(self._offsets, start) - 1, 0)
+        last = bisect_right(self._offsets, end - 1)
         if first >= last:
-            return own
-        mixed = bytearray(own)
+            return original
+        patched = bytearray(original)
         for patch in self._patches[first:last]:
-            begins, ends = max(patch.place, start), min(patch.place + len(patch.data), end)
+            begins, ends = max(patch.offset, start), min(patch.offset + len(patch.data), end)
             if begins < ends:
-                mixed[begins - start : ends - start] = patch.data[begins - patch.place : ends - patch.place]
-        return bytes(mixed)
+                patched[begins - start : ends - start] = patch.data[begins - patch.offset : ends - patch.offset]
+        return bytes(patched)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place as a file does."""
+        """Seek like a file object."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the place that is read next."""
+        """Return the offset of the next byte."""
         return self._file.tell()

@@ -1,6 +1,7 @@
-"""Reads a video's sound for the search for pauses, as the parts read it, so that both are on one clock.
+"""Finds the pauses in a video's sound.
 
-In small chunks, so that memory does not grow with the video's length.
+The sound is read like that of the parts, so both are on the same clock, and in chunks, so that the memory needed does
+not depend on the video's length.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,13 +16,13 @@ from media.chain import Block
 from media.child import Progress
 from media.cuts import Pause
 from media.errors import Refused
-from media.samples import Samples, Window, together
+from media.samples import Samples, Window, merge_channels
 from media.spans import Span
 from media.speech import PauseFinder
 from media.voice import SAMPLE_RATE
 
 CHUNK_S = 10
-MOST_BROKEN = 0.5  # of the sound's packets; more, and what is silent says nothing about the speech
+MAX_BROKEN_SHARE = 0.5  # of the sound's packets; with more, silence no longer means a pause
 
 
 def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
@@ -29,15 +30,15 @@ def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
 
     Args:
         path: the upload, already inspected.
-        whole: the span that is the whole video.
-        progress: told the share of the sound that was read.
+        whole: the span of the whole video.
+        progress: called with the share of the sound that was read.
 
     Raises:
-        Refused: sound_unreadable, damaged: the sound cannot be read, so that nothing is known about its pauses.
+        Refused: sound_unreadable, damaged: the sound cannot be read, so its pauses are unknown.
     """
     finder = PauseFinder()
-    for chunk in _heard(path, whole, progress):
-        finder.hear(chunk)
+    for chunk in _mono_chunks(path, whole, progress):
+        finder.push(chunk)
     return [
         replace(pause, end_s=min(pause.end_s, whole.duration_s))
         for pause in finder.pauses()
@@ -45,33 +46,33 @@ def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
     ]
 
 
-def _heard(path: Path, whole: Span, progress: Progress) -> Iterator[NDArray[np.float32]]:
-    """Give a video's sound in mono at `SAMPLE_RATE`, from the video's beginning to its end."""
+def _mono_chunks(path: Path, whole: Span, progress: Progress) -> Iterator[NDArray[np.float32]]:
+    """Yield a video's sound in mono at `SAMPLE_RATE`, from the video's beginning to its end."""
     chosen = tracks.choose(path)
     if chosen is None:
         raise Refused("sound_unreadable", "The video has no sound that can be decoded.")
     end = round(whole.total * SAMPLE_RATE / whole.rate)
     window = Window(whole.origin_s, 0, end, SAMPLE_RATE, 1)
     sources = [Samples(path, track, window, from_start=True) for track in chosen.tracks]
-    for number, chunk in enumerate(_chunks(together(sources)), start=1):
+    for number, chunk in enumerate(_chunks(merge_channels(sources)), start=1):
         yield chunk
         progress(min(1.0, number * CHUNK_S / whole.duration_s))
     for source in sources:
-        if source.broken > MOST_BROKEN * (source.broken + source.heard):
+        if source.broken > MAX_BROKEN_SHARE * (source.broken + source.decoded):
             raise Refused("sound_unreadable", f"{source.broken} packets of the sound cannot be decoded.")
 
 
 def _chunks(blocks: Iterable[Block]) -> Iterator[NDArray[np.float32]]:
-    """Join blocks to chunks of the same length, in mono."""
+    """Join blocks into mono chunks of equal length."""
     size = CHUNK_S * SAMPLE_RATE
-    waiting: list[NDArray[np.float32]] = []
-    held = 0
+    buffered: list[NDArray[np.float32]] = []
+    count = 0
     for block in blocks:
-        waiting.append(block.mean(axis=0))
-        held += block.shape[1]
-        while held >= size:
-            joined = np.concatenate(waiting)
+        buffered.append(block.mean(axis=0))
+        count += block.shape[1]
+        while count >= size:
+            joined = np.concatenate(buffered)
             yield joined[:size]
-            waiting, held = [joined[size:]], held - size
-    if held:
-        yield np.concatenate(waiting)
+            buffered, count = [joined[size:]], count - size
+    if count:
+        yield np.concatenate(buffered)

@@ -17,9 +17,9 @@ from media.tone import ToneMapper
 
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # the biggest master, portrait or landscape; a square one is 1080 x 1080
 HDR_CURVES = {int(ColorTrc.ARIB_STD_B67): "hlg", int(ColorTrc.SMPTE2084): "pq"}
-# ITU-T H.273, table 2: 9 BT.2020, 11 and 12 P3 (11 has cinema's white, and in phones' files means 12). The primaries of
-# BT.601, 5 and 6, are shown as they are: by them skin differs by 1.5 codes of 255 at most (measured 2026-11-28), and
-# many phones name them whose cameras have BT.709's.
+# ITU-T H.273, table 2: 9 is BT.2020, 11 and 12 are P3 (11 with cinema's white point, but phones mean 12). BT.601's
+# primaries, 5 and 6, are not converted: they change skin by at most 1.5 codes of 255 (measured 2026-11-28), and many
+# phones whose cameras have BT.709's primaries write them.
 WIDE_GAMUTS = {9: "bt2020", 11: "p3", 12: "p3"}
 SD_HEIGHT = 720  # below it an untagged picture is taken for BT.601, as players do
 H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
@@ -31,10 +31,10 @@ MATRIX_NAMES = {
     Colorspace.BT2020: "bt2020",
 }
 PLAIN_FORMATS = {"yuv420p", "yuvj420p"}
-NARROWEST = Fraction(1, 8)  # the widest pixels in use are 4 to 1 (VCD stills, lenses of cinema cameras are 2 to 1)
-NEARLY_SQUARE = Fraction(1, 100)  # the nearest in use are PAL's 16 to 15; screen recorders write 1787 to 1789
-BLACK, COLOURLESS = 16, 128
-SLIVER_PX = 4
+MIN_PIXEL_ASPECT = Fraction(1, 8)  # the widest pixels in use are 4:1 (VCD stills), those of anamorphic lenses 2:1
+NEARLY_SQUARE = Fraction(1, 100)  # the least distorted pixels in use are PAL's 16:15; screen recorders write 1787:1789
+BLACK_LUMA, NEUTRAL_CHROMA = 16, 128
+ROUNDING_PX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +68,39 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 
 class PixelAspect:
-    """The width of a stream's pixels as a share of their height, as players take it.
+    """The sample aspect ratio of a stream (width : height of a pixel), chosen as players do.
 
-    What the container says comes first, as libav has it (`av_guess_sample_aspect_ratio`, and so ffplay, VLC and mpv):
-    MP4's `pasp`, else the track's size beside the coded one; Matroska's display size. Only then the coded stream.
-    The track's size beside the size of a sample entry that is turned against it tells no aspect.
+    The container's ratio comes before the coded stream's, as in libav's `av_guess_sample_aspect_ratio` (ffplay, VLC,
+    mpv): MP4's `pasp`, else the track's size relative to the coded size; Matroska's display size. A ratio from a track
+    size whose orientation differs from the sample entry's is ignored.
     """
 
     def __init__(self, stream: VideoStream) -> None:
         self._context = stream.codec_context
-        told = stream.sample_aspect_ratio
-        # The stream's own is told by both until something has been decoded.
-        is_known = told is not None and told > 0 and told != self._context.sample_aspect_ratio
-        self._container = told if told and is_known and not self._is_of_turned_size(told) else None
+        aspect = stream.sample_aspect_ratio
+        # Before the first decoded picture, both attributes have the coded stream's ratio.
+        is_known = aspect is not None and aspect > 0 and aspect != self._context.sample_aspect_ratio
+        self._container = aspect if aspect and is_known and not self._is_of_turned_size(aspect) else None
 
     @property
-    def now(self) -> Fraction | None:
-        """Return the aspect for what was decoded last; None when nothing says it."""
+    def current(self) -> Fraction | None:
+        """Return the ratio for the last decoded picture; None if it is not specified."""
         return self._container or self._context.sample_aspect_ratio
 
-    def _is_of_turned_size(self, told: Fraction) -> bool:
+    def _is_of_turned_size(self, aspect: Fraction) -> bool:
         width, height = self._context.width, self._context.height
         if not width or not height or width == height:
             return False
-        turned = Fraction(height, width) ** 2  # libav compares with the last entry, which need not be the one decoded
-        return any(abs(told / aspect - 1) < NEARLY_SQUARE for aspect in (turned, 1 / turned))
+        turned = Fraction(height, width) ** 2  # libav uses the last sample entry, which need not be the decoded one
+        return any(abs(aspect / ratio - 1) < NEARLY_SQUARE for ratio in (turned, 1 / turned))
 
 
 def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Return the size with square pixels; the longer way is stretched, so that nothing is lost.
+    """Return the size with square pixels; one side is enlarged, so that no detail is lost.
 
-    An aspect of nearly 1 is a rounding error of its writer, and one beyond all lenses is none.
+    Ratios of nearly 1, which are rounding errors, and implausible ones are ignored.
     """
-    if not aspect or not NARROWEST <= aspect <= 1 / NARROWEST or abs(aspect - 1) < NEARLY_SQUARE:
+    if not aspect or not MIN_PIXEL_ASPECT <= aspect <= 1 / MIN_PIXEL_ASPECT or abs(aspect - 1) < NEARLY_SQUARE:
         return width, height
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
@@ -128,18 +128,18 @@ def upright_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
 
 
 def inner_size(upright: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Return how big a picture is when all of it is shown within a size; the size itself when the shapes agree."""
+    """Return the size of a picture that is scaled to fit into a size; that size if the aspect ratios agree."""
     scale = min(Fraction(size[0], upright[0]), Fraction(size[1], upright[1]))
     width, height = (max(2, round(side * scale / 2) * 2) for side in upright)
-    # Rounding to even sides must not put a black line beside a picture that has the same shape.
-    nearly = size[0] - width <= SLIVER_PX and size[1] - height <= SLIVER_PX
-    return size if nearly else (min(width, size[0]), min(height, size[1]))
+    # Rounding to even sides must not leave a black line beside a picture with the same aspect ratio.
+    agrees = size[0] - width <= ROUNDING_PX and size[1] - height <= ROUNDING_PX
+    return size if agrees else (min(width, size[0]), min(height, size[1]))
 
 
 class Developer:
-    """Turns decoded frames of one form into planes of one size; keeps libav's scaler between frames.
+    """Converts decoded frames of one format into planes of one size; keeps libav's scaler between frames.
 
-    A frame of another shape than the size is shown whole, before black.
+    A frame with another aspect ratio is shown whole, with black bars.
     """
 
     def __init__(self, size: tuple[int, int], orientation: Orientation, aspect: Fraction | None) -> None:
@@ -164,7 +164,11 @@ class Developer:
         if inner == self.size:
             return Planes(y, u, v, index, time_s)
         half = (self.size[0] // 2, self.size[1] // 2)
-        y, u, v = _on_black(y, self.size, BLACK), _on_black(u, half, COLOURLESS), _on_black(v, half, COLOURLESS)
+        y, u, v = (
+            _letterboxed(y, self.size, BLACK_LUMA),
+            _letterboxed(u, half, NEUTRAL_CHROMA),
+            _letterboxed(v, half, NEUTRAL_CHROMA),
+        )
         return Planes(y, u, v, index, time_s)
 
     def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
@@ -208,50 +212,50 @@ class Developer:
 
 
 class FrameConverter:
-    """Turns the decoded frames of one stream, whatever form each has, into planes of one size."""
+    """Converts the decoded frames of a stream, whose format may change, into planes of one size."""
 
     def __init__(
         self, size: tuple[int, int] | None = None, long_side: int = LONG_SIDE, short_side: int = SHORT_SIDE
     ) -> None:
-        """Take the size of all planes.
+        """Set the size of all planes.
 
         Args:
-            size: width and height, made smaller where the sides want it; None: as the first frame gives.
-            long_side: of the biggest planes, in pixels.
+            size: width and height, reduced to fit into the sides; None: from the first frame.
+            long_side: maximum, in pixels.
             short_side: likewise.
         """
         self._sides = long_side, short_side
         self._size = None if size is None else output_size(*size, long_side=long_side, short_side=short_side)
-        self._form: tuple[int, int, int] | None = None
+        self._format: tuple[int, int, int] | None = None
         self._developer: Developer | None = None
 
     def is_new(self, frame: VideoFrame) -> bool:
-        """Say whether a frame has another form than the one before."""
-        return self._form != self._form_of(frame)
+        """Say whether a frame has another format than the previous one."""
+        return self._format != self._format_of(frame)
 
     def developer(self, frame: VideoFrame, aspect: PixelAspect) -> Developer:
-        """Return what turns a frame of this form into planes."""
+        """Return the converter for frames of this format."""
         if self._developer is None or self.is_new(frame):
-            self._form = self._form_of(frame)
+            self._format = self._format_of(frame)
             long_side, short_side = self._sides
-            upright = upright_size(frame, aspect.now)
+            upright = upright_size(frame, aspect.current)
             self._size = self._size or output_size(*upright, long_side=long_side, short_side=short_side)
-            self._developer = Developer(self._size, orientation_of(frame), aspect.now)
+            self._developer = Developer(self._size, orientation_of(frame), aspect.current)
         return self._developer
 
-    def _form_of(self, frame: VideoFrame) -> tuple[int, int, int]:
-        # A message in the stream that turns the picture comes with key frames and holds for those that follow (ITU-T
-        # H.264, D.2.27), but libav tells it of the key frame alone. A frame that is asked for its side data is kept
-        # alive by the answer; its rotation can be asked for each time.
-        turned = frame.rotation if frame.key_frame or self._form is None else self._form[2]
-        return frame.width, frame.height, turned
+    def _format_of(self, frame: VideoFrame) -> tuple[int, int, int]:
+        # A display orientation SEI message comes with a key frame and applies to the following frames (ITU-T H.264,
+        # D.2.27), but libav attaches it to the key frame only. Side data keep their frame alive in PyAV; `rotation`
+        # does not.
+        rotation = frame.rotation if frame.key_frame or self._format is None else self._format[2]
+        return frame.width, frame.height, rotation
 
 
-def _on_black(plane: NDArray[np.uint8], size: tuple[int, int], black: int) -> NDArray[np.uint8]:
-    """Put a plane in the middle of a bigger one; even places, so that the planes of a picture agree."""
+def _letterboxed(plane: NDArray[np.uint8], size: tuple[int, int], black: int) -> NDArray[np.uint8]:
+    """Centre a plane in a larger one; at even offsets, so that luma and chroma agree."""
     width, height = size
     whole = np.full((height, width), black, np.uint8)
-    step = 2 if black == BLACK else 1  # chroma has half as many places
+    step = 2 if black == BLACK_LUMA else 1  # chroma has half the resolution
     top, left = ((room - side) // (2 * step) * step for room, side in zip((height, width), plane.shape, strict=True))
     whole[top : top + plane.shape[0], left : left + plane.shape[1]] = plane
     return whole
@@ -284,7 +288,7 @@ def is_full(frame: VideoFrame) -> bool:
 
 
 def _table(frame: VideoFrame) -> str | None:
-    """Return which of `media.tone`'s tables a frame's colours need; None when BT.709 has them all."""
+    """Return the key of `media.tone.TABLES` for a frame's colours; None if they need no conversion."""
     return HDR_CURVES.get(frame.color_trc) or WIDE_GAMUTS.get(frame.color_primaries)
 
 

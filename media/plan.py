@@ -41,8 +41,8 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="media.plan", description="Plan where a video is cut.")
     add_cutting(parser)
     parser.add_argument("--intensity", type=float, default=0.0, help="above 0: also look for the speaker's zero")
-    parser.add_argument("--without-zero", action="store_true", help="save memory: do not look for the speaker's zero")
-    parser.add_argument("--without-scenes", action="store_true", help="save memory: decode no picture")
+    parser.add_argument("--without-zero", action="store_true", help="save memory: do not search for the speaker's zero")
+    parser.add_argument("--without-scenes", action="store_true", help="save memory: do not search for scene changes")
     return parser
 
 

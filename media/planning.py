@@ -52,7 +52,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
         exact=options.exact,
         progress=lambda share: progress(INSPECTED + (HEARD - INSPECTED) * share),
         copies=options.intensity == 0,
-        looks_for_scenes=not options.without_scenes,
+        find_scenes=not options.without_scenes,
         warn=warnings.append,
     )
     zero = None
@@ -60,11 +60,15 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
         progress(HEARD)
         zero = _zero(options.source)
     progress(1.0)
-    return {"facts": warned(found.facts, warnings).to_json(), "spans": [part.to_json() for part in parts], "zero": zero}
+    return {
+        "facts": with_warnings(found.facts, warnings).to_json(),
+        "spans": [part.to_json() for part in parts],
+        "zero": zero,
+    }
 
 
-def warned(facts: Facts, more: list[MediaWarning]) -> Facts:
-    """Return facts with the warnings that planning added."""
+def with_warnings(facts: Facts, more: list[MediaWarning]) -> Facts:
+    """Return facts with more warnings."""
     return replace(facts, warnings=(*facts.warnings, *more))
 
 
@@ -77,7 +81,7 @@ def partition(
     progress: Progress,
     loudness: float | None = None,
     copies: bool = False,
-    looks_for_scenes: bool = True,
+    find_scenes: bool = True,
     warn: Callable[[MediaWarning], None] = lambda _: None,
 ) -> list[Part]:
     """Cut an inspected video into parts that together are all of it, each frame once.
@@ -90,8 +94,8 @@ def partition(
         progress: told the share of the sound that was heard.
         loudness: LUFS that the sound is to be brought to; None leaves it as it is.
         copies: nothing is to be changed in the pictures: prefer cuts at which they need not be encoded anew.
-        looks_for_scenes: decode pictures where a scene may change; else cut at pauses and at the limit only.
-        warn: told what the video's creator should know of the cutting.
+        find_scenes: also search for scene changes, which decodes pictures.
+        warn: called with each warning about the cuts.
     """
     whole = found.timeline.grid()
     if loudness is not None:
@@ -100,10 +104,10 @@ def partition(
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
         try:
             silent = pauses.find(path, whole, progress)
-        except Refused as refused:  # cut by the limit; the picture may well be sound
-            mute = refused.code == MediaWarning.SOUND_UNREADABLE
-            warn(MediaWarning.SOUND_UNREADABLE if mute else MediaWarning.PAUSES_NOT_FOUND)
-    changes = scenes.Changes(path, found.timeline).between if looks_for_scenes else _no_scenes
+        except Refused as refused:  # the cuts are at scene changes and the limit
+            is_mute = refused.code == MediaWarning.SOUND_UNREADABLE
+            warn(MediaWarning.SOUND_UNREADABLE if is_mute else MediaWarning.PAUSES_NOT_FOUND)
+    changes = scenes.Changes(path, found.timeline).between if find_scenes else _no_scenes
     keys = found.timeline.key_ticks(whole) if copies and verbatim.may_be_copied(path, whole) else ()
     chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes, keys=keys, exact=exact)
     return [

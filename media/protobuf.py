@@ -8,10 +8,10 @@ def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
     """Yield (number, value) of each field: a varint as int, a 32-bit float as float, all else as bytes.
 
     Args:
-        message: one encoded message; a field that is a message of its own is read by a further call.
+        message: an encoded message; nested messages are read by another call.
 
     Raises:
-        ValueError: a wire type that no message of proto3 has.
+        ValueError: a wire type that proto3 does not have.
         IndexError, struct.error: the message ends within a field.
 
     Source: protobuf.dev, "Encoding", "Message Structure".

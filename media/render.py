@@ -37,7 +37,7 @@ class Rendered:
     frames_held: int  # pictures shown again because the source had none for that time
     picture: str  # "encoded", or "copied" bit for bit
     encoded_because: str | None  # `verbatim.Obstacle` when the picture was not copied
-    sound: str | None  # "encoded", "copied", "unreadable" when most of it is silent for that, None when there is none
+    sound: str | None  # "encoded", "copied", "unreadable" (see `Soundtrack.outcome`), or None
     landscape: (
         dict[str, str | None] | None
     )  # what was made of a landscape picture: "layout", and why not what was asked
@@ -63,7 +63,7 @@ def render(
         span: which part; None for the whole video.
         stage: changes frames on their way; None leaves them alone.
         framed: how finished frames become those that are encoded; None keeps their shape.
-        memory: how much memory it may take; what can be copied is copied in any case.
+        memory: how much memory encoding may use; stream copies are not affected.
         watch: shown every finished frame, in order, just before it is encoded; must not change it.
         on_progress: told the share of frames done, 0 to 1.
 

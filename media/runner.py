@@ -64,7 +64,7 @@ def run(
     except OSError as error:
         if error.errno not in {errno.ENOMEM, errno.EAGAIN}:
             raise
-        raise OutOfMemory("the machine has no room for another process", limit_bytes=memory) from error
+        raise OutOfMemory("the machine cannot start another process", limit_bytes=memory) from error
     conversation = _Conversation(child, on_progress or _ignore)
     try:
         for _ in conversation.listen():
@@ -105,8 +105,8 @@ def _check(pid: int, began: float, deadline_s: float, memory_bytes: int, stop: t
     if time.monotonic() - began > deadline_s:
         raise DeadlinePassed(deadline_s)
     if (resident := _resident_bytes(pid)) > memory_bytes:
-        told = f"{resident >> 20} MB held, {memory_bytes >> 20} MB allowed"
-        raise OutOfMemory(told, held_bytes=resident, limit_bytes=memory_bytes)
+        detail = f"{resident >> 20} MB held, {memory_bytes >> 20} MB allowed"
+        raise OutOfMemory(detail, held_bytes=resident, limit_bytes=memory_bytes)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -1,7 +1,7 @@
-"""The samples of one sound track, decoded, resampled and laid on the video's clock; silence where nothing is.
+"""Decodes and resamples a sound track onto the video's clock, with silence in the gaps.
 
-The one way in which sound is read: for the parts, for their loudness and for the pauses. The clock is the stream's own
-time stamps; sound without a stamp follows what came before it, a hole stays a hole, and nothing is heard twice.
+Parts, loudness and pauses all read sound through this module. The clock is the stream's time stamps. Sound without a
+time stamp follows what precedes it, gaps are kept, and overlapping samples are used once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,35 +21,35 @@ from media.channels import Labels
 from media.opening import opened, packets, translated
 from media.tracks import Track
 
-LEAD_S = Fraction(3, 10)  # decoded before the window: codecs need up to 80 ms (Opus) to find their feet
+LEAD_S = Fraction(3, 10)  # decoded before the window: codecs converge within 80 ms (Opus)
 SLACK_S = Fraction(1, 50)  # time stamps in whole milliseconds jitter; less than 20 ms is no gap
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From where to where sound is wanted, on the video's clock."""
+    """A range of samples on the video's clock."""
 
     origin_s: Fraction  # the video's beginning on the file's own clock
-    first: int  # samples after it
+    first: int  # samples after the origin
     end: int
     rate: int  # samples a second
     outputs: int  # channels, 1 or 2
 
     def place(self, frame: AudioFrame) -> int | None:
-        """Return the sample at which a decoded frame begins; None when it has no time."""
+        """Return the position of a decoded frame in samples; None if it has no time stamp."""
         if frame.pts is None or frame.time_base is None:
             return None
         return round((frame.pts * frame.time_base - self.origin_s) * self.rate)
 
 
 class Samples:
-    """The samples of one window; iterate once, for blocks that together are exactly as long as it.
+    """The samples of one window; can be iterated once. The blocks together are exactly as long as the window.
 
-    `broken` and `heard` count the packets that could not and could be decoded so far, `unheard` the samples that are
-    silent for that.
+    `broken` and `decoded` count the packets so far that could not and could be decoded; `silenced` counts the samples
+    that are silent because of the former.
 
     Raises (while iterating):
-        Refused: damaged: the file cannot be read on.
+        Refused: damaged: the file cannot be read any further.
         MemoryError: libav could not allocate.
     """
 
@@ -58,8 +58,8 @@ class Samples:
 
         Args:
             path: the upload.
-            track: chosen in it.
-            window: what is wanted.
+            track: of the upload, from `tracks.choose`.
+            window: the range to read.
             from_start: decode the track from its beginning instead of seeking to the window.
         """
         self._path = path
@@ -67,8 +67,8 @@ class Samples:
         self._window = window
         self._from_start = from_start
         self.broken = 0
-        self.heard = 0
-        self.unheard = 0
+        self.decoded = 0
+        self.silenced = 0
 
     def __iter__(self) -> Iterator[Block]:
         window = self._window
@@ -77,7 +77,7 @@ class Samples:
         for position, block in self._runs():
             if position > at:
                 yield from self._silence(at, min(position, window.end))
-                self.unheard += min(position, window.end) - at if self.broken > broken else 0
+                self.silenced += min(position, window.end) - at if self.broken > broken else 0
                 at = min(position, window.end)
             broken = self.broken
             part = block[:, at - position : window.end - position]
@@ -86,7 +86,7 @@ class Samples:
                 at += part.shape[1]
             if at >= window.end:
                 return
-        self.unheard += window.end - at if self.broken > broken else 0
+        self.silenced += window.end - at if self.broken > broken else 0
         yield from self._silence(at, window.end)
 
     def _silence(self, first: int, end: int) -> Iterator[Block]:
@@ -95,7 +95,7 @@ class Samples:
             yield np.zeros((self._window.outputs, min(step, end - start)), np.float32)
 
     def _runs(self) -> Iterator[tuple[int, Block]]:
-        """Give blocks with their place on the video's clock."""
+        """Yield blocks with their positions on the video's clock."""
         with translated(), opened(self._path) as container:
             run = _Run(self._window, self._track.labels)
             for frame in self._decode(container, tracks.stream_of(container, self._track)):
@@ -104,7 +104,7 @@ class Samples:
                 except MemoryError:
                     raise
                 except av.error.FFmpegError:
-                    self.broken += 1  # it took on a form in the middle that cannot be mixed
+                    self.broken += 1  # a new format within the stream that cannot be mixed
                     run.drop()
             yield from run.finish()
 
@@ -118,22 +118,22 @@ class Samples:
                 continue
             try:
                 yield from tracks.decoded(packet)
-                self.heard += 1
+                self.decoded += 1
             except MemoryError:
                 raise
             except av.error.FFmpegError:
                 self.broken += 1  # the next block's time shows the gap, and it becomes silence
 
     def _seek(self, container: InputContainer, stream: AudioStream, wanted: int) -> int:
-        """Go to a time and say where that led: a file's index may be wrong."""
+        """Seek, and return the time stamp of the next packet: a file's index may be wrong."""
         container.seek(wanted, stream=stream)
         first = next((packet.pts for packet in packets(container, stream) if packet.pts is not None), wanted + 1)
         container.seek(wanted, stream=stream)
         return first
 
 
-def together(sources: Sequence[Iterable[Block]]) -> Iterator[Block]:
-    """Put sounds of the same length beside each other: the channels of the first, then those of the next."""
+def merge_channels(sources: Sequence[Iterable[Block]]) -> Iterator[Block]:
+    """Merge sounds of equal length into one: the channels of the first, then those of the next."""
     if len(sources) == 1:
         yield from sources[0]
         return
@@ -147,25 +147,25 @@ def together(sources: Sequence[Iterable[Block]]) -> Iterator[Block]:
 
 
 class _Run:
-    """Resamples sound that belongs together; begins anew at every gap or change of form."""
+    """Resamples continuous sound; restarts at every gap and change of format."""
 
     def __init__(self, window: Window, labels: Labels) -> None:
         self._window = window
         self._labels = labels
         self._resampler: Resampler | None = None
-        self._form: tuple[str, str, int] = ("", "", 0)
-        self._position = 0  # of the next sample that comes out
-        self._began, self._taken = 0, 0  # where this run began, and how many samples of its own rate went in
+        self._format: tuple[str, str, int] = ("", "", 0)
+        self._position = 0  # of the next output sample
+        self._began, self._taken = 0, 0  # position of the run's beginning; input samples since, at the frame's rate
 
     def take(self, frame: AudioFrame) -> Iterator[tuple[int, Block]]:
         place = self._window.place(frame)
         if self._resampler is None and place is None:
-            return  # before the first time that is known there is none to put it at
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or form != self._form or self._is_gap(place):
-            place = place if place is not None else self._due()
+            return  # no position is known before the first time stamp
+        frame_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or frame_format != self._format or self._is_gap(place):
+            place = place if place is not None else self._expected()
             yield from self.finish()
-            self._begin(frame, form, place)
+            self._begin(frame, frame_format, place)
         self._taken += frame.samples
         assert self._resampler is not None
         yield from self._out(self._resampler.push(frame))
@@ -176,21 +176,21 @@ class _Run:
             self._resampler = None
 
     def drop(self) -> None:
-        """Give up the run; the next frame begins anew where it belongs."""
+        """Drop the resampler; the next frame starts a new one at its own position."""
         self._resampler = None
 
-    def _due(self) -> int:
-        """Return where the next sample goes in, on the window's clock."""
-        return self._began + self._taken * self._window.rate // max(self._form[2], 1)
+    def _expected(self) -> int:
+        """Return the expected position of the next frame if there is no gap."""
+        return self._began + self._taken * self._window.rate // max(self._format[2], 1)
 
     def _is_gap(self, place: int | None) -> bool:
-        return place is not None and abs(place - self._due()) > SLACK_S * self._window.rate
+        return place is not None and abs(place - self._expected()) > SLACK_S * self._window.rate
 
-    def _begin(self, frame: AudioFrame, form: tuple[str, str, int], place: int) -> None:
+    def _begin(self, frame: AudioFrame, frame_format: tuple[str, str, int], place: int) -> None:
         labels = channels.labels_of(frame.layout, self._labels)
         weights = channels.matrix(labels, self._window.outputs)
         self._resampler = Resampler(frame, weights, self._window.rate)
-        self._form = form
+        self._format = frame_format
         self._position = self._began = place
         self._taken = 0
 

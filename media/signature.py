@@ -1,8 +1,8 @@
-"""Tells by a file's first bytes whether it is a container that we take.
+"""Identifies the container of a file by its first bytes.
 
-This comes before any demuxer sees the file: a demuxer that guesses formats would open a playlist named .mp4 and read
-the files it lists. `api.sniff` asks the same of an upload's first bytes as they arrive; a test holds the two together.
-No video library.
+No demuxer opens a file before: a demuxer that guesses formats would open a playlist named .mp4 and read the files it
+lists. `api.sniff` makes the same check when the first bytes of an upload arrive; a test keeps the two equal. No video
+library.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from media.errors import Refused
 HEAD_BYTES = 64
 EBML = bytes.fromhex("1A45DFA3")
 # Boxes with which a QuickTime or MPEG-4 file may begin, whatever their length (ISO/IEC 14496-12; Apple's QuickTime File
-# Format, "Atoms"). Any other type is taken with a length below 16 MB: a text has no zero byte there.
+# Format, "Atoms"). Any other type is accepted with a length below 16 MB: a text has no zero byte there.
 FIRST_BOXES = frozenset(
     {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"PICT", b"styp", b"moof", b"sidx", b"uuid"}
 )
@@ -24,7 +24,7 @@ PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"#!")
 
 
 def check(path: Path) -> str:
-    """Return "mp4" or "matroska" when a file begins like one.
+    """Return "mp4" or "matroska" by a file's first bytes.
 
     Raises:
         Refused: empty_file, not_a_video.
@@ -40,7 +40,7 @@ def check(path: Path) -> str:
 
 
 def container_of(head: bytes) -> str | None:
-    """Return "mp4", "matroska" or None by the first `HEAD_BYTES` bytes of a file."""
+    """Return "mp4", "matroska" or None, given the first `HEAD_BYTES` bytes of a file."""
     if head.startswith(EBML):
         return "matroska"
     length, kind, brand = head[:4], head[4:8], head[8:12]
@@ -51,9 +51,9 @@ def container_of(head: bytes) -> str | None:
 
 def _what_it_is(head: bytes) -> str:
     if head.startswith(PICTURES) or (head[4:8] == b"ftyp" and head[8:12] in PICTURE_BRANDS):
-        return "The file is a still picture, not a video; of a motion photo, save the film and send that."
+        return "The file is a still picture, not a video. If it is a motion photo, save its video and upload that."
     if head[4:8] == b"ftyp":
-        return "The file is a sound file, not a video."
+        return "The file is a sound file, not a video. Upload a video."
     if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(PLAYLISTS):
         return "The file is a playlist or a text that points to other files, not a video."
     return "The file is neither MP4/MOV nor Matroska/WebM, whatever its name says."

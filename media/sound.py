@@ -7,14 +7,14 @@ import numpy as np
 
 from media import tracks
 from media.chain import Block, filtered
-from media.samples import Samples, Window, together
+from media.samples import Samples, Window, merge_channels
 from media.spans import Span
 
 RATE = 48_000
 BLOCK = 1024  # samples that AAC codes at a time
 FADE = RATE // 100  # 10 ms at a cut, so that it does not click
 
-MOST_UNHEARD = 0.5  # of a part; more, and it counts as one without sound
+MAX_SILENCED_SHARE = 0.5  # of a part's samples; with more, its sound counts as unreadable
 CEILING = 0.79  # -2 dB: between the samples, and after coding, peaks are up to 2 dB higher
 
 
@@ -27,7 +27,7 @@ class Soundtrack:
     """The sound of one span; iterate once, for blocks that together are exactly the span's length.
 
     `layout` is "mono", "stereo" or None when the upload has no sound; then there are no blocks. With a gain the peaks
-    that would be too high are held back. `outcome` is known when all blocks were given.
+    that would be too high are held back. `outcome` is valid after the last block.
     """
 
     def __init__(self, path: Path, span: Span) -> None:
@@ -42,11 +42,11 @@ class Soundtrack:
 
     @property
     def outcome(self) -> str | None:
-        """Return "encoded", None without sound, or "unreadable" when most of it is silent for broken packets."""
+        """Return "encoded", "unreadable" if most of it is silent because of broken packets, or None without sound."""
         if self.layout is None:
             return None
-        unheard = min((samples.unheard for samples in self._read), default=0)
-        return "unreadable" if unheard > MOST_UNHEARD * (self.end - self.first) else "encoded"
+        silenced = min((samples.silenced for samples in self._read), default=0)
+        return "unreadable" if silenced > MAX_SILENCED_SHARE * (self.end - self.first) else "encoded"
 
     def __iter__(self) -> Iterator[Block]:
         if self.layout is None:
@@ -67,7 +67,7 @@ class Soundtrack:
         window = Window(self._span.origin_s, self.first, self.end, RATE, each)
         from_start = self._span.is_first
         self._read = [Samples(self._path, track, window, from_start=from_start) for track in self.source.tracks]
-        return together(self._read)
+        return merge_channels(self._read)
 
     def _faded(self, block: Block, at: int) -> Block:
         places = np.arange(at, at + block.shape[1])

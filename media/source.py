@@ -70,9 +70,11 @@ class Reel:
                     return
                 if tick >= due:
                     due = tick + round(every_s * self._span.rate)
-                    since = min(tick, end - 1) - self._span.first  # of a span before all pictures the first is shown
-                    alone = deinterlace.alone(frame)
-                    yield self._developer(alone).develop(alone, max(since, 0), float(since / self._span.rate))
+                    since = min(tick, end - 1) - self._span.first  # a span before all pictures shows the first one
+                    progressive = deinterlace.deinterlaced_frame(frame)
+                    yield self._developer(progressive).develop(
+                        progressive, max(since, 0), float(since / self._span.rate)
+                    )
 
     def _keys(self) -> int:
         """Count the key frames from which the span can be decoded."""
@@ -141,7 +143,7 @@ class Reel:
         for number in range(tick, until):
             index = number - self._span.first
             yield shot.planes(index, float(index / self._span.rate), is_last=number + 1 == until)
-        # Beyond the pictures' own time nothing is missing.
+        # Before the first picture and after the last one, no picture is missing.
         first, end = self._span.picture_first, self._span.picture_end
         self.held += max((until if end is None else min(until, end)) - max(tick, first) - 1, 0)
 

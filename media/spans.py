@@ -1,10 +1,10 @@
 """Where a part lies in its video: a run of output frames on one grid of time that covers the whole video.
 
-The grid begins at the video's first frame, or with its sound where that begins clearly earlier, and ticks at the
-output's frame rate. A video of constant rate has exactly one source frame on every tick between its first and its last
-picture; any other video shows, at each tick, the newest frame whose time rounds to that tick or an earlier one. Where
-there is only sound, the nearest picture is held. Spans that partition the ticks therefore partition the frames. Pure
-arithmetic, no video library.
+The grid begins at the video's first frame, or at the beginning of its sound if that is clearly earlier, and ticks at
+the output's frame rate. A video of constant rate has exactly one source frame on every tick between its first and its
+last picture; any other video shows, at each tick, the newest frame whose time rounds to that tick or an earlier one.
+Where there is only sound, the nearest picture is held. Spans that partition the ticks therefore partition the frames.
+Pure arithmetic, no video library.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-LONGEST_SIDE = 1920  # of a part's picture, as `media.picture` makes it
+LONGEST_SIDE = 1920  # of a part's picture, in pixels, as in `media.picture`
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Span:
     frames: int  # ticks in the span, at least 1
     total: int  # ticks in the whole video
     rate: Fraction  # ticks a second, 23 to 60
-    origin_s: Fraction  # where the grid begins on the source's own clock: its first frame's time, or its sound's
+    origin_s: Fraction  # beginning of the grid on the source's own clock: of the first frame, or of the sound
     seek: int | None  # decode time stamp of the key frame to begin at, in the stream's time base; None: the beginning
     hold: bool = False  # the source's own times do not fit the grid: some frames are shown twice or left out
     gain_db: float = 0.0  # by how much its sound is raised, the same for all parts of a video
-    picture_first: int = 0  # tick of the video's first picture; before it there is sound, and that picture is held
+    picture_first: int = 0  # tick of the video's first picture, which is held over earlier sound
     picture_end: int | None = None  # the tick after the last picture's own time; None: the whole video's end
-    shape: tuple[int, int] | None = None  # width and height of all parts' pictures; None: as the first one gives
-    parameters_change: bool = False  # the coded stream changes its parameter sets, so that no part can be copied
+    shape: tuple[int, int] | None = None  # width and height of all parts' pictures; None: from the first one
+    parameters_change: bool = False  # the coded stream changes its parameter sets, so no part can be copied
 
     @property
     def start_s(self) -> float:
@@ -54,13 +54,13 @@ class Span:
 
     @property
     def holds_pictures(self) -> bool:
-        """Say whether the span reaches beyond the pictures, so that the first or the last one is held."""
+        """Say whether the span reaches beyond the video's pictures: the first or the last one is held."""
         end = self.total if self.picture_end is None else self.picture_end
         return self.first < self.picture_first or self.first + self.frames > end
 
     @property
     def held_s(self) -> Fraction:
-        """Say for how many seconds of the whole video there is sound alone."""
+        """Return how many seconds of the whole video have only sound."""
         end = self.total if self.picture_end is None else self.picture_end
         return (self.picture_first + self.total - end) / self.rate
 

@@ -9,7 +9,7 @@ from media.facts import MediaWarning
 from media.following import frame_for
 from media.framing import Layout
 from media.inspection import inspect
-from media.planning import partition, warned
+from media.planning import partition, with_warnings
 from media.render import render
 
 HEARD = 0.05  # share of the progress for everything before the first part
@@ -42,4 +42,4 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
         framed = frame_for(Layout(options.landscape), options.source, part.span)
         rendered = render(options.source, target, span=part.span, framed=framed, on_progress=tell)
         written.append(part.to_json() | asdict(rendered) | {"path": str(target)})
-    return {"facts": warned(found.facts, warnings).to_json(), "parts": written}
+    return {"facts": with_warnings(found.facts, warnings).to_json(), "parts": written}

@@ -17,9 +17,9 @@ STANDARD = tuple(
     Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
 )
 LONGEST_LAST_S = 10  # a still at the end of a screen recording may stay this long
-# Sound that begins this much before the first picture, or ends this much after the last, is kept, and the picture held.
-# Measured 2026-11-28 on 27 recordings and test files: ordinary ones differ by up to 0.05 s at either end (priming and
-# padding of the sound's codec, a picture or two). Up to here a film's grid is its pictures' alone.
+# Sound that begins more than this before the first picture, or ends more than this after the last, is kept, and the
+# picture is held. Smaller differences do not change the grid. Ordinary recordings differ by up to 0.05 s at either end
+# (27 recordings and test files, 2026-11-28): priming and padding of the audio codec, or a picture or two.
 SOUND_TOLERANCE_S = Fraction(1, 4)
 
 
@@ -34,9 +34,9 @@ class Timeline:
     last: int  # how long the last frame stays, in `unit`
     rate: Fraction  # the source's own rate, the nominal one when not constant
     constant: bool
-    sound_s: tuple[Fraction, Fraction] | None = None  # where the sound begins and ends on the source's clock
-    shape: tuple[int, int] | None = None  # width and height of the parts' pictures; None: as the first one gives
-    parameters_change: bool = False  # the coded stream changes its parameter sets on the way
+    sound_s: tuple[Fraction, Fraction] | None = None  # beginning and end of the sound on the source's clock
+    shape: tuple[int, int] | None = None  # width and height of the parts' pictures; None: from the first one
+    parameters_change: bool = False  # the coded stream changes its parameter sets
 
     @property
     def first_picture_s(self) -> Fraction:
@@ -45,22 +45,22 @@ class Timeline:
 
     @property
     def last_picture_end_s(self) -> Fraction:
-        """Say when the last frame's own time is over on the source's clock."""
+        """Return when the last frame ends on the source's clock."""
         return (int(self.times[-1]) + self.last) * self.unit
 
     @property
     def origin_s(self) -> Fraction:
-        """Say when the film begins on the source's clock: with the first frame, or with sound before it."""
+        """Return when the film begins on the source's clock: with the first frame, or with earlier sound."""
         return self.first_picture_s - self._lead / output_rate(self.rate)
 
     @property
     def picture_begins_late(self) -> bool:
-        """Say whether the film begins with sound alone, over which the first frame is held."""
+        """Say whether sound begins clearly before the first frame, which is held meanwhile."""
         return self._lead > 0
 
     @property
     def picture_ends_early(self) -> bool:
-        """Say whether the film ends with sound alone, over which the last frame is held."""
+        """Say whether sound ends clearly after the last frame, which is held meanwhile."""
         whole = self.grid()
         return whole.picture_end is not None and whole.picture_end < whole.total
 
@@ -144,7 +144,7 @@ def output_rate(rate: Fraction) -> Fraction:
 def ticks(times: NDArray[np.int64], origin_s: Fraction, unit: Fraction, rate: Fraction) -> NDArray[np.int64]:
     """Return the grid tick of each time stamp: the nearest, halves upwards. The same rule as `Span.tick_of`."""
     origin = origin_s / unit
-    finer = origin.denominator  # 1, unless the grid begins before the first frame, between two time stamps
+    finer = origin.denominator  # 1, unless the grid begins between two time stamps, before the first frame
     step = unit * rate / finer
     begins, rest = divmod(origin.numerator, finer)
     since = times - begins

@@ -1,4 +1,4 @@
-"""From high dynamic range and wide gamuts, as phones record them, to the BT.709 picture that platforms show alike.
+"""Converts high dynamic range and wide gamuts, as phones record them, to BT.709.
 
 A table of colours is computed once from the standards' formulas and looked up by libav for every pixel. At 1280 x 720,
 decoding included, swscale's own conversion took 141 ms a frame and this one 15 ms (measured 2026-11-22).
@@ -39,11 +39,11 @@ class ToneMapper:
     """Maps the frames of one stream to one size; sets up anew when their format changes."""
 
     def __init__(self, table: str, width: int, height: int, matrix: str = "bt2020") -> None:
-        """Choose what is mapped.
+        """Set up the conversion.
 
         Args:
             table: a key of `TABLES`.
-            width: of what comes out, before turning.
+            width: of the output, before rotation.
             height: likewise.
             matrix: of the frames, by swscale's name.
         """
@@ -139,25 +139,25 @@ def _to_xyz(primaries: Primaries) -> NDArray[np.float64]:
     return np.asarray(columns * np.linalg.solve(columns, white), np.float64)
 
 
-def narrowed(primaries: Primaries) -> Callable[[Light], Light]:
-    """Return what maps an SDR signal, (..., 3), 0 to 1, to the BT.709 signal that looks the same.
+def gamut_conversion(primaries: Primaries) -> Callable[[Light], Light]:
+    """Return the function from an SDR signal, (..., 3), 0 to 1, to BT.709.
 
-    On a display of BT.1886's gamma; neutral colours stay what they are, whatever curve the file names. What BT.709
-    cannot show is cut off at its edge.
+    The gamma is that of a BT.1886 display, whatever curve the file names, so neutral colours do not change. Colours
+    outside BT.709 are clipped.
     """
     matrix = primaries_to_709(primaries)
 
-    def table(signal: Light) -> Light:
+    def convert(signal: Light) -> Light:
         return np.asarray(np.clip(signal**SDR_GAMMA @ matrix.T, 0, 1) ** (1 / SDR_GAMMA), np.float64)
 
-    return table
+    return convert
 
 
 TABLES: dict[str, Callable[[Light], Light]] = {
     "hlg": lambda signal: to_sdr(hlg(signal)),
     "pq": lambda signal: to_sdr(pq(signal)),
-    "p3": narrowed(P3),
-    "bt2020": narrowed(BT2020),
+    "p3": gamut_conversion(P3),
+    "bt2020": gamut_conversion(BT2020),
 }
 
 

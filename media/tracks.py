@@ -1,10 +1,9 @@
-"""Chooses the sound of an upload: a track that really decodes, or two mono tracks that are left and right.
+"""Chooses the sound of an upload: a track that can be decoded, or two mono tracks as left and right.
 
-Decided by the file alone and in the same way each time, so that plan, render and copy hear the same. The rule for two
-mono tracks: they become stereo when their labels or titles say left and right; or when they lie in an MP4 or QuickTime
-file, are both enabled at once, agree in codec, rate and language, and are no alternates of each other (ISO/IEC
-14496-12, 8.3.2). Matroska marks every track as default unless told otherwise, so there only names count. In doubt it is
-the first track.
+The choice depends on the file alone, so plan, render and copy use the same sound. Two mono tracks become stereo if
+their labels or titles say left and right. In MP4 and QuickTime files they also become stereo if both are enabled, agree
+in codec, rate, language and title, and are no alternates of each other (ISO/IEC 14496-12, 8.3.2). Matroska marks every
+track as default unless told otherwise, so only names count there. Otherwise the first track is used.
 """
 
 import itertools
@@ -24,13 +23,13 @@ from av.stream import Disposition
 from media import alternates, channels
 from media.chain import Resampler
 from media.channels import Labels, Matrix
-from media.opening import AUDIO_CODECS, FORMATS, only, opened_with_labels, packets
+from media.opening import AUDIO_CODECS, FORMATS, opened_with_labels, packets, select_stream
 
-MOST_TRIED = 8  # tracks; each look opens the file anew
-PACKETS_FOR_ONE_FRAME = 300  # how long to look for sound that decodes; 6 s of AAC
-# Samples a second. Far outside of what is recorded a resampler's tables or its output fill the memory.
-SLOWEST, FASTEST = 2000, 768_000
-LONGEST_S = 10  # of one decoded frame; muxers pack well below a second
+MAX_TRACKS_TRIED = 8  # each try opens the file again
+PACKETS_FOR_ONE_FRAME = 300  # tried before a track counts as undecodable; 6 s of AAC
+# Samples a second. With rates far outside, a resampler's tables or its output fill the memory.
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 2000, 768_000
+MAX_FRAME_S = 10  # duration of a decoded frame; usual ones are well below a second
 SECONDARY = (
     Disposition.comment | Disposition.descriptions | Disposition.visual_impaired | Disposition.hearing_impaired
     | Disposition.karaoke | Disposition.dub
@@ -40,69 +39,69 @@ SIDES = {"L": re.compile(r"(?<![a-z])(left|l)(?![a-z])"), "R": re.compile(r"(?<!
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One sound track whose beginning was decoded."""
+    """A sound track whose beginning was decoded."""
 
-    stream: int  # its place among all tracks of the file
+    stream: int  # index among all tracks of the file
     codec: str
     sample_rate: int
-    labels: Labels  # what the container calls its channels
+    labels: Labels  # of its channels, from the container
     channels: int  # in its first decoded frame
-    outputs: int  # channels it is published with, 1 or 2
+    outputs: int  # published channels, 1 or 2
     start_s: Fraction  # on the file's own clock
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What is heard of an upload: one track, or a left and a right one."""
+    """The sound that is used of an upload: one track, or a left and a right one."""
 
     tracks: tuple[Track, ...]
 
     @property
     def outputs(self) -> int:
-        """Say how many channels it is published with: 1 or 2."""
+        """Return the number of published channels: 1 or 2."""
         return max(len(self.tracks), self.tracks[0].outputs)
 
     @property
     def channels(self) -> int:
-        """Count the channels that are recorded in it."""
+        """Return the number of recorded channels."""
         return sum(track.channels for track in self.tracks)
 
 
 def choose(path: Path) -> Sound | None:
-    """Return the sound of an upload; None when it has no track that can be decoded.
+    """Return the sound of an upload; None if no track can be decoded.
 
     Raises:
         Refused: damaged: the file cannot be read.
     """
-    for rank in range(MOST_TRIED):
+    for rank in range(MAX_TRACKS_TRIED):
         with opened_with_labels(path) as (container, labels):
             candidates = _candidates(container)
             if rank >= len(candidates):
                 return None
             pair = _pair(path, container, labels)
-            chosen = _look(container, candidates[rank], labels)
+            chosen = _probe(container, candidates[rank], labels)
         if chosen is None:
             continue
-        if pair is not None and chosen.stream in pair and (both := _both(path, pair)) is not None:
+        if pair is not None and chosen.stream in pair and (both := _decode_pair(path, pair)) is not None:
             return both
         return Sound((chosen,))
     return None
 
 
 def stream_of(container: InputContainer, track: Track) -> AudioStream:
-    """Return a chosen track's stream; the other streams' packets are not read."""
+    """Return a chosen track's stream; packets of other streams are discarded."""
     stream = container.streams[track.stream]
     assert isinstance(stream, AudioStream), "chosen in the same file"
-    only(container, stream)
+    select_stream(container, stream)
     stream.codec_context.thread_count = 1
     return stream
 
 
 def decoded(packet: "Packet[AudioStream]") -> list[AudioFrame]:
-    """Decode a packet; frames that no filter should get are left out.
+    """Decode a packet; frames with an implausible rate, length or channel count are dropped.
 
     Raises:
-        av.error.FFmpegError: the packet is broken.
+        av.error.FFmpegError: the packet cannot be decoded.
         MemoryError: libav could not allocate.
     """
     return [frame for frame in packet.decode() if _is_usable(frame)]
@@ -110,11 +109,15 @@ def decoded(packet: "Packet[AudioStream]") -> list[AudioFrame]:
 
 def _is_usable(frame: AudioFrame) -> bool:
     rate, count = frame.sample_rate, frame.layout.nb_channels
-    return SLOWEST <= rate <= FASTEST and 0 < count <= channels.MAX_CHANNELS and frame.samples <= LONGEST_S * rate
+    return (
+        MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE
+        and 0 < count <= channels.MAX_CHANNELS
+        and frame.samples <= MAX_FRAME_S * rate
+    )
 
 
 def _candidates(container: InputContainer) -> list[AudioStream]:
-    """Return the tracks that we have a decoder for, the one that players take first."""
+    """Return the tracks with a supported codec, in the order in which players prefer them."""
     usable = [stream for stream in container.streams.audio if _has_decoder(stream)]
     return sorted(usable, key=lambda s: (not s.disposition & Disposition.default, bool(s.disposition & SECONDARY)))
 
@@ -123,28 +126,28 @@ def _has_decoder(stream: AudioStream) -> bool:
     context = stream.codec_context
     if not context or context.name not in AUDIO_CODECS:
         return False
-    return SLOWEST <= context.sample_rate <= FASTEST and context.channels <= channels.MAX_CHANNELS
+    return MIN_SAMPLE_RATE <= context.sample_rate <= MAX_SAMPLE_RATE and context.channels <= channels.MAX_CHANNELS
 
 
-def _look(container: InputContainer, stream: AudioStream, labels: dict[int, Labels]) -> Track | None:
-    """Decode a track until there is sound; None when there is none in the first packets, or none that can be mixed."""
-    only(container, stream)
+def _probe(container: InputContainer, stream: AudioStream, labels: dict[int, Labels]) -> Track | None:
+    """Decode a track's first frame; None if its first packets cannot be decoded or mixed."""
+    select_stream(container, stream)
     stream.codec_context.thread_count = 1
-    promised = min(stream.codec_context.channels, 2)  # parametric stereo (HE-AAC v2) is mono in its first frames
+    declared = min(stream.codec_context.channels, 2)  # parametric stereo (HE-AAC v2) is mono in its first frames
     frame = next(_frames(container, stream), None)
     if frame is None:
         return None
-    own = labels[stream.index]
-    known = channels.labels_of(frame.layout, own)
-    outputs = max(channels.outputs(known), promised if len(known) == 1 else 1)
-    if not _can_be_mixed(frame, channels.matrix(known, outputs)):
+    container_labels = labels[stream.index]
+    frame_labels = channels.labels_of(frame.layout, container_labels)
+    outputs = max(channels.output_count(frame_labels), declared if len(frame_labels) == 1 else 1)
+    if not _can_be_mixed(frame, channels.matrix(frame_labels, outputs)):
         return None
     return Track(
         stream=stream.index,
         codec=stream.codec_context.name,
         sample_rate=frame.sample_rate,
-        labels=own,
-        channels=max(len(known), promised),
+        labels=container_labels,
+        channels=max(len(frame_labels), declared),
         outputs=outputs,
         start_s=(stream.start_time or 0) * (stream.time_base or Fraction(1)),
     )
@@ -167,7 +170,7 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
     except MemoryError:
         raise
     except av.error.FFmpegError:
-        return  # the track cannot be read on; another may well be
+        return  # the track cannot be read any further; another one may be fine
 
 
 def _decoded_or_none(packet: "Packet[AudioStream]") -> list[AudioFrame]:
@@ -179,13 +182,13 @@ def _decoded_or_none(packet: "Packet[AudioStream]") -> list[AudioFrame]:
         return []
 
 
-def _both(path: Path, pair: tuple[int, int]) -> Sound | None:
-    """Return two tracks as left and right when each of them decodes as one channel at the same rate."""
+def _decode_pair(path: Path, pair: tuple[int, int]) -> Sound | None:
+    """Return two tracks as left and right if both decode to one channel at the same rate."""
     found: list[Track] = []
     for index in pair:
         with opened_with_labels(path) as (container, labels):
             stream = container.streams[index]
-            track = _look(container, stream, labels) if isinstance(stream, AudioStream) else None
+            track = _probe(container, stream, labels) if isinstance(stream, AudioStream) else None
         if track is None or track.channels != 1:
             return None
         found.append(track)
@@ -193,7 +196,7 @@ def _both(path: Path, pair: tuple[int, int]) -> Sound | None:
 
 
 def _pair(path: Path, container: InputContainer, labels: dict[int, Labels]) -> tuple[int, int] | None:
-    """Return the mono tracks that are left and right, if there are such."""
+    """Return the indices of a left and a right mono track, or None."""
     sounds = [stream for stream in container.streams.audio if not stream.disposition & SECONDARY]
     if not all(_has_decoder(stream) and stream.codec_context.channels == 1 for stream in sounds) or len(sounds) < 2:
         return None
@@ -202,13 +205,13 @@ def _pair(path: Path, container: InputContainer, labels: dict[int, Labels]) -> t
     named = [[s.index for s in sounds if _side(s, labels[s.index]) == side] for side in SIDES]
     if all(len(found) == 1 for found in named):
         return named[0][0], named[1][0]
-    if any(named) or not _play_together(path, container, sounds):
+    if any(named) or not _are_enabled_together(path, container, sounds):
         return None
     return sounds[0].index, sounds[1].index
 
 
-def _play_together(path: Path, container: InputContainer, sounds: Sequence[AudioStream]) -> bool:
-    """Say whether players of the file are told to play all of these tracks at once: pairs of a camera's inputs."""
+def _are_enabled_together(path: Path, container: InputContainer, sounds: Sequence[AudioStream]) -> bool:
+    """Say whether the file enables all these tracks at once, as cameras do with pairs of inputs."""
     if container.format.name != FORMATS["mp4"] or len(sounds) % 2 or len(sounds) != len(container.streams.audio):
         return False
     if not all(stream.disposition & Disposition.default for stream in sounds):

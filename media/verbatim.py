@@ -36,8 +36,8 @@ class Obstacle(StrEnum):
     CHANGED = "changed"  # the eyes were turned, or whatever else a render was to do
     CODEC = "codec"  # not H.264 in a profile that every phone plays, or not 8 bits 4:2:0, or perhaps interlaced
     SHAPE = "shape"  # bigger than a master, lying on its side, not the job's shape, or pixels that are not square
-    PARAMETERS = "parameters_change"  # one sample entry would not do: its parameter sets change on the way
-    HELD = "picture_held"  # sound goes on where there is no picture, so one is shown again and again
+    PARAMETERS = "parameters_change"  # the parameter sets change within the stream: one sample entry is not enough
+    HELD = "picture_held"  # a picture is held where there is only sound
     COLOUR = "colour"  # not BT.709, or not said to be
     RATE = "rate"  # uneven, or not 23 to 60
     CUT = "cut_off_key_frame"  # the part begins or ends between key frames
@@ -138,7 +138,7 @@ def _check_form(source: Path, span: Span) -> None:
 
 
 def _has_shape(frame: VideoFrame, aspect: picture.PixelAspect, span: Span) -> bool:
-    upright = picture.upright_size(frame, aspect.now)
+    upright = picture.upright_size(frame, aspect.current)
     shown_as_stored = picture.orientation_of(frame) == picture.Orientation(0, mirrored=False)
     fits = picture.output_size(*upright) == upright == (frame.width, frame.height)
     return shown_as_stored and fits and span.shape in {None, upright}
@@ -150,12 +150,12 @@ def _is_bt709(frame: VideoFrame) -> bool:
 
 
 def _is_progressive(stream: VideoStream) -> bool:
-    """Say whether the stream is stored as MP4 does it, not with start codes, and can hold no interlaced picture."""
+    """Say whether the NAL units have length fields, as in MP4, and no picture can be interlaced."""
     head = stream.codec_context.extradata
-    if head is None or bitstream.length_width("h264", head) is None:
+    if head is None or bitstream.nal_length_size("h264", head) is None:
         return False
-    sequences = [one for one in bitstream.sets_of_avcc(head) if one and one[0] & 31 == NAL_SPS]
-    return bool(sequences) and all(bitstream.frames_only(one) for one in sequences)
+    sequences = [one for one in bitstream.avcc_parameter_sets(head) if one and one[0] & 31 == NAL_SPS]
+    return bool(sequences) and all(bitstream.allows_frames_only(one) for one in sequences)
 
 
 def _packets(container: InputContainer, stream: VideoStream, span: Span) -> "Iterator[Packet[VideoStream]]":
@@ -197,14 +197,14 @@ def _is_idr(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
 def _tells(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
     """Say whether a packet carries data of the camera's own, which may be place, time and serial number."""
     notes = (bytes(unit[1:]) for unit in _units(packet, stream) if unit[0] & 31 == NAL_SEI)
-    found = (message for note in notes for message in bitstream.messages(note))
+    found = (message for note in notes for message in bitstream.sei_messages(note))
     return any(kind == SEI_OWN_DATA and not data.startswith(X264) for kind, data in found)
 
 
 def _units(packet: "Packet[VideoStream]", stream: VideoStream) -> Iterator[memoryview]:
     head = stream.codec_context.extradata
     assert head is not None
-    return bitstream.units(memoryview(packet), (head[4] & 3) + 1)
+    return bitstream.nal_units(memoryview(packet), (head[4] & 3) + 1)
 
 
 def _check_bits(sizes: list[int], span: Span) -> None:

@@ -212,5 +212,5 @@ def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], step: int) -> Iterato
         for number, frame in enumerate(container.decode(stream)):
             if number % step:
                 continue
-            alone = deinterlace.alone(frame)
-            yield converter.developer(alone, aspect).develop(alone, number, float(frame.time or 0.0))
+            progressive = deinterlace.deinterlaced_frame(frame)
+            yield converter.developer(progressive, aspect).develop(progressive, number, float(frame.time or 0.0))

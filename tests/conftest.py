@@ -70,8 +70,8 @@ def clips() -> Path:
 
 @pytest.fixture
 def recorded() -> Path:
-    """Return the folder of recorded kinds of files, or skip."""
+    """Return the folder of sample files that devices and programs wrote, or skip."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "failing" / "media"
     if not folder.is_dir():
-        pytest.skip("the recorded kinds of files lie beside a developer's checkout only")
+        pytest.skip("the sample files lie beside a developer's checkout only")
     return folder

@@ -1,10 +1,10 @@
-"""How many cuts fall inside words, by speed, room and what sounds under the speech; each word's time is known.
+"""Counts the cuts inside words, by speed, room and background sound.
 
-eSpeak NG speaks; noise, rooms, music and other voices are added. A cut is avoidable when a pause of 150 ms lay in its
-reach. "At the limit" are cuts for which no sure pause was found. With --beds the speech is laid over music, voices in
-the background, traffic and rooms, at 20, 10, 5 and 0 dB, and loudness alone is shown beside loudness with the voice
-detector; with --held-out by voices, texts, music and seeds that were not used to choose any constant. --cost shows
-what the voice detector costs.
+eSpeak NG speaks, so the time of each word is known; noise, rooms, music and other voices are added. A cut is avoidable
+if there was a pause of 150 ms in its reach. "At the limit" are cuts for which no reliable pause was found.
+--backgrounds mixes the speech with music, voices, traffic and reverberation at 20, 10, 5 and 0 dB, and compares
+loudness alone to loudness with the voice detector. --held-out does the same with voices, texts, music and seeds that
+were not used for tuning. --cost measures the voice detector.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from media import cuts
 from media import speech as media_speech
 from media.voice import SAMPLE_RATE, VoiceDetector
-from tests.media import beds, spoken
+from tests.media import backgrounds, spoken
 from tests.media.spoken import Speech
 from tests.media.test_speech import EDGE_S, RATE, ROOMS, avoidably_inside, planned
 
@@ -35,15 +35,15 @@ SPEEDS = (130, 175, 220, 280)  # words a minute: slow, usual, quick, hurried
 LENGTHS_S = (12, 20, 60)
 RATIOS_DB = (20, 10, 5, 0)
 CLEAN_DB = 99
-HALLS_S = {20: 0.6, 10: 1.2, 5: 2.0}  # a room's ringing, shown in the columns of the ratios
-HEARD_S = 600  # of sound for the cost
+HALLS_S = {20: 0.6, 10: 1.2, 5: 2.0}  # reverberation times, shown in the columns of the ratios
+COST_SOUND_S = 600  # of sound for the cost
 
 
 class Voices(NamedTuple):
-    """Speakers, what sounds under them, and a seed."""
+    """Speakers, background sounds, and a seed."""
 
     speakers: tuple[tuple[str, str, int], ...]  # voice, text, words a minute
-    under: tuple[str, ...]
+    backgrounds: tuple[str, ...]
     seed: int
 
 
@@ -89,10 +89,10 @@ class Count:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a row for each speed, each room, each part length and all; or for each bed; or the cost."""
+    """Print a table by speed, room and part length; or by background; or the cost."""
     parser = argparse.ArgumentParser(prog="scripts/bench render_cuts", description=__doc__)
-    parser.add_argument("--beds", action="store_true", help="speech over music, voices, traffic and in rooms")
-    parser.add_argument("--held-out", action="store_true", help="with what was not used for tuning")
+    parser.add_argument("--backgrounds", action="store_true", help="by background sound: music, voices, traffic, halls")
+    parser.add_argument("--held-out", action="store_true", help="likewise, with sounds that were not used for tuning")
     parser.add_argument("--cost", action="store_true", help="CPU time and memory of the voice detector")
     parser.add_argument("--cost-child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -102,8 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print_cost()
     elif spoken.is_missing():
         raise SystemExit("libespeak-ng is missing; apt-get install espeak-ng")
-    elif options.beds or options.held_out:
-        _print_beds(HELD_OUT if options.held_out else TUNED)
+    elif options.backgrounds or options.held_out:
+        _print_backgrounds(HELD_OUT if options.held_out else TUNED)
     else:
         _print_rooms()
 
@@ -138,83 +138,83 @@ def _count(speech: Speech, chosen: list[cuts.Cut], length_s: float) -> Count:
     )
 
 
-def _print_beds(voices: Voices) -> None:
-    """Print for each bed and ratio how many cuts fell inside words, of how many, and how many had no sure pause."""
-    alone: dict[tuple[str, int], Count] = defaultdict(Count)
-    together: dict[tuple[str, int], Count] = defaultdict(Count)
-    for name, ratio_db, speech in _laid(voices):
-        levels, evidence = _heard(speech)
-        for told, rows in ((np.zeros_like(evidence), alone), (evidence, together)):
-            pauses = media_speech.find(levels, told)
+def _print_backgrounds(voices: Voices) -> None:
+    """Print for each background and ratio the cuts inside words, all cuts, and the cuts without a reliable pause."""
+    loudness_only: dict[tuple[str, int], Count] = defaultdict(Count)
+    with_voice: dict[tuple[str, int], Count] = defaultdict(Count)
+    for name, ratio_db, speech in _mixtures(voices):
+        levels, log_odds = _curves(speech)
+        for voice, rows in ((np.zeros_like(log_odds), loudness_only), (log_odds, with_voice)):
+            pauses = media_speech.find_pauses(levels, voice)
             for length_s in LENGTHS_S:
                 chosen = cuts.choose(int(speech.seconds * RATE), RATE, length_s, pauses)
                 rows[name, ratio_db].add(_count(speech, chosen, length_s))
     print(f"{'':24}{'ratio':>6}{'loudness alone':>24}{'with the voice detector':>26}")
-    for (name, ratio_db), row in alone.items():
+    for (name, ratio_db), row in loudness_only.items():
         ratio = "" if ratio_db == CLEAN_DB else f"{ratio_db} dB"
-        print(f"{name:24}{ratio:>6}{_told(row):>24}{_told(together[name, ratio_db]):>26}")
-    for rows, title in ((alone, "loudness alone"), (together, "with the voice detector")):
+        print(f"{name:24}{ratio:>6}{_cell(row):>24}{_cell(with_voice[name, ratio_db]):>26}")
+    for rows, title in ((loudness_only, "loudness alone"), (with_voice, "with the voice detector")):
         total = Count()
         for count in rows.values():
             total.add(count)
         print(f"all, {title}: {total.inside} of {total.cuts} inside a word, {total.avoidable} avoidable")
 
 
-def _told(row: Count) -> str:
+def _cell(row: Count) -> str:
     return f"{row.inside:3} of {row.cuts:3} ({row.at_limit} limit)"
 
 
-def _laid(voices: Voices) -> Iterator[tuple[str, int, Speech]]:
-    """Give each speaker over each bed; the music also rising in pauses, and all with a recorder's gain control."""
+def _mixtures(voices: Voices) -> Iterator[tuple[str, int, Speech]]:
+    """Yield each speaker with each background; music also ducked, and all also with automatic gain control."""
     for voice, talk, speed in voices.speakers:
         plain = spoken.speak(talk * 2, voice, speed)
-        said = beds.lively(plain, voices.seed)
+        said = backgrounds.expressive(plain, voices.seed)
         yield "clean", CLEAN_DB, plain
         yield "lively", CLEAN_DB, said
-        yield "levelled", CLEAN_DB, beds.levelled(spoken.in_noise(said, -45))
+        yield "levelled", CLEAN_DB, backgrounds.compressed(spoken.in_noise(said, -45))
         for hall_db, ringing_s in HALLS_S.items():
-            yield "hall", hall_db, beds.in_hall(said, ringing_s, seed=voices.seed)
-        for name in voices.under:
-            bed = beds.bed(name, int(said.seconds) + 1, said.rate, voices.seed)
-            mixes: list[tuple[str, Callable[..., Speech], Sequence[int]]] = [(name, beds.mixed, RATIOS_DB)]
-            if name in beds.MUSIC:
-                mixes.append((f"{name}, ducked", beds.ducked, RATIOS_DB[:3]))
+            yield "hall", hall_db, backgrounds.in_hall(said, ringing_s, seed=voices.seed)
+        for name in voices.backgrounds:
+            background = backgrounds.background(name, int(said.seconds) + 1, said.rate, voices.seed)
+            mixes: list[tuple[str, Callable[..., Speech], Sequence[int]]] = [(name, backgrounds.mixed, RATIOS_DB)]
+            if name in backgrounds.MUSIC:
+                mixes.append((f"{name}, ducked", backgrounds.ducked, RATIOS_DB[:3]))
             for title, mix, ratios in mixes:
                 for ratio_db in ratios:
-                    yield title, ratio_db, mix(said, bed, ratio_db)
-            yield f"{name}, levelled", 10, beds.levelled(beds.mixed(said, bed, 10))
+                    yield title, ratio_db, mix(said, background, ratio_db)
+            yield f"{name}, levelled", 10, backgrounds.compressed(backgrounds.mixed(said, background, 10))
 
 
-def _heard(speech: Speech) -> tuple[Samples, Samples]:
+def _curves(speech: Speech) -> tuple[Samples, Samples]:
     sound = speech.at_rate(SAMPLE_RATE)
     detector = VoiceDetector()
     whole = len(sound) - len(sound) % round(SAMPLE_RATE * media_speech.STEP_S)
-    evidence = np.concatenate([detector.hear(sound), detector.end()])
-    return media_speech.loudness(sound[:whole]), evidence
+    log_odds = np.concatenate([detector.push(sound), detector.flush()])
+    return media_speech.loudness(sound[:whole]), log_odds
 
 
 def _print_cost() -> None:
-    """Measure in a process of its own, in which nothing else was loaded."""
+    """Measure in a separate process, in which nothing else is loaded."""
     child = [sys.executable, "-m", "scripts.benchmarks.render_cuts", "--cost-child"]
-    told = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
-    for name, value in told.items():
+    costs = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+    for name, value in costs.items():
         print(f"{name:40}{value:10.2f}")
 
 
 def _cost() -> dict[str, float]:
     sound = np.random.default_rng(1).normal(0, 0.05, 10 * SAMPLE_RATE).astype(np.float32)
     peak = functools.partial(resource.getrusage, resource.RUSAGE_SELF)
-    sound @ sound  # the library of matrices takes its buffers at the first product
+    sound @ sound  # the BLAS library allocates its buffers at the first product
     before_kb, began = peak().ru_maxrss, time.process_time()
     detector = VoiceDetector()
     loaded = time.process_time() - began
     began = time.process_time()
-    for _ in range(HEARD_S // 10):
-        detector.hear(sound)
+    for _ in range(COST_SOUND_S // 10):
+        detector.push(sound)
     took = time.process_time() - began
     return {
         "loading the weights, CPU ms": 1000 * loaded,
-        "CPU seconds an hour of sound": took * 3600 / HEARD_S,
+        "CPU seconds an hour of sound": took * 3600 / COST_SOUND_S,
         "peak memory above numpy's, MB": (peak().ru_maxrss - before_kb) / 1024,
     }
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tests.media import box_surgery as surgery
-from tests.media import films
+from tests.media import box_editing, films
 
 RATE, FRAMES, GOP = 25, 150, 25
 SECONDS = FRAMES / RATE
@@ -62,7 +61,7 @@ class Case:
     shown: tuple[int, ...]  # numbers of its pictures
     priming: int = PRIMING
     is_cut: bool = False
-    tells_length: bool = True
+    has_declared_length: bool = True
 
 
 # What an edit list shows of six seconds: rows of (seconds, media seconds or None, rate), then how long that lasts.
@@ -85,21 +84,21 @@ EDITS: dict[str, tuple[Rows, float]] = {
 }
 IGNORED = {"shows nothing", "is not possible", "no entry"}  # lists that are none: all is shown
 ALL = tuple(range(FRAMES))
-FREE = surgery.box(b"free", bytes(24))
+FREE = box_editing.box(b"free", bytes(24))
 PREFIXES = {
     "nothing": b"",
     "free": FREE,
-    "skip": surgery.box(b"skip", b"x" * 9),
-    "wide": surgery.box(b"wide", b""),
-    "uuid": surgery.box(b"uuid", bytes(range(40))),
-    "styp": surgery.box(b"styp", b"msdh\0\0\0\0msdh"),
-    "unknown": surgery.box(b"beam", b"\1\2\3\4" * 4),
-    "a preview": surgery.box(b"pnot", bytes(12)) + surgery.box(b"PICT", b"\0" * 60),
-    "prft": surgery.box(b"prft", bytes(24)),
-    "emsg": surgery.box(b"emsg", b"\0\0\0\0urn:x\0\0" + bytes(20)),
-    "meta": surgery.box(b"meta", bytes(4) + surgery.box(b"hdlr", bytes(24))),
-    "broken meta": surgery.box(b"meta", bytes(4) + surgery.box(b"iloc", b"\xff" * 12)),
-    "mdat": surgery.box(b"mdat", b"nothing of the film"),
+    "skip": box_editing.box(b"skip", b"x" * 9),
+    "wide": box_editing.box(b"wide", b""),
+    "uuid": box_editing.box(b"uuid", bytes(range(40))),
+    "styp": box_editing.box(b"styp", b"msdh\0\0\0\0msdh"),
+    "unknown": box_editing.box(b"beam", b"\1\2\3\4" * 4),
+    "a preview": box_editing.box(b"pnot", bytes(12)) + box_editing.box(b"PICT", b"\0" * 60),
+    "prft": box_editing.box(b"prft", bytes(24)),
+    "emsg": box_editing.box(b"emsg", b"\0\0\0\0urn:x\0\0" + bytes(20)),
+    "meta": box_editing.box(b"meta", bytes(4) + box_editing.box(b"hdlr", bytes(24))),
+    "broken meta": box_editing.box(b"meta", bytes(4) + box_editing.box(b"iloc", b"\xff" * 12)),
+    "mdat": box_editing.box(b"mdat", b"nothing of the film"),
 }
 TRAILERS = {
     "nothing": b"",
@@ -110,10 +109,10 @@ TRAILERS = {
     "APE": b"APETAGEX" + struct.pack("<IIII8x", 2000, 32, 0, 1 << 31),
     "camera": bytes(np.random.default_rng(5).integers(0, 256, 2000, np.uint8)) + b"8db42d694ccc418790edff439fe026bf",
     "text": b'{"gyro": [1, 2, 3], "lens": "wide"}\n' * 20,
-    "broken moof": surgery.box(b"moof", surgery.box(b"traf", surgery.box(b"trun", b"\xff" * 40))),
-    "broken trak": surgery.box(b"trak", surgery.box(b"mdia", b"\xff" * 30)),
-    "broken uuid": surgery.box(b"uuid", b"\x01"),
-    "broken sidx": surgery.box(b"sidx", b"\xff" * 10),
+    "broken moof": box_editing.box(b"moof", box_editing.box(b"traf", box_editing.box(b"trun", b"\xff" * 40))),
+    "broken trak": box_editing.box(b"trak", box_editing.box(b"mdia", b"\xff" * 30)),
+    "broken uuid": box_editing.box(b"uuid", b"\x01"),
+    "broken sidx": box_editing.box(b"sidx", b"\xff" * 10),
     "a huge box": struct.pack(">I4s", 0x7FFF_FFFF, b"free") + b"xyz",
     "half a header": b"\0\0\1",
 }
@@ -128,14 +127,14 @@ MDAT_LENGTHS: dict[str, Callable[[int], int]] = {
 }
 
 
-class Kitchen:
-    """Makes cases from streams that are encoded once."""
+class CaseBuilder:
+    """Builds cases from streams that are encoded once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def case(self, seed: int) -> Case:
-        """Make the file of a number."""
+        """Build the case of a seed."""
         chance = random.Random(seed)
         form = chance.choice(list(FORMS))
         codec, sound = chance.choice(FORMS[form][0]), chance.choice((*FORMS[form][1], None))
@@ -149,14 +148,16 @@ class Kitchen:
         kind, version = chance.choice(list(EDITS)), chance.choice([0, 0, 1])
         rows, seconds = EDITS[kind]
         shown = ALL if kind in IGNORED else _shown(rows)
-        movie = surgery.movie_scale(data)
-        data = surgery.with_edits(data, lambda scale, origin: _entries(rows, scale, origin, movie, version), version)
+        movie = box_editing.movie_scale(data)
+        data = box_editing.with_edits(
+            data, lambda scale, origin: _entries(rows, scale, origin, movie, version), version
+        )
         first_box, trailer, length = (chance.choice(list(table)) for table in (PREFIXES, TRAILERS, MDAT_LENGTHS))
         if chance.random() < 0.5:
             length = "true"
         if front := chance.random() < 0.5:
-            data = surgery.index_first(data)
-        data = surgery.media_data_says(surgery.prefixed(data, PREFIXES[first_box]), MDAT_LENGTHS[length])
+            data = box_editing.index_first(data)
+        data = box_editing.media_data_says(box_editing.prefixed(data, PREFIXES[first_box]), MDAT_LENGTHS[length])
         name += f" edit={kind!r}{version} first={first_box!r} mdat={length!r} trailer={trailer!r} front={front}"
         if chance.random() < 0.25:
             share = chance.uniform(0.2, 0.97)
@@ -180,7 +181,7 @@ class Kitchen:
         if chance.random() < 0.25:
             share = chance.uniform(0.2, 0.97)
             cut = data[: int(len(data) * share)]
-            return Case(f"{name} cut={share:.3f}", cut, SECONDS, ALL, is_cut=True, tells_length=False)
+            return Case(f"{name} cut={share:.3f}", cut, SECONDS, ALL, is_cut=True, has_declared_length=False)
         return Case(name, data + TRAILERS[trailer], SECONDS, ALL, priming=PRIMING + SHIFTED)
 
     def _matroska(self, chance: random.Random, name: str, form: str, codec: str, sound: tuple[str | None, str]) -> Case:
@@ -198,7 +199,7 @@ class Kitchen:
             share = chance.uniform(0.2, 0.97)
             cut = data[: int(len(data) * share)]
             tells = not live and outer not in {"unknown length", "half"}
-            return Case(f"{name} cut={share:.3f}", cut, SECONDS, ALL, is_cut=True, tells_length=tells)
+            return Case(f"{name} cut={share:.3f}", cut, SECONDS, ALL, is_cut=True, has_declared_length=tells)
         return Case(name, data + TRAILERS[trailer], SECONDS, ALL)
 
     def _muxed(

@@ -10,24 +10,24 @@ import pytest
 from numpy.typing import NDArray
 
 from media import channels, tracks
-from media.channels import labels_of, make_plain, matrix
+from media.channels import drop_custom_layout, labels_of, matrix
 from media.opening import opened
 from media.samples import Samples, Window
-from tests.media import layouts
-from tests.media.layouts import Case, chan
+from tests.media import channel_layouts
+from tests.media.channel_layouts import Case, chan
 
 RATE = 48_000
 LEFT, RIGHT, CENTRE = 1, 2, 3  # QuickTime's labels
 PROGRAM = """
 import gc, json, sys
 from pathlib import Path
-from tests.media import layouts, test_channels
+from tests.media import channel_layouts, test_channels
 folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 outcomes = {}
-for number, case in enumerate(layouts.cases(last)):
+for number, case in enumerate(channel_layouts.cases(last)):
     if first <= number < last:
         print(case.name, file=sys.stderr, flush=True)
-        path = layouts.write(folder, case)
+        path = channel_layouts.write(folder, case)
         outcomes[case.name] = test_channels.touched(path)
         path.unlink()
         if number % 16 == 0:
@@ -104,17 +104,17 @@ def test_every_channel_is_heard_where_its_label_says(
     labels: tuple[int, ...], sides: list[set[int]], tmp_path: Path
 ) -> None:
     case = Case("film", "pcm_s16le", f"{len(labels)} channels", box=chan(labels))
-    assert pitches(heard(layouts.write(tmp_path, case))) == sides
+    assert pitches(heard(channel_layouts.write(tmp_path, case))) == sides
 
 
 def test_of_ambisonic_sound_the_omnidirectional_channel_is_taken(tmp_path: Path) -> None:
     case = Case("film", "libopus", "4 channels", ".mkv", options=(("mapping_family", "2"),))
-    assert pitches(heard(layouts.write(tmp_path, case, seconds=0.5))) == [{0}]
+    assert pitches(heard(channel_layouts.write(tmp_path, case, seconds=0.5))) == [{0}]
 
 
 def test_more_channels_than_anything_records_are_not_read(tmp_path: Path) -> None:
-    assert tracks.choose(layouts.write(tmp_path, Case("film", "pcm_s16le", "24 channels"))) is not None
-    assert tracks.choose(layouts.write(tmp_path, Case("more", "pcm_s16le", "25 channels"))) is None
+    assert tracks.choose(channel_layouts.write(tmp_path, Case("film", "pcm_s16le", "24 channels"))) is not None
+    assert tracks.choose(channel_layouts.write(tmp_path, Case("more", "pcm_s16le", "25 channels"))) is None
 
 
 @pytest.mark.parametrize("layout", ["mono", "stereo", "3.0", "4.0", "5.1", "5.1(side)", "7.1", "hexagonal", "22.2"])
@@ -130,12 +130,14 @@ def test_a_mix_neither_clips_nor_gets_lost(layout: str, outputs: int) -> None:
 
 def test_the_mix_of_surround_sound_is_that_of_the_standard() -> None:
     """ITU-R BS.775-3, table 2: centre and surround 3 dB below the fronts."""
-    (front, _, centre, low, back, _), _ = matrix(channels.USUAL[6], 2)
+    (front, _, centre, low, back, _), _ = matrix(channels.DEFAULT_LABELS[6], 2)
     assert (centre / front, back / front, low) == pytest.approx((2**-0.5, 2**-0.5, 0))
 
 
-def test_a_context_is_made_plain_once_and_may_be_touched_then(tmp_path: Path) -> None:
-    path = layouts.write(tmp_path, Case("film", "pcm_s16le", "stereo", box=chan((RIGHT, LEFT))))
+def test_a_context_loses_its_custom_layout_at_opening(tmp_path: Path) -> None:
+    path = channel_layouts.write(tmp_path, Case("film", "pcm_s16le", "stereo", box=chan((RIGHT, LEFT))))
     with opened(path) as container:
         context = container.streams.audio[0].codec_context
-        assert make_plain(context) == ("NONE", "NONE"), "nothing is left of the container's names, nor of their map"
+        assert drop_custom_layout(context) == ("NONE", "NONE"), (
+            "nothing is left of the container's names, nor of their map"
+        )

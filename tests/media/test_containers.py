@@ -93,14 +93,14 @@ def wrong_about_a_cut(case: container_cases.Case, said: dict[str, Any]) -> str |
         is_true = refusal.startswith(("truncated", "damaged", "too_short"))
         return None if is_true else f"refused: {refusal}"
     is_enough = said["seconds"] >= case.seconds - container_cases.MISSING_S
-    if not is_enough and case.tells_length:
+    if not is_enough and case.has_declared_length:
         return f"accepted with {said['seconds']} of {case.seconds} s"
     return None
 
 
 def run_many(count: int, folder: Path, seed: int) -> None:
-    kitchen = container_cases.Kitchen(folder)
-    cases = [kitchen.case(seed + number) for number in range(count)]
+    builder = container_cases.CaseBuilder(folder)
+    cases = [builder.case(seed + number) for number in range(count)]
     batch = folder / "batch"
     batch.mkdir()
     found = []

@@ -142,10 +142,8 @@ def test_looks_and_covers_see_no_combs(tmp_path: Path) -> None:
         assert np.ptp(edges.argmax(axis=1)) <= 1
 
 
-def test_the_real_camcorder_file_is_made_whole(tmp_path: Path) -> None:
-    source = Path(__file__).resolve().parents[3] / "shared" / "failing" / "media" / "interl.mp4"
-    if not source.is_file():
-        pytest.skip("the real files lie beside a developer's checkout only")
+def test_a_recorded_camcorder_file_is_deinterlaced(recorded: Path, tmp_path: Path) -> None:
+    source = recorded / "interl.mp4"
     result = render(source, tmp_path / "out.mp4")
     assert (result.frames, result.frames_held) == (88, 0)
     combed = []

@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from media import pauses, runner
-from media.cuts import SURE, Pause, choose
+from media.cuts import RELIABLE, Pause, choose
 from media.errors import Refused
 from media.inspection import inspect
 from media.sound import RATE, Soundtrack
-from media.speech import PauseFinder, find
+from media.speech import PauseFinder, find_pauses
 from media.voice import SAMPLE_RATE
-from tests.media import beds, films
+from tests.media import backgrounds, films
 
 NO_VOICE = np.zeros(2000, np.float32)  # the detector hears no difference throughout
 
@@ -80,19 +80,19 @@ def test_no_cut_falls_into_a_word(noise_db: float, tmp_path: Path) -> None:
 
 def test_steady_noise_has_no_pauses() -> None:
     levels = np.random.default_rng(2).normal(-30, 1.5, (6000, 2)).astype(np.float32)
-    assert find(levels, NO_VOICE) == []
+    assert find_pauses(levels, NO_VOICE) == []
 
 
 def test_digital_silence_is_one_pause() -> None:
     levels = np.full((500, 2), -80, np.float32)
-    assert [Pause(0.01, 4.99)] == find(levels, NO_VOICE)
+    assert [Pause(0.01, 4.99)] == find_pauses(levels, NO_VOICE)
 
 
 def test_the_level_may_change_in_the_middle() -> None:
     """Someone steps back from the microphone: what is quiet is measured against the surroundings."""
     near = np.where(np.arange(6000) % 200 < 160, -20, -50)
     far = near - 18
-    found = find(np.repeat(np.concatenate([near, far]).astype(np.float32)[:, None], 2, axis=1), NO_VOICE)
+    found = find_pauses(np.repeat(np.concatenate([near, far]).astype(np.float32)[:, None], 2, axis=1), NO_VOICE)
     assert len(found) == pytest.approx(60, abs=3)
 
 
@@ -254,21 +254,21 @@ def test_pauses_are_those_of_the_sound_that_is_published(second_track: list[str]
 
 def heard(sound: NDArray[np.float32]) -> list[Pause]:
     finder = PauseFinder()
-    finder.hear(sound)
+    finder.push(sound)
     return finder.pauses()
 
 
-@pytest.mark.parametrize("name", beds.MUSIC)
+@pytest.mark.parametrize("name", backgrounds.MUSIC)
 def test_music_without_a_voice_is_cut_somewhere(name: str) -> None:
     """Nobody speaks, so nothing is wrong: only the rules for the parts must hold."""
-    music = beds.bed(name, 40, SAMPLE_RATE)
+    music = backgrounds.background(name, 40, SAMPLE_RATE)
     chosen = choose(40 * 30, Fraction(30), 12, heard((0.1 * music).astype(np.float32)))
     assert all(cut.frames <= 12 * 30 for cut in chosen)
 
 
 def test_steady_noise_offers_no_sure_pause() -> None:
     noise = np.random.default_rng(6).normal(0, 0.05, 40 * SAMPLE_RATE).astype(np.float32)
-    assert [pause for pause in heard(noise) if pause.certainty >= SURE] == []
+    assert [pause for pause in heard(noise) if pause.certainty >= RELIABLE] == []
 
 
 def test_silence_between_sounds_that_are_no_voice_is_a_pause() -> None:

@@ -11,8 +11,7 @@ from media import runner
 from media.inspection import inspect
 from media.libav_enums import FROM_FILES
 from media.opening import opened, video_of
-from tests.media import box_surgery as surgery
-from tests.media import films
+from tests.media import box_editing, films
 
 # x' = a x + c y, y' = b x + d y, as 16.16 fixed point (ISO/IEC 14496-12, 6.2.2): a quarter turn clockwise, mirrored.
 ONE, TURNED, MIRRORED = 1 << 16, (0, 1, -1, 0), (-1, 0, 0, 1)
@@ -21,12 +20,12 @@ ONE, TURNED, MIRRORED = 1 << 16, (0, 1, -1, 0), (-1, 0, 0, 1)
 def with_matrix(data: bytes, matrix: tuple[int, int, int, int]) -> bytes:
     """Write a display matrix into every track's header."""
     a, b, c, d = (value * ONE for value in matrix)
-    nodes = surgery.parsed(data)
+    nodes = box_editing.parsed(data)
     for top in nodes:
         for head in top.all(b"tkhd"):
             fields = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
             head.payload = head.payload[:40] + fields + head.payload[76:]
-    return surgery.joined(nodes)
+    return box_editing.joined(nodes)
 
 
 @pytest.mark.parametrize("kind", FROM_FILES)

@@ -9,7 +9,7 @@ import pytest
 from media import cuts
 from media.speech import PauseFinder
 from media.voice import SAMPLE_RATE
-from tests.media import beds, spoken
+from tests.media import backgrounds, spoken
 from tests.media.spoken import Speech
 
 pytestmark = pytest.mark.skipif(spoken.is_missing(), reason="libespeak-ng is missing; apt-get install espeak-ng")
@@ -22,7 +22,7 @@ ROOMS: dict[str, Callable[[Speech], Speech]] = {
     "studio": lambda speech: speech,
     "office": lambda speech: spoken.in_noise(speech, -50),
     "street": lambda speech: spoken.in_noise(speech, -34),
-    "kitchen": lambda speech: spoken.in_noise(spoken.in_room(speech, 0.6), -50),
+    "builder": lambda speech: spoken.in_noise(spoken.in_room(speech, 0.6), -50),
     "music": lambda speech: spoken.with_music(speech, -40),
     "bad cable": spoken.with_hum,
 }
@@ -30,7 +30,7 @@ ROOMS: dict[str, Callable[[Speech], Speech]] = {
 
 def heard(speech: Speech) -> list[cuts.Pause]:
     finder = PauseFinder()
-    finder.hear(speech.at_rate(SAMPLE_RATE))
+    finder.push(speech.at_rate(SAMPLE_RATE))
     return finder.pauses()
 
 
@@ -79,29 +79,31 @@ def test_most_pauses_of_a_usual_speaker_are_found(room: str) -> None:
     assert len(met) >= 0.8 * len(clear)
 
 
-@pytest.mark.parametrize("bed", ["pop", "strings", "guitar", "street"])
-def test_words_are_left_whole_over_music_and_traffic(bed: str) -> None:
+@pytest.mark.parametrize("background", ["pop", "strings", "guitar", "street"])
+def test_words_are_left_whole_over_music_and_traffic(background: str) -> None:
     """At 10 dB loudness alone cuts one word in twelve; the voice detector hears the gaps."""
-    said = beds.lively(spoken.speak(spoken.TALKS["en-us"], "en-us", USUAL_SPEECH))
-    speech = beds.mixed(said, beds.bed(bed, int(said.seconds) + 1, said.rate, 11), 10)
+    said = backgrounds.expressive(spoken.speak(spoken.TALKS["en-us"], "en-us", USUAL_SPEECH))
+    speech = backgrounds.mixed(said, backgrounds.background(background, int(said.seconds) + 1, said.rate, 11), 10)
     assert cut_words(speech, planned(speech, 12)) == []
 
 
 def test_words_are_left_whole_where_music_rises_in_the_pauses() -> None:
     """Automatic ducking makes pauses as loud as words: there is nothing for loudness to find."""
     said = spoken.speak(spoken.TALKS["de"], "de", USUAL_SPEECH)
-    speech = beds.ducked(said, beds.bed("strings", int(said.seconds) + 1, said.rate, 11), 5)
+    speech = backgrounds.ducked(said, backgrounds.background("strings", int(said.seconds) + 1, said.rate, 11), 5)
     assert cut_words(speech, planned(speech, 12)) == []
 
 
 def test_words_are_left_whole_in_a_hall() -> None:
-    speech = beds.in_hall(beds.lively(spoken.speak(spoken.TALKS["en-us"], "en-us", USUAL_SPEECH)), 1.2)
+    speech = backgrounds.in_hall(
+        backgrounds.expressive(spoken.speak(spoken.TALKS["en-us"], "en-us", USUAL_SPEECH)), 1.2
+    )
     assert cut_words(speech, planned(speech, 12)) == []
 
 
 def test_a_muted_microphone_does_not_hide_the_pauses_beside_it() -> None:
     """Three seconds of nothing at all must not be taken for the room's floor, against which pauses sound loud."""
-    said = beds.lively(spoken.speak(spoken.HELD_OUT_TALKS["es"], "es+f2", USUAL_SPEECH))
+    said = backgrounds.expressive(spoken.speak(spoken.HELD_OUT_TALKS["es"], "es+f2", USUAL_SPEECH))
     sound = spoken.in_noise(said, -54).sound.copy()
     sound[20 * said.rate : 23 * said.rate] = 0
     speech = Speech(sound, said.rate, [word for word in said.words if not 19 < word[1] < 24])
@@ -113,10 +115,10 @@ def test_a_muted_microphone_does_not_hide_the_pauses_beside_it() -> None:
 def test_chunks_of_any_length_give_the_same_pauses() -> None:
     sound = spoken.speak(spoken.TALKS["de"], "de", USUAL_SPEECH).at_rate(SAMPLE_RATE)[: 20 * SAMPLE_RATE]
     whole = PauseFinder()
-    whole.hear(sound)
+    whole.push(sound)
     pieces = PauseFinder()
     for at in range(0, len(sound), 7_777):
-        pieces.hear(sound[at : at + 7_777])
+        pieces.push(sound[at : at + 7_777])
     expected, actual = whole.pauses(), pieces.pauses()
     assert np.allclose([(p.start_s, p.end_s) for p in expected], [(p.start_s, p.end_s) for p in actual], atol=0.011)
 

@@ -12,8 +12,7 @@ from media.facts import MediaWarning
 from media.inspection import inspect
 from media.opening import opened, video_of
 from media.patched import Patch, PatchedFile
-from tests.media import box_surgery as surgery
-from tests.media import films
+from tests.media import box_editing, films
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 20), (3, 2), (4, 3), (5, 1), (7, -1), (19, 5), (20, 4)])
@@ -57,9 +56,9 @@ def test_a_recording_that_breaks_off_is_used_as_far_as_it_goes(talk: Path, tmp_p
 
 def test_a_second_index_is_found_behind_an_empty_one(talk: Path, tmp_path: Path) -> None:
     data = talk.read_bytes()
-    empty = surgery.box(b"moov", surgery.box(b"mvhd", bytes(100)))
+    empty = box_editing.box(b"moov", box_editing.box(b"mvhd", bytes(100)))
     path = tmp_path / "two.mp4"
-    path.write_bytes(surgery.prefixed(data, empty))
+    path.write_bytes(box_editing.prefixed(data, empty))
     assert inspect(path).facts.frames == 600
 
 
@@ -68,7 +67,7 @@ def segment_only(data: bytes) -> bytes:
 
 
 def not_finished(data: bytes) -> bytes:
-    return surgery.box(b"ftyp", b"isom\0\0\0\0") + struct.pack(">I4s", 0, b"mdat") + bytes(5000)
+    return box_editing.box(b"ftyp", b"isom\0\0\0\0") + struct.pack(">I4s", 0, b"mdat") + bytes(5000)
 
 
 def half_an_index(data: bytes) -> bytes:
@@ -95,7 +94,7 @@ def test_a_file_without_an_index_is_told_so(
 
 def test_a_truncated_film_tells_how_much_is_there(talk: Path, tmp_path: Path) -> None:
     path = tmp_path / "half.mp4"
-    data = surgery.index_first(talk.read_bytes())
+    data = box_editing.index_first(talk.read_bytes())
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(Refused, match=r" 1\d\.\d seconds of pictures .* last \d+\.\d seconds"):
         inspect(path)
@@ -105,7 +104,7 @@ def test_a_lost_sound_is_a_truncated_film(talk: Path, tmp_path: Path) -> None:
     """Its pictures may all be there when the two lie one after the other."""
     apart = tmp_path / "apart.mp4"
     films.ffmpeg("-i", talk, "-c", "copy", "-movflags", "+faststart", "-max_interleave_delta", "0", apart)
-    nodes = surgery.parsed(apart.read_bytes())
+    nodes = box_editing.parsed(apart.read_bytes())
     whole = b"".join(node.to_bytes() for node in nodes)
     sound = list(nodes[1].all(b"stco"))[1]
     offsets = [at for (at,) in struct.iter_unpack(">I", sound.payload[8:])]
@@ -121,7 +120,7 @@ def test_a_lost_sound_is_a_truncated_film(talk: Path, tmp_path: Path) -> None:
 
 def test_a_few_missing_samples_do_not_matter(talk: Path, tmp_path: Path) -> None:
     path = tmp_path / "almost.mp4"
-    data = surgery.index_first(talk.read_bytes())
+    data = box_editing.index_first(talk.read_bytes())
     path.write_bytes(data[:-1500])
     assert inspect(path).facts.duration_s > 19.7
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from media import voice
 from media.voice import SAMPLE_RATE, WINDOW, VoiceDetector, VoiceModelMissing, probability
-from tests.media import beds, spoken
+from tests.media import backgrounds, spoken
 
 Sound = NDArray[np.float32]
 
@@ -19,8 +19,8 @@ needs_espeak = pytest.mark.skipif(spoken.is_missing(), reason="libespeak-ng is m
 
 def heard(sound: Sound, chunk: int = SAMPLE_RATE) -> Sound:
     detector = VoiceDetector()
-    parts = [detector.hear(sound[at : at + chunk]) for at in range(0, len(sound), chunk)]
-    return probability(np.concatenate([*parts, detector.end()]))
+    parts = [detector.push(sound[at : at + chunk]) for at in range(0, len(sound), chunk)]
+    return probability(np.concatenate([*parts, detector.flush()]))
 
 
 def chirp(seconds: float) -> Sound:
@@ -80,10 +80,10 @@ def test_speech_is_told_from_noise_tone_and_silence(name: str) -> None:
         assert float(np.median(heard(sound))) < 0.2
 
 
-@pytest.mark.parametrize("name", beds.MUSIC)
+@pytest.mark.parametrize("name", backgrounds.MUSIC)
 def test_music_alone_is_seldom_taken_for_speech(name: str) -> None:
     """A string or a piano can sound like a voice for a moment; most of the time nobody sings here."""
-    music = beds.bed(name, 20, 22_050)
+    music = backgrounds.background(name, 20, 22_050)
     places = np.arange(20 * SAMPLE_RATE) * (22_050 / SAMPLE_RATE)
     sound = np.interp(places, np.arange(len(music)), 0.1 * music).astype(np.float32)
     assert float(np.mean(heard(sound) > 0.5)) < 0.25
@@ -98,10 +98,10 @@ def test_nothing_and_numbers_beyond_sound_are_survived() -> None:
 def test_memory_does_not_grow_with_the_length_of_the_sound() -> None:
     detector = VoiceDetector()
     minute = np.resize(chirp(1.0), 60 * SAMPLE_RATE)
-    detector.hear(minute)
+    detector.push(minute)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(30):
-        detector.hear(minute)
+        detector.push(minute)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4_000, "kB"
 
 

@@ -1,6 +1,6 @@
-"""Sounds under speech: music in several styles, voices in a room, traffic, and rooms that ring.
+"""Background sounds for speech: music in several styles, voices, traffic and reverberation.
 
-Everything is synthesised from a seed. Sounds are mono float64 at unit power; `mixed` sets the ratio to the speech.
+All sounds are synthesised from a seed: mono, float64, unit power. `mixed` sets the ratio to the speech.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.media import spoken
 from tests.media.spoken import Speech
 
-Bed = NDArray[np.float64]
+Background = NDArray[np.float64]
 
 LOOP_BARS = 8
 CHORDS = ((0, 4, 7), (-3, 0, 4), (-7, -3, 0), (-5, -1, 2))  # I vi IV V, in semitones from the key note
@@ -29,37 +29,37 @@ CHATTER = {
 }
 
 
-def mixed(speech: Speech, bed: Bed, snr_db: float) -> Speech:
-    """Lay a sound under speech.
+def mixed(speech: Speech, background: Background, snr_db: float) -> Speech:
+    """Mix speech with a background sound.
 
     Args:
-        speech: what is said; its words stay the truth.
-        bed: (samples,), unit power, at least as long.
-        snr_db: power of the words over power of the bed, in decibels.
+        speech: with its known words.
+        background: (samples,), unit power, at least as long.
+        snr_db: power of the words over that of the background, in decibels.
     """
     spoken_power = float(np.mean([np.mean(_between(speech, start, end) ** 2) for start, end in speech.words]))
     gain = np.sqrt(spoken_power / 10 ** (snr_db / 10))
-    sound = speech.sound + gain * bed[: len(speech.sound)]
+    sound = speech.sound + gain * background[: len(speech.sound)]
     sound *= min(1.0, 0.98 / np.abs(sound).max())
     return Speech(np.asarray(sound, np.float32), speech.rate, speech.words)
 
 
-def ducked(speech: Speech, bed: Bed, snr_db: float, depth_db: float = 9.0) -> Speech:
-    """Lay music under speech and let it rise where nobody speaks, as editing programs' automatic ducking does.
+def ducked(speech: Speech, background: Background, snr_db: float, depth_db: float = 9.0) -> Speech:
+    """Mix speech with music that is louder in pauses, as with automatic ducking.
 
     Args:
-        speech: what is said.
-        bed: (samples,), unit power, at least as long.
+        speech: with its known words.
+        background: (samples,), unit power, at least as long.
         snr_db: power of the words over power of the music while somebody speaks.
         depth_db: how much louder the music is in pauses.
     """
     talking = _follow(speech.sound, speech.rate, attack_s=0.03, release_s=0.2)
     share = np.clip(talking / (0.5 * np.sqrt(np.mean(speech.sound**2))), 0, 1)
-    return mixed(speech, bed[: len(share)] * 10 ** (depth_db / 20 * (1 - share)), snr_db)
+    return mixed(speech, background[: len(share)] * 10 ** (depth_db / 20 * (1 - share)), snr_db)
 
 
-def levelled(speech: Speech, ratio: float = 3.0) -> Speech:
-    """Press a recording's loudness together, as a phone's gain control does: pauses come up between words."""
+def compressed(speech: Speech, ratio: float = 3.0) -> Speech:
+    """Compress the dynamic range like a phone's gain control: pauses become louder."""
     level = _follow(speech.sound, speech.rate, attack_s=0.01, release_s=0.25)
     loud = np.percentile(level, 90)
     gain = (np.maximum(level, loud * 0.03) / loud) ** (1 / ratio - 1)
@@ -67,8 +67,8 @@ def levelled(speech: Speech, ratio: float = 3.0) -> Speech:
     return Speech(np.asarray(sound * 0.9 / np.abs(sound).max(), np.float32), speech.rate, speech.words)
 
 
-def lively(speech: Speech, seed: int = 5) -> Speech:
-    """Let each phrase begin at a loudness of its own and sink towards its end, and breathe before the next."""
+def expressive(speech: Speech, seed: int = 5) -> Speech:
+    """Vary the loudness of each phrase, let it fall towards its end, and add breaths."""
     random = np.random.default_rng(seed)
     gaps = [(0.0, 0.0), *speech.gaps(0.12), (speech.seconds, speech.seconds)]
     gain_db = np.zeros(len(speech.sound))
@@ -80,12 +80,12 @@ def lively(speech: Speech, seed: int = 5) -> Speech:
         gain_db[first:last] = top - np.linspace(0, random.uniform(4, 9), last - first)
         if over - end >= 0.3 and random.random() < 0.7:
             air = _coloured(round(0.22 * speech.rate), speech.rate, random, low_hz=500, high_hz=6000, slope=0.3)
-            _lay(breath, round((over - 0.24) * speech.rate), air * np.hanning(len(air)))
+            _add_at(breath, round((over - 0.24) * speech.rate), air * np.hanning(len(air)))
     sound = speech.sound * 10 ** (gain_db / 20) + breath * 0.03 * np.std(speech.sound)
     return Speech(np.asarray(sound * min(1.0, 0.98 / np.abs(sound).max()), np.float32), speech.rate, speech.words)
 
 
-def pop(seconds: float, rate: int, seed: int) -> Bed:
+def pop(seconds: float, rate: int, seed: int) -> Background:
     """Play kick, snare, hi-hat, bass and a chord pad."""
     random = np.random.default_rng(seed)
     beat = 60 / random.uniform(92, 124)
@@ -106,7 +106,7 @@ def pop(seconds: float, rate: int, seed: int) -> Bed:
     return track.filled(seconds)
 
 
-def guitar(seconds: float, rate: int, seed: int) -> Bed:
+def guitar(seconds: float, rate: int, seed: int) -> Background:
     """Pluck broken chords on steel strings."""
     random = np.random.default_rng(seed)
     beat = 60 / random.uniform(70, 110)
@@ -122,7 +122,7 @@ def guitar(seconds: float, rate: int, seed: int) -> Bed:
     return track.filled(seconds)
 
 
-def ambient(seconds: float, rate: int, seed: int) -> Bed:
+def ambient(seconds: float, rate: int, seed: int) -> Background:
     """Hold slow chords that swell and fade."""
     random = np.random.default_rng(seed)
     bar = random.uniform(3.5, 5.5)
@@ -135,7 +135,7 @@ def ambient(seconds: float, rate: int, seed: int) -> Bed:
     return track.filled(seconds)
 
 
-def piano(seconds: float, rate: int, seed: int) -> Bed:
+def piano(seconds: float, rate: int, seed: int) -> Background:
     """Play a melody of hammered strings over a left hand."""
     random = np.random.default_rng(seed)
     beat = 60 / random.uniform(66, 100)
@@ -152,7 +152,7 @@ def piano(seconds: float, rate: int, seed: int) -> Bed:
     return track.filled(seconds)
 
 
-def electronic(seconds: float, rate: int, seed: int) -> Bed:
+def electronic(seconds: float, rate: int, seed: int) -> Background:
     """Play a four-on-the-floor beat that ducks a saw-tooth bass and chord stabs."""
     random = np.random.default_rng(seed)
     beat = 60 / random.uniform(118, 134)
@@ -175,7 +175,7 @@ def electronic(seconds: float, rate: int, seed: int) -> Bed:
     return track.filled(seconds)
 
 
-def strings(seconds: float, rate: int, seed: int) -> Bed:
+def strings(seconds: float, rate: int, seed: int) -> Background:
     """Bow a melody with vibrato over a drone, near the pitch of a voice."""
     random = np.random.default_rng(seed)
     beat = 60 / random.uniform(60, 84)
@@ -192,8 +192,8 @@ def strings(seconds: float, rate: int, seed: int) -> Bed:
     return track.filled(seconds)
 
 
-def babble(seconds: float, rate: int, seed: int, voices: int = 6) -> Bed:
-    """Let several people talk at once, none of them near."""
+def babble(seconds: float, rate: int, seed: int, voices: int = 6) -> Background:
+    """Mix several distant voices that talk at once."""
     random = np.random.default_rng(seed)
     count = round(seconds * rate)
     total = np.zeros(count)
@@ -203,11 +203,11 @@ def babble(seconds: float, rate: int, seed: int, voices: int = 6) -> Bed:
         assert said.rate == rate, "eSpeak NG speaks at one rate"
         looped = np.resize(np.roll(said.sound, int(random.integers(0, len(said.sound)))), count)
         total += looped / np.std(looped) * random.uniform(0.6, 1.0)
-    return _ringing(_unit(total), rate, 0.5, 0.0, seed)
+    return _with_reverberation(_unit(total), rate, 0.5, 0.0, seed)
 
 
-def street(seconds: float, rate: int, seed: int) -> Bed:
-    """Let cars pass by in a city's hum, with a horn now and then."""
+def street(seconds: float, rate: int, seed: int) -> Background:
+    """Mix city noise, passing cars and occasional horns."""
     random = np.random.default_rng(seed)
     count = round(seconds * rate)
     time = np.arange(count) / rate
@@ -218,78 +218,78 @@ def street(seconds: float, rate: int, seed: int) -> Bed:
         width = random.uniform(0.6, 2.0)
         tyres = _coloured(round(8 * width * rate), rate, random, low_hz=120, high_hz=5000, slope=0.5)
         place = np.arange(len(tyres)) / rate - 4 * width
-        _lay(hum, round((at - 4 * width) * rate), tyres * random.uniform(0.8, 2.2) / (1 + (place / width) ** 2))
+        _add_at(hum, round((at - 4 * width) * rate), tyres * random.uniform(0.8, 2.2) / (1 + (place / width) ** 2))
         at += random.exponential(4) + 1
     for _ in range(int(seconds / 25)):
         pitch, length = random.uniform(330, 480), random.uniform(0.15, 0.6)
         horn = _pluck(pitch, length, rate, decay=0.5, partials=8) + _pluck(pitch * 1.26, length, rate, 0.5, 8)
-        _lay(hum, round(random.uniform(0, seconds) * rate), horn * 0.7)
+        _add_at(hum, round(random.uniform(0, seconds) * rate), horn * 0.7)
     return _unit(hum)
 
 
 def in_hall(speech: Speech, reverberation_s: float, direct_db: float = 0.0, seed: int = 5) -> Speech:
-    """Put a speaker into a ringing room.
+    """Add reverberation to speech.
 
     Args:
-        speech: what is said, heard without a room.
-        reverberation_s: the time in which the room's sound falls by 60 dB.
-        direct_db: power that comes straight from the mouth over the power that comes back from the walls.
+        speech: recorded without a room.
+        reverberation_s: the time in which the reverberation falls by 60 dB.
+        direct_db: power of the direct sound over that of the reflections, in decibels.
         seed: of the room.
     """
-    heard = _ringing(speech.sound.astype(np.float64), speech.rate, reverberation_s, direct_db, seed)
+    heard = _with_reverberation(speech.sound.astype(np.float64), speech.rate, reverberation_s, direct_db, seed)
     heard *= np.std(speech.sound) / np.std(heard)
     return Speech(np.asarray(heard, np.float32), speech.rate, speech.words)
 
 
-MUSIC: dict[str, Callable[[float, int, int], Bed]] = {
+MUSIC: dict[str, Callable[[float, int, int], Background]] = {
     "pop": pop, "guitar": guitar, "ambient": ambient, "piano": piano, "electronic": electronic, "strings": strings,
 }  # fmt: skip
-BEDS: dict[str, Callable[[float, int, int], Bed]] = MUSIC | {"babble": babble, "street": street}
+BACKGROUNDS: dict[str, Callable[[float, int, int], Background]] = MUSIC | {"babble": babble, "street": street}
 
 
 @lru_cache(maxsize=64)
-def bed(name: str, seconds: int, rate: int, seed: int = 5) -> Bed:
-    """Return a bed of a whole number of seconds; the same seed sounds the same."""
-    return BEDS[name](seconds, rate, seed)
+def background(name: str, seconds: int, rate: int, seed: int = 5) -> Background:
+    """Return a background of a whole number of seconds; equal seeds give equal sounds."""
+    return BACKGROUNDS[name](seconds, rate, seed)
 
 
 class _Track:
-    """A loop of music: what is added past its end comes in at its beginning."""
+    """A loop of music: notes beyond its end continue at its beginning."""
 
     def __init__(self, seconds: float, rate: int) -> None:
         self.rate = rate
         self.sound = np.zeros(round(seconds * rate))
 
-    def add(self, at_s: float, note: Bed, gain: float) -> None:
+    def add(self, at_s: float, note: Background, gain: float) -> None:
         places = (round(at_s * self.rate) + np.arange(len(note))) % len(self.sound)
         self.sound[places] += gain * note
 
-    def filled(self, seconds: float) -> Bed:
+    def filled(self, seconds: float) -> Background:
         return _unit(np.resize(self.sound, round(seconds * self.rate)))
 
 
-def _kick(rate: int) -> Bed:
+def _kick(rate: int) -> Background:
     time = np.arange(round(0.25 * rate)) / rate
     return np.asarray(np.sin(2 * np.pi * (45 * time - 8 * np.exp(-20 * time))) * np.exp(-12 * time))
 
 
-def _snare(rate: int, random: np.random.Generator) -> Bed:
+def _snare(rate: int, random: np.random.Generator) -> Background:
     time = np.arange(round(0.18 * rate)) / rate
     return np.asarray((random.normal(0, 0.5, len(time)) + np.sin(2 * np.pi * 185 * time)) * np.exp(-22 * time))
 
 
-def _hat(rate: int, random: np.random.Generator) -> Bed:
+def _hat(rate: int, random: np.random.Generator) -> Background:
     time = np.arange(round(0.06 * rate)) / rate
     return np.asarray(np.diff(random.normal(size=len(time) + 1)) * np.exp(-70 * time))
 
 
-def _pluck(pitch: float, length_s: float, rate: int, decay: float, partials: int) -> Bed:
+def _pluck(pitch: float, length_s: float, rate: int, decay: float, partials: int) -> Background:
     time = np.arange(round(length_s * rate)) / rate
     tones = [np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, partials + 1) if pitch * k < rate / 2]
     return np.asarray(sum(tones) * np.exp(-decay * time) * _edges(len(time), rate))
 
 
-def _string(pitch: float, length_s: float, rate: int, random: np.random.Generator) -> Bed:
+def _string(pitch: float, length_s: float, rate: int, random: np.random.Generator) -> Background:
     time = np.arange(round(length_s * rate)) / rate
     where = random.uniform(0.12, 0.25)  # the place at which the string is plucked leaves partials out
     tones = [
@@ -301,7 +301,7 @@ def _string(pitch: float, length_s: float, rate: int, random: np.random.Generato
     return np.asarray(sum(tones) * _edges(len(time), rate, 0.002))
 
 
-def _hammered(pitch: float, length_s: float, rate: int) -> Bed:
+def _hammered(pitch: float, length_s: float, rate: int) -> Background:
     time = np.arange(round(length_s * rate)) / rate
     tones = [
         k**-1.3 * np.sin(2 * np.pi * pitch * k * np.sqrt(1 + 4e-4 * k * k) * time) * np.exp(-(1.5 + 0.7 * k) * time)
@@ -311,14 +311,14 @@ def _hammered(pitch: float, length_s: float, rate: int) -> Bed:
     return np.asarray(sum(tones) * _edges(len(time), rate, 0.004))
 
 
-def _pad(pitch: float, length_s: float, rate: int, vibrato_cents: float, rise_s: float = 0.15) -> Bed:
+def _pad(pitch: float, length_s: float, rate: int, vibrato_cents: float, rise_s: float = 0.15) -> Background:
     time = np.arange(round(length_s * rate)) / rate
     bend = vibrato_cents / 1200 * np.log(2) * np.sin(2 * np.pi * 5.3 * time) / (2 * np.pi * 5.3)
     tones = [np.sin(2 * np.pi * pitch * k * (time + bend)) / k for k in range(1, 9) if pitch * k < rate / 2]
     return np.asarray(sum(tones) * _edges(len(time), rate, rise_s))
 
 
-def _follow(sound: NDArray[np.float32], rate: int, attack_s: float, release_s: float) -> Bed:
+def _follow(sound: NDArray[np.float32], rate: int, attack_s: float, release_s: float) -> Background:
     """Return a sound's amplitude, quick to rise and slow to fall, at each sample."""
     hop = rate // 200
     steps = np.sqrt(np.mean(np.resize(sound, (len(sound) // hop, hop)) ** 2, axis=1))
@@ -331,12 +331,14 @@ def _follow(sound: NDArray[np.float32], rate: int, attack_s: float, release_s: f
     return np.asarray(np.interp(np.arange(len(sound)) / hop, np.arange(len(levels)), levels))
 
 
-def _edges(count: int, rate: int, rise_s: float = 0.005) -> Bed:
+def _edges(count: int, rate: int, rise_s: float = 0.005) -> Background:
     since = np.arange(count) / rate
     return np.asarray(np.minimum(np.minimum(since, since[::-1]) / rise_s, 1))
 
 
-def _coloured(count: int, rate: int, random: np.random.Generator, low_hz: float, high_hz: float, slope: float) -> Bed:
+def _coloured(
+    count: int, rate: int, random: np.random.Generator, low_hz: float, high_hz: float, slope: float
+) -> Background:
     """Return noise between two pitches whose amplitude falls as pitch to the power of `slope`, at unit power."""
     size = 1 << max(count - 1, 1).bit_length()
     pitch = np.fft.rfftfreq(size, 1 / rate)
@@ -344,8 +346,10 @@ def _coloured(count: int, rate: int, random: np.random.Generator, low_hz: float,
     return _unit(np.fft.irfft(np.fft.rfft(random.normal(size=size)) * shape, size)[:count])
 
 
-def _ringing(sound: Bed, rate: int, reverberation_s: float, direct_db: float, seed: int) -> Bed:
-    """Let a sound be answered by walls: a few early ones, then many that fade."""
+def _with_reverberation(
+    sound: Background, rate: int, reverberation_s: float, direct_db: float, seed: int
+) -> Background:
+    """Add early reflections and decaying reverberation."""
     random = np.random.default_rng(seed)
     count = int(reverberation_s * rate)
     fading = random.normal(size=count) * 10 ** (-3 * np.arange(count) / count)
@@ -364,11 +368,11 @@ def _between(speech: Speech, start_s: float, end_s: float) -> NDArray[np.float32
     ]
 
 
-def _lay(ground: Bed, at: int, sound: Bed) -> None:
+def _add_at(ground: Background, at: int, sound: Background) -> None:
     first, last = max(at, 0), min(at + len(sound), len(ground))
     if first < last:
         ground[first:last] += sound[first - at : last - at]
 
 
-def _unit(sound: Bed) -> Bed:
+def _unit(sound: Background) -> Background:
     return np.asarray(sound / np.sqrt(np.mean(sound**2)))
