@@ -5,7 +5,7 @@
                          ▼
     media      split ──── child: media.plan ── probe, cut points, the speaker's zero
                  │  segments, publications (waiting), one message a part
-                 │  a lost child, here and below: the message comes back later, for less (retrying)
+                 │  a failed child, here and below: a delayed message retries with less (retrying)
                  ▼
     media      gaze ───── child: media.gaze ── decode, turn the eyes, encode: one pass, one file
                  │  segment ready ── settling.settle (the join) ── turns.release (whose turn)

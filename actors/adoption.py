@@ -16,47 +16,47 @@ from pathlib import Path
 from loguru import logger
 
 from actors import intake, lost_found, upload_record, wiring
-from actors.lost_found import Lost
+from actors.lost_found import LostEntry
 from actors.missing_files import failed_for_files
-from actors.upload_record import Defaults, Remade
+from actors.upload_record import Defaults, RestoredJob
 from store import accounts, idempotency_keys, jobs, segments
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 
 
 class Outcome(Enum):
-    """What became of an adoption."""
+    """The outcome of an adoption, as printed by `scripts/adopt`."""
 
     ADOPTED = "a new job was made"
-    RETURNED = "its job is in the database; its files were given back to it"
-    KNOWN = "its job is in the database and misses none of it"
-    OVER = "its job is over and its files were given up; the entry may be deleted"
+    RETURNED = "its job is in the database; its files were returned to it"
+    KNOWN = "its job is in the database and has all of its files"
+    OVER = "its job is over and its files were deleted; the entry may be deleted, too"
     NO_UPLOAD = "only rendered parts are left; no job can be made of them"
-    REPEATED = "its sender has sent it again and that is a job; the entry may be deleted"
-    BUSY = "another process is at it"
+    REPEATED = "it was uploaded again, and there is a job of that; the entry may be deleted"
+    BUSY = "another process is working on it"
 
 
-def adopt(entry: Lost) -> tuple[Outcome, Remade | None]:
-    """Make a job of an entry, as the API would of an upload; harmless to repeat.
+def adopt(entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
+    """Make a job of an entry, as the API does of an upload. Can be repeated safely.
 
     Returns:
-        What was done, and for a new job what it was made of.
+        The outcome, and a new job with what could not be restored of it.
 
     Raises:
         DatabaseUnavailable: nothing was committed; the entry stays.
     """
-    with lost_found.locked(entry.directory / lost_found.SOURCE) as ours:
-        if not ours or not entry.directory.exists():
+    with lost_found.locked(entry.directory / lost_found.SOURCE) as acquired:
+        if not acquired or not entry.directory.exists():
             return Outcome.BUSY, None
         with wiring.store.reading() as connection:
             job = jobs.get(connection, entry.job_id)
         if job is not None:
-            return _give_back(entry, job), None
-        return _take_in(entry) if entry.has_upload else (Outcome.NO_UPLOAD, None)
+            return _return_files(entry, job), None
+        return _create_job(entry) if entry.has_upload else (Outcome.NO_UPLOAD, None)
 
 
-def unconnected(job: Job) -> list[str]:
-    """Return the platforms that a job is meant for and that have no account; ["any"] if there is no account at all."""
+def platforms_without_account(job: Job) -> list[str]:
+    """Return the job's platforms that have no connected account; ["any"] if it names none and there is no account."""
     with wiring.store.reading() as connection:
         usable = {account.platform for account in accounts.connected(connection)}
     if job.platforms is None:
@@ -64,31 +64,31 @@ def unconnected(job: Job) -> list[str]:
     return [platform for platform in job.platforms if platform not in usable]
 
 
-def _take_in(entry: Lost) -> tuple[Outcome, Remade | None]:
+def _create_job(entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
     defaults = Defaults(wiring.settings.gaze_intensity, wiring.settings.segment_seconds, wiring.now())
     video = Path("uploads") / entry.job_id / lost_found.SOURCE
-    remade = upload_record.remake(entry.directory, entry.job_id, video, wiring.sealer, defaults)
+    restored = upload_record.restore_job(entry.directory, entry.job_id, video, wiring.sealer, defaults)
     target = lost_found.restore(entry.directory, entry.job_id)
     if target is None:
         return Outcome.BUSY, None
     try:
-        repeated = intake.accept(remade.job, _still_its_own(remade.answer))
+        repeated = intake.accept(restored.job, _usable_answer(restored.answer))
     except BaseException:
         if not _is_job(entry.job_id):
             target.rename(entry.directory)
         raise
     if repeated is not None:
-        (target / lost_found.ADOPTING).unlink(missing_ok=True)
+        (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
         target.rename(entry.directory)
         return Outcome.REPEATED, None
     lost_found.mark_accepted(entry.job_id)
-    (target / lost_found.ADOPTING).unlink(missing_ok=True)
+    (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
     logger.info("job {}: adopted from lost+found", entry.job_id)
-    return Outcome.ADOPTED, remade
+    return Outcome.ADOPTED, restored
 
 
-def _still_its_own(answer: StoredAnswer | None) -> StoredAnswer | None:
-    """Return the answer of an upload's request; None if its key serves another upload by now."""
+def _usable_answer(answer: StoredAnswer | None) -> StoredAnswer | None:
+    """Return the stored answer of an upload's request; None if its key has been used for another upload."""
     if answer is None:
         return None
     with wiring.store.reading() as connection:
@@ -97,23 +97,23 @@ def _still_its_own(answer: StoredAnswer | None) -> StoredAnswer | None:
 
 
 def _is_job(job_id: str) -> bool:
-    """Say whether a commit whose answer was lost took place; yes also if nobody can tell, so that the file stays."""
+    """Say whether the job was committed; True also if the database cannot be read, so that the file stays."""
     try:
         with wiring.store.reading() as connection:
             return jobs.get(connection, job_id) is not None
-    except Exception:  # noqa: BLE001 (whatever it is, the caller raises the first error)
+    except Exception:  # noqa: BLE001 (the caller raises the first error)
         return True
 
 
-def _give_back(entry: Lost, job: Job) -> Outcome:
+def _return_files(entry: LostEntry, job: Job) -> Outcome:
     if job.files_deleted_at is not None:
         return Outcome.OVER
-    returned = _give_parts_back(entry.directory / lost_found.PARTS, job)
+    returned = _return_parts(entry.directory / lost_found.PARTS, job)
     if entry.has_upload and not wiring.in_data(job.video_path).exists():
         target = lost_found.restore(entry.directory, entry.job_id)
         if target is None:
             return Outcome.BUSY
-        (target / lost_found.ADOPTING).unlink(missing_ok=True)
+        (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
         returned = True
     if not returned:
         return Outcome.KNOWN
@@ -121,12 +121,12 @@ def _give_back(entry: Lost, job: Job) -> Outcome:
         failed = failed_for_files(connection, job)
     if failed:
         intake.retry(job.id)
-    logger.info("job {}: its files were given back from lost+found", job.id)
+    logger.info("job {}: files returned from lost+found", job.id)
     return Outcome.RETURNED
 
 
-def _give_parts_back(lost: Path, job: Job) -> bool:
-    """Move those rendered parts back that the job's record describes and misses, with what lies beside each."""
+def _return_parts(lost: Path, job: Job) -> bool:
+    """Move missing rendered parts of the job back, with the files beside them; return whether there were any."""
     returned = False
     with wiring.store.reading() as connection:
         parts = segments.of_job(connection, job.id)

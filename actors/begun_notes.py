@@ -1,9 +1,9 @@
-"""Notes beside an upload: which publications of it were begun. They outlive the database.
+"""Notes beside an upload about the publications that have begun, which outlive the database.
 
-    uploads/<job id>/publishing-began      one line each: part number, account id, when its turn came
+    uploads/<job id>/publishing-began      one line each: part number, account id, when it began
 
-An older database says "waiting" of what is public since. Before a publication's first byte is sent, its note is looked
-for: one that the database cannot have written means that nobody knows what became of it.
+In an older database a publication may be "waiting" although it is public. So its note is checked before its first byte
+is sent: if there is a note that this database does not know of, the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ from pathlib import Path
 from loguru import logger
 
 from actors import wiring
-from actors.lost_found import PUBLISHING
+from actors.lost_found import PUBLISHING_NOTES
 from store.publications import Publication
 
 RESOLVED = "resolved"  # the code that `publications.resolve` leaves
 
 
 def note(publication: Publication) -> bool:
-    """Note that a publication begins, unless it was begun before; False if it was."""
+    """Note that a publication begins; False if there is a note that it has begun before."""
     path = _path(publication.job_id)
     try:
         if any(line.startswith(_whose(publication)) for line in _lines(path)):
             return False
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{_line(publication)}\n")
-    except OSError as error:  # the note is for a lost database only
+    except OSError as error:  # the note is needed only if the database is lost
         logger.warning("job {}: cannot note that publishing began: {}", publication.job_id, error)
     return True
 
 
 def forget(failed: Sequence[Publication]) -> None:
-    """Forget the notes of publications that certainly failed and are tried again.
+    """Delete the notes of publications that certainly failed and are retried.
 
-    Only of the try that failed: the database may be older than a later one. Of all tries where a person has looked.
+    Only the note of the failed attempt is deleted, because the database may be older than a later one. If a person has
+    resolved the publication, all its notes are deleted.
     """
     for publication in failed:
         path = _path(publication.job_id)
@@ -45,14 +46,16 @@ def forget(failed: Sequence[Publication]) -> None:
             lines = _lines(path)
             kept = [line for line in lines if not line.startswith(gone)]
             if kept != lines:
-                path.with_name(f".{PUBLISHING}").write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-                path.with_name(f".{PUBLISHING}").replace(path)
+                path.with_name(f".{PUBLISHING_NOTES}").write_text(
+                    "".join(f"{line}\n" for line in kept), encoding="utf-8"
+                )
+                path.with_name(f".{PUBLISHING_NOTES}").replace(path)
         except OSError as error:
             logger.warning("job {}: cannot change the notes beside its file: {}", publication.job_id, error)
 
 
 def _path(job_id: str) -> Path:
-    return wiring.settings.uploads_dir / job_id / PUBLISHING
+    return wiring.settings.uploads_dir / job_id / PUBLISHING_NOTES
 
 
 def _lines(path: Path) -> list[str]:

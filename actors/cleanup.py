@@ -92,7 +92,7 @@ def _delete_leftovers() -> None:
     """Finish deletions that were cut off, move what has no record to lost+found, and empty that of what is too old."""
     for root in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
         for directory in root.iterdir() if root.exists() else ():
-            with lost_found.one_by_one(directory):
+            with lost_found.errors_logged(directory):
                 if directory.is_dir() and not directory.is_symlink() and _is_given_up(directory.name):
                     _remove(directory)
                     logger.info("deleted {}, whose job has given its files up", directory)

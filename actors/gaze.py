@@ -23,7 +23,7 @@ from actors.settling import fail_part, part_failed, settle
 from actors.turns import release
 from media import runner
 from store import jobs, segments
-from store.attempts import MediaAttempt, read
+from store.attempts import MediaAttempt, decode_attempts
 from store.jobs import Job
 from store.segments import Segment
 from store.states import JOB_OVER, JobStatus, ReviewReason, SegmentStatus
@@ -34,7 +34,7 @@ PROGRESS_EVERY_S = 1.0  # a write a second is seen as smooth and costs one commi
 
 @dataclass(frozen=True)
 class _Claim:
-    """A part that this worker renders."""
+    """The claim of this worker on a part, with the settings of its attempt."""
 
     job: Job
     segment: Segment
@@ -43,7 +43,7 @@ class _Claim:
     settings: MediaSettings
 
 
-@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.wanted)
+@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry)
 def gaze(segment_id: str) -> None:
     """Render one part. Harmless when the part has ended; a rendering that was cut off is begun anew."""
     claim = _claim(segment_id)
@@ -54,54 +54,59 @@ def gaze(segment_id: str) -> None:
         rendered = _render(claim, watch)
     except runner.Stopped:
         if not watch.overtaken:
-            _hand_on(claim)
+            _requeue(claim)
     except runner.Refused as refused:
         logger.error("{}: {}", _name(claim), refused)
         part_failed(segment_id, reason=UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail)
     except runner.ChildError as failure:
-        _lost(claim, retrying.lost(failure, claim.settings, began_at))
+        _record_failure(claim, retrying.failed_attempt(failure, claim.settings, began_at))
     else:
         _record(claim, rendered)
 
 
 def _claim(segment_id: str) -> _Claim | None:
-    """Take a part up, or say with an exception that it waits or that nothing is to be tried any more."""
+    """Claim a part for an attempt; None if there is nothing to do.
+
+    Raises:
+        Retry: the part waits for its next attempt.
+        GivenUp: no attempt is left.
+    """
     token = secrets.token_hex(8)
     with wiring.store.writing() as connection:
         segment = segments.get(connection, segment_id)
         job = jobs.get(connection, segment.job_id) if segment else None
         if segment is None or job is None or job.status is JobStatus.CANCELLED:
             return None
-        attempts = read(segment.attempts)
-        if segment.status is SegmentStatus.FAILED and retrying.are_spent(attempts):
-            # Recorded, but its worker ended before the dead letter was there.
+        attempts = decode_attempts(segment.attempts)
+        if segment.status is SegmentStatus.FAILED and retrying.are_exhausted(attempts):
+            # The failure is recorded, but its worker ended before the message was dead-lettered.
             raise _given_up(_Claim(job, segment, token, attempts, MediaSettings.LEAST), attempts)
         if job.status in JOB_OVER:
             return None
         if segment.retry_at is not None and segment.retry_at > wiring.now():
-            raise retrying.wait_until(segment.retry_at)  # likewise, before the message was put back
+            raise retrying.wait_until(segment.retry_at)  # likewise, before the message was delayed
         with_gaze = job.gaze_intensity > 0
         if segment.status is SegmentStatus.RENDERING and segment.attempt is not None:
             before = retrying.settings_after(attempts, with_gaze=with_gaze)
-            attempts.append(retrying.interrupted(segment.started_at, before))
+            attempts.append(retrying.interrupted_attempt(segment.started_at, before))
         if not segments.claim(connection, segment_id, token, wiring.now(), attempts=attempts):
             return None
         claim = _Claim(job, segment, token, attempts, retrying.settings_after(attempts, with_gaze=with_gaze))
-        if not retrying.are_spent(attempts):
+        if not retrying.are_exhausted(attempts):
             return claim
         error = _put_back(connection, claim, attempts)
     raise error or _given_up(claim, attempts)
 
 
-def _hand_on(claim: _Claim) -> None:
-    """Let another worker begin afresh: this one goes."""
+def _requeue(claim: _Claim) -> None:
+    """Release the part and send its message again: this worker is stopping."""
     with wiring.store.writing() as connection:
         if segments.release(connection, claim.segment.id, claim.token):
             rendering.send_gaze(claim.segment)
 
 
-def _lost(claim: _Claim, attempt: MediaAttempt) -> None:
-    """Record an attempt without a result, and raise what brings the message back later or to the dead letters."""
+def _record_failure(claim: _Claim, attempt: MediaAttempt) -> None:
+    """Record a failed attempt; raise Retry or GivenUp for its message."""
     attempts = [*claim.attempts, attempt]
     logger.warning("{}: {} with {}: {}", _name(claim), attempt.outcome, attempt.settings, attempt.stderr_tail[-300:])
     with wiring.store.writing() as connection:
@@ -114,9 +119,9 @@ def _put_back(connection: Connection, claim: _Claim, attempts: list[MediaAttempt
     """Record the attempts so far; the part waits for the next one, or fails.
 
     Returns:
-        What brings the message back or to the dead letters; None when the part ended, or was taken over, meanwhile.
+        The exception to raise for the message; None if the part has ended, or another worker has claimed it.
     """
-    words, spent = retrying.WORDS[attempts[-1].outcome], retrying.are_spent(attempts)
+    words, spent = retrying.OUTCOME_WORDS[attempts[-1].outcome], retrying.are_exhausted(attempts)
     moment = None if spent else retrying.retry_moment(attempts)
     ours = segments.put_back(
         connection, claim.segment.id, claim.token, attempts=attempts, retry_at=moment,
@@ -176,7 +181,7 @@ def _render(claim: _Claim, watch: _Watch) -> dict[str, Any]:  # Any: JSON of `me
         f"--title={job.title}",  # in one word: a title may begin with a dash
         "--deadline", str(CHEAPER_FROM * wiring.settings.processing_deadline),
     ]  # fmt: skip
-    if job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY:  # looking for it takes memory, too
+    if job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY:  # the search for it takes memory, too
         arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
     return rendering.run_child(
         "gaze", arguments, deadline_s=wiring.settings.processing_deadline, on_progress=watch, stop=watch.stop
@@ -185,14 +190,15 @@ def _render(claim: _Claim, watch: _Watch) -> dict[str, Any]:  # Any: JSON of `me
 
 def _landscape(settings: MediaSettings) -> str:
     wanted = wiring.settings.landscape
-    return "blur" if wanted == "crop" and settings is MediaSettings.LEAST else wanted  # no network follows the speaker
+    # Cropping follows the speaker with a neural network.
+    return "blur" if wanted == "crop" and settings is MediaSettings.LEAST else wanted
 
 
 def _record(claim: _Claim, rendered: dict[str, Any]) -> None:  # Any: as above
     gaze_facts = rendered["gaze"]
     if claim.job.gaze_intensity > 0 and not claim.settings.has_gaze:
         gaze_facts = gaze_facts | {
-            "corrected": False, "share": 0.0, "reason": retrying.why_without_gaze(claim.attempts),
+            "corrected": False, "share": 0.0, "reason": retrying.reason_without_gaze(claim.attempts),
         }  # fmt: skip
     facts_of_rendering = rendered["rendering"] | {"settings": claim.settings}
     with wiring.store.writing() as connection:

@@ -30,10 +30,10 @@ def accept(job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
 
     Args:
         job: to be created.
-        answer: what the request is answered with, if it carries an idempotency key; stored with the job.
+        answer: to the request, if it has an idempotency key; stored with the job.
 
     Returns:
-        The answer that the key has already; then no job is made. None when the job was made.
+        The stored answer if the key has one: no job was created then. None if the job was created.
     """
     with wiring.store.writing() as connection:
         if answer is not None:
@@ -97,7 +97,7 @@ def cancel(job_id: str) -> bool:
 
 
 def retry(job_id: str) -> bool:
-    """Try again what failed, and only that; dead letters about it are settled by that.
+    """Try again what failed, and only that; delete the dead letters about it.
 
     Returns:
         False if nothing of the job failed, or its files are deleted.
@@ -114,7 +114,7 @@ def retry(job_id: str) -> bool:
             send_split(job_id)
         else:
             retried |= {("gaze", part_id) for part_id in _retry_parts(connection, job_id, moment)}
-    _settle_dead_letters(retried)
+    _delete_dead_letters(retried)
     return True
 
 
@@ -129,18 +129,18 @@ def _retry_parts(connection: Connection, job_id: str, moment: datetime) -> list[
     return [segment.id for segment in failed]
 
 
-def _settle_dead_letters(retried: set[tuple[str, str]]) -> None:
-    """Delete the dead letters about what is tried again. One that a crash leaves here is older than that, and void."""
+def _delete_dead_letters(retried: set[tuple[str, str]]) -> None:
+    """Delete the dead letters about retried work. One that a crash leaves is older than the retry and has no effect."""
     for letter in wiring.broker.dead_letters("media", limit=DEAD_LETTERS_SEEN):
         if letter.args and (letter.actor, letter.args[0]) in retried:
             wiring.broker.delete_dead_letter(letter.id)
 
 
 def approve(job_id: str) -> bool:
-    """Let a job's publications begin that wait for a person's yes.
+    """Approve the publications of a job in review.
 
     Returns:
-        False if there is no such job, or it waits for none.
+        False if there is no such job, or it needs no approval.
     """
     with wiring.store.writing() as connection:
         if not jobs.approve(connection, job_id, wiring.now()):

@@ -28,15 +28,15 @@ from loguru import logger
 from actors import upload_record, wiring
 from store import jobs
 
-NAMES = ("lost+found", "lost+found-vidprod")
+DIRECTORY_NAMES = ("lost+found", "lost+found-vidprod")
 """Where lost files go, below the data directory. The root of an ext4 volume has a `lost+found` of its own, which only
 root may write; then the second name is taken."""
 
 SOURCE, INCOMING = "source", ".incoming"
 PARTS = "parts"
-PUBLISHING = "publishing-began"
-ACCEPTED = "accepted"  # beside an upload whose job was committed, just before its sender is told
-ADOPTING = "being-adopted"
+PUBLISHING_NOTES = "publishing-began"
+ACCEPTED_MARK = "accepted"  # beside an upload whose job is committed, written before the answer is sent
+ADOPTING_MARK = "being-adopted"
 
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 _LIKE_A_JOB_ID = re.compile(r"job_[0-9A-Za-z_-]{1,64}")
@@ -45,17 +45,18 @@ _PART = re.compile(r"part-\d{3,}\..+")
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostEntry:
     """One entry of lost+found.
 
     Attributes:
-        directory: where it is; its name is the job's id, with a number behind it if that was taken.
-        file_name: as its sender called it; empty if that is not known.
-        size_bytes: of everything in it.
-        has_upload: whether a job can be made of it; else it holds rendered parts only.
-        parts: how many rendered parts it holds.
-        publishing_began: whether something of it may be public already.
-        was_accepted: whether its sender may know that it arrived; whoever got no answer has probably sent it again.
+        directory: named after the job's id, with a number appended if that name was taken.
+        job_id: of the job that the files belong to.
+        file_name: the upload's original name; empty if unknown.
+        size_bytes: of all files.
+        has_upload: it contains an upload, of which a job can be made; otherwise only rendered parts.
+        parts: number of rendered parts.
+        publishing_began: parts of it may be public already.
+        was_accepted: its sender may have got the answer; a sender without one has probably uploaded it again.
         lost_at: when it was moved here.
         kept_until: when it is deleted.
     """
@@ -73,19 +74,19 @@ class Lost:
 
 
 def directory() -> Path:
-    """Return the directory of lost files, made if it is missing.
+    """Return the directory of lost files; create it if it is missing.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     for found in _directories():
         return found
-    raise PermissionError(errno.EACCES, "neither may be written", " and ".join(NAMES))
+    raise PermissionError(errno.EACCES, "neither is writable", " and ".join(DIRECTORY_NAMES))
 
 
 def _directories() -> Iterator[Path]:
-    """Give the directories that may be used, the usual one first."""
-    for name in NAMES:
+    """Yield the writable directories, the preferred one first."""
+    for name in DIRECTORY_NAMES:
         found = wiring.settings.data_dir / name
         try:
             found.mkdir(parents=True, exist_ok=True)
@@ -95,25 +96,25 @@ def _directories() -> Iterator[Path]:
             yield found
 
 
-def entries() -> list[Lost]:
-    """Return what is in lost+found, longest lost first; what has no job's name is not ours."""
+def entries() -> list[LostEntry]:
+    """Return what is in lost+found, longest lost first; what has no job's name is not acquired."""
     found = []
-    for name in NAMES:
+    for name in DIRECTORY_NAMES:
         root = wiring.settings.data_dir / name
         if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
             for path in root.iterdir():
-                with contextlib.suppress(FileNotFoundError, PermissionError):  # just adopted or deleted; not ours
+                with contextlib.suppress(FileNotFoundError, PermissionError):  # just adopted or deleted; not acquired
                     found += [_entry(path)] if _is_entry(path) else []
     return sorted(found, key=lambda entry: entry.lost_at)
 
 
 @contextmanager
-def one_by_one(path: Path) -> Iterator[None]:
-    """Log what the file system refuses about one path, so that the others get their turn."""
+def errors_logged(path: Path) -> Iterator[None]:
+    """Log file system errors about one path, so that the other paths are still processed."""
     try:
         yield
     except OSError as error:
-        logger.error("{} stays as it is: {}", path, error)
+        logger.error("not moved or deleted: {}: {}", path, error)
 
 
 def move_unrecorded() -> list[Path]:
@@ -139,21 +140,21 @@ def move_cut_off_adoptions() -> None:
         DatabaseUnavailable: the database cannot be asked.
     """
     for path in _subdirectories(wiring.settings.uploads_dir):
-        if (path / ADOPTING).exists():
-            with locked(path / SOURCE) as ours:
-                if ours and _is_recorded(path.name):
-                    (path / ADOPTING).unlink(missing_ok=True)
-                elif ours:
+        if (path / ADOPTING_MARK).exists():
+            with locked(path / SOURCE) as acquired:
+                if acquired and _is_recorded(path.name):
+                    (path / ADOPTING_MARK).unlink(missing_ok=True)
+                elif acquired:
                     _move(path)
 
 
 def _unrecorded_uploads() -> Iterator[Path]:
     for path in _subdirectories(wiring.settings.uploads_dir):
         target = None
-        with one_by_one(path):
+        with errors_logged(path):
             if _is_whole_upload(path):
-                with locked(path / SOURCE) as ours:
-                    target = _move(path) if ours and not _is_recorded(path.name) else None
+                with locked(path / SOURCE) as acquired:
+                    target = _move(path) if acquired and not _is_recorded(path.name) else None
         if target is not None:
             yield target
 
@@ -161,8 +162,8 @@ def _unrecorded_uploads() -> Iterator[Path]:
 def _unrecorded_parts() -> Iterator[Path]:
     for path in _subdirectories(wiring.settings.jobs_dir):
         target = None
-        with one_by_one(path):
-            target = _move(path, PARTS) if _is_parts(path) and not _is_recorded(path.name) else None
+        with errors_logged(path):
+            target = _move(path, PARTS) if _has_parts(path) and not _is_recorded(path.name) else None
         if target is not None:
             yield target
 
@@ -174,28 +175,28 @@ def prolong(by: timedelta | None) -> None:
         by: how much; None for "their days begin now".
     """
     for entry in entries():
-        with one_by_one(entry.directory):
+        with errors_logged(entry.directory):
             moment = wiring.now() if by is None else max(entry.lost_at + by, entry.lost_at)
             os.utime(entry.directory, (moment.timestamp(), moment.timestamp()))
 
 
 def delete_expired() -> int:
-    """Delete what has been in lost+found for long enough; return how many."""
+    """Delete expired entries; return how many."""
     deleted = 0
     for entry in entries():
-        with one_by_one(entry.directory):
+        with errors_logged(entry.directory):
             deleted += wiring.now() >= entry.kept_until and delete(entry)
     return deleted
 
 
-def delete(entry: Lost) -> bool:
-    """Delete an entry for good; False if somebody makes a job of it, has done so, or has put another in its place.
+def delete(entry: LostEntry) -> bool:
+    """Delete an entry's files; False if it is being adopted, has been adopted, or has been replaced by another one.
 
     Raises:
-        OSError: the file system refuses to delete it.
+        OSError: the files cannot be deleted.
     """
-    with locked(entry.directory / SOURCE) as ours:
-        if not ours or not entry.directory.exists() or _entry(entry.directory).lost_at != entry.lost_at:
+    with locked(entry.directory / SOURCE) as acquired:
+        if not acquired or not entry.directory.exists() or _entry(entry.directory).lost_at != entry.lost_at:
             return False
         shutil.rmtree(entry.directory)
     logger.warning(
@@ -207,9 +208,9 @@ def delete(entry: Lost) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock of an upload's file for the length of a block; False if another process has it.
+    """Hold an upload's file lock during a block; yield False if another process holds it.
 
-    A file that is not there has no lock, and needs none. The lock is the file's, whatever its name becomes.
+    A missing file needs no lock. The lock stays with the file when it is renamed.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -228,7 +229,7 @@ def locked(path: Path) -> Iterator[bool]:
 
 def mark_accepted(job_id: str) -> None:
     """Note beside the upload that its job was committed: only such files are adopted without being named."""
-    _mark(job_id, ACCEPTED)
+    _mark(job_id, ACCEPTED_MARK)
 
 
 def _mark(job_id: str, name: str) -> None:
@@ -239,15 +240,15 @@ def _mark(job_id: str, name: str) -> None:
 
 
 def restore(path: Path, job_id: str) -> Path | None:
-    """Rename an entry back to the uploads; None if something is there already.
+    """Rename an entry back to the uploads; None if the job's directory exists.
 
-    It carries a mark until the caller removes it, when the job is committed.
+    The directory is marked as being adopted. The caller removes the mark after it has committed the job.
     """
     target = wiring.settings.uploads_dir / job_id
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(target):
         return None
-    (path / ADOPTING).touch()
+    (path / ADOPTING_MARK).touch()
     path.rename(target)
     return target
 
@@ -259,21 +260,22 @@ def _is_entry(path: Path) -> bool:
     return bool(_JOB_ID.fullmatch(name[1])) or (path / SOURCE).is_file() or (path / PARTS).is_dir()
 
 
-def _entry(path: Path) -> Lost:
+def _entry(path: Path) -> LostEntry:
     name = _ENTRY.fullmatch(path.name)
     assert name is not None  # `entries` asks for it
     parts = path / PARTS
-    file_name, size_bytes = upload_record.shown_name(path), _size_bytes(path)
+    file_name, size_bytes = upload_record.original_name(path), _size_bytes(path)
     lost_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)  # last: it is still there
-    return Lost(
+    return LostEntry(
         directory=path,
         job_id=name[1],
         file_name=file_name,
         size_bytes=size_bytes,
         has_upload=(path / SOURCE).is_file(),
         parts=len(list(parts.glob("part-*.mp4"))) if parts.is_dir() else 0,
-        publishing_began=(path / PUBLISHING).exists(),
-        was_accepted=(path / ACCEPTED).exists() or not (path / upload_record.NAME).exists(),  # older ones have neither
+        publishing_began=(path / PUBLISHING_NOTES).exists(),
+        was_accepted=(path / ACCEPTED_MARK).exists()
+        or not (path / upload_record.NAME).exists(),  # neither: an old upload
         lost_at=lost_at,
         kept_until=lost_at + timedelta(days=wiring.settings.lost_found_days),
     )
@@ -342,7 +344,7 @@ def _is_whole_upload(path: Path) -> bool:
     return bool(_JOB_ID.fullmatch(path.name)) or (bool(_LIKE_A_JOB_ID.fullmatch(path.name)) and SOURCE in names)
 
 
-def _is_parts(path: Path) -> bool:
+def _has_parts(path: Path) -> bool:
     names = os.listdir(path)  # noqa: PTH208 (as above)
     if not names:
         return False

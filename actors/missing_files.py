@@ -1,7 +1,7 @@
-"""Work on files that are gone although their record is open: after an older database was put in place.
+"""Errors for work whose files are missing, as after a restored backup.
 
-The record then says "render this" or "publish that" of files that were deleted, rightly, after the backup was made.
-Such work ends at once, with these words: no other try could go better, unless the file is found (`scripts/adopt`).
+The restored database asks to render or publish files that were deleted after the backup was made. Such work fails at
+once, because a retry cannot succeed unless the file is found (`scripts/adopt`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from store.jobs import Job
 from store.segments import Segment
 from store.states import PublicationStatus, SegmentStatus
 
-NO_SUCH_FILE = "no_such_file"  # of a media child (`media.child`), whose sentence has the file's path
+NO_SUCH_FILE = "no_such_file"  # of a media child (`media.child`); its detail contains the file's path
 FILE_MISSING = "file_missing"
-_OLDER = "is no longer there; the database is older than its deletion, as after a backup was restored"
-UPLOAD_GONE = f"the uploaded file {_OLDER}"
-PART_GONE = f"the rendered part {_OLDER}"
+_OLDER = "is missing; the database is older than its deletion, as after a backup was restored. Upload the video again."
+UPLOAD_GONE = f"The uploaded file {_OLDER}"
+PART_GONE = f"The rendered part {_OLDER}"
 
 
 def part_is_gone(segment: Segment) -> bool:
-    """Say whether a rendered part is no longer there."""
+    """Say whether a rendered part's file is missing."""
     return not wiring.in_data(segment.file_path).exists()
 
 

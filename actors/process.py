@@ -45,10 +45,10 @@ def start(settings: Settings) -> None:
 
 
 def require_database(store: Store) -> None:
-    """End this process with one sentence if the database cannot be used.
+    """Exit with an error message if the database cannot be used.
 
     Raises:
-        SystemExit: with the sentence, which Python prints; the exit code is 1.
+        SystemExit: with the message, which Python prints; the exit code is 1.
     """
     try:
         store.require_usable()
@@ -57,19 +57,19 @@ def require_database(store: Store) -> None:
 
 
 class RequireDatabase(dramatiq.Middleware):
-    """Ends a worker process at its start, with one sentence, if the database cannot be used."""
+    """Dramatiq middleware that ends a worker process at its start if the database cannot be used."""
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
-        """Look at the database that the actors of this process work with."""
+        """Check the actors' database."""
         del broker
         from actors import wiring  # noqa: PLC0415 (it makes this middleware)
 
         require_database(wiring.store)
-        # Worker processes run no atexit handlers: what they leave open keeps the WAL beside a stopped database.
+        # Worker processes run no atexit handlers: an open connection would leave the WAL beside a stopped database.
         wiring.store.close()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        """Close the database, whose last connection brings the WAL into it."""
+        """Close the database; its last connection checkpoints the WAL."""
         del broker, worker
         from actors import wiring  # noqa: PLC0415 (as above)
 

@@ -38,7 +38,7 @@ def _give_up_dead_letters() -> None:
 
 
 def _give_up(letter: DeadLetter) -> None:
-    reason = "an error in VidProd itself stopped it again and again; the dead letters have the details"
+    reason = "an error in VidProd stopped it every time; the dead letters have the details"
     about = letter.args[0]
     with wiring.store.reading() as connection:
         job = jobs.get(connection, about) if letter.actor == "split" else None

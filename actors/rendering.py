@@ -1,4 +1,4 @@
-"""How media work is asked for and carried out: the messages and the child."""
+"""Sends the messages for media work and runs its child processes."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ def run_child(
     except (runner.ChildDied, runner.OutOfMemory) as lost:
         if not stopping.is_set():
             raise
-        raise runner.Stopped("ended together with its worker") from lost  # whoever stops a machine may end both
+        raise runner.Stopped("ended together with its worker") from lost  # a stop of the machine may signal both

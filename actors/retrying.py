@@ -1,12 +1,13 @@
-"""When and how media work that gave no result is tried again, and when it is given up.
+"""Decides when and with which settings failed media work is retried, and when it is given up.
 
-A part, or a plan, is tried at most four times, with growing waits and with less asked of it each time, as the cause
-suggests. The attempts are kept in the store: they decide what comes next, whatever happened to messages meanwhile. The
-wait is the message's own delay in the broker, so the worker is free; the last attempt puts it into the dead letters.
+A part or a plan is attempted at most four times, after growing delays and with settings that need less, depending on
+the cause. The attempts are recorded in the store, which decides about the next one; messages may be lost or repeated.
+The delay is the message's own in the broker, so the worker is free meanwhile. After the last attempt the message is
+dead-lettered.
 
-An attempt that its worker did not outlive is recorded by the next one as interrupted. It says little about the file,
-so it does not count, unless it happens again and again: from the second one on the kernel is suspected of having killed
-the worker for memory, and the fifth ends it. (The broker by itself hands a message out ten times.)
+An attempt whose worker ended is recorded by the next attempt as interrupted. The first interruption changes nothing:
+restarts are usual. From the second on less memory is used, because the kernel may have killed the worker for it. The
+fifth ends the work. (The broker by itself delivers a message ten times.)
 """
 
 from __future__ import annotations
@@ -26,25 +27,25 @@ from media import runner
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
 
-ATTEMPTS_AT_MOST = 4
-INTERRUPTIONS_AT_MOST = 5
-WAIT_GROWS = 4  # times as long before each further attempt
-OWN_ERRORS_RETRIED = 3  # an actor's own exception, a full disk say: dramatiq's usual retries
-STDERR_KEPT_CHARS = 2000
-ASKED_TO_END = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}  # systemd, say, stops all processes of a service at once
+MAX_ATTEMPTS = 4
+MAX_INTERRUPTIONS = 5
+WAIT_FACTOR = 4  # from one delay to the next
+MAX_EXCEPTION_RETRIES = 3  # for exceptions of the actor itself, such as a full disk; dramatiq's usual retries
+MAX_STDERR_CHARS = 2000
+TERMINATION_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}  # systemd sends them to all processes of a service
 
 
 class MediaSettings(StrEnum):
-    """How much is asked of a media child."""
+    """The settings of a media child, from the most to the least demanding."""
 
     FULL = "full"
     LESS_MEMORY = "less_memory"  # a smaller picture, with gaze correction
     WITHOUT_GAZE = "without_gaze"
-    LEAST = "least"  # without gaze correction, in the smallest memory
+    LEAST = "least"  # without gaze correction, with the least memory
 
     @property
     def has_gaze(self) -> bool:
-        """Say whether gaze is looked at."""
+        """Say whether gaze is corrected."""
         return self in {MediaSettings.FULL, MediaSettings.LESS_MEMORY}
 
     @property
@@ -54,42 +55,42 @@ class MediaSettings(StrEnum):
 
 
 class GivenUp(Exception):
-    """Media work was tried as often as it may be; the message goes to the dead letters."""
+    """All attempts at media work have failed; the message is dead-lettered."""
 
 
-WORDS = {
+OUTCOME_WORDS = {
     MediaOutcome.OUT_OF_MEMORY: "out of memory",
     MediaOutcome.DEADLINE_PASSED: "out of time",
     MediaOutcome.CRASHED: "a crash",
-    MediaOutcome.INTERNAL_ERROR: "an error in VidProd itself",
-    MediaOutcome.INTERRUPTED: "interrupted again and again",
+    MediaOutcome.INTERNAL_ERROR: "an error in VidProd",
+    MediaOutcome.INTERRUPTED: "repeated interruptions",
 }
-"""What ended an attempt, for sentences."""
+"""How an attempt ended, as part of a sentence."""
 
 
 def is_recorded(error: str) -> bool:
-    """Say whether what a dead letter tells of was recorded before it was there: then nothing follows from it."""
+    """Say whether the failure in a dead letter's error has been recorded in the store already."""
     return error.startswith(f"{GivenUp.__name__}:")
 
 
-def wanted(retries: int, error: BaseException) -> bool:
-    """Decide for dramatiq whether a media message is tried again (`retry_when`)."""
+def should_retry(retries: int, error: BaseException) -> bool:
+    """Return whether dramatiq should retry a media message (`retry_when`)."""
     if isinstance(error, Retry):
         return True
-    return not isinstance(error, GivenUp) and retries < OWN_ERRORS_RETRIED
+    return not isinstance(error, GivenUp) and retries < MAX_EXCEPTION_RETRIES
 
 
 def settings_after(attempts: Sequence[MediaAttempt], *, with_gaze: bool) -> MediaSettings:
-    """Return what is asked of the next attempt.
+    """Return the settings of the next attempt.
 
     Args:
-        attempts: all that gave no result, oldest first.
-        with_gaze: whether gaze correction is wanted at all.
+        attempts: all failed ones, oldest first.
+        with_gaze: the job asks for gaze correction.
     """
     settings = MediaSettings.FULL
     for number, attempt in enumerate(attempts):
         if number == 0 and attempt.outcome in {MediaOutcome.CRASHED, MediaOutcome.INTERRUPTED}:
-            continue  # a crash may be chance, an interruption mostly is: once the same again
+            continue  # a crash may be chance, an interruption mostly is: repeat once with the same settings
         settings = _less(settings, attempt.outcome, with_gaze=with_gaze)
     return settings
 
@@ -100,37 +101,37 @@ def _less(settings: MediaSettings, outcome: MediaOutcome, *, with_gaze: bool) ->
     return MediaSettings.WITHOUT_GAZE if settings.has_gaze and with_gaze else MediaSettings.LEAST
 
 
-def are_spent(attempts: Sequence[MediaAttempt]) -> bool:
-    """Say whether nothing is to be tried any more."""
+def are_exhausted(attempts: Sequence[MediaAttempt]) -> bool:
+    """Say whether no attempt is left."""
     interrupted = sum(attempt.outcome is MediaOutcome.INTERRUPTED for attempt in attempts)
-    return len(attempts) - interrupted >= ATTEMPTS_AT_MOST or interrupted >= INTERRUPTIONS_AT_MOST
+    return len(attempts) - interrupted >= MAX_ATTEMPTS or interrupted >= MAX_INTERRUPTIONS
 
 
 def retry_moment(attempts: Sequence[MediaAttempt]) -> datetime:
-    """Return when to try again after the attempts so far."""
-    lost = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in attempts)
-    return wiring.now() + timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_GROWS ** max(0, lost - 1))
+    """Return when the next attempt may begin."""
+    failed = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in attempts)
+    return wiring.now() + timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_FACTOR ** max(0, failed - 1))
 
 
 def wait_until(moment: datetime) -> Retry:
-    """Return what an actor raises to get its message again at a moment, and not before."""
+    """Return the exception with which an actor has its message delivered again at a moment."""
     left = moment - wiring.now()
     return Retry("tried again later", delay=max(0, -(-left // timedelta(milliseconds=1))))
 
 
-def interrupted(began_at: datetime | None, settings: MediaSettings) -> MediaAttempt:
-    """Return the attempt that a predecessor of this worker has not ended."""
+def interrupted_attempt(began_at: datetime | None, settings: MediaSettings) -> MediaAttempt:
+    """Return the attempt of a worker that ended before it recorded an outcome."""
     now = wiring.now()
     return MediaAttempt(began_at=began_at or now, ended_at=now, settings=settings, outcome=MediaOutcome.INTERRUPTED)
 
 
-def lost(failure: runner.ChildError, settings: MediaSettings, began_at: datetime) -> MediaAttempt:
-    """Return the attempt of a child that gave no result.
+def failed_attempt(failure: runner.ChildError, settings: MediaSettings, began_at: datetime) -> MediaAttempt:
+    """Return the attempt of a child that failed.
 
     Args:
         failure: `OutOfMemory`, `DeadlinePassed` or `ChildDied`.
-        settings: what was asked of it.
-        began_at: when it was started.
+        settings: of the child.
+        began_at: when the child was started.
     """
     facts: dict[str, Any] = {}  # Any: fields of an attempt
     match failure:
@@ -139,7 +140,7 @@ def lost(failure: runner.ChildError, settings: MediaSettings, began_at: datetime
             facts = {"held_bytes": failure.held_bytes, "limit_bytes": failure.limit_bytes}
         case runner.DeadlinePassed():
             outcome, facts = MediaOutcome.DEADLINE_PASSED, {"deadline_s": failure.deadline_s}
-        case runner.ChildDied(signal=number) if number in ASKED_TO_END:
+        case runner.ChildDied(signal=number) if number in TERMINATION_SIGNALS:
             outcome = MediaOutcome.INTERRUPTED
         case runner.ChildDied(signal=int()):
             outcome = MediaOutcome.CRASHED
@@ -152,34 +153,34 @@ def lost(failure: runner.ChildError, settings: MediaSettings, began_at: datetime
         outcome=outcome,
         exit_code=getattr(failure, "exit_code", None),
         signal=getattr(failure, "signal", None),
-        stderr_tail=getattr(failure, "stderr_tail", "")[-STDERR_KEPT_CHARS:],
+        stderr_tail=getattr(failure, "stderr_tail", "")[-MAX_STDERR_CHARS:],
         **facts,
     )
 
 
-def why_without_gaze(attempts: Sequence[MediaAttempt]) -> str | None:
-    """Return the outcome of the last attempt with gaze correction; None when there was none."""
+def reason_without_gaze(attempts: Sequence[MediaAttempt]) -> str | None:
+    """Return the outcome of the last attempt with gaze correction; None if there was none."""
     with_gaze = [attempt for attempt in attempts if MediaSettings(attempt.settings).has_gaze]
     return with_gaze[-1].outcome if with_gaze else None
 
 
 def given_up(what: str, attempts: Sequence[MediaAttempt], job: Job) -> GivenUp:
-    """Return what an actor raises to put its message into the dead letters, with all that is known.
+    """Return the exception with which an actor dead-letters its message, with all known facts.
 
     Args:
         what: job and part.
         attempts: all of them, oldest first.
-        job: for the facts of its file; nothing that its creator wrote is repeated.
+        job: for the facts of its file; texts of its creator are not included.
     """
-    ends = "; ".join(_told(number, attempt) for number, attempt in enumerate(attempts, start=1))
+    ends = "; ".join(_summary(number, attempt) for number, attempt in enumerate(attempts, start=1))
     error = GivenUp(f"{what}: given up after {len(attempts)} attempts. File: {_file(job)}. {ends}")
     for number, attempt in enumerate(attempts, start=1):
         if attempt.stderr_tail.strip():
-            error.add_note(f"Attempt {number} said last:\n{attempt.stderr_tail.strip()}")
+            error.add_note(f"End of stderr of attempt {number}:\n{attempt.stderr_tail.strip()}")
     return error
 
 
-def _told(number: int, attempt: MediaAttempt) -> str:
+def _summary(number: int, attempt: MediaAttempt) -> str:
     known = {
         "signal": attempt.signal,
         "exit code": attempt.exit_code,
@@ -199,5 +200,5 @@ def _file(job: Job) -> str:
     names = ("container", "video_codec", "width", "height", "pixel_format", "hdr", "frame_rate", "duration_s", "audio")
     facts = {name: (job.facts or {}).get(name) for name in names}
     known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
-    kind = re.sub(r"[^.a-z0-9]", "", Path(job.original_name).suffix.lower())[:8]  # the name itself is the creator's
+    kind = re.sub(r"[^.a-z0-9]", "", Path(job.original_name).suffix.lower())[:8]  # not the name: its creator chose it
     return f"{job.size_bytes} bytes {kind}".strip() + (f", {known}" if known else ", not examined")

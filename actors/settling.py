@@ -59,7 +59,7 @@ def fail_job(job_id: str, *, code: str, error: str, retryable: bool) -> None:
 
 
 def end_job(connection: Connection, job_id: str, *, code: str, error: str, retryable: bool) -> None:
-    """Do what `fail_job` says, inside an open transaction."""
+    """Fail a job as `fail_job` does, inside an open transaction."""
     if not jobs.fail(connection, job_id, code=code, error=error, now=wiring.now()):
         return
     logger.warning("job {}: failed ({}): {}", job_id, code, error)
@@ -93,7 +93,7 @@ def part_failed(segment_id: str, *, reason: str) -> None:
 
 
 def fail_part(connection: Connection, segment_id: str, *, reason: str) -> None:
-    """Do what `part_failed` says, inside an open transaction."""
+    """Fail a part as `part_failed` does, inside an open transaction."""
     segment = segments.get(connection, segment_id)
     if segment is None or not segments.fail(connection, segment_id, reason=reason, now=wiring.now()):
         return

@@ -18,7 +18,7 @@ from actors.retrying import MediaSettings
 from actors.settling import end_job, fail_job
 from media import runner
 from store import accounts, jobs, publications, segments
-from store.attempts import MediaAttempt, MediaOutcome, read
+from store.attempts import MediaAttempt, MediaOutcome, decode_attempts
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -26,11 +26,13 @@ from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStat
 
 PLAN_DEADLINE_S = 1800.0  # a look through three hours of video; the pictures are only sampled
 PLANNING_LOST = {
-    MediaOutcome.OUT_OF_MEMORY: "Examining the video takes more memory than this server has. Upload a smaller version.",
-    MediaOutcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows. Upload a shorter one.",
+    MediaOutcome.OUT_OF_MEMORY: "Examining the video needs more memory than this server has. Upload a smaller version.",
+    MediaOutcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows. Upload a shorter video.",
     MediaOutcome.CRASHED: "The decoder crashed on this video. Convert it to MP4 with H.264 and AAC, and upload that.",
-    MediaOutcome.INTERNAL_ERROR: "VidProd made an error while it examined the video. The video is not at fault.",
-    MediaOutcome.INTERRUPTED: "The server stopped again and again while it examined the video. You can try it again.",
+    MediaOutcome.INTERNAL_ERROR: (
+        "An error in VidProd stopped the examination of this video. Try again, or report the error to the operator."
+    ),
+    MediaOutcome.INTERRUPTED: "The server stopped several times while it examined the video. Try again.",
 }
 MUTE_REFUSED = (
     "The sound of this video cannot be read, so its parts would be silent. Convert it to MP4 with AAC sound and upload "
@@ -40,7 +42,7 @@ MUTE_REFUSED = (
 
 @dataclass(frozen=True)
 class _Claim:
-    """A job that this worker plans."""
+    """The claim of this worker on a job, with the settings of its attempt."""
 
     job: Job
     token: str
@@ -48,7 +50,7 @@ class _Claim:
     settings: MediaSettings
 
 
-@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.wanted)
+@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry)
 def split(job_id: str) -> None:
     """Plan one job. Harmless when the job has a plan already."""
     claim = _begin(job_id)
@@ -58,14 +60,14 @@ def split(job_id: str) -> None:
     try:
         plan = _plan(claim)
     except runner.Stopped:
-        _hand_on(claim)
+        _requeue(claim)
     except runner.Refused as refused:
-        if refused.code == NO_SUCH_FILE:  # retryable: it may be in lost+found
+        if refused.code == NO_SUCH_FILE:  # retryable: the file may be in lost+found
             fail_job(job_id, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
         else:
             fail_job(job_id, code=refused.code, error=refused.detail, retryable=False)
     except runner.ChildError as failure:
-        _lost(claim, retrying.lost(failure, claim.settings, began_at))
+        _record_failure(claim, retrying.failed_attempt(failure, claim.settings, began_at))
     else:
         if claim.job.gaze_intensity > 0 and claim.settings is not MediaSettings.FULL:
             plan["facts"]["planned_without_gaze"] = claim.attempts[-1].outcome  # kept with the job; no page shows it
@@ -73,42 +75,47 @@ def split(job_id: str) -> None:
 
 
 def _begin(job_id: str) -> _Claim | None:
-    """Take a job up, or say with an exception that it waits or that nothing is to be tried any more."""
+    """Claim a job for an attempt; None if there is nothing to do.
+
+    Raises:
+        Retry: the job waits for its next attempt.
+        GivenUp: no attempt is left.
+    """
     token = secrets.token_hex(8)
     with wiring.store.writing() as connection:
         job = jobs.get(connection, job_id)
         if job is None or job.segment_count is not None:
             return None
-        attempts = read(job.attempts)
-        if job.status is JobStatus.FAILED and retrying.are_spent(attempts):
-            raise _given_up(job, attempts)  # recorded, but its worker ended before the dead letter was there
+        attempts = decode_attempts(job.attempts)
+        if job.status is JobStatus.FAILED and retrying.are_exhausted(attempts):
+            raise _given_up(job, attempts)  # recorded, but its worker ended before the message was dead-lettered
         if jobs.begin(connection, job_id, wiring.now()):
             announce(connection, "job.processing", job)
         if job.retry_at is not None and job.retry_at > wiring.now():
-            raise retrying.wait_until(job.retry_at)  # likewise, before the message was put back
+            raise retrying.wait_until(job.retry_at)  # likewise, before the message was delayed
         with_gaze = job.gaze_intensity > 0
         if job.attempt is not None:
             before = retrying.settings_after(attempts, with_gaze=with_gaze)
             began_at = attempts[-1].ended_at if attempts else job.started_at  # at the earliest
-            attempts.append(retrying.interrupted(began_at, before))
+            attempts.append(retrying.interrupted_attempt(began_at, before))
         if not jobs.claim(connection, job_id, token, attempts=attempts):
             return None
         claim = _Claim(job, token, attempts, retrying.settings_after(attempts, with_gaze=with_gaze))
-        if not retrying.are_spent(attempts):
+        if not retrying.are_exhausted(attempts):
             return claim
         error = _put_back(connection, claim, attempts)
     raise error or _given_up(job, attempts)
 
 
-def _hand_on(claim: _Claim) -> None:
-    """Let another worker begin afresh: this one goes."""
+def _requeue(claim: _Claim) -> None:
+    """Release the job and send its message again: this worker is stopping."""
     with wiring.store.writing() as connection:
         if jobs.release(connection, claim.job.id, claim.token):
             rendering.send_split(claim.job.id)
 
 
-def _lost(claim: _Claim, attempt: MediaAttempt) -> None:
-    """Record an attempt without a result, and raise what brings the message back later or to the dead letters."""
+def _record_failure(claim: _Claim, attempt: MediaAttempt) -> None:
+    """Record a failed attempt; raise Retry or GivenUp for its message."""
     attempts = [*claim.attempts, attempt]
     logger.warning("job {}: planning {} with {}", claim.job.id, attempt.outcome, attempt.settings)
     with wiring.store.writing() as connection:
@@ -121,9 +128,9 @@ def _put_back(connection: Connection, claim: _Claim, attempts: list[MediaAttempt
     """Record the attempts so far; the job waits for the next one, or fails.
 
     Returns:
-        What brings the message back or to the dead letters; None when the job ended, or was taken over, meanwhile.
+        The exception to raise for the message; None if the job has ended, or another worker has claimed it.
     """
-    outcome, spent = attempts[-1].outcome, retrying.are_spent(attempts)
+    outcome, spent = attempts[-1].outcome, retrying.are_exhausted(attempts)
     moment = None if spent else retrying.retry_moment(attempts)
     if not jobs.put_back(connection, claim.job.id, claim.token, attempts=attempts, retry_at=moment):
         return None
@@ -144,7 +151,7 @@ def _plan(claim: _Claim) -> dict[str, Any]:  # Any: JSON of `media.plan`
         "--segment-seconds", str(job.segment_seconds),
         "--intensity", str(job.gaze_intensity),
     ]  # fmt: skip
-    if settings is not MediaSettings.FULL:  # most of a plan's memory and time goes into the networks that look for it
+    if settings is not MediaSettings.FULL:  # the networks that find the zero need most of a plan's memory and time
         arguments.append("--without-zero")
     if settings is MediaSettings.LEAST:
         arguments.append("--without-scenes")
@@ -154,7 +161,7 @@ def _plan(claim: _Claim) -> dict[str, Any]:  # Any: JSON of `media.plan`
 
 
 def _record(job_id: str, plan: dict[str, Any]) -> None:  # Any: JSON of `media.plan`
-    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get("warnings", ())  # media gives it the same code
+    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get("warnings", ())  # `media.facts` has the same code
     if is_mute and wiring.settings.mute_video == "refuse":
         fail_job(job_id, code=ReviewReason.SOUND_UNREADABLE, error=MUTE_REFUSED, retryable=True)
         return

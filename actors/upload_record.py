@@ -43,17 +43,17 @@ class Defaults:
 
 
 @dataclass(frozen=True)
-class Remade:
+class RestoredJob:
     """A job made of a record.
 
     Attributes:
-        job: to be created; where its options were lost, a person has to look at it before anything is published.
-        lost: what could not be read of the record, for its operator; None when nothing is missing.
+        job: to be created; if its options were lost, it needs approval.
+        missing: what could not be read of the record, for its operator; None when nothing is missing.
         answer: of its request, if that had an idempotency key.
     """
 
     job: Job
-    lost: str | None
+    missing: str | None
     answer: StoredAnswer | None = None
 
 
@@ -80,21 +80,23 @@ def encode(job: Job, sealer: Sealer, answer: StoredAnswer | None = None) -> byte
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
-def shown_name(directory: Path) -> str:
-    """Return the file's name as its sender called it; empty without a readable record."""
+def original_name(directory: Path) -> str:
+    """Return the original name of an uploaded file; empty without a readable record."""
     try:
         return _plain(_loaded(directory)["name"])
     except UNREADABLE:
         return ""
 
 
-def remake(directory: Path, job_id: str, video: Path, sealer: Sealer, defaults: Defaults) -> Remade:
-    """Return the job that an upload's directory stands for; with defaults where its record is missing or unreadable.
+def restore_job(directory: Path, job_id: str, video: Path, sealer: Sealer, defaults: Defaults) -> RestoredJob:
+    """Return the job of an upload's directory, with defaults if its record is missing or unreadable.
 
     Args:
-        directory: holds the file `source` and perhaps the record.
+        directory: contains the file `source` and perhaps the record.
         job_id: the job's id.
-        video: the file's path as it will be, relative to the data directory.
+        video: the file's future path, relative to the data directory.
+        sealer: decrypts the record's secrets.
+        defaults: options of a job without a record.
     """
     size_bytes = (directory / video.name).stat().st_size
     base = Job(
@@ -112,9 +114,11 @@ def remake(directory: Path, job_id: str, video: Path, sealer: Sealer, defaults: 
     try:
         return _read(_loaded(directory), base, sealer)
     except FileNotFoundError:
-        return Remade(base, "it has no record of its options; the defaults are taken")
+        return RestoredJob(base, "it has no record of its options; the defaults are used")
     except UNREADABLE as error:
-        return Remade(base, f"the record of its options is unreadable ({type(error).__name__}); the defaults are taken")
+        return RestoredJob(
+            base, f"the record of its options is unreadable ({type(error).__name__}); the defaults are used"
+        )
 
 
 def _loaded(directory: Path) -> Any:  # Any: JSON
@@ -125,10 +129,10 @@ def _loaded(directory: Path) -> Any:  # Any: JSON
     return json.loads(text)
 
 
-def _read(document: Any, base: Job, sealer: Sealer) -> Remade:  # Any: JSON
+def _read(document: Any, base: Job, sealer: Sealer) -> RestoredJob:  # Any: JSON
     options = document["options"]
     after = options["publish_after"]
-    hidden, lost = _opened(document["sealed"], sealer)
+    hidden, missing = _unsealed(document["sealed"], sealer)
     platforms = options["platforms"]
     if platforms is not None and not (isinstance(platforms, list) and platforms):
         raise TypeError("no list of platforms")
@@ -150,7 +154,7 @@ def _read(document: Any, base: Job, sealer: Sealer) -> Remade:  # Any: JSON
         webhook_url=hidden.get("webhook_url"),
         metadata=hidden.get("metadata"),
     )
-    return Remade(job, lost, _answer(document.get("answer")))
+    return RestoredJob(job, missing, _answer(document.get("answer")))
 
 
 def _answer(stored: Any) -> StoredAnswer | None:  # Any: JSON
@@ -166,7 +170,7 @@ def _answer(stored: Any) -> StoredAnswer | None:  # Any: JSON
         return None  # then it is as an upload without a key
 
 
-def _opened(sealed: str, sealer: Sealer) -> tuple[dict[str, Any], str | None]:  # Any: JSON
+def _unsealed(sealed: str, sealer: Sealer) -> tuple[dict[str, Any], str | None]:  # Any: JSON
     try:
         return dict(sealer.open(sealed.encode())), None
     except WrongKey:

@@ -37,7 +37,7 @@ broker = SqliteBroker(
         RequireDatabase(),
     ],
     poll_interval_s=settings.queue_poll_interval,
-    if_replaced="refuse",  # the store's tables would not be in the new file
+    if_replaced="refuse",  # a new file would lack the store's tables
 )
 dramatiq.set_broker(broker)
 
@@ -54,7 +54,7 @@ def _secret_key() -> str:
 
 try:
     sealer = Sealer(_secret_key())
-except OSError as wrong:  # the first file that a process touches: end with a sentence, whoever imports this
+except OSError as wrong:  # the first file access of each process: exit with an error message
     raise SystemExit(f"DATA_DIR {settings.data_dir} cannot be used: {wrong.strerror} ({wrong.filename})") from None
 
 

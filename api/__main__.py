@@ -45,11 +45,11 @@ def main() -> int:
     process.start(wiring.settings)
     process.require_database(wiring.store)
     door = context()
-    # The port first: a second start by mistake ends here, and does not take the first one's uploads for cut off.
+    # The port first: a second API on the same port ends here, before it deletes the first one's incomplete uploads.
     server = create_server(door, host=wiring.settings.host, port=wiring.settings.port)
     swept = receiving.sweep(door)
     if swept:
-        logger.info("{} uploads that were cut off are deleted", swept)
+        logger.info("deleted {} incomplete uploads", swept)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)

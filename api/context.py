@@ -25,7 +25,7 @@ class Intake(Protocol):
     """What can be asked of the machine; the module `actors.intake` is one."""
 
     def accept(self, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
-        """Take a new job, or return the answer that its idempotency key has."""
+        """Accept a new job, or return the stored answer of its idempotency key."""
 
     def add_endpoint(self, connection: Connection, url: str, *, scope: str, events: list[str]) -> Endpoint:
         """Remember where to send events."""
@@ -37,7 +37,7 @@ class Intake(Protocol):
         """Try again what failed; False if nothing did."""
 
     def approve(self, job_id: str) -> bool:
-        """Let publications begin that wait for a person's yes; False if none do."""
+        """Approve a job's publications; False if it needs no approval."""
 
     def delete(self, job_id: str) -> bool:
         """Delete a job's files; False if there is none."""

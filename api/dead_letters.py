@@ -47,7 +47,7 @@ class DeadLetterRetry:
         response.media = {"id": letter_id}
 
 
-def _shown(argument: Any) -> Any:  # Any: whatever a message was sent with
+def _json_argument(argument: Any) -> Any:  # Any: a message's argument
     return argument if isinstance(argument, str | int | float | None) else repr(argument)
 
 
@@ -57,7 +57,7 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:  # Any: JSON
         "id": letter.id,
         "queue": letter.queue,
         "actor": letter.actor,
-        "args": [_shown(argument) for argument in letter.args],
+        "args": [_json_argument(argument) for argument in letter.args],
         "error": letter.error,
         "attempts": letter.attempts,
         "enqueued_at": moment(letter.enqueued_at),

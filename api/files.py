@@ -10,7 +10,7 @@ from pathlib import Path
 import falcon
 
 from api.jobs import matches
-from api.numbers import MAX_INTEGER, whole
+from api.numbers import MAX_INTEGER, parse_integer
 from api.problems import Problem, not_found
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
@@ -98,5 +98,5 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
 
 
 def _position(digits: str) -> int:
-    number = whole(digits.lstrip("0") or "0")
+    number = parse_integer(digits.lstrip("0") or "0")
     return MAX_INTEGER if number is None else number  # beyond the end of every file

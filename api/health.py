@@ -23,7 +23,7 @@ Check = dict[str, Any]  # Any: JSON
 
 TICK_WITHIN = timedelta(seconds=90)
 WORK_WAITS_AT_MOST_S = 60.0
-EXAMINED_WITHIN_S = 2.0  # a check that takes longer says nothing; whoever asks waits for five seconds
+EXAMINED_WITHIN_S = 2.0  # limit of the check for damage; Fly's health check waits five seconds for the answer
 
 
 class Health:
@@ -33,7 +33,7 @@ class Health:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._examined: tuple[tuple[int, int, int], str | None] | None = None  # version of the file, its damage
+        self._last_check: tuple[tuple[int, int, int], str | None] | None = None  # version of the file, damage
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer 200 if all is well, else 503 with the same document."""
@@ -63,29 +63,29 @@ class Health:
         try:
             return check()
         except DATABASE_ERRORS as exc:
-            logger.warning("health: {} cannot be looked at: {}", name, exc)
-            told = database_unavailable(exc)
-            return {"ok": False, "reason": told.facts["reason"], "detail": told.description}
+            logger.warning("health: check {} failed: {}", name, exc)
+            problem = database_unavailable(exc)
+            return {"ok": False, "reason": problem.facts["reason"], "detail": problem.description}
         except (SQLAlchemyError, OSError) as exc:
-            logger.warning("health: {} cannot be looked at: {}", name, exc)
-            return {"ok": False, "detail": f"cannot be looked at: {type(exc).__name__}"}
+            logger.warning("health: check {} failed: {}", name, exc)
+            return {"ok": False, "detail": f"the check failed: {type(exc).__name__}"}
 
     def _database(self) -> Check:
         with self._context.store.reading() as connection:
             count = sum(jobs.count_by_status(connection).values())
         damage = self._damage()
         if damage is not None:
-            logger.error("the database is damaged: {}", damage)
+            logger.error("health: the database is damaged: {}", damage)
             return {"ok": False, "reason": "damaged", "detail": "the database is damaged", "jobs": count}
         return {"ok": True, "jobs": count}
 
     def _damage(self) -> str | None:
-        """Look through the whole file once for each of its versions; the WAL's changes come into it now and then."""
+        """Return the damage of the database file; check it again only after it has changed."""
         facts = self._context.store.path.stat()
         version = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
-        if self._examined is None or self._examined[0] != version:
-            self._examined = (version, self._context.store.damage(within_s=EXAMINED_WITHIN_S))
-        return self._examined[1]
+        if self._last_check is None or self._last_check[0] != version:
+            self._last_check = (version, self._context.store.damage(within_s=EXAMINED_WITHIN_S))
+        return self._last_check[1]
 
     def _disk(self) -> Check:
         directory = self._context.settings.data_dir
@@ -95,14 +95,14 @@ class Health:
         if lost_bytes:
             check["lost_found_bytes"] = lost_bytes
         if lost_bytes and not check["ok"]:
-            check["detail"] = f"lost+found takes {lost_bytes} bytes; scripts/adopt adopts or deletes what is in it"
+            check["detail"] = f"lost+found takes {lost_bytes} bytes; free them with scripts/adopt"
         return check
 
     def _lost_found(self) -> Check:
         lost = lost_found.entries()
         check: Check = {"ok": True, "count": len(lost), "bytes": sum(entry.size_bytes for entry in lost)}
         if lost:
-            check["detail"] = "files without a record in the database; scripts/adopt lists them and makes jobs of them"
+            check["detail"] = "videos without a record in the database; list and restore them with scripts/adopt"
             check["next_deleted_at"] = min(entry.kept_until for entry in lost).isoformat(timespec="seconds")
         return check
 

@@ -1,11 +1,11 @@
-"""Idempotency-Key: a repeated request gets the answer of the first.
+"""Implements Idempotency-Key: a repeated request gets the first answer again.
 
 Source: "The Idempotency-Key HTTP Header Field", draft-ietf-httpapi-idempotency-key-header-07 (October 2025). The draft
-wants a structured-field string; most clients send the key without quotes, so both are read.
+requires a structured-field string; most clients send the key without quotes, so both forms are accepted.
 
     request headers ─▶ `parse` ─▶ `InProgress.begin` ─▶ body, into a `Fingerprint` ─▶ stored answer, or a new job
 
-What is stored, and in which transaction, is `store.idempotency_keys` and `actors.intake.accept`.
+Answers are stored by `store.idempotency_keys`, in the transaction of `actors.intake.accept`.
 """
 
 from __future__ import annotations
@@ -23,68 +23,66 @@ from api.problems import Problem
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-"""Header of a repeated answer; the name is Stripe's."""
+"""Header of a replayed answer, with Stripe's name."""
 
 KEPT = timedelta(hours=24)
 MAX_KEY_CHARS = 255
 RETRY_AFTER_S = 5
-# A phone that changes its network leaves a connection behind that no packet ever ends; the server would wait for it
-# two minutes (`server.IDLE_S`), and refuse the phone's next try as long.
+# A phone that changes its network leaves a dead connection open. The server waits two minutes for it (`server.IDLE_S`),
+# and would refuse the phone's next attempt for as long.
 STALLED_AFTER_S = 15.0
 
 _PARAMETER = r'(?:[ ]*;[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[^";,]+))?)*'
 _QUOTED = re.compile(rf'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"{_PARAMETER}')
-# No comma: two headers of one name arrive as one value, joined by it. No quote: a string that is not closed.
+# No comma: repeated headers are joined by commas. No quote: the string would be unterminated.
 _BARE = re.compile(r"[\x21\x23-\x2b\x2d-\x7e]+(?: +[\x21\x23-\x2b\x2d-\x7e]+)*")
 
 
 def parse(header: str) -> str:
     """Return the key in the header's value, quoted or bare.
 
-    Source: RFC 9651, section 3.3.3, for the quoted one.
+    Source: RFC 9651, section 3.3.3, for quoted strings.
 
     Raises:
-        Problem: 400 when it is empty, longer than 255 characters, not printable ASCII, or more than one.
+        Problem: 400 if it is empty, longer than 255 characters, not printable ASCII, or if there are several.
     """
     value = header.strip(" \t")
     quoted = _QUOTED.fullmatch(value)
     bare = value if _BARE.fullmatch(value) else ""
     key = re.sub(r'\\(["\\])', r"\1", quoted[1]) if quoted else bare
     if not 0 < len(key) <= MAX_KEY_CHARS:
-        detail = f"{HEADER}: send one key of 1 to {MAX_KEY_CHARS} printable ASCII characters, best a new UUID"
+        detail = f"{HEADER}: send one key of 1 to {MAX_KEY_CHARS} printable ASCII characters, such as a new UUID"
         raise Problem(400, "idempotency_key_invalid", detail)
     return key
 
 
 def key_hash(identity: str, key: str) -> str:
-    """Return what a caller's key is stored under.
+    """Return the hash under which a caller's key is stored.
 
-    The same key of another caller is another one, and neither can be read from the hash.
+    Different callers may use equal keys; neither identity nor key can be read from the hash.
     """
     return sha256(b"\x00".join((b"idempotency", identity.encode(), key.encode()))).hexdigest()
 
 
 class Fingerprint:
-    """Identifies an upload by its fields, file name and bytes.
+    """Fingerprint of an upload: its fields, file name and bytes, but not the form's boundary and order.
 
-    How the form was written (boundary, order) does not count.
-
-    SHA-256 costs 0.24 s of CPU for 500 MB with the processor's SHA instructions (measured 2026-11-28; blake2b 0.35 s,
-    blake2s 0.61 s, md5 0.57 s), taken while the bytes come in.
+    SHA-256 takes 0.24 s of CPU for 500 MB with the processor's SHA instructions, spread over the upload (measured
+    2026-11-28; blake2b 0.35 s, blake2s 0.61 s, md5 0.57 s).
     """
 
     def __init__(self) -> None:
         self._file = sha256()
 
     def update(self, piece: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Add the next bytes of the file."""
         self._file.update(piece)
 
     def hexdigest(self, fields: Mapping[str, str], file_name: str) -> str:
-        """Return the fingerprint; an empty field counts as not given."""
+        """Return the fingerprint; empty fields do not count."""
         given = sorted((name, value) for name, value in fields.items() if value.strip())
-        asked = json.dumps([given, file_name, self._file.hexdigest()], separators=(",", ":"))
-        return sha256(asked.encode()).hexdigest()
+        request = json.dumps([given, file_name, self._file.hexdigest()], separators=(",", ":"))
+        return sha256(request.encode()).hexdigest()
 
 
 class Progress(Protocol):
@@ -92,14 +90,14 @@ class Progress(Protocol):
 
     @property
     def idle_s(self) -> float:
-        """Seconds since its last byte; 0 once it is complete."""
+        """Return the seconds since its last byte; 0 once it is complete."""
 
 
 class InProgress:
     """The keyed requests that this process is receiving, by key hash.
 
-    A courtesy that spares a client its second upload; that there is one job only is the store's to keep, also between
-    processes. A request that nobody refers to any longer is not in progress.
+    It saves clients a second upload. That there is only one job is ensured by the store, also between processes.
+    Requests are referenced weakly: one that was garbage-collected is no longer in progress.
     """
 
     def __init__(self) -> None:
@@ -107,12 +105,12 @@ class InProgress:
         self._requests: WeakValueDictionary[str, Progress] = WeakValueDictionary()
 
     def begin(self, key: str, request: Progress) -> None:
-        """Note that a request is being received.
+        """Register a request that is being received.
 
-        One that has stalled gives way; it may still be completed, and then gets the answer of the other.
+        It replaces a stalled request with the same key, which may still be completed and then gets the same answer.
 
         Raises:
-            Problem: 409 when another one with this key is.
+            Problem: 409 if another request with this key is in progress.
         """
         with self._lock:
             other = self._requests.get(key)
@@ -120,19 +118,19 @@ class InProgress:
                 raise Problem(
                     409,
                     "idempotency_key_in_progress",
-                    f"{HEADER}: a request with this key is in progress; repeat this one when it has ended",
+                    f"{HEADER}: a request with this key is in progress; try again when it has ended",
                     headers={"Retry-After": str(RETRY_AFTER_S)},
                 )
             self._requests[key] = request
 
     def end(self, key: str, request: Progress) -> None:
-        """Note that a request is over, whatever came of it."""
+        """Remove a request that has ended."""
         with self._lock:
             if self._requests.get(key) is request:
                 del self._requests[key]
 
 
 def reused(job_id: str) -> Problem:
-    """Return the 422 for a key under which something else was accepted."""
+    """Return the 422 for a key that was used for a different upload."""
     detail = f"{HEADER}: this key was used for another upload; send a new key with a new upload"
     return Problem(422, "idempotency_key_reused", detail, job_id=job_id)

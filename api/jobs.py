@@ -122,10 +122,10 @@ class Approval:
         self._context = context
 
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Publish what waits for a person's yes; before the parts are ready, it counts for when they are."""
+        """Approve a job; if its parts are not ready yet, they are published when they are."""
         del request
         if not self._context.intake.approve(job_id):
-            raise _conflict(self._context, job_id, "this job does not wait for approval")
+            raise _conflict(self._context, job_id, "this job needs no approval")
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 
 

@@ -1,7 +1,7 @@
-"""Reading JSON that can be stored, and writing JSON that can be read.
+"""Reads and writes strict JSON (RFC 8259).
 
-Python's `json` reads more than JSON (RFC 8259) and more than it can write: `NaN`, `1e400`, lone surrogates, nesting
-that exceeds the recursion limit only when it is written from a deeper stack.
+Python's `json` accepts more than JSON, and values that it cannot write again: `NaN`, `1e400`, lone surrogates, and
+nesting that exceeds the recursion limit only when it is written from a deeper stack.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 MAX_DEPTH = 64
 
 
-def read(text: str | bytes) -> Any:  # Any: whatever JSON can hold
+def read(text: str | bytes) -> Any:  # Any: a JSON value
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: it is no JSON, is nested deeper than `MAX_DEPTH`, or holds a number or a character that has no
-            counterpart in IEEE 754 or UTF-8.
+        ValueError: it is not JSON, is nested deeper than `MAX_DEPTH`, or contains a number or character that IEEE 754
+            or UTF-8 cannot represent.
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
@@ -31,10 +31,10 @@ def read(text: str | bytes) -> Any:  # Any: whatever JSON can hold
 
 
 def write(value: Any) -> bytes:  # Any: as above
-    """Return any value as JSON in UTF-8.
+    """Return a value as JSON in UTF-8.
 
-    A lone surrogate is written as its escape, a number that is not finite as null: what is shown comes from files and
-    platforms, too, and one broken name must not make a whole list unreadable.
+    Lone surrogates are written as escapes, and numbers that are not finite as null. Names come from files and
+    platforms, too, and a malformed one must not make a whole list unreadable.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,7 +1,7 @@
-"""An upload on its way to the disk: written once, under a temporary name, and whole under its own name or not there.
+"""Writes an upload to disk under a temporary name, then syncs and renames it.
 
-From its first byte until `keep` or `discard` the file is locked (flock): whoever looks after files without a record
-leaves it alone (`actors.lost_found`), and the kernel unlocks it should this process die.
+The file is locked (flock) from its first byte until `keep` or `discard`, so that `actors.lost_found` does not move it.
+The kernel releases the lock if this process dies.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ class Landing:
             self._sync = _syncer.submit(os.fdatasync, self._fd)
 
     def land(self, record: bytes | None = None) -> Path:
-        """Give the file its name, synced; return its path. It stays locked.
+        """Sync the file and rename it to its final name; return its path. It stays locked.
 
         Args:
-            record: written beside the file before that has its name, so that a file under its name always has it.
+            record: written beside the file before the rename, so that every complete file has one.
 
         Raises:
             Problem: as `write`; 400 for an empty file.
@@ -136,7 +136,7 @@ class Landing:
         return target
 
     def keep(self) -> None:
-        """Unlock the file, which is a job's now, or whose record is to decide."""
+        """Unlock the file and leave it in place."""
         self._close()
 
     def discard(self) -> None:
@@ -180,9 +180,9 @@ class Landing:
 
 
 def delete_half_received(directory: Path) -> bool:
-    """Delete an upload that was cut off by its process' death; False if it is whole, under way, or not ours.
+    """Delete an incomplete upload of a process that ended; False if it is complete, in progress, or not an upload.
 
-    Only what an upload makes is deleted, each by its name; a directory that holds anything else stays.
+    Only files that an upload creates are deleted; a directory with any other file is left alone.
     """
     names = set(os.listdir(directory))  # noqa: PTH208 (names, no paths)
     if SOURCE in names or not names <= {INCOMING, RECORD, RECORD_INCOMING}:
@@ -194,7 +194,7 @@ def delete_half_received(directory: Path) -> bool:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return False  # another receiving process on this data directory, started by mistake
+                return False  # another process receives uploads in this data directory
         for name in names:
             (directory / name).unlink(missing_ok=True)
         directory.rmdir()

@@ -56,7 +56,7 @@ class _Machine(Collector):
         for collect in (self._stored, self._queues.collect):
             try:
                 yield from list(collect())
-            except DATABASE_ERRORS as exc:  # the health below tells it
+            except DATABASE_ERRORS as exc:  # shown by the health metric below
                 logger.warning("metrics: the database cannot be read: {}", exc)
         free = GaugeMetricFamily("vidprod_disk_free_bytes", "Room left on the volume of the data directory")
         free.add_metric([], shutil.disk_usage(self._context.settings.data_dir).free)

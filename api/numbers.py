@@ -1,7 +1,7 @@
-"""Whole numbers from addresses and queries: plain decimal digits that SQLite can hold.
+"""Parses whole numbers in paths and queries: decimal digits that fit into SQLite's 64 bits.
 
-Python's `int` also reads `1_000`, ` 7 ` and `١٢`, and refuses 4,301 digits with the error of a wrong letter; SQLite's
-integers have 64 bits, and `sqlite3` raises OverflowError beyond. Every number that a stranger writes goes through here.
+Python's `int` also accepts `1_000`, ` 7 ` and `١٢`, and raises ValueError for 4,301 digits. `sqlite3` raises
+OverflowError for more than 64 bits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_INTEGER = 2**63 - 1
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
-def whole(text: str) -> int | None:
+def parse_integer(text: str) -> int | None:
     """Return the number, 0 to `MAX_INTEGER`, or None for other text."""
     if not _DIGITS.fullmatch(text):
         return None
@@ -32,19 +32,19 @@ class WholeNumber(IntConverter):
 
     def convert(self, value: str) -> int | None:
         """Return the number, or None when it is out of bounds."""
-        return None if whole(value) is None else super().convert(value)
+        return None if parse_integer(value) is None else super().convert(value)
 
 
 def query_limit(request: falcon.Request, *, default: int, maximum: int) -> int:
-    """Return how many entries of a list are asked for.
+    """Return the query parameter `limit`: the maximum number of entries.
 
     Raises:
-        Problem: 400 when it is no number from 1 to the maximum.
+        Problem: 400 if it is not a whole number from 1 to the maximum.
     """
     text = request.get_param("limit")
     if text is None:
         return default
-    number = whole(text)
+    number = parse_integer(text)
     if number is None or not 1 <= number <= maximum:
         raise Problem(400, "bad_limit", f"limit: must be a whole number from 1 to {maximum}", field="limit")
     return number

@@ -27,12 +27,12 @@ _REF = "#/components/schemas/{model}"
 
 VERSION = "0.1.0"
 CODES = {
-    200: "Done", 201: "Made", 202: "Taken, work goes on", 204: "Done, nothing to say", 206: "The range asked for",
-    303: "Look there", 304: "Nothing changed", 400: "The request cannot be read", 401: "A key is needed",
-    403: "Not from another site's page",
-    404: "There is no such thing", 409: "Not in this state", 411: "A length is needed", 413: "Too large",
-    415: "Not a video", 416: "Beyond the end of the file", 422: "A field is wrong", 429: "Too many a minute",
-    503: "Not at the moment",
+    200: "OK", 201: "Created", 202: "Accepted", 204: "No content", 206: "Partial content",
+    303: "See other", 304: "Not modified", 400: "Bad request", 401: "Unauthorized: an API key is required",
+    403: "Forbidden: the request comes from another site's page",
+    404: "Not found", 409: "Conflict with the current state", 411: "Length required", 413: "Content too large",
+    415: "Unsupported media type", 416: "Range not satisfiable", 422: "Invalid field", 429: "Too many requests",
+    503: "Service unavailable",
 }  # fmt: skip
 
 
@@ -59,9 +59,9 @@ _KEY = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_KEY_CHARS,
-    "description": "a new UUID for each new upload, and the same one when it is sent again: for 24 hours the first "
-    "answer is repeated (with Idempotent-Replayed: true) and no second job is made. 422 for another upload under the "
-    "same key, 409 while the first one is in progress",
+    "description": "A new UUID for each upload; send the same one when the upload is repeated. For 24 hours the first "
+    "answer is replayed (with Idempotent-Replayed: true) and no second job is created. 422 for a different upload with "
+    "the same key, 409 while the first one is in progress.",
 }
 
 
@@ -78,12 +78,12 @@ OPERATIONS = (
         "post", "/upload", "Upload a video with its options", (202, 400, 409, 413, 415, 422, 429, 503), Wishes,
         headers={"Idempotency-Key": _KEY}, answer="Upload",
     ),
-    Operation("get", "/status/{job_id}", "How a job stands", (200, 304, 404), answer="Job"),
+    Operation("get", "/status/{job_id}", "Status of a job", (200, 304, 404), answer="Job"),
     Operation("get", "/jobs", "Jobs, newest first", (200, 400), query=_JOBS_PAGE, answer="Jobs"),
     Operation("delete", "/jobs/{job_id}", "End a job and delete its files", (204, 404)),
     Operation("post", "/jobs/{job_id}/cancel", "End a job", (200, 404, 409)),
     Operation("post", "/jobs/{job_id}/retry", "Try again what failed, and only that", (202, 404, 409)),
-    Operation("post", "/jobs/{job_id}/approve", "Publish a job that waits for approval", (200, 404, 409)),
+    Operation("post", "/jobs/{job_id}/approve", "Approve the publications of a job in review", (200, 404, 409)),
     Operation("get", f"{_PART}/video", "The video of a part, while it lives", _FILE, answer="video/mp4"),
     Operation("get", f"{_PART}/cover", "The cover of a part, while it lives", _FILE, answer="image/jpeg"),
     Operation("get", f"{_PART}/preview", "A part's before and after, while it lives", _FILE, answer="image/jpeg"),
@@ -104,17 +104,17 @@ OPERATIONS = (
     Operation("post", "/webhooks", "Add an endpoint; the answer has its secret", (201, 400, 409, 422), NewEndpoint),
     Operation("get", "/webhooks/{endpoint_id}", "One endpoint", (200, 404)),
     Operation("patch", "/webhooks/{endpoint_id}", "Switch an endpoint on or off", (200, 404, 422), EndpointChange),
-    Operation("delete", "/webhooks/{endpoint_id}", "Forget an endpoint", (204, 404)),
-    Operation("get", _DELIVERIES, "What an endpoint was told, newest first", (200, 400, 404), query=_DELIVERIES_PAGE),
-    Operation("post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Tell it again", (202, 404, 409)),
-    Operation("get", "/dead-letters", "What gave up, newest first", (200, 400), query=_LETTERS_PAGE),
-    Operation("post", "/dead-letters/{letter_id}/retry", "Try again what gave up", (202, 404, 409)),
+    Operation("delete", "/webhooks/{endpoint_id}", "Delete an endpoint", (204, 404)),
+    Operation("get", _DELIVERIES, "Deliveries to an endpoint, newest first", (200, 400, 404), query=_DELIVERIES_PAGE),
+    Operation("post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Redeliver an event", (202, 404, 409)),
+    Operation("get", "/dead-letters", "Dead letters, newest first", (200, 400), query=_LETTERS_PAGE),
+    Operation("post", "/dead-letters/{letter_id}/retry", "Retry a dead letter", (202, 404, 409)),
     Operation(
         "post", "/publications/{publication_id}/resolve", "Say whether a post of unknown outcome is there",
         (204, 404, 409, 422), Resolution,
     ),
-    Operation("get", "/health", "Whether all is well", (200, 503), public=True),
-    Operation("get", "/metrics", "What Prometheus reads", (200,), answer="text/plain"),
+    Operation("get", "/health", "Health checks", (200, 503), public=True),
+    Operation("get", "/metrics", "Metrics for Prometheus", (200,), answer="text/plain"),
     Operation("post", "/login", "Exchange a key for a session", (204, 400, 401, 422, 429), Credentials, public=True),
     Operation("delete", "/login", "Sign out", (204,), public=True),
     Operation("get", "/openapi.json", "This description", (200,), public=True),

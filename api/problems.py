@@ -60,13 +60,13 @@ def internal() -> Problem:
 
 
 def database_unavailable(error: Exception) -> Problem:
-    """Return the 503 for an error of the store or the broker about the database file; it names no path."""
+    """Return the 503 for an error about the database file; its detail contains no path."""
     if isinstance(error, store.DatabaseUnavailable):
         reason, sentence = error.reason, error.sentence
     elif isinstance(error, broker.DatabaseReplaced):
         reason, sentence = "replaced", str(store.DatabaseReplaced("the database file"))
     else:
-        reason, sentence = "unavailable", "the database cannot be used at the moment"
+        reason, sentence = "unavailable", "the database is temporarily unavailable"
     detail = f"{sentence}; nothing was changed"
     return Problem(503, "database_unavailable", detail, headers={"Retry-After": "60"}, reason=reason)
 
@@ -89,7 +89,7 @@ def encode(error: falcon.HTTPError) -> bytes:
 
 
 def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and response types
-    """Answer errors with problem documents, and everything with readable JSON."""
+    """Install the JSON encoder and the error handlers that answer with problem documents."""
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json_values.write)
     app.set_error_serializer(_serialize)
     app.add_error_handler(Exception, _unexpected)

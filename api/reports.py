@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from store.accounts import Account
-from store.attempts import read
+from store.attempts import decode_attempts
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -124,7 +124,7 @@ def _part(
 
 
 def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:  # Any: JSON
-    # What a child said last may name paths: it stays in the store and in the dead letter.
+    # The child's stderr may contain paths: it is shown in the dead letter only.
     return [
         {
             "began_at": moment(attempt.began_at),
@@ -137,7 +137,7 @@ def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]: 
             "limit_bytes": attempt.limit_bytes,
             "deadline_s": attempt.deadline_s,
         }
-        for attempt in read(stored)
+        for attempt in decode_attempts(stored)
     ]
 
 

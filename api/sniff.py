@@ -1,7 +1,7 @@
 """Refuses by its first bytes an upload that is not a video.
 
-Whether it can be played is found out later, in a sandbox. What is taken here and there (`media.signature`) is the same;
-this room may not import that one, so a test holds the two together.
+Whether it can be played is checked later, in a sandbox. `media.signature` accepts the same files; `api` may not import
+it, so a test keeps the two equal.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ def check(head: bytes) -> None:
     """
     kind, brand = head[4:8], head[8:12]
     if kind == b"ftyp" and brand in _OTHER_BRANDS:
-        raise NotAVideo("this is a sound or picture file, not a video")
+        raise NotAVideo("this is a sound or picture file, not a video; MP4, MOV, MKV and WebM can be uploaded")
     if head.startswith(_EBML) or kind == b"ftyp" or kind in _FIRST_BOXES or _may_be_a_box(head):
         return
     if head.startswith(_PICTURES):
-        raise NotAVideo("this is a picture, not a video: MP4, MOV, MKV and WebM can be uploaded")
+        raise NotAVideo("this is a picture, not a video; MP4, MOV, MKV and WebM can be uploaded")
     if head.lstrip(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS):
         raise NotAVideo("this is a playlist, not a video; upload the video itself")
-    raise NotAVideo("this is not a video file: MP4, MOV, MKV and WebM can be uploaded")
+    raise NotAVideo("this is not a video file; MP4, MOV, MKV and WebM can be uploaded")
 
 
 def _may_be_a_box(head: bytes) -> bool:
-    """Say whether a length below 16 MB and a printable type begin the file; a text has no zero byte."""
+    """Say whether the file begins with a length below 16 MB and a printable type; a text has no zero byte."""
     kind = head[4:8]
     return len(kind) == 4 and head[0] == 0 and all(0x20 <= byte <= 0x7E or byte == 0xA9 for byte in kind)

@@ -28,7 +28,7 @@ class Uploads:
         reception = received or self._receive(request)
         answer = receiving.accept(self._context, reception)
         if received is None:
-            reception.discard()  # the server's receiver does so itself, after the answer
+            reception.discard()  # otherwise the receiver discards it after the answer
         response.status = falcon.code_to_http_status(answer.status)
         response.set_headers(answer.headers)
         response.content_type = falcon.MEDIA_JSON

@@ -20,9 +20,9 @@ MAX_FIELD_BYTES = 65_536
 MAX_NAME_CHARS = 200
 FARTHEST = timedelta(days=366)
 
-# All control characters but tab and line feed; lone surrogates cannot be stored or sent.
-# Python and pydantic read more: 0_1 is 1 to them.
+# Python and pydantic accept more: to them, 0_1 is 1.
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# All control characters but tab and line feed; lone surrogates cannot be stored or sent.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 

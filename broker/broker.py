@@ -57,10 +57,10 @@ class SqliteBroker(Upkeep, Broker):
         dead_letters_kept_s: consuming processes delete dead letters that are older; None keeps them until purged.
         queue_limits: how many messages may wait in a queue, by its name, for what this process sends.
         full_wait_s: how long sending to a full queue waits for room before it raises `QueueFull`; may be infinite.
-        if_replaced: what happens when the file is deleted or replaced while it is open. "reopen" goes on with the new
-            file, making it where there is none. "refuse" raises `DatabaseReplaced` until the process is started anew,
-            also for a WAL or shared memory that is gone, and never makes the file: for an application that keeps
-            tables of its own in it.
+        if_replaced: what to do when the file is deleted or replaced while it is open. "reopen" uses the new file, and
+            creates it if it is missing. "refuse" raises `DatabaseReplaced` until the process is restarted, also if the
+            WAL or the shared memory was deleted, and never creates the file; it is for applications with tables of
+            their own in the file.
     """
 
     def __init__(

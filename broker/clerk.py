@@ -56,7 +56,7 @@ class Terms:
     lease_s: float  # how long a frozen process keeps its messages
     max_deliveries: int  # how often a message is handed out that is never settled
     dead_letters_kept_s: float | None = None  # None: until they are purged
-    if_replaced: IfReplaced = "reopen"  # what happens when the database file is deleted or replaced
+    if_replaced: IfReplaced = "reopen"  # what to do when the database file is deleted or replaced
 
 
 class Clerk:

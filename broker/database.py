@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def clamped(number: int) -> int:
-    """Return the nearest 64-bit number; `sqlite3` raises OverflowError beyond."""
+    """Return the nearest 64-bit integer; `sqlite3` raises OverflowError for larger ones."""
     return max(-MAX_INTEGER - 1, min(number, MAX_INTEGER))
 
 
@@ -55,9 +55,8 @@ class Database:
         self._reader = Reader(self._connect)
         self._clerks_reader = Reader(self._connect)
         self._identity: tuple[int, int] | None = None  # of the file that is open
-        self._companions: dict[
-            str, tuple[int, int]
-        ] = {}  # path → identity of WAL and shared memory, while they are open
+        # Path → identity of the WAL and the shared memory, while they are open.
+        self._wal_identities: dict[str, tuple[int, int]] = {}
         self._used = False  # set before anything is opened, so that a fork at that moment waits
         close_before_forks(self)
 
@@ -70,7 +69,7 @@ class Database:
 
         Raises:
             sqlite3.Error: the file cannot be written; nothing was.
-            DatabaseReplaced: it is another file now, and the broker is to refuse that one.
+            DatabaseReplaced: the file was replaced, and `if_replaced` is "refuse".
         """
         self._make_directory()
         with self._gate:
@@ -145,7 +144,7 @@ class Database:
     def forget(self) -> None:
         """Be as new in a forked child. Nothing was open when it was forked."""
         self._writer = None
-        self._companions = {}
+        self._wal_identities = {}
         for reader in (self._reader, self._clerks_reader):
             reader.forget()
 
@@ -153,7 +152,7 @@ class Database:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
-        self._companions = {}  # the last connection of all takes them away, and the next one makes others
+        self._wal_identities = {}  # the last connection deletes these files, and the next one creates others
 
     def _make_directory(self) -> None:
         self._used = True
@@ -167,16 +166,16 @@ class Database:
             return True
         if (found.st_dev, found.st_ino) != self._identity or (self._refuses and found.st_size == 0):
             return True
-        return self._refuses and any(_identity(name) != known for name, known in self._companions.items())
+        return self._refuses and any(_identity(name) != known for name, known in self._wal_identities.items())
 
     def _turn_to_new_file(self) -> None:
         """Leave a file that has been deleted or replaced. What would be written to it nobody would ever find.
 
         Raises:
-            DatabaseReplaced: the broker is to refuse the new file.
+            DatabaseReplaced: `if_replaced` is "refuse".
         """
         if self._refuses:
-            raise DatabaseReplaced(f"{self.path} was deleted or replaced; this process must be started anew")
+            raise DatabaseReplaced(f"{self.path} was deleted or replaced; restart this process")
         logger.error("%s was deleted or replaced; its messages are gone, new ones go to the new file.", self.path)
         for reader in (self._reader, self._clerks_reader):
             reader.close()
@@ -201,13 +200,13 @@ class Database:
             self._identity = _identity(str(self.path))
             if self._refuses:
                 names = (f"{self.path}-wal", f"{self.path}-shm")
-                self._companions = {name: found for name in names if (found := _identity(name)) is not None}
+                self._wal_identities = {name: found for name in names if (found := _identity(name)) is not None}
             self._writer = connection
         return self._writer
 
     def _refuse_empty(self, connection: sqlite3.Connection) -> None:
         if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
-            raise DatabaseUnavailable(f"{self.path} is empty; whoever owns its other tables has to make it")
+            raise DatabaseUnavailable(f"{self.path} is empty; the application must create its tables first")
 
     def _connect(self) -> sqlite3.Connection:
         # Threads share these connections, but never at the same time: the gate and the lock see to it.
@@ -229,7 +228,7 @@ class Database:
         if translated(error) is not error and not (isinstance(error, sqlite3.Error) and is_locked(error)):
             # Full, unreadable or replaced: a new connection recovers as soon as the cause is gone.
             self._writer = None
-            self._companions = {}
+            self._wal_identities = {}
             connection.close()
 
 

@@ -64,7 +64,7 @@ def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | 
 
 
 def delete(connection: sqlite3.Connection, letter_id: int) -> bool:
-    """Delete a dead letter; False if there is no such."""
+    """Delete a dead letter; False if it does not exist."""
     return connection.execute("DELETE FROM broker_dead WHERE id = ?", (letter_id,)).rowcount == 1
 
 

@@ -6,7 +6,7 @@ Tree (dramatiq's own errors above the line, so that its workers react rightly):
         dramatiq.BrokerConnectionError
             dramatiq.ConnectionFailed
                 DatabaseUnavailable   wait or free the disk, then try again: nothing was written
-                    DatabaseReplaced  start the process anew: its file was deleted or replaced
+                    DatabaseReplaced  restart the process: its file was deleted or replaced
                 SchemaTooNew          install the newer version of this package
             dramatiq.ConnectionClosed
                 BrokerClosed          the interpreter is ending: nothing can be sent any more
@@ -71,7 +71,7 @@ class DatabaseUnavailable(_Typed, ConnectionFailed):
 
 
 class DatabaseReplaced(DatabaseUnavailable):
-    """The database file, its WAL or its shared memory was deleted or replaced, and the broker is not to follow."""
+    """The database file, its WAL or its shared memory was deleted or replaced."""
 
 
 class SchemaTooNew(_Typed, ConnectionFailed):

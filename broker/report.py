@@ -28,7 +28,7 @@ class QueueStats:
     """One queue at one moment."""
 
     queue: str
-    ready: int  # with those whose delay is over
+    ready: int  # including those whose delay is over
     delayed: int
     leased: int  # being worked on, or on the way to a thread
     dead: int
@@ -53,7 +53,7 @@ class WorkerProcess:
 def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
     """Return the figures of all queues that are declared or hold something, by name.
 
-    A delayed message whose time has come counts as ready: only a consuming process moves it, and there may be none.
+    A message whose delay is over counts as ready: only a consuming process would move it, and there may be none.
     """
     ready = {
         queue: (count, oldest)

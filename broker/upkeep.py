@@ -87,7 +87,7 @@ class Upkeep(ABC):
         return total
 
     def delete_dead_letter(self, letter_id: int) -> bool:
-        """Delete a dead letter that was dealt with. False: there is none with this id."""
+        """Delete a dead letter; False if there is none with this id."""
         return self._clerk().call(lambda batch: dead_letters.delete(batch.connection, letter_id))
 
     def purge_dead_letters(self, older_than_s: float = 0.0) -> int:

@@ -12,22 +12,22 @@
  *                   "max_upload_bytes": n, which lets the page refuse a file before sending it
  *   GET /connect/P  a navigation: leads to the platform and, in the end, back to "/"
  *   POST /upload    multipart: title, caption, platforms (comma list), gaze_intensity (0-1), each only when given, then
- *                   `file` as the last part -> 2xx {job_id}. With Idempotency-Key: when the same is sent again, the
- *                   first answer is repeated; 409 with code idempotency_key_in_progress and Retry-After while the
- *                   first one is on its way, 422 with code idempotency_key_reused when something else has its key
+ *                   `file` as the last part -> 2xx {job_id}. With Idempotency-Key: a repeated upload gets the first
+ *                   answer again; 409 with code idempotency_key_in_progress and Retry-After while the first one is in
+ *                   progress, 422 with code idempotency_key_reused if another upload has used the key
  *   GET /status/ID  the status document, with ETag; 304 to If-None-Match; 404 when the job is gone. Read are: status,
  *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
  *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason; and, where known,
  *                   median_before_deg, median_after_deg, frames, reasons{code: frames}, looked_at} or null,
- *                   rendering{picture: encoded or copied, settings: how much was asked of it} or null,
+ *                   rendering{picture: encoded or copied, settings: full, less_memory, without_gaze or least} or null,
  *                   attempts[{outcome}] and retry_at (instant of the next attempt, or null), both also of the whole job;
  *                   review{reasons[code], approved_at} or null: nothing is published before a person approves,
  *                   progress, links{cover, preview, video: address of each file that exists},
  *                   publications[{id, platform, account (its name), status, link, due_at, reason}]}], files_deleted_at
  *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, status, progress, created_at}], "next": cursor or null}, newest first
  *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
- *   POST /jobs/ID/approve, POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read. After DELETE either the
- *                   job is gone (404), or it stays and gets files_deleted_at
+ *   POST /jobs/ID/approve, POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read.
+ *                   After DELETE either the job is gone (404), or it stays and gets files_deleted_at
  *   GET /jobs/ID/segments/N/cover, /preview (images), /video (mp4, Range)   only as given in links
  *
  * All addresses are relative to the page, which lives at "/"; its files live under "/static/".
@@ -35,7 +35,7 @@
 
 const ANSWER_WITHIN_MS = 20_000;
 
-/** The server refused; the message is its own words for people, `status` the HTTP status, `code` its word for programs. */
+/** The server refused: `message` is for people, `status` is the HTTP status, `code` is for programs. */
 export class Problem extends Error {
   constructor(message, { status, code = null, retryAfterS = null }) {
     super(message);

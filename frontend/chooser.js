@@ -8,7 +8,7 @@ import { bytes, seconds } from './format.js';
 /** The file that will be uploaded, or null. */
 export let chosen = null;
 
-/** What the upload of this file is called in every try: the server makes one video of them, not two. */
+/** The idempotency key of this file's upload: the same in every attempt, so that the server makes only one video. */
 export let chosenKey = null;
 
 /** Wire the inputs, the drop zone and the small picture once. */

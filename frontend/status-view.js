@@ -22,26 +22,32 @@ export function jobView(job, view) {
     header(job, parts),
     view.trouble && el('p', { class: 'notice notice-bad', 'data-key': 'trouble' }, view.trouble),
     job.error && el('p', { class: 'notice notice-bad', 'data-key': 'error' }, sentence(job.error, '.')),
-    again(job) && el('p', { class: 'notice notice-warn', 'data-key': 'again' }, again(job)),
-    reviewed(job) && review(job, view),
-    ...(job.warnings ?? []).filter((code) => !reviewed(job)?.includes(code)).map((code) => el('p', { class: 'notice notice-warn', 'data-key': `warning-${code}` }, warning(code))),
+    retryNotice(job) && el('p', { class: 'notice notice-warn', 'data-key': 'again' }, retryNotice(job)),
+    reviewReasons(job) && review(job, view),
+    ...warnings(job),
     actions(job, parts, view),
     parts.length > 0 && el('h2', { class: 'parts-title', 'data-key': 'parts-title' }, parts.length === 1 ? 'One part' : `${parts.length} parts`),
     parts.length > 0 && el('ol', { class: 'parts', 'data-key': 'parts' }, parts.map((part) => partCard(job, part, view.missing))),
   ];
 }
 
-const again = (job) => nextAttempt('Examining the video', job);
+const retryNotice = (job) => nextAttempt('Examining the video', job);
 
-/** The reasons for which a job waits for a person's yes, or null. */
-function reviewed(job) {
+/** The warnings about the file; one that is a question in the review is not repeated. */
+function warnings(job) {
+  return (job.warnings ?? []).filter((code) => !reviewReasons(job)?.includes(code)).map((code) =>
+    el('p', { class: 'notice notice-warn', 'data-key': `warning-${code}` }, warning(code)));
+}
+
+/** The reasons for which a job waits for approval, or null. */
+function reviewReasons(job) {
   const { reasons, approved_at: approvedAt } = job.review ?? {};
   return reasons?.length && !approvedAt && !OVER.has(job.status) ? reasons : null;
 }
 
-/** Ask a person before anything is published, with both answers beside the question. */
+/** The question that is asked before anything is published, with both answers. */
 function review(job, { busy }) {
-  const questions = reviewed(job).map(reviewQuestion);
+  const questions = reviewReasons(job).map(reviewQuestion);
   return el('section', { class: 'notice notice-warn review', 'data-key': 'review', 'aria-label': 'Your approval' },
     questions.map(([question]) => el('p', {}, question)),
     el('div', { class: 'actions' },
@@ -73,7 +79,7 @@ export function summary(job, parts) {
   const words = {
     pending: () => 'Your video has arrived. Work on it starts in a moment.',
     processing: () => (parts.length ? `${done} of ${count(parts.length, 'part')} ready.` : 'Looking for good places to cut.'),
-    review: () => `${done} of ${count(parts.length, 'part')} ready. Nothing is published before you say so.`,
+    review: () => `${done} of ${count(parts.length, 'part')} ready. Nothing is published before you approve it.`,
     publishing: () => `${published} of ${count(posts.length, 'post')} published.`,
     completed: () => finished(parts, posts, published),
     completed_with_errors: () => `Finished, but not everything worked: ${published} of ${count(posts.length, 'post')} published.`,
@@ -101,7 +107,7 @@ function actions(job, parts, { busy, deleting }) {
   const over = OVER.has(job.status);
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
-    !over && !reviewed(job) && button('cancel', 'Stop this video', 'button-quiet', busy),
+    !over && !reviewReasons(job) && button('cancel', 'Stop this video', 'button-quiet', busy),
     over && !job.files_deleted_at && button('delete', deleting ? 'Removing files…' : 'Delete files', 'button-quiet', busy || deleting));
 }
 

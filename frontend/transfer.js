@@ -21,7 +21,7 @@ export class Stopped extends Error {}
  *
  * `finished` gives the server's answer or throws Problem, Interrupted or Stopped. `onProgress(share)` hears 0-1 of all
  * bytes; `onSent()` that the last one has left. XMLHttpRequest, because fetch has no byte progress.
- * `key` is the same for every try of one upload.
+ * `key` is the idempotency key: the same for all attempts at one upload.
  */
 export function send(fields, file, key, { onProgress, onSent }) {
   const request = new XMLHttpRequest();

@@ -13,8 +13,8 @@ import { sentence } from './words.js';
 /** Refusals that a second try with the same file cannot mend. */
 const FINAL = new Set([400, 413, 415, 422]);
 
-/** The server needs a while to notice that a broken try is over; until then it refuses the next one. */
-const TRIES_WHILE_IN_PROGRESS = 6;
+/** The server refuses a new attempt until it has noticed that the broken one is over. */
+const MAX_RETRIES_IN_PROGRESS = 6;
 
 let sending = null;
 let uploaded = () => {};
@@ -62,7 +62,7 @@ async function begin() {
   const panel = showSending(attempt.file);
   stayAwake();
   try {
-    const { job_id: jobId } = await sendPatiently(attempt, panel);
+    const { job_id: jobId } = await sendWithRetries(attempt, panel);
     leave(panel);
     arrived(jobId);
   } catch (error) {
@@ -71,19 +71,19 @@ async function begin() {
   }
 }
 
-async function sendPatiently({ fields, file, key }, panel) {
-  for (let triesLeft = TRIES_WHILE_IN_PROGRESS; ; triesLeft -= 1) {
+async function sendWithRetries({ fields, file, key }, panel) {
+  for (let retriesLeft = MAX_RETRIES_IN_PROGRESS; ; retriesLeft -= 1) {
     sending = send(fields, file, key, { onProgress: panel.progress, onSent: panel.sent });
     try {
       return await sending.finished;
     } catch (error) {
-      if (error.code !== 'idempotency_key_in_progress' || !triesLeft) throw error;
+      if (error.code !== 'idempotency_key_in_progress' || !retriesLeft) throw error;
       await pause(error.retryAfterS ?? 5);
     }
   }
 }
 
-/** Wait; the cancel button works meanwhile. */
+/** Wait, but let the cancel button end the wait. */
 async function pause(durationS) {
   await new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, durationS * 1000);
@@ -140,10 +140,10 @@ async function arrivedMeanwhile({ fields, known }) {
 
 function explain(error, canRead) {
   if (error.status === 401) return 'You were signed out meanwhile. Sign in and try again; the form is kept.';
-  if (error.code === 'idempotency_key_reused') return 'This video has arrived already, as you sent it first. Choose it again to upload it once more.';
+  if (error.code === 'idempotency_key_reused') return 'This video has already been uploaded with other settings. To upload it again, choose the file again.';
   if (error instanceof api.Problem) return sentence(error.message, '.');
   if (!canRead) return 'This page can no longer read the video. Please choose it again; on a phone, best from Files and not from Photos.';
-  if (error.sentAll) return 'The video was sent, but the answer got lost. Try again: if it arrived, it is not taken a second time.';
+  if (error.sentAll) return 'The video was sent, but the answer got lost. Try again: if it has arrived, no second video is made of it.';
   if (!navigator.onLine) return 'You are offline. Try again when you have a connection.';
   return 'The connection broke before the whole video was sent. Try again, best on a stable network.';
 }

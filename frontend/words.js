@@ -56,18 +56,18 @@ const GAZE = {
   too_dark: 'the picture is too dark',
   sunglasses: 'dark glasses hide the eyes',
   crashed: 'the correction stopped unexpectedly',
-  internal_error: 'VidProd made an error',
-  interrupted: 'the server stopped again and again',
+  internal_error: 'an error in VidProd stopped the correction',
+  interrupted: 'the server stopped several times',
 };
 const WARNING = {
-  sound_unreadable: 'The sound of this video cannot be read, so its parts are silent.',
-  pauses_not_found: 'The sound could not be searched for pauses; parts may end in the middle of a sentence.',
-  picture_ends_early: 'The sound goes on after the last picture, which stays on screen until the sound ends.',
+  sound_unreadable: 'The sound of this video cannot be read, so its parts are silent. For sound, convert the video to MP4 with H.264 and AAC and upload it again.',
+  pauses_not_found: 'The sound could not be searched for pauses. Parts may end in the middle of a sentence.',
+  picture_ends_early: 'The sound continues after the last picture, which stays on screen until the sound ends.',
   picture_begins_late: 'The sound begins before the first picture, which is shown from the beginning.',
-  end_missing: 'The file breaks off before its end; the video is used as far as it goes.',
-  size_changes: 'The picture changes its size in the middle; every size is shown whole in one shape, with black beside it.',
+  end_missing: 'The end of the file is missing. The video is used as far as it goes.',
+  size_changes: 'The picture changes its size during the video. Every picture is shown whole, with black bars where needed.',
 };
-/** reason: [what is asked, what the yes is called]. */
+/** reason: [question, label of the button that approves]. */
 const REVIEW = {
   sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
   options_lost: ['This video was recovered, and its title, platforms and date were lost. Publish it now on every connected account?', 'Publish'],
@@ -77,8 +77,8 @@ const ATTEMPT = {
   out_of_memory: 'out of memory',
   deadline_passed: 'out of time',
   crashed: 'a crash',
-  internal_error: 'an error in VidProd itself',
-  interrupted: 'interrupted again and again',
+  internal_error: 'an error in VidProd',
+  interrupted: 'repeated interruptions',
 };
 const SMALLER = new Set(['less_memory', 'least']);
 const LASTING_SHARE = 0.03; // of a part's frames
@@ -98,16 +98,16 @@ export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(plat
 
 export const warning = (code) => WARNING[code] ?? sentence(code, '.');
 
-/** What a person is asked before anything is published: [question, name of the yes]. */
+/** The question before anything is published, and the label of its approval: [question, label]. */
 export const reviewQuestion = (code) => REVIEW[code] ?? REVIEW_OTHER;
 
-/** Why the last attempt gave nothing and when the next one begins, or '' when none is waited for. */
+/** Why the last attempt failed and when the next one begins; '' if there is no next one. */
 export function nextAttempt(what, { attempts, retry_at: retryAt }) {
   const last = attempts?.at(-1);
   return retryAt && last ? `${what} failed (${ATTEMPT[last.outcome] ?? plain(last.outcome)}). Trying again ${moment(retryAt)}.` : '';
 }
 
-/** What is special about a part's picture, or ''. */
+/** A remark about a part's picture, or ''. */
 export function renderingResult({ picture, settings } = {}) {
   if (picture === 'copied') return 'picture kept bit for bit';
   return SMALLER.has(settings) ? 'smaller picture to save memory' : '';

@@ -1,11 +1,11 @@
-"""List what is in lost+found, and make jobs of it again.
+"""List the videos in lost+found, and make jobs of them again.
 
-Files without a record in the database come to DATA_DIR/lost+found: uploads that were accepted under another database,
-as after a restored backup. They are kept for LOST_FOUND_DAYS. Works while the machine runs and while it is stopped.
+Videos without a record in the database are moved to DATA_DIR/lost+found, for example after a backup was restored. They
+are kept for LOST_FOUND_DAYS. Works while the machine runs and while it is stopped.
 
     scripts/adopt                  list them
-    scripts/adopt ID…              make jobs of them, with the options they were uploaded with
-    scripts/adopt --all            of all that were accepted and never begun to be published
+    scripts/adopt ID…              make jobs of them, with the options of their uploads
+    scripts/adopt --all            likewise for all accepted ones whose publishing has not begun
     scripts/adopt --delete ID…     delete them now, to free the disk
 """
 
@@ -20,30 +20,30 @@ import settings as environment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 1 if something asked for was not done."""
+    """Run the command; return 1 if an entry was not adopted or deleted."""
     parser = argparse.ArgumentParser(
         prog="scripts/adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("ids", nargs="*", metavar="ID", help="job ids, as listed")
-    parser.add_argument("--all", action="store_true", help="everything that is listed")
+    parser.add_argument("--all", action="store_true", help="all entries")
     parser.add_argument("--delete", action="store_true", help="delete instead of adopting; cannot be undone")
     chosen = parser.parse_args(arguments)
     if chosen.all and chosen.ids:
         parser.error("give ids or --all, not both")
     if chosen.delete and not (chosen.ids or chosen.all):
-        parser.error("say what is to be deleted")
+        parser.error("give the ids to delete, or --all")
     try:
         known = environment.read(os.environ)
     except environment.BadSettings as wrong:
         return _fail(f"settings: {wrong}")
     if not known.data_dir.is_dir():
         return _fail(f"DATA_DIR {known.data_dir}: there is no such directory")
-    _become_owner(known.data_dir.stat())
+    _drop_privileges(known.data_dir.stat())
     return _run(chosen)
 
 
-def _become_owner(facts: os.stat_result) -> None:
-    """Work as the data directory's owner: what root makes there, as from a console, the machine could not write."""
+def _drop_privileges(facts: os.stat_result) -> None:
+    """Switch from root to the data directory's owner, so that the machine can write the files created here."""
     os.umask(0o077)
     if os.geteuid() == 0 and facts.st_uid != 0:
         os.setgroups([])
@@ -53,7 +53,7 @@ def _become_owner(facts: os.stat_result) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     from actors import lost_found, process, wiring  # noqa: PLC0415 (opens files, as the owner)
-    from scripts.adopting import Work, show  # noqa: PLC0415 (as above)
+    from scripts.adopting import EntryCommand, show  # noqa: PLC0415 (as above)
 
     process.start(wiring.settings.model_copy(update={"log_level": "WARNING"}))
     process.require_database(wiring.store)
@@ -62,8 +62,8 @@ def _run(chosen: argparse.Namespace) -> int:
         if not (chosen.ids or chosen.all):
             show(lost_found.entries())
             return 0
-        work = Work(lost_found.entries(), delete=chosen.delete)
-        return 0 if (work.do_all() if chosen.all else work.do(chosen.ids)) else 1
+        command = EntryCommand(lost_found.entries(), delete=chosen.delete)
+        return 0 if (command.run_all() if chosen.all else command.run(chosen.ids)) else 1
     except process.DATABASE_ERRORS as unusable:
         return _fail(f"{wiring.store.path}: {unusable}")
     except OSError as wrong:

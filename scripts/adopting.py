@@ -1,4 +1,4 @@
-"""What `scripts/adopt` prints and does, once the settings are read."""
+"""Lists, adopts and deletes the entries of lost+found for `scripts/adopt`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from actors import adoption, lost_found, wiring
 from actors.adoption import Outcome
-from actors.lost_found import Lost
+from actors.lost_found import LostEntry
 from store import jobs
 from store.jobs import Job
 
-DONE = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.OVER, Outcome.REPEATED}
+SUCCESSFUL = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.OVER, Outcome.REPEATED}
 
 
-def show(entries: Sequence[Lost]) -> None:
+def show(entries: Sequence[LostEntry]) -> None:
     """Print what is in lost+found: id, name, size, when it was lost, and how long it is kept."""
     if not entries:
         print("Nothing is lost.")
@@ -29,7 +29,7 @@ def show(entries: Sequence[Lost]) -> None:
     print("scripts/adopt ID… makes jobs of them again, scripts/adopt --delete ID… deletes them.")
 
 
-def _name(entry: Lost) -> str:
+def _name(entry: LostEntry) -> str:
     notes = [] if entry.file_name else ["name unknown"]
     if not entry.has_upload:
         notes = ["rendered parts only, no job can be made of them"]
@@ -42,43 +42,43 @@ def _name(entry: Lost) -> str:
     return f"{entry.file_name} ({'; '.join(notes)})".strip() if notes else entry.file_name
 
 
-def _needs_a_person(entry: Lost) -> bool:
-    """Say whether a job of an entry could be a second one, or cannot be made; one that is there gets its files."""
+def _needs_a_person(entry: LostEntry) -> bool:
+    """Say whether an entry is not adopted by --all: its job might be a second one, or cannot be made."""
     with wiring.store.reading() as connection:
         if jobs.get(connection, entry.job_id) is not None:
             return False
     return not entry.has_upload or entry.publishing_began or not entry.was_accepted
 
 
-class Work:
-    """Adopts or deletes entries, and says of each what became of it."""
+class EntryCommand:
+    """Adopts or deletes entries, and prints the outcome of each."""
 
-    def __init__(self, entries: Sequence[Lost], *, delete: bool) -> None:
+    def __init__(self, entries: Sequence[LostEntry], *, delete: bool) -> None:
         self._entries = entries
         self._delete = delete
 
-    def do_all(self) -> bool:
-        """Do it with every entry of which a job can be made without risk; False if something was not done."""
-        well = True
+    def run_all(self) -> bool:
+        """Process all entries, but adopt none that needs a person; return False if one failed."""
+        is_successful = True
         for entry in self._entries:
             if not self._delete and _needs_a_person(entry):
                 print(f"{entry.directory.name}: left where it is: {_name(entry)}")
             else:
-                well &= self._one(entry)
+                is_successful &= self._run_one(entry)
         if not self._entries:
             print("Nothing is lost.")
-        return well
+        return is_successful
 
-    def do(self, ids: Sequence[str]) -> bool:
-        """Do it with entries by their names; False if something was not done."""
-        done = [self._named(name) for name in ids]  # each, also after one that failed
+    def run(self, ids: Sequence[str]) -> bool:
+        """Process entries by their names; return False if one failed."""
+        done = [self._run_by_name(name) for name in ids]  # each, also after one that failed
         return all(done)
 
-    def _named(self, name: str) -> bool:
+    def _run_by_name(self, name: str) -> bool:
         found = [entry for entry in self._entries if name in {entry.directory.name, entry.job_id}]
         exact = [entry for entry in found if entry.directory.name == name] or found
         if exact:
-            return self._one(exact[0])
+            return self._run_one(exact[0])
         with wiring.store.reading() as connection:
             job = jobs.get(connection, name)
         if job is not None and not self._delete:
@@ -87,22 +87,22 @@ class Work:
         print(f"{name}: there is no such entry", file=sys.stderr)
         return False
 
-    def _one(self, entry: Lost) -> bool:
+    def _run_one(self, entry: LostEntry) -> bool:
         name = entry.directory.name
         if self._delete:
             deleted = lost_found.delete(entry)
             print(f"{name}: {'deleted' if deleted else Outcome.BUSY.value}")
             return deleted
-        outcome, remade = adoption.adopt(entry)
-        print(f"{name}: {outcome.value}", file=sys.stdout if outcome in DONE else sys.stderr)
-        if remade is not None:
-            if remade.lost is not None:
-                print(f"  {remade.lost}")
-            self._warn_of_accounts(remade.job)
-        return outcome in DONE
+        outcome, restored = adoption.adopt(entry)
+        print(f"{name}: {outcome.value}", file=sys.stdout if outcome in SUCCESSFUL else sys.stderr)
+        if restored is not None:
+            if restored.missing is not None:
+                print(f"  {restored.missing}")
+            self._warn_about_accounts(restored.job)
+        return outcome in SUCCESSFUL
 
-    def _warn_of_accounts(self, job: Job) -> None:
-        missing = adoption.unconnected(job)
+    def _warn_about_accounts(self, job: Job) -> None:
+        missing = adoption.platforms_without_account(job)
         if missing:
             where = f"{wiring.settings.root_url}/connect/"
             print(f"  no account is connected for {', '.join(missing)}: that is not published; connect one at {where}")

@@ -1,7 +1,7 @@
-"""`python -m scripts.migrate`: bring the database to this version and leave again.
+"""Migrates the database to this version: `python -m scripts.migrate`.
 
-A process of its own, so that Alembic's memory goes with it. Here, and only here, a missing database is made, and the
-whole file is looked through once.
+A separate process, so that Alembic's memory is released. Only this command creates a missing database. It also checks
+the whole file for damage.
 """
 
 from __future__ import annotations
@@ -12,31 +12,34 @@ from types import FrameType
 
 from actors import process
 
-PATIENCE_S = 60  # for another process that holds the write lock, however it does
+LOCK_TIMEOUT_S = 60
 STALE_WAL = (
-    "if a backup was just put in its place: the -wal and -shm files beside it belong to the file that was there before;"
-    " delete both and start again"
+    "If you have just restored a backup: the -wal and -shm files beside it belong to the previous file. "
+    "Delete both and start again"
 )
 
 
 def main() -> int:
-    """Migrate; the exit code is 1 if the database cannot be used."""
+    """Migrate; return 1 if the database cannot be used."""
     from actors.wiring import store  # noqa: PLC0415 (reads the settings, which may be wrong)
 
-    signal.signal(signal.SIGALRM, _give_up)
-    signal.alarm(PATIENCE_S)
+    signal.signal(signal.SIGALRM, _raise_timeout)
+    signal.alarm(LOCK_TIMEOUT_S)
     try:
         store.migrate()
         store.require_usable()
         damage = store.damage()
     except process.DATABASE_ERRORS as unusable:
-        _say(f"{store.path}: {unusable}{_hint(unusable)}")
+        _print_error(f"{store.path}: {unusable}{_hint(unusable)}")
         return 1
     except TimeoutError:
-        _say(f"{store.path}: another process has kept the database locked for {PATIENCE_S} seconds; end it first")
+        _print_error(
+            f"{store.path}: another process has locked the database for {LOCK_TIMEOUT_S} seconds; end it first"
+        )
         return 1
     if damage is not None:
-        _say(f"{store.path}: the database is damaged ({' '.join(damage.split())}); restore a backup. {STALE_WAL}")
+        detail = " ".join(damage.split())
+        _print_error(f"{store.path}: the database is damaged ({detail}); restore a backup. {STALE_WAL}")
         return 1
     return 0
 
@@ -45,11 +48,11 @@ def _hint(unusable: Exception) -> str:
     return f"; restore a backup. {STALE_WAL}" if getattr(unusable, "reason", "") == "damaged" else ""
 
 
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")
+def _print_error(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
 
 
-def _give_up(number: int, frame: FrameType | None) -> None:
+def _raise_timeout(number: int, frame: FrameType | None) -> None:
     del number, frame
     raise TimeoutError
 

@@ -64,7 +64,7 @@ class Machine:
     def start(self) -> None:
         """Start all, wait until they answer, connect the mock accounts and the mock receiver of webhooks."""
         migrate(self.environ)
-        self.supervisor.watch(self.settings.database_path.resolve())
+        self.supervisor.monitor_database(self.settings.database_path.resolve())
         self.supervisor.start()
         threading.Thread(target=self._tend, daemon=True, name="supervisor").start()
         deadline = time.monotonic() + START_WITHIN_S

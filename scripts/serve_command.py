@@ -39,17 +39,17 @@ class MediaDemand:
 
 
 class NoDatabase(Exception):
-    """The database cannot be used; the reason has been printed."""
+    """The database cannot be used; `scripts.migrate` has printed the reason."""
 
 
 def migrate(environ: dict[str, str]) -> None:
-    """Bring the store to this version before anybody uses it.
+    """Migrate the database in a child process.
 
     Raises:
-        NoDatabase: it cannot be used.
+        NoDatabase: the database cannot be used.
     """
     if subprocess.run([sys.executable, "-m", "scripts.migrate"], cwd=ROOT, env=environ, check=False).returncode != 0:
-        raise NoDatabase("the machine does not start without its database")
+        raise NoDatabase("not started: the database cannot be used")
 
 
 def main() -> int:
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def unusable_directory(data_dir: Path, wrong: OSError) -> str:
-    """Return the sentence about a data directory that this machine cannot use."""
+    """Return the error message for an unusable data directory."""
     return f"DATA_DIR {data_dir} cannot be used: {wrong.strerror or wrong} ({wrong.filename or data_dir})"
 
 
@@ -87,7 +87,7 @@ def _serve(chosen: Settings) -> int:
         log_to_files=False,
     )
     migrate(dict(os.environ))
-    supervisor.watch(chosen.database_path.resolve())
+    supervisor.monitor_database(chosen.database_path.resolve())
     logger.info("serving at {}", chosen.root_url)
     supervisor.run()
     return 0

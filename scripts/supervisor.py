@@ -16,7 +16,7 @@ from typing import IO
 
 from loguru import logger
 
-from store.database_file import DatabaseWatch
+from store.database_file import DatabaseMonitor
 from store.errors import DatabaseUnavailable
 
 SERVICE = "VIDPROD_SERVICE"  # read by actors.process: what the process is called in the log
@@ -39,7 +39,7 @@ class Service:
     name: str
     argv: Sequence[str]  # a module and its arguments
     wanted: Callable[[], bool] = lambda: True  # asked each second or so: scales a worker to zero
-    without_database: bool = False  # stays when the database is deleted or replaced, to tell it
+    without_database: bool = False  # keeps running when the database is deleted or replaced
 
 
 class _Running:
@@ -124,19 +124,19 @@ class Supervisor:
         self._leash, self._leash_held = os.pipe()
         self._stopping = False
         self._looked = 0.0
-        self._database: DatabaseWatch | None = None
+        self._database: DatabaseMonitor | None = None
         self._database_lost = False
 
-    def watch(self, database: Path) -> None:
-        """Stop what works with this database, for good, once it is deleted or replaced.
+    def monitor_database(self, database: Path) -> None:
+        """Stop the services that need the database when it is deleted or replaced.
 
-        What such processes still do could not be recorded, and started anew they would work with a file whose records
-        nobody has compared with the uploads: that is for the next start of the machine.
+        They could not record their work, and after a restart they would use a file whose records have not been compared
+        with the uploads. The next start of the machine does that.
 
         Raises:
             DatabaseUnavailable: it cannot be opened.
         """
-        self._database = DatabaseWatch(database)
+        self._database = DatabaseMonitor(database)
 
     def start(self) -> None:
         """Start all services that are wanted."""
@@ -163,7 +163,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ask all to stop, wait, and end those that do not."""
         if self._database is not None:
-            # Before the others: the last of them to close the database brings the WAL into it and deletes the WAL.
+            # Before the services: the last one to close the database checkpoints and deletes the WAL.
             self._database.close()
             self._database = None
         for running in self._running:
@@ -180,7 +180,7 @@ class Supervisor:
 
     def _look(self) -> None:
         self._looked = time.monotonic()
-        self._look_after_database()
+        self._check_database()
         for running in self._running:
             if self._database_lost and not running.service.without_database:
                 continue
@@ -192,14 +192,14 @@ class Supervisor:
                 running.stop()
                 running.not_before = time.monotonic()
 
-    def _look_after_database(self) -> None:
+    def _check_database(self) -> None:
         if self._database is None or self._database_lost:
             return
         try:
             self._database.check()
         except DatabaseUnavailable as lost:
             self._database_lost = True
-            logger.error("{}; until then uploads are refused and nothing is processed; no file is deleted", lost)
+            logger.error("{}; until then uploads are refused, nothing is processed and no file is deleted", lost)
             for running in self._running:
                 if not running.service.without_database:
                     running.kill()

@@ -24,10 +24,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from store.database_file import DatabaseFile, connect
-from store.errors import DatabaseUnavailable, look_at, translated
+from store.errors import DatabaseUnavailable, file_problem, translated
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-VERSION_OF_TABLES = "SELECT version_num FROM store_version"  # Alembic's, named so in `migrations/env.py`
+SCHEMA_VERSION_QUERY = "SELECT version_num FROM store_version"  # Alembic's, named so in `migrations/env.py`
 
 Join = Callable[[Any], AbstractContextManager[Any]]  # Any: a DBAPI connection has no common type
 
@@ -48,7 +48,7 @@ class Store:
         self._joining = joining
         self._file = DatabaseFile(path)
         self._engine = _engine(path, self._file)
-        os.register_at_fork(after_in_child=self._forget)
+        os.register_at_fork(after_in_child=self._reset_after_fork)
         atexit.register(self.close)
 
     @contextmanager
@@ -59,7 +59,7 @@ class Store:
 
         Raises:
             DatabaseUnavailable: nothing was written.
-            DatabaseReplaced: nothing was written, or into a file that is no longer in its place.
+            DatabaseReplaced: nothing was written, or only into a file that was deleted or replaced.
         """
         with self._gate, self._connected() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -67,7 +67,7 @@ class Store:
                 with self._joining(connection.connection.driver_connection):
                     yield connection
                     connection.exec_driver_sql("COMMIT")
-                    self._file.check()  # nobody is told of a change that went into a dead file
+                    self._file.check()  # a commit into a replaced file must not be reported as successful
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -87,7 +87,7 @@ class Store:
                 _roll_back(connection)
 
     def check(self) -> None:
-        """Compare the file's identity with what this process has open; cheap enough for each request.
+        """Check that the file is still the one that this process has open; cheap enough for each request.
 
         Raises:
             DatabaseReplaced: it was deleted or replaced.
@@ -95,28 +95,28 @@ class Store:
         self._file.check()
 
     def require_usable(self) -> None:
-        """Refuse a database with which this version cannot work. For the start of a process.
+        """Check at the start of a process that this version can use the database.
 
         Raises:
             DatabaseUnavailable: it is missing, unreadable, read-only, damaged, or of another version.
         """
-        wrong = look_at(self.path)
+        wrong = file_problem(self.path)
         if wrong is not None:
             raise wrong
         with self.writing() as connection:  # also opens the write lock, and the broker's tables
-            found = connection.exec_driver_sql(VERSION_OF_TABLES).scalar()
+            found = connection.exec_driver_sql(SCHEMA_VERSION_QUERY).scalar()
         if found not in known_versions():
-            raise newer(str(found))
+            raise newer_version(str(found))
         if found != known_versions()[-1]:
             raise DatabaseUnavailable("not_migrated", "the database is of an older version; run the migrations")
 
     def damage(self, within_s: float = math.inf) -> str | None:
-        """Return what SQLite's quick check finds wrong in the whole file; None when it finds nothing.
+        """Run SQLite's quick check on the whole file; return the first damage, or None.
 
-        It reads the file once, through a connection of its own, whose cache is empty.
+        It uses a separate connection, whose cache is empty.
 
         Args:
-            within_s: after which the check is broken off and counts as having found nothing.
+            within_s: time limit; a check that takes longer is cancelled and returns None.
 
         Raises:
             DatabaseUnavailable: the file cannot be read.
@@ -133,7 +133,7 @@ class Store:
         return None if found == "ok" else str(found)
 
     def migrate(self) -> None:
-        """Bring the tables to this version; harmless when they are, and when several processes do it at once.
+        """Migrate the tables to this version. Can be repeated, also by several processes at once.
 
         Raises:
             DatabaseUnavailable: the file cannot be used, is damaged, or was written by a newer version.
@@ -152,33 +152,33 @@ class Store:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 connection.exec_driver_sql("COMMIT")
-                self._file.remember()  # a new file had no WAL when it was opened
+                self._file.record_identity()  # a new file had no WAL when it was opened
             except BaseException:
                 _roll_back(connection)
                 raise
 
     def _make_file(self) -> None:
-        """Make the file where there is none. Nobody else does: what is deleted later is not made anew."""
+        """Create a missing file. No other method does, so a deleted database is not replaced by an empty one."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))  # less the umask
         except OSError as error:
-            detail = f"the database cannot be made ({error.strerror})"
+            detail = f"the database cannot be created ({error.strerror})"
             raise DatabaseUnavailable("cannot_open", detail) from error
-        wrong = look_at(self.path)
+        wrong = file_problem(self.path)
         if wrong is not None:
             raise wrong
 
     def _refuse_newer(self, connection: Connection) -> None:
         try:
-            found = connection.exec_driver_sql(VERSION_OF_TABLES).scalar()
+            found = connection.exec_driver_sql(SCHEMA_VERSION_QUERY).scalar()
         except DBAPIError as error:
             if "no such table" in str(error.orig):
                 return
             raise
         if found is not None and found not in known_versions():
-            raise newer(str(found))
+            raise newer_version(str(found))
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -186,17 +186,17 @@ class Store:
         with translated(), self._engine.connect() as connection:
             yield connection
 
-    def _forget(self) -> None:
+    def _reset_after_fork(self) -> None:
         # A forked child must neither use nor close what its parent opened (sqlite.org/howtocorrupt.html, 2.6).
         self._engine.dispose(close=False)
-        self._file.forget()
+        self._file.reset()
 
     def close(self) -> None:
         """Close all connections. The last one to close a file checkpoints it, hence the gate."""
         if self.path.exists():
             with self._gate:
                 self._engine.dispose()
-                self._file.forget()
+                self._file.reset()
 
 
 def _roll_back(connection: Connection) -> None:
@@ -205,12 +205,12 @@ def _roll_back(connection: Connection) -> None:
 
 
 def known_versions() -> list[str]:
-    """Return the versions of the tables that this code knows, oldest first: the numbers of the migrations' files."""
+    """Return the schema versions of this code, oldest first, by the names of the migration files."""
     return sorted(found.name[1:5] for found in (MIGRATIONS / "versions").glob("v[0-9][0-9][0-9][0-9]_*.py"))
 
 
-def newer(found: str) -> DatabaseUnavailable:
-    """Return the error about a database that a newer version has written."""
+def newer_version(found: str) -> DatabaseUnavailable:
+    """Return the error for a database that was written by a newer version."""
     sentence = f"the database was written by a newer version of VidProd (its tables have version {found[:20]})"
     return DatabaseUnavailable("newer", f"{sentence}; install that version")
 
@@ -229,7 +229,7 @@ def _engine(path: Path, file: DatabaseFile) -> Engine:
     def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:  # Any: a DBAPI connection has no common type
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000", "wal_autocheckpoint=1000"):
             connection.execute(f"PRAGMA {pragma}").close()
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").close()  # opens the WAL, whose identity is noted, too
-        file.remember()
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").close()  # opens the WAL, whose identity is recorded
+        file.record_identity()
 
     return engine

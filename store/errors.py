@@ -1,7 +1,7 @@
-"""What can be wrong with the database file, in words for its operator.
+"""The errors about the database file, with messages for its operator.
 
 StoreError
-└── DatabaseUnavailable   nothing was written; mend the cause, then try again
+└── DatabaseUnavailable   nothing was written; remove the cause, then try again
     └── DatabaseReplaced  the file is not the one that this process opened; restart the machine
 """
 
@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 
 REASONS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_CORRUPT: ("damaged", "the database is damaged"),
-    sqlite3.SQLITE_NOTADB: ("not_a_database", "the file is no SQLite database, or its beginning is damaged"),
+    sqlite3.SQLITE_NOTADB: ("not_a_database", "the file is not a SQLite database, or its header is damaged"),
     sqlite3.SQLITE_FULL: ("disk_full", "the disk is full"),
     sqlite3.SQLITE_READONLY: ("read_only", "the database or its directory cannot be written"),
-    sqlite3.SQLITE_PERM: ("no_permission", "this process may not use the database"),
+    sqlite3.SQLITE_PERM: ("no_permission", "this process has no permission to use the database"),
     sqlite3.SQLITE_CANTOPEN: ("cannot_open", "the database cannot be opened"),
     sqlite3.SQLITE_IOERR: ("disk_error", "the disk reports an error"),
     sqlite3.SQLITE_BUSY: ("locked", "another process keeps the database locked"),
@@ -31,15 +31,15 @@ REASONS: dict[int, tuple[str, str]] = {
 
 
 class StoreError(Exception):
-    """The base of what the store raises."""
+    """Base class of the store's errors."""
 
 
 class DatabaseUnavailable(StoreError):
     """The database cannot be used; nothing was written.
 
     Attributes:
-        reason: stable, snake_case, for programs.
-        sentence: for people, without a path: strangers read /health.
+        reason: a stable code in snake_case.
+        sentence: the message, without a path, because /health is public.
     """
 
     def __init__(self, reason: str, sentence: str) -> None:
@@ -51,8 +51,8 @@ class DatabaseUnavailable(StoreError):
 class DatabaseReplaced(DatabaseUnavailable):
     """The file was deleted or replaced after this process had opened it.
 
-    What would be written to it nobody would ever find. It stays refused until the process is started anew, because
-    uploads have to be compared with the new file's records first.
+    Data written to the old file would be lost. The new file is refused until the machine is restarted, because uploads
+    must be compared with its records first.
     """
 
     def __init__(self, what: str) -> None:
@@ -62,13 +62,13 @@ class DatabaseReplaced(DatabaseUnavailable):
 
 
 def unavailable(error: BaseException) -> DatabaseUnavailable | None:
-    """Return what an error of the driver says about the database file; None for an error that says nothing of it."""
+    """Return the error about the database file that a driver's error means; None if it is not about the file."""
     if isinstance(error, DBAPIError):
         error = error.orig or error
     if not isinstance(error, sqlite3.Error):
         return None
     if str(error).startswith(("no such table", "no such column")):
-        return DatabaseUnavailable("not_migrated", "the database lacks tables of this version; run the migrations")
+        return DatabaseUnavailable("not_migrated", "the database has no tables of this version; run the migrations")
     known = REASONS.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF)
     return None if known is None else DatabaseUnavailable(*known)
 
@@ -85,16 +85,16 @@ def translated() -> Iterator[None]:
         raise known from error
 
 
-def look_at(path: Path) -> DatabaseUnavailable | None:
-    """Return why a file cannot be a usable database, as far as the file system knows; None if nothing is wrong."""
+def file_problem(path: Path) -> DatabaseUnavailable | None:
+    """Return what the file system shows to be wrong with a database file; None if nothing is."""
     try:
         if not path.exists():
             return DatabaseUnavailable("missing", "there is no database")
         if not path.is_file():
-            return DatabaseUnavailable("not_a_file", "there is a directory in the place of the database")
+            return DatabaseUnavailable("not_a_file", "there is a directory in the place of the database file")
     except OSError as error:
-        return DatabaseUnavailable("no_permission", f"the database cannot be looked at ({error.strerror})")
+        return DatabaseUnavailable("no_permission", f"the database cannot be accessed ({error.strerror})")
     if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
         reason = "read_only" if os.access(path, os.R_OK) else "no_permission"
-        return DatabaseUnavailable(reason, "this process may not write the database or its directory")
+        return DatabaseUnavailable(reason, "this process has no permission to write the database or its directory")
     return None

@@ -1,4 +1,4 @@
-"""Idempotency keys with the answers that their requests were given."""
+"""Stores the answers to requests with an idempotency key."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class StoredAnswer:
 
 
 def get(connection: Connection, key_hash: str, now: datetime) -> StoredAnswer | None:
-    """Return the unexpired answer stored under a key, or None."""
+    """Return the unexpired answer of a key, or None."""
     query = select(idempotency_keys).where(idempotency_keys.c.key_hash == key_hash, idempotency_keys.c.expires_at > now)
     return rows.one(connection, query, StoredAnswer)
 
 
 def add(connection: Connection, answer: StoredAnswer) -> None:
-    """Store an answer; an expired one under the same key is replaced.
+    """Store an answer; replace an expired one of the same key.
 
-    Ask `get` first, in the same transaction.
+    Call `get` first, in the same transaction.
     """
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.key_hash == answer.key_hash))
     values = {name: getattr(answer, name) for name in StoredAnswer.__dataclass_fields__}

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Update, and_, case, func, or_, select, update
 
 from store import rows
-from store.attempts import MediaAttempt, written
+from store.attempts import MediaAttempt, encode_attempts
 from store.states import (
     JOB_OVER,
     PUBLICATION_OVER,
@@ -88,24 +88,24 @@ def begin(connection: Connection, job_id: str, now: datetime) -> bool:
 
 
 def claim(connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[MediaAttempt] = ()) -> bool:
-    """Begin to plan a job; False if it has a plan or is over. Parameters as in `segments.claim`."""
+    """Claim a job for planning; False if it has a plan or is over. Parameters as in `segments.claim`."""
     change = update(jobs).where(
         jobs.c.id == job_id, jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None)
     )
-    values = {"attempt": attempt, "attempts": written(attempts), "retry_at": None}
+    values = {"attempt": attempt, "attempts": encode_attempts(attempts), "retry_at": None}
     return connection.execute(change.values(**values)).rowcount == 1
 
 
 def release(connection: Connection, job_id: str, attempt: str) -> bool:
-    """Note that a planning was stopped by its own worker, which does not count; False if it is no longer current."""
+    """Release a claim without recording an attempt; False if the claim is no longer current."""
     return connection.execute(_current(job_id, attempt).values(attempt=None)).rowcount == 1
 
 
 def put_back(
     connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[MediaAttempt], retry_at: datetime | None
 ) -> bool:
-    """Note that a planning gave no result and the job waits again; False if it is no longer the current one."""
-    values = {"attempt": None, "attempts": written(attempts), "retry_at": retry_at}
+    """Record a failed attempt, after which the job waits; False if the claim is no longer current."""
+    values = {"attempt": None, "attempts": encode_attempts(attempts), "retry_at": retry_at}
     return connection.execute(_current(job_id, attempt).values(**values)).rowcount == 1
 
 
@@ -150,9 +150,9 @@ def cancel(connection: Connection, job_id: str, now: datetime) -> bool:
 
 
 def reopen(connection: Connection, job_id: str, status: JobStatus, now: datetime) -> bool:
-    """Bring a job of which something failed back to an earlier state; False if there is nothing to try again.
+    """Return a job with failures to an earlier state; False if there is nothing to retry.
 
-    One that is not over can be reopened for a part that failed while others go on.
+    A job that is not over can be reopened for a failed part while other parts continue.
     """
     badly = {JobStatus.FAILED, JobStatus.COMPLETED_WITH_ERRORS}
     under_way = {JobStatus.PROCESSING, JobStatus.REVIEW, JobStatus.PUBLISHING}
@@ -170,10 +170,10 @@ def reopen(connection: Connection, job_id: str, status: JobStatus, now: datetime
 
 
 def close_parts(connection: Connection, job_id: str) -> JobStatus | None:
-    """Move a job on when its last part has ended; the new state for the one caller that did it.
+    """Move a job to its next state when its last part has ended; return that state to the one caller that did it.
 
     This is the join of the parts: it runs in the transaction that ends a part, so of two parts that end together
-    exactly one sees no open part left. A job that needs a person's yes and has something to publish goes to `review`.
+    exactly one sees no open part left. A job that needs approval and has something to publish goes to `review`.
     """
     open_parts = select(job_segments.c.id).where(
         job_segments.c.job_id == job_id, job_segments.c.status.not_in(SEGMENT_ENDED)
@@ -195,7 +195,7 @@ def close_parts(connection: Connection, job_id: str) -> JobStatus | None:
 
 
 def not_approved() -> ColumnElement[bool]:
-    """Return the condition that a job needs a person's yes before anything of it goes out, and has none."""
+    """Return the SQL condition that a job needs approval and has none."""
     return and_(jobs.c.review_reasons.is_not(None), jobs.c.approved_at.is_(None))
 
 
@@ -211,7 +211,7 @@ def ask_for_review(connection: Connection, job_id: str, reason: ReviewReason) ->
 
 
 def approve(connection: Connection, job_id: str, now: datetime) -> bool:
-    """Note a person's yes; False if the job does not wait for one. A job in review goes on to publishing."""
+    """Approve a job; False if it needs no approval. A job in review moves on to publishing."""
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER), not_approved())
     status = case((jobs.c.status == JobStatus.REVIEW, JobStatus.PUBLISHING), else_=jobs.c.status)
     return connection.execute(change.values(approved_at=now, status=status)).rowcount == 1
@@ -240,7 +240,7 @@ def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | Non
         status = JobStatus.COMPLETED_WITH_ERRORS
     else:
         status = JobStatus.COMPLETED
-    # In review, too: what waited there may have expired, or its account may be gone.
+    # Also in review: its publications may have expired, or their account may be gone.
     ending = {JobStatus.REVIEW, JobStatus.PUBLISHING}
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(ending))
     if connection.execute(change.values(status=status, completed_at=now)).rowcount == 0:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, select, update
 
 from store import rows
-from store.attempts import MediaAttempt, written
+from store.attempts import MediaAttempt, encode_attempts
 from store.states import PUBLICATION_OVER, PublicationStatus, SegmentStatus
 from store.tables import job_segments, publications
 
@@ -86,10 +86,10 @@ def claim(
 
     Args:
         connection: of an open transaction.
-        segment_id: which part.
+        segment_id: of the part.
         attempt: token of this rendering.
         now: when it begins.
-        attempts: all earlier ones, with the one that was interrupted.
+        attempts: all earlier ones, including an interrupted one.
     """
     change = update(job_segments).where(
         job_segments.c.id == segment_id,
@@ -97,13 +97,13 @@ def claim(
     )
     values = {
         "status": SegmentStatus.RENDERING, "attempt": attempt, "started_at": now, "progress": 0.0,
-        "attempts": written(attempts), "retry_at": None, "reason": None,
+        "attempts": encode_attempts(attempts), "retry_at": None, "reason": None,
     }  # fmt: skip
     return connection.execute(change.values(**values)).rowcount == 1
 
 
 def release(connection: Connection, segment_id: str, attempt: str) -> bool:
-    """Note that a rendering was stopped by its own worker, which does not count; False if it is no longer current."""
+    """Release a claim without recording an attempt; False if the claim is no longer current."""
     return connection.execute(_current(segment_id, attempt).values(attempt=None, progress=0.0)).rowcount == 1
 
 
@@ -116,9 +116,9 @@ def put_back(
     retry_at: datetime | None,
     reason: str,
 ) -> bool:
-    """Note that a rendering gave no result and the part waits again; False if it is no longer the current one."""
+    """Record a failed attempt, after which the part waits; False if the claim is no longer current."""
     values = {
-        "status": SegmentStatus.PENDING, "attempt": None, "progress": 0.0, "attempts": written(attempts),
+        "status": SegmentStatus.PENDING, "attempt": None, "progress": 0.0, "attempts": encode_attempts(attempts),
         "retry_at": retry_at, "reason": reason,
     }  # fmt: skip
     return connection.execute(_current(segment_id, attempt).values(**values)).rowcount == 1
@@ -169,7 +169,7 @@ def fail_all(connection: Connection, job_id: str, *, reason: str, now: datetime)
 
 
 def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Segment]:
-    """Set the failed parts of a job back to pending, with no attempt made yet, and return them."""
+    """Set the failed parts of a job back to pending, without attempts, and return them."""
     mine = (job_segments.c.job_id == job_id, job_segments.c.status == SegmentStatus.FAILED)
     failed = rows.every(connection, select(job_segments).where(*mine), Segment)
     values = {

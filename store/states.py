@@ -10,7 +10,7 @@ class JobStatus(StrEnum):
 
     PENDING = "pending"  # stored, not looked at
     PROCESSING = "processing"  # parts are being planned and rendered
-    REVIEW = "review"  # all parts ended; publishing waits for a person's yes
+    REVIEW = "review"  # all parts ended; publishing waits for approval
     PUBLISHING = "publishing"  # all parts ended; publications go on
     COMPLETED = "completed"
     COMPLETED_WITH_ERRORS = "completed_with_errors"  # over, and not all of it went well
@@ -19,7 +19,7 @@ class JobStatus(StrEnum):
 
 
 class ReviewReason(StrEnum):
-    """Why a person has to look at a job before anything of it is published."""
+    """Why a job needs approval before anything of it is published."""
 
     SOUND_UNREADABLE = "sound_unreadable"  # its parts are silent although the upload has sound
     OPTIONS_LOST = "options_lost"  # made again of a file alone: where it was to be published, and when, is not known

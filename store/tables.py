@@ -28,7 +28,8 @@ metadata = MetaData()
 class Text(TypeDecorator[str]):
     """Text in UTF-8; lone surrogates are stored as question marks.
 
-    Names and reasons come from platforms and files; `sqlite3` raises UnicodeEncodeError for what they cut in half.
+    Names and reasons come from platforms and files, which may cut a surrogate pair in half; `sqlite3` raises
+    UnicodeEncodeError for that.
     """
 
     impl = PlainText
@@ -87,11 +88,11 @@ jobs = Table(
     Column("gaze_zero", Json),  # where this speaker's "into the lens" lies; opaque, from `media.plan`
     Column("asked_at", UtcDateTime),  # when its planning was last asked for, as for parts
     Column("attempt", Text),  # token of the planning under way, as for parts
-    Column("attempts", Json),  # how its planning was tried since then, as for parts
-    Column("retry_at", UtcDateTime),  # when its planning is tried again, as for parts
+    Column("attempts", Json),  # failed attempts at its planning, as for parts
+    Column("retry_at", UtcDateTime),  # when its planning is retried, as for parts
     Column("segment_count", Integer),  # null until planned
-    Column("review_reasons", Json),  # list of store.states.ReviewReason: nothing goes out before a person's yes
-    Column("approved_at", UtcDateTime),  # when a person said yes
+    Column("review_reasons", Json),  # list of store.states.ReviewReason: nothing is published before approval
+    Column("approved_at", UtcDateTime),  # when it was approved
     Column("sequence", Integer, nullable=False, server_default="0"),  # of the job's events, rising
     Column("files_deleted_at", UtcDateTime),
 )
@@ -116,8 +117,8 @@ job_segments = Table(
     Column("cut_reason", Text, nullable=False),  # why it ends where it ends
     Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
     Column("attempt", Text),  # token of the rendering under way; who holds another one comes too late
-    Column("attempts", Json),  # list of store.attempts.MediaAttempt without a result since `asked_at`, oldest first
-    Column("retry_at", UtcDateTime),  # when it is tried again; null unless it waits for that
+    Column("attempts", Json),  # list of store.attempts.MediaAttempt, failed ones since `asked_at`, oldest first
+    Column("retry_at", UtcDateTime),  # when the next attempt may begin; null unless it waits
     Column("asked_at", UtcDateTime),  # when its rendering was last asked for: an older dead letter says nothing of it
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
@@ -270,16 +271,16 @@ marks = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
-# A row per upload that was accepted with an Idempotency-Key, for as long as its answer is repeated.
+# A row per upload that was accepted with an Idempotency-Key, while its answer is replayed.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    Column("key_hash", Text, primary_key=True),  # of the caller's identity and the key; neither can be read from it
-    Column("fingerprint", Text, nullable=False),  # of what was asked for; another one under the same key is refused
-    Column("job_id", Text, nullable=False),  # made with this row; stays when the job's files are deleted
+    Column("key_hash", Text, primary_key=True),  # hash of the caller's identity and the key
+    Column("fingerprint", Text, nullable=False),  # of the request; one with another fingerprint is refused
+    Column("job_id", Text, nullable=False),  # created with this row; kept when the job's files are deleted
     Column("status", Integer, nullable=False),  # HTTP status of the answer
-    Column("headers", Json, nullable=False),  # {name: value}, as far as they belong to the answer
-    Column("body", Text, nullable=False),  # the exact bytes of the answer, JSON in UTF-8
+    Column("headers", Json, nullable=False),  # {name: value} of the answer
+    Column("body", Text, nullable=False),  # of the answer: JSON, UTF-8
     Column("expires_at", UtcDateTime, nullable=False),
 )
 Index("idempotency_keys_by_expiry", idempotency_keys.c.expires_at)

@@ -33,7 +33,7 @@ def heads(connection: Connection) -> list[Queued]:
     The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
     outcome is unknown is not over: what follows it waits for a person, since out of order cannot be mended and late
     can. At most one a job and account; the older job comes first, but does not hold the others up when it has
-    nothing that may go. A job that waits for a person's yes has nothing that may.
+    nothing that may go. Of a job that needs approval nothing may go.
     """
     earlier = publications.alias()
     busy = publications.alias()
@@ -86,7 +86,7 @@ def recent_starts(connection: Connection, account_id: str, since: datetime) -> l
 
 
 def begin(connection: Connection, publication_id: str, now: datetime) -> bool:
-    """Let a waiting publication go; False if it was not waiting, or its job waits for a person's yes."""
+    """Let a waiting publication go; False if it was not waiting, or its job needs approval."""
     held_back = select(jobs.c.id).where(jobs.c.id == publications.c.job_id, not_approved())
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.WAITING, ~held_back.exists()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors import wiring
-from actors.lost_found import NAMES
+from actors.lost_found import DIRECTORY_NAMES
 from store import Store
 from store.tables import metadata
 
@@ -20,7 +20,7 @@ def store() -> Iterator[Store]:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     wiring.broker.flush_all()
-    for name in ("uploads", "jobs", *NAMES):
+    for name in ("uploads", "jobs", *DIRECTORY_NAMES):
         shutil.rmtree(wiring.settings.data_dir / name, ignore_errors=True)
     yield wiring.store
     wiring.broker.flush_all()

@@ -18,10 +18,10 @@ import pytest
 from actors import adoption, begun_notes, intake, lost_found, upload_record, wiring
 from actors.adoption import Outcome
 from actors.cleanup import LOOKED_AT, cleanup, delete_files
-from actors.lost_found import Lost
+from actors.lost_found import LostEntry
 from actors.missing_files import FILE_MISSING, UPLOAD_GONE
 from actors.settling import fail_job
-from scripts.adopting import Work, show
+from scripts.adopting import EntryCommand, show
 from store import Sealer, Store, accounts, idempotency_keys, jobs, publications, schedules, segments
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
@@ -76,7 +76,7 @@ def begin_publishing(job_id: str) -> None:
     begun_notes.note(publication(segment(1, job_id=job_id), account()))
 
 
-def lost(job_id: str = ONE) -> Lost:
+def lost(job_id: str = ONE) -> LostEntry:
     [found] = [entry for entry in lost_found.entries() if entry.job_id == job_id]
     return found
 
@@ -104,7 +104,7 @@ def receiving(job_id: str) -> Iterator[None]:
 
 def tree(root: Path) -> list[str]:
     found = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    return [path for path in found if not path.endswith(f"/{lost_found.ACCEPTED}")]
+    return [path for path in found if not path.endswith(f"/{lost_found.ACCEPTED_MARK}")]
 
 
 def test_whole_files_without_a_record_are_moved_with_all_that_lies_beside_them(store: Store) -> None:
@@ -351,14 +351,14 @@ def test_an_entry_that_goes_while_they_are_listed_is_none(store: Store, monkeypa
     for job_id in (ONE, TWO):
         upload(job_id)
     lost_found.move_unrecorded()
-    real = upload_record.shown_name
+    real = upload_record.original_name
 
-    def shown_name(path: Path) -> str:
+    def original_name(path: Path) -> str:
         if path.name == ONE:
             path.rename(path.with_name("elsewhere"))
         return real(path)
 
-    monkeypatch.setattr(upload_record, "shown_name", shown_name)
+    monkeypatch.setattr(upload_record, "original_name", shown_name)
     assert [entry.job_id for entry in lost_found.entries()] == [TWO]
 
 
@@ -374,9 +374,9 @@ def test_an_adopted_job_is_the_one_that_was_uploaded(store: Store) -> None:
     asked = upload(webhook_url=SECRET, metadata={"campaign": 7}, title="A talk", caption="c", publish_after=NOON)
     lost_found.move_unrecorded()
 
-    outcome, remade = adoption.adopt(lost())
+    outcome, restored = adoption.adopt(lost())
 
-    assert (outcome, remade.lost if remade else "") == (Outcome.ADOPTED, None)
+    assert (outcome, restored.missing if restored else "") == (Outcome.ADOPTED, None)
     assert row() == asked
     assert ("split", (ONE,)) in waiting()
     assert (lost_found.entries(), tree(wiring.settings.uploads_dir)) == ([], [f"{ONE}/source", f"{ONE}/upload.json"])
@@ -400,8 +400,8 @@ def test_without_a_readable_record_the_defaults_are_taken_and_the_name_says_so(
     if content is not None:
         (wiring.settings.uploads_dir / ONE / upload_record.NAME).write_bytes(content)
     lost_found.move_unrecorded()
-    outcome, remade = adoption.adopt(lost())
-    assert (outcome, bool(remade and remade.lost)) == (Outcome.ADOPTED, True)
+    outcome, restored = adoption.adopt(lost())
+    assert (outcome, bool(restored and restored.missing)) == (Outcome.ADOPTED, True)
     found = row()
     assert found is not None
     assert (found.original_name, found.platforms, found.size_bytes) == (upload_record.UNKNOWN_NAME, None, 7)
@@ -460,13 +460,13 @@ def test_an_upload_whose_sender_got_no_answer_is_adopted_only_by_its_name(
     upload(TWO)
     upload(THREE, record=False, accepted=False)  # from before there were records: it was accepted
     lost_found.move_unrecorded()
-    work = Work(lost_found.entries(), delete=False)
-    assert work.do_all()
+    work = EntryCommand(lost_found.entries(), delete=False)
+    assert work.run_all()
     assert [entry.job_id for entry in lost_found.entries()] == [ONE]
     assert f"{ONE}: left where it is: talk.mp4 (its sender got no answer and may have sent it again)" in (
         capsys.readouterr().out
     )
-    assert work.do([ONE])
+    assert work.run([ONE])
     forget(store)
     lost_found.move_unrecorded()
     assert all(entry.was_accepted for entry in lost_found.entries())
@@ -479,7 +479,7 @@ def test_what_was_sent_again_meanwhile_is_no_second_job(store: Store) -> None:
     again = replace(upload(TWO), id=TWO)
     assert intake.accept(again, stored_answer(TWO)) is None
     assert adoption.adopt(lost()) == (Outcome.REPEATED, None)
-    assert Work(lost_found.entries(), delete=False).do_all()
+    assert EntryCommand(lost_found.entries(), delete=False).run_all()
     assert (row(), len(lost_found.entries())) == (None, 1)
     assert tree(wiring.settings.uploads_dir) == [f"{TWO}/source", f"{TWO}/upload.json"]
 
@@ -522,9 +522,9 @@ def test_another_secret_key_costs_the_webhook_only(store: Store, monkeypatch: py
     upload(webhook_url=SECRET, title="A talk")
     lost_found.move_unrecorded()
     monkeypatch.setattr(wiring, "sealer", Sealer("another key of sixteen"))
-    _, remade = adoption.adopt(lost())
-    assert remade is not None
-    assert "SECRET_KEY" in (remade.lost or "")
+    _, restored = adoption.adopt(lost())
+    assert restored is not None
+    assert "SECRET_KEY" in (restored.missing or "")
     found = row()
     assert found is not None
     assert (found.title, found.webhook_url) == ("A talk", None)
@@ -562,7 +562,7 @@ def _cut_at(patched: pytest.MonkeyPatch, step: str) -> None:
     real = intake.accept
     if step in {"touch", "accepted"}:
         real_touch = Path.touch
-        name = lost_found.ADOPTING if step == "touch" else lost_found.ACCEPTED
+        name = lost_found.ADOPTING_MARK if step == "touch" else lost_found.ACCEPTED_MARK
         patched.setattr(Path, "touch", lambda path: die() if path.name == name else real_touch(path))
     elif step == "rename":
         patched.setattr(Path, "rename", die)
@@ -628,7 +628,7 @@ def test_rendered_parts_are_given_back_and_tried_again(store: Store, whole: bool
     parts()
     lost_found.move_unrecorded()
     rendered(store, len(b"a part"), len(b"a part"))
-    assert Work(lost_found.entries(), delete=False).do_all()  # publishing had begun, and the database knows how far
+    assert EntryCommand(lost_found.entries(), delete=False).run_all()  # the database knows what was published
     assert tree(wiring.settings.jobs_dir) == [
         f"{ONE}/part-001.mp4", f"{ONE}/part-001.report.json", f"{ONE}/part-002.mp4"
     ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +26,7 @@ from actors.split import split
 from broker import DeadLetter
 from media import runner
 from store import Store, accounts, jobs, publications, segments
-from store.attempts import MediaAttempt, MediaOutcome, read
+from store.attempts import MediaAttempt, MediaOutcome, decode_attempts
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import move_clock, waiting
 from tests.actors.test_rendering import RENDERED, SPAN, Result
@@ -76,7 +77,8 @@ def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[MediaOu
     ladder = [order.index(settings) for settings in _ladder(outcomes, with_gaze=with_gaze)]
     assert ladder == sorted(ladder)
     spent = [
-        retrying.are_spent([_attempt(outcome) for outcome in outcomes[:count]]) for count in range(len(outcomes) + 1)
+        retrying.are_exhausted([_attempt(outcome) for outcome in outcomes[:count]])
+        for count in range(len(outcomes) + 1)
     ]
     assert spent == sorted(spent)
     assert len(outcomes) < 8 or spent[-1]
@@ -91,8 +93,8 @@ def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_attempt_survives_its_column() -> None:
-    attempt = retrying.lost(CAUSES["memory"], MediaSettings.LESS_MEMORY, wiring.now())
-    assert read(json.loads(json.dumps([attempt.to_json()]))) == [attempt]
+    attempt = retrying.failed_attempt(CAUSES["memory"], MediaSettings.LESS_MEMORY, wiring.now())
+    assert decode_attempts(json.loads(json.dumps([attempt.to_json()]))) == [attempt]
 
 
 @pytest.fixture
@@ -203,9 +205,9 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     assert "A talk" not in letter.error + (letter.traceback or "")  # nothing that the creator wrote
     found = _segment(store)
     assert (found.status, found.reason) == (
-        SegmentStatus.FAILED, f"rendering failed 4 times, at last: {retrying.WORDS[MediaOutcome(code)]}",
+        SegmentStatus.FAILED, f"rendering failed 4 times, at last: {retrying.OUTCOME_WORDS[MediaOutcome(code)]}",
     )  # fmt: skip
-    assert [attempt.outcome for attempt in read(found.attempts)] == [code] * 4
+    assert [attempt.outcome for attempt in decode_attempts(found.attempts)] == [code] * 4
     assert _fate(store) == (PublicationStatus.FAILED, "part_failed")
     assert _job(store).status is JobStatus.FAILED
     assert _events(store).count("job.failed") == 1
@@ -227,7 +229,7 @@ def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], 
 
 @pytest.mark.parametrize("again", ["job", "letter"])
 @pytest.mark.usefixtures("no_waits")
-def test_a_retry_by_a_person_begins_anew_and_settles_the_dead_letter(
+def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], again: str
 ) -> None:
     _pending(store)
@@ -288,7 +290,7 @@ def test_a_worker_killed_between_record_and_message_loses_and_doubles_nothing(
     with pytest.raises(Retry) as again:
         gaze.fn("job-1")
     assert 0 < (again.value.delay or 0) <= 30_000
-    assert len(read(_segment(store).attempts)) == len(calls) == 1
+    assert len(decode_attempts(_segment(store).attempts)) == len(calls) == 1
     move_clock(monkeypatch, timedelta(seconds=31))
     gaze.fn("job-1")
     gaze.fn("job-1")  # killed after the result was recorded
@@ -326,7 +328,7 @@ def test_a_file_that_takes_its_worker_along_does_not_go_round_for_ever(
     assert [call[call.index("--memory") + 1] for call in calls] == ["full", "full", "less", "full", "least"]
     found = _segment(store)
     assert (found.status, len(calls)) == (SegmentStatus.FAILED, 5)
-    assert "interrupted again and again" in (found.reason or "")
+    assert "repeated interruptions" in (found.reason or "")
 
 
 def test_a_planning_that_takes_its_worker_along_ends_too(store: Store, child: Callable[..., list[list[str]]]) -> None:
@@ -370,7 +372,7 @@ def test_a_child_that_ends_while_its_worker_is_stopped_does_not_count(
 
 
 def test_a_child_that_was_asked_to_end_was_interrupted() -> None:
-    attempt = retrying.lost(runner.ChildDied(signal=15), MediaSettings.FULL, wiring.now())
+    attempt = retrying.failed_attempt(runner.ChildDied(signal=15), MediaSettings.FULL, wiring.now())
     assert attempt.outcome is MediaOutcome.INTERRUPTED
 
 
@@ -452,7 +454,7 @@ def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
     reap.fn()
     found = _segment(store)
     assert (found.status, _job(store).status) == (SegmentStatus.FAILED, JobStatus.FAILED)
-    assert "an error in VidProd itself" in (found.reason or "")
+    assert "an error in VidProd" in (found.reason or "")
     assert intake.retry("job")
     assert (wiring.broker.dead_letters("media"), _segment(store).attempts) == ([], None)
 
@@ -479,5 +481,5 @@ def test_a_real_child_that_a_signal_ends_at_each_attempt(
         rendering.send_gaze(_segment(store))
     worker()
     [letter] = wiring.broker.dead_letters("media")
-    assert [attempt.outcome for attempt in read(_segment(store).attempts)] == [outcome] * 4
-    assert (letter.traceback or "").count("said last:\nabout to fail") == 4
+    assert [attempt.outcome for attempt in decode_attempts(_segment(store).attempts)] == [outcome] * 4
+    assert len(re.findall(r"End of stderr of attempt \d:\nabout to fail", letter.traceback or "")) == 4

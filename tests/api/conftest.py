@@ -18,7 +18,7 @@ from falcon.testing import TestClient
 from waitress import wasyncore
 
 from actors import intake, upload_record, wiring
-from actors.lost_found import ACCEPTED, NAMES, SOURCE
+from actors.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
 from api.__main__ import PAGES
 from api.app import create_app
 from api.context import Context
@@ -62,7 +62,7 @@ def context(clock: Clock) -> Iterator[Context]:
     wiring.broker.flush_all()
     shutil.rmtree(wiring.settings.uploads_dir, ignore_errors=True)
     shutil.rmtree(wiring.settings.jobs_dir, ignore_errors=True)
-    for name in NAMES:
+    for name in DIRECTORY_NAMES:
         shutil.rmtree(wiring.settings.data_dir / name, ignore_errors=True)
     yield Context(
         settings=wiring.settings,
@@ -126,7 +126,7 @@ def left() -> Callable[[], list[Path]]:
             Path(folder, name)
             for folder, _, names in found
             for name in names
-            if not (name in {upload_record.NAME, ACCEPTED} and SOURCE in names)
+            if not (name in {upload_record.NAME, ACCEPTED_MARK} and SOURCE in names)
         )
 
     return look

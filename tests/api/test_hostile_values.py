@@ -21,7 +21,7 @@ from actors import wiring
 from api import json_values, openapi, receiving
 from api.app import create_app
 from api.context import Context
-from api.numbers import MAX_INTEGER, whole
+from api.numbers import MAX_INTEGER, parse_integer
 from broker import SqliteBroker
 from store import accounts, jobs, segments
 from tests.api.conftest import AUTH, VIDEO, with_settings
@@ -242,7 +242,7 @@ def test_sizes_beyond_32_bits_are_taken_and_shown(
 
 @given(st.text(alphabet=st.sampled_from("0123456789١²_+- .ex\x00"), max_size=25) | st.integers().map(str))
 def test_a_whole_number_is_what_sqlite_can_hold(text: str) -> None:
-    number = whole(text)
+    number = parse_integer(text)
     if number is None:
         assert not re.fullmatch(r"[0-9]{1,18}", text)
     else:

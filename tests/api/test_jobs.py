@@ -14,7 +14,7 @@ from actors import wiring
 from api import reports
 from api.context import Context
 from store import accounts, jobs, publications, segments
-from store.attempts import MediaAttempt, MediaOutcome, written
+from store.attempts import MediaAttempt, MediaOutcome, encode_attempts
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -256,7 +256,9 @@ def test_the_attempts_at_a_part_are_told_without_what_its_child_said(client: Tes
         began_at=rows.NOON, ended_at=rows.NOON, settings="full", outcome=MediaOutcome.CRASHED, signal=11,
         stderr_tail="/data/uploads/job/source: fault",
     )  # fmt: skip
-    part = replace(rows.segment(1), attempts=written([lost]), retry_at=rows.NOON, reason="rendering failed (a crash)")
+    part = replace(
+        rows.segment(1), attempts=encode_attempts([lost]), retry_at=rows.NOON, reason="rendering failed (a crash)"
+    )
     remember(context, rows.job(), [part])
 
     [told] = client.simulate_get("/status/job").json["segments"]

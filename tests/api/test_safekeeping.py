@@ -64,8 +64,10 @@ def test_a_file_under_its_name_has_its_record_beside_it(client: TestClient, cont
     with context.store.reading() as connection:
         job = jobs.get(connection, job_id)
     defaults = upload_record.Defaults(0.5, 30.0, wiring.now())
-    remade = upload_record.remake(path.parent, job_id, Path("uploads") / job_id / "source", context.sealer, defaults)
-    assert (remade.job, remade.lost) == (job, None)
+    restored = upload_record.restore_job(
+        path.parent, job_id, Path("uploads") / job_id / "source", context.sealer, defaults
+    )
+    assert (restored.job, restored.missing) == (job, None)
 
 
 def test_the_record_is_there_before_the_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

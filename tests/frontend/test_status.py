@@ -255,7 +255,7 @@ def test_text_from_outside_cannot_become_markup_or_a_script(page: Browser, api: 
 def test_a_video_without_readable_sound_is_published_only_after_a_yes(page: Browser, api: StandIn) -> None:
     """The question stands where the warning would, with both answers; the list of videos shows that it waits."""
     open_job(page, api, samples.in_review())
-    page.until_text("#job .lead", "2 of 2 parts ready. Nothing is published before you say so.")
+    page.until_text("#job .lead", "2 of 2 parts ready. Nothing is published before you approve it.")
     assert "Waiting for you" in page.text("[data-key=head]")
     asked = " ".join(page.text("[data-key=review]").split())
     assert asked == (

@@ -190,7 +190,7 @@ def test_another_wish_for_a_video_that_arrived_is_explained(page: Browser, api: 
     api.upload_problem_code = "idempotency_key_reused"
     choose(page, api, clip)
     page.click("#upload-start")
-    page.until_text("#sending-error", "This video has arrived already")
+    page.until_text("#sending-error", "This video has already been uploaded")
     assert page.refusals() == ["/upload 422"]
 
 

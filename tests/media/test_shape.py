@@ -260,7 +260,7 @@ def test_a_track_size_that_is_turned_against_the_pictures_tells_no_aspect(tmp_pa
     source = films.write(tmp_path / "turned.mp4", films.at_rate(25, 100), size=PORTRAIT)
     data, sizes = source.read_bytes(), [struct.pack(">II", w << 16, h << 16) for w, h in (PORTRAIT, LANDSCAPE)]
     assert data.count(sizes[0]) == 1, "the track header's"
-    source.write_bytes(data.replace(*sizes))
+    source.write_bytes(data.replace(sizes[0], sizes[1]))
     with av.open(str(source)) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 9) ** 2
     found = inspect(source).facts

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from store import Store, jobs
 from store.connection import MIGRATIONS, known_versions
-from store.database_file import DatabaseFile, DatabaseWatch
+from store.database_file import DatabaseFile, DatabaseMonitor
 from store.errors import DatabaseReplaced, DatabaseUnavailable
 from tests.store.rows import job
 
@@ -143,15 +143,15 @@ def test_a_forked_child_opens_the_file_anew(store: Store) -> None:
     assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_a_watch_notices_it_too(store: Store, loss: Loss) -> None:
+def test_a_monitor_detects_it_too(store: Store, loss: Loss) -> None:
     with store.writing() as connection:
         jobs.create(connection, job())
-    watch = DatabaseWatch(store.path)
-    watch.check()
+    monitor = DatabaseMonitor(store.path)
+    monitor.check()
     loss(store.path)
     with pytest.raises(DatabaseReplaced):
-        watch.check()
-    watch.close()
+        monitor.check()
+    monitor.close()
 
 
 def test_a_file_that_was_never_opened_has_no_identity(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How media work was tried, and what a job's publications wait for."""
+"""Attempts at media work, and approval of jobs."""
 
 import sqlalchemy as sa
 from alembic import op
