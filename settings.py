@@ -82,10 +82,10 @@ class Settings(BaseModel):
     loudness: Annotated[float, Field(ge=-31, le=-9)] | None = None  # LUFS; none leaves the sound as it is
     worker_memory_mb: Annotated[int, Field(ge=200)] | None = None
     processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds a part may take
-    media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0  # first wait; each further one is 4 times it
-    mute_video: Literal["ask", "publish", "refuse"] = "ask"  # what is done with a video whose sound cannot be read
+    media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0  # before the first retry; then 4 times as long
+    mute_video: Literal["ask", "publish", "refuse"] = "ask"  # for a video whose sound cannot be read
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0
-    lost_found_days: Annotated[float, Field(ge=0, le=3650)] = 14.0  # how long files without a record are kept
+    lost_found_days: Annotated[float, Field(ge=0, le=3650)] = 14.0  # for which files without a record are kept
     upload_rate_limit: Annotated[int, Field(ge=1)] = 10  # uploads a minute and address
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"

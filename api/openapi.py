@@ -241,49 +241,34 @@ def _shared_schemas() -> Json:
     return {name: value for body in bodies for name, value in body.model_json_schema().get("$defs", {}).items()}
 
 
+_MOMENT = {"type": ["string", "null"], "format": "date-time"}
+_OPTIONAL_TEXT, _OPTIONAL_INTEGER = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
+
+
 def _schemas() -> Json:
-    text, number, moment = {"type": "string"}, {"type": "number"}, {"type": ["string", "null"], "format": "date-time"}
     summary = {
-        "job_id": text,
+        "job_id": _TEXT,
         "status": {"type": "string", "enum": list(JobStatus)},
         "progress": {"type": "number", "minimum": 0, "maximum": 1},
-        "title": text,
-        "created_at": moment,
+        "title": _TEXT,
+        "created_at": _MOMENT,
     }
-    publication = {
-        "platform": text, "account": text, "status": {"type": "string", "enum": list(PublicationStatus)},
-        "link": {"type": ["string", "null"]}, "due_at": moment, "reason": {"type": ["string", "null"]},
-    }  # fmt: skip
-    attempt = {
-        "began_at": moment, "ended_at": moment, "settings": text,
-        "outcome": {"type": "string", "enum": list(MediaOutcome)},
-        "exit_code": {"type": ["integer", "null"]}, "signal": {"type": ["integer", "null"]},
-        "held_bytes": {"type": ["integer", "null"]}, "limit_bytes": {"type": ["integer", "null"]},
-        "deadline_s": {"type": ["number", "null"]},
-    }  # fmt: skip
     review = {
-        "reasons": {"type": "array", "items": {"type": "string", "enum": list(ReviewReason)}}, "approved_at": moment,
-    }  # fmt: skip
-    segment = {
-        "number": {"type": "integer"}, "of": {"type": "integer"},
-        "status": {"type": "string", "enum": list(SegmentStatus)}, "start_s": number,
-        "duration_s": {"type": ["number", "null"]}, "cut_reason": text, "gaze": {"type": ["object", "null"]},
-        "rendering": {"type": ["object", "null"]}, "reason": {"type": ["string", "null"]},
-        "attempts": {"type": "array", "items": _object(attempt)}, "retry_at": moment,
-        "publications": {"type": "array", "items": _object(publication)},
+        "reasons": {"type": "array", "items": {"type": "string", "enum": list(ReviewReason)}}, "approved_at": _MOMENT,
     }  # fmt: skip
     job = {
         **summary,
-        "error": {"type": ["string", "null"]},
-        "error_code": {"type": ["string", "null"]},
-        "attempts": {"type": "array", "items": _object(attempt)},
-        "retry_at": moment,
+        "error": _OPTIONAL_TEXT,
+        "error_code": _OPTIONAL_TEXT,
+        "warnings": {"type": "array", "items": _TEXT},
+        "attempts": {"type": "array", "items": _attempt()},
+        "retry_at": _MOMENT,
         "review": {"anyOf": [_object(review), {"type": "null"}]},
-        "segments": {"type": "array", "items": _object(segment)},
+        "segments": {"type": "array", "items": _segment()},
     }
-    upload = {"job_id": text, "status": summary["status"], "status_url": text}
-    jobs = {"jobs": {"type": "array", "items": _object(summary)}, "next": {"type": ["string", "null"]}}
-    problem = {"type": text, "title": text, "status": {"type": "integer"}, "detail": text, "code": text}
+    upload = {"job_id": _TEXT, "status": summary["status"], "status_url": _TEXT}
+    jobs = {"jobs": {"type": "array", "items": _object(summary)}, "next": _OPTIONAL_TEXT}
+    problem = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "code": _TEXT}
     return {
         "Job": _object(job),
         "Jobs": _object(jobs),
@@ -292,6 +277,31 @@ def _schemas() -> Json:
         "Problem": _object(problem),
         **_shared_schemas(),
     }
+
+
+def _segment() -> Json:
+    publication = {
+        "platform": _TEXT, "account": _TEXT, "status": {"type": "string", "enum": list(PublicationStatus)},
+        "link": _OPTIONAL_TEXT, "due_at": _MOMENT, "reason": _OPTIONAL_TEXT,
+    }  # fmt: skip
+    return _object({
+        "number": {"type": "integer"}, "of": {"type": "integer"},
+        "status": {"type": "string", "enum": list(SegmentStatus)}, "start_s": {"type": "number"},
+        "duration_s": {"type": ["number", "null"]}, "cut_reason": _TEXT, "gaze": {"type": ["object", "null"]},
+        "rendering": {"type": ["object", "null"]}, "reason": _OPTIONAL_TEXT,
+        "attempts": {"type": "array", "items": _attempt()}, "retry_at": _MOMENT,
+        "publications": {"type": "array", "items": _object(publication)},
+    })  # fmt: skip
+
+
+def _attempt() -> Json:
+    return _object({
+        "began_at": _MOMENT, "ended_at": _MOMENT, "settings": _TEXT,
+        "outcome": {"type": "string", "enum": list(MediaOutcome)},
+        "exit_code": _OPTIONAL_INTEGER, "signal": _OPTIONAL_INTEGER,
+        "held_bytes": _OPTIONAL_INTEGER, "limit_bytes": _OPTIONAL_INTEGER,
+        "deadline_s": {"type": ["number", "null"]},
+    })  # fmt: skip
 
 
 def _object(properties: Json) -> Json:

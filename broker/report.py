@@ -55,21 +55,7 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
 
     A message whose delay is over counts as ready: only a consuming process would move it, and there may be none.
     """
-    ready = {
-        queue: (count, oldest)
-        for queue, count, oldest in database.read(
-            """
-            SELECT queue, n, (SELECT eta_ms FROM broker_messages WHERE id = first)
-            FROM (SELECT queue, count(*) AS n, min(id) AS first FROM broker_messages WHERE state = 0 GROUP BY queue)
-            """
-        )
-    }
-    for queue, count, since_ms in database.read(
-        "SELECT queue, count(*), min(eta_ms) FROM broker_messages WHERE state = 1 AND eta_ms <= ? GROUP BY queue",
-        (now_ms,),
-    ):
-        known, oldest = ready.get(queue, (0, since_ms))
-        ready[queue] = (known + count, min(oldest, since_ms))
+    ready = _ready(database, now_ms)
     later = database.read(
         "SELECT queue, count(*) FROM broker_messages WHERE state = 1 AND eta_ms > ? GROUP BY queue", (now_ms,)
     )
@@ -96,6 +82,26 @@ def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> lis
         )
         for queue in sorted({*declared, *ready, *delayed, *leased, *dead, *blocked, *paused})
     ]
+
+
+def _ready(database: Database, now_ms: int) -> dict[str, tuple[int, int]]:
+    """Return by queue how many messages are ready, and since when the oldest one is."""
+    ready = {
+        queue: (count, oldest)
+        for queue, count, oldest in database.read(
+            """
+            SELECT queue, n, (SELECT eta_ms FROM broker_messages WHERE id = first)
+            FROM (SELECT queue, count(*) AS n, min(id) AS first FROM broker_messages WHERE state = 0 GROUP BY queue)
+            """
+        )
+    }
+    for queue, count, since_ms in database.read(
+        "SELECT queue, count(*), min(eta_ms) FROM broker_messages WHERE state = 1 AND eta_ms <= ? GROUP BY queue",
+        (now_ms,),
+    ):
+        known, oldest = ready.get(queue, (0, since_ms))
+        ready[queue] = (known + count, min(oldest, since_ms))
+    return ready
 
 
 def consumers(database: Database, leases: Path) -> list[WorkerProcess]:
