@@ -417,9 +417,7 @@ def sweep(context: Context) -> int:
     directories = [path for path in root.glob("job_*") if path.is_dir() and not path.is_symlink()]
     swept = 0
     for directory in directories:
-        with lost_found.errors_logged(
-            directory
-        ):  # one that is not ours to touch must not keep the machine from starting
+        with lost_found.errors_logged(directory):  # a directory without permission must not prevent the start
             swept += delete_half_received(directory)
     lost_found.move_unrecorded()
     return swept

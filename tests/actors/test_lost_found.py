@@ -1,4 +1,4 @@
-"""Files without a record: moved, kept, deleted late, and made jobs of again; never deleted for want of a record."""
+"""Files without a record are moved to lost+found, kept, deleted when they expire, and adopted as jobs."""
 
 from __future__ import annotations
 
@@ -358,7 +358,7 @@ def test_an_entry_that_goes_while_they_are_listed_is_none(store: Store, monkeypa
             path.rename(path.with_name("elsewhere"))
         return real(path)
 
-    monkeypatch.setattr(upload_record, "original_name", shown_name)
+    monkeypatch.setattr(upload_record, "original_name", original_name)
     assert [entry.job_id for entry in lost_found.entries()] == [TWO]
 
 

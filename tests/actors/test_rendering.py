@@ -1,4 +1,4 @@
-"""The media actors: what their children are asked, reasons recorded, late comers dropped."""
+"""The media actors: arguments of their children, recorded reasons, dropped late results."""
 
 from __future__ import annotations
 

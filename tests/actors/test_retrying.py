@@ -1,4 +1,4 @@
-"""Media work that gives no result: tried again with less and after a wait, then a dead letter; never twice a result."""
+"""Failed media work is retried with less after a delay, then dead-lettered; no result is recorded twice."""
 
 from __future__ import annotations
 

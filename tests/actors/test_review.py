@@ -1,4 +1,4 @@
-"""A job that needs a person's yes: rendered, shown, and not published before it, by whatever path."""
+"""A job that needs approval is rendered and shown, but not published before it is approved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a repeated upload gets the first answer and no job."""
+"""Idempotency-Key: a repeated upload gets the first answer again and creates no job."""
 
 from __future__ import annotations
 

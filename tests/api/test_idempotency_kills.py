@@ -20,14 +20,14 @@ from tests.api.test_idempotency import upload
 ROOT = Path(__file__).parents[2]
 STEPS_AT_MOST = 200
 
-Fused = Callable[[int], str]
+StartServer = Callable[[int], str]
 
 
 @pytest.fixture
-def fused(tmp_path: Path) -> Iterator[Fused]:
-    """Return what starts a server that ends at its n-th step, and gives its root address."""
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Return a function that starts a server which is killed before its n-th step, and returns its root address."""
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "API_KEYS": KEY, "UPLOAD_RATE_LIMIT": "100000"}
-    command = [sys.executable, "-m", "tests.api.fused_server"]
+    command = [sys.executable, "-m", "tests.api.killed_server"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as forks:
@@ -50,14 +50,14 @@ def count(database: Path, sql: str, *of: str) -> int:
         return int(opened.execute(sql, of).fetchone()[0])
 
 
-def test_a_killed_upload_leaves_no_job_or_the_job_with_its_answer(fused: Fused, tmp_path: Path) -> None:
+def test_a_killed_upload_leaves_no_job_or_the_job_with_its_answer(start_server: StartServer, tmp_path: Path) -> None:
     database = tmp_path / "vidprod.sqlite3"
-    healthy = fused(0)
+    healthy = start_server(0)
     assert upload(healthy, None).status_code == 202  # so that the file has the broker's tables, too
     outcomes = set()
     for steps in range(1, STEPS_AT_MOST):
         key = str(uuid.uuid4())
-        root = fused(steps)
+        root = start_server(steps)
         try:
             told = upload(root, key, title=key).json()
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
@@ -77,14 +77,14 @@ def test_a_killed_upload_leaves_no_job_or_the_job_with_its_answer(fused: Fused, 
         if told is not None:
             break
     assert {(False, False), (True, False), (True, True)} == outcomes
-    assert steps > 15  # the fuse was laid where the steps are
-    adopted = start_anew_and_adopt_all(tmp_path)
+    assert steps > 15  # the steps are really counted
+    adopted = sweep_and_adopt_all(tmp_path)
     assert adopted.count("its sender got no answer") > 3  # copies that were whole when their process died
     assert count(database, "SELECT count(*) - count(DISTINCT title) FROM jobs WHERE title != ''") == 0, adopted
 
 
-def start_anew_and_adopt_all(data_dir: Path) -> str:
-    """Do what a start does with what lies there, then adopt all; return what the command says."""
+def sweep_and_adopt_all(data_dir: Path) -> str:
+    """Sweep as at a start, then adopt all; return the output of the command."""
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), "API_KEYS": KEY}
     sweep = "from api import __main__, receiving; receiving.sweep(__main__.context())"
     subprocess.run([sys.executable, "-c", sweep], cwd=ROOT, env=environ, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Nothing that was accepted is lost: the record beside a file, the start's sweep, and a database that is gone."""
+"""No accepted upload is lost: the record beside the file, the clean-up at the start, and a lost database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database is deleted, damaged or replaced under a running machine: nothing that was accepted is lost."""
+"""The database is deleted, damaged or replaced while the machine runs: no accepted upload is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes to finished MP4 and QuickTime files that no muxer makes: boxes replaced, moved, added, with wrong lengths."""
+"""Edits the boxes of MP4 and QuickTime files in ways that no muxer offers, including wrong lengths."""
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ CONTAINERS = {b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl", b"mvex", b"m
 
 
 def box(kind: bytes, payload: bytes) -> bytes:
-    """Write a box."""
+    """Return a box."""
     return struct.pack(">I4s", 8 + len(payload), kind) + payload
 
 
@@ -28,19 +28,19 @@ class Node:
         return node
 
     def all(self, kind: bytes) -> Iterator["Node"]:
-        """Give all boxes of a kind below this one."""
+        """Yield all descendants of a type."""
         for child in self.children:
             if child.kind == kind:
                 yield child
             yield from child.all(kind)
 
     def to_bytes(self) -> bytes:
-        """Write the box again."""
+        """Return the box as bytes."""
         return box(self.kind, b"".join(child.to_bytes() for child in self.children) if self.children else self.payload)
 
 
 def parsed(data: bytes) -> list[Node]:
-    """Read the boxes of a well-formed file or payload."""
+    """Return the boxes of a well-formed file or payload."""
     nodes, at = [], 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -55,12 +55,12 @@ def parsed(data: bytes) -> list[Node]:
 
 
 def joined(nodes: Sequence[Node]) -> bytes:
-    """Write boxes one after the other."""
+    """Return boxes as bytes, one after the other."""
     return b"".join(node.to_bytes() for node in nodes)
 
 
 def shifted(nodes: Sequence[Node], by: int) -> None:
-    """Move the chunk offsets in an index."""
+    """Add a number to the chunk offsets in an index."""
     for top in nodes:
         for kind, form in ((b"stco", ">I"), (b"co64", ">Q")):
             for table in top.all(kind):

@@ -1,4 +1,4 @@
-"""Sound tracks with every kind of channel layout, written by PyAV and a few changed boxes."""
+"""Sound tracks with all kinds of channel layouts, written with PyAV and a few edited boxes."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+
+from tests.media import box_editing
 
 CHAN_LABELS = [
     0, *range(1, 19), 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 49, 50, 51, 100, 200, 201, 202, 203, 204,
@@ -19,7 +21,7 @@ BY_DESCRIPTIONS, BY_BITMAP = 0, 0x10000  # AudioChannelLayoutTag
 
 @dataclass(frozen=True)
 class Case:
-    """One file to be made: what to write, and how its boxes are changed."""
+    """A file to be written, with the changes of its boxes."""
 
     name: str
     codec: str
@@ -33,7 +35,7 @@ class Case:
 def chan(labels: Sequence[int] = (), *, tag: int = BY_DESCRIPTIONS, bitmap: int = 0) -> bytes:
     """Write QuickTime's box of a channel layout (QuickTime File Format, "Audio Channel Layout Atom")."""
     descriptions = b"".join(struct.pack(">IIfff", label, 0, 0, 0, 0) for label in labels)
-    return _box(b"chan", struct.pack(">IIII", 0, tag, bitmap, len(labels)) + descriptions)
+    return box_editing.box(b"chan", struct.pack(">IIII", 0, tag, bitmap, len(labels)) + descriptions)
 
 
 def chnl(positions: Sequence[int], *, defined: int = 0, omitted: int = 0, structure: int = 1) -> bytes:
@@ -42,11 +44,11 @@ def chnl(positions: Sequence[int], *, defined: int = 0, omitted: int = 0, struct
     if structure & 1:
         body += bytes([defined])
         body += struct.pack(">Q", omitted) if defined else b"".join(_position(place) for place in positions)
-    return _box(b"chnl", body + (b"\1" if structure & 2 else b""))
+    return box_editing.box(b"chnl", body + (b"\1" if structure & 2 else b""))
 
 
 def write(folder: Path, case: Case, *, seconds: float = 0.4) -> Path:
-    """Write a case's file: each channel a tone of its own, the first lowest."""
+    """Write a case's file; each channel has its own tone, the first one the lowest."""
     path = folder / f"{case.name}{case.suffix}"
     with av.open(str(path), "w") as container:
         rate = 48_000
@@ -69,7 +71,7 @@ def write(folder: Path, case: Case, *, seconds: float = 0.4) -> Path:
 
 
 def cases(count: int, seed: int = 3) -> Iterator[Case]:
-    """Give layouts of all families; the first dozens are chosen, the rest drawn."""
+    """Yield layouts of all families: some chosen ones, then random ones."""
     random = np.random.default_rng(seed)
     yield from _chosen()
     for number in range(count):
@@ -88,7 +90,7 @@ def cases(count: int, seed: int = 3) -> Iterator[Case]:
         elif kind == 3:
             box = chnl([int(random.integers(0, 128)) for _ in range(channels)], structure=int(random.integers(0, 4)))
         else:
-            box = _box(b"chnl" if number % 2 else b"chan", random.bytes(int(random.integers(0, 60))))
+            box = box_editing.box(b"chnl" if number % 2 else b"chan", random.bytes(int(random.integers(0, 60))))
         yield Case(name, codec, layout, box=box)
 
 
@@ -153,18 +155,14 @@ def _position(place: int) -> bytes:
     return bytes([place]) + (struct.pack(">hb", 30, 0) if place == 126 else b"")
 
 
-def _box(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I4s", len(body) + 8, kind) + body
-
-
 def _with_box(data: bytes, box: bytes) -> bytes:
     """Put a box at the end of the sound's sample entry, in place of a `chan` that is there."""
-    spoiled = bytearray(data.replace(b"chan", b"skip"))
-    entry = spoiled.index(b"stsd") + 12
-    end = entry + int.from_bytes(spoiled[entry : entry + 4])
-    parents = [spoiled.index(kind) - 4 for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")]
+    edited = bytearray(data.replace(b"chan", b"skip"))
+    entry = edited.index(b"stsd") + 12
+    end = entry + int.from_bytes(edited[entry : entry + 4])
+    parents = [edited.index(kind) - 4 for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")]
     for start in [*parents, entry]:
-        size = int.from_bytes(spoiled[start : start + 4]) + len(box)
-        spoiled[start : start + 4] = struct.pack(">I", size)
-    spoiled[end:end] = box
-    return bytes(spoiled)
+        size = int.from_bytes(edited[start : start + 4]) + len(box)
+        edited[start : start + 4] = struct.pack(">I", size)
+    edited[end:end] = box
+    return bytes(edited)

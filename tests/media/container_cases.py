@@ -1,4 +1,4 @@
-"""Random but possible upload files: container, codecs, edit list, boxes around, clock, and files that were cut off."""
+"""Random but valid upload files: container, codecs, edit list, other boxes, clock, and truncation."""
 
 import random
 import struct
@@ -43,17 +43,17 @@ FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mkv": (tuple(VIDEO), tuple(SOUND)),
     "webm": (("vp8", "vp9"), ("opus", "vorbis")),
 }
-MISSING_S = 1.1  # what a cut file may lack without being refused
-PRIMING = 2500  # samples that coders put before a sound; nothing here tells players to leave them out
-# Samples: pictures that are decoded out of order begin late without an edit list, and behind a cut libavformat begins
-# with the next whole packet of sound, up to 4608.
+MISSING_S = 1.1  # seconds that may be missing of a truncated file without an error
+PRIMING = 2500  # samples of codec priming, which these files do not mark as skipped
+# Samples: reordered pictures begin late without an edit list, and after a cut libavformat begins with the next whole
+# packet of sound, up to 4608.
 SHIFTED = 5000
 TEN_S, FIFTY_HOURS = 10, 50 * 3600
 
 
 @dataclass(frozen=True)
 class Case:
-    """One file and what is right for it."""
+    """A file and the expected result."""
 
     name: str
     data: bytes
@@ -64,7 +64,7 @@ class Case:
     has_declared_length: bool = True
 
 
-# What an edit list shows of six seconds: rows of (seconds, media seconds or None, rate), then how long that lasts.
+# Edit lists of six seconds of media: rows of (seconds, media seconds or None, rate), and the presented duration.
 Rows = list[tuple[float, float | None, int]]
 EDITS: dict[str, tuple[Rows, float]] = {
     "all": ([(SECONDS, 0.0, 1)], 6.0),
@@ -82,7 +82,7 @@ EDITS: dict[str, tuple[Rows, float]] = {
     "is not possible": ([(3.0, -7.0, 1)], 6.0),
     "no entry": ([], 6.0),
 }
-IGNORED = {"shows nothing", "is not possible", "no entry"}  # lists that are none: all is shown
+IGNORED = {"shows nothing", "is not possible", "no entry"}  # invalid lists: everything is presented
 ALL = tuple(range(FRAMES))
 FREE = box_editing.box(b"free", bytes(24))
 PREFIXES = {

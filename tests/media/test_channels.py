@@ -1,4 +1,4 @@
-"""No channel layout harms the process that reads it, and every channel that is recorded is heard."""
+"""No channel layout crashes the process, and every recorded channel is audible in the mix."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def heard(path: Path, outputs: int | None = None) -> NDArray[np.float32]:
 
 
 def touched(path: Path) -> str:
-    """Do with a file's sound all that the stages do, and all that may be done with its streams."""
+    """Read a file's sound as the stages do, and access all attributes of its streams."""
     with opened(path) as container:
         for stream in container.streams.audio:
             repr(stream)
@@ -57,7 +57,7 @@ def touched(path: Path) -> str:
 
 
 def pitches(sound: NDArray[np.float32]) -> list[set[int]]:
-    """Return which of the recorded channels are heard in each channel of a sound."""
+    """Return which recorded channels are audible in each channel of a sound."""
     power = np.abs(np.fft.rfft(sound[:, 2048 : 2048 + 9600], axis=1))  # 5 Hz apart
     return [{n for n in range(24) if row[(300 + 150 * n) // 5] > 0.05 * row.max()} for row in power]
 

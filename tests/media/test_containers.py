@@ -1,4 +1,4 @@
-"""Whole files are taken whatever stands around their samples, and files that are cut off are told so."""
+"""Complete files are accepted with any bytes around their samples, and truncated ones are recognised."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ from tests.media import container_cases, films
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
 SEED = 20_261_128
-SPLIT_EVERY = 10  # cases of which one is also rendered
-# Many files in one process, because starting one costs half a second; a crash shows by its exit code and last line.
+SPLIT_EVERY = 10  # one in so many cases is also rendered
+# Many files in one process, because starting one takes half a second; a crash shows in the exit code and last line.
 MANY = """
 import json, sys, traceback
 from pathlib import Path
@@ -57,7 +57,7 @@ def run_cases(folder: Path, cases: list[container_cases.Case]) -> list[dict[str,
 
 
 def wrong(case: container_cases.Case, said: dict[str, Any], halves: tuple[Path, Path]) -> str | None:
-    """Say what is wrong with an answer, or None."""
+    """Return what is wrong with the result of a case, or None."""
     if "error" in said:
         return str(said["error"])
     refusal = said.get("refused")

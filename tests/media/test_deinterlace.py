@@ -1,4 +1,4 @@
-"""Interlaced pictures come out without combs, and pictures that only say they are interlaced stay as they are."""
+"""Interlaced pictures are deinterlaced, and progressive pictures with the interlaced flag stay as they are."""
 
 from fractions import Fraction
 from pathlib import Path

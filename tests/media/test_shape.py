@@ -1,4 +1,4 @@
-"""All parts of a job have one shape, and no picture in them is squeezed or cut, however the file changes its own."""
+"""All parts of a job have one size, and no picture in them is squeezed or cropped when its size changes."""
 
 import struct
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Numbers that libav knows and PyAV does not never end in an error, and hide nothing beside them."""
+"""Numbers that libav knows and PyAV does not cause no errors, and do not hide other side data."""
 
 import struct
 from enum import Enum

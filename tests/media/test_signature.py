@@ -1,4 +1,4 @@
-"""The door and the workshop take the same files by their first bytes."""
+"""`api.sniff` and `media.signature` accept the same files by their first bytes."""
 
 import random
 from pathlib import Path
@@ -20,7 +20,7 @@ HEADS += [signature.EBML, signature.EBML[:3], b"", b"\0", b"GIF89a", b"#EXTM3U\n
 HEADS += [prefix for prefix in container_cases.PREFIXES.values() if prefix]
 
 
-def is_taken_at_the_door(head: bytes) -> bool:
+def is_accepted_by_the_api(head: bytes) -> bool:
     try:
         sniff.check(head)
     except sniff.NotAVideo:
@@ -28,12 +28,12 @@ def is_taken_at_the_door(head: bytes) -> bool:
     return True
 
 
-def test_the_door_takes_what_the_workshop_takes() -> None:
+def test_the_api_accepts_what_the_media_code_accepts() -> None:
     chance = random.Random(20_261_128)
     noise = [chance.randbytes(chance.randrange(70)) for _ in range(2000)]
     noise += [b"\0" + chance.randbytes(3) + bytes(chance.choices(range(0x20, 0xAA), k=8)) for _ in range(500)]
     for head in [*HEADS, *noise]:
-        assert is_taken_at_the_door(head) == (signature.container_of(head) is not None), head
+        assert is_accepted_by_the_api(head) == (signature.container_of(head) is not None), head
     assert sniff.HEAD_BYTES == signature.HEAD_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Sound before the first picture or after the last one is speech: it is kept, and the nearest picture is held.
+"""Sound before the first picture or after the last one is kept, and the nearest picture is held.
 
 Frame n of every film here was filmed n / 30 s after the first picture; its sound is like no other part of itself.
 """

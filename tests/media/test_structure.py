@@ -1,4 +1,4 @@
-"""Lengths and edit lists that are put right before a demuxer reads them, and what is said when the index is gone."""
+"""Lengths and edit lists are corrected before the demuxer reads them, and a missing index gives a clear error."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Of the sound tracks of a file one is heard that decodes; none at all is said; left and right become stereo."""
+"""A decodable sound track is used, its absence is a warning, and left and right mono tracks become stereo."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The voice detector tells speech from what is none, whatever the chunks, and its weights are the right ones."""
+"""The voice detector separates speech from other sounds, with chunks of any size, and checks its weights."""
 
 import resource
 from importlib.metadata import PackageNotFoundError

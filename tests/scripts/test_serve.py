@@ -1,4 +1,4 @@
-"""The media worker of scripts/serve: there while its queue has work, also for a message whose delay is over."""
+"""The media worker of scripts/serve runs while its queue has work, including messages whose delay is over."""
 
 from pathlib import Path
 

@@ -1,9 +1,7 @@
-"""A server that is killed at its n-th step.
+"""A server that is killed before its n-th step.
 
-`python -m tests.api.fused_server` forks one for each line of its input.
-
-A line is the number of steps that the next server may take, 0 for as many as it likes; the answer is its port. Steps
-are SQL statements on whatever connection, and what an upload does to its file and to its socket.
+`python -m tests.api.killed_server` forks a server for each line of its input. A line is the number of the step, 0 for
+none; the output is the server's port. Steps are all SQL statements, and operations on an upload's file and socket.
 """
 
 from __future__ import annotations
@@ -25,45 +23,45 @@ from api.receiving import Reception
 from api.server import create_server
 
 
-class Fuse:
+class KillSwitch:
     """Kills this process before its n-th step."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps
 
-    def burn(self, *_: object) -> None:
-        """Count one step."""
+    def count_step(self, *_: object) -> None:
+        """Count one step; kill the process before the last one."""
         self._left -= 1
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def lay(self) -> None:
-        """Count every step from here on."""
-        event.listen(Engine, "connect", lambda connection, _: connection.set_trace_callback(self.burn))
+    def install(self) -> None:
+        """Count all steps from now on."""
+        event.listen(Engine, "connect", lambda connection, _: connection.set_trace_callback(self.count_step))
         for owner, name in ((Landing, "__init__"), (Landing, "write"), (Path, "rename"), (os, "fsync"),
                             (Reception, "keep"), (HTTPChannel, "write_soon")):  # fmt: skip
-            setattr(owner, name, self._burning(getattr(owner, name)))
+            setattr(owner, name, self._counted(getattr(owner, name)))
 
-    def _burning(self, step: Callable[..., Any]) -> Callable[..., Any]:  # Any: whatever the step takes and gives
-        def burning(*args: Any, **kwargs: Any) -> Any:  # Any: likewise
-            self.burn()
+    def _counted(self, step: Callable[..., Any]) -> Callable[..., Any]:  # Any: whatever the step takes and gives
+        def counted(*args: Any, **kwargs: Any) -> Any:  # Any: likewise
+            self.count_step()
             return step(*args, **kwargs)
 
-        return burning
+        return counted
 
 
 def serve(steps: int) -> None:
     """Serve until killed."""
     server = create_server(context(), host="127.0.0.1", port=0)
-    Fuse(steps).lay()
+    KillSwitch(steps).install()
     sys.stdout.write(f"{server.effective_port}\n")
     sys.stdout.flush()
     server.run()
 
 
 def main() -> None:
-    """Fork a server for each line; they all end with this process' process group."""
-    child = os.fork()  # of its own, so that no connection is open at the later forks
+    """Fork a server for each line; all end with this process group."""
+    child = os.fork()  # a separate process, so that no connection is open at the later forks
     if child == 0:
         wiring.store.migrate()
         os._exit(0)
