@@ -102,10 +102,10 @@ def _delete_leftovers() -> None:
 
 
 def _discount_jumps() -> None:
-    """Let only time count in lost+found in which this machine ran.
+    """Extend the entries of lost+found by the time in which the machine did not run.
 
-    A clock without a battery begins in the past and jumps ahead when the network is there; and who comes back to a
-    machine that was off for a month still finds what was lost.
+    A clock without a battery starts in the past and jumps ahead when the network is available. And after a month
+    without power, lost files are still there.
     """
     now = wiring.now()
     with wiring.store.reading() as connection:

@@ -27,7 +27,7 @@ def part_is_gone(segment: Segment) -> bool:
 
 
 def failed_for_files(connection: Connection, job: Job) -> bool:
-    """Say whether something of a job failed because a file was not there: lost+found may have it."""
+    """Say whether a job, part or publication failed because of a missing file, which may be in lost+found."""
     return (
         job.error_code == FILE_MISSING
         or any(

@@ -40,7 +40,7 @@ STEP_DEADLINE = timedelta(minutes=15)  # 60 MB over a slow line; no step takes l
 EARLY = timedelta(seconds=2)  # a message this much before its step's time is the right one; an earlier one is a stray
 GIVE_UP_AFTER = timedelta(hours=24)  # of one step's tries; containers and sessions of the platforms live no longer
 DATABASE_OLDER = (
-    "a note beside the upload says that this was begun before; the database is older than that, as after a backup was "
+    "publishing had begun before, as a note beside the upload shows; the database is older, as after a backup was "
     "restored"
 )
 LONGEST_WAIT_S = 3600.0  # between two tries of a step, unless the platform asks for more

@@ -200,7 +200,7 @@ def not_approved() -> ColumnElement[bool]:
 
 
 def ask_for_review(connection: Connection, job_id: str, reason: ReviewReason) -> bool:
-    """Add a reason for which a person has to say yes; False if it was known. An earlier yes did not mean it."""
+    """Add a reason for approval; False if it was known. An earlier approval no longer counts."""
     job = get(connection, job_id)
     known = (job.review_reasons if job else None) or []
     if job is None or reason in known:

@@ -22,7 +22,7 @@ class ReviewReason(StrEnum):
     """Why a job needs approval before anything of it is published."""
 
     SOUND_UNREADABLE = "sound_unreadable"  # its parts are silent although the upload has sound
-    OPTIONS_LOST = "options_lost"  # made again of a file alone: where it was to be published, and when, is not known
+    OPTIONS_LOST = "options_lost"  # restored without its record: platforms and publication time are unknown
 
 
 class SegmentStatus(StrEnum):

@@ -289,7 +289,10 @@ def test_a_request_in_progress_holds_its_key_unless_it_has_stalled() -> None:
 def test_a_request_that_nobody_holds_is_not_in_progress() -> None:
     in_progress = InProgress()
     in_progress.begin("a", Request())
-    in_progress.begin("a", Request())
+    held = Request()
+    in_progress.begin("a", held)
+    with pytest.raises(Problem):
+        in_progress.begin("a", Request())
 
 
 def test_the_same_key_in_progress_is_a_conflict_at_once(serve: Serve, context: Context, key: str) -> None:
