@@ -22,6 +22,7 @@ def reap() -> None:
     """Look through everything that can be in flight."""
     _give_up_dead_letters()
     _resume_parts()
+    _resume_retries()
     _resume_publications()
     _resume_deliveries()
 
@@ -63,6 +64,16 @@ def _resume_parts() -> None:
         for segment in segments.rendering_since(connection, wiring.now() - longest):
             logger.warning("part {} of job {} is overdue, rendering it anew", segment.segment_number, segment.job_id)
             segments.touch(connection, segment.id, wiring.now())
+            rendering.send_gaze(segment)
+
+
+def _resume_retries() -> None:
+    """Send what waits for a moment that cannot be: the clock was ahead when it was reckoned, and was set back."""
+    farthest = wiring.now() + retrying.longest_wait() + SLACK
+    with wiring.store.writing() as connection:
+        for job in jobs.retried_after(connection, farthest):
+            rendering.send_split(job.id)
+        for segment in segments.retried_after(connection, farthest):
             rendering.send_gaze(segment)
 
 

@@ -113,6 +113,11 @@ def retry_moment(attempts: Sequence[MediaAttempt]) -> datetime:
     return wiring.now() + timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_FACTOR ** max(0, failed - 1))
 
 
+def longest_wait() -> timedelta:
+    """Return how far a retry can lie ahead."""
+    return timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_GROWS ** (ATTEMPTS_AT_MOST - 2))
+
+
 def wait_until(moment: datetime) -> Retry:
     """Return the exception with which an actor has its message delivered again at a moment."""
     left = moment - wiring.now()

@@ -109,6 +109,14 @@ def put_back(
     return connection.execute(_current(job_id, attempt).values(**values)).rowcount == 1
 
 
+def retried_after(connection: Connection, moment: datetime) -> list[Job]:
+    """Return the jobs whose planning is tried again after a moment; they wait for it no longer."""
+    mine = (jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None), jobs.c.retry_at > moment)
+    found = rows.every(connection, select(jobs).where(*mine), Job)
+    connection.execute(update(jobs).where(*mine).values(retry_at=None))
+    return found
+
+
 def _current(job_id: str, attempt: str) -> Update:
     return update(jobs).where(
         jobs.c.id == job_id,

@@ -124,6 +124,14 @@ def put_back(
     return connection.execute(_current(segment_id, attempt).values(**values)).rowcount == 1
 
 
+def retried_after(connection: Connection, moment: datetime) -> list[Segment]:
+    """Return the parts whose next attempt lies after a moment; they wait for it no longer."""
+    mine = (job_segments.c.status == SegmentStatus.PENDING, job_segments.c.retry_at > moment)
+    found = rows.every(connection, select(job_segments).where(*mine), Segment)
+    connection.execute(update(job_segments).where(*mine).values(retry_at=None))
+    return found
+
+
 def set_progress(connection: Connection, segment_id: str, attempt: str, progress: float) -> bool:
     """Note how far a rendering is; False if it is no longer the current one."""
     return connection.execute(_current(segment_id, attempt).values(progress=progress)).rowcount == 1

@@ -279,6 +279,31 @@ def test_between_two_attempts_the_part_waits_and_says_why(
     assert (_segment(store).status, _segment(store).reason, len(calls)) == (SegmentStatus.READY, None, 2)
 
 
+@pytest.mark.parametrize("stage", ["gaze", "split"])
+def test_a_clock_that_was_ahead_holds_no_retry_up(
+    store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """Its message waits for next year; the tick sees that no wait is as long."""
+    if stage == "gaze":
+        _pending(store)
+    else:
+        _unplanned(store)
+    plan: Result = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
+    calls = child(CAUSES["memory"], RENDERED if stage == "gaze" else plan)
+    work, name = (gaze.fn, "job-1") if stage == "gaze" else (split.fn, "job")
+    move_clock(monkeypatch, timedelta(days=365))
+    with pytest.raises(Retry):
+        work(name)
+    move_clock(monkeypatch, -timedelta(days=365))
+    reap.fn()
+    reap.fn()
+    assert waiting() == [(stage, (name,))]
+    work(name)
+    assert len(calls) == 2
+    work(name)  # what waits for next year finds nothing to do
+    assert len(calls) == 2
+
+
 def test_a_worker_killed_between_record_and_message_loses_and_doubles_nothing(
     store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
