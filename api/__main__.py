@@ -47,13 +47,11 @@ def main() -> int:
     door = context()
     # The port first: a second API on the same port ends here, before it deletes the first one's incomplete uploads.
     server = create_server(door, host=wiring.settings.host, port=wiring.settings.port)
-    swept = receiving.sweep(door)
-    if swept:
-        logger.info("deleted {} incomplete uploads", swept)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)
-    server.run()
+    with receiving.begin_receiving(door):
+        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGINT, _stop)
+        logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)
+        server.run()
     return 0
 
 

@@ -8,11 +8,13 @@ wrong on the way, `discard` leaves no file behind.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from loguru import logger
 
@@ -405,10 +407,32 @@ def _job(context: Context, reception: Reception, asked: Wishes) -> Job:
     )
 
 
+def begin_receiving(context: Context) -> IO[bytes]:
+    """Sweep, unless another process receives in this data directory; return what says that this one does.
+
+    An upload begins with an empty directory, which no lock protects. So whoever receives shares a lock, and only who
+    has it alone sweeps.
+
+    Raises:
+        DatabaseUnavailable: as `sweep`.
+    """
+    lock = (context.settings.data_dir / "receiving.lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logger.warning("another process receives uploads here: nothing is swept")
+    else:
+        swept = sweep(context)
+        if swept:
+            logger.info("{} uploads that were cut off are deleted", swept)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
 def sweep(context: Context) -> int:
     """Delete uploads that were cut off by the death of the process that received them; return how many.
 
-    Only for the start of the one process that receives. Whole files without a record are moved to lost+found.
+    Whole files without a record are moved to lost+found.
 
     Raises:
         DatabaseUnavailable: the records cannot be read; no whole file was moved.

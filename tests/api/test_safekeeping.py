@@ -131,6 +131,16 @@ def test_the_start_leaves_what_another_process_receives(context: Context) -> Non
     assert receiving.sweep(context) == 1
 
 
+def test_two_who_receive_do_not_sweep_each_other_s_beginnings(context: Context) -> None:
+    """An upload is an empty directory for a moment: the second start removed it, and its sender got a 500."""
+    with receiving.begin_receiving(context):
+        began = _lay(context, ONE)
+        with receiving.begin_receiving(context):
+            assert began.is_dir()
+    with receiving.begin_receiving(context):
+        assert not began.exists()
+
+
 @pytest.mark.parametrize(("name", "file"), [("holiday", ".incoming"), ("job_x", "notes.txt"), ("job_y", ".incoming~")])
 def test_the_start_does_not_touch_a_folder_of_somebody_s_own(context: Context, name: str, file: str) -> None:
     folder = _lay(context, name, file)
