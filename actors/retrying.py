@@ -115,7 +115,7 @@ def retry_moment(attempts: Sequence[MediaAttempt]) -> datetime:
 
 def longest_wait() -> timedelta:
     """Return how far a retry can lie ahead."""
-    return timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_GROWS ** (ATTEMPTS_AT_MOST - 2))
+    return timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_FACTOR ** (MAX_ATTEMPTS - 2))
 
 
 def wait_until(moment: datetime) -> Retry:
