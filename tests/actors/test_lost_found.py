@@ -22,7 +22,17 @@ from actors.lost_found import LostEntry
 from actors.missing_files import FILE_MISSING, UPLOAD_GONE
 from actors.settling import fail_job
 from scripts.adopting import EntryCommand, show
-from store import Sealer, Store, accounts, idempotency_keys, jobs, publications, schedules, segments
+from store import (
+    DatabaseUnavailable,
+    Sealer,
+    Store,
+    accounts,
+    idempotency_keys,
+    jobs,
+    publications,
+    schedules,
+    segments,
+)
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus, SegmentStatus
@@ -577,6 +587,21 @@ def _cut_at(patched: pytest.MonkeyPatch, step: str) -> None:
             raise _Cut
 
         patched.setattr(intake, "accept", accept)
+
+
+def test_an_adoption_that_the_database_refuses_leaves_the_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload()
+    lost_found.move_unrecorded()
+
+    def refuse(*_: object) -> None:
+        raise DatabaseUnavailable("disk_full", "the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(intake, "accept", refuse)
+        with pytest.raises(DatabaseUnavailable):
+            adoption.adopt(lost())
+    assert tree(wiring.settings.uploads_dir) == []
+    assert adoption.adopt(lost())[0] is Outcome.ADOPTED
 
 
 def test_two_who_adopt_at_once_make_one_job(store: Store) -> None:

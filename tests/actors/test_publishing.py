@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from actors import intake, publishing, tokens, wiring
+from actors.cleanup import delete_files
 from platforms import errors
 from platforms.contract import Account as Usable
 from platforms.contract import Advanced, Handle, Outcome, Post, Published
@@ -400,3 +401,45 @@ def test_another_secret_key_ends_as_an_unknown_outcome_not_as_a_crash(
     monkeypatch.setattr(wiring, "sealer", Sealer("another key"))
     publishing.step(NAME, "message")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")
+
+
+class Reading(Remote):
+    """Opens the part's file at a step, as the publishers do."""
+
+    at = "reserve"
+
+    def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+        if handle.step == self.at:
+            post.video.read_bytes()
+        return super()._carry_out(post, handle, interrupted=interrupted)
+
+
+@pytest.mark.parametrize(("at", "status"), [("reserve", "failed"), ("publish", "failed")])
+def test_a_part_that_is_gone_ends_its_publication_with_the_reason(
+    publishing_job: Callable[[Remote], None], at: str, status: str
+) -> None:
+    remote = Reading()
+    remote.at = at
+    publishing_job(remote)
+    ended = _drive()
+    assert (ended.status, ended.code, remote.posts) == (status, "file_missing", [])
+    assert "the database is older" in (ended.reason or "")
+
+
+def test_the_files_of_a_part_that_is_being_sent_stay_whatever_is_asked(
+    store: Store, publishing_job: Callable[[Remote], None]
+) -> None:
+    """Its job was cancelled and deleted in mid-upload: the platform still reads."""
+    publishing_job(Remote())
+    assert intake.delete("job")
+    delete_files.fn("job", "now")
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert found.files_deleted_at is None
+    _drive()
+    delete_files.fn("job", "now")
+    with store.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert found.files_deleted_at is not None

@@ -206,3 +206,37 @@ def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
         found = jobs.get(connection, "job")
     assert found is not None
     assert (found.status, found.attempts, found.retry_at) == (JobStatus.PENDING, None, None)
+
+
+MISSING = runner.Refused("no_such_file", "there is no file /data/uploads/job/source")  # as `media.child` says it
+
+
+@pytest.mark.logs_errors
+def test_a_part_whose_upload_is_gone_ends_with_words_for_its_creator(
+    store: Store, child: Callable[..., list[list[str]]]
+) -> None:
+    _pending(store)
+    child(MISSING)
+    gaze.fn("job-1")
+    with store.reading() as connection:
+        part, over = segments.get(connection, "job-1"), jobs.get(connection, "job")
+    assert part is not None
+    assert over is not None
+    assert (part.status, over.status) == (SegmentStatus.FAILED, JobStatus.FAILED)
+    assert "the database is older" in (part.reason or "")
+    assert "/data" not in (part.reason or "")
+    assert ("delete_files", ("job", "now")) not in waiting()
+
+
+def test_a_job_whose_upload_is_gone_can_be_tried_again(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+    child(MISSING)
+    split.fn("job")
+    with store.reading() as connection:
+        over = jobs.get(connection, "job")
+    assert over is not None
+    assert (over.status, over.error_code) == (JobStatus.FAILED, "file_missing")
+    assert "/data" not in (over.error or "")
+    assert ("delete_files", ("job", "now")) not in waiting()
+    assert intake.retry("job")

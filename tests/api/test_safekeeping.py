@@ -61,6 +61,7 @@ def test_a_file_under_its_name_has_its_record_beside_it(client: TestClient, cont
     assert record["options"]["title"] == "A talk"
     assert record["options"]["gaze_intensity"] == 0.25
     assert (path.stat().st_mode & 0o777, "hush" in path.read_text()) == (0o600, False)
+    assert (path.parent / lost_found.ACCEPTED_MARK).exists()  # its sender was told
     with context.store.reading() as connection:
         job = jobs.get(connection, job_id)
     defaults = upload_record.Defaults(0.5, 30.0, wiring.now())

@@ -137,9 +137,7 @@ def test_an_open_job_of_an_old_database_whose_files_are_gone_ends_with_the_reaso
     running = machine(RETENTION_HOURS="0")
     [job] = uploaded(running, talk, 1)
     copy = backup(running)
-    for pid, line in running.processes().items():
-        if "--queues media" in line:
-            os.kill(pid, signal.SIGCONT)
+    resumed(running)
     finished = running.finished(job)
     wait_for(lambda: not (running.data_dir / "uploads" / job).exists(), "the files to go")
     posts = parts_by_platform(running)
@@ -153,6 +151,71 @@ def test_an_open_job_of_an_old_database_whose_files_are_gone_ends_with_the_reaso
     assert "the database is older" in failed["error"]
     assert str(again.data_dir) not in failed["error"]
     assert parts_by_platform(again) == posts  # nothing twice
+
+
+def resumed(machine: TestMachine) -> None:
+    for pid, line in machine.processes().items():
+        if "--queues media" in line:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_an_old_job_whose_upload_is_still_there_is_not_published_twice(machine: Start, talk: Path) -> None:
+    """The old database renders it anew and would publish it: the notes beside the upload say that it went out."""
+    running = machine(RETENTION_HOURS="24")
+    [job] = uploaded(running, talk, 1)
+    copy = backup(running)
+    resumed(running)
+    finished = running.finished(job)
+    posts = parts_by_platform(running)
+    assert posts == each_once_in_order(finished)
+    running.stop()
+    put_in_place(running, copy)
+
+    again = machine(RETENTION_HOURS="24")
+
+    def first_parts() -> list[Json]:
+        return [post for part in again.status(job)["segments"][:1] for post in part["publications"]]
+
+    wait_for(
+        lambda: [post["status"] for post in first_parts()] == ["outcome_unknown"] * len(posts), "the notes to count"
+    )
+    assert {post["code"] for post in first_parts()} == {"database_older"}
+    assert parts_by_platform(again) == posts
+
+
+def keyed_upload(machine: TestMachine, video: Path, key: str) -> Json:
+    headers = {"Authorization": "Bearer test-key", "Idempotency-Key": key}
+    files = {"title": (None, "A talk"), "file": (video.name, video.read_bytes())}
+    answer = requests.post(f"{machine.client.root_url}/upload", files=files, headers=headers, timeout=30)  # type: ignore[arg-type]  # its stubs know no field without a name
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adopted_first", [True, False])
+def test_a_request_repeated_after_an_older_database_was_put_in_place_makes_one_job(
+    machine: Start, talk: Path, adopted_first: bool
+) -> None:
+    running = machine()
+    copy = backup(running)
+    uploaded(running, talk, 0)  # nothing is processed
+    first = keyed_upload(running, talk, "one key")
+    running.stop()
+    put_in_place(running, copy)
+
+    again = machine()
+    assert lost(again)["count"] == 1
+    if adopted_first:
+        assert "a new job was made" in adopt(again, "--all").stdout
+    second = keyed_upload(again, talk, "one key")
+    done = adopt(again, "--all")
+    assert done.returncode == 0, done.stderr
+    assert (second == first) is adopted_first
+    assert adopted_first or f"{first['job_id']}: it was uploaded again" in done.stdout
+    assert len(again.client.patient("GET", "/jobs")["jobs"]) == 1
+    finished = again.finished(second["job_id"])
+    assert parts_by_platform(again) == each_once_in_order(finished)
 
 
 @pytest.mark.parametrize("command", ["scripts.run_command", "scripts.serve_command", "scripts.migrate", "api"])
