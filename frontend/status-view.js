@@ -8,6 +8,7 @@ import {
 } from './words.js';
 
 export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
+const MAYBE_OUT = new Set(['publishing', 'action_needed', 'outcome_unknown']);
 const REPAIRABLE = new Set(['failed', 'expired']);
 
 /**
@@ -52,7 +53,7 @@ function review(job, { busy }) {
     questions.map(([question]) => el('p', {}, question)),
     el('div', { class: 'actions' },
       button('approve', questions.length === 1 ? questions[0][1] : 'Publish', 'button-main', busy),
-      button('cancel', 'Do not publish', 'button-quiet', busy)));
+      button('refuse', 'Do not publish', 'button-quiet', busy)));
 }
 
 function header(job, parts) {
@@ -84,9 +85,15 @@ export function summary(job, parts) {
     completed: () => finished(parts, posts, published),
     completed_with_errors: () => `Finished, but not everything worked: ${published} of ${count(posts.length, 'post')} published.`,
     failed: () => 'This video could not be prepared.',
-    cancelled: () => 'You stopped this video. Posts that were already published stay online.',
+    cancelled: () => stopped(posts, published),
   };
   return [words[job.status]?.(), nextPost(job, posts)].filter(Boolean).join(' ');
+}
+
+/** Whether anything is out; silent while a post's outcome is open, which the post itself says. */
+function stopped(posts, published) {
+  if (published) return 'You stopped this video. Posts that were already published stay online.';
+  return posts.some((post) => MAYBE_OUT.has(post.status)) ? 'You stopped this video.' : 'You stopped this video. Nothing was published.';
 }
 
 function finished(parts, posts, published) {
@@ -105,10 +112,11 @@ function nextPost(job, posts) {
 
 function actions(job, parts, { busy, deleting }) {
   const over = OVER.has(job.status);
+  const removing = deleting || job.status === 'cancelled'; // whose files go by themselves
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
     !over && !reviewReasons(job) && button('cancel', 'Stop this video', 'button-quiet', busy),
-    over && !job.files_deleted_at && button('delete', deleting ? 'Removing files…' : 'Delete files', 'button-quiet', busy || deleting));
+    over && !job.files_deleted_at && button('delete', removing ? 'Removing files…' : 'Delete files', 'button-quiet', busy || removing));
 }
 
 /** Whether something failed that a retry may mend. */
@@ -126,18 +134,19 @@ function partCard(job, part, missing) {
   const files = Object.fromEntries(Object.entries(part.links ?? {}).filter(([, address]) => !missing.has(address)));
   const gaze = gazeResult(part.gaze);
   const rest = gazeRest(part.gaze ?? {});
+  const cancelled = job.status === 'cancelled' && part.status === 'failed' && part.reason === 'cancelled';
   return el('li', { class: 'card part', 'data-key': `part-${part.number}` },
     el('div', { class: 'cover' },
       files.cover
         ? el('img', { src: files.cover, alt: `Cover of part ${part.number}`, width: 180, height: 320, loading: 'lazy', 'data-key': 'cover' })
         : el('span', { class: 'cover-empty', 'aria-hidden': 'true', 'data-key': 'empty' }, part.number)),
     el('div', { class: 'part-body' },
-      el('div', { class: 'title-row' }, el('h3', {}, `Part ${part.number}/${part.of}`), pill(partState(part.status))),
+      el('div', { class: 'title-row' }, el('h3', {}, `Part ${part.number}/${part.of}`), pill(partState(cancelled ? 'cancelled' : part.status))),
       el('p', { class: 'facts' }, partFacts(part)),
       gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
       rest && el('p', { class: 'facts', 'data-key': 'gaze-rest' }, rest),
       part.status === 'rendering' && el('progress', { max: 1, value: part.progress ?? 0, 'aria-label': `Part ${part.number}`, 'data-key': 'progress' }),
-      (part.retry_at || part.reason) && el('p', { class: 'reason', 'data-key': 'reason' }, nextAttempt('Rendering', part) || sentence(part.reason, '.'))),
+      !cancelled && (part.retry_at || part.reason) && el('p', { class: 'reason', 'data-key': 'reason' }, nextAttempt('Rendering', part) || sentence(part.reason, '.'))),
     (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },
       files.preview && look('preview', files.preview, part, 'Before / after'),
       files.video && look('video', files.video, part, 'Watch')),

@@ -15,10 +15,13 @@ const SLOWER = 1.5;
 /** A finished job changes only by what a person does elsewhere (a draft finished in an app, say). */
 const PACE_WHEN_OVER_MS = 60_000;
 const PACE_WHILE_DELETING_MS = 1500;
+/** A cancelled job's files go at once, or after what is just being sent. */
+const SLOWEST_WHILE_DELETING_MS = 15_000;
 const OPEN_ENDED = new Set(['action_needed', 'outcome_unknown']);
 
 const QUESTIONS = {
-  cancel: ['Stop this video?', 'No more parts will be prepared or published. What is already published stays online.', 'Stop it', 'Keep going'],
+  cancel: ['Stop this video?', 'No more parts are prepared or published, and its files are deleted. What is already published stays online.', 'Stop it', 'Keep going'],
+  refuse: ['Do not publish this video?', 'Its parts and the uploaded file are deleted.', 'Do not publish', 'Back'],
   online: ['Is it online?', 'You looked on the platform and the post is there. The parts after it go on.', 'It is online', 'Back'],
   missing: ['Is it not there?', 'You looked on the platform and the post is not there. You can then try it again.', 'It is not there', 'Back'],
   delete: ['Delete the files?', 'The video and its parts are removed from the server for good. What is already published stays online.', 'Delete', 'Keep them'],
@@ -26,6 +29,7 @@ const QUESTIONS = {
 const REQUESTS = {
   approve: api.approve,
   cancel: api.cancel,
+  refuse: api.cancel,
   retry: api.retry,
   delete: api.remove,
   online: (_jobId, post) => api.resolve(post, true),
@@ -88,11 +92,15 @@ function accept(view, { document, etag }) {
 function pace(view) {
   const { job } = view;
   if (view.deleting && !job.files_deleted_at) return PACE_WHILE_DELETING_MS;
+  if (job.status === 'cancelled' && !job.files_deleted_at) return slower(view, PACE_WHILE_DELETING_MS, SLOWEST_WHILE_DELETING_MS);
   if (OVER.has(job.status)) {
     const open = job.segments?.some((part) => part.publications?.some((post) => OPEN_ENDED.has(post.status)));
     return open ? PACE_WHEN_OVER_MS : null;
   }
-  const [shortest, longest] = PACE[job.status] ?? PACE.publishing;
+  return slower(view, ...(PACE[job.status] ?? PACE.publishing));
+}
+
+function slower(view, shortest, longest) {
   view.waitMs = Math.min(longest, Math.max(shortest, view.waitMs));
   return view.waitMs;
 }

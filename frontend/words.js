@@ -37,7 +37,7 @@ const PUBLICATION = {
 const CUT = {
   pause: 'ends at a pause',
   scene: 'ends at a change of scene',
-  limit: 'ends at the time limit',
+  limit: 'ends where no pause was near',
   end: 'ends with the video',
 };
 const GAZE = {
@@ -63,9 +63,9 @@ const WARNING = {
   sound_unreadable: 'The sound of this video cannot be read, so its parts are silent. For sound, convert the video to MP4 with H.264 and AAC and upload it again.',
   pauses_not_found: 'The sound could not be searched for pauses. Parts may end in the middle of a sentence.',
   picture_ends_early: 'The sound continues after the last picture, which stays on screen until the sound ends.',
-  picture_begins_late: 'The sound begins before the first picture, which is shown from the beginning.',
+  picture_begins_late: 'The first picture is shown from the start, because the sound begins earlier.',
   end_missing: 'The end of the file is missing. The video is used as far as it goes.',
-  size_changes: 'The picture changes its size during the video. Every picture is shown whole, with black bars where needed.',
+  size_changes: 'The picture changes its size during the video. Every picture is shown whole, on black where it does not fill the frame.',
 };
 /** reason: [question, label of the button that approves]. */
 const REVIEW = {

@@ -114,8 +114,13 @@ def test_every_file_the_page_needs_is_there() -> None:
 def test_no_view_scrolls_sideways(page: Browser, api: StandIn, clip: Path, screen: Screen) -> None:
     _fill(api)
     page.show_on(screen)
-    wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    page.open(api.url).find("#recent li")
+    wider = f"return Math.max(0, document.documentElement.scrollWidth - {screen.width})"
+    api.needs_login = True
+    page.open(api.url).find("#sign-in")
+    assert page.run(wider) == 0
+    page.fill("#key", KEY)
+    page.click("#sign-in button")
+    page.find("#recent li")
     assert page.run(wider) == 0
     page.choose_file("#file", clip)
     page.find("#details")
@@ -124,6 +129,7 @@ def test_no_view_scrolls_sideways(page: Browser, api: StandIn, clip: Path, scree
         page.run("location.hash = `#job=${arguments[0]}`", job_id)
         page.until_text("#job-title", job["title"])
         assert page.run(wider) == 0
+    assert page.refusals() == ["/jobs 401"]
 
 
 def test_fingers_find_every_control_on_a_phone(page: Browser, api: StandIn, clip: Path) -> None:

@@ -195,6 +195,7 @@ def test_a_cover_that_is_not_there_leaves_the_parts_number(page: Browser, api: S
 def test_stopping_asks_first(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.processing())
     page.click("[data-action=cancel]")
+    assert "its files are deleted" in page.text("#question-text")
     page.click("#question-no")
     assert api.jobs["job-processing"]["status"] == "processing"
     page.click("[data-action=cancel]")
@@ -262,7 +263,7 @@ def test_a_video_without_readable_sound_is_published_only_after_a_yes(page: Brow
         "The sound of this video cannot be read. Publish it without sound? Publish without sound Do not publish"
     )
     assert page.run("return document.querySelectorAll('[data-key=warning-sound_unreadable]').length") == 0
-    assert page.run("return document.querySelectorAll('[data-action=cancel]').length") == 1
+    assert page.run("return document.querySelectorAll('[data-action=cancel], [data-action=refuse]').length") == 1
     page.click("[data-key=review] [data-action=approve]")
     page.until_text("#job .lead", "0 of 4 posts published.")
     assert not page.visible("[data-key=review]")
@@ -273,8 +274,9 @@ def test_a_video_without_readable_sound_is_published_only_after_a_yes(page: Brow
 def test_the_yes_can_be_given_or_refused_while_parts_are_prepared(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.in_review() | {"status": "processing"})
     assert page.visible("[data-key=review] [data-action=approve]")
-    page.click("[data-key=review] [data-action=cancel]")
-    page.until("the question", lambda: page.visible("#question"))
+    page.click("[data-key=review] [data-action=refuse]")
+    asked = " ".join(page.text("#question").split())
+    assert asked == ("Do not publish this video? Its parts and the uploaded file are deleted. Back Do not publish")
     page.click("#question-yes")
     page.until_text("[data-key=head]", "Cancelled")
     assert not page.visible("[data-key=review]")
@@ -298,3 +300,44 @@ def test_a_video_that_is_examined_again_says_why(page: Browser, api: StandIn) ->
     again = {"attempts": [{"outcome": "crashed"}], "retry_at": "2099-11-22T18:00:00Z"}
     open_job(page, api, samples.job("job-again", "processing", 0.0, []) | again)
     page.until_text("[data-key=again]", "Examining the video failed (a crash). Trying again 22 Nov 2099 at")
+
+
+def test_a_stopped_video_is_followed_until_its_files_are_gone(page: Browser, api: StandIn) -> None:
+    """A person's own stop is no failure, and what is said of posts is true."""
+    parts = [samples.segment(1, 2, "ready"), samples.segment(2, 2, "failed", reason="cancelled")]
+    open_job(page, api, samples.job("job-stopped", "cancelled", 0.5, parts))
+    page.until_text("#job .lead", "You stopped this video. Nothing was published.")
+    stopped = part(page, 2)
+    assert "Part 2/2 Cancelled" in stopped
+    assert "Failed" not in stopped
+    assert page.text("[data-action=delete]") == "Removing files…"
+    api.jobs["job-stopped"]["files_deleted_at"] = "2026-11-22T10:05:00Z"
+    page.until_text("#job .hint", "files removed")
+    count = len(answers(api))
+    page.wait(2.0)
+    assert len(answers(api)) == count
+
+
+def test_a_stopped_video_says_whether_posts_stay_online(page: Browser, api: StandIn) -> None:
+    gone = {"files_deleted_at": "2026-11-22T10:05:00Z"}
+    out = [samples.published("youtube", 1), samples.publication("tiktok", "cancelled")]
+    open_job(
+        page, api, samples.job("job-out", "cancelled", 1, [samples.segment(1, 1, "done", publications=out)], **gone)
+    )
+    page.until_text("#job .lead", "You stopped this video. Posts that were already published stay online.")
+    unclear = [samples.publication("tiktok", "outcome_unknown")]
+    open_job(
+        page,
+        api,
+        samples.job("job-unclear", "cancelled", 1, [samples.segment(1, 1, "done", publications=unclear)], **gone),
+    )
+    page.until("the other job", lambda: page.text("#job .lead") == "You stopped this video.")
+
+
+def test_the_words_about_cuts_and_pictures_hold_wherever_the_cut_is(page: Browser, api: StandIn) -> None:
+    job = samples.job("job-cut", "completed", 1, [samples.segment(1, 2, "done", cut_reason="limit")])
+    open_job(page, api, job | {"warnings": ["size_changes", "picture_begins_late"]})
+    assert "ends where no pause was near" in part(page, 1)
+    assert "on black" in page.text("[data-key=warning-size_changes]")
+    said = page.text("[data-key=warning-picture_begins_late]")
+    assert said == "The first picture is shown from the start, because the sound begins earlier."
