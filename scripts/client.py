@@ -21,6 +21,7 @@ class Client:
 
     def __init__(self, root_url: str, api_key: str) -> None:
         self.root_url = root_url
+        self.api_key = api_key
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {api_key}"

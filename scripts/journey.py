@@ -13,6 +13,15 @@ from scripts.client import Client
 
 LOOK_EVERY_S = 0.5
 OVER = {"completed", "completed_with_errors", "failed", "cancelled"}
+WARNINGS = {
+    "sound_unreadable": "the sound cannot be read, so the parts are silent",
+    "pauses_not_found": "the sound could not be searched for pauses; parts may end in the middle of a sentence",
+    "picture_ends_early": "the sound continues after the last picture, which stays on screen",
+    "picture_begins_late": "the first picture is shown from the start, because the sound begins earlier",
+    "end_missing": "the end of the file is missing; the video is used as far as it goes",
+    "size_changes": "the picture changes its size; all of it is shown, on black where it does not fill the frame",
+}
+"""Codes of `media.facts.MediaWarning`, as sentences; the page has its own in `frontend/words.js`."""
 Json = dict[str, Any]  # Any: what the API answers
 
 
@@ -55,8 +64,10 @@ class Journey:
 
     def _tell(self, job: Json) -> None:
         self._say("status", job["status"])
+        if job["status"] == "review":
+            self._ask(job["job_id"])
         if job["segments"]:
-            self._say("split", f"{len(job['segments'])} parts")
+            self._say("split", _count(len(job["segments"]), "part"))
         for part in job["segments"]:
             name = f"part {part['number']}/{part['of']}"
             rendering = f" {25 * int(4 * part.get('progress', 0))} %" if part["status"] == "rendering" else ""
@@ -64,6 +75,18 @@ class Journey:
             for publication in part["publications"]:
                 if publication["status"] != "waiting":
                     self._say(f"{name} {publication['platform']}", publication["status"])
+
+    def _ask(self, job_id: str) -> None:
+        """Say once how to approve or cancel a job in review."""
+        if "review" in self._said:
+            return
+        self._said["review"] = job_id
+        root = self._client.root_url
+        print("\n  Nothing is published before you approve it:")
+        print(f"    {root}/#job={job_id}     (API key: {self._client.api_key})")
+        print("  or")
+        print(f'    curl -X POST -H "Authorization: Bearer {self._client.api_key}" {root}/jobs/{job_id}/approve')
+        print("  Waiting for your answer ...\n", flush=True)
 
     def _say(self, about: str, what: str) -> None:
         if self._said.get(about) == what:
@@ -93,11 +116,18 @@ class Journey:
             print(f"  {of:<6}{seconds:>8}  {_gaze(part):<34} {links[0] if links else '-'}")
             for link in links[1:]:
                 print(f"  {'':<50} {link}")
+        for code in job.get("warnings") or ():
+            print(f"\n  warning: {WARNINGS.get(code, code.replace('_', ' '))}")
         verified = sum(1 for hook in webhooks if hook["verified"])
         print(f"\n  webhooks: {len(webhooks)} received, {verified} with a valid signature")
         pictures = self._data_dir / "jobs" / job["job_id"]
-        print(f"  before/after pictures: {pictures}/part-*.preview.jpg")
+        if any(pictures.glob("part-*.preview.jpg")):
+            print(f"  before/after pictures: {pictures}/part-*.preview.jpg")
         print("  the links open while ./scripts/run is running")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _gaze(part: Json) -> str:
