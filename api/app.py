@@ -39,7 +39,7 @@ def create_app(context: Context, limit: RateLimit | None = None) -> App:
     app.router_options.converters["int"] = WholeNumber
     app.resp_options.secure_cookies_by_default = False  # said at each cookie
     problems.install(app)
-    uploads = RateLimit(context.settings.upload_rate_limit, now=context.now)
+    uploads = RateLimit(context.settings.upload_rate_limit, what="upload", now=context.now)
     for path, resource in routes(context, limit or uploads).items():
         app.add_route(path, resource)
     return app

@@ -93,7 +93,7 @@ class Cancellation:
         self._context = context
 
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """End a job: nothing more is rendered or begun."""
+        """End a job: nothing more is rendered or begun, and its files are deleted."""
         del request
         if not self._context.intake.cancel(job_id):
             raise _conflict(self._context, job_id, "the job is over already")

@@ -39,10 +39,17 @@ def caller_of(peer: str, fly_client_ip: str | None, *, behind_fly: bool) -> str:
 
 
 class RateLimit:
-    """So many a minute for each caller, counted in this process."""
+    """So many a minute for each caller, counted in this process.
 
-    def __init__(self, per_minute: int, *, now: Callable[[], datetime]) -> None:
+    Args:
+        per_minute: how many, at least 1.
+        what: is counted, in the singular; its plural ends in s.
+        now: the clock.
+    """
+
+    def __init__(self, per_minute: int, *, what: str, now: Callable[[], datetime]) -> None:
         self._per_minute = per_minute
+        self._what = what if per_minute == 1 else f"{what}s"
         self._now = now
         self._lock = threading.Lock()
         self._seen: dict[str, deque[datetime]] = {}
@@ -63,7 +70,7 @@ class RateLimit:
                 self._forget(moment)
                 return
             wait_s = int((times[0] + WINDOW - moment).total_seconds()) + 1
-        detail = f"at most {self._per_minute} a minute; try again in {wait_s} s"
+        detail = f"at most {self._per_minute} {self._what} a minute from one address; try again in {wait_s} s"
         raise Problem(429, "too_many", detail, headers={"Retry-After": str(wait_s)}, limit_per_minute=self._per_minute)
 
     def _forget(self, moment: datetime) -> None:

@@ -38,7 +38,7 @@ def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: wai
     spool.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(spool)
     sockets: dict[int, Any] = {}  # Any: waitress' own; one loop serves both ports
-    limit = RateLimit(context.settings.upload_rate_limit, now=context.now)
+    limit = RateLimit(context.settings.upload_rate_limit, what="upload", now=context.now)
     server = waitress.create_server(
         create_app(context, limit),
         map=sockets,

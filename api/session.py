@@ -30,7 +30,7 @@ class Login:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._tries = RateLimit(TRIES_PER_MINUTE, now=context.now)
+        self._tries = RateLimit(TRIES_PER_MINUTE, what="attempt", now=context.now)
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Exchange a key for a session."""

@@ -165,7 +165,7 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
     described = {(operation.method, operation.path) for operation in OPERATIONS}
     served = {
         (method, re.sub(r":int\([^)]*\)", "", path))
-        for path, resource in routes(context, RateLimit(1, now=clock)).items()
+        for path, resource in routes(context, RateLimit(1, what="upload", now=clock)).items()
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(resource, f"on_{method}")
     }
@@ -178,7 +178,7 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
 def test_the_description_says_which_doors_are_open(context: Context, clock: Clock) -> None:
     public = {
         re.sub(r":int\([^)]*\)", "", path)
-        for path, resource in routes(context, RateLimit(1, now=clock)).items()
+        for path, resource in routes(context, RateLimit(1, what="upload", now=clock)).items()
         if getattr(resource, "public", False)
     }
 

@@ -30,7 +30,7 @@ def test_a_caller_is_known_by_what_it_cannot_choose(
 
 
 def test_each_caller_has_so_many_a_minute(clock: Clock) -> None:
-    limit = RateLimit(2, now=clock)
+    limit = RateLimit(2, what="upload", now=clock)
     limit.take("a")
     clock.move(seconds=30)
     limit.take("a")
@@ -46,7 +46,7 @@ def test_each_caller_has_so_many_a_minute(clock: Clock) -> None:
 
 def test_many_callers_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_CALLERS", 10)
-    limit = RateLimit(1, now=clock)
+    limit = RateLimit(1, what="upload", now=clock)
     for number in range(100):
         limit.take(str(number))
 
