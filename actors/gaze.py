@@ -43,7 +43,7 @@ class _Claim:
     settings: MediaSettings
 
 
-@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry)
+@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry, throws=retrying.GivenUp)
 def gaze(segment_id: str) -> None:
     """Render one part. Harmless when the part has ended; a rendering that was cut off is begun anew."""
     claim = _claim(segment_id)
@@ -56,8 +56,7 @@ def gaze(segment_id: str) -> None:
         if not watch.overtaken:
             _requeue(claim)
     except runner.Refused as refused:
-        logger.error("{}: {}", _name(claim), refused)
-        part_failed(segment_id, reason=UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail)
+        _record_refusal(claim, refused)
     except runner.ChildError as failure:
         _record_failure(claim, retrying.failed_attempt(failure, claim.settings, began_at))
     else:
@@ -95,6 +94,7 @@ def _claim(segment_id: str) -> _Claim | None:
         if not retrying.are_exhausted(attempts):
             return claim
         error = _put_back(connection, claim, attempts)
+    retrying.log_given_up(_name(claim), attempts)
     raise error or _given_up(claim, attempts)
 
 
@@ -105,13 +105,24 @@ def _requeue(claim: _Claim) -> None:
             rendering.send_gaze(claim.segment)
 
 
+def _record_refusal(claim: _Claim, refused: runner.Refused) -> None:
+    """Fail the part, unless its job was cancelled: its files are deleted while a child still reads them."""
+    with wiring.store.reading() as connection:
+        job = jobs.get(connection, claim.job.id)
+    if job is not None and job.status is JobStatus.CANCELLED:
+        logger.info("{}: its job was cancelled", _name(claim))
+        return
+    logger.error("{}: {}", _name(claim), refused)
+    part_failed(claim.segment.id, reason=UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail)
+
+
 def _record_failure(claim: _Claim, attempt: MediaAttempt) -> None:
     """Record a failed attempt; raise Retry or GivenUp for its message."""
     attempts = [*claim.attempts, attempt]
-    logger.warning("{}: {} with {}: {}", _name(claim), attempt.outcome, attempt.settings, attempt.stderr_tail[-300:])
     with wiring.store.writing() as connection:
         error = _put_back(connection, claim, attempts)
     if error is not None:
+        retrying.log_failure(_name(claim), attempts, error, with_gaze=claim.job.gaze_intensity > 0)
         raise error
 
 

@@ -9,6 +9,7 @@ import base64
 import secrets
 from datetime import datetime
 
+from loguru import logger
 from sqlalchemy import Connection
 
 from actors import begun_notes, wiring
@@ -93,7 +94,8 @@ def cancel(job_id: str) -> bool:
         announce(connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
         wiring.send("delete_files", job_id)
         release(connection)
-        return True
+    logger.info("job {}: cancelled", job_id)
+    return True
 
 
 def retry(job_id: str) -> bool:
@@ -147,7 +149,8 @@ def approve(job_id: str) -> bool:
             return False
         settle(connection, job_id)
         release(connection)
-        return True
+    logger.info("job {}: approved", job_id)
+    return True
 
 
 def retry_dead_letter(letter: DeadLetter) -> bool:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dramatiq.errors import Retry
+from loguru import logger
 
 from actors import wiring
 from media import runner
@@ -158,7 +159,7 @@ def failed_attempt(failure: runner.ChildError, settings: MediaSettings, began_at
         outcome=outcome,
         exit_code=getattr(failure, "exit_code", None),
         signal=getattr(failure, "signal", None),
-        stderr_tail=getattr(failure, "stderr_tail", "")[-MAX_STDERR_CHARS:],
+        stderr_tail=getattr(failure, "stderr_tail", "").strip()[-MAX_STDERR_CHARS:],
         **facts,
     )
 
@@ -167,6 +168,37 @@ def reason_without_gaze(attempts: Sequence[MediaAttempt]) -> str | None:
     """Return the outcome of the last attempt with gaze correction; None if there was none."""
     with_gaze = [attempt for attempt in attempts if MediaSettings(attempt.settings).has_gaze]
     return with_gaze[-1].outcome if with_gaze else None
+
+
+def log_failure(what: str, attempts: Sequence[MediaAttempt], error: Retry | GivenUp, *, with_gaze: bool) -> None:
+    """Log the last failed attempt, and the next one or that there is none. Its stderr is in its record.
+
+    Args:
+        what: job and part.
+        attempts: all failed ones, oldest first.
+        error: what the actor raises for its message.
+        with_gaze: the job asks for gaze correction.
+    """
+    last = attempts[-1]
+    counted = [attempt for attempt in attempts if (attempt.outcome is MediaOutcome.INTERRUPTED) is _interrupted(last)]
+    number = f"interruption {len(counted)}" if _interrupted(last) else f"attempt {len(counted)} of {MAX_ATTEMPTS}"
+    failed = f"{what}: {_ending(last)} at {number} with {last.settings} settings"
+    if isinstance(error, Retry):
+        moment = (wiring.now() + timedelta(milliseconds=error.delay or 0)).astimezone()  # as the log's own times
+        after = settings_after(attempts, with_gaze=with_gaze)
+        logger.warning("{}; tried again at {:%H:%M:%S} with {} settings", failed, moment, after)
+        return
+    logger.warning("{}", failed)
+    log_given_up(what, attempts)
+
+
+def log_given_up(what: str, attempts: Sequence[MediaAttempt]) -> None:
+    """Log that no attempt is left: an error, so that Sentry hears of it."""
+    logger.error("{}: given up after {} attempts", what, len(attempts))
+
+
+def _interrupted(attempt: MediaAttempt) -> bool:
+    return attempt.outcome is MediaOutcome.INTERRUPTED
 
 
 def given_up(what: str, attempts: Sequence[MediaAttempt], job: Job) -> GivenUp:
@@ -186,19 +218,28 @@ def given_up(what: str, attempts: Sequence[MediaAttempt], job: Job) -> GivenUp:
 
 
 def _summary(number: int, attempt: MediaAttempt) -> str:
-    known = {
-        "signal": attempt.signal,
-        "exit code": attempt.exit_code,
-        "MB held": None if attempt.held_bytes is None else attempt.held_bytes >> 20,
-        "MB allowed": None if attempt.limit_bytes is None else attempt.limit_bytes >> 20,
-        "seconds allowed": attempt.deadline_s,
-    }
-    facts = ", ".join(f"{name} {value:g}" for name, value in known.items() if value is not None)
     seconds = (attempt.ended_at - attempt.began_at).total_seconds()
     return (
         f"Attempt {number} ({attempt.settings}, {attempt.began_at:%Y-%m-%d %H:%M:%S} UTC, {seconds:.0f} s): "
-        f"{attempt.outcome}{f' ({facts})' if facts else ''}"
+        f"{attempt.outcome}{_known(attempt)}"
     )
+
+
+def _ending(attempt: MediaAttempt) -> str:
+    return f"{OUTCOME_WORDS[attempt.outcome]}{_known(attempt)}"
+
+
+def _known(attempt: MediaAttempt) -> str:
+    """Return what is known about an attempt's end, in brackets; '' if nothing is."""
+    facts = [
+        None if attempt.signal is None else f"signal {attempt.signal}",
+        None if attempt.exit_code is None else f"exit code {attempt.exit_code}",
+        None if attempt.held_bytes is None else f"{attempt.held_bytes >> 20} MB held",
+        None if attempt.limit_bytes is None else f"{attempt.limit_bytes >> 20} MB allowed",
+        None if attempt.deadline_s is None else f"{attempt.deadline_s:g} s allowed",
+    ]
+    told = ", ".join(fact for fact in facts if fact is not None)
+    return f" ({told})" if told else ""
 
 
 def _file(job: Job) -> str:

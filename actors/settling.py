@@ -21,6 +21,7 @@ def settle(connection: Connection, job_id: str) -> None:
         job = jobs.get(connection, job_id)
         announce(connection, "job.processed", job, parts=job.segment_count if job else None)
         if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
+            logger.info("job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
             announce(connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
     for segment in segments.of_job(connection, job_id):
         if publications.count_of_segment(connection, segment.id):

@@ -36,7 +36,7 @@ PLANNING_LOST = {
 }
 MUTE_REFUSED = (
     "The sound of this video cannot be read, so its parts would be silent. Convert it to MP4 with AAC sound and upload "
-    "it again, or set MUTE_VIDEO to ask or publish to take it without sound."
+    "it again."
 )
 
 
@@ -50,7 +50,7 @@ class _Claim:
     settings: MediaSettings
 
 
-@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry)
+@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry, throws=retrying.GivenUp)
 def split(job_id: str) -> None:
     """Plan one job. Harmless when the job has a plan already."""
     claim = _begin(job_id)
@@ -104,6 +104,7 @@ def _begin(job_id: str) -> _Claim | None:
         if not retrying.are_exhausted(attempts):
             return claim
         error = _put_back(connection, claim, attempts)
+    retrying.log_given_up(_name(job), attempts)
     raise error or _given_up(job, attempts)
 
 
@@ -117,10 +118,10 @@ def _requeue(claim: _Claim) -> None:
 def _record_failure(claim: _Claim, attempt: MediaAttempt) -> None:
     """Record a failed attempt; raise Retry or GivenUp for its message."""
     attempts = [*claim.attempts, attempt]
-    logger.warning("job {}: planning {} with {}", claim.job.id, attempt.outcome, attempt.settings)
     with wiring.store.writing() as connection:
         error = _put_back(connection, claim, attempts)
     if error is not None:
+        retrying.log_failure(_name(claim.job), attempts, error, with_gaze=claim.job.gaze_intensity > 0)
         raise error
 
 
@@ -141,7 +142,11 @@ def _put_back(connection: Connection, claim: _Claim, attempts: list[MediaAttempt
 
 
 def _given_up(job: Job, attempts: list[MediaAttempt]) -> retrying.GivenUp:
-    return retrying.given_up(f"job {job.id} planning", attempts, job)
+    return retrying.given_up(_name(job), attempts, job)
+
+
+def _name(job: Job) -> str:
+    return f"job {job.id} planning"
 
 
 def _plan(claim: _Claim) -> dict[str, Any]:  # Any: JSON of `media.plan`
@@ -185,7 +190,11 @@ def _record(job_id: str, plan: dict[str, Any]) -> None:  # Any: JSON of `media.p
         publications.create(connection, [_publication(part, account) for part in parts for account in wanted])
         for part in parts:
             rendering.send_gaze(part)
-    logger.info("job {}: {} parts for {} accounts", job_id, len(parts), len(wanted))
+    logger.info("job {}: {} for {}", job_id, _count(len(parts), "part"), _count(len(wanted), "account"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _segment(job: Job, span: dict[str, Any]) -> Segment:  # Any: JSON of `media.plan`

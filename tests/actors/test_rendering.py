@@ -180,6 +180,7 @@ def test_a_refused_video_ends_its_job_with_the_reason(store: Store, child: Calla
     assert ("delete_files", ("job", "now")) in waiting()
 
 
+@pytest.mark.logs_errors
 def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
     store: Store, child: Callable[..., list[list[str]]], no_waits: None
 ) -> None:

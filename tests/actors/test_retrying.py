@@ -16,6 +16,7 @@ from dramatiq import Worker
 from dramatiq.errors import Retry
 from hypothesis import given
 from hypothesis import strategies as st
+from loguru import logger
 
 from actors import intake, rendering, retrying, wiring
 from actors.children import stopping
@@ -180,13 +181,14 @@ def worker(store: Store) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("cause", "code", "known"),
     [
-        ("memory", "out_of_memory", "MB held 350, MB allowed 300"),
-        ("time", "deadline_passed", "seconds allowed 3600"),
+        ("memory", "out_of_memory", "350 MB held, 300 MB allowed"),
+        ("time", "deadline_passed", "3600 s allowed"),
         ("signal", "crashed", "signal 11"),
         ("error", "internal_error", "exit code 1"),
     ],
 )
 @pytest.mark.usefixtures("no_waits")
+@pytest.mark.logs_errors
 def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], cause: str, code: str, known: str
 ) -> None:
@@ -213,7 +215,53 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     assert _events(store).count("job.failed") == 1
 
 
+@pytest.mark.logs_errors
 @pytest.mark.usefixtures("no_waits")
+def test_the_log_says_what_failed_and_what_follows(
+    store: Store,
+    child: Callable[..., list[list[str]]],
+    worker: Callable[[], None],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line an attempt, one for the end, and no traceback: all else is in the records."""
+    _pending(store)
+    child(runner.OutOfMemory("killed", held_bytes=None, limit_bytes=220 << 20), CAUSES["signal"])
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
+    with store.writing():
+        rendering.send_gaze(_segment(store))
+    worker()
+    logger.remove(sink)
+    first, *_, last, end = lines
+    assert re.fullmatch(
+        r"job job part 1 of 1: out of memory \(220 MB allowed\) at attempt 1 of 4 with full settings; "
+        r"tried again at \d\d:\d\d:\d\d with less_memory settings",
+        first,
+    )
+    assert last == "job job part 1 of 1: a crash (signal 11) at attempt 4 of 4 with least settings"
+    assert end == "job job part 1 of 1: given up after 4 attempts"
+    assert len(lines) == 5
+    assert "Traceback" not in capfd.readouterr().err + caplog.text
+    assert "codec" not in "".join(lines)
+
+
+def test_files_deleted_by_a_cancellation_are_no_error(
+    store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _pending(store)
+
+    def cancelled_meanwhile(*_: object, **__: object) -> Result:
+        assert intake.cancel("job")
+        raise runner.Refused("no_such_file", "there is no such file")
+
+    monkeypatch.setattr(rendering, "run_child", cancelled_meanwhile)
+    gaze.fn("job-1")
+    assert (_segment(store).status, _segment(store).reason) == (SegmentStatus.FAILED, "cancelled")
+
+
+@pytest.mark.usefixtures("no_waits")
+@pytest.mark.logs_errors
 def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]) -> None:
     _pending(store, parts=2)
     child(*[CAUSES["error"]] * 4, RENDERED)
@@ -229,6 +277,7 @@ def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], 
 
 @pytest.mark.parametrize("again", ["job", "letter"])
 @pytest.mark.usefixtures("no_waits")
+@pytest.mark.logs_errors
 def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], again: str
 ) -> None:
@@ -324,6 +373,7 @@ def test_a_worker_killed_between_record_and_message_loses_and_doubles_nothing(
 
 
 @pytest.mark.usefixtures("no_waits")
+@pytest.mark.logs_errors
 def test_a_worker_killed_before_its_dead_letter_was_there_leaves_it_to_the_next(
     store: Store, child: Callable[..., list[list[str]]]
 ) -> None:
@@ -339,6 +389,7 @@ def test_a_worker_killed_before_its_dead_letter_was_there_leaves_it_to_the_next(
     assert _events(store).count("job.failed") == 1
 
 
+@pytest.mark.logs_errors
 def test_a_file_that_takes_its_worker_along_does_not_go_round_for_ever(
     store: Store, child: Callable[..., list[list[str]]]
 ) -> None:
@@ -356,6 +407,7 @@ def test_a_file_that_takes_its_worker_along_does_not_go_round_for_ever(
     assert "repeated interruptions" in (found.reason or "")
 
 
+@pytest.mark.logs_errors
 def test_a_planning_that_takes_its_worker_along_ends_too(store: Store, child: Callable[..., list[list[str]]]) -> None:
     _unplanned(store)
     calls = child(SystemExit("killed"))
@@ -493,6 +545,7 @@ ctypes.string_at(0) if sys.argv[1] == "SIGSEGV" else os.kill(os.getpid(), getatt
 
 @pytest.mark.parametrize(("name", "outcome"), [("SIGKILL", "out_of_memory"), ("SIGSEGV", "crashed")])
 @pytest.mark.usefixtures("no_waits")
+@pytest.mark.logs_errors
 def test_a_real_child_that_a_signal_ends_at_each_attempt(
     store: Store, worker: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, outcome: str
 ) -> None:
