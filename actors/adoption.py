@@ -27,7 +27,7 @@ from store.jobs import Job
 class Outcome(Enum):
     """The outcome of an adoption, as printed by `scripts/adopt`."""
 
-    ADOPTED = "a new job was made"
+    ADOPTED = "is a job again"
     RETURNED = "its job is in the database; its files were returned to it"
     KNOWN = "its job is in the database and has all of its files"
     OVER = "its job is over and its files were deleted; the entry may be deleted, too"

@@ -5,7 +5,8 @@ are kept for LOST_FOUND_DAYS. Works while the machine runs and while it is stopp
 
     scripts/adopt                  list them
     scripts/adopt ID…              make jobs of them, with the options of their uploads
-    scripts/adopt --all            likewise for all accepted ones whose publishing has not begun
+    scripts/adopt --all            likewise for all whose publishing never began
+    scripts/adopt --again ID…      likewise for one whose publishing had begun: it is published again
     scripts/adopt --delete ID…     delete them now, to free the disk
 """
 
@@ -25,11 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="scripts/adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("ids", nargs="*", metavar="ID", help="job ids, as listed")
-    parser.add_argument("--all", action="store_true", help="all entries")
+    parser.add_argument(
+        "--all", action="store_true", help="all whose publishing never began; with --delete, every entry"
+    )
     parser.add_argument("--delete", action="store_true", help="delete instead of adopting; cannot be undone")
+    parser.add_argument("--again", action="store_true", help="adopt IDs whose publishing had begun, too")
     chosen = parser.parse_args(arguments)
     if chosen.all and chosen.ids:
         parser.error("give ids or --all, not both")
+    if chosen.again and (chosen.delete or not chosen.ids):
+        parser.error("--again needs the ids of entries to adopt")
     if chosen.delete and not (chosen.ids or chosen.all):
         parser.error("give the ids to delete, or --all")
     try:
@@ -62,7 +68,7 @@ def _run(chosen: argparse.Namespace) -> int:
         if not (chosen.ids or chosen.all):
             show(lost_found.entries())
             return 0
-        command = EntryCommand(lost_found.entries(), delete=chosen.delete)
+        command = EntryCommand(lost_found.entries(), delete=chosen.delete, again=chosen.again)
         return 0 if (command.run_all() if chosen.all else command.run(chosen.ids)) else 1
     except process.DATABASE_ERRORS as unusable:
         return _fail(f"{wiring.store.path}: {unusable}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from actors import adoption, lost_found, wiring
 from actors.adoption import Outcome
 from actors.lost_found import LostEntry
+from scripts.supervisor import is_running
 from store import jobs
 from store.jobs import Job
 
@@ -17,7 +18,7 @@ SUCCESSFUL = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.OVER, Ou
 def show(entries: Sequence[LostEntry]) -> None:
     """Print what is in lost+found: id, name, size, when it was lost, and how long it is kept."""
     if not entries:
-        print("Nothing is lost.")
+        _say_nothing()
         return
     print(f"{'ID':36}  {'BYTES':>13}  {'LOST (UTC)':16}  {'DAYS LEFT':>9}  NAME")
     for entry in entries:
@@ -27,6 +28,13 @@ def show(entries: Sequence[LostEntry]) -> None:
             f"{_name(entry)}"
         )
     print("scripts/adopt ID… makes jobs of them again, scripts/adopt --delete ID… deletes them.")
+
+
+def _say_nothing() -> None:
+    if is_running(wiring.settings.data_dir):
+        print("Nothing is lost.")
+    else:
+        print("Nothing is listed yet; files without a record are moved here when the machine starts.")
 
 
 def _name(entry: LostEntry) -> str:
@@ -42,20 +50,31 @@ def _name(entry: LostEntry) -> str:
     return f"{entry.file_name} ({'; '.join(notes)})".strip() if notes else entry.file_name
 
 
+def _is_job(entry: LostEntry) -> bool:
+    with wiring.store.reading() as connection:
+        return jobs.get(connection, entry.job_id) is not None
+
+
 def _needs_a_person(entry: LostEntry) -> bool:
     """Say whether an entry is not adopted by --all: its job might be a second one, or cannot be made."""
-    with wiring.store.reading() as connection:
-        if jobs.get(connection, entry.job_id) is not None:
-            return False
+    if _is_job(entry):
+        return False
     return not entry.has_upload or entry.publishing_began or not entry.was_accepted
 
 
 class EntryCommand:
-    """Adopts or deletes entries, and prints the outcome of each."""
+    """Adopts or deletes entries, and prints the outcome of each.
 
-    def __init__(self, entries: Sequence[LostEntry], *, delete: bool) -> None:
+    Args:
+        entries: all of lost+found.
+        delete: delete instead of adopting.
+        again: adopt named entries whose publishing has begun, too.
+    """
+
+    def __init__(self, entries: Sequence[LostEntry], *, delete: bool, again: bool = False) -> None:
         self._entries = entries
         self._delete = delete
+        self._again = again
 
     def run_all(self) -> bool:
         """Process all entries, but adopt none that needs a person; return False if one failed."""
@@ -66,7 +85,7 @@ class EntryCommand:
             else:
                 is_successful &= self._run_one(entry)
         if not self._entries:
-            print("Nothing is lost.")
+            _say_nothing()
         return is_successful
 
     def run(self, ids: Sequence[str]) -> bool:
@@ -93,6 +112,14 @@ class EntryCommand:
             deleted = lost_found.delete(entry)
             print(f"{name}: {'deleted' if deleted else Outcome.BUSY.value}")
             return deleted
+        if entry.publishing_began and entry.has_upload and not self._again and not _is_job(entry):
+            print(
+                f"{name}: its publishing had begun. It would be published again from its first part, except for posts "
+                f"that are known to have begun on the same connected account. Delete what is public already on the "
+                f"platforms, then run: scripts/adopt --again {name}",
+                file=sys.stderr,
+            )
+            return False
         outcome, restored = adoption.adopt(entry)
         print(f"{name}: {outcome.value}", file=sys.stdout if outcome in SUCCESSFUL else sys.stderr)
         if restored is not None:

@@ -26,10 +26,23 @@ YOUNG_S = 60.0
 TEND_EVERY_S = 0.2
 LOOK_EVERY_S = 1.0  # whether a service is wanted: a media worker is started this late at most
 STOP_WITHIN_S = 15.0
+LOCK_NAME = "machine.lock"
 
 
 class AlreadyRunning(Exception):
     """Another machine works on this data directory."""
+
+
+def is_running(data_dir: Path) -> bool:
+    """Say whether a machine works on this data directory."""
+    try:
+        with (data_dir / LOCK_NAME).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,7 @@ class Supervisor:
         self._environ = environ
         self._log_dir = data_dir / "logs" if log_to_files else None
         data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = (data_dir / "machine.lock").open("w")
+        self._lock = (data_dir / LOCK_NAME).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

@@ -22,6 +22,7 @@ from actors.lost_found import LostEntry
 from actors.missing_files import FILE_MISSING, UPLOAD_GONE
 from actors.settling import fail_job
 from scripts.adopting import EntryCommand, show
+from scripts.supervisor import LOCK_NAME
 from store import (
     DatabaseUnavailable,
     Sealer,
@@ -716,3 +717,31 @@ def test_what_may_be_public_is_marked(store: Store) -> None:
     begin_publishing(TWO)  # its files are gone: nothing to mark
     lost_found.move_unrecorded()
     assert lost().publishing_began
+
+
+def test_what_was_being_published_is_adopted_only_when_that_is_said(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del store
+    upload()
+    begin_publishing(ONE)
+    lost_found.move_unrecorded()
+    assert not EntryCommand(lost_found.entries(), delete=False).run([ONE])
+    assert "It would be published again from its first part" in capsys.readouterr().err
+    assert row() is None
+    assert EntryCommand(lost_found.entries(), delete=False, again=True).run([ONE])
+    assert f"{ONE}: is a job again" in capsys.readouterr().out
+
+
+def test_an_empty_list_says_when_it_is_filled(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a restored backup somebody looks before the start, and must not take the files for lost."""
+    del store
+    show([])
+    nothing = "Nothing is listed yet; files without a record are moved here when the machine starts.\n"
+    assert capsys.readouterr().out == nothing
+    with (wiring.settings.data_dir / LOCK_NAME).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        show([])
+    assert capsys.readouterr().out == "Nothing is lost.\n"
+    show([])
+    assert capsys.readouterr().out == nothing
