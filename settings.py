@@ -28,6 +28,7 @@ PLATFORM_ROOTS = (
 )  # fmt: skip
 
 
+LAST_PORT = 65_535
 SHORTEST_SECRET = 16  # characters; what is made here has 43
 
 
@@ -67,8 +68,8 @@ class Settings(BaseModel):
     database_url: str = ""  # empty: SQLite in data_dir
     broker_url: str = ""  # empty: the same SQLite file
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None  # keyless metrics, for a private network
+    port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 8000
+    metrics_port: Annotated[int, Field(ge=1, le=LAST_PORT)] | None = None  # keyless metrics, for a private network
     public_url: str = ""  # empty: http://host:port
     api_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_comma_list)] = ()
     secret_key: SecretStr | None = None
@@ -174,8 +175,31 @@ def read(environ: Mapping[str, str]) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as exc:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']}" for e in exc.errors())
-        raise BadSettings(wrong) from None  # pydantic's own text repeats the values, which may be secrets
+        # pydantic's own text repeats the values, which may be secrets
+        raise BadSettings("; ".join(_sentence(error["loc"], error["msg"]) for error in exc.errors())) from None
+
+
+def port(environ: Mapping[str, str], name: str, default: int) -> int:
+    """Return a port that is read before the settings; the default if the variable is empty or missing.
+
+    Raises:
+        BadSettings: it is no number from 1 to 65535.
+    """
+    given = environ.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,5}", given) or not 1 <= int(given) <= LAST_PORT:
+        raise BadSettings(f"{name}: must be a whole number from 1 to {LAST_PORT}")
+    return int(given)
+
+
+def _sentence(place: tuple[int | str, ...], message: str) -> str:
+    """Return one of pydantic's findings with its variable; those of our own checks name theirs."""
+    name = ".".join(map(str, place)).upper()
+    return f"{name}: {_own(message)}" if name else _own(message)
+
+
+def _own(message: str) -> str:
+    words = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    return words.partition(", unable to parse")[0]
 
 
 def kept_secret(path: Path) -> tuple[str, bool]:

@@ -23,7 +23,10 @@ from platforms.contract import Publisher
 from platforms.hosts import Hosts
 from store import Sealer, Store
 
-settings = environment.read(os.environ)
+try:
+    settings = environment.read(os.environ)
+except environment.BadSettings as _wrong:  # each process reads this module first
+    raise SystemExit(f"settings: {_wrong}") from None
 
 # Actors each state their own `max_retries`. No TimeLimit: it cannot interrupt a wait for a child and may strike inside
 # a commit; `media.runner` keeps the deadlines and really ends the work.

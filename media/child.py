@@ -40,6 +40,13 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 TRIM_BYTES, MMAP_BYTES = 16 << 20, 8 << 20
 F_SETSIG = 10  # fcntl.h; Python's fcntl has it from 3.13 on
 
+PATH_ERRORS = {
+    IsADirectoryError: "is a directory, not a file",
+    NotADirectoryError: "is not possible: a part of this path is a file",
+    FileExistsError: "is a file, not a directory",
+    PermissionError: "may not be read or written",
+}
+
 Progress = Callable[[float], None]
 # Any: a stage's result is JSON
 Work = Callable[[argparse.Namespace, Progress], dict[str, Any]]
@@ -93,11 +100,23 @@ def _answer(voice: "_Lines | _Terminal", work: str, options: argparse.Namespace)
         voice.say({"out_of_memory": True})
         return MEMORY_EXIT
     except Exception as error:  # noqa: BLE001  # the process's edge: any other exception is an error of ours
+        sentence = _path_sentence(error)
+        if sentence and isinstance(
+            voice, _Terminal
+        ):  # the parent gives paths of its own, which are no person's mistake
+            voice.say({"refused": {"code": "unusable_path", "detail": sentence}})
+            return REFUSED_EXIT
         traceback.print_exc()
         voice.say({"internal_error": f"{type(error).__name__}: {error}"})
         return INTERNAL_EXIT
     voice.say({"result": result})
     return 0
+
+
+def _path_sentence(error: Exception) -> str:
+    """Return what is wrong with a path of the command line; '' for any other error."""
+    words = [words for kind, words in PATH_ERRORS.items() if isinstance(error, kind)]
+    return f"{error.filename} {words[0]}" if words and isinstance(error, OSError) and error.filename else ""
 
 
 def _keep_pages() -> None:

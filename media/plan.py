@@ -38,7 +38,7 @@ def add_cutting(parser: argparse.ArgumentParser) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="media.plan", description="Plan where a video is cut.")
+    parser = argparse.ArgumentParser(prog="python -m media.plan", description="Plan where a video is cut.")
     add_cutting(parser)
     parser.add_argument("--intensity", type=float, default=0.0, help="above 0: also look for the speaker's zero")
     parser.add_argument("--without-zero", action="store_true", help="save memory: do not search for the speaker's zero")

@@ -9,7 +9,9 @@ from media import child
 
 def arguments() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="media.probe", description="Tell what an upload is, or why it is refused.")
+    parser = argparse.ArgumentParser(
+        prog="python -m media.probe", description="Tell what an upload is, or why it is refused."
+    )
     parser.add_argument("source", type=Path, metavar="IN", help="the upload")
     return parser
 

@@ -10,7 +10,9 @@ from media.plan import add_cutting
 
 def arguments() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="media.split", description="Cut a video into parts for the platforms.")
+    parser = argparse.ArgumentParser(
+        prog="python -m media.split", description="Cut a video into parts for the platforms."
+    )
     add_cutting(parser)
     parser.add_argument("folder", type=Path, metavar="OUTDIR", help="where part-001.mp4 and so on go")
     parser.add_argument(

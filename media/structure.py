@@ -228,10 +228,10 @@ class _TopLevelBoxes:
     def _missing_index_detail(self) -> str:
         kinds = {box.kind for start in self._starts[:64] if (box := self._reader.at(start)) is not None}
         if b"moof" in kinds:
-            return "The file is a piece of a stream without its beginning (no moov). Upload the whole video."
+            return "The file is a piece of a stream without its beginning. Upload the whole video."
         return (
-            "The file has no table of contents (moov), and without it no program can play the video. The recording was "
-            "not finished, or the end of it is missing. Upload it again, or repair it first."
+            "The file has no table of contents, and without it no program can play the video. The recording was not "
+            "finished, or the end of it is missing. Upload it again, or repair it first."
         )
 
 

@@ -111,8 +111,8 @@ class Machine:
 def development(environ: dict[str, str]) -> dict[str, str]:
     """Return the environment of a development machine: what is given, and for the rest the mocks."""
     given = dict(environ)
-    port = int(given.get("PORT") or 8000)
-    given["MOCK_PORT"] = given.get("MOCK_PORT") or str(port + 1)
+    api_port = environment.port(given, "PORT", 8000)
+    given["MOCK_PORT"] = str(environment.port(given, "MOCK_PORT", api_port + 1))
     roots = mock_hosts(f"http://127.0.0.1:{given['MOCK_PORT']}")
     chosen = {name.upper(): str(getattr(roots, name)) for name in roots.__dataclass_fields__}
     chosen |= dict.fromkeys(MOCK_CLIENTS, "mock")
@@ -143,7 +143,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         machine = Machine(dict(os.environ))
-    except (environment.BadSettings, AlreadyRunning) as wrong:
+    except environment.BadSettings as wrong:
+        print(f"settings: {wrong}", file=sys.stderr)
+        return 2
+    except AlreadyRunning as wrong:
         print(wrong, file=sys.stderr)
         return 2
     except OSError as wrong:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
 
+import settings
+from scripts.run_command import development
 from settings import BadSettings, kept_secret, read
 
 
@@ -45,6 +51,43 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
 def test_what_cannot_work_is_refused_by_name(environ: dict[str, str], told: str) -> None:
     with pytest.raises(BadSettings, match=told):
         read(environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"PORT": "abc"}, "PORT: must be a valid integer"),
+        ({"SECRET_KEY": "x"}, "SECRET_KEY must have at least 16 characters; take random ones"),
+        ({"GAZE_INTENSITY": "2"}, "GAZE_INTENSITY: must be less than or equal to 1"),
+        ({"LANDSCAPE": "wide"}, "LANDSCAPE: must be 'crop', 'blur' or 'none'"),
+        ({"MAX_UPLOAD_SIZE": "big"}, "MAX_UPLOAD_SIZE: 'big' is not a size such as 500MB"),
+    ],
+)
+def test_an_error_is_a_plain_sentence(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        read(environ)
+    assert str(refused.value) == sentence
+
+
+COMMANDS = ["scripts.run_command", "scripts.serve_command", "scripts.adopt_command", "scripts.migrate", "api"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_ends_on_a_bad_setting_with_one_sentence(command: str, tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "PORT": "abc"}
+    ran = subprocess.run(
+        [sys.executable, "-m", command], env=environ, capture_output=True, text=True, check=False, timeout=60,
+        cwd=Path(settings.__file__).parent,
+    )  # fmt: skip
+    assert ran.returncode in {1, 2}
+    assert re.fullmatch(r"settings: PORT: must be .*\n", ran.stderr)
+
+
+@pytest.mark.parametrize("given", ["abc", "0", "70000", "-1", "\u0661", " 8000"])
+def test_a_mistaken_port_of_the_mock_is_told_by_name(given: str) -> None:
+    with pytest.raises(BadSettings, match=r"^MOCK_PORT: must be a whole number from 1 to 65535$"):
+        development({"MOCK_PORT": given})
+    assert development({"PORT": "9000"})["MOCK_PORT"] == "9001"
 
 
 def test_an_error_does_not_repeat_a_secret() -> None:

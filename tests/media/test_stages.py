@@ -148,3 +148,25 @@ def test_a_plan_without_pictures_still_cuts_at_pauses(tmp_path: Path) -> None:
     plan = runner.run("plan", [str(path), "--segment-seconds", "6", *less], deadline_s=120)
     assert plan["zero"] is None
     assert [part["cut_reason"] for part in plan["spans"]] == ["pause", "end"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "end"),
+    [
+        (["probe", "DIRECTORY"], "DIRECTORY is a directory, not a file"),
+        (["gaze", "DIRECTORY", "out.mp4"], "DIRECTORY is a directory, not a file"),
+        (["split", "VIDEO", "FILE"], "FILE is a file, not a directory"),
+        (["split", "VIDEO", "FILE/below"], "FILE/below is not possible: a part of this path is a file"),
+    ],
+)
+def test_a_mistaken_path_is_one_sentence_without_a_traceback(
+    mute: Path, tmp_path: Path, stage: list[str], end: str
+) -> None:
+    (tmp_path / "DIRECTORY").mkdir()
+    (tmp_path / "FILE").touch()
+    (tmp_path / "VIDEO").symlink_to(mute)
+    ran = subprocess.run(
+        [sys.executable, "-m", f"media.{stage[0]}", *(str(tmp_path / name) for name in stage[1:])],
+        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (3, f"refused (unusable_path): {tmp_path}/{end}\n")
