@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from loguru import logger
 from sqlalchemy import Connection
 
 from actors import intake, rendering, wiring
@@ -235,3 +236,16 @@ def test_every_event_that_is_announced_can_be_subscribed_to() -> None:
     announced = set(re.findall(r"\"((?:job|segment|publication|account|endpoint|platform)\.[a-z_]+)\"", sources))
     assert "job.review_needed" in announced
     assert announced <= set(EVENTS)
+
+
+def test_the_log_tells_of_a_review_its_approval_and_an_end(store: Store, plan: Callable[..., list[str]]) -> None:
+    told: list[str] = []
+    sink = logger.add(lambda message: told.append(message.record["message"]), level="INFO")
+    for part in plan("ask"):
+        gaze.fn(part)
+    assert intake.approve("job")
+    assert intake.cancel("job")
+    logger.remove(sink)
+    assert "job job: 2 parts for 1 account" in told
+    steps = ["job job: waits for approval (sound_unreadable)", "job job: approved", "job job: cancelled"]
+    assert [line for line in told if line in steps] == steps
