@@ -118,13 +118,13 @@ def test_a_database_that_is_gone_loses_no_upload(machine: Start, talk: Path, old
     listed = adopt(again)
     assert all(job in listed.stdout for job in [*jobs, *public])
     done = adopt(again, "--all")
-    assert (done.returncode, done.stdout.count("a new job was made")) == (0, 2), done.stderr
+    assert (done.returncode, done.stdout.count("is a job again")) == (0, 2), done.stderr
     assert all(f"{job}: left where it is: talk.mp4 (" in done.stdout for job in public)
     assert all(again.finished(job)["status"] == "completed" for job in jobs)
     assert [again.status(job)["title"] for job in jobs] == ["Talk 0", "Talk 1"]
     assert len(again.posts()) - posts == 2 * posts  # each once, as the known one
     assert lost(again)["count"] == len(public)
-    assert "a new job" not in adopt(again, "--all").stdout
+    assert "is a job again" not in adopt(again, "--all").stdout
     if older:
         assert again.status(known["job_id"])["status"] == "completed"
     else:
@@ -255,3 +255,26 @@ def test_a_machine_whose_database_is_put_in_order_starts(machine: Start, talk: P
     put_in_place(running, copy)
     again = machine()
     assert again.status(job["job_id"])["status"] == "completed"
+
+
+def broker_command(machine: TestMachine, *arguments: str) -> None:
+    """Run `python -m broker` on the machine's database, as the README says."""
+    subprocess.run(
+        [sys.executable, "-m", "broker", machine.data_dir / DATABASE, *arguments], cwd=ROOT, check=True, timeout=60
+    )
+
+
+@pytest.mark.slow
+def test_a_pause_before_the_start_holds_all_publishing_until_it_is_lifted(machine: Start, talk: Path) -> None:
+    """After a restored backup the operator compares it with the platforms first."""
+    running = machine()
+    running.stop()
+    broker_command(running, "pause", "network")
+    again = machine()
+    job = again.upload(talk)
+    wait_for(lambda: again.status(job)["status"] == "publishing", "the parts to be ready")
+    assert again.posts() == []
+    again.client.call("POST", f"/jobs/{job}/cancel")
+    broker_command(again, "resume", "network")
+    wait_for(lambda: again.status(job)["files_deleted_at"], "the network queue to go on")
+    assert again.posts() == []
