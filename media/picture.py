@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from media.frames import Planes
+from media.matrix import FORMATS, MatrixConverter
 from media.tone import ToneMapper
 
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # the biggest master, portrait or landscape; a square one is 1080 x 1080
@@ -23,6 +24,16 @@ HDR_CURVES = {int(ColorTrc.ARIB_STD_B67): "hlg", int(ColorTrc.SMPTE2084): "pq"}
 WIDE_GAMUTS = {9: "bt2020", 11: "p3", 12: "p3"}
 SD_HEIGHT = 720  # below it an untagged picture is taken for BT.601, as players do
 H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
+H273_BT601 = 6
+SWSCALE_MATRICES = {  # ITU-T H.273, table 4
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
 MATRIX_NAMES = {
     Colorspace.ITU709: "bt709",
     Colorspace.FCC: "fcc",
@@ -148,6 +159,7 @@ class Developer:
         self._aspect = aspect
         self._scaler = VideoReformatter()
         self._tone: ToneMapper | None = None
+        self._converter = MatrixConverter()
 
     def shrinks(self, frame: VideoFrame) -> bool:
         """Say whether a frame takes much more memory than what it becomes."""
@@ -179,16 +191,32 @@ class Developer:
                 matrix = "bt2020" if table in HDR_CURVES.values() else MATRIX_NAMES[_matrix(frame)]
                 self._tone = ToneMapper(table, width, height, matrix)
             return self._tone.develop(frame)
+        if _is_ycbcr(frame) and (is_full(frame) or _matrix(frame) != Colorspace.ITU709):
+            return self._to_bt709(frame, width, height)
+        return self._scaled(frame, width, height)
+
+    def _to_bt709(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
+        number, full = _matrix_number(frame), is_full(frame)
+        if frame.format.name not in FORMATS or not self._fits(frame, width, height):
+            depth = "yuv420p10le" if frame.format.components[0].bits > 8 else "yuv420p"
+            frame = self._scaled(frame, width, height, depth, is_converted=False)
+        return self._converter.convert(frame, width, height, number, is_full=full)
+
+    def _scaled(
+        self, frame: VideoFrame, width: int, height: int, pixel_format: str = "yuv420p", *, is_converted: bool = True
+    ) -> VideoFrame:
+        """Scale with swscale, whose conversion between matrices is not exact (`media.matrix`)."""
+        source = ColorRange.JPEG if is_full(frame) else ColorRange.MPEG
         return self._scaler.reformat(
             frame,
             width=width,
             height=height,
-            format="yuv420p",
+            format=pixel_format,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             src_colorspace=_matrix(frame),
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG if is_full(frame) else ColorRange.MPEG,
-            dst_color_range=ColorRange.MPEG,
+            dst_colorspace=Colorspace.ITU709 if is_converted else _matrix(frame),
+            src_color_range=source,
+            dst_color_range=ColorRange.MPEG if is_converted else source,
             threads=1,
         )
 
@@ -298,19 +326,19 @@ def _is_ready(frame: VideoFrame) -> bool:
     return frame.format.name in PLAIN_FORMATS and not is_full(frame) and _matrix(frame) == Colorspace.ITU709
 
 
+def _is_ycbcr(frame: VideoFrame) -> bool:
+    """Say whether a frame has chroma planes: neither RGB nor grey only."""
+    return not frame.format.is_rgb and len(frame.format.components) >= 3
+
+
 def _matrix(frame: VideoFrame) -> Colorspace:
-    # AVColorSpace numbers (ITU-T H.273, table 4): 1 BT.709, 5 and 6 BT.601, 7 SMPTE 240M, 9 and 10 BT.2020.
-    known = {
-        1: Colorspace.ITU709,
-        4: Colorspace.FCC,
-        5: Colorspace.ITU601,
-        6: Colorspace.ITU601,
-        7: Colorspace.SMPTE240M,
-        9: Colorspace.BT2020,
-        10: Colorspace.BT2020,
-    }
-    guess = Colorspace.ITU601 if min(frame.width, frame.height) < SD_HEIGHT else Colorspace.ITU709
-    return known.get(frame.colorspace, guess)
+    return SWSCALE_MATRICES[_matrix_number(frame)]
+
+
+def _matrix_number(frame: VideoFrame) -> int:
+    if frame.colorspace in SWSCALE_MATRICES:
+        return int(frame.colorspace)
+    return H273_BT601 if min(frame.width, frame.height) < SD_HEIGHT else H273_BT709
 
 
 def _planes(frame: VideoFrame, width: int, height: int) -> list[NDArray[np.uint8]]:
