@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from media import child, completeness, facts, picture, signature, sound_extent, structure, timeline
 from media.child import Progress
+from media.colour_tags import ColourTags
 from media.errors import Refused
 from media.facts import Audio, Facts, MediaWarning
 from media.opening import VIDEO_CODECS, opened, packets, video_of
@@ -250,6 +251,7 @@ def _check_length(times: Timeline) -> None:
 
 def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
     """Decode until there is a picture; damaged when there is none in the first packets."""
+    tags = ColourTags(stream)
     stream.codec_context.thread_count = 1
     error: av.error.FFmpegError | None = None
     for number, packet in enumerate(packets(container, stream)):
@@ -260,7 +262,7 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
         except av.error.FFmpegError as problem:
             frames, error = [], problem
         if frames:
-            return frames[0]
+            return tags.apply(frames[0])
         if number >= PACKETS_FOR_ONE_FRAME:
             break
     reason = f" ({error.strerror})" if error else ""

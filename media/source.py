@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from media import deinterlace, picture
+from media.colour_tags import ColourTags
 from media.deinterlace import deinterlaced
 from media.errors import Refused
 from media.frames import Planes
@@ -96,6 +97,7 @@ class Reel:
         stream = video_of(container)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         self._aspect = picture.PixelAspect(stream)
+        tags = ColourTags(stream)
         stream.codec_context.thread_count = DECODER_THREADS
         stream.codec_context.skip_frame = "NONKEY" if keys_only else "DEFAULT"
         if seek is not None:
@@ -105,7 +107,7 @@ class Reel:
                 # Matroska cannot tell a time before zero; what lies there is not part of the film, nor of its plan.
                 frames = [frame for frame in packet.decode() if frame.pts is not None or frame.dts is not None]
                 while frames:
-                    yield frames.pop(0)  # held nowhere here while the next one is decoded
+                    yield tags.apply(frames.pop(0))  # held nowhere here while the next one is decoded
             except MemoryError:
                 raise
             except av.error.FFmpegError:

@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media import bitstream, picture
+from media.colour_tags import ColourTags
 from media.copied_sound import track_of
 from media.encode import BUFFER_BITS, PEAK_BITS_S, written
 from media.inspection import first_frame
@@ -128,12 +129,14 @@ def _check_form(source: Path, span: Span) -> None:
             raise _Obstructed(Obstacle.PARAMETERS)
         if context.name != "h264" or context.profile not in PROFILES or not _is_progressive(stream):
             raise _Obstructed(Obstacle.CODEC)
+        tags = ColourTags(stream)
         frame = first_frame(container, stream)
         if frame.format.name != "yuv420p" or frame.interlaced_frame:
             raise _Obstructed(Obstacle.CODEC)
         if not _has_shape(frame, picture.PixelAspect(stream), span):
             raise _Obstructed(Obstacle.SHAPE)
-        if not _is_bt709(frame):
+        # A copy would have the container's tags, and players differ in which they follow.
+        if not _is_bt709(frame) or not tags.agree_with(frame):
             raise _Obstructed(Obstacle.COLOUR)
 
 

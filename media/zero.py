@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media import deinterlace, picture
+from media.colour_tags import ColourTags
 from media.frames import Planes
 from media.gaze import model
 from media.gaze.decide import fade
@@ -208,9 +209,9 @@ def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], step: int) -> Iterato
     with opened(path) as container:
         stream = video_of(container)
         stream.codec_context.skip_frame = skip
-        converter, aspect = picture.FrameConverter(), picture.PixelAspect(stream)
+        converter, aspect, tags = picture.FrameConverter(), picture.PixelAspect(stream), ColourTags(stream)
         for number, frame in enumerate(container.decode(stream)):
             if number % step:
                 continue
-            progressive = deinterlace.deinterlaced_frame(frame)
+            progressive = deinterlace.deinterlaced_frame(tags.apply(frame))
             yield converter.developer(progressive, aspect).develop(progressive, number, float(frame.time or 0.0))

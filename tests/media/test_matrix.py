@@ -130,3 +130,13 @@ def test_bt709_in_limited_range_stays_bit_for_bit() -> None:
     planes = developed(frame, (SIDE, SIDE))
     samples = np.concatenate([plane.ravel() for plane in (planes.y, planes.u, planes.v)])
     assert np.array_equal(frame.to_ndarray().ravel(), samples)
+
+
+@pytest.mark.parametrize("form", ["yuv420p", "yuv422p", "yuv420p10le"])
+@pytest.mark.parametrize("matrix", [1, 5])
+def test_full_range_is_read_from_the_tag(form: str, matrix: int) -> None:
+    bits = FORMATS[form][0]
+    for signal in PATCHES:
+        frame = flat(coded(signal, matrix, bits, is_full=True), matrix, form, (SIDE, SIDE), is_full=True)
+        found = colours(developed(frame, (SIDE, SIDE)))
+        assert np.abs(found - coded(signal, 1)).max() <= CODES_OFF
