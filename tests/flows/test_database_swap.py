@@ -207,7 +207,7 @@ def test_a_request_repeated_after_an_older_database_was_put_in_place_makes_one_j
     again = machine()
     assert lost(again)["count"] == 1
     if adopted_first:
-        assert "a new job was made" in adopt(again, "--all").stdout
+        assert "is a job again" in adopt(again, "--all").stdout
     second = keyed_upload(again, talk, "one key")
     done = adopt(again, "--all")
     assert done.returncode == 0, done.stderr

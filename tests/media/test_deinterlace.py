@@ -149,7 +149,12 @@ def test_a_recorded_camcorder_file_is_deinterlaced(recorded: Path, tmp_path: Pat
     combed = []
     for path in (source, tmp_path / "out.mp4"):
         with av.open(str(path)) as container:
-            combed.append(sum(is_combed(frame) for frame in container.decode(video=0)))
-    # It is a test pattern: some of its fine detail that stands still looks like a comb.
-    assert combed[0] == 88
-    assert combed[1] <= 10
+            combed.append(sum(is_combed(without_counter(frame)) for frame in container.decode(video=0)))
+    assert combed == [88, 0]
+
+
+def without_counter(frame: av.VideoFrame) -> av.VideoFrame:
+    """Cover the test pattern's counter, whose small print looks like a comb."""
+    rows = np.asarray(frame.to_ndarray(format="gray"), np.uint8).copy()
+    rows[:48, :128] = 128
+    return av.VideoFrame.from_ndarray(rows, format="gray")
