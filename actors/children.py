@@ -8,7 +8,7 @@ import dramatiq
 from dramatiq.worker import Worker
 
 stopping = threading.Event()
-"""Set once this worker process is asked to stop; handed to `media.runner.run`."""
+"""Set once this worker process is asked to stop; handed to `media.process.runner.run`."""
 
 
 class StopChildren(dramatiq.Middleware):

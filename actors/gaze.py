@@ -21,7 +21,7 @@ from actors.missing_files import NO_SUCH_FILE, UPLOAD_GONE
 from actors.retrying import MediaSettings
 from actors.settling import fail_part, part_failed, settle
 from actors.turns import release
-from media import runner
+from media.process import runner
 from store import jobs, segments
 from store.attempts import MediaAttempt, decode_attempts
 from store.jobs import Job

@@ -14,7 +14,7 @@ from store.jobs import Job
 from store.segments import Segment
 from store.states import PublicationStatus, SegmentStatus
 
-NO_SUCH_FILE = "no_such_file"  # of a media child (`media.child`); its detail contains the file's path
+NO_SUCH_FILE = "no_such_file"  # of a media child (`media.process.child`); its detail contains the file's path
 FILE_MISSING = "file_missing"
 _OLDER = "is missing; the database is older than its deletion, as after a backup was restored. Upload the video again."
 UPLOAD_GONE = f"The uploaded file {_OLDER}"

@@ -9,7 +9,7 @@ from typing import Any
 from actors import wiring
 from actors.children import stopping
 from actors.memory import child_budget_bytes
-from media import runner
+from media.process import runner
 from store.segments import Segment
 
 # Splits go before parts, and part n of every job before part n + 1 of any: one long talk does not starve the others.
@@ -37,7 +37,7 @@ def run_child(
     """Run one media stage in a child process within this machine's memory.
 
     Raises:
-        media.runner.ChildError: see there; `Stopped` also when this worker is asked to stop.
+        media.process.runner.ChildError: see there; `Stopped` also when this worker is asked to stop.
     """
     try:
         return runner.run(

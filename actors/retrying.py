@@ -24,7 +24,7 @@ from dramatiq.errors import Retry
 from loguru import logger
 
 from actors import wiring
-from media import runner
+from media.process import runner
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
 

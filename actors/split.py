@@ -16,7 +16,7 @@ from actors.announce import announce
 from actors.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
 from actors.retrying import MediaSettings
 from actors.settling import end_job, fail_job
-from media import runner
+from media.process import runner
 from store import accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, decode_attempts
 from store.jobs import Job
@@ -166,7 +166,9 @@ def _plan(claim: _Claim) -> dict[str, Any]:  # Any: JSON of `media.plan`
 
 
 def _record(job_id: str, plan: dict[str, Any]) -> None:  # Any: JSON of `media.plan`
-    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get("warnings", ())  # `media.facts` has the same code
+    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get(
+        "warnings", ()
+    )  # `media.reading.facts` has the same code
     if is_mute and wiring.settings.mute_video == "refuse":
         fail_job(job_id, code=ReviewReason.SOUND_UNREADABLE, error=MUTE_REFUSED, retryable=True)
         return

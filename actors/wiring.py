@@ -29,7 +29,7 @@ except environment.BadSettings as _wrong:  # each process reads this module firs
     raise SystemExit(f"settings: {_wrong}") from None
 
 # Actors each state their own `max_retries`. No TimeLimit: it cannot interrupt a wait for a child and may strike inside
-# a commit; `media.runner` keeps the deadlines and really ends the work.
+# a commit; `media.process.runner` keeps the deadlines and really ends the work.
 broker = SqliteBroker(
     settings.database_path.resolve(),
     middleware=[

@@ -1,6 +1,6 @@
 """Refuses by its first bytes an upload that is not a video.
 
-Whether it can be played is checked later, in a sandbox. `media.signature` accepts the same files; `api` may not import
+Whether it can be played is checked later, in a sandbox. `media.container.signature` accepts the same files; `api` may not import
 it, so a test keeps the two equal.
 """
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from media import child
+from media.process import child
 
 LOUDNESS = (-31, -9)  # LUFS
 SEGMENT_SECONDS, SEGMENT_SECONDS_MIN = 60.0, 6.0  # the minimum is two parts of the platforms' 3 s
@@ -47,4 +47,4 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(child.stage(arguments(), "media.planning:plan"))
+    sys.exit(child.stage(arguments(), "media.stages.plan:plan"))

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from media import child
+from media.process import child
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -17,4 +17,4 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(child.stage(arguments(), "media.inspection:probe"))
+    sys.exit(child.stage(arguments(), "media.reading.inspection:probe"))

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from media import child
 from media.plan import add_cutting
+from media.process import child
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -25,4 +25,4 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(child.stage(arguments(), "media.splitting:split"))
+    sys.exit(child.stage(arguments(), "media.stages.split:split"))

@@ -21,7 +21,7 @@ WARNINGS = {
     "end_missing": "the end of the file is missing; the video is used as far as it goes",
     "size_changes": "the picture changes its size; all of it is shown, on black where it does not fill the frame",
 }
-"""Codes of `media.facts.MediaWarning`, as sentences; the page has its own in `frontend/words.js`."""
+"""Codes of `media.reading.facts.MediaWarning`, as sentences; the page has its own in `frontend/words.js`."""
 Json = dict[str, Any]  # Any: what the API answers
 
 

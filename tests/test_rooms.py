@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
         "broker",
         "store",
         "platforms",
-        "media.runner",
+        "media.process.runner",
     },
     "api": {
         "falcon",

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from media import child
-from media.memory_profile import MemoryProfile
+from media.process import child
+from media.writing.memory_profile import MemoryProfile
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,4 +68,4 @@ def _share(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(child.stage(parser(), "media.gaze.part:correct"))
+    sys.exit(child.stage(parser(), "media.stages.gaze:correct"))

@@ -12,17 +12,17 @@ from typing import Protocol
 import numpy as np
 
 from media.frames import Planes
-from media.gaze.between import between, halfway
-from media.gaze.decide import LOOK_AHEAD, Decision, Policy, Reason, decide
+from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
-from media.gaze.faces import Face, FaceFollower
-from media.gaze.measure import Look, look
-from media.gaze.model import Head
-from media.gaze.pace import Pace
-from media.gaze.redraw import redraw
-from media.gaze.rest import rested, unchanged
-from media.gaze.sight import Sight
-from media.gaze.steady import steady, steady_axes
+from media.gaze.estimate.interpolation import between, halfway
+from media.gaze.estimate.measure import Look, look
+from media.gaze.estimate.rest import rested, unchanged
+from media.gaze.estimate.smoothing import steady, steady_axes
+from media.gaze.estimate.visibility import Sight
+from media.gaze.face.faces import Face, FaceFollower
+from media.gaze.face.model import Head
+from media.gaze.policy import LOOK_AHEAD, Decision, Policy, Reason, decide
+from media.gaze.time_budget import Pace
 
 # Bent sideways, eyes are seen to move by as much as they are moved (0.97 of it by two networks' common opinion). Up and
 # down they see half to three quarters, for brows and skin follow only in part; but by eye, readers looked over the lens

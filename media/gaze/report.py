@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from media.gaze.corrector import Timing, Told
-from media.gaze.decide import Reason
+from media.gaze.policy import Reason
 
 COLUMNS = (
     *("index", "time_s", "face", "yaw_deg", "pitch_deg", "head_yaw_deg", "head_pitch_deg"),

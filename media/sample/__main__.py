@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from media import child
+from media.process import child
 
 SECONDS, SECONDS_MOST = 74.0, 600.0  # two parts of at most a minute
 WIDTHS = (360, 540, 720, 1080)

@@ -15,7 +15,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from media.files import whole
+from media.process.files import whole
 from media.sample import acting, voice
 from media.sample.portrait import SCALE, Sitter
 

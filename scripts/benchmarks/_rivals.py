@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from media.encode import x264_options
+from media.writing.encode import x264_options
 
 SOUND_RATE, SOUND_BITS_S = 48_000, 128_000
 
@@ -62,12 +62,12 @@ def _image_corrector(zero: dict[str, object] | None) -> Callable[[NDArray[np.uin
     """Return a function of one picture; it gives an earlier one back, because the corrector looks ahead."""
     import cv2  # noqa: PLC0415
 
-    from media import picture  # noqa: PLC0415
     from media.frames import Planes  # noqa: PLC0415
-    from media.gaze import model  # noqa: PLC0415
+    from media.gaze.calibration import Zero  # noqa: PLC0415
     from media.gaze.corrector import Corrector  # noqa: PLC0415
-    from media.gaze.landmarks import Landmarker  # noqa: PLC0415
-    from media.zero import Zero  # noqa: PLC0415
+    from media.gaze.face import model  # noqa: PLC0415
+    from media.gaze.face.landmarks import Landmarker  # noqa: PLC0415
+    from media.picture import conversion  # noqa: PLC0415
 
     found = Zero.from_json(zero) if zero else None
     head = model.average_head(model.locate())
@@ -82,7 +82,7 @@ def _image_corrector(zero: dict[str, object] | None) -> Callable[[NDArray[np.uin
         u, v = (np.ascontiguousarray(half.reshape(height // 2, width // 2)) for half in rest)
         done = corrector.push(Planes(np.ascontiguousarray(y), u, v, count, count / 30))
         count += 1
-        return picture.to_rgb(done[0]) if done else image
+        return conversion.to_rgb(done[0]) if done else image
 
     return turned
 

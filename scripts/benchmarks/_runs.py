@@ -11,7 +11,7 @@ from typing import Any
 
 import imageio_ffmpeg
 
-from media.runner import THRIFT
+from media.process.runner import THRIFT
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOK_EVERY_S = 0.02

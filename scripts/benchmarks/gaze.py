@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from media import picture
 from media.errors import Refused
 from media.gaze.errors import GazeError
+from media.picture import conversion
 from scripts.benchmarks.eyes import bias, columns, crude, judges, marks, runs, sheet, truth, truthtable
 from scripts.benchmarks.eyes.columns import Columns
 from scripts.benchmarks.eyes.weights import JudgeMissing
@@ -99,7 +99,7 @@ def _judges(names: list[str]) -> dict[str, judges.Judge]:
 
 def _stamp(how: str) -> str:
     """Name all that what is kept depends on: how the bench measures, and what of the product it measures with."""
-    media, eyes = Path(picture.__file__).parent, Path(marks.__file__).parent
+    media, eyes = Path(conversion.__file__).parent, Path(marks.__file__).parent
     paths = [*(eyes / name for name in MEASURING), *media.glob("*.py"), *(media / "gaze" / name for name in FINDING)]
     content = how.encode() + b"".join(path.read_bytes() for path in sorted(paths))
     return hashlib.sha256(content).hexdigest()[:8]

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from media.encode import x264_options
-from media.inspection import Inspection, inspect
-from media.spans import Span
+from media.reading.inspection import Inspection, inspect
+from media.reading.spans import Span
+from media.writing.encode import x264_options
 from scripts.benchmarks._runs import Run, ffmpeg, measured
 
 PLAIN = "plain PyAV"

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from media import cuts
-from media import speech as media_speech
-from media.voice import SAMPLE_RATE, VoiceDetector
+from media.cutting import cuts
+from media.cutting import speech as media_speech
+from media.cutting.voice_activity import SAMPLE_RATE, VoiceDetector
 from tests.media import backgrounds, spoken
 from tests.media.spoken import Speech
 from tests.media.test_speech import EDGE_S, RATE, ROOMS, avoidably_inside, planned

@@ -11,7 +11,7 @@ from dramatiq.errors import Retry
 from actors import intake, rendering, retrying, wiring
 from actors.gaze import gaze
 from actors.split import split
-from media import runner
+from media.process import runner
 from store import Store, accounts, jobs, publications, segments
 from store.states import JobStatus, SegmentStatus
 from tests.actors.queues import waiting
@@ -209,7 +209,9 @@ def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
     assert (found.status, found.attempts, found.retry_at) == (JobStatus.PENDING, None, None)
 
 
-MISSING = runner.Refused("no_such_file", "there is no file /data/uploads/job/source")  # as `media.child` says it
+MISSING = runner.Refused(
+    "no_such_file", "there is no file /data/uploads/job/source"
+)  # as `media.process.child` says it
 
 
 @pytest.mark.logs_errors

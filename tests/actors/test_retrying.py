@@ -25,7 +25,7 @@ from actors.reap import reap
 from actors.retrying import GivenUp, MediaSettings
 from actors.split import split
 from broker import DeadLetter
-from media import runner
+from media.process import runner
 from store import Store, accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, decode_attempts
 from store.states import JobStatus, PublicationStatus, SegmentStatus

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from media import runner
+from media.process import runner
 from tests.media import films
 
 MEMORY = 330 << 20

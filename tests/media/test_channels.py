@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import channels, tracks
-from media.channels import drop_custom_layout, labels_of, matrix
-from media.opening import opened
-from media.samples import Samples, Window
+from media.reading import channels, tracks
+from media.reading.channels import drop_custom_layout, labels_of, matrix
+from media.reading.opening import opened
+from media.reading.samples import Samples, Window
 from tests.media import channel_layouts
 from tests.media.channel_layouts import Case, chan
 

@@ -7,12 +7,12 @@ import av
 import numpy as np
 import pytest
 
-from media import picture
-from media.colour_tags import ColourTags
-from media.inspection import inspect
-from media.opening import opened, video_of
-from media.source import Reel
-from media.verbatim import Obstacle, obstacle
+from media.picture import conversion
+from media.picture.colour_tags import ColourTags
+from media.reading.inspection import inspect
+from media.reading.opening import opened, video_of
+from media.reading.source import Reel
+from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
 from tests.media.test_matrix import CODES_OFF, PATCHES, coded
 
@@ -159,7 +159,7 @@ def test_rgb_stays_rgb() -> None:
 def test_a_browser_s_recording_has_the_browser_s_colours(name: str, recorded: Path) -> None:
     """Chromium shows its test patches as 199, 31, 32 and 29, 200, 35 (measured 2026-11-28)."""
     path = recorded / name
-    rgb = picture.to_rgb(next(iter(Reel(path, inspect(path).timeline.grid()))))
+    rgb = conversion.to_rgb(next(iter(Reel(path, inspect(path).timeline.grid()))))
     red, green = (rgb[500:540, left : left + 50].mean(axis=(0, 1)) for left in (20, 110))
     assert red == pytest.approx([199, 31, 32], abs=3)
     assert green == pytest.approx([29, 200, 35], abs=8)  # blue is 29 by exact calculation from Y, U, V

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from media import runner
+from media.process import runner
 from tests.media import container_cases, films
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
@@ -21,8 +21,8 @@ from pathlib import Path
 from media import sandbox
 sandbox.enter(sandbox.Limits(memory_bytes=1 << 30, cpu_s=400))
 from media.errors import Refused
-from media.inspection import inspect
-from media.render import render
+from media.reading.inspection import inspect
+from media.writing.render import render
 for path in sorted(Path(sys.argv[1]).glob("*.bin")):
     print(json.dumps({"name": path.name}), flush=True)
     said = {}

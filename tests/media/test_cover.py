@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import cover
 from media.frames import Planes
+from media.writing import cover
 
 
 def planes(luma: NDArray[np.uint8], index: int = 0) -> Planes:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.cuts import END, LIMIT, PAUSE, Cut, Pause, choose
+from media.cutting.cuts import END, LIMIT, PAUSE, Cut, Pause, choose
 
 RATES = st.sampled_from([Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(60)])
 PAUSES = st.lists(st.tuples(st.floats(0, 900), st.floats(0.09, 3)), max_size=60).map(

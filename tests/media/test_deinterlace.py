@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.deinterlace import is_combed
-from media.inspection import inspect
-from media.render import render
-from media.source import Reel
-from media.verbatim import Obstacle, obstacle
+from media.picture.deinterlace import is_combed
+from media.reading.inspection import inspect
+from media.reading.source import Reel
+from media.writing.render import render
+from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 80

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from media import following, framing
-from media.following import Glance, frame_for, path_of, why_not
 from media.frames import Planes
-from media.framing import Crop, Fallback, Framed, Layout
 from media.gaze.errors import EngineFailed
-from media.gaze.faces import Face
-from media.inspection import inspect
-from media.render import render
-from media.spans import Span
+from media.gaze.face.faces import Face
+from media.reading.inspection import inspect
+from media.reading.spans import Span
+from media.reframing import following, framing
+from media.reframing.following import Glance, frame_for, path_of, why_not
+from media.reframing.framing import Crop, Fallback, Framed, Layout
+from media.writing.render import render
 from tests.media import films
 
 WINDOW = 0.316  # of 16:9

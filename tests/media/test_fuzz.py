@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media import runner
+from media.process import runner
 from tests.media import films
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
@@ -20,9 +20,9 @@ from pathlib import Path
 from media import sandbox
 sandbox.enter(sandbox.Limits(memory_bytes=1 << 30, cpu_s=240))
 from media.errors import Refused
-from media.inspection import inspect
-from media.render import render
-from media.planning import partition
+from media.reading.inspection import inspect
+from media.writing.render import render
+from media.stages.plan import partition
 for path in sorted(Path(sys.argv[1]).glob("*.bin")):
     print(path.name, flush=True)
     try:

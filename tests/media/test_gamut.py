@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.inspection import inspect
-from media.render import render
-from media.verbatim import Obstacle, obstacle
+from media.reading.inspection import inspect
+from media.writing.render import render
+from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
 
 Light = NDArray[np.float64]  # (..., 3): red, green, blue, 0 to 1

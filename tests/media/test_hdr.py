@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.inspection import inspect
-from media.render import render
+from media.reading.inspection import inspect
+from media.writing.render import render
 from tests.media import films
 
 Light = NDArray[np.float64]  # (..., 3): red, green, blue

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from media import runner
-from media.spans import Span
+from media.process import runner
+from media.reading.spans import Span
 from tests.media import films
 
 SMALL_MACHINE, WORKER = 235 << 20, 330 << 20  # what a child has on a machine of 512 MB, and what it may take elsewhere

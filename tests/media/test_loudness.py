@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import runner
-from media.inspection import inspect
-from media.loudness import gain_db, integrated_lufs
-from media.render import render
-from media.sound import Soundtrack
+from media.cutting.loudness import gain_db, integrated_lufs
+from media.process import runner
+from media.reading.inspection import inspect
+from media.reading.sound import Soundtrack
+from media.writing.render import render
 from tests.media import films
 
 METER_LU = 0.2

@@ -7,12 +7,12 @@ import av
 import numpy as np
 import pytest
 
-from media.encode import BUFFER_BITS, PEAK_BITS_S
 from media.frames import Planes
-from media.inspection import inspect
-from media.render import render
-from media.source import Reel
-from media.verbatim import obstacle
+from media.reading.inspection import inspect
+from media.reading.source import Reel
+from media.writing.encode import BUFFER_BITS, PEAK_BITS_S
+from media.writing.render import render
+from media.writing.stream_copy import obstacle
 from tests.media import films
 
 INSTAGRAM_BYTES_A_MINUTE = 60_000_000

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import picture
 from media.frames import Planes
+from media.picture import conversion
 
 Values = NDArray[np.float64]  # (..., 3)
 
@@ -55,7 +55,7 @@ def flat(codes: Values, matrix: int, form: str, size: tuple[int, int], *, is_ful
 
 
 def developed(frame: av.VideoFrame, size: tuple[int, int]) -> Planes:
-    return picture.Developer(size, picture.Orientation(0, mirrored=False), None).develop(frame, 0, 0.0)
+    return conversion.Developer(size, conversion.Orientation(0, mirrored=False), None).develop(frame, 0, 0.0)
 
 
 def colours(planes: Planes) -> Values:
@@ -69,7 +69,7 @@ def colours(planes: Planes) -> Values:
 @pytest.mark.parametrize("matrix", [*COEFFICIENTS, 2])
 def test_greys_have_no_tint_and_keep_their_brightness(form: str, matrix: int) -> None:
     bits, is_full = FORMATS[form][0], form.startswith("yuvj")
-    converter = picture.Developer((SIDE, SIDE), picture.Orientation(0, mirrored=False), None)
+    converter = conversion.Developer((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
     for luma in (16, 17, 64, 92, 110, 126, 128, 180, 200, 235):
         signal = np.full(3, (luma - 16) / 219)
         frame = flat(coded(signal, 1, bits, is_full=is_full), matrix, form, (SIDE, SIDE), is_full=is_full)
@@ -82,7 +82,7 @@ def test_greys_have_no_tint_and_keep_their_brightness(form: str, matrix: int) ->
 @pytest.mark.parametrize("matrix", COEFFICIENTS)
 def test_colours_become_those_of_bt709(form: str, matrix: int) -> None:
     bits, is_full = FORMATS[form][0], form.startswith("yuvj")
-    converter = picture.Developer((SIDE, SIDE), picture.Orientation(0, mirrored=False), None)
+    converter = conversion.Developer((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
     for signal in PATCHES:
         frame = flat(coded(signal, matrix, bits, is_full=is_full), matrix, form, (SIDE, SIDE), is_full=is_full)
         found = colours(converter.develop(frame, 0, 0.0))
@@ -115,7 +115,7 @@ def test_an_odd_row_and_column_are_cut_off_and_nothing_is_blurred() -> None:
 
 
 def test_a_change_of_matrix_in_the_middle_is_followed() -> None:
-    converter = picture.Developer((SIDE, SIDE), picture.Orientation(0, mirrored=False), None)
+    converter = conversion.Developer((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
     for matrix in (5, 1, 7, 5, 9, 1):
         frame = flat(coded(PATCHES[0], matrix), matrix, "yuv420p", (SIDE, SIDE), is_full=False)
         assert np.abs(colours(converter.develop(frame, 0, 0.0)) - coded(PATCHES[0], 1)).max() <= CODES_OFF

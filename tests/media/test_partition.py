@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.inspection import inspect
-from media.planning import partition
-from media.render import render
-from media.spans import Span
+from media.reading.inspection import inspect
+from media.reading.spans import Span
+from media.stages.plan import partition
+from media.writing.render import render
 from tests.media import films
 
 RATE = 48_000

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import pauses, runner
-from media.cuts import RELIABLE, Pause, choose
+from media.cutting import pauses
+from media.cutting.cuts import RELIABLE, Pause, choose
+from media.cutting.speech import PauseFinder, find_pauses
+from media.cutting.voice_activity import SAMPLE_RATE
 from media.errors import Refused
-from media.inspection import inspect
-from media.sound import RATE, Soundtrack
-from media.speech import PauseFinder, find_pauses
-from media.voice import SAMPLE_RATE
+from media.process import runner
+from media.reading.inspection import inspect
+from media.reading.sound import RATE, Soundtrack
 from tests.media import backgrounds, films
 
 NO_VOICE = np.zeros(2000, np.float32)  # the detector hears no difference throughout

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from media import picture, tone
 from media.frames import Planes
-from media.inspection import inspect
-from media.source import Reel
+from media.picture import conversion, tone
+from media.reading.inspection import inspect
+from media.reading.source import Reel
 from tests.media import films
 
 
@@ -39,7 +39,7 @@ def corners(shelf: Path) -> Path:
         video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "qp": "1"})
         video.width, video.height, video.pix_fmt = 128, 64, "yuv420p"
         for _ in range(76):
-            frame = picture.to_frame(Planes(luma, *(np.full((32, 64), 128, np.uint8),) * 2, 0, 0.0))
+            frame = conversion.to_frame(Planes(luma, *(np.full((32, 64), 128, np.uint8),) * 2, 0, 0.0))
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
     return path
@@ -83,7 +83,7 @@ def test_planes_may_be_changed_and_are_contiguous(corners: Path) -> None:
 
 @given(st.integers(2, 5000), st.integers(2, 5000))
 def test_a_master_is_even_fits_and_keeps_its_shape(width: int, height: int) -> None:
-    wide, high = picture.output_size(width, height)
+    wide, high = conversion.output_size(width, height)
     assert (wide % 2, high % 2) == (0, 0)
     assert wide <= max(width, 2)
     assert high <= max(height, 2)
@@ -126,7 +126,7 @@ def test_full_range_and_the_old_matrix_become_what_the_tags_say(tmp_path: Path) 
     frame = first_of(path)
     # ITU-R BT.709-6, 3.3 to 3.5: Y' = 0.2126 R', limited range.
     assert (int(frame.y[64, 64]), int(frame.u[32, 32]), int(frame.v[32, 32])) == pytest.approx((63, 102, 240), abs=2)
-    assert picture.to_rgb(frame)[64, 64].tolist() == pytest.approx([255, 0, 0], abs=4)
+    assert conversion.to_rgb(frame)[64, 64].tolist() == pytest.approx([255, 0, 0], abs=4)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_high_dynamic_range_keeps_the_brightness_of_a_grey_card(
         np.frombuffer(plane, np.uint16)[:] = round(value)  # type: ignore[call-overload]  # a plane is a buffer
     frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range = 9, 9, transfer, 1
     frame.pts, frame.time_base = 0, Fraction(1, 25)
-    developed = picture.Developer((64, 64), picture.Orientation(0, mirrored=False), None).develop(frame, 0, 0.0)
+    developed = conversion.Developer((64, 64), conversion.Orientation(0, mirrored=False), None).develop(frame, 0, 0.0)
     assert float(developed.y.mean()) == pytest.approx(code, abs=2)
     assert float(developed.u.mean()) == pytest.approx(128, abs=1)
 

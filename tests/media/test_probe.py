@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from media import facts
 from media.errors import Refused
-from media.inspection import inspect
+from media.reading import facts
+from media.reading.inspection import inspect
 from tests.media import films
 
 BOMB = Path(__file__).parent / "bomb_16000x16000.mp4.xz"  # one black picture, made with ffmpeg and x264

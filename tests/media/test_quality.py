@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import zero
 from media.frames import FrameStage, Planes
-from media.gaze import model
+from media.gaze import calibration
 from media.gaze.corrector import Corrector
-from media.gaze.landmarks import Landmarker
-from media.inspection import inspect
-from media.render import render
-from media.source import Reel
-from media.spans import Span
+from media.gaze.face import model
+from media.gaze.face.landmarks import Landmarker
+from media.reading.inspection import inspect
+from media.reading.source import Reel
+from media.reading.spans import Span
+from media.writing.render import render
 from scripts.benchmarks.render import vmaf
 from tests.media import films
 
@@ -76,7 +76,7 @@ def test_the_rest_of_the_picture_loses_nothing_by_it(name: str, clips: Path, tmp
     source = tmp_path / "in.mp4"
     films.ffmpeg("-i", clips / name, "-t", str(SECONDS), "-c", "copy", source)
     span = inspect(source).timeline.grid()
-    found = zero.estimate(source)
+    found = calibration.estimate(source)
     with Landmarker() as finder:
         corrector = Corrector(finder, model.average_head(model.locate()), zero=found.gaze_deg if found else (0, 0))
         stage = Marking(corrector)

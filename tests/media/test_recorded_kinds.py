@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import pauses
-from media.facts import Facts, MediaWarning
-from media.inspection import inspect
-from media.planning import partition
-from media.render import Rendered, render
-from media.sound import Soundtrack
-from media.source import Reel
+from media.cutting import pauses
+from media.reading.facts import Facts, MediaWarning
+from media.reading.inspection import inspect
+from media.reading.sound import Soundtrack
+from media.reading.source import Reel
+from media.stages.plan import partition
+from media.writing.render import Rendered, render
 from tests.media import films
 
 BITS = 12

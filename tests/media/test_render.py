@@ -12,10 +12,10 @@ import pytest
 
 from media.errors import Refused
 from media.frames import Planes
-from media.inspection import inspect
-from media.planning import Part, partition
-from media.render import Rendered, render
-from media.source import Reel
+from media.reading.inspection import inspect
+from media.reading.source import Reel
+from media.stages.plan import Part, partition
+from media.writing.render import Rendered, render
 from tests.media import films
 
 AAC_FRAME_S = 1024 / 48_000

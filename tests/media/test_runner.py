@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from media import runner
-from media.child import INTERNAL_EXIT
+from media.process import runner
+from media.process.child import INTERNAL_EXIT
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
 DOOR = """
@@ -26,7 +26,7 @@ sys.exit(child.stage(parser, "media.trial_work:work"))
 WORK = """
 import ctypes, os, pathlib, subprocess, sys, time
 from media.errors import Refused
-from media.files import whole
+from media.process.files import whole
 
 def work(options, progress):
     return globals()[options.what](options, progress)
@@ -199,7 +199,7 @@ def test_kill_nine_of_the_parent_leaves_no_child(trial_stage: Path, tmp_path: Pa
 
 
 def test_the_runner_loads_no_video_library() -> None:
-    code = "import sys, media.runner; print(sorted({n.split('.')[0] for n in sys.modules} & set(sys.argv[1:])))"
+    code = "import sys, media.process.runner; print(sorted({n.split('.')[0] for n in sys.modules} & set(sys.argv[1:])))"
     heavy = ["av", "cv2", "mediapipe", "moviepy", "numpy"]
     said = subprocess.run([sys.executable, "-c", code, *heavy], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from media.errors import Refused
-from media.gaze.faces import Mode
-from media.gaze.landmarks import Landmarker
+from media.gaze.face.faces import Mode
+from media.gaze.face.landmarks import Landmarker
 from media.sample import acting, film, portrait, voice
 from media.sample.portrait import Sitter
 from tests.media.gaze.sitting import planes

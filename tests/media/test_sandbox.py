@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from media import sandbox
+from media.process import sandbox
 
 PROJECT = Path(sandbox.__file__).resolve().parent.parent
 REFUSED = "PermissionError 13"

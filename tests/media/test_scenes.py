@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from media.cuts import Cut, Pause, choose
-from media.inspection import inspect
-from media.planning import partition
-from media.scenes import Changes
+from media.cutting.cuts import Cut, Pause, choose
+from media.cutting.scenes import Changes
+from media.reading.inspection import inspect
+from media.stages.plan import partition
 from tests.media import films
 
 RATE_30 = Fraction(30)

@@ -10,12 +10,13 @@ import av
 import numpy as np
 import pytest
 
-from media import bitstream, picture
-from media.facts import MediaWarning
-from media.inspection import inspect
-from media.planning import partition
-from media.render import render
-from media.verbatim import Obstacle, obstacle
+from media.container import bitstream
+from media.picture import conversion
+from media.reading.facts import MediaWarning
+from media.reading.inspection import inspect
+from media.stages.plan import partition
+from media.writing.render import render
+from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
 
 BLACK = 14  # of a full-range picture; a film's own darkest is 28
@@ -157,12 +158,12 @@ def test_the_container_s_pixel_aspect_counts(
 
 
 def test_an_aspect_that_no_lens_has_is_ignored() -> None:
-    assert picture.square(640, 360, Fraction(65535, 1)) == (640, 360)
-    assert picture.square(640, 360, Fraction(0)) == (640, 360)
-    assert picture.square(640, 360, None) == (640, 360)
-    assert picture.square(1302, 1080, Fraction(1787, 1789)) == (1302, 1080)
-    assert picture.square(720, 576, Fraction(64, 45)) == (1024, 576)
-    assert picture.square(1440, 1080, Fraction(4, 3)) == (1920, 1080)
+    assert conversion.square(640, 360, Fraction(65535, 1)) == (640, 360)
+    assert conversion.square(640, 360, Fraction(0)) == (640, 360)
+    assert conversion.square(640, 360, None) == (640, 360)
+    assert conversion.square(1302, 1080, Fraction(1787, 1789)) == (1302, 1080)
+    assert conversion.square(720, 576, Fraction(64, 45)) == (1024, 576)
+    assert conversion.square(1440, 1080, Fraction(4, 3)) == (1920, 1080)
 
 
 @pytest.mark.parametrize("change", ["sizes", "profile", "in-band"])

@@ -1,4 +1,4 @@
-"""`api.sniff` and `media.signature` accept the same files by their first bytes."""
+"""`api.sniff` and `media.container.signature` accept the same files by their first bytes."""
 
 import random
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api import sniff
-from media import signature
+from media.container import signature
 from media.errors import Refused
 from tests.media import container_cases
 

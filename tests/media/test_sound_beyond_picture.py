@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import timeline
-from media.cover import Cover
+from media.cutting.scenes import Changes
 from media.errors import Refused
-from media.facts import MediaWarning
-from media.following import frame_for
-from media.framing import Layout
-from media.inspection import Inspection, inspect
-from media.planning import partition
-from media.render import render
-from media.scenes import Changes
-from media.source import Reel
-from media.verbatim import Obstacle
-from media.zero import sparse_frames
+from media.gaze.calibration import sparse_frames
+from media.reading import timeline
+from media.reading.facts import MediaWarning
+from media.reading.inspection import Inspection, inspect
+from media.reading.source import Reel
+from media.reframing.following import frame_for
+from media.reframing.framing import Layout
+from media.stages.plan import partition
+from media.writing.cover import Cover
+from media.writing.render import render
+from media.writing.stream_copy import Obstacle
 from tests.media import films
 from tests.media.test_partition import check_sound
 

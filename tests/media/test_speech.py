@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from media import cuts
-from media.speech import PauseFinder
-from media.voice import SAMPLE_RATE
+from media.cutting import cuts
+from media.cutting.speech import PauseFinder
+from media.cutting.voice_activity import SAMPLE_RATE
 from tests.media import backgrounds, spoken
 from tests.media.spoken import Speech
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from media import runner
-from media.spans import Span
+from media.process import runner
+from media.reading.spans import Span
 from tests.media import films
 
 PROJECT = Path(runner.__file__).resolve().parent.parent
@@ -22,7 +22,7 @@ import resource, sys
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
-from media.encode import Master
+from media.writing.encode import Master
 from media.frames import Planes
 
 held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:"))

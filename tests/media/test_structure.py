@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from media import structure
+from media.container import structure
+from media.container.patched import Patch, PatchedFile
 from media.errors import Refused
-from media.facts import MediaWarning
-from media.inspection import inspect
-from media.opening import opened, video_of
-from media.patched import Patch, PatchedFile
+from media.reading.facts import MediaWarning
+from media.reading.inspection import inspect
+from media.reading.opening import opened, video_of
 from tests.media import box_editing, films
 
 

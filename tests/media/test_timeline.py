@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import timeline
-from media.spans import Span
+from media.reading import timeline
+from media.reading.spans import Span
 
 KEPT = [
     Fraction(24000, 1001),

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import runner, tracks
-from media.copied_sound import track_of
-from media.encode import written
-from media.facts import MediaWarning
-from media.inspection import inspect
-from media.opening import opened, video_of
-from media.render import render
-from media.sound import RATE, Soundtrack
-from media.spans import Span
+from media.process import runner
+from media.reading import tracks
+from media.reading.facts import MediaWarning
+from media.reading.inspection import inspect
+from media.reading.opening import opened, video_of
+from media.reading.sound import RATE, Soundtrack
+from media.reading.spans import Span
+from media.writing.copied_sound import track_of
+from media.writing.encode import written
+from media.writing.render import render
 from tests.media import films
 
 LOW, HIGH = 400, 1000  # Hz, of the first and the second track

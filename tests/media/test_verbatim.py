@@ -6,15 +6,15 @@ from pathlib import Path
 import av
 import pytest
 
-from media.cuts import Cut, Pause, choose
+from media.cutting.cuts import Cut, Pause, choose
 from media.frames import Planes
 from media.gaze.__main__ import parser
-from media.gaze.part import correct
-from media.inspection import inspect
-from media.planning import partition
-from media.render import Rendered, render
-from media.spans import Span
-from media.verbatim import Obstacle, obstacle
+from media.reading.inspection import inspect
+from media.reading.spans import Span
+from media.stages.gaze import correct
+from media.stages.plan import partition
+from media.writing.render import Rendered, render
+from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
 
 TAGS = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import voice
-from media.voice import SAMPLE_RATE, WINDOW, VoiceDetector, VoiceModelMissing, probability
+from media.cutting import voice_activity
+from media.cutting.voice_activity import SAMPLE_RATE, WINDOW, VoiceDetector, VoiceModelMissing, probability
 from tests.media import backgrounds, spoken
 
 Sound = NDArray[np.float32]
@@ -109,16 +109,16 @@ def test_a_carrier_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     def no_such(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(voice, "files", no_such)
+    monkeypatch.setattr(voice_activity, "files", no_such)
     with pytest.raises(VoiceModelMissing, match="silero-vad"):
-        voice.locate()
+        voice_activity.locate()
 
 
 def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice, "SHA256", "0" * 64)
-    with pytest.raises(VoiceModelMissing, match=voice.FILE_NAME):
-        voice.locate()
+    monkeypatch.setattr(voice_activity, "SHA256", "0" * 64)
+    with pytest.raises(VoiceModelMissing, match=voice_activity.FILE_NAME):
+        voice_activity.locate()
     for content in (b"", b"not a network", b"\x3a\x00"):
         (tmp_path / "net.onnx").write_bytes(content)
         with pytest.raises(VoiceModelMissing, match="holds no"):
-            voice.network(tmp_path / "net.onnx")
+            voice_activity.network(tmp_path / "net.onnx")

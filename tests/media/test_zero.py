@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media import zero
-from media.gaze.measure import Look
-from media.zero import Zero
+from media.gaze import calibration
+from media.gaze.calibration import Zero
+from media.gaze.estimate.measure import Look
 from tests.media.gaze.sitting import CLIPS, Nobody, a_look
 
 
@@ -18,7 +18,7 @@ def around(middle: tuple[float, float], count: int, scatter: float = 1.0, seed: 
 
 def test_someone_who_returns_to_the_lens_has_the_zero_there() -> None:
     """A quarter of the looks are enough, though most go to a script."""
-    found = zero.from_looks([*around((2.0, -3.0), 15), *around((12.0, -9.0), 45, seed=1)])
+    found = calibration.from_looks([*around((2.0, -3.0), 15), *around((12.0, -9.0), 45, seed=1)])
     assert found is not None
     assert (found.source, found.samples) == ("seen", 60)
     assert pytest.approx((2.0, -3.0), abs=0.8) == found.gaze_deg
@@ -26,14 +26,14 @@ def test_someone_who_returns_to_the_lens_has_the_zero_there() -> None:
 
 
 def test_someone_who_only_reads_has_the_anatomys_zero() -> None:
-    found = zero.from_looks(around((10.0, -12.0), 60))
+    found = calibration.from_looks(around((10.0, -12.0), 60))
     assert found is not None
     assert (found.source, found.gaze_deg) == ("anatomy", (0.0, 0.0))
 
 
 def test_of_a_place_just_beside_the_lens_a_part_is_taken_for_bias() -> None:
     """No step where a place is too far off to be the lens: someone at 5 degrees and someone at 6 are treated alike."""
-    zeros = [zero.from_looks(around((yaw, 0.0), 60, 0.3)) for yaw in (4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0)]
+    zeros = [calibration.from_looks(around((yaw, 0.0), 60, 0.3)) for yaw in (4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0)]
     off = [yaw - one.yaw_deg for yaw, one in zip((4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0), zeros, strict=True) if one]
     assert len(off) == 7
     assert pytest.approx(0.0, abs=0.5) == off[0]
@@ -43,24 +43,24 @@ def test_of_a_place_just_beside_the_lens_a_part_is_taken_for_bias() -> None:
 
 
 def test_a_few_stray_looks_near_the_lens_make_no_zero() -> None:
-    found = zero.from_looks([*around((1.0, 1.0), 4), *around((13.0, -6.0), 56, seed=1)])
+    found = calibration.from_looks([*around((1.0, 1.0), 4), *around((13.0, -6.0), 56, seed=1)])
     assert found is not None
     assert found.source == "anatomy"
 
 
 def test_shut_eyes_and_turned_heads_say_nothing() -> None:
     useless = [a_look((0.0, 0.0), opening=0.05)] * 10 + [a_look((0.0, 0.0), head_deg=(30.0, 0.0))] * 10
-    found = zero.from_looks([*useless, *around((13.0, -6.0), 40)])
+    found = calibration.from_looks([*useless, *around((13.0, -6.0), 40)])
     assert found is not None
     assert found.source == "anatomy"
 
 
 def test_too_few_faces_are_no_ground_for_anything() -> None:
-    assert zero.from_looks(around((0.0, 0.0), 5)) is None
+    assert calibration.from_looks(around((0.0, 0.0), 5)) is None
 
 
 def test_a_noisy_speaker_gets_a_wider_dead_zone() -> None:
-    calm, noisy = zero.from_looks(around((1, 0), 60, 0.4)), zero.from_looks(around((1, 0), 60, 2.5))
+    calm, noisy = calibration.from_looks(around((1, 0), 60, 0.4)), calibration.from_looks(around((1, 0), 60, 2.5))
     assert calm is not None
     assert noisy is not None
     assert calm.dead_zone_deg == (2.5, 5.5)
@@ -81,12 +81,12 @@ def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:
 
 
 def test_a_video_without_faces_has_no_zero(talk: Path) -> None:
-    assert zero.estimate(talk, finder=Nobody()) is None
+    assert calibration.estimate(talk, finder=Nobody()) is None
 
 
 def test_a_sparse_look_spreads_over_the_whole_video(talk: Path) -> None:
     """Sixty pictures at most, the first and some of the last seconds among them, all upright and of one size."""
-    seen = list(zero.sparse_frames(talk, 60))
+    seen = list(calibration.sparse_frames(talk, 60))
     assert 20 <= len(seen) <= 60
     assert seen[0].time_s < 1
     assert seen[-1].time_s > 14
@@ -99,6 +99,6 @@ def test_a_sparse_look_spreads_over_the_whole_video(talk: Path) -> None:
 )
 def test_real_speakers_are_told_apart(clip: str, source: str) -> None:
     """One looks into the lens with glasses full of reflections, the other a little beside it."""
-    found = zero.estimate(CLIPS / f"{clip}.mp4")
+    found = calibration.estimate(CLIPS / f"{clip}.mp4")
     assert found is not None
     assert source == found.source

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from media.encode import Master
 from media.frames import Planes
+from media.gaze.calibration import Zero
 from media.gaze.corrector import Told
-from media.zero import Zero
+from media.writing.encode import Master
 from scripts.benchmarks import gaze as bench
 from scripts.benchmarks.eyes import crude, marks, rendered, runs, sheet, truth, truthtable
 from scripts.benchmarks.eyes.faces import Face

@@ -9,7 +9,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-from media.facts import MediaWarning
+from media.reading.facts import MediaWarning
 from scripts import journey
 from scripts.client import Client
 from tests.frontend import samples

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.faces import Face as Mesh
-from media.gaze.landmarks import Landmarker
-from media.gaze.measure import IRISES, LOWER_LIDS, UPPER_LIDS
+from media.gaze.estimate.measure import IRISES, LOWER_LIDS, UPPER_LIDS
+from media.gaze.face.faces import Face as Mesh
+from media.gaze.face.landmarks import Landmarker
 
 MOST = 0.7  # of the iris' radius: further it never moves
 REACH = 2.2  # radii within which the picture is stretched

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.faces import Face as Mesh
-from media.gaze.pose import FOCAL_PER_LONG_SIDE
+from media.gaze.estimate.head_pose import FOCAL_PER_LONG_SIDE
+from media.gaze.face.faces import Face as Mesh
 from scripts.benchmarks.eyes.weights import JudgeMissing, carried
 
 Numbers = NDArray[np.float64]

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.faces import Face as Mesh
-from media.gaze.landmarks import Landmarker
-from media.gaze.measure import IRISES
+from media.gaze.estimate.measure import IRISES
+from media.gaze.face.faces import Face as Mesh
+from media.gaze.face.landmarks import Landmarker
 from scripts.benchmarks.eyes.faces import Face, Numbers, Pointer, bgr, follow
 from scripts.benchmarks.eyes.judges import Judge, centre, upright
 

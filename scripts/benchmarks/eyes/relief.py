@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze import model, pose
 from media.gaze.errors import EngineFailed
-from media.gaze.faces import Mode
-from media.gaze.landmarks import Landmarker
+from media.gaze.estimate import head_pose
+from media.gaze.face import model
+from media.gaze.face.faces import Mode
+from media.gaze.face.landmarks import Landmarker
 from media.sample.portrait import Lids
 
 Layer = NDArray[np.float32]
@@ -136,7 +137,7 @@ def _face(portrait: NDArray[np.uint8]) -> tuple[Numbers, Numbers]:
     if not found:
         raise EngineFailed("no face is found in the portrait")
     head = model.average_head(model.locate())
-    fitted = pose.fit(found[0].points, head, (height, width))
+    fitted = head_pose.fit(found[0].points, head, (height, width))
     if fitted is None:
         raise EngineFailed("no head fits the portrait")
     away = head.vertices @ fitted.rotation[2]

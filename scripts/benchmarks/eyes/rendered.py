@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from media.encode import Master
-from media.files import whole
 from media.frames import Planes
+from media.process.files import whole
+from media.writing.encode import Master
 from scripts.benchmarks.eyes.sitter import SIZE, Framing, Sitter
 
 Angles = tuple[float, float]  # yaw and pitch

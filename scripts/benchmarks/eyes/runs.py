@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from media.encode import Master
-from media.files import whole
 from media.frames import Planes
-from media.inspection import inspect
-from media.source import Reel
-from media.spans import Span
+from media.process.files import whole
+from media.reading.inspection import inspect
+from media.reading.source import Reel
+from media.reading.spans import Span
+from media.writing.encode import Master
 
 ROOT = Path(__file__).resolve().parents[3]
 

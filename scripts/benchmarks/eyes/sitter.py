@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from media.gaze.pose import FOCAL_PER_LONG_SIDE
+from media.gaze.estimate.head_pose import FOCAL_PER_LONG_SIDE
 from media.sample.portrait import EYES, IRIS_RADIUS, TO_LENS_DEG, Lids, locate
 from scripts.benchmarks.eyes.relief import Relief, angles_deg, direction, rotation
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from media import zero as speaker
 from media.frames import Planes
-from media.gaze import model
+from media.gaze import calibration as speaker
+from media.gaze.calibration import Zero
 from media.gaze.corrector import Corrector, Told
-from media.gaze.decide import Policy
-from media.gaze.landmarks import Landmarker
-from media.zero import Zero
+from media.gaze.face import model
+from media.gaze.face.landmarks import Landmarker
+from media.gaze.policy import Policy
 from scripts.benchmarks.eyes import marks, relief, rendered, runs, sitter
 from scripts.benchmarks.eyes.faces import Face, Numbers, bgr
 from scripts.benchmarks.eyes.judges import Judge, centre

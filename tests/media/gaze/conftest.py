@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from media.gaze import model
-from media.gaze.faces import Mode
-from media.gaze.landmarks import Landmarker
+from media.gaze.face import model
+from media.gaze.face.faces import Mode
+from media.gaze.face.landmarks import Landmarker
 from media.sample import film
 from media.sample.portrait import Sitter
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from media.frames import Planes
 from media.gaze.corrector import Corrector, Told
 from media.gaze.errors import EngineFailed
-from media.gaze.eye import Eye
-from media.gaze.faces import Face
-from media.gaze.measure import Look
+from media.gaze.estimate.eye import Eye
+from media.gaze.estimate.measure import Look
+from media.gaze.face.faces import Face
 from media.sample.portrait import EYES, SCALE, Sitter
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"  # real recordings; never part of the project

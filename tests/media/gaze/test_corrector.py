@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.frames import Planes
-from media.gaze import warp
 from media.gaze.corrector import Corrector, Told
-from media.gaze.decide import LOOK_AHEAD, Reason
-from media.gaze.faces import Face
-from media.gaze.landmarks import Landmarker
-from media.gaze.model import Head
-from media.gaze.outline import Axes, Box
-from media.gaze.pace import Pace
+from media.gaze.draw import warp
+from media.gaze.estimate.geometry import Axes, Box
+from media.gaze.face.faces import Face
+from media.gaze.face.landmarks import Landmarker
+from media.gaze.face.model import Head
+from media.gaze.policy import LOOK_AHEAD, Reason
 from media.gaze.report import Report
-from media.preview import Preview
+from media.gaze.time_budget import Pace
 from media.sample.portrait import EYES, Sitter
+from media.writing.preview import Preview
 from tests.media.gaze.sitting import (
     Broken,
     Nobody,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.gaze.decide import LOOK_AHEAD, Decision, Policy, Reason, decide
-from media.gaze.measure import Look
+from media.gaze.estimate.measure import Look
+from media.gaze.policy import LOOK_AHEAD, Decision, Policy, Reason, decide
 from tests.media.gaze.sitting import a_look
 
 AROUND = 2 * LOOK_AHEAD + 1

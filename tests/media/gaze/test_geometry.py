@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.gaze import warp
 from media.gaze.corrector import shift_px
-from media.gaze.decide import fade, smootherstep
-from media.gaze.eye import Eye
-from media.gaze.lids import GOES_ON, LOWER_LID, MOST_LIFT, WHITE_BELOW, Movement
-from media.gaze.measure import combine
-from media.gaze.model import Head
-from media.gaze.outline import Axes, Outline
-from media.gaze.pose import fit
+from media.gaze.draw import warp
+from media.gaze.draw.eyelids import GOES_ON, LOWER_LID, MOST_LIFT, WHITE_BELOW, Movement
+from media.gaze.estimate.eye import Eye
+from media.gaze.estimate.geometry import Axes, Outline
+from media.gaze.estimate.head_pose import fit
+from media.gaze.estimate.measure import combine
+from media.gaze.face.model import Head
+from media.gaze.policy import fade, smootherstep
 from tests.media.gaze.sitting import an_eye
 
 PICTURE = (200, 320)

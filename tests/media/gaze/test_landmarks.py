@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from media.frames import Planes
-from media.gaze.detector import ANCHORS, detect
 from media.gaze.errors import EngineFailed
-from media.gaze.faces import SHAPES, Mode
-from media.gaze.landmarks import Landmarker
-from media.gaze.measure import look
-from media.gaze.model import Head, locate
-from media.gaze.networks import Networks
-from media.gaze.reference import Reference
-from media.gaze.region import Region
+from media.gaze.estimate.measure import look
+from media.gaze.face.detector import ANCHORS, detect
+from media.gaze.face.faces import SHAPES, Mode
+from media.gaze.face.landmarks import Landmarker
+from media.gaze.face.mediapipe_graph import Reference
+from media.gaze.face.model import Head, locate
+from media.gaze.face.networks import Networks
+from media.gaze.face.region import Region
 from media.sample.portrait import Sitter
 from tests.media.gaze.sitting import noise, sitting, to_picture, two_sitting
 

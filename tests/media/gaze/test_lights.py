@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze import lights
-from media.gaze.outline import Axes, Box, Outline
-from media.gaze.redraw import redraw
+from media.gaze.draw import glints
+from media.gaze.draw.redraw import redraw
+from media.gaze.estimate.geometry import Axes, Box, Outline
 from tests.media.gaze.sitting import an_eye, copied, same
 
 DARK, WHITE, SKIN, LIGHT = 40, 190, 150, 230
@@ -43,7 +43,7 @@ def test_a_light_goes_a_little_more_than_half_the_iris_way(way: tuple[float, flo
     light = (IRIS[0], IRIS[1])
     frame = an_eyes_picture(light)
     assert redraw(frame, AXES, OUTLINE, way) is not None
-    expected = (light[0] + lights.FOLLOWS * way[0], light[1] + lights.FOLLOWS * way[1])
+    expected = (light[0] + glints.FOLLOWS * way[0], light[1] + glints.FOLLOWS * way[1])
     found = middle_of_light(frame.y, expected)
     assert pytest.approx(expected, abs=0.7) == found
     column, row = round(found[0] - 0.5), round(found[1] - 0.5)
@@ -53,9 +53,9 @@ def test_a_light_goes_a_little_more_than_half_the_iris_way(way: tuple[float, flo
 def test_the_iris_under_a_lifted_light_is_as_dark_as_around_it() -> None:
     frame = an_eyes_picture(IRIS)
     box = Box(80, 40, 240, 160)
-    found = lights.find(frame.y[box.slices()], AXES, OUTLINE, box)
+    found = glints.find(frame.y[box.slices()], AXES, OUTLINE, box)
     assert found is not None
-    clean = lights.lifted(frame.y[box.slices()], found, 1)
+    clean = glints.lifted(frame.y[box.slices()], found, 1)
     assert abs(int(clean[int(IRIS[1]) - box.top, int(IRIS[0]) - box.left]) - DARK) <= 3
     outside = np.ones(clean.shape, bool)
     outside[found.area.slices()] = False
@@ -64,7 +64,7 @@ def test_the_iris_under_a_lifted_light_is_as_dark_as_around_it() -> None:
 
 def test_an_iris_without_lights_has_none() -> None:
     box = Box(80, 40, 240, 160)
-    assert lights.find(an_eyes_picture(None).y[box.slices()], AXES, OUTLINE, box) is None
+    assert glints.find(an_eyes_picture(None).y[box.slices()], AXES, OUTLINE, box) is None
 
 
 def test_a_movement_of_nothing_changes_nothing_with_a_light_as_well() -> None:
@@ -77,8 +77,8 @@ def test_a_movement_of_nothing_changes_nothing_with_a_light_as_well() -> None:
 def test_a_lit_rim_is_no_light_where_the_iris_was_measured_too_large() -> None:
     """A ring of white inside the measured circle hangs together with the white around; a lamp lies alone."""
     box, too_large = Box(80, 40, 240, 160), replace(OUTLINE, radius=1.2 * OUTLINE.radius)
-    assert lights.find(an_eyes_picture(None).y[box.slices()], AXES, too_large, box) is None
-    found = lights.find(an_eyes_picture(IRIS).y[box.slices()], AXES, too_large, box)
+    assert glints.find(an_eyes_picture(None).y[box.slices()], AXES, too_large, box) is None
+    found = glints.find(an_eyes_picture(IRIS).y[box.slices()], AXES, too_large, box)
     assert found is not None
     rows, columns = np.nonzero(found.share > 0.5)
     far = np.hypot(columns + found.area.left + 80.5 - IRIS[0], rows + found.area.top + 40.5 - IRIS[1])
@@ -90,7 +90,7 @@ def test_a_dim_light_in_a_dim_eye_is_kept_as_well() -> None:
     frame = an_eyes_picture(IRIS)
     frame.y[...] = np.where(frame.y == LIGHT, 42, np.where(frame.y == DARK, 24, 66))
     assert redraw(frame, AXES, OUTLINE, (-14.0, 0.0)) is not None
-    column, row = round(IRIS[0] - 14 * lights.FOLLOWS - 0.5), round(IRIS[1] - 0.5)
+    column, row = round(IRIS[0] - 14 * glints.FOLLOWS - 0.5), round(IRIS[1] - 0.5)
     assert abs(int(frame.y[row, column]) - 42) <= 4
     assert abs(int(frame.y[row, round(IRIS[0] - 14 - 0.5) - 4]) - 24) <= 3
 
@@ -123,7 +123,7 @@ def test_a_soft_light_leaves_no_ring_where_it_was() -> None:
     frame.y[...] = np.where(frame.y == DARK, DARK + soft, frame.y)
     assert redraw(frame, AXES, OUTLINE, (-26.0, 0.0)) is not None
     there = np.hypot(columns - IRIS[0] - 2 + 26, rows - IRIS[1]) < 9  # where the iris took it along
-    assert frame.y[there & (columns < IRIS[0] - 26 * lights.FOLLOWS + 2 - 9)].max() <= DARK + 4
+    assert frame.y[there & (columns < IRIS[0] - 26 * glints.FOLLOWS + 2 - 9)].max() <= DARK + 4
 
 
 def test_a_lamp_across_the_rim_takes_no_bite_out_of_the_iris() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.gaze import model
 from media.gaze.errors import EngineFailed, ModelDamaged, ModelMissing
-from media.gaze.landmarks import Landmarker
+from media.gaze.face import model
+from media.gaze.face.landmarks import Landmarker
 
 
 def test_the_carried_model_is_found_and_known() -> None:

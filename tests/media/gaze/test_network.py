@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media import runner, sandbox
+from media.process import runner, sandbox
 
 PROJECT = Path(sandbox.__file__).resolve().parent.parent
 # The sandbox's own filter, but a call that it refuses ends the process at once instead of failing.

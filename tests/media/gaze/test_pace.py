@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.gaze.decide import Reason
-from media.gaze.pace import SPARE_BYTES, WARM_UP_FRAMES, Pace
+from media.gaze.policy import Reason
+from media.gaze.time_budget import SPARE_BYTES, WARM_UP_FRAMES, Pace
 
 FRAMES = 600
 

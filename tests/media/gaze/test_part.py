@@ -9,19 +9,20 @@ import cv2
 import numpy as np
 import pytest
 
-from media import child, runner, zero
 from media.errors import Refused
 from media.frames import Planes
-from media.gaze import part
+from media.gaze import calibration
 from media.gaze.__main__ import parser
 from media.gaze.corrector import Corrector, Told
-from media.gaze.decide import Policy
-from media.gaze.landmarks import Landmarker
-from media.gaze.measure import look
-from media.gaze.model import Head
+from media.gaze.estimate.measure import look
+from media.gaze.face.landmarks import Landmarker
+from media.gaze.face.model import Head
+from media.gaze.policy import Policy
 from media.gaze.report import Report
-from media.inspection import inspect
-from media.source import Reel
+from media.process import child, runner
+from media.reading.inspection import inspect
+from media.reading.source import Reel
+from media.stages import gaze as part
 from tests.media.gaze.sitting import CLIPS, copied, corrected, same
 
 
@@ -142,7 +143,7 @@ def test_eyes_that_are_in_the_lens_are_not_moved(clip: str, head: Head) -> None:
     are changed are the same 16 of 150 (115 to 130); he looks down in them after a blink.
     """
     path = CLIPS / f"{clip}.mp4"
-    found = zero.estimate(path)
+    found = calibration.estimate(path)
     assert found is not None
     frames = [copied(frame) for frame in islice(Reel(path, inspect(path).timeline.grid()), 150)]
     with Landmarker() as finder, Landmarker() as judge:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.between import halfway
 from media.gaze.corrector import Corrector, Told
-from media.gaze.faces import Face
-from media.gaze.landmarks import Landmarker
-from media.gaze.measure import Look, look
-from media.gaze.model import Head
-from media.gaze.rest import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, rested, unchanged
+from media.gaze.estimate.interpolation import halfway
+from media.gaze.estimate.measure import Look, look
+from media.gaze.estimate.rest import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, rested, unchanged
+from media.gaze.face.faces import Face
+from media.gaze.face.landmarks import Landmarker
+from media.gaze.face.model import Head
 from media.sample.portrait import Sitter
 from tests.media.gaze.sitting import Nobody, a_look, copied, corrected, iris_place, shares, sitting
 

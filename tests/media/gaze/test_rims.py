@@ -6,13 +6,13 @@ import pytest
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze import rims, warp
-from media.gaze.bend import light
-from media.gaze.lids import HALF_RIM, LOWER_LID, UPPER_LID, Movement
-from media.gaze.lights import FOLLOWS
-from media.gaze.outline import Axes, Box, Outline, Place
-from media.gaze.redraw import redraw
-from media.gaze.rims import Rim
+from media.gaze.draw import spectacles, warp
+from media.gaze.draw.bend import light
+from media.gaze.draw.eyelids import HALF_RIM, LOWER_LID, UPPER_LID, Movement
+from media.gaze.draw.glints import FOLLOWS
+from media.gaze.draw.redraw import redraw
+from media.gaze.draw.spectacles import Rim
+from media.gaze.estimate.geometry import Axes, Box, Outline, Place
 from tests.media.gaze.sitting import an_eye
 
 SKIN, WHITE, DARK = 150, 200, 40
@@ -49,7 +49,7 @@ def the_box() -> Box:
 @pytest.mark.parametrize(("rim_px", "lean"), [(46.0, 0.0), (50.0, 0.06), (54.0, -0.05)])
 def test_a_rim_is_found_where_it_was_drawn(rim_px: float, lean: float) -> None:
     frame = an_eyes_picture(rim_px=rim_px, lean=lean)
-    rim = rims.find(frame.y[the_box().slices()], AXES, the_box())
+    rim = spectacles.find(frame.y[the_box().slices()], AXES, the_box())
     assert rim is not None
     assert rim.surely == 1
     x = np.array([-0.4, 0.0, 0.4], np.float32)
@@ -57,7 +57,7 @@ def test_a_rim_is_found_where_it_was_drawn(rim_px: float, lean: float) -> None:
 
 
 def test_lids_and_lashes_are_no_rim() -> None:
-    assert rims.find(an_eyes_picture(rim_px=None).y[the_box().slices()], AXES, the_box()) is None
+    assert spectacles.find(an_eyes_picture(rim_px=None).y[the_box().slices()], AXES, the_box()) is None
 
 
 @pytest.mark.parametrize("way", [(0.0, -8.0), (-6.0, -12.0), (4.0, 9.0)])

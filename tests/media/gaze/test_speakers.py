@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.gaze.region import LOOSE, Region
-from media.gaze.speakers import Speakers
+from media.gaze.face.region import LOOSE, Region
+from media.gaze.face.speakers import Speakers
 
 PICTURE = (720, 1280)
 SURVEY = 12  # frames between two

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze.corrector import shift_px
-from media.gaze.eye import Eye
-from media.gaze.outline import Axes, Outline
-from media.gaze.redraw import redraw
+from media.gaze.draw.redraw import redraw
+from media.gaze.estimate.eye import Eye
+from media.gaze.estimate.geometry import Axes, Outline
 
 Gaze = tuple[float, float]
 Picture = NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""Readers of container structure: ISO-BMFF, Matroska and the headers of coded video. No decoding."""

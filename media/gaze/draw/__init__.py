@@ -1,0 +1,1 @@
+"""Drawing a moved eye into a picture."""

@@ -1,0 +1,1 @@
+"""Estimation of gaze from landmarks and pixels, one frame at a time."""

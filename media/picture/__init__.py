@@ -1,0 +1,1 @@
+"""Conversion of decoded frames: orientation, size, colour and interlacing."""

@@ -1,0 +1,1 @@
+"""Child processes for media work: their start, their limits, and their files."""

@@ -1,0 +1,1 @@
+"""Reframing a landscape picture for a vertical screen."""

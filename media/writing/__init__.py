@@ -1,0 +1,1 @@
+"""Writing the platform master of a part, its cover and its preview."""
