@@ -13,10 +13,10 @@ from loguru import logger
 
 import settings as environment
 from actors import intake, process, wiring
-from api import receiving
 from api.context import Context
-from api.keys import Keys
+from api.http.auth import Keys
 from api.server import create_server
+from api.uploads import upload
 
 PAGES = Path(__file__).resolve().parent.parent / "frontend"
 
@@ -47,7 +47,7 @@ def main() -> int:
     door = context()
     # The port first: a second API on the same port ends here, before it deletes the first one's incomplete uploads.
     server = create_server(door, host=wiring.settings.host, port=wiring.settings.port)
-    with receiving.begin_receiving(door):
+    with upload.begin_receiving(door):
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
         logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)

@@ -6,23 +6,24 @@ from typing import Any
 
 import falcon
 
-from api import openapi, problems
-from api.accounts import Accounts, Connect, ConnectCallback, OneAccount
 from api.context import Context
-from api.dead_letters import DeadLetterRetry, DeadLetters
-from api.health import Health
-from api.jobs import Approval, Cancellation, Jobs, OneJob, Retry, Status
-from api.keys import Gate
-from api.limits import RateLimit
-from api.metrics import Metrics
-from api.numbers import WholeNumber
-from api.pages import Pages, SafeHeaders
-from api.parts import Part, SignedPart
-from api.publications import Resolve
-from api.schedules import ScheduleOfAll
-from api.session import Login
-from api.uploads import Uploads
-from api.webhooks import Deliveries, Endpoints, OneEndpoint, Redelivery
+from api.http import problems
+from api.http.auth import Gate
+from api.http.numbers import WholeNumber
+from api.http.rate_limit import RateLimit
+from api.resources import openapi
+from api.resources.accounts import Accounts, Connect, ConnectCallback, OneAccount
+from api.resources.dead_letters import DeadLetterRetry, DeadLetters
+from api.resources.health import Health
+from api.resources.jobs import Approval, Cancellation, Jobs, OneJob, Retry, Status
+from api.resources.metrics import Metrics
+from api.resources.pages import Pages, SafeHeaders
+from api.resources.parts import Part, SignedPart
+from api.resources.publications import Resolve
+from api.resources.schedules import ScheduleOfAll
+from api.resources.session import Login
+from api.resources.uploads import Uploads
+from api.resources.webhooks import Deliveries, Endpoints, OneEndpoint, Redelivery
 
 App = falcon.App[falcon.Request, falcon.Response]
 

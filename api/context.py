@@ -10,8 +10,8 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from api.idempotency import InProgress
-from api.keys import Keys
+from api.http.auth import Keys
+from api.http.idempotency import InProgress
 from broker import DeadLetter, SqliteBroker
 from platforms.hosts import Hosts
 from settings import Settings

@@ -15,9 +15,9 @@ from waitress.server import BaseWSGIServer
 
 from api.app import create_app, create_metrics_app
 from api.context import Context
-from api.limits import RateLimit
-from api.receiver import Channel, Entrance
-from api.receiving import FORM_SPARE_BYTES
+from api.http.rate_limit import RateLimit
+from api.uploads.upload import FORM_SPARE_BYTES
+from api.uploads.waitress_parser import Channel, Entrance
 
 RECV_BYTES = 262_144  # 8 kB, the default, costs four times the processor time for a long body (measured)
 CONNECTIONS = 1000  # the default of 100 lets a hundred idle strangers shut everybody out (measured)

@@ -18,7 +18,7 @@ from actors.cleanup import cleanup
 from actors.gaze import gaze
 from actors.open_windows import open_windows
 from actors.split import split
-from api.webhooks import EVENTS
+from api.resources.webhooks import EVENTS
 from store import Store, accounts, jobs, publications, segments, turns
 from store.jobs import Job
 from store.publications import Publication

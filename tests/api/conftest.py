@@ -22,7 +22,7 @@ from actors.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
 from api.__main__ import PAGES
 from api.app import create_app
 from api.context import Context
-from api.keys import Keys
+from api.http.auth import Keys
 from api.server import create_server
 from store import accounts
 from store.tables import metadata

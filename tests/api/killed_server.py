@@ -18,9 +18,9 @@ from waitress.channel import HTTPChannel
 
 from actors import wiring
 from api.__main__ import context
-from api.landing import Landing
-from api.receiving import Reception
 from api.server import create_server
+from api.uploads.file import Landing
+from api.uploads.upload import Reception
 
 
 class KillSwitch:

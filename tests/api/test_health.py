@@ -19,11 +19,11 @@ import requests
 from falcon.testing import TestClient
 
 from actors import wiring
-from api import health
 from api.app import create_app, routes
 from api.context import Context
-from api.limits import RateLimit
-from api.openapi import OPERATIONS
+from api.http.rate_limit import RateLimit
+from api.resources import health
+from api.resources.openapi import OPERATIONS
 from broker.report import QueueStats, WorkerProcess
 from store import jobs, schedules
 from tests.api.conftest import Clock, connect

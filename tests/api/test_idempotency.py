@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 
 from actors import intake
 from actors.cleanup import cleanup
-from api import idempotency, receiving
 from api.context import Context
-from api.idempotency import Fingerprint, InProgress
-from api.problems import Problem
+from api.http import idempotency
+from api.http.idempotency import Fingerprint, InProgress
+from api.http.problems import Problem
+from api.uploads import upload as receiving
 from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
 from tests.api.conftest import AUTH, KEY, VIDEO, Clock, connect, serving, with_settings

@@ -11,8 +11,8 @@ import pytest
 from falcon.testing import TestClient
 
 from actors import wiring
-from api import reports
 from api.context import Context
+from api.resources import status_document
 from store import accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, encode_attempts
 from store.jobs import Job
@@ -158,7 +158,7 @@ def test_links_lead_to_the_files_that_exist(client: TestClient, context: Context
     ],
 )
 def test_progress_grows_with_each_stage(part: Segment, posts: list[PublicationStatus], expected: float) -> None:
-    found = reports.progress(rows.job(parts=1), [part], [post(part, status) for status in posts])
+    found = status_document.progress(rows.job(parts=1), [part], [post(part, status) for status in posts])
 
     assert found == pytest.approx(expected, abs=1e-9)
 
@@ -173,7 +173,7 @@ def test_progress_grows_with_each_stage(part: Segment, posts: list[PublicationSt
     ],
 )
 def test_progress_without_parts_is_nothing_or_all(status: JobStatus, expected: float) -> None:
-    assert reports.progress(rows.job(status=status), [], []) == expected
+    assert status_document.progress(rows.job(status=status), [], []) == expected
 
 
 def test_the_list_goes_on_where_its_page_ended(client: TestClient, context: Context) -> None:

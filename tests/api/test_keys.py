@@ -10,7 +10,7 @@ from falcon.testing import TestClient
 
 from api.app import create_app
 from api.context import Context
-from api.keys import COOKIE, SESSION_LASTS, Keys
+from api.http.auth import COOKIE, SESSION_LASTS, Keys
 from tests.api.conftest import AUTH, KEY, Clock, with_settings
 
 PUBLIC = {"/", "/health", "/openapi.json", "/static/app.js"}

@@ -12,10 +12,10 @@ import pytest
 from falcon.testing import TestClient
 
 from actors.lost_found import INCOMING
-from api import landing
 from api.context import Context
-from api.landing import Landing
-from api.problems import Problem
+from api.http.problems import Problem
+from api.uploads import file
+from api.uploads.file import Landing
 from tests.api.conftest import AUTH, VIDEO
 from tests.api.test_receiver import END, FORM
 
@@ -53,7 +53,7 @@ def test_bytes_are_synced_as_they_come_so_that_the_last_ones_wait_for_little(
 ) -> None:
     synced = threading.Event()
     monkeypatch.setattr(os, "fdatasync", lambda fd: synced.set())
-    monkeypatch.setattr(landing, "SYNC_EVERY_BYTES", 1000)
+    monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
     arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
 
     arriving.write(VIDEO)
@@ -69,7 +69,7 @@ def test_a_disk_that_failed_on_the_way_is_not_forgotten(tmp_path: Path, monkeypa
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(os, "fdatasync", broken)
-    monkeypatch.setattr(landing, "SYNC_EVERY_BYTES", 1000)
+    monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
     arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
     arriving.write(VIDEO)
 
@@ -85,7 +85,7 @@ def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
     """It happens on the server's loop, where waiting would stop everybody."""
     go_on = threading.Event()
     monkeypatch.setattr(os, "fdatasync", lambda fd: go_on.wait(5))
-    monkeypatch.setattr(landing, "SYNC_EVERY_BYTES", 1000)
+    monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
     arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
     arriving.write(VIDEO)
 
@@ -94,7 +94,7 @@ def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
 
     assert not (tmp_path / "job").exists()
     go_on.set()
-    landing._syncer.submit(int).result(5)
+    file._syncer.submit(int).result(5)
 
 
 def test_the_first_bytes_are_judged_however_small_the_pieces_are(tmp_path: Path) -> None:

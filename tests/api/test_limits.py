@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from api import limits
-from api.limits import RateLimit, caller_of
-from api.problems import Problem
+from api.http import rate_limit
+from api.http.problems import Problem
+from api.http.rate_limit import RateLimit, caller_of
 from tests.api.conftest import Clock
 
 
@@ -45,7 +45,7 @@ def test_each_caller_has_so_many_a_minute(clock: Clock) -> None:
 
 
 def test_many_callers_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_CALLERS", 10)
+    monkeypatch.setattr(rate_limit, "MAX_CALLERS", 10)
     limit = RateLimit(1, what="upload", now=clock)
     for number in range(100):
         limit.take(str(number))

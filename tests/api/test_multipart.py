@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.multipart import MAX_HEADER_BYTES, MAX_PARTS, BrokenForm, FormReader, boundary_of
+from api.uploads.multipart import MAX_HEADER_BYTES, MAX_PARTS, BrokenForm, FormReader, boundary_of
 
 
 @dataclass

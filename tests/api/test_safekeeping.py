@@ -14,10 +14,10 @@ import requests
 from falcon.testing import Result, TestClient
 
 from actors import intake, lost_found, upload_record, wiring
-from api import receiving
 from api.app import create_app
 from api.context import Context
-from api.landing import RECORD_INCOMING, Landing
+from api.uploads import upload
+from api.uploads.file import RECORD_INCOMING, Landing
 from broker import SqliteBroker
 from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs
 from store.idempotency_keys import StoredAnswer
@@ -102,8 +102,8 @@ def test_the_start_moves_whole_files_without_a_record_and_leaves_what_a_job_owns
     with context.store.writing() as connection:
         jobs.create(connection, rows.job("job_known"))
 
-    assert receiving.sweep(context) == 0
-    assert receiving.sweep(context) == 0
+    assert upload.sweep(context) == 0
+    assert upload.sweep(context) == 0
 
     assert uploads(context) == ["job_known/source"]
     [entry] = lost_found.entries()
@@ -117,7 +117,7 @@ def test_the_start_moves_whole_files_without_a_record_and_leaves_what_a_job_owns
 )
 def test_the_start_deletes_what_was_cut_off_wherever_that_was(context: Context, files: tuple[str, ...]) -> None:
     folder = _lay(context, ONE, *files)
-    assert receiving.sweep(context) == 1
+    assert upload.sweep(context) == 1
     assert not folder.exists()
     assert lost_found.entries() == []
 
@@ -127,25 +127,25 @@ def test_the_start_leaves_what_another_process_receives(context: Context) -> Non
     folder = _lay(context, ONE, ".incoming")
     descriptor = os.open(folder / ".incoming", os.O_WRONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert receiving.sweep(context) == 0
+    assert upload.sweep(context) == 0
     os.close(descriptor)
-    assert receiving.sweep(context) == 1
+    assert upload.sweep(context) == 1
 
 
 def test_two_who_receive_do_not_sweep_each_other_s_beginnings(context: Context) -> None:
     """An upload is an empty directory for a moment: the second start removed it, and its sender got a 500."""
-    with receiving.begin_receiving(context):
+    with upload.begin_receiving(context):
         began = _lay(context, ONE)
-        with receiving.begin_receiving(context):
+        with upload.begin_receiving(context):
             assert began.is_dir()
-    with receiving.begin_receiving(context):
+    with upload.begin_receiving(context):
         assert not began.exists()
 
 
 @pytest.mark.parametrize(("name", "file"), [("holiday", ".incoming"), ("job_x", "notes.txt"), ("job_y", ".incoming~")])
 def test_the_start_does_not_touch_a_folder_of_somebody_s_own(context: Context, name: str, file: str) -> None:
     folder = _lay(context, name, file)
-    receiving.sweep(context)
+    upload.sweep(context)
     assert (folder / file).exists()
 
 
@@ -155,7 +155,7 @@ def test_a_start_is_not_kept_from_by_what_it_cannot_touch(context: Context) -> N
     odd = _lay(context, ONE) / ".incoming"
     odd.mkdir()
     _lay(context, TWO, ".incoming")
-    assert receiving.sweep(context) == 1
+    assert upload.sweep(context) == 1
     assert odd.is_dir()
 
 
@@ -167,7 +167,7 @@ def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
 
     def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         assert lost_found.move_unrecorded() == []
-        assert receiving.sweep(context) == 0
+        assert upload.sweep(context) == 0
         return real(job, answer)
 
     monkeypatch.setattr(intake, "accept", accept)
@@ -375,7 +375,7 @@ def test_health_shows_what_is_lost_and_stays_well(client: TestClient, context: C
 def test_a_full_disk_names_what_lost_found_takes(
     client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api import health  # noqa: PLC0415
+    from api.resources import health  # noqa: PLC0415
 
     tick(context, clock)
     _lay(context, ONE, "source")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api import sniff
+from api.uploads import sniff
 
 
 @pytest.mark.parametrize(

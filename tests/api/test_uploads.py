@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from actors import intake, wiring
-from api import landing
 from api.context import Context
+from api.uploads import file as landing
 from store import jobs, webhooks
 from tests.api.conftest import AUTH, VIDEO, connect
 
@@ -291,7 +291,7 @@ def test_a_disk_that_fills_up_on_the_way_leaves_nothing(
     def full(fd: int, piece: bytes) -> int:
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr("api.landing.os.write", full)
+    monkeypatch.setattr("api.uploads.file.os.write", full)
     answer = upload(serve())
     monkeypatch.undo()
 

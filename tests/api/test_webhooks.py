@@ -10,9 +10,9 @@ from falcon.testing import TestClient
 
 from actors import wiring
 from actors.announce import announce
-from api import webhooks as door
 from api.app import create_app
 from api.context import Context
+from api.resources import webhooks as door
 from store import jobs, webhooks
 from store.states import DeliveryStatus
 from store.webhooks import Attempt

@@ -9,10 +9,10 @@ from falcon.testing import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api import wishes
 from api.app import create_app
 from api.context import Context
-from api.problems import Problem
+from api.http.problems import Problem
+from api.uploads import options
 from tests.api.conftest import AUTH, VIDEO, with_settings
 from tests.store.rows import NOON
 
@@ -23,7 +23,7 @@ FORM = (
 )
 
 
-@given(st.dictionaries(st.sampled_from([*wishes.Wishes.model_fields, "other"]), st.text(max_size=40)))
+@given(st.dictionaries(st.sampled_from([*options.Wishes.model_fields, "other"]), st.text(max_size=40)))
 def test_any_fields_are_taken_or_refused_by_name(fields: dict[str, str]) -> None:
     found = _read(fields)
 
@@ -34,26 +34,26 @@ def test_any_fields_are_taken_or_refused_by_name(fields: dict[str, str]) -> None
         found.model_dump_json().encode()
 
 
-def _read(fields: dict[str, str]) -> wishes.Wishes | Problem:
+def _read(fields: dict[str, str]) -> options.Wishes | Problem:
     try:
-        return wishes.read(fields, NOON)
+        return options.read(fields, NOON)
     except Problem as refused:
         return refused
 
 
 @given(st.text(max_size=400))
 def test_a_shown_name_is_short_and_has_no_path_and_no_control_characters(name: str) -> None:
-    shown = wishes.shown_name(name)
+    shown = options.shown_name(name)
 
-    assert len(shown) <= wishes.MAX_NAME_CHARS
+    assert len(shown) <= options.MAX_NAME_CHARS
     assert not set(shown) & set("/\\\x00\n\r\u202e")
-    assert shown == wishes.shown_name(shown)
+    assert shown == options.shown_name(shown)
 
 
 def test_empty_fields_count_as_not_given() -> None:
-    empty = dict.fromkeys(wishes.Wishes.model_fields, " ")
+    empty = dict.fromkeys(options.Wishes.model_fields, " ")
 
-    assert wishes.read(empty, NOON) == wishes.Wishes()
+    assert options.read(empty, NOON) == options.Wishes()
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api import idempotency
 from api.context import Context
-from api.idempotency import InProgress, Progress
+from api.http import idempotency
+from api.http.idempotency import InProgress, Progress
 from store import jobs
 from tests.api.conftest import KEY, VIDEO, clock, context, serving
 from tests.frontend.browser import Browser

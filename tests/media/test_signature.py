@@ -1,11 +1,11 @@
-"""`api.sniff` and `media.container.signature` accept the same files by their first bytes."""
+"""`api.uploads.sniff` and `media.container.signature` accept the same files by their first bytes."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from api import sniff
+from api.uploads import sniff
 from media.container import signature
 from media.errors import Refused
 from tests.media import container_cases

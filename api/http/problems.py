@@ -17,7 +17,7 @@ from loguru import logger
 import broker
 import store
 from actors.process import DATABASE_ERRORS
-from api import json_values
+from api.http import json_values
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -12,8 +12,8 @@ from loguru import logger
 from actors import tokens
 from actors.turns import release
 from api.context import Context
-from api.problems import Problem, not_found
-from api.reports import moment
+from api.http.problems import Problem, not_found
+from api.resources.status_document import moment
 from platforms.errors import PlatformError, Reconnect
 from platforms.oauth.contract import Connection, Flow
 from store import accounts

@@ -20,8 +20,8 @@ from loguru import logger
 
 from actors.lost_found import INCOMING, SOURCE
 from actors.upload_record import NAME as RECORD
-from api import sniff
-from api.problems import Problem
+from api.http.problems import Problem
+from api.uploads import sniff
 
 # After the last byte only what came since the last sync is left to sync. Disks of small machines take 16 MiB/s.
 SYNC_EVERY_BYTES = 8 * 2**20

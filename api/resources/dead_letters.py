@@ -7,9 +7,9 @@ from typing import Any
 import falcon
 
 from api.context import Context
-from api.numbers import query_limit
-from api.problems import Problem, not_found
-from api.reports import moment
+from api.http.numbers import query_limit
+from api.http.problems import Problem, not_found
+from api.resources.status_document import moment
 from broker import DeadLetter
 
 PAGE = 50

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import falcon
 
-from api.jobs import matches
-from api.numbers import MAX_INTEGER, parse_integer
-from api.problems import Problem, not_found
+from api.http.numbers import MAX_INTEGER, parse_integer
+from api.http.problems import Problem, not_found
+from api.resources.jobs import matches
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 

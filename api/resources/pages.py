@@ -8,8 +8,8 @@ from typing import Any
 
 import falcon
 
-from api.jobs import matches
-from api.problems import not_found
+from api.http.problems import not_found
+from api.resources.jobs import matches
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from actors import lost_found
 from actors.process import DATABASE_ERRORS
 from api.context import Context
-from api.landing import ROOM_SPARE_BYTES
-from api.problems import database_unavailable
+from api.http.problems import database_unavailable
+from api.uploads.file import ROOM_SPARE_BYTES
 from store import jobs, schedules
 
 Check = dict[str, Any]  # Any: JSON

@@ -7,9 +7,9 @@ from typing import TypeVar
 import falcon
 from pydantic import BaseModel, ValidationError
 
-from api import json_values
-from api.problems import Problem
-from api.wishes import problem_of
+from api.http import json_values
+from api.http.problems import Problem
+from api.uploads.options import problem_of
 
 MAX_BYTES = 65_536
 

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 import falcon
 
-from api.problems import Problem
+from api.http.problems import Problem
 
 WINDOW = timedelta(minutes=1)
 MAX_CALLERS = 10_000

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from actors.process import DATABASE_ERRORS
 from api.context import Context
-from api.health import Health
+from api.resources.health import Health
 from broker.prometheus import QueueCollector
 from store import accounts, jobs, publications, schedules, segments, webhooks
 

@@ -8,16 +8,16 @@ from typing import Any
 import falcon
 from pydantic import BaseModel
 
-from api import dead_letters, webhooks
-from api import jobs as job_routes
 from api.context import Context
-from api.idempotency import MAX_KEY_CHARS
-from api.numbers import MAX_INTEGER
-from api.publications import Resolution
-from api.schedules import PlatformSchedule
-from api.session import Credentials
-from api.webhooks import EndpointChange, NewEndpoint
-from api.wishes import Wishes
+from api.http.idempotency import MAX_KEY_CHARS
+from api.http.numbers import MAX_INTEGER
+from api.resources import dead_letters, webhooks
+from api.resources import jobs as job_routes
+from api.resources.publications import Resolution
+from api.resources.schedules import PlatformSchedule
+from api.resources.session import Credentials
+from api.resources.webhooks import EndpointChange, NewEndpoint
+from api.uploads.options import Wishes
 from store.attempts import MediaOutcome
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 

@@ -8,12 +8,12 @@ import falcon
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from actors import wiring
-from api import bodies
 from api.context import Context
-from api.numbers import query_limit
-from api.problems import Problem, not_found
-from api.receiving import check_address
-from api.reports import moment
+from api.http import json_body
+from api.http.numbers import query_limit
+from api.http.problems import Problem, not_found
+from api.resources.status_document import moment
+from api.uploads.upload import check_address
 from store import webhooks
 from store.states import EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
@@ -68,7 +68,7 @@ class Endpoints:
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Add an endpoint and return its signing secret; a known address keeps its own."""
-        asked = bodies.read(request, NewEndpoint)
+        asked = json_body.read(request, NewEndpoint)
         check_address(self._context, "url", asked.url)
         with self._context.store.writing() as connection:
             if webhooks.count_endpoints(connection) >= MAX_ENDPOINTS:
@@ -95,7 +95,7 @@ class OneEndpoint:
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """Switch an endpoint on or off, or change what it hears of."""
-        asked = bodies.read(request, EndpointChange)
+        asked = json_body.read(request, EndpointChange)
         _get(self._context, endpoint_id)
         with self._context.store.writing() as connection:
             if asked.state is not None:

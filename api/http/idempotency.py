@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from api.problems import Problem
+from api.http.problems import Problem
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"

@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from api import json_values
-from api.problems import Problem, bad_field
+from api.http import json_values
+from api.http.problems import Problem, bad_field
 from platforms.contract import Platform
 
 PLATFORMS: tuple[str, ...] = get_args(Platform)

@@ -7,9 +7,9 @@ from typing import Annotated
 import falcon
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from api import bodies
 from api.context import Context
-from api.problems import Problem, not_found
+from api.http import json_body
+from api.http.problems import Problem, not_found
 from store import publications
 
 
@@ -29,7 +29,7 @@ class Resolve:
 
     def on_post(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
         """Note what a person found out; a post that is not there can then be tried again."""
-        asked = bodies.read(request, Resolution)
+        asked = json_body.read(request, Resolution)
         if not self._context.intake.resolve(publication_id, published=asked.published, link=asked.link):
             with self._context.store.reading() as connection:
                 if publications.get(connection, publication_id) is None:

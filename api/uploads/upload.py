@@ -20,13 +20,14 @@ from loguru import logger
 
 from actors import lost_found, upload_record
 from actors.lost_found import SOURCE
-from api import idempotency, wishes
 from api.context import Context
-from api.idempotency import Fingerprint, InProgress
-from api.landing import Landing, delete_half_received, make_room, too_large
-from api.multipart import BrokenForm, FormReader, boundary_of
-from api.problems import Problem, bad_field, database_unavailable
-from api.wishes import MAX_FIELD_BYTES, Wishes
+from api.http import idempotency
+from api.http.idempotency import Fingerprint, InProgress
+from api.http.problems import Problem, bad_field, database_unavailable
+from api.uploads import options
+from api.uploads.file import Landing, delete_half_received, make_room, too_large
+from api.uploads.multipart import BrokenForm, FormReader, boundary_of
+from api.uploads.options import MAX_FIELD_BYTES, Wishes
 from platforms import guard
 from platforms.errors import Rejected
 from platforms.wording import compose
@@ -163,11 +164,11 @@ class Reception:
     def begin(self, name: str, file_name: str | None) -> None:
         """Begin a part of the form."""
         if name in self._fields or (name == "file" and self._landing is not None):
-            raise bad_field(wishes.shown_name(name)[:80], "is given twice")
+            raise bad_field(options.shown_name(name)[:80], "is given twice")
         self._name = name
         if name == "file":
             self._check(self._fields)
-            self.file_name = wishes.shown_name(file_name)
+            self.file_name = options.shown_name(file_name)
             self._landing = Landing(self._directory, limit_bytes=self._limit_bytes)
         else:
             self._field.clear()
@@ -181,7 +182,7 @@ class Reception:
             return
         self._field += piece
         if len(self._field) > MAX_FIELD_BYTES:
-            raise bad_field(wishes.shown_name(self._name)[:80], f"must be at most {MAX_FIELD_BYTES} bytes")
+            raise bad_field(options.shown_name(self._name)[:80], f"must be at most {MAX_FIELD_BYTES} bytes")
 
     def end(self) -> None:
         """End the part that was begun."""
@@ -189,7 +190,7 @@ class Reception:
             try:
                 self._fields[self._name] = self._field.decode()
             except UnicodeDecodeError:
-                raise bad_field(wishes.shown_name(self._name)[:80], "must be text in UTF-8") from None
+                raise bad_field(options.shown_name(self._name)[:80], "must be text in UTF-8") from None
 
 
 def _no_file() -> Problem:
@@ -234,7 +235,7 @@ def open_reception(
         settings.uploads_dir / context.new_id("job_"),
         limit_bytes=settings.max_upload_size,
         boundary=boundary,
-        check=lambda fields: wishes.read(fields, context.now()),
+        check=lambda fields: options.read(fields, context.now()),
     )
     if key is not None:
         reception.use_key(idempotency.key_hash(identity, key), context.in_progress)
@@ -283,7 +284,7 @@ def _stored_answer(context: Context, reception: Reception) -> StoredAnswer | Non
 
 def _make_job(context: Context, reception: Reception, fields: dict[str, str]) -> Answer | StoredAnswer:
     """Return the answer of a new job, or a concurrent request's stored one."""
-    asked = wishes.read(fields, context.now())
+    asked = options.read(fields, context.now())
     check_wishes(context, asked, reception.file_name)
     job = _job(context, reception, asked)
     answer = _answer(job)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import falcon
 
 from actors.media_links import BadLink, read
-from api import files, reports
 from api.context import Context
-from api.problems import Problem, not_found
+from api.http import file_response
+from api.http.problems import Problem, not_found
+from api.resources import status_document
 from store import segments
 
 MEDIA_TYPES = {"video": "video/mp4", "cover": "image/jpeg", "preview": "image/jpeg"}
@@ -53,6 +54,6 @@ def _send(
         mine = [part for part in segments.of_job(connection, job_id) if part.segment_number == number]
     if not mine:
         raise not_found("part")
-    path = reports.paths(mine[0], context.settings.data_dir.resolve())[kind]
-    files.send(request, response, path, MEDIA_TYPES[kind])
+    path = status_document.paths(mine[0], context.settings.data_dir.resolve())[kind]
+    file_response.send(request, response, path, MEDIA_TYPES[kind])
     response.set_header("Content-Disposition", f'inline; filename="part-{number:03}-{kind}{path.suffix}"')

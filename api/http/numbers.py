@@ -11,7 +11,7 @@ import re
 import falcon
 from falcon.routing import IntConverter
 
-from api.problems import Problem
+from api.http.problems import Problem
 
 MAX_INTEGER = 2**63 - 1
 """The largest integer that SQLite stores (sqlite.org/datatype3.html, section 2)."""

@@ -26,14 +26,14 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
-from api import bodies, problems
 from api.context import Context
-from api.keys import session_in
-from api.limits import RateLimit, caller_of
-from api.pages import HEADERS
-from api.problems import Problem
-from api.receiving import Reception, open_reception
-from api.uploads import RECEIVED
+from api.http import json_body, problems
+from api.http.auth import session_in
+from api.http.problems import Problem
+from api.http.rate_limit import RateLimit, caller_of
+from api.resources.pages import HEADERS
+from api.resources.uploads import RECEIVED
+from api.uploads.upload import Reception, open_reception
 
 # A client that is still sending must not be cut off before it has read its refusal: closing a socket with unread bytes
 # resets the connection, and browsers then show a network error. What comes meanwhile is thrown away.
@@ -145,7 +145,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         if self.command == "POST" and "/" + self.path.lstrip("/") == "/upload":
             self.reception = self._entrance.admit(self.headers, self.command, self._peer, length)
             self.body_rcv.buf = _Body(self.reception)
-        elif length is not None and length > bodies.MAX_BYTES:
+        elif length is not None and length > json_body.MAX_BYTES:
             raise _too_large()
 
     def received(self, data: bytes) -> int:
@@ -175,7 +175,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             return
         if len(self.body_rcv.control_line) > MAX_CHUNK_LINE_BYTES or len(self.body_rcv.trailer) > MAX_TRAILER_BYTES:
             raise Problem(400, "bad_request", "the body's chunks make no sense")
-        if self.reception is None and len(self.body_rcv) > bodies.MAX_BYTES:
+        if self.reception is None and len(self.body_rcv) > json_body.MAX_BYTES:
             raise _too_large()
 
     def _refuse(self, error: falcon.HTTPError) -> None:
@@ -186,7 +186,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
 
 
 def _too_large() -> Problem:
-    limit = bodies.MAX_BYTES
+    limit = json_body.MAX_BYTES
     return Problem(413, "too_large", f"the body is larger than {limit} bytes", limit_bytes=limit)
 
 

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
 from actors.turns import release
 from actors.windows import DEFAULTS
-from api import bodies
 from api.context import Context
-from api.problems import bad_field
-from api.wishes import PLATFORMS
+from api.http import json_body
+from api.http.problems import bad_field
+from api.uploads.options import PLATFORMS
 from store import schedules
 from store.schedules import Schedule
 
@@ -69,7 +69,7 @@ class ScheduleOfAll:
 
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change some platforms' schedules; what may go out by the new ones goes at once."""
-        asked = bodies.read(request, Schedules).root
+        asked = json_body.read(request, Schedules).root
         for platform in asked:
             if platform not in PLATFORMS:
                 raise bad_field(platform[:40], f"is not one of {', '.join(PLATFORMS)}")

@@ -7,11 +7,11 @@ from typing import Annotated
 import falcon
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import bodies
 from api.context import Context
-from api.keys import COOKIE, SESSION_LASTS
-from api.limits import RateLimit, caller
-from api.problems import Problem
+from api.http import json_body
+from api.http.auth import COOKIE, SESSION_LASTS
+from api.http.problems import Problem
+from api.http.rate_limit import RateLimit, caller
 
 TRIES_PER_MINUTE = 10
 
@@ -35,7 +35,7 @@ class Login:
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Exchange a key for a session."""
         self._tries.take(caller(request, behind_fly=self._context.behind_fly))
-        given = bodies.read(request, Credentials)
+        given = json_body.read(request, Credentials)
         if not self._context.keys.holds(given.key):
             raise Problem(401, "wrong_key", "this key is not one of this machine's")
         response.set_cookie(

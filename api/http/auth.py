@@ -10,7 +10,7 @@ from typing import Any
 
 import falcon
 
-from api.problems import Problem
+from api.http.problems import Problem
 from store import Sealer
 from store.sealing import WrongKey
 

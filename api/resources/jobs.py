@@ -9,10 +9,11 @@ from typing import Any
 
 import falcon
 
-from api import json_values, reports
 from api.context import Context
-from api.numbers import query_limit
-from api.problems import Problem, not_found
+from api.http import json_values
+from api.http.numbers import query_limit
+from api.http.problems import Problem, not_found
+from api.resources import status_document
 from store import accounts, jobs, publications, segments
 from store.jobs import Job
 
@@ -48,7 +49,7 @@ class Status:
             posts = publications.of_job(connection, job_id)
             ids = {post.account_id for post in posts}
             named = [account for account in (accounts.get(connection, known) for known in ids) if account]
-        return reports.report(job, parts, posts, named, self._context.settings.data_dir)
+        return status_document.report(job, parts, posts, named, self._context.settings.data_dir)
 
 
 class Jobs:
@@ -65,7 +66,9 @@ class Jobs:
         with self._context.store.reading() as connection:
             found = jobs.page(connection, limit=limit + 1, before=before)
             listed = [
-                reports.summary(job, segments.of_job(connection, job.id), publications.of_job(connection, job.id))
+                status_document.summary(
+                    job, segments.of_job(connection, job.id), publications.of_job(connection, job.id)
+                )
                 for job in found[:limit]
             ]
         response.cache_control = ["private", "no-cache"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import falcon
 
-from api import idempotency, receiving
 from api.context import Context
-from api.limits import RateLimit, caller
-from api.receiving import Reception
+from api.http import idempotency
+from api.http.rate_limit import RateLimit, caller
+from api.uploads import upload
+from api.uploads.upload import Reception
 
 READ_BYTES = 262_144
 
@@ -26,7 +27,7 @@ class Uploads:
         """Take a video; the answer says where its status will be."""
         received = request.env.get(RECEIVED)
         reception = received or self._receive(request)
-        answer = receiving.accept(self._context, reception)
+        answer = upload.accept(self._context, reception)
         if received is None:
             reception.discard()  # otherwise the receiver discards it after the answer
         response.status = falcon.code_to_http_status(answer.status)
@@ -36,7 +37,7 @@ class Uploads:
 
     def _receive(self, request: falcon.Request) -> Reception:
         self._limit.take(caller(request, behind_fly=self._context.behind_fly))
-        reception = receiving.open_reception(
+        reception = upload.open_reception(
             self._context,
             request.content_type,
             request.content_length,

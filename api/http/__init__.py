@@ -1,0 +1,1 @@
+"""HTTP itself: authentication, request bodies, problem documents and file responses."""

@@ -1,0 +1,1 @@
+"""Falcon resources, one module for each part of the API."""

@@ -1,0 +1,1 @@
+"""Receiving a video: the multipart body, its options, and its file on disk."""
