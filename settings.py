@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
-# The names of remote roots, as in `platforms.hosts.Hosts`: tests and the mock server replace them.
+# The names of remote roots, as in `platforms.http.hosts.Hosts`: tests and the mock server replace them.
 PLATFORM_ROOTS = (
     "TIKTOK_AUTH_URL", "TIKTOK_API_URL", "TIKTOK_UPLOAD_URL",
     "INSTAGRAM_AUTH_URL", "INSTAGRAM_TOKEN_URL", "INSTAGRAM_GRAPH_URL",
@@ -100,7 +100,9 @@ class Settings(BaseModel):
     instagram: OAuthClient | None = None
     facebook: OAuthClient | None = None
     google: OAuthClient | None = None
-    platform_roots: dict[str, str] = Field(default_factory=dict)  # fields of `platforms.hosts.Hosts`, where replaced
+    platform_roots: dict[str, str] = Field(
+        default_factory=dict
+    )  # fields of `platforms.http.hosts.Hosts`, where replaced
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:

@@ -20,7 +20,7 @@ from actors.children import StopChildren
 from actors.process import RequireDatabase
 from broker import SqliteBroker
 from platforms.contract import Publisher
-from platforms.hosts import Hosts
+from platforms.http.hosts import Hosts
 from store import Sealer, Store
 
 try:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from api.http.auth import Keys
 from api.http.idempotency import InProgress
 from broker import DeadLetter, SqliteBroker
-from platforms.hosts import Hosts
+from platforms.http.hosts import Hosts
 from settings import Settings
 from store import Sealer, Store
 from store.idempotency_keys import StoredAnswer

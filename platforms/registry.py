@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 
 from platforms.contract import Disclosure, Publisher
-from platforms.hosts import Hosts
-from platforms.instagram import Instagram
+from platforms.http.hosts import Hosts
+from platforms.instagram.facebook_oauth import FacebookFlow
+from platforms.instagram.oauth import InstagramFlow
+from platforms.instagram.publisher import Instagram
 from platforms.oauth.contract import Flow
-from platforms.oauth.facebook import FacebookFlow
-from platforms.oauth.google import GoogleFlow
-from platforms.oauth.instagram import InstagramFlow
-from platforms.oauth.tiktok import TikTokFlow
-from platforms.tiktok import TikTok
-from platforms.youtube import YouTube
+from platforms.tiktok.oauth import TikTokFlow
+from platforms.tiktok.publisher import TikTok
+from platforms.youtube.oauth import GoogleFlow
+from platforms.youtube.publisher import YouTube
 
 PLATFORMS = ("tiktok", "instagram", "youtube")
 VARIANTS = {

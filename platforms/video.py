@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from platforms.contract import Post
 from platforms.errors import Rejected
-from platforms.wire import FilePart
+from platforms.http.client import FilePart
 
 
 def check(post: Post, *, max_bytes: int, min_s: float, max_s: float) -> None:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from platforms import guard, wire
 from platforms.errors import PlatformError
-from platforms.guard import AddressRefused
+from platforms.http import address_guard, client
+from platforms.http.address_guard import AddressRefused
 
 CONNECT_TIMEOUT_S = 5.0
 DEADLINE_S = 15.0  # the spec asks for 15 to 30
@@ -116,8 +116,8 @@ def deliver(
         "webhook-signature": sign(secrets, message_id, timestamp, body),
     }
     try:
-        target = guard.check(url, allow_private=allow_private, own_hosts=own_hosts)
-        reply = wire.request(
+        target = address_guard.check(url, allow_private=allow_private, own_hosts=own_hosts)
+        reply = client.request(
             "POST",
             url,
             headers=headers,
@@ -127,16 +127,16 @@ def deliver(
             body_cap=BODY_CAP_BYTES,
             addresses=target.addresses,
         )
-    except (guard.NameUnknown, wire.WireError) as error:
+    except (address_guard.NameUnknown, client.WireError) as error:
         raise _unreachable(error, _since_ms(started)) from error
     excerpt = reply.body[:EXCERPT_BYTES].decode("utf-8", "replace").replace("\0", "�")
     return Answer(reply.status, _since_ms(started), reply.retry_after_s, excerpt)
 
 
 def _unreachable(error: Exception, duration_ms: int) -> Unreachable:
-    if isinstance(error, guard.NameUnknown):
+    if isinstance(error, address_guard.NameUnknown):
         return Unreachable(error.code, error.detail, sent=False, duration_ms=duration_ms)
-    if isinstance(error, wire.NeverSent):
+    if isinstance(error, client.NeverSent):
         return Unreachable("no_connection", f"no connection ({error})", sent=False, duration_ms=duration_ms)
     return Unreachable("no_answer", f"no answer ({error})", sent=True, duration_ms=duration_ms)
 

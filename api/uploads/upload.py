@@ -28,8 +28,8 @@ from api.uploads import options
 from api.uploads.file import Landing, delete_half_received, make_room, too_large
 from api.uploads.multipart import BrokenForm, FormReader, boundary_of
 from api.uploads.options import MAX_FIELD_BYTES, Wishes
-from platforms import guard
 from platforms.errors import Rejected
+from platforms.http import address_guard
 from platforms.wording import compose
 from store import DatabaseUnavailable, accounts, idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
@@ -378,12 +378,12 @@ def check_address(context: Context, field: str, url: str) -> None:
         Problem: 422 with the guard's code as `reason`.
     """
     try:
-        guard.check(
+        address_guard.check(
             url,
             allow_private=context.settings.webhook_allow_private,
             own_hosts=context.settings.own_hosts,
         )
-    except (guard.AddressRefused, guard.NameUnknown) as exc:
+    except (address_guard.AddressRefused, address_guard.NameUnknown) as exc:
         raise bad_field(field, exc.detail, reason=exc.code) from exc
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from urllib.parse import parse_qs, urlsplit
 
-from platforms import registry, wire
-from platforms.hosts import Hosts
+from platforms import registry
+from platforms.http import client as wire
+from platforms.http.hosts import Hosts
 from platforms.oauth.contract import Client, Connection
 
 REDIRECT_URI = "http://127.0.0.1:8000/connect/mock/callback"

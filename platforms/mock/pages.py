@@ -14,10 +14,12 @@ from typing import Any
 
 import falcon
 
-from platforms.mock import instagram, tiktok, youtube
 from platforms.mock.faults import Faults
+from platforms.mock.instagram import app as instagram
 from platforms.mock.shelf import Record
+from platforms.mock.tiktok import app as tiktok
 from platforms.mock.world import World
+from platforms.mock.youtube import app as youtube
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>body{{font:16px sans-serif;max-width:30em;margin:1em auto;padding:0 1em}}

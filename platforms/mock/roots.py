@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from platforms.hosts import Hosts
+from platforms.http.hosts import Hosts
 
 TIKTOK_AUTH = "/tiktok-auth"
 TIKTOK_API = "/tiktok-api"

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from platforms import verdicts, wire
+from platforms import error_table
 from platforms.errors import PlatformError, Reconnect, TryLater
-from platforms.wire import Reply
+from platforms.http import client
+from platforms.http.client import Reply
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -42,9 +43,9 @@ def ask(
         acts: whether a lost answer leaves something changed (a code used up, a refresh token replaced).
     """
     try:
-        return wire.request(method, url, params=params, form=form, headers=headers)
-    except wire.WireError as error:
-        raise verdicts.no_answer(error, acts=acts) from error
+        return client.request(method, url, params=params, form=form, headers=headers)
+    except client.WireError as error:
+        raise error_table.no_answer(error, acts=acts) from error
 
 
 def read(reply: Reply, model: type[ModelT]) -> ModelT:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from platforms.contract import Account, ActionNeeded, Advanced, Handle, Post, Published, Publisher
 from platforms.errors import TryLater, Unclear
-from platforms.hosts import Hosts
-from platforms.instagram import Instagram
+from platforms.http.hosts import Hosts
+from platforms.instagram.publisher import Instagram
 from platforms.mock.connect import connect
 from platforms.oauth.contract import Connection
-from platforms.tiktok import TikTok
-from platforms.youtube import CHUNK_UNIT_BYTES, YouTube
+from platforms.tiktok.publisher import TikTok
+from platforms.youtube.publisher import CHUNK_UNIT_BYTES, YouTube
 
 MAX_STEPS = 300
 FILM_BYTES = 300_000

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from platforms import wire
-from platforms.hosts import Hosts
+from platforms.http import client
+from platforms.http.hosts import Hosts
 from platforms.mock.roots import mock_hosts
 
 PROJECT = Path(__file__).parents[2]
@@ -45,12 +45,12 @@ class MockServer:
         return mock_hosts(self.base)
 
     def get(self, path: str) -> Any:
-        reply = wire.request("GET", self.base + path, body_cap=10_000_000)
+        reply = client.request("GET", self.base + path, body_cap=10_000_000)
         assert reply.status == 200
         return json.loads(reply.body)
 
     def post(self, path: str, body: object) -> Any:
-        reply = wire.request("POST", self.base + path, json=body)
+        reply = client.request("POST", self.base + path, json=body)
         assert reply.status == 200, reply.body
         return json.loads(reply.body)
 
@@ -58,7 +58,7 @@ class MockServer:
         self.post("/mock/faults", {"at": at, "kind": kind, **more})
 
     def heal(self) -> None:
-        assert wire.request("DELETE", f"{self.base}/mock/faults").status == 200
+        assert client.request("DELETE", f"{self.base}/mock/faults").status == 200
 
     def struck(self) -> int:
         return int(self.get("/mock/faults")["struck"])

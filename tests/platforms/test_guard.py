@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from platforms import guard, webhook
-from platforms.guard import AddressRefused, NameUnknown, check, is_public
+from platforms import webhook
+from platforms.http import address_guard
+from platforms.http.address_guard import AddressRefused, NameUnknown, check, is_public
 
 INSIDE = [
     *("0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "168.63.129.16", "169.254.169.254"),  # noqa: S104 - judged, not bound to
@@ -198,5 +199,5 @@ def test_every_attempt_is_judged_anew(resolver: Answers) -> None:
 
 def test_the_list_of_closed_networks_is_parsed() -> None:
     """A typing error there would open a network."""
-    assert len(guard._CLOSED_V4) == 19
-    assert len(guard._CLOSED_V6) == 5
+    assert len(address_guard._CLOSED_V4) == 19
+    assert len(address_guard._CLOSED_V6) == 5

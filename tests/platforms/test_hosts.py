@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from platforms.errors import Rejected
-from platforms.hosts import Hosts
+from platforms.http.hosts import Hosts
 from platforms.mock.roots import mock_hosts
 
 MOCK = mock_hosts("http://127.0.0.1:9100")

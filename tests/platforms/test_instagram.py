@@ -8,7 +8,7 @@ import pytest
 
 from platforms.contract import Published
 from platforms.errors import AccountRefused, PlatformError, RateLimited, Reconnect, Rejected, TryLater
-from platforms.instagram import Instagram
+from platforms.instagram.publisher import Instagram
 from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import MockServer
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from platforms import wire
 from platforms.contract import Published
+from platforms.http import client
 from platforms.mock import roots
 from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import PROJECT, MockServer
@@ -19,12 +19,12 @@ INBOX, DIRECT, LOGIN, FACEBOOK, YOUTUBE = CASES
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
 
 
-def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> wire.Reply:  # Any: passed through
+def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> client.Reply:  # Any: passed through
     headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
-    return wire.request(method, path if path.startswith("http") else mock.base + path, headers=headers, **more)
+    return client.request(method, path if path.startswith("http") else mock.base + path, headers=headers, **more)
 
 
-def begin(mock: MockServer, token: str, size: int, chunk: int, count: int) -> wire.Reply:
+def begin(mock: MockServer, token: str, size: int, chunk: int, count: int) -> client.Reply:
     source = {"source": "FILE_UPLOAD", "video_size": size, "chunk_size": chunk, "total_chunk_count": count}
     path = f"{roots.TIKTOK_API}/v2/post/publish/inbox/video/init/"
     return say(mock, "POST", path, token, headers=JSON, json={"source_info": source})
@@ -40,19 +40,19 @@ def test_a_link_leads_to_a_page_that_shows_the_video(case: object, mock: MockSer
     assert isinstance(outcome, Published)
     assert outcome.link is not None
 
-    page = wire.request("GET", outcome.link)
+    page = client.request("GET", outcome.link)
     if page.status == 302:
-        page = wire.request("GET", mock.base + page.headers["Location"])
+        page = client.request("GET", mock.base + page.headers["Location"])
 
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert b"<video controls" in page.body
     assert b"<b>Eyes" not in page.body
     video = f"{mock.base}/posts/{account.platform}/{outcome.remote_id}/video"
-    assert wire.request("GET", video).body == post.video.read_bytes()
-    part = wire.request("GET", video, headers={"Range": "bytes=100-199"})
+    assert client.request("GET", video).body == post.video.read_bytes()
+    part = client.request("GET", video, headers={"Range": "bytes=100-199"})
     assert (part.status, part.body) == (206, post.video.read_bytes()[100:200])
     assert part.headers["Content-Range"] == f"bytes 100-199/{post.size_bytes}"
-    assert wire.request("GET", video, headers={"Range": "bytes=-50"}).body == post.video.read_bytes()[-50:]
+    assert client.request("GET", video, headers={"Range": "bytes=-50"}).body == post.video.read_bytes()[-50:]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_tiktoks_bytes_need_their_true_range(content_range: str, status: int, mo
     told = json.loads(begin(mock, account.access_token, 1000, 1000, 1).body)["data"]
     headers = {"Content-Range": content_range, "Content-Type": "video/mp4"}
 
-    assert wire.request("PUT", told["upload_url"], headers=headers, body=b"x" * 1000).status == status
+    assert client.request("PUT", told["upload_url"], headers=headers, body=b"x" * 1000).status == status
 
     asked = {"publish_id": told["publish_id"]}
     path = f"{roots.TIKTOK_API}/v2/post/publish/status/fetch/"
@@ -102,7 +102,7 @@ def test_a_wrong_upload_token_finds_nothing(mock: MockServer) -> None:
     account, _ = INBOX.account(mock.hosts)
     address = json.loads(begin(mock, account.access_token, 1000, 1000, 1).body)["data"]["upload_url"]
     headers = {"Content-Range": "bytes 0-999/1000"}
-    assert wire.request("PUT", address[:-3] + "abc", headers=headers, body=b"x" * 1000).status == 404
+    assert client.request("PUT", address[:-3] + "abc", headers=headers, body=b"x" * 1000).status == 404
 
 
 def test_data_calls_of_tiktok_need_the_right_content_type_and_scope(mock: MockServer) -> None:
@@ -183,7 +183,7 @@ def test_a_fault_that_makes_no_sense_is_refused(mock: MockServer) -> None:
         {"at": "(", "kind": "lose"},
         {"at": "x", "kind": "lose", "zz": 1},
     ):
-        assert wire.request("POST", f"{mock.base}/mock/faults", json=fault).status == 400
+        assert client.request("POST", f"{mock.base}/mock/faults", json=fault).status == 400
 
 
 def test_the_mock_is_small_and_imports_little(mock: MockServer) -> None:

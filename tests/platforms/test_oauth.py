@@ -11,8 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from platforms import registry, wire
+from platforms import registry
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
+from platforms.http import client as wire
 from platforms.mock.connect import CLIENT, REDIRECT_URI, connect
 from platforms.mock.roots import mock_hosts
 from platforms.oauth.contract import Client, Tokens, refresh_moment

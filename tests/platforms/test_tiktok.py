@@ -23,8 +23,8 @@ from platforms.errors import (
     TryLater,
     Unclear,
 )
-from platforms.tiktok import TikTok
-from platforms.tiktok_plan import CHUNK_BYTES, MAX_SINGLE_BYTES, chunk_end, chunk_size
+from platforms.tiktok.chunks import CHUNK_BYTES, MAX_SINGLE_BYTES, chunk_end, chunk_size
+from platforms.tiktok.publisher import TikTok
 from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import MockServer
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from platforms import wire
-from platforms.wire import AnswerLost, FilePart, NeverSent
+from platforms.http import client
+from platforms.http.client import AnswerLost, FilePart, NeverSent
 from tests.platforms.loopback import Talk, answering, server
 
 SECRET = "token-that-nobody-may-see"
@@ -55,7 +55,7 @@ def test_a_slow_answer_ends_at_the_deadline(talk: object) -> None:
     with server(talk) as (base, _), pytest.raises(AnswerLost, match="deadline"):  # type: ignore[arg-type]  # one of two
         started = time.monotonic()
         try:
-            wire.request("GET", f"{base}/?access_token={SECRET}", deadline_s=0.3)
+            client.request("GET", f"{base}/?access_token={SECRET}", deadline_s=0.3)
         finally:
             assert time.monotonic() - started < 3
 
@@ -65,20 +65,20 @@ def test_an_upload_that_nobody_takes_ends_at_the_deadline(tmp_path: Path) -> Non
     film = tmp_path / "film"
     film.write_bytes(b"x" * 30_000_000)
     with server(silent) as (base, _), FilePart(film, 0, 30_000_000) as part, pytest.raises(AnswerLost):
-        wire.request("PUT", base, body=part, deadline_s=0.3)
+        client.request("PUT", base, body=part, deadline_s=0.3)
 
 
 def test_an_answer_without_end_is_read_up_to_the_cap() -> None:
     """And says that it is not whole."""
     with server(endless) as (base, _):
-        reply = wire.request("GET", base, body_cap=100_000)
+        reply = client.request("GET", base, body_cap=100_000)
     assert (len(reply.body), reply.whole) == (100_000, False)
 
 
 def test_a_status_counts_although_its_body_breaks_off() -> None:
     """A receiver that says 202 has taken the event."""
     with server(broken_body) as (base, _):
-        reply = wire.request("POST", base, body=b"{}")
+        reply = client.request("POST", base, body=b"{}")
     assert (reply.status, reply.whole) == (202, False)
 
 
@@ -86,19 +86,19 @@ def test_redirects_are_answers_and_are_not_followed() -> None:
     """Not even looked at: a malformed address in them harms nobody."""
     for location in ("http://127.0.0.1:1/", "http://[", "file:///etc/passwd"):
         with server(answering("302 Found", b"", f"Location: {location}")) as (base, heard):
-            assert wire.request("GET", base).status == 302
+            assert client.request("GET", base).status == 302
         assert len(heard) == 1
 
 
 def test_whether_the_request_left_is_told_apart() -> None:
     """Nothing was sent: simply try again. Something was sent: ask first."""
     with server(hang_up) as (base, _), pytest.raises(AnswerLost):
-        wire.request("POST", base, body=b"{}")
+        client.request("POST", base, body=b"{}")
     for url in ("http://127.0.0.1:1/", "http://no-such-name.invalid/", "http://[bad/", "nonsense"):
         with pytest.raises(NeverSent):
-            wire.request("GET", url)
+            client.request("GET", url)
     with server(answering("200 OK")) as (base, _), pytest.raises(NeverSent):  # no TLS there
-        wire.request("POST", base.replace("http:", "https:"), body=b"{}")
+        client.request("POST", base.replace("http:", "https:"), body=b"{}")
 
 
 def test_no_proxy_no_netrc_no_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_no_proxy_no_netrc_no_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)
         with server(answering("200 OK", b"", "Set-Cookie: a=b")) as (base, heard):
-            wire.request("GET", base)
-            wire.request("GET", base)
+            client.request("GET", base)
+            client.request("GET", base)
     assert led_astray == []
     assert len(heard) == 2
     assert all(b"ookie" not in block and b"uthorization" not in block for block in heard)
@@ -121,7 +121,7 @@ def test_given_addresses_are_called_instead_of_the_name() -> None:
     """Host keeps the name and its port."""
     with server(answering("200 OK")) as (base, heard):
         port = base.rpartition(":")[2]
-        wire.request("GET", f"http://hooks.example.com:{port}/x", addresses=("127.0.0.2", "127.0.0.1"))
+        client.request("GET", f"http://hooks.example.com:{port}/x", addresses=("127.0.0.2", "127.0.0.1"))
     assert f"Host: hooks.example.com:{port}".encode() in heard[0]
 
 
@@ -129,14 +129,14 @@ def test_tokens_appear_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) 
     """The libraries below would write whole addresses."""
     caplog.set_level(logging.DEBUG)
     with server(hang_up) as (base, _), pytest.raises(AnswerLost) as caught:
-        wire.request("GET", f"{base}/?access_token={SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
+        client.request("GET", f"{base}/?access_token={SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
     with pytest.raises(NeverSent) as refused:
-        wire.request("GET", f"http://127.0.0.1:1/?access_token={SECRET}")
+        client.request("GET", f"http://127.0.0.1:1/?access_token={SECRET}")
     with server(answering("200 OK", SECRET.encode())) as (base, _):
-        reply = wire.request("GET", f"{base}/?access_token={SECRET}")
+        reply = client.request("GET", f"{base}/?access_token={SECRET}")
 
     with server(answering("200 OK", b"", "this is no header")) as (base, _):
-        wire.request("GET", f"{base}/?access_token={SECRET}")
+        client.request("GET", f"{base}/?access_token={SECRET}")
 
     assert SECRET not in f"{caught.value!r} {refused.value!r} {reply!r}"
     assert caught.value.__suppress_context__
@@ -165,13 +165,13 @@ def test_a_part_of_a_file_is_exactly_that_part(tmp_path: Path) -> None:
 )
 def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
     """Nobody makes us wait longer than a day."""
-    assert wire.Reply(503, {"Retry-After": header}, b"").retry_after_s == seconds
+    assert client.Reply(503, {"Retry-After": header}, b"").retry_after_s == seconds
 
 
 def test_a_handshake_that_never_ends_is_cut_at_the_deadline() -> None:
     """Nothing of the request was sent then."""
     with server(silent) as (base, _), pytest.raises(NeverSent, match="deadline"):
-        wire.request("POST", base.replace("http:", "https:"), body=b"{}", deadline_s=0.3)
+        client.request("POST", base.replace("http:", "https:"), body=b"{}", deadline_s=0.3)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, monkey
         raise AssertionError("the handshake should have failed")
 
     with tls_server(context, talk) as port, pytest.raises(NeverSent, match="SSL"):
-        wire.request("POST", f"https://hooks.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
+        client.request("POST", f"https://hooks.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
 
 
 def test_a_vouched_certificate_is_checked_against_the_name_and_not_the_address(
@@ -199,10 +199,10 @@ def test_a_vouched_certificate_is_checked_against_the_name_and_not_the_address(
     talk = answering("200 OK", b"ok")
 
     with tls_server(context, talk) as port:
-        reply = wire.request("POST", f"https://hooks.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
+        reply = client.request("POST", f"https://hooks.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
         assert reply.body == b"ok"
         with pytest.raises(NeverSent, match="SSL"):
-            wire.request("POST", f"https://other.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
+            client.request("POST", f"https://other.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
 
 
 def self_signed(directory: Path, name: str) -> Path:

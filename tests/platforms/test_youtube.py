@@ -18,8 +18,8 @@ from platforms.errors import (
     TryLater,
     Unclear,
 )
-from platforms.youtube import YouTube
-from platforms.youtube_calls import until_pacific_midnight_s
+from platforms.youtube.api import until_pacific_midnight_s
+from platforms.youtube.publisher import YouTube
 from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import MockServer
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from platforms import wording
 from platforms.contract import Disclosure, Handle, Post
 from platforms.disclosure import declares
-from platforms.tiktok_calls import Creator
-from platforms.wire import Reply
+from platforms.http.client import Reply
+from platforms.tiktok.api import Creator
 
 # Media transfer guide (developers.tiktok.com, read 2026-11-22): ≤ 4 GB, one chunk up to 64 MB, other chunks 5 to 64 MB,
 # the remainder rides in the last one (≤ 128 MB). Decimal megabytes satisfy both readings of "MB". 32 MB chunks keep a

@@ -24,8 +24,8 @@ from platforms import video, wording
 from platforms.contract import Account, Advanced, Disclosure, Handle, Outcome, Post, Published
 from platforms.disclosure import declares
 from platforms.errors import OutcomeUnknown, PlatformError, Reconnect, Rejected, TryLater, Unclear
-from platforms.hosts import Hosts
-from platforms.instagram_calls import (
+from platforms.http.hosts import Hosts
+from platforms.instagram.api import (
     CONTAINER_REMAKE,
     GRAPH_VERSION,
     UNCLEAR_AT_PUBLISH,

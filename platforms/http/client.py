@@ -23,7 +23,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from platforms.connections import PlainConnection, TlsConnection, Watch
+from platforms.http.connections import PlainConnection, TlsConnection, Watch
 
 _HEADERS = {
     "User-Agent": "VidProd/0.1",

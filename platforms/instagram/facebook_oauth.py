@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, Field
 
 from platforms.errors import Reconnect
-from platforms.hosts import Hosts
-from platforms.instagram_calls import GRAPH_VERSION
+from platforms.http.hosts import Hosts
+from platforms.instagram.api import GRAPH_VERSION
 from platforms.oauth import grants
 from platforms.oauth.contract import AuthorizeRequest, Client, Connection, Tokens
 

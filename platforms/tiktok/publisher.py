@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from platforms import video, wording
 from platforms.contract import Account, Advanced, Disclosure, Handle, Outcome, Post
 from platforms.errors import OutcomeUnknown, Rejected, Unclear
-from platforms.hosts import Hosts
-from platforms.tiktok_asking import POLL_CADENCE_S, Asking, Turn, first_step
-from platforms.tiktok_calls import Status
-from platforms.tiktok_plan import (
+from platforms.http.client import Reply
+from platforms.http.hosts import Hosts
+from platforms.tiktok.api import Status
+from platforms.tiktok.chunks import (
     CHUNK_BYTES,
     MAX_BYTES,
     MAX_S,
@@ -33,7 +33,7 @@ from platforms.tiktok_plan import (
     post_info,
     taken,
 )
-from platforms.wire import Reply
+from platforms.tiktok.polling import POLL_CADENCE_S, Asking, Turn, first_step
 
 URL_LIFE_S = 3_600.0  # upload_url is valid for one hour (Direct Post reference)
 ABANDONED_AFTER_S = 7_200.0  # our choice: twice the life of the address, with no byte added

@@ -20,8 +20,8 @@ from platforms import video, wording
 from platforms.contract import Account, ActionNeeded, Advanced, Disclosure, Handle, Outcome, Post, Published
 from platforms.disclosure import declares
 from platforms.errors import OutcomeUnknown, Rejected
-from platforms.hosts import Hosts
-from platforms.youtube_calls import Calls, SessionGone, Video
+from platforms.http.hosts import Hosts
+from platforms.youtube.api import Calls, SessionGone, Video
 
 MAX_BYTES = 256 * 1024**3  # developers.google.com/youtube/v3/docs/videos/insert (read 2026-11-22)
 MIN_S, MAX_S = 1.0, 180.0  # a Short has at most 3 minutes since 2024-10-15 (support.google.com/youtube/answer/15424877)

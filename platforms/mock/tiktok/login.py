@@ -13,7 +13,7 @@ import falcon
 
 from platforms.mock import roots
 from platforms.mock.shelf import Record, new_id
-from platforms.mock.tiktok import open_id, succeed, user_of
+from platforms.mock.tiktok.app import open_id, succeed, user_of
 from platforms.mock.world import Answered, World, form, send_back
 
 REFRESH_LIFE_S = 15_552_000  # 180 days

@@ -1,6 +1,6 @@
 """Meta's Graph API for Reels: one function a call, its answers, and what its error codes mean.
 
-What to call when is not here (see `platforms.instagram`). Sources: developers.facebook.com, Instagram content
+What to call when is not here (see `platforms.instagram.publisher`). Sources: developers.facebook.com, Instagram content
 publishing, resumable uploads (updated 2026-03-15), error codes (2026-06-02); read 2026-11-22.
 """
 
@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from platforms import verdicts, wire
+from platforms import error_table
+from platforms.error_table import DAY_S, HOUR_S, MINUTE_S, Verdict, account_refused, later, limited, reconnect, rejected
 from platforms.errors import PlatformError, RateLimited
-from platforms.hosts import Hosts
-from platforms.verdicts import DAY_S, HOUR_S, MINUTE_S, Verdict, account_refused, later, limited, reconnect, rejected
-from platforms.wire import FilePart, Reply
+from platforms.http import client
+from platforms.http.client import FilePart, Reply
+from platforms.http.hosts import Hosts
 
 GRAPH_VERSION = "v26.0"  # out since 2026-07-29
 
@@ -193,13 +194,13 @@ class Calls:
             "file_size": str(size_bytes),
             "Content-Type": "application/octet-stream",
         }
-        deadline_s = wire.DEADLINE_S + len(part) / wire.SLOWEST_UPLOAD_BYTES_S
+        deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
         try:
-            reply = wire.request("POST", uri, headers=headers, body=part, deadline_s=deadline_s)
-        except wire.WireError as error:
-            raise verdicts.no_answer(error, acts=True) from error
+            reply = client.request("POST", uri, headers=headers, body=part, deadline_s=deadline_s)
+        except client.WireError as error:
+            raise error_table.no_answer(error, acts=True) from error
         if not _read(reply, _Uploaded, acts=True).success:
-            raise verdicts.server_failed(reply.status, acts=True)
+            raise error_table.server_failed(reply.status, acts=True)
 
     def status(self, token: str, container_id: str, *, with_bytes: bool = False) -> ContainerStatus:
         """Ask how a container stands."""
@@ -234,9 +235,9 @@ class Calls:
     ) -> _ModelT:
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            reply = wire.request(method, f"{self._root}{path}", headers=headers, params=params, form=form)
-        except wire.WireError as error:
-            raise verdicts.no_answer(error, acts=acts) from error
+            reply = client.request(method, f"{self._root}{path}", headers=headers, params=params, form=form)
+        except client.WireError as error:
+            raise error_table.no_answer(error, acts=acts) from error
         return _read(reply, model, acts=acts)
 
 
@@ -249,7 +250,7 @@ def _read(reply: Reply, model: type[_ModelT], *, acts: bool) -> _ModelT:
         pass
     if reply.status == 429:
         raise _CALLS.error(retry_after_s=reply.retry_after_s)
-    raise verdicts.server_failed(reply.status, acts=acts, retry_after_s=reply.retry_after_s)
+    raise error_table.server_failed(reply.status, acts=acts, retry_after_s=reply.retry_after_s)
 
 
 class _Usage(BaseModel):

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, Field
 
 from platforms.errors import Reconnect
-from platforms.hosts import Hosts
-from platforms.instagram_calls import GRAPH_VERSION
+from platforms.http.client import Reply
+from platforms.http.hosts import Hosts
+from platforms.instagram.api import GRAPH_VERSION
 from platforms.oauth import grants
 from platforms.oauth.contract import AuthorizeRequest, Client, Connection, Tokens
-from platforms.wire import Reply
 
 SCOPES = ("instagram_business_basic", "instagram_business_content_publish")
 REFRESH_EVERY = timedelta(days=7)  # allowed once the token is a day old; weekly leaves seven more tries

@@ -1,6 +1,6 @@
 """YouTube's Data API v3: one function a call, its answers, and what its error reasons mean.
 
-What to call when is not here (see `platforms.youtube`). Sources: developers.google.com/youtube/v3, resumable upload
+What to call when is not here (see `platforms.youtube.publisher`). Sources: developers.google.com/youtube/v3, resumable upload
 protocol, videos resource, errors, quota costs (2026-09); read 2026-11-22.
 """
 
@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, ValidationError
 
-from platforms import verdicts, wire
+from platforms import error_table
+from platforms.error_table import DAY_S, MINUTE_S, Verdict, account_refused, limited, reconnect, rejected
 from platforms.errors import PlatformError, RateLimited
-from platforms.hosts import Hosts
-from platforms.verdicts import DAY_S, MINUTE_S, Verdict, account_refused, limited, reconnect, rejected
-from platforms.wire import FilePart, Reply
+from platforms.http import client
+from platforms.http.client import FilePart, Reply
+from platforms.http.hosts import Hosts
 
 _INVALID = rejected("invalid_post", "YouTube finds the post's fields invalid")
 _FORBIDDEN = rejected("forbidden", "YouTube does not allow this post")
@@ -179,7 +180,7 @@ class Calls:
             "Content-Type": "video/mp4",
             "Content-Range": f"bytes {first}-{first + len(part) - 1}/{size_bytes}",
         }
-        deadline_s = wire.DEADLINE_S + len(part) / wire.SLOWEST_UPLOAD_BYTES_S
+        deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
         return self._progress(self._send("PUT", session, headers, body=part, deadline_s=deadline_s, acts=True))
 
     def held(self, token: str, session: str, size_bytes: int) -> Video | int:
@@ -235,15 +236,15 @@ class Calls:
         params: Mapping[str, str] | None = None,
         json: object = None,
         body: bytes | FilePart | None = None,
-        deadline_s: float = wire.DEADLINE_S,
+        deadline_s: float = client.DEADLINE_S,
         acts: bool = False,
     ) -> Reply:
         try:
-            return wire.request(
+            return client.request(
                 method, url, headers=headers, params=params, json=json, body=body, deadline_s=deadline_s
             )
-        except wire.WireError as error:
-            raise verdicts.no_answer(error, acts=acts) from error
+        except client.WireError as error:
+            raise error_table.no_answer(error, acts=acts) from error
 
     def _refused(self, reply: Reply, *, acts: bool) -> PlatformError:
         try:
@@ -252,7 +253,7 @@ class Calls:
             reason = ""
         verdict = VERDICTS.get(reason) or _by_status(reply.status)
         if verdict is None:
-            return verdicts.server_failed(reply.status, acts=acts, retry_after_s=reply.retry_after_s)
+            return error_table.server_failed(reply.status, acts=acts, retry_after_s=reply.retry_after_s)
         error = verdict.error(platform_code=reason or f"http_{reply.status}", retry_after_s=reply.retry_after_s)
         if verdict is _QUOTA and isinstance(error, RateLimited):
             error.retry_after_s = until_pacific_midnight_s(self._clock())
@@ -271,7 +272,7 @@ def _read(reply: Reply, model: type[_ModelT], *, acts: bool) -> _ModelT:
     try:
         return model.model_validate_json(reply.body)
     except ValidationError:
-        raise verdicts.server_failed(reply.status, acts=acts) from None
+        raise error_table.server_failed(reply.status, acts=acts) from None
 
 
 def _bearer(token: str) -> dict[str, str]:

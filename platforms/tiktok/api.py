@@ -1,6 +1,6 @@
 """TikTok's Content Posting API: one function a call, its answers, and what its error codes mean.
 
-What to call when is not here (see `platforms.tiktok`). Sources: developers.tiktok.com, content-posting-api references
+What to call when is not here (see `platforms.tiktok.publisher`). Sources: developers.tiktok.com, content-posting-api references
 (direct post, upload, creator info, video status), media transfer guide, error handling; read 2026-11-22.
 """
 
@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from platforms import verdicts, wire
+from platforms import error_table
+from platforms.error_table import DAY_S, HOUR_S, MINUTE_S, Verdict, account_refused, limited, reconnect, rejected
 from platforms.errors import PlatformError
-from platforms.hosts import Hosts
-from platforms.verdicts import DAY_S, HOUR_S, MINUTE_S, Verdict, account_refused, limited, reconnect, rejected
-from platforms.wire import FilePart, Reply
+from platforms.http import client
+from platforms.http.client import FilePart, Reply
+from platforms.http.hosts import Hosts
 
 # Every code of the reference pages' error tables (2026-11-22). `internal_error` is missing on purpose: like any 5xx
 # it leaves open whether the call was carried out.
@@ -40,8 +41,8 @@ VERDICTS: Mapping[str, Verdict] = {
     "scope_not_authorized": reconnect("scope_missing", "the account has not granted what publishing needs"),
     "scope_permission_missed": reconnect("scope_missing", "the account has not granted what publishing needs"),
     "rate_limit_exceeded": limited("rate_limit", "too many calls in a minute", MINUTE_S),
-    "invalid_publish_id": verdicts.unknown("publish_id_forgotten", "TikTok no longer knows this publish job"),
-    "token_not_authorized_for_specified_publish_id": verdicts.unknown(
+    "invalid_publish_id": error_table.unknown("publish_id_forgotten", "TikTok no longer knows this publish job"),
+    "token_not_authorized_for_specified_publish_id": error_table.unknown(
         "other_account", "the publish job belongs to another account; was it connected anew as someone else?"
     ),
 }
@@ -160,11 +161,11 @@ class Calls:
             "Content-Type": "video/mp4",
             "Content-Range": f"bytes {first}-{first + len(part) - 1}/{size_bytes}",
         }
-        deadline_s = wire.DEADLINE_S + len(part) / wire.SLOWEST_UPLOAD_BYTES_S
+        deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
         try:
-            return wire.request("PUT", upload_url, headers=headers, body=part, deadline_s=deadline_s)
-        except wire.WireError as error:
-            raise verdicts.no_answer(error, acts=True) from error
+            return client.request("PUT", upload_url, headers=headers, body=part, deadline_s=deadline_s)
+        except client.WireError as error:
+            raise error_table.no_answer(error, acts=True) from error
 
     def status(self, token: str, publish_id: str) -> Status:
         """Ask how a publish job stands. 30 a minute."""
@@ -180,9 +181,9 @@ class Calls:
     ) -> _ModelT:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=UTF-8"}
         try:
-            reply = wire.request("POST", f"{self._hosts.tiktok_api_url}{path}", headers=headers, json=body)
-        except wire.WireError as error:
-            raise verdicts.no_answer(error, acts=acts) from error
+            reply = client.request("POST", f"{self._hosts.tiktok_api_url}{path}", headers=headers, json=body)
+        except client.WireError as error:
+            raise error_table.no_answer(error, acts=acts) from error
         try:
             envelope = Envelope.model_validate_json(reply.body)
             if envelope.error.code == "ok":
@@ -198,7 +199,7 @@ def _unreadable(reply: Reply, *, acts: bool) -> PlatformError:
         return VERDICTS["access_token_invalid"].error(platform_code=f"http_{reply.status}")
     if reply.status == 429:
         return VERDICTS["rate_limit_exceeded"].error(retry_after_s=reply.retry_after_s)
-    return verdicts.server_failed(reply.status, acts=acts)
+    return error_table.server_failed(reply.status, acts=acts)
 
 
 def _refused(reply: Reply, refusal: Refusal, *, acts: bool) -> PlatformError:
@@ -207,7 +208,7 @@ def _refused(reply: Reply, refusal: Refusal, *, acts: bool) -> PlatformError:
     if verdict is not None:
         return verdict.error(platform_code=refusal.code, log_id=refusal.log_id, retry_after_s=asked)
     if reply.status >= 500 or refusal.code == "internal_error":
-        return verdicts.server_failed(reply.status, acts=acts, retry_after_s=asked)
+        return error_table.server_failed(reply.status, acts=acts, retry_after_s=asked)
     if reply.status == 429:
         return VERDICTS["rate_limit_exceeded"].error(platform_code=refusal.code, retry_after_s=asked)
     other = rejected("refused", "TikTok refuses the post")

@@ -1,4 +1,4 @@
-"""Connections that can be cut at a deadline and that go to given addresses; only `platforms.wire` makes them."""
+"""Connections that can be cut at a deadline and that go to given addresses; only `platforms.http.client` makes them."""
 
 from __future__ import annotations
 

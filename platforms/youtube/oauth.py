@@ -14,9 +14,10 @@ from oauthlib.oauth2 import MissingTokenError, OAuth2Error, WebApplicationClient
 from pydantic import BaseModel, Field, ValidationError
 from requests_oauthlib import OAuth2Session
 
-from platforms import verdicts, wire
+from platforms import error_table
 from platforms.errors import PlatformError, Reconnect
-from platforms.hosts import Hosts
+from platforms.http import client as wire
+from platforms.http.hosts import Hosts
 from platforms.oauth import grants
 from platforms.oauth.contract import AuthorizeRequest, Client, Connection, Tokens, refresh_moment
 
@@ -118,14 +119,14 @@ class GoogleFlow:
             with wire.tame(session, adapter):
                 return _Grant.model_validate(dict(fetch()))
         except MissingTokenError:
-            raise verdicts.server_failed(adapter.status, acts=False) from None  # neither a token nor an OAuth error
+            raise error_table.server_failed(adapter.status, acts=False) from None  # neither a token nor an OAuth error
         except OAuth2Error as refusal:
             raise _refused(refusal) from None  # the cause may quote the answer
         except (requests.RequestException, OSError) as error:
             # Repeating is safe: a refresh changes nothing at Google, and a code that was used says so.
-            raise verdicts.no_answer(adapter.trouble(error), acts=False) from None
+            raise error_table.no_answer(adapter.trouble(error), acts=False) from None
         except (ValidationError, ValueError):
-            raise verdicts.server_failed(adapter.status, acts=False) from None
+            raise error_table.server_failed(adapter.status, acts=False) from None
 
     def _tokens(self, grant: _Grant, refresh_token: str | None) -> Tokens:
         now = self._clock()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from platforms import wire
 from platforms.errors import (
     AccountRefused,
     OutcomeUnknown,
@@ -21,6 +20,7 @@ from platforms.errors import (
     TryLater,
     Unclear,
 )
+from platforms.http import client
 
 MINUTE_S = 60.0
 HOUR_S = 3_600.0
@@ -93,13 +93,13 @@ def unknown(code: str, detail: str) -> Verdict:
     return Verdict(lambda theirs, log, _asked: OutcomeUnknown(code, detail, platform_code=theirs, log_id=log))
 
 
-def no_answer(error: wire.WireError, *, acts: bool) -> PlatformError:
+def no_answer(error: client.WireError, *, acts: bool) -> PlatformError:
     """Say what a missing answer means.
 
     Args:
         acts: whether the request changes something; a lost answer to a question is merely a question to repeat.
     """
-    if isinstance(error, wire.NeverSent):
+    if isinstance(error, client.NeverSent):
         return TryLater("unreachable", f"no connection ({error})", retry_after_s=UNREACHABLE_RETRY_S)
     return _lost(f"no answer ({error})", acts=acts)
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import BaseModel, Field
 
 from platforms.errors import Reconnect
-from platforms.hosts import Hosts
+from platforms.http.hosts import Hosts
 from platforms.oauth import grants
 from platforms.oauth.contract import AuthorizeRequest, Client, Connection, Tokens, refresh_moment
 

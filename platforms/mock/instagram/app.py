@@ -15,7 +15,7 @@ from typing import Any
 import falcon
 
 from platforms.mock import roots
-from platforms.mock.fetcher import Fetcher
+from platforms.mock.instagram.fetcher import Fetcher
 from platforms.mock.intake import Place
 from platforms.mock.shelf import Record, new_id
 from platforms.mock.world import Answered, World, bearer, form

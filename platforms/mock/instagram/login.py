@@ -8,7 +8,8 @@ from typing import Any
 
 import falcon
 
-from platforms.mock import instagram, roots
+from platforms.mock import roots
+from platforms.mock.instagram import app as instagram
 from platforms.mock.world import Answered, World, bearer, form, send_back
 
 SHORT_S = 3_600.0

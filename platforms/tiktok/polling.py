@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from platforms import tiktok_calls, video, wording
+from platforms import video, wording
 from platforms.contract import Account, ActionNeeded, Advanced, Handle, Outcome, Post, Published
 from platforms.errors import OutcomeUnknown, PlatformError, TryLater
-from platforms.hosts import Hosts
-from platforms.tiktok_calls import RESTARTABLE, Calls, Status
-from platforms.tiktok_plan import PRIVACY
+from platforms.http.hosts import Hosts
+from platforms.tiktok import api
+from platforms.tiktok.api import RESTARTABLE, Calls, Status
+from platforms.tiktok.chunks import PRIVACY
 
 GIVE_UP_POLLING_S = 86_400.0
 LINK_FOR_S = 21_600.0  # moderation may take hours; after six we stop asking for the link
@@ -116,7 +117,7 @@ class Asking:
         if status.status == "PUBLISH_COMPLETE":
             return self._complete(turn, status)
         if status.status == "FAILED":
-            raise tiktok_calls.failed(status.fail_reason)
+            raise api.failed(status.fail_reason)
         return self._in_inbox(turn.handle)
 
     def _restart(self, turn: Turn, status: Status) -> Outcome:
@@ -125,7 +126,7 @@ class Asking:
         abandoned = status.status != "FAILED"
         restarts = turn.handle.number("restarts") + 1
         if not (abandoned or unfinished or status.fail_reason in RESTARTABLE) or restarts > RESTARTS:
-            raise tiktok_calls.failed(status.fail_reason)
+            raise api.failed(status.fail_reason)
         return Advanced(
             turn.handle.without(*_JOB_FACTS).then(first_step(turn.mode), restarts=restarts), 30.0 * self._pace
         )

@@ -1,0 +1,1 @@
+"""Outgoing HTTP: one client under limits, connections, and the addresses that are allowed."""

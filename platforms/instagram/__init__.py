@@ -1,0 +1,1 @@
+"""Instagram: the publisher, its API calls and its two logins."""

@@ -1,0 +1,1 @@
+"""TikTok: the publisher, its API calls and its login."""

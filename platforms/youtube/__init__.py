@@ -1,0 +1,1 @@
+"""YouTube: the publisher, its API calls and its login."""
