@@ -11,10 +11,11 @@ from loguru import logger
 from periodiq import cron
 from sqlalchemy import Connection
 
-from actors import lost_found, wiring
-from actors.announce import announce, part_facts
-from actors.settling import retention_s, settle
-from actors.turns import release
+from actors import wiring
+from actors.flow.completion import retention_s, settle
+from actors.flow.events import announce, part_facts
+from actors.flow.scheduling import release
+from actors.recovery import lost_found
 from store import idempotency_keys, jobs, publications, schedules, webhooks
 from store.jobs import Job
 from store.states import JobStatus

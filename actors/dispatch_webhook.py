@@ -10,7 +10,7 @@ import dramatiq
 from loguru import logger
 
 from actors import wiring
-from actors.announce import announce
+from actors.flow.events import announce
 from platforms import webhook
 from platforms.errors import PlatformError
 from store import webhooks

@@ -14,13 +14,14 @@ from dramatiq.errors import Retry
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import rendering, retrying, wiring
-from actors.announce import announce
+from actors import wiring
 from actors.children import stopping
-from actors.missing_files import NO_SUCH_FILE, UPLOAD_GONE
-from actors.retrying import MediaSettings
-from actors.settling import fail_part, part_failed, settle
-from actors.turns import release
+from actors.flow import rendering, retrying
+from actors.flow.completion import fail_part, part_failed, settle
+from actors.flow.events import announce
+from actors.flow.retrying import MediaSettings
+from actors.flow.scheduling import release
+from actors.recovery.missing_files import NO_SUCH_FILE, UPLOAD_GONE
 from media.process import runner
 from store import jobs, segments
 from store.attempts import MediaAttempt, decode_attempts

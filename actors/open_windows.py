@@ -6,7 +6,7 @@ import dramatiq
 from periodiq import cron
 
 from actors import wiring
-from actors.turns import release
+from actors.flow.scheduling import release
 from store import schedules
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dramatiq
 
-from actors import publishing
+from actors.flow import publishing
 
 
 @dramatiq.actor(queue_name="network", max_retries=5)

@@ -8,8 +8,9 @@ import dramatiq
 from loguru import logger
 from periodiq import cron
 
-from actors import rendering, retrying, wiring
-from actors.settling import fail_job, part_failed, publication_crashed
+from actors import wiring
+from actors.flow import rendering, retrying
+from actors.flow.completion import fail_job, part_failed, publication_crashed
 from broker import DeadLetter
 from store import jobs, publications, segments, steps, webhooks
 

@@ -6,7 +6,8 @@ import dramatiq
 from loguru import logger
 from periodiq import cron
 
-from actors import tokens, wiring
+from actors import wiring
+from actors.flow import tokens
 from platforms.errors import PlatformError, Reconnect
 from store import accounts
 

@@ -11,11 +11,12 @@ from dramatiq.errors import Retry
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import rendering, retrying, wiring
-from actors.announce import announce
-from actors.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
-from actors.retrying import MediaSettings
-from actors.settling import end_job, fail_job
+from actors import wiring
+from actors.flow import rendering, retrying
+from actors.flow.completion import end_job, fail_job
+from actors.flow.events import announce
+from actors.flow.retrying import MediaSettings
+from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
 from media.process import runner
 from store import accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, decode_attempts

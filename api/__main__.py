@@ -12,7 +12,8 @@ from types import FrameType
 from loguru import logger
 
 import settings as environment
-from actors import intake, process, wiring
+from actors import process, wiring
+from actors.flow import job_commands
 from api.context import Context
 from api.http.auth import Keys
 from api.server import create_server
@@ -30,7 +31,7 @@ def context() -> Context:
         broker=wiring.broker,
         sealer=wiring.sealer,
         hosts=wiring.hosts,
-        intake=intake,
+        intake=job_commands,
         keys=Keys(_api_keys(), sealer=wiring.sealer, now=wiring.now),
         now=wiring.now,
         new_id=wiring.new_id,

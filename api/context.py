@@ -22,7 +22,7 @@ from store.webhooks import Endpoint
 
 
 class Intake(Protocol):
-    """What can be asked of the machine; the module `actors.intake` is one."""
+    """What can be asked of the machine; the module `actors.flow.job_commands` is one."""
 
     def accept(self, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
         """Accept a new job, or return the stored answer of its idempotency key."""

@@ -58,7 +58,8 @@ def _drop_privileges(facts: os.stat_result) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from actors import lost_found, process, wiring  # noqa: PLC0415 (opens files, as the owner)
+    from actors import process, wiring  # noqa: PLC0415 (opens files, as the owner)
+    from actors.recovery import lost_found
     from scripts.adopting import EntryCommand, show  # noqa: PLC0415 (as above)
 
     process.start(wiring.settings.model_copy(update={"log_level": "WARNING"}))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from actors import adoption, lost_found, wiring
-from actors.adoption import Outcome
-from actors.lost_found import LostEntry
+from actors import wiring
+from actors.recovery import adoption, lost_found
+from actors.recovery.adoption import Outcome
+from actors.recovery.lost_found import LostEntry
 from scripts.supervisor import is_running
 from store import jobs
 from store.jobs import Job

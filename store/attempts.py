@@ -25,7 +25,7 @@ class MediaAttempt:
 
     began_at: datetime
     ended_at: datetime
-    settings: str  # a value of `actors.retrying.MediaSettings`
+    settings: str  # a value of `actors.flow.retrying.MediaSettings`
     outcome: MediaOutcome
     exit_code: int | None = None
     signal: int | None = None

@@ -5,7 +5,7 @@ requires a structured-field string; most clients send the key without quotes, so
 
     request headers ─▶ `parse` ─▶ `InProgress.begin` ─▶ body, into a `Fingerprint` ─▶ stored answer, or a new job
 
-Answers are stored by `store.idempotency_keys`, in the transaction of `actors.intake.accept`.
+Answers are stored by `store.idempotency_keys`, in the transaction of `actors.flow.job_commands.accept`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any
 import falcon
 from loguru import logger
 
-from actors import tokens
-from actors.turns import release
+from actors.flow import tokens
+from actors.flow.scheduling import release
 from api.context import Context
 from api.http.problems import Problem, not_found
 from api.resources.status_document import moment

@@ -12,8 +12,8 @@ import falcon
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from actors import lost_found
 from actors.process import DATABASE_ERRORS
+from actors.recovery import lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
 from api.uploads.file import ROOM_SPARE_BYTES

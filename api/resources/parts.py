@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import falcon
 
-from actors.media_links import BadLink, read
+from actors.flow.media_links import BadLink, read
 from api.context import Context
 from api.http import file_response
 from api.http.problems import Problem, not_found

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import falcon
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
-from actors.turns import release
-from actors.windows import DEFAULTS
+from actors.flow.scheduling import release
+from actors.flow.upload_windows import DEFAULTS
 from api.context import Context
 from api.http import json_body
 from api.http.problems import bad_field

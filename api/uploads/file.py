@@ -1,6 +1,6 @@
 """Writes an upload to disk under a temporary name, then syncs and renames it.
 
-The file is locked (flock) from its first byte until `keep` or `discard`, so that `actors.lost_found` does not move it.
+The file is locked (flock) from its first byte until `keep` or `discard`, so that `actors.recovery.lost_found` does not move it.
 The kernel releases the lock if this process dies.
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors.lost_found import INCOMING, SOURCE
-from actors.upload_record import NAME as RECORD
+from actors.recovery.lost_found import INCOMING, SOURCE
+from actors.recovery.upload_record import NAME as RECORD
 from api.http.problems import Problem
 from api.uploads import sniff
 

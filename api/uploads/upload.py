@@ -18,8 +18,8 @@ from typing import IO
 
 from loguru import logger
 
-from actors import lost_found, upload_record
-from actors.lost_found import SOURCE
+from actors.recovery import lost_found, upload_record
+from actors.recovery.lost_found import SOURCE
 from api.context import Context
 from api.http import idempotency
 from api.http.idempotency import Fingerprint, InProgress

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors import wiring
-from actors.lost_found import DIRECTORY_NAMES
+from actors.recovery.lost_found import DIRECTORY_NAMES
 from store import Store
 from store.tables import metadata
 

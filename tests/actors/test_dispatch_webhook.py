@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from actors import announce, intake, wiring
+from actors import wiring
 from actors.dispatch_webhook import MISCONFIGURED_TRIES, WAITS_S, dispatch_webhook
+from actors.flow import events, job_commands
 from store import Store, jobs, webhooks
 from store.states import DeliveryStatus, EndpointState
 from tests.actors.queues import waiting
@@ -57,9 +58,9 @@ def receiver() -> Iterator[Receiver]:
 def _announce(store: Store, receiver: Receiver) -> tuple[str, str]:
     """Let a job be created; return its delivery's id and the endpoint's secret."""
     with store.writing() as connection:
-        endpoint = intake.add_endpoint(connection, receiver.url, scope="all", events=[])
+        endpoint = job_commands.add_endpoint(connection, receiver.url, scope="all", events=[])
         jobs.create(connection, job())
-        announce.announce(connection, "job.created", job())
+        events.announce(connection, "job.created", job())
         (delivery, _, _) = webhooks.deliveries_of(connection, endpoint.id, 1)[0]
     return delivery.id, wiring.sealer.open(endpoint.secret)
 
@@ -136,7 +137,7 @@ def test_a_receiver_that_asks_for_time_gets_it(store: Store, receiver: Receiver)
 
 def test_an_endpoint_named_by_one_job_hears_nothing_of_others(store: Store, receiver: Receiver) -> None:
     with store.writing() as connection:
-        endpoint = intake.add_endpoint(connection, receiver.url, scope="named", events=[])
+        endpoint = job_commands.add_endpoint(connection, receiver.url, scope="named", events=[])
         jobs.create(connection, job())
-        announce.announce(connection, "job.created", job())
+        events.announce(connection, "job.created", job())
         assert webhooks.deliveries_of(connection, endpoint.id, 5) == []

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from actors import adoption, begun_notes, intake, lost_found, upload_record, wiring
-from actors.adoption import Outcome
+from actors import wiring
 from actors.cleanup import LOOKED_AT, cleanup, delete_files
-from actors.lost_found import LostEntry
-from actors.missing_files import FILE_MISSING, UPLOAD_GONE
-from actors.settling import fail_job
+from actors.flow import job_commands
+from actors.flow.completion import fail_job
+from actors.recovery import adoption, begun_notes, lost_found, upload_record
+from actors.recovery.adoption import Outcome
+from actors.recovery.lost_found import LostEntry
+from actors.recovery.missing_files import FILE_MISSING, UPLOAD_GONE
 from scripts.adopting import EntryCommand, show
 from scripts.supervisor import LOCK_NAME
 from store import (
@@ -488,7 +490,7 @@ def test_what_was_sent_again_meanwhile_is_no_second_job(store: Store) -> None:
     upload(answer=stored_answer())
     lost_found.move_unrecorded()
     again = replace(upload(TWO), id=TWO)
-    assert intake.accept(again, stored_answer(TWO)) is None
+    assert job_commands.accept(again, stored_answer(TWO)) is None
     assert adoption.adopt(lost()) == (Outcome.REPEATED, None)
     assert EntryCommand(lost_found.entries(), delete=False).run_all()
     assert (row(), len(lost_found.entries())) == (None, 1)
@@ -500,7 +502,7 @@ def test_a_request_that_is_repeated_after_the_adoption_gets_the_first_answer(sto
     lost_found.move_unrecorded()
     assert adoption.adopt(lost())[0] is Outcome.ADOPTED
     second = replace(upload(TWO), id=TWO)
-    repeated = intake.accept(second, stored_answer(TWO))
+    repeated = job_commands.accept(second, stored_answer(TWO))
     assert (repeated and repeated.job_id, row(TWO)) == (ONE, None)
 
 
@@ -511,7 +513,7 @@ def test_a_second_copy_is_known_as_long_as_it_is_kept(
     """Answers are repeated for a day, but a copy that was left when a process died lies here for fourteen."""
     upload(answer=stored_answer(), accepted=True)
     again = replace(upload(TWO), id=TWO)
-    assert intake.accept(again, stored_answer(TWO)) is None
+    assert job_commands.accept(again, stored_answer(TWO)) is None
     lost_found.move_unrecorded()
     pass_running(monkeypatch, timedelta(days=days))
     assert adoption.adopt(lost())[0] is Outcome.REPEATED
@@ -521,7 +523,7 @@ def test_a_key_that_serves_another_upload_by_now_hinders_nothing(store: Store) -
     upload(answer=stored_answer())
     lost_found.move_unrecorded()
     other = replace(upload(TWO), id=TWO)
-    assert intake.accept(other, stored_answer(TWO, fingerprint="other")) is None
+    assert job_commands.accept(other, stored_answer(TWO, fingerprint="other")) is None
     assert adoption.adopt(lost())[0] is Outcome.ADOPTED
     with store.reading() as connection:
         kept = idempotency_keys.get(connection, "key", wiring.now())
@@ -570,7 +572,7 @@ def _cut_at(patched: pytest.MonkeyPatch, step: str) -> None:
     def die(*_: object, **__: object) -> None:
         raise _Cut
 
-    real = intake.accept
+    real = job_commands.accept
     if step in {"touch", "accepted"}:
         real_touch = Path.touch
         name = lost_found.ADOPTING_MARK if step == "touch" else lost_found.ACCEPTED_MARK
@@ -587,7 +589,7 @@ def _cut_at(patched: pytest.MonkeyPatch, step: str) -> None:
             patched.setattr(Path, "rename", die)  # it cannot tidy up any more
             raise _Cut
 
-        patched.setattr(intake, "accept", accept)
+        patched.setattr(job_commands, "accept", accept)
 
 
 def test_an_adoption_that_the_database_refuses_leaves_the_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,7 +600,7 @@ def test_an_adoption_that_the_database_refuses_leaves_the_entry(store: Store, mo
         raise DatabaseUnavailable("disk_full", "the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(intake, "accept", refuse)
+        patched.setattr(job_commands, "accept", refuse)
         with pytest.raises(DatabaseUnavailable):
             adoption.adopt(lost())
     assert tree(wiring.settings.uploads_dir) == []

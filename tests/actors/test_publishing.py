@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from actors import intake, publishing, tokens, wiring
+from actors import wiring
 from actors.cleanup import delete_files
+from actors.flow import job_commands, publishing, tokens
 from platforms import errors
 from platforms.contract import Account as Usable
 from platforms.contract import Advanced, Handle, Outcome, Post, Published
@@ -179,7 +180,7 @@ def test_an_older_database_that_knows_an_earlier_failure_publishes_nothing_twice
     publishing_job(remote)
     _drive()
     _older_database(PublicationStatus.FAILED)
-    assert intake.retry("job")
+    assert job_commands.retry("job")
     assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
     assert len(remote.posts) == 1
 
@@ -194,12 +195,12 @@ def test_what_certainly_failed_is_tried_again_as_before(publishing_job: Callable
         _older_database()
         assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
         remote.posts.clear()
-        assert intake.resolve(NAME, published=False, link=None)
+        assert job_commands.resolve(NAME, published=False, link=None)
     else:
         publishing_job(Refusing())
         assert _drive().status is PublicationStatus.FAILED
         publishing_job(remote)
-    assert intake.retry("job")
+    assert job_commands.retry("job")
     assert _drive().status is PublicationStatus.PUBLISHED
     assert len(remote.posts) == 1
 
@@ -295,7 +296,7 @@ def test_a_cancelled_job_holds_back_what_can_be_held_back(
     """A post that waits for a limit must not go out hours after its job was cancelled."""
     publishing_job(Limited())
     publishing.step(NAME, "first")
-    assert intake.cancel("job")
+    assert job_commands.cancel("job")
     willing = Remote()
     publishing_job(willing)
     publishing.step(NAME, "asked by the cancellation")
@@ -384,8 +385,8 @@ def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Calla
 
     publishing_job(Mute())
     publishing.step(NAME, "message")
-    assert intake.resolve(NAME, published=True, link="https://example.test/found")
-    assert not intake.resolve(NAME, published=False, link=None)
+    assert job_commands.resolve(NAME, published=True, link="https://example.test/found")
+    assert not job_commands.resolve(NAME, published=False, link=None)
     with store.reading() as connection:
         ended = jobs.get(connection, "job")
     assert ended is not None
@@ -431,7 +432,7 @@ def test_the_files_of_a_part_that_is_being_sent_stay_whatever_is_asked(
 ) -> None:
     """Its job was cancelled and deleted in mid-upload: the platform still reads."""
     publishing_job(Remote())
-    assert intake.delete("job")
+    assert job_commands.delete("job")
     delete_files.fn("job", "now")
     with store.reading() as connection:
         found = jobs.get(connection, "job")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from dramatiq.errors import Retry
 
-from actors import intake, rendering, retrying, wiring
+from actors import wiring
+from actors.flow import job_commands, rendering, retrying
 from actors.gaze import gaze
 from actors.split import split
 from media.process import runner
@@ -201,7 +202,7 @@ def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
     assert found is not None
     assert (found.status, found.error_code) == (JobStatus.FAILED, "out_of_memory")
     assert ("delete_files", ("job", "now")) not in waiting()
-    assert intake.retry("job")
+    assert job_commands.retry("job")
     assert ("split", ("job",)) in waiting()
     with store.reading() as connection:
         found = jobs.get(connection, "job")
@@ -242,4 +243,4 @@ def test_a_job_whose_upload_is_gone_can_be_tried_again(store: Store, child: Call
     assert (over.status, over.error_code) == (JobStatus.FAILED, "file_missing")
     assert "/data" not in (over.error or "")
     assert ("delete_files", ("job", "now")) not in waiting()
-    assert intake.retry("job")
+    assert job_commands.retry("job")

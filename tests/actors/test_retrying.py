@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
 
-from actors import intake, rendering, retrying, wiring
+from actors import wiring
 from actors.children import stopping
+from actors.flow import job_commands, rendering, retrying
+from actors.flow.retrying import GivenUp, MediaSettings
 from actors.gaze import gaze
 from actors.reap import reap
-from actors.retrying import GivenUp, MediaSettings
 from actors.split import split
 from broker import DeadLetter
 from media.process import runner
@@ -252,7 +253,7 @@ def test_files_deleted_by_a_cancellation_are_no_error(
     _pending(store)
 
     def cancelled_meanwhile(*_: object, **__: object) -> Result:
-        assert intake.cancel("job")
+        assert job_commands.cancel("job")
         raise runner.Refused("no_such_file", "there is no such file")
 
     monkeypatch.setattr(rendering, "run_child", cancelled_meanwhile)
@@ -287,9 +288,9 @@ def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
         rendering.send_gaze(_segment(store))
     worker()
     [letter] = wiring.broker.dead_letters("media")
-    assert intake.retry("job") if again == "job" else intake.retry_dead_letter(letter)
+    assert job_commands.retry("job") if again == "job" else job_commands.retry_dead_letter(letter)
     assert wiring.broker.dead_letters("media") == []
-    assert not intake.retry_dead_letter(letter)  # somebody else had it on the screen, too
+    assert not job_commands.retry_dead_letter(letter)  # somebody else had it on the screen, too
     reap.fn()
     assert (_segment(store).status, _segment(store).attempts) == (SegmentStatus.PENDING, None)
     child(RENDERED)
@@ -302,7 +303,7 @@ def test_a_part_that_failed_can_be_tried_again_while_others_are_rendered(store: 
     _pending(store, parts=2)
     with store.writing() as connection:
         segments.fail(connection, "job-1", reason="lost", now=wiring.now())
-    assert intake.retry("job")
+    assert job_commands.retry("job")
     assert waiting() == [("gaze", ("job-1",))]
     assert _job(store).status is JobStatus.PROCESSING
 
@@ -474,7 +475,7 @@ def test_a_refused_part_is_not_tried_again(store: Store, child: Callable[..., li
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("end", [intake.cancel, intake.delete])
+@pytest.mark.parametrize("end", [job_commands.cancel, job_commands.delete])
 @pytest.mark.usefixtures("no_waits")
 def test_a_job_that_is_ended_is_not_tried_again(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], end: Callable[[str], bool]
@@ -494,7 +495,7 @@ def test_a_job_cancelled_while_its_child_is_lost_stays_cancelled(store: Store, m
     _pending(store)
 
     def run(*_: object, **__: object) -> Result:
-        intake.cancel("job")
+        job_commands.cancel("job")
         raise CAUSES["memory"]
 
     monkeypatch.setattr(rendering, "run_child", run)
@@ -532,7 +533,7 @@ def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
     found = _segment(store)
     assert (found.status, _job(store).status) == (SegmentStatus.FAILED, JobStatus.FAILED)
     assert "an error in VidProd" in (found.reason or "")
-    assert intake.retry("job")
+    assert job_commands.retry("job")
     assert (wiring.broker.dead_letters("media"), _segment(store).attempts) == ([], None)
 
 

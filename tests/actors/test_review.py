@@ -13,8 +13,9 @@ import pytest
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import intake, rendering, wiring
+from actors import wiring
 from actors.cleanup import cleanup
+from actors.flow import job_commands, rendering
 from actors.gaze import gaze
 from actors.open_windows import open_windows
 from actors.split import split
@@ -89,9 +90,9 @@ def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Call
         assert not any(turns.begin(connection, post.id, wiring.now()) for post in _posts(store))
     assert {post.status for post in _posts(store)} == {PublicationStatus.WAITING}
     assert _events(store).count("job.review_needed") == 1
-    assert intake.approve("job")
+    assert job_commands.approve("job")
     assert (_job(store).status, _sent(store)) == (JobStatus.PUBLISHING, ["publish_tiktok"])
-    assert not intake.approve("job")
+    assert not job_commands.approve("job")
 
 
 def test_an_early_yes_lets_the_first_part_go_while_others_are_rendered(
@@ -99,7 +100,7 @@ def test_an_early_yes_lets_the_first_part_go_while_others_are_rendered(
 ) -> None:
     first, second = plan("ask")
     gaze.fn(first)
-    assert intake.approve("job")
+    assert job_commands.approve("job")
     assert (_job(store).status, _sent(store)) == (JobStatus.PROCESSING, ["publish_tiktok"])
     gaze.fn(second)
     assert _job(store).status is JobStatus.PUBLISHING
@@ -122,7 +123,7 @@ def test_a_part_that_turns_out_mute_when_it_is_rendered_waits(
     assert _job(store).status is (JobStatus.PUBLISHING if published else JobStatus.REVIEW)
     if not published:
         assert _job(store).review_reasons == ["sound_unreadable"]
-        assert intake.approve("job")
+        assert job_commands.approve("job")
         assert _sent(store) == ["publish_tiktok"]
 
 
@@ -140,7 +141,7 @@ def test_a_yes_to_one_question_is_none_to_another(
     first, _ = plan("ask")
     gaze.fn(first)
     assert (_job(store).review_reasons, _sent(store)) == (["options_lost", "sound_unreadable"], [])
-    assert intake.approve("job")
+    assert job_commands.approve("job")
     assert _sent(store) == ["publish_tiktok"]
 
 
@@ -157,7 +158,7 @@ def test_refuse_ends_the_job_with_what_to_do(store: Store, plan: Callable[..., l
     assert (ended.status, ended.error_code) == (JobStatus.FAILED, "sound_unreadable")
     assert "Convert it to MP4 with AAC sound" in (ended.error or "")
     assert ("delete_files", ("job", "now")) not in waiting()
-    assert intake.retry("job")
+    assert job_commands.retry("job")
 
 
 @pytest.mark.parametrize("warnings", [[], ["pauses_not_found"]])
@@ -189,23 +190,23 @@ def test_a_job_in_review_is_not_over_and_the_hard_maximum_ends_it(
     cleanup.fn()
     assert _job(store).status is JobStatus.FAILED
     assert {post.status for post in _posts(store)} == {PublicationStatus.EXPIRED}
-    assert not intake.approve("job")
-    assert intake.retry("job")
+    assert not job_commands.approve("job")
+    assert job_commands.retry("job")
     cleanup.fn()  # it has its sixty days again
     assert _job(store).status is JobStatus.REVIEW
     assert _sent(store) == []
-    assert intake.approve("job")
+    assert job_commands.approve("job")
     assert _sent(store) == ["publish_tiktok"]
 
 
-@pytest.mark.parametrize("end", [intake.cancel, intake.delete])
+@pytest.mark.parametrize("end", [job_commands.cancel, job_commands.delete])
 def test_a_job_in_review_can_be_ended(store: Store, plan: Callable[..., list[str]], end: Callable[[str], bool]) -> None:
     for part in plan("ask"):
         gaze.fn(part)
     assert end("job")
     assert _job(store).status is JobStatus.CANCELLED
     assert {post.status for post in _posts(store)} == {PublicationStatus.CANCELLED}
-    assert not intake.approve("job")
+    assert not job_commands.approve("job")
     assert _sent(store) == []
 
 
@@ -215,7 +216,7 @@ def test_a_part_that_is_tried_again_goes_back_to_review(store: Store, plan: Call
         segments.fail(connection, first, reason="lost", now=wiring.now())
     gaze.fn(second)
     assert _job(store).status is JobStatus.REVIEW
-    assert intake.retry("job")
+    assert job_commands.retry("job")
     assert _job(store).status is JobStatus.PROCESSING
     gaze.fn(first)
     assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
@@ -226,13 +227,13 @@ def test_a_part_that_is_tried_again_goes_back_to_review(store: Store, plan: Call
 def test_an_account_that_goes_ends_a_review_that_has_nothing_left(store: Store, plan: Callable[..., list[str]]) -> None:
     for part in plan("ask"):
         gaze.fn(part)
-    assert intake.disconnect("tiktok-1")
+    assert job_commands.disconnect("tiktok-1")
     assert _job(store).status is JobStatus.FAILED
 
 
 def test_every_event_that_is_announced_can_be_subscribed_to() -> None:
     """An endpoint that names its events would never hear of one that the door does not know."""
-    sources = "\n".join(path.read_text() for path in Path(intake.__file__).parent.glob("*.py"))
+    sources = "\n".join(path.read_text() for path in Path(job_commands.__file__).parent.glob("*.py"))
     announced = set(re.findall(r"\"((?:job|segment|publication|account|endpoint|platform)\.[a-z_]+)\"", sources))
     assert "job.review_needed" in announced
     assert announced <= set(EVENTS)
@@ -243,8 +244,8 @@ def test_the_log_tells_of_a_review_its_approval_and_an_end(store: Store, plan: C
     sink = logger.add(lambda message: told.append(message.record["message"]), level="INFO")
     for part in plan("ask"):
         gaze.fn(part)
-    assert intake.approve("job")
-    assert intake.cancel("job")
+    assert job_commands.approve("job")
+    assert job_commands.cancel("job")
     logger.remove(sink)
     assert "job job: 2 parts for 1 account" in told
     steps = ["job job: waits for approval (sound_unreadable)", "job job: approved", "job job: cancelled"]

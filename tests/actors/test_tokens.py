@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from actors import intake, tokens, wiring
+from actors import wiring
+from actors.flow import job_commands, tokens
 from platforms import registry
 from platforms.errors import Reconnect, TryLater
 from platforms.oauth.contract import Client, Tokens
@@ -86,7 +87,7 @@ def test_only_one_exchanges_at_a_time(store: Store, login: Callable[[Login], Log
 
 
 def test_tokens_that_come_after_a_disconnection_are_not_kept(store: Store, login: Callable[[Login], Login]) -> None:
-    login(Login(lambda: assert_true(intake.disconnect("tiktok-1"))))
+    login(Login(lambda: assert_true(job_commands.disconnect("tiktok-1"))))
     with pytest.raises(Reconnect):
         tokens.usable("tiktok-1")
     assert (_account(store).status, _account(store).tokens) == (AccountStatus.DISCONNECTED, None)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from actors import intake, wiring
-from actors.announce import announce
+from actors import wiring
 from actors.cleanup import cleanup, delete_files
+from actors.flow import job_commands
+from actors.flow.events import announce
 from actors.open_windows import open_windows
 from actors.reap import SLACK, reap
 from broker import DeadLetter
@@ -169,9 +170,9 @@ def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> Non
         turns.begin(connection, NAME, wiring.now())
         steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
         steps.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
-    assert intake.disconnect("tiktok-1")
+    assert job_commands.disconnect("tiktok-1")
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("outcome_unknown", "cancelled")
-    assert not intake.disconnect("tiktok-1")
+    assert not job_commands.disconnect("tiktok-1")
     with store.writing() as connection:  # who was at work meanwhile still learnt it
         assert steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now(), link="here")
     assert _status(store) is PublicationStatus.PUBLISHED
@@ -182,7 +183,7 @@ def test_files_that_are_given_up_cannot_be_retried_and_a_deletion_cut_off_is_fin
         jobs.create(connection, job(status=JobStatus.FAILED))
         assert jobs.give_files_up(connection, "job", wiring.now())
     directories = _files("job")
-    assert not intake.retry("job")
+    assert not job_commands.retry("job")
     cleanup.fn()
     assert [directory.exists() for directory in directories] == [False, False]
 
@@ -197,7 +198,7 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
     reap.fn()
     with store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.FAILED]
-    assert intake.retry_dead_letter(letter)
+    assert job_commands.retry_dead_letter(letter)
     reap.fn()
     with store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.PENDING]

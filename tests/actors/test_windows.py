@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.windows import DAY, earliest, next_open
+from actors.flow.upload_windows import DAY, earliest, next_open
 from store.schedules import Schedule
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -17,8 +17,10 @@ import pytest
 from falcon.testing import TestClient
 from waitress import wasyncore
 
-from actors import intake, upload_record, wiring
-from actors.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
+from actors import wiring
+from actors.flow import job_commands
+from actors.recovery import upload_record
+from actors.recovery.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
 from api.__main__ import PAGES
 from api.app import create_app
 from api.context import Context
@@ -70,7 +72,7 @@ def context(clock: Clock) -> Iterator[Context]:
         broker=wiring.broker,
         sealer=wiring.sealer,
         hosts=wiring.hosts,
-        intake=intake,
+        intake=job_commands,
         keys=Keys([KEY, "another key"], sealer=wiring.sealer, now=clock),
         now=clock,
         new_id=wiring.new_id,

@@ -19,8 +19,8 @@ from falcon.testing import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import intake
 from actors.cleanup import cleanup
+from actors.flow import job_commands
 from api.context import Context
 from api.http import idempotency
 from api.http.idempotency import Fingerprint, InProgress
@@ -116,8 +116,8 @@ def test_the_answer_is_repeated_when_the_world_has_changed(serve: Serve, context
     connect(context, "tiktok")
     root = serve()
     first = upload(root, key, platforms="tiktok")
-    intake.disconnect("tiktok-1")
-    intake.delete(first.json()["job_id"])
+    job_commands.disconnect("tiktok-1")
+    job_commands.delete(first.json()["job_id"])
 
     assert first.content == upload(root, key, platforms="tiktok").content
     assert count_jobs(context) == 1
@@ -139,7 +139,7 @@ def test_an_error_of_ours_does_not_use_the_key(
 ) -> None:
     root = serve()
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "announce", lambda *_, **__: 1 / 0)
+        patch.setattr(job_commands, "announce", lambda *_, **__: 1 / 0)
         assert upload(root, key).status_code == 500
     assert (0, 0, []) == (count_jobs(context), count_keys(context), left())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from falcon.testing import TestClient
 
-from actors.lost_found import INCOMING
+from actors.recovery.lost_found import INCOMING
 from api.context import Context
 from api.http.problems import Problem
 from api.uploads import file

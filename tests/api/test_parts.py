@@ -12,7 +12,7 @@ import requests
 from falcon.testing import TestClient
 
 from actors import wiring
-from actors.media_links import BadLink, link, media_url, read
+from actors.flow.media_links import BadLink, link, media_url, read
 from api.app import create_app
 from api.context import Context
 from store import jobs, segments

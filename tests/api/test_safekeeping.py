@@ -13,7 +13,9 @@ import pytest
 import requests
 from falcon.testing import Result, TestClient
 
-from actors import intake, lost_found, upload_record, wiring
+from actors import wiring
+from actors.flow import job_commands
+from actors.recovery import lost_found, upload_record
 from api.app import create_app
 from api.context import Context
 from api.uploads import upload
@@ -163,14 +165,14 @@ def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
     client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The moment: the file has its name, the row is not committed."""
-    real = intake.accept
+    real = job_commands.accept
 
     def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         assert lost_found.move_unrecorded() == []
         assert upload.sweep(context) == 0
         return real(job, answer)
 
-    monkeypatch.setattr(intake, "accept", accept)
+    monkeypatch.setattr(job_commands, "accept", accept)
     answer = post(client)
     assert answer.status_code == 202
     assert lost_found.move_unrecorded() == []
@@ -181,14 +183,14 @@ def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
 def test_an_error_that_hides_whether_it_was_committed_deletes_no_file_of_a_job(
     client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch, committed: bool
 ) -> None:
-    real = intake.accept
+    real = job_commands.accept
 
     def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         if committed:
             real(job, answer)
         raise DatabaseUnavailable("disk_error", "the disk reports an error")
 
-    monkeypatch.setattr(intake, "accept", accept)
+    monkeypatch.setattr(job_commands, "accept", accept)
     answer = post(client)
     assert (answer.status_code, answer.json["code"], answer.json["reason"]) == (
         503, "database_unavailable", "disk_error",
@@ -202,7 +204,7 @@ def test_a_file_stays_when_nobody_can_tell_whether_it_was_accepted(
     client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Whatever the error: too many open files, or one of the driver that nobody has met."""
-    real = intake.accept
+    real = job_commands.accept
 
     def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         real(job, answer)
@@ -212,7 +214,7 @@ def test_a_file_stays_when_nobody_can_tell_whether_it_was_accepted(
     def fail(*_: object) -> Job:
         raise error
 
-    monkeypatch.setattr(intake, "accept", accept)
+    monkeypatch.setattr(job_commands, "accept", accept)
     assert post(client).status_code in {500, 503}
     assert len(uploads(context)) == 2
 

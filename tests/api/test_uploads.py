@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from actors import intake, wiring
+from actors import wiring
+from actors.flow import job_commands
 from api.context import Context
 from api.uploads import file as landing
 from store import jobs, webhooks
@@ -306,7 +307,7 @@ def test_a_job_that_cannot_be_recorded_leaves_no_file(
     def broken(job: jobs.Job) -> None:
         raise RuntimeError("the database is gone")
 
-    monkeypatch.setattr(intake, "accept", broken)
+    monkeypatch.setattr(job_commands, "accept", broken)
 
     answer = upload(serve())
 

@@ -9,7 +9,7 @@ import pytest
 from falcon.testing import TestClient
 
 from actors import wiring
-from actors.announce import announce
+from actors.flow.events import announce
 from api.app import create_app
 from api.context import Context
 from api.resources import webhooks as door

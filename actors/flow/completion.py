@@ -6,9 +6,9 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors import wiring
-from actors.announce import announce, tell_of
-from actors.missing_files import failed_for_files
-from actors.turns import release
+from actors.flow.events import announce, tell_of
+from actors.flow.scheduling import release
+from actors.recovery.missing_files import failed_for_files
 from store import jobs, publications, segments, steps
 from store.states import JOB_OVER, JobStatus, PublicationStatus
 

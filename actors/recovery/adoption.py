@@ -15,10 +15,12 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors import intake, lost_found, upload_record, wiring
-from actors.lost_found import LostEntry
-from actors.missing_files import failed_for_files
-from actors.upload_record import Defaults, RestoredJob
+from actors import wiring
+from actors.flow import job_commands
+from actors.recovery import lost_found, upload_record
+from actors.recovery.lost_found import LostEntry
+from actors.recovery.missing_files import failed_for_files
+from actors.recovery.upload_record import Defaults, RestoredJob
 from store import accounts, idempotency_keys, jobs, segments
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
@@ -72,7 +74,7 @@ def _create_job(entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
     if target is None:
         return Outcome.BUSY, None
     try:
-        repeated = intake.accept(restored.job, _usable_answer(restored.answer))
+        repeated = job_commands.accept(restored.job, _usable_answer(restored.answer))
     except BaseException:
         if not _is_job(entry.job_id):
             target.rename(entry.directory)
@@ -120,7 +122,7 @@ def _return_files(entry: LostEntry, job: Job) -> Outcome:
     with wiring.store.reading() as connection:
         failed = failed_for_files(connection, job)
     if failed:
-        intake.retry(job.id)
+        job_commands.retry(job.id)
     logger.info("job {}: files returned from lost+found", job.id)
     return Outcome.RETURNED
 

@@ -25,7 +25,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors import upload_record, wiring
+from actors import wiring
+from actors.recovery import upload_record
 from store import jobs
 
 DIRECTORY_NAMES = ("lost+found", "lost+found-vidprod")

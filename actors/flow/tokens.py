@@ -10,7 +10,7 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors import wiring
-from actors.announce import announce
+from actors.flow.events import announce
 from platforms.contract import Account as Usable
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
 from platforms.oauth.contract import Client, Tokens

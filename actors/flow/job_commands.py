@@ -12,11 +12,12 @@ from datetime import datetime
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import begun_notes, wiring
-from actors.announce import announce, tell_of
-from actors.rendering import send_gaze, send_split
-from actors.settling import settle
-from actors.turns import release
+from actors import wiring
+from actors.flow.completion import settle
+from actors.flow.events import announce, tell_of
+from actors.flow.rendering import send_gaze, send_split
+from actors.flow.scheduling import release
+from actors.recovery import begun_notes
 from broker import DeadLetter
 from store import accounts, idempotency_keys, jobs, publications, segments, steps, webhooks
 from store.idempotency_keys import StoredAnswer

@@ -8,7 +8,7 @@ from typing import Any
 
 from actors import wiring
 from actors.children import stopping
-from actors.memory import child_budget_bytes
+from actors.flow.child_memory import child_budget_bytes
 from media.process import runner
 from store.segments import Segment
 

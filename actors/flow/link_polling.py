@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from loguru import logger
 
-from actors import tokens, wiring
-from actors.announce import tell_of
-from actors.posts import post_of
+from actors import wiring
+from actors.flow import tokens
+from actors.flow.events import tell_of
+from actors.flow.posts import post_of
 from platforms import errors
 from platforms.contract import Advanced, Handle, Outcome, Published
 from store import jobs, publications, segments, steps

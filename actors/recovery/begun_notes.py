@@ -14,7 +14,7 @@ from pathlib import Path
 from loguru import logger
 
 from actors import wiring
-from actors.lost_found import PUBLISHING_NOTES
+from actors.recovery.lost_found import PUBLISHING_NOTES
 from store.publications import Publication
 
 RESOLVED = "resolved"  # the code that `publications.resolve` leaves

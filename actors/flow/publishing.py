@@ -21,12 +21,14 @@ from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import begun_notes, following_up, tokens, wiring
-from actors.announce import tell_of
-from actors.missing_files import FILE_MISSING, PART_GONE, part_is_gone
-from actors.posts import post_of
-from actors.settling import settle
-from actors.turns import release
+from actors import wiring
+from actors.flow import link_polling, tokens
+from actors.flow.completion import settle
+from actors.flow.events import tell_of
+from actors.flow.posts import post_of
+from actors.flow.scheduling import release
+from actors.recovery import begun_notes
+from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from platforms import errors
 from platforms.contract import Account, ActionNeeded, Advanced, Handle, Outcome, Post, Published, Publisher
 from store import accounts, jobs, publications, segments, steps
@@ -56,7 +58,7 @@ def step(publication_id: str, asked_by: str) -> None:
     nonce = secrets.token_hex(4)
     before = _take(publication_id, asked_by, nonce)
     if before is None:
-        following_up.look_again(publication_id)
+        link_polling.look_again(publication_id)
         return
     _Step(before, f"{asked_by}/{nonce}").run()
 

@@ -12,8 +12,8 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from actors import wiring
-from actors.announce import announce, part_facts
-from actors.windows import DAY, DEFAULTS, earliest
+from actors.flow.events import announce, part_facts
+from actors.flow.upload_windows import DAY, DEFAULTS, earliest
 from store import accounts, jobs, publications, schedules, turns
 from store.accounts import Account
 from store.schedules import Schedule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors import wiring
-from actors.media_links import media_url
+from actors.flow.media_links import media_url
 from platforms.contract import Post
 from store.jobs import Job
 from store.publications import Publication

@@ -1,0 +1,1 @@
+"""Recovery of uploads whose record in the database is lost."""
