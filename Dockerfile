@@ -29,4 +29,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
   CMD ["/app/.venv/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
 # Not through a shell: signals reach the supervisor.
-ENTRYPOINT ["/app/.venv/bin/python", "-m", "scripts.serve_command"]
+ENTRYPOINT ["/app/.venv/bin/python", "-m", "scripts.machine.serve"]

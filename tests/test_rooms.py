@@ -75,7 +75,7 @@ def test_a_module_imports_only_what_its_room_may(room: str, path: Path) -> None:
     assert strangers == []
 
 
-@pytest.mark.parametrize("module", ["api.app", "actors.worker", "scripts.serve_command", "platforms.mock"])
+@pytest.mark.parametrize("module", ["api.app", "actors.worker", "scripts.machine.serve", "platforms.mock"])
 def test_a_process_that_stays_holds_no_video_library(module: str, tmp_path: Path) -> None:
     """Video code lives in short children only, so that its crashes and its memory go with them."""
     code = f"import sys, {module}; print(sorted({VIDEO!r} & set(sys.modules)))"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import settings
-from scripts.run_command import development
+from scripts.local.run import development
 from settings import BadSettings, kept_secret, read
 
 
@@ -69,7 +69,7 @@ def test_an_error_is_a_plain_sentence(environ: dict[str, str], sentence: str) ->
     assert str(refused.value) == sentence
 
 
-COMMANDS = ["scripts.run_command", "scripts.serve_command", "scripts.adopt_command", "scripts.migrate", "api"]
+COMMANDS = ["scripts.local.run", "scripts.machine.serve", "scripts.machine.adopt", "scripts.machine.migrate", "api"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -23,8 +23,8 @@ from actors.recovery import adoption, begun_notes, lost_found, upload_record
 from actors.recovery.adoption import Outcome
 from actors.recovery.lost_found import LostEntry
 from actors.recovery.missing_files import FILE_MISSING, UPLOAD_GONE
-from scripts.adopting import EntryCommand, show
-from scripts.supervisor import LOCK_NAME
+from scripts.machine.adopting import EntryCommand, show
+from scripts.machine.supervisor import LOCK_NAME
 from store import (
     DatabaseUnavailable,
     Sealer,

@@ -200,7 +200,7 @@ def process(directory: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     chosen = {"PATH": os.environ["PATH"], "DATA_DIR": str(directory), "PORT": str(port), **environ}
-    subprocess.run([sys.executable, "-m", "scripts.migrate"], cwd=ROOT, env=chosen, check=True)
+    subprocess.run([sys.executable, "-m", "scripts.machine.migrate"], cwd=ROOT, env=chosen, check=True)
     with subprocess.Popen(
         [sys.executable, "-m", "api"], cwd=ROOT, env=chosen, stderr=subprocess.PIPE, text=True
     ) as running:

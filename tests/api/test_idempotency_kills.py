@@ -88,7 +88,7 @@ def sweep_and_adopt_all(data_dir: Path) -> str:
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), "API_KEYS": KEY}
     sweep = "from api import __main__, receiving; receiving.sweep(__main__.context())"
     subprocess.run([sys.executable, "-c", sweep], cwd=ROOT, env=environ, check=True, capture_output=True)
-    command = [sys.executable, "-m", "scripts.adopt_command", "--all"]
+    command = [sys.executable, "-m", "scripts.machine.adopt", "--all"]
     ran = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True)
     assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
     return ran.stdout

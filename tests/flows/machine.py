@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from scripts.client import Client
+from scripts.local.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 OVER = {"completed", "completed_with_errors", "failed", "cancelled"}
@@ -33,7 +33,7 @@ class TestMachine:
         self._output = (data_dir / "run.log").open("ab")
         self._log_start = self._output.tell()  # what an earlier start has printed does not count
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.run_command"],
+            [sys.executable, "-m", "scripts.local.run"],
             cwd=ROOT,
             env={
                 "PATH": os.environ["PATH"],

@@ -49,7 +49,7 @@ def held(machine: TestMachine) -> Callable[[], bool]:
     """Return what says whether nothing works with the database any more."""
     return lambda: (
         not any(
-            "dramatiq" in line or "scripts.scheduler" in line or "-m media." in line
+            "dramatiq" in line or "scripts.machine.scheduler" in line or "-m media." in line
             for line in machine.processes().values()
         )
     )
@@ -218,7 +218,7 @@ def test_a_request_repeated_after_an_older_database_was_put_in_place_makes_one_j
     assert parts_by_platform(again) == each_once_in_order(finished)
 
 
-@pytest.mark.parametrize("command", ["scripts.run_command", "scripts.serve_command", "scripts.migrate", "api"])
+@pytest.mark.parametrize("command", ["scripts.local.run", "scripts.machine.serve", "scripts.machine.migrate", "api"])
 def test_a_damaged_database_ends_every_start_with_a_sentence_and_no_upload(tmp_path: Path, command: str) -> None:
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "MOCK_PORT": "1", "PORT": "2"}
     (tmp_path / DATABASE).write_bytes(b"SQLite format 3\0" + b"\xff" * 8000)
@@ -247,7 +247,7 @@ def test_a_machine_whose_database_is_put_in_order_starts(machine: Start, talk: P
     put_in_place(running, Path(shutil.copy(copy, running.data_dir / "to be damaged")))
     os.truncate(database, database.stat().st_size // 2)
     ran = subprocess.run(
-        [sys.executable, "-m", "scripts.migrate"],
+        [sys.executable, "-m", "scripts.machine.migrate"],
         cwd=ROOT, env={"PATH": os.environ["PATH"], "DATA_DIR": str(running.data_dir)},
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip

@@ -23,7 +23,7 @@ MOMENTS: dict[str, Callable[[Any], bool]] = {  # Any: a status document
 }
 VICTIMS = {
     "api": " api",
-    "scheduler": "scripts.scheduler",
+    "scheduler": "scripts.machine.scheduler",
     "network worker": "--queues network",
     "media worker": "--queues media",
     "media child": "-m media.",

@@ -102,7 +102,7 @@ def test_the_command_brings_a_video_and_prints_what_became_of_it(talk: Path, tmp
     api_port, mock_port = free_ports(2)
     environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), "SEGMENT_SECONDS": "6"}
     ran = subprocess.run(
-        [sys.executable, "-m", "scripts.run_command", str(talk)],
+        [sys.executable, "-m", "scripts.local.run", str(talk)],
         cwd=ROOT,
         env=environ | {"PORT": str(api_port), "MOCK_PORT": str(mock_port)},
         capture_output=True,

@@ -10,8 +10,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 
 from media.reading.facts import MediaWarning
-from scripts import journey
-from scripts.client import Client
+from scripts.local import journey
+from scripts.local.client import Client
 from tests.frontend import samples
 
 

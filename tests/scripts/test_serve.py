@@ -6,7 +6,7 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
-from scripts.serve_command import MediaDemand
+from scripts.machine.serve import MediaDemand
 from tests.flows.machine import wait_for
 
 

@@ -1,4 +1,4 @@
-"""`python -m scripts.leashed FD MODULE ARGS`: run a module that ends when the supervisor does, however that died.
+"""`python -m scripts.machine.leash FD MODULE ARGS`: run a module that ends when the supervisor does, however that died.
 
 FD is the reading end of a pipe whose writing end only the supervisor holds, so the kernel closes it with the
 supervisor. A thread waits for that in this process and in every process that it forks (dramatiq forks its workers).

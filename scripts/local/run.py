@@ -21,11 +21,11 @@ import requests
 
 import settings as environment
 from platforms.mock.roots import mock_hosts
-from scripts import services
-from scripts.client import ApiError, Client
-from scripts.journey import Journey, JourneyFailed
-from scripts.serve_command import NoDatabase, migrate, unusable_directory
-from scripts.supervisor import ROOT, AlreadyRunning, Supervisor
+from scripts.local.client import ApiError, Client
+from scripts.local.journey import Journey, JourneyFailed
+from scripts.machine import services
+from scripts.machine.serve import NoDatabase, migrate, unusable_directory
+from scripts.machine.supervisor import ROOT, AlreadyRunning, Supervisor
 from store.errors import DatabaseUnavailable
 
 START_WITHIN_S = 60.0

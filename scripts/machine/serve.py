@@ -13,8 +13,8 @@ from loguru import logger
 
 import settings as environment
 from broker import SqliteBroker
-from scripts import services
-from scripts.supervisor import ROOT, AlreadyRunning, Supervisor
+from scripts.machine import services
+from scripts.machine.supervisor import ROOT, AlreadyRunning, Supervisor
 from settings import Settings
 from store.errors import DatabaseUnavailable
 
@@ -39,7 +39,7 @@ class MediaDemand:
 
 
 class NoDatabase(Exception):
-    """The database cannot be used; `scripts.migrate` has printed the reason."""
+    """The database cannot be used; `scripts.machine.migrate` has printed the reason."""
 
 
 def migrate(environ: dict[str, str]) -> None:
@@ -48,7 +48,10 @@ def migrate(environ: dict[str, str]) -> None:
     Raises:
         NoDatabase: the database cannot be used.
     """
-    if subprocess.run([sys.executable, "-m", "scripts.migrate"], cwd=ROOT, env=environ, check=False).returncode != 0:
+    if (
+        subprocess.run([sys.executable, "-m", "scripts.machine.migrate"], cwd=ROOT, env=environ, check=False).returncode
+        != 0
+    ):
         raise NoDatabase("not started: the database cannot be used")
 
 

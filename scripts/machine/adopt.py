@@ -60,7 +60,7 @@ def _drop_privileges(facts: os.stat_result) -> None:
 def _run(chosen: argparse.Namespace) -> int:
     from actors import process, wiring  # noqa: PLC0415 (opens files, as the owner)
     from actors.recovery import lost_found
-    from scripts.adopting import EntryCommand, show  # noqa: PLC0415 (as above)
+    from scripts.machine.adopting import EntryCommand, show  # noqa: PLC0415 (as above)
 
     process.start(wiring.settings.model_copy(update={"log_level": "WARNING"}))
     process.require_database(wiring.store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.supervisor import Service
+from scripts.machine.supervisor import Service
 from settings import Settings
 
 # One process whose threads mostly wait: publications (one at a time for each account) and webhooks.
@@ -19,7 +19,7 @@ def api() -> Service:
 
 def scheduler() -> Service:
     """Return what sends the ticks and carries them out."""
-    return Service("scheduler", ["scripts.scheduler", "actors.worker"])
+    return Service("scheduler", ["scripts.machine.scheduler", "actors.worker"])
 
 
 def network_worker() -> Service:

@@ -1,4 +1,4 @@
-"""Migrates the database to this version: `python -m scripts.migrate`.
+"""Migrates the database to this version: `python -m scripts.machine.migrate`.
 
 A separate process, so that Alembic's memory is released. Only this command creates a missing database. It also checks
 the whole file for damage.

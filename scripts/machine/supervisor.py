@@ -70,7 +70,7 @@ class _Running:
         self.started = time.monotonic()
         self.stopping = False
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.leashed", str(leash), *self.service.argv],
+            [sys.executable, "-m", "scripts.machine.leash", str(leash), *self.service.argv],
             cwd=ROOT,
             env={**environ, SERVICE: self.service.name},
             pass_fds=[leash],

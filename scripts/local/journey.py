@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from scripts.client import Client
+from scripts.local.client import Client
 
 LOOK_EVERY_S = 0.5
 OVER = {"completed", "completed_with_errors", "failed", "cancelled"}

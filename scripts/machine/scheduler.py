@@ -1,4 +1,4 @@
-"""`python -m scripts.scheduler`: periodiq sends the ticks, and a thread beside it carries them out.
+"""`python -m scripts.machine.scheduler`: periodiq sends the ticks, and a thread beside it carries them out.
 
 In one process with one thread of their own, ticks are never behind anything slow (periodiq drops those that are 30
 seconds late), and cost no process of their own.

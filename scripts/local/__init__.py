@@ -1,0 +1,1 @@
+"""Running VidProd on a developer's machine with mock platforms."""

@@ -1,0 +1,1 @@
+"""The processes of one production machine, and commands for its operator."""
