@@ -1,15 +1,15 @@
 """A Dramatiq broker on SQLite: durable, instant, without a server. It knows nothing of the application that uses it."""
 
 from broker.broker import SqliteBroker
-from broker.dead_letters import DeadLetter
+from broker.engine.worker_threads import Cancelled
 from broker.errors import BrokerClosed, DatabaseReplaced, DatabaseUnavailable, NotJoined, QueueFull, SchemaTooNew
-from broker.gate import WriteGate
-from broker.looking import HeldMessage, WaitingMessage
 from broker.rate_limits import SqliteRateLimiterBackend
-from broker.report import QueueStats, WorkerProcess
 from broker.results import SqliteResultBackend
-from broker.running import Cancelled
-from broker.tally import Counts
+from broker.storage.dead_letters import DeadLetter
+from broker.storage.inspection import QueueStats, WorkerProcess
+from broker.storage.looking import HeldMessage, WaitingMessage
+from broker.storage.tally import Counts
+from broker.storage.write_lock import WriteGate
 
 __all__ = [
     "BrokerClosed",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from broker.broker import SqliteBroker
-from broker.report import WorkerProcess
+from broker.storage.inspection import WorkerProcess
 
 LINE_CHARS = 200
 

@@ -16,25 +16,25 @@ from dramatiq import Middleware
 from dramatiq.broker import Broker, Consumer
 from dramatiq.common import q_name
 
-from broker import report
-from broker.clearing import flush
-from broker.clerk import Clerk, Terms
-from broker.clock import now_ms
+from broker.admin import Upkeep
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
-from broker.database import IfReplaced, Synchronous
-from broker.envelope import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, facts, sealed
+from broker.engine.batch import Batch
+from broker.engine.followup import Present
+from broker.engine.prefetch import Staff
+from broker.engine.room import Room
+from broker.engine.transactions import Joining
+from broker.engine.writer import Clerk, Terms
 from broker.errors import JoinTimeout, UnknownQueue
-from broker.floor import Staff
-from broker.followup import Present
-from broker.fork import forget_in_children
-from broker.gate import WriteGate
-from broker.joining import Joining
-from broker.messages import Entry
-from broker.orders import Batch
-from broker.places import Places
-from broker.room import Room
-from broker.schema import Cursorable
-from broker.upkeep import Upkeep
+from broker.storage import inspection
+from broker.storage.clearing import flush
+from broker.storage.clock import now_ms
+from broker.storage.database import IfReplaced, Synchronous
+from broker.storage.encoding import ACTOR_OPTIONS, AnyMessage, SqliteMessage, addressed, facts, sealed
+from broker.storage.fork import forget_in_children
+from broker.storage.places import Places
+from broker.storage.queue import Entry
+from broker.storage.schema import Cursorable
+from broker.storage.write_lock import WriteGate
 
 __all__ = ["SqliteBroker"]
 
@@ -251,7 +251,7 @@ class SqliteBroker(Upkeep, Broker):
         if queue not in self.queues:
             raise UnknownQueue(queue)
         deadline_s = None if timeout is None else time.monotonic() + timeout / 1000
-        while not report.is_empty(self._clerk().database, queue):
+        while not inspection.is_empty(self._clerk().database, queue):
             if deadline_s is not None and time.monotonic() >= deadline_s:
                 raise JoinTimeout(f"queue {queue!r} was not empty after {timeout} ms")
             time.sleep(JOIN_INTERVAL_S)

@@ -19,13 +19,13 @@ from dramatiq.common import iter_queue
 from dramatiq.errors import BrokerConnectionError, DecodeError
 from dramatiq.threading import Interrupt
 
-from broker.clerk import Clerk
-from broker.envelope import AnyMessage, FollowUps, SqliteMessage, facts, opened
+from broker.engine.batch import Batch, Order
+from broker.engine.prefetch import Desk
+from broker.engine.writer import Clerk
 from broker.errors import BrokerClosed
-from broker.floor import Desk
-from broker.messages import Claim
-from broker.orders import Batch, Order
-from broker.settling import Obituary, is_cancelled
+from broker.storage.encoding import AnyMessage, FollowUps, SqliteMessage, facts, opened
+from broker.storage.queue import Claim
+from broker.storage.settling import Obituary, is_cancelled
 
 __all__ = ["IdleConsumer", "SqliteConsumer", "give_back_unbegun"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from broker.report import QueueStats, WorkerProcess
-from broker.upkeep import Upkeep
+from broker.admin import Upkeep
+from broker.storage.inspection import QueueStats, WorkerProcess
 
 __all__ = ["QueueCollector"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dramatiq.rate_limits import RateLimiterBackend
 
 from broker import counters
-from broker.clock import now_ms
-from broker.database import Synchronous
-from broker.lookout import bell_of
-from broker.office import Office
-from broker.orders import Batch
+from broker.backend import Office
+from broker.engine.batch import Batch
+from broker.engine.lookout import bell_of
+from broker.storage.clock import now_ms
+from broker.storage.database import Synchronous
 
 __all__ = ["SqliteRateLimiterBackend"]
 

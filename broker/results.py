@@ -9,11 +9,11 @@ from dramatiq import Encoder, Message
 from dramatiq.results import ResultBackend, ResultMissing, ResultTimeout
 from dramatiq.results.backend import DEFAULT_TIMEOUT, Missing
 
-from broker.clock import now_ms
-from broker.database import Synchronous
-from broker.lookout import bell_of
-from broker.office import Office
-from broker.orders import Batch
+from broker.backend import Office
+from broker.engine.batch import Batch
+from broker.engine.lookout import bell_of
+from broker.storage.clock import now_ms
+from broker.storage.database import Synchronous
 
 __all__ = ["SqliteResultBackend"]
 

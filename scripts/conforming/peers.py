@@ -14,7 +14,8 @@ from typing import Any
 from dramatiq import Message, Middleware
 from dramatiq.broker import Consumer, MessageProxy
 
-from broker import SqliteBroker, envelope
+from broker import SqliteBroker
+from broker.storage import encoding
 
 __all__ = ["RabbitmqBroker", "RedisBroker", "StubBroker"]
 
@@ -86,14 +87,14 @@ class StubBroker(_Peer):
                 raise letter._exception or RuntimeError("rejected without an error")  # noqa: SLF001  # kept only there
 
 
-class _StubMessageProxy(envelope.SqliteMessage):
+class _StubMessageProxy(encoding.SqliteMessage):
     """A message that keeps its exception, because `join` is to raise it. The suite patches it by this name."""
 
     def clear_exception(self) -> None:
         """Keep it."""
 
 
-envelope.SqliteMessage = _StubMessageProxy  # type: ignore[misc]  # what the consumers of this process hand out
+encoding.SqliteMessage = _StubMessageProxy  # type: ignore[misc]  # what the consumers of this process hand out
 
 
 class _Queues(set[str]):

@@ -24,7 +24,7 @@ from api.context import Context
 from api.http.rate_limit import RateLimit
 from api.resources import health
 from api.resources.openapi import OPERATIONS
-from broker.report import QueueStats, WorkerProcess
+from broker.storage.inspection import QueueStats, WorkerProcess
 from store import jobs, schedules
 from tests.api.conftest import Clock, connect
 from tests.store import rows

@@ -13,7 +13,7 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
-from broker.schema import ensure_schema
+from broker.storage.schema import ensure_schema
 from tests.broker.conftest import working
 
 

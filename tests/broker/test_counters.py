@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import counters
-from broker.backend_schema import ensure_backend_schema
+from broker.storage.backend_schema import ensure_backend_schema
 
 KEYS = st.sampled_from(["a", "b", "c"])
 AMOUNTS = st.integers(0, 4)

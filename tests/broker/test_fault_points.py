@@ -18,8 +18,8 @@ from dramatiq import Message
 from dramatiq.broker import MessageProxy
 
 from broker import SqliteBroker
-from broker.database import Database
-from broker.envelope import SqliteMessage
+from broker.storage.database import Database
+from broker.storage.encoding import SqliteMessage
 
 POINTS_AT_MOST = 500
 

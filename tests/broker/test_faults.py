@@ -14,16 +14,17 @@ import dramatiq
 import pytest
 from dramatiq.errors import BrokerConnectionError
 
-from broker import DatabaseUnavailable, SchemaTooNew, SqliteBroker, messages
-from broker.database import Database
-from broker.schema import LATEST, ensure_schema, schema_version
+from broker import DatabaseUnavailable, SchemaTooNew, SqliteBroker
+from broker.storage import queue
+from broker.storage.database import Database
+from broker.storage.schema import LATEST, ensure_schema, schema_version
 from tests.broker.conftest import working
 
 
 def test_sending_outlasts_a_writer_that_ignores_the_gate(
     broker: SqliteBroker, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("broker.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("broker.storage.database.BUSY_TIMEOUT_S", 0.05)
     broker.declare_queue("default")
     broker.queue_stats()
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as foreign:
@@ -123,15 +124,15 @@ def test_making_the_tables_again_changes_nothing(path: Path) -> None:
 def test_claiming_recovers_from_a_broken_moment(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed claim is told to the consumer, which dramatiq starts anew; the message is still there."""
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
-    monkeypatch.setattr("broker.claiming.PAUSE_AFTER_FAILURE_S", 0.05)
+    monkeypatch.setattr("broker.engine.claiming.PAUSE_AFTER_FAILURE_S", 0.05)
     failures = iter([sqlite3.OperationalError("disk I/O error")])
 
     def flaky(*arguments: object, **options: object) -> object:
         for error in failures:
             raise error
-        return messages.claim(*arguments, **options)  # type: ignore[arg-type]  # passed on as they came
+        return queue.claim(*arguments, **options)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr("broker.claiming.claim", flaky)
+    monkeypatch.setattr("broker.engine.claiming.claim", flaky)
     seen: list[int] = []
 
     @dramatiq.actor

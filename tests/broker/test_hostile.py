@@ -12,10 +12,10 @@ import pytest
 from dramatiq import Retry, Worker
 
 from broker import SqliteBroker
+from broker.engine.batch import Batch
+from broker.engine.lease import feel
 from broker.errors import DatabaseReplaced, DatabaseUnavailable
-from broker.lease import feel
-from broker.messages import Entry
-from broker.orders import Batch
+from broker.storage.queue import Entry
 from tests.broker.conftest import working
 
 JOIN_MS = 10_000

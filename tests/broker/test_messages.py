@@ -20,12 +20,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from broker import clearing, messages
-from broker.concurrency import Concurrency
-from broker.messages import Claim, Entry
-from broker.orders import Batch
-from broker.schema import ensure_schema
-from broker.settling import Obituary
+from broker.engine.batch import Batch
+from broker.storage import clearing
+from broker.storage import queue as messages
+from broker.storage.concurrency import Concurrency
+from broker.storage.queue import Claim, Entry
+from broker.storage.schema import ensure_schema
+from broker.storage.settling import Obituary
 
 MAX_DELIVERIES = 3
 QUEUES = st.sampled_from(["a", "b"])

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from broker.envelope import SqliteMessage
+from broker.storage.encoding import SqliteMessage
 from tests.broker.model import Desk
 from tests.broker.world import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, Held, World, until
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.lease import Lease
-from broker.orders import Batch
-from broker.patrol import Patrol, Peer
-from broker.schema import ensure_schema
+from broker.engine.batch import Batch
+from broker.engine.lease import Lease
+from broker.engine.processes import Patrol, Peer
+from broker.storage.schema import ensure_schema
 
 PEER_ID = 7
 

@@ -16,8 +16,8 @@ from dramatiq.rate_limits import ConcurrentRateLimiter
 from dramatiq.results import ResultMissing
 
 from broker import SqliteBroker, SqliteRateLimiterBackend, SqliteResultBackend
-from broker.database import Synchronous
-from broker.schema import LATEST
+from broker.storage.database import Synchronous
+from broker.storage.schema import LATEST
 from tests.broker.promises import GONE, Promises, State, cuts
 from tests.broker.recording import Recording, recorded
 from tests.broker.test_upgrades import leave_old_file
@@ -31,7 +31,7 @@ Life = Callable[[Recording, Path, Synchronous], None]
 
 @pytest.fixture(autouse=True)
 def _often_checkpointed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.database.WAL_PAGES", CHECKPOINT_PAGES)
+    monkeypatch.setattr("broker.storage.database.WAL_PAGES", CHECKPOINT_PAGES)
 
 
 # Lives.

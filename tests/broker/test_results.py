@@ -18,7 +18,7 @@ from dramatiq import Message, PickleEncoder, group, pipeline
 from dramatiq.results import ResultFailure, ResultMissing, Results, ResultTimeout
 
 from broker import NotJoined, SchemaTooNew, SqliteBroker, SqliteResultBackend
-from broker.lookout import Lookout
+from broker.engine.lookout import Lookout
 from tests.broker.conftest import working
 from tests.broker.other_process import interrupted, other_process
 
@@ -183,7 +183,7 @@ def test_without_inotify_the_tables_are_looked_at(
     def none(bells: Path) -> None:
         raise OSError("no inotify here")
 
-    monkeypatch.setattr("broker.lookout.Listener", none)
+    monkeypatch.setattr("broker.engine.lookout.Listener", none)
     timer = store_later(results, 42)
     assert results.get_result(message(), block=True, timeout=3000) == 42
     timer.join()
@@ -231,7 +231,7 @@ def test_storing_inside_an_open_transaction_is_refused(
     results: SqliteResultBackend, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would wait for itself."""
-    monkeypatch.setattr("broker.database.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("broker.storage.database.BUSY_TIMEOUT_S", 0.1)
     broker = SqliteBroker(path)
     results.store_result(message(), 1, MINUTE_MS)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection, broker.gate:

@@ -14,8 +14,8 @@ import pytest
 from periodiq import PeriodiqMiddleware, Scheduler, cron
 
 from broker import SqliteBroker
-from broker.schema import ensure_schema
-from broker.unique import Unique, take
+from broker.storage.schema import ensure_schema
+from broker.storage.unique import Unique, take
 from tests.broker.conftest import working
 
 

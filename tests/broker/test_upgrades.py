@@ -12,7 +12,7 @@ import pytest
 from dramatiq import Message
 
 from broker import SqliteBroker
-from broker.schema import LATEST, ensure_schema, schema_version
+from broker.storage.schema import LATEST, ensure_schema, schema_version
 from tests.broker.conftest import working
 
 COLUMNS = (

@@ -11,8 +11,8 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
-from broker.floor import Floor
-from broker.orders import Batch
+from broker.engine.batch import Batch
+from broker.engine.prefetch import Floor
 from tests.broker.conftest import working
 
 
@@ -65,7 +65,7 @@ def test_without_inotify_the_tables_are_looked_at(
     def none(bells: Path) -> None:
         raise OSError("no inotify here")
 
-    monkeypatch.setattr("broker.watch.Listener", none)
+    monkeypatch.setattr("broker.engine.watch.Listener", none)
     broker.declare_queue("default")
     consumer = broker.consume("default", timeout=5000)
     time.sleep(0.1)

@@ -20,7 +20,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from broker import SqliteBroker
-from broker.envelope import SqliteMessage
+from broker.storage.encoding import SqliteMessage
 from tests.broker.model import MAX_DELIVERIES, Desk, Item, Model
 
 __all__ = ["ACTORS", "AT_ONCE_S", "NEVER_S", "QUEUES", "Held", "Process", "World", "until"]
@@ -93,7 +93,7 @@ class World(RuleBasedStateMachine):
         clock = SimpleNamespace(
             time_ns=lambda: self.model.now_ms * 1_000_000, monotonic=time.monotonic, sleep=time.sleep
         )
-        self.patch.setattr("broker.clock.time", clock)
+        self.patch.setattr("broker.storage.clock.time", clock)
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name) / "queue.sqlite3"
         self.path.write_bytes(_new_file())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from broker.schema import Cursorable
+from broker.storage.schema import Cursorable
 
 __all__ = ["make_room", "wait_for_room", "waiting"]
 

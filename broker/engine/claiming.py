@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from broker.clearing import expire
-from broker.database import Database
+from broker.engine.batch import Batch
+from broker.engine.prefetch import Desk, Floor
 from broker.errors import DatabaseUnavailable
-from broker.floor import Desk, Floor
-from broker.messages import claim, promote
-from broker.orders import Batch
+from broker.storage.clearing import expire
+from broker.storage.database import Database
+from broker.storage.queue import claim, promote
 
 __all__ = ["Claiming"]
 

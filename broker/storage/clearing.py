@@ -10,10 +10,10 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from broker.concurrency import admit
-from broker.messages import MOVED_AT_ONCE, State
-from broker.settling import Obituary, move_to_dead
-from broker.unique import free, free_all
+from broker.storage.concurrency import admit
+from broker.storage.queue import MOVED_AT_ONCE, State
+from broker.storage.settling import Obituary, move_to_dead
+from broker.storage.unique import free, free_all
 
 __all__ = ["Cancelling", "cancel", "expire", "flush", "move"]
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dramatiq.middleware import SkipMessage
 from dramatiq.threading import Interrupt, raise_thread_exception
 
-from broker.envelope import SqliteMessage
+from broker.storage.encoding import SqliteMessage
 
 __all__ = ["Cancelled", "Running"]
 

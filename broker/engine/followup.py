@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dramatiq.middleware import MiddlewareError
 from dramatiq.threading import Interrupt
 
-from broker.envelope import FollowUps, SqliteMessage
+from broker.storage.encoding import FollowUps, SqliteMessage
 
 __all__ = ["Present"]
 

@@ -10,9 +10,9 @@ import sqlite3
 from dataclasses import dataclass
 from enum import IntEnum
 
-from broker.concurrency import Concurrency, Slots, admits
-from broker.schema import Cursorable
-from broker.unique import Unique, take
+from broker.storage.concurrency import Concurrency, Slots, admits
+from broker.storage.schema import Cursorable
+from broker.storage.unique import Unique, take
 
 __all__ = ["MOVED_AT_ONCE", "Claim", "Entry", "State", "claim", "promote", "store"]
 

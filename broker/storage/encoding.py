@@ -18,10 +18,10 @@ from dramatiq.common import dq_name, q_name
 from dramatiq.errors import DecodeError
 from dramatiq.message import get_encoder
 
-from broker.concurrency import Concurrency
-from broker.messages import Claim, Entry
-from broker.orders import Order
-from broker.unique import Unique
+from broker.engine.batch import Order
+from broker.storage.concurrency import Concurrency
+from broker.storage.queue import Claim, Entry
+from broker.storage.unique import Unique
 
 __all__ = [
     "ACTOR_OPTIONS",

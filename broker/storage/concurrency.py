@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from broker.schema import Cursorable
+from broker.storage.schema import Cursorable
 
 __all__ = ["Concurrency", "Slots", "admit", "admits"]
 

@@ -13,9 +13,9 @@ from weakref import WeakSet
 
 from dramatiq import Worker
 
-from broker.messages import Claim
-from broker.orders import Batch
-from broker.running import Running
+from broker.engine.batch import Batch
+from broker.engine.worker_threads import Running
+from broker.storage.queue import Claim
 
 __all__ = ["Desk", "Floor", "Staff"]
 

@@ -9,8 +9,8 @@ import os
 import select
 from weakref import finalize
 
-from broker.bell import Listener
-from broker.places import Places
+from broker.engine.notifications import Listener
+from broker.storage.places import Places
 
 __all__ = ["Watch", "Woken"]
 

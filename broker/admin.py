@@ -10,17 +10,17 @@ from functools import partial
 
 from dramatiq.common import q_name
 
-from broker import dead_letters, looking, report
-from broker.bell import CANCELLED
-from broker.clearing import cancel, move
-from broker.clerk import Clerk
-from broker.clock import now_ms
-from broker.dead_letters import DeadLetter
-from broker.looking import HeldMessage, WaitingMessage
-from broker.orders import Batch
-from broker.pausing import pause, resume
-from broker.places import Places
-from broker.report import QueueStats, WorkerProcess
+from broker.engine.batch import Batch
+from broker.engine.notifications import CANCELLED
+from broker.engine.writer import Clerk
+from broker.storage import dead_letters, inspection, looking
+from broker.storage.clearing import cancel, move
+from broker.storage.clock import now_ms
+from broker.storage.dead_letters import DeadLetter
+from broker.storage.inspection import QueueStats, WorkerProcess
+from broker.storage.looking import HeldMessage, WaitingMessage
+from broker.storage.pausing import pause, resume
+from broker.storage.places import Places
 
 __all__ = ["Upkeep"]
 
@@ -37,15 +37,15 @@ class Upkeep(ABC):
 
     def queue_stats(self) -> list[QueueStats]:
         """Return how full every queue is."""
-        return report.queue_stats(self._clerk().database, self.queues, now_ms())
+        return inspection.queue_stats(self._clerk().database, self.queues, now_ms())
 
     def consumers(self) -> list[WorkerProcess]:
         """Return the living processes that consume, with their queues. A dead one disappears at once."""
-        return report.consumers(self._clerk().database, self._places.leases)
+        return inspection.consumers(self._clerk().database, self._places.leases)
 
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
         """Return how many messages of a queue are ready, delayed and dead."""
-        return report.message_counts(self._clerk().database, q_name(queue_name))
+        return inspection.message_counts(self._clerk().database, q_name(queue_name))
 
     def dead_letters(
         self, queue: str | None = None, limit: int = 100, *, before_id: int | None = None
@@ -156,7 +156,7 @@ class Upkeep(ABC):
             False when there is nothing to cancel: it has ended, was never sent, or runs and `abort` was not asked.
         """
         # Seldom more than once: between looking and acting a delay may fall due (a new row) or a worker may take it.
-        while rows := report.rows_of(self._clerk().database, message_id, leased=abort):
+        while rows := inspection.rows_of(self._clerk().database, message_id, leased=abort):
             if self._clerk().call(partial(_cancel_rows, rows, message_id, abort=abort)):
                 return True
         return False

@@ -8,9 +8,9 @@ from typing import Any
 
 from dramatiq.errors import DecodeError
 
-from broker.database import Database, clamped
-from broker.envelope import decoded
-from broker.messages import State
+from broker.storage.database import Database, clamped
+from broker.storage.encoding import decoded
+from broker.storage.queue import State
 
 __all__ = ["HeldMessage", "WaitingMessage", "held_messages", "waiting_messages"]
 

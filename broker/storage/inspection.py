@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from broker.database import Database
-from broker.lease import feel
-from broker.tally import Counts, parsed
+from broker.engine.lease import feel
+from broker.storage.database import Database
+from broker.storage.tally import Counts, parsed
 
 __all__ = [
     "QueueStats",

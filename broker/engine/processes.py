@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.lease import Lease, Pulse, feel
-from broker.orders import Batch
+from broker.engine.batch import Batch
+from broker.engine.lease import Lease, Pulse, feel
 
 __all__ = ["Patrol", "Peer"]
 

@@ -11,14 +11,14 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from broker.bell import CANCELLED, WORKERS
-from broker.database import Database
+from broker.engine.batch import Batch
+from broker.engine.notifications import CANCELLED, WORKERS
+from broker.engine.prefetch import Floor
+from broker.engine.processes import Patrol, Peer
+from broker.engine.tidying import Tidying
+from broker.engine.watch import Watch
 from broker.errors import DatabaseUnavailable
-from broker.floor import Floor
-from broker.orders import Batch
-from broker.patrol import Patrol, Peer
-from broker.tidying import Tidying
-from broker.watch import Watch
+from broker.storage.database import Database
 
 __all__ = ["Rounds"]
 

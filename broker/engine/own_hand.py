@@ -10,13 +10,13 @@ from typing import Any
 
 from dramatiq.worker import WorkerThread
 
-from broker.commits import Commits
-from broker.database import Database
+from broker.engine.batch import Batch, Order
+from broker.engine.commits import Commits
+from broker.engine.prefetch import Floor
+from broker.engine.watch import Watch
 from broker.errors import NotJoined, is_locked, translated
-from broker.floor import Floor
-from broker.gate import WriteGate
-from broker.orders import Batch, Order
-from broker.watch import Watch
+from broker.storage.database import Database
+from broker.storage.write_lock import WriteGate
 
 __all__ = ["OwnHand"]
 

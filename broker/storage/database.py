@@ -17,10 +17,10 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from broker.errors import DatabaseReplaced, DatabaseUnavailable, is_locked, translated
-from broker.fork import close_before_forks
-from broker.gate import WriteGate
-from broker.reading import Reader
-from broker.schema import LATEST, ensure_schema, schema_version
+from broker.storage.fork import close_before_forks
+from broker.storage.reading import Reader
+from broker.storage.schema import LATEST, ensure_schema, schema_version
+from broker.storage.write_lock import WriteGate
 
 __all__ = ["Database", "IfReplaced", "Synchronous", "clamped"]
 

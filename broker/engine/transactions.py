@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from broker.bell import ring
-from broker.envelope import AnyMessage
+from broker.engine.notifications import ring
 from broker.errors import NotJoined
-from broker.messages import Entry, store
-from broker.places import Places
-from broker.schema import Cursorable, ensure_schema
+from broker.storage.encoding import AnyMessage
+from broker.storage.places import Places
+from broker.storage.queue import Entry, store
+from broker.storage.schema import Cursorable, ensure_schema
 
 __all__ = ["Joined", "Joining"]
 

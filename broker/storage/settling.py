@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from broker.messages import Claim
-from broker.unique import free
+from broker.storage.queue import Claim
+from broker.storage.unique import free
 
 __all__ = [
     "Obituary",

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from broker.bell import ROOM
-from broker.clerk import Clerk
-from broker.depth import wait_for_room, waiting
+from broker.engine.batch import Batch
+from broker.engine.lookout import Lookout
+from broker.engine.notifications import ROOM
+from broker.engine.writer import Clerk
 from broker.errors import QueueFull
-from broker.lookout import Lookout
-from broker.messages import Entry
-from broker.orders import Batch
-from broker.schema import Cursorable
+from broker.storage.depth import wait_for_room, waiting
+from broker.storage.queue import Entry
+from broker.storage.schema import Cursorable
 
 __all__ = ["Room"]
 

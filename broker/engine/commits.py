@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from broker.bell import ring
-from broker.claiming import Claiming
-from broker.clock import now_ms
-from broker.database import Database
-from broker.floor import Floor
-from broker.orders import Batch, Order
-from broker.patrol import Patrol
-from broker.places import Places
-from broker.tally import Tally
+from broker.engine.batch import Batch, Order
+from broker.engine.claiming import Claiming
+from broker.engine.notifications import ring
+from broker.engine.prefetch import Floor
+from broker.engine.processes import Patrol
+from broker.storage.clock import now_ms
+from broker.storage.database import Database
+from broker.storage.places import Places
+from broker.storage.tally import Tally
 
 __all__ = ["Commits"]
 

@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 
 from dramatiq.threading import Interrupt
 
-from broker.backend_schema import BACKEND_VERSION_QUERY, ensure_backend_schema
-from broker.clerk import Clerk, Terms
-from broker.database import Synchronous
-from broker.floor import Staff
-from broker.fork import forget_in_children
-from broker.gate import WriteGate
-from broker.lookout import Lookout, seconds
-from broker.orders import Batch, Order
-from broker.places import Places
+from broker.engine.batch import Batch, Order
+from broker.engine.lookout import Lookout, seconds
+from broker.engine.prefetch import Staff
+from broker.engine.writer import Clerk, Terms
+from broker.storage.backend_schema import BACKEND_VERSION_QUERY, ensure_backend_schema
+from broker.storage.database import Synchronous
+from broker.storage.fork import forget_in_children
+from broker.storage.places import Places
+from broker.storage.write_lock import WriteGate
 
 __all__ = ["Office"]
 

@@ -17,23 +17,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from broker.bell import CANCELLED, WORKERS, ring
-from broker.claiming import PAUSE_AFTER_FAILURE_S, Claiming
-from broker.clock import now_ms
-from broker.commits import Commits
-from broker.database import Database, IfReplaced, Synchronous
+from broker.engine.batch import Batch, Order
+from broker.engine.claiming import PAUSE_AFTER_FAILURE_S, Claiming
+from broker.engine.commits import Commits
+from broker.engine.maintenance import Rounds
+from broker.engine.notifications import CANCELLED, WORKERS, ring
+from broker.engine.own_hand import OwnHand
+from broker.engine.prefetch import Desk, Floor, Staff
+from broker.engine.processes import Patrol
+from broker.engine.tidying import Tidying
+from broker.engine.watch import Watch
 from broker.errors import BrokerClosed, DatabaseUnavailable, translated
-from broker.floor import Desk, Floor, Staff
-from broker.gate import WriteGate
-from broker.messages import Claim, Entry
-from broker.orders import Batch, Order
-from broker.own_hand import OwnHand
-from broker.patrol import Patrol
-from broker.places import Places
-from broker.rounds import Rounds
-from broker.tally import Tally
-from broker.tidying import Tidying
-from broker.watch import Watch
+from broker.storage.clock import now_ms
+from broker.storage.database import Database, IfReplaced, Synchronous
+from broker.storage.places import Places
+from broker.storage.queue import Claim, Entry
+from broker.storage.tally import Tally
+from broker.storage.write_lock import WriteGate
 
 __all__ = ["Clerk", "Terms"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from broker.bell import ROOM
-from broker.concurrency import admit
-from broker.depth import make_room
-from broker.messages import Claim, Entry, State, store
-from broker.settling import Obituary, abandon, acknowledge, bury, claims_of, give_back
+from broker.engine.notifications import ROOM
+from broker.storage.concurrency import admit
+from broker.storage.depth import make_room
+from broker.storage.queue import Claim, Entry, State, store
+from broker.storage.settling import Obituary, abandon, acknowledge, bury, claims_of, give_back
 
 __all__ = ["Batch", "Order"]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from dramatiq.errors import DecodeError
 
-from broker.concurrency import Concurrency
-from broker.database import Database, clamped
-from broker.envelope import decoded
-from broker.messages import Entry, store
+from broker.storage.concurrency import Concurrency
+from broker.storage.database import Database, clamped
+from broker.storage.encoding import decoded
+from broker.storage.queue import Entry, store
 
 __all__ = ["DeadLetter", "dead_letters", "delete", "newest", "purge", "purge_some", "retry", "retry_some"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from broker.database import Database
-from broker.dead_letters import purge_some
-from broker.orders import Batch
+from broker.engine.batch import Batch
+from broker.storage.database import Database
+from broker.storage.dead_letters import purge_some
 
 __all__ = ["Tidying"]
 

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from broker.fork import forget_in_children
+from broker.storage.fork import forget_in_children
 
 __all__ = ["WriteGate"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from broker.schema import Cursorable
+from broker.storage.schema import Cursorable
 
 __all__ = ["Unique", "free", "free_all", "take"]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from broker.bell import Listener
+from broker.engine.notifications import Listener
 
 __all__ = ["Lookout", "bell_of"]
 

@@ -1,0 +1,1 @@
+"""The engine of the broker: threads and processes around one writer."""

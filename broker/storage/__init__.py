@@ -1,0 +1,1 @@
+"""The storage of the broker: SQL and files. No threads."""
