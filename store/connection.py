@@ -41,7 +41,8 @@ class Store:
         Args:
             path: the SQLite file, shared with the broker.
             gate: held for every write, re-entrant on a thread (`broker.storage.write_lock`).
-            joining: lets sends on this thread use the given connection's open transaction (`broker.engine.transactions`).
+            joining: lets sends on this thread use the given connection's open transaction
+                (`broker.engine.transactions`).
         """
         self.path = path
         self._gate = gate

@@ -1,7 +1,7 @@
 """Writes an upload to disk under a temporary name, then syncs and renames it.
 
-The file is locked (flock) from its first byte until `keep` or `discard`, so that `actors.recovery.lost_found` does not move it.
-The kernel releases the lock if this process dies.
+The file is locked (flock) from its first byte until `keep` or `discard`, so that `actors.recovery.lost_found` does not
+move it. The kernel releases the lock if this process dies.
 """
 
 from __future__ import annotations

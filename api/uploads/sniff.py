@@ -1,7 +1,7 @@
 """Refuses by its first bytes an upload that is not a video.
 
-Whether it can be played is checked later, in a sandbox. `media.container.signature` accepts the same files; `api` may not import
-it, so a test keeps the two equal.
+Whether it can be played is checked later, in a sandbox. `media.container.signature` accepts the same files; `api` may
+not import it, so a test keeps the two equal.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Identifies the container of a file by its first bytes.
 
 No demuxer opens a file before: a demuxer that guesses formats would open a playlist named .mp4 and read the files it
-lists. `api.uploads.sniff` makes the same check when the first bytes of an upload arrive; a test keeps the two equal. No video
-library.
+lists. `api.uploads.sniff` makes the same check when the first bytes of an upload arrive; a test keeps the two equal. No
+video library.
 """
 
 from pathlib import Path

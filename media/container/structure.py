@@ -1,7 +1,7 @@
 """Reads the top-level structure of an upload and corrects what would mislead the demuxer.
 
-Other bytes before, between or after the boxes are no reason to refuse a file; `media.container.completeness` judges its samples.
-A length that leads past the index, or past the next fragment, is corrected by a patch.
+Other bytes before, between or after the boxes are no reason to refuse a file; `media.container.completeness` judges its
+samples. A length that leads past the index, or past the next fragment, is corrected by a patch.
 """
 
 import struct

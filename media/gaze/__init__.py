@@ -12,8 +12,8 @@
           └ redraw        the eyes anew           lids, rims, bend, eyeball, lights, warp     outline  their shapes
 
 Words: a *look* is what was measured in one frame; *gaze* is its direction in degrees, yaw to the picture's right and
-pitch up, (0, 0) into the lens; the *zero* is where this speaker's "into the lens" measures (`media.gaze.calibration`); what is
-*told* goes into the report.
+pitch up, (0, 0) into the lens; the *zero* is where this speaker's "into the lens" measures (`media.gaze.calibration`);
+what is *told* goes into the report.
 
 Nothing is imported here: the landmark engine costs memory and time, and only a child process should pay for it.
 """

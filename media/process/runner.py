@@ -26,7 +26,7 @@ from media.process.files import remove_leftovers
 
 __all__ = ["ChildDied", "ChildError", "DeadlinePassed", "InternalError", "OutOfMemory", "Refused", "Stopped", "run"]
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 LOOK_EVERY_S = 0.2  # how soon a stop, a deadline or a memory limit is noticed
 STDERR_KEPT_BYTES = 8192
 LINE_BYTES = 16 << 20  # a plan of a three-hour video takes some 100 KB

@@ -1,8 +1,8 @@
 """Which addresses a stranger may make us call: public ones over https, and nothing inside any network.
 
-A name is resolved once, every address it has is judged, and the connection goes to a judged one (`platforms.http.client` takes
-the addresses); so a name that is public when judged and private when called gains nothing. Addresses are compared as
-numbers, never as text. A second line (an egress firewall) is the operator's.
+A name is resolved once, every address it has is judged, and the connection goes to a judged one
+(`platforms.http.client` takes the addresses); so a name that is public when judged and private when called gains
+nothing. Addresses are compared as numbers, never as text. A second line (an egress firewall) is the operator's.
 """
 
 from __future__ import annotations

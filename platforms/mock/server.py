@@ -14,14 +14,14 @@ from waitress.server import create_server
 from platforms.mock import hooks, pages
 from platforms.mock.faults import Fault, Faults
 from platforms.mock.instagram import app as instagram
-from platforms.mock.instagram import login
+from platforms.mock.instagram import login as instagram_login
 from platforms.mock.intake import Place, channel_class
 from platforms.mock.shelf import Shelf
 from platforms.mock.tiktok import app as tiktok
-from platforms.mock.tiktok import login
+from platforms.mock.tiktok import login as tiktok_login
 from platforms.mock.world import Answered, Rules, World
 from platforms.mock.youtube import app as youtube
-from platforms.mock.youtube import login
+from platforms.mock.youtube import login as youtube_login
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 4_000_000_000
@@ -69,7 +69,7 @@ def application(world: World, faults: Faults) -> falcon.App[Any, Any]:  # Any: f
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_qs_csv = False
     app.add_error_handler(Answered, _answer)
-    for part in (tiktok, login, instagram, login, youtube, login, hooks):
+    for part in (tiktok, tiktok_login, instagram, instagram_login, youtube, youtube_login, hooks):
         part.add_routes(app, world)
     pages.add_routes(app, world, faults)
     return app

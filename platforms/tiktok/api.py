@@ -1,7 +1,7 @@
 """TikTok's Content Posting API: one function a call, its answers, and what its error codes mean.
 
-What to call when is not here (see `platforms.tiktok.publisher`). Sources: developers.tiktok.com, content-posting-api references
-(direct post, upload, creator info, video status), media transfer guide, error handling; read 2026-11-22.
+What to call when is not here (see `platforms.tiktok.publisher`). Sources: developers.tiktok.com, content-posting-api
+references (direct post, upload, creator info, video status), media transfer guide, error handling; read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """YouTube's Data API v3: one function a call, its answers, and what its error reasons mean.
 
-What to call when is not here (see `platforms.youtube.publisher`). Sources: developers.google.com/youtube/v3, resumable upload
-protocol, videos resource, errors, quota costs (2026-09); read 2026-11-22.
+What to call when is not here (see `platforms.youtube.publisher`). Sources: developers.google.com/youtube/v3, resumable
+upload protocol, videos resource, errors, quota costs (2026-09); read 2026-11-22.
 """
 
 from __future__ import annotations

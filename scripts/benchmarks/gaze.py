@@ -25,7 +25,6 @@ from scripts.benchmarks.eyes.weights import JudgeMissing
 QUICK_FRAMES = 90
 MEASURING = ("crude.py", "faces.py", "judges.py", "marks.py", "networks.py", "runs.py", "weights.py")
 # What of the product finds faces for the bench; a change of it makes what is kept worthless.
-FINDING = ("detector.py", "faces.py", "landmarks.py", "model.py", "networks.py", "region.py")
 NETWORKS = ("face-network", "eye-network")
 SHOWN = (
     *("frames", "before", "after", "sideways", "within", "spread", "sharpness", "light", "blinks", "opened", "lids"),
@@ -99,8 +98,9 @@ def _judges(names: list[str]) -> dict[str, judges.Judge]:
 
 def _stamp(how: str) -> str:
     """Name all that what is kept depends on: how the bench measures, and what of the product it measures with."""
-    media, eyes = Path(conversion.__file__).parent, Path(marks.__file__).parent
-    paths = [*(eyes / name for name in MEASURING), *media.glob("*.py"), *(media / "gaze" / name for name in FINDING)]
+    media, eyes = Path(conversion.__file__).parents[1], Path(marks.__file__).parent
+    outside_gaze = [path for path in media.rglob("*.py") if path.relative_to(media).parts[0] != "gaze"]
+    paths = [*(eyes / name for name in MEASURING), *outside_gaze, *(media / "gaze" / "face").glob("*.py")]
     content = how.encode() + b"".join(path.read_bytes() for path in sorted(paths))
     return hashlib.sha256(content).hexdigest()[:8]
 

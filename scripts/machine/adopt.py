@@ -59,7 +59,7 @@ def _drop_privileges(facts: os.stat_result) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     from actors import process, wiring  # noqa: PLC0415 (opens files, as the owner)
-    from actors.recovery import lost_found
+    from actors.recovery import lost_found  # noqa: PLC0415 (as above)
     from scripts.machine.adopting import EntryCommand, show  # noqa: PLC0415 (as above)
 
     process.start(wiring.settings.model_copy(update={"log_level": "WARNING"}))

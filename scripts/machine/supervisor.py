@@ -20,7 +20,7 @@ from store.database_file import DatabaseMonitor
 from store.errors import DatabaseUnavailable
 
 SERVICE = "VIDPROD_SERVICE"  # read by actors.process: what the process is called in the log
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
 YOUNG_S = 60.0
 TEND_EVERY_S = 0.2

@@ -11,7 +11,7 @@ import pytest
 from media.process import runner
 from tests.media import container_cases, films
 
-PROJECT = Path(runner.__file__).resolve().parent.parent
+PROJECT = Path(runner.__file__).resolve().parents[2]
 SEED = 20_261_128
 SPLIT_EVERY = 10  # one in so many cases is also rendered
 # Many files in one process, because starting one takes half a second; a crash shows in the exit code and last line.

@@ -10,7 +10,7 @@ import pytest
 from media.process import runner
 from tests.media import films
 
-PROJECT = Path(runner.__file__).resolve().parent.parent
+PROJECT = Path(runner.__file__).resolve().parents[2]
 SEED = 20_261_122
 FIT = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
 # In one process for many files, so that the fast run stays fast; a crash of the whole shows as its exit code.

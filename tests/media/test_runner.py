@@ -14,7 +14,7 @@ import pytest
 from media.process import runner
 from media.process.child import INTERNAL_EXIT
 
-PROJECT = Path(runner.__file__).resolve().parent.parent
+PROJECT = Path(runner.__file__).resolve().parents[2]
 DOOR = """
 import argparse, sys
 from media import child
@@ -182,7 +182,7 @@ def test_what_a_child_started_ends_with_it() -> None:
 def test_kill_nine_of_the_parent_leaves_no_child(trial_stage: Path, tmp_path: Path) -> None:
     """Neither the child, though native code holds its interpreter, nor the program that it started."""
     code = (
-        "import sys; from pathlib import Path; from media import runner; runner.ROOT = Path(sys.argv[1]);"
+        "import sys; from pathlib import Path; from media.process import runner; runner.ROOT = Path(sys.argv[1]);"
         "runner.run('trial', ['start_and_wait', sys.argv[2]], deadline_s=60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(trial_stage), str(tmp_path)], cwd=PROJECT)

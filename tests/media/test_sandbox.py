@@ -13,14 +13,14 @@ import pytest
 
 from media.process import sandbox
 
-PROJECT = Path(sandbox.__file__).resolve().parent.parent
+PROJECT = Path(sandbox.__file__).resolve().parents[2]
 REFUSED = "PermissionError 13"
 
 
 def inside(code: str, limits: str = "") -> str:
     """Run code in a process that has entered the sandbox; return what it prints, or the error it meets."""
     frame = (
-        f"from media import sandbox\nsandbox.enter(sandbox.Limits({limits}))\n"
+        f"from media.process import sandbox\nsandbox.enter(sandbox.Limits({limits}))\n"
         "try:\n" + "".join(f"    {line}\n" for line in code.splitlines()) + "except OSError as e:\n"
         "    print(type(e).__name__, e.errno)\nexcept MemoryError:\n    print('MemoryError')\n"
     )

@@ -15,7 +15,7 @@ from media.process import runner
 from media.reading.spans import Span
 from tests.media import films
 
-PROJECT = Path(runner.__file__).resolve().parent.parent
+PROJECT = Path(runner.__file__).resolve().parents[2]
 # Full HD pictures, and 16 MB for an encoder that wants some 60 in one thread and 90 in two.
 TIGHT = """
 import resource, sys

@@ -1,8 +1,8 @@
 """Where the face is: MediaPipe's networks run directly, each face followed from frame to frame.
 
-The same networks in the same order as in MediaPipe's own graph, which `media.gaze.face.mediapipe_graph` runs; a test holds both
-against each other. Points come as the network gives them: smoothing, which MediaPipe does with a lag, is done later
-and without one.
+The same networks in the same order as in MediaPipe's own graph, which `media.gaze.face.mediapipe_graph` runs; a test
+holds both against each other. Points come as the network gives them: smoothing, which MediaPipe does with a lag, is
+done later and without one.
 """
 
 from pathlib import Path

@@ -9,9 +9,9 @@ import pytest
 
 from media.process import runner, sandbox
 
-PROJECT = Path(sandbox.__file__).resolve().parent.parent
+PROJECT = Path(sandbox.__file__).resolve().parents[2]
 # The sandbox's own filter, but a call that it refuses ends the process at once instead of failing.
-DEADLY = "from media import sandbox\nsandbox.REFUSE = sandbox.KILL_PROCESS\nsandbox.enter(sandbox.Limits())\n"
+DEADLY = "from media.process import sandbox\nsandbox.REFUSE = sandbox.KILL_PROCESS\nsandbox.enter(sandbox.Limits())\n"
 
 
 def under_the_deadly_filter(code: str) -> subprocess.CompletedProcess[str]:
@@ -28,8 +28,8 @@ def test_a_part_is_corrected_without_one_attempt(reading: Path, tmp_path: Path) 
     arguments = [str(reading), str(tmp_path / "o.mp4"), "--report", str(tmp_path / "r.json")]
     arguments += ["--preview", str(tmp_path / "p.jpg"), "--cover", str(tmp_path / "c.jpg")]
     code = (
-        "import sys\nfrom media.gaze import part\nfrom media.gaze.__main__ import parser\n"
-        f"facts = part.correct(parser().parse_args({arguments!r}), lambda _: None)\n"
+        "import sys\nfrom media.stages import gaze\nfrom media.gaze.__main__ import parser\n"
+        f"facts = gaze.correct(parser().parse_args({arguments!r}), lambda _: None)\n"
         "print(facts['gaze']['corrected'], 'mediapipe' in sys.modules)"
     )
     done = under_the_deadly_filter(code)
