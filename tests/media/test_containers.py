@@ -18,7 +18,7 @@ SPLIT_EVERY = 10  # one in so many cases is also rendered
 MANY = """
 import json, sys, traceback
 from pathlib import Path
-from media import sandbox
+from media.process import sandbox
 sandbox.enter(sandbox.Limits(memory_bytes=1 << 30, cpu_s=400))
 from media.errors import Refused
 from media.reading.inspection import inspect

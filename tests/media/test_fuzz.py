@@ -17,7 +17,7 @@ FIT = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
 MANY = """
 import sys
 from pathlib import Path
-from media import sandbox
+from media.process import sandbox
 sandbox.enter(sandbox.Limits(memory_bytes=1 << 30, cpu_s=240))
 from media.errors import Refused
 from media.reading.inspection import inspect

@@ -17,7 +17,7 @@ from media.process.child import INTERNAL_EXIT
 PROJECT = Path(runner.__file__).resolve().parents[2]
 DOOR = """
 import argparse, sys
-from media import child
+from media.process import child
 parser = argparse.ArgumentParser()
 parser.add_argument("what")
 parser.add_argument("folder", nargs="?")
