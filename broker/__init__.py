@@ -2,7 +2,7 @@
 
 from broker.broker import SqliteBroker
 from broker.engine.worker_threads import Cancelled
-from broker.errors import BrokerClosed, DatabaseReplaced, DatabaseUnavailable, NotJoined, QueueFull, SchemaTooNew
+from broker.errors import BrokerClosed, DatabaseReplaced, DatabaseUnavailable, NotJoined, SchemaTooNew
 from broker.rate_limits import SqliteRateLimiterBackend
 from broker.results import SqliteResultBackend
 from broker.storage.dead_letters import DeadLetter
@@ -20,7 +20,6 @@ __all__ = [
     "DeadLetter",
     "HeldMessage",
     "NotJoined",
-    "QueueFull",
     "QueueStats",
     "SchemaTooNew",
     "SqliteBroker",

@@ -42,9 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     peek.add_argument("queue", metavar="QUEUE")
     peek.add_argument("--limit", type=int, default=20)
     commands.add_parser("who", help="list who holds which message since when")
-    move = commands.add_parser("move", help="move all that waits to another queue")
-    move.add_argument("queue", metavar="QUEUE")
-    move.add_argument("target", metavar="TARGET")
     cancel = commands.add_parser("cancel", help="drop a message that waits or is delayed")
     cancel.add_argument("message_id", metavar="MESSAGE_ID")
     cancel.add_argument("--abort", action="store_true", help="also tear it out of an actor that is running it")
@@ -126,14 +123,6 @@ def _who(broker: SqliteBroker, _: argparse.Namespace) -> int:
     return 0
 
 
-def _move(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    if options.queue == options.target:
-        sys.stderr.write("name two different queues\n")
-        return 2
-    _say(f"{broker.move(options.queue, options.target)} moved")
-    return 0
-
-
 def _pause(broker: SqliteBroker, options: argparse.Namespace) -> int:
     broker.pause_queue(options.queue)
     return 0
@@ -178,7 +167,6 @@ _COMMANDS = {
     "dead": _dead,
     "peek": _peek,
     "who": _who,
-    "move": _move,
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,

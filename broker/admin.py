@@ -1,4 +1,4 @@
-"""The part of the broker that operators use: look, pause, cancel, move, send again, purge.
+"""The part of the broker that operators use: look, pause, cancel, send again, purge.
 
 None of it needs a declared queue, so a broker without actors (the command line's) can do all of it.
 """
@@ -14,7 +14,7 @@ from broker.engine.batch import Batch
 from broker.engine.notifications import CANCELLED
 from broker.engine.writer import Clerk
 from broker.storage import dead_letters, inspection, looking
-from broker.storage.clearing import cancel, move
+from broker.storage.clearing import cancel
 from broker.storage.clock import now_ms
 from broker.storage.dead_letters import DeadLetter
 from broker.storage.inspection import QueueStats, WorkerProcess
@@ -104,29 +104,6 @@ class Upkeep(ABC):
         """Return who holds what since when, in all processes, the longest held first."""
         return looking.held_messages(self._clerk().database)
 
-    def move(self, queue_name: str, target_name: str) -> int:
-        """Move all that waits or is delayed to another queue, where it keeps its age and order; returns how many.
-
-        The other queue needs a worker that knows the actors. What is sent while this runs may be moved or not.
-
-        Raises:
-            ValueError: both are the same queue.
-        """
-        queue, target = q_name(queue_name), q_name(target_name)
-        if queue == target:
-            raise ValueError(f"queue {queue!r} cannot be moved to itself")
-
-        def work(batch: Batch) -> int:
-            batch.readied.add(target)
-            batch.delayed.add(target)
-            batch.make_room(queue)
-            return move(batch.connection, queue, target)
-
-        total = 0
-        while moved := self._clerk().call(work):
-            total += moved
-        return total
-
     def pause_queue(self, queue_name: str) -> None:
         """Have no process claim from a queue until it is resumed; may be repeated.
 
@@ -168,6 +145,4 @@ def _cancel_rows(rows: list[int], message_id: str, batch: Batch, *, abort: bool)
         batch.readied |= outcome.readied
         if outcome.told:
             batch.bells.add(CANCELLED)
-        if outcome.queue is not None:
-            batch.make_room(outcome.queue)
     return any(outcome.queue is not None or outcome.told for outcome in outcomes)

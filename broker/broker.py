@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,8 @@ from dramatiq.common import q_name
 
 from broker.admin import Upkeep
 from broker.consumer import IdleConsumer, SqliteConsumer, give_back_unbegun
-from broker.engine.batch import Batch
 from broker.engine.followup import Present
 from broker.engine.prefetch import Staff
-from broker.engine.room import Room
 from broker.engine.transactions import Joining
 from broker.engine.writer import Clerk, Terms
 from broker.errors import JoinTimeout, UnknownQueue
@@ -55,8 +53,6 @@ class SqliteBroker(Upkeep, Broker):
         lease_s: after how long the messages of a frozen process go to others. Those of a dead one go at once.
         max_deliveries: a message whose processes died this often is taken for their murderer: to the dead letters.
         dead_letters_kept_s: consuming processes delete dead letters that are older; None keeps them until purged.
-        queue_limits: how many messages may wait in a queue, by its name, for what this process sends.
-        full_wait_s: how long sending to a full queue waits for room before it raises `QueueFull`; may be infinite.
         if_replaced: what to do when the file is deleted or replaced while it is open. "reopen" uses the new file, and
             creates it if it is missing. "refuse" raises `DatabaseReplaced` until the process is restarted, also if the
             WAL or the shared memory was deleted, and never creates the file; it is for applications with tables of
@@ -73,8 +69,6 @@ class SqliteBroker(Upkeep, Broker):
         lease_s: float = 60.0,
         max_deliveries: int = 10,
         dead_letters_kept_s: float | None = None,
-        queue_limits: Mapping[str, int] | None = None,
-        full_wait_s: float = 0.0,
         if_replaced: IfReplaced = "reopen",
     ) -> None:
         self.queues: set[str] = set()
@@ -84,7 +78,6 @@ class SqliteBroker(Upkeep, Broker):
         self._staff = Staff()
         self._joining = Joining(self._places)
         self._present = Present()
-        self._room = Room(self._places.bells, queue_limits or {}, full_wait_s)
         self._clerk_now: Clerk | None = None
         self._clerk_lock = threading.Lock()
         super().__init__(middleware)
@@ -115,7 +108,6 @@ class SqliteBroker(Upkeep, Broker):
 
         Raises:
             UnknownQueue: nobody has declared its queue.
-            QueueFull: the queue has a limit, and there was no room in time.
             DatabaseUnavailable: the file or the disk does not serve; never because of a lock.
         """
         with self._present.sending():
@@ -156,17 +148,13 @@ class SqliteBroker(Upkeep, Broker):
             sent.append(stored)
         joined, follow_ups = self._joining.current, self._present.follow_ups
         if joined is not None:
-            self._room.check(joined.connection, entries, moment_ms)
             joined.add(entries, [(message, delay) for message in sent], moment_ms)
             return sent
         if follow_ups is not None:
             follow_ups.entries += entries
             follow_ups.sent += [(message, delay) for message in sent]
             return sent
-        if self._room.concerns(entries):
-            self._room.store(self._clerk(), entries, may_wait=not self.gate.held)
-        else:
-            self._clerk().store(entries)
+        self._clerk().store(entries)
         for message in sent:
             self.emit_after("enqueue", message, delay)
         return sent
@@ -224,12 +212,7 @@ class SqliteBroker(Upkeep, Broker):
         queue = q_name(queue_name)
         if queue not in self.queues:
             raise UnknownQueue(queue)
-
-        def work(batch: Batch) -> None:
-            flush(batch.connection, queue)
-            batch.make_room(queue)
-
-        self._clerk().call(work)
+        self._clerk().call(lambda batch: flush(batch.connection, queue))
 
     def flush_all(self) -> None:
         """Drop all waiting, delayed and dead messages of all declared queues."""
@@ -263,14 +246,12 @@ class SqliteBroker(Upkeep, Broker):
         if clerk is not None:
             atexit.unregister(clerk.close)
             clerk.close()
-        self._room.close()
 
     def forget(self) -> None:
         """Be as new in a forked child."""
         self._clerk_lock = threading.Lock()
         self._joining.forget()
         self._present.forget()
-        self._room.forget()
         self._staff = Staff()
         clerk, self._clerk_now = self._clerk_now, None
         if clerk is not None:

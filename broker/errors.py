@@ -13,7 +13,6 @@ Tree (dramatiq's own errors above the line, so that its workers react rightly):
         dramatiq.QueueNotFound
             UnknownQueue              a mistake in the program: declare the queue, import its actors
         NotJoined                     a mistake in the program: join the open transaction
-        QueueFull                     send less, or later
     dramatiq.QueueJoinTimeout
         JoinTimeout                   wait longer
 """
@@ -37,7 +36,6 @@ __all__ = [
     "DatabaseUnavailable",
     "JoinTimeout",
     "NotJoined",
-    "QueueFull",
     "SchemaTooNew",
     "UnknownQueue",
     "is_locked",
@@ -88,10 +86,6 @@ class NotJoined(_Typed, BrokerError):
 
 class UnknownQueue(_Typed, QueueNotFound):
     """Nobody has declared the queue in this process."""
-
-
-class QueueFull(_Typed, BrokerError):
-    """A queue has as many waiting messages as it may hold."""
 
 
 class JoinTimeout(_Typed, QueueJoinTimeout):

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from broker.engine.notifications import ROOM
 from broker.storage.concurrency import admit
-from broker.storage.depth import make_room
 from broker.storage.queue import Claim, Entry, State, store
 from broker.storage.settling import Obituary, abandon, acknowledge, bury, claims_of, give_back
 
@@ -59,11 +57,6 @@ class Batch:
         for held in claims:
             self.readied.add(held.queue)
             self._ended(held, ours=give_back(self.connection, held))
-
-    def make_room(self, queue: str) -> None:
-        """Wake those who wait for room in a queue from which something is taken."""
-        if make_room(self.connection, queue):
-            self.bells.add(ROOM)
 
     def reclaim(self, holder: int, max_deliveries: int) -> None:
         """Take back everything that a process held which is lost or leaves."""

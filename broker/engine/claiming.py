@@ -8,7 +8,6 @@ from collections.abc import Callable
 from broker.engine.batch import Batch
 from broker.engine.prefetch import Desk, Floor
 from broker.errors import DatabaseUnavailable
-from broker.storage.clearing import expire
 from broker.storage.database import Database
 from broker.storage.queue import claim, promote
 
@@ -51,25 +50,11 @@ class Claiming:
                 batch.claimed += claims
 
     def _may_claim(self, batch: Batch, desk: Desk) -> bool:
-        """Heed what is out of the ordinary with a queue: one look for all of it, before each claim."""
-        paused, full, expired = batch.connection.execute(
-            """
-            SELECT EXISTS (SELECT 1 FROM broker_paused WHERE queue = ?1),
-                EXISTS (SELECT 1 FROM broker_full WHERE queue = ?1),
-                EXISTS (SELECT 1 FROM broker_messages
-                        WHERE state = 0 AND queue = ?1 AND expires_ms IS NOT NULL AND expires_ms <= ?2)
-            """,
-            (desk.queue, batch.now_ms),
-        ).fetchone()
-        if paused:
+        """Return whether the queue is not paused; checked before each claim."""
+        paused = batch.connection.execute("SELECT 1 FROM broker_paused WHERE queue = ?", (desk.queue,)).fetchone()
+        if paused is not None:
             desk.ready = False
-            return False
-        if expired:
-            batch.readied |= expire(batch.connection, desk.queue, batch.now_ms)
-            desk.unsure = True  # there may be more of them than were moved at once
-        if full:
-            batch.make_room(desk.queue)
-        return True
+        return paused is None
 
     def fail(self, error: BaseException) -> None:
         """Tell the waiting consumers of an error, and pause."""

@@ -13,12 +13,11 @@ import os
 import struct
 from pathlib import Path
 
-__all__ = ["CANCELLED", "ROOM", "WORKERS", "Listener", "ring"]
+__all__ = ["CANCELLED", "WORKERS", "Listener", "ring"]
 
 # Bells that are not a queue's; no queue can have these names.
 WORKERS = ".workers"  # a process begins to consume
 CANCELLED = ".cancelled"  # a message that somebody works on was cancelled
-ROOM = ".room"  # a queue for which somebody waits is no longer full
 
 _IN_OPEN = 0x00000020
 _IN_NONBLOCK = os.O_NONBLOCK

@@ -1,4 +1,4 @@
-"""What is done to messages that nobody works on, but by working on them: expire, cancel, move, flush.
+"""What is done to messages that nobody works on, but by working on them: cancel, flush.
 
 Plain functions over an open transaction. Where a ready message goes that had a concurrency key, the next of its key is
 let in; the queues that gain ready messages so are returned.
@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from broker.storage.concurrency import admit
-from broker.storage.queue import MOVED_AT_ONCE, State
-from broker.storage.settling import Obituary, move_to_dead
+from broker.storage.queue import State
 from broker.storage.unique import free, free_all
 
-__all__ = ["Cancelling", "cancel", "expire", "flush", "move"]
+__all__ = ["Cancelling", "cancel", "flush"]
 
 # Literal conditions, so that the partial indexes serve. Blocked ones first: left without a ready one before them, they
 # would be found by nobody.
@@ -33,20 +32,6 @@ class Cancelling:
     queue: str | None = None  # where it waited; it is gone
     told: bool = False  # it is leased, and will not run again
     readied: frozenset[str] = frozenset()
-
-
-def expire(connection: sqlite3.Connection, queue: str, now_ms: int) -> set[str]:
-    """Move ready messages whose time is over to the dead letters, up to `MOVED_AT_ONCE`, looked up by an index."""
-    over = connection.execute(
-        """
-        SELECT id, concurrency_key FROM broker_messages
-        WHERE state = 0 AND queue = ? AND expires_ms IS NOT NULL AND expires_ms <= ? LIMIT ?
-        """,
-        (queue, now_ms, MOVED_AT_ONCE),
-    ).fetchall()
-    for row_id, _ in over:
-        move_to_dead(connection, row_id, Obituary("Expired: nobody began it within its expires_in", None), now_ms)
-    return _admitted(connection, (key for _, key in over))
 
 
 def cancel(connection: sqlite3.Connection, row_id: int, message_id: str, *, abort: bool) -> Cancelling:
@@ -72,26 +57,6 @@ def cancel(connection: sqlite3.Connection, row_id: int, message_id: str, *, abor
         "UPDATE broker_messages SET cancelled = 1 WHERE id = ? AND message_id = ? AND state = 2", (row_id, message_id)
     )
     return Cancelling(told=marked.rowcount == 1)
-
-
-def move(connection: sqlite3.Connection, queue: str, target: str) -> int:
-    """Move all that waits to another queue, where it keeps its age and order.
-
-    Returns:
-        How many; at most `MOVED_AT_ONCE` of each kind, so ask again until there are none.
-    """
-    moved = 0
-    for state, condition in _WAITING.items():
-        # Blocked ones become ready: claiming blocks them again where they are now.
-        moved += connection.execute(
-            f"""
-            UPDATE broker_messages SET queue = ?, state = ? WHERE id IN (
-                SELECT id FROM broker_messages WHERE {condition} ORDER BY id LIMIT ?
-            )
-            """,  # noqa: S608  # the conditions above
-            (target, int(State.DELAYED if state is State.DELAYED else State.READY), queue, MOVED_AT_ONCE),
-        ).rowcount
-    return moved
 
 
 def flush(connection: sqlite3.Connection, queue: str) -> None:

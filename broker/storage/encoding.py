@@ -39,9 +39,7 @@ __all__ = [
 AnyMessage = Message[Any]  # Any: what an actor takes and returns does not matter to a broker
 AnyActor = Actor[..., Any]
 
-ACTOR_OPTIONS = frozenset(
-    {"broker_priority", "concurrency_key", "concurrency_limit", "expires_in", "unique_for", "unique_key"}
-)
+ACTOR_OPTIONS = frozenset({"broker_priority", "concurrency_key", "concurrency_limit", "unique_for", "unique_key"})
 TICK_TAKEN_S = 3600.0  # a scheduler that is later than this by its clock has other troubles
 
 logger = logging.getLogger(__name__)
@@ -121,7 +119,6 @@ def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms
         eta_ms=eta_ms,
         attempts=attempts,
         unique=_unique(message, actor, now_ms),
-        expires_ms=_expiry(message, actor, max(now_ms, eta_ms or 0)),
         concurrency=_concurrency(message, actor),
     )
 
@@ -181,11 +178,6 @@ def _concurrency(message: AnyMessage, actor: AnyActor | None) -> Concurrency | N
     if at_once < 1:
         raise ValueError(f"concurrency_limit {limit!r} of {message.actor_name!r} must be 1 or more")
     return Concurrency(message.actor_name if key is None else str(key), at_once)
-
-
-def _expiry(message: AnyMessage, actor: AnyActor | None, due_ms: int) -> int | None:
-    expires_in = _option(message, actor, "expires_in")
-    return None if expires_in is None else due_ms + int(expires_in)
 
 
 def _eta(eta: object, message_id: str, now_ms: int) -> int | None:

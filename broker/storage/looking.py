@@ -29,7 +29,6 @@ class WaitingMessage:
     blocked: bool  # waits for others of its concurrency key
     enqueued_at: datetime  # when it was first sent, UTC
     due_at: datetime  # since when it is ready, or when it will be, UTC
-    expires_at: datetime | None  # UTC; None: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class HeldMessage:
 def waiting_messages(database: Database, queue: str, limit: int) -> list[WaitingMessage]:
     """Return what waits in a queue, in the order in which it will be worked on; blocked and delayed ones come last."""
     limit = clamped(limit)
-    columns = "message_id, queue, actor, body, attempts + deliveries, state, sent_ms, eta_ms, expires_ms"
+    columns = "message_id, queue, actor, body, attempts + deliveries, state, sent_ms, eta_ms"
     rows = database.read(
         f"""
         SELECT {columns} FROM broker_messages WHERE state = 0 AND queue = ?
@@ -87,7 +86,7 @@ def held_messages(database: Database) -> list[HeldMessage]:
 
 
 def _waiting(row: tuple[Any, ...]) -> WaitingMessage:
-    message_id, queue, actor, body, attempts, state, sent_ms, eta_ms, expires_ms = row
+    message_id, queue, actor, body, attempts, state, sent_ms, eta_ms = row
     try:
         message = decoded(body)
         args, kwargs = message.args, message.kwargs
@@ -104,7 +103,6 @@ def _waiting(row: tuple[Any, ...]) -> WaitingMessage:
         blocked=state == State.BLOCKED,
         enqueued_at=_utc(sent_ms),
         due_at=_utc(eta_ms),
-        expires_at=None if expires_ms is None else _utc(expires_ms),
     )
 
 

@@ -16,7 +16,7 @@ from broker.storage.unique import Unique, take
 
 __all__ = ["MOVED_AT_ONCE", "Claim", "Entry", "State", "claim", "promote", "store"]
 
-MOVED_AT_ONCE = 1000  # bounds how long one transaction holds the gate when a flood falls due, expires or is blocked
+MOVED_AT_ONCE = 1000  # bounds how long one transaction holds the gate when a flood falls due or is blocked
 
 
 class State(IntEnum):
@@ -42,7 +42,6 @@ class Entry:
     eta_ms: int | None  # None: ready at once
     attempts: int = 0
     unique: Unique | None = None
-    expires_ms: int | None = None  # not begun by then, it goes to the dead letters
     concurrency: Concurrency | None = None
 
 
@@ -73,8 +72,8 @@ def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
         """
         INSERT INTO broker_messages
             (queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
-             expires_ms, concurrency_key, concurrency_limit)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             concurrency_key, concurrency_limit)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             entry.queue,
@@ -87,7 +86,6 @@ def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
             entry.sent_ms,
             entry.eta_ms if state is State.DELAYED else now_ms,
             entry.attempts,
-            entry.expires_ms,
             None if concurrency is None else concurrency.key,
             None if concurrency is None else concurrency.limit,
         ),
@@ -111,9 +109,9 @@ def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
         """
         INSERT INTO broker_messages
             (queue, state, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
-             deliveries, expires_ms, concurrency_key, concurrency_limit)
+             deliveries, concurrency_key, concurrency_limit)
         SELECT queue, 0, broker_priority, actor_priority, message_id, actor, body, sent_ms, eta_ms, attempts,
-            deliveries, expires_ms, concurrency_key, concurrency_limit
+            deliveries, concurrency_key, concurrency_limit
         FROM broker_messages WHERE id = ?
         """,
         due,
@@ -125,7 +123,7 @@ def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
 def claim(
     connection: sqlite3.Connection, queue: str, limit: int, *, holder: int, number: int, now_ms: int
 ) -> tuple[list[Claim], bool]:
-    """Lease ready messages of a queue to a process, the most urgent first, none that has expired.
+    """Lease ready messages of a queue to a process, the most urgent first.
 
     Messages whose key is at its limit are blocked on the way, up to `MOVED_AT_ONCE`.
 
@@ -140,10 +138,10 @@ def claim(
         rows = connection.execute(
             """
             SELECT id, body, attempts + deliveries + 1, concurrency_key, concurrency_limit FROM broker_messages
-            WHERE state = 0 AND queue = ? AND (expires_ms IS NULL OR expires_ms > ?)
+            WHERE state = 0 AND queue = ?
             ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
             """,
-            (queue, now_ms, wanted),
+            (queue, wanted),
         ).fetchall()
         free = [row for row in rows if row[3] is None or slots.take(row[3], row[4])]
         connection.executemany(

@@ -91,7 +91,7 @@ _STEP_3 = (
         eta_ms INTEGER NOT NULL,               -- when it became or will become ready, Unix milliseconds
         attempts INTEGER NOT NULL,             -- runs before this row was stored (a retry carries on counting)
         deliveries INTEGER NOT NULL DEFAULT 0, -- claims of this row; giving back on a graceful stop takes one off
-        expires_ms INTEGER,                    -- not begun by then: dead; NULL: waits for ever
+        expires_ms INTEGER,                    -- no longer used; NULL
         concurrency_key TEXT,                  -- NULL: any number at once
         concurrency_limit INTEGER,             -- how many of its key may be leased at once
         holder INTEGER,                        -- leased: id of the process in broker_workers, which is never reused
@@ -120,7 +120,7 @@ _STEP_3 = (
     """,
     "ALTER TABLE broker_dead ADD COLUMN concurrency_key TEXT",
     "ALTER TABLE broker_dead ADD COLUMN concurrency_limit INTEGER",
-    # A row per queue whose senders wait for room.
+    # No longer used: a row per queue whose senders wait until it holds fewer messages.
     "CREATE TABLE broker_full (queue TEXT PRIMARY KEY) WITHOUT ROWID",
 )
 _STEPS = (_STEP_1, _STEP_2, _STEP_3)

@@ -19,7 +19,6 @@ class Item:
     broker_priority: int = 0
     actor_priority: int = 0
     eta_ms: int | None = None  # while it is delayed
-    expires_ms: int | None = None
     unique_key: str | None = None
     unique_until_ms: int = 0
     attempts: int = 0
@@ -72,9 +71,6 @@ class Model:
     def held_by(self, process: int) -> list[Item]:
         return [item for item in self.items if item.holder == process]
 
-    def expired(self, item: Item) -> bool:
-        return item.expires_ms is not None and item.expires_ms <= self.now_ms
-
     # Sending.
 
     def send(self, item: Item) -> None:
@@ -113,8 +109,7 @@ class Model:
         """Hand out as much as the desk may hold."""
         if queue in self.paused:
             return
-        fresh = [item for item in self.ready(queue) if not self.expired(item)]
-        for item in fresh[: max(0, desk.prefetch - desk.held)]:
+        for item in self.ready(queue)[: max(0, desk.prefetch - desk.held)]:
             item.holder = process
             item.attempts += 1
             desk.held += 1
@@ -158,10 +153,6 @@ class Model:
             self._free({name})
         return bool(waiting)
 
-    def move(self, queue: str, target: str) -> None:
-        for item in self.ready(queue) + self.delayed(queue):
-            item.queue = target
-
     def flush(self, queue: str) -> None:
         waiting = self.ready(queue) + self.delayed(queue)
         self._free({item.name for item in waiting})
@@ -170,9 +161,9 @@ class Model:
         self.dead = [letter for letter in self.dead if letter.item.queue != queue]
 
     def retry(self, letter: Dead) -> None:
-        """Send it as if for the first time, without its expiry and its unique key."""
+        """Send it as if for the first time, without its unique key."""
         self.dead.remove(letter)
-        self._queue_up(replace(letter.item, expires_ms=None, eta_ms=None, unique_key=None, attempts=0, holder=None))
+        self._queue_up(replace(letter.item, eta_ms=None, unique_key=None, attempts=0, holder=None))
 
     def purge(self) -> None:
         self.dead = [letter for letter in self.dead if letter.died_ms > self.now_ms]

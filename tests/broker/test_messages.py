@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -43,7 +42,6 @@ class Row:
     rank: tuple[int, int]  # smaller runs first
     place: int  # when it became ready, counted
     eta_ms: int
-    expires_ms: float
     key: Concurrency | None
     deliveries: int = 0
     token: tuple[int, int] | None = None
@@ -75,16 +73,12 @@ class QueueMachine(RuleBasedStateMachine):
         urgency=st.integers(0, 2),
         priority=st.integers(0, 2),
         delay=st.none() | st.integers(0, 50),
-        lasts=st.none() | st.integers(0, 80),
         key=KEYS,
     )
-    def store(
-        self, queue: str, urgency: int, priority: int, delay: int | None, lasts: int | None, key: Concurrency | None
-    ) -> None:
+    def store(self, queue: str, urgency: int, priority: int, delay: int | None, key: Concurrency | None) -> None:
         place = self.place()
         name = str(place)
         eta_ms = None if delay is None else self.now_ms + delay
-        expires_ms = None if lasts is None else (eta_ms or self.now_ms) + lasts
         entry = Entry(
             queue,
             name,
@@ -94,7 +88,6 @@ class QueueMachine(RuleBasedStateMachine):
             priority,
             self.now_ms,
             eta_ms,
-            expires_ms=expires_ms,
             concurrency=key,
         )
         messages.store(self.connection, entry, self.now_ms)
@@ -104,7 +97,6 @@ class QueueMachine(RuleBasedStateMachine):
             (-urgency, priority),
             place,
             eta_ms or self.now_ms,
-            math.inf if expires_ms is None else expires_ms,
             key,
         )
         (self.delayed if delay else self.ready)[name] = row
@@ -120,7 +112,6 @@ class QueueMachine(RuleBasedStateMachine):
         for row in sorted(due, key=lambda row: (row.eta_ms, row.place)):
             self.ready[row.name] = replace(self.delayed.pop(row.name), place=self.place())
         self.number += 1
-        self.expire(queue)
         claimed, more = messages.claim(
             self.connection, queue, limit, holder=holder, number=self.number, now_ms=self.now_ms
         )
@@ -132,22 +123,11 @@ class QueueMachine(RuleBasedStateMachine):
             self.leased[row.name] = replace(row, deliveries=row.deliveries + 1, token=(holder, self.number))
         return multiple(*claimed)
 
-    def expire(self, queue: str) -> None:
-        """Expire until nothing that is ready has expired; a blocked one expires only when it is let in."""
-        over = "SELECT count(*) FROM broker_messages WHERE state = 0 AND queue = ? AND expires_ms <= ?"
-        while self.connection.execute(over, (queue, self.now_ms)).fetchone()[0]:
-            clearing.expire(self.connection, queue, self.now_ms)
-        dead = {name for (name,) in self.connection.execute("SELECT message_id FROM broker_dead")} - self.dead
-        may = {name for name, row in self.ready.items() if row.queue == queue and row.expires_ms <= self.now_ms}
-        assert {name for name in may if self.ready[name].key is None} <= dead <= may
-        for name in dead:
-            self.dead.add(self.ready.pop(name).name)
-
     def claimable(self, queue: str) -> list[Row]:
         """What may be claimed from a queue now, the most urgent first: never more of a key than its limit."""
         taken = Counter(row.key for row in self.leased.values())
         rows: list[Row] = []
-        waiting = [row for row in self.ready.values() if row.queue == queue and row.expires_ms > self.now_ms]
+        waiting = [row for row in self.ready.values() if row.queue == queue]
         for row in sorted(waiting, key=lambda row: (row.rank, row.place)):
             if row.key is None or taken[row.key] < row.key.limit:
                 taken[row.key] += 1
@@ -164,15 +144,6 @@ class QueueMachine(RuleBasedStateMachine):
         assert (outcome.queue is None) == (state == messages.State.LEASED)
         for where in (self.ready, self.delayed):
             where.pop(name, None)
-
-    @rule(queue=QUEUES)
-    def move(self, queue: str) -> None:
-        target = "b" if queue == "a" else "a"
-        while clearing.move(self.connection, queue, target):
-            pass
-        for where in (self.ready, self.delayed):
-            for row in list(where.values()):
-                where[row.name] = replace(row, queue=target)
 
     def batch(self) -> Batch:
         return Batch(self.connection, self.now_ms)

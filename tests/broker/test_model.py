@@ -37,7 +37,6 @@ class Life(World):
         actor=st.sampled_from(sorted(ACTORS)),
         priority=st.sampled_from((None, 5)),
         delay=st.sampled_from((None, 0, 1000, 4000)),
-        expires_in=st.sampled_from((None, None, 2000)),
         unique_key=st.sampled_from((None, None, "one", "other")),
     )
     def send(
@@ -47,12 +46,10 @@ class Life(World):
         actor: str,
         priority: int | None,
         delay: int | None,
-        expires_in: int | None,
         unique_key: str | None,
     ) -> None:
         options = {
             "broker_priority": priority,
-            "expires_in": expires_in,
             "unique_key": unique_key,
             "unique_for": 3 if unique_key else None,
         }
@@ -231,12 +228,6 @@ class Life(World):
     def cancel(self, number: int, pick: int) -> None:
         name = self.model.items[pick % len(self.model.items)].name
         assert self.processes[number].broker.cancel(name) == self.model.cancel(name)
-
-    @rule(number=numbers, queue=queues)
-    def move(self, number: int, queue: str) -> None:
-        target = {"a": "b", "b": "a"}[queue]
-        self.processes[number].broker.move(queue, target)
-        self.model.move(queue, target)
 
     @rule(number=numbers, queue=queues)
     def flush(self, number: int, queue: str) -> None:

@@ -117,7 +117,6 @@ class World(RuleBasedStateMachine):
     def everything_is_where_it_belongs(self) -> None:
         self.fall_due()
         broker = self.processes[0].broker
-        self.expire(broker)
         for queue in QUEUES:
             expected = [(item.name, item.attempts, False) for item in self.model.ready(queue)]
             expected += [(item.name, item.attempts, True) for item in self.model.delayed(queue)]
@@ -138,15 +137,6 @@ class World(RuleBasedStateMachine):
                 until(lambda: not self.rows(query, queue, self.model.now_ms), consuming[0].hurry)  # noqa: B023
                 self.model.promote(queue)
 
-    def expire(self, broker: SqliteBroker) -> None:
-        """When an expired message is moved to the dead letters is the broker's choice; that it never runs is not."""
-        dead = Counter(letter.message_id for letter in broker.dead_letters(limit=1000))
-        dead.subtract(letter.item.name for letter in self.model.dead)
-        for item in [item for queue in QUEUES for item in self.model.ready(queue)]:
-            if self.model.expired(item) and dead[item.name] > 0:
-                dead[item.name] -= 1
-                self.model.bury(item)
-
     # Means of the rules.
 
     def message(self, queue: str, actor: str = "calm", options: dict[str, Any] | None = None) -> Message[None]:
@@ -166,7 +156,6 @@ class World(RuleBasedStateMachine):
                 broker_priority=options.get("broker_priority", 0),
                 actor_priority=ACTORS[message.actor_name],
                 eta_ms=None if delay is None else due_ms,
-                expires_ms=due_ms + options["expires_in"] if "expires_in" in options else None,
                 unique_key=options.get("unique_key") and f"{message.actor_name} {options['unique_key']}",
                 unique_until_ms=now_ms + 3000,
                 attempts=attempts,
