@@ -36,7 +36,7 @@ def test_delayed_messages_run_in_the_order_of_their_eta(broker: SqliteBroker) ->
 
     base_ms = int(time.time() * 1000)
     for number in (3, 1, 2):
-        broker.enqueue(note.message(number).copy(options={"eta": base_ms + 100 + number}))
+        broker.enqueue(note.message(number).copy(options={"eta": base_ms + 1000 + number}))
     with working(broker, threads=1):
         broker.join("default", timeout=5000)
     assert seen == [1, 2, 3]

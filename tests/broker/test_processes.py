@@ -248,7 +248,7 @@ def test_exceptions_raining_on_worker_threads_lose_nothing(start: Start) -> None
             if len(alive) > 1:
                 raise_thread_exception(random.choice(alive).ident, Interrupt)
         broker.join("default", timeout=60_000)
-        print(len(over), len(broker.storage.dead_letters()), broker._clerk()._floor.held)
+        print(len(over), len(broker.dead_letters()), broker._clerk()._floor.held)
     """
     process = start("-c", textwrap.dedent(program))
     out, _ = process.communicate(timeout=120)
