@@ -1,4 +1,5 @@
-"""What is measured, a module each: rivals side by side in one run, since machines differ and are noisy.
+"""Benchmarks, one package each; every benchmark measures its candidates side by side in one run.
 
-A bench prints figures and judges nothing; that something is right is the tests' business. `scripts/bench` runs them.
+Machines differ and are noisy, so only figures of one run are compared. A benchmark prints figures and asserts nothing:
+correctness belongs to the tests. `scripts/bench` runs them. They are not part of the container image.
 """

@@ -16,7 +16,7 @@ from media.reading.inspection import inspect
 from media.reading.source import Reel
 from media.reading.spans import Span
 from media.writing.render import render
-from scripts.benchmarks.render import vmaf
+from scripts.benchmarks.render.quality import vmaf
 from tests.media import films
 
 MACROBLOCK = 16  # what the encoder codes as one, and filters across

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.benchmarks import broker as bench
-from scripts.benchmarks.brokers import measurements
-from scripts.benchmarks.brokers.arena import QUICK_SIZES, Arena, Sizes
-from scripts.benchmarks.brokers.contestants import CONTESTANTS, Contestant
-from scripts.benchmarks.brokers.figures import Figure, Results
-from scripts.benchmarks.brokers.measurements import (
+from scripts.benchmarks.broker import __main__ as bench
+from scripts.benchmarks.broker import measurements
+from scripts.benchmarks.broker.candidates import CONTESTANTS, Contestant
+from scripts.benchmarks.broker.environment import QUICK_SIZES, Arena, Sizes
+from scripts.benchmarks.broker.figures import Figure, Results
+from scripts.benchmarks.broker.measurements import (
     BACK,
     FINISHED,
     IDLE_SERVER_CPU,
@@ -21,8 +21,8 @@ from scripts.benchmarks.brokers.measurements import (
     TWICE,
     kill_figures,
 )
-from scripts.benchmarks.brokers.table import table
-from scripts.benchmarks.brokers.tally import Run, Tally, ended, runs
+from scripts.benchmarks.broker.run_log import Run, Tally, ended, runs
+from scripts.benchmarks.broker.table import table
 
 SECOND_NS = 1_000_000_000
 OURS = CONTESTANTS[0]

@@ -18,14 +18,22 @@ from media.frames import Planes
 from media.gaze.calibration import Zero
 from media.gaze.corrector import Told
 from media.writing.encode import Master
-from scripts.benchmarks import gaze as bench
-from scripts.benchmarks.eyes import crude, marks, rendered, runs, sheet, truth, truthtable
-from scripts.benchmarks.eyes.faces import Face
-from scripts.benchmarks.eyes.judges import JUDGES, Judge, centre
-from scripts.benchmarks.eyes.relief import angles_deg, direction, rotation
-from scripts.benchmarks.eyes.rendered import Pose
-from scripts.benchmarks.eyes.sitter import BALL_BACK, SIZE, Framing, Sitter
-from scripts.benchmarks.eyes.weights import JudgeMissing, carried, read
+from scripts.benchmarks.gaze import __main__ as bench
+from scripts.benchmarks.gaze import (
+    clips,
+    contact_sheet,
+    ground_truth,
+    ground_truth_table,
+    iris_shift,
+    measurements,
+    rendered_film,
+)
+from scripts.benchmarks.gaze.depth_map import angles_deg, direction, rotation
+from scripts.benchmarks.gaze.faces import Face
+from scripts.benchmarks.gaze.judges import JUDGES, Judge, centre
+from scripts.benchmarks.gaze.rendered_face import BALL_BACK, SIZE, Framing, Sitter
+from scripts.benchmarks.gaze.rendered_film import Pose
+from scripts.benchmarks.gaze.weights import JudgeMissing, carried, read
 
 CORNERS = np.array([(60.0, 80.0), (140.0, 80.0)])
 
@@ -58,7 +66,7 @@ LIDS = np.array([(60.0, 80.0), (90.0, 60.0), (110.0, 60.0), (140.0, 80.0), (110.
 
 
 def sharpness_and_light(picture: NDArray[np.uint8]) -> tuple[float, float]:
-    return marks._iris(picture, np.array([100.0, 80.0]), 16.0, LIDS)  # the measure itself
+    return measurements._iris(picture, np.array([100.0, 80.0]), 16.0, LIDS)  # the measure itself
 
 
 def test_a_blurred_iris_is_less_sharp_and_a_copy_is_not() -> None:
@@ -76,7 +84,7 @@ def test_a_catch_light_is_as_high_as_it_stands_out() -> None:
 def test_an_iris_that_is_hidden_has_no_sharpness() -> None:
     shut = LIDS.copy()
     shut[:, 1] = 80.0
-    found = marks._iris(an_eye(), np.array([100.0, 80.0]), 16.0, shut)
+    found = measurements._iris(an_eye(), np.array([100.0, 80.0]), 16.0, shut)
     assert np.isnan(found).all()
 
 
@@ -85,7 +93,7 @@ def test_flow_around_the_eye_is_measured_and_not_within_it() -> None:
     texture = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2.5), np.uint8)
     texture = np.asarray(cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX), np.uint8)  # type: ignore[call-overload]  # None: a new array
     corners = np.array([(100.0, 120.0), (200.0, 120.0)])
-    marker = marks.Marker({}, [], 1)
+    marker = measurements.Marker({}, [], 1)
     aside = np.asarray(np.roll(texture, 2, axis=1), np.uint8)
     assert 0.02 == pytest.approx(marker._ring_flow(texture, aside, corners), abs=0.003)
     within = texture.copy()
@@ -104,8 +112,16 @@ def test_a_change_counts_within_or_outside_of_the_eyes_boxes() -> None:
     within, outside = before.copy(), before.copy()
     within[78:82, 98:102] = 140
     outside[200:204, 98:102] = 140
-    assert 99.0 == marks._likeness(before, within, a_face())[0] > marks._likeness(before, within, a_face())[1]
-    assert 99.0 == marks._likeness(before, outside, a_face())[1] > marks._likeness(before, outside, a_face())[0]
+    assert (
+        99.0
+        == measurements._likeness(before, within, a_face())[0]
+        > measurements._likeness(before, within, a_face())[1]
+    )
+    assert (
+        99.0
+        == measurements._likeness(before, outside, a_face())[1]
+        > measurements._likeness(before, outside, a_face())[0]
+    )
 
 
 @given(st.floats(-40, 40), st.floats(-40, 40))
@@ -144,17 +160,17 @@ def copied(frames: Iterable[Planes], _zero: Zero | None, told: Callable[[Told], 
 
 def perfect(frames: Iterable[Planes], _zero: Zero | None, told: Callable[[Told], None]) -> Iterator[Planes]:
     """Draw every frame anew with eyes in the lens."""
-    for frame, ideal in zip(frames, rendered.frames([Pose((0.0, 0.0))] * len(FILM)), strict=True):
+    for frame, ideal in zip(frames, rendered_film.frames([Pose((0.0, 0.0))] * len(FILM)), strict=True):
         told(Told(frame.index, frame.time_s, 0, (1.0, 2.0), (0.0, 0.0), 1.0, None))
         yield ideal
 
 
 def test_of_a_film_that_nobody_corrected_everything_is_left(films: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = truth.find({}, films, copied, FILM)
+    found = ground_truth.find({}, films, copied, FILM)
     assert SETTLED == len(found.poses)
     assert found.left_deg == pytest.approx(found.ruler_deg, abs=1e-9)
     assert found.left_deg == pytest.approx(found.true_deg, abs=1.5)
-    truthtable.tell(found, [])
+    ground_truth_table.tell(found, [])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "off the lens: left" in line]
     assert 10.0 == pytest.approx(float(line.split("left ")[1].split()[0]), abs=1.0)
     assert line.endswith("moved by 0.0")
@@ -162,7 +178,7 @@ def test_of_a_film_that_nobody_corrected_everything_is_left(films: Path, capsys:
 
 @pytest.mark.slow
 def test_of_a_film_drawn_with_eyes_in_the_lens_nothing_is_left(films: Path) -> None:
-    found = truth.find({}, films, perfect, FILM)
+    found = ground_truth.find({}, films, perfect, FILM)
     assert found.left_deg == pytest.approx(np.zeros((SETTLED, 2)), abs=1.5)
     # It said it would take 1, 2 degrees back, and took back all there was.
     assert found.missed_deg == pytest.approx((1.0, 2.0) - found.true_deg, abs=1.5)
@@ -171,24 +187,24 @@ def test_of_a_film_drawn_with_eyes_in_the_lens_nothing_is_left(films: Path) -> N
 @pytest.mark.slow
 def test_the_products_corrector_can_be_put_to_that_test(films: Path) -> None:
     """So that the bench notices when the corrector is built otherwise."""
-    found = truth.find({}, films, poses=FILM)
+    found = ground_truth.find({}, films, poses=FILM)
     assert SETTLED == len(found.told)
     right, left = (np.abs(found.true_deg[:, 0] - yaw) < 0.1 for yaw in (10, -10))
     assert found.measured_deg[right, 0].mean() > found.measured_deg[left, 0].mean() + 5
 
 
 def test_the_script_holds_every_direction_at_every_angle_for_long_enough() -> None:
-    poses = [pose for pose in rendered.script() if pose.settled]
+    poses = [pose for pose in rendered_film.script() if pose.settled]
     ahead = {pose.gaze_deg for pose in poses if not any(pose.head_deg) and pose.wide_px == Framing.wide_px}
-    assert len(rendered.DEGREES) * len(rendered.DIRECTIONS) + 1 == len(ahead)
+    assert len(rendered_film.DEGREES) * len(rendered_film.DIRECTIONS) + 1 == len(ahead)
     assert {sum(other == pose for other in poses) for pose in poses if pose.gaze_deg != (0, 0)} == {
-        rendered.HELD - 2 * rendered.EDGE
+        rendered_film.HELD - 2 * rendered_film.EDGE
     }
 
 
 def test_the_crude_rival_moves_the_iris_towards_the_middle_and_nothing_else(sitter: Sitter) -> None:
     poses = [Pose((20.0, 0.0))] * 6
-    before, after = list(rendered.frames(poses)), list(crude.move(rendered.frames(poses)))
+    before, after = list(rendered_film.frames(poses)), list(iris_shift.move(rendered_film.frames(poses)))
     pair = np.asarray(sitter.corners(framing=poses[5].framing(5))[0], np.float64)
     assert centre(after[5].y, pair)[0] < centre(before[5].y, pair)[0] - 0.02
     changed = np.argwhere(before[5].y != after[5].y)
@@ -202,21 +218,21 @@ def test_sheets_show_every_tenth_frame_and_old_ones_go(films: Path, tmp_path: Pa
     for index in range(len(FILM)):
         master.show(Planes(y, chroma, chroma, index, index / 30))
     master.close()
-    clip, run = runs.Clip.of(film, None), runs.Run(film, {}, {})
+    clip, run = clips.Clip.of(film, None), clips.Run(film, {}, {})
     old = tmp_path / f"{clip.name}-9.png"
     old.write_bytes(b"old")
-    sheets = sheet.write(clip, run, run, [a_face()] * len(FILM), tmp_path)
+    sheets = contact_sheet.write(clip, run, run, [a_face()] * len(FILM), tmp_path)
     assert not old.exists()
-    per_sheet = sheet.COLUMNS * sheet.ROWS
-    assert -(-len(FILM) // sheet.EVERY // per_sheet) == len(sheets)
-    assert len(FILM) == runs.Clip.of(tmp_path / f"{clip.name}.mp4", None).span.frames
+    per_sheet = contact_sheet.COLUMNS * contact_sheet.ROWS
+    assert -(-len(FILM) // contact_sheet.EVERY // per_sheet) == len(sheets)
+    assert len(FILM) == clips.Clip.of(tmp_path / f"{clip.name}.mp4", None).span.frames
     assert all(cv2.imread(str(path)) is not None for path in sheets)
 
 
 def test_fades_are_shown_with_the_frames_around_them() -> None:
     rows = [[100 + at, share] for at, share in enumerate([0, 0, 0, 0.1, 0.6, 0.7, 0.7, 0.7])]
-    assert {2, 3, 4, 5} == sheet.fades({"columns": ["index", "applied"], "frames": rows})
-    assert set() == sheet.fades({})
+    assert {2, 3, 4, 5} == contact_sheet.fades({"columns": ["index", "applied"], "frames": rows})
+    assert set() == contact_sheet.fades({})
 
 
 def test_weights_that_are_not_installed_are_named() -> None:
@@ -256,7 +272,7 @@ def test_a_network_sees_which_way_known_eyes_look(name: str, sitter: Sitter, tmp
     try:
         judge = JUDGES[name]()
         poses = [Pose((yaw, 0.0)) for yaw in (-15.0, 0.0, 15.0)]
-        faces = marks.find_faces(rendered.frames(poses), tmp_path / "faces.npz")
+        faces = measurements.find_faces(rendered_film.frames(poses), tmp_path / "faces.npz")
     except JudgeMissing as absent:
         pytest.skip(f"optional, for measuring only: {absent}")
     yaws = []

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.benchmarks.eyes.bias import own
-from scripts.benchmarks.eyes.columns import Columns, alone, compare, total, view
-from scripts.benchmarks.eyes.faces import Numbers
-from scripts.benchmarks.eyes.marks import Marks
+from scripts.benchmarks.gaze.columns import Columns, alone, compare, total, view
+from scripts.benchmarks.gaze.faces import Numbers
+from scripts.benchmarks.gaze.judge_bias import own
+from scripts.benchmarks.gaze.measurements import Marks
 
 FRAMES, EVERY = 120, 3
 NETWORKS = [0, 1]  # of three judges

@@ -73,7 +73,7 @@ def test_queue_item_order():
 
 
 def conformance(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.conforming.command", *arguments]
+    command = [sys.executable, "-m", "tests.conformance", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -1,13 +1,13 @@
 """From the measure to the picture: of a gaze that is known, little is left after correction.
 
-The film is rendered, the ruler is the iris' rim in the picture; see `scripts.benchmarks.eyes.truth`.
+The film is rendered, the ruler is the iris' rim in the picture; see `scripts.benchmarks.gaze.ground_truth`.
 """
 
 import numpy as np
 import pytest
 
-from scripts.benchmarks.eyes import rendered, truth
-from scripts.benchmarks.eyes.rendered import Pose
+from scripts.benchmarks.gaze import ground_truth, rendered_film
+from scripts.benchmarks.gaze.rendered_film import Pose
 
 HELD, EDGE = 14, 5
 NAMES = ("right", "right up", "up", "left up", "left", "left down", "down", "right down")
@@ -28,27 +28,27 @@ KNOWN_WORSE_DEG = {
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> truth.Truth:
+def found(tmp_path_factory: pytest.TempPathFactory) -> ground_truth.Truth:
     """A speaker who looks into the lens again and again, and in between everywhere around it."""
     held = [Pose((0.0, 0.0))] * 3
-    for x, y in rendered.DIRECTIONS:
-        held += [*(Pose((step * x, step * y)) for step in rendered.DEGREES), *[Pose((0.0, 0.0))] * 2]
+    for x, y in rendered_film.DIRECTIONS:
+        held += [*(Pose((step * x, step * y)) for step in rendered_film.DEGREES), *[Pose((0.0, 0.0))] * 2]
     poses = [Pose(pose.gaze_deg, settled=EDGE <= at < HELD - EDGE) for pose in held for at in range(HELD)]
-    return truth.find({}, tmp_path_factory.mktemp("known"), poses=poses)
+    return ground_truth.find({}, tmp_path_factory.mktemp("known"), poses=poses)
 
 
 @pytest.mark.slow
-def test_the_lens_is_found_among_all_those_looks(found: truth.Truth) -> None:
+def test_the_lens_is_found_among_all_those_looks(found: ground_truth.Truth) -> None:
     assert found.zero is not None
     assert found.zero.source == "seen"
 
 
 @pytest.mark.slow
-def test_of_a_known_gaze_at_most_four_degrees_are_left(found: truth.Truth) -> None:
+def test_of_a_known_gaze_at_most_four_degrees_are_left(found: ground_truth.Truth) -> None:
     """At 10, 15 and 20 degrees in eight directions, with gain 1; but for the places named above."""
     left = {}
-    for name, (x, y) in zip(NAMES, rendered.DIRECTIONS, strict=True):
-        for step in rendered.DEGREES:
+    for name, (x, y) in zip(NAMES, rendered_film.DIRECTIONS, strict=True):
+        for step in rendered_film.DEGREES:
             here = np.hypot(*(found.true_deg - (step * x, step * y)).T) < 0.1
             left[name, round(step)] = float(np.median(np.hypot(*found.left_deg[here].T)))
     too_much = {
@@ -58,12 +58,12 @@ def test_of_a_known_gaze_at_most_four_degrees_are_left(found: truth.Truth) -> No
 
 
 @pytest.mark.slow
-def test_of_the_smallest_glances_nothing_is_made_worse(found: truth.Truth) -> None:
+def test_of_the_smallest_glances_nothing_is_made_worse(found: ground_truth.Truth) -> None:
     near = np.hypot(*found.true_deg.T) < 6
     assert float(np.hypot(*found.left_deg[near].T).max()) < 6.5
 
 
 @pytest.mark.slow
-def test_eyes_in_the_lens_are_left_there(found: truth.Truth) -> None:
+def test_eyes_in_the_lens_are_left_there(found: ground_truth.Truth) -> None:
     here = np.hypot(*found.true_deg.T) < 0.1
     assert float(np.median(np.hypot(*found.left_deg[here].T))) < 1.0

@@ -1,0 +1,166 @@
+"""Starting the peers' servers: on loopback, on a free port, in a directory of their own; stopped by process id."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.benchmarks.broker.candidates import program
+
+__all__ = ["STARTERS", "Server", "ServerFailed"]
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+
+
+class ServerFailed(Exception):
+    """A server did not come up; the text holds the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    url: str
+    pid: int
+
+
+@contextmanager
+def redis(home: Path) -> Iterator[Server]:
+    """Run Redis with its own defaults: snapshots now and then, no append-only file."""
+    port = _free_port()
+    command = [_path("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(home)]
+    with _running(command, home, port) as pid:
+        yield Server(f"redis://127.0.0.1:{port}/0", pid)
+
+
+@contextmanager
+def rabbitmq(home: Path) -> Iterator[Server]:
+    """Run RabbitMQ, with a port mapper of its own, so that none stays behind."""
+    port, mapper_port = _free_port(), _free_port()
+    environment = {
+        "HOME": str(home),  # where Erlang keeps its cookie
+        "ERL_EPMD_PORT": str(mapper_port),
+        "RABBITMQ_NODENAME": "bench@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(_free_port()),
+        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_PID_FILE": str(home / "pid"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+        "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RUNNING_UNDER_SYSTEMD": "true",  # becomes the Erlang machine instead of staying its parent
+    }
+    mapper = [_path("epmd"), "-address", "127.0.0.1", "-port", str(mapper_port)]
+    with (
+        _running(mapper, home, mapper_port),
+        _running([_path("rabbitmq-server")], home, port, environment=environment) as pid,
+    ):
+        yield Server(f"amqp://guest:guest@127.0.0.1:{port}/", pid)
+
+
+@contextmanager
+def postgres(home: Path) -> Iterator[Server]:
+    """Run PostgreSQL with its own defaults, as another user when we are root, which it refuses to be."""
+    user = _unprivileged()
+    cluster = home / "cluster"
+    if user is not None:
+        shutil.chown(home, user)
+    subprocess.run(
+        [_path("initdb"), "--auth=trust", "--username=bench", "--encoding=UTF8", "--pgdata", str(cluster)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        user=user,
+        cwd=home,
+    )
+    port = _free_port()
+    command = [_path("postgres"), "-D", str(cluster), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
+    # SIGINT is its fast stop: it does not wait for clients.
+    with _running(command, home, port, user=user, stop=signal.SIGINT) as pid:
+        yield Server(f"postgresql://bench@127.0.0.1:{port}/postgres", pid)
+
+
+STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
+    "redis": redis,
+    "rabbitmq": rabbitmq,
+    "postgres": postgres,
+}
+
+
+@contextmanager
+def _running(
+    command: list[str],
+    home: Path,
+    port: int,
+    *,
+    environment: dict[str, str] | None = None,
+    user: str | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[int]:
+    said = home / f"{Path(command[0]).name}.said"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=home,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            user=user,
+            start_new_session=True,  # Ctrl-C is for us; we stop it then
+        )
+    try:
+        _wait_until_it_answers(process, port, said)
+        yield process.pid
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline_s:
+                raise ServerFailed(f"{process.args!r} did not start: {said.read_text()[-500:]}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _path(name: str) -> str:
+    path = program(name)
+    if path is None:
+        raise ServerFailed(f"there is no program {name}")
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _unprivileged() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"

@@ -1,0 +1,115 @@
+"""What rendering costs, beside a plain transcode by the same libraries, the ffmpeg program, and a MoviePy pipeline.
+
+Every rival is a process of its own on the same cores, one after the other, and encodes with the same x264 settings. CPU
+seconds are the kernel's count of the whole process with all it started. "A minute" is the start once, and the rest as
+if the clip lasted sixty seconds; "beside plain" is that against the plain transcode by PyAV of the same clip.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from media.reading.inspection import Inspection, inspect
+from media.reading.spans import Span
+from media.writing.encode import x264_options
+from scripts.benchmarks.render.process_run import Run, ffmpeg, measured
+from scripts.benchmarks.render.quality import vmaf
+
+PLAIN = "plain PyAV"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table a clip."""
+    parser = argparse.ArgumentParser(prog="scripts/bench render", description=__doc__)
+    parser.add_argument("--clips", type=Path, metavar="DIR", required=True, help="a folder of recordings")
+    parser.add_argument("--only", default="", help="take the clips whose name contains this")
+    parser.add_argument("--seconds", type=float, default=12, help="of each clip, from its beginning (12)")
+    parser.add_argument("--cores", type=int, default=1, help="that every rival may use (1)")
+    parser.add_argument("--no-moviepy", action="store_true", help="leave out the slowest rival")
+    parser.add_argument("--no-vmaf", action="store_true", help="leave out the quality, which takes longest")
+    options = parser.parse_args(arguments)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    for clip in sorted(options.clips.glob("*.mp4")):
+        if options.only in clip.name:
+            with tempfile.TemporaryDirectory(prefix="bench-render-") as folder:
+                _clip(clip, Path(folder), options)
+
+
+def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
+    source = folder / "source.mp4"
+    ffmpeg("-i", clip, "-t", str(options.seconds), "-c", "copy", source)
+    found = inspect(source)
+    seconds = found.facts.duration_s
+    print(
+        f"\n{clip.name}: {found.facts.width}x{found.facts.height}, {float(found.facts.frame_rate):g} fps, "
+        f"{seconds:.1f} s, {options.cores} core(s)"
+    )
+    print(
+        f"{'':22}{'CPU s':>7}{'CPU s a minute':>16}{'beside plain':>14}{'of real time':>14}"
+        f"{'RSS MiB':>9}{'own MiB':>9}{'Mbit/s':>8}{'VMAF':>7}"
+    )
+    plan = measured([sys.executable, "-m", "media.plan", str(source), "--intensity", "0.8", "--json"])
+    runs = {name: measured(command) for name, command in _rivals(source, folder, found, plan, options)}
+    plain_s = runs[PLAIN].a_minute_s(seconds)
+    for name, run in runs.items():
+        output = _output(folder, name)
+        score = "" if options.no_vmaf or "turned" in name else f"{vmaf(output, source, found):7.2f}"
+        print(
+            f"{name:22}{run.cpu_s:7.2f}{run.a_minute_s(seconds):16.1f}{run.a_minute_s(seconds) / plain_s:14.2f}"
+            f"{run.wall_s / seconds:14.2f}{run.peak_rss_mib:9.0f}{run.peak_own_mib:9.0f}"
+            f"{output.stat().st_size * 8 / seconds / 1e6:8.2f}{score}"
+        )
+    print(f"{'look for cuts, zero':22}{plan.cpu_s:7.2f}{'once a video':>16}{plan.peak_rss_mib:37.0f}", end="")
+    print(f"{plan.peak_own_mib:9.0f}")
+    _print_stages(runs, seconds)
+
+
+def _print_stages(runs: dict[str, Run], seconds: float) -> None:
+    for name, run in runs.items():
+        if stages := run.said.get("stages_s"):
+            minute = {stage: value * 60 / seconds for stage, value in stages.items()}
+            minute["start"] = run.cpu_s - run.said["work_s"]
+            shown = ", ".join(f"{stage} {value:.1f}" for stage, value in minute.items())
+            print(f"  {name}, CPU s a minute by stage: {shown}")
+
+
+def _rivals(
+    source: Path, folder: Path, found: Inspection, plan: Run, options: argparse.Namespace
+) -> Iterator[tuple[str, list[str]]]:
+    span, zero = json.dumps(found.timeline.grid().to_json()), json.dumps(plan.said["zero"])
+    ours = [sys.executable, "-m", "media.gaze", str(source)]
+    fixed = [f"--span={span}", f"--zero={zero}", "--json"]
+    rivals = [sys.executable, "-m", "scripts.benchmarks.render.baselines"]
+    yield PLAIN, [*rivals, "pyav", str(source), str(_output(folder, PLAIN))]
+    yield "ffmpeg", _ffmpeg_command(source, _output(folder, "ffmpeg"), found.timeline.grid())
+    for name, intensity in (("ours, as filmed", "0"), ("ours, eyes turned", "0.8")):
+        target = _output(folder, name)
+        beside = [f"--{kind}={target.with_suffix(f'.{kind}')}" for kind in ("report", "preview", "cover")]
+        yield name, [*ours, str(target), "--intensity", intensity, *beside, *fixed]
+    if not options.no_moviepy:
+        name = "MoviePy, eyes turned"
+        yield name, [*rivals, "moviepy", str(source), str(_output(folder, name)), zero]
+
+
+def _output(folder: Path, name: str) -> Path:
+    return folder / f"{re.sub('[^a-z]+', '-', name.lower())}.mp4"
+
+
+def _ffmpeg_command(source: Path, target: Path, span: Span) -> list[str]:
+    options = [word for name, value in x264_options(span.rate).items() for word in (f"-{name}", value)]
+    sound = ["-c:a", "aac", "-b:a", "128k", "-ar", "48000"]
+    threads = ["-threads", "1"]
+    shape = ["-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+    reading = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *threads, "-i", str(source)]
+    return [*reading, "-c:v", "libx264", *threads, *options, *shape, *sound, str(target)]
+
+
+if __name__ == "__main__":
+    main()

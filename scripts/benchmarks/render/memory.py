@@ -1,0 +1,67 @@
+"""What memory a part takes to be rendered, by kind of upload: pictures of one size, made bigger, longer, or with HDR.
+
+The clip is the project's own sample, so that anybody can repeat it. "RSS" is all of the process, "own" what the kernel
+cannot drop from it; the libraries' pages are the difference, and are there once for all processes.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from media.writing.memory_profile import MemoryProfile
+from scripts.benchmarks.render.process_run import ffmpeg, measured
+
+HLG = "log-level=error:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"
+BIG, H264, HEVC = "scale=2160:3840", ["-c:v", "libx264", "-preset"], ["-c:v", "libx265", "-preset", "ultrafast"]
+KINDS: dict[str, list[str]] = {
+    "1080p": ["-c", "copy"],
+    "1080p, a minute": ["-c", "copy"],
+    "1080p HEVC HLG": ["-vf", "format=yuv420p10le", *HEVC, "-x265-params", HLG],
+    "4K H.264": ["-vf", BIG, *H264, "superfast"],
+    "4K H.264, 4 references": ["-vf", BIG, *H264, "superfast", "-bf", "3", "-refs", "4"],
+    "4K HEVC": ["-vf", BIG, *HEVC, "-x265-params", "log-level=error"],
+    "4K HEVC HLG": ["-vf", f"{BIG},format=yuv420p10le", *HEVC, "-x265-params", HLG],
+}
+LONG = "a minute"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a row for each kind."""
+    parser = argparse.ArgumentParser(prog="scripts/bench render_memory", description=__doc__)
+    parser.add_argument("--only", default="", help="take the kinds whose name contains this")
+    parser.add_argument("--clip", type=Path, help="a recording of your own instead of the sample's kinds")
+    parser.add_argument("--memory", choices=list(MemoryProfile), default="full", help="the profile (full)")
+    parser.add_argument("--seconds", type=float, default=6, help="of each clip but the long one (6)")
+    options = parser.parse_args(arguments)
+    print(f"{'':24}{'as filmed: RSS':>16}{'own':>6}{'CPU s':>7}{'eyes turned: RSS':>18}{'own':>6}{'CPU s':>7}   (MiB)")
+    with tempfile.TemporaryDirectory(prefix="bench-memory-") as name:
+        folder = Path(name)
+        for kind, path in _clips(folder, options):
+            row = f"{kind:24}"
+            for intensity, room in (("0", 16), ("0.8", 18)):
+                beside = [f"--{other}={folder / other}" for other in ("report", "preview", "cover")]
+                command = ["media.gaze", str(path), str(folder / "out.mp4"), "--intensity", intensity, "--zero=null"]
+                command += ["--memory", options.memory]
+                took = measured([sys.executable, "-m", *command, *beside, "--json"])
+                row += f"{took.peak_rss_mib:{room}.0f}{took.peak_own_mib:6.0f}{took.cpu_s:7.1f}"
+            print(row, flush=True)
+
+
+def _clips(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    if options.clip is not None:
+        yield options.clip.stem[:23], options.clip.resolve()
+        return
+    kinds = {name: form for name, form in KINDS.items() if options.only in name}
+    longest_s = 60 if any(LONG in name for name in kinds) else options.seconds
+    sample, path = folder / "sample.mp4", folder / "in.mp4"
+    measured([sys.executable, "-m", "media.sample", str(sample), "--width", "1080", f"--seconds={longest_s}", "--json"])
+    for name, form in kinds.items():
+        seconds = 60 if LONG in name else options.seconds
+        ffmpeg("-i", sample, "-t", str(seconds), *form, "-c:a", "copy", path)
+        yield name, path
+
+
+if __name__ == "__main__":
+    main()

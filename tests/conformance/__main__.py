@@ -1,0 +1,70 @@
+"""`scripts/conformance CHECKOUT`: run dramatiq's own tests against `broker`, and say what passes.
+
+CHECKOUT is a clone of dramatiq's repository (github.com/Bogdanp/dramatiq); the lists of tests that say nothing about a
+broker were made for commit 848b35f. It is copied first and stays as it is. The copy's dramatiq is used, not ours.
+Two tests of `--watch` need `watchdog` (version 6) in .venv or on PYTHONPATH. Takes about three minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Python imports this module at its start, so every Python process that a test starts uses our broker.
+SITE_CUSTOMIZE = "from conformance.import_hook import install\n\ninstall()\n"
+
+
+def main() -> int:
+    """Run the suite; returns pytest's exit code, 0 if nothing fails but what is known to."""
+    options, pytest_options = _parser().parse_known_args()
+    if not (options.checkout / "tests" / "test_worker.py").exists():
+        sys.stderr.write(f"{options.checkout} is no checkout of dramatiq with its tests\n")
+        return 2
+    with tempfile.TemporaryDirectory(prefix="conformance-") as name:
+        place = Path(name)
+        for part in ("dramatiq", "tests"):
+            shutil.copytree(options.checkout / part, place / "suite" / part)
+        # Copied, because `tests` is the suite's own package in this run.
+        shutil.copytree(
+            Path(__file__).parent, place / "site" / "conformance", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        (place / "site" / "sitecustomize.py").write_text(SITE_CUSTOMIZE)
+        (place / "files").mkdir()
+        return subprocess.call(_pytest(place, pytest_options), cwd=place / "suite", env=_environment(place))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/conformance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkout", type=Path, metavar="CHECKOUT", help="other options go to pytest, e.g. -k retries")
+    return parser
+
+
+def _pytest(place: Path, options: list[str]) -> list[str]:
+    plugin = "conformance.plugin"  # in place of the suite's conftest, whose fixtures connect to servers
+    return [
+        *(sys.executable, "-m", "pytest", "--noconftest", "-p", plugin, "-p", "no:cacheprovider", "-q"),
+        *("-c", os.devnull, "--rootdir", str(place / "suite"), "--ignore", "tests/benchmarks", "tests"),
+        *options,
+    ]
+
+
+def _environment(place: Path) -> dict[str, str]:
+    given = os.environ.get("PYTHONPATH", "")
+    paths = [str(place / "suite"), str(place / "site"), str(ROOT), *given.split(os.pathsep)]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "CONFORMANCE_FILES": str(place / "files"),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
