@@ -52,7 +52,7 @@ def door(context: Context, mock: str, monkeypatch: pytest.MonkeyPatch) -> TestCl
 def at_the_platform(begun: Result) -> dict[str, str]:
     """Do what the browser does: go to the platform and bring back what it says."""
     assert begun.status_code == 303
-    back = requests.get(begun.headers["location"], allow_redirects=False, timeout=10)
+    back = requests.get(begun.headers["location"], allow_redirects=False, timeout=30)
     assert back.is_redirect, back.text
     return {name: values[0] for name, values in parse_qs(urlsplit(back.headers["Location"]).query).items()}
 

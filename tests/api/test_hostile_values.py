@@ -234,9 +234,9 @@ def test_sizes_beyond_32_bits_are_taken_and_shown(
         segments.create(opened, [replace(rows.segment(1), size_bytes=2**33)])
     root = serve(max_upload_size=2**42)
 
-    status = requests.get(f"{root}/status/job", headers=AUTH, timeout=5).json()
+    status = requests.get(f"{root}/status/job", headers=AUTH, timeout=30).json()
     assert (2**40, 2**33) == (status["size_bytes"], status["segments"][0]["size_bytes"])
-    assert requests.get(f"{root}/accounts", headers=AUTH, timeout=5).json()["max_upload_bytes"] == 2**42
+    assert requests.get(f"{root}/accounts", headers=AUTH, timeout=30).json()["max_upload_bytes"] == 2**42
     with connection(root) as sock:
         sock.sendall(head(2**41, more="Expect: 100-continue\r\n"))
         assert answer(sock).startswith(b"HTTP/1.1 100")

@@ -48,7 +48,7 @@ def upload(
 ) -> requests.Response:
     form: list[tuple[str, Any]] = [(field, (None, value)) for field, value in fields.items()]
     headers = auth if key is None else auth | {"Idempotency-Key": key}
-    return requests.post(f"{root}/upload", files=[*form, ("file", (name, file))], headers=headers, timeout=20)
+    return requests.post(f"{root}/upload", files=[*form, ("file", (name, file))], headers=headers, timeout=30)
 
 
 def count_jobs(context: Context) -> int:
@@ -153,9 +153,9 @@ def test_keys_of_different_callers_are_different_keys(serve: Serve, context: Con
     assert mine.json()["job_id"] != others.json()["job_id"]
     session = requests.Session()
     with closing(session):
-        assert session.post(f"{root}/login", json={"key": KEY}, timeout=5).status_code == 204
+        assert session.post(f"{root}/login", json={"key": KEY}, timeout=30).status_code == 204
         headers = {"Idempotency-Key": key}
-        by_page = session.post(f"{root}/upload", files={"file": ("talk.mp4", VIDEO)}, headers=headers, timeout=5)
+        by_page = session.post(f"{root}/upload", files={"file": ("talk.mp4", VIDEO)}, headers=headers, timeout=30)
     assert mine.json() == by_page.json()  # a session is its key's
     assert count_jobs(context) == 2
 
@@ -298,7 +298,7 @@ def test_a_request_that_nobody_holds_is_not_in_progress() -> None:
 
 def test_the_same_key_in_progress_is_a_conflict_at_once(serve: Serve, context: Context, key: str) -> None:
     """Not after the second body, and free again when the first one ends or breaks."""
-    root = serve()
+    root = serve(upload_rate_limit=1000)  # each attempt counts until the server has noticed the broken connection
     keyed = f"Idempotency-Key: {key}\r\n"
     body = FORM + VIDEO + END
     with connection(root) as first:
@@ -349,7 +349,7 @@ def test_one_of_many_requests_at_once_makes_the_job(serve: Serve, context: Conte
 
 def test_two_processes_make_one_job(context: Context, left: Left, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither knows of the other's request; both have seen that the key is free before either writes."""
-    both_looked = threading.Barrier(2, timeout=10)
+    both_looked = threading.Barrier(2, timeout=30)
     look = receiving._stored_answer
 
     def look_together(*of: Any) -> StoredAnswer | None:

@@ -42,7 +42,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
         yield start
         stdin.close()
-        forks.wait(10)
+        forks.wait(30)
 
 
 def count(database: Path, sql: str, *of: str) -> int:

@@ -97,9 +97,9 @@ def test_a_deleted_file_is_not_found(client: TestClient, video: Path) -> None:
 
 def test_over_real_http_files_ranges_and_heads_arrive(context: Context, video: Path) -> None:
     with serving(context) as root:
-        whole = requests.get(f"{root}{ADDRESS}", headers=AUTH, timeout=5)
-        some = requests.get(f"{root}{ADDRESS}", headers=AUTH | {"Range": "bytes=10-19"}, timeout=5)
-        head = requests.head(f"{root}{ADDRESS}", headers=AUTH, timeout=5)
+        whole = requests.get(f"{root}{ADDRESS}", headers=AUTH, timeout=30)
+        some = requests.get(f"{root}{ADDRESS}", headers=AUTH | {"Range": "bytes=10-19"}, timeout=30)
+        head = requests.head(f"{root}{ADDRESS}", headers=AUTH, timeout=30)
 
     assert whole.content == CONTENT
     assert (some.status_code, some.content) == (206, CONTENT[10:20])

@@ -28,7 +28,7 @@ END = b"\r\n--B--\r\n"
 @contextmanager
 def connection(root: str) -> Iterator[socket.socket]:
     place = urlsplit(root)
-    with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10) as sock:
+    with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=30) as sock:
         yield sock
 
 
@@ -135,7 +135,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing(serve: Serve, context: Context
     assert not list(context.settings.uploads_dir.iterdir())
     with context.store.reading() as opened:
         assert jobs.page(opened, limit=9) == []
-    assert requests.get(f"{root}/", timeout=5).ok
+    assert requests.get(f"{root}/", timeout=30).ok
 
 
 def test_a_chunked_upload_that_grows_too_large_is_stopped(serve: Serve, left: Left) -> None:
@@ -156,7 +156,7 @@ def test_many_idle_strangers_do_not_shut_the_door(serve: Serve) -> None:
         for sock in opened:
             sock.sendall(b"GET / HTT")
 
-        assert requests.get(f"{root}/", timeout=5).ok
+        assert requests.get(f"{root}/", timeout=30).ok
     finally:
         for one in idle:
             one.__exit__(None, None, None)
@@ -166,7 +166,7 @@ def test_a_connection_stays_open_after_an_answer_without_a_body(serve: Serve, co
     with context.store.writing() as opened:
         jobs.create(opened, rows.job("job"))
     place = urlsplit(serve())
-    with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=10)) as client:
+    with closing(http.client.HTTPConnection(str(place.hostname), place.port, timeout=30)) as client:
         client.request("GET", "/status/job", headers=AUTH)
         first = client.getresponse()
         first.read()
@@ -199,12 +199,12 @@ def test_what_the_server_itself_refuses_is_a_problem_document_too(serve: Serve, 
 def test_a_session_cookie_is_enough_for_an_upload(serve: Serve, context: Context) -> None:
     root = serve()
     session = requests.Session()
-    assert session.post(f"{root}/login", json={"key": KEY}, timeout=5).status_code == 204
+    assert session.post(f"{root}/login", json={"key": KEY}, timeout=30).status_code == 204
 
     files = {"file": ("a.mp4", VIDEO)}
-    assert session.post(f"{root}/upload", files=files, timeout=5).status_code == 202
+    assert session.post(f"{root}/upload", files=files, timeout=30).status_code == 202
     foreign = {"Sec-Fetch-Site": "cross-site"}
-    assert session.post(f"{root}/upload", files=files, headers=foreign, timeout=5).status_code == 403
+    assert session.post(f"{root}/upload", files=files, headers=foreign, timeout=30).status_code == 403
     session.close()
 
 
@@ -220,10 +220,10 @@ def test_the_private_port_tells_metrics_without_a_key(serve: Serve) -> None:
         port = free.getsockname()[1]
     root = serve(metrics_port=port)
 
-    assert requests.get(f"{root}/metrics", timeout=5).status_code == 401
-    assert "vidprod_queue_messages" in requests.get(f"{root}/metrics", headers=AUTH, timeout=5).text
-    assert "vidprod_queue_messages" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
-    assert requests.get(f"http://127.0.0.1:{port}/jobs", timeout=5).status_code == 404
+    assert requests.get(f"{root}/metrics", timeout=30).status_code == 401
+    assert "vidprod_queue_messages" in requests.get(f"{root}/metrics", headers=AUTH, timeout=30).text
+    assert "vidprod_queue_messages" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+    assert requests.get(f"http://127.0.0.1:{port}/jobs", timeout=30).status_code == 404
 
 
 CHUNKED = b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

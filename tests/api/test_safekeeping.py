@@ -284,7 +284,7 @@ def test_an_upload_is_refused_before_its_body_where_nothing_would_remember_it(ow
         own.store.check()
         _delete(own.store.path)
         headers = {"Content-Type": "multipart/form-data; boundary=B", **AUTH}
-        answer = requests.post(f"{root}/upload", data=form(), headers=headers, timeout=5)
+        answer = requests.post(f"{root}/upload", data=form(), headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     assert not own.settings.uploads_dir.exists()
 

@@ -28,7 +28,7 @@ def upload(
     root: str, fields: dict[str, str] | None = None, *, file: bytes = VIDEO, name: str = "talk.mp4"
 ) -> requests.Response:
     form: list[tuple[str, Any]] = [(key, (None, value)) for key, value in (fields or {}).items()]
-    return requests.post(f"{root}/upload", files=[*form, ("file", (name, file))], headers=AUTH, timeout=20)
+    return requests.post(f"{root}/upload", files=[*form, ("file", (name, file))], headers=AUTH, timeout=30)
 
 
 def refused(answer: requests.Response, status: int, **facts: Any) -> None:
@@ -86,7 +86,7 @@ def test_the_job_and_its_first_message_are_there_together(serve: Serve, context:
 def test_fields_may_come_after_the_file(serve: Serve, context: Context) -> None:
     body: list[tuple[str, Any]] = [("file", ("a.mp4", VIDEO)), ("title", (None, "Later"))]
 
-    answer = requests.post(f"{serve()}/upload", files=body, headers=AUTH, timeout=20)
+    answer = requests.post(f"{serve()}/upload", files=body, headers=AUTH, timeout=30)
 
     with context.store.reading() as connection:
         job = jobs.get(connection, answer.json()["job_id"])
@@ -111,7 +111,7 @@ def test_a_chunked_upload_is_taken_too(serve: Serve, left: Left) -> None:
     pieces = iter([head, VIDEO[:7], VIDEO[7:], b"\r\n--B--\r\n"])
     headers = AUTH | {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
-    answer = requests.post(f"{serve()}/upload", data=pieces, headers=headers, timeout=20)
+    answer = requests.post(f"{serve()}/upload", data=pieces, headers=headers, timeout=30)
 
     assert answer.status_code == 202
     assert left()[0].read_bytes() == VIDEO
@@ -253,7 +253,7 @@ def test_a_broken_form_is_a_bad_request(
 ) -> None:
     headers = AUTH | ({"Content-Type": content_type} if content_type else {})
 
-    refused(requests.post(f"{serve()}/upload", data=body, headers=headers, timeout=20), status)
+    refused(requests.post(f"{serve()}/upload", data=body, headers=headers, timeout=30), status)
 
     assert left() == []
 
@@ -261,7 +261,7 @@ def test_a_broken_form_is_a_bad_request(
 def test_two_files_are_one_too_many(serve: Serve, left: Left) -> None:
     body = [("file", ("a.mp4", VIDEO)), ("file", ("b.mp4", VIDEO))]
 
-    refused(requests.post(f"{serve()}/upload", files=body, headers=AUTH, timeout=20), 422, field="file")
+    refused(requests.post(f"{serve()}/upload", files=body, headers=AUTH, timeout=30), 422, field="file")
 
     assert left() == []
 
@@ -269,7 +269,7 @@ def test_two_files_are_one_too_many(serve: Serve, left: Left) -> None:
 def test_a_field_that_is_not_utf_8_is_refused(serve: Serve, left: Left) -> None:
     body = [("file", ("a.mp4", VIDEO)), ("title", (None, b"caf\xe9"))]
 
-    refused(requests.post(f"{serve()}/upload", files=body, headers=AUTH, timeout=20), 422, field="title")
+    refused(requests.post(f"{serve()}/upload", files=body, headers=AUTH, timeout=30), 422, field="title")
 
     assert left() == []
 

@@ -23,7 +23,7 @@ CHROMIUM_ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic", "--disable-dev-shm-usage",
 )  # fmt: skip
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,10 @@ class Browser:
         return bool(self.run("return !!document.querySelector(arguments[0])?.checkVisibility()", css))
 
     def text(self, css: str) -> str:
-        return str(self._call("GET", f"/element/{self.find(css)}/text"))
+        """Return the displayed text of an element; wait until it is displayed."""
+        self.until(f"an element {css}", lambda: self.visible(css))
+        # One call: between two, the page may replace the element.
+        return str(self.run("return document.querySelector(arguments[0])?.innerText.trim() ?? ''", css))
 
     def click(self, css: str) -> None:
         self._call("POST", f"/element/{self.find(css)}/click", {})
