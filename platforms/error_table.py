@@ -1,16 +1,18 @@
-"""How tables say what a platform's error code means, and how two lost answers are told apart.
+"""Builders for the tables that map a platform's error codes to our errors.
 
-A table maps the platform's code to a verdict; the verdict builds the error with the facts of the moment. What a code
-means is looked up, never searched for in a text.
+A table maps each code to an `ErrorMeaning`, which builds the error with the facts of one response. Meanings are looked
+up by code, never searched for in a text. The two functions at the end classify requests that got no usable response.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from platforms.errors import (
     AccountRefused,
+    Origin,
     OutcomeUnknown,
     PlatformError,
     RateLimited,
@@ -26,87 +28,75 @@ MINUTE_S = 60.0
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 UNREACHABLE_RETRY_S = 10.0
-LOST_ANSWER_RETRY_S = 2.0
-
-Build = Callable[[str | None, str | None, float | None], PlatformError]
+LOST_RESPONSE_RETRY_S = 2.0
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What one platform code means; call `error` to get it with the facts of the moment."""
+class ErrorMeaning:
+    """The meaning of one platform code.
 
-    build: Build
+    Attributes:
+        build: makes the error; takes `Origin`'s keywords, and `retry_after_s` where `wait_s` is given.
+        wait_s: how long to wait when the platform names no time; None: the error has no waiting time.
+    """
+
+    build: Callable[..., PlatformError]
+    wait_s: float | None = None
 
     def error(
         self, *, platform_code: str | None = None, log_id: str | None = None, retry_after_s: float | None = None
     ) -> PlatformError:
-        """Return the error; `retry_after_s` is what the platform itself asked for, and wins when given."""
-        return self.build(platform_code, log_id, retry_after_s)
+        """Return the error for one response; a `retry_after_s` that the platform names takes precedence."""
+        origin = Origin(platform_code=platform_code, log_id=log_id)
+        if self.wait_s is None:
+            return self.build(**origin)
+        return self.build(retry_after_s=retry_after_s or self.wait_s, **origin)
 
 
-def later(code: str, detail: str, after_s: float) -> Verdict:
-    """Nothing happened; the same step again."""
-    return Verdict(
-        lambda theirs, log, asked: TryLater(
-            code, detail, retry_after_s=asked or after_s, platform_code=theirs, log_id=log
-        )
-    )
+def later(code: str, detail: str, wait_s: float) -> ErrorMeaning:
+    """Return the meaning "nothing happened, try again later"."""
+    return ErrorMeaning(partial(TryLater, code, detail), wait_s)
 
 
-def limited(code: str, detail: str, after_s: float, scope: Scope = "account") -> Verdict:
-    """A limit was reached."""
-    return Verdict(
-        lambda theirs, log, asked: RateLimited(
-            code, detail, retry_after_s=asked or after_s, scope=scope, platform_code=theirs, log_id=log
-        )
-    )
+def limited(code: str, detail: str, wait_s: float, scope: Scope = "account") -> ErrorMeaning:
+    """Return the meaning "a limit was reached"."""
+    return ErrorMeaning(partial(RateLimited, code, detail, scope=scope), wait_s)
 
 
-def unclear(code: str, detail: str, after_s: float) -> Verdict:
-    """It may have happened."""
-    return Verdict(
-        lambda theirs, log, asked: Unclear(
-            code, detail, retry_after_s=asked or after_s, platform_code=theirs, log_id=log
-        )
-    )
+def reconnect(code: str, detail: str, *, refreshable: bool = False) -> ErrorMeaning:
+    """Return the meaning "the token is invalid"."""
+    return ErrorMeaning(partial(Reconnect, code, detail, refreshable=refreshable))
 
 
-def reconnect(code: str, detail: str, *, refreshable: bool = False) -> Verdict:
-    """The token is dead."""
-    return Verdict(
-        lambda theirs, log, _asked: Reconnect(code, detail, refreshable=refreshable, platform_code=theirs, log_id=log)
-    )
+def rejected(code: str, detail: str) -> ErrorMeaning:
+    """Return the meaning "this post will never be accepted"."""
+    return ErrorMeaning(partial(Rejected, code, detail))
 
 
-def rejected(code: str, detail: str) -> Verdict:
-    """Never this post."""
-    return Verdict(lambda theirs, log, _asked: Rejected(code, detail, platform_code=theirs, log_id=log))
+def account_refused(code: str, detail: str) -> ErrorMeaning:
+    """Return the meaning "this account is refused"."""
+    return ErrorMeaning(partial(AccountRefused, code, detail))
 
 
-def account_refused(code: str, detail: str) -> Verdict:
-    """Never this account."""
-    return Verdict(lambda theirs, log, _asked: AccountRefused(code, detail, platform_code=theirs, log_id=log))
+def unknown(code: str, detail: str) -> ErrorMeaning:
+    """Return the meaning "no question can settle the outcome"."""
+    return ErrorMeaning(partial(OutcomeUnknown, code, detail))
 
 
-def unknown(code: str, detail: str) -> Verdict:
-    """Asking cannot settle it."""
-    return Verdict(lambda theirs, log, _asked: OutcomeUnknown(code, detail, platform_code=theirs, log_id=log))
-
-
-def no_answer(error: client.WireError, *, acts: bool) -> PlatformError:
-    """Say what a missing answer means.
+def no_response(error: client.TransportError, *, acts: bool) -> PlatformError:
+    """Return the error for a request without a response.
 
     Args:
-        acts: whether the request changes something; a lost answer to a question is merely a question to repeat.
+        acts: whether the request changes something. A question whose answer was lost is simply asked again.
     """
     if isinstance(error, client.NeverSent):
-        return TryLater("unreachable", f"no connection ({error})", retry_after_s=UNREACHABLE_RETRY_S)
-    return _lost(f"no answer ({error})", acts=acts)
+        return TryLater("unreachable", f"The server cannot be reached ({error})", retry_after_s=UNREACHABLE_RETRY_S)
+    return _lost(f"The server did not answer ({error})", acts=acts)
 
 
 def server_failed(status: int, *, acts: bool, retry_after_s: float | None = None) -> PlatformError:
-    """Say what a 5xx, or an answer nobody can read, means."""
-    error = _lost(f"the server answered {status} and nothing usable", acts=acts)
+    """Return the error for a 5xx, or for a response that cannot be parsed."""
+    error = _lost(f"The server sent no usable response (HTTP {status})", acts=acts)
     if retry_after_s is not None:
         error.retry_after_s = retry_after_s
     return error
@@ -114,5 +104,5 @@ def server_failed(status: int, *, acts: bool, retry_after_s: float | None = None
 
 def _lost(detail: str, *, acts: bool) -> TryLater | Unclear:
     if acts:
-        return Unclear("answer_lost", detail, retry_after_s=LOST_ANSWER_RETRY_S)
-    return TryLater("answer_lost", detail, retry_after_s=LOST_ANSWER_RETRY_S * 5)
+        return Unclear("answer_lost", detail, retry_after_s=LOST_RESPONSE_RETRY_S)
+    return TryLater("answer_lost", detail, retry_after_s=LOST_RESPONSE_RETRY_S * 5)

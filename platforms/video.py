@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from platforms.contract import Post
 from platforms.errors import Rejected
-from platforms.http.client import FilePart
+from platforms.http.client import FileRange
 
 
 def check(post: Post, *, max_bytes: int, min_s: float, max_s: float) -> None:
@@ -24,14 +24,14 @@ def check(post: Post, *, max_bytes: int, min_s: float, max_s: float) -> None:
         raise Rejected("video_too_long", f"the video has {post.duration_s:.1f} s; {max_s:.0f} s are the most")
 
 
-def part_of(post: Post, first: int, length: int) -> FilePart:
+def part_of(post: Post, first: int, length: int) -> FileRange:
     """Open bytes `first` … of the video for sending; use it in a `with`.
 
     Raises:
         Rejected: the file is gone or no longer what was announced; half an upload of another file helps nobody.
     """
     _check_file(post)
-    return FilePart(post.video, first, length)
+    return FileRange(post.video, first, length)
 
 
 def _check_file(post: Post) -> None:

@@ -1,6 +1,6 @@
-"""Sends one event to one address of a stranger, signed as Standard Webhooks 1.0.0 says.
+"""Delivery of one event to one webhook endpoint, signed as Standard Webhooks 1.0.0 requires.
 
-One attempt only. When to try again, and when to give an endpoint up, is decided where deliveries are remembered.
+One call is one attempt. Retries, and the end of retries, are decided by the actor that stores the deliveries.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from platforms.http import address_guard, client
 from platforms.http.address_guard import AddressRefused
 
 CONNECT_TIMEOUT_S = 5.0
-DEADLINE_S = 15.0  # the spec asks for 15 to 30
+DEADLINE_S = 15.0  # the specification recommends 15 to 30
 BODY_CAP_BYTES = 65_536
-EXCERPT_BYTES = 1024  # shown to the endpoint's owner; answers may leak what is inside their network
+EXCERPT_BYTES = 1024  # shown to the endpoint's owner only: a response may reveal details of their network
 SECRET_BYTES = (24, 64)
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix is public
 
 
 class Unreachable(PlatformError):
-    """No answer came.
+    """The attempt got no response.
 
     Attributes:
         sent: whether the event may have arrived all the same.
-        duration_ms: how long we tried.
+        duration_ms: of the attempt.
     """
 
     def __init__(self, code: str, detail: str, *, sent: bool, duration_ms: int) -> None:
@@ -40,12 +40,12 @@ class Unreachable(PlatformError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the receiver said.
+class WebhookResponse:
+    """The receiver's response.
 
     Attributes:
-        retry_after_s: what it asked for; None when it did not, or not legibly; at most a day.
-        excerpt: the first kilobyte of its answer, as text; for the endpoint's owner only.
+        retry_after_s: from Retry-After, at most a day; None when missing or malformed.
+        excerpt: the first kilobyte of the body, as text; for the endpoint's owner only.
     """
 
     status: int
@@ -55,20 +55,20 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Whether the receiver took the event: 2xx and nothing else, by the spec."""
+        """Whether the receiver accepted the event: by the specification, 2xx and nothing else."""
         return 200 <= self.status < 300
 
 
 def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of `webhook-signature`: one signature for each secret, so that a receiver may change its secret.
+    """Return the value of `webhook-signature`: one signature for each secret, so that a secret can be replaced.
 
     Args:
         secrets: "whsec_" + base64 of 24 to 64 bytes; newest first.
-        message_id: stays the same over all attempts; without dots.
+        message_id: the same at all attempts; without dots.
         timestamp: Unix seconds of this attempt.
 
     Raises:
-        ValueError: no secret, a malformed one, or a dot in the id, which would let one event pass for another.
+        ValueError: no secret, a malformed one, or a dot in the id, which would make two events indistinguishable.
     """
     if not secrets or "." in message_id:
         raise ValueError("a signature needs a secret and an id without dots")
@@ -97,16 +97,16 @@ def deliver(
     allow_private: bool,
     own_hosts: frozenset[str] = frozenset(),
     deadline_s: float = DEADLINE_S,
-) -> Answer:
-    """Make one attempt to hand over an event.
+) -> WebhookResponse:
+    """Make one attempt to deliver an event.
 
     Args:
         body: the JSON, exactly as it is signed.
-        allow_private: see `guard.check`, which judges the address anew at each attempt.
+        allow_private: see `address_guard.check`, which checks the address again at each attempt.
 
     Raises:
-        AddressRefused: the address may not be called; no attempt was made.
-        Unreachable: no answer.
+        AddressRefused: the address must not be called; nothing was sent.
+        Unreachable: no response came.
     """
     started = time.monotonic()
     headers = {
@@ -116,8 +116,8 @@ def deliver(
         "webhook-signature": sign(secrets, message_id, timestamp, body),
     }
     try:
-        target = address_guard.check(url, allow_private=allow_private, own_hosts=own_hosts)
-        reply = client.request(
+        checked = address_guard.check(url, allow_private=allow_private, own_hosts=own_hosts)
+        response = client.request(
             "POST",
             url,
             headers=headers,
@@ -125,24 +125,26 @@ def deliver(
             deadline_s=deadline_s,
             timeout_s=(min(CONNECT_TIMEOUT_S, deadline_s), deadline_s),
             body_cap=BODY_CAP_BYTES,
-            addresses=target.addresses,
+            addresses=checked.addresses,
         )
-    except (address_guard.NameUnknown, client.WireError) as error:
-        raise _unreachable(error, _since_ms(started)) from error
-    excerpt = reply.body[:EXCERPT_BYTES].decode("utf-8", "replace").replace("\0", "�")
-    return Answer(reply.status, _since_ms(started), reply.retry_after_s, excerpt)
+    except (address_guard.NameUnknown, client.TransportError) as error:
+        raise _unreachable(error, _elapsed_ms(started)) from error
+    excerpt = response.body[:EXCERPT_BYTES].decode("utf-8", "replace").replace("\0", "�")
+    return WebhookResponse(response.status, _elapsed_ms(started), response.retry_after_s, excerpt)
 
 
 def _unreachable(error: Exception, duration_ms: int) -> Unreachable:
     if isinstance(error, address_guard.NameUnknown):
         return Unreachable(error.code, error.detail, sent=False, duration_ms=duration_ms)
     if isinstance(error, client.NeverSent):
-        return Unreachable("no_connection", f"no connection ({error})", sent=False, duration_ms=duration_ms)
-    return Unreachable("no_answer", f"no answer ({error})", sent=True, duration_ms=duration_ms)
+        return Unreachable(
+            "no_connection", f"The endpoint cannot be reached ({error})", sent=False, duration_ms=duration_ms
+        )
+    return Unreachable("no_answer", f"The endpoint did not answer ({error})", sent=True, duration_ms=duration_ms)
 
 
-def _since_ms(started: float) -> int:
+def _elapsed_ms(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
 
 
-__all__ = ["AddressRefused", "Answer", "Unreachable", "deliver", "sign"]
+__all__ = ["AddressRefused", "Unreachable", "WebhookResponse", "deliver", "sign"]

@@ -1,1 +1,1 @@
-"""Outgoing HTTP: one client under limits, connections, and the addresses that are allowed."""
+"""Outgoing HTTP: the client with its limits, its connections, and the addresses that may be called."""

@@ -1,8 +1,9 @@
-"""Which addresses a stranger may make us call: public ones over https, and nothing inside any network.
+"""The check of addresses given by users: public ones over https only, and nothing inside any network.
 
-A name is resolved once, every address it has is judged, and the connection goes to a judged one
-(`platforms.http.client` takes the addresses); so a name that is public when judged and private when called gains
-nothing. Addresses are compared as numbers, never as text. A second line (an egress firewall) is the operator's.
+A name is resolved once and every address of it is checked. The connection then goes to a checked address
+(`platforms.http.client` takes the addresses), so a name that resolves differently at the second look-up (DNS
+rebinding) gains nothing. Addresses are compared as numbers, never as text. An egress firewall, as a second barrier, is
+the operator's task.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from urllib.parse import urlsplit
 from platforms.errors import PlatformError
 
 MAX_URL_CHARS = 2048
-_PLAIN = re.compile(r"[\x21-\x7e]+")
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _HOST_NAME = re.compile(r"(?=.{4,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
-_INSIDE_NAMES = ("localhost", "local", "internal", "flycast", "home.arpa", "lan", "intranet", "corp", "arpa")
-# Ports ≥ 1024 that speak something else than HTTP, or HTTP that trusts whoever can reach it: databases, queues,
-# orchestration. Below 1024 only 443 is allowed.
+_PRIVATE_DOMAINS = ("localhost", "local", "internal", "flycast", "home.arpa", "lan", "intranet", "corp", "arpa")
+# Ports ≥ 1024 of other protocols than HTTP, or of HTTP services that trust everyone who can connect: databases,
+# queues, orchestration. Below 1024 only 443 is allowed.
 _FORBIDDEN_PORTS = frozenset(
     {1433, 1521, 2049, 2375, 2376, 2379, 2380, 3306, 3389, 4280, 5432, 5672, 5900, 5984, 6000, 6379, 6443, 6667}
     | {8086, 8500, 9000, 9042, 9092, 9200, 9300, 10250, 11211, 15672, 26379, 27017, 27018}
 )
 
-# IANA special-purpose registries, and what lies outside them: Oracle's 192.0.0.192 is in 192.0.0.0/24, Azure's wire
-# server is 168.63.129.16. `ipaddress.is_global` of Python 3.11.7 lets several of these pass (measured 2026-11-22).
+# IANA special-purpose registries, and two cloud services: Oracle's 192.0.0.192 lies in 192.0.0.0/24, Azure's wire
+# server is 168.63.129.16. `ipaddress.is_global` of Python 3.11.7 accepts several of these (measured 2026-11-22).
 _CLOSED_V4 = tuple(
     IPv4Network(text)
     for text in (
@@ -37,16 +38,15 @@ _CLOSED_V4 = tuple(
         "240.0.0.0/4",
     )
 )
-_OPEN_V6 = IPv6Network(
-    "2000::/3"
-)  # all that is allotted to the public; fd00::/8 (Fly's 6PN), fe80::, ff00:: lie outside
+# All that is allotted to the public; fd00::/8 (Fly's 6PN), fe80::/10 and ff00::/8 lie outside.
+_OPEN_V6 = IPv6Network("2000::/3")
 _CLOSED_V6 = tuple(
     IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
 )
 
 
 class AddressRefused(PlatformError):
-    """A stranger's address that we shall not call.
+    """An address that must not be called.
 
     Attributes:
         code: "url_invalid", "scheme_refused", "port_refused", "name_refused", "address_private", "own_address".
@@ -54,11 +54,11 @@ class AddressRefused(PlatformError):
 
 
 @dataclass(frozen=True)
-class Target:
-    """A judged address.
+class CheckedAddress:
+    """A URL that passed the check.
 
     Attributes:
-        addresses: IP addresses, all judged, in the resolver's order; connect to these only.
+        addresses: its IP addresses, all checked, in the resolver's order; connect to these only.
     """
 
     url: str
@@ -66,48 +66,52 @@ class Target:
 
 
 class NameUnknown(PlatformError):
-    """The name has no address at the moment; that may change."""
+    """The host name does not resolve at the moment; that may change."""
 
 
-def check(url: str, *, allow_private: bool, own_hosts: frozenset[str] = frozenset()) -> Target:
-    """Judge an address that a stranger gave, with one look-up of its name.
+def check(url: str, *, allow_private: bool, own_hosts: frozenset[str] = frozenset()) -> CheckedAddress:
+    """Check an address given by a user, with one look-up of its name.
 
     Args:
         allow_private: for development and tests: http, any port and any address.
-        own_hosts: our own public host names, lower case; calling ourselves would go round in circles.
+        own_hosts: our own public host names, in lower case; calling ourselves would create a loop.
 
     Raises:
-        AddressRefused: it shall not be called; the reason is in `code` and `detail`.
-        NameUnknown: the name has no address now.
+        AddressRefused: the address must not be called; `code` and `detail` say why.
+        NameUnknown: the host name does not resolve now.
     """
-    host, port = _parts(url, allow_private=allow_private)
+    host, port = _host_and_port(url, allow_private=allow_private)
     if host in own_hosts:
-        raise AddressRefused("own_address", "the address is this service itself")
+        raise AddressRefused("own_address", "The address is this service itself")
     if not allow_private and not _is_literal(host):
         _check_name(host)
     addresses = _resolve(host, port)
     if not allow_private:
         for address in addresses:
             _check_address(address)
-    return Target(url, addresses)
+    return CheckedAddress(url, addresses)
 
 
-def _parts(url: str, *, allow_private: bool) -> tuple[str, int]:
-    # Backslashes, spaces and control characters are read differently by different parsers; none is needed.
-    if len(url) > MAX_URL_CHARS or not _PLAIN.fullmatch(url) or "\\" in url:
-        raise AddressRefused("url_invalid", f"not an address of at most {MAX_URL_CHARS} plain characters")
+def _host_and_port(url: str, *, allow_private: bool) -> tuple[str, int]:
+    # Parsers disagree on backslashes, spaces and control characters; no address needs them.
+    if len(url) > MAX_URL_CHARS or not _VISIBLE_ASCII.fullmatch(url) or "\\" in url:
+        raise AddressRefused(
+            "url_invalid", f"The address must have at most {MAX_URL_CHARS} plain characters, without spaces"
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise AddressRefused("url_invalid", "not an address") from None
+        raise AddressRefused("url_invalid", "The address is malformed") from None
     if parts.scheme not in ({"http", "https"} if allow_private else {"https"}):
-        raise AddressRefused("scheme_refused", "the address must begin with https://")
-    # Of the authority nothing but host and port: no user, no password, no zone id ("%eth0"), no final dot.
+        raise AddressRefused("scheme_refused", "The address must begin with https://")
+    # Of the authority only host and port: no user, no password, no zone id ("%eth0"), no final dot.
     if not host or "@" in parts.netloc or "%" in parts.netloc or host.endswith(".") or parts.fragment:
-        raise AddressRefused("url_invalid", "the address needs a plain host, without user, zone, final dot or fragment")
+        raise AddressRefused(
+            "url_invalid", "The address needs a plain host, without user name, zone id, final dot or fragment"
+        )
     if not allow_private and port is not None and (port in _FORBIDDEN_PORTS or (port != 443 and port < 1024)):
-        raise AddressRefused("port_refused", f"port {port} is not one for webhooks")
+        raise AddressRefused("port_refused", f"Port {port} is not allowed for webhooks")
     return host.lower(), port or (443 if parts.scheme == "https" else 80)
 
 
@@ -120,32 +124,32 @@ def _is_literal(host: str) -> bool:
 
 
 def _check_name(host: str) -> None:
-    # The last label must begin with a letter: "0177.1", "2130706433" and "0x7f.1" are addresses in disguise. A name
-    # with letters beyond ASCII comes in its xn-- form or not at all.
+    # The last label must begin with a letter: "0177.1", "2130706433" and "0x7f.1" are other spellings of addresses. A
+    # name with letters beyond ASCII must be given in its xn-- form.
     if not _HOST_NAME.fullmatch(host):
-        raise AddressRefused("name_refused", "the host must be a full public name such as hooks.example.com")
-    if any(host.endswith(f".{inside}") for inside in _INSIDE_NAMES):
-        raise AddressRefused("name_refused", "the host name belongs to a private network")
+        raise AddressRefused("name_refused", "The host must be a full public name such as hooks.example.com")
+    if any(host.endswith(f".{domain}") for domain in _PRIVATE_DOMAINS):
+        raise AddressRefused("name_refused", "The host name belongs to a private network")
 
 
 def _resolve(host: str, port: int) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise NameUnknown("name_unknown", "the host name has no address") from None
+        raise NameUnknown("name_unknown", "The host name cannot be resolved") from None
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _check_address(text: str) -> None:
     if not is_public(text):
-        raise AddressRefused("address_private", "the host has an address inside a private or special network")
+        raise AddressRefused("address_private", "The host has an address in a private or special-purpose network")
 
 
 def is_public(text: str) -> bool:
-    """Say whether an IP address is one of the public Internet and not a way into another network."""
+    """Return whether an IP address belongs to the public Internet and does not lead into another network."""
     try:
         address = ip_address(text)
-    except ValueError:  # a zone id is part of the text for link-local addresses: not public either
+    except ValueError:  # a zone id is part of the text of link-local addresses: not public either
         return False
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _CLOSED_V4)
@@ -153,8 +157,8 @@ def is_public(text: str) -> bool:
 
 
 def _is_public_v6(address: IPv6Address) -> bool:
-    # A mapped address is dialled as IPv4 by the kernel, so it is judged as one. The other ways of carrying IPv4
-    # (NAT64, 6to4, Teredo, "::a.b.c.d") are all closed, whatever they carry.
+    # The kernel connects a mapped address over IPv4, so it is checked as IPv4. The other embeddings of IPv4 (NAT64,
+    # 6to4, Teredo, "::a.b.c.d") are all closed, whatever address they embed.
     if address.ipv4_mapped is not None:
         return is_public(str(address.ipv4_mapped))
     scoped = address.scope_id is not None

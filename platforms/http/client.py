@@ -1,10 +1,10 @@
-"""The only place that opens connections: one request, one answer, under limits that hold whatever the other side does.
+"""The only module that opens connections: one request, one response, under limits that the other side cannot lift.
 
 No proxy, no `.netrc`, no cookie, no redirect, no reuse of a connection. Connecting, each read and each write have a
-timeout; the whole exchange has a deadline by the clock on the wall, since a server that drips a byte every few seconds
-never meets a timeout that starts anew with each read. Of an answer no more than a cap is read.
+timeout. The whole exchange has a deadline in wall-clock time, since a server that sends one byte every few seconds
+never exceeds a timeout that restarts with each read. At most `body_cap` bytes of a response are read.
 
-What an answer means is not known here; that is each platform's own business.
+The meaning of a response is decided by each platform's package.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from platforms.http.connections import PlainConnection, TlsConnection, Watch
+from platforms.http.connections import ConnectionDeadline, PlainConnection, TlsConnection
 
 _HEADERS = {
     "User-Agent": "VidProd/0.1",
     "Accept": "*/*",
-    "Accept-Encoding": "identity",  # no answer here is worth a decompression bomb
+    "Accept-Encoding": "identity",  # no response here is worth the risk of a decompression bomb
 }
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 DEADLINE_S = 60.0
 BODY_CAP_BYTES = 1_048_576
 MAX_RETRY_AFTER_S = 86_400.0
-SLOWEST_UPLOAD_BYTES_S = 100_000  # slower than this and the deadline cuts it; the rest is resumed
+SLOWEST_UPLOAD_BYTES_S = 100_000  # a slower upload is cut by its deadline and resumed
 
-# They write whole addresses, and with them tokens: at DEBUG always, at WARNING when headers are malformed.
-for _talkative in ("urllib3", "urllib3.connectionpool", "requests_oauthlib"):
-    logging.getLogger(_talkative).setLevel(logging.ERROR)
-
-
-class WireError(Exception):
-    """No usable answer came. Carries a reason without any address, since addresses carry secrets."""
+# These loggers write whole addresses, and with them tokens: at DEBUG always, at WARNING when headers are malformed.
+for _logger_name in ("urllib3", "urllib3.connectionpool", "requests_oauthlib"):
+    logging.getLogger(_logger_name).setLevel(logging.ERROR)
 
 
-class NeverSent(WireError):
-    """The connection was never made; not a byte of the request left this machine."""
+class TransportError(Exception):
+    """No usable response came. The message holds no address, since addresses carry secrets."""
 
 
-class AnswerLost(WireError):
-    """The request left, wholly or partly, and no answer came back."""
+class NeverSent(TransportError):
+    """The connection was never established; no byte of the request was sent."""
+
+
+class ResponseLost(TransportError):
+    """The request was sent, wholly or partly, and no response came back."""
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back.
+class Response:
+    """A response, whatever its status.
 
     Attributes:
-        body: at most the cap; decoded neither from gzip (we ask for none) nor to text.
-        whole: False when the body was longer than the cap or broke off.
+        body: at most the cap; neither decompressed (we ask for no compression) nor decoded.
+        whole: False when the body was longer than the cap or was cut off.
     """
 
     status: int
@@ -70,7 +70,7 @@ class Reply:
 
     @property
     def retry_after_s(self) -> float | None:
-        """The seconds that Retry-After (a number or an HTTP date) asks for, at most a day; None: it says nothing."""
+        """The seconds in Retry-After (a number or an HTTP date), at most a day; None when missing or malformed."""
         return _retry_after_s(self.headers.get("Retry-After", ""))
 
 
@@ -85,10 +85,10 @@ def _retry_after_s(header: str) -> float | None:
     return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
 
 
-class FilePart:
-    """A range of a file as a request body, read from disk as it is sent.
+class FileRange:
+    """A range of a file as a request body, read from disk while it is sent.
 
-    `requests` asks for `__len__` to fill in Content-Length, and for `__iter__` to see that it is a stream.
+    `requests` calls `__len__` for Content-Length, and checks for `__iter__` to recognise a stream.
     """
 
     def __init__(self, path: Path, first: int, length: int) -> None:
@@ -126,42 +126,49 @@ def request(
     params: Mapping[str, str] | None = None,
     form: Mapping[str, str] | None = None,
     json: object = None,
-    body: bytes | FilePart | None = None,
+    body: bytes | FileRange | None = None,
     deadline_s: float = DEADLINE_S,
     timeout_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
     body_cap: int = BODY_CAP_BYTES,
     addresses: tuple[str, ...] = (),
-) -> Reply:
-    """Send one request and return its answer, whatever its status.
+) -> Response:
+    """Send one request and return its response, whatever its status.
 
     Args:
         timeout_s: for connecting (and each write), for each read.
-        addresses: IP addresses to connect to instead of asking the resolver, tried in order; the name in the URL still
-            goes into Host, SNI and the check of the certificate.
+        addresses: IP addresses to connect to instead of asking the resolver, tried in order; the name in the URL is
+            still used for Host, SNI and the check of the certificate.
 
     Raises:
-        NeverSent, AnswerLost.
+        NeverSent, ResponseLost.
     """
-    adapter = Adapter(deadline_s=deadline_s, timeout_s=timeout_s, body_cap=body_cap, addresses=addresses)
-    ours = {**_HEADERS, **(headers or {})}
+    adapter = LimitedAdapter(deadline_s=deadline_s, timeout_s=timeout_s, body_cap=body_cap, addresses=addresses)
+    all_headers = {**_HEADERS, **(headers or {})}
     try:
-        # Not by a session, which would look where a redirect leads even when told not to follow it.
-        asked = requests.Request(method, url, ours, data=form if form is not None else body, params=params, json=json)
-        answer = adapter.send(asked.prepare())
-    except _TROUBLE as error:
+        # Sent by the adapter, not by a session: a session parses the target of a redirect even when told not to follow.
+        unprepared = requests.Request(
+            method, url, all_headers, data=form if form is not None else body, params=params, json=json
+        )
+        response = adapter.send(unprepared.prepare())
+    except _REQUEST_ERRORS as error:
         # `from None`: the text of the cause holds the address with its query, and so the token.
-        raise adapter.trouble(error) from None
+        raise adapter.transport_error(error) from None
     finally:
         adapter.close()
-    return Reply(answer.status_code, answer.headers, answer.content, adapter.whole)
+    return Response(response.status_code, response.headers, response.content, adapter.whole)
 
 
-_TROUBLE = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+def upload_deadline_s(size_bytes: int) -> float:
+    """Return the deadline of a request that sends a file range of this size."""
+    return DEADLINE_S + size_bytes / SLOWEST_UPLOAD_BYTES_S
+
+
+_REQUEST_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 _SessionT = TypeVar("_SessionT", bound=requests.Session)
 
 
-def tame(session: _SessionT, adapter: Adapter) -> _SessionT:
-    """Put any session of `requests` under the rules of this module, and return it."""
+def apply_limits(session: _SessionT, adapter: LimitedAdapter) -> _SessionT:
+    """Put a session of `requests` under the limits of this module, and return it."""
     session.trust_env = False
     session.max_redirects = 0
     session.headers.update(_HEADERS)
@@ -170,12 +177,12 @@ def tame(session: _SessionT, adapter: Adapter) -> _SessionT:
     return session
 
 
-class Adapter(HTTPAdapter):
-    """A transport for one exchange after another of one thread, each under the same limits.
+class LimitedAdapter(HTTPAdapter):
+    """A transport for the successive exchanges of one thread, each under the same limits.
 
     Attributes:
-        whole: whether the last answer's body was read to its end.
-        status: the last answer's; 0 when there was none.
+        whole: whether the last response's body was read to its end.
+        status: of the last response; 0 when there was none.
     """
 
     def __init__(
@@ -200,33 +207,33 @@ class Adapter(HTTPAdapter):
         self._body_cap = body_cap
         self._addresses = addresses
         self._reroute = reroute
-        self._watch = Watch(0.0)
+        self._deadline = ConnectionDeadline(0.0)
 
     def send(self, request: requests.PreparedRequest, *_args: object, **_kwargs: object) -> requests.Response:
-        """Send, and read the answer's body, before the deadline."""
+        """Send a request and read the response's body before the deadline."""
         if self._reroute and request.url and request.url.startswith(self._reroute[0]):
             request.url = self._reroute[1] + request.url.removeprefix(self._reroute[0])
-        with Watch(self._deadline_s) as self._watch:
+        with ConnectionDeadline(self._deadline_s) as self._deadline:
             response = super().send(request, stream=True, timeout=self._timeout_s, verify=True, proxies=None)
-            if self._watch.expired:  # cut in the headers, which http.client takes for their end
+            if self._deadline.expired:  # cut within the headers, which http.client takes for their end
                 raise requests.ConnectionError("deadline passed")
             self.status = response.status_code
-            # The attribute that `requests` itself fills; nothing outside can be handed a body that is read already.
+            # The attribute that `requests` itself fills; there is no public way to hand over a body that is read.
             response._content = self._read(response)  # noqa: SLF001
         return response
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # Any: handed through, urllib3's own
-        """Make every connection report to the watch and, where addresses are given, connect to them only."""
+        """Put every connection under the deadline and, where addresses are given, connect to them only."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
         kind = TlsConnection if isinstance(pool, urllib3.HTTPSConnectionPool) else PlainConnection
         # A partial is all the pool needs: it only calls this attribute.
-        vars(pool)["ConnectionCls"] = functools.partial(kind, watch=self._watch, addresses=self._addresses)
+        vars(pool)["ConnectionCls"] = functools.partial(kind, deadline=self._deadline, addresses=self._addresses)
         return pool
 
-    def trouble(self, error: Exception) -> WireError:
-        """Say what an exception of the last exchange means."""
-        why = "deadline passed" if self._watch.expired else type(error).__name__
-        return AnswerLost(why) if self._watch.connected else NeverSent(why)
+    def transport_error(self, error: Exception) -> TransportError:
+        """Return our error for an exception of the last exchange."""
+        reason = "deadline passed" if self._deadline.expired else type(error).__name__
+        return ResponseLost(reason) if self._deadline.connected else NeverSent(reason)
 
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
@@ -237,9 +244,9 @@ class Adapter(HTTPAdapter):
                 if len(body) > self._body_cap:
                     del body[self._body_cap :]
                     return bytes(body)
-            self.whole = not self._watch.expired
-        except _TROUBLE:
-            pass  # the status has come; what it was about is the caller's question
+            self.whole = not self._deadline.expired
+        except _REQUEST_ERRORS:
+            pass  # the status has come; whether an incomplete body matters is decided by the caller
         finally:
             response.close()
         return bytes(body)

@@ -1,4 +1,4 @@
-"""Connections that can be cut at a deadline and that go to given addresses; only `platforms.http.client` makes them."""
+"""Connections with a deadline, optionally to given addresses; only `platforms.http.client` makes them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class Watch:
-    """Ends a connection at a deadline, from another thread, wherever the owner of the connection is waiting.
+class ConnectionDeadline:
+    """Shuts a connection down at a deadline, from a timer thread, whatever call the owner blocks in.
 
-    It holds a duplicate of the socket: TLS takes the original over, and shutting the duplicate down ends both.
+    It keeps a duplicate of the socket: TLS takes the original over, and shutting the duplicate down ends both.
+
+    Attributes:
+        connected: whether a connection was established.
+        expired: whether the deadline has passed.
     """
 
     def __init__(self, deadline_s: float) -> None:
@@ -26,8 +30,8 @@ class Watch:
         self._timer = threading.Timer(deadline_s, self._expire)
         self._timer.daemon = True
 
-    def hold(self, sock: socket.socket) -> None:
-        """Watch this connection; cut it at once when the deadline has passed meanwhile."""
+    def attach(self, sock: socket.socket) -> None:
+        """Put a connection under the deadline; shut it down at once when the deadline has already passed."""
         with self._lock:
             self._release()
             self._socket = sock.dup()
@@ -38,7 +42,7 @@ class Watch:
         with self._lock:
             self.expired = True
             if self._socket is not None:
-                # Already closed by the other side: then there is nothing to cut.
+                # Already closed by the other side: then there is nothing to shut down.
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -57,20 +61,26 @@ class Watch:
             self._release()
 
 
-class _Watched(HTTPConnection):
-    """A connection that a watch can cut, made to given addresses where there are any."""
+class PlainConnection(HTTPConnection):
+    """A TCP connection with a deadline, made to the given addresses if there are any."""
 
-    def __init__(self, *args: Any, watch: Watch, addresses: tuple[str, ...], **kwargs: Any) -> None:  # Any: passed on
+    def __init__(
+        self,
+        *args: Any,  # Any: handed through to urllib3
+        deadline: ConnectionDeadline,
+        addresses: tuple[str, ...],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._watch = watch
+        self._deadline = deadline
         self._addresses = addresses
 
     def _new_conn(self) -> socket.socket:
-        sock = self._dial() if self._addresses else super()._new_conn()
-        self._watch.hold(sock)
+        sock = self._connect_to_addresses() if self._addresses else super()._new_conn()
+        self._deadline.attach(sock)
         return sock
 
-    def _dial(self) -> socket.socket:
+    def _connect_to_addresses(self) -> socket.socket:
         failed: OSError = OSError("no address")
         for address in self._addresses:
             try:
@@ -80,13 +90,10 @@ class _Watched(HTTPConnection):
         raise urllib3.exceptions.NewConnectionError(self, type(failed).__name__)
 
     def connect(self) -> None:
+        """Connect, and note that the connection was established."""
         super().connect()
-        self._watch.connected = True
+        self._deadline.connected = True
 
 
-class PlainConnection(_Watched):
-    """Over plain TCP."""
-
-
-class TlsConnection(_Watched, HTTPSConnection):
-    """Over TLS; the handshake, too, is under the watch."""
+class TlsConnection(PlainConnection, HTTPSConnection):
+    """A TLS connection with a deadline, which covers the handshake, too."""

@@ -12,10 +12,20 @@ from typing import TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from platforms import error_table
-from platforms.error_table import DAY_S, HOUR_S, MINUTE_S, Verdict, account_refused, later, limited, reconnect, rejected
+from platforms.error_table import (
+    DAY_S,
+    HOUR_S,
+    MINUTE_S,
+    ErrorMeaning,
+    account_refused,
+    later,
+    limited,
+    reconnect,
+    rejected,
+)
 from platforms.errors import PlatformError, RateLimited
 from platforms.http import client
-from platforms.http.client import FilePart, Reply
+from platforms.http.client import FileRange, Response
 from platforms.http.hosts import Hosts
 
 GRAPH_VERSION = "v26.0"  # out since 2026-07-29
@@ -30,7 +40,7 @@ _ANEW = later("container_lost", "Instagram could not take the video in; a new at
 _CALLS = limited("rate_limit", "Instagram's calls for this hour are used up", HOUR_S)
 
 # By (code, subcode) first, then by code alone.
-BY_SUBCODE: Mapping[Code, Verdict] = {
+BY_SUBCODE: Mapping[Code, ErrorMeaning] = {
     (-2, 2207003): _ANEW,
     (-2, 2207020): _ANEW,
     (-1, 2207001): _ANEW,
@@ -53,7 +63,7 @@ BY_SUBCODE: Mapping[Code, Verdict] = {
     (36003, 2207009): _MEDIA,
     (36004, 2207010): rejected("caption_too_long", "Instagram finds the caption too long"),
 }
-BY_CODE: Mapping[int, Verdict] = {
+BY_CODE: Mapping[int, ErrorMeaning] = {
     4: limited("rate_limit", "Instagram's calls of this app for this hour are used up", HOUR_S, "app"),
     **dict.fromkeys((17, 32, 613, 80002), _CALLS),
     10: _SCOPE,
@@ -155,7 +165,7 @@ _ModelT = TypeVar("_ModelT", bound=BaseModel)
 class Refused(Exception):
     """The Graph API said no; what that means depends on the step."""
 
-    def __init__(self, refusal: Refusal, reply: Reply) -> None:
+    def __init__(self, refusal: Refusal, reply: Response) -> None:
         super().__init__(refusal.platform_code)
         self.refusal = refusal
         self.wait_s = _regain_s(reply)
@@ -186,7 +196,7 @@ class Calls:
         """Make a container; it lives for 24 hours and publishes nothing. 400 a day."""
         return self._call("POST", f"/{user_id}/media", token, Container, form=fields, acts=True)
 
-    def upload(self, token: str, uri: str, part: FilePart, offset: int, size_bytes: int) -> None:
+    def upload(self, token: str, uri: str, part: FileRange, offset: int, size_bytes: int) -> None:
         """Send the bytes from `offset` to the end; slicing further is not documented."""
         headers = {
             "Authorization": f"OAuth {token}",
@@ -197,8 +207,8 @@ class Calls:
         deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
         try:
             reply = client.request("POST", uri, headers=headers, body=part, deadline_s=deadline_s)
-        except client.WireError as error:
-            raise error_table.no_answer(error, acts=True) from error
+        except client.TransportError as error:
+            raise error_table.no_response(error, acts=True) from error
         if not _read(reply, _Uploaded, acts=True).success:
             raise error_table.server_failed(reply.status, acts=True)
 
@@ -236,12 +246,12 @@ class Calls:
         headers = {"Authorization": f"Bearer {token}"}
         try:
             reply = client.request(method, f"{self._root}{path}", headers=headers, params=params, form=form)
-        except client.WireError as error:
-            raise error_table.no_answer(error, acts=acts) from error
+        except client.TransportError as error:
+            raise error_table.no_response(error, acts=acts) from error
         return _read(reply, model, acts=acts)
 
 
-def _read(reply: Reply, model: type[_ModelT], *, acts: bool) -> _ModelT:
+def _read(reply: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
     try:
         if reply.status < 300:
             return model.model_validate_json(reply.body)
@@ -263,7 +273,7 @@ class _Usages(BaseModel):
     accounts: dict[str, list[_Usage]]
 
 
-def _regain_s(reply: Reply) -> float | None:
+def _regain_s(reply: Response) -> float | None:
     header = reply.headers.get("X-Business-Use-Case-Usage", "")
     try:
         usages = _Usages.model_validate_json(f'{{"accounts": {header or "{}"}}}')

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, Field
 
 from platforms.errors import Reconnect
-from platforms.http.client import Reply
+from platforms.http.client import Response
 from platforms.http.hosts import Hosts
 from platforms.instagram.api import GRAPH_VERSION
 from platforms.oauth import grants
@@ -117,7 +117,7 @@ class InstagramFlow:
         return Connection(tokens, me.user_id, f"@{me.username}", self.variant)
 
 
-def _short(reply: Reply) -> _Short:
+def _short(reply: Response) -> _Short:
     try:
         return grants.read(reply, _Wrapped).data[0]
     except Reconnect:

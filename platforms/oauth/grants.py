@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from platforms import error_table
 from platforms.errors import PlatformError, Reconnect, TryLater
 from platforms.http import client
-from platforms.http.client import Reply
+from platforms.http.client import Response
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -36,7 +36,7 @@ def ask(
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     acts: bool = False,
-) -> Reply:
+) -> Response:
     """Send one request to a login's server.
 
     Args:
@@ -44,11 +44,11 @@ def ask(
     """
     try:
         return client.request(method, url, params=params, form=form, headers=headers)
-    except client.WireError as error:
-        raise error_table.no_answer(error, acts=acts) from error
+    except client.TransportError as error:
+        raise error_table.no_response(error, acts=acts) from error
 
 
-def read(reply: Reply, model: type[ModelT]) -> ModelT:
+def read(reply: Response, model: type[ModelT]) -> ModelT:
     """Return the answer as a model, or raise what its refusal means."""
     try:
         if reply.status < 300:
@@ -59,7 +59,7 @@ def read(reply: Reply, model: type[ModelT]) -> ModelT:
     raise refused(reply) from None
 
 
-def refused(reply: Reply) -> PlatformError:
+def refused(reply: Response) -> PlatformError:
     """Say what an unusable answer of a token endpoint means."""
     try:
         refusal = Refusal.model_validate_json(reply.body)

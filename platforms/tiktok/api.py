@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from platforms import error_table
-from platforms.error_table import DAY_S, HOUR_S, MINUTE_S, Verdict, account_refused, limited, reconnect, rejected
+from platforms.error_table import DAY_S, HOUR_S, MINUTE_S, ErrorMeaning, account_refused, limited, reconnect, rejected
 from platforms.errors import PlatformError
 from platforms.http import client
-from platforms.http.client import FilePart, Reply
+from platforms.http.client import FileRange, Response
 from platforms.http.hosts import Hosts
 
 # Every code of the reference pages' error tables (2026-11-22). `internal_error` is missing on purpose: like any 5xx
 # it leaves open whether the call was carried out.
-VERDICTS: Mapping[str, Verdict] = {
+ERRORS: Mapping[str, ErrorMeaning] = {
     "invalid_param": rejected("invalid_post", "TikTok finds the post's fields invalid"),
     "invalid_params": rejected("invalid_post", "TikTok finds the post's fields invalid"),
     "invalid_file_upload": rejected("video_refused", "TikTok finds the file unusable"),
@@ -48,7 +48,7 @@ VERDICTS: Mapping[str, Verdict] = {
 }
 
 # fail_reason of status/fetch: the job ended without a post.
-FAIL_VERDICTS: Mapping[str, Verdict] = {
+FAIL_ERRORS: Mapping[str, ErrorMeaning] = {
     **{
         reason: rejected("video_refused", f"TikTok cannot use the video ({reason})")
         for reason in (
@@ -56,10 +56,10 @@ FAIL_VERDICTS: Mapping[str, Verdict] = {
             "picture_size_check_failed",
         )
     },
-    "spam_risk_text": VERDICTS["spam_risk_text"],
-    "spam_risk": VERDICTS["spam_risk"],
-    "spam_risk_too_many_posts": VERDICTS["spam_risk_too_many_posts"],
-    "spam_risk_user_banned_from_posting": VERDICTS["spam_risk_user_banned_from_posting"],
+    "spam_risk_text": ERRORS["spam_risk_text"],
+    "spam_risk": ERRORS["spam_risk"],
+    "spam_risk_too_many_posts": ERRORS["spam_risk_too_many_posts"],
+    "spam_risk_user_banned_from_posting": ERRORS["spam_risk_user_banned_from_posting"],
     "publish_cancelled": rejected("cancelled", "the publishing was cancelled on TikTok's side"),
     "auth_removed": reconnect("authorization_removed", "the account has withdrawn its permission"),
 }
@@ -155,7 +155,7 @@ class Calls:
             return self._call(token, "/v2/post/publish/video/init/", body, Session, acts=True)
         return self._call(token, "/v2/post/publish/inbox/video/init/", {"source_info": source}, Session, acts=True)
 
-    def put(self, upload_url: str, part: FilePart, first: int, size_bytes: int) -> Reply:
+    def put(self, upload_url: str, part: FileRange, first: int, size_bytes: int) -> Response:
         """Send bytes `first` … of the file. The address carries its own permission; no token goes along."""
         headers = {
             "Content-Type": "video/mp4",
@@ -164,8 +164,8 @@ class Calls:
         deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
         try:
             return client.request("PUT", upload_url, headers=headers, body=part, deadline_s=deadline_s)
-        except client.WireError as error:
-            raise error_table.no_answer(error, acts=True) from error
+        except client.TransportError as error:
+            raise error_table.no_response(error, acts=True) from error
 
     def status(self, token: str, publish_id: str) -> Status:
         """Ask how a publish job stands. 30 a minute."""
@@ -182,8 +182,8 @@ class Calls:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=UTF-8"}
         try:
             reply = client.request("POST", f"{self._hosts.tiktok_api_url}{path}", headers=headers, json=body)
-        except client.WireError as error:
-            raise error_table.no_answer(error, acts=acts) from error
+        except client.TransportError as error:
+            raise error_table.no_response(error, acts=acts) from error
         try:
             envelope = Envelope.model_validate_json(reply.body)
             if envelope.error.code == "ok":
@@ -194,23 +194,23 @@ class Calls:
         raise _refused(reply, envelope.error, acts=acts)
 
 
-def _unreadable(reply: Reply, *, acts: bool) -> PlatformError:
+def _unreadable(reply: Response, *, acts: bool) -> PlatformError:
     if reply.status in {401, 403}:
-        return VERDICTS["access_token_invalid"].error(platform_code=f"http_{reply.status}")
+        return ERRORS["access_token_invalid"].error(platform_code=f"http_{reply.status}")
     if reply.status == 429:
-        return VERDICTS["rate_limit_exceeded"].error(retry_after_s=reply.retry_after_s)
+        return ERRORS["rate_limit_exceeded"].error(retry_after_s=reply.retry_after_s)
     return error_table.server_failed(reply.status, acts=acts)
 
 
-def _refused(reply: Reply, refusal: Refusal, *, acts: bool) -> PlatformError:
-    verdict = VERDICTS.get(refusal.code)
+def _refused(reply: Response, refusal: Refusal, *, acts: bool) -> PlatformError:
+    verdict = ERRORS.get(refusal.code)
     asked = reply.retry_after_s
     if verdict is not None:
         return verdict.error(platform_code=refusal.code, log_id=refusal.log_id, retry_after_s=asked)
     if reply.status >= 500 or refusal.code == "internal_error":
         return error_table.server_failed(reply.status, acts=acts, retry_after_s=asked)
     if reply.status == 429:
-        return VERDICTS["rate_limit_exceeded"].error(platform_code=refusal.code, retry_after_s=asked)
+        return ERRORS["rate_limit_exceeded"].error(platform_code=refusal.code, retry_after_s=asked)
     other = rejected("refused", "TikTok refuses the post")
     return other.error(platform_code=refusal.code, log_id=refusal.log_id)
 
@@ -218,7 +218,7 @@ def _refused(reply: Reply, refusal: Refusal, *, acts: bool) -> PlatformError:
 def failed(reason: str) -> PlatformError:
     """Say what a job's fail_reason means. A job that failed has no post."""
     unlisted = rejected("processing_failed", "TikTok could not process the video")
-    return FAIL_VERDICTS.get(reason, unlisted).error(platform_code=reason or None)
+    return FAIL_ERRORS.get(reason, unlisted).error(platform_code=reason or None)
 
 
 __all__ = ["RESTARTABLE", "Calls", "Creator", "Session", "Status", "Video", "failed"]

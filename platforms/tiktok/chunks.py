@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from platforms import wording
 from platforms.contract import Disclosure, Handle, Post
 from platforms.disclosure import declares
-from platforms.http.client import Reply
+from platforms.http.client import Response
 from platforms.tiktok.api import Creator
 
 # Media transfer guide (developers.tiktok.com, read 2026-11-22): ≤ 4 GB, one chunk up to 64 MB, other chunks 5 to 64 MB,
@@ -39,7 +39,7 @@ def chunk_end(first: int, size: int, chunk: int) -> int:
     return size if number == last else (number + 1) * chunk
 
 
-def taken(reply: Reply) -> int | None:
+def taken(reply: Response) -> int | None:
     """Return the last figure of `Content-Range: bytes 0-{taken}/{total}`; None when it is not there."""
     found = re.fullmatch(r"bytes 0-(\d{1,15})/(\d{1,15}|\*)", reply.headers.get("Content-Range", ""))
     return int(found[1]) if found else None

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from platforms import video, wording
 from platforms.contract import Account, Advanced, Disclosure, Handle, Outcome, Post
 from platforms.errors import OutcomeUnknown, Rejected, Unclear
-from platforms.http.client import Reply
+from platforms.http.client import Response
 from platforms.http.hosts import Hosts
 from platforms.tiktok.api import Status
 from platforms.tiktok.chunks import (
@@ -158,7 +158,7 @@ class TikTok(Asking):
             reply = self._calls.put(turn.handle.text("upload_url"), part, first, turn.post.size_bytes)
         return self._after_put(turn, reply, end)
 
-    def _after_put(self, turn: Turn, reply: Reply, end: int) -> Outcome:
+    def _after_put(self, turn: Turn, reply: Response, end: int) -> Outcome:
         handle, complete = turn.handle, end == turn.post.size_bytes
         if reply.status in {200, 201} and complete:
             return self._sent(handle)

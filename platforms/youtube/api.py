@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, ValidationError
 
 from platforms import error_table
-from platforms.error_table import DAY_S, MINUTE_S, Verdict, account_refused, limited, reconnect, rejected
+from platforms.error_table import DAY_S, MINUTE_S, ErrorMeaning, account_refused, limited, reconnect, rejected
 from platforms.errors import PlatformError, RateLimited
 from platforms.http import client
-from platforms.http.client import FilePart, Reply
+from platforms.http.client import FileRange, Response
 from platforms.http.hosts import Hosts
 
 _INVALID = rejected("invalid_post", "YouTube finds the post's fields invalid")
@@ -30,7 +30,7 @@ _NO_CHANNEL = account_refused("no_channel", "the Google account has no YouTube c
 _QUOTA = limited("quota", "the project's YouTube quota of today is used up", DAY_S, "app")
 _RATE = limited("rate_limit", "too many calls in a short time", MINUTE_S)
 
-VERDICTS: Mapping[str, Verdict] = {
+ERRORS: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(
         (
             *("invalidTitle", "invalidDescription", "invalidTags", "invalidCategoryId", "invalidPublishAt"),
@@ -169,7 +169,7 @@ class Calls:
             raise self._refused(reply, acts=True)
         return str(reply.headers["Location"])
 
-    def put(self, token: str, session: str, part: FilePart, first: int, size_bytes: int) -> Video | int:
+    def put(self, token: str, session: str, part: FileRange, first: int, size_bytes: int) -> Video | int:
         """Send bytes `first` …; return the offset to go on from, or the video when it is complete.
 
         Raises:
@@ -212,7 +212,7 @@ class Calls:
         ids = [entry.contentDetails.videoId for entry in entries if entry.contentDetails.videoId]
         return self.videos(token, ids, "snippet,status,fileDetails") if ids else []
 
-    def _progress(self, reply: Reply, *, acts: bool = True) -> Video | int:
+    def _progress(self, reply: Response, *, acts: bool = True) -> Video | int:
         if reply.status == 308:
             return _next_offset(reply.headers.get("Range", ""))
         if reply.status in {404, 410}:
@@ -235,23 +235,23 @@ class Calls:
         *,
         params: Mapping[str, str] | None = None,
         json: object = None,
-        body: bytes | FilePart | None = None,
+        body: bytes | FileRange | None = None,
         deadline_s: float = client.DEADLINE_S,
         acts: bool = False,
-    ) -> Reply:
+    ) -> Response:
         try:
             return client.request(
                 method, url, headers=headers, params=params, json=json, body=body, deadline_s=deadline_s
             )
-        except client.WireError as error:
-            raise error_table.no_answer(error, acts=acts) from error
+        except client.TransportError as error:
+            raise error_table.no_response(error, acts=acts) from error
 
-    def _refused(self, reply: Reply, *, acts: bool) -> PlatformError:
+    def _refused(self, reply: Response, *, acts: bool) -> PlatformError:
         try:
             reason = _Failure.model_validate_json(reply.body).error.reason
         except ValidationError:
             reason = ""
-        verdict = VERDICTS.get(reason) or _by_status(reply.status)
+        verdict = ERRORS.get(reason) or _by_status(reply.status)
         if verdict is None:
             return error_table.server_failed(reply.status, acts=acts, retry_after_s=reply.retry_after_s)
         error = verdict.error(platform_code=reason or f"http_{reply.status}", retry_after_s=reply.retry_after_s)
@@ -260,7 +260,7 @@ class Calls:
         return error
 
 
-def _by_status(status: int) -> Verdict | None:
+def _by_status(status: int) -> ErrorMeaning | None:
     if status == 401:
         return _TOKEN
     if status == 429:
@@ -268,7 +268,7 @@ def _by_status(status: int) -> Verdict | None:
     return rejected("refused", "YouTube refuses the post") if 400 <= status < 500 else None
 
 
-def _read(reply: Reply, model: type[_ModelT], *, acts: bool) -> _ModelT:
+def _read(reply: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
     try:
         return model.model_validate_json(reply.body)
     except ValidationError:

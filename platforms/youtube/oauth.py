@@ -114,9 +114,9 @@ class GoogleFlow:
         return f"{Hosts.google_token_url}/token"
 
     def _fetch(self, session: OAuth2Session, fetch: Callable[[], Mapping[str, Any]]) -> _Grant:  # Any: the library's
-        adapter = wire.Adapter(reroute=(Hosts.google_token_url, self._hosts.google_token_url))
+        adapter = wire.LimitedAdapter(reroute=(Hosts.google_token_url, self._hosts.google_token_url))
         try:
-            with wire.tame(session, adapter):
+            with wire.apply_limits(session, adapter):
                 return _Grant.model_validate(dict(fetch()))
         except MissingTokenError:
             raise error_table.server_failed(adapter.status, acts=False) from None  # neither a token nor an OAuth error
@@ -124,7 +124,7 @@ class GoogleFlow:
             raise _refused(refusal) from None  # the cause may quote the answer
         except (requests.RequestException, OSError) as error:
             # Repeating is safe: a refresh changes nothing at Google, and a code that was used says so.
-            raise error_table.no_answer(adapter.trouble(error), acts=False) from None
+            raise error_table.no_response(adapter.transport_error(error), acts=False) from None
         except (ValidationError, ValueError):
             raise error_table.server_failed(adapter.status, acts=False) from None
 

@@ -19,12 +19,12 @@ INBOX, DIRECT, LOGIN, FACEBOOK, YOUTUBE = CASES
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
 
 
-def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> client.Reply:  # Any: passed through
+def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> client.Response:  # Any: passed through
     headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
     return client.request(method, path if path.startswith("http") else mock.base + path, headers=headers, **more)
 
 
-def begin(mock: MockServer, token: str, size: int, chunk: int, count: int) -> client.Reply:
+def begin(mock: MockServer, token: str, size: int, chunk: int, count: int) -> client.Response:
     source = {"source": "FILE_UPLOAD", "video_size": size, "chunk_size": chunk, "total_chunk_count": count}
     path = f"{roots.TIKTOK_API}/v2/post/publish/inbox/video/init/"
     return say(mock, "POST", path, token, headers=JSON, json={"source_info": source})

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from platforms.http import client
-from platforms.http.client import AnswerLost, FilePart, NeverSent
+from platforms.http.client import FileRange, NeverSent, ResponseLost
 from tests.platforms.loopback import Talk, answering, server
 
 SECRET = "token-that-nobody-may-see"
@@ -52,7 +52,7 @@ def broken_body(connection: socket.socket, _first: bytes) -> None:
 @pytest.mark.parametrize("talk", [drip, silent])
 def test_a_slow_answer_ends_at_the_deadline(talk: object) -> None:
     """A drip of one byte at a time never meets a timeout of reads; the deadline counts from the beginning."""
-    with server(talk) as (base, _), pytest.raises(AnswerLost, match="deadline"):  # type: ignore[arg-type]  # one of two
+    with server(talk) as (base, _), pytest.raises(ResponseLost, match="deadline"):  # type: ignore[arg-type]  # one of two
         started = time.monotonic()
         try:
             client.request("GET", f"{base}/?access_token={SECRET}", deadline_s=0.3)
@@ -64,7 +64,7 @@ def test_an_upload_that_nobody_takes_ends_at_the_deadline(tmp_path: Path) -> Non
     """Writing, too, is under the deadline."""
     film = tmp_path / "film"
     film.write_bytes(b"x" * 30_000_000)
-    with server(silent) as (base, _), FilePart(film, 0, 30_000_000) as part, pytest.raises(AnswerLost):
+    with server(silent) as (base, _), FileRange(film, 0, 30_000_000) as part, pytest.raises(ResponseLost):
         client.request("PUT", base, body=part, deadline_s=0.3)
 
 
@@ -92,7 +92,7 @@ def test_redirects_are_answers_and_are_not_followed() -> None:
 
 def test_whether_the_request_left_is_told_apart() -> None:
     """Nothing was sent: simply try again. Something was sent: ask first."""
-    with server(hang_up) as (base, _), pytest.raises(AnswerLost):
+    with server(hang_up) as (base, _), pytest.raises(ResponseLost):
         client.request("POST", base, body=b"{}")
     for url in ("http://127.0.0.1:1/", "http://no-such-name.invalid/", "http://[bad/", "nonsense"):
         with pytest.raises(NeverSent):
@@ -128,7 +128,7 @@ def test_given_addresses_are_called_instead_of_the_name() -> None:
 def test_tokens_appear_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
     """The libraries below would write whole addresses."""
     caplog.set_level(logging.DEBUG)
-    with server(hang_up) as (base, _), pytest.raises(AnswerLost) as caught:
+    with server(hang_up) as (base, _), pytest.raises(ResponseLost) as caught:
         client.request("GET", f"{base}/?access_token={SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
     with pytest.raises(NeverSent) as refused:
         client.request("GET", f"http://127.0.0.1:1/?access_token={SECRET}")
@@ -147,7 +147,7 @@ def test_a_part_of_a_file_is_exactly_that_part(tmp_path: Path) -> None:
     """In blocks, from disk, with its length announced."""
     film = tmp_path / "film"
     film.write_bytes(bytes(range(256)) * 1000)
-    with FilePart(film, 1000, 200_000) as part:
+    with FileRange(film, 1000, 200_000) as part:
         assert len(part) == 200_000
         assert b"".join(part) == film.read_bytes()[1000:201_000]
 
@@ -165,7 +165,7 @@ def test_a_part_of_a_file_is_exactly_that_part(tmp_path: Path) -> None:
 )
 def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
     """Nobody makes us wait longer than a day."""
-    assert client.Reply(503, {"Retry-After": header}, b"").retry_after_s == seconds
+    assert client.Response(503, {"Retry-After": header}, b"").retry_after_s == seconds
 
 
 def test_a_handshake_that_never_ends_is_cut_at_the_deadline() -> None:
