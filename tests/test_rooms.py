@@ -92,3 +92,62 @@ def test_a_process_that_stays_holds_no_video_library(module: str, tmp_path: Path
 
 def test_the_media_room_imports_nothing_by_itself() -> None:
     assert list(_imports(ROOT / "media" / "__init__.py")) == []
+
+
+# The folders of media, the lowest first: a module may import from its own entry and from those before it. The packages
+# `media.gaze.face` and `media.gaze.errors` are lower than the rest of `media.gaze`, because reframing follows a face.
+MEDIA_LAYERS = (
+    ("media.errors", "media.frames", "media.limits", "media.protobuf"),
+    ("media.process",),
+    ("media.container",),
+    ("media.picture", "media.sound"),
+    ("media.reading",),
+    ("media.cutting", "media.gaze.face", "media.gaze.errors"),
+    ("media.reframing",),
+    ("media.writing",),
+    ("media.gaze",),
+    ("media.stages",),
+    ("media.plan", "media.probe", "media.split", "media.gaze.__main__", "media.sample"),
+)
+BESIDE_EACH_OTHER = {"media.picture": "media.sound", "media.sound": "media.picture"}  # neither imports the other
+WITHOUT_VIDEO = (
+    "media.errors",
+    "media.limits",
+    "media.protobuf",
+    "media.process",
+    "media.plan",
+    "media.probe",
+    "media.split",
+)
+
+
+def _media_layer(module: str) -> int:
+    """Return the layer of a module's longest known prefix."""
+    known = {name: number for number, names in enumerate(MEDIA_LAYERS) for name in names}
+    prefixes = [name for name in known if f"{module}.".startswith(f"{name}.")]
+    return known[max(prefixes, key=len)]
+
+
+def _media_modules() -> list[Path]:
+    return [path for path in sorted((ROOT / "media").rglob("*.py")) if path != ROOT / "media" / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=str(p.relative_to(ROOT))) for p in _media_modules()])
+def test_a_media_module_imports_only_from_its_own_layer_and_lower_ones(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    folder = ".".join(module.split(".")[:2])
+    imported = [name for name in _imports(path) if name.startswith("media.")]
+    higher = [name for name in imported if _media_layer(name) > _media_layer(module)]
+    assert higher == []
+    beside = BESIDE_EACH_OTHER.get(folder)
+    assert [name for name in imported if beside and name.startswith(f"{beside}.")] == []
+
+
+@pytest.mark.parametrize("module", WITHOUT_VIDEO)
+def test_the_start_of_a_child_imports_no_video_library(module: str) -> None:
+    """The sandbox must be entered before any of them is imported."""
+    root = ROOT.joinpath(*module.split("."))
+    paths = sorted(root.rglob("*.py")) if root.is_dir() else [root.with_suffix(".py")]
+    assert paths
+    video = [name for path in paths for name in _imports(path) if name.split(".")[0] in VIDEO]
+    assert video == []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from media.reading.facts import MIN_SECONDS
+from media.limits import MIN_SECONDS
 
 SEGMENT_SECONDS_MIN = 6  # two parts of the platforms' minimum
 SEARCH_SHARE = Fraction(1, 3)  # the last third of a part's time is searched first

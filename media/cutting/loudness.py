@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from media.reading.audio_filter import filtered
-from media.reading.sound import RATE, Soundtrack
+from media.reading.soundtrack import RATE, Soundtrack
 from media.reading.spans import Span
+from media.sound.audio_filter import filtered
 
 STEP = RATE // 10  # blocks of 400 ms begin each 100 ms (annex 1)
 OFFSET_DB = -0.691

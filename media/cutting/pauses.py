@@ -15,11 +15,11 @@ from media.cutting.cuts import Pause
 from media.cutting.speech import PauseFinder
 from media.cutting.voice_activity import SAMPLE_RATE
 from media.errors import Refused
-from media.process.child import Progress
-from media.reading import tracks
-from media.reading.audio_filter import Block
-from media.reading.samples import Samples, Window, merge_channels
+from media.process.output import Progress
 from media.reading.spans import Span
+from media.sound import tracks
+from media.sound.audio_filter import Block
+from media.sound.samples import Samples, Window, merge_channels
 
 CHUNK_S = 10
 MAX_BROKEN_SHARE = 0.5  # of the sound's packets; with more, silence no longer means a pause

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from media.errors import Refused
 from media.frames import Planes
-from media.reading.source import Reel
+from media.reading.frame_reader import Reel
 from media.reading.timeline import Timeline, ticks
 
 NEAR_FRAMES, STEP_FRAMES = 30, 10  # whose sizes tell what is usual, and how often that is worked out

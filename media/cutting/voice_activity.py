@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from media.cutting.protobuf import fields
+from media.protobuf import fields
 
 CARRIER = "silero-vad"
 FILE_NAME = "silero_vad_16k_sequence.onnx"  # the weights of silero_vad.onnx, in a graph without branches

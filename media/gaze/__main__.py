@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from media.process import child
-from media.writing.memory_profile import MemoryProfile
+from media.process.memory_profile import MemoryProfile
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,4 +68,4 @@ def _share(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(child.stage(parser(), "media.stages.gaze:correct"))
+    sys.exit(child.run_stage(parser(), "media.stages.gaze:correct"))

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from media.container.opening import opened, video_of
 from media.frames import Planes
 from media.gaze.errors import EngineFailed, GazeError
 from media.gaze.estimate.measure import Look, look
@@ -23,7 +24,6 @@ from media.gaze.face.landmarks import Landmarker
 from media.gaze.policy import fade
 from media.picture import conversion, deinterlace
 from media.picture.colour_tags import ColourTags
-from media.reading.opening import opened, video_of
 
 SAMPLES = 60
 FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are looked at too

@@ -1,4 +1,4 @@
-"""Files that exist under their name only when they are whole."""
+"""Atomic writes: a file that exists under its name is complete."""
 
 import contextlib
 import os
@@ -7,11 +7,12 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole(target: Path) -> Iterator[Path]:
-    """Give a temporary name beside the target; when the block ends well, sync what was written and rename it.
+def atomic_write(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside the target; at the end of the block, sync the file and rename it.
 
-    The name belongs to this process, so two attempts at the same target never write to the same file; the last one
-    to finish wins, whole. An exception removes the file. What killed processes left for this target goes first.
+    The temporary name contains the process id, so two attempts at the same target never write to the same file; the
+    last one to finish replaces the other's file. An exception removes the temporary file. Temporary files that killed
+    processes left for this target are removed first.
     """
     for stale in target.parent.glob(f".{target.name}.*.part"):
         if not Path("/proc", stale.name.split(".")[-2]).exists():
@@ -26,10 +27,10 @@ def whole(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path, pid: int) -> None:
-    """Remove what a process that is no more left half written in a folder."""
-    for leftover in folder.glob(f".*.{pid}.part"):
-        leftover.unlink(missing_ok=True)
+def remove_temporary_files(folder: Path, pid: int) -> None:
+    """Remove the temporary files that an ended process left in a folder."""
+    for temporary in folder.glob(f".*.{pid}.part"):
+        temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Starts a stage of media work as a sandboxed child process and brings back its answer or the reason there is none.
+"""Runs a stage of media work in a sandboxed child process and returns its result, or raises why there is none.
 
-Imported by workers, so no video library is imported here or below. The child is exec'd (no lock, no file of ours is
-inherited), leads its own session, gets an almost empty environment, and ends with this process: its standard input is
-a pipe of ours, and the end of that pipe is its end.
+Workers import this module, so it imports no video library, directly or indirectly. The child is exec'd, so it inherits
+no lock and no open file. It leads its own session, gets an almost empty environment, and ends with this process: its
+standard input is a pipe of this process, and the end of the pipe ends the child.
 """
 
 import contextlib
@@ -21,19 +21,20 @@ from pathlib import Path
 from typing import Any
 
 from media.errors import ChildDied, ChildError, DeadlinePassed, InternalError, OutOfMemory, Refused, Stopped
-from media.process.child import CPU_S, MEMORY_BYTES, MEMORY_EXIT, PARENT_PIPE, RESERVED_BYTES
-from media.process.files import remove_leftovers
+from media.process.child import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY
+from media.process.files import remove_temporary_files
+from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
 
 __all__ = ["ChildDied", "ChildError", "DeadlinePassed", "InternalError", "OutOfMemory", "Refused", "Stopped", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LOOK_EVERY_S = 0.2  # how soon a stop, a deadline or a memory limit is noticed
-STDERR_KEPT_BYTES = 8192
-LINE_BYTES = 16 << 20  # a plan of a three-hour video takes some 100 KB
-WITHOUT_LIMIT_BYTES = 1 << 30  # even a caller without a budget does not let a bomb take the machine
+POLL_INTERVAL_S = 0.2  # between two checks for a stop, the deadline and the memory limit
+MAX_STDERR_BYTES = 8192  # the end of standard error that is kept
+MAX_LINE_BYTES = 16 << 20  # the plan of a video of three hours has about 100 KB
+DEFAULT_MEMORY_BYTES = 1 << 30  # limit for callers that set none
 
-# Thread pools of linear algebra take address space and memory, and help nothing here.
-THRIFT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+# Thread pools of linear algebra take address space and memory, and make nothing faster here.
+SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 
 def run(
@@ -48,31 +49,31 @@ def run(
     """Run `python -m media.<stage> *arguments --json` in a sandbox and return its result.
 
     Args:
-        stage: a stage's name, such as "plan" or "gaze".
-        arguments: its command line; paths absolute, because the child's folder is the project's root.
-        deadline_s: wall-clock time after which the child and all it started are killed.
-        memory_bytes: memory of its own (not the libraries' pages) that the child may hold; None allows 1 GiB.
+        stage: name of the stage, such as "plan" or "gaze".
+        arguments: command line; with absolute paths, because the child's working directory is the project's root.
+        deadline_s: wall-clock time after which the child and all that it started are killed.
+        memory_bytes: memory of its own, without the pages of libraries, that the child may use; None allows 1 GiB.
         on_progress: called in this thread with the share done, 0 to 1.
-        stop: set it from another thread to end the work.
+        stop: ends the work when another thread sets it.
 
     Raises:
         Refused, OutOfMemory, DeadlinePassed, ChildDied, InternalError, Stopped: see `media.errors`.
     """
-    memory = memory_bytes or WITHOUT_LIMIT_BYTES
+    memory = memory_bytes or DEFAULT_MEMORY_BYTES
     try:
         child = _start(stage, arguments, deadline_s, memory)
     except OSError as error:
         if error.errno not in {errno.ENOMEM, errno.EAGAIN}:
             raise
         raise OutOfMemory("the machine cannot start another process", limit_bytes=memory) from error
-    conversation = _Conversation(child, on_progress or _ignore)
+    reader = _OutputReader(child, on_progress or _ignore_progress)
     try:
-        for _ in conversation.listen():
-            _check(child.pid, conversation.began, deadline_s, memory, stop)
+        for _ in reader.read():
+            _check(child.pid, reader.began, deadline_s, memory, stop)
     finally:
-        _end(child)
-        _tidy(arguments, child.pid)
-    return conversation.answer(deadline_s, memory)
+        _kill(child)
+        _remove_temporary_files(arguments, child.pid)
+    return reader.result(deadline_s, memory)
 
 
 def _start(stage: str, arguments: Sequence[str], deadline_s: float, memory_bytes: int) -> subprocess.Popen[bytes]:
@@ -82,10 +83,10 @@ def _start(stage: str, arguments: Sequence[str], deadline_s: float, memory_bytes
         "LANG": "C.UTF-8",
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1" if os.environ.get("PYTHONDONTWRITEBYTECODE") else "",
-        PARENT_PIPE: "1",
-        MEMORY_BYTES: str(memory_bytes + RESERVED_BYTES),
-        CPU_S: str(math.ceil(deadline_s * cores) + 1),
-    } | THRIFT
+        ENV_PARENT_PIPE: "1",
+        ENV_MEMORY_BYTES: str(memory_bytes + RESERVED_BYTES),
+        ENV_CPU_S: str(math.ceil(deadline_s * cores) + 1),
+    } | SINGLE_THREADED
     return subprocess.Popen(
         [sys.executable, "-m", f"media.{stage}", *arguments, "--json"],
         cwd=ROOT,
@@ -110,16 +111,16 @@ def _check(pid: int, began: float, deadline_s: float, memory_bytes: int, stop: t
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return what a process holds that the kernel cannot drop; the libraries' pages, some 75 MB, it can."""
+    """Return a process's anonymous and shared memory; the pages of libraries, some 75 MB, can be dropped."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     except OSError:
-        return 0  # it has just ended
+        return 0  # the process has just ended
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole session and collect it; what it started may outlive it, so this runs in any case."""
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child's whole session and reap the child; processes that it started may outlive it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -128,19 +129,19 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def _tidy(arguments: Sequence[str], pid: int) -> None:
-    """Remove what the child had half written beside the files, or in the folders, that it was told of."""
+def _remove_temporary_files(arguments: Sequence[str], pid: int) -> None:
+    """Remove the child's temporary files beside the files, and in the folders, of its command line."""
     paths = [Path(argument) for argument in arguments if argument.startswith("/")]
     for folder in {path if path.is_dir() else path.parent for path in paths}:
-        remove_leftovers(folder, pid)
+        remove_temporary_files(folder, pid)
 
 
-def _ignore(share: float) -> None:
-    """Take progress that nobody wants to hear of."""
+def _ignore_progress(share: float) -> None:
+    pass
 
 
-class _Conversation:
-    """What one child says, until it closes both its mouths."""
+class _OutputReader:
+    """Reads the standard output and standard error of one child until both are closed."""
 
     def __init__(self, child: subprocess.Popen[bytes], on_progress: Callable[[float], None]) -> None:
         self.began = time.monotonic()
@@ -150,78 +151,78 @@ class _Conversation:
         self._stderr = bytearray()
         self._last: dict[str, Any] = {}  # Any: JSON
 
-    def listen(self) -> Iterator[None]:
-        """Read until the child has ended, giving the caller a turn several times a second."""
+    def read(self) -> Iterator[None]:
+        """Read until the child has ended; yield every `POLL_INTERVAL_S` for the caller's checks."""
         assert self._child.stdout is not None
         assert self._child.stderr is not None
         with selectors.DefaultSelector() as selector:
-            selector.register(self._child.stdout, selectors.EVENT_READ, self._take_lines)
-            selector.register(self._child.stderr, selectors.EVENT_READ, self._take_stderr)
-            while selector.get_map() and not self._ended():
-                for key, _ in selector.select(LOOK_EVERY_S):
-                    self._read(selector, key)
+            selector.register(self._child.stdout, selectors.EVENT_READ, self._on_stdout)
+            selector.register(self._child.stderr, selectors.EVENT_READ, self._on_stderr)
+            while selector.get_map() and not self._has_ended():
+                for key, _ in selector.select(POLL_INTERVAL_S):
+                    self._read_chunk(selector, key)
                 yield
-            # It has ended or closed its pipes; what it said last may still lie in them.
+            # The child has ended or closed its pipes; its last output may still be in them.
             while selector.get_map() and (ready := selector.select(0)):
                 for key, _ in ready:
-                    self._read(selector, key)
-        while not self._ended():
-            time.sleep(LOOK_EVERY_S / 10)
+                    self._read_chunk(selector, key)
+        while not self._has_ended():
+            time.sleep(POLL_INTERVAL_S / 10)
             yield
 
-    def _ended(self) -> bool:
-        # Not reaped yet: as long as it is a zombie its number, and so its group's, belongs to nobody else.
+    def _has_ended(self) -> bool:
+        # Does not reap the child: while it is a zombie, no other process can get its id, nor its group's.
         return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
-    def answer(self, deadline_s: float, memory_bytes: int) -> dict[str, Any]:  # Any: JSON
-        """Return the result, or raise what the child's end means."""
+    def result(self, deadline_s: float, memory_bytes: int) -> dict[str, Any]:  # Any: JSON
+        """Return the stage's result, or raise the error for how the child ended."""
         if "result" in self._last:
             result = self._last["result"]
             assert isinstance(result, dict)
             return result
         if "refused" in self._last:
             raise Refused(self._last["refused"]["code"], self._last["refused"]["detail"])
-        self._explain_end(deadline_s, memory_bytes)
-        raise AssertionError("an end without an answer always raises")
+        raise self._exit_error(deadline_s, memory_bytes)
 
-    def _explain_end(self, deadline_s: float, memory_bytes: int) -> None:
+    def _exit_error(self, deadline_s: float, memory_bytes: int) -> ChildError:
         code = self._child.returncode
-        said = self._stderr.decode("utf-8", "replace")
-        if code in {MEMORY_EXIT, -signal.SIGKILL} or "std::bad_alloc" in said:
-            # Nobody here killed it (that raises elsewhere), so a SIGKILL was the kernel's, short of memory.
+        stderr = self._stderr.decode("utf-8", "replace")
+        if code in {EXIT_OUT_OF_MEMORY, -signal.SIGKILL} or "std::bad_alloc" in stderr:
+            # This process did not kill the child (that raises elsewhere), so a SIGKILL came from the kernel, which was
+            # short of memory.
             how = {"signal": -code} if code < 0 else {"exit_code": code}
-            raise OutOfMemory("the child ran out of memory", limit_bytes=memory_bytes, stderr_tail=said, **how)
+            return OutOfMemory("the child ran out of memory", limit_bytes=memory_bytes, stderr_tail=stderr, **how)
         if code == -signal.SIGXCPU:
-            raise DeadlinePassed(deadline_s)
+            return DeadlinePassed(deadline_s)
         if "internal_error" in self._last:
-            raise InternalError(self._last["internal_error"], exit_code=code, stderr_tail=said)
+            return InternalError(self._last["internal_error"], exit_code=code, stderr_tail=stderr)
         if code < 0:
-            raise ChildDied(signal=-code, stderr_tail=said)
-        raise ChildDied(exit_code=code, stderr_tail=said)
+            return ChildDied(signal=-code, stderr_tail=stderr)
+        return ChildDied(exit_code=code, stderr_tail=stderr)
 
-    def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    def _read_chunk(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         chunk = os.read(key.fd, 65536)
         if chunk:
             key.data(chunk)
         else:
             selector.unregister(key.fileobj)
 
-    def _take_stderr(self, chunk: bytes) -> None:
+    def _on_stderr(self, chunk: bytes) -> None:
         self._stderr += chunk
-        del self._stderr[:-STDERR_KEPT_BYTES]
+        del self._stderr[:-MAX_STDERR_BYTES]
 
-    def _take_lines(self, chunk: bytes) -> None:
+    def _on_stdout(self, chunk: bytes) -> None:
         self._line += chunk
         *lines, rest = self._line.split(b"\n")
-        self._line = rest[:LINE_BYTES]
+        self._line = rest[:MAX_LINE_BYTES]
         for line in lines:
             try:
-                self._take(json.loads(line))
+                self._on_message(json.loads(line))
             except ValueError as error:
                 raise ChildDied(stderr_tail=f"not the protocol: {line[:80]!r}") from error
 
-    def _take(self, line: dict[str, Any]) -> None:  # Any: JSON
-        if "progress" in line:
-            self._on_progress(float(line["progress"]))
+    def _on_message(self, message: dict[str, Any]) -> None:  # Any: JSON
+        if "progress" in message:
+            self._on_progress(float(message["progress"]))
         else:
-            self._last = line
+            self._last = message

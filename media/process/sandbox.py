@@ -25,7 +25,7 @@ CLONE_NEWIPC, CLONE_NEWNET = 0x08000000, 0x40000000
 # include/uapi/asm-generic/unistd.h).
 # `socket` is every way out; io_uring could open one behind the filter's back; the others reach into other processes
 # of the same user or into the kernel.
-REFUSED_CALLS = {
+DENIED_SYSCALLS = {
     "x86_64": {
         "socket": 41, "ptrace": 101, "mount": 165, "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272,
         "perf_event_open": 298, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "bpf": 321,
@@ -45,7 +45,7 @@ OFFSET_CALL, OFFSET_ARCH = 0, 4  # struct seccomp_data
 ALLOW, KILL_PROCESS, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EACCES
 
 
-class NoSandbox(Exception):
+class SandboxUnavailable(Exception):
     """The sandbox could not be built, so the work must not be done."""
 
 
@@ -63,7 +63,7 @@ def enter(limits: Limits) -> None:
     """Give up what is not needed, for this process and all that it starts; cannot be undone.
 
     Raises:
-        NoSandbox: this machine has no way to cut the network off.
+        SandboxUnavailable: this machine has no way to cut the network off.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     _limit_resources(limits)
@@ -99,21 +99,21 @@ def _volunteer_for_oom() -> None:
 
 def _filter_calls(libc: ctypes.CDLL) -> None:
     machine = platform.machine()
-    if not sys.platform.startswith("linux") or machine not in REFUSED_CALLS:
-        raise NoSandbox(f"no way is known to cut off the network on {sys.platform}/{machine}")
+    if not sys.platform.startswith("linux") or machine not in DENIED_SYSCALLS:
+        raise SandboxUnavailable(f"no way is known to cut off the network on {sys.platform}/{machine}")
     program = _program(machine)
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions, padding, their address
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise NoSandbox(f"no-new-privileges refused: {os.strerror(ctypes.get_errno())}")
+        raise SandboxUnavailable(f"no-new-privileges refused: {os.strerror(ctypes.get_errno())}")
     if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header), 0, 0) != 0:
-        raise NoSandbox(f"system-call filter refused: {os.strerror(ctypes.get_errno())}")
+        raise SandboxUnavailable(f"system-call filter refused: {os.strerror(ctypes.get_errno())}")
 
 
 def _program(machine: str) -> bytes:
     """Assemble the filter: another architecture's calls kill, the listed ones fail with EACCES, the rest pass."""
-    refused = sorted(REFUSED_CALLS[machine].values())
+    refused = sorted(DENIED_SYSCALLS[machine].values())
     checks = [(BPF_JUMP_EQUAL, number) for number in refused]
     if machine == "x86_64":
         checks.append((BPF_JUMP_AT_LEAST, X32_BIT))

@@ -1,25 +1,9 @@
-"""What a look at an upload tells about it, and the limits an upload must keep; no video library.
-
-The limits are ours, chosen for a machine of 512 MB; what the platforms want of a part is in `media.writing.encode`.
-"""
+"""The facts about an upload that the probe found; no video library."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
-
-MIN_SECONDS = 3  # the platforms' minimum for one post (TikTok, Instagram; read 2026-11-22)
-MAX_SECONDS = 3 * 3600
-MAX_SIDE = 4096
-MAX_PIXELS = 4096 * 2304  # 4K in every camera's idea of it; one decoded picture is 14 MB
-MAX_STREAMS = 32  # phones write up to eight, action cameras some more
-# What a render holds beside decoded pictures, and how many of those a decoder keeps at the least. Measured
-# 2026-11-26, own memory of a render without gaze correction: 4K H.264 179 to 245 MiB, HEVC 253, with 10 bits 355;
-# 1080p HLG 190.
-RENDER_BYTES, PICTURES_KEPT = 130 << 20, 7
-MIN_FRAMES_A_SECOND = 0.1  # on average; fewer, and a file of kilobytes becomes hours of stills
-STILL_SECONDS = 60  # of sound without pictures do not count for this minimum: speech over a still, a lost picture
-MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
 
 
 class MediaWarning(StrEnum):

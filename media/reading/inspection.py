@@ -4,13 +4,11 @@ Cheap checks come first and everything that could be expensive is bounded before
 streams, then packets, then one picture.
 """
 
-import argparse
 import contextlib
 from array import array
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from av.audio.stream import AudioStream
@@ -18,18 +16,19 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from media import limits
 from media.container import completeness, signature, structure
+from media.container.opening import VIDEO_CODECS, opened, packets, video_of
 from media.errors import Refused
 from media.picture import conversion
 from media.picture.colour_tags import ColourTags
 from media.picture.formats import FormatScanner, PictureFormats
-from media.process import child
-from media.process.child import Progress
-from media.reading import facts, sound_extent, timeline
+from media.process import memory
+from media.reading import timeline
 from media.reading.facts import Audio, Facts, MediaWarning
-from media.reading.opening import VIDEO_CODECS, opened, packets, video_of
 from media.reading.timeline import Timeline
-from media.reading.tracks import Sound, choose, stream_of
+from media.sound import extent
+from media.sound.tracks import Sound, choose, stream_of
 
 PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
 UNPLACED_SHARE = 0.02  # of the frames in the header; a file whose index lacks more is damaged
@@ -43,13 +42,6 @@ class Inspection:
     timeline: Timeline
 
 
-def probe(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # Any: JSON
-    """Do the work of `python -m media.probe`."""
-    result = inspect(options.source).facts.to_json()
-    progress(1.0)
-    return result
-
-
 def inspect(path: Path) -> Inspection:
     """Check an upload against every limit and return what it is.
 
@@ -60,14 +52,14 @@ def inspect(path: Path) -> Inspection:
     """
     container_name = signature.check(path)
     scan = _scan(path, container_name)
-    child.give_back_pages()  # PyAV's streams hold their decoders: at 4K the next one would stand beside 34 MB of this
+    memory.release_unused()  # PyAV's streams hold their decoders: at 4K the next one would stand beside 34 MB of this
     times = _with_sound(path, scan.times, scan.sound)
     _check_length(times)
     with opened(path) as container:
         stream = video_of(container)
         frame = first_frame(container, stream)
         check_pixels(frame.width, frame.height)
-        _check_memory(frame, child.memory_bytes())
+        _check_memory(frame, memory.limit_bytes())
         size = scan.formats.size or conversion.upright_size(frame, conversion.PixelAspect(stream).current)
         times = replace(times, shape=conversion.output_size(*size), parameters_change=scan.formats.parameters_change)
         found = _facts(path, container_name, container, stream, frame, times, scan.sound, size)
@@ -101,9 +93,9 @@ def _scan_packets(path: Path, container_name: str) -> _PacketScan:
     """Read the video packets and choose the sound track."""
     with contextlib.ExitStack() as stack:
         container = _opened(path, stack)
-        if len(container.streams) > facts.MAX_STREAMS:
+        if len(container.streams) > limits.MAX_STREAMS:
             raise Refused(
-                "too_many_streams", f"The file has {len(container.streams)} tracks; {facts.MAX_STREAMS} are allowed."
+                "too_many_streams", f"The file has {len(container.streams)} tracks; {limits.MAX_STREAMS} are allowed."
             )
         stream = video_of(container)
         _check_codec(stream)
@@ -122,7 +114,7 @@ def _with_sound(path: Path, times: Timeline, sound: Sound | None) -> Timeline:
     """Return the timeline extended to the beginning and end of the sound."""
     sound_s = None
     if sound is not None:
-        sound_s = sound_extent.extent_of(path, sound.tracks[0], times.first_picture_s, times.last_picture_end_s)
+        sound_s = extent.extent_of(path, sound.tracks[0], times.first_picture_s, times.last_picture_end_s)
     return replace(times, sound_s=sound_s)
 
 
@@ -148,12 +140,12 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
 def check_pixels(width: int, height: int) -> None:
     """Refuse a picture that is too big to decode here, or has no size: too_many_pixels, damaged."""
     if width <= 0 or height <= 0:
-        raise Refused("damaged", f"The picture's size is unknown, or more than {facts.MAX_SIDE} pixels a side.")
-    if width * height > facts.MAX_PIXELS or max(width, height) > facts.MAX_SIDE:
+        raise Refused("damaged", f"The picture's size is unknown, or more than {limits.MAX_SIDE} pixels a side.")
+    if width * height > limits.MAX_PIXELS or max(width, height) > limits.MAX_SIDE:
         raise Refused(
             "too_many_pixels",
-            f"The picture has {width} x {height} pixels; up to {facts.MAX_SIDE} a side and "
-            f"{facts.MAX_PIXELS / 1e6:.1f} million in all are allowed (4K).",
+            f"The picture has {width} x {height} pixels; up to {limits.MAX_SIDE} a side and "
+            f"{limits.MAX_PIXELS / 1e6:.1f} million in all are allowed (4K).",
         )
 
 
@@ -169,9 +161,9 @@ def _check_promised_length(container: InputContainer, stream: VideoStream) -> No
     seconds = _declared_s(container.duration or 0, container.start_time or 0)
     if stream.duration and stream.time_base:
         seconds.append(float(stream.duration * stream.time_base))
-    if seconds and min(seconds) > facts.MAX_SECONDS:
+    if seconds and min(seconds) > limits.MAX_SECONDS:
         raise _too_long(min(seconds))
-    if stream.frames > facts.MAX_FRAMES:
+    if stream.frames > limits.MAX_FRAMES:
         raise _too_many_frames(stream.frames)
 
 
@@ -181,11 +173,11 @@ def _declared_s(end: int, begins: int) -> list[float]:
 
 
 def _too_long(seconds: float) -> Refused:
-    return Refused("too_long", f"The video lasts {seconds / 3600:.1f} hours; {facts.MAX_SECONDS // 3600} are allowed.")
+    return Refused("too_long", f"The video lasts {seconds / 3600:.1f} hours; {limits.MAX_SECONDS // 3600} are allowed.")
 
 
 def _too_many_frames(frames: int) -> Refused:
-    return Refused("too_many_frames", f"The video has {frames} frames; {facts.MAX_FRAMES} are allowed.")
+    return Refused("too_many_frames", f"The video has {frames} frames; {limits.MAX_FRAMES} are allowed.")
 
 
 def _read_times(container: InputContainer, stream: VideoStream, scanner: FormatScanner) -> Timeline:
@@ -207,7 +199,7 @@ def _read_times(container: InputContainer, stream: VideoStream, scanner: FormatS
         sizes.append(packet.size)
         if last is None or at > last:
             last, last_duration = at, packet.duration or 0
-        if len(times) > facts.MAX_FRAMES:
+        if len(times) > limits.MAX_FRAMES:
             raise _too_many_frames(len(times))
     if not times:
         raise Refused("damaged", "The file promises a moving picture and has no frame of it.")
@@ -237,18 +229,18 @@ def _is_hidden(stream: VideoStream, packet: "av.Packet[VideoStream]") -> bool:
 
 def _check_length(times: Timeline) -> None:
     whole = times.grid()
-    if whole.duration_s > facts.MAX_SECONDS:
+    if whole.duration_s > limits.MAX_SECONDS:
         raise _too_long(whole.duration_s)
-    if whole.duration_s < facts.MIN_SECONDS:
+    if whole.duration_s < limits.MIN_SECONDS:
         raise Refused(
-            "too_short", f"The video lasts {whole.duration_s:.2f} seconds; the platforms want {facts.MIN_SECONDS}."
+            "too_short", f"The video lasts {whole.duration_s:.2f} seconds; the platforms want {limits.MIN_SECONDS}."
         )
-    still_s = min(float(whole.held_s), facts.STILL_SECONDS)
-    if len(times.times) < facts.MIN_FRAMES_A_SECOND * (whole.duration_s - still_s):
+    still_s = min(float(whole.held_s), limits.STILL_SECONDS)
+    if len(times.times) < limits.MIN_FRAMES_A_SECOND * (whole.duration_s - still_s):
         raise Refused(
             "too_few_frames",
             f"The video has {len(times.times)} pictures in {whole.duration_s:.0f} seconds; "
-            f"at least one in {1 / facts.MIN_FRAMES_A_SECOND:.0f} seconds is wanted.",
+            f"at least one in {1 / limits.MIN_FRAMES_A_SECOND:.0f} seconds is wanted.",
         )
 
 
@@ -274,7 +266,7 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
 
 def _check_memory(frame: VideoFrame, allowed: int | None) -> None:
     """Refuse now what would certainly be lost in the middle of its first part."""
-    needed = facts.RENDER_BYTES + facts.PICTURES_KEPT * sum(plane.buffer_size for plane in frame.planes)
+    needed = limits.RENDER_BYTES + limits.PICTURES_KEPT * sum(plane.buffer_size for plane in frame.planes)
     if allowed is not None and needed > allowed:
         otherwise = ", or without HDR" if frame.color_trc in conversion.HDR_CURVES else ""
         raise Refused(

@@ -16,7 +16,7 @@ from media.frames import Planes
 from media.gaze.errors import GazeError
 from media.gaze.face.faces import Face, FaceFinder, Mode
 from media.gaze.face.landmarks import Landmarker
-from media.reading.source import Reel
+from media.reading.frame_reader import Reel
 from media.reading.spans import Span
 from media.reframing import framing
 from media.reframing.framing import Crop, Fallback, Framed, Layout

@@ -15,7 +15,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from media.process.files import whole
+from media.process.files import atomic_write
 from media.sample import acting, voice
 from media.sample.portrait import SCALE, Sitter
 
@@ -37,7 +37,7 @@ def film(options: argparse.Namespace, progress: Callable[[float], None]) -> dict
     frames = round(options.seconds * FRAME_RATE)
     size = (options.width, options.width * 16 // 9 // 2 * 2)
     sitter = Sitter()
-    with whole(options.target) as temporary:
+    with atomic_write(options.target) as temporary:
         _write(temporary, sitter, frames, size, progress)
     into_lens = sum(acting.is_into_lens(index / FRAME_RATE) for index in range(frames))
     return {

@@ -22,18 +22,18 @@ from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.mediapipe_graph import Reference
 from media.gaze.policy import Policy, Reason
+from media.gaze.preview import SHEET_PX, Preview
 from media.gaze.report import Report
 from media.gaze.time_budget import Pace
-from media.process import child
-from media.process.files import whole
+from media.process import memory
+from media.process.files import atomic_write
+from media.process.memory_profile import MemoryProfile
 from media.reading.inspection import inspect
 from media.reading.spans import Span
 from media.reframing.following import frame_for
 from media.reframing.framing import Layout
 from media.writing import stream_copy
 from media.writing.cover import Cover
-from media.writing.memory_profile import MemoryProfile
-from media.writing.preview import SHEET_PX, Preview
 from media.writing.render import Rendered, render
 
 Progress = Callable[[float], None]
@@ -84,7 +84,7 @@ def _corrected(
         pace=Pace(
             options.deadline and max(1.0, options.deadline - (time.monotonic() - began)),
             span.frames,
-            memory_bytes=child.memory_bytes(),
+            memory_bytes=memory.limit_bytes(),
         ),
         told=report.add,
         watch=preview if options.preview else None,
@@ -177,5 +177,5 @@ def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts
 
 
 def _write_json(path: Path, content: Facts) -> None:
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 from media.cutting import cuts, pauses, scenes
 from media.cutting.loudness import gain_db
 from media.errors import Refused
-from media.process.child import Progress
+from media.process.output import Progress
 from media.reading.facts import Facts, MediaWarning
 from media.reading.inspection import Inspection, inspect
 from media.reading.spans import Span

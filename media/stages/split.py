@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from media.process.child import Progress
+from media.process.output import Progress
 from media.reading.facts import MediaWarning
 from media.reading.inspection import inspect
 from media.reframing.following import frame_for

@@ -19,8 +19,8 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from media.reading.audio_filter import Block
-from media.reading.sound import BLOCK, RATE, kept
+from media.reading.soundtrack import BLOCK, RATE, kept
+from media.sound.audio_filter import Block
 
 BITS_S = 128_000
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.picture import conversion
-from media.process.files import whole
+from media.process.files import atomic_write
 
 CANDIDATES = 12  # pictures looked at, evenly over the part
 JPEG_QUALITY = 90
@@ -62,7 +62,7 @@ def write(frame: Planes, target: Path, title: str = "") -> None:
         rgb = _titled(rgb, words)
     done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert done, "a picture of our own making can be coded"
-    with whole(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.write_bytes(jpeg.tobytes())
 
 

@@ -18,9 +18,9 @@ from av.video.stream import VideoStream
 
 from media.frames import Planes
 from media.picture.conversion import H273_BT709, to_frame
-from media.reading.audio_filter import Block
+from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile
+from media.sound.audio_filter import Block
 from media.writing.aac import Aac
-from media.writing.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 
 # Instagram takes 8 Mbit/s variable and 60 MB for a minute (platform sheet, section 5, read 2026-11-22): at the peak
 # rate a minute is 56 MB, the buffer adds at most 1.9 MB once, the sound 1 MB.

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media.frames import FrameStage, Planes
-from media.process.child import give_back_pages
-from media.process.files import whole
-from media.reading.audio_filter import Block
+from media.process.files import atomic_write
+from media.process.memory import release_unused
+from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.sound import Soundtrack
-from media.reading.source import Reel
+from media.reading.soundtrack import Soundtrack
 from media.reading.spans import Span
 from media.reframing.framing import Framed, Framing
+from media.sound.audio_filter import Block
 from media.writing import stream_copy
 from media.writing.encode import Master
-from media.writing.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 from media.writing.stream_copy import Obstacle
 
 
@@ -73,8 +73,8 @@ def render(
     """
     part = span or inspect(source).timeline.grid()
     obstacle = Obstacle.CHANGED if stage or framed else stream_copy.obstacle(source, part)
-    give_back_pages()  # PyAV's files and streams hold each other: decoders of earlier looks would stay beside ours
-    with whole(target) as temporary:
+    release_unused()  # PyAV's files and streams refer to each other, so decoders of the inspection are still in memory
+    with atomic_write(target) as temporary:
         work: _Work | _Copy = _Copy(source, temporary, part)
         if obstacle is not None:
             framing = framed.framing if framed else _as_it_is

@@ -17,13 +17,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.container import bitstream
+from media.container.opening import opened, packets, translated, video_of
 from media.picture import conversion
 from media.picture.colour_tags import ColourTags
 from media.reading.inspection import first_frame
-from media.reading.opening import opened, packets, translated, video_of
 from media.reading.spans import Span
-from media.writing.copied_sound import track_of
 from media.writing.encode import BUFFER_BITS, PEAK_BITS_S, written
+from media.writing.sound_writers import track_of
 
 PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
 LONGEST_GOP_S = 5  # Instagram: closed groups of 2 to 5 s (platform sheet, section 5, read 2026-11-22)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.reading import channels, tracks
-from media.reading.channels import drop_custom_layout, labels_of, matrix
-from media.reading.opening import opened
-from media.reading.samples import Samples, Window
+from media.container.channel_layouts import drop_custom_layout
+from media.container.opening import opened
+from media.sound import mixing, tracks
+from media.sound.mixing import labels_of, matrix
+from media.sound.samples import Samples, Window
 from tests.media import channel_layouts
 from tests.media.channel_layouts import Case, chan
 
@@ -130,7 +131,7 @@ def test_a_mix_neither_clips_nor_gets_lost(layout: str, outputs: int) -> None:
 
 def test_the_mix_of_surround_sound_is_that_of_the_standard() -> None:
     """ITU-R BS.775-3, table 2: centre and surround 3 dB below the fronts."""
-    (front, _, centre, low, back, _), _ = matrix(channels.DEFAULT_LABELS[6], 2)
+    (front, _, centre, low, back, _), _ = matrix(mixing.DEFAULT_LABELS[6], 2)
     assert (centre / front, back / front, low) == pytest.approx((2**-0.5, 2**-0.5, 0))
 
 

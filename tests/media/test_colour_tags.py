@@ -7,11 +7,11 @@ import av
 import numpy as np
 import pytest
 
+from media.container.opening import opened, video_of
 from media.picture import conversion
 from media.picture.colour_tags import ColourTags
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.opening import opened, video_of
-from media.reading.source import Reel
 from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
 from tests.media.test_matrix import CODES_OFF, PATCHES, coded

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from media.picture.deinterlace import is_combed
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.source import Reel
 from media.writing.render import render
 from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films

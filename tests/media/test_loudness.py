@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from media.cutting.loudness import gain_db, integrated_lufs
 from media.process import runner
 from media.reading.inspection import inspect
-from media.reading.sound import Soundtrack
+from media.reading.soundtrack import Soundtrack
 from media.writing.render import render
 from tests.media import films
 

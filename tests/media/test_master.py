@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from media.frames import Planes
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.source import Reel
 from media.writing.encode import BUFFER_BITS, PEAK_BITS_S
 from media.writing.render import render
 from media.writing.stream_copy import obstacle

@@ -16,7 +16,7 @@ from media.cutting.voice_activity import SAMPLE_RATE
 from media.errors import Refused
 from media.process import runner
 from media.reading.inspection import inspect
-from media.reading.sound import RATE, Soundtrack
+from media.reading.soundtrack import RATE, Soundtrack
 from tests.media import backgrounds, films
 
 NO_VOICE = np.zeros(2000, np.float32)  # the detector hears no difference throughout

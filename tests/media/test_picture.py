@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.picture import conversion, tone
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.source import Reel
 from tests.media import films
 
 

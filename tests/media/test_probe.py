@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from media import limits
 from media.errors import Refused
-from media.reading import facts
 from media.reading.inspection import inspect
 from tests.media import films
 
@@ -104,7 +104,7 @@ def one_frame(talk: Path, to: Path) -> None:
 
 
 def too_long(talk: Path, to: Path) -> None:
-    films.write(to, [Fraction(index) for index in range(0, facts.MAX_SECONDS + 300, 100)], unit=Fraction(1, 1000))
+    films.write(to, [Fraction(index) for index in range(0, limits.MAX_SECONDS + 300, 100)], unit=Fraction(1, 1000))
 
 
 def hours_of_stills(talk: Path, to: Path) -> None:
@@ -116,7 +116,7 @@ def old_codec(talk: Path, to: Path) -> None:
 
 
 def many_tracks(talk: Path, to: Path) -> None:
-    films.ffmpeg("-i", talk, *("-map", "0:v") * (facts.MAX_STREAMS + 1), "-c", "copy", "-t", "4", to)
+    films.ffmpeg("-i", talk, *("-map", "0:v") * (limits.MAX_STREAMS + 1), "-c", "copy", "-t", "4", to)
 
 
 def wrong_first_box(talk: Path, to: Path) -> None:

@@ -12,8 +12,8 @@ from media.gaze import calibration
 from media.gaze.corrector import Corrector
 from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.source import Reel
 from media.reading.spans import Span
 from media.writing.render import render
 from scripts.benchmarks.render.quality import vmaf

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from media.cutting import pauses
 from media.reading.facts import Facts, MediaWarning
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.sound import Soundtrack
-from media.reading.source import Reel
+from media.reading.soundtrack import Soundtrack
 from media.stages.plan import partition
 from media.writing.render import Rendered, render
 from tests.media import films

@@ -12,8 +12,8 @@ import pytest
 
 from media.errors import Refused
 from media.frames import Planes
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.source import Reel
 from media.stages.plan import Part, partition
 from media.writing.render import Rendered, render
 from tests.media import films

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from media.process import runner
-from media.process.child import INTERNAL_EXIT
+from media.process.child import EXIT_INTERNAL_ERROR
 
 PROJECT = Path(runner.__file__).resolve().parents[2]
 DOOR = """
@@ -21,12 +21,12 @@ from media.process import child
 parser = argparse.ArgumentParser()
 parser.add_argument("what")
 parser.add_argument("folder", nargs="?")
-sys.exit(child.stage(parser, "media.trial_work:work"))
+sys.exit(child.run_stage(parser, "media.trial_work:work"))
 """
 WORK = """
 import ctypes, os, pathlib, subprocess, sys, time
 from media.errors import Refused
-from media.process.files import whole
+from media.process.files import atomic_write
 
 def work(options, progress):
     return globals()[options.what](options, progress)
@@ -70,7 +70,7 @@ def spin(options, progress):
         pass
 
 def write_and_wait(options, progress):
-    with whole(pathlib.Path(options.folder, "out.mp4")) as temporary:
+    with atomic_write(pathlib.Path(options.folder, "out.mp4")) as temporary:
         temporary.write_bytes(b"half")
         pathlib.Path(options.folder, "ready").write_text("yes")
         time.sleep(60)
@@ -140,7 +140,7 @@ def test_a_mistake_is_told_with_its_traceback() -> None:
     """An exception of ours is neither a word about the file nor a crash in a codec."""
     with pytest.raises(runner.InternalError) as death:
         runner.run("trial", ["fail"], deadline_s=20)
-    assert (death.value.exit_code, death.value.signal) == (INTERNAL_EXIT, None)
+    assert (death.value.exit_code, death.value.signal) == (EXIT_INTERNAL_ERROR, None)
     assert "a mistake of ours" in death.value.stderr_tail
 
 

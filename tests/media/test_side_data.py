@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 import pytest
 
+from media.container.libav_enums import FROM_FILES
+from media.container.opening import opened, video_of
 from media.process import runner
 from media.reading.inspection import inspect
-from media.reading.libav_enums import FROM_FILES
-from media.reading.opening import opened, video_of
 from tests.media import box_editing, films
 
 # x' = a x + c y, y' = b x + d y, as 16.16 fixed point (ISO/IEC 14496-12, 6.2.2): a quarter turn clockwise, mirrored.

@@ -18,8 +18,8 @@ from media.errors import Refused
 from media.gaze.calibration import sparse_frames
 from media.reading import timeline
 from media.reading.facts import MediaWarning
+from media.reading.frame_reader import Reel
 from media.reading.inspection import Inspection, inspect
-from media.reading.source import Reel
 from media.reframing.following import frame_for
 from media.reframing.framing import Layout
 from media.stages.plan import partition

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from media.container import structure
+from media.container.opening import opened, video_of
 from media.container.patched import Patch, PatchedFile
 from media.errors import Refused
 from media.reading.facts import MediaWarning
 from media.reading.inspection import inspect
-from media.reading.opening import opened, video_of
 from tests.media import box_editing, films
 
 

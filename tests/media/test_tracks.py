@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from media.container.opening import opened, video_of
 from media.process import runner
-from media.reading import tracks
 from media.reading.facts import MediaWarning
 from media.reading.inspection import inspect
-from media.reading.opening import opened, video_of
-from media.reading.sound import RATE, Soundtrack
+from media.reading.soundtrack import RATE, Soundtrack
 from media.reading.spans import Span
-from media.writing.copied_sound import track_of
+from media.sound import tracks
 from media.writing.encode import written
 from media.writing.render import render
+from media.writing.sound_writers import track_of
 from tests.media import films
 
 LOW, HIGH = 400, 1000  # Hz, of the first and the second track

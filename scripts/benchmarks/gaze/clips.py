@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from media.frames import Planes
-from media.process.files import whole
+from media.process.files import atomic_write
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.source import Reel
 from media.reading.spans import Span
 from media.writing.encode import Master
 
@@ -91,7 +91,7 @@ def correct(clip: Clip, intensity: float, film: Path) -> Run:
 
 def keep(frames: Iterable[Planes], clip: Clip, film: Path) -> Run:
     """Encode frames as the product would, without sound."""
-    with whole(film) as temporary:
+    with atomic_write(film) as temporary:
         master: Master | None = None
         for frame in frames:
             master = master or Master(temporary, size=frame.y.shape[::-1], rate=clip.span.rate, layout=None)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from media.frames import Planes
-from media.process.files import whole
+from media.process.files import atomic_write
 from media.writing.encode import Master
 from scripts.benchmarks.gaze.rendered_face import SIZE, Framing, Sitter
 
@@ -75,7 +75,7 @@ def film(path: Path, poses: list[Pose]) -> None:
         Refused: the portrait is not installed.
         GazeError: the landmark engine does not start.
     """
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         master = Master(temporary, size=SIZE, rate=Fraction(RATE), layout=None)
         for frame in frames(poses):
             master.show(frame)

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from media.writing.memory_profile import MemoryProfile
+from media.process.memory_profile import MemoryProfile
 from scripts.benchmarks.render.process_run import ffmpeg, measured
 
 HLG = "log-level=error:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"

@@ -11,7 +11,7 @@ from typing import Any
 
 import imageio_ffmpeg
 
-from media.process.runner import THRIFT
+from media.process.runner import SINGLE_THREADED
 
 ROOT = Path(__file__).resolve().parents[3]
 LOOK_EVERY_S = 0.02
@@ -44,7 +44,7 @@ def ffmpeg(*arguments: str | Path, loud: bool = False) -> str:
 def measured(command: list[str]) -> Run:
     """Run a process to its end, as workers run their children, and count what it took; fails loudly when it fails."""
     began = time.monotonic()
-    environment = os.environ | THRIFT
+    environment = os.environ | SINGLE_THREADED
     child = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

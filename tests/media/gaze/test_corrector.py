@@ -17,10 +17,10 @@ from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
 from media.gaze.policy import LOOK_AHEAD, Reason
+from media.gaze.preview import Preview
 from media.gaze.report import Report
 from media.gaze.time_budget import Pace
 from media.sample.portrait import EYES, Sitter
-from media.writing.preview import Preview
 from tests.media.gaze.sitting import (
     Broken,
     Nobody,

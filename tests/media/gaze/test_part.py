@@ -20,8 +20,8 @@ from media.gaze.face.model import Head
 from media.gaze.policy import Policy
 from media.gaze.report import Report
 from media.process import child, runner
+from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
-from media.reading.source import Reel
 from media.stages import gaze as part
 from tests.media.gaze.sitting import CLIPS, copied, corrected, same
 

@@ -8,7 +8,7 @@ import pytest
 
 from media.frames import Planes
 from media.gaze.policy import Decision
-from media.writing.preview import COLUMN_PX, MOMENTS, SHEET_PX, Preview
+from media.gaze.preview import COLUMN_PX, MOMENTS, SHEET_PX, Preview
 from tests.media.gaze.sitting import a_look
 
 LOOK = a_look((8.0, 0.0))

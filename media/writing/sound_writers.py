@@ -10,11 +10,11 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from media.reading.audio_filter import Block
-from media.reading.opening import opened, packets, translated
-from media.reading.sound import BLOCK, RATE, Soundtrack
+from media.container.opening import opened, packets, translated
+from media.reading.soundtrack import BLOCK, RATE, Soundtrack
 from media.reading.spans import Span
-from media.reading.tracks import Sound, stream_of
+from media.sound.audio_filter import Block
+from media.sound.tracks import Sound, stream_of
 from media.writing import aac
 from media.writing.aac import Aac
 

@@ -8,8 +8,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from media.reading.opening import opened, packets
-from media.reading.tracks import Track, stream_of
+from media.container.opening import opened, packets
+from media.sound.tracks import Track, stream_of
 
 # A packet after a longer gap has a stray time stamp. Recorders encode silence as packets, and the gaps of a muted
 # microphone or an interrupted call are shorter.

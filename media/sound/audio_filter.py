@@ -10,8 +10,8 @@ from av.filter import Graph
 from av.filter.context import FilterContext
 from numpy.typing import NDArray
 
-from media.reading import channels
-from media.reading.channels import Matrix
+from media.sound import mixing
+from media.sound.mixing import Matrix
 
 Block = NDArray[np.float32]  # (channels, samples), -1 to 1
 
@@ -61,7 +61,7 @@ class Resampler:
         steps = [add("abuffer", f"{options}:time_base=1/{frame.sample_rate}")]
         if source_layout != layout:
             # libav mixes by the layout's name: it cannot mix some layouts, and drops channels of others.
-            steps += [add("aformat", "sample_fmts=fltp"), add("pan", channels.pan(weights))]
+            steps += [add("aformat", "sample_fmts=fltp"), add("pan", mixing.pan(weights))]
         steps += [add("aresample", str(rate)), add("aformat", f"sample_fmts=fltp:channel_layouts={layout}")]
         self._source, self._sink = steps[0], add("abuffersink")
         self._graph.link_nodes(*steps, self._sink).configure()

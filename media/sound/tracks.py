@@ -21,10 +21,11 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from media.container import alternates
-from media.reading import channels
-from media.reading.audio_filter import Resampler
-from media.reading.channels import Labels, Matrix
-from media.reading.opening import AUDIO_CODECS, FORMATS, opened_with_labels, packets, select_stream
+from media.container.channel_layouts import MAX_CHANNELS, Labels
+from media.container.opening import AUDIO_CODECS, FORMATS, opened_with_labels, packets, select_stream
+from media.sound import mixing
+from media.sound.audio_filter import Resampler
+from media.sound.mixing import Matrix
 
 MAX_TRACKS_TRIED = 8  # each try opens the file again
 PACKETS_FOR_ONE_FRAME = 300  # tried before a track counts as undecodable; 6 s of AAC
@@ -111,9 +112,7 @@ def decoded(packet: "Packet[AudioStream]") -> list[AudioFrame]:
 def _is_usable(frame: AudioFrame) -> bool:
     rate, count = frame.sample_rate, frame.layout.nb_channels
     return (
-        MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE
-        and 0 < count <= channels.MAX_CHANNELS
-        and frame.samples <= MAX_FRAME_S * rate
+        MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE and 0 < count <= MAX_CHANNELS and frame.samples <= MAX_FRAME_S * rate
     )
 
 
@@ -127,7 +126,7 @@ def _has_decoder(stream: AudioStream) -> bool:
     context = stream.codec_context
     if not context or context.name not in AUDIO_CODECS:
         return False
-    return MIN_SAMPLE_RATE <= context.sample_rate <= MAX_SAMPLE_RATE and context.channels <= channels.MAX_CHANNELS
+    return MIN_SAMPLE_RATE <= context.sample_rate <= MAX_SAMPLE_RATE and context.channels <= MAX_CHANNELS
 
 
 def _probe(container: InputContainer, stream: AudioStream, labels: dict[int, Labels]) -> Track | None:
@@ -139,9 +138,9 @@ def _probe(container: InputContainer, stream: AudioStream, labels: dict[int, Lab
     if frame is None:
         return None
     container_labels = labels[stream.index]
-    frame_labels = channels.labels_of(frame.layout, container_labels)
-    outputs = max(channels.output_count(frame_labels), declared if len(frame_labels) == 1 else 1)
-    if not _can_be_mixed(frame, channels.matrix(frame_labels, outputs)):
+    frame_labels = mixing.labels_of(frame.layout, container_labels)
+    outputs = max(mixing.output_count(frame_labels), declared if len(frame_labels) == 1 else 1)
+    if not _can_be_mixed(frame, mixing.matrix(frame_labels, outputs)):
         return None
     return Track(
         stream=stream.index,

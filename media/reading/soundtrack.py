@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from media.reading import tracks
-from media.reading.audio_filter import Block, filtered
-from media.reading.samples import Samples, Window, merge_channels
 from media.reading.spans import Span
+from media.sound import tracks
+from media.sound.audio_filter import Block, filtered
+from media.sound.samples import Samples, Window, merge_channels
 
 RATE = 48_000
 BLOCK = 1024  # samples that AAC codes at a time

@@ -17,11 +17,10 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from media.container import signature, structure
+from media.container import channel_layouts, libav_enums, signature, structure
 from media.container.patched import PatchedFile
 from media.errors import Refused
-from media.reading import channels, libav_enums
-from media.reading.facts import MAX_PIXELS, MAX_STREAMS
+from media.limits import MAX_PIXELS, MAX_STREAMS
 
 VIDEO_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "h263", "mjpeg", "prores"}
 # Cheap to decode, maintained, and found in MP4, QuickTime or Matroska.
@@ -52,7 +51,7 @@ libav_enums.accept_unknown()
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open an upload for demuxing; libav's errors inside the block become a refusal.
 
-    Custom channel layouts are removed (`media.reading.channels`), so that all streams can be accessed safely.
+    Custom channel layouts are removed (`media.container.channel_layouts`), so that all streams can be accessed safely.
 
     Raises:
         Refused: empty_file, not_a_video, truncated, damaged.
@@ -63,7 +62,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 @contextlib.contextmanager
-def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, channels.Labels]]]:
+def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, channel_layouts.Labels]]]:
     """Open an upload like `opened`; also yield the container's channel labels by stream index."""
     container_name = signature.check(path)
     patches = structure.of(path, container_name).patches
@@ -74,7 +73,7 @@ def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, c
             av.open(source, "r", FORMATS[container_name], options=OPTIONS, metadata_errors="replace")
         )
         sounds = [stream for stream in container.streams.audio if stream.codec_context]
-        yield container, {stream.index: channels.drop_custom_layout(stream.codec_context) for stream in sounds}
+        yield container, {stream.index: channel_layouts.drop_custom_layout(stream.codec_context) for stream in sounds}
 
 
 @contextlib.contextmanager

@@ -10,15 +10,15 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
+from media.container.opening import opened, packets, translated, video_of
 from media.errors import Refused
 from media.frames import Planes
 from media.picture import conversion, deinterlace
 from media.picture.colour_tags import ColourTags
 from media.picture.deinterlace import deinterlaced
+from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 from media.reading.inspection import check_pixels
-from media.reading.opening import opened, packets, translated, video_of
 from media.reading.spans import Span
-from media.writing.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 
 DECODER_THREADS = 1  # each one more keeps further pictures in memory: 14 MB each at 4K
 MISSING_S, MISSING_SHARE = 1, 0.1  # more pictures than both of these gone: refuse instead of showing a still

@@ -15,11 +15,11 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from media.reading import channels, tracks
-from media.reading.audio_filter import Block, Resampler
-from media.reading.channels import Labels
-from media.reading.opening import opened, packets, translated
-from media.reading.tracks import Track
+from media.container.channel_layouts import Labels
+from media.container.opening import opened, packets, translated
+from media.sound import mixing, tracks
+from media.sound.audio_filter import Block, Resampler
+from media.sound.tracks import Track
 
 LEAD_S = Fraction(3, 10)  # decoded before the window: codecs converge within 80 ms (Opus)
 SLACK_S = Fraction(1, 50)  # time stamps in whole milliseconds jitter; less than 20 ms is no gap
@@ -187,8 +187,8 @@ class _Run:
         return place is not None and abs(place - self._expected()) > SLACK_S * self._window.rate
 
     def _begin(self, frame: AudioFrame, frame_format: tuple[str, str, int], place: int) -> None:
-        labels = channels.labels_of(frame.layout, self._labels)
-        weights = channels.matrix(labels, self._window.outputs)
+        labels = mixing.labels_of(frame.layout, self._labels)
+        weights = mixing.matrix(labels, self._window.outputs)
         self._resampler = Resampler(frame, weights, self._window.rate)
         self._format = frame_format
         self._position = self._began = place

@@ -14,7 +14,7 @@ from media.frames import Planes
 from media.gaze.estimate.measure import Look
 from media.gaze.policy import Decision
 from media.picture.conversion import to_rgb
-from media.process.files import whole
+from media.process.files import atomic_write
 
 Picture = NDArray[np.uint8]  # (H, W, 3), red first
 
@@ -90,7 +90,7 @@ class Preview:
         sheet = np.vstack(_spaced(rows))[:, :, ::-1]  # OpenCV writes blue first
         done, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         assert done
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(jpeg.tobytes())
         return True
 

@@ -1,0 +1,1 @@
+"""Decoding of sound tracks: their choice, resampling, mixing and filtering."""
