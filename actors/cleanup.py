@@ -15,6 +15,7 @@ from actors import wiring
 from actors.flow.completion import retention_s, settle
 from actors.flow.events import announce, part_facts
 from actors.flow.scheduling import release
+from actors.machine import Machine
 from actors.recovery import lost_found
 from store import idempotency_keys, jobs, publications, schedules, webhooks
 from store.jobs import Job
@@ -29,17 +30,23 @@ LOOKED_AT = "lost_found"  # the mark of the last look
 @dramatiq.actor(queue_name="ticks", periodic=cron("*/5 * * * *"), max_retries=0)
 def cleanup() -> None:
     """Find what is to be deleted, ended or forgotten, also what an earlier attempt missed."""
-    _expire()
-    with wiring.store.reading() as connection:
-        due = [job for job in jobs.with_files(connection, over_before=wiring.now()) if _is_due(connection, job)]
+    _expire(wiring.machine)
+    with wiring.machine.store.reading() as connection:
+        due = [
+            job
+            for job in jobs.with_files(connection, over_before=wiring.machine.now())
+            if _is_due(wiring.machine, connection, job)
+        ]
     for job in due:
-        wiring.send("delete_files", job.id)
-    _delete_leftovers()
-    with wiring.store.writing() as connection:
-        webhooks.purge(connection, wiring.now() - REMEMBERED)
+        wiring.machine.send("delete_files", job.id)
+    _delete_leftovers(wiring.machine)
+    with wiring.machine.store.writing() as connection:
+        webhooks.purge(connection, wiring.machine.now() - REMEMBERED)
         # As long as an upload with the same key may be in lost+found, where the second copy of one is left.
-        idempotency_keys.purge(connection, wiring.now() - timedelta(days=wiring.settings.lost_found_days))
-    wiring.broker.purge_dead_letters(REMEMBERED.total_seconds())
+        idempotency_keys.purge(
+            connection, wiring.machine.now() - timedelta(days=wiring.machine.settings.lost_found_days)
+        )
+    wiring.machine.broker.purge_dead_letters(REMEMBERED.total_seconds())
 
 
 @dramatiq.actor(queue_name="network", max_retries=5)
@@ -50,77 +57,83 @@ def delete_files(job_id: str, when: str = "due") -> None:
         job_id: which one.
         when: "due", or "now": whatever the retention says.
     """
-    with wiring.store.writing() as connection:
+    with wiring.machine.store.writing() as connection:
         job = jobs.get(connection, job_id)
         if (
             job is None
-            or (when == "due" and not _is_due(connection, job))
+            or (when == "due" and not _is_due(wiring.machine, connection, job))
             or publications.under_way(connection, job_id)
         ):
             return  # `cleanup` comes back to it
-        if not jobs.give_files_up(connection, job_id, wiring.now()):
+        if not jobs.give_files_up(connection, job_id, wiring.machine.now()):
             return
-    for directory in _directories(job_id):
+    for directory in _directories(wiring.machine, job_id):
         _remove(directory)
     logger.info("job {}: files deleted", job_id)
 
 
-def _directories(job_id: str) -> tuple[Path, Path]:
-    return wiring.settings.uploads_dir / job_id, wiring.settings.jobs_dir / job_id
+def _directories(machine: Machine, job_id: str) -> tuple[Path, Path]:
+    return machine.settings.uploads_dir / job_id, machine.settings.jobs_dir / job_id
 
 
-def _is_due(connection: Connection, job: Job) -> bool:
+def _is_due(machine: Machine, connection: Connection, job: Job) -> bool:
     if job.status is JobStatus.CANCELLED:
         return True
-    kept = timedelta(seconds=retention_s(connection, job.id, job.status))
-    return job.completed_at is not None and wiring.now() >= job.completed_at + kept
+    kept = timedelta(seconds=retention_s(machine, connection, job.id, job.status))
+    return job.completed_at is not None and machine.now() >= job.completed_at + kept
 
 
-def _expire() -> None:
-    with wiring.store.writing() as connection:
-        for publication in publications.open_since(connection, wiring.now() - OPEN_AT_MOST):
+def _expire(machine: Machine) -> None:
+    with machine.store.writing() as connection:
+        for publication in publications.open_since(connection, machine.now() - OPEN_AT_MOST):
             reason = f"not published within {OPEN_AT_MOST.days} days"
             job = jobs.get(connection, publication.job_id)
-            if job is not None and publications.expire(connection, publication.id, reason=reason, now=wiring.now()):
+            if job is not None and publications.expire(connection, publication.id, reason=reason, now=machine.now()):
                 announce(
-                    connection, "publication.failed", job, code="expired", reason=reason, **part_facts(publication, job)
+                    machine,
+                    connection,
+                    "publication.failed",
+                    job,
+                    code="expired",
+                    reason=reason,
+                    **part_facts(publication, job),
                 )
-                settle(connection, publication.job_id)
-        release(connection)
+                settle(machine, connection, publication.job_id)
+        release(machine, connection)
 
 
-def _delete_leftovers() -> None:
+def _delete_leftovers(machine: Machine) -> None:
     """Finish deletions that were cut off, move what has no record to lost+found, and empty that of what is too old."""
-    for root in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
+    for root in (machine.settings.uploads_dir, machine.settings.jobs_dir):
         for directory in root.iterdir() if root.exists() else ():
             with lost_found.errors_logged(directory):
-                if directory.is_dir() and not directory.is_symlink() and _is_given_up(directory.name):
+                if directory.is_dir() and not directory.is_symlink() and _is_given_up(machine, directory.name):
                     _remove(directory)
                     logger.info("deleted {}, whose job has given its files up", directory)
-    _discount_jumps()
-    lost_found.move_unrecorded()
-    lost_found.delete_expired()
+    _discount_jumps(machine)
+    lost_found.move_unrecorded(machine)
+    lost_found.delete_expired(machine)
 
 
-def _discount_jumps() -> None:
+def _discount_jumps(machine: Machine) -> None:
     """Extend the entries of lost+found by the time in which the machine did not run.
 
     A clock without a battery starts in the past and jumps ahead when the network is available. And after a month
     without power, lost files are still there.
     """
-    now = wiring.now()
-    with wiring.store.reading() as connection:
+    now = machine.now()
+    with machine.store.reading() as connection:
         before = schedules.marked(connection, LOOKED_AT)
     if before is None:  # a new database: nobody knows for how long
-        lost_found.prolong(None)
+        lost_found.prolong(machine, None)
     elif now - before > JUMP:
-        lost_found.prolong(now - before)
-    with wiring.store.writing() as connection:
+        lost_found.prolong(machine, now - before)
+    with machine.store.writing() as connection:
         schedules.mark(connection, LOOKED_AT, now)
 
 
-def _is_given_up(job_id: str) -> bool:
-    with wiring.store.reading() as connection:
+def _is_given_up(machine: Machine, job_id: str) -> bool:
+    with machine.store.reading() as connection:
         job = jobs.get(connection, job_id)
     return job is not None and job.files_deleted_at is not None
 

@@ -11,6 +11,7 @@ from loguru import logger
 
 from actors import wiring
 from actors.flow.events import announce
+from actors.machine import Machine
 from platforms import webhook
 from platforms.errors import PlatformError
 from store import webhooks
@@ -45,24 +46,24 @@ class _Try:
 @dramatiq.actor(queue_name="network", max_retries=5)
 def dispatch_webhook(delivery_id: str) -> None:
     """Make the next try of a delivery. Receivers tell a repeated try by its webhook-id."""
-    with wiring.store.reading() as connection:
+    with wiring.machine.store.reading() as connection:
         found = webhooks.get_delivery(connection, delivery_id)
-    if found is None or found[0].status is not DeliveryStatus.WAITING or _is_stray(found[0]):
+    if found is None or found[0].status is not DeliveryStatus.WAITING or _is_stray(wiring.machine, found[0]):
         return
     delivery, event, endpoint = found
     if endpoint.state is EndpointState.DISABLED:
         outcome = _Try(False, True, None, 0, 0.0, "the endpoint is disabled", None)
     else:
-        outcome = _send(event, endpoint, delivery.tries + 1)
-    _record(delivery, event, endpoint, outcome)
+        outcome = _send(wiring.machine, event, endpoint, delivery.tries + 1)
+    _record(wiring.machine, delivery, event, endpoint, outcome)
 
 
-def _is_stray(delivery: Delivery) -> bool:
-    return delivery.next_at is not None and delivery.next_at > wiring.now() + STRAY
+def _is_stray(machine: Machine, delivery: Delivery) -> bool:
+    return delivery.next_at is not None and delivery.next_at > machine.now() + STRAY
 
 
-def _send(event: Event, endpoint: Endpoint, tries: int) -> _Try:
-    now = wiring.now()
+def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> _Try:
+    now = machine.now()
     signing = [endpoint.secret]
     if endpoint.previous_secret is not None and endpoint.previous_until is not None and now < endpoint.previous_until:
         signing.append(endpoint.previous_secret)
@@ -72,9 +73,9 @@ def _send(event: Event, endpoint: Endpoint, tries: int) -> _Try:
             message_id=event.id,
             timestamp=int(now.timestamp()),
             body=event.body.encode(),
-            secrets=[wiring.sealer.open(sealed) for sealed in signing],
-            allow_private=wiring.settings.webhook_allow_private,
-            own_hosts=wiring.settings.own_hosts,
+            secrets=[machine.sealer.open(sealed) for sealed in signing],
+            allow_private=machine.settings.webhook_allow_private,
+            own_hosts=machine.settings.own_hosts,
         )
     except (PlatformError, WrongKey) as error:
         return _Try(False, tries > len(WAITS_S), None, 0, 0.0, str(error), None)
@@ -93,13 +94,13 @@ def _send(event: Event, endpoint: Endpoint, tries: int) -> _Try:
     )
 
 
-def _record(delivery: Delivery, event: Event, endpoint: Endpoint, outcome: _Try) -> None:
+def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoint, outcome: _Try) -> None:
     tries = delivery.tries + 1
     wait_s = 0.0 if outcome.final else _wait_s(tries, outcome.retry_after_s)
     status = (
         DeliveryStatus.DELIVERED if outcome.well else DeliveryStatus.FAILED if outcome.final else DeliveryStatus.WAITING
     )
-    now = wiring.now()
+    now = machine.now()
     attempt = Attempt(
         delivery_id=delivery.id,
         at=now,
@@ -108,18 +109,18 @@ def _record(delivery: Delivery, event: Event, endpoint: Endpoint, outcome: _Try)
         error=outcome.error,
         excerpt=outcome.excerpt,
     )
-    with wiring.store.writing() as connection:
+    with machine.store.writing() as connection:
         next_at = None if outcome.final else now + timedelta(seconds=wait_s)
         if not webhooks.record_attempt(connection, attempt, status=status, next_at=next_at, tries=tries):
             return
         if not outcome.final:
-            wiring.send("dispatch_webhook", delivery.id, delay_s=wait_s)
+            machine.send("dispatch_webhook", delivery.id, delay_s=wait_s)
         failing_since = webhooks.note_health(connection, endpoint.id, well=outcome.well, now=now)
         dead = failing_since is not None and now - failing_since > DISABLE_AFTER
         if (dead or outcome.http_status == GONE) and webhooks.set_state(
             connection, endpoint.id, EndpointState.DISABLED
         ):
-            announce(connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url)
+            announce(machine, connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url)
     if not outcome.well:
         logger.warning("webhook {} ({}) to {}: try {}: {}", event.id, event.type, endpoint.id, tries, outcome.error)
 

@@ -13,6 +13,6 @@ from store import schedules
 @dramatiq.actor(queue_name="ticks", periodic=cron("* * * * *"), max_retries=0)
 def open_windows() -> None:
     """Leave the scheduler's sign of life and let go what may go now."""
-    with wiring.store.writing() as connection:
-        schedules.mark(connection, "scheduler", wiring.now())
-        release(connection)
+    with wiring.machine.store.writing() as connection:
+        schedules.mark(connection, "scheduler", wiring.machine.now())
+        release(wiring.machine, connection)

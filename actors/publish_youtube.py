@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dramatiq
 
+from actors import wiring
 from actors.flow import publishing
 
 
 @dramatiq.actor(queue_name="network", max_retries=5)
 def publish_youtube(publication_id: str) -> None:
     """Carry out the next step of a publication on YouTube."""
-    publishing.step(publication_id, publishing.message_id())
+    publishing.step(wiring.machine, publication_id, publishing.message_id())

@@ -11,6 +11,7 @@ from periodiq import cron
 from actors import wiring
 from actors.flow import rendering, retrying
 from actors.flow.completion import fail_job, part_failed, publication_crashed
+from actors.machine import Machine
 from broker import DeadLetter
 from store import jobs, publications, segments, steps, webhooks
 
@@ -21,75 +22,75 @@ LOOK_BACK = timedelta(days=1)  # into the dead letters; this runs each minute
 @dramatiq.actor(queue_name="ticks", periodic=cron("* * * * *"), max_retries=0)
 def reap() -> None:
     """Look through everything that can be in flight."""
-    _give_up_dead_letters()
-    _resume_parts()
-    _resume_retries()
-    _resume_publications()
-    _resume_deliveries()
+    _give_up_dead_letters(wiring.machine)
+    _resume_parts(wiring.machine)
+    _resume_retries(wiring.machine)
+    _resume_publications(wiring.machine)
+    _resume_deliveries(wiring.machine)
 
 
-def _give_up_dead_letters() -> None:
+def _give_up_dead_letters(machine: Machine) -> None:
     """End what a message in the dead letters was to bring about: it has ended, too, and is to be seen as such.
 
     A letter stays where it is, to be read; one that is older than the last time its work was asked for says nothing.
     """
-    for letter in wiring.broker.dead_letters(limit=1000):
-        is_new = letter.died_at > wiring.now() - LOOK_BACK
+    for letter in machine.broker.dead_letters(limit=1000):
+        is_new = letter.died_at > machine.now() - LOOK_BACK
         if letter.args and is_new and not retrying.is_recorded(letter.error):
-            _give_up(letter)
+            _give_up(machine, letter)
 
 
-def _give_up(letter: DeadLetter) -> None:
+def _give_up(machine: Machine, letter: DeadLetter) -> None:
     reason = "an error in VidProd stopped it every time; the dead letters have the details"
     about = letter.args[0]
-    with wiring.store.reading() as connection:
+    with machine.store.reading() as connection:
         job = jobs.get(connection, about) if letter.actor == "split" else None
         segment = segments.get(connection, about) if letter.actor == "gaze" else None
         publication = publications.get(connection, about) if letter.actor.startswith("publish_") else None
     if job is not None and job.segment_count is None and _is_news(letter, job.asked_at):
-        fail_job(job.id, code="gave_up", error=f"examining the video: {reason}", retryable=True)
+        fail_job(machine, job.id, code="gave_up", error=f"examining the video: {reason}", retryable=True)
     elif segment is not None and _is_news(letter, segment.asked_at):
-        part_failed(segment.id, reason=reason)
+        part_failed(machine, segment.id, reason=reason)
     elif publication is not None and _is_news(letter, publication.started_at):
-        publication_crashed(publication.id, reason=reason)
+        publication_crashed(machine, publication.id, reason=reason)
 
 
 def _is_news(letter: DeadLetter, asked_at: datetime | None) -> bool:
     return asked_at is None or letter.died_at > asked_at
 
 
-def _resume_parts() -> None:
+def _resume_parts(machine: Machine) -> None:
     # A part between two attempts is pending, and its message waits in the broker.
-    longest = timedelta(seconds=wiring.settings.processing_deadline) + SLACK
-    with wiring.store.writing() as connection:
-        for segment in segments.rendering_since(connection, wiring.now() - longest):
+    longest = timedelta(seconds=machine.settings.processing_deadline) + SLACK
+    with machine.store.writing() as connection:
+        for segment in segments.rendering_since(connection, machine.now() - longest):
             logger.warning("part {} of job {} is overdue, rendering it anew", segment.segment_number, segment.job_id)
-            segments.touch(connection, segment.id, wiring.now())
-            rendering.send_gaze(segment)
+            segments.touch(connection, segment.id, machine.now())
+            rendering.send_gaze(machine, segment)
 
 
-def _resume_retries() -> None:
+def _resume_retries(machine: Machine) -> None:
     """Send what waits for a moment that cannot be: the clock was ahead when it was reckoned, and was set back."""
-    farthest = wiring.now() + retrying.longest_wait() + SLACK
-    with wiring.store.writing() as connection:
+    farthest = machine.now() + retrying.longest_wait(machine) + SLACK
+    with machine.store.writing() as connection:
         for job in jobs.retried_after(connection, farthest):
-            rendering.send_split(job.id)
+            rendering.send_split(machine, job.id)
         for segment in segments.retried_after(connection, farthest):
-            rendering.send_gaze(segment)
+            rendering.send_gaze(machine, segment)
 
 
-def _resume_publications() -> None:
-    now = wiring.now()
-    with wiring.store.writing() as connection:
+def _resume_publications(machine: Machine) -> None:
+    now = machine.now()
+    with machine.store.writing() as connection:
         for publication in steps.stalled(connection, next_before=now - SLACK, held_before=now - SLACK):
             logger.warning("publication {} is overdue at step {}", publication.id, publication.step)
             steps.touch(connection, publication.id, now)
-            wiring.send(f"publish_{publication.platform}", publication.id)
+            machine.send(f"publish_{publication.platform}", publication.id)
 
 
-def _resume_deliveries() -> None:
-    now = wiring.now()
-    with wiring.store.writing() as connection:
+def _resume_deliveries(machine: Machine) -> None:
+    now = machine.now()
+    with machine.store.writing() as connection:
         for delivery in webhooks.overdue(connection, now - SLACK):
             webhooks.touch(connection, delivery.id, now)
-            wiring.send("dispatch_webhook", delivery.id)
+            machine.send("dispatch_webhook", delivery.id)

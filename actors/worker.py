@@ -1,9 +1,10 @@
-"""What `dramatiq actors.worker` and `periodiq actors.worker` load: all actors, the broker, and this process's start."""
+"""Entry point of `dramatiq actors.worker` and `periodiq actors.worker`: all actors and the broker; sets up logging."""
 
 import actors
-from actors import process
-from actors.wiring import broker, settings
+from actors import logging_setup
+from actors.wiring import machine
 
-process.start(settings)
+broker = machine.broker
+logging_setup.set_up(machine.settings)
 
 __all__ = ["actors", "broker"]

@@ -12,8 +12,8 @@ from types import FrameType
 from loguru import logger
 
 import settings as environment
-from actors import process, wiring
-from actors.flow import job_commands
+from actors import logging_setup, wiring
+from actors.database_check import require_database
 from api.context import Context
 from api.http.auth import Keys
 from api.server import create_server
@@ -24,17 +24,17 @@ PAGES = Path(__file__).resolve().parent.parent / "frontend"
 
 def context() -> Context:
     """Return what this process works with, from its environment."""
-    settings = wiring.settings
+    settings = wiring.machine.settings
     return Context(
         settings=settings,
-        store=wiring.store,
-        broker=wiring.broker,
-        sealer=wiring.sealer,
-        hosts=wiring.hosts,
-        intake=job_commands,
-        keys=Keys(_api_keys(), sealer=wiring.sealer, now=wiring.now),
-        now=wiring.now,
-        new_id=wiring.new_id,
+        store=wiring.machine.store,
+        broker=wiring.machine.broker,
+        sealer=wiring.machine.sealer,
+        hosts=wiring.machine.hosts,
+        machine=wiring.machine,
+        keys=Keys(_api_keys(), sealer=wiring.machine.sealer, now=wiring.machine.now),
+        now=wiring.machine.now,
+        new_id=wiring.machine.new_id,
         behind_fly="FLY_APP_NAME" in os.environ,
         started_at=datetime.now(UTC),
         pages=PAGES,
@@ -43,21 +43,21 @@ def context() -> Context:
 
 def main() -> int:
     """Serve until told to stop."""
-    process.start(wiring.settings)
-    process.require_database(wiring.store)
+    logging_setup.set_up(wiring.machine.settings)
+    require_database(wiring.machine.store)
     door = context()
     # The port first: a second API on the same port ends here, before it deletes the first one's incomplete uploads.
-    server = create_server(door, host=wiring.settings.host, port=wiring.settings.port)
+    server = create_server(door, host=wiring.machine.settings.host, port=wiring.machine.settings.port)
     with upload.begin_receiving(door):
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
-        logger.info("listening on {}:{}", wiring.settings.host, wiring.settings.port)
+        logger.info("listening on {}:{}", wiring.machine.settings.host, wiring.machine.settings.port)
         server.run()
     return 0
 
 
 def _api_keys() -> list[str]:
-    settings = wiring.settings
+    settings = wiring.machine.settings
     if settings.api_keys:
         return [key.get_secret_value() for key in settings.api_keys]
     key, made_now = environment.kept_secret(settings.data_dir / "api.key")

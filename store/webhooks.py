@@ -116,14 +116,14 @@ def set_state(connection: Connection, endpoint_id: str, state: EndpointState) ->
 
 
 def record_event(
-    connection: Connection, event: Event, webhook_url: str | None, new_id: Callable[[], str]
+    connection: Connection, event: Event, webhook_url: str | None, new_id: Callable[[str], str]
 ) -> list[Delivery]:
     """Remember an event and make a delivery for each endpoint that wants it.
 
     Args:
         event: what happened.
         webhook_url: the address that the event's job names, if it does.
-        new_id: makes the deliveries' ids.
+        new_id: returns a new id with the given prefix.
     """
     connection.execute(events.insert().values(**{n: getattr(event, n) for n in Event.__dataclass_fields__}))
     wanted = or_(endpoints.c.scope == "all", and_(endpoints.c.scope == "named", endpoints.c.url == webhook_url))
@@ -133,7 +133,7 @@ def record_event(
         if endpoint.events and event.type not in endpoint.events:
             continue
         delivery = Delivery(
-            id=new_id(), event_id=event.id, endpoint_id=endpoint.id,
+            id=new_id(""), event_id=event.id, endpoint_id=endpoint.id,
             status=DeliveryStatus.WAITING, next_at=event.created_at,
         )  # fmt: skip
         connection.execute(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import wiring
 from actors.flow.events import announce, tell_of
 from actors.flow.scheduling import release
+from actors.machine import Machine
 from actors.recovery.missing_files import failed_for_files
 from store import jobs, publications, segments, steps
 from store.states import JOB_OVER, JobStatus, PublicationStatus
@@ -15,38 +15,40 @@ from store.states import JOB_OVER, JobStatus, PublicationStatus
 KEPT_OTHERWISE_H = 24.0  # what failed can be tried again, and what went nowhere be fetched, for a day
 
 
-def settle(connection: Connection, job_id: str) -> None:
+def settle(machine: Machine, connection: Connection, job_id: str) -> None:
     """Close what has nothing open left: the parts, then the job. The caller that closes it tells of it."""
     if (moved_to := jobs.close_parts(connection, job_id)) is not None:
         job = jobs.get(connection, job_id)
-        announce(connection, "job.processed", job, parts=job.segment_count if job else None)
+        announce(machine, connection, "job.processed", job, parts=job.segment_count if job else None)
         if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
             logger.info("job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
-            announce(connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
+            announce(
+                machine, connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons
+            )
     for segment in segments.of_job(connection, job_id):
         if publications.count_of_segment(connection, segment.id):
             segments.close(connection, segment.id)
-    outcome = jobs.close(connection, job_id, wiring.now())
+    outcome = jobs.close(connection, job_id, machine.now())
     if outcome is None:
         return
     job = jobs.get(connection, job_id)
     logger.info("job {}: {}", job_id, outcome)
-    announce(connection, "job.failed" if outcome is JobStatus.FAILED else "job.completed", job, status=outcome)
-    wiring.send("delete_files", job_id, delay_s=retention_s(connection, job_id, outcome))
+    announce(machine, connection, "job.failed" if outcome is JobStatus.FAILED else "job.completed", job, status=outcome)
+    machine.send("delete_files", job_id, delay_s=retention_s(machine, connection, job_id, outcome))
 
 
-def retention_s(connection: Connection, job_id: str, outcome: JobStatus) -> float:
+def retention_s(machine: Machine, connection: Connection, job_id: str, outcome: JobStatus) -> float:
     """Return how long the files of a job that ended so are kept."""
-    kept_h = wiring.settings.retention_hours
+    kept_h = machine.settings.retention_hours
     if outcome is JobStatus.COMPLETED and publications.of_job(connection, job_id):
         return 3600 * kept_h
     job = jobs.get(connection, job_id)
     if job is not None and failed_for_files(connection, job):
-        kept_h = max(kept_h, 24 * wiring.settings.lost_found_days)  # as long as they may be found
+        kept_h = max(kept_h, 24 * machine.settings.lost_found_days)  # as long as they may be found
     return 3600 * max(kept_h, KEPT_OTHERWISE_H)
 
 
-def fail_job(job_id: str, *, code: str, error: str, retryable: bool) -> None:
+def fail_job(machine: Machine, job_id: str, *, code: str, error: str, retryable: bool) -> None:
     """End a job that never got as far as its parts, with the reason its creator will read.
 
     Args:
@@ -55,54 +57,56 @@ def fail_job(job_id: str, *, code: str, error: str, retryable: bool) -> None:
         error: a sentence for the creator.
         retryable: whether another try could go better; if not, the file is deleted at once.
     """
-    with wiring.store.writing() as connection:
-        end_job(connection, job_id, code=code, error=error, retryable=retryable)
+    with machine.store.writing() as connection:
+        end_job(machine, connection, job_id, code=code, error=error, retryable=retryable)
 
 
-def end_job(connection: Connection, job_id: str, *, code: str, error: str, retryable: bool) -> None:
+def end_job(machine: Machine, connection: Connection, job_id: str, *, code: str, error: str, retryable: bool) -> None:
     """Fail a job as `fail_job` does, inside an open transaction."""
-    if not jobs.fail(connection, job_id, code=code, error=error, now=wiring.now()):
+    if not jobs.fail(connection, job_id, code=code, error=error, now=machine.now()):
         return
     logger.warning("job {}: failed ({}): {}", job_id, code, error)
-    announce(connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
+    announce(machine, connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
     if retryable:
-        wiring.send("delete_files", job_id, delay_s=retention_s(connection, job_id, JobStatus.FAILED))
+        machine.send("delete_files", job_id, delay_s=retention_s(machine, connection, job_id, JobStatus.FAILED))
     else:
-        wiring.send("delete_files", job_id, "now")
+        machine.send("delete_files", job_id, "now")
 
 
-def publication_crashed(publication_id: str, *, reason: str) -> None:
+def publication_crashed(machine: Machine, publication_id: str, *, reason: str) -> None:
     """End a publication whose steps crash this machine's own code. If one was begun, its outcome is unknown."""
-    with wiring.store.writing() as connection:
+    with machine.store.writing() as connection:
         found = publications.get(connection, publication_id)
-        if found is None or not steps.give_up(connection, publication_id, reason=reason, now=wiring.now()):
+        if found is None or not steps.give_up(connection, publication_id, reason=reason, now=machine.now()):
             return
         publication = publications.get(connection, publication_id)
         job = jobs.get(connection, found.job_id)
         if publication is None or job is None:
             return
         unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
-        tell_of(connection, "publication.outcome_unknown" if unknown else "publication.failed", publication, job)
-        settle(connection, job.id)
-        release(connection)
+        tell_of(
+            machine, connection, "publication.outcome_unknown" if unknown else "publication.failed", publication, job
+        )
+        settle(machine, connection, job.id)
+        release(machine, connection)
 
 
-def part_failed(segment_id: str, *, reason: str) -> None:
+def part_failed(machine: Machine, segment_id: str, *, reason: str) -> None:
     """Give a part up. Its publications are over, too; the parts after it go on."""
-    with wiring.store.writing() as connection:
-        fail_part(connection, segment_id, reason=reason)
+    with machine.store.writing() as connection:
+        fail_part(machine, connection, segment_id, reason=reason)
 
 
-def fail_part(connection: Connection, segment_id: str, *, reason: str) -> None:
+def fail_part(machine: Machine, connection: Connection, segment_id: str, *, reason: str) -> None:
     """Fail a part as `part_failed` does, inside an open transaction."""
     segment = segments.get(connection, segment_id)
-    if segment is None or not segments.fail(connection, segment_id, reason=reason, now=wiring.now()):
+    if segment is None or not segments.fail(connection, segment_id, reason=reason, now=machine.now()):
         return
     job = jobs.get(connection, segment.job_id)
     if job is None or job.status in JOB_OVER:
         return
     publications.end_waiting_of_segment(
-        connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=wiring.now()
+        connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=machine.now()
     )
-    settle(connection, segment.job_id)
-    release(connection)
+    settle(machine, connection, segment.job_id)
+    release(machine, connection)

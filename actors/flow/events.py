@@ -7,13 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from actors import wiring
+from actors.machine import Machine
 from store import jobs, webhooks
 from store.jobs import Job
 from store.publications import Publication
 
 
-def announce(connection: Connection, kind: str, job: Job | None = None, **facts: Any) -> None:  # Any: JSON
+def announce(
+    machine: Machine, connection: Connection, kind: str, job: Job | None = None, **facts: Any
+) -> None:  # Any: JSON
     """Record an event in the open transaction and send its deliveries with it.
 
     Args:
@@ -22,7 +24,7 @@ def announce(connection: Connection, kind: str, job: Job | None = None, **facts:
         job: the job it belongs to; its endpoint hears of it and its sequence rises.
         facts: what `data` says besides the job's id and the sequence.
     """
-    moment = wiring.now()
+    moment = machine.now()
     data: dict[str, Any] = {}  # Any: JSON
     if job is not None:
         data = {"job_id": job.id, "sequence": jobs.next_sequence(connection, job.id), "title": job.title}
@@ -30,14 +32,14 @@ def announce(connection: Connection, kind: str, job: Job | None = None, **facts:
             data["metadata"] = job.metadata
     body = {"type": kind, "timestamp": moment.isoformat().replace("+00:00", "Z"), "data": data | facts}
     event = webhooks.Event(
-        id=wiring.new_id("msg_"),
+        id=machine.new_id("msg_"),
         type=kind,
         job_id=job.id if job else None,
         body=json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
         created_at=moment,
     )
-    for delivery in webhooks.record_event(connection, event, job.webhook_url if job else None, wiring.new_id):
-        wiring.send("dispatch_webhook", delivery.id)
+    for delivery in webhooks.record_event(connection, event, job.webhook_url if job else None, machine.new_id):
+        machine.send("dispatch_webhook", delivery.id)
 
 
 def part_facts(publication: Publication, job: Job) -> dict[str, Any]:  # Any: JSON
@@ -51,9 +53,9 @@ def part_facts(publication: Publication, job: Job) -> dict[str, Any]:  # Any: JS
     }
 
 
-def tell_of(connection: Connection, kind: str, publication: Publication, job: Job) -> None:
+def tell_of(machine: Machine, connection: Connection, kind: str, publication: Publication, job: Job) -> None:
     """Record an event about a publication as it stands now."""
-    announce(
+    announce(machine,
         connection, kind, job, link=publication.link, remote_id=publication.remote_id, code=publication.code,
         reason=publication.reason, **part_facts(publication, job),
     )  # fmt: skip

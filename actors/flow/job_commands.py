@@ -12,11 +12,11 @@ from datetime import datetime
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import wiring
 from actors.flow.completion import settle
 from actors.flow.events import announce, tell_of
 from actors.flow.rendering import send_gaze, send_split
 from actors.flow.scheduling import release
+from actors.machine import Machine
 from actors.recovery import begun_notes
 from broker import DeadLetter
 from store import accounts, idempotency_keys, jobs, publications, segments, steps, webhooks
@@ -27,7 +27,7 @@ from store.states import EndpointState, JobStatus, PublicationStatus
 DEAD_LETTERS_SEEN = 1000  # the newest; they are purged after a month
 
 
-def accept(job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
+def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
     """Take a new job whose video lies at its path, whole and synced.
 
     Args:
@@ -37,30 +37,32 @@ def accept(job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
     Returns:
         The stored answer if the key has one: no job was created then. None if the job was created.
     """
-    with wiring.store.writing() as connection:
+    with machine.store.writing() as connection:
         if answer is not None:
             stored = idempotency_keys.get(connection, answer.key_hash, job.created_at)  # as it was when it was sent
             if stored is not None:
                 return stored
             idempotency_keys.add(connection, answer)
         if job.webhook_url is not None:
-            add_endpoint(connection, job.webhook_url, scope="named", events=[])
+            add_endpoint(machine, connection, job.webhook_url, scope="named", events=[])
         jobs.create(connection, job)
-        announce(connection, "job.created", job)
-        send_split(job.id)
+        announce(machine, connection, "job.created", job)
+        send_split(machine, job.id)
         return None
 
 
-def add_endpoint(connection: Connection, url: str, *, scope: str, events: list[str]) -> webhooks.Endpoint:
+def add_endpoint(
+    machine: Machine, connection: Connection, url: str, *, scope: str, events: list[str]
+) -> webhooks.Endpoint:
     """Remember where to send events, with a fresh signing secret; a known address keeps its own and is enabled."""
     fresh = webhooks.Endpoint(
-        id=wiring.new_id("ep_"),
+        id=machine.new_id("ep_"),
         url=url,
         scope=scope,
         events=events,
         state=EndpointState.ENABLED,
-        secret=wiring.sealer.seal(new_signing_secret()),
-        created_at=wiring.now(),
+        secret=machine.sealer.seal(new_signing_secret()),
+        created_at=machine.now(),
     )
     known = webhooks.add_endpoint(connection, fresh)
     if scope == "all" and known.scope != "all":
@@ -74,14 +76,14 @@ def new_signing_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def cancel(job_id: str) -> bool:
+def cancel(machine: Machine, job_id: str) -> bool:
     """End a job: nothing more is rendered or begun, and nothing goes out that can still be held back.
 
     Returns:
         False if there is no such job or it is over.
     """
-    with wiring.store.writing() as connection:
-        moment = wiring.now()
+    with machine.store.writing() as connection:
+        moment = machine.now()
         job = jobs.get(connection, job_id)
         if job is None or not jobs.cancel(connection, job_id, moment):
             return False
@@ -91,22 +93,22 @@ def cancel(job_id: str) -> bool:
         )
         for publication in publications.under_way(connection, job_id):  # each decides at its next step, which is now
             steps.touch(connection, publication.id, moment)
-            wiring.send(f"publish_{publication.platform}", publication.id)
-        announce(connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
-        wiring.send("delete_files", job_id)
-        release(connection)
+            machine.send(f"publish_{publication.platform}", publication.id)
+        announce(machine, connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
+        machine.send("delete_files", job_id)
+        release(machine, connection)
     logger.info("job {}: cancelled", job_id)
     return True
 
 
-def retry(job_id: str) -> bool:
+def retry(machine: Machine, job_id: str) -> bool:
     """Try again what failed, and only that; delete the dead letters about it.
 
     Returns:
         False if nothing of the job failed, or its files are deleted.
     """
-    with wiring.store.writing() as connection:
-        moment = wiring.now()
+    with machine.store.writing() as connection:
+        moment = machine.now()
         job = jobs.get(connection, job_id)
         unplanned = job is not None and job.segment_count is None
         again = JobStatus.PENDING if unplanned else JobStatus.PROCESSING
@@ -114,109 +116,109 @@ def retry(job_id: str) -> bool:
             return False
         retried = {("split", job_id)}
         if unplanned:
-            send_split(job_id)
+            send_split(machine, job_id)
         else:
-            retried |= {("gaze", part_id) for part_id in _retry_parts(connection, job_id, moment)}
-    _delete_dead_letters(retried)
+            retried |= {("gaze", part_id) for part_id in _retry_parts(machine, connection, job_id, moment)}
+    _delete_dead_letters(machine, retried)
     return True
 
 
-def _retry_parts(connection: Connection, job_id: str, moment: datetime) -> list[str]:
+def _retry_parts(machine: Machine, connection: Connection, job_id: str, moment: datetime) -> list[str]:
     failed = segments.retry_failed(connection, job_id, moment)
     for segment in failed:
-        send_gaze(segment)
-    begun_notes.forget(publications.retry_failed(connection, job_id, moment))
+        send_gaze(machine, segment)
+    begun_notes.forget(machine, publications.retry_failed(connection, job_id, moment))
     segments.reopen(connection, job_id)
-    settle(connection, job_id)
-    release(connection)
+    settle(machine, connection, job_id)
+    release(machine, connection)
     return [segment.id for segment in failed]
 
 
-def _delete_dead_letters(retried: set[tuple[str, str]]) -> None:
+def _delete_dead_letters(machine: Machine, retried: set[tuple[str, str]]) -> None:
     """Delete the dead letters about retried work. One that a crash leaves is older than the retry and has no effect."""
-    for letter in wiring.broker.dead_letters("media", limit=DEAD_LETTERS_SEEN):
+    for letter in machine.broker.dead_letters("media", limit=DEAD_LETTERS_SEEN):
         if letter.args and (letter.actor, letter.args[0]) in retried:
-            wiring.broker.delete_dead_letter(letter.id)
+            machine.broker.delete_dead_letter(letter.id)
 
 
-def approve(job_id: str) -> bool:
+def approve(machine: Machine, job_id: str) -> bool:
     """Approve the publications of a job in review.
 
     Returns:
         False if there is no such job, or it needs no approval.
     """
-    with wiring.store.writing() as connection:
-        if not jobs.approve(connection, job_id, wiring.now()):
+    with machine.store.writing() as connection:
+        if not jobs.approve(connection, job_id, machine.now()):
             return False
-        settle(connection, job_id)
-        release(connection)
+        settle(machine, connection, job_id)
+        release(machine, connection)
     logger.info("job {}: approved", job_id)
     return True
 
 
-def retry_dead_letter(letter: DeadLetter) -> bool:
+def retry_dead_letter(machine: Machine, letter: DeadLetter) -> bool:
     """Send a message that gave up again; for media work that means to try the part or the job again.
 
     Returns:
         False if there is nothing to try again.
     """
     if letter.actor in {"split", "gaze"} and letter.args and isinstance(letter.args[0], str):
-        with wiring.store.reading() as connection:
+        with machine.store.reading() as connection:
             segment = segments.get(connection, letter.args[0]) if letter.actor == "gaze" else None
-        return retry(segment.job_id if segment is not None else letter.args[0])
-    return wiring.broker.retry_dead_letter(letter.id)
+        return retry(machine, segment.job_id if segment is not None else letter.args[0])
+    return machine.broker.retry_dead_letter(letter.id)
 
 
-def delete(job_id: str) -> bool:
+def delete(machine: Machine, job_id: str) -> bool:
     """End a job if it is not over, and delete its files now. The record stays.
 
     Returns:
         False if there is no such job.
     """
-    cancel(job_id)
-    with wiring.store.writing() as connection:
+    cancel(machine, job_id)
+    with machine.store.writing() as connection:
         if jobs.get(connection, job_id) is None:
             return False
-        wiring.send("delete_files", job_id, "now")
+        machine.send("delete_files", job_id, "now")
         return True
 
 
-def disconnect(account_id: str) -> bool:
+def disconnect(machine: Machine, account_id: str) -> bool:
     """Forget an account's tokens, and end what was to be published on it.
 
     Returns:
         False if there is no such account or it is disconnected already.
     """
-    with wiring.store.writing() as connection:
+    with machine.store.writing() as connection:
         if not accounts.disconnect(connection, account_id):
             return False
-        ended = publications.end_of_account(connection, account_id, now=wiring.now())
+        ended = publications.end_of_account(connection, account_id, now=machine.now())
         for before in ended:
             job, publication = jobs.get(connection, before.job_id), publications.get(connection, before.id)
             if job is not None and publication is not None:
                 unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
                 kind = "publication.outcome_unknown" if unknown else "publication.failed"
-                tell_of(connection, kind, publication, job)
+                tell_of(machine, connection, kind, publication, job)
         for job_id in {publication.job_id for publication in ended}:
-            settle(connection, job_id)
-        release(connection)
+            settle(machine, connection, job_id)
+        release(machine, connection)
         return True
 
 
-def resolve(publication_id: str, *, published: bool, link: str | None) -> bool:
+def resolve(machine: Machine, publication_id: str, *, published: bool, link: str | None) -> bool:
     """Note what a person found out about a publication whose outcome is unknown.
 
     Returns:
         False if there is no such publication, or its outcome is known.
     """
     status = PublicationStatus.PUBLISHED if published else PublicationStatus.FAILED
-    with wiring.store.writing() as connection:
-        if not publications.resolve(connection, publication_id, status, link=link, now=wiring.now()):
+    with machine.store.writing() as connection:
+        if not publications.resolve(connection, publication_id, status, link=link, now=machine.now()):
             return False
         publication = publications.get(connection, publication_id)
         job = jobs.get(connection, publication.job_id) if publication else None
         if publication is not None and job is not None:
-            tell_of(connection, f"publication.{status}", publication, job)
-            settle(connection, job.id)
-            release(connection)
+            tell_of(machine, connection, f"publication.{status}", publication, job)
+            settle(machine, connection, job.id)
+            release(machine, connection)
         return True

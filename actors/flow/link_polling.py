@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from loguru import logger
 
-from actors import wiring
 from actors.flow import tokens
 from actors.flow.events import tell_of
 from actors.flow.posts import post_of
+from actors.machine import Machine
 from platforms import errors
 from platforms.contract import Advanced, Handle, Outcome, Published
 from store import jobs, publications, segments, steps
@@ -23,57 +23,57 @@ UNTIL = timedelta(hours=24)  # after the publication; a draft that nobody finish
 WHEN_IN_DOUBT_S = 300.0
 
 
-def look_again(publication_id: str) -> None:
+def look_again(machine: Machine, publication_id: str) -> None:
     """Ask once more about a publication that went out; nothing if there is nothing to learn, or not yet."""
-    with wiring.store.reading() as connection:
+    with machine.store.reading() as connection:
         found = publications.get(connection, publication_id)
         segment = segments.get(connection, found.segment_id) if found else None
         job = jobs.get(connection, found.job_id) if found else None
-    if found is None or segment is None or job is None or not _is_due(found):
+    if found is None or segment is None or job is None or not _is_due(machine, found):
         return
-    outcome, again_s = _ask(found, segment, job)
+    outcome, again_s = _ask(machine, found, segment, job)
     ended = found.ended_at or found.created_at
-    if again_s is not None and wiring.now() - ended > UNTIL:
+    if again_s is not None and machine.now() - ended > UNTIL:
         again_s = None
-    _record(found, job, outcome, again_s)
+    _record(machine, found, job, outcome, again_s)
 
 
-def _is_due(found: Publication) -> bool:
+def _is_due(machine: Machine, found: Publication) -> bool:
     awaited = found.status in PUBLICATION_WELL and found.next_at is not None
-    return awaited and found.next_at is not None and found.next_at <= wiring.now() + EARLY
+    return awaited and found.next_at is not None and found.next_at <= machine.now() + EARLY
 
 
-def _ask(found: Publication, segment: Segment, job: Job) -> tuple[Outcome | None, float | None]:
+def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tuple[Outcome | None, float | None]:
     """Return what was learnt, and after how long to ask again (None: never)."""
     if found.handle is None or found.step is None:
         return None, None
     try:
-        handle = Handle(found.step, wiring.sealer.open(found.handle))
-        account = tokens.usable(found.account_id).account
-        post = post_of(found, segment, job)
-        outcome = wiring.publisher(found.platform).advance(post, account, handle, interrupted=False)
+        handle = Handle(found.step, machine.sealer.open(found.handle))
+        account = tokens.usable(machine, found.account_id).account
+        post = post_of(machine, found, segment, job)
+        outcome = machine.publisher(found.platform).advance(post, account, handle, interrupted=False)
     except (errors.TryLater, errors.Unclear) as later:
-        return None, max(later.retry_after_s, WHEN_IN_DOUBT_S * wiring.settings.publish_pace)
+        return None, max(later.retry_after_s, WHEN_IN_DOUBT_S * machine.settings.publish_pace)
     except errors.PlatformError as error:
         logger.info("publication {}: nothing more to learn: {}", found.id, error)
         return None, None
     return outcome, outcome.again_after_s
 
 
-def _record(found: Publication, job: Job, outcome: Outcome | None, again_s: float | None) -> None:
-    next_at = None if again_s is None else wiring.now() + timedelta(seconds=again_s)
+def _record(machine: Machine, found: Publication, job: Job, outcome: Outcome | None, again_s: float | None) -> None:
+    next_at = None if again_s is None else machine.now() + timedelta(seconds=again_s)
     handle = outcome.handle if outcome is not None else None
     link, remote_id = found.link, found.remote_id
     if outcome is not None and not isinstance(outcome, Advanced):
         remote_id = outcome.remote_id
         link = outcome.link if isinstance(outcome, Published) else link
-    sealed = found.handle if handle is None else wiring.sealer.seal(dict(handle.facts))
+    sealed = found.handle if handle is None else machine.sealer.seal(dict(handle.facts))
     step = found.step if handle is None else handle.step
-    with wiring.store.writing() as connection:
+    with machine.store.writing() as connection:
         steps.set_link(connection, found.id, step=step, remote_id=remote_id, link=link, handle=sealed, next_at=next_at)
         posted = isinstance(outcome, Published) and steps.mark_published(connection, found.id)
         news = publications.get(connection, found.id)
         if news is not None and (posted or (link is not None and found.link is None)):
-            tell_of(connection, "publication.published", news, job)
+            tell_of(machine, connection, "publication.published", news, job)
         if again_s is not None:
-            wiring.send(f"publish_{found.platform}", found.id, delay_s=again_s)
+            machine.send(f"publish_{found.platform}", found.id, delay_s=again_s)

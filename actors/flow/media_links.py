@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from actors.machine import Machine
 from settings import Settings
 from store import Sealer
 from store.sealing import WrongKey
@@ -40,8 +41,6 @@ def read(sealer: Sealer, token: str, now: datetime) -> tuple[str, int]:
     return str(found["job"]), int(found["number"])
 
 
-def media_url(job_id: str, number: int) -> str:
+def media_url(machine: Machine, job_id: str, number: int) -> str:
     """Return an address of a part that is good from now for `LASTS`."""
-    from actors import wiring  # noqa: PLC0415 (the two functions above serve without an environment)
-
-    return link(wiring.settings, wiring.sealer, job_id, number, expires=wiring.now() + LASTS)
+    return link(machine.settings, machine.sealer, job_id, number, expires=machine.now() + LASTS)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from actors import wiring
 from actors.flow.media_links import media_url
+from actors.machine import Machine
 from platforms.contract import Post
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
 
 
-def post_of(publication: Publication, segment: Segment, job: Job) -> Post:
+def post_of(machine: Machine, publication: Publication, segment: Segment, job: Job) -> Post:
     """Return what is to be published: the file, its words, its number."""
     return Post(
         publication_id=publication.id,
-        video=wiring.in_data(segment.file_path),
+        video=machine.in_data(segment.file_path),
         size_bytes=segment.size_bytes or 0,
         duration_s=segment.duration or 0.0,
         title=job.title or job.original_name,
         caption=job.caption,
         part=segment.segment_number,
         parts=job.segment_count or 1,
-        media_url=media_url(job.id, segment.segment_number),
+        media_url=media_url(machine, job.id, segment.segment_number),
         gaze_corrected=bool(segment.gaze and segment.gaze.get("corrected")),
     )

@@ -21,12 +21,12 @@ from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import wiring
 from actors.flow import link_polling, tokens
 from actors.flow.completion import settle
 from actors.flow.events import tell_of
 from actors.flow.posts import post_of
 from actors.flow.scheduling import release
+from actors.machine import Machine
 from actors.recovery import begun_notes
 from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from platforms import errors
@@ -48,7 +48,7 @@ DATABASE_OLDER = (
 LONGEST_WAIT_S = 3600.0  # between two tries of a step, unless the platform asks for more
 
 
-def step(publication_id: str, asked_by: str) -> None:
+def step(machine: Machine, publication_id: str, asked_by: str) -> None:
     """Carry out the next step of a publication, or nothing if it is over, not due, or in other hands.
 
     Args:
@@ -56,11 +56,11 @@ def step(publication_id: str, asked_by: str) -> None:
         asked_by: the id of the message that asks for it; the same when the message comes back after a crash.
     """
     nonce = secrets.token_hex(4)
-    before = _take(publication_id, asked_by, nonce)
+    before = _take(machine, publication_id, asked_by, nonce)
     if before is None:
-        link_polling.look_again(publication_id)
+        link_polling.look_again(machine, publication_id)
         return
-    _Step(before, f"{asked_by}/{nonce}").run()
+    _Step(machine, before, f"{asked_by}/{nonce}").run()
 
 
 def message_id() -> str:
@@ -70,13 +70,13 @@ def message_id() -> str:
     return message.message_id
 
 
-def _take(publication_id: str, asked_by: str, nonce: str) -> Publication | None:
-    now = wiring.now()
-    with wiring.store.writing() as connection:
+def _take(machine: Machine, publication_id: str, asked_by: str, nonce: str) -> Publication | None:
+    now = machine.now()
+    with machine.store.writing() as connection:
         found = publications.get(connection, publication_id)
         if found is None or _is_stray(found, now):
             return None
-        if found.holder is None and not found.unclear and _rests(connection, found, now):
+        if found.holder is None and not found.unclear and _rests(machine, connection, found, now):
             return None
         until = now + STEP_DEADLINE
         return steps.take(connection, publication_id, asked_by, nonce, now=now, until=until)
@@ -86,7 +86,7 @@ def _is_stray(found: Publication, now: datetime) -> bool:
     return found.holder is None and found.next_at is not None and found.next_at > now + EARLY
 
 
-def _rests(connection: Connection, found: Publication, now: datetime) -> bool:
+def _rests(machine: Machine, connection: Connection, found: Publication, now: datetime) -> bool:
     """Put a step off while its account is paused: the platform asked us not to call at all."""
     account = accounts.get(connection, found.account_id)
     job = jobs.get(connection, found.job_id)
@@ -96,18 +96,19 @@ def _rests(connection: Connection, found: Publication, now: datetime) -> bool:
         return False  # to end it needs no call
     if steps.touch(connection, found.id, account.paused_until):
         wait_s = (account.paused_until - now).total_seconds()
-        wiring.send(f"publish_{found.platform}", found.id, delay_s=wait_s)
+        machine.send(f"publish_{found.platform}", found.id, delay_s=wait_s)
     return True
 
 
 class _Step:
     """One step of one publication, from the right to carry it out to its record."""
 
-    def __init__(self, before: Publication, holder: str) -> None:
+    def __init__(self, machine: Machine, before: Publication, holder: str) -> None:
+        self.machine = machine
         self.publication = before
         self.holder = holder
         self.interrupted = before.holder is not None or before.unclear
-        self.publisher: Publisher = wiring.publisher(before.platform)
+        self.publisher: Publisher = self.machine.publisher(before.platform)
         self.handle: Handle | None = None
         self.tokens: bytes | None = None  # sealed; the ones that this step uses
 
@@ -118,23 +119,23 @@ class _Step:
             if job.status is JobStatus.CANCELLED and self._may_stop():
                 self._end(PublicationStatus.CANCELLED, "cancelled", "the job was cancelled", None)
                 return
-            access = tokens.usable(self.publication.account_id)
+            access = tokens.usable(self.machine, self.publication.account_id)
             self.tokens = access.tokens
-            post = post_of(self.publication, segment, job)
+            post = post_of(self.machine, self.publication, segment, job)
             if self.handle is None and not self._begin(post, access.account):
                 return  # the right to the step was lost meanwhile
             self._record(self._advance(post, access.account))
         except errors.PlatformError as error:
             self._failed(error)
         except FileNotFoundError:
-            if not part_is_gone(segment):
+            if not part_is_gone(self.machine, segment):
                 raise
             fresh = self.publication.handle is None  # so not one byte was ever sent
             gone = errors.Rejected if fresh or self._may_stop() else errors.OutcomeUnknown
             self._failed(gone(FILE_MISSING, PART_GONE))
 
     def _read(self) -> tuple[Job, Segment]:
-        with wiring.store.reading() as connection:
+        with self.machine.store.reading() as connection:
             segment = segments.get(connection, self.publication.segment_id)
             job = jobs.get(connection, self.publication.job_id)
         assert segment is not None
@@ -146,7 +147,7 @@ class _Step:
         if stored.handle is None or stored.step is None:
             return None
         try:
-            return Handle(stored.step, wiring.sealer.open(stored.handle))
+            return Handle(stored.step, self.machine.sealer.open(stored.handle))
         except WrongKey as other:
             detail = "what identifies the post was encrypted with another SECRET_KEY"
             raise errors.OutcomeUnknown("wrong_key", detail) from other
@@ -158,11 +159,11 @@ class _Step:
     def _begin(self, post: Post, account: Account) -> bool:
         """Store the first handle before the first step is carried out."""
         self.handle = self.publisher.begin(post, account)
-        if not begun_notes.note(self.publication) and not self.interrupted:
+        if not begun_notes.note(self.machine, self.publication) and not self.interrupted:
             raise errors.OutcomeUnknown("database_older", DATABASE_OLDER)
         self.interrupted = False  # nothing was ever sent
-        sealed = wiring.sealer.seal(dict(self.handle.facts))
-        with wiring.store.writing() as connection:
+        sealed = self.machine.sealer.seal(dict(self.handle.facts))
+        with self.machine.store.writing() as connection:
             return steps.record_intent(
                 connection, self.publication.id, self.holder, step=self.handle.step, handle=sealed
             )
@@ -175,18 +176,18 @@ class _Step:
             if not dead.refreshable:
                 raise
         # The platform refused the token before it did anything: the same step again, once, with a fresh one.
-        with wiring.store.reading() as connection:
+        with self.machine.store.reading() as connection:
             stale = accounts.get(connection, account.id)
         if stale is None:
             raise errors.Reconnect("not_connected", "the account is not connected")
-        access = tokens.refreshed(replace(stale, tokens=self.tokens))
+        access = tokens.refreshed(self.machine, replace(stale, tokens=self.tokens))
         self.tokens = access.tokens
         return self.publisher.advance(post, access.account, self.handle, interrupted=self.interrupted)
 
     def _record(self, outcome: Outcome) -> None:
-        sealed = wiring.sealer.seal(dict(outcome.handle.facts))
-        moment = wiring.now()
-        with wiring.store.writing() as connection:
+        sealed = self.machine.sealer.seal(dict(outcome.handle.facts))
+        moment = self.machine.now()
+        with self.machine.store.writing() as connection:
             if not isinstance(outcome, Advanced):
                 self._succeeded(connection, outcome, sealed)
             elif steps.advance(
@@ -207,14 +208,14 @@ class _Step:
             self.publication.id,
             self.holder,
             PublicationStatus.ACTION_NEEDED if note is not None else PublicationStatus.PUBLISHED,
-            now=wiring.now(),
+            now=self.machine.now(),
             remote_id=outcome.remote_id,
             link=outcome.link if isinstance(outcome, Published) else None,
             reason=note,
             code=note,
             step=outcome.handle.step,
             handle=sealed,
-            next_at=None if again_s is None else wiring.now() + timedelta(seconds=again_s),
+            next_at=None if again_s is None else self.machine.now() + timedelta(seconds=again_s),
         )
         if not ended:
             return
@@ -233,7 +234,7 @@ class _Step:
             case errors.Unclear():
                 self._try_again(error, error.retry_after_s, unclear=True)
             case errors.Reconnect():
-                tokens.needs_reconnect(self.publication.account_id, error.detail, self.tokens)
+                tokens.needs_reconnect(self.machine, self.publication.account_id, error.detail, self.tokens)
                 self._try_again(error, 0.0, unclear=self.interrupted, patient=True, send=False)
             case errors.OutcomeUnknown():
                 self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
@@ -256,14 +257,14 @@ class _Step:
             patient: somebody said until when, or a person has to act: no end to the tries.
             send: False: a person's act sends the next message.
         """
-        now = wiring.now()
+        now = self.machine.now()
         since = None if patient else self.publication.troubled_since or now
         if since is not None:
             if now - since > GIVE_UP_AFTER:
                 self._give_up(error, unclear=unclear)
                 return
             after_s = max(after_s, min(LONGEST_WAIT_S, after_s * 2 ** min(self.publication.tries, 12)))
-        with wiring.store.writing() as connection:
+        with self.machine.store.writing() as connection:
             if steps.put_back(
                 connection,
                 self.publication.id,
@@ -284,8 +285,8 @@ class _Step:
             self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
 
     def _rest(self, limit: errors.RateLimited) -> None:
-        until = wiring.now() + timedelta(seconds=limit.retry_after_s)
-        with wiring.store.writing() as connection:
+        until = self.machine.now() + timedelta(seconds=limit.retry_after_s)
+        with self.machine.store.writing() as connection:
             for account in accounts.every(connection):
                 concerned = account.platform == self.publication.platform and limit.scope == "app"
                 if concerned or account.id == self.publication.account_id:
@@ -294,13 +295,15 @@ class _Step:
     def _end(
         self, status: PublicationStatus, code: str, reason: str, event: str | None, *, account_refused: bool = False
     ) -> None:
-        with wiring.store.writing() as connection:
+        with self.machine.store.writing() as connection:
             if not steps.end(
-                connection, self.publication.id, self.holder, status, now=wiring.now(), code=code, reason=reason
+                connection, self.publication.id, self.holder, status, now=self.machine.now(), code=code, reason=reason
             ):
                 return
             if account_refused:
-                tokens.mark_unusable(connection, self.publication.account_id, reason, self.tokens, refused=True)
+                tokens.mark_unusable(
+                    self.machine, connection, self.publication.account_id, reason, self.tokens, refused=True
+                )
             self._ended(connection, event)
 
     def _ended(self, connection: Connection, event: str | None) -> None:
@@ -309,9 +312,9 @@ class _Step:
         if publication is None or job is None:
             return
         if event is not None:
-            tell_of(connection, event, publication, job)
-        settle(connection, job.id)
-        release(connection)
+            tell_of(self.machine, connection, event, publication, job)
+        settle(self.machine, connection, job.id)
+        release(self.machine, connection)
 
     def _again(self, after_s: float) -> None:
-        wiring.send(f"publish_{self.publication.platform}", self.publication.id, delay_s=after_s)
+        self.machine.send(f"publish_{self.publication.platform}", self.publication.id, delay_s=after_s)

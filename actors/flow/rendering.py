@@ -6,9 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors import wiring
-from actors.children import stopping
 from actors.flow.child_memory import child_budget_bytes
+from actors.machine import Machine
 from media.process import runner
 from store.segments import Segment
 
@@ -16,17 +15,18 @@ from store.segments import Segment
 SPLIT_PRIORITY = 1
 
 
-def send_split(job_id: str) -> None:
+def send_split(machine: Machine, job_id: str) -> None:
     """Ask for a job to be planned."""
-    wiring.send("split", job_id, priority=SPLIT_PRIORITY)
+    machine.send("split", job_id, priority=SPLIT_PRIORITY)
 
 
-def send_gaze(segment: Segment) -> None:
+def send_gaze(machine: Machine, segment: Segment) -> None:
     """Ask for a part to be rendered."""
-    wiring.send("gaze", segment.id, priority=-segment.segment_number)
+    machine.send("gaze", segment.id, priority=-segment.segment_number)
 
 
 def run_child(
+    machine: Machine,
     stage: str,
     arguments: Sequence[str],
     *,
@@ -44,11 +44,11 @@ def run_child(
             stage,
             arguments,
             deadline_s=deadline_s,
-            memory_bytes=child_budget_bytes(wiring.settings),
+            memory_bytes=child_budget_bytes(machine.settings),
             on_progress=on_progress,
-            stop=stop or stopping,
+            stop=stop or machine.stopping,
         )
     except (runner.ChildDied, runner.OutOfMemory) as lost:
-        if not stopping.is_set():
+        if not machine.stopping.is_set():
             raise
         raise runner.Stopped("ended together with its worker") from lost  # a stop of the machine may signal both

@@ -23,7 +23,7 @@ from typing import Any
 from dramatiq.errors import Retry
 from loguru import logger
 
-from actors import wiring
+from actors.machine import Machine
 from media.process import runner
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
@@ -108,30 +108,32 @@ def are_exhausted(attempts: Sequence[MediaAttempt]) -> bool:
     return len(attempts) - interrupted >= MAX_ATTEMPTS or interrupted >= MAX_INTERRUPTIONS
 
 
-def retry_moment(attempts: Sequence[MediaAttempt]) -> datetime:
+def retry_moment(machine: Machine, attempts: Sequence[MediaAttempt]) -> datetime:
     """Return when the next attempt may begin."""
     failed = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in attempts)
-    return wiring.now() + timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_FACTOR ** max(0, failed - 1))
+    return machine.now() + timedelta(seconds=machine.settings.media_retry_seconds * WAIT_FACTOR ** max(0, failed - 1))
 
 
-def longest_wait() -> timedelta:
+def longest_wait(machine: Machine) -> timedelta:
     """Return how far a retry can lie ahead."""
-    return timedelta(seconds=wiring.settings.media_retry_seconds * WAIT_FACTOR ** (MAX_ATTEMPTS - 2))
+    return timedelta(seconds=machine.settings.media_retry_seconds * WAIT_FACTOR ** (MAX_ATTEMPTS - 2))
 
 
-def wait_until(moment: datetime) -> Retry:
+def wait_until(machine: Machine, moment: datetime) -> Retry:
     """Return the exception with which an actor has its message delivered again at a moment."""
-    left = moment - wiring.now()
+    left = moment - machine.now()
     return Retry("tried again later", delay=max(0, -(-left // timedelta(milliseconds=1))))
 
 
-def interrupted_attempt(began_at: datetime | None, settings: MediaSettings) -> MediaAttempt:
+def interrupted_attempt(machine: Machine, began_at: datetime | None, settings: MediaSettings) -> MediaAttempt:
     """Return the attempt of a worker that ended before it recorded an outcome."""
-    now = wiring.now()
+    now = machine.now()
     return MediaAttempt(began_at=began_at or now, ended_at=now, settings=settings, outcome=MediaOutcome.INTERRUPTED)
 
 
-def failed_attempt(failure: runner.ChildError, settings: MediaSettings, began_at: datetime) -> MediaAttempt:
+def failed_attempt(
+    machine: Machine, failure: runner.ChildError, settings: MediaSettings, began_at: datetime
+) -> MediaAttempt:
     """Return the attempt of a child that failed.
 
     Args:
@@ -154,7 +156,7 @@ def failed_attempt(failure: runner.ChildError, settings: MediaSettings, began_at
             outcome = MediaOutcome.INTERNAL_ERROR
     return MediaAttempt(
         began_at=began_at,
-        ended_at=wiring.now(),
+        ended_at=machine.now(),
         settings=settings,
         outcome=outcome,
         exit_code=getattr(failure, "exit_code", None),
@@ -170,7 +172,9 @@ def reason_without_gaze(attempts: Sequence[MediaAttempt]) -> str | None:
     return with_gaze[-1].outcome if with_gaze else None
 
 
-def log_failure(what: str, attempts: Sequence[MediaAttempt], error: Retry | GivenUp, *, with_gaze: bool) -> None:
+def log_failure(
+    machine: Machine, what: str, attempts: Sequence[MediaAttempt], error: Retry | GivenUp, *, with_gaze: bool
+) -> None:
     """Log the last failed attempt, and the next one or that there is none. Its stderr is in its record.
 
     Args:
@@ -184,7 +188,7 @@ def log_failure(what: str, attempts: Sequence[MediaAttempt], error: Retry | Give
     number = f"interruption {len(counted)}" if _interrupted(last) else f"attempt {len(counted)} of {MAX_ATTEMPTS}"
     failed = f"{what}: {_ending(last)} at {number} with {last.settings} settings"
     if isinstance(error, Retry):
-        moment = (wiring.now() + timedelta(milliseconds=error.delay or 0)).astimezone()  # as the log's own times
+        moment = (machine.now() + timedelta(milliseconds=error.delay or 0)).astimezone()  # as the log's own times
         after = settings_after(attempts, with_gaze=with_gaze)
         logger.warning("{}; tried again at {:%H:%M:%S} with {} settings", failed, moment, after)
         return

@@ -11,16 +11,16 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
-from actors import wiring
 from actors.flow.events import announce, part_facts
 from actors.flow.upload_windows import DAY, DEFAULTS, earliest
+from actors.machine import Machine
 from store import accounts, jobs, publications, schedules, turns
 from store.accounts import Account
 from store.schedules import Schedule
 from store.turns import Queued
 
 
-def release(connection: Connection) -> None:
+def release(machine: Machine, connection: Connection) -> None:
     """Let go what may go now, and note for the others when they may."""
     known = {schedule.platform: schedule for schedule in schedules.every(connection)}
     heads = sorted(turns.heads(connection), key=lambda queued: queued.account_id)  # stable: order of turns stays
@@ -28,26 +28,30 @@ def release(connection: Connection) -> None:
         account = accounts.get(connection, account_id)
         if account is not None:
             schedule = known.get(account.platform, DEFAULTS[account.platform])
-            _release_one(connection, account, schedule, list(candidates))
+            _release_one(machine, connection, account, schedule, list(candidates))
 
 
-def _release_one(connection: Connection, account: Account, schedule: Schedule, candidates: list[Queued]) -> None:
-    now = wiring.now()
+def _release_one(
+    machine: Machine, connection: Connection, account: Account, schedule: Schedule, candidates: list[Queued]
+) -> None:
+    now = machine.now()
     gap = timedelta(seconds=schedule.min_gap_s)
     recent = turns.recent_starts(connection, account.id, now - max(DAY, gap))
     for queued in candidates:
         due = earliest(schedule, recent, max(now, account.paused_until or now, queued.publish_after or now))
         if due <= now:
             if turns.begin(connection, queued.id, now):
-                wiring.send(f"publish_{queued.platform}", queued.id)
+                machine.send(f"publish_{queued.platform}", queued.id)
             return
-        _note_due(connection, queued, due)
+        _note_due(machine, connection, queued, due)
 
 
-def _note_due(connection: Connection, queued: Queued, due: datetime) -> None:
+def _note_due(machine: Machine, connection: Connection, queued: Queued, due: datetime) -> None:
     if not turns.set_due(connection, queued.id, due):
         return
     publication = publications.get(connection, queued.id)
     job = jobs.get(connection, queued.job_id)
     if publication is not None and job is not None:
-        announce(connection, "publication.scheduled", job, due_at=due.isoformat(), **part_facts(publication, job))
+        announce(
+            machine, connection, "publication.scheduled", job, due_at=due.isoformat(), **part_facts(publication, job)
+        )

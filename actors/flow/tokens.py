@@ -9,8 +9,8 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors import wiring
 from actors.flow.events import announce
+from actors.machine import Machine
 from platforms.contract import Account as Usable
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
 from platforms.oauth.contract import Client, Tokens
@@ -31,25 +31,25 @@ class Access:
     tokens: bytes = field(repr=False)
 
 
-def usable(account_id: str) -> Access:
+def usable(machine: Machine, account_id: str) -> Access:
     """Return an account with a token that is good now, exchanging it first if it ends soon.
 
     Raises:
         Reconnect: there is no way to a good token but a person; the account is marked so and that is announced.
         TryLater: the exchange cannot be made right now.
     """
-    account = _load(account_id)
-    if account.refresh_at is None or account.refresh_at > wiring.now():
-        return _access(account)
+    account = _load(machine, account_id)
+    if account.refresh_at is None or account.refresh_at > machine.now():
+        return _access(machine, account)
     try:
-        return refreshed(account)
+        return refreshed(machine, account)
     except (TryLater, Unclear) as later:
-        if account.expires_at is not None and account.expires_at < wiring.now() + STILL_GOOD:
+        if account.expires_at is not None and account.expires_at < machine.now() + STILL_GOOD:
             raise TryLater(later.code, later.detail, retry_after_s=later.retry_after_s) from later
-        return _access(account)  # the login's server is down, but what we have is good for a while
+        return _access(machine, account)  # the login's server is down, but what we have is good for a while
 
 
-def refreshed(account: Account) -> Access:
+def refreshed(machine: Machine, account: Account) -> Access:
     """Exchange an account's tokens, whatever they say of their end, and return it with the new ones.
 
     Args:
@@ -59,45 +59,47 @@ def refreshed(account: Account) -> Access:
         Reconnect: as for `usable`.
         TryLater: as for `usable`; also while somebody else is exchanging them.
     """
-    moment = wiring.now()
-    with wiring.store.writing() as connection:
+    moment = machine.now()
+    with machine.store.writing() as connection:
         if not accounts.take_refresh(connection, account.id, now=moment, until=moment + EXCHANGE_DEADLINE):
             raise TryLater("refresh_under_way", "the account's token is being exchanged", retry_after_s=2.0)
         present = accounts.get(connection, account.id)
         stale = present is not None and present.tokens == account.tokens
         if not stale:
             accounts.release_refresh(connection, account.id)
-    return _exchange(account) if stale else _access(_checked(present))
+    return _exchange(machine, account) if stale else _access(machine, _checked(present))
 
 
-def _exchange(account: Account) -> Access:
+def _exchange(machine: Machine, account: Account) -> Access:
     from platforms import registry  # noqa: PLC0415 (as in wiring: the API need not carry it)
 
-    flow = registry.flow(account.variant, wiring.hosts, tiktok_mode=wiring.settings.tiktok_mode)
+    flow = registry.flow(account.variant, machine.hosts, tiktok_mode=machine.settings.tiktok_mode)
     used = _sealed_tokens(account)
     try:
-        tokens = flow.refresh(client(account.variant), opened(account))
+        tokens = flow.refresh(client(machine, account.variant), opened(machine, account))
     except Reconnect as dead:
-        needs_reconnect(account.id, dead.detail, used)
+        needs_reconnect(machine, account.id, dead.detail, used)
         raise
     except PlatformError:
-        with wiring.store.writing() as connection:
+        with machine.store.writing() as connection:
             accounts.release_refresh(connection, account.id)
         raise
-    with wiring.store.writing() as connection:  # committed before the new token is used
+    with machine.store.writing() as connection:  # committed before the new token is used
         accounts.set_tokens(
             connection,
             account.id,
-            sealed(tokens),
+            sealed(machine, tokens),
             used=used,
             expires_at=tokens.expires_at,
             refresh_at=tokens.refresh_at,
             refresh_expires_at=tokens.refresh_expires_at,
         )
-    return _access(_load(account.id))
+    return _access(machine, _load(machine, account.id))
 
 
-def needs_reconnect(account_id: str, reason: str, used: bytes | None, *, refused: bool = False) -> None:
+def needs_reconnect(
+    machine: Machine, account_id: str, reason: str, used: bytes | None, *, refused: bool = False
+) -> None:
     """Mark an account that cannot be used with the tokens it has, and tell of it once.
 
     Args:
@@ -106,11 +108,13 @@ def needs_reconnect(account_id: str, reason: str, used: bytes | None, *, refused
         used: the tokens that failed; an account with other ones by now is left alone.
         refused: the platform does not let this account post, whatever its tokens.
     """
-    with wiring.store.writing() as connection:
-        mark_unusable(connection, account_id, reason, used, refused=refused)
+    with machine.store.writing() as connection:
+        mark_unusable(machine, connection, account_id, reason, used, refused=refused)
 
 
-def mark_unusable(connection: Connection, account_id: str, reason: str, used: bytes | None, *, refused: bool) -> None:
+def mark_unusable(
+    machine: Machine, connection: Connection, account_id: str, reason: str, used: bytes | None, *, refused: bool
+) -> None:
     """Do what `needs_reconnect` says, inside an open transaction."""
     status = AccountStatus.REFUSED if refused else AccountStatus.RECONNECT
     accounts.release_refresh(connection, account_id)
@@ -122,14 +126,14 @@ def mark_unusable(connection: Connection, account_id: str, reason: str, used: by
     logger.warning("account {} of {}: {} ({})", account_id, account.platform, status, reason)
     code = "account_refused" if refused else "reconnect_needed"
     turns.explain_waiting(connection, account_id, code=code, reason=reason)
-    announce(
+    announce(machine,
         connection, "account.reconnect_needed", code=code, reason=reason, account_id=account_id,
         platform=account.platform, name=account.name,
     )  # fmt: skip
 
 
-def _load(account_id: str) -> Account:
-    with wiring.store.reading() as connection:
+def _load(machine: Machine, account_id: str) -> Account:
+    with machine.store.reading() as connection:
         return _checked(accounts.get(connection, account_id))
 
 
@@ -144,37 +148,37 @@ def _sealed_tokens(account: Account) -> bytes:
     return account.tokens
 
 
-def client(variant: str) -> Client:
+def client(machine: Machine, variant: str) -> Client:
     """Return our registration for a login.
 
     Raises:
         Reconnect: this machine has none; nothing can be refreshed with it.
     """
     registered = {
-        "tiktok": wiring.settings.tiktok,
-        "instagram_login": wiring.settings.instagram,
-        "facebook_login": wiring.settings.facebook,
-        "google": wiring.settings.google,
+        "tiktok": machine.settings.tiktok,
+        "instagram_login": machine.settings.instagram,
+        "facebook_login": machine.settings.facebook,
+        "google": machine.settings.google,
     }[variant]
     if registered is None:
         raise Reconnect("no_client", f"this machine has no client id and secret for {variant}")
     return Client(registered.client_id, registered.client_secret.get_secret_value())
 
 
-def sealed(tokens: Tokens) -> bytes:
+def sealed(machine: Machine, tokens: Tokens) -> bytes:
     """Encrypt tokens for the store."""
     facts = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(tokens).items()}
-    return wiring.sealer.seal(facts)
+    return machine.sealer.seal(facts)
 
 
-def opened(account: Account) -> Tokens:
+def opened(machine: Machine, account: Account) -> Tokens:
     """Decrypt an account's tokens.
 
     Raises:
         Reconnect: they were encrypted with another SECRET_KEY.
     """
     try:
-        facts: dict[str, Any] = wiring.sealer.open(_sealed_tokens(account))  # Any: what `sealed` wrote
+        facts: dict[str, Any] = machine.sealer.open(_sealed_tokens(account))  # Any: what `sealed` wrote
     except WrongKey as other:
         raise Reconnect("wrong_key", "the account's tokens were encrypted with another SECRET_KEY") from other
     moments = {
@@ -183,11 +187,11 @@ def opened(account: Account) -> Tokens:
     return Tokens(**(facts | moments))
 
 
-def _access(account: Account) -> Access:
+def _access(machine: Machine, account: Account) -> Access:
     try:
-        access_token = opened(account).access_token
+        access_token = opened(machine, account).access_token
     except Reconnect as unreadable:
-        needs_reconnect(account.id, unreadable.detail, account.tokens)
+        needs_reconnect(machine, account.id, unreadable.detail, account.tokens)
         raise
     usable_account = Usable(
         id=account.id,

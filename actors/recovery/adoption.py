@@ -15,8 +15,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors import wiring
 from actors.flow import job_commands
+from actors.machine import Machine
 from actors.recovery import lost_found, upload_record
 from actors.recovery.lost_found import LostEntry
 from actors.recovery.missing_files import failed_for_files
@@ -38,7 +38,7 @@ class Outcome(Enum):
     BUSY = "another process is working on it"
 
 
-def adopt(entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
+def adopt(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
     """Make a job of an entry, as the API does of an upload. Can be repeated safely.
 
     Returns:
@@ -50,90 +50,90 @@ def adopt(entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
     with lost_found.locked(entry.directory / lost_found.SOURCE) as acquired:
         if not acquired or not entry.directory.exists():
             return Outcome.BUSY, None
-        with wiring.store.reading() as connection:
+        with machine.store.reading() as connection:
             job = jobs.get(connection, entry.job_id)
         if job is not None:
-            return _return_files(entry, job), None
-        return _create_job(entry) if entry.has_upload else (Outcome.NO_UPLOAD, None)
+            return _return_files(machine, entry, job), None
+        return _create_job(machine, entry) if entry.has_upload else (Outcome.NO_UPLOAD, None)
 
 
-def platforms_without_account(job: Job) -> list[str]:
+def platforms_without_account(machine: Machine, job: Job) -> list[str]:
     """Return the job's platforms that have no connected account; ["any"] if it names none and there is no account."""
-    with wiring.store.reading() as connection:
+    with machine.store.reading() as connection:
         usable = {account.platform for account in accounts.connected(connection)}
     if job.platforms is None:
         return [] if usable else ["any"]
     return [platform for platform in job.platforms if platform not in usable]
 
 
-def _create_job(entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
-    defaults = Defaults(wiring.settings.gaze_intensity, wiring.settings.segment_seconds, wiring.now())
+def _create_job(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
+    defaults = Defaults(machine.settings.gaze_intensity, machine.settings.segment_seconds, machine.now())
     video = Path("uploads") / entry.job_id / lost_found.SOURCE
-    restored = upload_record.restore_job(entry.directory, entry.job_id, video, wiring.sealer, defaults)
-    target = lost_found.restore(entry.directory, entry.job_id)
+    restored = upload_record.restore_job(entry.directory, entry.job_id, video, machine.sealer, defaults)
+    target = lost_found.restore(machine, entry.directory, entry.job_id)
     if target is None:
         return Outcome.BUSY, None
     try:
-        repeated = job_commands.accept(restored.job, _usable_answer(restored.answer))
+        repeated = job_commands.accept(machine, restored.job, _usable_answer(machine, restored.answer))
     except BaseException:
-        if not _is_job(entry.job_id):
+        if not _is_job(machine, entry.job_id):
             target.rename(entry.directory)
         raise
     if repeated is not None:
         (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
         target.rename(entry.directory)
         return Outcome.REPEATED, None
-    lost_found.mark_accepted(entry.job_id)
+    lost_found.mark_accepted(machine, entry.job_id)
     (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
     logger.info("job {}: adopted from lost+found", entry.job_id)
     return Outcome.ADOPTED, restored
 
 
-def _usable_answer(answer: StoredAnswer | None) -> StoredAnswer | None:
+def _usable_answer(machine: Machine, answer: StoredAnswer | None) -> StoredAnswer | None:
     """Return the stored answer of an upload's request; None if its key has been used for another upload."""
     if answer is None:
         return None
-    with wiring.store.reading() as connection:
+    with machine.store.reading() as connection:
         stored = idempotency_keys.get(connection, answer.key_hash, datetime.min.replace(tzinfo=UTC))
     return answer if stored is None or stored.fingerprint == answer.fingerprint else None
 
 
-def _is_job(job_id: str) -> bool:
+def _is_job(machine: Machine, job_id: str) -> bool:
     """Say whether the job was committed; True also if the database cannot be read, so that the file stays."""
     try:
-        with wiring.store.reading() as connection:
+        with machine.store.reading() as connection:
             return jobs.get(connection, job_id) is not None
     except Exception:  # noqa: BLE001 (the caller raises the first error)
         return True
 
 
-def _return_files(entry: LostEntry, job: Job) -> Outcome:
+def _return_files(machine: Machine, entry: LostEntry, job: Job) -> Outcome:
     if job.files_deleted_at is not None:
         return Outcome.OVER
-    returned = _return_parts(entry.directory / lost_found.PARTS, job)
-    if entry.has_upload and not wiring.in_data(job.video_path).exists():
-        target = lost_found.restore(entry.directory, entry.job_id)
+    returned = _return_parts(machine, entry.directory / lost_found.PARTS, job)
+    if entry.has_upload and not machine.in_data(job.video_path).exists():
+        target = lost_found.restore(machine, entry.directory, entry.job_id)
         if target is None:
             return Outcome.BUSY
         (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
         returned = True
     if not returned:
         return Outcome.KNOWN
-    with wiring.store.reading() as connection:
+    with machine.store.reading() as connection:
         failed = failed_for_files(connection, job)
     if failed:
-        job_commands.retry(job.id)
+        job_commands.retry(machine, job.id)
     logger.info("job {}: files returned from lost+found", job.id)
     return Outcome.RETURNED
 
 
-def _return_parts(lost: Path, job: Job) -> bool:
+def _return_parts(machine: Machine, lost: Path, job: Job) -> bool:
     """Move missing rendered parts of the job back, with the files beside them; return whether there were any."""
     returned = False
-    with wiring.store.reading() as connection:
+    with machine.store.reading() as connection:
         parts = segments.of_job(connection, job.id)
     for part in parts:
-        place = wiring.in_data(part.file_path)
+        place = machine.in_data(part.file_path)
         found = lost / place.name
         if place.exists() or not found.is_file() or found.stat().st_size != part.size_bytes:
             continue

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors import wiring
+from actors.machine import Machine
 from actors.recovery.lost_found import PUBLISHING_NOTES
 from store.publications import Publication
 
 RESOLVED = "resolved"  # the code that `publications.resolve` leaves
 
 
-def note(publication: Publication) -> bool:
+def note(machine: Machine, publication: Publication) -> bool:
     """Note that a publication begins; False if there is a note that it has begun before."""
-    path = _path(publication.job_id)
+    path = _path(machine, publication.job_id)
     try:
         if any(line.startswith(_whose(publication)) for line in _lines(path)):
             return False
@@ -33,14 +33,14 @@ def note(publication: Publication) -> bool:
     return True
 
 
-def forget(failed: Sequence[Publication]) -> None:
+def forget(machine: Machine, failed: Sequence[Publication]) -> None:
     """Delete the notes of publications that certainly failed and are retried.
 
     Only the note of the failed attempt is deleted, because the database may be older than a later one. If a person has
     resolved the publication, all its notes are deleted.
     """
     for publication in failed:
-        path = _path(publication.job_id)
+        path = _path(machine, publication.job_id)
         gone = _whose(publication) if publication.code == RESOLVED else _line(publication)
         try:
             lines = _lines(path)
@@ -54,8 +54,8 @@ def forget(failed: Sequence[Publication]) -> None:
             logger.warning("job {}: cannot change the notes beside its file: {}", publication.job_id, error)
 
 
-def _path(job_id: str) -> Path:
-    return wiring.settings.uploads_dir / job_id / PUBLISHING_NOTES
+def _path(machine: Machine, job_id: str) -> Path:
+    return machine.settings.uploads_dir / job_id / PUBLISHING_NOTES
 
 
 def _lines(path: Path) -> list[str]:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors import wiring
+from actors.machine import Machine
 from actors.recovery import upload_record
 from store import jobs
 
@@ -74,21 +74,21 @@ class LostEntry:
     kept_until: datetime
 
 
-def directory() -> Path:
+def directory(machine: Machine) -> Path:
     """Return the directory of lost files; create it if it is missing.
 
     Raises:
         OSError: it cannot be created.
     """
-    for found in _directories():
+    for found in _directories(machine):
         return found
     raise PermissionError(errno.EACCES, "neither is writable", " and ".join(DIRECTORY_NAMES))
 
 
-def _directories() -> Iterator[Path]:
+def _directories(machine: Machine) -> Iterator[Path]:
     """Yield the writable directories, the preferred one first."""
     for name in DIRECTORY_NAMES:
-        found = wiring.settings.data_dir / name
+        found = machine.settings.data_dir / name
         try:
             found.mkdir(parents=True, exist_ok=True)
         except (PermissionError, FileExistsError):  # also a file, or a link to nothing
@@ -97,15 +97,15 @@ def _directories() -> Iterator[Path]:
             yield found
 
 
-def entries() -> list[LostEntry]:
+def entries(machine: Machine) -> list[LostEntry]:
     """Return what is in lost+found, longest lost first; what has no job's name is not acquired."""
     found = []
     for name in DIRECTORY_NAMES:
-        root = wiring.settings.data_dir / name
+        root = machine.settings.data_dir / name
         if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
             for path in root.iterdir():
                 with contextlib.suppress(FileNotFoundError, PermissionError):  # just adopted or deleted; not acquired
-                    found += [_entry(path)] if _is_entry(path) else []
+                    found += [_entry(machine, path)] if _is_entry(path) else []
     return sorted(found, key=lambda entry: entry.lost_at)
 
 
@@ -118,7 +118,7 @@ def errors_logged(path: Path) -> Iterator[None]:
         logger.error("not moved or deleted: {}: {}", path, error)
 
 
-def move_unrecorded() -> list[Path]:
+def move_unrecorded(machine: Machine) -> list[Path]:
     """Move whole files and rendered parts whose job the database does not know; return where they are now.
 
     Half-received uploads, files that are just being accepted, directories of no job's shape, and what the file system
@@ -127,77 +127,77 @@ def move_unrecorded() -> list[Path]:
     Raises:
         DatabaseUnavailable: the database cannot be asked; nothing was moved.
     """
-    found = [*_unrecorded_uploads(), *_unrecorded_parts()]
+    found = [*_unrecorded_uploads(machine), *_unrecorded_parts(machine)]
     for target in found:
-        kept = f"{wiring.settings.lost_found_days:g}"
+        kept = f"{machine.settings.lost_found_days:g}"
         logger.warning("{}: the database has no record of it; kept for {} days", target, kept)
     return found
 
 
-def move_cut_off_adoptions() -> None:
+def move_cut_off_adoptions(machine: Machine) -> None:
     """Move back what an adoption has renamed to the uploads and then, cut off, made no job of.
 
     Raises:
         DatabaseUnavailable: the database cannot be asked.
     """
-    for path in _subdirectories(wiring.settings.uploads_dir):
+    for path in _subdirectories(machine.settings.uploads_dir):
         if (path / ADOPTING_MARK).exists():
             with locked(path / SOURCE) as acquired:
-                if acquired and _is_recorded(path.name):
+                if acquired and _is_recorded(machine, path.name):
                     (path / ADOPTING_MARK).unlink(missing_ok=True)
                 elif acquired:
-                    _move(path)
+                    _move(machine, path)
 
 
-def _unrecorded_uploads() -> Iterator[Path]:
-    for path in _subdirectories(wiring.settings.uploads_dir):
+def _unrecorded_uploads(machine: Machine) -> Iterator[Path]:
+    for path in _subdirectories(machine.settings.uploads_dir):
         target = None
         with errors_logged(path):
             if _is_whole_upload(path):
                 with locked(path / SOURCE) as acquired:
-                    target = _move(path) if acquired and not _is_recorded(path.name) else None
+                    target = _move(machine, path) if acquired and not _is_recorded(machine, path.name) else None
         if target is not None:
             yield target
 
 
-def _unrecorded_parts() -> Iterator[Path]:
-    for path in _subdirectories(wiring.settings.jobs_dir):
+def _unrecorded_parts(machine: Machine) -> Iterator[Path]:
+    for path in _subdirectories(machine.settings.jobs_dir):
         target = None
         with errors_logged(path):
-            target = _move(path, PARTS) if _has_parts(path) and not _is_recorded(path.name) else None
+            target = _move(machine, path, PARTS) if _has_parts(path) and not _is_recorded(machine, path.name) else None
         if target is not None:
             yield target
 
 
-def prolong(by: timedelta | None) -> None:
+def prolong(machine: Machine, by: timedelta | None) -> None:
     """Keep all entries longer.
 
     Args:
         by: how much; None for "their days begin now".
     """
-    for entry in entries():
+    for entry in entries(machine):
         with errors_logged(entry.directory):
-            moment = wiring.now() if by is None else max(entry.lost_at + by, entry.lost_at)
+            moment = machine.now() if by is None else max(entry.lost_at + by, entry.lost_at)
             os.utime(entry.directory, (moment.timestamp(), moment.timestamp()))
 
 
-def delete_expired() -> int:
+def delete_expired(machine: Machine) -> int:
     """Delete expired entries; return how many."""
     deleted = 0
-    for entry in entries():
+    for entry in entries(machine):
         with errors_logged(entry.directory):
-            deleted += wiring.now() >= entry.kept_until and delete(entry)
+            deleted += machine.now() >= entry.kept_until and delete(machine, entry)
     return deleted
 
 
-def delete(entry: LostEntry) -> bool:
+def delete(machine: Machine, entry: LostEntry) -> bool:
     """Delete an entry's files; False if it is being adopted, has been adopted, or has been replaced by another one.
 
     Raises:
         OSError: the files cannot be deleted.
     """
     with locked(entry.directory / SOURCE) as acquired:
-        if not acquired or not entry.directory.exists() or _entry(entry.directory).lost_at != entry.lost_at:
+        if not acquired or not entry.directory.exists() or _entry(machine, entry.directory).lost_at != entry.lost_at:
             return False
         shutil.rmtree(entry.directory)
     logger.warning(
@@ -228,24 +228,24 @@ def locked(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def mark_accepted(job_id: str) -> None:
+def mark_accepted(machine: Machine, job_id: str) -> None:
     """Note beside the upload that its job was committed: only such files are adopted without being named."""
-    _mark(job_id, ACCEPTED_MARK)
+    _mark(machine, job_id, ACCEPTED_MARK)
 
 
-def _mark(job_id: str, name: str) -> None:
+def _mark(machine: Machine, job_id: str, name: str) -> None:
     try:
-        (wiring.settings.uploads_dir / job_id / name).touch()
+        (machine.settings.uploads_dir / job_id / name).touch()
     except OSError as error:  # the note is for a lost database only
         logger.warning("job {}: cannot note {!r} beside its file: {}", job_id, name, error)
 
 
-def restore(path: Path, job_id: str) -> Path | None:
+def restore(machine: Machine, path: Path, job_id: str) -> Path | None:
     """Rename an entry back to the uploads; None if the job's directory exists.
 
     The directory is marked as being adopted. The caller removes the mark after it has committed the job.
     """
-    target = wiring.settings.uploads_dir / job_id
+    target = machine.settings.uploads_dir / job_id
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(target):
         return None
@@ -261,7 +261,7 @@ def _is_entry(path: Path) -> bool:
     return bool(_JOB_ID.fullmatch(name[1])) or (path / SOURCE).is_file() or (path / PARTS).is_dir()
 
 
-def _entry(path: Path) -> LostEntry:
+def _entry(machine: Machine, path: Path) -> LostEntry:
     name = _ENTRY.fullmatch(path.name)
     assert name is not None  # `entries` asks for it
     parts = path / PARTS
@@ -278,7 +278,7 @@ def _entry(path: Path) -> LostEntry:
         was_accepted=(path / ACCEPTED_MARK).exists()
         or not (path / upload_record.NAME).exists(),  # neither: an old upload
         lost_at=lost_at,
-        kept_until=lost_at + timedelta(days=wiring.settings.lost_found_days),
+        kept_until=lost_at + timedelta(days=machine.settings.lost_found_days),
     )
 
 
@@ -286,7 +286,7 @@ def _size_bytes(path: Path) -> int:
     return sum(found.lstat().st_size for found in path.rglob("*") if found.is_file())
 
 
-def _move(path: Path, below: str | None = None) -> Path | None:
+def _move(machine: Machine, path: Path, below: str | None = None) -> Path | None:
     """Rename a directory to a free place in lost+found; None if somebody else has moved it, or no place will do.
 
     The time of the move is the entry's modification time, which is set before the move: a crash in between leaves a
@@ -295,8 +295,8 @@ def _move(path: Path, below: str | None = None) -> Path | None:
     Raises:
         OSError: the file system refuses.
     """
-    directory()  # or its error
-    for root in _directories():
+    directory(machine)  # or its error
+    for root in _directories(machine):
         try:
             return _move_into(root, path, below)
         except FileNotFoundError:
@@ -354,6 +354,6 @@ def _has_parts(path: Path) -> bool:
     )
 
 
-def _is_recorded(job_id: str) -> bool:
-    with wiring.store.reading() as connection:
+def _is_recorded(machine: Machine, job_id: str) -> bool:
+    with machine.store.reading() as connection:
         return jobs.get(connection, job_id) is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from actors import wiring
+from actors.machine import Machine
 from store import publications, segments
 from store.jobs import Job
 from store.segments import Segment
@@ -21,9 +21,9 @@ UPLOAD_GONE = f"The uploaded file {_OLDER}"
 PART_GONE = f"The rendered part {_OLDER}"
 
 
-def part_is_gone(segment: Segment) -> bool:
+def part_is_gone(machine: Machine, segment: Segment) -> bool:
     """Say whether a rendered part's file is missing."""
-    return not wiring.in_data(segment.file_path).exists()
+    return not machine.in_data(segment.file_path).exists()
 
 
 def failed_for_files(connection: Connection, job: Job) -> bool:

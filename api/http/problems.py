@@ -16,7 +16,7 @@ from loguru import logger
 
 import broker
 import store
-from actors.process import DATABASE_ERRORS
+from actors.database_check import DATABASE_ERRORS
 from api.http import json_values
 
 MEDIA_TYPE = "application/problem+json"

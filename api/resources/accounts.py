@@ -9,7 +9,7 @@ from typing import Any
 import falcon
 from loguru import logger
 
-from actors.flow import tokens
+from actors.flow import job_commands, tokens
 from actors.flow.scheduling import release
 from api.context import Context
 from api.http.problems import Problem, not_found
@@ -60,7 +60,7 @@ class OneAccount:
             account = accounts.get(connection, account_id)
         if account is None or account.status == AccountStatus.DISCONNECTED:
             raise not_found("account")
-        self._context.intake.disconnect(account_id)
+        job_commands.disconnect(self._context.machine, account_id)
         self._revoke(account)
         response.status = falcon.HTTP_204
 
@@ -68,8 +68,8 @@ class OneAccount:
         if account.tokens is None:
             return
         try:
-            client = tokens.client(account.variant)
-            _flow(self._context, account.variant).revoke(client, tokens.opened(account))
+            client = tokens.client(self._context.machine, account.variant)
+            _flow(self._context, account.variant).revoke(client, tokens.opened(self._context.machine, account))
         except PlatformError as exc:
             logger.warning("account {}: {} could not be told: {}", account.id, account.platform, exc.detail)
 
@@ -85,7 +85,9 @@ class Connect:
         variant = self._variant(platform, request.get_param("variant"))
         state = secrets.token_urlsafe(32)
         flow = _flow(self._context, variant)
-        leads_to = flow.authorize_url(tokens.client(variant), _comes_back_to(self._context, platform), state)
+        leads_to = flow.authorize_url(
+            tokens.client(self._context.machine, variant), _comes_back_to(self._context, platform), state
+        )
         begun = OAuthRequest(
             state=state,
             platform=platform,
@@ -107,7 +109,7 @@ class Connect:
             raise Problem(400, "bad_variant", f"variant: not one of {', '.join(variants)}", field="variant")
         for variant in (wanted,) if wanted else variants:
             try:
-                tokens.client(variant)
+                tokens.client(self._context.machine, variant)
             except Reconnect:
                 continue
             return variant
@@ -144,7 +146,10 @@ class ConnectCallback:
         verifier = None if begun.verifier is None else self._context.sealer.open(begun.verifier)
         try:
             return _flow(self._context, begun.variant).exchange(
-                tokens.client(begun.variant), _comes_back_to(self._context, begun.platform), code, verifier
+                tokens.client(self._context.machine, begun.variant),
+                _comes_back_to(self._context, begun.platform),
+                code,
+                verifier,
             )
         except Reconnect as exc:
             raise Problem(422, "connect_failed", exc.detail, reason=exc.code) from exc
@@ -156,7 +161,7 @@ class ConnectCallback:
         with self._context.store.writing() as connection:
             for one in (made, *made.others):
                 accounts.connect(connection, self._account(begun, one))
-            release(connection)  # what waited for these accounts may go now
+            release(self._context.machine, connection)  # what waited for these accounts may go now
 
     def _account(self, begun: OAuthRequest, made: Connection) -> Account:
         return Account(
@@ -166,7 +171,7 @@ class ConnectCallback:
             remote_id=made.remote_id,
             name=made.name,
             status=AccountStatus.CONNECTED,
-            tokens=tokens.sealed(made.tokens),
+            tokens=tokens.sealed(self._context.machine, made.tokens),
             expires_at=made.tokens.expires_at,
             refresh_at=made.tokens.refresh_at,
             refresh_expires_at=made.tokens.refresh_expires_at,

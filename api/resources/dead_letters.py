@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from actors.flow import job_commands
 from api.context import Context
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
@@ -41,7 +42,7 @@ class DeadLetterRetry:
         found = self._context.broker.dead_letters(limit=1, before_id=letter_id + 1)
         if not found or found[0].id != letter_id:
             raise not_found("dead letter")
-        if not self._context.intake.retry_dead_letter(found[0]):
+        if not job_commands.retry_dead_letter(self._context.machine, found[0]):
             raise Problem(409, "nothing_to_retry", "what this message was about did not fail, or its files are deleted")
         response.status = falcon.HTTP_202
         response.media = {"id": letter_id}

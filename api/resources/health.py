@@ -12,7 +12,7 @@ import falcon
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from actors.process import DATABASE_ERRORS
+from actors.database_check import DATABASE_ERRORS
 from actors.recovery import lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
@@ -91,7 +91,7 @@ class Health:
         directory = self._context.settings.data_dir
         free = shutil.disk_usage(directory).free
         check: Check = {"ok": free > ROOM_SPARE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
-        lost_bytes = sum(entry.size_bytes for entry in lost_found.entries())
+        lost_bytes = sum(entry.size_bytes for entry in lost_found.entries(self._context.machine))
         if lost_bytes:
             check["lost_found_bytes"] = lost_bytes
         if lost_bytes and not check["ok"]:
@@ -99,7 +99,7 @@ class Health:
         return check
 
     def _lost_found(self) -> Check:
-        lost = lost_found.entries()
+        lost = lost_found.entries(self._context.machine)
         check: Check = {"ok": True, "count": len(lost), "bytes": sum(entry.size_bytes for entry in lost)}
         if lost:
             check["detail"] = "videos without a record in the database; list and restore them with scripts/adopt"

@@ -9,6 +9,7 @@ from typing import Any
 
 import falcon
 
+from actors.flow import job_commands
 from api.context import Context
 from api.http import json_values
 from api.http.numbers import query_limit
@@ -84,7 +85,7 @@ class OneJob:
     def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """End a job if it is not over, and delete its files; its record stays."""
         del request
-        if not self._context.intake.delete(job_id):
+        if not job_commands.delete(self._context.machine, job_id):
             raise not_found("job")
         response.status = falcon.HTTP_204
 
@@ -98,7 +99,7 @@ class Cancellation:
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """End a job: nothing more is rendered or begun, and its files are deleted."""
         del request
-        if not self._context.intake.cancel(job_id):
+        if not job_commands.cancel(self._context.machine, job_id):
             raise _conflict(self._context, job_id, "the job is over already")
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 
@@ -112,7 +113,7 @@ class Retry:
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Try again what failed, and only that."""
         del request
-        if not self._context.intake.retry(job_id):
+        if not job_commands.retry(self._context.machine, job_id):
             raise _conflict(self._context, job_id, "nothing of this job failed, or its files are deleted")
         response.status = falcon.HTTP_202
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
@@ -127,7 +128,7 @@ class Approval:
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Approve a job; if its parts are not ready yet, they are published when they are."""
         del request
-        if not self._context.intake.approve(job_id):
+        if not job_commands.approve(self._context.machine, job_id):
             raise _conflict(self._context, job_id, "this job needs no approval")
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from actors.process import DATABASE_ERRORS
+from actors.database_check import DATABASE_ERRORS
 from api.context import Context
 from api.resources.health import Health
 from broker.prometheus import QueueCollector

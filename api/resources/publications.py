@@ -7,6 +7,7 @@ from typing import Annotated
 import falcon
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from actors.flow import job_commands
 from api.context import Context
 from api.http import json_body
 from api.http.problems import Problem, not_found
@@ -30,7 +31,7 @@ class Resolve:
     def on_post(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
         """Note what a person found out; a post that is not there can then be tried again."""
         asked = json_body.read(request, Resolution)
-        if not self._context.intake.resolve(publication_id, published=asked.published, link=asked.link):
+        if not job_commands.resolve(self._context.machine, publication_id, published=asked.published, link=asked.link):
             with self._context.store.reading() as connection:
                 if publications.get(connection, publication_id) is None:
                     raise not_found("publication")

@@ -78,7 +78,7 @@ class ScheduleOfAll:
             for platform, change in asked.items():
                 known[platform] = _changed(known[platform], change)
                 schedules.put(connection, known[platform])
-            release(connection)
+            release(self._context.machine, connection)
         response.media = _document(known)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import falcon
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from actors import wiring
+from actors.flow import job_commands
 from api.context import Context
 from api.http import json_body
 from api.http.numbers import query_limit
@@ -73,7 +73,9 @@ class Endpoints:
         with self._context.store.writing() as connection:
             if webhooks.count_endpoints(connection) >= MAX_ENDPOINTS:
                 raise Problem(409, "too_many_endpoints", f"there are {MAX_ENDPOINTS} endpoints already")
-            made = self._context.intake.add_endpoint(connection, asked.url, scope="all", events=asked.events)
+            made = job_commands.add_endpoint(
+                self._context.machine, connection, asked.url, scope="all", events=asked.events
+            )
             found = webhooks.get_endpoint(connection, made.id) or made
         secret = self._context.sealer.open(found.secret)
         response.status = falcon.HTTP_201
@@ -145,7 +147,7 @@ class Redelivery:
                 raise Problem(409, "endpoint_disabled", "the endpoint is switched off")
             if not webhooks.redeliver(connection, delivery_id, self._context.now()):
                 raise Problem(409, "under_way", "this delivery is under way")
-            wiring.send("dispatch_webhook", delivery_id)
+            self._context.machine.send("dispatch_webhook", delivery_id)
         response.status = falcon.HTTP_202
         response.media = {"id": delivery_id, "status": "waiting"}
 

@@ -18,6 +18,7 @@ from typing import IO
 
 from loguru import logger
 
+from actors.flow import job_commands
 from actors.recovery import lost_found, upload_record
 from actors.recovery.lost_found import SOURCE
 from api.context import Context
@@ -292,7 +293,7 @@ def _make_job(context: Context, reception: Reception, fields: dict[str, str]) ->
     reception.land(upload_record.encode(job, context.sealer, to_store))
     stored = _commit_job(context, reception, job, to_store)
     if stored is None:
-        lost_found.mark_accepted(job.id)
+        lost_found.mark_accepted(context.machine, job.id)
     return stored or answer
 
 
@@ -323,9 +324,9 @@ def _replayed(stored: StoredAnswer, reception: Reception) -> Answer:
 
 
 def _commit_job(context: Context, reception: Reception, job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
-    """Commit the job with `intake.accept`; keep the file also if an error hides whether the commit succeeded."""
+    """Commit the job with `job_commands.accept`; keep the file also if an error hides whether the commit succeeded."""
     try:
-        return context.intake.accept(job, answer)
+        return job_commands.accept(context.machine, job, answer)
     except BaseException:
         if _may_be_recorded(context, job.id):
             reception.keep()
@@ -444,5 +445,5 @@ def sweep(context: Context) -> int:
     for directory in directories:
         with lost_found.errors_logged(directory):  # a directory without permission must not prevent the start
             swept += delete_half_received(directory)
-    lost_found.move_unrecorded()
+    lost_found.move_unrecorded(context.machine)
     return swept

@@ -58,26 +58,27 @@ def _drop_privileges(facts: os.stat_result) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from actors import process, wiring  # noqa: PLC0415 (opens files, as the owner)
+    from actors import logging_setup, wiring  # noqa: PLC0415 (opens files, as the owner)
+    from actors.database_check import DATABASE_ERRORS, require_database  # noqa: PLC0415 (as above)
     from actors.recovery import lost_found  # noqa: PLC0415 (as above)
     from scripts.machine.adopting import EntryCommand, show  # noqa: PLC0415 (as above)
 
-    process.start(wiring.settings.model_copy(update={"log_level": "WARNING"}))
-    process.require_database(wiring.store)
+    logging_setup.set_up(wiring.machine.settings.model_copy(update={"log_level": "WARNING"}))
+    require_database(wiring.machine.store)
     try:
-        lost_found.move_cut_off_adoptions()
+        lost_found.move_cut_off_adoptions(wiring.machine)
         if not (chosen.ids or chosen.all):
-            show(lost_found.entries())
+            show(lost_found.entries(wiring.machine))
             return 0
-        command = EntryCommand(lost_found.entries(), delete=chosen.delete, again=chosen.again)
+        command = EntryCommand(lost_found.entries(wiring.machine), delete=chosen.delete, again=chosen.again)
         return 0 if (command.run_all() if chosen.all else command.run(chosen.ids)) else 1
-    except process.DATABASE_ERRORS as unusable:
-        return _fail(f"{wiring.store.path}: {unusable}")
+    except DATABASE_ERRORS as unusable:
+        return _fail(f"{wiring.machine.store.path}: {unusable}")
     except OSError as wrong:
         return _fail(f"{wrong.filename}: {wrong.strerror}")
     finally:
-        wiring.broker.close()
-        wiring.store.close()
+        wiring.machine.broker.close()
+        wiring.machine.store.close()
 
 
 def _fail(sentence: str) -> int:

@@ -23,7 +23,7 @@ def show(entries: Sequence[LostEntry]) -> None:
         return
     print(f"{'ID':36}  {'BYTES':>13}  {'LOST (UTC)':16}  {'DAYS LEFT':>9}  NAME")
     for entry in entries:
-        left_days = max(0.0, (entry.kept_until - wiring.now()).total_seconds() / 86_400)
+        left_days = max(0.0, (entry.kept_until - wiring.machine.now()).total_seconds() / 86_400)
         print(
             f"{entry.directory.name:36}  {entry.size_bytes:13}  {entry.lost_at:%Y-%m-%d %H:%M}  {left_days:9.1f}  "
             f"{_name(entry)}"
@@ -32,7 +32,7 @@ def show(entries: Sequence[LostEntry]) -> None:
 
 
 def _say_nothing() -> None:
-    if is_running(wiring.settings.data_dir):
+    if is_running(wiring.machine.settings.data_dir):
         print("Nothing is lost.")
     else:
         print("Nothing is listed yet; files without a record are moved here when the machine starts.")
@@ -52,7 +52,7 @@ def _name(entry: LostEntry) -> str:
 
 
 def _is_job(entry: LostEntry) -> bool:
-    with wiring.store.reading() as connection:
+    with wiring.machine.store.reading() as connection:
         return jobs.get(connection, entry.job_id) is not None
 
 
@@ -99,7 +99,7 @@ class EntryCommand:
         exact = [entry for entry in found if entry.directory.name == name] or found
         if exact:
             return self._run_one(exact[0])
-        with wiring.store.reading() as connection:
+        with wiring.machine.store.reading() as connection:
             job = jobs.get(connection, name)
         if job is not None and not self._delete:
             print(f"{name}: is a job ({job.status})")
@@ -110,7 +110,7 @@ class EntryCommand:
     def _run_one(self, entry: LostEntry) -> bool:
         name = entry.directory.name
         if self._delete:
-            deleted = lost_found.delete(entry)
+            deleted = lost_found.delete(wiring.machine, entry)
             print(f"{name}: {'deleted' if deleted else Outcome.BUSY.value}")
             return deleted
         if entry.publishing_began and entry.has_upload and not self._again and not _is_job(entry):
@@ -121,7 +121,7 @@ class EntryCommand:
                 file=sys.stderr,
             )
             return False
-        outcome, restored = adoption.adopt(entry)
+        outcome, restored = adoption.adopt(wiring.machine, entry)
         print(f"{name}: {outcome.value}", file=sys.stdout if outcome in SUCCESSFUL else sys.stderr)
         if restored is not None:
             if restored.missing is not None:
@@ -130,7 +130,7 @@ class EntryCommand:
         return outcome in SUCCESSFUL
 
     def _warn_about_accounts(self, job: Job) -> None:
-        missing = adoption.platforms_without_account(job)
+        missing = adoption.platforms_without_account(wiring.machine, job)
         if missing:
-            where = f"{wiring.settings.root_url}/connect/"
+            where = f"{wiring.machine.settings.root_url}/connect/"
             print(f"  no account is connected for {', '.join(missing)}: that is not published; connect one at {where}")

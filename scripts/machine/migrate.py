@@ -10,7 +10,7 @@ import signal
 import sys
 from types import FrameType
 
-from actors import process
+from actors.database_check import DATABASE_ERRORS
 
 LOCK_TIMEOUT_S = 60
 STALE_WAL = (
@@ -21,7 +21,9 @@ STALE_WAL = (
 
 def main() -> int:
     """Migrate; return 1 if the database cannot be used."""
-    from actors.wiring import store  # noqa: PLC0415 (reads the settings, which may be wrong)
+    from actors.wiring import machine  # noqa: PLC0415 (reads the settings, which may be wrong)
+
+    store = machine.store
 
     signal.signal(signal.SIGALRM, _raise_timeout)
     signal.alarm(LOCK_TIMEOUT_S)
@@ -29,7 +31,7 @@ def main() -> int:
         store.migrate()
         store.require_usable()
         damage = store.damage()
-    except process.DATABASE_ERRORS as unusable:
+    except DATABASE_ERRORS as unusable:
         _print_error(f"{store.path}: {unusable}{_hint(unusable)}")
         return 1
     except TimeoutError:

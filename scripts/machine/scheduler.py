@@ -10,12 +10,12 @@ import sys
 from dramatiq import Worker
 from periodiq import entrypoint
 
-from actors import process
-from actors.wiring import store
+from actors.database_check import require_database
+from actors.wiring import machine
 from actors.worker import broker
 
 if __name__ == "__main__":
-    process.require_database(store)
+    require_database(machine.store)
     # periodiq leaves SIGTERM alone, which would end the process in the middle of a tick.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     ticks = Worker(broker, queues={"ticks"}, worker_threads=1)

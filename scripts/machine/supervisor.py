@@ -19,7 +19,7 @@ from loguru import logger
 from store.database_file import DatabaseMonitor
 from store.errors import DatabaseUnavailable
 
-SERVICE = "VIDPROD_SERVICE"  # read by actors.process: what the process is called in the log
+SERVICE = "VIDPROD_SERVICE"  # read by actors.logging_setup: what the process is called in the log
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
 YOUNG_S = 60.0

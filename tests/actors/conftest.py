@@ -11,22 +11,23 @@ from actors import wiring
 from actors.recovery.lost_found import DIRECTORY_NAMES
 from store import Store
 from store.tables import metadata
+from tests.actors.queues import change_settings
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    wiring.store.migrate()
-    with wiring.store.writing() as connection:
+    wiring.machine.store.migrate()
+    with wiring.machine.store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
-    wiring.broker.flush_all()
+    wiring.machine.broker.flush_all()
     for name in ("uploads", "jobs", *DIRECTORY_NAMES):
-        shutil.rmtree(wiring.settings.data_dir / name, ignore_errors=True)
-    yield wiring.store
-    wiring.broker.flush_all()
+        shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
+    yield wiring.machine.store
+    wiring.machine.broker.flush_all()
 
 
 @pytest.fixture
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let media work be tried again at once."""
-    monkeypatch.setattr(wiring, "settings", wiring.settings.model_copy(update={"media_retry_seconds": 0.0}))
+    change_settings(monkeypatch, media_retry_seconds=0.0)

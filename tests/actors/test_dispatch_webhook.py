@@ -58,11 +58,11 @@ def receiver() -> Iterator[Receiver]:
 def _announce(store: Store, receiver: Receiver) -> tuple[str, str]:
     """Let a job be created; return its delivery's id and the endpoint's secret."""
     with store.writing() as connection:
-        endpoint = job_commands.add_endpoint(connection, receiver.url, scope="all", events=[])
+        endpoint = job_commands.add_endpoint(wiring.machine, connection, receiver.url, scope="all", events=[])
         jobs.create(connection, job())
-        events.announce(connection, "job.created", job())
+        events.announce(wiring.machine, connection, "job.created", job())
         (delivery, _, _) = webhooks.deliveries_of(connection, endpoint.id, 1)[0]
-    return delivery.id, wiring.sealer.open(endpoint.secret)
+    return delivery.id, wiring.machine.sealer.open(endpoint.secret)
 
 
 def _delivery(store: Store, delivery_id: str) -> tuple[webhooks.Delivery, webhooks.Endpoint]:
@@ -73,7 +73,7 @@ def _delivery(store: Store, delivery_id: str) -> tuple[webhooks.Delivery, webhoo
 
 
 def _try_until_over(store: Store, delivery_id: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("actors.dispatch_webhook._is_stray", lambda _: False)  # time passes
+    monkeypatch.setattr("actors.dispatch_webhook._is_stray", lambda *_: False)  # time passes
     for tries in range(1, 30):
         dispatch_webhook.fn(delivery_id)
         if _delivery(store, delivery_id)[0].status is not DeliveryStatus.WAITING:
@@ -128,7 +128,7 @@ def test_a_receiver_that_is_gone_is_told_nothing_more(store: Store, receiver: Re
 def test_a_receiver_that_asks_for_time_gets_it(store: Store, receiver: Receiver) -> None:
     receiver.status, receiver.headers = 429, {"Retry-After": "3600"}
     delivery_id, _ = _announce(store, receiver)
-    before = wiring.now()
+    before = wiring.machine.now()
     dispatch_webhook.fn(delivery_id)
     next_at = _delivery(store, delivery_id)[0].next_at
     assert next_at is not None
@@ -137,7 +137,7 @@ def test_a_receiver_that_asks_for_time_gets_it(store: Store, receiver: Receiver)
 
 def test_an_endpoint_named_by_one_job_hears_nothing_of_others(store: Store, receiver: Receiver) -> None:
     with store.writing() as connection:
-        endpoint = job_commands.add_endpoint(connection, receiver.url, scope="named", events=[])
+        endpoint = job_commands.add_endpoint(wiring.machine, connection, receiver.url, scope="named", events=[])
         jobs.create(connection, job())
-        events.announce(connection, "job.created", job())
+        events.announce(wiring.machine, connection, "job.created", job())
         assert webhooks.deliveries_of(connection, endpoint.id, 5) == []

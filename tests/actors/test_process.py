@@ -14,9 +14,9 @@ def test_what_libraries_log_keeps_its_facts_in_the_json_log() -> None:
     """Who looks for a message by its id need not search in texts."""
     code = """
 import logging
-from actors import process
+from actors import logging_setup
 from settings import read
-process.start(read({"LOG_FORMAT": "json"}))
+logging_setup.set_up(read({"LOG_FORMAT": "json"}))
 logging.getLogger("broker.consumer").warning("Message %s was lost", "m1", extra={"message_id": "m1", "queue": "media"})
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -22,7 +22,7 @@ from platforms.contract import Advanced, Handle, Outcome, Post, Published
 from store import Sealer, Store, accounts, jobs, publications, segments, steps, turns
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 from store.tables import metadata
-from tests.actors.queues import move_clock
+from tests.actors.queues import change_machine, move_clock
 from tests.store.rows import account, job, publication, segment
 
 NAME = "job-1-tiktok-1"
@@ -74,10 +74,10 @@ class Remote:
 def publishing_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Remote], None]:
     """Return what installs a platform; a job with one part, ready and let go, is there."""
     usable = Usable("tiktok-1", "tiktok", "tiktok", "r", "@a", "token")
-    monkeypatch.setattr(tokens, "usable", lambda _: tokens.Access(usable, b"sealed"))
+    monkeypatch.setattr(tokens, "usable", lambda *_: tokens.Access(usable, b"sealed"))
 
     def install(remote: Remote) -> None:
-        monkeypatch.setattr(wiring, "publisher", lambda _: remote)
+        change_machine(monkeypatch, publisher=lambda _: remote)
 
     with store.writing() as connection:
         _job(connection)
@@ -90,20 +90,20 @@ def _job(connection) -> None:  # type: ignore[no-untyped-def]  # a connection, a
     segments.create(connection, [part])
     accounts.connect(connection, account())
     publications.create(connection, [publication(part, account())])
-    turns.begin(connection, NAME, wiring.now())
+    turns.begin(connection, NAME, wiring.machine.now())
 
 
 def _drive(holder: str = "message", rounds: int = 30) -> publications.Publication:
     """Deliver messages until the publication is over: the same one again after a kill, a new one after a record."""
     for number in range(rounds):
-        with wiring.store.reading() as connection:
+        with wiring.machine.store.reading() as connection:
             found = publications.get(connection, NAME)
         assert found is not None
         if found.status is not PublicationStatus.PUBLISHING:
             return found
         try:
             asked_by = found.holder.split("/")[0] if found.holder else f"{holder}-{number}"
-            publishing.step(NAME, asked_by)
+            publishing.step(wiring.machine, NAME, asked_by)
         except Killed:
             continue
     raise AssertionError("the publication never ends")
@@ -114,7 +114,7 @@ def test_a_publication_runs_through_its_steps_and_ends_its_job(publishing_job: C
     publishing_job(remote)
     ended = _drive()
     assert (ended.status, ended.remote_id, ended.link) == ("published", "remote-1", "https://example.test/1")
-    with wiring.store.reading() as connection:
+    with wiring.machine.store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.DONE]
         finished = jobs.get(connection, "job")
     assert finished is not None
@@ -126,8 +126,8 @@ def test_a_publication_runs_through_its_steps_and_ends_its_job(publishing_job: C
 def test_whatever_is_cut_off_there_is_one_post(
     store: Store, publishing_job: Callable[[Remote], None], faults: list[str]
 ) -> None:
-    shutil.rmtree(wiring.settings.uploads_dir, ignore_errors=True)
-    (wiring.settings.uploads_dir / "job").mkdir(parents=True)  # where notes of it are kept
+    shutil.rmtree(wiring.machine.settings.uploads_dir, ignore_errors=True)
+    (wiring.machine.settings.uploads_dir / "job").mkdir(parents=True)  # where notes of it are kept
     with store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
@@ -141,19 +141,19 @@ def test_whatever_is_cut_off_there_is_one_post(
 @pytest.fixture
 def uploaded(store: Store) -> Path:
     """Return the directory of the job's upload."""
-    directory = wiring.settings.uploads_dir / "job"
+    directory = wiring.machine.settings.uploads_dir / "job"
     directory.mkdir(parents=True)
     return directory
 
 
 def _older_database(status: PublicationStatus = PublicationStatus.WAITING) -> None:
     """Put the publication back to before it began, as a restored backup does."""
-    with wiring.store.writing() as connection:
+    with wiring.machine.store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
         _job(connection)
         if status is PublicationStatus.FAILED:
-            failed = {"status": status, "ended_at": wiring.now(), "code": "x"}
+            failed = {"status": status, "ended_at": wiring.machine.now(), "code": "x"}
             connection.execute(metadata.tables["publications"].update().values(**failed))
             connection.execute(metadata.tables["jobs"].update().values(status=JobStatus.FAILED))
 
@@ -180,7 +180,7 @@ def test_an_older_database_that_knows_an_earlier_failure_publishes_nothing_twice
     publishing_job(remote)
     _drive()
     _older_database(PublicationStatus.FAILED)
-    assert job_commands.retry("job")
+    assert job_commands.retry(wiring.machine, "job")
     assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
     assert len(remote.posts) == 1
 
@@ -195,12 +195,12 @@ def test_what_certainly_failed_is_tried_again_as_before(publishing_job: Callable
         _older_database()
         assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
         remote.posts.clear()
-        assert job_commands.resolve(NAME, published=False, link=None)
+        assert job_commands.resolve(wiring.machine, NAME, published=False, link=None)
     else:
         publishing_job(Refusing())
         assert _drive().status is PublicationStatus.FAILED
         publishing_job(remote)
-    assert job_commands.retry("job")
+    assert job_commands.retry(wiring.machine, "job")
     assert _drive().status is PublicationStatus.PUBLISHED
     assert len(remote.posts) == 1
 
@@ -240,9 +240,9 @@ def test_a_stray_message_does_nothing_while_another_holds_the_step(
     remote = Remote()
     publishing_job(remote)
     with store.writing() as connection:
-        later = wiring.now() + timedelta(minutes=15)
-        steps.take(connection, NAME, "somebody", "x", now=wiring.now(), until=later)
-    publishing.step(NAME, "stray")
+        later = wiring.machine.now() + timedelta(minutes=15)
+        steps.take(connection, NAME, "somebody", "x", now=wiring.machine.now(), until=later)
+    publishing.step(wiring.machine, NAME, "stray")
     with store.reading() as connection:
         found = publications.get(connection, NAME)
     assert found is not None
@@ -258,7 +258,7 @@ def test_an_unknown_outcome_is_shown_and_never_repeated(publishing_job: Callable
     remote = Mute()
     publishing_job(remote)
     ended = _drive()
-    publishing.step(NAME, "again")
+    publishing.step(wiring.machine, NAME, "again")
     assert (ended.status, ended.code, len(remote.posts)) == (PublicationStatus.OUTCOME_UNKNOWN, "nobody_knows", 1)
 
 
@@ -268,7 +268,7 @@ def test_a_dead_token_waits_for_a_person(store: Store, publishing_job: Callable[
             raise errors.Reconnect("revoked", "the access was revoked")
 
     publishing_job(Locked())
-    publishing.step(NAME, "message")
+    publishing.step(wiring.machine, NAME, "message")
     with store.reading() as connection:
         found, owner = publications.get(connection, NAME), accounts.get(connection, "tiktok-1")
     assert found is not None
@@ -295,22 +295,22 @@ def test_a_cancelled_job_holds_back_what_can_be_held_back(
 ) -> None:
     """A post that waits for a limit must not go out hours after its job was cancelled."""
     publishing_job(Limited())
-    publishing.step(NAME, "first")
-    assert job_commands.cancel("job")
+    publishing.step(wiring.machine, NAME, "first")
+    assert job_commands.cancel(wiring.machine, "job")
     willing = Remote()
     publishing_job(willing)
-    publishing.step(NAME, "asked by the cancellation")
+    publishing.step(wiring.machine, NAME, "asked by the cancellation")
     assert (_found(store).status, willing.posts) == (PublicationStatus.CANCELLED, [])
 
 
 def test_a_paused_account_is_not_called_at_all(store: Store, publishing_job: Callable[[Remote], None]) -> None:
     remote = Remote()
     publishing_job(remote)
-    until = wiring.now() + timedelta(hours=1)
+    until = wiring.machine.now() + timedelta(hours=1)
     with store.writing() as connection:
         accounts.pause(connection, "tiktok-1", until, "the whole app is limited")
-        accounts.pause(connection, "tiktok-1", wiring.now(), "a shorter one")
-    publishing.step(NAME, "message")
+        accounts.pause(connection, "tiktok-1", wiring.machine.now(), "a shorter one")
+    publishing.step(wiring.machine, NAME, "message")
     assert (_found(store).step, _found(store).next_at, remote.posts) == (None, until, [])
 
 
@@ -319,10 +319,10 @@ def test_a_step_that_never_succeeds_is_given_up_after_a_day_and_asks_first(
 ) -> None:
     """Its own tries count, not what the publication waited for before."""
     publishing_job(Remote(faults=["later"] * 99))
-    publishing.step(NAME, "early")
+    publishing.step(wiring.machine, NAME, "early")
     assert _found(store).status is PublicationStatus.PUBLISHING
     move_clock(monkeypatch, publishing.GIVE_UP_AFTER + timedelta(minutes=5))
-    publishing.step(NAME, "a day later")
+    publishing.step(wiring.machine, NAME, "a day later")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.FAILED, "busy")
 
 
@@ -330,11 +330,11 @@ def test_the_first_unclear_answer_after_a_long_wait_is_asked_about(
     store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publishing_job(Limited())
-    publishing.step(NAME, "limited")
+    publishing.step(wiring.machine, NAME, "limited")
     move_clock(monkeypatch, timedelta(days=2))
     remote = Remote(faults=["answer lost"])
     publishing_job(remote)
-    publishing.step(NAME, "after the limit")
+    publishing.step(wiring.machine, NAME, "after the limit")
     assert (_found(store).status, _found(store).unclear) == (PublicationStatus.PUBLISHING, True)
 
 
@@ -350,7 +350,7 @@ def test_a_refused_account_ends_in_one_transaction_and_tells_its_queue(
         segments.create(connection, [part])
         publications.create(connection, [publication(part, account())])
     publishing_job(Banned())
-    publishing.step(NAME, "message")
+    publishing.step(wiring.machine, NAME, "message")
     with store.reading() as connection:
         owner, second = accounts.get(connection, "tiktok-1"), publications.get(connection, "job-2-tiktok-1")
     assert owner is not None
@@ -368,13 +368,15 @@ def test_a_frozen_predecessor_that_wakes_up_records_nothing(
         def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
             if not interrupted:
                 publishing_job(remote_of_the_successor)
-                publishing.step(NAME, "message")  # the broker gave the message to another process meanwhile
+                publishing.step(
+                    wiring.machine, NAME, "message"
+                )  # the broker gave the message to another process meanwhile
                 raise errors.Rejected("late", "what the frozen one had to say")
             return Published(handle, "remote-2", None)
 
     remote_of_the_successor = Overtaken()
     publishing_job(Overtaken())
-    publishing.step(NAME, "message")
+    publishing.step(wiring.machine, NAME, "message")
     assert (_found(store).status, _found(store).remote_id) == (PublicationStatus.PUBLISHED, "remote-2")
 
 
@@ -384,9 +386,9 @@ def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Calla
             raise errors.OutcomeUnknown("nobody_knows", "the platform forgot")
 
     publishing_job(Mute())
-    publishing.step(NAME, "message")
-    assert job_commands.resolve(NAME, published=True, link="https://example.test/found")
-    assert not job_commands.resolve(NAME, published=False, link=None)
+    publishing.step(wiring.machine, NAME, "message")
+    assert job_commands.resolve(wiring.machine, NAME, published=True, link="https://example.test/found")
+    assert not job_commands.resolve(wiring.machine, NAME, published=False, link=None)
     with store.reading() as connection:
         ended = jobs.get(connection, "job")
     assert ended is not None
@@ -398,9 +400,9 @@ def test_another_secret_key_ends_as_an_unknown_outcome_not_as_a_crash(
 ) -> None:
     publishing_job(Remote(faults=["killed before"]))
     with pytest.raises(Killed):
-        publishing.step(NAME, "message")
-    monkeypatch.setattr(wiring, "sealer", Sealer("another key"))
-    publishing.step(NAME, "message")
+        publishing.step(wiring.machine, NAME, "message")
+    change_machine(monkeypatch, sealer=Sealer("another key"))
+    publishing.step(wiring.machine, NAME, "message")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")
 
 
@@ -432,7 +434,7 @@ def test_the_files_of_a_part_that_is_being_sent_stay_whatever_is_asked(
 ) -> None:
     """Its job was cancelled and deleted in mid-upload: the platform still reads."""
     publishing_job(Remote())
-    assert job_commands.delete("job")
+    assert job_commands.delete(wiring.machine, "job")
     delete_files.fn("job", "now")
     with store.reading() as connection:
         found = jobs.get(connection, "job")

@@ -11,11 +11,12 @@ from dramatiq.errors import Retry
 from actors import wiring
 from actors.flow import job_commands, rendering, retrying
 from actors.gaze import gaze
+from actors.machine import Machine
 from actors.split import split
 from media.process import runner
 from store import Store, accounts, jobs, publications, segments
 from store.states import JobStatus, SegmentStatus
-from tests.actors.queues import waiting
+from tests.actors.queues import change_settings, waiting
 from tests.store.rows import account, job, publication, segment
 
 Result = dict[str, Any]  # Any: a stage's JSON
@@ -34,7 +35,8 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
     def set_fates(*fates: Result | BaseException) -> list[list[str]]:
         queue, calls = list(fates), []
 
-        def run(stage: str, arguments: list[str], **_: object) -> Result:
+        def run(machine: Machine, stage: str, arguments: list[str], **_: object) -> Result:
+            del machine
             calls.append([stage, *arguments])
             fate = queue.pop(0)
             if isinstance(fate, BaseException):
@@ -70,7 +72,7 @@ def test_as_many_people_are_corrected_as_the_settings_say(
     store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _pending(store)
-    monkeypatch.setattr(wiring, "settings", wiring.settings.model_copy(update={"gaze_faces": 2}))
+    change_settings(monkeypatch, gaze_faces=2)
     calls = child(RENDERED)
     gaze.fn("job-1")
     assert calls[0][calls[0].index("--faces") + 1] == "2"
@@ -112,7 +114,7 @@ def test_a_rendering_that_was_overtaken_is_dropped(store: Store, monkeypatch: py
 
     def run(*_: object, **__: object) -> Result:
         with store.writing() as connection:
-            segments.claim(connection, "job-1", "another", wiring.now())
+            segments.claim(connection, "job-1", "another", wiring.machine.now())
         return RENDERED
 
     monkeypatch.setattr(rendering, "run_child", run)
@@ -132,7 +134,7 @@ def test_a_cancelled_job_renders_nothing(store: Store, child: Callable[..., list
     _pending(store)
     calls = child()
     with store.writing() as connection:
-        jobs.cancel(connection, "job", wiring.now())
+        jobs.cancel(connection, "job", wiring.machine.now())
     gaze.fn("job-1")
     assert calls == []
 
@@ -160,7 +162,7 @@ def test_the_sound_is_brought_to_the_level_that_the_settings_say(
     """The plan measures it once, and every part is rendered with the plan's own words."""
     with store.writing() as connection:
         jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
-    monkeypatch.setattr(wiring, "settings", wiring.settings.model_copy(update={"loudness": level}))
+    change_settings(monkeypatch, loudness=level)
     calls = child({"facts": {}, "zero": None, "spans": [SPAN | {"span": {"gain_db": 3.5}}]}, RENDERED)
     split.fn("job")
     gaze.fn(waiting()[0][1][0])
@@ -202,7 +204,7 @@ def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
     assert found is not None
     assert (found.status, found.error_code) == (JobStatus.FAILED, "out_of_memory")
     assert ("delete_files", ("job", "now")) not in waiting()
-    assert job_commands.retry("job")
+    assert job_commands.retry(wiring.machine, "job")
     assert ("split", ("job",)) in waiting()
     with store.reading() as connection:
         found = jobs.get(connection, "job")
@@ -243,4 +245,4 @@ def test_a_job_whose_upload_is_gone_can_be_tried_again(store: Store, child: Call
     assert (over.status, over.error_code) == (JobStatus.FAILED, "file_missing")
     assert "/data" not in (over.error or "")
     assert ("delete_files", ("job", "now")) not in waiting()
-    assert job_commands.retry("job")
+    assert job_commands.retry(wiring.machine, "job")

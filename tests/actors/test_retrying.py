@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from actors import wiring
-from actors.children import stopping
 from actors.flow import job_commands, rendering, retrying
 from actors.flow.retrying import GivenUp, MediaSettings
 from actors.gaze import gaze
+from actors.machine import Machine
 from actors.reap import reap
 from actors.split import split
 from broker import DeadLetter
@@ -30,7 +30,7 @@ from media.process import runner
 from store import Store, accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, decode_attempts
 from store.states import JobStatus, PublicationStatus, SegmentStatus
-from tests.actors.queues import move_clock, waiting
+from tests.actors.queues import change_machine, move_clock, waiting
 from tests.actors.test_rendering import RENDERED, SPAN, Result
 from tests.store.rows import NOON, account, job, publication, segment
 
@@ -87,15 +87,15 @@ def test_more_is_never_asked_again_and_the_end_is_certain(outcomes: list[MediaOu
 
 
 def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = wiring.now()
-    monkeypatch.setattr(wiring, "now", lambda: now)
+    now = wiring.machine.now()
+    change_machine(monkeypatch, now=lambda: now)
     lost = [_attempt(MediaOutcome.CRASHED)] * 3
-    waits = [(retrying.retry_moment(lost[:count]) - now).total_seconds() for count in (1, 2, 3)]
+    waits = [(retrying.retry_moment(wiring.machine, lost[:count]) - now).total_seconds() for count in (1, 2, 3)]
     assert waits == [30, 120, 480]
 
 
 def test_an_attempt_survives_its_column() -> None:
-    attempt = retrying.failed_attempt(CAUSES["memory"], MediaSettings.LESS_MEMORY, wiring.now())
+    attempt = retrying.failed_attempt(wiring.machine, CAUSES["memory"], MediaSettings.LESS_MEMORY, wiring.machine.now())
     assert decode_attempts(json.loads(json.dumps([attempt.to_json()]))) == [attempt]
 
 
@@ -106,7 +106,8 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
     def set_fates(*fates: Fate) -> list[list[str]]:
         queue, calls = itertools.chain(fates, itertools.repeat(fates[-1])), list[list[str]]()
 
-        def run(stage: str, arguments: list[str], **_: object) -> Result:
+        def run(machine: Machine, stage: str, arguments: list[str], **_: object) -> Result:
+            del machine
             calls.append([stage, *arguments])
             fate = next(queue)
             if isinstance(fate, BaseException):
@@ -168,13 +169,13 @@ def worker(store: Store) -> Callable[[], None]:
     del store
 
     def run() -> None:
-        made = Worker(wiring.broker, queues={"media"}, worker_timeout=50, worker_threads=1)
+        made = Worker(wiring.machine.broker, queues={"media"}, worker_timeout=50, worker_threads=1)
         made.start()
         try:
-            wiring.broker.join("media", timeout=60_000)
+            wiring.machine.broker.join("media", timeout=60_000)
         finally:
             made.stop()
-            wiring.broker.close()  # else this process stays known as one that works on the queue
+            wiring.machine.broker.close()  # else this process stays known as one that works on the queue
 
     return run
 
@@ -196,10 +197,10 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     _pending(store)
     calls = child(CAUSES[cause])
     with store.writing():
-        rendering.send_gaze(_segment(store))
+        rendering.send_gaze(wiring.machine, _segment(store))
     worker()
     assert len(calls) == 4
-    [letter] = wiring.broker.dead_letters("media")
+    [letter] = wiring.machine.broker.dead_letters("media")
     assert letter.error.startswith("GivenUp: job job part 1 of 1: given up after 4 attempts. File: 0 bytes")
     assert letter.error.count(f": {code}") == 4
     assert letter.error.count(known) == 4
@@ -231,7 +232,7 @@ def test_the_log_says_what_failed_and_what_follows(
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
     with store.writing():
-        rendering.send_gaze(_segment(store))
+        rendering.send_gaze(wiring.machine, _segment(store))
     worker()
     logger.remove(sink)
     first, *_, last, end = lines
@@ -253,7 +254,7 @@ def test_files_deleted_by_a_cancellation_are_no_error(
     _pending(store)
 
     def cancelled_meanwhile(*_: object, **__: object) -> Result:
-        assert job_commands.cancel("job")
+        assert job_commands.cancel(wiring.machine, "job")
         raise runner.Refused("no_such_file", "there is no such file")
 
     monkeypatch.setattr(rendering, "run_child", cancelled_meanwhile)
@@ -267,10 +268,10 @@ def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], 
     _pending(store, parts=2)
     child(*[CAUSES["error"]] * 4, RENDERED)
     with store.writing():
-        rendering.send_gaze(_segment(store))
+        rendering.send_gaze(wiring.machine, _segment(store))
     worker()
     with store.writing():
-        rendering.send_gaze(_segment(store, "job-2"))
+        rendering.send_gaze(wiring.machine, _segment(store, "job-2"))
     worker()
     assert [_segment(store, name).status for name in ("job-1", "job-2")] == ["failed", "ready"]
     assert _fate(store, "job-2-tiktok-1") == (PublicationStatus.PUBLISHING, None)
@@ -285,12 +286,16 @@ def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
     _pending(store)
     calls = child(CAUSES["memory"])
     with store.writing():
-        rendering.send_gaze(_segment(store))
+        rendering.send_gaze(wiring.machine, _segment(store))
     worker()
-    [letter] = wiring.broker.dead_letters("media")
-    assert job_commands.retry("job") if again == "job" else job_commands.retry_dead_letter(letter)
-    assert wiring.broker.dead_letters("media") == []
-    assert not job_commands.retry_dead_letter(letter)  # somebody else had it on the screen, too
+    [letter] = wiring.machine.broker.dead_letters("media")
+    assert (
+        job_commands.retry(wiring.machine, "job")
+        if again == "job"
+        else job_commands.retry_dead_letter(wiring.machine, letter)
+    )
+    assert wiring.machine.broker.dead_letters("media") == []
+    assert not job_commands.retry_dead_letter(wiring.machine, letter)  # somebody else had it on the screen, too
     reap.fn()
     assert (_segment(store).status, _segment(store).attempts) == (SegmentStatus.PENDING, None)
     child(RENDERED)
@@ -302,8 +307,8 @@ def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
 def test_a_part_that_failed_can_be_tried_again_while_others_are_rendered(store: Store) -> None:
     _pending(store, parts=2)
     with store.writing() as connection:
-        segments.fail(connection, "job-1", reason="lost", now=wiring.now())
-    assert job_commands.retry("job")
+        segments.fail(connection, "job-1", reason="lost", now=wiring.machine.now())
+    assert job_commands.retry(wiring.machine, "job")
     assert waiting() == [("gaze", ("job-1",))]
     assert _job(store).status is JobStatus.PROCESSING
 
@@ -438,19 +443,21 @@ def test_a_child_that_ends_while_its_worker_is_stopped_does_not_count(
     """Whoever stops a machine may send the signal to all of its processes."""
 
     def run(*_: object, **__: object) -> Result:
-        stopping.set()
+        wiring.machine.stopping.set()
         raise ended
 
     monkeypatch.setattr(runner, "run", run)
     try:
         with pytest.raises(runner.Stopped):
-            rendering.run_child("gaze", [], deadline_s=1)
+            rendering.run_child(wiring.machine, "gaze", [], deadline_s=1)
     finally:
-        stopping.clear()
+        wiring.machine.stopping.clear()
 
 
 def test_a_child_that_was_asked_to_end_was_interrupted() -> None:
-    attempt = retrying.failed_attempt(runner.ChildDied(signal=15), MediaSettings.FULL, wiring.now())
+    attempt = retrying.failed_attempt(
+        wiring.machine, runner.ChildDied(signal=15), MediaSettings.FULL, wiring.machine.now()
+    )
     assert attempt.outcome is MediaOutcome.INTERRUPTED
 
 
@@ -459,9 +466,9 @@ def test_a_dead_letter_that_comes_after_a_retry_by_a_person_does_not_end_it(
 ) -> None:
     """The part is failed before its dead letter is there: in between somebody may have asked for another try."""
     _pending(store)
-    died = wiring.now() + timedelta(seconds=1)
+    died = wiring.machine.now() + timedelta(seconds=1)
     letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "GivenUp: job job part 1", None, 4, died, died)
-    monkeypatch.setattr(wiring.broker, "dead_letters", lambda *_, **__: [letter])
+    monkeypatch.setattr(wiring.machine.broker, "dead_letters", lambda *_, **__: [letter])
     reap.fn()
     assert _segment(store).status is SegmentStatus.PENDING
 
@@ -478,24 +485,27 @@ def test_a_refused_part_is_not_tried_again(store: Store, child: Callable[..., li
 @pytest.mark.parametrize("end", [job_commands.cancel, job_commands.delete])
 @pytest.mark.usefixtures("no_waits")
 def test_a_job_that_is_ended_is_not_tried_again(
-    store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None], end: Callable[[str], bool]
+    store: Store,
+    child: Callable[..., list[list[str]]],
+    worker: Callable[[], None],
+    end: Callable[[Machine, str], bool],
 ) -> None:
     _pending(store)
     calls = child(CAUSES["memory"], RENDERED)
     with pytest.raises(Retry):
         gaze.fn("job-1")
-    assert end("job")
+    assert end(wiring.machine, "job")
     with store.writing():
-        rendering.send_gaze(_segment(store))
+        rendering.send_gaze(wiring.machine, _segment(store))
     worker()
-    assert (len(calls), wiring.broker.dead_letters("media")) == (1, [])
+    assert (len(calls), wiring.machine.broker.dead_letters("media")) == (1, [])
 
 
 def test_a_job_cancelled_while_its_child_is_lost_stays_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _pending(store)
 
     def run(*_: object, **__: object) -> Result:
-        job_commands.cancel("job")
+        job_commands.cancel(wiring.machine, "job")
         raise CAUSES["memory"]
 
     monkeypatch.setattr(rendering, "run_child", run)
@@ -510,7 +520,7 @@ def test_a_plan_that_comes_at_the_second_attempt_is_recorded_once(
     _unplanned(store)
     plan: Result = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
     child(CAUSES["memory"], plan, RENDERED)
-    rendering.send_split("job")
+    rendering.send_split(wiring.machine, "job")
     worker()
     assert (_job(store).facts or {})["planned_without_gaze"] == "out_of_memory"
     with store.reading() as connection:
@@ -527,14 +537,14 @@ def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
     calls = child(MemoryError())
     gaze.send_with_options(args=("job-1",), min_backoff=1, max_backoff=1)
     worker()
-    [letter] = wiring.broker.dead_letters("media")
+    [letter] = wiring.machine.broker.dead_letters("media")
     assert (letter.error, len(calls)) == ("MemoryError: ", 4)
     reap.fn()
     found = _segment(store)
     assert (found.status, _job(store).status) == (SegmentStatus.FAILED, JobStatus.FAILED)
     assert "an error in VidProd" in (found.reason or "")
-    assert job_commands.retry("job")
-    assert (wiring.broker.dead_letters("media"), _segment(store).attempts) == ([], None)
+    assert job_commands.retry(wiring.machine, "job")
+    assert (wiring.machine.broker.dead_letters("media"), _segment(store).attempts) == ([], None)
 
 
 DOOR = """
@@ -554,11 +564,13 @@ def test_a_real_child_that_a_signal_ends_at_each_attempt(
     (tmp_path / "media" / "gaze.py").write_text(DOOR, encoding="utf-8")
     monkeypatch.setattr(runner, "ROOT", tmp_path)
     run_child: Callable[..., Any] = rendering.run_child  # Any: JSON
-    monkeypatch.setattr(rendering, "run_child", lambda stage, _, **options: run_child(stage, [name], **options))
+    monkeypatch.setattr(
+        rendering, "run_child", lambda machine, stage, _, **options: run_child(machine, stage, [name], **options)
+    )
     _pending(store)
     with store.writing():
-        rendering.send_gaze(_segment(store))
+        rendering.send_gaze(wiring.machine, _segment(store))
     worker()
-    [letter] = wiring.broker.dead_letters("media")
+    [letter] = wiring.machine.broker.dead_letters("media")
     assert [attempt.outcome for attempt in decode_attempts(_segment(store).attempts)] == [outcome] * 4
     assert len(re.findall(r"End of stderr of attempt \d:\nabout to fail", letter.traceback or "")) == 4

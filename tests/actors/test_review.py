@@ -17,6 +17,7 @@ from actors import wiring
 from actors.cleanup import cleanup
 from actors.flow import job_commands, rendering
 from actors.gaze import gaze
+from actors.machine import Machine
 from actors.open_windows import open_windows
 from actors.split import split
 from api.resources.webhooks import EVENTS
@@ -24,7 +25,7 @@ from store import Store, accounts, jobs, publications, segments, turns
 from store.jobs import Job
 from store.publications import Publication
 from store.states import JobStatus, PublicationStatus, SegmentStatus
-from tests.actors.queues import move_clock, waiting
+from tests.actors.queues import change_settings, move_clock, waiting
 from tests.actors.test_rendering import RENDERED, SPAN, Result
 from tests.store.rows import account, job
 
@@ -40,9 +41,8 @@ def plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[st
     """Return what plans a job as MUTE_VIDEO says, and returns its parts' ids; children answer at once."""
 
     def run(setting: str, planned: Result = MUTE) -> list[str]:
-        changed = wiring.settings.model_copy(update={"mute_video": setting})
-        monkeypatch.setattr(wiring, "settings", changed)
-        monkeypatch.setattr(rendering, "run_child", lambda stage, *_, **__: planned if stage == "plan" else RENDERED)
+        change_settings(monkeypatch, mute_video=setting)
+        monkeypatch.setattr(rendering, "run_child", lambda *call, **_: planned if call[1] == "plan" else RENDERED)
         with store.writing() as connection:
             jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
             accounts.connect(connection, account())
@@ -87,12 +87,12 @@ def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Call
     assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
     with store.writing() as connection:
         assert turns.heads(connection) == []
-        assert not any(turns.begin(connection, post.id, wiring.now()) for post in _posts(store))
+        assert not any(turns.begin(connection, post.id, wiring.machine.now()) for post in _posts(store))
     assert {post.status for post in _posts(store)} == {PublicationStatus.WAITING}
     assert _events(store).count("job.review_needed") == 1
-    assert job_commands.approve("job")
+    assert job_commands.approve(wiring.machine, "job")
     assert (_job(store).status, _sent(store)) == (JobStatus.PUBLISHING, ["publish_tiktok"])
-    assert not job_commands.approve("job")
+    assert not job_commands.approve(wiring.machine, "job")
 
 
 def test_an_early_yes_lets_the_first_part_go_while_others_are_rendered(
@@ -100,7 +100,7 @@ def test_an_early_yes_lets_the_first_part_go_while_others_are_rendered(
 ) -> None:
     first, second = plan("ask")
     gaze.fn(first)
-    assert job_commands.approve("job")
+    assert job_commands.approve(wiring.machine, "job")
     assert (_job(store).status, _sent(store)) == (JobStatus.PROCESSING, ["publish_tiktok"])
     gaze.fn(second)
     assert _job(store).status is JobStatus.PUBLISHING
@@ -123,7 +123,7 @@ def test_a_part_that_turns_out_mute_when_it_is_rendered_waits(
     assert _job(store).status is (JobStatus.PUBLISHING if published else JobStatus.REVIEW)
     if not published:
         assert _job(store).review_reasons == ["sound_unreadable"]
-        assert job_commands.approve("job")
+        assert job_commands.approve(wiring.machine, "job")
         assert _sent(store) == ["publish_tiktok"]
 
 
@@ -135,13 +135,13 @@ def test_a_yes_to_one_question_is_none_to_another(
 
     def create(connection: Connection, made: Job) -> None:
         real(connection, replace(made, review_reasons=["options_lost"]))
-        assert jobs.approve(connection, "job", wiring.now())
+        assert jobs.approve(connection, "job", wiring.machine.now())
 
     monkeypatch.setattr(jobs, "create", create)
     first, _ = plan("ask")
     gaze.fn(first)
     assert (_job(store).review_reasons, _sent(store)) == (["options_lost", "sound_unreadable"], [])
-    assert job_commands.approve("job")
+    assert job_commands.approve(wiring.machine, "job")
     assert _sent(store) == ["publish_tiktok"]
 
 
@@ -158,7 +158,7 @@ def test_refuse_ends_the_job_with_what_to_do(store: Store, plan: Callable[..., l
     assert (ended.status, ended.error_code) == (JobStatus.FAILED, "sound_unreadable")
     assert "Convert it to MP4 with AAC sound" in (ended.error or "")
     assert ("delete_files", ("job", "now")) not in waiting()
-    assert job_commands.retry("job")
+    assert job_commands.retry(wiring.machine, "job")
 
 
 @pytest.mark.parametrize("warnings", [[], ["pauses_not_found"]])
@@ -171,7 +171,7 @@ def test_a_video_with_sound_asks_nothing(store: Store, plan: Callable[..., list[
 def test_a_job_without_accounts_has_nothing_to_ask_for(store: Store, plan: Callable[..., list[str]]) -> None:
     parts = plan("ask")
     with store.writing() as connection:
-        publications.end_waiting(connection, "job", PublicationStatus.CANCELLED, reason="", now=wiring.now())
+        publications.end_waiting(connection, "job", PublicationStatus.CANCELLED, reason="", now=wiring.machine.now())
     for part in parts:
         gaze.fn(part)
     assert "job.review_needed" not in _events(store)
@@ -190,33 +190,35 @@ def test_a_job_in_review_is_not_over_and_the_hard_maximum_ends_it(
     cleanup.fn()
     assert _job(store).status is JobStatus.FAILED
     assert {post.status for post in _posts(store)} == {PublicationStatus.EXPIRED}
-    assert not job_commands.approve("job")
-    assert job_commands.retry("job")
+    assert not job_commands.approve(wiring.machine, "job")
+    assert job_commands.retry(wiring.machine, "job")
     cleanup.fn()  # it has its sixty days again
     assert _job(store).status is JobStatus.REVIEW
     assert _sent(store) == []
-    assert job_commands.approve("job")
+    assert job_commands.approve(wiring.machine, "job")
     assert _sent(store) == ["publish_tiktok"]
 
 
 @pytest.mark.parametrize("end", [job_commands.cancel, job_commands.delete])
-def test_a_job_in_review_can_be_ended(store: Store, plan: Callable[..., list[str]], end: Callable[[str], bool]) -> None:
+def test_a_job_in_review_can_be_ended(
+    store: Store, plan: Callable[..., list[str]], end: Callable[[Machine, str], bool]
+) -> None:
     for part in plan("ask"):
         gaze.fn(part)
-    assert end("job")
+    assert end(wiring.machine, "job")
     assert _job(store).status is JobStatus.CANCELLED
     assert {post.status for post in _posts(store)} == {PublicationStatus.CANCELLED}
-    assert not job_commands.approve("job")
+    assert not job_commands.approve(wiring.machine, "job")
     assert _sent(store) == []
 
 
 def test_a_part_that_is_tried_again_goes_back_to_review(store: Store, plan: Callable[..., list[str]]) -> None:
     first, second = plan("ask")
     with store.writing() as connection:
-        segments.fail(connection, first, reason="lost", now=wiring.now())
+        segments.fail(connection, first, reason="lost", now=wiring.machine.now())
     gaze.fn(second)
     assert _job(store).status is JobStatus.REVIEW
-    assert job_commands.retry("job")
+    assert job_commands.retry(wiring.machine, "job")
     assert _job(store).status is JobStatus.PROCESSING
     gaze.fn(first)
     assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
@@ -227,7 +229,7 @@ def test_a_part_that_is_tried_again_goes_back_to_review(store: Store, plan: Call
 def test_an_account_that_goes_ends_a_review_that_has_nothing_left(store: Store, plan: Callable[..., list[str]]) -> None:
     for part in plan("ask"):
         gaze.fn(part)
-    assert job_commands.disconnect("tiktok-1")
+    assert job_commands.disconnect(wiring.machine, "tiktok-1")
     assert _job(store).status is JobStatus.FAILED
 
 
@@ -244,8 +246,8 @@ def test_the_log_tells_of_a_review_its_approval_and_an_end(store: Store, plan: C
     sink = logger.add(lambda message: told.append(message.record["message"]), level="INFO")
     for part in plan("ask"):
         gaze.fn(part)
-    assert job_commands.approve("job")
-    assert job_commands.cancel("job")
+    assert job_commands.approve(wiring.machine, "job")
+    assert job_commands.cancel(wiring.machine, "job")
     logger.remove(sink)
     assert "job job: 2 parts for 1 account" in told
     steps = ["job job: waits for approval (sound_unreadable)", "job job: approved", "job job: cancelled"]

@@ -58,7 +58,7 @@ def test_a_tick_lets_the_first_part_go_and_leaves_a_sign_of_life(store: Store) -
 
 def test_a_closed_window_keeps_a_part_and_says_until_when(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
-    opens = wiring.now() + timedelta(hours=2)
+    opens = wiring.machine.now() + timedelta(hours=2)
     _limit(store, windows=[[f"{opens:%H:%M}", f"{opens + timedelta(hours=1):%H:%M}"]])
     open_windows.fn()
     with store.reading() as connection:
@@ -77,8 +77,8 @@ def test_the_gap_between_posts_is_kept(store: Store, monkeypatch: pytest.MonkeyP
     _limit(store, min_gap_s=1800.0)
     open_windows.fn()
     with store.writing() as connection:
-        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
-        steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
+        steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
     open_windows.fn()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.WAITING
     move_clock(monkeypatch, timedelta(minutes=31))
@@ -91,7 +91,7 @@ def test_a_publication_that_nobody_takes_further_is_taken_up_again(
 ) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.now())
+        turns.begin(connection, NAME, wiring.machine.now())
     reap.fn()
     assert ("publish_tiktok", (NAME,)) not in waiting()
     move_clock(monkeypatch, SLACK + timedelta(minutes=1))
@@ -105,8 +105,10 @@ def test_a_part_that_renders_for_too_long_is_rendered_anew(store: Store, monkeyp
     with store.writing() as connection:
         jobs.create(connection, job())
         segments.create(connection, [segment(1)])
-        segments.claim(connection, "job-1", "lost", wiring.now())
-    move_clock(monkeypatch, timedelta(seconds=2 * wiring.settings.processing_deadline) + SLACK + timedelta(minutes=1))
+        segments.claim(connection, "job-1", "lost", wiring.machine.now())
+    move_clock(
+        monkeypatch, timedelta(seconds=2 * wiring.machine.settings.processing_deadline) + SLACK + timedelta(minutes=1)
+    )
     reap.fn()
     assert ("gaze", ("job-1",)) in waiting()
 
@@ -124,8 +126,8 @@ def test_an_open_publication_expires_at_the_hard_maximum(store: Store, monkeypat
 def test_even_a_step_that_was_cut_off_for_good_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.now())
-        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        turns.begin(connection, NAME, wiring.machine.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
     move_clock(monkeypatch, timedelta(days=100))
     cleanup.fn()
     assert _status(store) is PublicationStatus.EXPIRED
@@ -133,7 +135,7 @@ def test_even_a_step_that_was_cut_off_for_good_expires(store: Store, monkeypatch
 
 def _files(job_id: str) -> list[Path]:
     made = []
-    for room in (wiring.settings.uploads_dir, wiring.settings.jobs_dir):
+    for room in (wiring.machine.settings.uploads_dir, wiring.machine.settings.jobs_dir):
         (room / job_id).mkdir(parents=True, exist_ok=True)
         (room / job_id / "file").write_bytes(b"x")
         made.append(room / job_id)
@@ -167,23 +169,23 @@ def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> Non
     """What was begun can no longer be asked about: it is unknown, and shown as that."""
     _ready_part(store, parts=2)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.now())
-        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        turns.begin(connection, NAME, wiring.machine.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
-    assert job_commands.disconnect("tiktok-1")
+    assert job_commands.disconnect(wiring.machine, "tiktok-1")
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("outcome_unknown", "cancelled")
-    assert not job_commands.disconnect("tiktok-1")
+    assert not job_commands.disconnect(wiring.machine, "tiktok-1")
     with store.writing() as connection:  # who was at work meanwhile still learnt it
-        assert steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.now(), link="here")
+        assert steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now(), link="here")
     assert _status(store) is PublicationStatus.PUBLISHED
 
 
 def test_files_that_are_given_up_cannot_be_retried_and_a_deletion_cut_off_is_finished(store: Store) -> None:
     with store.writing() as connection:
         jobs.create(connection, job(status=JobStatus.FAILED))
-        assert jobs.give_files_up(connection, "job", wiring.now())
+        assert jobs.give_files_up(connection, "job", wiring.machine.now())
     directories = _files("job")
-    assert not job_commands.retry("job")
+    assert not job_commands.retry(wiring.machine, "job")
     cleanup.fn()
     assert [directory.exists() for directory in directories] == [False, False]
 
@@ -192,13 +194,13 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
     with store.writing() as connection:
         jobs.create(connection, job(parts=1))
         segments.create(connection, [segment(1)])
-    died = wiring.now() - timedelta(seconds=5)
+    died = wiring.machine.now() - timedelta(seconds=5)
     letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "boom", None, 3, died, died)
-    monkeypatch.setattr(wiring.broker, "dead_letters", lambda *_, **__: [letter])
+    monkeypatch.setattr(wiring.machine.broker, "dead_letters", lambda *_, **__: [letter])
     reap.fn()
     with store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.FAILED]
-    assert job_commands.retry_dead_letter(letter)
+    assert job_commands.retry_dead_letter(wiring.machine, letter)
     reap.fn()
     with store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.PENDING]
@@ -208,12 +210,12 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
 def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.now())
-        steps.take(connection, NAME, "m", "x", now=wiring.now(), until=wiring.now())
+        turns.begin(connection, NAME, wiring.machine.now())
+        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
-    died = wiring.now() + timedelta(seconds=1)
+    died = wiring.machine.now() + timedelta(seconds=1)
     letter = DeadLetter(1, "m", "network", "publish_tiktok", (NAME,), {}, "boom", None, 6, died, died)
-    monkeypatch.setattr(wiring.broker, "dead_letters", lambda **_: [letter])
+    monkeypatch.setattr(wiring.machine.broker, "dead_letters", lambda **_: [letter])
     reap.fn()
     assert _status(store) is PublicationStatus.OUTCOME_UNKNOWN
 
@@ -221,7 +223,7 @@ def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, mo
 def test_what_was_told_long_ago_is_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.writing() as connection:
         jobs.create(connection, job())
-        announce(connection, "job.created", job())
+        announce(wiring.machine, connection, "job.created", job())
     move_clock(monkeypatch, timedelta(days=31))
     with store.writing() as connection:
-        assert webhooks.purge(connection, wiring.now() - timedelta(days=30)) == 1
+        assert webhooks.purge(connection, wiring.machine.now() - timedelta(days=30)) == 1

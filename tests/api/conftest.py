@@ -18,7 +18,6 @@ from falcon.testing import TestClient
 from waitress import wasyncore
 
 from actors import wiring
-from actors.flow import job_commands
 from actors.recovery import upload_record
 from actors.recovery.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
 from api.__main__ import PAGES
@@ -57,30 +56,30 @@ def clock() -> Clock:
 
 @pytest.fixture
 def context(clock: Clock) -> Iterator[Context]:
-    wiring.store.migrate()
-    with wiring.store.writing() as connection:
+    wiring.machine.store.migrate()
+    with wiring.machine.store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
-    wiring.broker.flush_all()
-    shutil.rmtree(wiring.settings.uploads_dir, ignore_errors=True)
-    shutil.rmtree(wiring.settings.jobs_dir, ignore_errors=True)
+    wiring.machine.broker.flush_all()
+    shutil.rmtree(wiring.machine.settings.uploads_dir, ignore_errors=True)
+    shutil.rmtree(wiring.machine.settings.jobs_dir, ignore_errors=True)
     for name in DIRECTORY_NAMES:
-        shutil.rmtree(wiring.settings.data_dir / name, ignore_errors=True)
+        shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
     yield Context(
-        settings=wiring.settings,
-        store=wiring.store,
-        broker=wiring.broker,
-        sealer=wiring.sealer,
-        hosts=wiring.hosts,
-        intake=job_commands,
-        keys=Keys([KEY, "another key"], sealer=wiring.sealer, now=clock),
+        settings=wiring.machine.settings,
+        store=wiring.machine.store,
+        broker=wiring.machine.broker,
+        sealer=wiring.machine.sealer,
+        hosts=wiring.machine.hosts,
+        machine=wiring.machine,
+        keys=Keys([KEY, "another key"], sealer=wiring.machine.sealer, now=clock),
         now=clock,
-        new_id=wiring.new_id,
+        new_id=wiring.machine.new_id,
         behind_fly=False,
         started_at=clock() - timedelta(hours=1),
         pages=PAGES,
     )
-    wiring.broker.flush_all()
+    wiring.machine.broker.flush_all()
 
 
 def with_settings(context: Context, **changes: Any) -> Context:
@@ -123,7 +122,7 @@ def left() -> Callable[[], list[Path]]:
 
     def look() -> list[Path]:
         # os.walk, because a directory may go away under it.
-        found = os.walk(wiring.settings.uploads_dir)
+        found = os.walk(wiring.machine.settings.uploads_dir)
         return sorted(
             Path(folder, name)
             for folder, _, names in found

@@ -63,7 +63,7 @@ def main() -> None:
     """Fork a server for each line; all end with this process group."""
     child = os.fork()  # a separate process, so that no connection is open at the later forks
     if child == 0:
-        wiring.store.migrate()
+        wiring.machine.store.migrate()
         os._exit(0)
     os.waitpid(child, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

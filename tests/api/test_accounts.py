@@ -14,7 +14,6 @@ import requests
 from falcon.testing import Result, TestClient
 from pydantic import SecretStr
 
-from actors import wiring
 from api.app import create_app
 from api.context import Context
 from platforms.mock.roots import mock_hosts
@@ -41,12 +40,13 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(context: Context, mock: str, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+def door(context: Context, mock: str) -> TestClient:
     registered = OAuthClient(client_id="mock", client_secret=SecretStr("mock"))
     clients = {"tiktok": registered, "facebook": registered, "google": registered}
     chosen = context.settings.model_copy(update=clients)
-    monkeypatch.setattr(wiring, "settings", chosen)
-    return TestClient(create_app(replace(context, settings=chosen, hosts=mock_hosts(mock))), headers=AUTH)
+    machine = replace(context.machine, settings=chosen)
+    changed = replace(context, machine=machine, settings=chosen, hosts=mock_hosts(mock))
+    return TestClient(create_app(changed), headers=AUTH)
 
 
 def at_the_platform(begun: Result) -> dict[str, str]:

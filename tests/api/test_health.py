@@ -117,7 +117,7 @@ def test_metrics_tell_what_the_store_and_the_queue_hold(client: TestClient, cont
     connect(context, "tiktok")
     with context.store.writing() as connection:
         jobs.create(connection, rows.job())
-        wiring.send("split", "job")
+        wiring.machine.send("split", "job")
     clock.move(seconds=5)
 
     answer = client.simulate_get("/metrics")

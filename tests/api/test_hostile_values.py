@@ -202,7 +202,7 @@ def test_a_dead_letter_with_any_argument_is_listed_and_can_be_tried_again(
 ) -> None:
     """Messages of older versions, or of a program gone wrong, lie in the same table as ours."""
     context.broker.enqueue(dramatiq.Message("network", actor, (argument,), {}, {}))
-    with closing(SqliteBroker(wiring.settings.database_path.resolve())) as worker:
+    with closing(SqliteBroker(wiring.machine.settings.database_path.resolve())) as worker:
         worker.declare_queue("network")
         consumer = worker.consume("network", timeout=10_000)
         message = next(consumer)

@@ -28,6 +28,7 @@ from api.http.problems import Problem
 from api.uploads import upload as receiving
 from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
+from tests.actors.queues import change_machine
 from tests.api.conftest import AUTH, KEY, VIDEO, Clock, connect, serving, with_settings
 from tests.api.test_receiver import END, FORM, answer, connection, eventually, head
 
@@ -116,8 +117,8 @@ def test_the_answer_is_repeated_when_the_world_has_changed(serve: Serve, context
     connect(context, "tiktok")
     root = serve()
     first = upload(root, key, platforms="tiktok")
-    job_commands.disconnect("tiktok-1")
-    job_commands.delete(first.json()["job_id"])
+    job_commands.disconnect(context.machine, "tiktok-1")
+    job_commands.delete(context.machine, first.json()["job_id"])
 
     assert first.content == upload(root, key, platforms="tiktok").content
     assert count_jobs(context) == 1
@@ -178,7 +179,7 @@ def test_expired_keys_are_purged_by_the_cleanup(
     context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When no second copy of their uploads can be in lost+found any more."""
-    monkeypatch.setattr("actors.wiring.now", clock)
+    change_machine(monkeypatch, now=clock)
     with context.store.writing() as opened:
         for name, hours in (("old", 0), ("young", 1)):
             expires_at = clock() + timedelta(hours=hours, days=-context.settings.lost_found_days)

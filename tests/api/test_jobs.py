@@ -131,7 +131,7 @@ def test_the_status_answers_304_until_something_changes(client: TestClient, cont
 
 def test_links_lead_to_the_files_that_exist(client: TestClient, context: Context) -> None:
     remember(context, rows.job(), [rows.segment(1, status=SegmentStatus.READY)])
-    folder = wiring.settings.jobs_dir / "job"
+    folder = wiring.machine.settings.jobs_dir / "job"
     folder.mkdir(parents=True)
     (folder / "part-001.mp4").write_bytes(b"video")
     (folder / "part-001.cover.jpg").write_bytes(b"cover")

@@ -29,7 +29,7 @@ def video(context: Context) -> Path:
     with context.store.writing() as connection:
         jobs.create(connection, rows.job())
         segments.create(connection, [rows.segment(1, status=SegmentStatus.READY)])
-    path = wiring.settings.jobs_dir / "job" / "part-001.mp4"
+    path = wiring.machine.settings.jobs_dir / "job" / "part-001.mp4"
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
     return path
@@ -140,9 +140,9 @@ def test_a_links_reader_knows_its_part(context: Context, clock: Clock) -> None:
 
 
 def test_an_actors_link_is_good_for_a_day(context: Context) -> None:
-    token = media_url("job", 3).rpartition("/")[2]
+    token = media_url(wiring.machine, "job", 3).rpartition("/")[2]
 
-    assert read(wiring.sealer, token, wiring.now() + timedelta(hours=23)) == ("job", 3)
+    assert read(wiring.machine.sealer, token, wiring.machine.now() + timedelta(hours=23)) == ("job", 3)
 
 
 def test_behind_a_public_url_the_link_leads_there(context: Context, clock: Clock) -> None:

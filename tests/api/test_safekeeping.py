@@ -15,6 +15,7 @@ from falcon.testing import Result, TestClient
 
 from actors import wiring
 from actors.flow import job_commands
+from actors.machine import Machine
 from actors.recovery import lost_found, upload_record
 from api.app import create_app
 from api.context import Context
@@ -66,7 +67,7 @@ def test_a_file_under_its_name_has_its_record_beside_it(client: TestClient, cont
     assert (path.parent / lost_found.ACCEPTED_MARK).exists()  # its sender was told
     with context.store.reading() as connection:
         job = jobs.get(connection, job_id)
-    defaults = upload_record.Defaults(0.5, 30.0, wiring.now())
+    defaults = upload_record.Defaults(0.5, 30.0, wiring.machine.now())
     restored = upload_record.restore_job(
         path.parent, job_id, Path("uploads") / job_id / "source", context.sealer, defaults
     )
@@ -108,7 +109,7 @@ def test_the_start_moves_whole_files_without_a_record_and_leaves_what_a_job_owns
     assert upload.sweep(context) == 0
 
     assert uploads(context) == ["job_known/source"]
-    [entry] = lost_found.entries()
+    [entry] = lost_found.entries(wiring.machine)
     assert sorted(path.name for path in entry.directory.iterdir()) == ["source", "upload.json"]
 
 
@@ -121,7 +122,7 @@ def test_the_start_deletes_what_was_cut_off_wherever_that_was(context: Context, 
     folder = _lay(context, ONE, *files)
     assert upload.sweep(context) == 1
     assert not folder.exists()
-    assert lost_found.entries() == []
+    assert lost_found.entries(wiring.machine) == []
 
 
 def test_the_start_leaves_what_another_process_receives(context: Context) -> None:
@@ -167,15 +168,15 @@ def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
     """The moment: the file has its name, the row is not committed."""
     real = job_commands.accept
 
-    def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
-        assert lost_found.move_unrecorded() == []
+    def accept(machine: Machine, job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
+        assert lost_found.move_unrecorded(wiring.machine) == []
         assert upload.sweep(context) == 0
-        return real(job, answer)
+        return real(machine, job, answer)
 
     monkeypatch.setattr(job_commands, "accept", accept)
     answer = post(client)
     assert answer.status_code == 202
-    assert lost_found.move_unrecorded() == []
+    assert lost_found.move_unrecorded(wiring.machine) == []
     assert len(uploads(context)) == 2
 
 
@@ -185,9 +186,9 @@ def test_an_error_that_hides_whether_it_was_committed_deletes_no_file_of_a_job(
 ) -> None:
     real = job_commands.accept
 
-    def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
+    def accept(machine: Machine, job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         if committed:
-            real(job, answer)
+            real(machine, job, answer)
         raise DatabaseUnavailable("disk_error", "the disk reports an error")
 
     monkeypatch.setattr(job_commands, "accept", accept)
@@ -206,8 +207,8 @@ def test_a_file_stays_when_nobody_can_tell_whether_it_was_accepted(
     """Whatever the error: too many open files, or one of the driver that nobody has met."""
     real = job_commands.accept
 
-    def accept(job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
-        real(job, answer)
+    def accept(machine: Machine, job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
+        real(machine, job, answer)
         monkeypatch.setattr(jobs, "get", fail)
         raise error
 
@@ -224,7 +225,7 @@ def own(context: Context, tmp_path: Path, clock: Clock) -> Iterator[Context]:
     """Give a context with a database of its own, which may be lost."""
     path = tmp_path / "data" / "own.sqlite3"
     broker = SqliteBroker(path, if_replaced="refuse")
-    for queue in wiring.broker.queues:
+    for queue in wiring.machine.broker.queues:
         broker.declare_queue(queue)
     store = Store(path, gate=broker.gate, joining=broker.joining)
     store.migrate()
@@ -299,9 +300,9 @@ def test_an_upload_that_went_into_a_dead_file_is_refused_and_its_file_stays(
         real(connection, job)  # type: ignore[arg-type]  # as it comes
         _replace(own.store.path)
 
-    monkeypatch.setattr(wiring, "store", own.store)
     monkeypatch.setattr(jobs, "create", create)
-    door = TestClient(create_app(replace(context, store=own.store)), headers=AUTH)
+    changed = replace(context, store=own.store, machine=replace(context.machine, store=own.store))
+    door = TestClient(create_app(changed), headers=AUTH)
     answer = post(door)
     assert (answer.status_code, answer.json["reason"]) == (503, "replaced")
     assert len(uploads(context)) == 2
@@ -363,7 +364,7 @@ def test_health_shows_what_is_lost_and_stays_well(client: TestClient, context: C
     tick(context, clock)
     assert client.simulate_get("/health").json["checks"]["lost_found"] == {"ok": True, "count": 0, "bytes": 0}
     _lay(context, ONE, "source")
-    lost_found.move_unrecorded()
+    lost_found.move_unrecorded(wiring.machine)
 
     health = client.simulate_get("/health")
 
@@ -381,7 +382,7 @@ def test_a_full_disk_names_what_lost_found_takes(
 
     tick(context, clock)
     _lay(context, ONE, "source")
-    lost_found.move_unrecorded()
+    lost_found.move_unrecorded(wiring.machine)
     monkeypatch.setattr(health, "ROOM_SPARE_BYTES", 2**60)
     disk = client.simulate_get("/health").json["checks"]["disk"]
     assert (disk["ok"], "lost+found takes 1 bytes" in disk["detail"]) == (False, True)

@@ -74,7 +74,7 @@ def test_a_video_becomes_a_job_with_its_wishes(serve: Serve, context: Context) -
     assert job.publish_after.isoformat() == "2026-11-23T08:00:00+00:00"
     assert [(one.url, one.scope) for one in endpoints] == [("http://127.0.0.1:9/hook", "named")]
     assert ("talk.mp4", len(VIDEO)) == (job.original_name, job.size_bytes)
-    assert wiring.in_data(job.video_path).read_bytes() == VIDEO
+    assert wiring.machine.in_data(job.video_path).read_bytes() == VIDEO
 
 
 def test_the_job_and_its_first_message_are_there_together(serve: Serve, context: Context) -> None:
@@ -102,7 +102,7 @@ def test_a_large_video_arrives_whole_and_is_written_once(serve: Serve, left: Lef
     assert answer.status_code == 202
     [path] = left()
     assert sha256(content).hexdigest() == sha256(path.read_bytes()).hexdigest()
-    assert list((wiring.settings.data_dir / "tmp").iterdir()) == []
+    assert list((wiring.machine.settings.data_dir / "tmp").iterdir()) == []
 
 
 def test_a_chunked_upload_is_taken_too(serve: Serve, left: Left) -> None:
@@ -133,7 +133,7 @@ def test_a_file_name_is_only_ever_text(serve: Serve, left: Left, context: Contex
 
     assert answer.status_code == 202
     job_id = answer.json()["job_id"]
-    assert left() == [wiring.settings.uploads_dir / job_id / "source"]
+    assert left() == [wiring.machine.settings.uploads_dir / job_id / "source"]
     with context.store.reading() as connection:
         job = jobs.get(connection, job_id)
     assert job is not None
@@ -304,7 +304,7 @@ def test_a_disk_that_fills_up_on_the_way_leaves_nothing(
 def test_a_job_that_cannot_be_recorded_leaves_no_file(
     serve: Serve, left: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(job: jobs.Job) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("the database is gone")
 
     monkeypatch.setattr(job_commands, "accept", broken)

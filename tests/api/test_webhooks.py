@@ -9,6 +9,7 @@ import pytest
 from falcon.testing import TestClient
 
 from actors import wiring
+from actors.flow import job_commands
 from actors.flow.events import announce
 from api.app import create_app
 from api.context import Context
@@ -32,7 +33,7 @@ def add(client: TestClient, url: str = HOOK, **more: object) -> dict[str, str]:
 def tell(context: Context) -> None:
     with context.store.writing() as connection:
         jobs.create(connection, rows.job())
-        announce(connection, "job.created", rows.job())
+        announce(wiring.machine, connection, "job.created", rows.job())
 
 
 def test_an_endpoints_secret_is_told_when_it_is_added_and_never_listed(client: TestClient) -> None:
@@ -50,7 +51,7 @@ def test_a_known_address_keeps_its_secret(client: TestClient) -> None:
 
 def test_an_address_named_by_a_job_hears_of_all_once_it_is_added(client: TestClient, context: Context) -> None:
     with context.store.writing() as connection:
-        context.intake.add_endpoint(connection, HOOK, scope="named", events=[])
+        job_commands.add_endpoint(context.machine, connection, HOOK, scope="named", events=[])
 
     assert add(client)["scope"] == "all"
 
@@ -151,7 +152,7 @@ def test_what_is_over_is_told_again_on_request(client: TestClient, context: Cont
     )
     with context.store.writing() as connection:
         webhooks.record_attempt(connection, attempt, status=DeliveryStatus.FAILED, next_at=None, tries=1)
-    wiring.broker.flush_all()
+    wiring.machine.broker.flush_all()
 
     assert client.simulate_post(again).status_code == 202
     assert [stats.ready for stats in context.broker.queue_stats() if stats.queue == "network"] == [1]
@@ -163,18 +164,20 @@ def test_what_is_over_is_told_again_on_request(client: TestClient, context: Cont
 def given_up(context: Context) -> Iterator[int]:
     """A message that gave up."""
 
-    @dramatiq.actor(broker=wiring.broker, queue_name="network", actor_name="sulk", max_retries=0, throws=ValueError)
+    @dramatiq.actor(
+        broker=wiring.machine.broker, queue_name="network", actor_name="sulk", max_retries=0, throws=ValueError
+    )
     def sulk(name: str) -> None:
         raise ValueError(f"not for {name}")
 
-    worker = dramatiq.Worker(wiring.broker, queues={"network"}, worker_threads=1)
+    worker = dramatiq.Worker(wiring.machine.broker, queues={"network"}, worker_threads=1)
     sulk.send("you")
     worker.start()
-    wiring.broker.join("network", timeout=10_000)
+    wiring.machine.broker.join("network", timeout=10_000)
     worker.stop()
     [letter] = context.broker.dead_letters("network")
     yield letter.id
-    del wiring.broker.actors["sulk"]
+    del wiring.machine.broker.actors["sulk"]
 
 
 def test_what_gave_up_is_listed_and_tried_again(client: TestClient, context: Context, given_up: int) -> None:

@@ -1,0 +1,43 @@
+"""Ends a process at its start if the database cannot be used."""
+
+from __future__ import annotations
+
+import dramatiq
+
+from broker import DatabaseUnavailable as BrokerUnavailable
+from broker import SchemaTooNew
+from store import DatabaseUnavailable, Store
+
+DATABASE_ERRORS = (DatabaseUnavailable, BrokerUnavailable, SchemaTooNew)
+"""What the store and the broker raise when the database cannot be used."""
+
+
+def require_database(store: Store) -> None:
+    """Exit with an error message if the database cannot be used.
+
+    Raises:
+        SystemExit: with the message, which Python prints; the exit code is 1.
+    """
+    try:
+        store.require_usable()
+    except DATABASE_ERRORS as error:
+        raise SystemExit(f"{store.path}: {error}") from None
+
+
+class RequireDatabase(dramatiq.Middleware):
+    """Dramatiq middleware that ends a worker process at its start if the database cannot be used."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:
+        """Check the database."""
+        del broker
+        require_database(self._store)
+        # Worker processes run no atexit handlers: an open connection would leave the WAL beside a stopped database.
+        self._store.close()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Close the database; its last connection checkpoints the WAL."""
+        del broker, worker
+        self._store.close()

@@ -1,0 +1,72 @@
+"""`Machine`: the objects that actors work with. Flow functions take it as their first argument."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from broker import SqliteBroker
+from platforms.contract import Publisher
+from platforms.http.hosts import Hosts
+from settings import Settings
+from store import Sealer, Store
+
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
+
+def random_id(prefix: str) -> str:
+    """Return a unique id that cannot be guessed: the prefix and 122 random bits in hexadecimal."""
+    return f"{prefix}{uuid.uuid4().hex}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The settings of a process and the objects built from them.
+
+    Attributes:
+        settings: the validated environment.
+        store: the database of jobs; `store.writing()` also commits the messages sent inside.
+        broker: the message broker, in the same database file.
+        sealer: encrypts and decrypts stored secrets.
+        hosts: root URLs of the platforms.
+        publisher: returns the publisher of a platform, by the platform's name.
+        now: the clock; returns an aware time in UTC.
+        new_id: returns a new unique id with the given prefix.
+        stopping: set once this worker process is asked to stop.
+    """
+
+    settings: Settings
+    store: Store
+    broker: SqliteBroker
+    sealer: Sealer
+    hosts: Hosts
+    publisher: Callable[[str], Publisher]
+    now: Callable[[], datetime] = utc_now
+    new_id: Callable[[str], str] = random_id
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def in_data(self, relative: str) -> Path:
+        """Return the absolute path of a file whose path is stored relative to the data directory."""
+        return self.settings.data_dir.resolve() / relative
+
+    def send(self, actor_name: str, *args: str, delay_s: float = 0.0, priority: int = 0) -> None:
+        """Send a message to an actor by its name; inside `store.writing()` it commits with the change.
+
+        By name, because the flow is circular (the end of a part may start the next one), and imports cannot be.
+
+        Args:
+            actor_name: name of the actor's function.
+            args: ids; an actor reads everything else from the store.
+            delay_s: seconds before the message can be delivered.
+            priority: waiting messages of a queue with a higher number are delivered first.
+        """
+        self.broker.get_actor(actor_name).send_with_options(
+            args=args, delay=round(delay_s * 1000) if delay_s > 0 else None, broker_priority=priority
+        )
