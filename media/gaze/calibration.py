@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from media.container.opening import opened, video_of
 from media.frames import Planes
+from media.gaze.easing import fade
 from media.gaze.errors import EngineFailed, GazeError
 from media.gaze.estimate.measure import Look, look
 from media.gaze.face import model
 from media.gaze.face.faces import FaceFollower, Mode
 from media.gaze.face.landmarks import Landmarker
-from media.gaze.policy import fade
 from media.picture import conversion, deinterlace
 from media.picture.colour_tags import ColourTags
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.corrector import Told
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 
 Picture = NDArray[np.uint8]  # (H, W, 3), red first
 Colour = tuple[int, int, int]

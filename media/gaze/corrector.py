@@ -21,7 +21,8 @@ from media.gaze.estimate.smoothing import steady, steady_axes
 from media.gaze.estimate.visibility import Sight
 from media.gaze.face.faces import Face, FaceFollower
 from media.gaze.face.model import Head
-from media.gaze.policy import LOOK_AHEAD, Decision, Policy, Reason, decide
+from media.gaze.policy import LOOK_AHEAD, Decision, Policy, decide
+from media.gaze.reasons import Reason
 from media.gaze.time_budget import Pace
 
 # Bent sideways, eyes are seen to move by as much as they are moved (0.97 of it by two networks' common opinion). Up and

@@ -6,36 +6,20 @@ lags and every fade begins before its cause. Angles in degrees, yaw + picture ri
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from media.gaze.easing import fade
 from media.gaze.estimate.measure import Look
+from media.gaze.reasons import Reason
 
 LOOK_AHEAD = 10  # frames on each side; 0.33 s at 30 fps hold a whole blink, and 31 MB of full HD pictures wait
 
 GAP_FADE_FRAMES = 8  # two fewer than are looked ahead: a frame that is yet to be looked at, or filled in, is no gap
 BLINK_REACH_FRAMES = 2
 STEEP = 0.8  # of measured pitch, which errs to the far side where readers look down by 25° and more
-
-
-class Reason(StrEnum):
-    """Why a frame, or a whole part, keeps its own eyes."""
-
-    DETECTOR_FAILED = "detector_failed"  # the landmark engine did not start or gave up
-    TIME_SHORT = "time_short"  # the deadline is near: the part is finished without correction
-    NO_FACE = "no_face"
-    MEMORY_SHORT = "memory_short"  # this machine's memory is nearly used up: likewise
-    TOO_DARK = "too_dark"  # for the landmarks to be true
-    SUNGLASSES = "sunglasses"  # or anything dark before the eyes
-    EYES_TOO_SMALL = "eyes_too_small"  # in pixels, for the landmarks to be steady
-    HEAD_TURNED = "head_turned"  # too far for the eyes to meet the lens in a natural way
-    LOOKS_FAR_AWAY = "looks_far_away"  # a deliberate look away stays one
-    BLINK = "blink"  # lids shut or on their way
-    INTO_LENS = "into_lens"  # nothing to correct
-    TURNED_OFF = "turned_off"  # intensity 0
 
 
 @dataclass(frozen=True)
@@ -77,18 +61,6 @@ class Decision:
 
 
 KEEP = Decision(0.0, (0.0, 0.0), Reason.NO_FACE)
-
-
-def smootherstep(value: float) -> float:
-    """Rise from 0 at 0 to 1 at 1 with no kink in slope or curvature."""
-    t = min(max(value, 0.0), 1.0)
-    return t * t * t * (10 - 15 * t + 6 * t * t)
-
-
-def fade(value: float, whole_to_none: tuple[float, float]) -> float:
-    """Return 1 up to the first bound, 0 from the second, smooth in between; bounds may fall as well as rise."""
-    whole, none = whole_to_none
-    return 1 - smootherstep((value - whole) / (none - whole))
 
 
 def decide(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from media.gaze.corrector import Timing, Told
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 
 COLUMNS = (
     *("index", "time_s", "face", "yaw_deg", "pitch_deg", "head_yaw_deg", "head_pitch_deg"),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 
 WARM_UP_FRAMES = 45  # the first frames cost more and say little about the rest
 SPARE = 0.95  # of the deadline is planned for

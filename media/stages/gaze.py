@@ -21,8 +21,9 @@ from media.gaze.errors import GazeError
 from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.mediapipe_graph import Reference
-from media.gaze.policy import Policy, Reason
+from media.gaze.policy import Policy
 from media.gaze.preview import SHEET_PX, Preview
+from media.gaze.reasons import Reason
 from media.gaze.report import Report
 from media.gaze.time_budget import Pace
 from media.process import memory

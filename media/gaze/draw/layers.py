@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.gaze.draw.eyelids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, Movement
+from media.gaze.easing import fade
 from media.gaze.estimate.geometry import Grid, Place, height
-from media.gaze.policy import fade
 
 # The rim of the iris is soft: its shadow reaches this far, in radii, and the white begins beyond.
 RIM_FROM, RIM_TO, WHITE_FROM = 0.98, 1.13, 1.15

@@ -20,8 +20,8 @@ from media.gaze.draw.eyelids import (
 )
 from media.gaze.draw.layers import Ball, ball
 from media.gaze.draw.spectacles import Rim
+from media.gaze.easing import fade
 from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, Place
-from media.gaze.policy import fade
 
 MOST_SHIFT = 0.24  # of the eye's width; beyond, too much has to be invented
 # Of the eye's width: up to here the eyeball is bent, from there it is drawn wholly anew. Sideways, bending looks better

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.face.faces import Face
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 
 CHEEKS = (50, 280, 117, 346, 118, 347, 101, 330)
 BELOW = ((229, 230, 231), (449, 450, 451))  # under each lower lid, where glasses still cover and spectacles are clear

@@ -5,7 +5,7 @@ import pytest
 
 from media.gaze import chart
 from media.gaze.corrector import Told
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 
 WIDTH = 1000
 PLOT = np.s_[chart.TOP : chart.HEIGHT_PX - chart.BOTTOM, chart.LEFT : WIDTH - chart.RIGHT]

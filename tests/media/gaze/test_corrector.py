@@ -16,8 +16,9 @@ from media.gaze.estimate.geometry import Axes, Box
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
-from media.gaze.policy import LOOK_AHEAD, Reason
+from media.gaze.policy import LOOK_AHEAD
 from media.gaze.preview import Preview
+from media.gaze.reasons import Reason
 from media.gaze.report import Report
 from media.gaze.time_budget import Pace
 from media.sample.portrait import EYES, Sitter

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.gaze.estimate.measure import Look
-from media.gaze.policy import LOOK_AHEAD, Decision, Policy, Reason, decide
+from media.gaze.policy import LOOK_AHEAD, Decision, Policy, decide
+from media.gaze.reasons import Reason
 from tests.media.gaze.sitting import a_look
 
 AROUND = 2 * LOOK_AHEAD + 1

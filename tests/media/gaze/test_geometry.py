@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from media.gaze.corrector import shift_px
 from media.gaze.draw import warp
 from media.gaze.draw.eyelids import GOES_ON, LOWER_LID, MOST_LIFT, WHITE_BELOW, Movement
+from media.gaze.easing import fade, smootherstep
 from media.gaze.estimate.eye import Eye
 from media.gaze.estimate.geometry import Axes, Outline
 from media.gaze.estimate.head_pose import fit
 from media.gaze.estimate.measure import combine
 from media.gaze.face.model import Head
-from media.gaze.policy import fade, smootherstep
 from tests.media.gaze.sitting import an_eye
 
 PICTURE = (200, 320)

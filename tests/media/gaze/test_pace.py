@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 from media.gaze.time_budget import SPARE_BYTES, WARM_UP_FRAMES, Pace
 
 FRAMES = 600

@@ -3,7 +3,7 @@
 import pytest
 
 from media.gaze.corrector import Timing, Told
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 from media.gaze.report import COLUMNS, Report
 
 

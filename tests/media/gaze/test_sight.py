@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from media.gaze.estimate.visibility import BELOW, CHEEKS, DARK, PATCH, SETTLE_FRAMES, Sight
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
-from media.gaze.policy import Reason
+from media.gaze.reasons import Reason
 from media.sample.portrait import Sitter
 from tests.media.gaze.sitting import copied, darkened, sitting, with_glasses
 
