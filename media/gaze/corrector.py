@@ -14,9 +14,8 @@ import numpy as np
 from media.frames import Planes
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
-from media.gaze.estimate.interpolation import between, halfway
+from media.gaze.estimate.interpolation import between, halfway, rested, unchanged
 from media.gaze.estimate.measure import Look, look
-from media.gaze.estimate.rest import rested, unchanged
 from media.gaze.estimate.smoothing import steady, steady_axes
 from media.gaze.estimate.visibility import Sight
 from media.gaze.face.faces import Face, FaceFollower

@@ -1,6 +1,6 @@
 """The eyeball between the lids, drawn anew in layers: the white from both sides of the old iris, the iris over it.
 
-For movements that are too large for bending the picture (`media.gaze.draw.bend`). Maps only, in eye units (see
+For movements that are too large for bending the picture (`media.gaze.draw.warp`). Maps only, in eye units (see
 `media.gaze.estimate.geometry`); no picture is read. Nothing is taken from outside the lids, so that no skin and no
 lashes are drawn into the eye.
 """

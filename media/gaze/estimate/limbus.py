@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from media.gaze.estimate.eye import Eye
+from media.gaze.estimate.geometry import Eye
 
 _Numbers = NDArray[np.float64]
 

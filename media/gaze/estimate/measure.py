@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.estimate import limbus
-from media.gaze.estimate.eye import Eye
-from media.gaze.estimate.geometry import Axes, Outline
+from media.gaze.estimate.geometry import Axes, Eye, Outline
 from media.gaze.estimate.head_pose import Pose, fit
 from media.gaze.face.faces import Face
 from media.gaze.face.model import Head

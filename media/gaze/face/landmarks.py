@@ -16,7 +16,7 @@ from media.gaze.face.detector import detect
 from media.gaze.face.faces import SHAPES, Face, Mode
 from media.gaze.face.networks import LANDMARKS_SIDE, Networks
 from media.gaze.face.region import Region
-from media.gaze.face.speakers import SAME_PERSON, Person, Speakers
+from media.gaze.face.tracking import SAME_PERSON, Person, Speakers
 
 LEAST_PRESENCE = 0.5
 # Frames between two looks at the whole picture while every speaker is in it: 2 to 3 ms each for the detector.

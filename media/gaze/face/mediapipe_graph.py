@@ -20,7 +20,7 @@ from media.gaze.errors import EngineFailed
 from media.gaze.face import model
 from media.gaze.face.faces import SHAPES, Face, Mode
 from media.gaze.face.region import Region
-from media.gaze.face.speakers import Speakers
+from media.gaze.face.tracking import Speakers
 
 # Faces beside several speakers' that are followed, to know who speaks. A single face is left to MediaPipe's own choice:
 # only then does it smooth its points.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from media.frames import Planes
 from media.gaze.corrector import Corrector, Told
 from media.gaze.errors import EngineFailed
-from media.gaze.estimate.eye import Eye
+from media.gaze.estimate.geometry import Eye
 from media.gaze.estimate.measure import Look
 from media.gaze.face.faces import Face
 from media.sample.portrait import EYES, SCALE, Sitter

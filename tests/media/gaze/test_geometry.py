@@ -11,8 +11,7 @@ from media.gaze.corrector import shift_px
 from media.gaze.draw import warp
 from media.gaze.draw.eyelids import GOES_ON, LOWER_LID, MOST_LIFT, WHITE_BELOW, Movement
 from media.gaze.easing import fade, smootherstep
-from media.gaze.estimate.eye import Eye
-from media.gaze.estimate.geometry import Axes, Outline
+from media.gaze.estimate.geometry import Axes, Eye, Outline
 from media.gaze.estimate.head_pose import fit
 from media.gaze.estimate.measure import combine
 from media.gaze.face.model import Head

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from media.frames import Planes
 from media.gaze.corrector import shift_px
 from media.gaze.draw.redraw import redraw
-from media.gaze.estimate.eye import Eye
-from media.gaze.estimate.geometry import Axes, Outline
+from media.gaze.estimate.geometry import Axes, Eye, Outline
 
 Gaze = tuple[float, float]
 Picture = NDArray[np.float32]

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from media.gaze.estimate.eye import Eye
-from media.gaze.estimate.geometry import Axes
+from media.gaze.estimate.geometry import Axes, Eye
 from media.gaze.estimate.measure import Look
 from media.gaze.estimate.smoothing import REACH_FRAMES, steady, steady_axes
 from tests.media.gaze.sitting import a_look

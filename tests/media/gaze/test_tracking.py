@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.gaze.face.region import LOOSE, Region
-from media.gaze.face.speakers import Speakers
+from media.gaze.face.tracking import Speakers
 
 PICTURE = (720, 1280)
 SURVEY = 12  # frames between two

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze.corrector import Corrector, Told
-from media.gaze.estimate.interpolation import halfway
+from media.gaze.estimate.interpolation import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, halfway, rested, unchanged
 from media.gaze.estimate.measure import Look, look
-from media.gaze.estimate.rest import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, rested, unchanged
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze.draw import spectacles, warp
-from media.gaze.draw.bend import light
 from media.gaze.draw.eyelids import HALF_RIM, LOWER_LID, UPPER_LID, Movement
 from media.gaze.draw.glints import FOLLOWS
 from media.gaze.draw.redraw import redraw
 from media.gaze.draw.spectacles import Rim
+from media.gaze.draw.warp import light
 from media.gaze.estimate.geometry import Axes, Box, Outline, Place
 from tests.media.gaze.sitting import an_eye
 
