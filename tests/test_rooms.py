@@ -1,4 +1,4 @@
-"""Who may import whom: the table of rooms, kept true."""
+"""The packages: their folders, and the imports that are allowed between them and between the layers of the broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = {"settings", "broker", "store", "media", "platforms", "actors", "api", "scripts"}
 VIDEO = {"av", "cv2", "mediapipe", "ai_edge_litert", "moviepy", "numpy", "imageio", "imageio_ffmpeg", "PIL"}
 SHARED = {"loguru"}
 ALLOWED: dict[str, set[str]] = {
@@ -46,12 +45,58 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 
+# Subfolders of each package. A new folder is a new topic: it is entered here and in docs/architecture.md.
+FOLDERS: dict[str, set[str]] = {
+    "actors": {"flow", "recovery"},
+    "api": {"http", "resources", "uploads"},
+    "broker": {"engine", "storage"},
+    "frontend": set(),
+    "media": {
+        "container",
+        "cutting",
+        "gaze",
+        "gaze/draw",
+        "gaze/estimate",
+        "gaze/face",
+        "picture",
+        "process",
+        "reading",
+        "reframing",
+        "sample",
+        "sound",
+        "stages",
+        "writing",
+    },
+    "platforms": {
+        "http",
+        "instagram",
+        "mock",
+        "mock/instagram",
+        "mock/tiktok",
+        "mock/youtube",
+        "oauth",
+        "tiktok",
+        "youtube",
+    },
+    "scripts": {"benchmarks", "benchmarks/broker", "benchmarks/gaze", "benchmarks/render", "local", "machine"},
+    "store": {"migrations", "migrations/versions"},
+}
+
+# The layers of the broker, highest first. A module imports from its own layer and from lower ones. `broker.errors` is
+# the lowest layer: all layers raise these errors.
+BROKER_LAYERS = ("broker", "broker.engine", "broker.storage", "broker.errors")
+UPWARD_IMPORTS = {
+    ("broker/storage/encoding.py", "broker.engine.batch"),
+    ("broker/storage/inspection.py", "broker.engine.lease"),
+}
+
+
 def _modules() -> Iterator[tuple[str, Path]]:
-    for room in ALLOWED:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            if room == "platforms" and "mock" in path.parts:
+    for package in ALLOWED:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if package == "platforms" and "mock" in path.parts:
                 continue
-            yield room, path
+            yield package, path
 
 
 def _imports(path: Path) -> Iterator[str]:
@@ -62,17 +107,17 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize(("room", "path"), [pytest.param(r, p, id=str(p.relative_to(ROOT))) for r, p in _modules()])
-def test_a_module_imports_only_what_its_room_may(room: str, path: Path) -> None:
-    own = room.split("/", maxsplit=1)[0]
-    allowed = ALLOWED[room] | SHARED | {own}
-    strangers = [
+@pytest.mark.parametrize(("package", "path"), [pytest.param(r, p, id=str(p.relative_to(ROOT))) for r, p in _modules()])
+def test_a_module_imports_only_what_its_package_may(package: str, path: Path) -> None:
+    own = package.split("/", maxsplit=1)[0]
+    allowed = ALLOWED[package] | SHARED | {own}
+    forbidden = [
         name
         for name in _imports(path)
         if name.split(".")[0] not in sys.stdlib_module_names
         and not any(name == known or name.startswith(f"{known}.") for known in allowed)
     ]
-    assert strangers == []
+    assert forbidden == []
 
 
 @pytest.mark.parametrize("module", ["api.app", "actors.worker", "scripts.machine.serve", "platforms.mock"])
@@ -90,7 +135,39 @@ def test_a_process_that_stays_holds_no_video_library(module: str, tmp_path: Path
     assert found.stdout.strip() == "[]"
 
 
-def test_the_media_room_imports_nothing_by_itself() -> None:
+def _tracked(folder: str) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [Path(name) for name in listed.stdout.split()]
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_a_package_has_the_folders_of_the_table(package: str) -> None:
+    folders = {str(path.parent.relative_to(package)) for path in _tracked(package)} - {"."}
+    assert folders == FOLDERS[package]
+
+
+def _layer(module: str) -> int:
+    """Return the position of a module in BROKER_LAYERS."""
+    return max(n for n, layer in enumerate(BROKER_LAYERS) if module == layer or module.startswith(f"{layer}."))
+
+
+def test_the_layers_of_the_broker_import_only_downwards() -> None:
+    upward = {
+        (str(path), name)
+        for path in _tracked("broker/*.py")
+        for name in _imports(ROOT / path)
+        if name.split(".")[0] == "broker" and _layer(name) < _layer(".".join(path.with_suffix("").parts))
+    }
+    remaining = {(path, name) for path, name in upward if not any((path, m) in UPWARD_IMPORTS for m in _parents(name))}
+    assert remaining == set()
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+
+
+def test_the_media_package_imports_nothing_by_itself() -> None:
     assert list(_imports(ROOT / "media" / "__init__.py")) == []
 
 

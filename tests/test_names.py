@@ -1,0 +1,118 @@
+"""Words: standard terms only, and one meaning for each class name."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections import Counter, defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PRODUCT = ("actors", "api", "broker", "media", "platforms", "store")
+
+# Metaphors that were used for technical things, with the standard term in their place.
+METAPHORS = {
+    "arena": "environment",
+    "bell": "channel, notification",
+    "bury": "dead-letter",
+    "buried": "dead-lettered",
+    "clerk": "writer thread",
+    "contestant": "candidate",
+    "crew": "workers",
+    "desk": "queue buffer",
+    "doorbell": "channel",
+    "envelope": "message, record",
+    "errand": "message, request",
+    "hungry": "idle",
+    "intake": "upload",
+    "landlord": "owner",
+    "leash": "parent watch",
+    "lookout": "listener",
+    "mourn": "watch a process",
+    "obituary": "failure",
+    "office": "backend store",
+    "patrol": "heartbeat, prune",
+    "rival": "candidate, baseline",
+    "shelf": "store",
+    "sitter": "face",
+    "stranger": "sender, client",
+    "tally": "counter, run log",
+    "wishes": "options",
+    "workshop": "package",
+    "world": "state",
+}
+PHRASES = {"shift plan": "flow", "sign of life": "heartbeat", "the house": "the project", "in-house": "own"}
+PLURALS = {word + "s": word for word in METAPHORS} | {
+    "buries": "bury",
+    "burying": "bury",
+    "envelopes": "envelope",
+    "mourned": "mourn",
+    "mourning": "mourn",
+    "obituaries": "obituary",
+    "shelves": "shelf",
+    "tallies": "tally",
+    "unmourn": "mourn",
+}
+# Files in which a word has its ordinary meaning.
+ORDINARY: dict[tuple[str, str], str] = {
+    ("tests/test_names.py", "*"): "this list",
+}
+
+# Folders that still contain such words. To be emptied.
+REMAINING = ("README.md", "actors/", "api/", "broker/", "frontend/", "media/", "platforms/", "scripts/", "settings.py",
+             "store/", "tests/")  # fmt: skip
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def _files() -> list[str]:
+    command = ["git", "ls-files", "*.py", "*.js", "*.md"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+
+def _metaphors(text: str) -> Counter[str]:
+    words = Counter(word.lower() for word in _WORD.findall(text))
+    found: Counter[str] = Counter()
+    for word, count in words.items():
+        if (singular := PLURALS.get(word, word)) in METAPHORS:
+            found[singular] += count
+    lowered = " ".join(text.lower().split())
+    for phrase in PHRASES:
+        found[phrase] += len(re.findall(rf"\b{phrase}\b", lowered))
+    return +found
+
+
+def test_standard_terms_are_used_instead_of_metaphors() -> None:
+    found = [
+        f"{name}: {word} ({count} times; use: {(METAPHORS | PHRASES)[word]})"
+        for name in _files()
+        for word, count in sorted(_metaphors((ROOT / name).read_text(encoding="utf-8")).items())
+        if (name, word) not in ORDINARY and (name, "*") not in ORDINARY and not name.startswith(REMAINING)
+    ]
+    assert found == []
+
+
+# A name may be defined once for each outlet: `Upload` of TikTok and of YouTube are the same thing at two companies.
+OUTLETS = ("instagram", "tiktok", "youtube")
+SAME_NAME: dict[str, str] = {
+    "DatabaseReplaced": "broker and store import nothing of each other; both document it for their own file",
+    "DatabaseUnavailable": "likewise",
+}
+# Names that still have two meanings. To be emptied.
+REMAINING_NAMES = {
+    "Account", "Answer", "Box", "Channel", "Client", "Lids", "Link", "Pages", "Parser", "Part", "Place", "Reason",
+    "Refusal", "Refused", "Status", "Track", "Videos", "Watch",
+}  # fmt: skip
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for name in _files():
+        if name.startswith(tuple(f"{package}/" for package in PRODUCT)) and name.endswith(".py"):
+            own = "/".join("<outlet>" if part in OUTLETS else part for part in Path(name).parts)
+            for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].add(own)
+    repeated = {name: sorted(files) for name, files in places.items() if len(files) > 1 and name not in SAME_NAME}
+    assert {name: files for name, files in repeated.items() if name not in REMAINING_NAMES} == {}
