@@ -1,52 +1,52 @@
-"""The shift plan: every message's way through the house.
+"""The actors, and the way of a message from one to the next.
 
                     POST /upload
-                         │  intake.accept: job + event + message
+                         │  job_commands.accept: job, event and message in one transaction
                          ▼
-    media      split ──── child: media.plan ── probe, cut points, the speaker's zero
-                 │  segments, publications (waiting), one message a part
-                 │  a failed child, here and below: a delayed message retries with less (retrying)
+    media      split ──── planning: child media.plan examines the video and chooses cut points
+                 │  creates segments, waiting publications, and one message a part
+                 │  if a child fails, here and below: a delayed message retries with less memory or time (retrying)
                  ▼
-    media      gaze ───── child: media.gaze ── decode, turn the eyes, encode: one pass, one file
-                 │  segment ready ── settling.settle (the join) ── turns.release (whose turn)
-                 │                                                       ▲
-                 ▼                                                       │ each minute
-    network    publish_tiktok · publish_instagram · publish_youtube      open_windows    ticks
-                 │  one short step a message; recorded before and after
-                 │  publication over ── settling.settle ── turns.release
+    media      gaze ───── rendering: child media.gaze decodes, corrects the eyes and encodes one part
+                 │  the part is ready ── completion (have all parts ended?) ── scheduling (which publication is due?)
+                 │                                                                ▲
+                 ▼                                                                │ each minute
+    network    publish_tiktok · publish_instagram · publish_youtube            open_windows               ticks
+                 │  publishing: one short step a message, recorded before and after
+                 │  the publication is over ── completion (is the job over?) ── scheduling
                  ▼
-    network    delete_files                    cleanup · reap                            ticks
-                                                 what was missed, what is stuck
+    network    delete_files                                                    cleanup · reap             ticks
+                                                                               retention · stuck_work
 
-    network    refresh_token                   refresh_tokens                               ticks
-    network    dispatch_webhook: every change of state above writes an event in its own transaction
+    network    refresh_token                                                   refresh_tokens             ticks
+    network    dispatch_webhook: each change of state above records an event in its own transaction
 
-Queues are at the left. An actor is a guard on state, the work, then one transaction that records the outcome and sends
-what follows from it (`wiring`). Every actor may run twice. To follow one video, read split, gaze, publishing, settling.
+Queues are on the left and, for ticks, on the right. Actors are in this package, one file each (`ticks` has all periodic
+ones); an actor calls one function of `flow` or `recovery` with `wiring.machine`. Each function checks the state, does
+its work, and records the outcome together with the messages that follow from it, in one transaction. Every actor may
+run twice. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
 """
 
 from actors import (
-    cleanup,
+    delete_files,
     dispatch_webhook,
     gaze,
-    open_windows,
     publish_instagram,
     publish_tiktok,
     publish_youtube,
-    reap,
-    refresh_tokens,
+    refresh_token,
     split,
+    ticks,
 )
 
 __all__ = [
-    "cleanup",
+    "delete_files",
     "dispatch_webhook",
     "gaze",
-    "open_windows",
     "publish_instagram",
     "publish_tiktok",
     "publish_youtube",
-    "reap",
-    "refresh_tokens",
+    "refresh_token",
     "split",
+    "ticks",
 ]

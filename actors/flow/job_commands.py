@@ -12,9 +12,9 @@ from datetime import datetime
 from loguru import logger
 from sqlalchemy import Connection
 
+from actors.flow import planning, rendering
 from actors.flow.completion import settle
 from actors.flow.events import announce, tell_of
-from actors.flow.rendering import send_gaze, send_split
 from actors.flow.scheduling import release
 from actors.machine import Machine
 from actors.recovery import begun_notes
@@ -47,7 +47,7 @@ def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> St
             add_endpoint(machine, connection, job.webhook_url, scope="named", events=[])
         jobs.create(connection, job)
         announce(machine, connection, "job.created", job)
-        send_split(machine, job.id)
+        planning.send(machine, job.id)
         return None
 
 
@@ -116,7 +116,7 @@ def retry(machine: Machine, job_id: str) -> bool:
             return False
         retried = {("split", job_id)}
         if unplanned:
-            send_split(machine, job_id)
+            planning.send(machine, job_id)
         else:
             retried |= {("gaze", part_id) for part_id in _retry_parts(machine, connection, job_id, moment)}
     _delete_dead_letters(machine, retried)
@@ -126,7 +126,7 @@ def retry(machine: Machine, job_id: str) -> bool:
 def _retry_parts(machine: Machine, connection: Connection, job_id: str, moment: datetime) -> list[str]:
     failed = segments.retry_failed(connection, job_id, moment)
     for segment in failed:
-        send_gaze(machine, segment)
+        rendering.send(machine, segment)
     begun_notes.forget(machine, publications.retry_failed(connection, job_id, moment))
     segments.reopen(connection, job_id)
     settle(machine, connection, job_id)

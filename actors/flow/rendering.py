@@ -1,54 +1,228 @@
-"""Sends the messages for media work and runs its child processes."""
+"""Renders a part: a child corrects the speaker's eyes and encodes the file that the platforms get."""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from actors.flow.child_memory import child_budget_bytes
+from loguru import logger
+from sqlalchemy import Connection
+
+from actors.flow import media_child, media_claims, retrying
+from actors.flow.completion import fail_part, part_failed, settle
+from actors.flow.events import announce
+from actors.flow.media_claims import Claim, MediaWork
+from actors.flow.retrying import MediaSettings
+from actors.flow.scheduling import release
 from actors.machine import Machine
+from actors.recovery.missing_files import NO_SUCH_FILE, UPLOAD_GONE
 from media.process import runner
+from store import jobs, segments
+from store.attempts import MediaAttempt
+from store.jobs import Job
 from store.segments import Segment
+from store.states import JOB_OVER, JobStatus, ReviewReason, SegmentStatus
 
-# Splits go before parts, and part n of every job before part n + 1 of any: one long talk does not starve the others.
-SPLIT_PRIORITY = 1
-
-
-def send_split(machine: Machine, job_id: str) -> None:
-    """Ask for a job to be planned."""
-    machine.send("split", job_id, priority=SPLIT_PRIORITY)
+SAVE_TIME_FROM = 0.8  # share of the deadline; afterwards the child takes cheaper landmarks, at last none
+PROGRESS_EVERY_S = 1.0  # a write a second looks smooth and costs one commit
 
 
-def send_gaze(machine: Machine, segment: Segment) -> None:
-    """Ask for a part to be rendered."""
+@dataclass(frozen=True)
+class _PartRendering(MediaWork):
+    machine: Machine
+    job: Job
+    segment: Segment
+
+    @property
+    def name(self) -> str:
+        return f"job {self.job.id} part {self.segment.segment_number} of {self.job.segment_count}"
+
+    @property
+    def row(self) -> Segment:
+        return self.segment
+
+    @property
+    def is_failed(self) -> bool:
+        return self.segment.status is SegmentStatus.FAILED
+
+    @property
+    def is_claimed(self) -> bool:
+        return self.segment.status is SegmentStatus.RENDERING and self.segment.attempt is not None
+
+    def start(self, connection: Connection) -> bool:
+        del connection
+        return self.job.status not in JOB_OVER
+
+    def claimed_at(self, attempts: Sequence[MediaAttempt]) -> datetime | None:
+        del attempts
+        return self.segment.started_at
+
+    def claim(self, connection: Connection, token: str, attempts: Sequence[MediaAttempt]) -> bool:
+        return segments.claim(connection, self.segment.id, token, self.machine.now(), attempts=attempts)
+
+    def release(self, connection: Connection, token: str) -> bool:
+        return segments.release(connection, self.segment.id, token)
+
+    def put_back(
+        self, connection: Connection, token: str, attempts: Sequence[MediaAttempt], retry_at: datetime | None
+    ) -> bool:
+        words = retrying.OUTCOME_WORDS[attempts[-1].outcome]
+        return segments.put_back(
+            connection, self.segment.id, token, attempts=attempts, retry_at=retry_at,
+            reason=f"rendering failed ({words})",
+        )  # fmt: skip
+
+    def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
+        words = retrying.OUTCOME_WORDS[attempts[-1].outcome]
+        reason = f"rendering failed {len(attempts)} times, at last: {words}"
+        fail_part(self.machine, connection, self.segment.id, reason=reason)
+
+    def send(self) -> None:
+        send(self.machine, self.segment)
+
+
+def send(machine: Machine, segment: Segment) -> None:
+    """Send the message that has a part rendered.
+
+    Part n of every job goes before part n + 1 of any: one long video does not starve the others.
+    """
     machine.send("gaze", segment.id, priority=-segment.segment_number)
 
 
-def run_child(
-    machine: Machine,
-    stage: str,
-    arguments: Sequence[str],
-    *,
-    deadline_s: float,
-    on_progress: Callable[[float], None] | None = None,
-    stop: threading.Event | None = None,
-) -> dict[str, Any]:  # Any: the stage's JSON
-    """Run one media stage in a child process within this machine's memory.
+def render_part(machine: Machine, segment_id: str) -> None:
+    """Make one attempt at rendering a part; nothing if it has ended. An interrupted rendering begins anew.
 
     Raises:
-        media.process.runner.ChildError: see there; `Stopped` also when this worker is asked to stop.
+        Retry: the part waits for its next attempt.
+        GivenUp: no attempt is left.
     """
+    claim = media_claims.acquire(machine, lambda connection: _load(machine, connection, segment_id))
+    if claim is None:
+        return
+    began_at, observer = machine.now(), _ProgressObserver(machine, segment_id, claim.token)
     try:
-        return runner.run(
-            stage,
-            arguments,
-            deadline_s=deadline_s,
-            memory_bytes=child_budget_bytes(machine.settings),
-            on_progress=on_progress,
-            stop=stop or machine.stopping,
+        rendered = _run(machine, claim, observer)
+    except runner.Stopped:
+        if not observer.is_superseded:
+            media_claims.requeue(claim)
+    except runner.Refused as refused:
+        _record_refusal(machine, claim, refused)
+    except runner.ChildError as failure:
+        media_claims.record_failure(claim, retrying.failed_attempt(machine, failure, claim.settings, began_at))
+    else:
+        _record(machine, claim, rendered)
+
+
+def _load(machine: Machine, connection: Connection, segment_id: str) -> _PartRendering | None:
+    segment = segments.get(connection, segment_id)
+    job = jobs.get(connection, segment.job_id) if segment else None
+    if segment is None or job is None or job.status is JobStatus.CANCELLED:
+        return None
+    return _PartRendering(machine, job, segment)
+
+
+def _record_refusal(machine: Machine, claim: Claim[_PartRendering], refused: runner.Refused) -> None:
+    """Fail the part, unless its job was cancelled: its files are deleted while a child still reads them."""
+    work = claim.work
+    with machine.store.reading() as connection:
+        job = jobs.get(connection, work.job.id)
+    if job is not None and job.status is JobStatus.CANCELLED:
+        logger.info("{}: its job was cancelled", work.name)
+        return
+    logger.error("{}: {}", work.name, refused)
+    part_failed(machine, work.segment.id, reason=UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail)
+
+
+class _ProgressObserver:
+    """Stores a rendering's progress, and stops the child when its claim is no longer current."""
+
+    def __init__(self, machine: Machine, segment_id: str, token: str) -> None:
+        self._machine, self._segment_id, self._token = machine, segment_id, token
+        self._written_s = 0.0
+        self.is_superseded = False  # cancelled, or claimed by another attempt
+        self.stop = threading.Event()
+
+    def __call__(self, share: float) -> None:
+        if self._machine.stopping.is_set():
+            self.stop.set()
+        if time.monotonic() - self._written_s < PROGRESS_EVERY_S:
+            return
+        self._written_s = time.monotonic()
+        with self._machine.store.writing() as connection:
+            if not segments.set_progress(connection, self._segment_id, self._token, share):
+                self.is_superseded = True
+                self.stop.set()
+
+
+def _run(
+    machine: Machine, claim: Claim[_PartRendering], observer: _ProgressObserver
+) -> dict[str, Any]:  # Any: JSON of `media.gaze`
+    job, segment, settings = claim.work.job, claim.work.segment, claim.settings
+    target = machine.in_data(segment.file_path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        str(machine.in_data(job.video_path)), str(target),
+        "--intensity", str(job.gaze_intensity if settings.has_gaze else 0.0),
+        "--faces", str(machine.settings.gaze_faces),
+        "--landscape", _landscape(machine, settings),
+        "--memory", settings.memory,
+        f"--span={json.dumps(segment.span)}",
+        "--report", str(target.with_suffix(".report.json")),
+        "--preview", str(target.with_suffix(".preview.jpg")),
+        "--cover", str(target.with_suffix(".cover.jpg")),
+        f"--title={job.title}",  # in one word: a title may begin with a dash
+        "--deadline", str(SAVE_TIME_FROM * machine.settings.processing_deadline),
+    ]  # fmt: skip
+    if job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY:  # the search for it takes memory, too
+        arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
+    return media_child.run(
+        machine,
+        "gaze",
+        arguments,
+        deadline_s=machine.settings.processing_deadline,
+        on_progress=observer,
+        stop=observer.stop,
+    )
+
+
+def _landscape(machine: Machine, settings: MediaSettings) -> str:
+    wanted = machine.settings.landscape
+    # Cropping follows the speaker with a neural network.
+    return "blur" if wanted == "crop" and settings is MediaSettings.LEAST else wanted
+
+
+def _record(machine: Machine, claim: Claim[_PartRendering], rendered: dict[str, Any]) -> None:  # Any: as above
+    gaze_facts = rendered["gaze"]
+    if claim.work.job.gaze_intensity > 0 and not claim.settings.has_gaze:
+        gaze_facts = gaze_facts | {
+            "corrected": False, "share": 0.0, "reason": retrying.reason_without_gaze(claim.attempts),
+        }  # fmt: skip
+    facts_of_rendering = rendered["rendering"] | {"settings": claim.settings}
+    with machine.store.writing() as connection:
+        finished = segments.finish(
+            connection,
+            claim.work.segment.id,
+            claim.token,
+            duration_s=float(rendered["duration_s"]),
+            size_bytes=int(rendered["size_bytes"]),
+            gaze=gaze_facts,
+            stage_seconds=rendered["stages_s"],
+            rendering=facts_of_rendering,
+            now=machine.now(),
         )
-    except (runner.ChildDied, runner.OutOfMemory) as lost:
-        if not machine.stopping.is_set():
-            raise
-        raise runner.Stopped("ended together with its worker") from lost  # a stop of the machine may signal both
+        segment = segments.get(connection, claim.work.segment.id)
+        job = jobs.get(connection, segment.job_id) if segment else None
+        if not finished or segment is None or job is None:
+            return
+        if rendered["rendering"]["sound"] == "unreadable" and machine.settings.mute_video != "publish":
+            # Found only now: its track begins well. Before `settle` and `release`, so that nothing of it goes out.
+            jobs.ask_for_review(connection, job.id, ReviewReason.SOUND_UNREADABLE)
+        facts = {"part": segment.segment_number, "parts": job.segment_count, "gaze": gaze_facts}
+        announce(machine, connection, "segment.ready", job, duration_s=segment.duration, **facts)
+        settle(machine, connection, job.id)
+        release(machine, connection)

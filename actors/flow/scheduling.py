@@ -20,6 +20,13 @@ from store.schedules import Schedule
 from store.turns import Queued
 
 
+def tick(machine: Machine) -> None:
+    """Record the scheduler's heartbeat, and start the publications that are due."""
+    with machine.store.writing() as connection:
+        schedules.mark(connection, "scheduler", machine.now())
+        release(machine, connection)
+
+
 def release(machine: Machine, connection: Connection) -> None:
     """Let go what may go now, and note for the others when they may."""
     known = {schedule.platform: schedule for schedule in schedules.every(connection)}

@@ -31,6 +31,23 @@ class Access:
     tokens: bytes = field(repr=False)
 
 
+def send_due_refreshes(machine: Machine) -> None:
+    """Send a message for every account whose tokens are to be refreshed; the next tick repeats failed ones."""
+    with machine.store.writing() as connection:
+        for account in accounts.to_refresh(connection, machine.now()):
+            machine.send("refresh_token", account.id)
+
+
+def refresh_if_due(machine: Machine, account_id: str) -> None:
+    """Refresh the tokens of one account, unless that has happened meanwhile."""
+    try:
+        usable(machine, account_id)
+    except Reconnect:
+        return  # recorded and announced there
+    except PlatformError as error:
+        logger.warning("Account {}: tokens not refreshed: {}", account_id, error)
+
+
 def usable(machine: Machine, account_id: str) -> Access:
     """Return an account with a token that is good now, exchanging it first if it ends soon.
 

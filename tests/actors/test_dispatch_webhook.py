@@ -12,8 +12,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from actors import wiring
-from actors.dispatch_webhook import MISCONFIGURED_TRIES, WAITS_S, dispatch_webhook
+from actors.dispatch_webhook import dispatch_webhook
 from actors.flow import events, job_commands
+from actors.flow.webhook_delivery import MISCONFIGURED_TRIES, WAITS_S
 from store import Store, jobs, webhooks
 from store.states import DeliveryStatus, EndpointState
 from tests.actors.queues import waiting
@@ -73,7 +74,7 @@ def _delivery(store: Store, delivery_id: str) -> tuple[webhooks.Delivery, webhoo
 
 
 def _try_until_over(store: Store, delivery_id: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("actors.dispatch_webhook._is_stray", lambda *_: False)  # time passes
+    monkeypatch.setattr("actors.flow.webhook_delivery._is_stray", lambda *_: False)  # time passes
     for tries in range(1, 30):
         dispatch_webhook.fn(delivery_id)
         if _delivery(store, delivery_id)[0].status is not DeliveryStatus.WAITING:

@@ -16,14 +16,16 @@ from pathlib import Path
 import pytest
 
 from actors import wiring
-from actors.cleanup import LOOKED_AT, cleanup, delete_files
+from actors.delete_files import delete_files
 from actors.flow import job_commands
 from actors.flow.completion import fail_job
+from actors.flow.retention import LOOKED_AT
 from actors.machine import Machine
 from actors.recovery import adoption, begun_notes, lost_found, upload_record
 from actors.recovery.adoption import Outcome
 from actors.recovery.lost_found import LostEntry
 from actors.recovery.missing_files import FILE_MISSING, UPLOAD_GONE
+from actors.ticks import cleanup
 from scripts.machine.adopting import EntryCommand, show
 from scripts.machine.supervisor import LOCK_NAME
 from store import (

@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from actors import wiring
-from actors.cleanup import delete_files
+from actors.delete_files import delete_files
 from actors.flow import job_commands, publishing, tokens
 from platforms import errors
 from platforms.contract import Account as Usable

@@ -9,7 +9,7 @@ import pytest
 from dramatiq.errors import Retry
 
 from actors import wiring
-from actors.flow import job_commands, rendering, retrying
+from actors.flow import job_commands, media_child, retrying
 from actors.gaze import gaze
 from actors.machine import Machine
 from actors.split import split
@@ -43,7 +43,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
                 raise fate
             return fate
 
-        monkeypatch.setattr(rendering, "run_child", run)
+        monkeypatch.setattr(media_child, "run", run)
         return calls
 
     return set_fates
@@ -117,7 +117,7 @@ def test_a_rendering_that_was_overtaken_is_dropped(store: Store, monkeypatch: py
             segments.claim(connection, "job-1", "another", wiring.machine.now())
         return RENDERED
 
-    monkeypatch.setattr(rendering, "run_child", run)
+    monkeypatch.setattr(media_child, "run", run)
     gaze.fn("job-1")
     assert (_segment(store).status, _segment(store).attempt) == (SegmentStatus.RENDERING, "another")
 

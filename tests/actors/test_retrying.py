@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from actors import wiring
-from actors.flow import job_commands, rendering, retrying
+from actors.flow import job_commands, media_child, planning, rendering, retrying
 from actors.flow.retrying import GivenUp, MediaSettings
 from actors.gaze import gaze
 from actors.machine import Machine
-from actors.reap import reap
 from actors.split import split
+from actors.ticks import reap
 from broker import DeadLetter
 from media.process import runner
 from store import Store, accounts, jobs, publications, segments
@@ -114,7 +114,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
                 raise fate
             return fate
 
-        monkeypatch.setattr(rendering, "run_child", run)
+        monkeypatch.setattr(media_child, "run", run)
         return calls
 
     return set_fates
@@ -197,7 +197,7 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     _pending(store)
     calls = child(CAUSES[cause])
     with store.writing():
-        rendering.send_gaze(wiring.machine, _segment(store))
+        rendering.send(wiring.machine, _segment(store))
     worker()
     assert len(calls) == 4
     [letter] = wiring.machine.broker.dead_letters("media")
@@ -232,7 +232,7 @@ def test_the_log_says_what_failed_and_what_follows(
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
     with store.writing():
-        rendering.send_gaze(wiring.machine, _segment(store))
+        rendering.send(wiring.machine, _segment(store))
     worker()
     logger.remove(sink)
     first, *_, last, end = lines
@@ -257,7 +257,7 @@ def test_files_deleted_by_a_cancellation_are_no_error(
         assert job_commands.cancel(wiring.machine, "job")
         raise runner.Refused("no_such_file", "there is no such file")
 
-    monkeypatch.setattr(rendering, "run_child", cancelled_meanwhile)
+    monkeypatch.setattr(media_child, "run", cancelled_meanwhile)
     gaze.fn("job-1")
     assert (_segment(store).status, _segment(store).reason) == (SegmentStatus.FAILED, "cancelled")
 
@@ -268,10 +268,10 @@ def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], 
     _pending(store, parts=2)
     child(*[CAUSES["error"]] * 4, RENDERED)
     with store.writing():
-        rendering.send_gaze(wiring.machine, _segment(store))
+        rendering.send(wiring.machine, _segment(store))
     worker()
     with store.writing():
-        rendering.send_gaze(wiring.machine, _segment(store, "job-2"))
+        rendering.send(wiring.machine, _segment(store, "job-2"))
     worker()
     assert [_segment(store, name).status for name in ("job-1", "job-2")] == ["failed", "ready"]
     assert _fate(store, "job-2-tiktok-1") == (PublicationStatus.PUBLISHING, None)
@@ -286,7 +286,7 @@ def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
     _pending(store)
     calls = child(CAUSES["memory"])
     with store.writing():
-        rendering.send_gaze(wiring.machine, _segment(store))
+        rendering.send(wiring.machine, _segment(store))
     worker()
     [letter] = wiring.machine.broker.dead_letters("media")
     assert (
@@ -449,7 +449,7 @@ def test_a_child_that_ends_while_its_worker_is_stopped_does_not_count(
     monkeypatch.setattr(runner, "run", run)
     try:
         with pytest.raises(runner.Stopped):
-            rendering.run_child(wiring.machine, "gaze", [], deadline_s=1)
+            media_child.run(wiring.machine, "gaze", [], deadline_s=1)
     finally:
         wiring.machine.stopping.clear()
 
@@ -496,7 +496,7 @@ def test_a_job_that_is_ended_is_not_tried_again(
         gaze.fn("job-1")
     assert end(wiring.machine, "job")
     with store.writing():
-        rendering.send_gaze(wiring.machine, _segment(store))
+        rendering.send(wiring.machine, _segment(store))
     worker()
     assert (len(calls), wiring.machine.broker.dead_letters("media")) == (1, [])
 
@@ -508,7 +508,7 @@ def test_a_job_cancelled_while_its_child_is_lost_stays_cancelled(store: Store, m
         job_commands.cancel(wiring.machine, "job")
         raise CAUSES["memory"]
 
-    monkeypatch.setattr(rendering, "run_child", run)
+    monkeypatch.setattr(media_child, "run", run)
     gaze.fn("job-1")
     assert (_job(store).status, _segment(store).reason) == (JobStatus.CANCELLED, "cancelled")
 
@@ -520,7 +520,7 @@ def test_a_plan_that_comes_at_the_second_attempt_is_recorded_once(
     _unplanned(store)
     plan: Result = {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
     child(CAUSES["memory"], plan, RENDERED)
-    rendering.send_split(wiring.machine, "job")
+    planning.send(wiring.machine, "job")
     worker()
     assert (_job(store).facts or {})["planned_without_gaze"] == "out_of_memory"
     with store.reading() as connection:
@@ -563,13 +563,13 @@ def test_a_real_child_that_a_signal_ends_at_each_attempt(
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "gaze.py").write_text(DOOR, encoding="utf-8")
     monkeypatch.setattr(runner, "ROOT", tmp_path)
-    run_child: Callable[..., Any] = rendering.run_child  # Any: JSON
+    run_child: Callable[..., Any] = media_child.run  # Any: JSON
     monkeypatch.setattr(
-        rendering, "run_child", lambda machine, stage, _, **options: run_child(machine, stage, [name], **options)
+        media_child, "run", lambda machine, stage, _, **options: run_child(machine, stage, [name], **options)
     )
     _pending(store)
     with store.writing():
-        rendering.send_gaze(wiring.machine, _segment(store))
+        rendering.send(wiring.machine, _segment(store))
     worker()
     [letter] = wiring.machine.broker.dead_letters("media")
     assert [attempt.outcome for attempt in decode_attempts(_segment(store).attempts)] == [outcome] * 4

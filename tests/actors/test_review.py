@@ -14,12 +14,11 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors import wiring
-from actors.cleanup import cleanup
-from actors.flow import job_commands, rendering
+from actors.flow import job_commands, media_child
 from actors.gaze import gaze
 from actors.machine import Machine
-from actors.open_windows import open_windows
 from actors.split import split
+from actors.ticks import cleanup, open_windows
 from api.resources.webhooks import EVENTS
 from store import Store, accounts, jobs, publications, segments, turns
 from store.jobs import Job
@@ -42,7 +41,7 @@ def plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[st
 
     def run(setting: str, planned: Result = MUTE) -> list[str]:
         change_settings(monkeypatch, mute_video=setting)
-        monkeypatch.setattr(rendering, "run_child", lambda *call, **_: planned if call[1] == "plan" else RENDERED)
+        monkeypatch.setattr(media_child, "run", lambda *call, **_: planned if call[1] == "plan" else RENDERED)
         with store.writing() as connection:
             jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
             accounts.connect(connection, account())
@@ -116,7 +115,7 @@ def test_a_part_that_turns_out_mute_when_it_is_rendered_waits(
 ) -> None:
     """Its track begins well, so the plan knew nothing."""
     for part in plan(setting, MUTE | {"facts": {"warnings": []}}):
-        monkeypatch.setattr(rendering, "run_child", lambda *_, **__: UNREADABLE)
+        monkeypatch.setattr(media_child, "run", lambda *_, **__: UNREADABLE)
         gaze.fn(part)
     open_windows.fn()
     assert bool(_sent(store)) is published

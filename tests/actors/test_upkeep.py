@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from actors import wiring
-from actors.cleanup import cleanup, delete_files
+from actors.delete_files import delete_files
 from actors.flow import job_commands
 from actors.flow.events import announce
-from actors.open_windows import open_windows
-from actors.reap import SLACK, reap
+from actors.recovery.stuck_work import SLACK
+from actors.ticks import cleanup, open_windows, reap
 from broker import DeadLetter
 from store import Store, accounts, jobs, publications, schedules, segments, steps, turns, webhooks
 from store.schedules import Schedule

@@ -19,8 +19,8 @@ from falcon.testing import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.cleanup import cleanup
 from actors.flow import job_commands
+from actors.ticks import cleanup
 from api.context import Context
 from api.http import idempotency
 from api.http.idempotency import Fingerprint, InProgress

@@ -1,4 +1,4 @@
-"""cleanup: delete the files of jobs that are over, and end what has been open for too long. Records stay."""
+"""Deletes expired files and records, and ends publications that have been open for too long. Jobs stay."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-import dramatiq
 from loguru import logger
-from periodiq import cron
 from sqlalchemy import Connection
 
-from actors import wiring
 from actors.flow.completion import retention_s, settle
 from actors.flow.events import announce, part_facts
 from actors.flow.scheduling import release
@@ -27,47 +24,41 @@ JUMP = timedelta(hours=1)  # longer between two looks: the machine was off, or i
 LOOKED_AT = "lost_found"  # the mark of the last look
 
 
-@dramatiq.actor(queue_name="ticks", periodic=cron("*/5 * * * *"), max_retries=0)
-def cleanup() -> None:
-    """Find what is to be deleted, ended or forgotten, also what an earlier attempt missed."""
-    _expire(wiring.machine)
-    with wiring.machine.store.reading() as connection:
+def clean_up(machine: Machine) -> None:
+    """Delete what has expired; also what an earlier run has missed."""
+    _expire(machine)
+    with machine.store.reading() as connection:
         due = [
-            job
-            for job in jobs.with_files(connection, over_before=wiring.machine.now())
-            if _is_due(wiring.machine, connection, job)
+            job for job in jobs.with_files(connection, over_before=machine.now()) if _is_due(machine, connection, job)
         ]
     for job in due:
-        wiring.machine.send("delete_files", job.id)
-    _delete_leftovers(wiring.machine)
-    with wiring.machine.store.writing() as connection:
-        webhooks.purge(connection, wiring.machine.now() - REMEMBERED)
+        machine.send("delete_files", job.id)
+    _delete_leftovers(machine)
+    with machine.store.writing() as connection:
+        webhooks.purge(connection, machine.now() - REMEMBERED)
         # As long as an upload with the same key may be in lost+found, where the second copy of one is left.
-        idempotency_keys.purge(
-            connection, wiring.machine.now() - timedelta(days=wiring.machine.settings.lost_found_days)
-        )
-    wiring.machine.broker.purge_dead_letters(REMEMBERED.total_seconds())
+        idempotency_keys.purge(connection, machine.now() - timedelta(days=machine.settings.lost_found_days))
+    machine.broker.purge_dead_letters(REMEMBERED.total_seconds())
 
 
-@dramatiq.actor(queue_name="network", max_retries=5)
-def delete_files(job_id: str, when: str = "due") -> None:
+def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:
     """Delete the files of a job that is over and whose time has come; a part that is being sent stays until it is out.
 
     Args:
         job_id: which one.
         when: "due", or "now": whatever the retention says.
     """
-    with wiring.machine.store.writing() as connection:
+    with machine.store.writing() as connection:
         job = jobs.get(connection, job_id)
         if (
             job is None
-            or (when == "due" and not _is_due(wiring.machine, connection, job))
+            or (when == "due" and not _is_due(machine, connection, job))
             or publications.under_way(connection, job_id)
         ):
             return  # `cleanup` comes back to it
-        if not jobs.give_files_up(connection, job_id, wiring.machine.now()):
+        if not jobs.give_files_up(connection, job_id, machine.now()):
             return
-    for directory in _directories(wiring.machine, job_id):
+    for directory in _directories(machine, job_id):
         _remove(directory)
     logger.info("job {}: files deleted", job_id)
 

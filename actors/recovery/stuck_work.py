@@ -1,15 +1,12 @@
-"""reap: find whatever is in flight past its deadline, and take it up again or report it. Nothing is stuck silently."""
+"""Recovers work in progress that is past its deadline: it is resumed, or ended with an error."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import dramatiq
 from loguru import logger
-from periodiq import cron
 
-from actors import wiring
-from actors.flow import rendering, retrying
+from actors.flow import planning, rendering, retrying
 from actors.flow.completion import fail_job, part_failed, publication_crashed
 from actors.machine import Machine
 from broker import DeadLetter
@@ -19,14 +16,13 @@ SLACK = timedelta(minutes=5)  # for messages that wait behind others; the broker
 LOOK_BACK = timedelta(days=1)  # into the dead letters; this runs each minute
 
 
-@dramatiq.actor(queue_name="ticks", periodic=cron("* * * * *"), max_retries=0)
-def reap() -> None:
-    """Look through everything that can be in flight."""
-    _give_up_dead_letters(wiring.machine)
-    _resume_parts(wiring.machine)
-    _resume_retries(wiring.machine)
-    _resume_publications(wiring.machine)
-    _resume_deliveries(wiring.machine)
+def recover(machine: Machine) -> None:
+    """Recover all kinds of work: parts, plans, publications, deliveries."""
+    _give_up_dead_letters(machine)
+    _resume_parts(machine)
+    _resume_retries(machine)
+    _resume_publications(machine)
+    _resume_deliveries(machine)
 
 
 def _give_up_dead_letters(machine: Machine) -> None:
@@ -66,7 +62,7 @@ def _resume_parts(machine: Machine) -> None:
         for segment in segments.rendering_since(connection, machine.now() - longest):
             logger.warning("part {} of job {} is overdue, rendering it anew", segment.segment_number, segment.job_id)
             segments.touch(connection, segment.id, machine.now())
-            rendering.send_gaze(machine, segment)
+            rendering.send(machine, segment)
 
 
 def _resume_retries(machine: Machine) -> None:
@@ -74,9 +70,9 @@ def _resume_retries(machine: Machine) -> None:
     farthest = machine.now() + retrying.longest_wait(machine) + SLACK
     with machine.store.writing() as connection:
         for job in jobs.retried_after(connection, farthest):
-            rendering.send_split(machine, job.id)
+            planning.send(machine, job.id)
         for segment in segments.retried_after(connection, farthest):
-            rendering.send_gaze(machine, segment)
+            rendering.send(machine, segment)
 
 
 def _resume_publications(machine: Machine) -> None:

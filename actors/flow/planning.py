@@ -1,0 +1,206 @@
+"""Plans a job: a child examines the video and chooses cut points; the parts and their publications are created."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from loguru import logger
+from sqlalchemy import Connection
+
+from actors.flow import media_child, media_claims, rendering, retrying
+from actors.flow.completion import end_job, fail_job
+from actors.flow.events import announce
+from actors.flow.media_claims import Claim, MediaWork
+from actors.flow.retrying import MediaSettings
+from actors.machine import Machine
+from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
+from media.process import runner
+from store import accounts, jobs, publications, segments
+from store.attempts import MediaAttempt, MediaOutcome
+from store.jobs import Job
+from store.publications import Publication
+from store.segments import Segment
+from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
+
+DEADLINE_S = 1800.0  # for a video of three hours; pictures are only sampled
+PRIORITY = 1  # above all parts: `rendering.send`
+LOST_SENTENCES = {
+    MediaOutcome.OUT_OF_MEMORY: "Examining the video needs more memory than this server has. Upload a smaller version.",
+    MediaOutcome.DEADLINE_PASSED: "Examining the video takes longer than this server allows. Upload a shorter video.",
+    MediaOutcome.CRASHED: "The decoder crashed on this video. Convert it to MP4 with H.264 and AAC, and upload that.",
+    MediaOutcome.INTERNAL_ERROR: (
+        "An error in VidProd stopped the examination of this video. Try again, or report the error to the operator."
+    ),
+    MediaOutcome.INTERRUPTED: "The server stopped several times while it examined the video. Try again.",
+}
+MUTE_REFUSED = (
+    "The sound of this video cannot be read, so its parts would be silent. Convert it to MP4 with AAC sound and upload "
+    "it again."
+)
+
+
+@dataclass(frozen=True)
+class _JobPlanning(MediaWork):
+    machine: Machine
+    job: Job
+
+    @property
+    def name(self) -> str:
+        return f"job {self.job.id} planning"
+
+    @property
+    def row(self) -> Job:
+        return self.job
+
+    @property
+    def is_failed(self) -> bool:
+        return self.job.status is JobStatus.FAILED
+
+    @property
+    def is_claimed(self) -> bool:
+        return self.job.attempt is not None
+
+    def start(self, connection: Connection) -> bool:
+        if jobs.begin(connection, self.job.id, self.machine.now()):
+            announce(self.machine, connection, "job.processing", self.job)
+        return True
+
+    def claimed_at(self, attempts: Sequence[MediaAttempt]) -> datetime | None:
+        return attempts[-1].ended_at if attempts else self.job.started_at  # at the earliest
+
+    def claim(self, connection: Connection, token: str, attempts: Sequence[MediaAttempt]) -> bool:
+        return jobs.claim(connection, self.job.id, token, attempts=attempts)
+
+    def release(self, connection: Connection, token: str) -> bool:
+        return jobs.release(connection, self.job.id, token)
+
+    def put_back(
+        self, connection: Connection, token: str, attempts: Sequence[MediaAttempt], retry_at: datetime | None
+    ) -> bool:
+        return jobs.put_back(connection, self.job.id, token, attempts=attempts, retry_at=retry_at)
+
+    def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
+        code = attempts[-1].outcome
+        end_job(self.machine, connection, self.job.id, code=code, error=LOST_SENTENCES[code], retryable=True)
+
+    def send(self) -> None:
+        send(self.machine, self.job.id)
+
+
+def send(machine: Machine, job_id: str) -> None:
+    """Send the message that has a job planned."""
+    machine.send("split", job_id, priority=PRIORITY)
+
+
+def plan_job(machine: Machine, job_id: str) -> None:
+    """Make one attempt at planning a job; nothing if it has a plan already, or is over.
+
+    Raises:
+        Retry: the job waits for its next attempt.
+        GivenUp: no attempt is left.
+    """
+    claim = media_claims.acquire(machine, lambda connection: _load(machine, connection, job_id))
+    if claim is None:
+        return
+    began_at = machine.now()
+    try:
+        plan = _run(machine, claim)
+    except runner.Stopped:
+        media_claims.requeue(claim)
+    except runner.Refused as refused:
+        if refused.code == NO_SUCH_FILE:  # retryable: the file may be in lost+found
+            fail_job(machine, job_id, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
+        else:
+            fail_job(machine, job_id, code=refused.code, error=refused.detail, retryable=False)
+    except runner.ChildError as failure:
+        media_claims.record_failure(claim, retrying.failed_attempt(machine, failure, claim.settings, began_at))
+    else:
+        if claim.work.job.gaze_intensity > 0 and claim.settings is not MediaSettings.FULL:
+            plan["facts"]["planned_without_gaze"] = claim.attempts[-1].outcome  # kept with the job; no page shows it
+        _record(machine, job_id, plan)
+
+
+def _load(machine: Machine, connection: Connection, job_id: str) -> _JobPlanning | None:
+    job = jobs.get(connection, job_id)
+    return None if job is None or job.segment_count is not None else _JobPlanning(machine, job)
+
+
+def _run(machine: Machine, claim: Claim[_JobPlanning]) -> dict[str, Any]:  # Any: JSON of `media.plan`
+    job, settings = claim.work.job, claim.settings
+    arguments = [
+        str(machine.in_data(job.video_path)),
+        "--segment-seconds", str(job.segment_seconds),
+        "--intensity", str(job.gaze_intensity),
+    ]  # fmt: skip
+    if settings is not MediaSettings.FULL:  # the networks that find the zero need most of a plan's memory and time
+        arguments.append("--without-zero")
+    if settings is MediaSettings.LEAST:
+        arguments.append("--without-scenes")
+    elif machine.settings.loudness is not None:
+        arguments += ["--loudness", str(machine.settings.loudness)]
+    return media_child.run(machine, "plan", arguments, deadline_s=DEADLINE_S)
+
+
+def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any: JSON of `media.plan`
+    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get(
+        "warnings", ()
+    )  # `media.reading.facts` has the same code
+    if is_mute and machine.settings.mute_video == "refuse":
+        fail_job(machine, job_id, code=ReviewReason.SOUND_UNREADABLE, error=MUTE_REFUSED, retryable=True)
+        return
+    asks = is_mute and machine.settings.mute_video == "ask"
+    with machine.store.writing() as connection:
+        planned = jobs.set_plan(
+            connection,
+            job_id,
+            facts=plan["facts"],
+            gaze_zero=plan["zero"],
+            segment_count=len(plan["spans"]),
+        )
+        if planned and asks:
+            jobs.ask_for_review(connection, job_id, ReviewReason.SOUND_UNREADABLE)
+        job = jobs.get(connection, job_id)
+        if not planned or job is None:
+            return
+        parts = [_segment(machine, job, span) for span in plan["spans"]]
+        segments.create(connection, parts)
+        wanted = [a for a in accounts.connected(connection) if job.platforms is None or a.platform in job.platforms]
+        publications.create(connection, [_publication(machine, part, account) for part in parts for account in wanted])
+        for part in parts:
+            rendering.send(machine, part)
+    logger.info("job {}: {} for {}", job_id, _count(len(parts), "part"), _count(len(wanted), "account"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _segment(machine: Machine, job: Job, span: dict[str, Any]) -> Segment:  # Any: JSON of `media.plan`
+    number = int(span["number"])
+    return Segment(
+        id=machine.new_id("seg_"),
+        job_id=job.id,
+        segment_number=number,
+        file_path=f"jobs/{job.id}/part-{number:03}.mp4",
+        duration=float(span["duration_s"]),
+        status=SegmentStatus.PENDING,
+        start_s=float(span["start_s"]),
+        span=span["span"],
+        cut_reason=str(span["cut_reason"]),
+    )
+
+
+def _publication(machine: Machine, part: Segment, account: accounts.Account) -> Publication:
+    return Publication(
+        id=machine.new_id("pub_"),
+        job_id=part.job_id,
+        segment_id=part.id,
+        segment_number=part.segment_number,
+        platform=account.platform,
+        account_id=account.id,
+        status=PublicationStatus.WAITING,
+        created_at=machine.now(),
+    )
