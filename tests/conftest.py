@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _DATA_DIR = tempfile.mkdtemp(prefix="vidprod-tests-")
 for _name in [name for name in os.environ if name.endswith("_URL") or name in {"PORT", "API_KEYS", "SECRET_KEY"}]:
@@ -27,7 +30,11 @@ settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "logs_errors: this test provokes errors in the log, and means to")
+    config.addinivalue_line(
+        "markers",
+        "logs_errors(*loggers): errors in the log are expected here; with names of standard library loggers, only"
+        " theirs and their children's",
+    )
 
 
 def pytest_sessionfinish() -> None:
@@ -50,13 +57,42 @@ def _reason(told: object) -> str:
 
 @pytest.fixture(autouse=True)
 def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test during which something of ours logged an error."""
-    errors: list[str] = []
-    sink = logger.add(lambda message: errors.append(str(message)), level="ERROR")
-    yield
+    """Fail a test that logs an error through loguru or the standard library and is not marked `logs_errors`."""
+    errors: list[tuple[str, str]] = []  # (logger, text); loguru's logger is called "loguru"
+    sink = logger.add(lambda message: errors.append(("loguru", str(message))), level="ERROR")
+    with _records_noted(errors):
+        yield
     logger.remove(sink)
-    if not request.node.get_closest_marker("logs_errors"):
+    marker = request.node.get_closest_marker("logs_errors")
+    if marker is None:
         assert errors == []
+    elif marker.args:
+        assert [error for error in errors if not _is_below(error[0], marker.args)] == []
+
+
+@contextmanager
+def _records_noted(errors: list[tuple[str, str]]) -> Iterator[None]:
+    """Note errors of the standard library's logging where records are made.
+
+    A handler would miss loggers that do not propagate, and goes when a process configures its root logger anew.
+    """
+    make = logging.getLogRecordFactory()
+
+    def noting(*args: Any, **kwargs: Any) -> logging.LogRecord:  # Any: passed on as they come
+        record = make(*args, **kwargs)
+        if record.levelno >= logging.ERROR:
+            errors.append((record.name, ascii(record.getMessage())))  # ascii: xdist sends no lone surrogates
+        return record
+
+    logging.setLogRecordFactory(noting)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make)
+
+
+def _is_below(name: str, loggers: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{parent}.") for parent in loggers)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +25,6 @@ def broker(path: Path) -> Iterator[SqliteBroker]:
     dramatiq.set_broker(broker)
     yield broker
     broker.close()
-
-
-@pytest.fixture(autouse=True)
-def _actors_may_fail(caplog: pytest.LogCaptureFixture) -> None:
-    """Dramatiq logs every failing actor as an error; failing is what many of these tests are about."""
-    logging.getLogger("dramatiq").setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def test_waiting_and_delayed_messages_are_cancelled_by_their_id(broker: SqliteBr
     assert broker.dead_letters() == []
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_running_message_cannot_be_cancelled_but_its_retry_can(broker: SqliteBroker) -> None:
     begun, go = threading.Event(), threading.Event()
 

@@ -26,6 +26,7 @@ def buried(broker: SqliteBroker) -> int:
     return broker.dead_letters()[0].id
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_stats_show_queues_and_processes(
     broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,6 +38,7 @@ def test_stats_show_queues_and_processes(
     assert "serves default" in out
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_rates_tell_what_processes_do_meanwhile(
     broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +63,7 @@ def test_rates_tell_what_processes_do_meanwhile(
     assert buried == pytest.approx(1, rel=0.3)
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_dead_letters_that_fit_a_filter_are_sent_again(
     broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +90,7 @@ def test_dead_letters_that_fit_a_filter_are_sent_again(
     assert broker.get_queue_message_counts("default") == (3, 0, 0)
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_dead_letters_are_listed_with_their_errors(
     broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +100,7 @@ def test_dead_letters_are_listed_with_their_errors(
     assert "Traceback" in out
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_dead_letter_is_sent_again_with_a_new_allowance(
     broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +113,7 @@ def test_a_dead_letter_is_sent_again_with_a_new_allowance(
     assert "retries" not in message.options
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_purge_deletes_by_age(
     broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +129,7 @@ def test_a_missing_file_is_not_created(tmp_path: Path, capsys: pytest.CaptureFix
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_pages_of_dead_letters_follow_each_other(broker: SqliteBroker) -> None:
     broker.declare_queue("some")
     with working(broker):

@@ -78,6 +78,7 @@ def test_an_actor_may_limit_itself(broker: SqliteBroker) -> None:
     assert len(gauge.seen) == 10
 
 
+@pytest.mark.logs_errors("dramatiq")
 @pytest.mark.parametrize("ending", ["success", "retry", "death", "cancelling", "flush", "other queue"])
 def test_however_one_of_a_key_ends_the_next_is_let_in(broker: SqliteBroker, ending: str) -> None:
     seen: list[str] = []
@@ -154,6 +155,7 @@ def test_a_flood_of_one_key_does_not_stop_the_queue(broker: SqliteBroker) -> Non
     assert len(gauge.seen) == 1501
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_dead_letter_sent_again_keeps_its_key(broker: SqliteBroker) -> None:
     gauge = Gauge()
     fails = True

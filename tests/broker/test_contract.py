@@ -72,6 +72,7 @@ def test_broker_priority_wins_over_actor_priority_and_that_over_age(broker: Sqli
     assert seen == ["first", "second", "third", "last"]
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_failing_message_is_retried_and_then_buried_with_its_story(broker: SqliteBroker) -> None:
     @dramatiq.actor(max_retries=2, min_backoff=1, max_backoff=2)
     def fail(a: int, *, b: str) -> None:
@@ -109,6 +110,7 @@ def test_a_retry_without_delay_is_not_lost(broker: SqliteBroker) -> None:
     assert len(runs) == 5
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_message_for_an_unknown_actor_is_buried(broker: SqliteBroker) -> None:
     broker.declare_queue("some")
     with working(broker):
@@ -118,6 +120,7 @@ def test_a_message_for_an_unknown_actor_is_buried(broker: SqliteBroker) -> None:
     assert broker.get_queue_message_counts("some") == (0, 0, 1)
 
 
+@pytest.mark.logs_errors("broker")
 def test_an_undecodable_message_is_buried_and_the_next_one_runs(broker: SqliteBroker) -> None:
     seen: list[int] = []
 
@@ -189,6 +192,7 @@ def test_join_waits_for_what_is_being_worked_on(broker: SqliteBroker) -> None:
         assert over == [1]
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_flush_drops_waiting_delayed_and_dead_messages(broker: SqliteBroker) -> None:
     broker.declare_queue("some")
     with working(broker):

@@ -121,6 +121,7 @@ def test_making_the_tables_again_changes_nothing(path: Path) -> None:
         assert schema_version(connection.cursor()) == LATEST
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_claiming_recovers_from_a_broken_moment(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed claim is told to the consumer, which dramatiq starts anew; the message is still there."""
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)

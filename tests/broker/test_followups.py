@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import dramatiq
+import pytest
 from dramatiq import Message, Middleware
 from dramatiq.broker import MessageProxy
 from dramatiq.middleware import Interrupt
@@ -73,6 +74,7 @@ def test_hooks_hear_of_follow_ups_after_the_commit(broker: SqliteBroker) -> None
     assert heard[1:] == [("other", (0, 1, 0))]
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_follow_up_that_cannot_be_sent_buries_the_message(broker: SqliteBroker) -> None:
     """Dramatiq itself would log it and acknowledge the message: a retry would be lost without a trace."""
 
@@ -91,6 +93,7 @@ def test_a_follow_up_that_cannot_be_sent_buries_the_message(broker: SqliteBroker
     assert [letter.error for letter in broker.dead_letters()] == ["UnknownQueue: nowhere"]
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_message_whose_end_is_interrupted_runs_again(broker: SqliteBroker) -> None:
     """A time limit that strikes after a failure must neither end the thread nor lose the retry."""
     runs: list[int] = []

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import dramatiq
+import pytest
 
 from broker import SqliteBroker, WriteGate
 from tests.broker.conftest import working
@@ -88,6 +89,7 @@ def test_an_exception_leaves_the_gate_open(path: Path) -> None:
     assert passed.is_set()
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_an_actor_that_leaves_the_gate_shut_does_not_stop_the_others(broker: SqliteBroker) -> None:
     """An exception from outside can make a thread leave a `with` block without leaving the gate."""
 

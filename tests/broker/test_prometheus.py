@@ -6,6 +6,7 @@ import threading
 import time
 
 import dramatiq
+import pytest
 from prometheus_client import CollectorRegistry
 
 from broker import SqliteBroker
@@ -13,6 +14,7 @@ from broker.prometheus import QueueCollector
 from tests.broker.conftest import working
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_a_scrape_shows_depths_workers_and_what_they_have_done(broker: SqliteBroker) -> None:
     registry = CollectorRegistry()
     registry.register(QueueCollector(broker, "app"))

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import dramatiq
+import pytest
 
 from broker import SqliteBroker
 from tests.broker.conftest import working
@@ -52,6 +53,7 @@ def test_a_file_shrinks_after_a_backlog_while_its_worker_lives(path: Path) -> No
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_old_dead_letters_are_deleted_by_workers_and_young_ones_are_not(path: Path) -> None:
     broker = SqliteBroker(path, poll_interval_s=0.05, dead_letters_kept_s=3600)
     broker.declare_queue("default")
@@ -68,6 +70,7 @@ def test_old_dead_letters_are_deleted_by_workers_and_young_ones_are_not(path: Pa
     broker.close()
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_dead_letters_are_kept_unless_told_otherwise(path: Path) -> None:
     broker = SqliteBroker(path, poll_interval_s=0.05)
     broker.declare_queue("default")

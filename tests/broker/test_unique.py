@@ -69,6 +69,7 @@ def test_a_key_stays_taken_after_the_work_and_is_free_when_its_time_is_over(brok
     assert answers == [True, False, True, False]
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_retries_of_a_unique_message_are_not_its_duplicates(broker: SqliteBroker) -> None:
     seen: list[int] = []
 
