@@ -18,9 +18,9 @@ from media.container.opening import opened, video_of
 from media.frames import Planes
 from media.gaze.easing import fade
 from media.gaze.errors import EngineFailed, GazeError
-from media.gaze.estimate.measure import Look, look
+from media.gaze.estimate.measure import GazeEstimate, estimate
 from media.gaze.face import model
-from media.gaze.face.faces import FaceFollower, Mode
+from media.gaze.face.faces import FaceTracker, Mode
 from media.gaze.face.landmarks import Landmarker
 from media.picture import conversion, deinterlace
 from media.picture.colour_tags import ColourTags
@@ -46,7 +46,7 @@ LEAST_SHARE = 0.15  # of the samples within two kernels of a mode, for it to cou
 
 
 @dataclass(frozen=True, slots=True)
-class Zero:
+class Calibration:
     """What a whole video tells about its speaker."""
 
     yaw_deg: float  # of the measured gaze when the eyes are in the lens; + picture right
@@ -74,7 +74,7 @@ class Zero:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> "Zero":  # Any: JSON
+    def from_json(cls, fields: dict[str, Any]) -> "Calibration":  # Any: JSON
         """Rebuild what `to_json` gave; KeyError or ValueError when it is something else."""
         source = fields["source"]
         if source not in ("seen", "anatomy"):
@@ -97,7 +97,7 @@ class Zero:
         return zero
 
 
-def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFollower | None = None) -> Zero | None:
+def calibrate(path: Path, *, samples: int = SAMPLES, finder: FaceTracker | None = None) -> Calibration | None:
     """Look at some frames of the whole video.
 
     Args:
@@ -121,26 +121,26 @@ def estimate(path: Path, *, samples: int = SAMPLES, finder: FaceFollower | None 
     finally:
         if finder is None:
             used.close()
-    return from_looks(looks)
+    return from_estimates(looks)
 
 
-def _looks(path: Path, samples: int, finder: FaceFollower, head: model.Head) -> Iterator[Look]:
+def _looks(path: Path, samples: int, finder: FaceTracker, head: model.Head) -> Iterator[GazeEstimate]:
     for frame in sparse_frames(path, samples):
         try:
             faces = finder.find(frame)
             largest = max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))), default=None)
             # The frame around a face that was just found is not the one in which it is followed later, and pitch is
             # measured 1 to 3 degrees lower in it; around the points of that first look it is.
-            settled = largest and finder.again(frame, largest)
+            settled = largest and finder.redetect(frame, largest)
         except EngineFailed:
             continue
         if settled:
-            found = look(settled, head, frame.y)
+            found = estimate(settled, head, frame.y)
             if found is not None:
                 yield found
 
 
-def from_looks(looks: Sequence[Look]) -> Zero | None:
+def from_estimates(looks: Sequence[GazeEstimate]) -> Calibration | None:
     """Find the zero among measurements of one speaker; None when they are too few."""
     if len(looks) < FEWEST_FACES:
         return None
@@ -152,14 +152,14 @@ def from_looks(looks: Sequence[Look]) -> Zero | None:
     ]
     mode = _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
     if mode is None:
-        return Zero(0.0, 0.0, round(usual, 4), "anatomy", len(looks))
+        return Calibration(0.0, 0.0, round(usual, 4), "anatomy", len(looks))
     distance = _distance(mode)
     if distance > 1:
         bias = fade(distance, (1.0, NO_BIAS_AT))
-        return Zero(round(bias * mode[0], 2), round(bias * mode[1], 2), round(usual, 4), "anatomy", len(looks))
+        return Calibration(round(bias * mode[0], 2), round(bias * mode[1], 2), round(usual, 4), "anatomy", len(looks))
     apart = np.hypot(*(np.array(gazes) - mode).T)
     spread = float(np.percentile(apart[apart <= REST_DEG], 80))
-    return Zero(round(mode[0], 2), round(mode[1], 2), round(usual, 4), "seen", len(looks), round(spread, 2))
+    return Calibration(round(mode[0], 2), round(mode[1], 2), round(usual, 4), "seen", len(looks), round(spread, 2))
 
 
 def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from media.gaze.corrector import Told
 from media.gaze.reasons import Reason
+from media.gaze.report import FrameResult
 
 Picture = NDArray[np.uint8]  # (H, W, 3), red first
 Colour = tuple[int, int, int]
@@ -23,7 +23,7 @@ BEFORE, AFTER = (196, 92, 24), (22, 84, 168)
 FONT, SMALL = cv2.FONT_HERSHEY_SIMPLEX, 0.7
 
 
-def draw(rows: Sequence[Told], width: int, corrected_from: float) -> Picture:
+def draw(rows: Sequence[FrameResult], width: int, corrected_from: float) -> Picture:
     """Draw one speaker's gaze: shaded where it was corrected, a dot where it was measured again afterwards.
 
     Args:
@@ -47,7 +47,7 @@ def draw(rows: Sequence[Told], width: int, corrected_from: float) -> Picture:
     return picture
 
 
-def _off(told: Told, angles: tuple[float, float] | None) -> float | None:
+def _off(told: FrameResult, angles: tuple[float, float] | None) -> float | None:
     """Return an angle off the lens; shut eyes have none, whatever is measured."""
     return None if angles is None or told.reason is Reason.BLINK else float(np.hypot(*angles))
 
@@ -55,7 +55,7 @@ def _off(told: Told, angles: tuple[float, float] | None) -> float | None:
 class _Axes:
     """Where times and angles lie in the picture."""
 
-    def __init__(self, width: int, rows: Sequence[Told]) -> None:
+    def __init__(self, width: int, rows: Sequence[FrameResult]) -> None:
         offs = [off for told in rows if (off := _off(told, told.off_deg)) is not None]
         self._width = width
         self._most = float(np.clip(np.percentile(offs, 99) if offs else 0, LEAST_DEG, MOST_DEG))

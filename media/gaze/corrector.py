@@ -1,6 +1,7 @@
-"""The stage that a render is given: frames in, the same frames out with the eyes turned to the lens.
+"""The frame stage that corrects the gaze: find, estimate, interpolate, decide, draw, emit.
 
-Holds back a few frames to look ahead; memory does not grow with the length of the video.
+Holds LOOK_AHEAD frames back so that each decision knows the frames after its own. Memory does not grow with the length
+of the video.
 """
 
 import time
@@ -14,284 +15,269 @@ import numpy as np
 from media.frames import Planes
 from media.gaze.draw.redraw import redraw
 from media.gaze.errors import EngineFailed
-from media.gaze.estimate.interpolation import between, halfway, rested, unchanged
-from media.gaze.estimate.measure import Look, look
-from media.gaze.estimate.smoothing import steady, steady_axes
-from media.gaze.estimate.visibility import Sight
-from media.gaze.face.faces import Face, FaceFollower
+from media.gaze.estimate.interpolation import interpolate, is_at_rest, is_unchanged, midpoint
+from media.gaze.estimate.measure import GazeEstimate, estimate
+from media.gaze.estimate.smoothing import smooth_axes, smooth_outlines
+from media.gaze.estimate.visibility import EyeVisibility
+from media.gaze.face.faces import FaceTracker
 from media.gaze.face.model import Head
 from media.gaze.policy import LOOK_AHEAD, Decision, Policy, decide
 from media.gaze.reasons import Reason
-from media.gaze.time_budget import Pace
+from media.gaze.report import FrameResult, Timing
+from media.gaze.time_budget import TimeBudget
+from media.gaze.window import FrameWindow, Slot
 
-# Bent sideways, eyes are seen to move by as much as they are moved (0.97 of it by two networks' common opinion). Up and
-# down they see half to three quarters, for brows and skin follow only in part; but by eye, readers looked over the lens
-# when their irises were lifted by 19 degrees and more (contact sheets, 2026-11-26).
+# Irises moved sideways by warping are seen to move by as much as they are moved (0.97 of it by two networks' common
+# opinion). Up and down the networks see half to three quarters, as brows and skin follow only in part; but by eye,
+# readers looked over the lens when their irises were lifted by 19 degrees and more (contact sheets, 2026-11-26).
 YAW_GAIN, PITCH_GAIN = 1.0, 0.8
-CHECK_EVERY = 30  # frames between two in which the main speaker's eyes are measured again; 0.2 ms a frame
-PASSED_OVER = 2  # every so manyth frame is first passed over, and looked at once the next one shows that eyes moved
-LONGEST_GAP = 3  # frames without a look that are filled in from both sides
-USUAL_OPENING = 0.25  # of the eye's width, until the clip itself has told better
+RECHECK_EVERY = 30  # frames from one remeasurement of the main speaker's drawn eyes to the next; 0.2 ms a frame
+STRIDE = 2  # every so manyth frame is skipped at first, and measured once the next one shows that the eyes moved
+LONGEST_GAP = 3  # frames without an estimate that are interpolated
+USUAL_OPENING = 0.25  # of the eye's width, until the clip itself gives a better figure
+USUAL_PERCENTILE = 65  # of the openings seen so far: some people close their eyes for half of a talk
+OPENINGS_KEPT = 300  # frames
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What was done to one speaker in one frame, or why nobody was there, for the report."""
+class FrameObserver(Protocol):
+    """Receives every frame that has a face, before and after its eyes are drawn."""
 
-    index: int
-    time_s: float
-    face: int | None  # the same number for the same person; None when no eyes were measured
-    off_deg: tuple[float, float] | None  # gaze minus the speaker's zero, None without a face
-    head_deg: tuple[float, float] | None
-    applied: float  # share of the way that was corrected, intensity included
-    reason: Reason | None
-    after_deg: tuple[float, float] | None = None  # gaze in the changed picture, where it was measured again
-
-
-class Watch(Protocol):
-    """Whoever wants to see frames with a face before and after."""
-
-    def before(self, frame: Planes, look: Look, decision: Decision) -> None:
-        """See a frame as it came; not to be kept or changed."""
+    def before(self, frame: Planes, estimate: GazeEstimate, decision: Decision) -> None:
+        """Receive a frame before drawing; the arrays must be neither kept nor changed."""
         ...
 
-    def after(self, frame: Planes, look: Look, decision: Decision) -> None:
-        """See the same frame with its eyes moved."""
+    def after(self, frame: Planes, estimate: GazeEstimate, decision: Decision) -> None:
+        """Receive the same frame after drawing."""
         ...
 
 
 @dataclass
-class Timing:
-    """Seconds spent, by step."""
+class _Track:
+    """What is remembered about one person's face across frames."""
 
-    landmarks: float = 0.0
-    decision: float = 0.0
-    redraw: float = 0.0
-    looks: int = 0  # frames that were looked at, be it only at their irises
-
-
-Looks = dict[int, Look]  # of one frame, by the face's number, the main speaker first
-
-
-@dataclass
-class _Person:
-    is_main: bool  # of the first picture in which he was
-    sight: Sight = field(default_factory=Sight)
-    openings: deque[float] = field(default_factory=lambda: deque(maxlen=300))
+    is_main: bool  # the main speaker of the first frame in which the face was found
+    visibility: EyeVisibility = field(default_factory=EyeVisibility)
+    openings: deque[float] = field(default_factory=lambda: deque(maxlen=OPENINGS_KEPT))
 
 
 @dataclass
 class Corrector:
-    """A FrameStage that turns the speaker's eyes to the lens.
+    """A FrameStage that turns the speakers' eyes to the lens.
 
     Args:
-        finder: finds the speakers' faces; owned by the caller, closed early when time or memory are over.
+        finder: finds and tracks the speakers' faces. The caller owns it; it is closed early when the time budget ends.
         head: the average head that the finder's points belong to.
         intensity: 0 to 1, scales every correction; 0 passes frames through untouched.
-        zero: gaze of the main speaker into this lens, as measured; for others the anatomy decides.
-        usual_opening: of the main speaker's eyes, if known.
-        told: called in the frames' order, once for each speaker in a frame, once for a frame without any.
-        watch: shown the main speaker of every frame before and after.
-        pace: says when time or memory are too short to look at every frame, or at any.
+        zero: measured gaze of the main speaker when looking into the lens, yaw and pitch in degrees; (0, 0) for others.
+        usual_opening: of the main speaker's eyes, as a share of their width; None when unknown.
+        policy: thresholds of the decision.
+        gain: movement of the iris for a degree of gaze against the eyeball's geometry, sideways and vertical.
+        on_result: called in the order of the frames, once for each face in a frame, once for a frame without any.
+        observer: receives the main speaker of every frame before and after drawing.
+        budget: how many frames may be measured in the time and memory that are left.
     """
 
-    finder: FaceFollower
+    finder: FaceTracker
     head: Head
     intensity: float = 0.8
     zero: tuple[float, float] = (0.0, 0.0)
     usual_opening: float | None = None
     policy: Policy = field(default_factory=Policy)
-    gain: tuple[float, float] = (YAW_GAIN, PITCH_GAIN)  # sideways, up and down
-    told: Callable[[Told], None] = lambda _: None
-    watch: Watch | None = None
-    pace: Pace = field(default_factory=Pace)
+    gain: tuple[float, float] = (YAW_GAIN, PITCH_GAIN)
+    on_result: Callable[[FrameResult], None] = lambda _: None
+    observer: FrameObserver | None = None
+    budget: TimeBudget = field(default_factory=TimeBudget)
     timing: Timing = field(default_factory=Timing)
 
     def __post_init__(self) -> None:
-        self._waiting: deque[Planes] = deque()
-        self._looks: deque[Looks] = deque(maxlen=2 * LOOK_AHEAD + 1)
-        self._faces: deque[dict[int, Face]] = deque(maxlen=PASSED_OVER + 1)  # of the newest frames, beside their looks
-        self._unlooked = 0  # how many of the newest frames were not looked at
-        self._people: dict[int, _Person] = {}
-        self._failures: dict[int, Reason] = {}
-        self._to_check: dict[int, Face] = {}
+        self._window = FrameWindow(LOOK_AHEAD)
+        self._tracks: dict[int, _Track] = {}
 
     def push(self, frame: Planes) -> list[Planes]:
-        """Take one frame; return the one that is finished by it, if any."""
+        """Take one frame; return the frame that is finished by it, if any."""
         if self.intensity <= 0:
-            self.told(Told(frame.index, frame.time_s, None, None, None, 0.0, Reason.TURNED_OFF))
+            self.on_result(FrameResult.without_face(frame, Reason.TURNED_OFF))
             return [frame]
-        self._waiting.append(frame)
         self._measure(frame)
-        if len(self._waiting) <= LOOK_AHEAD:
-            return []
-        return [self._finish(len(self._looks) - 1 - LOOK_AHEAD)]
+        return [self._finish()] if self._window.held > LOOK_AHEAD else []
 
     def drain(self) -> list[Planes]:
-        """Finish what waits."""
-        if self._unlooked == 1 and self.pace.stopped is None and self.finder.in_any_order:
-            faces = self._find(self._waiting[-1])
-            self._looks[-1], self._unlooked = self._look(self._waiting[-1], faces), 0
-        for at in range(len(self._looks) - self._unlooked, len(self._looks)):
-            self._looks[at] = self._looks[at - 1]  # nothing comes any more that would tell better
-        self._unlooked = 0
-        return [self._finish(len(self._looks) - len(self._waiting)) for _ in range(len(self._waiting))]
+        """Finish the frames that are held back."""
+        skipped = self._window.newest_skipped()
+        if len(skipped) == 1 and self.budget.stopped is None and self.finder.in_any_order:
+            self._find(skipped[0])
+            self._estimate(skipped[0])
+        else:
+            self._repeat_last_estimates(len(skipped))
+        return [self._finish() for _ in range(self._window.held)]
+
+    def _repeat_last_estimates(self, count: int) -> None:
+        for at in range(len(self._window) - count, len(self._window)):
+            self._window[at].estimates = self._window[at - 1].estimates  # no later frame to interpolate from
 
     def _measure(self, frame: Planes) -> None:
-        every = self.pace.every(frame.index)
-        in_sight = bool(self._looks and self._looks[-1])
-        passed_over = PASSED_OVER if in_sight and self.finder.in_any_order else 1
-        if every == 0:
-            self.finder.close()  # gives its memory back
-            self._failures[frame.index] = self.pace.stopped or Reason.TIME_SHORT
-            self._take({}, {})
-            self._unlooked = 0
-        elif self._looks and frame.index % max(every, passed_over):
-            if frame.index - 1 in self._failures:
-                self._failures[frame.index] = self._failures[frame.index - 1]
-            self._take({}, {})
-            self._unlooked += 1
+        """Add a frame to the window, and measure or skip it as the time budget allows."""
+        interval = self.budget.interval(frame.index)
+        previous, skipped = self._window[-1] if len(self._window) else None, self._window.newest_skipped()
+        slot = Slot(frame)
+        self._window.append(slot)
+        if interval == 0:
+            self.finder.close()  # frees its memory
+            slot.failure = self.budget.stopped or Reason.TIME_SHORT
+        elif previous is not None and frame.index % max(interval, self._stride(previous)):
+            slot.skipped, slot.failure = True, previous.failure
         else:
-            began, looks = time.perf_counter(), self.timing.looks
-            faces = self._find(frame)
-            self._take(faces, self._look(frame, faces))
-            if every == 1 and self._unlooked == 1:
-                self._catch_up()
-            self._bridge(len(self._looks) - 1)
-            self._unlooked = 0
+            began, measured = time.perf_counter(), self.timing.measured_frames
+            self._find(slot)
+            self._estimate(slot)
+            if interval == 1 and len(skipped) == 1:
+                self._measure_skipped()
+            self._interpolate(len(self._window) - 1)
             seconds = time.perf_counter() - began
             self.timing.landmarks += seconds
-            self.pace.looked(seconds, self.timing.looks - looks)
+            self.budget.record_measuring(seconds, self.timing.measured_frames - measured)
 
-    def _take(self, faces: dict[int, Face], looks: Looks) -> None:
-        self._faces.append(faces)
-        self._looks.append(looks)
+    def _stride(self, previous: Slot) -> int:
+        return STRIDE if previous.estimates and self.finder.in_any_order else 1
 
-    def _catch_up(self) -> None:
-        """Look at the frame that was passed over; where eyes rested meanwhile, its face is known from both sides.
+    def _measure_skipped(self) -> None:
+        """Measure the frame before the newest one; while the eyes rest, its face is the midpoint of its neighbours'.
 
-        The networks are most of a look's time. The iris is found in each frame's own picture all the same.
+        The landmark networks take most of the time of measuring. The iris is searched in each frame's own picture all
+        the same.
         """
-        frame, (before, _, after) = self._waiting[-2], list(self._looks)[-3:]
-        pictures = [one.y for one in list(self._waiting)[-3:]]
-        if after.keys() == before.keys() != set() and all(
-            rested(before[who], look) and unchanged(pictures, look) for who, look in after.items()
+        before, slot, after = (self._window[at] for at in (-3, -2, -1))
+        pictures = [one.picture.y for one in (before, slot, after)]
+        if after.estimates.keys() == before.estimates.keys() != set() and all(
+            is_at_rest(before.estimates[track], latest) and is_unchanged(pictures, latest)
+            for track, latest in after.estimates.items()
         ):
-            faces = {who: halfway(self._faces[0][who], self._faces[2][who]) for who in after}
+            slot.faces = {track: midpoint(before.faces[track], after.faces[track]) for track in after.estimates}
         else:
-            faces = self._find(frame)
-        self._faces[1], self._looks[-2] = faces, self._look(frame, faces)
-        self._bridge(len(self._looks) - 2)
+            self._find(slot)
+        self._estimate(slot)
+        self._interpolate(len(self._window) - 2)
 
-    def _bridge(self, last: int) -> None:
-        """Fill in frames in which a face was not looked at, or missed for a moment, before one in which it was."""
-        for number, end in self._looks[last].items():
-            before = range(last - 1, max(-1, last - 2 - LONGEST_GAP), -1)
-            at = next((at for at in before if number in self._looks[at]), last)
-            for step, missing in enumerate(range(at + 1, last), start=1):
-                self._looks[missing][number] = between(self._looks[at][number], end, step / (last - at))
-
-    def _find(self, frame: Planes) -> dict[int, Face]:
+    def _find(self, slot: Slot) -> None:
         try:
-            return {face.track: face for face in self.finder.find(frame)}
+            slot.faces = {face.track: face for face in self.finder.find(slot.picture)}
         except EngineFailed:
-            self._failures[frame.index] = Reason.DETECTOR_FAILED
-            return {}
+            slot.failure = Reason.DETECTOR_FAILED
 
-    def _look(self, frame: Planes, faces: dict[int, Face]) -> Looks:
-        self.timing.looks += 1
-        found: Looks = {}
-        for rank, (number, face) in enumerate(faces.items()):
-            person = self._people.setdefault(number, _Person(is_main=rank == 0))
-            if hindrance := person.sight.hindrance(frame.y, face):
-                self._failures[frame.index] = hindrance
-            elif (one := look(face, self.head, frame.y)) is not None:
-                if rank == 0 and frame.index % CHECK_EVERY == 0:
-                    self._to_check[frame.index] = face
-                person.openings.append(one.narrower)
-                found[number] = one
-        return found
+    def _estimate(self, slot: Slot) -> None:
+        frame = slot.picture
+        slot.skipped = False
+        self.timing.measured_frames += 1
+        for rank, (number, face) in enumerate(slot.faces.items()):
+            track = self._tracks.setdefault(number, _Track(is_main=rank == 0))
+            if obstruction := track.visibility.obstruction(frame.y, face):
+                slot.failure = obstruction
+            elif (found := estimate(face, self.head, frame.y)) is not None:
+                if rank == 0 and frame.index % RECHECK_EVERY == 0:
+                    slot.recheck = face
+                track.openings.append(found.narrower)
+                slot.estimates[number] = found
 
-    def _finish(self, at: int) -> Planes:
-        frame, looks, began = self._waiting.popleft(), list(self._looks), time.perf_counter()
-        reason, face = self._failures.pop(frame.index, None), self._to_check.pop(frame.index, None)
-        if not looks[at]:
-            self.told(Told(frame.index, frame.time_s, None, None, None, 0.0, reason or Reason.NO_FACE))
-            return frame
-        decisions = {number: self._decide(number, looks, at) for number in looks[at]}
+    def _interpolate(self, last: int) -> None:
+        """Fill in frames that were skipped, or in which a face was missed briefly, before a frame that shows it."""
+        window = self._window
+        for number, end in window[last].estimates.items():
+            before = range(last - 1, max(-1, last - 2 - LONGEST_GAP), -1)
+            first = next((at for at in before if number in window[at].estimates), last)
+            for step, missing in enumerate(range(first + 1, last), start=1):
+                start = window[first].estimates[number]
+                window[missing].estimates[number] = interpolate(start, end, step / (last - first))
+
+    def _finish(self) -> Planes:
+        """Decide on the next frame, draw its eyes and emit it."""
+        at, began = self._window.next_out, time.perf_counter()
+        slot = self._window[at]
+        if not slot.estimates:
+            self.on_result(FrameResult.without_face(slot.picture, slot.failure or Reason.NO_FACE))
+            return self._window.release()
+        tracks = {number: self._window.estimates_of(number) for number in slot.estimates}
+        decisions = {number: self._decide(number, estimates, at) for number, estimates in tracks.items()}
         decided = time.perf_counter()
         self.timing.decision += decided - began
-        self._draw(frame, decisions, looks, at)
+        self._draw(slot, decisions, tracks, at)
         self.timing.redraw += time.perf_counter() - decided
-        after_deg = None if face is None else self._measure_again(frame, face, decisions)
-        for number, decision in decisions.items():
-            self.told(
-                Told(
-                    frame.index,
-                    frame.time_s,
-                    number,
-                    decision.off_deg,
-                    looks[at][number].head_deg,
-                    decision.strength * self.intensity,
-                    decision.reason,
-                    after_deg if face is not None and face.track == number else None,
-                )
-            )
-        self.pace.drew(time.perf_counter() - began)
+        frame = self._emit(slot, decisions)
+        self.budget.record_drawing(time.perf_counter() - began)
         return frame
 
-    def _decide(self, number: int, looks: list[Looks], at: int) -> Decision:
-        usual, zero = self._usual(self._people[number]), self._zero(number)
-        own = [one.get(number) for one in looks]
-        return decide(own, at, zero=zero, usual_opening=usual, policy=self.policy)
+    def _decide(self, number: int, estimates: list[GazeEstimate | None], at: int) -> Decision:
+        usual, zero = self._usual_opening_of(self._tracks[number]), self._zero_of(number)
+        return decide(estimates, at, zero=zero, usual_opening=usual, policy=self.policy)
 
-    def _draw(self, frame: Planes, decisions: dict[int, Decision], looks: list[Looks], at: int) -> None:
-        main = next(iter(decisions))
-        if self.watch is not None:
-            self.watch.before(frame, looks[at][main], decisions[main])
+    def _zero_of(self, number: int) -> tuple[float, float]:
+        return self.zero if self._tracks[number].is_main else (0.0, 0.0)
+
+    def _usual_opening_of(self, track: _Track) -> float:
+        if self.usual_opening is not None and track.is_main:
+            return self.usual_opening
+        return float(np.percentile(track.openings, USUAL_PERCENTILE)) if track.openings else USUAL_OPENING
+
+    def _draw(
+        self, slot: Slot, decisions: dict[int, Decision], tracks: dict[int, list[GazeEstimate | None]], at: int
+    ) -> None:
+        frame, main = slot.picture, next(iter(decisions))
+        if self.observer is not None:
+            self.observer.before(frame, slot.estimates[main], decisions[main])
         for number, decision in decisions.items():
-            self._redraw(frame, [one.get(number) for one in looks], at, decision)
-        if self.watch is not None:
-            self.watch.after(frame, looks[at][main], decisions[main])
+            if decision.strength > 0:
+                self._draw_eyes(frame, tracks[number], at, decision)
+        if self.observer is not None:
+            self.observer.after(frame, slot.estimates[main], decisions[main])
 
-    def _measure_again(self, frame: Planes, face: Face, decisions: dict[int, Decision]) -> tuple[float, float] | None:
-        """Measure eyes once more after they were moved: what was meant to happen is not what is seen."""
-        if face.track not in decisions or decisions[face.track].strength <= 0 or self.pace.stopped is not None:
+    def _draw_eyes(self, frame: Planes, estimates: list[GazeEstimate | None], at: int, decision: Decision) -> None:
+        own = estimates[at]
+        assert own is not None
+        right, down = iris_shift_px(decision.off_deg, own.radius_px, self.intensity * decision.strength)
+        shift = (right * self.gain[0], down * self.gain[1])
+        for axes, outline in zip(smooth_axes(estimates, at), smooth_outlines(estimates, at), strict=True):
+            redraw(frame, axes, outline, shift)
+
+    def _emit(self, slot: Slot, decisions: dict[int, Decision]) -> Planes:
+        """Report what was done in a frame and let it go."""
+        after_deg = self._remeasure(slot, decisions)
+        for number, decision in decisions.items():
+            self.on_result(
+                FrameResult(
+                    slot.picture.index,
+                    slot.picture.time_s,
+                    number,
+                    decision.off_deg,
+                    slot.estimates[number].head_deg,
+                    decision.strength * self.intensity,
+                    decision.reason,
+                    after_deg if slot.recheck is not None and slot.recheck.track == number else None,
+                )
+            )
+        return self._window.release()
+
+    def _remeasure(self, slot: Slot, decisions: dict[int, Decision]) -> tuple[float, float] | None:
+        """Measure the drawn eyes: the gaze that is seen is not always the gaze that was intended."""
+        face = slot.recheck
+        if face is None or face.track not in decisions:
+            return None
+        if decisions[face.track].strength <= 0 or self.budget.stopped is not None:
             return None
         began = time.perf_counter()
         try:
-            found = self.finder.again(frame, face)
+            found = self.finder.redetect(slot.picture, face)
         except EngineFailed:
             found = None
-        seen = None if found is None else look(found, self.head, frame.y)
+        seen = None if found is None else estimate(found, self.head, slot.picture.y)
         self.timing.landmarks += time.perf_counter() - began
-        zero = self._zero(face.track)
+        zero = self._zero_of(face.track)
         return None if seen is None else (seen.gaze_deg[0] - zero[0], seen.gaze_deg[1] - zero[1])
 
-    def _zero(self, number: int) -> tuple[float, float]:
-        return self.zero if self._people[number].is_main else (0.0, 0.0)
 
-    def _usual(self, person: _Person) -> float:
-        if self.usual_opening is not None and person.is_main:
-            return self.usual_opening
-        return float(np.percentile(person.openings, 65)) if person.openings else USUAL_OPENING
-
-    def _redraw(self, frame: Planes, looks: list[Look | None], at: int, decision: Decision) -> None:
-        own = looks[at]
-        assert own is not None
-        if decision.strength <= 0:
-            return
-        right, down = shift_px(decision.off_deg, own.radius_px, self.intensity * decision.strength)
-        shift = (right * self.gain[0], down * self.gain[1])
-        for axes, outline in zip(steady_axes(looks, at), steady(looks, at), strict=True):
-            redraw(frame, axes, outline, shift)
-
-
-def shift_px(off_deg: tuple[float, float], radius_px: float, share: float) -> tuple[float, float]:
-    """Return the way of the iris, x right and y down, that takes a share of a gaze's offset back.
+def iris_shift_px(off_deg: tuple[float, float], radius_px: float, share: float) -> tuple[float, float]:
+    """Return the iris movement, x right and y down, that undoes a share of a gaze's offset.
 
     Args:
-        off_deg: yaw and pitch off the lens.
+        off_deg: yaw and pitch off the lens, in degrees.
         radius_px: of the eyeball.
         share: 1 turns the eye wholly into the lens.
     """

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.estimate.measure import Look
+from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.policy import Decision
 from media.picture.conversion import to_rgb
 from media.process.files import atomic_write
@@ -46,7 +46,7 @@ class Preview:
         self._slot_frames = max(1, -(-frames // MOMENTS))
         self._moments: dict[int, _Moment] = {}
 
-    def before(self, frame: Planes, look: Look, decision: Decision) -> None:
+    def before(self, frame: Planes, look: GazeEstimate, decision: Decision) -> None:
         """See a frame before its eyes are moved; keeps it if it shows more than what its quarter has so far."""
         worth = (decision.strength * float(np.hypot(*decision.off_deg)) + 1e-3) * look.opening  # not half a blink
         slot = frame.index // self._slot_frames
@@ -60,7 +60,7 @@ class Preview:
                 other.full.clear()  # the whole frame is shown of the best moment only
             moment.full.append(_full(frame))
 
-    def after(self, frame: Planes, _look: Look, _decision: Decision) -> None:
+    def after(self, frame: Planes, _look: GazeEstimate, _decision: Decision) -> None:
         """See the same frame with its eyes moved."""
         moment = self._moments.get(frame.index // self._slot_frames)
         if moment is not None and moment.index == frame.index:
@@ -95,7 +95,7 @@ class Preview:
         return True
 
 
-def _eye_strip(look: Look, picture: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _eye_strip(look: GazeEstimate, picture: tuple[int, ...]) -> tuple[int, int, int, int]:
     left, right = look.eyes[0].upper[0], look.eyes[1].upper[-1]
     span, middle = float(np.linalg.norm(right - left)), (left + right) / 2
     top, bottom = middle[1] - STRIP_UP * span, middle[1] + STRIP_DOWN * span

@@ -1,6 +1,6 @@
-"""How much care time and memory allow: every frame looked at, every second or third, or none any more.
+"""How many frames may be measured in the time and memory that are left.
 
-Knows clocks and counts, not pictures.
+Counts and clocks only; no picture is read here.
 """
 
 import time
@@ -10,82 +10,83 @@ from pathlib import Path
 
 from media.gaze.reasons import Reason
 
-WARM_UP_FRAMES = 45  # the first frames cost more and say little about the rest
-SPARE = 0.95  # of the deadline is planned for
-STEPS = (1, 2, 3)  # every n-th frame is looked at; between two looks that far apart a blink is still seen
-# What a part may yet need beside what it holds: measured 2026-11-26, a full HD child grows by 4 MiB after its first
-# hundred frames. The parent ends a child that holds more than it may.
-SPARE_BYTES = 6 << 20
+WARM_UP_FRAMES = 45  # the first frames cost more than the later ones and predict little
+PLANNED_SHARE = 0.95  # of the deadline
+INTERVALS = (1, 2, 3)  # every n-th frame is measured; at 3, a blink is still seen
+# Memory that a part may need in addition to what it uses: a full HD child grows by 4 MiB after its first
+# hundred frames (measured 2026-11-26). The parent kills a child that exceeds its limit.
+RESERVE_BYTES = 6 << 20
 
 
 @dataclass
-class Pace:
-    """Watches one part against its deadline and this process's memory.
+class TimeBudget:
+    """The deadline and the memory limit of one part.
 
     Args:
-        deadline_s: the part's whole time; None for no limit.
-        frames: in the part; None when unknown, then only the deadline itself counts.
-        clock: seconds, rising.
-        memory_bytes: that this process may hold; None for no limit.
-        held_bytes: says how much it holds.
+        deadline_s: for the whole part, from now; None for no limit.
+        frames: in the part; None when unknown, then nothing is predicted and only the deadline itself counts.
+        clock: returns seconds, never falling.
+        memory_bytes: limit of this process; None for no limit.
+        used_bytes: returns the memory that this process uses.
     """
 
     deadline_s: float | None = None
     frames: int | None = None
     clock: Callable[[], float] = time.monotonic
     memory_bytes: int | None = None
-    held_bytes: Callable[[], int] = field(default_factory=lambda: _own_bytes)
+    used_bytes: Callable[[], int] = field(default_factory=lambda: _used_bytes)
 
-    stopped: Reason | None = field(init=False, default=None)  # why nothing is looked at any more
+    stopped: Reason | None = field(init=False, default=None)  # why no further frame is measured
     _began: float = field(init=False)
-    _looking_s: float = field(init=False, default=0.0)
+    _measuring_s: float = field(init=False, default=0.0)
     _drawing_s: float = field(init=False, default=0.0)
-    _looks: int = field(init=False, default=0)
-    _step: int = field(init=False, default=STEPS[0])
+    _measured: int = field(init=False, default=0)
+    _interval: int = field(init=False, default=INTERVALS[0])
 
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def every(self, index: int) -> int:
-        """Say that every n-th frame shall be looked at, 0 for none.
+    def interval(self, index: int) -> int:
+        """Return n when every n-th frame is to be measured, 0 for none.
 
-        It never goes back to more, so that eyes do not flicker.
+        The interval never shrinks and 0 is final, so that corrections do not flicker.
         """
         if self.stopped is None and self.memory_bytes is not None:
-            self.stopped = Reason.MEMORY_SHORT if self.held_bytes() > self.memory_bytes - SPARE_BYTES else None
+            self.stopped = Reason.MEMORY_SHORT if self.used_bytes() > self.memory_bytes - RESERVE_BYTES else None
         if self.stopped is None and self.deadline_s is not None:
-            self._step_down(index, SPARE * self.deadline_s)
-        return 0 if self.stopped is not None else self._step
+            self._widen(index, PLANNED_SHARE * self.deadline_s)
+        return 0 if self.stopped is not None else self._interval
 
-    def looked(self, seconds: float, frames: int = 1) -> None:
-        """Take what a look cost, or one at several frames."""
-        self._looking_s += seconds
-        self._looks += frames
+    def record_measuring(self, seconds: float, frames: int = 1) -> None:
+        """Add the cost of measuring some frames."""
+        self._measuring_s += seconds
+        self._measured += frames
 
-    def drew(self, seconds: float) -> None:
-        """Take what deciding on a frame and drawing it cost."""
+    def record_drawing(self, seconds: float) -> None:
+        """Add the cost of deciding on one frame and drawing it."""
         self._drawing_s += seconds
 
-    def _step_down(self, index: int, allowed_s: float) -> None:
+    def _widen(self, index: int, allowed_s: float) -> None:
+        """Choose the smallest interval with which the part ends in time; stop when there is none."""
         elapsed = self.clock() - self._began
         if self.frames is None or index < WARM_UP_FRAMES:
             if elapsed > allowed_s:
                 self.stopped = Reason.TIME_SHORT
             return
-        # What is left takes as long as what was, but for the looks that are left out.
-        look_s = self._looking_s / max(self._looks, 1)
-        beside_s = max(0.0, elapsed - self._looking_s) / index
+        # Each frame to come costs as much as each one so far, but for the measuring that is skipped.
+        measuring_s = self._measuring_s / max(self._measured, 1)
+        other_s = max(0.0, elapsed - self._measuring_s) / index
         left = self.frames - index
-        for step in (step for step in STEPS if step >= self._step):
-            self._step = step
-            if elapsed + left * (beside_s + look_s / step) <= allowed_s:
+        for interval in (interval for interval in INTERVALS if interval >= self._interval):
+            self._interval = interval
+            if elapsed + left * (other_s + measuring_s / interval) <= allowed_s:
                 return
-        # Not even that is enough: as much as possible is corrected, as long as the rest can be finished without.
-        if elapsed + left * (beside_s - self._drawing_s / index) > allowed_s:
+        # The widest interval is too slow, too. Correction goes on for as long as the rest can be finished without it.
+        if elapsed + left * (other_s - self._drawing_s / index) > allowed_s:
             self.stopped = Reason.TIME_SHORT
 
 
-def _own_bytes() -> int:
-    """Return what this process holds that the kernel cannot drop, as its parent counts it."""
+def _used_bytes() -> int:
+    """Return this process's memory that the kernel cannot drop, counted as its parent counts it."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))

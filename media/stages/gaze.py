@@ -13,19 +13,18 @@ from typing import Any, TypeVar
 from loguru import logger
 
 from media.errors import Refused
-from media.gaze import calibration as speaker
-from media.gaze import chart
-from media.gaze.calibration import Zero
+from media.gaze import calibration, chart
+from media.gaze.calibration import Calibration
 from media.gaze.corrector import Corrector
 from media.gaze.errors import GazeError
 from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
-from media.gaze.face.mediapipe_graph import Reference
+from media.gaze.face.mediapipe_graph import MediaPipeLandmarker
 from media.gaze.policy import Policy
 from media.gaze.preview import SHEET_PX, Preview
 from media.gaze.reasons import Reason
 from media.gaze.report import Report
-from media.gaze.time_budget import Pace
+from media.gaze.time_budget import TimeBudget
 from media.process import memory
 from media.process.files import atomic_write
 from media.process.memory_profile import MemoryProfile
@@ -63,13 +62,17 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
         return _corrected(options, span, finder, head, progress)
 
 
-def _engine(name: str, model_path: Path, faces: int) -> Landmarker | Reference:
-    engine = Reference if name == "mediapipe" else Landmarker
+def _engine(name: str, model_path: Path, faces: int) -> Landmarker | MediaPipeLandmarker:
+    engine = MediaPipeLandmarker if name == "mediapipe" else Landmarker
     return engine(model_path=model_path, faces=faces)
 
 
 def _corrected(
-    options: argparse.Namespace, span: Span, finder: Landmarker | Reference, head: model.Head, progress: Progress
+    options: argparse.Namespace,
+    span: Span,
+    finder: Landmarker | MediaPipeLandmarker,
+    head: model.Head,
+    progress: Progress,
 ) -> Facts:
     began = time.monotonic()
     zero = _zero(options)
@@ -82,13 +85,13 @@ def _corrected(
         zero=zero.gaze_deg if zero else (0.0, 0.0),
         policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
         usual_opening=zero.usual_opening if zero else None,
-        pace=Pace(
+        budget=TimeBudget(
             options.deadline and max(1.0, options.deadline - (time.monotonic() - began)),
             span.frames,
             memory_bytes=memory.limit_bytes(),
         ),
-        told=report.add,
-        watch=preview if options.preview else None,
+        on_result=report.add,
+        observer=preview if options.preview else None,
     )
     rendered = _render(options, span, stage, progress)
     finder.close()  # what comes now needs memory, and no faces any more
@@ -136,11 +139,11 @@ def _span(options: argparse.Namespace) -> Span:
     return _read(Span.from_json, options.span, "span")
 
 
-def _zero(options: argparse.Namespace) -> Zero | None:
+def _zero(options: argparse.Namespace) -> Calibration | None:
     """Take the given zero; else look for it in the whole video. JSON null says that it was looked for in vain."""
     if options.zero is None:
-        return speaker.estimate(options.source)
-    return _read(lambda fields: Zero.from_json(fields) if fields is not None else None, options.zero, "zero")
+        return calibration.calibrate(options.source)
+    return _read(lambda fields: Calibration.from_json(fields) if fields is not None else None, options.zero, "zero")
 
 
 def _read(build: Callable[[Any], _T], text: str, name: str) -> _T:  # Any: JSON

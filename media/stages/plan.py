@@ -125,5 +125,5 @@ def _no_scenes(first: int, last: int) -> list[int]:
 def _zero(path: Path) -> dict[str, Any] | None:  # Any: JSON, opaque to us
     from media.gaze import calibration  # noqa: PLC0415  # loads the landmark model's library, which a plain split never needs
 
-    found = calibration.estimate(path)
+    found = calibration.calibrate(path)
     return None if found is None else found.to_json()

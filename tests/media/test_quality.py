@@ -76,7 +76,7 @@ def test_the_rest_of_the_picture_loses_nothing_by_it(name: str, clips: Path, tmp
     source = tmp_path / "in.mp4"
     films.ffmpeg("-i", clips / name, "-t", str(SECONDS), "-c", "copy", source)
     span = inspect(source).timeline.grid()
-    found = calibration.estimate(source)
+    found = calibration.calibrate(source)
     with Landmarker() as finder:
         corrector = Corrector(finder, model.average_head(model.locate()), zero=found.gaze_deg if found else (0, 0))
         stage = Marking(corrector)

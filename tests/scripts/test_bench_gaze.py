@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.calibration import Zero
-from media.gaze.corrector import Told
+from media.gaze.calibration import Calibration
+from media.gaze.report import FrameResult
 from media.writing.encode import Master
 from scripts.benchmarks.gaze import __main__ as bench
 from scripts.benchmarks.gaze import (
@@ -151,17 +151,21 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("films")
 
 
-def copied(frames: Iterable[Planes], _zero: Zero | None, told: Callable[[Told], None]) -> Iterator[Planes]:
+def copied(
+    frames: Iterable[Planes], _zero: Calibration | None, told: Callable[[FrameResult], None]
+) -> Iterator[Planes]:
     """Correct nothing."""
     for frame in frames:
-        told(Told(frame.index, frame.time_s, 0, (1.0, 2.0), (0.0, 0.0), 0.0, None))
+        told(FrameResult(frame.index, frame.time_s, 0, (1.0, 2.0), (0.0, 0.0), 0.0, None))
         yield frame
 
 
-def perfect(frames: Iterable[Planes], _zero: Zero | None, told: Callable[[Told], None]) -> Iterator[Planes]:
+def perfect(
+    frames: Iterable[Planes], _zero: Calibration | None, told: Callable[[FrameResult], None]
+) -> Iterator[Planes]:
     """Draw every frame anew with eyes in the lens."""
     for frame, ideal in zip(frames, rendered_film.frames([Pose((0.0, 0.0))] * len(FILM)), strict=True):
-        told(Told(frame.index, frame.time_s, 0, (1.0, 2.0), (0.0, 0.0), 1.0, None))
+        told(FrameResult(frame.index, frame.time_s, 0, (1.0, 2.0), (0.0, 0.0), 1.0, None))
         yield ideal
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.estimate.geometry import Eye
-from media.gaze.estimate.measure import Look
+from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.face.faces import Face
 
 # The landmark engine's own noise from frame to frame is half of these (medians of five recordings: lids 0.004, gaze
@@ -19,13 +19,13 @@ LEVELS = 3.0  # that a picture may be further from its neighbour than that one f
 TALL = 0.25  # of the eye's width, above and below its middle
 
 
-def halfway(one: Face, other: Face) -> Face:
+def midpoint(one: Face, other: Face) -> Face:
     """Return the face that lies in the middle between two of the same person."""
     shapes = {name: (value + other.shapes[name]) / 2 for name, value in one.shapes.items()}
     return Face(np.asarray((one.points + other.points) / 2, np.float32), shapes, one.track)
 
 
-def between(one: Look, other: Look, share: float) -> Look:
+def interpolate(one: GazeEstimate, other: GazeEstimate, share: float) -> GazeEstimate:
     """Mix two measurements of one face.
 
     Args:
@@ -34,7 +34,7 @@ def between(one: Look, other: Look, share: float) -> Look:
         share: 0 is the earlier, 1 the later.
     """
     left, right = (_mixed(*pair, share) for pair in zip(one.eyes, other.eyes, strict=True))
-    return Look.of(
+    return GazeEstimate.of(
         (left, right),
         _pair(one.gaze_deg, other.gaze_deg, share),
         _pair(one.head_deg, other.head_deg, share),
@@ -56,7 +56,7 @@ def _pair(one: tuple[float, float], other: tuple[float, float], share: float) ->
     return float(yaw), float(pitch)
 
 
-def rested(one: Look, other: Look) -> bool:
+def is_at_rest(one: GazeEstimate, other: GazeEstimate) -> bool:
     """Say that nothing moved but what lies between can be told from both ends."""
     return (
         abs(one.narrower - other.narrower) < LIDS
@@ -67,7 +67,7 @@ def rested(one: Look, other: Look) -> bool:
     )
 
 
-def unchanged(pictures: Sequence[NDArray[np.uint8]], look: Look) -> bool:
+def is_unchanged(pictures: Sequence[NDArray[np.uint8]], look: GazeEstimate) -> bool:
     """Say that the middle one of three pictures, (H, W) each, shows the same eyes as the others: no lids in between."""
     return all(_is_between(*(picture[cut] for picture in pictures)) for cut in map(_strip, look.eyes))
 
@@ -89,7 +89,7 @@ def _apart(one: tuple[float, float], other: tuple[float, float]) -> float:
     return float(np.hypot(one[0] - other[0], one[1] - other[1]))
 
 
-def _way(one: Look, other: Look) -> float:
+def _way(one: GazeEstimate, other: GazeEstimate) -> float:
     pairs = zip(one.eyes, other.eyes, strict=True)
     ways = [here.upper[end] - there.upper[end] for here, there in pairs for end in (0, -1)]
     return float(np.linalg.norm(ways, axis=1).mean())

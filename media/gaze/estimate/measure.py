@@ -51,7 +51,7 @@ DEEP_DEG, DEEPER = -25.0, 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class GazeEstimate:
     """What one face does with its eyes in one frame."""
 
     eyes: tuple[Eye, Eye]  # the picture's left one first
@@ -67,7 +67,7 @@ class Look:
     @classmethod
     def of(
         cls, eyes: tuple[Eye, Eye], gaze_deg: tuple[float, float], head_deg: tuple[float, float], radius_px: float
-    ) -> "Look":
+    ) -> "GazeEstimate":
         """Add what follows from the eyes' outlines; filters ask for it again and again."""
         left, right = eyes
         widths, openings = (left.width, right.width), (left.opening, right.opening)
@@ -84,7 +84,7 @@ class Look:
         )
 
 
-def look(face: Face, head: Head, luma: NDArray[np.uint8]) -> Look | None:
+def estimate(face: Face, head: Head, luma: NDArray[np.uint8]) -> GazeEstimate | None:
     """Measure one face.
 
     Args:
@@ -104,7 +104,7 @@ def look(face: Face, head: Head, luma: NDArray[np.uint8]) -> Look | None:
     lids = float(np.mean([_lids_height(eye) for eye in eyes]))
     gaze = combine((float(by_iris[0]), float(by_iris[1])), by_shape, lids)
     radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_between_corners(0, head))
-    return Look.of(eyes, gaze, pose.angles_deg(), radius)
+    return GazeEstimate.of(eyes, gaze, pose.angles_deg(), radius)
 
 
 def combine(by_iris: tuple[float, float], by_shape: tuple[float, float], lids_height: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.estimate.geometry import Axes, Outline
-from media.gaze.estimate.measure import Look
+from media.gaze.estimate.measure import GazeEstimate
 
 REACH_FRAMES = 4
 SIGMA_FRAMES = 2.0
@@ -23,7 +23,7 @@ SIGMA_PLACE_FRAMES = 2.5
 FEWEST_PLACES = 5  # fewer frames with a face are no ground for a parabola
 
 
-def steady(looks: Sequence[Look | None], at: int) -> tuple[Outline, Outline]:
+def smooth_outlines(looks: Sequence[GazeEstimate | None], at: int) -> tuple[Outline, Outline]:
     """Average both eyes' outlines around a frame that has a face."""
     own, near = _near(looks, at)
     apart = np.array([(frames, *look.gaze_deg, look.opening) for look, frames in near])
@@ -34,7 +34,7 @@ def steady(looks: Sequence[Look | None], at: int) -> tuple[Outline, Outline]:
     return left, right
 
 
-def steady_axes(looks: Sequence[Look | None], at: int) -> tuple[Axes, Axes]:
+def smooth_axes(looks: Sequence[GazeEstimate | None], at: int) -> tuple[Axes, Axes]:
     """Return where both eyes lie in a frame that has a face, freed of the landmarks' trembling."""
     own, near = _near(looks, at)
     if len(near) < FEWEST_PLACES:
@@ -44,7 +44,7 @@ def steady_axes(looks: Sequence[Look | None], at: int) -> tuple[Axes, Axes]:
     return Axes.through(now[0:2], now[2:4]), Axes.through(now[4:6], now[6:8])
 
 
-def _near(looks: Sequence[Look | None], at: int) -> tuple[Look, list[tuple[Look, int]]]:
+def _near(looks: Sequence[GazeEstimate | None], at: int) -> tuple[GazeEstimate, list[tuple[GazeEstimate, int]]]:
     """Return the frame's own look, and the looks around it with how many frames they are apart."""
     own = looks[at]
     assert own is not None

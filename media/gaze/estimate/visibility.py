@@ -28,14 +28,14 @@ COVERED = (0.38, 0.48)
 
 
 @dataclass
-class Sight:
+class EyeVisibility:
     """Watches one face."""
 
     _cheeks: float | None = None  # grey levels over black, averaged over time
     _covered: float = 1.0
     _hindrance: Reason | None = None
 
-    def hindrance(self, luma: NDArray[np.uint8], face: Face) -> Reason | None:
+    def obstruction(self, luma: NDArray[np.uint8], face: Face) -> Reason | None:
         """Say why the eyes cannot be seen in this frame; None when they can.
 
         Args:

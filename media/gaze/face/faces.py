@@ -49,7 +49,7 @@ class FaceFinder(Protocol):
         ...
 
 
-class FaceFollower(FaceFinder, Protocol):
+class FaceTracker(FaceFinder, Protocol):
     """A finder that can judge what was made of a face."""
 
     @property
@@ -57,7 +57,7 @@ class FaceFollower(FaceFinder, Protocol):
         """Say whether a picture may be looked at after a later one."""
         ...
 
-    def again(self, frame: Planes, face: Face) -> Face | None:
+    def redetect(self, frame: Planes, face: Face) -> Face | None:
         """Look once more at a face in its picture, which was changed since; None when it cannot be found in it.
 
         Following goes on as if nobody had looked.

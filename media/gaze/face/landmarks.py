@@ -16,7 +16,7 @@ from media.gaze.face.detector import detect
 from media.gaze.face.faces import SHAPES, Face, Mode
 from media.gaze.face.networks import LANDMARKS_SIDE, Networks
 from media.gaze.face.region import Region
-from media.gaze.face.tracking import SAME_PERSON, Person, Speakers
+from media.gaze.face.tracking import SAME_PERSON, Person, SpeakerTracker
 
 LEAST_PRESENCE = 0.5
 # Frames between two looks at the whole picture while every speaker is in it: 2 to 3 ms each for the detector.
@@ -43,7 +43,7 @@ class Landmarker:
         self._networks: Networks | None = Networks(model.locate(model_path))
         self._mode = mode
         self._most = faces
-        self._speakers = Speakers(faces)
+        self._speakers = SpeakerTracker(faces)
         self._pictures = 0
         self._surveyed = 0
 
@@ -54,7 +54,7 @@ class Landmarker:
             EngineFailed: a network gave up.
         """
         if self._mode is Mode.SPARSE:
-            self._speakers = Speakers(self._most)
+            self._speakers = SpeakerTracker(self._most)
         self._pictures += 1
         found = self._follow(frame)
         if not found or self._pictures - self._surveyed >= SURVEY_EVERY:
@@ -92,7 +92,7 @@ class Landmarker:
         picture = (frame.y.shape[0], frame.y.shape[1])
         self._speakers.see(self._pictures, detect(self._networks, frame, MOST_PEOPLE), picture)
 
-    def again(self, frame: Planes, face: Face) -> Face | None:
+    def redetect(self, frame: Planes, face: Face) -> Face | None:
         """Look once more at a face in its picture, which was changed since; None when it is none any more.
 
         Raises:

@@ -20,7 +20,7 @@ from media.gaze.errors import EngineFailed
 from media.gaze.face import model
 from media.gaze.face.faces import SHAPES, Face, Mode
 from media.gaze.face.region import Region
-from media.gaze.face.tracking import Speakers
+from media.gaze.face.tracking import SpeakerTracker
 
 # Faces beside several speakers' that are followed, to know who speaks. A single face is left to MediaPipe's own choice:
 # only then does it smooth its points.
@@ -52,7 +52,7 @@ def _without_drawing() -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-class Reference:
+class MediaPipeLandmarker:
     """MediaPipe's face landmarker with blendshapes, on the CPU.
 
     Pictures go in at full size: copies below 960 px gain no time and shift the points by up to 2 % of the eye's
@@ -82,7 +82,7 @@ class Reference:
         self._mode = mode
         self._is_closed = False
         self._most = faces
-        self._speakers = Speakers(faces)
+        self._speakers = SpeakerTracker(faces)
         self._pictures = 0
         self._last_ms = -1
         self._rgb: NDArray[np.uint8] | None = None
@@ -113,12 +113,12 @@ class Reference:
             (height, width),
         )
 
-    def again(self, frame: Planes, face: Face) -> None:
+    def redetect(self, frame: Planes, face: Face) -> None:
         """Find nothing: whatever MediaPipe is shown becomes part of what it follows."""
 
     def _choose(self, faces: list[Face], picture: tuple[int, int]) -> list[Face]:
         if self._mode is Mode.SPARSE:
-            self._speakers = Speakers(self._most)
+            self._speakers = SpeakerTracker(self._most)
         self._pictures += 1
         places = {Region.of(face.points): face for face in faces}
         found = self._speakers.see(self._pictures, list(places), picture)
@@ -146,7 +146,7 @@ class Reference:
             self._engine.close()
         self._is_closed = True
 
-    def __enter__(self) -> "Reference":
+    def __enter__(self) -> "MediaPipeLandmarker":
         return self
 
     def __exit__(

@@ -31,7 +31,7 @@ class Person:
     is_known: bool = False  # was really a face; kept by whoever looks
 
 
-class Speakers:
+class SpeakerTracker:
     """Knows the people of a video and says who speaks.
 
     Args:

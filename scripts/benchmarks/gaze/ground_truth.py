@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze import calibration as speaker
-from media.gaze.calibration import Zero
-from media.gaze.corrector import Corrector, Told
+from media.gaze import calibration
+from media.gaze.calibration import Calibration
+from media.gaze.corrector import Corrector
 from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.policy import Policy
+from media.gaze.report import FrameResult
 from scripts.benchmarks.gaze import clips, depth_map, measurements, rendered_face, rendered_film
 from scripts.benchmarks.gaze.faces import Face, Numbers, bgr
 from scripts.benchmarks.gaze.judges import Judge, centre
@@ -30,7 +31,7 @@ JUDGED_EVERY = 3
 EXACT = (1.0, 1.0)  # gain: the iris goes exactly as far as the measured angle says
 MANY, SOME = 20, 9  # poses from which a cubic, or a quadratic, ruler can be fitted; else it is straight
 
-Correct = Callable[[Iterable[Planes], Zero | None, Callable[[Told], None]], Iterator[Planes]]
+Correct = Callable[[Iterable[Planes], Calibration | None, Callable[[FrameResult], None]], Iterator[Planes]]
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Truth:
     """The rendered film, read; arrays over its settled frames, angles in degrees, NaN where nothing can be said."""
 
     poses: list[Pose]
-    told: list[Told]
-    zero: Zero | None  # what the corrector took for the lens
+    told: list[FrameResult]
+    zero: Calibration | None  # what the corrector took for the lens
     ruler_deg: Numbers  # (n, 2) before correction, through the ruler: shows its own error
     left_deg: Numbers  # (n, 2) after correction, through the ruler
     judged_deg: Numbers  # (2, judges, n, 2) before and after
@@ -96,8 +97,8 @@ class Truth:
 
 def correct(
     frames: Iterable[Planes],
-    zero: Zero | None,
-    told: Callable[[Told], None],
+    zero: Calibration | None,
+    told: Callable[[FrameResult], None],
     gain: tuple[float, float] = EXACT,
 ) -> Iterator[Planes]:
     """Send frames through the product's corrector as its own child does, wholly, but for the gain."""
@@ -110,7 +111,7 @@ def correct(
             zero=zero.gaze_deg if zero else (0.0, 0.0),
             policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
             usual_opening=zero.usual_opening if zero else None,
-            told=told,
+            on_result=told,
             gain=gain,
         )
         for frame in frames:
@@ -138,7 +139,7 @@ def find(judges: dict[str, Judge], into: Path, correct: Correct = correct, poses
     clip = clips.Clip.of(path, None)
     faces = _faces(clip, path) if judges else None
     found = list(judges.values()) if faces else []
-    zero, told = speaker.estimate(path), list[Told]()
+    zero, told = calibration.calibrate(path), list[FrameResult]()
     seen = [_read(films, poses, found, faces) for films in (clip.frames(), correct(clip.frames(), zero, told.append))]
     settled = [at for at, pose in enumerate(poses) if pose.settled]
     chosen = [poses[at] for at in settled]

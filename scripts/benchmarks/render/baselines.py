@@ -63,13 +63,13 @@ def _image_corrector(zero: dict[str, object] | None) -> Callable[[NDArray[np.uin
     import cv2  # noqa: PLC0415
 
     from media.frames import Planes  # noqa: PLC0415
-    from media.gaze.calibration import Zero  # noqa: PLC0415
+    from media.gaze.calibration import Calibration  # noqa: PLC0415
     from media.gaze.corrector import Corrector  # noqa: PLC0415
     from media.gaze.face import model  # noqa: PLC0415
     from media.gaze.face.landmarks import Landmarker  # noqa: PLC0415
     from media.picture import conversion  # noqa: PLC0415
 
-    found = Zero.from_json(zero) if zero else None
+    found = Calibration.from_json(zero) if zero else None
     head = model.average_head(model.locate())
     corrector = Corrector(Landmarker(), head, zero=found.gaze_deg if found else (0.0, 0.0))
     count = 0

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.corrector import Corrector, Told
+from media.gaze.corrector import Corrector
 from media.gaze.errors import EngineFailed
 from media.gaze.estimate.geometry import Eye
-from media.gaze.estimate.measure import Look
+from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.face.faces import Face
+from media.gaze.report import FrameResult
 from media.sample.portrait import EYES, SCALE, Sitter
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"  # real recordings; never part of the project
@@ -118,7 +119,7 @@ class Nobody:
     def find(self, frame: Planes) -> list[Face]:
         return []
 
-    def again(self, frame: Planes, face: Face) -> Face | None:
+    def redetect(self, frame: Planes, face: Face) -> Face | None:
         return None
 
     def close(self) -> None:
@@ -149,21 +150,21 @@ def an_eye(*, middle: tuple[float, float] = (100.0, 60.0), width: float = 60.0, 
     return Eye(upper, lower, np.array(middle, np.float64) - (0, 0.1 * width), 0.2 * width)
 
 
-def a_look(
+def an_estimate(
     gaze_deg: tuple[float, float] = (0.0, 0.0),
     *,
     head_deg: tuple[float, float] = (0.0, 0.0),
     opening: float = 0.3,
     width: float = 60.0,
-) -> Look:
+) -> GazeEstimate:
     """Make a measurement out of numbers."""
     eyes = (
         an_eye(middle=(100.0, 60.0), width=width, opening=opening),
         an_eye(middle=(200.0, 60.0), width=width, opening=opening),
     )
-    return Look.of(eyes, gaze_deg, head_deg, radius_px=27.0)
+    return GazeEstimate.of(eyes, gaze_deg, head_deg, radius_px=27.0)
 
 
-def shares(told: Sequence[Told]) -> list[float]:
+def shares(told: Sequence[FrameResult]) -> list[float]:
     """Return how far each frame was corrected."""
     return [one.applied for one in told]

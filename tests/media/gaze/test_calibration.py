@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from media.gaze import calibration
-from media.gaze.calibration import Zero
-from media.gaze.estimate.measure import Look
-from tests.media.gaze.sitting import CLIPS, Nobody, a_look
+from media.gaze.calibration import Calibration
+from media.gaze.estimate.measure import GazeEstimate
+from tests.media.gaze.sitting import CLIPS, Nobody, an_estimate
 
 
-def around(middle: tuple[float, float], count: int, scatter: float = 1.0, seed: int = 0) -> list[Look]:
+def around(middle: tuple[float, float], count: int, scatter: float = 1.0, seed: int = 0) -> list[GazeEstimate]:
     rng = np.random.default_rng(seed)
-    return [a_look((middle[0] + rng.normal(0, scatter), middle[1] + rng.normal(0, scatter))) for _ in range(count)]
+    return [an_estimate((middle[0] + rng.normal(0, scatter), middle[1] + rng.normal(0, scatter))) for _ in range(count)]
 
 
 def test_someone_who_returns_to_the_lens_has_the_zero_there() -> None:
     """A quarter of the looks are enough, though most go to a script."""
-    found = calibration.from_looks([*around((2.0, -3.0), 15), *around((12.0, -9.0), 45, seed=1)])
+    found = calibration.from_estimates([*around((2.0, -3.0), 15), *around((12.0, -9.0), 45, seed=1)])
     assert found is not None
     assert (found.source, found.samples) == ("seen", 60)
     assert pytest.approx((2.0, -3.0), abs=0.8) == found.gaze_deg
@@ -26,14 +26,14 @@ def test_someone_who_returns_to_the_lens_has_the_zero_there() -> None:
 
 
 def test_someone_who_only_reads_has_the_anatomys_zero() -> None:
-    found = calibration.from_looks(around((10.0, -12.0), 60))
+    found = calibration.from_estimates(around((10.0, -12.0), 60))
     assert found is not None
     assert (found.source, found.gaze_deg) == ("anatomy", (0.0, 0.0))
 
 
 def test_of_a_place_just_beside_the_lens_a_part_is_taken_for_bias() -> None:
     """No step where a place is too far off to be the lens: someone at 5 degrees and someone at 6 are treated alike."""
-    zeros = [calibration.from_looks(around((yaw, 0.0), 60, 0.3)) for yaw in (4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0)]
+    zeros = [calibration.from_estimates(around((yaw, 0.0), 60, 0.3)) for yaw in (4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0)]
     off = [yaw - one.yaw_deg for yaw, one in zip((4.5, 5.5, 6.5, 7.5, 9.0, 11.0, 13.0), zeros, strict=True) if one]
     assert len(off) == 7
     assert pytest.approx(0.0, abs=0.5) == off[0]
@@ -43,24 +43,27 @@ def test_of_a_place_just_beside_the_lens_a_part_is_taken_for_bias() -> None:
 
 
 def test_a_few_stray_looks_near_the_lens_make_no_zero() -> None:
-    found = calibration.from_looks([*around((1.0, 1.0), 4), *around((13.0, -6.0), 56, seed=1)])
+    found = calibration.from_estimates([*around((1.0, 1.0), 4), *around((13.0, -6.0), 56, seed=1)])
     assert found is not None
     assert found.source == "anatomy"
 
 
 def test_shut_eyes_and_turned_heads_say_nothing() -> None:
-    useless = [a_look((0.0, 0.0), opening=0.05)] * 10 + [a_look((0.0, 0.0), head_deg=(30.0, 0.0))] * 10
-    found = calibration.from_looks([*useless, *around((13.0, -6.0), 40)])
+    useless = [an_estimate((0.0, 0.0), opening=0.05)] * 10 + [an_estimate((0.0, 0.0), head_deg=(30.0, 0.0))] * 10
+    found = calibration.from_estimates([*useless, *around((13.0, -6.0), 40)])
     assert found is not None
     assert found.source == "anatomy"
 
 
 def test_too_few_faces_are_no_ground_for_anything() -> None:
-    assert calibration.from_looks(around((0.0, 0.0), 5)) is None
+    assert calibration.from_estimates(around((0.0, 0.0), 5)) is None
 
 
 def test_a_noisy_speaker_gets_a_wider_dead_zone() -> None:
-    calm, noisy = calibration.from_looks(around((1, 0), 60, 0.4)), calibration.from_looks(around((1, 0), 60, 2.5))
+    calm, noisy = (
+        calibration.from_estimates(around((1, 0), 60, 0.4)),
+        calibration.from_estimates(around((1, 0), 60, 2.5)),
+    )
     assert calm is not None
     assert noisy is not None
     assert calm.dead_zone_deg == (2.5, 5.5)
@@ -68,8 +71,8 @@ def test_a_noisy_speaker_gets_a_wider_dead_zone() -> None:
 
 
 def test_a_zero_survives_its_journey_as_json() -> None:
-    whole = Zero(1.25, -3.5, 0.26, "seen", 48, 2.1)
-    assert whole == Zero.from_json(whole.to_json())
+    whole = Calibration(1.25, -3.5, 0.26, "seen", 48, 2.1)
+    assert whole == Calibration.from_json(whole.to_json())
 
 
 @pytest.mark.parametrize(
@@ -77,11 +80,11 @@ def test_a_zero_survives_its_journey_as_json() -> None:
 )
 def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:
     with pytest.raises((ValueError, KeyError)):
-        Zero.from_json(Zero(1.0, 1.0, 0.26, "seen", 48).to_json() | change)
+        Calibration.from_json(Calibration(1.0, 1.0, 0.26, "seen", 48).to_json() | change)
 
 
 def test_a_video_without_faces_has_no_zero(talk: Path) -> None:
-    assert calibration.estimate(talk, finder=Nobody()) is None
+    assert calibration.calibrate(talk, finder=Nobody()) is None
 
 
 def test_a_sparse_look_spreads_over_the_whole_video(talk: Path) -> None:
@@ -99,6 +102,6 @@ def test_a_sparse_look_spreads_over_the_whole_video(talk: Path) -> None:
 )
 def test_real_speakers_are_told_apart(clip: str, source: str) -> None:
     """One looks into the lens with glasses full of reflections, the other a little beside it."""
-    found = calibration.estimate(CLIPS / f"{clip}.mp4")
+    found = calibration.calibrate(CLIPS / f"{clip}.mp4")
     assert found is not None
     assert source == found.source

@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 
 from media.gaze import chart
-from media.gaze.corrector import Told
 from media.gaze.reasons import Reason
+from media.gaze.report import FrameResult
 
 WIDTH = 1000
 PLOT = np.s_[chart.TOP : chart.HEIGHT_PX - chart.BOTTOM, chart.LEFT : WIDTH - chart.RIGHT]
 
 
-def told(index: int, off: float | None, applied: float = 0.0, **more: object) -> Told:
+def told(index: int, off: float | None, applied: float = 0.0, **more: object) -> FrameResult:
     reason, after = more.get("reason"), more.get("after")
     assert reason is None or isinstance(reason, Reason)
     assert after is None or isinstance(after, float)
     after_deg = None if after is None else (after, 0.0)
-    return Told(index, index / 30, 0, None if off is None else (off, 0.0), (0.0, 0.0), applied, reason, after_deg)
+    return FrameResult(
+        index, index / 30, 0, None if off is None else (off, 0.0), (0.0, 0.0), applied, reason, after_deg
+    )
 
 
 def share_of(picture: chart.Picture, colour: chart.Colour) -> float:

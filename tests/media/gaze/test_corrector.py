@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.frames import Planes
-from media.gaze.corrector import Corrector, Told
+from media.gaze.corrector import Corrector
 from media.gaze.draw import warp
 from media.gaze.estimate.geometry import Axes, Box
 from media.gaze.face.faces import Face
@@ -19,8 +19,8 @@ from media.gaze.face.model import Head
 from media.gaze.policy import LOOK_AHEAD
 from media.gaze.preview import Preview
 from media.gaze.reasons import Reason
-from media.gaze.report import Report
-from media.gaze.time_budget import Pace
+from media.gaze.report import FrameResult, Report
+from media.gaze.time_budget import TimeBudget
 from media.sample.portrait import EYES, Sitter
 from tests.media.gaze.sitting import (
     Broken,
@@ -42,9 +42,9 @@ ASIDE = (11.0, -3.0)
 
 def run(
     frames: list[Planes], finder: Landmarker, head: Head, intensity: float = 1.0
-) -> tuple[list[Planes], list[Told]]:
-    told: list[Told] = []
-    stage = Corrector(finder, head, intensity=intensity, told=told.append, usual_opening=0.26)
+) -> tuple[list[Planes], list[FrameResult]]:
+    told: list[FrameResult] = []
+    stage = Corrector(finder, head, intensity=intensity, on_result=told.append, usual_opening=0.26)
     return corrected(stage, frames), told
 
 
@@ -73,25 +73,25 @@ def _running(stage: Corrector, count: int) -> list[list[Planes]]:
 
 
 def test_without_a_face_frames_stay_as_they_are_and_say_so(head: Head) -> None:
-    told: list[Told] = []
+    told: list[FrameResult] = []
     frames = [noise(index) for index in range(20)]
-    out = corrected(Corrector(Nobody(), head, told=told.append), map(copied, frames))
+    out = corrected(Corrector(Nobody(), head, on_result=told.append), map(copied, frames))
     assert all(same(before, after) for before, after in zip(frames, out, strict=True))
     assert {Reason.NO_FACE} == {one.reason for one in told}
 
 
 def test_a_broken_engine_leaves_frames_as_they_are_and_says_so(head: Head) -> None:
-    told: list[Told] = []
+    told: list[FrameResult] = []
     frames = [noise(index) for index in range(20)]
-    out = corrected(Corrector(Broken(), head, told=told.append), map(copied, frames))
+    out = corrected(Corrector(Broken(), head, on_result=told.append), map(copied, frames))
     assert all(same(before, after) for before, after in zip(frames, out, strict=True))
     assert {Reason.DETECTOR_FAILED} == {one.reason for one in told}
 
 
 def test_when_time_is_short_the_rest_stays_as_it_is_and_says_so(head: Head) -> None:
     ticks = iter(float(tick) for tick in range(10_000))
-    told: list[Told] = []
-    stage = Corrector(Nobody(), head, told=told.append, pace=Pace(100.0, 300, clock=lambda: next(ticks)))
+    told: list[FrameResult] = []
+    stage = Corrector(Nobody(), head, on_result=told.append, budget=TimeBudget(100.0, 300, clock=lambda: next(ticks)))
     corrected(stage, map(noise, range(80)))
     assert [one.reason for one in told] == [Reason.NO_FACE] * 45 + [Reason.TIME_SHORT] * 35
 
@@ -102,19 +102,19 @@ def test_frames_between_two_looks_are_corrected_as_if_they_had_been_looked_at(
     """Every third frame looked at while the picture wanders: the eyes are drawn where they are, not where they were."""
     frames = [_wandering(sitting(sitter, ASIDE, index=index), 2 * (index // 2)) for index in range(24)]
     whole, _ = run([copied(frame) for frame in frames], finder, head)
-    told: list[Told] = []
+    told: list[FrameResult] = []
     with Landmarker() as another:
-        stage = Corrector(another, head, intensity=1.0, usual_opening=0.26, told=told.append, pace=Thirds())
+        stage = Corrector(another, head, intensity=1.0, usual_opening=0.26, on_result=told.append, budget=Thirds())
         sparse = corrected(stage, [copied(frame) for frame in frames])
-    assert 8 == stage.timing.looks
+    assert 8 == stage.timing.measured_frames
     assert min(shares(told)[6:18]) > 0.9
     for one, other, original in zip(whole[6:18], sparse[6:18], frames[6:18], strict=True):
         missed = np.abs(one.y.astype(int) - other.y).sum() / np.abs(one.y.astype(int) - original.y).sum()
         assert missed < 0.25, "of what the correction changes"
 
 
-class Thirds(Pace):
-    def every(self, index: int) -> int:
+class Thirds(TimeBudget):
+    def interval(self, index: int) -> int:
         return 3
 
 
@@ -129,13 +129,13 @@ def _wandering(frame: Planes, right: int) -> Planes:
 def test_a_correction_fades_when_time_or_memory_end_and_says_why(
     sitter: Sitter, head: Head, finder: Landmarker
 ) -> None:
-    told: list[Told] = []
-    pace = Pace(memory_bytes=1 << 40)
-    stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, told=told.append, pace=pace)
+    told: list[FrameResult] = []
+    budget = TimeBudget(memory_bytes=1 << 40)
+    stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, on_result=told.append, budget=budget)
     out: list[Planes] = []
     for index in range(36):
         if index == 20:
-            pace.held_bytes = lambda: 1 << 41
+            budget.used_bytes = lambda: 1 << 41
         out += stage.push(sitting(sitter, ASIDE, index=index))
     out += stage.drain()
     assert list(range(36)) == [frame.index for frame in out]
@@ -185,7 +185,7 @@ def test_whoever_watches_sees_everybody_corrected(sitter: Sitter, head: Head) ->
 
     frames = [two_sitting(sitter, ASIDE, ASIDE, scale=0.7, index=index) for index in range(14)]
     with Landmarker(faces=2) as finder:
-        stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, watch=Eyewitness())
+        stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, observer=Eyewitness())
         out = corrected(stage, frames)
     assert all(same(one, other) for one, other in zip(seen, out, strict=True))
 
@@ -197,8 +197,8 @@ def test_a_face_missed_for_a_moment_is_corrected_all_the_same(sitter: Sitter, he
         def find(self, frame: Planes) -> list[Face]:
             return [] if frame.index in {10, 11, 12} else finder.find(frame)
 
-    told: list[Told] = []
-    stage = Corrector(Forgetful(), head, intensity=1.0, usual_opening=0.26, told=told.append)
+    told: list[FrameResult] = []
+    stage = Corrector(Forgetful(), head, intensity=1.0, usual_opening=0.26, on_result=told.append)
     corrected(stage, frames)
     assert min(shares(told)[2:22]) > 0.85
 
@@ -210,8 +210,8 @@ def test_a_correction_ends_softly_where_a_face_is_lost(sitter: Sitter, head: Hea
         def find(self, frame: Planes) -> list[Face]:
             return [] if frame.index >= 25 else finder.find(frame)
 
-    told: list[Told] = []
-    corrected(Corrector(Gone(), head, intensity=1.0, usual_opening=0.26, told=told.append), frames)
+    told: list[FrameResult] = []
+    corrected(Corrector(Gone(), head, intensity=1.0, usual_opening=0.26, on_result=told.append), frames)
     assert max(abs(before - after) for before, after in pairwise(shares(told))) < 0.2
     assert max(shares(told)[:12]) > 0.9
     assert {Reason.NO_FACE} == {one.reason for one in told[25:]}
@@ -221,9 +221,9 @@ def test_a_correction_ends_softly_where_a_face_is_lost(sitter: Sitter, head: Hea
 def test_of_two_people_as_many_are_corrected_as_are_wanted(wanted: int, sitter: Sitter, head: Head) -> None:
     """The larger one is the speaker; what is asked for one leaves the other's picture as it was, bit for bit."""
     frames = [two_sitting(sitter, ASIDE, ASIDE, scale=0.7, index=index) for index in range(14)]
-    told: list[Told] = []
+    told: list[FrameResult] = []
     with Landmarker(faces=wanted) as finder:
-        stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, told=told.append)
+        stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, on_result=told.append)
         out = corrected(stage, [copied(frame) for frame in frames])
     middle = frames[0].y.shape[1] // 2
     changed = [not np.array_equal(out[8].y[:, side], frames[8].y[:, side]) for side in (np.s_[:middle], np.s_[middle:])]
@@ -273,7 +273,7 @@ def test_nothing_outside_the_eyes_boxes_changes(sitter: Sitter, head: Head, find
             found = [warp.box(Axes.of(eye), picture) for eye in look.eyes]
             boxes.extend(box for box in found if box is not None)
 
-    stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, watch=Boxes())
+    stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, observer=Boxes())
     after = corrected(stage, [sitting(sitter, ASIDE, index=index) for index in range(16)])[8]
     assert len(boxes) == 32
     for name, subsampling in (("y", 1), ("u", 2), ("v", 2)):
@@ -311,25 +311,25 @@ def test_memory_stays_the_same_however_long_the_video(sitter: Sitter, head: Head
     """Twenty-four seconds: what is held after eight is held at the end, but for a row of the report a frame."""
     shown = [sitting(sitter, gaze) for gaze in (ASIDE, (9.0, 2.0), (0.0, 0.0))]
     report, preview = Report(1.0), Preview(720)
-    pace = Pace(memory_bytes=1 << 40)
-    stage = Corrector(finder, head, intensity=1.0, told=report.add, watch=preview, pace=pace)
+    budget = TimeBudget(memory_bytes=1 << 40)
+    stage = Corrector(finder, head, intensity=1.0, on_result=report.add, observer=preview, budget=budget)
     held: dict[int, int] = {}
     for index in range(720):
         frame = copied(shown[index // 40 % 3])
         stage.push(Planes(frame.y, frame.u, frame.v, index, index / 30))
-        held[index] = pace.held_bytes()
+        held[index] = budget.used_bytes()
     assert max(held[index] for index in range(600, 720)) - max(held[index] for index in range(240)) < 4 << 20
 
 
 def test_eyes_in_the_lens_stay_as_they_are(sitter: Sitter, head: Head, finder: Landmarker) -> None:
     """With the speaker's own zero, which a look at the whole video gives."""
-    measured: list[Told] = []
-    corrected(Corrector(finder, head, told=measured.append), [sitting(sitter, (0, 0), index=i) for i in range(14)])
+    measured: list[FrameResult] = []
+    corrected(Corrector(finder, head, on_result=measured.append), [sitting(sitter, (0, 0), index=i) for i in range(14)])
     zero = measured[8].off_deg
     assert zero is not None
     frames = [sitting(sitter, (0.0, 0.0), index=index) for index in range(14, 28)]
-    told: list[Told] = []
-    stage = Corrector(finder, head, intensity=1.0, zero=zero, usual_opening=0.26, told=told.append)
+    told: list[FrameResult] = []
+    stage = Corrector(finder, head, intensity=1.0, zero=zero, usual_opening=0.26, on_result=told.append)
     out = corrected(stage, [copied(frame) for frame in frames])
     assert all(same(before, after) for before, after in zip(frames, out, strict=True))
     assert {Reason.INTO_LENS} == {one.reason for one in told}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.gaze.corrector import shift_px
+from media.gaze.corrector import iris_shift_px
 from media.gaze.draw import warp
 from media.gaze.draw.eyelids import GOES_ON, LOWER_LID, MOST_LIFT, WHITE_BELOW, Movement
 from media.gaze.easing import fade, smootherstep
@@ -27,15 +27,15 @@ def way_of(outline: Outline, right: float, down: float) -> tuple[float, float]:
 
 
 def test_an_eye_turned_thirty_degrees_right_goes_half_its_radius_left() -> None:
-    assert pytest.approx((-5.0, 0.0)) == shift_px((30.0, 0.0), 10.0, 1.0)
+    assert pytest.approx((-5.0, 0.0)) == iris_shift_px((30.0, 0.0), 10.0, 1.0)
 
 
 def test_an_eye_turned_thirty_degrees_down_goes_half_its_radius_up() -> None:
-    assert pytest.approx((0.0, -5.0)) == shift_px((0.0, -30.0), 10.0, 1.0)
+    assert pytest.approx((0.0, -5.0)) == iris_shift_px((0.0, -30.0), 10.0, 1.0)
 
 
 def test_half_the_share_is_half_the_way() -> None:
-    whole, half = shift_px((8.0, -6.0), 40.0, 1.0), shift_px((8.0, -6.0), 40.0, 0.5)
+    whole, half = iris_shift_px((8.0, -6.0), 40.0, 1.0), iris_shift_px((8.0, -6.0), 40.0, 0.5)
     assert pytest.approx((whole[0] / 2, whole[1] / 2)) == half
 
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.corrector import Corrector, Told
-from media.gaze.estimate.interpolation import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, halfway, rested, unchanged
-from media.gaze.estimate.measure import Look, look
+from media.gaze.corrector import Corrector
+from media.gaze.estimate.interpolation import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, is_at_rest, is_unchanged, midpoint
+from media.gaze.estimate.measure import GazeEstimate, estimate
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
+from media.gaze.report import FrameResult
 from media.sample.portrait import Sitter
-from tests.media.gaze.sitting import Nobody, a_look, copied, corrected, iris_place, shares, sitting
+from tests.media.gaze.sitting import Nobody, an_estimate, copied, corrected, iris_place, shares, sitting
 
 ASIDE = (11.0, -3.0)
 
@@ -39,24 +40,24 @@ def test_eyes_rest_as_long_as_nothing_moves_further_than_it_trembles(
     ways: list[float], moving: int, way: float
 ) -> None:
     """All within their bounds is rest; any one beyond is none."""
-    assert rested(a_look(), moved(ways))
-    assert not rested(a_look(), moved([*ways[:moving], way, *ways[moving + 1 :]]))
+    assert is_at_rest(an_estimate(), moved(ways))
+    assert not is_at_rest(an_estimate(), moved([*ways[:moving], way, *ways[moving + 1 :]]))
 
 
-def moved(ways: Sequence[float]) -> Look:
+def moved(ways: Sequence[float]) -> GazeEstimate:
     """Make the look of numbers whose gaze, head, lids and corners went a share of what still is rest."""
     gaze, head, lids, corners = ways
-    return a_look(
+    return an_estimate(
         (gaze * GAZE_DEG, 0.0),
         head_deg=(0.0, head * HEAD_DEG),
-        opening=0.3 + lids * LIDS * 0.3 / a_look().opening,
+        opening=0.3 + lids * LIDS * 0.3 / an_estimate().opening,
         width=60 * (1 + 2 * corners * CORNERS),
     )
 
 
 def test_a_face_halfway_is_the_mean_of_both() -> None:
     one, other = (Face(np.full((478, 2), value, np.float32), {"eyeBlinkLeft": value / 10}, 3) for value in (1.0, 4.0))
-    found = halfway(one, other)
+    found = midpoint(one, other)
     assert (2.5, 2.5, pytest.approx(0.25), 3) == (*found.points[7], found.shapes["eyeBlinkLeft"], found.track)
 
 
@@ -64,13 +65,13 @@ def test_lids_shut_in_one_picture_only_are_seen_in_it(sitter: Sitter, head: Head
     """Neither noise nor light that changes evenly is taken for a blink."""
     frame = sitting(sitter, ASIDE)
     (face,) = finder.find(frame)
-    own = look(face, head, frame.y)
+    own = estimate(face, head, frame.y)
     assert own is not None
     before, between, after = (grained(frame, seed) for seed in range(3))
     shut = grained(sitting(sitter, ASIDE, closed=1.0), 3)
-    assert unchanged([before, between, after], own)
-    assert unchanged([before, grained(frame, 1, light=6), grained(frame, 2, light=12)], own)
-    assert not unchanged([before, shut, after], own)
+    assert is_unchanged([before, between, after], own)
+    assert is_unchanged([before, grained(frame, 1, light=6), grained(frame, 2, light=12)], own)
+    assert not is_unchanged([before, shut, after], own)
 
 
 def grained(frame: Planes, seed: int, light: float = 0.0) -> NDArray[np.uint8]:
@@ -89,7 +90,7 @@ def test_the_networks_are_spared_while_eyes_rest_and_little_changes(
         stage = Corrector(counting, head, intensity=1.0, usual_opening=0.26)
         results.append(corrected(stage, [copied(frame) for frame in frames]))
         shown.append(counting.shown)
-        assert 31 == stage.timing.looks
+        assert 31 == stage.timing.measured_frames
     assert [*range(0, 31, 2)] == shown[0]
     assert [*range(31)] == shown[1]
     for one, other in zip(*results, strict=True):
@@ -100,8 +101,8 @@ def test_the_networks_are_spared_while_eyes_rest_and_little_changes(
 def test_no_blink_is_passed_over(shut: set[int], sitter: Sitter, head: Head, finder: Landmarker) -> None:
     """Be it as short as a frame, and on a frame that would have been passed over."""
     frames = [sitting(sitter, ASIDE, closed=float(index in shut), index=index) for index in range(30)]
-    counting, told = Counting(finder), list[Told]()
-    corrected(Corrector(counting, head, intensity=1.0, usual_opening=0.26, told=told.append), frames)
+    counting, told = Counting(finder), list[FrameResult]()
+    corrected(Corrector(counting, head, intensity=1.0, usual_opening=0.26, on_result=told.append), frames)
     assert set(range(min(shut) - 1, max(shut) + 2)) <= set(counting.shown)
     assert max(shares(told)[index] for index in shut) < 0.1
     assert max(shares(told)[:8]) > 0.9

@@ -5,11 +5,11 @@ import pytest
 
 from media.frames import Planes
 from media.gaze.errors import EngineFailed
-from media.gaze.estimate.measure import look
+from media.gaze.estimate.measure import estimate
 from media.gaze.face.detector import ANCHORS, detect
 from media.gaze.face.faces import SHAPES, Mode
 from media.gaze.face.landmarks import Landmarker
-from media.gaze.face.mediapipe_graph import Reference
+from media.gaze.face.mediapipe_graph import MediaPipeLandmarker
 from media.gaze.face.model import Head, locate
 from media.gaze.face.networks import Networks
 from media.gaze.face.region import Region
@@ -61,13 +61,13 @@ def test_nothing_is_found_in_noise() -> None:
 def test_the_same_is_seen_as_by_mediapipes_own_engine(sitter: Sitter, head: Head, gaze: tuple[float, float]) -> None:
     """Points to a fortieth of an eye's width, gaze to 2°; what is left is MediaPipe's smoothing and rounding."""
     frames = [sitting(sitter, gaze, index=index) for index in range(6)]
-    with Landmarker() as direct, Reference() as reference:
+    with Landmarker() as direct, MediaPipeLandmarker() as reference:
         ours, theirs = ([engine.find(frame)[0] for frame in frames][-1] for engine in (direct, reference))
     width = float(np.linalg.norm(theirs.points[33] - theirs.points[133]))
     apart = np.linalg.norm(ours.points[EYE_POINTS] - theirs.points[EYE_POINTS], axis=1) / width
     assert float(apart.max()) < 0.025
     assert max(abs(ours.shapes[name] - theirs.shapes[name]) for name in SHAPES) < 0.08
-    looks = [look(face, head, frames[-1].y) for face in (ours, theirs)]
+    looks = [estimate(face, head, frames[-1].y) for face in (ours, theirs)]
     assert looks[0] is not None
     assert looks[1] is not None
     assert pytest.approx(looks[1].gaze_deg, abs=2.0) == looks[0].gaze_deg
@@ -93,7 +93,7 @@ def test_several_faces_are_followed_if_wanted(sitter: Sitter) -> None:
 
 def test_mediapipes_own_engine_tells_speakers_apart_likewise(sitter: Sitter) -> None:
     """The larger one first, each with the same number from frame to frame, somebody smaller left out."""
-    with Reference(faces=2) as reference:
+    with MediaPipeLandmarker(faces=2) as reference:
         for index in range(3):
             found = reference.find(two_sitting(sitter, (0.0, 0.0), (10.0, 0.0), scale=0.7, index=index))
             assert [0, 1] == [face.track for face in found]

@@ -9,9 +9,9 @@ import pytest
 from media.frames import Planes
 from media.gaze.policy import Decision
 from media.gaze.preview import COLUMN_PX, MOMENTS, SHEET_PX, Preview
-from tests.media.gaze.sitting import a_look
+from tests.media.gaze.sitting import an_estimate
 
-LOOK = a_look((8.0, 0.0))
+LOOK = an_estimate((8.0, 0.0))
 
 
 def grey(index: int, level: int) -> Planes:

@@ -2,17 +2,16 @@
 
 import pytest
 
-from media.gaze.corrector import Timing, Told
 from media.gaze.reasons import Reason
-from media.gaze.report import COLUMNS, Report
+from media.gaze.report import COLUMNS, FrameResult, Report, Timing
 
 
-def row(index: int, face: int | None, off: float | None, applied: float, **more: object) -> Told:
+def row(index: int, face: int | None, off: float | None, applied: float, **more: object) -> FrameResult:
     reason, after = more.get("reason"), more.get("after")
     assert reason is None or isinstance(reason, Reason)
     assert after is None or isinstance(after, float)
     off_deg, after_deg = (None if angle is None else (0.0, angle) for angle in (off, after))
-    return Told(index, index / 30, face, off_deg, None, applied, reason, after_deg)
+    return FrameResult(index, index / 30, face, off_deg, None, applied, reason, after_deg)
 
 
 def test_a_frame_counts_once_however_many_speak_in_it_and_angles_are_the_main_ones() -> None:
@@ -27,7 +26,7 @@ def test_a_frame_counts_once_however_many_speak_in_it_and_angles_are_the_main_on
         row(3, None, None, 0.0, reason=Reason.NO_FACE),
     ):
         report.add(told)
-    said = report.summary(Timing(landmarks=0.02, decision=0.004, redraw=0.008, looks=2))
+    said = report.summary(Timing(landmarks=0.02, decision=0.004, redraw=0.008, measured_frames=2))
     assert (True, 0.75, None, 4, 2) == tuple(said[key] for key in ("corrected", "share", "reason", "frames", "faces"))
     assert (11.0, 3.0) == (said["median_before_deg"], said["median_after_deg"])
     assert {"no_face": 1} == said["reasons"], "who is corrected beside somebody who blinks is corrected"

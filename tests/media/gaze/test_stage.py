@@ -13,12 +13,12 @@ from media.errors import Refused
 from media.frames import Planes
 from media.gaze import calibration
 from media.gaze.__main__ import parser
-from media.gaze.corrector import Corrector, Told
-from media.gaze.estimate.measure import look
+from media.gaze.corrector import Corrector
+from media.gaze.estimate.measure import estimate
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
 from media.gaze.policy import Policy
-from media.gaze.report import Report
+from media.gaze.report import FrameResult, Report
 from media.process import child, runner
 from media.reading.frame_reader import Reel
 from media.reading.inspection import inspect
@@ -123,7 +123,7 @@ def test_what_the_plan_never_gave_is_refused(option: str, code: str, reading: Pa
 def test_a_caption_tells_only_what_was_measured() -> None:
     """Eyes are measured again in one frame of thirty: a correction shorter than that may have none."""
     report = Report(0.8)
-    report.add(Told(1, 0.03, 0, (9.0, 0.0), (0.0, 0.0), 0.8, None))
+    report.add(FrameResult(1, 0.03, 0, (9.0, 0.0), (0.0, 0.0), 0.8, None))
     assert part.caption(report.summary()) == "100% of the frames corrected, 9° off the lens before"
 
 
@@ -143,7 +143,7 @@ def test_eyes_that_are_in_the_lens_are_not_moved(clip: str, head: Head) -> None:
     are changed are the same 16 of 150 (115 to 130); he looks down in them after a blink.
     """
     path = CLIPS / f"{clip}.mp4"
-    found = calibration.estimate(path)
+    found = calibration.calibrate(path)
     assert found is not None
     frames = [copied(frame) for frame in islice(Reel(path, inspect(path).timeline.grid()), 150)]
     with Landmarker() as finder, Landmarker() as judge:
@@ -163,11 +163,11 @@ def test_eyes_that_are_in_the_lens_are_not_moved(clip: str, head: Head) -> None:
 
 def _moved_deg(judge: Landmarker, head: Head, before: Planes, after: Planes) -> float:
     faces = judge.find(before)
-    again = judge.again(after, faces[0]) if faces else None
-    first = judge.again(before, faces[0]) if faces else None
+    again = judge.redetect(after, faces[0]) if faces else None
+    first = judge.redetect(before, faces[0]) if faces else None
     if again is None or first is None:
         return 0.0
-    looks = (look(first, head, before.y), look(again, head, after.y))
+    looks = (estimate(first, head, before.y), estimate(again, head, after.y))
     assert looks[0] is not None
     assert looks[1] is not None
     return float(np.hypot(*np.subtract(looks[0].gaze_deg, looks[1].gaze_deg)))

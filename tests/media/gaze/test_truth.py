@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media.frames import Planes
-from media.gaze.corrector import shift_px
+from media.gaze.corrector import iris_shift_px
 from media.gaze.draw.redraw import redraw
 from media.gaze.estimate.geometry import Axes, Eye, Outline
 
@@ -30,7 +30,7 @@ DIRECTIONS = [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -
 
 def an_eye_that_looks(gaze_deg: Gaze) -> Eye:
     """Give the outline of an eye that looks so; its lids go along with pitch."""
-    right, down = (-part for part in shift_px(gaze_deg, BALL_RADIUS, 1.0))
+    right, down = (-part for part in iris_shift_px(gaze_deg, BALL_RADIUS, 1.0))
     x = np.linspace(-0.5, 0.5, 9)
     arch = 1 - 4 * x**2
     upper = np.stack([x * WIDTH, arch * (UPPER_FOLLOWS * down - 0.26 * WIDTH)], axis=1) + MIDDLE
@@ -69,7 +69,7 @@ def turned_to_the_lens(gaze_deg: Gaze, light: NDArray[Any] | float = 1.0) -> Pic
     frame = Planes(np.rint(painted(gaze_deg) * light).astype(np.uint8), grey, grey.copy(), 0, 0.0)
     eye = an_eye_that_looks(gaze_deg)
     axes = Axes.of(eye)
-    assert redraw(frame, axes, Outline.of(eye, axes), shift_px(gaze_deg, BALL_RADIUS, 1.0)) is not None
+    assert redraw(frame, axes, Outline.of(eye, axes), iris_shift_px(gaze_deg, BALL_RADIUS, 1.0)) is not None
     return frame.y.astype(np.float32)
 
 
@@ -110,7 +110,7 @@ def test_white_that_comes_out_in_the_shade_has_as_much_less_colour() -> None:
     frame = Planes(luma, blue, red, 0, 0.0)
     eye = an_eye_that_looks((20.0, 0.0))
     axes = Axes.of(eye)
-    redraw(frame, axes, Outline.of(eye, axes), shift_px((20.0, 0.0), BALL_RADIUS, 1.0))
+    redraw(frame, axes, Outline.of(eye, axes), iris_shift_px((20.0, 0.0), BALL_RADIUS, 1.0))
     row, lit, shaded = round(MIDDLE[1]) // 2, slice(59, 64), slice(96, 101)
     less = frame.y[2 * row, 192:202].mean() / frame.y[2 * row, 118:128].mean()
     assert less < 0.88

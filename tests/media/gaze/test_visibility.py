@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from media.gaze.estimate.visibility import BELOW, CHEEKS, DARK, PATCH, SETTLE_FRAMES, Sight
+from media.gaze.estimate.visibility import BELOW, CHEEKS, DARK, PATCH, SETTLE_FRAMES, EyeVisibility
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.reasons import Reason
@@ -28,9 +28,9 @@ def painted(cheeks: float, below: tuple[float, float]) -> tuple[NDArray[np.uint8
     return luma, Face(points, {})
 
 
-def after(sight: Sight, frames: int, cheeks: float, below: tuple[float, float]) -> Reason | None:
+def after(sight: EyeVisibility, frames: int, cheeks: float, below: tuple[float, float]) -> Reason | None:
     for _ in range(frames):
-        last = sight.hindrance(*painted(cheeks, below))
+        last = sight.obstruction(*painted(cheeks, below))
     return last
 
 
@@ -46,18 +46,18 @@ def after(sight: Sight, frames: int, cheeks: float, below: tuple[float, float]) 
     ],
 )
 def test_what_hinders_at_first_sight(cheeks: float, below: tuple[float, float], expected: Reason | None) -> None:
-    assert expected == Sight().hindrance(*painted(cheeks, below))
+    assert expected == EyeVisibility().obstruction(*painted(cheeks, below))
 
 
 @given(st.lists(st.floats(-2.5, 2.5), min_size=5, max_size=60))
 def test_light_that_trembles_around_the_border_changes_its_mind_once_at_most(trembles: list[float]) -> None:
-    sight = Sight()
-    said = [sight.hindrance(*painted(DARK[0] + 1 + tremble, (20, 20))) for tremble in trembles]
+    sight = EyeVisibility()
+    said = [sight.obstruction(*painted(DARK[0] + 1 + tremble, (20, 20))) for tremble in trembles]
     assert sum(one != other for one, other in pairwise(said)) <= 1
 
 
 def test_a_shadow_of_a_frame_or_two_is_no_darkness() -> None:
-    sight = Sight()
+    sight = EyeVisibility()
     assert after(sight, 10, 120, (100, 100)) is None
     assert after(sight, 2, 5, (5, 5)) is None
     assert after(sight, int(4 * SETTLE_FRAMES), 5, (5, 5)) is Reason.TOO_DARK
@@ -65,7 +65,7 @@ def test_a_shadow_of_a_frame_or_two_is_no_darkness() -> None:
 
 
 def test_dark_glasses_put_on_are_noticed_within_a_second() -> None:
-    sight = Sight()
+    sight = EyeVisibility()
     assert after(sight, 30, 120, (100, 100)) is None
     assert after(sight, 25, 120, (20, 20)) is Reason.SUNGLASSES
     assert after(sight, 25, 120, (100, 100)) is None
@@ -81,7 +81,7 @@ def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(sitter: 
             (darkened(copied(frame), 0.4), None),
         ):
             (face,) = finder.find(shown)
-            assert expected == Sight().hindrance(shown.y, face)
+            assert expected == EyeVisibility().obstruction(shown.y, face)
 
 
 def test_spectacles_are_no_dark_glasses(sitter: Sitter) -> None:
@@ -95,4 +95,4 @@ def test_spectacles_are_no_dark_glasses(sitter: Sitter) -> None:
             centre, axes = (int(middle[0]), int(middle[1] + 0.1 * width)), (int(0.85 * width), int(0.7 * width))
             cv2.ellipse(frame.y, centre, axes, 0, 0, 360, 25, int(0.1 * width))
         (face,) = finder.find(frame)
-        assert Sight().hindrance(frame.y, face) is None
+        assert EyeVisibility().obstruction(frame.y, face) is None
