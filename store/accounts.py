@@ -61,23 +61,23 @@ def connect(connection: Connection, account: Account) -> str:
 
 def get(connection: Connection, account_id: str) -> Account | None:
     """Return an account, or None."""
-    return rows.one(connection, select(accounts).where(accounts.c.id == account_id), Account)
+    return rows.fetch_one(connection, select(accounts).where(accounts.c.id == account_id), Account)
 
 
-def every(connection: Connection) -> list[Account]:
+def list_all(connection: Connection) -> list[Account]:
     """Return all accounts that are not disconnected."""
     query = select(accounts).where(accounts.c.status != AccountStatus.DISCONNECTED)
-    return rows.every(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
+    return rows.fetch_all(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
 
 
 def connected(connection: Connection) -> list[Account]:
     """Return the accounts that publications can be made for."""
     usable = {AccountStatus.CONNECTED, AccountStatus.RECONNECT}  # a dead token is mended by a person, the post waits
     query = select(accounts).where(accounts.c.status.in_(usable))
-    return rows.every(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
+    return rows.fetch_all(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
 
 
-def stop_using(
+def mark_unusable(
     connection: Connection, account_id: str, status: AccountStatus, reason: str, *, tokens: bytes | None
 ) -> bool:
     """Note that a connected account cannot be used; False if it is not connected, or has other tokens by now.
@@ -109,7 +109,7 @@ def pause(connection: Connection, account_id: str, until: datetime, reason: str)
     connection.execute(change.values(paused_until=until, reason=reason))
 
 
-def take_refresh(connection: Connection, account_id: str, *, now: datetime, until: datetime) -> bool:
+def lock_refresh(connection: Connection, account_id: str, *, now: datetime, until: datetime) -> bool:
     """Take the right to exchange an account's tokens; False while somebody else has it.
 
     A refresh may kill the token it used, so two at once would lose the account.
@@ -145,27 +145,27 @@ def set_tokens(
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def release_refresh(connection: Connection, account_id: str) -> None:
+def unlock_refresh(connection: Connection, account_id: str) -> None:
     """Give the right to exchange tokens back without new ones."""
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(refreshing_until=None))
 
 
-def to_refresh(connection: Connection, now: datetime) -> list[Account]:
+def due_for_refresh(connection: Connection, now: datetime) -> list[Account]:
     """Return the connected accounts whose tokens are best exchanged now."""
     query = select(accounts).where(accounts.c.status == AccountStatus.CONNECTED, accounts.c.refresh_at < now)
-    return rows.every(connection, query, Account)
+    return rows.fetch_all(connection, query, Account)
 
 
-def begin_oauth(connection: Connection, request: OAuthRequest) -> None:
+def add_oauth_request(connection: Connection, request: OAuthRequest) -> None:
     """Remember a connection that was begun."""
     values = {name: getattr(request, name) for name in OAuthRequest.__dataclass_fields__}
     connection.execute(oauth_requests.insert().values(**values))
 
 
-def take_oauth(connection: Connection, state: str, *, since: datetime) -> OAuthRequest | None:
+def pop_oauth_request(connection: Connection, state: str, *, since: datetime) -> OAuthRequest | None:
     """Return the connection begun with this state, once, and forget it; None if there is none so young."""
     query = select(oauth_requests).where(oauth_requests.c.state == state, oauth_requests.c.created_at >= since)
-    found = rows.one(connection, query, OAuthRequest)
+    found = rows.fetch_one(connection, query, OAuthRequest)
     connection.execute(
         oauth_requests.delete().where(or_(oauth_requests.c.state == state, oauth_requests.c.created_at < since))
     )

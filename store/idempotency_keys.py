@@ -27,7 +27,7 @@ class StoredAnswer:
 def get(connection: Connection, key_hash: str, now: datetime) -> StoredAnswer | None:
     """Return the unexpired answer of a key, or None."""
     query = select(idempotency_keys).where(idempotency_keys.c.key_hash == key_hash, idempotency_keys.c.expires_at > now)
-    return rows.one(connection, query, StoredAnswer)
+    return rows.fetch_one(connection, query, StoredAnswer)
 
 
 def add(connection: Connection, answer: StoredAnswer) -> None:

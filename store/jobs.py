@@ -14,7 +14,7 @@ from store.attempts import MediaAttempt, encode_attempts
 from store.states import (
     JOB_OVER,
     PUBLICATION_OVER,
-    PUBLICATION_WELL,
+    PUBLICATION_SUCCEEDED,
     SEGMENT_ENDED,
     JobStatus,
     PublicationStatus,
@@ -69,7 +69,7 @@ def create(connection: Connection, job: Job) -> None:
 
 def get(connection: Connection, job_id: str) -> Job | None:
     """Return a job, or None."""
-    return rows.one(connection, select(jobs).where(jobs.c.id == job_id), Job)
+    return rows.fetch_one(connection, select(jobs).where(jobs.c.id == job_id), Job)
 
 
 def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | None = None) -> list[Job]:
@@ -78,10 +78,10 @@ def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | N
     if before is not None:
         older = or_(jobs.c.created_at < before[0], and_(jobs.c.created_at == before[0], jobs.c.id < before[1]))
         query = query.where(older)
-    return rows.every(connection, query, Job)
+    return rows.fetch_all(connection, query, Job)
 
 
-def begin(connection: Connection, job_id: str, now: datetime) -> bool:
+def start(connection: Connection, job_id: str, now: datetime) -> bool:
     """Move a pending job to processing; False if it was not pending."""
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status == JobStatus.PENDING)
     return connection.execute(change.values(status=JobStatus.PROCESSING, started_at=now)).rowcount == 1
@@ -101,7 +101,7 @@ def release(connection: Connection, job_id: str, attempt: str) -> bool:
     return connection.execute(_current(job_id, attempt).values(attempt=None)).rowcount == 1
 
 
-def put_back(
+def record_failed_attempt(
     connection: Connection, job_id: str, attempt: str, *, attempts: Sequence[MediaAttempt], retry_at: datetime | None
 ) -> bool:
     """Record a failed attempt, after which the job waits; False if the claim is no longer current."""
@@ -109,10 +109,10 @@ def put_back(
     return connection.execute(_current(job_id, attempt).values(**values)).rowcount == 1
 
 
-def retried_after(connection: Connection, moment: datetime) -> list[Job]:
+def clear_retries_after(connection: Connection, moment: datetime) -> list[Job]:
     """Return the jobs whose planning is tried again after a moment; they wait for it no longer."""
     mine = (jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None), jobs.c.retry_at > moment)
-    found = rows.every(connection, select(jobs).where(*mine), Job)
+    found = rows.fetch_all(connection, select(jobs).where(*mine), Job)
     connection.execute(update(jobs).where(*mine).values(retry_at=None))
     return found
 
@@ -207,7 +207,7 @@ def not_approved() -> ColumnElement[bool]:
     return and_(jobs.c.review_reasons.is_not(None), jobs.c.approved_at.is_(None))
 
 
-def ask_for_review(connection: Connection, job_id: str, reason: ReviewReason) -> bool:
+def require_review(connection: Connection, job_id: str, reason: ReviewReason) -> bool:
     """Add a reason for approval; False if it was known. An earlier approval no longer counts."""
     job = get(connection, job_id)
     known = (job.review_reasons if job else None) or []
@@ -234,10 +234,10 @@ def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | Non
     if open_ones:
         return None
     well = connection.scalar(
-        select(func.count()).select_from(publications).where(mine, publications.c.status.in_(PUBLICATION_WELL))
+        select(func.count()).select_from(publications).where(mine, publications.c.status.in_(PUBLICATION_SUCCEEDED))
     )
     badly = connection.scalar(
-        select(func.count()).select_from(publications).where(mine, publications.c.status.not_in(PUBLICATION_WELL))
+        select(func.count()).select_from(publications).where(mine, publications.c.status.not_in(PUBLICATION_SUCCEEDED))
     )
     parts = select(func.count()).select_from(job_segments).where(job_segments.c.job_id == job_id)
     failed_parts = connection.scalar(parts.where(job_segments.c.status == SegmentStatus.FAILED))
@@ -262,15 +262,15 @@ def next_sequence(connection: Connection, job_id: str) -> int:
     return int(connection.scalar(select(jobs.c.sequence).where(jobs.c.id == job_id)) or 0)
 
 
-def with_files(connection: Connection, *, over_before: datetime) -> list[Job]:
+def with_undeleted_files(connection: Connection, *, over_before: datetime) -> list[Job]:
     """Return jobs whose files are still there although they were over before the given moment."""
     query = select(jobs).where(
         jobs.c.status.in_(JOB_OVER), jobs.c.files_deleted_at.is_(None), jobs.c.completed_at <= over_before
     )
-    return rows.every(connection, query, Job)
+    return rows.fetch_all(connection, query, Job)
 
 
-def give_files_up(connection: Connection, job_id: str, now: datetime) -> bool:
+def mark_files_deleted(connection: Connection, job_id: str, now: datetime) -> bool:
     """Decide that a job's files go; False if the job is not over, or that was decided before.
 
     Decided before they are removed: from here on the job cannot be reopened.

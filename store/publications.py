@@ -45,8 +45,8 @@ class Publication:
         object.__setattr__(self, "status", PublicationStatus(self.status))
 
 
-_BEFORE_THE_END = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING)
-OPEN = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN)
+_NOT_ENDED = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING)
+OPEN_STATUSES = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN)
 
 
 def create(connection: Connection, items: Iterable[Publication]) -> None:
@@ -58,13 +58,15 @@ def create(connection: Connection, items: Iterable[Publication]) -> None:
 
 def get(connection: Connection, publication_id: str) -> Publication | None:
     """Return a publication, or None."""
-    return rows.one(connection, select(publications).where(publications.c.id == publication_id), Publication)
+    return rows.fetch_one(connection, select(publications).where(publications.c.id == publication_id), Publication)
 
 
 def of_job(connection: Connection, job_id: str) -> list[Publication]:
     """Return a job's publications, by part and platform."""
     query = select(publications).where(publications.c.job_id == job_id)
-    return rows.every(connection, query.order_by(publications.c.segment_number, publications.c.platform), Publication)
+    return rows.fetch_all(
+        connection, query.order_by(publications.c.segment_number, publications.c.platform), Publication
+    )
 
 
 def end_waiting(
@@ -72,19 +74,19 @@ def end_waiting(
 ) -> list[Publication]:
     """End those publications of a job of which nothing has gone out, and return them as they were."""
     mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
-    found = rows.every(connection, select(publications).where(*mine), Publication)
+    found = rows.fetch_all(connection, select(publications).where(*mine), Publication)
     connection.execute(update(publications).where(*mine).values(status=status, reason=reason, ended_at=now))
     return found
 
 
-def end_of_account(connection: Connection, account_id: str, *, now: datetime) -> list[Publication]:
+def end_all_of_account(connection: Connection, account_id: str, *, now: datetime) -> list[Publication]:
     """End what is open on an account whose tokens are gone, and return it as it was.
 
     What has not begun is cancelled. What has begun can no longer be asked about: its outcome is unknown, unless who
     carries out a step at this moment still learns it; therefore the holder stays.
     """
-    mine = (publications.c.account_id == account_id, publications.c.status.in_(_BEFORE_THE_END))
-    found = rows.every(connection, select(publications).where(*mine), Publication)
+    mine = (publications.c.account_id == account_id, publications.c.status.in_(_NOT_ENDED))
+    found = rows.fetch_all(connection, select(publications).where(*mine), Publication)
     begun = and_(publications.c.status == PublicationStatus.PUBLISHING, publications.c.step.is_not(None))
     change = update(publications).where(*mine)
     connection.execute(
@@ -119,7 +121,7 @@ def expire(connection: Connection, publication_id: str, *, reason: str, now: dat
     """
     idle = or_(publications.c.holder.is_(None), publications.c.holder_until < now)
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status.in_(_BEFORE_THE_END), idle
+        publications.c.id == publication_id, publications.c.status.in_(_NOT_ENDED), idle
     )
     values = {"status": PublicationStatus.EXPIRED, "reason": reason, "code": "expired", "ended_at": now}
     return connection.execute(change.values(**values)).rowcount == 1
@@ -139,7 +141,7 @@ def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Pub
         publications.c.status.in_({PublicationStatus.FAILED, PublicationStatus.EXPIRED}),
         publications.c.account_id.not_in(gone),
     )
-    found = rows.every(connection, select(publications).where(*mine), Publication)
+    found = rows.fetch_all(connection, select(publications).where(*mine), Publication)
     values = {
         "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
         "reason": None, "code": None, "ended_at": None, "started_at": None, "troubled_since": None,
@@ -149,12 +151,12 @@ def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Pub
     return found
 
 
-def under_way(connection: Connection, job_id: str) -> list[Publication]:
+def in_progress(connection: Connection, job_id: str) -> list[Publication]:
     """Return the publications of a job whose steps are being carried out."""
     query = select(publications).where(
         publications.c.job_id == job_id, publications.c.status == PublicationStatus.PUBLISHING
     )
-    return rows.every(connection, query, Publication)
+    return rows.fetch_all(connection, query, Publication)
 
 
 def resolve(
@@ -168,12 +170,12 @@ def resolve(
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def open_since(
-    connection: Connection, before: datetime, statuses: Collection[PublicationStatus] = OPEN
+def open_created_before(
+    connection: Connection, before: datetime, statuses: Collection[PublicationStatus] = OPEN_STATUSES
 ) -> list[Publication]:
     """Return publications that were made before the given moment and are still open."""
     query = select(publications).where(publications.c.status.in_(statuses), publications.c.created_at < before)
-    return rows.every(connection, query, Publication)
+    return rows.fetch_all(connection, query, Publication)
 
 
 def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:

@@ -10,18 +10,18 @@ from sqlalchemy import Column, Connection, Row, Select, func, select
 Value = TypeVar("Value")
 
 
-def one(connection: Connection, query: Select[Any], kind: type[Value]) -> Value | None:  # Any: as many types as columns
+def fetch_one(connection: Connection, query: Select[Any], kind: type[Value]) -> Value | None:  # Any: a column's type
     """Return the single row of a query as a value, or None."""
     row = connection.execute(query).one_or_none()
-    return None if row is None else value(row, kind)
+    return None if row is None else build(row, kind)
 
 
-def every(connection: Connection, query: Select[Any], kind: type[Value]) -> list[Value]:  # Any: as above
+def fetch_all(connection: Connection, query: Select[Any], kind: type[Value]) -> list[Value]:  # Any: as above
     """Return all rows of a query as values."""
-    return [value(row, kind) for row in connection.execute(query)]
+    return [build(row, kind) for row in connection.execute(query)]
 
 
-def value(row: Row[Any], kind: type[Value]) -> Value:  # Any: as above
+def build(row: Row[Any], kind: type[Value]) -> Value:  # Any: as above
     """Build a dataclass from the columns that are named like its fields."""
     columns = row._mapping  # noqa: SLF001 (SQLAlchemy's public name for it)
     return kind(**{field.name: columns[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass by contract

@@ -54,24 +54,24 @@ def create(connection: Connection, parts: Iterable[Segment]) -> None:
 
 def get(connection: Connection, segment_id: str) -> Segment | None:
     """Return a part, or None."""
-    return rows.one(connection, select(job_segments).where(job_segments.c.id == segment_id), Segment)
+    return rows.fetch_one(connection, select(job_segments).where(job_segments.c.id == segment_id), Segment)
 
 
 def of_job(connection: Connection, job_id: str) -> list[Segment]:
     """Return the parts of a job in order."""
     query = select(job_segments).where(job_segments.c.job_id == job_id).order_by(job_segments.c.segment_number)
-    return rows.every(connection, query, Segment)
+    return rows.fetch_all(connection, query, Segment)
 
 
-def rendering_since(connection: Connection, before: datetime) -> list[Segment]:
+def rendering_started_before(connection: Connection, before: datetime) -> list[Segment]:
     """Return the parts whose rendering began before the given moment and has not ended."""
     query = select(job_segments).where(
         job_segments.c.status == SegmentStatus.RENDERING, job_segments.c.started_at < before
     )
-    return rows.every(connection, query, Segment)
+    return rows.fetch_all(connection, query, Segment)
 
 
-def touch(connection: Connection, segment_id: str, now: datetime) -> None:
+def reset_started_at(connection: Connection, segment_id: str, now: datetime) -> None:
     """Count a rendering's time from now on: it was asked for again."""
     connection.execute(update(job_segments).where(job_segments.c.id == segment_id).values(started_at=now))
 
@@ -107,7 +107,7 @@ def release(connection: Connection, segment_id: str, attempt: str) -> bool:
     return connection.execute(_current(segment_id, attempt).values(attempt=None, progress=0.0)).rowcount == 1
 
 
-def put_back(
+def record_failed_attempt(
     connection: Connection,
     segment_id: str,
     attempt: str,
@@ -124,10 +124,10 @@ def put_back(
     return connection.execute(_current(segment_id, attempt).values(**values)).rowcount == 1
 
 
-def retried_after(connection: Connection, moment: datetime) -> list[Segment]:
+def clear_retries_after(connection: Connection, moment: datetime) -> list[Segment]:
     """Return the parts whose next attempt lies after a moment; they wait for it no longer."""
     mine = (job_segments.c.status == SegmentStatus.PENDING, job_segments.c.retry_at > moment)
-    found = rows.every(connection, select(job_segments).where(*mine), Segment)
+    found = rows.fetch_all(connection, select(job_segments).where(*mine), Segment)
     connection.execute(update(job_segments).where(*mine).values(retry_at=None))
     return found
 
@@ -179,7 +179,7 @@ def fail_all(connection: Connection, job_id: str, *, reason: str, now: datetime)
 def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Segment]:
     """Set the failed parts of a job back to pending, without attempts, and return them."""
     mine = (job_segments.c.job_id == job_id, job_segments.c.status == SegmentStatus.FAILED)
-    failed = rows.every(connection, select(job_segments).where(*mine), Segment)
+    failed = rows.fetch_all(connection, select(job_segments).where(*mine), Segment)
     values = {
         "status": SegmentStatus.PENDING, "reason": None, "asked_at": now, "attempt": None, "attempts": None,
         "retry_at": None, "progress": 0.0, "ended_at": None,

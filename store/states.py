@@ -79,4 +79,4 @@ PUBLICATION_OVER = frozenset(PublicationStatus) - {
     PublicationStatus.PUBLISHING,
     PublicationStatus.OUTCOME_UNKNOWN,
 }
-PUBLICATION_WELL = frozenset({PublicationStatus.PUBLISHED, PublicationStatus.ACTION_NEEDED})
+PUBLICATION_SUCCEEDED = frozenset({PublicationStatus.PUBLISHED, PublicationStatus.ACTION_NEEDED})

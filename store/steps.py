@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Update, and_, case, or_, select, update
 
 from store import rows
 from store.publications import Publication, get
-from store.states import PUBLICATION_WELL, AccountStatus, PublicationStatus
+from store.states import PUBLICATION_SUCCEEDED, AccountStatus, PublicationStatus
 from store.tables import accounts, publications
 
 
-def take(
+def claim(
     connection: Connection, publication_id: str, message_id: str, nonce: str, *, now: datetime, until: datetime
 ) -> Publication | None:
     """Take the right to carry out the present step; None if the publication is over or somebody else has the right.
@@ -41,7 +41,7 @@ def take(
     return found
 
 
-def record_intent(connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes) -> bool:
+def record_first_step(connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes) -> bool:
     """Store the step that is about to be carried out for the first time; False if the right was lost meanwhile."""
     return connection.execute(_held(publication_id, holder).values(step=step, handle=handle)).rowcount == 1
 
@@ -58,7 +58,7 @@ def advance(
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def put_back(
+def record_failed_step(
     connection: Connection,
     publication_id: str,
     holder: str,
@@ -104,7 +104,7 @@ def end(
     return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
 
 
-def touch(connection: Connection, publication_id: str, now: datetime) -> bool:
+def schedule(connection: Connection, publication_id: str, now: datetime) -> bool:
     """Let the step be taken up now; False if there is none to take up."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING
@@ -127,10 +127,10 @@ def stalled(connection: Connection, *, next_before: datetime, held_before: datet
         .where(accounts.c.status == AccountStatus.CONNECTED)
         .where(publications.c.status == PublicationStatus.PUBLISHING, or_(not_taken_up, not_ended))
     )
-    return rows.every(connection, query, Publication)
+    return rows.fetch_all(connection, query, Publication)
 
 
-def give_up(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
+def fail_crashed(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
     """End a publication under way that nobody can take further; False if it is not under way."""
     begun = publications.c.step.is_not(None)
     change = update(publications).where(
@@ -153,7 +153,7 @@ def set_link(
 ) -> bool:
     """Note what became known of a post after it was published; False if it is not one that went out."""
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_WELL)
+        publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_SUCCEEDED)
     )
     values = {"step": step, "remote_id": remote_id, "link": link, "handle": handle, "next_at": next_at}
     return connection.execute(change.values(**values)).rowcount == 1

@@ -72,7 +72,7 @@ class Attempt:
 
 def add_endpoint(connection: Connection, endpoint: Endpoint) -> Endpoint:
     """Remember an endpoint; the one known under its address, if there is one, comes back instead."""
-    known = rows.one(connection, select(endpoints).where(endpoints.c.url == endpoint.url), Endpoint)
+    known = rows.fetch_one(connection, select(endpoints).where(endpoints.c.url == endpoint.url), Endpoint)
     if known is not None:
         return known
     values = {name: getattr(endpoint, name) for name in Endpoint.__dataclass_fields__}
@@ -80,7 +80,7 @@ def add_endpoint(connection: Connection, endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def widen(connection: Connection, endpoint_id: str) -> None:
+def set_scope_all(connection: Connection, endpoint_id: str) -> None:
     """Let an endpoint that only heard of jobs naming it hear of all."""
     connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(scope="all"))
 
@@ -93,12 +93,12 @@ def set_events(connection: Connection, endpoint_id: str, wanted: list[str]) -> b
 
 def get_endpoint(connection: Connection, endpoint_id: str) -> Endpoint | None:
     """Return an endpoint, or None."""
-    return rows.one(connection, select(endpoints).where(endpoints.c.id == endpoint_id), Endpoint)
+    return rows.fetch_one(connection, select(endpoints).where(endpoints.c.id == endpoint_id), Endpoint)
 
 
 def every_endpoint(connection: Connection) -> list[Endpoint]:
     """Return all endpoints, oldest first."""
-    return rows.every(connection, select(endpoints).order_by(endpoints.c.created_at), Endpoint)
+    return rows.fetch_all(connection, select(endpoints).order_by(endpoints.c.created_at), Endpoint)
 
 
 def remove_endpoint(connection: Connection, endpoint_id: str) -> bool:
@@ -129,7 +129,7 @@ def record_event(
     wanted = or_(endpoints.c.scope == "all", and_(endpoints.c.scope == "named", endpoints.c.url == webhook_url))
     query = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED, wanted)
     made: list[Delivery] = []
-    for endpoint in rows.every(connection, query, Endpoint):
+    for endpoint in rows.fetch_all(connection, query, Endpoint):
         if endpoint.events and event.type not in endpoint.events:
             continue
         delivery = Delivery(
@@ -150,10 +150,10 @@ def count_endpoints(connection: Connection) -> int:
 
 def get_delivery(connection: Connection, delivery_id: str) -> tuple[Delivery, Event, Endpoint] | None:
     """Return a delivery with its event and endpoint, or None."""
-    delivery = rows.one(connection, select(deliveries).where(deliveries.c.id == delivery_id), Delivery)
+    delivery = rows.fetch_one(connection, select(deliveries).where(deliveries.c.id == delivery_id), Delivery)
     if delivery is None:
         return None
-    event = rows.one(connection, select(events).where(events.c.id == delivery.event_id), Event)
+    event = rows.fetch_one(connection, select(events).where(events.c.id == delivery.event_id), Event)
     endpoint = get_endpoint(connection, delivery.endpoint_id)
     return None if event is None or endpoint is None else (delivery, event, endpoint)
 
@@ -173,14 +173,14 @@ def record_attempt(
     return True
 
 
-def note_health(connection: Connection, endpoint_id: str, *, well: bool, now: datetime) -> datetime | None:
+def record_health(connection: Connection, endpoint_id: str, *, well: bool, now: datetime) -> datetime | None:
     """Note whether an endpoint answers; return since when it has not."""
     since = None if well else func.coalesce(endpoints.c.failing_since, now)
     connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(failing_since=since))
     return connection.scalar(select(endpoints.c.failing_since).where(endpoints.c.id == endpoint_id))
 
 
-def touch(connection: Connection, delivery_id: str, now: datetime) -> None:
+def schedule(connection: Connection, delivery_id: str, now: datetime) -> None:
     """Count a delivery's wait from now on: it was sent again."""
     connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(next_at=now))
 
@@ -198,7 +198,7 @@ def purge(connection: Connection, before: datetime) -> int:
 def overdue(connection: Connection, before: datetime) -> list[Delivery]:
     """Return deliveries whose next try should have been made before the given moment."""
     query = select(deliveries).where(deliveries.c.status == DeliveryStatus.WAITING, deliveries.c.next_at < before)
-    return rows.every(connection, query, Delivery)
+    return rows.fetch_all(connection, query, Delivery)
 
 
 def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[tuple[Delivery, Event, list[Attempt]]]:
@@ -211,11 +211,11 @@ def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[
         .limit(limit)
     )
     found = []
-    for delivery in rows.every(connection, query, Delivery):
-        event = rows.one(connection, select(events).where(events.c.id == delivery.event_id), Event)
+    for delivery in rows.fetch_all(connection, query, Delivery):
+        event = rows.fetch_one(connection, select(events).where(events.c.id == delivery.event_id), Event)
         tries = select(attempts).where(attempts.c.delivery_id == delivery.id).order_by(attempts.c.id)
         if event is not None:
-            found.append((delivery, event, rows.every(connection, tries, Attempt)))
+            found.append((delivery, event, rows.fetch_all(connection, tries, Attempt)))
     return found
 
 

@@ -77,7 +77,7 @@ def publication_crashed(machine: Machine, publication_id: str, *, reason: str) -
     """End a publication whose steps crash this machine's own code. If one was begun, its outcome is unknown."""
     with machine.store.writing() as connection:
         found = publications.get(connection, publication_id)
-        if found is None or not steps.give_up(connection, publication_id, reason=reason, now=machine.now()):
+        if found is None or not steps.fail_crashed(connection, publication_id, reason=reason, now=machine.now()):
             return
         publication = publications.get(connection, publication_id)
         job = jobs.get(connection, found.job_id)

@@ -66,7 +66,7 @@ def add_endpoint(
     )
     known = webhooks.add_endpoint(connection, fresh)
     if scope == "all" and known.scope != "all":
-        webhooks.widen(connection, known.id)
+        webhooks.set_scope_all(connection, known.id)
     webhooks.set_state(connection, known.id, EndpointState.ENABLED)  # whoever names it wants it told
     return known
 
@@ -91,8 +91,8 @@ def cancel(machine: Machine, job_id: str) -> bool:
         publications.end_waiting(
             connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=moment
         )
-        for publication in publications.under_way(connection, job_id):  # each decides at its next step, which is now
-            steps.touch(connection, publication.id, moment)
+        for publication in publications.in_progress(connection, job_id):  # each decides at its next step, which is now
+            steps.schedule(connection, publication.id, moment)
             machine.send(f"publish_{publication.platform}", publication.id)
         announce(machine, connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
         machine.send("delete_files", job_id)
@@ -192,7 +192,7 @@ def disconnect(machine: Machine, account_id: str) -> bool:
     with machine.store.writing() as connection:
         if not accounts.disconnect(connection, account_id):
             return False
-        ended = publications.end_of_account(connection, account_id, now=machine.now())
+        ended = publications.end_all_of_account(connection, account_id, now=machine.now())
         for before in ended:
             job, publication = jobs.get(connection, before.job_id), publications.get(connection, before.id)
             if job is not None and publication is not None:

@@ -16,7 +16,7 @@ from store import jobs, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
-from store.states import PUBLICATION_WELL
+from store.states import PUBLICATION_SUCCEEDED
 
 EARLY = timedelta(seconds=2)
 UNTIL = timedelta(hours=24)  # after the publication; a draft that nobody finished by then is its owner's affair
@@ -39,7 +39,7 @@ def look_again(machine: Machine, publication_id: str) -> None:
 
 
 def _is_due(machine: Machine, found: Publication) -> bool:
-    awaited = found.status in PUBLICATION_WELL and found.next_at is not None
+    awaited = found.status in PUBLICATION_SUCCEEDED and found.next_at is not None
     return awaited and found.next_at is not None and found.next_at <= machine.now() + EARLY
 
 

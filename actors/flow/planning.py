@@ -64,7 +64,7 @@ class _JobPlanning(MediaWork):
         return self.job.attempt is not None
 
     def start(self, connection: Connection) -> bool:
-        if jobs.begin(connection, self.job.id, self.machine.now()):
+        if jobs.start(connection, self.job.id, self.machine.now()):
             announce(self.machine, connection, "job.processing", self.job)
         return True
 
@@ -80,7 +80,7 @@ class _JobPlanning(MediaWork):
     def put_back(
         self, connection: Connection, token: str, attempts: Sequence[MediaAttempt], retry_at: datetime | None
     ) -> bool:
-        return jobs.put_back(connection, self.job.id, token, attempts=attempts, retry_at=retry_at)
+        return jobs.record_failed_attempt(connection, self.job.id, token, attempts=attempts, retry_at=retry_at)
 
     def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
         code = attempts[-1].outcome
@@ -161,7 +161,7 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
             segment_count=len(plan["spans"]),
         )
         if planned and asks:
-            jobs.ask_for_review(connection, job_id, ReviewReason.SOUND_UNREADABLE)
+            jobs.require_review(connection, job_id, ReviewReason.SOUND_UNREADABLE)
         job = jobs.get(connection, job_id)
         if not planned or job is None:
             return

@@ -79,7 +79,7 @@ def _take(machine: Machine, publication_id: str, asked_by: str, nonce: str) -> P
         if found.holder is None and not found.unclear and _rests(machine, connection, found, now):
             return None
         until = now + STEP_DEADLINE
-        return steps.take(connection, publication_id, asked_by, nonce, now=now, until=until)
+        return steps.claim(connection, publication_id, asked_by, nonce, now=now, until=until)
 
 
 def _is_stray(found: Publication, now: datetime) -> bool:
@@ -94,7 +94,7 @@ def _rests(machine: Machine, connection: Connection, found: Publication, now: da
         return False
     if job is None or job.status is JobStatus.CANCELLED:
         return False  # to end it needs no call
-    if steps.touch(connection, found.id, account.paused_until):
+    if steps.schedule(connection, found.id, account.paused_until):
         wait_s = (account.paused_until - now).total_seconds()
         machine.send(f"publish_{found.platform}", found.id, delay_s=wait_s)
     return True
@@ -164,7 +164,7 @@ class _Step:
         self.interrupted = False  # nothing was ever sent
         sealed = self.machine.sealer.seal(dict(self.handle.facts))
         with self.machine.store.writing() as connection:
-            return steps.record_intent(
+            return steps.record_first_step(
                 connection, self.publication.id, self.holder, step=self.handle.step, handle=sealed
             )
 
@@ -265,7 +265,7 @@ class _Step:
                 return
             after_s = max(after_s, min(LONGEST_WAIT_S, after_s * 2 ** min(self.publication.tries, 12)))
         with self.machine.store.writing() as connection:
-            if steps.put_back(
+            if steps.record_failed_step(
                 connection,
                 self.publication.id,
                 self.holder,
@@ -287,7 +287,7 @@ class _Step:
     def _rest(self, limit: errors.RateLimited) -> None:
         until = self.machine.now() + timedelta(seconds=limit.retry_after_s)
         with self.machine.store.writing() as connection:
-            for account in accounts.every(connection):
+            for account in accounts.list_all(connection):
                 concerned = account.platform == self.publication.platform and limit.scope == "app"
                 if concerned or account.id == self.publication.account_id:
                     accounts.pause(connection, account.id, until, limit.detail)

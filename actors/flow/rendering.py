@@ -72,7 +72,7 @@ class _PartRendering(MediaWork):
         self, connection: Connection, token: str, attempts: Sequence[MediaAttempt], retry_at: datetime | None
     ) -> bool:
         words = retrying.OUTCOME_WORDS[attempts[-1].outcome]
-        return segments.put_back(
+        return segments.record_failed_attempt(
             connection, self.segment.id, token, attempts=attempts, retry_at=retry_at,
             reason=f"rendering failed ({words})",
         )  # fmt: skip
@@ -221,7 +221,7 @@ def _record(machine: Machine, claim: Claim[_PartRendering], rendered: dict[str, 
             return
         if rendered["rendering"]["sound"] == "unreadable" and machine.settings.mute_video != "publish":
             # Found only now: its track begins well. Before `settle` and `release`, so that nothing of it goes out.
-            jobs.ask_for_review(connection, job.id, ReviewReason.SOUND_UNREADABLE)
+            jobs.require_review(connection, job.id, ReviewReason.SOUND_UNREADABLE)
         facts = {"part": segment.segment_number, "parts": job.segment_count, "gaze": gaze_facts}
         announce(machine, connection, "segment.ready", job, duration_s=segment.duration, **facts)
         settle(machine, connection, job.id)

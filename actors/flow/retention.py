@@ -14,7 +14,7 @@ from actors.flow.events import announce, part_facts
 from actors.flow.scheduling import release
 from actors.machine import Machine
 from actors.recovery import lost_found
-from store import idempotency_keys, jobs, publications, schedules, webhooks
+from store import heartbeats, idempotency_keys, jobs, publications, webhooks
 from store.jobs import Job
 from store.states import JobStatus
 
@@ -29,7 +29,9 @@ def clean_up(machine: Machine) -> None:
     _expire(machine)
     with machine.store.reading() as connection:
         due = [
-            job for job in jobs.with_files(connection, over_before=machine.now()) if _is_due(machine, connection, job)
+            job
+            for job in jobs.with_undeleted_files(connection, over_before=machine.now())
+            if _is_due(machine, connection, job)
         ]
     for job in due:
         machine.send("delete_files", job.id)
@@ -53,10 +55,10 @@ def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:
         if (
             job is None
             or (when == "due" and not _is_due(machine, connection, job))
-            or publications.under_way(connection, job_id)
+            or publications.in_progress(connection, job_id)
         ):
             return  # `cleanup` comes back to it
-        if not jobs.give_files_up(connection, job_id, machine.now()):
+        if not jobs.mark_files_deleted(connection, job_id, machine.now()):
             return
     for directory in _directories(machine, job_id):
         _remove(directory)
@@ -76,7 +78,7 @@ def _is_due(machine: Machine, connection: Connection, job: Job) -> bool:
 
 def _expire(machine: Machine) -> None:
     with machine.store.writing() as connection:
-        for publication in publications.open_since(connection, machine.now() - OPEN_AT_MOST):
+        for publication in publications.open_created_before(connection, machine.now() - OPEN_AT_MOST):
             reason = f"not published within {OPEN_AT_MOST.days} days"
             job = jobs.get(connection, publication.job_id)
             if job is not None and publications.expire(connection, publication.id, reason=reason, now=machine.now()):
@@ -114,13 +116,13 @@ def _discount_jumps(machine: Machine) -> None:
     """
     now = machine.now()
     with machine.store.reading() as connection:
-        before = schedules.marked(connection, LOOKED_AT)
+        before = heartbeats.last(connection, LOOKED_AT)
     if before is None:  # a new database: nobody knows for how long
         lost_found.prolong(machine, None)
     elif now - before > JUMP:
         lost_found.prolong(machine, now - before)
     with machine.store.writing() as connection:
-        schedules.mark(connection, LOOKED_AT, now)
+        heartbeats.record(connection, LOOKED_AT, now)
 
 
 def _is_given_up(machine: Machine, job_id: str) -> bool:

@@ -14,24 +14,25 @@ from sqlalchemy import Connection
 from actors.flow.events import announce, part_facts
 from actors.flow.upload_windows import DAY, DEFAULTS, earliest
 from actors.machine import Machine
-from store import accounts, jobs, publications, schedules, turns
+from store import accounts, heartbeats, jobs, publication_queue, publications, schedules
 from store.accounts import Account
+from store.publication_queue import QueuedPublication
 from store.schedules import Schedule
-from store.turns import Queued
 
 
 def tick(machine: Machine) -> None:
     """Record the scheduler's heartbeat, and start the publications that are due."""
     with machine.store.writing() as connection:
-        schedules.mark(connection, "scheduler", machine.now())
+        heartbeats.record(connection, "scheduler", machine.now())
         release(machine, connection)
 
 
 def release(machine: Machine, connection: Connection) -> None:
     """Let go what may go now, and note for the others when they may."""
-    known = {schedule.platform: schedule for schedule in schedules.every(connection)}
-    heads = sorted(turns.heads(connection), key=lambda queued: queued.account_id)  # stable: order of turns stays
-    for account_id, candidates in groupby(heads, key=lambda queued: queued.account_id):
+    known = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
+    queue = publication_queue.next_in_order(connection)
+    queue.sort(key=lambda queued: queued.account_id)  # stable: the order on each account stays
+    for account_id, candidates in groupby(queue, key=lambda queued: queued.account_id):
         account = accounts.get(connection, account_id)
         if account is not None:
             schedule = known.get(account.platform, DEFAULTS[account.platform])
@@ -39,22 +40,22 @@ def release(machine: Machine, connection: Connection) -> None:
 
 
 def _release_one(
-    machine: Machine, connection: Connection, account: Account, schedule: Schedule, candidates: list[Queued]
+    machine: Machine, connection: Connection, account: Account, schedule: Schedule, candidates: list[QueuedPublication]
 ) -> None:
     now = machine.now()
     gap = timedelta(seconds=schedule.min_gap_s)
-    recent = turns.recent_starts(connection, account.id, now - max(DAY, gap))
+    recent = publication_queue.recent_starts(connection, account.id, now - max(DAY, gap))
     for queued in candidates:
         due = earliest(schedule, recent, max(now, account.paused_until or now, queued.publish_after or now))
         if due <= now:
-            if turns.begin(connection, queued.id, now):
+            if publication_queue.start(connection, queued.id, now):
                 machine.send(f"publish_{queued.platform}", queued.id)
             return
         _note_due(machine, connection, queued, due)
 
 
-def _note_due(machine: Machine, connection: Connection, queued: Queued, due: datetime) -> None:
-    if not turns.set_due(connection, queued.id, due):
+def _note_due(machine: Machine, connection: Connection, queued: QueuedPublication, due: datetime) -> None:
+    if not publication_queue.set_due(connection, queued.id, due):
         return
     publication = publications.get(connection, queued.id)
     job = jobs.get(connection, queued.job_id)

@@ -14,7 +14,7 @@ from actors.machine import Machine
 from platforms.contract import Account as Usable
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
 from platforms.oauth.contract import Client, Tokens
-from store import accounts, turns
+from store import accounts, publication_queue
 from store.accounts import Account
 from store.sealing import WrongKey
 from store.states import AccountStatus
@@ -34,7 +34,7 @@ class Access:
 def send_due_refreshes(machine: Machine) -> None:
     """Send a message for every account whose tokens are to be refreshed; the next tick repeats failed ones."""
     with machine.store.writing() as connection:
-        for account in accounts.to_refresh(connection, machine.now()):
+        for account in accounts.due_for_refresh(connection, machine.now()):
             machine.send("refresh_token", account.id)
 
 
@@ -78,12 +78,12 @@ def refreshed(machine: Machine, account: Account) -> Access:
     """
     moment = machine.now()
     with machine.store.writing() as connection:
-        if not accounts.take_refresh(connection, account.id, now=moment, until=moment + EXCHANGE_DEADLINE):
+        if not accounts.lock_refresh(connection, account.id, now=moment, until=moment + EXCHANGE_DEADLINE):
             raise TryLater("refresh_under_way", "the account's token is being exchanged", retry_after_s=2.0)
         present = accounts.get(connection, account.id)
         stale = present is not None and present.tokens == account.tokens
         if not stale:
-            accounts.release_refresh(connection, account.id)
+            accounts.unlock_refresh(connection, account.id)
     return _exchange(machine, account) if stale else _access(machine, _checked(present))
 
 
@@ -99,7 +99,7 @@ def _exchange(machine: Machine, account: Account) -> Access:
         raise
     except PlatformError:
         with machine.store.writing() as connection:
-            accounts.release_refresh(connection, account.id)
+            accounts.unlock_refresh(connection, account.id)
         raise
     with machine.store.writing() as connection:  # committed before the new token is used
         accounts.set_tokens(
@@ -134,15 +134,15 @@ def mark_unusable(
 ) -> None:
     """Do what `needs_reconnect` says, inside an open transaction."""
     status = AccountStatus.REFUSED if refused else AccountStatus.RECONNECT
-    accounts.release_refresh(connection, account_id)
-    if not accounts.stop_using(connection, account_id, status, reason, tokens=used):
+    accounts.unlock_refresh(connection, account_id)
+    if not accounts.mark_unusable(connection, account_id, status, reason, tokens=used):
         return
     account = accounts.get(connection, account_id)
     if account is None:
         return
     logger.warning("account {} of {}: {} ({})", account_id, account.platform, status, reason)
     code = "account_refused" if refused else "reconnect_needed"
-    turns.explain_waiting(connection, account_id, code=code, reason=reason)
+    publication_queue.set_waiting_reason(connection, account_id, code=code, reason=reason)
     announce(machine,
         connection, "account.reconnect_needed", code=code, reason=reason, account_id=account_id,
         platform=account.platform, name=account.name,

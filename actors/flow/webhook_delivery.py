@@ -112,7 +112,7 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
             return
         if not outcome.final:
             machine.send("dispatch_webhook", delivery.id, delay_s=wait_s)
-        failing_since = webhooks.note_health(connection, endpoint.id, well=outcome.well, now=now)
+        failing_since = webhooks.record_health(connection, endpoint.id, well=outcome.well, now=now)
         dead = failing_since is not None and now - failing_since > DISABLE_AFTER
         if (dead or outcome.http_status == GONE) and webhooks.set_state(
             connection, endpoint.id, EndpointState.DISABLED

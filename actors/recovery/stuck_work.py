@@ -59,9 +59,9 @@ def _resume_parts(machine: Machine) -> None:
     # A part between two attempts is pending, and its message waits in the broker.
     longest = timedelta(seconds=machine.settings.processing_deadline) + SLACK
     with machine.store.writing() as connection:
-        for segment in segments.rendering_since(connection, machine.now() - longest):
+        for segment in segments.rendering_started_before(connection, machine.now() - longest):
             logger.warning("part {} of job {} is overdue, rendering it anew", segment.segment_number, segment.job_id)
-            segments.touch(connection, segment.id, machine.now())
+            segments.reset_started_at(connection, segment.id, machine.now())
             rendering.send(machine, segment)
 
 
@@ -69,9 +69,9 @@ def _resume_retries(machine: Machine) -> None:
     """Send what waits for a moment that cannot be: the clock was ahead when it was reckoned, and was set back."""
     farthest = machine.now() + retrying.longest_wait(machine) + SLACK
     with machine.store.writing() as connection:
-        for job in jobs.retried_after(connection, farthest):
+        for job in jobs.clear_retries_after(connection, farthest):
             planning.send(machine, job.id)
-        for segment in segments.retried_after(connection, farthest):
+        for segment in segments.clear_retries_after(connection, farthest):
             rendering.send(machine, segment)
 
 
@@ -80,7 +80,7 @@ def _resume_publications(machine: Machine) -> None:
     with machine.store.writing() as connection:
         for publication in steps.stalled(connection, next_before=now - SLACK, held_before=now - SLACK):
             logger.warning("publication {} is overdue at step {}", publication.id, publication.step)
-            steps.touch(connection, publication.id, now)
+            steps.schedule(connection, publication.id, now)
             machine.send(f"publish_{publication.platform}", publication.id)
 
 
@@ -88,5 +88,5 @@ def _resume_deliveries(machine: Machine) -> None:
     now = machine.now()
     with machine.store.writing() as connection:
         for delivery in webhooks.overdue(connection, now - SLACK):
-            webhooks.touch(connection, delivery.id, now)
+            webhooks.schedule(connection, delivery.id, now)
             machine.send("dispatch_webhook", delivery.id)

@@ -40,7 +40,7 @@ class Accounts:
         """List the accounts, and how large a video may be."""
         del request
         with self._context.store.reading() as connection:
-            found = accounts.every(connection)
+            found = accounts.list_all(connection)
         response.media = {
             "accounts": [_shown(account) for account in found],
             "max_upload_bytes": self._context.settings.max_upload_size,
@@ -96,7 +96,7 @@ class Connect:
             created_at=self._context.now(),
         )
         with self._context.store.writing() as connection:
-            accounts.begin_oauth(connection, begun)
+            accounts.add_oauth_request(connection, begun)
         response.status = falcon.HTTP_303
         response.location = leads_to.url
         response.cache_control = ["no-store"]
@@ -137,7 +137,7 @@ class ConnectCallback:
 
     def _begun(self, platform: str, state: str) -> OAuthRequest:
         with self._context.store.writing() as connection:
-            begun = accounts.take_oauth(connection, state, since=self._context.now() - COME_BACK_WITHIN)
+            begun = accounts.pop_oauth_request(connection, state, since=self._context.now() - COME_BACK_WITHIN)
         if begun is None or begun.platform != platform:
             raise Problem(400, "connect_unknown", "this connection was not begun here, or too long ago; begin again")
         return begun

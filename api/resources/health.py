@@ -17,7 +17,7 @@ from actors.recovery import lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
 from api.uploads.file import ROOM_SPARE_BYTES
-from store import jobs, schedules
+from store import heartbeats, jobs
 
 Check = dict[str, Any]  # Any: JSON
 
@@ -109,7 +109,7 @@ class Health:
     def _scheduler(self) -> Check:
         now = self._context.now()
         with self._context.store.reading() as connection:
-            ticked = schedules.marked(connection, "scheduler")
+            ticked = heartbeats.last(connection, "scheduler")
         age_s = None if ticked is None else (now - ticked).total_seconds()
         young = now - self._context.started_at < TICK_WITHIN
         return {

@@ -19,7 +19,7 @@ from actors.database_check import DATABASE_ERRORS
 from api.context import Context
 from api.resources.health import Health
 from broker.prometheus import QueueCollector
-from store import accounts, jobs, publications, schedules, segments, webhooks
+from store import accounts, heartbeats, jobs, publications, segments, webhooks
 
 
 class Metrics:
@@ -74,8 +74,8 @@ class _Machine(Collector):
                 "deliveries": webhooks.count_by_status(connection),
             }
             posts = publications.count_by_status(connection)
-            known = accounts.every(connection)
-            ticked = schedules.marked(connection, "scheduler")
+            known = accounts.list_all(connection)
+            ticked = heartbeats.last(connection, "scheduler")
         for name, by_status in counts.items():
             family = GaugeMetricFamily(f"vidprod_{name}", f"How many {name} there are, by status", labels=["status"])
             for status, count in sorted(by_status.items()):

@@ -64,7 +64,7 @@ class ScheduleOfAll:
         """Show each platform's schedule, and the order in which parts go out."""
         del request
         with self._context.store.reading() as connection:
-            found = {schedule.platform: schedule for schedule in schedules.every(connection)}
+            found = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
         response.media = _document(DEFAULTS | found)
 
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -74,7 +74,7 @@ class ScheduleOfAll:
             if platform not in PLATFORMS:
                 raise bad_field(platform[:40], f"is not one of {', '.join(PLATFORMS)}")
         with self._context.store.writing() as connection:
-            known = DEFAULTS | {schedule.platform: schedule for schedule in schedules.every(connection)}
+            known = DEFAULTS | {schedule.platform: schedule for schedule in schedules.list_all(connection)}
             for platform, change in asked.items():
                 known[platform] = _changed(known[platform], change)
                 schedules.put(connection, known[platform])

@@ -33,10 +33,10 @@ from store import (
     Sealer,
     Store,
     accounts,
+    heartbeats,
     idempotency_keys,
     jobs,
     publications,
-    schedules,
     segments,
 )
 from store.idempotency_keys import StoredAnswer
@@ -161,7 +161,7 @@ def pass_running(monkeypatch: pytest.MonkeyPatch, time: timedelta) -> None:
     """Let time pass in which the machine runs: its clean-ups saw each moment of it."""
     moment = move_clock(monkeypatch, time)
     with wiring.machine.store.writing() as connection:
-        schedules.mark(connection, LOOKED_AT, moment)
+        heartbeats.record(connection, LOOKED_AT, moment)
     cleanup.fn()
 
 
@@ -344,8 +344,8 @@ def test_one_that_cannot_be_moved_or_deleted_does_not_hold_the_others_up(
     with store.writing() as connection:
         for job_id in (THREE, FOUR):
             jobs.create(connection, job(job_id, status=JobStatus.FAILED))
-            assert jobs.give_files_up(connection, job_id, wiring.machine.now())
-        schedules.mark(connection, LOOKED_AT, wiring.machine.now())
+            assert jobs.mark_files_deleted(connection, job_id, wiring.machine.now())
+        heartbeats.record(connection, LOOKED_AT, wiring.machine.now())
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(shutil, "rmtree", rmtree)
     cleanup.fn()
@@ -722,7 +722,7 @@ def test_the_files_of_a_job_that_has_given_them_up_are_still_deleted(store: Stor
     parts()
     with store.writing() as connection:
         jobs.create(connection, job(ONE, status=JobStatus.FAILED))
-        assert jobs.give_files_up(connection, ONE, wiring.machine.now())
+        assert jobs.mark_files_deleted(connection, ONE, wiring.machine.now())
     cleanup.fn()
     assert (tree(wiring.machine.settings.uploads_dir), tree(wiring.machine.settings.jobs_dir)) == ([], [])
     assert lost_found.entries(wiring.machine) == []

@@ -19,7 +19,7 @@ from actors.flow import job_commands, publishing, tokens
 from platforms import errors
 from platforms.contract import Account as Usable
 from platforms.contract import Advanced, Handle, Outcome, Post, Published
-from store import Sealer, Store, accounts, jobs, publications, segments, steps, turns
+from store import Sealer, Store, accounts, jobs, publication_queue, publications, segments, steps
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 from store.tables import metadata
 from tests.actors.queues import change_machine, move_clock
@@ -90,7 +90,7 @@ def _job(connection) -> None:  # type: ignore[no-untyped-def]  # a connection, a
     segments.create(connection, [part])
     accounts.connect(connection, account())
     publications.create(connection, [publication(part, account())])
-    turns.begin(connection, NAME, wiring.machine.now())
+    publication_queue.start(connection, NAME, wiring.machine.now())
 
 
 def _drive(holder: str = "message", rounds: int = 30) -> publications.Publication:
@@ -216,13 +216,13 @@ def test_a_crash_between_the_note_and_its_record_is_no_older_database(
 ) -> None:
     remote = Remote()
     publishing_job(remote)
-    real = steps.record_intent
+    real = steps.record_first_step
 
     def die(*_: object, **__: object) -> bool:
-        monkeypatch.setattr(steps, "record_intent", real)
+        monkeypatch.setattr(steps, "record_first_step", real)
         raise Killed
 
-    monkeypatch.setattr(steps, "record_intent", die)
+    monkeypatch.setattr(steps, "record_first_step", die)
     assert _drive().status is PublicationStatus.PUBLISHED
     assert len(remote.posts) == 1
 
@@ -241,7 +241,7 @@ def test_a_stray_message_does_nothing_while_another_holds_the_step(
     publishing_job(remote)
     with store.writing() as connection:
         later = wiring.machine.now() + timedelta(minutes=15)
-        steps.take(connection, NAME, "somebody", "x", now=wiring.machine.now(), until=later)
+        steps.claim(connection, NAME, "somebody", "x", now=wiring.machine.now(), until=later)
     publishing.step(wiring.machine, NAME, "stray")
     with store.reading() as connection:
         found = publications.get(connection, NAME)

@@ -20,7 +20,7 @@ from actors.machine import Machine
 from actors.split import split
 from actors.ticks import cleanup, open_windows
 from api.resources.webhooks import EVENTS
-from store import Store, accounts, jobs, publications, segments, turns
+from store import Store, accounts, jobs, publication_queue, publications, segments
 from store.jobs import Job
 from store.publications import Publication
 from store.states import JobStatus, PublicationStatus, SegmentStatus
@@ -85,8 +85,8 @@ def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Call
     open_windows.fn()
     assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
     with store.writing() as connection:
-        assert turns.heads(connection) == []
-        assert not any(turns.begin(connection, post.id, wiring.machine.now()) for post in _posts(store))
+        assert publication_queue.next_in_order(connection) == []
+        assert not any(publication_queue.start(connection, post.id, wiring.machine.now()) for post in _posts(store))
     assert {post.status for post in _posts(store)} == {PublicationStatus.WAITING}
     assert _events(store).count("job.review_needed") == 1
     assert job_commands.approve(wiring.machine, "job")

@@ -14,7 +14,18 @@ from actors.flow.events import announce
 from actors.recovery.stuck_work import SLACK
 from actors.ticks import cleanup, open_windows, reap
 from broker import DeadLetter
-from store import Store, accounts, jobs, publications, schedules, segments, steps, turns, webhooks
+from store import (
+    Store,
+    accounts,
+    heartbeats,
+    jobs,
+    publication_queue,
+    publications,
+    schedules,
+    segments,
+    steps,
+    webhooks,
+)
 from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import move_clock, waiting
@@ -51,7 +62,7 @@ def test_a_tick_lets_the_first_part_go_and_leaves_a_sign_of_life(store: Store) -
     _limit(store)
     open_windows.fn()
     with store.reading() as connection:
-        assert schedules.marked(connection, "scheduler") is not None
+        assert heartbeats.last(connection, "scheduler") is not None
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("publishing", "waiting")
     assert ("publish_tiktok", (NAME,)) in waiting()
 
@@ -77,7 +88,7 @@ def test_the_gap_between_posts_is_kept(store: Store, monkeypatch: pytest.MonkeyP
     _limit(store, min_gap_s=1800.0)
     open_windows.fn()
     with store.writing() as connection:
-        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
+        steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
         steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
     open_windows.fn()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.WAITING
@@ -91,7 +102,7 @@ def test_a_publication_that_nobody_takes_further_is_taken_up_again(
 ) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.machine.now())
+        publication_queue.start(connection, NAME, wiring.machine.now())
     reap.fn()
     assert ("publish_tiktok", (NAME,)) not in waiting()
     move_clock(monkeypatch, SLACK + timedelta(minutes=1))
@@ -126,8 +137,8 @@ def test_an_open_publication_expires_at_the_hard_maximum(store: Store, monkeypat
 def test_even_a_step_that_was_cut_off_for_good_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.machine.now())
-        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
+        publication_queue.start(connection, NAME, wiring.machine.now())
+        steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
     move_clock(monkeypatch, timedelta(days=100))
     cleanup.fn()
     assert _status(store) is PublicationStatus.EXPIRED
@@ -169,9 +180,9 @@ def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> Non
     """What was begun can no longer be asked about: it is unknown, and shown as that."""
     _ready_part(store, parts=2)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.machine.now())
-        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
-        steps.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
+        publication_queue.start(connection, NAME, wiring.machine.now())
+        steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
+        steps.record_first_step(connection, NAME, "m/x", step="upload", handle=b"")
     assert job_commands.disconnect(wiring.machine, "tiktok-1")
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("outcome_unknown", "cancelled")
     assert not job_commands.disconnect(wiring.machine, "tiktok-1")
@@ -183,7 +194,7 @@ def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> Non
 def test_files_that_are_given_up_cannot_be_retried_and_a_deletion_cut_off_is_finished(store: Store) -> None:
     with store.writing() as connection:
         jobs.create(connection, job(status=JobStatus.FAILED))
-        assert jobs.give_files_up(connection, "job", wiring.machine.now())
+        assert jobs.mark_files_deleted(connection, "job", wiring.machine.now())
     directories = _files("job")
     assert not job_commands.retry(wiring.machine, "job")
     cleanup.fn()
@@ -210,9 +221,9 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
 def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _ready_part(store)
     with store.writing() as connection:
-        turns.begin(connection, NAME, wiring.machine.now())
-        steps.take(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
-        steps.record_intent(connection, NAME, "m/x", step="upload", handle=b"")
+        publication_queue.start(connection, NAME, wiring.machine.now())
+        steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
+        steps.record_first_step(connection, NAME, "m/x", step="upload", handle=b"")
     died = wiring.machine.now() + timedelta(seconds=1)
     letter = DeadLetter(1, "m", "network", "publish_tiktok", (NAME,), {}, "boom", None, 6, died, died)
     monkeypatch.setattr(wiring.machine.broker, "dead_letters", lambda **_: [letter])

@@ -69,7 +69,7 @@ def test_an_account_is_connected_by_going_there_and_back(door: TestClient, conte
     assert {(one["platform"], one["status"]) for one in found} == {(platform, "connected")}
     assert all(one["name"] for one in found)
     with context.store.reading() as connection:
-        [*stored] = accounts.every(connection)
+        [*stored] = accounts.list_all(connection)
     assert all(one.tokens for one in stored)
     assert "token" not in door.simulate_get("/accounts").text
 
@@ -157,7 +157,7 @@ def test_a_schedule_is_changed_for_some_platforms_and_kept_for_the_others(client
     assert after == before | {"tiktok": before["tiktok"] | change["tiktok"]}
     assert client.simulate_get("/schedule").json == after
     with context.store.reading() as connection:
-        assert [one.platform for one in schedules.every(connection)] == ["tiktok"]
+        assert [one.platform for one in schedules.list_all(connection)] == ["tiktok"]
 
 
 @pytest.mark.parametrize(

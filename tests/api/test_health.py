@@ -25,7 +25,7 @@ from api.http.rate_limit import RateLimit
 from api.resources import health
 from api.resources.openapi import OPERATIONS
 from broker.storage.inspection import QueueStats, WorkerProcess
-from store import jobs, schedules
+from store import heartbeats, jobs
 from tests.api.conftest import Clock, connect
 from tests.store import rows
 
@@ -35,7 +35,7 @@ MAX_RSS_KB = 80 * 1024  # the budget of the whole front door, measured 78 MB on 
 
 def tick(context: Context, clock: Clock) -> None:
     with context.store.writing() as connection:
-        schedules.mark(connection, "scheduler", clock())
+        heartbeats.record(connection, "scheduler", clock())
 
 
 def test_all_is_well_when_everything_is(client: TestClient, context: Context, clock: Clock) -> None:

@@ -61,4 +61,4 @@ def test_a_time_without_a_zone_is_refused(store: Store) -> None:
     """It would be somebody's local time, and nobody knows whose."""
     naive = datetime(2026, 11, 22)  # noqa: DTZ001 (that is the point)
     with pytest.raises(StatementError, match="needs its zone"), store.writing() as connection:
-        jobs.begin(connection, "job", naive)
+        jobs.start(connection, "job", naive)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from store import Store, accounts, jobs, publications, segments, steps, turns
+from store import Store, accounts, jobs, publication_queue, publications, segments, steps
 from store.states import PUBLICATION_OVER, JobStatus, PublicationStatus, SegmentStatus
 from tests.store.rows import NOON, account, job, publication, segment
 
@@ -83,12 +83,12 @@ def test_a_step_has_one_holder_and_a_predecessor_of_the_same_name_is_seen(store:
     with store.writing() as connection:
         _talk(connection, ready=True)
         name = "job-1-tiktok-1"
-        assert steps.take(connection, name, "message", "a", now=NOON, until=LATER) is None  # it still waits
-        assert turns.begin(connection, name, NOON)
-        first = steps.take(connection, name, "message", "a", now=NOON, until=LATER)
-        again = steps.take(connection, name, "message", "a", now=NOON, until=LATER)
-        rival = steps.take(connection, name, "rival", "b", now=NOON, until=LATER)
-        after = steps.take(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
+        assert steps.claim(connection, name, "message", "a", now=NOON, until=LATER) is None  # it still waits
+        assert publication_queue.start(connection, name, NOON)
+        first = steps.claim(connection, name, "message", "a", now=NOON, until=LATER)
+        again = steps.claim(connection, name, "message", "a", now=NOON, until=LATER)
+        rival = steps.claim(connection, name, "rival", "b", now=NOON, until=LATER)
+        after = steps.claim(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
     assert first is not None
     assert first.holder is None
     assert again is not None
@@ -102,9 +102,9 @@ def test_who_lost_the_right_to_a_step_records_nothing(store: Store) -> None:
     with store.writing() as connection:
         _talk(connection, ready=True)
         name = "job-1-tiktok-1"
-        turns.begin(connection, name, NOON)
-        steps.take(connection, name, "frozen", "a", now=NOON, until=LATER)
-        steps.take(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
+        publication_queue.start(connection, name, NOON)
+        steps.claim(connection, name, "frozen", "a", now=NOON, until=LATER)
+        steps.claim(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
         assert not steps.advance(connection, name, "frozen/a", step="poll", handle=b"", next_at=NOON)
         assert not steps.end(connection, name, "frozen/a", PublicationStatus.PUBLISHED, now=NOON)
 
@@ -129,7 +129,7 @@ def test_turns_follow_the_parts_numbers(
             segments.create(connection, [part])
             publications.create(connection, [publication(part, account(), status=status)])
     with store.reading() as connection:
-        heads = [queued.segment_number for queued in turns.heads(connection)]
+        heads = [queued.segment_number for queued in publication_queue.next_in_order(connection)]
     store.close()
     candidates = [
         number
@@ -151,12 +151,12 @@ def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
             part = segment(1, job_id=name, status=status)
             segments.create(connection, [part])
             publications.create(connection, [publication(part, account())])
-        assert [queued.job_id for queued in turns.heads(connection)] == ["new"]
+        assert [queued.job_id for queued in publication_queue.next_in_order(connection)] == ["new"]
         segments.claim(connection, "old-1", "a", NOON)
         segments.finish(
             connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, rendering={}, now=NOON
         )
-        assert [queued.job_id for queued in turns.heads(connection)] == ["old", "new"]
+        assert [queued.job_id for queued in publication_queue.next_in_order(connection)] == ["old", "new"]
 
 
 def test_retrying_touches_only_what_failed(store: Store) -> None:

@@ -14,7 +14,7 @@ from store.tables import accounts, job_segments, jobs, publications
 
 
 @dataclass(frozen=True)
-class Queued:
+class QueuedPublication:
     """A publication that waits, with what decides its turn."""
 
     id: str
@@ -27,7 +27,7 @@ class Queued:
     due_at: datetime | None
 
 
-def heads(connection: Connection) -> list[Queued]:
+def next_in_order(connection: Connection) -> list[QueuedPublication]:
     """Return, for each usable account with nothing under way, the publications that order allows to go next.
 
     The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
@@ -72,7 +72,7 @@ def heads(connection: Connection) -> list[Queued]:
         .where(~not_approved())
         .order_by(jobs.c.created_at, jobs.c.id, publications.c.segment_number)
     )
-    return rows.every(connection, query, Queued)
+    return rows.fetch_all(connection, query, QueuedPublication)
 
 
 def recent_starts(connection: Connection, account_id: str, since: datetime) -> list[datetime]:
@@ -85,7 +85,7 @@ def recent_starts(connection: Connection, account_id: str, since: datetime) -> l
     return [moment for (moment,) in connection.execute(query.order_by(publications.c.started_at))]
 
 
-def begin(connection: Connection, publication_id: str, now: datetime) -> bool:
+def start(connection: Connection, publication_id: str, now: datetime) -> bool:
     """Let a waiting publication go; False if it was not waiting, or its job needs approval."""
     held_back = select(jobs.c.id).where(jobs.c.id == publications.c.job_id, not_approved())
     change = update(publications).where(
@@ -112,7 +112,7 @@ def set_due(connection: Connection, publication_id: str, due_at: datetime) -> bo
     return connection.execute(change.values(due_at=due_at)).rowcount == 1
 
 
-def explain_waiting(connection: Connection, account_id: str, *, code: str, reason: str) -> None:
+def set_waiting_reason(connection: Connection, account_id: str, *, code: str, reason: str) -> None:
     """Note on everything that waits for an account why it does."""
     change = update(publications).where(
         publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
