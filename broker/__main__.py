@@ -60,14 +60,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
     _say(f"{'queue':<24}{'ready':>8}{'blocked':>9}{'delayed':>9}{'leased':>8}{'dead':>7}{'oldest s':>10}")
-    for queue in broker.queue_stats():
+    for queue in broker.admin.queue_stats():
         oldest = "-" if queue.oldest_ready_age_s is None else f"{queue.oldest_ready_age_s:.1f}"
         paused = "  paused" if queue.paused else ""
         _say(
             f"{queue.queue:<24}{queue.ready:>8}{queue.blocked:>9}{queue.delayed:>9}{queue.leased:>8}{queue.dead:>7}"
             f"{oldest:>10}{paused}"
         )
-    for worker in broker.consumers():
+    for worker in broker.admin.consumers():
         done, died = _totals([worker])
         _say(
             f"process {worker.pid} on {worker.host} holds {worker.leased}, has done {done} and buried {died} since "
@@ -77,9 +77,9 @@ def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
 
 
 def _rates(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    began_s, workers_before, depths_before = time.monotonic(), broker.consumers(), _depths(broker)
+    began_s, workers_before, depths_before = time.monotonic(), broker.admin.consumers(), _depths(broker)
     time.sleep(options.seconds)
-    passed_s, workers, depths = time.monotonic() - began_s, broker.consumers(), _depths(broker)
+    passed_s, workers, depths = time.monotonic() - began_s, broker.admin.consumers(), _depths(broker)
     for queue in sorted({*depths, *depths_before}):
         before, after = _totals(workers_before, queue), _totals(workers, queue)
         done, buried = (now - then for now, then in zip(after, before, strict=True))
@@ -90,7 +90,9 @@ def _rates(broker: SqliteBroker, options: argparse.Namespace) -> int:
 
 
 def _depths(broker: SqliteBroker) -> dict[str, int]:
-    return {queue.queue: queue.ready + queue.blocked + queue.delayed + queue.leased for queue in broker.queue_stats()}
+    return {
+        queue.queue: queue.ready + queue.blocked + queue.delayed + queue.leased for queue in broker.admin.queue_stats()
+    }
 
 
 def _totals(workers: list[WorkerProcess], queue: str | None = None) -> tuple[int, int]:
@@ -99,7 +101,7 @@ def _totals(workers: list[WorkerProcess], queue: str | None = None) -> tuple[int
 
 
 def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    for letter in broker.dead_letters(options.queue, options.limit):
+    for letter in broker.admin.dead_letters(options.queue, options.limit):
         _say(f"{letter.id}  {letter.died_at:%Y-%m-%d %H:%M:%S}Z  {letter.queue}  {letter.actor}  ×{letter.attempts}")
         _say(f"    {letter.error}")
         if options.traceback and letter.traceback:
@@ -108,7 +110,7 @@ def _dead(broker: SqliteBroker, options: argparse.Namespace) -> int:
 
 
 def _peek(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    for message in broker.peek(options.queue, options.limit):
+    for message in broker.admin.peek(options.queue, options.limit):
         words = [*map(repr, message.args), *(f"{name}={value!r}" for name, value in message.kwargs.items())]
         state = "due" if message.delayed else "blocked since" if message.blocked else "ready since"
         _say(f"{message.message_id}  {state} {message.due_at:%Y-%m-%d %H:%M:%S}Z  ×{message.attempts}")
@@ -117,26 +119,26 @@ def _peek(broker: SqliteBroker, options: argparse.Namespace) -> int:
 
 
 def _who(broker: SqliteBroker, _: argparse.Namespace) -> int:
-    for held in broker.held_messages():
+    for held in broker.admin.held_messages():
         since = "-" if held.since is None else f"{held.since:%Y-%m-%d %H:%M:%S}Z"
         _say(f"{held.pid:>8}  {since:<20}  {held.queue}  {held.actor}  {held.message_id}  ×{held.attempts}")
     return 0
 
 
 def _pause(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    broker.pause_queue(options.queue)
+    broker.admin.pause_queue(options.queue)
     return 0
 
 
 def _resume(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    if broker.resume_queue(options.queue):
+    if broker.admin.resume_queue(options.queue):
         return 0
     sys.stderr.write(f"queue {options.queue} is not paused\n")
     return 1
 
 
 def _cancel(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    if broker.cancel(options.message_id, abort=options.abort):
+    if broker.admin.cancel(options.message_id, abort=options.abort):
         return 0
     sys.stderr.write(f"message {options.message_id} does not wait: it is running, has ended, or never was\n")
     return 1
@@ -148,16 +150,16 @@ def _retry(broker: SqliteBroker, options: argparse.Namespace) -> int:
         if not options.all and not any(filters.values()):
             sys.stderr.write("name an ID, a filter, or --all\n")
             return 2
-        _say(f"{broker.retry_dead_letters(**filters)} sent again")
+        _say(f"{broker.admin.retry_dead_letters(**filters)} sent again")
         return 0
-    if broker.retry_dead_letter(options.id):
+    if broker.admin.retry_dead_letter(options.id):
         return 0
     sys.stderr.write(f"there is no dead letter {options.id}\n")
     return 1
 
 
 def _purge(broker: SqliteBroker, options: argparse.Namespace) -> int:
-    _say(f"{broker.purge_dead_letters(options.older_than_s)} deleted")
+    _say(f"{broker.admin.purge_dead_letters(options.older_than_s)} deleted")
     return 0
 
 

@@ -1,18 +1,19 @@
-"""The part of the broker that operators use: look, pause, cancel, send again, purge.
+"""Administration of the queues: list, pause, cancel, retry, purge.
 
 None of it needs a declared queue, so a broker without actors (the command line's) can do all of it.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import partial
 
 from dramatiq.common import q_name
 
-from broker.engine.batch import Batch
+from broker.engine.batch import WriteBatch
+from broker.engine.engine import Engine
 from broker.engine.notifications import CANCELLED
-from broker.engine.writer import Clerk
+from broker.engine.processes import read_lease
 from broker.storage import dead_letters, inspection, looking
 from broker.storage.clearing import cancel
 from broker.storage.clock import now_ms
@@ -22,47 +23,47 @@ from broker.storage.looking import HeldMessage, WaitingMessage
 from broker.storage.pausing import pause, resume
 from broker.storage.places import Places
 
-__all__ = ["Upkeep"]
+__all__ = ["QueueAdmin"]
 
 
-class Upkeep(ABC):
-    """What can be seen of the queues and done to them from outside."""
+class QueueAdmin:
+    """The queues of one file, as operators see and change them."""
 
-    queues: set[str]
-    _places: Places
-
-    @abstractmethod
-    def _clerk(self) -> Clerk:
-        """Return the clerk of this process, engaged if need be."""
+    def __init__(self, engine: Callable[[], Engine], paths: Places, declared: Callable[[], set[str]]) -> None:
+        """Administer through the engine that `engine` returns; `declared` returns the broker's declared queues."""
+        self._declared = declared
+        self._engine = engine
+        self._paths = paths
 
     def queue_stats(self) -> list[QueueStats]:
         """Return how full every queue is."""
-        return inspection.queue_stats(self._clerk().database, self.queues, now_ms())
+        return inspection.queue_stats(self._engine().database, self._declared(), now_ms())
 
     def consumers(self) -> list[WorkerProcess]:
         """Return the living processes that consume, with their queues. A dead one disappears at once."""
-        return inspection.consumers(self._clerk().database, self._places.leases)
 
-    def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
-        """Return how many messages of a queue are ready, delayed and dead."""
-        return inspection.message_counts(self._clerk().database, q_name(queue_name))
+        def published(lease: str) -> str | None:
+            state = read_lease(self._paths.leases / lease)
+            return state.line if state.locked else None
+
+        return inspection.consumers(self._engine().database, published)
 
     def dead_letters(
         self, queue: str | None = None, limit: int = 100, *, before_id: int | None = None
     ) -> list[DeadLetter]:
         """Return dead letters, newest first; `before_id` asks for the page after that id."""
-        return dead_letters.dead_letters(self._clerk().database, queue, limit, before_id)
+        return dead_letters.dead_letters(self._engine().database, queue, limit, before_id)
 
     def retry_dead_letter(self, letter_id: int) -> bool:
         """Send a dead letter again, with a new allowance of retries. False: there is none with this id."""
 
-        def work(batch: Batch) -> bool:
+        def work(batch: WriteBatch) -> bool:
             queue = dead_letters.retry(batch.connection, letter_id, batch.now_ms)
             if queue is not None:
                 batch.readied.add(queue)
             return queue is not None
 
-        return self._clerk().call(work)
+        return self._engine().writer.call(work)
 
     def retry_dead_letters(
         self, *, queue: str | None = None, actor: str | None = None, error: str | None = None
@@ -74,35 +75,35 @@ class Upkeep(ABC):
             error: only those whose error line contains this text.
         """
 
-        def work(batch: Batch) -> int:
+        def work(batch: WriteBatch) -> int:
             queues = dead_letters.retry_some(batch.connection, newest, queue, actor, error, batch.now_ms)
             batch.readied.update(queues)
             return len(queues)
 
         # Those that die again meanwhile are left alone, or this might never end.
-        newest = dead_letters.newest(self._clerk().database)
+        newest = dead_letters.newest(self._engine().database)
         total = 0
-        while retried := self._clerk().call(work):
+        while retried := self._engine().writer.call(work):
             total += retried
         return total
 
     def delete_dead_letter(self, letter_id: int) -> bool:
         """Delete a dead letter; False if there is none with this id."""
-        return self._clerk().call(lambda batch: dead_letters.delete(batch.connection, letter_id))
+        return self._engine().writer.call(lambda batch: dead_letters.delete(batch.connection, letter_id))
 
     def purge_dead_letters(self, older_than_s: float = 0.0) -> int:
         """Delete dead letters that died longer ago than that; returns how many."""
-        return self._clerk().call(
+        return self._engine().writer.call(
             lambda batch: dead_letters.purge(batch.connection, batch.now_ms - int(older_than_s * 1000) + 1)
         )
 
     def peek(self, queue_name: str, limit: int = 20) -> list[WaitingMessage]:
         """Return what waits in a queue, in the order in which it will be worked on; the delayed ones come last."""
-        return looking.waiting_messages(self._clerk().database, q_name(queue_name), limit)
+        return looking.waiting_messages(self._engine().database, q_name(queue_name), limit)
 
     def held_messages(self) -> list[HeldMessage]:
         """Return who holds what since when, in all processes, the longest held first."""
-        return looking.held_messages(self._clerk().database)
+        return looking.held_messages(self._engine().database)
 
     def pause_queue(self, queue_name: str) -> None:
         """Have no process claim from a queue until it is resumed; may be repeated.
@@ -110,17 +111,17 @@ class Upkeep(ABC):
         Sending and delays go on. What a thread has in hand is worked off.
         """
         queue = q_name(queue_name)
-        self._clerk().call(lambda batch: pause(batch.connection, queue, batch.now_ms))
+        self._engine().writer.call(lambda batch: pause(batch.connection, queue, batch.now_ms))
 
     def resume_queue(self, queue_name: str) -> bool:
         """Have a paused queue go on, at once and in all processes. False: it was not paused."""
         queue = q_name(queue_name)
 
-        def work(batch: Batch) -> bool:
+        def work(batch: WriteBatch) -> bool:
             batch.readied.add(queue)
             return resume(batch.connection, queue)
 
-        return self._clerk().call(work)
+        return self._engine().writer.call(work)
 
     def cancel(self, message_id: str, *, abort: bool = False) -> bool:
         """Drop a message that waits, is blocked or delayed, also between its retries. It leaves no dead letter.
@@ -133,16 +134,16 @@ class Upkeep(ABC):
             False when there is nothing to cancel: it has ended, was never sent, or runs and `abort` was not asked.
         """
         # Seldom more than once: between looking and acting a delay may fall due (a new row) or a worker may take it.
-        while rows := inspection.rows_of(self._clerk().database, message_id, leased=abort):
-            if self._clerk().call(partial(_cancel_rows, rows, message_id, abort=abort)):
+        while rows := inspection.rows_of(self._engine().database, message_id, leased=abort):
+            if self._engine().writer.call(partial(_cancel_rows, rows, message_id, abort=abort)):
                 return True
         return False
 
 
-def _cancel_rows(rows: list[int], message_id: str, batch: Batch, *, abort: bool) -> bool:
+def _cancel_rows(rows: list[int], message_id: str, batch: WriteBatch, *, abort: bool) -> bool:
     outcomes = [cancel(batch.connection, row_id, message_id, abort=abort) for row_id in rows]
     for outcome in outcomes:
         batch.readied |= outcome.readied
         if outcome.told:
-            batch.bells.add(CANCELLED)
+            batch.notify(CANCELLED)
     return any(outcome.queue is not None or outcome.told for outcome in outcomes)

@@ -1,11 +1,12 @@
-"""What a result or rate limiter backend needs of its process: a clerk that writes, a reader, a lookout.
+"""The database of a result or rate limiter backend: a writer, reads, and waits for other processes.
 
-All of it is opened at the first use and anew in a forked child. What is stored and when it expires is the backends'.
+Opened at the first use and anew in a forked child. What is stored and when it expires is up to the backends.
 """
 
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sqlite3
 import threading
@@ -15,58 +16,56 @@ from typing import Any, TypeVar
 
 from dramatiq.threading import Interrupt
 
-from broker.engine.batch import Batch, Order
-from broker.engine.lookout import Lookout, seconds
-from broker.engine.prefetch import Staff
-from broker.engine.writer import Clerk, Terms
+from broker.engine.batch import WriteBatch, WriteRequest
+from broker.engine.notifications import ChannelWaiter
+from broker.engine.writer import Writer, WriterHooks
 from broker.storage.backend_schema import BACKEND_VERSION_QUERY, ensure_backend_schema
-from broker.storage.database import Synchronous
+from broker.storage.database import Database, Synchronous
 from broker.storage.fork import forget_in_children
 from broker.storage.places import Places
 from broker.storage.write_lock import WriteGate
 
-__all__ = ["Office"]
+__all__ = ["BackendStore"]
 
 T = TypeVar("T")
 
 
-class Office:
+class BackendStore:
     """One database file as one backend uses it."""
 
     def __init__(self, path: str | os.PathLike[str], synchronous: Synchronous) -> None:
-        self._places = Places(Path(path).resolve())
-        self._gate = WriteGate(path)
-        # Nothing is ever consumed here, so the last three mean nothing.
-        self._terms = Terms(synchronous, poll_interval_s=30.0, lease_s=60.0, max_deliveries=1)
-        self._clerk_now: Clerk | None = None
-        self._lookout_now: Lookout | None = None
+        self._paths = Places(Path(path).resolve())
+        self._write_lock = WriteGate(path)
+        self._synchronous = synchronous
         self._lock = threading.Lock()
-        self._prepared = False
+        self._opened: tuple[Database, Writer] | None = None
+        self._waiter: ChannelWaiter | None = None
+        self._has_schema = False
         forget_in_children(self)
 
-    def write(self, work: Callable[[Batch], T], *, undo: Callable[[Batch], object] | None = None) -> T:
-        """Have a piece of writing committed and return its result.
+    def write(self, work: Callable[[WriteBatch], T], *, undo: Callable[[WriteBatch], object] | None = None) -> T:
+        """Have work committed and return its result.
 
         Dramatiq raises time limits and shutdowns into threads at any moment. The work is done all the same, once; then
         the exception goes on. The caller never learns the result, so `undo` is done first if that was a true one.
 
         Raises:
             DatabaseUnavailable: nothing was written; the cause lies in the file or the disk.
-            NotJoined: this thread is inside the gate with a transaction of its own.
+            NotJoined: this thread holds the write lock and has a transaction of its own.
         """
 
-        def prepared_work(batch: Batch) -> T:
-            ensure_backend_schema(batch.connection)  # two look-ups; the file may have been replaced
+        def work_with_schema(batch: WriteBatch) -> T:
+            ensure_backend_schema(batch.connection)  # two queries; the file may have been replaced
             return work(batch)
 
-        order = Order(prepared_work)
-        clerk: Clerk | None = None
+        request = WriteRequest(work_with_schema)
+        writer: Writer | None = None
         interruption: Interrupt | None = None
         while True:
             try:
-                clerk = clerk or self._clerk()
-                clerk.submit(order)
-                result = order.wait()
+                writer = writer or self._open()[1]
+                writer.submit(request)
+                result = request.wait()
             except Interrupt as late:
                 interruption = interruption or late
             else:
@@ -84,63 +83,64 @@ class Office:
             DatabaseUnavailable: the file cannot be read.
         """
         try:
-            if not self._prepared:
-                self._prepare()
-            return self._clerk().database.read(sql, parameters)
+            if not self._has_schema:
+                self._ensure_schema()
+            return self._open()[0].read(sql, parameters)
         except sqlite3.OperationalError:
-            self._prepared = False  # the file was replaced: the next one finds the tables made anew
+            self._has_schema = False  # the file was replaced: the next read creates the tables
             raise
 
-    def wait(self, look: Callable[[], T | None], bell: str, timeout_ms: float | None) -> T | None:
-        """Return what `look` finds now or after a ring of the bell; None when the time is over (never, if None)."""
-        found = look()
+    def wait(self, read: Callable[[], T | None], channel: str, timeout_ms: float | None) -> T | None:
+        """Return what `read` finds, now or after a notification; None when the time has passed (never, if None)."""
+        found = read()
         if found is not None or timeout_ms == 0:
             return found
-        return self._lookout().until(look, bell, seconds(timeout_ms))
+        return self._open_waiter().wait(read, channel, math.inf if timeout_ms is None else timeout_ms / 1000)
 
     def close(self) -> None:
         """Close the file and end the threads. May be repeated; the next use opens it again."""
         with self._lock:
-            clerk, self._clerk_now = self._clerk_now, None
-            lookout, self._lookout_now = self._lookout_now, None
-        if lookout is not None:
-            lookout.close()
-        if clerk is not None:
+            opened, self._opened = self._opened, None
+            waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.close()
+        if opened is not None:
             atexit.unregister(self.close)
-            clerk.close()
+            opened[1].close()
 
     def forget(self) -> None:
         """Be as new in a forked child."""
         self._lock = threading.Lock()
-        clerk, self._clerk_now = self._clerk_now, None
-        lookout, self._lookout_now = self._lookout_now, None
-        if lookout is not None:
-            lookout.forget()
-        if clerk is not None:
+        opened, self._opened = self._opened, None
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.forget()
+        if opened is not None:
             atexit.unregister(self.close)
-            clerk.forget()
+            opened[0].forget()
 
-    def _prepare(self) -> None:
-        # On the clerk's thread, unless this one is inside the gate, perhaps with a transaction: then it only looks.
-        if not self._gate.held or not self._clerk().database.read(BACKEND_VERSION_QUERY):
+    def _ensure_schema(self) -> None:
+        # On the writer's thread. A thread that holds the write lock, perhaps with a transaction, only looks.
+        if not self._write_lock.held or not self._open()[0].read(BACKEND_VERSION_QUERY):
             self.write(lambda _: None)
-        self._prepared = True
+        self._has_schema = True
 
-    def _clerk(self) -> Clerk:
-        clerk = self._clerk_now
-        if clerk is not None:
-            return clerk
+    def _open(self) -> tuple[Database, Writer]:
+        opened = self._opened
+        if opened is not None:
+            return opened
         with self._lock:
-            if self._clerk_now is None:
-                self._clerk_now = Clerk(self._places, self._gate, Staff(), self._terms)
+            if self._opened is None:
+                database = Database(self._paths.database, self._write_lock, self._synchronous)
+                self._opened = database, Writer(self._paths, database, self._write_lock, WriterHooks())
                 atexit.register(self.close)
-            return self._clerk_now
+            return self._opened
 
-    def _lookout(self) -> Lookout:
-        lookout = self._lookout_now
-        if lookout is not None:
-            return lookout
+    def _open_waiter(self) -> ChannelWaiter:
+        waiter = self._waiter
+        if waiter is not None:
+            return waiter
         with self._lock:
-            if self._lookout_now is None:
-                self._lookout_now = Lookout(self._places.bells)
-            return self._lookout_now
+            if self._waiter is None:
+                self._waiter = ChannelWaiter(self._paths.bells)
+            return self._waiter

@@ -1,7 +1,7 @@
-"""Dramatiq's side of a desk: consumers that wait for messages, acknowledge, reject and give back.
+"""Consumers: they fetch messages from the buffers of the engine, acknowledge, reject and requeue them.
 
-Acknowledgements come from any worker thread and through whichever consumer is there at the time; what they mean is in
-the message's own claim token, so a consumer keeps no state of its own.
+Acknowledgements come from any worker thread and through whichever consumer there is at the time. Which claim they end
+is in the fencing token of the message, so a consumer keeps no state of its own.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from dramatiq.common import iter_queue
 from dramatiq.errors import BrokerConnectionError, DecodeError
 from dramatiq.threading import Interrupt
 
-from broker.engine.batch import Batch, Order
-from broker.engine.prefetch import Desk
-from broker.engine.writer import Clerk
+from broker.engine.batch import WriteBatch, WriteRequest
+from broker.engine.engine import Engine
+from broker.engine.message import FollowUps, SqliteMessage, decode_claim, log_fields
+from broker.engine.prefetch import QueueBuffer
 from broker.errors import BrokerClosed
-from broker.storage.encoding import AnyMessage, FollowUps, SqliteMessage, facts, opened
+from broker.storage.encoding import AnyMessage
 from broker.storage.queue import Claim
 from broker.storage.settling import Obituary, is_cancelled
 
-__all__ = ["IdleConsumer", "SqliteConsumer", "give_back_unbegun"]
+__all__ = ["DelayQueueConsumer", "SqliteConsumer", "release_waiting"]
 
 TRACEBACK_CHARS = 30_000
 
 logger = logging.getLogger(__name__)
 
 
-class IdleConsumer(Consumer):
-    """The consumer of a delay queue: delays are kept in the tables, so nothing ever comes out here."""
+class DelayQueueConsumer(Consumer):
+    """The consumer of a delay queue. It never returns a message: delays are kept in the tables."""
 
     def __init__(self, timeout_ms: int) -> None:
         self._timeout_s = timeout_ms / 1000
@@ -53,94 +54,92 @@ class SqliteConsumer(Consumer):
     """The consumer of a queue."""
 
     def __init__(
-        self, clerk: Clerk, desk: Desk, timeout_ms: int, *, sent: Callable[[AnyMessage, int | None], None]
+        self, engine: Engine, buffer: QueueBuffer, timeout_ms: int, *, sent: Callable[[AnyMessage, int | None], None]
     ) -> None:
-        """Stand at a desk; `sent` is told of every message that was stored along with an acknowledgement."""
-        self._clerk = clerk
-        self._desk = desk
+        """Consume from a buffer; `sent` is called for every message that was stored with an acknowledgement."""
+        self._engine = engine
+        self._buffer = buffer
         self._timeout_s = timeout_ms / 1000
         self._sent = sent
-        desk.consumers.add(self)
+        buffer.consumers.add(self)
 
     def __next__(self) -> SqliteMessage | None:
-        if self._clerk.closed:
+        if self._engine.writer.closed:
             raise BrokerClosed("the broker was closed; consume again")
-        item = self._picked_up()
+        item = self._fetch()
         if isinstance(item, BaseException):
             raise item
         if item is None:
             return None
         try:
-            message = opened(item)
+            message = decode_claim(item)
         except DecodeError as error:
-            self._bury_unread(item, error)
+            self._dead_letter_undecoded(item, error)
             return None
-        message.abandon = self._clerk.abandon
+        message.on_dropped = self._engine.redeliver_soon
         return message
 
     def ack(self, message: MessageProxy) -> None:
-        """Delete the message. Not ours, settled before, or given to another process meanwhile: nothing happens.
+        """Delete the message. Nothing happens if it is not ours, settled, or was given to another process meanwhile.
 
-        If what it was to send could not be sent, it does not count as worked off: it goes to the dead letters with
-        that error, or runs again if its end was interrupted.
+        If sending one of its follow-ups failed, it does not count as processed: it goes to the dead letters with that
+        error, or runs again if its end was interrupted.
         """
-        if isinstance(message, SqliteMessage) and not self._ran_into_trouble(message):
-            self._settle(message, lambda batch: batch.acknowledge(message.held))
+        if isinstance(message, SqliteMessage) and not self._settled_otherwise(message):
+            self._settle(message, lambda batch: batch.ack(message.held))
 
     def nack(self, message: MessageProxy) -> None:
-        """Move the message to the dead letters, as it is now, with its error. A cancelled one goes without a trace."""
+        """Move the message, as it is now, to the dead letters with its error. A cancelled one is deleted."""
         if isinstance(message, SqliteMessage) and message.cancelled:
-            self._settle(message, lambda batch: batch.acknowledge(message.held))
-        elif isinstance(message, SqliteMessage) and not self._ran_into_trouble(message):
-            self._bury(message)
+            self._settle(message, lambda batch: batch.ack(message.held))
+        elif isinstance(message, SqliteMessage) and not self._settled_otherwise(message):
+            self._dead_letter(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Give messages back to their old places, in one commit; waiting processes are woken."""
-        _give_back(self._clerk, messages)
+        """Return messages to their old places, in one commit, and notify waiting processes."""
+        _release(self._engine, messages)
 
     def close(self) -> None:
-        """Give back what was not picked up. Messages taken earlier can still be settled, here or elsewhere."""
-        self._desk.consumers.discard(self)
-        if not self._desk.consumers:  # else the consumer of another worker in this process picks it up
-            self._clerk.close_desk(self._desk)
+        """Return the messages that were not fetched. Messages fetched earlier can still be settled."""
+        self._buffer.consumers.discard(self)
+        if not self._buffer.consumers:  # else the consumer of another worker in this process fetches them
+            self._engine.close_buffer(self._buffer)
 
-    def _picked_up(self) -> Claim | BaseException | None:
-        desk = self._desk
+    def _fetch(self) -> Claim | BaseException | None:
         try:
-            return desk.inbox.get_nowait()
+            return self._buffer.inbox.get_nowait()
         except Empty:
             pass
-        desk.waiting.add(id(self))
         try:
-            if desk.owed:
-                desk.owed = False
-                self._clerk.nudge()
-            return desk.inbox.get(timeout=self._timeout_s)
+            if self._buffer.attend(self):
+                self._engine.writer.wake()
+            return self._buffer.inbox.get(timeout=self._timeout_s)
         except Empty:
             return None
         finally:
-            desk.waiting.discard(id(self))
+            self._buffer.leave(self)
 
-    def _ran_into_trouble(self, message: SqliteMessage) -> bool:
+    def _settled_otherwise(self, message: SqliteMessage) -> bool:
+        """Settle a message whose follow-ups are incomplete; False if they are complete."""
         follow_ups = message.follow_ups
         if follow_ups is None or follow_ups.complete:
             return False
         if follow_ups.failure is not None:
             message.stuff_exception(follow_ups.failure)
-            self._bury(message)
+            self._dead_letter(message)
         else:
-            self._settle(message, lambda batch: self._clerk.return_unsettled(batch, message.held))
+            self._settle(message, lambda batch: self._engine.redeliver(message.held, batch))
         return True
 
-    def _bury(self, message: SqliteMessage) -> None:
-        obituary = _obituary(message)
-        self._settle(message, lambda batch: batch.bury(message.held, obituary))
+    def _dead_letter(self, message: SqliteMessage) -> None:
+        failure = _failure(message)
+        self._settle(message, lambda batch: batch.dead_letter(message.held, failure))
 
-    def _settle(self, message: SqliteMessage, end: Callable[[Batch], bool]) -> None:
-        """End a claim and store what the message's processing has sent, in one commit."""
+    def _settle(self, message: SqliteMessage, end: Callable[[WriteBatch], bool]) -> None:
+        """End a claim and store the follow-ups of its message, in one commit."""
         follow_ups = message.follow_ups or FollowUps()
 
-        def work(batch: Batch) -> bool:
+        def work(batch: WriteBatch) -> bool:
             if any(entry.message_id == message.message_id for entry in follow_ups.entries) and is_cancelled(
                 batch.connection, message.held
             ):
@@ -151,69 +150,69 @@ class SqliteConsumer(Consumer):
             return ours
 
         try:
-            ours = self._ended(message, work)
+            ours = self._commit(message, work)
         except BrokerConnectionError:
             raise
         except Exception as error:
             if not follow_ups.entries or not follow_ups.complete:
                 raise
-            # A delay beyond all time, say. Dramatiq would only log it, and the message would stay here for good.
+            # A delay beyond all time, say. Dramatiq would only log it, and the message would stay claimed for good.
             follow_ups.failure = error
-            self._ran_into_trouble(message)
+            self._settled_otherwise(message)
             return
-        _done_with(message)
+        _clear(message)
         if not ours:
-            logger.warning("Message %s was no longer ours.", message.message_id, extra=_facts(message))
+            logger.warning("Message %s: claim lost, nothing changed.", message.message_id, extra=_log_fields(message))
         elif follow_ups.complete:
             for follow_up, delay in follow_ups.sent:
                 self._sent(follow_up, delay)
 
-    def _ended(self, message: SqliteMessage, work: Callable[[Batch], bool]) -> bool:
-        """Have the work done, once; an exception raised into this thread meanwhile is dropped.
+    def _commit(self, message: SqliteMessage, work: Callable[[WriteBatch], bool]) -> bool:
+        """Have the work committed, once; an exception raised into this thread meanwhile is dropped.
 
-        The actor is over, so whatever wanted to interrupt it (a time limit, a shutdown) comes too late; let through it
+        The actor is over, so whatever wanted to interrupt it (a time limit, a shutdown) comes too late; passed on, it
         would end the worker thread for good and leave the message unsettled.
         """
         while True:
             try:
                 if message.settling is None:
-                    message.settling = Order(work)
-                self._clerk.submit(message.settling)
+                    message.settling = WriteRequest(work)
+                self._engine.writer.submit(message.settling)
                 return message.settling.wait()
             except Interrupt as late:
                 logger.info(
                     "%s came after message %s had ended.",
                     type(late).__name__,
                     message.message_id,
-                    extra=_facts(message),
+                    extra=_log_fields(message),
                 )
             except BrokerClosed:
-                return False  # closing has given back what was held
+                return False  # closing has returned the claimed messages
             except Exception:
                 message.settling = None  # dramatiq tries again
                 raise
 
-    def _bury_unread(self, held: Claim, error: DecodeError) -> None:
+    def _dead_letter_undecoded(self, claim: Claim, error: DecodeError) -> None:
         logger.error(
-            "A message on queue %r cannot be decoded; it goes to the dead letters.", held.queue, extra=facts(held)
+            "Queue %r: a message cannot be decoded and is dead-lettered.", claim.queue, extra=log_fields(claim)
         )
-        obituary = Obituary(f"{type(error).__name__}: {error}: {error.error!r}", None)
+        failure = Obituary(f"{type(error).__name__}: {error}: {error.error!r}", None)
 
-        self._clerk.call(lambda batch: batch.bury(held, obituary))
+        self._engine.writer.call(lambda batch: batch.dead_letter(claim, failure))
 
 
-def _give_back(clerk: Clerk, messages: Iterable[MessageProxy]) -> None:
-    """Return messages that were never begun to their old places, in one commit, and forget them."""
+def _release(engine: Engine, messages: Iterable[MessageProxy]) -> None:
+    """Return messages whose processing has not begun to their old places, in one commit."""
     ours = [message for message in messages if isinstance(message, SqliteMessage) and message.settling is None]
     if ours:
-        with contextlib.suppress(BrokerClosed):  # closing has given back what was held
-            clerk.call(lambda batch: batch.give_back([message.held for message in ours]))
+        with contextlib.suppress(BrokerClosed):  # closing has returned the claimed messages
+            engine.writer.call(lambda batch: batch.release([message.held for message in ours]))
     for message in ours:
-        _done_with(message)
+        _clear(message)
 
 
-def give_back_unbegun(clerk: Clerk, worker: Worker) -> None:
-    """Return, as a worker begins to stop, what none of its threads has begun.
+def release_waiting(engine: Engine, worker: Worker) -> None:
+    """Return the messages that wait for a thread of a worker that begins to stop.
 
     Dramatiq does it, too, but only when the last thread has ended its work, which may be in an hour.
     """
@@ -221,22 +220,22 @@ def give_back_unbegun(clerk: Clerk, worker: Worker) -> None:
     for _ in waiting:
         worker.work_queue.task_done()
     try:
-        _give_back(clerk, waiting)
-        clerk.clear_desks()
+        _release(engine, waiting)
+        engine.release_buffers()
     except BrokerConnectionError as error:
-        logger.warning("Could not give back what was not begun (%s); it goes with the lease.", error)
+        logger.warning("Releasing unprocessed messages failed (%s); their lease will expire.", error)
 
 
-def _facts(message: SqliteMessage) -> dict[str, object]:
-    return facts(message.held, message.message_id)
+def _log_fields(message: SqliteMessage) -> dict[str, object]:
+    return log_fields(message.held, message.message_id)
 
 
-def _done_with(message: SqliteMessage) -> None:
-    message.follow_ups = None  # a second acknowledgement must not tell of them again
-    message.abandon = None
+def _clear(message: SqliteMessage) -> None:
+    message.follow_ups = None  # a second acknowledgement must not report them again
+    message.on_dropped = None
 
 
-def _obituary(message: SqliteMessage) -> Obituary:
+def _failure(message: SqliteMessage) -> Obituary:
     error = message._exception  # noqa: SLF001  # dramatiq keeps the actor's last error only here
     text = "failed without an exception"
     trace = message.options.get("traceback")
@@ -250,7 +249,7 @@ def _obituary(message: SqliteMessage) -> Obituary:
 def _text(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001  # whatever its __str__ raises: the message must not stay here for that
+    except Exception:  # noqa: BLE001  # whatever its __str__ raises: the message must not stay claimed for that
         return f"{type(error).__name__}: its text cannot be made"
 
 
@@ -267,7 +266,7 @@ def _last_body(message: SqliteMessage) -> bytes | None:
         logger.warning(
             "Message %s no longer encodes; its dead letter has the body it was sent with.",
             message.message_id,
-            extra=_facts(message),
+            extra=_log_fields(message),
         )
         return None
     return body

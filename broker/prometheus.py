@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from broker.admin import Upkeep
+from broker.admin import QueueAdmin
 from broker.storage.inspection import QueueStats, WorkerProcess
 
 __all__ = ["QueueCollector"]
@@ -22,12 +22,12 @@ class QueueCollector(Collector):
     """Depths, ages, workers and what they have done, by queue.
 
     Args:
-        broker: any broker of the file; it needs no actors.
+        admin: of any broker of the file; it needs no actors.
         prefix: what the names of the metrics begin with.
     """
 
-    def __init__(self, broker: Upkeep, prefix: str = "broker") -> None:
-        self._broker = broker
+    def __init__(self, admin: QueueAdmin, prefix: str = "broker") -> None:
+        self._admin = admin
         self._prefix = prefix
 
     def describe(self) -> Iterable[Metric]:
@@ -40,8 +40,8 @@ class QueueCollector(Collector):
         Raises:
             DatabaseUnavailable: the file cannot be read.
         """
-        workers = self._broker.consumers()
-        yield from self._depths(self._broker.queue_stats(), workers)
+        workers = self._admin.consumers()
+        yield from self._depths(self._admin.queue_stats(), workers)
         yield from self._work(workers)
 
     def _depths(self, queues: list[QueueStats], workers: list[WorkerProcess]) -> Iterable[Metric]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterable
 
 from dramatiq.rate_limits import RateLimiterBackend
 
-from broker import counters
-from broker.backend import Office
-from broker.engine.batch import Batch
-from broker.engine.lookout import bell_of
+from broker.backend import BackendStore
+from broker.engine.batch import WriteBatch
+from broker.engine.notifications import channel_of
 from broker.storage.clock import now_ms
 from broker.storage.database import Synchronous
 
-__all__ = ["SqliteRateLimiterBackend"]
+__all__ = ["SqliteRateLimiterBackend", "add", "change", "note_event", "purge", "total", "undo"]
 
-PURGED_AT_ONCE = 32  # each change takes up to so many expired rows along, so nothing piles up
+PURGED_PER_WRITE = 32  # each change deletes so many expired rows, so that they do not pile up
 ALL = -1  # as a limit in SQLite
-EVENT_LIVES_MS = 1000  # at least, so that whoever waits already cannot miss it
+EVENT_TTL_MS = 1000  # at least, so that threads that wait already cannot miss it
 
 
 class SqliteRateLimiterBackend(RateLimiterBackend):
@@ -34,88 +35,165 @@ class SqliteRateLimiterBackend(RateLimiterBackend):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, synchronous: Synchronous = "NORMAL") -> None:
-        self._office = Office(path, synchronous)
+        self._storage = BackendStore(path, synchronous)
 
     def add(self, key: str, value: int, ttl: int) -> bool:
-        """Set a counter for `ttl` milliseconds unless it is there; False if it is."""
-        return self._changed(
-            lambda batch: counters.add(batch.connection, key, value, ttl_ms=ttl, now_ms=batch.now_ms),
-            undo=lambda batch: counters.undo(batch.connection, key, value),
+        """Set a counter for `ttl` milliseconds unless it exists; False if it does."""
+        return self._change(
+            lambda batch: add(batch.connection, key, value, ttl_ms=ttl, now_ms=batch.now_ms),
+            undo=lambda batch: undo(batch.connection, key, value),
         )
 
     def incr(self, key: str, amount: int, maximum: int, ttl: int) -> bool:
-        """Raise a counter and let it live anew; False, and no change, if it would pass the maximum."""
-        return self._changed(
-            lambda batch: counters.change(
-                batch.connection, key, amount, maximum=maximum, ttl_ms=ttl, now_ms=batch.now_ms
-            ),
-            undo=lambda batch: counters.undo(batch.connection, key, amount),
+        """Raise a counter and renew its time to live; False, and no change, if it would pass the maximum."""
+        return self._change(
+            lambda batch: change(batch.connection, key, amount, maximum=maximum, ttl_ms=ttl, now_ms=batch.now_ms),
+            undo=lambda batch: undo(batch.connection, key, amount),
         )
 
     def decr(self, key: str, amount: int, minimum: int, ttl: int) -> bool:
-        """Lower a counter and let it live anew; False, and no change, if it would pass the minimum.
+        """Lower a counter and renew its time to live; False, and no change, if it would pass the minimum.
 
-        If interrupted, a slot is given back all the same. A party at a barrier (whose minimum is above 0) has not come:
-        its message will run again.
+        If interrupted, a slot is given back all the same. A party at a barrier (whose minimum is above 0) has not
+        arrived: its message will run again.
         """
-        return self._changed(
-            lambda batch: counters.change(
-                batch.connection, key, -amount, minimum=minimum, ttl_ms=ttl, now_ms=batch.now_ms
-            ),
-            undo=(lambda batch: counters.undo(batch.connection, key, -amount)) if minimum > 0 else None,
+        return self._change(
+            lambda batch: change(batch.connection, key, -amount, minimum=minimum, ttl_ms=ttl, now_ms=batch.now_ms),
+            undo=(lambda batch: undo(batch.connection, key, -amount)) if minimum > 0 else None,
         )
 
     def incr_and_sum(self, key: str, keys: Callable[[], Iterable[str]], amount: int, maximum: int, ttl: int) -> bool:
         """Raise a counter unless it or the sum of all `keys` would pass the maximum; False if so.
 
         Args:
-            keys: asked inside the transaction, on another thread, because they may depend on the time.
+            keys: called inside the transaction, on another thread, because they may depend on the time.
         """
 
-        def work(batch: Batch) -> bool:
-            if counters.total(batch.connection, keys(), now_ms=batch.now_ms) + amount > maximum:
+        def work(batch: WriteBatch) -> bool:
+            if total(batch.connection, keys(), now_ms=batch.now_ms) + amount > maximum:
                 return False
-            return counters.change(batch.connection, key, amount, maximum=maximum, ttl_ms=ttl, now_ms=batch.now_ms)
+            return change(batch.connection, key, amount, maximum=maximum, ttl_ms=ttl, now_ms=batch.now_ms)
 
-        return self._changed(work, undo=lambda batch: counters.undo(batch.connection, key, amount))
+        return self._change(work, undo=lambda batch: undo(batch.connection, key, amount))
 
     def wait(self, key: str, timeout: int | None) -> bool:
-        """Wait until an event is noted, or return at once if it was and has not expired.
+        """Wait for an event, or return at once if there is one that has not expired.
 
         Args:
             key: of the event.
             timeout: milliseconds; None waits for ever.
 
         Returns:
-            False when the time was over first.
+            False when the time has passed first.
         """
-        return self._office.wait(lambda: self._noted(key), bell_of("events", key), timeout) is not None
+        return self._storage.wait(lambda: self._has_event(key), channel_of("events", key), timeout) is not None
 
     def wait_notify(self, key: str, ttl: int) -> None:
-        """Note an event, for `ttl` milliseconds (at least a second), and wake whoever waits for it, in any process."""
+        """Store an event for `ttl` milliseconds (at least a second) and wake the waiting threads of all processes."""
 
-        def work(batch: Batch) -> None:
-            ttl_ms = max(ttl, EVENT_LIVES_MS)
-            counters.note_event(batch.connection, key, ttl_ms=ttl_ms, now_ms=batch.now_ms)
-            batch.readied.add(bell_of("events", key))  # rung after the commit, like that of a queue
+        def work(batch: WriteBatch) -> None:
+            note_event(batch.connection, key, ttl_ms=max(ttl, EVENT_TTL_MS), now_ms=batch.now_ms)
+            batch.notify(channel_of("events", key))
 
-        self._office.write(work)
+        self._storage.write(work)
 
     def purge(self) -> int:
-        """Delete all expired counters and events; returns how many. Every change does it bit by bit."""
-        return self._office.write(lambda batch: counters.purge(batch.connection, limit=ALL, now_ms=batch.now_ms))
+        """Delete all expired counters and events; returns how many. Every change deletes some."""
+        return self._storage.write(lambda batch: purge(batch.connection, limit=ALL, now_ms=batch.now_ms))
 
     def close(self) -> None:
         """Close the file and end the threads. May be repeated; the next use opens it again."""
-        self._office.close()
+        self._storage.close()
 
-    def _changed(self, work: Callable[[Batch], bool], undo: Callable[[Batch], object] | None = None) -> bool:
-        def purging_work(batch: Batch) -> bool:
-            counters.purge(batch.connection, limit=PURGED_AT_ONCE, now_ms=batch.now_ms)
+    def _change(self, work: Callable[[WriteBatch], bool], undo: Callable[[WriteBatch], object] | None = None) -> bool:
+        def purge_and_work(batch: WriteBatch) -> bool:
+            purge(batch.connection, limit=PURGED_PER_WRITE, now_ms=batch.now_ms)
             return work(batch)
 
-        return self._office.write(purging_work, undo=undo)
+        return self._storage.write(purge_and_work, undo=undo)
 
-    def _noted(self, key: str) -> bool | None:
-        rows = self._office.read("SELECT 1 FROM broker_events WHERE key = ? AND expires_ms > ?", (key, now_ms()))
+    def _has_event(self, key: str) -> bool | None:
+        rows = self._storage.read("SELECT 1 FROM broker_events WHERE key = ? AND expires_ms > ?", (key, now_ms()))
         return True if rows else None
+
+
+# The statements, over an open transaction. A counter that is missing or expired counts 0.
+
+
+def add(connection: sqlite3.Connection, key: str, value: int, *, ttl_ms: int, now_ms: int) -> bool:
+    """Set a counter that does not exist. False: it exists, and nothing was changed."""
+    cursor = connection.execute(
+        """
+        INSERT INTO broker_counters (key, value, expires_ms) VALUES (?, ?, ?)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_ms = excluded.expires_ms
+            WHERE broker_counters.expires_ms <= ?
+        """,
+        (key, value, now_ms + ttl_ms, now_ms),
+    )
+    return cursor.rowcount == 1
+
+
+def change(
+    connection: sqlite3.Connection,
+    key: str,
+    amount: int,
+    *,
+    ttl_ms: int,
+    now_ms: int,
+    minimum: int | None = None,
+    maximum: int | None = None,
+) -> bool:
+    """Add to a counter, perhaps a negative amount, and renew its time to live. False: a bound forbids it."""
+    value = total(connection, [key], now_ms=now_ms) + amount
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        return False
+    connection.execute(
+        """
+        INSERT INTO broker_counters (key, value, expires_ms) VALUES (?, ?, ?)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_ms = excluded.expires_ms
+        """,
+        (key, value, now_ms + ttl_ms),
+    )
+    return True
+
+
+def total(connection: sqlite3.Connection, keys: Iterable[str], *, now_ms: int) -> int:
+    """Return the sum of counters. One JSON list, because a window of a day has more keys than SQL parameters."""
+    row = connection.execute(
+        """
+        SELECT coalesce(sum(counter.value), 0)
+        FROM json_each(?) AS wanted CROSS JOIN broker_counters AS counter ON counter.key = wanted.value
+        WHERE counter.expires_ms > ?
+        """,
+        (json.dumps(list(keys)), now_ms),
+    ).fetchone()
+    return int(row[0])
+
+
+def undo(connection: sqlite3.Connection, key: str, amount: int) -> None:
+    """Subtract what `add` or `change` has added; a counter that falls to 0 is deleted."""
+    connection.execute("UPDATE broker_counters SET value = value - ? WHERE key = ?", (amount, key))
+    connection.execute("DELETE FROM broker_counters WHERE key = ? AND value <= 0", (key,))
+
+
+def note_event(connection: sqlite3.Connection, key: str, *, ttl_ms: int, now_ms: int) -> None:
+    """Store an event for `ttl_ms` from now."""
+    connection.execute(
+        """
+        INSERT INTO broker_events (key, expires_ms) VALUES (?, ?)
+        ON CONFLICT (key) DO UPDATE SET expires_ms = excluded.expires_ms
+        """,
+        (key, now_ms + ttl_ms),
+    )
+
+
+def purge(connection: sqlite3.Connection, *, limit: int, now_ms: int) -> int:
+    """Delete up to `limit` expired counters and as many expired events, the oldest first; returns how many."""
+    gone = 0
+    for table in ("broker_counters", "broker_events"):
+        gone += connection.execute(
+            f"DELETE FROM {table} WHERE key IN"  # noqa: S608  # the two names above
+            f" (SELECT key FROM {table} WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?)",
+            (now_ms, limit),
+        ).rowcount
+    return gone

@@ -1,4 +1,4 @@
-"""Dramatiq's results on SQLite: stored in the broker's file or any other, waited for without polling."""
+"""Dramatiq's results on SQLite: in the broker's file or any other, waited for without polling."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dramatiq import Encoder, Message
 from dramatiq.results import ResultBackend, ResultMissing, ResultTimeout
 from dramatiq.results.backend import DEFAULT_TIMEOUT, Missing
 
-from broker.backend import Office
-from broker.engine.batch import Batch
-from broker.engine.lookout import bell_of
+from broker.backend import BackendStore
+from broker.engine.batch import WriteBatch
+from broker.engine.notifications import channel_of
 from broker.storage.clock import now_ms
 from broker.storage.database import Synchronous
 
 __all__ = ["SqliteResultBackend"]
 
-PURGED_AT_ONCE = 32  # each result that comes takes up to so many expired ones along, so nothing piles up
+PURGED_PER_WRITE = 32  # each stored result deletes so many expired ones, so that they do not pile up
 
 
 class SqliteResultBackend(ResultBackend):
@@ -44,7 +44,7 @@ class SqliteResultBackend(ResultBackend):
         synchronous: Synchronous = "NORMAL",
     ) -> None:
         super().__init__(namespace=namespace, encoder=encoder, use_namespace_prefix_keys=use_namespace_prefix_keys)
-        self._office = Office(path, synchronous)
+        self._storage = BackendStore(path, synchronous)
 
     def get_result(self, message: Message[Any], *, block: bool = False, timeout: int | None = None) -> Any:
         """Return the result of a message, or wait for it.
@@ -55,15 +55,15 @@ class SqliteResultBackend(ResultBackend):
             timeout: milliseconds to wait; None is dramatiq's default of ten seconds.
 
         Raises:
-            ResultMissing: there is none yet (not waiting).
-            ResultTimeout: there was none in time.
+            ResultMissing: there is none yet (without `block`).
+            ResultTimeout: there was none within `timeout`.
             ResultFailure: the actor failed; the error says how.
             DatabaseUnavailable: the file cannot be read.
         """
         key = self.build_message_key(message)
         if block:
             timeout_ms = DEFAULT_TIMEOUT if timeout is None else timeout
-            data = self._office.wait(lambda: self._data(key), bell_of("results", key), timeout_ms)
+            data = self._storage.wait(lambda: self._data(key), channel_of("results", key), timeout_ms)
         else:
             data = self._data(key)
         if data is None:
@@ -72,8 +72,8 @@ class SqliteResultBackend(ResultBackend):
         return self.unwrap_result(self.encoder.decode(data))  # type: ignore[no-untyped-call]  # dramatiq's
 
     def purge(self) -> int:
-        """Delete all expired results; returns how many. Storing does it bit by bit."""
-        return self._office.write(
+        """Delete all expired results; returns how many. Each stored result deletes some."""
+        return self._storage.write(
             lambda batch: (
                 batch.connection.execute("DELETE FROM broker_results WHERE expires_ms <= ?", (batch.now_ms,)).rowcount
             )
@@ -81,7 +81,7 @@ class SqliteResultBackend(ResultBackend):
 
     def close(self) -> None:
         """Close the file and end the threads. May be repeated; the next use opens it again."""
-        self._office.close()
+        self._storage.close()
 
     def _get(self, message_key: str) -> Any:  # Any: a result, or dramatiq's Missing
         data = self._data(message_key)
@@ -90,7 +90,7 @@ class SqliteResultBackend(ResultBackend):
     def _store(self, message_key: str, result: Any, ttl: int) -> None:  # Any: a result is whatever an actor returns
         data = self.encoder.encode(result)
 
-        def work(batch: Batch) -> None:
+        def work(batch: WriteBatch) -> None:
             _purge_some(batch)
             batch.connection.execute(
                 """
@@ -99,20 +99,20 @@ class SqliteResultBackend(ResultBackend):
                 """,
                 (message_key, data, batch.now_ms + ttl),
             )
-            batch.readied.add(bell_of("results", message_key))  # rung after the commit, like that of a queue
+            batch.notify(channel_of("results", message_key))
 
-        self._office.write(work)
+        self._storage.write(work)
 
     def _data(self, key: str) -> bytes | None:
-        rows = self._office.read("SELECT value FROM broker_results WHERE key = ? AND expires_ms > ?", (key, now_ms()))
+        rows = self._storage.read("SELECT value FROM broker_results WHERE key = ? AND expires_ms > ?", (key, now_ms()))
         return rows[0][0] if rows else None
 
 
-def _purge_some(batch: Batch) -> None:
+def _purge_some(batch: WriteBatch) -> None:
     batch.connection.execute(
         """
         DELETE FROM broker_results WHERE rowid IN
             (SELECT rowid FROM broker_results WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?)
         """,
-        (batch.now_ms, PURGED_AT_ONCE),
+        (batch.now_ms, PURGED_PER_WRITE),
     )

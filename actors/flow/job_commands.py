@@ -136,9 +136,9 @@ def _retry_parts(machine: Machine, connection: Connection, job_id: str, moment: 
 
 def _delete_dead_letters(machine: Machine, retried: set[tuple[str, str]]) -> None:
     """Delete the dead letters about retried work. One that a crash leaves is older than the retry and has no effect."""
-    for letter in machine.broker.dead_letters("media", limit=DEAD_LETTERS_SEEN):
+    for letter in machine.broker.admin.dead_letters("media", limit=DEAD_LETTERS_SEEN):
         if letter.args and (letter.actor, letter.args[0]) in retried:
-            machine.broker.delete_dead_letter(letter.id)
+            machine.broker.admin.delete_dead_letter(letter.id)
 
 
 def approve(machine: Machine, job_id: str) -> bool:
@@ -166,7 +166,7 @@ def retry_dead_letter(machine: Machine, letter: DeadLetter) -> bool:
         with machine.store.reading() as connection:
             segment = segments.get(connection, letter.args[0]) if letter.actor == "gaze" else None
         return retry(machine, segment.job_id if segment is not None else letter.args[0])
-    return machine.broker.retry_dead_letter(letter.id)
+    return machine.broker.admin.retry_dead_letter(letter.id)
 
 
 def delete(machine: Machine, job_id: str) -> bool:

@@ -40,7 +40,7 @@ def clean_up(machine: Machine) -> None:
         webhooks.purge(connection, machine.now() - REMEMBERED)
         # As long as an upload with the same key may be in lost+found, where the second copy of one is left.
         idempotency_keys.purge(connection, machine.now() - timedelta(days=machine.settings.lost_found_days))
-    machine.broker.purge_dead_letters(REMEMBERED.total_seconds())
+    machine.broker.admin.purge_dead_letters(REMEMBERED.total_seconds())
 
 
 def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:

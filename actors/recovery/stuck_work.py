@@ -30,7 +30,7 @@ def _give_up_dead_letters(machine: Machine) -> None:
 
     A letter stays where it is, to be read; one that is older than the last time its work was asked for says nothing.
     """
-    for letter in machine.broker.dead_letters(limit=1000):
+    for letter in machine.broker.admin.dead_letters(limit=1000):
         is_new = letter.died_at > machine.now() - LOOK_BACK
         if letter.args and is_new and not retrying.is_recorded(letter.error):
             _give_up(machine, letter)

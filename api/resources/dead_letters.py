@@ -26,7 +26,7 @@ class DeadLetters:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List what gave up, newest first."""
         limit = query_limit(request, default=PAGE, maximum=MAX_PAGE)
-        found = self._context.broker.dead_letters(request.get_param("queue"), limit=limit)
+        found = self._context.broker.admin.dead_letters(request.get_param("queue"), limit=limit)
         response.media = {"dead_letters": [_letter(letter) for letter in found]}
 
 
@@ -39,7 +39,7 @@ class DeadLetterRetry:
     def on_post(self, request: falcon.Request, response: falcon.Response, letter_id: int) -> None:
         """Send a message that gave up once more, as if it were new."""
         del request
-        found = self._context.broker.dead_letters(limit=1, before_id=letter_id + 1)
+        found = self._context.broker.admin.dead_letters(limit=1, before_id=letter_id + 1)
         if not found or found[0].id != letter_id:
             raise not_found("dead letter")
         if not job_commands.retry_dead_letter(self._context.machine, found[0]):

@@ -118,9 +118,9 @@ class Health:
         }
 
     def _workers(self) -> Check:
-        alive = self._context.broker.consumers()
+        alive = self._context.broker.admin.consumers()
         queues = {}
-        for stats in self._context.broker.queue_stats():
+        for stats in self._context.broker.admin.queue_stats():
             workers = sum(stats.queue in worker.queues for worker in alive)
             waits_s = stats.oldest_ready_age_s or 0.0
             queues[stats.queue] = {

@@ -45,7 +45,7 @@ class _Machine(Collector):
     def __init__(self, context: Context) -> None:
         self._context = context
         self._health = Health(context)
-        self._queues = QueueCollector(context.broker, "vidprod")
+        self._queues = QueueCollector(context.broker.admin, "vidprod")
 
     def describe(self) -> Iterable[Metric]:
         """Say nothing beforehand: registering must not touch the database."""

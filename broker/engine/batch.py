@@ -1,4 +1,4 @@
-"""An order is a piece of writing that a thread hands to the clerk; a batch is the orders that share one commit."""
+"""Write requests of threads, and the batch of requests that share one transaction."""
 
 from __future__ import annotations
 
@@ -12,98 +12,103 @@ from broker.storage.concurrency import admit
 from broker.storage.queue import Claim, Entry, State, store
 from broker.storage.settling import Obituary, abandon, acknowledge, bury, claims_of, give_back
 
-__all__ = ["Batch", "Order"]
+__all__ = ["WriteBatch", "WriteRequest"]
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Batch:
-    """One transaction while it is open, and what must happen once it has been committed."""
+class WriteBatch:
+    """One open transaction, and what must follow its commit."""
 
     connection: sqlite3.Connection
     now_ms: int
+    claims: bool = False  # whether messages may be claimed in it
     readied: set[str] = field(default_factory=set)  # queues that gained ready messages
     delayed: set[str] = field(default_factory=set)  # queues that gained delayed messages
     settled: list[Claim] = field(default_factory=list)  # claims that ended
     claimed: list[Claim] = field(default_factory=list)  # claims that began
-    done: list[str] = field(default_factory=list)  # queues of the messages that were worked off
-    died: list[str] = field(default_factory=list)  # queues of those that went to the dead letters after their work
-    bells: set[str] = field(default_factory=set)  # to ring besides those of the queues
+    done: list[str] = field(default_factory=list)  # queues of the messages that were processed
+    died: list[str] = field(default_factory=list)  # queues of those dead-lettered after processing
+    channels: set[str] = field(default_factory=set)  # to notify after the commit
+
+    def notify(self, channel: str) -> None:
+        """Notify the listeners of a channel after the commit."""
+        self.channels.add(channel)
 
     def store(self, entries: Iterable[Entry]) -> None:
-        """Insert messages and note whom that concerns."""
+        """Insert messages."""
         for entry in entries:
             state = store(self.connection, entry, self.now_ms)
             if state is not None:
                 (self.delayed if state is State.DELAYED else self.readied).add(entry.queue)
 
-    def acknowledge(self, held: Claim) -> bool:
-        """Delete a message that has been worked off. This and the next: False, the claim had been lost."""
-        return self._ended(held, ours=acknowledge(self.connection, held), outcome=self.done)
+    def ack(self, claim: Claim) -> bool:
+        """Delete a message that has been processed. False, here and below: the claim had been lost."""
+        return self._ended(claim, ours=acknowledge(self.connection, claim), outcome=self.done)
 
-    def bury(self, held: Claim, obituary: Obituary) -> bool:
-        """Move a held message to the dead letters."""
-        return self._ended(held, ours=bury(self.connection, held, obituary, self.now_ms), outcome=self.died)
+    def dead_letter(self, claim: Claim, failure: Obituary) -> bool:
+        """Move a claimed message to the dead letters."""
+        return self._ended(claim, ours=bury(self.connection, claim, failure, self.now_ms), outcome=self.died)
 
-    def abandon(self, held: Claim, max_deliveries: int) -> bool:
-        """Return a message whose work was cut off to its old place."""
-        self.readied.add(held.queue)
-        ours = abandon(self.connection, held, max_deliveries=max_deliveries, now_ms=self.now_ms)
-        return self._ended(held, ours=ours)
+    def redeliver(self, claim: Claim, max_deliveries: int) -> bool:
+        """Return a message whose processing was cut off to its old place; counts as a delivery."""
+        self.readied.add(claim.queue)
+        ours = abandon(self.connection, claim, max_deliveries=max_deliveries, now_ms=self.now_ms)
+        return self._ended(claim, ours=ours)
 
-    def give_back(self, claims: Iterable[Claim]) -> None:
-        """Return messages that nobody has begun to work on to their old places."""
-        for held in claims:
-            self.readied.add(held.queue)
-            self._ended(held, ours=give_back(self.connection, held))
+    def release(self, claims: Iterable[Claim]) -> None:
+        """Return messages whose processing has not begun to their old places."""
+        for claim in claims:
+            self.readied.add(claim.queue)
+            self._ended(claim, ours=give_back(self.connection, claim))
 
     def reclaim(self, holder: int, max_deliveries: int) -> None:
-        """Take back everything that a process held which is lost or leaves."""
-        for held in claims_of(self.connection, holder):
-            self.abandon(held, max_deliveries)
+        """Return all messages of a process that is lost or stops."""
+        for claim in claims_of(self.connection, holder):
+            self.redeliver(claim, max_deliveries)
 
-    def _ended(self, held: Claim, *, ours: bool, outcome: list[str] | None = None) -> bool:
-        self.settled.append(held)
-        if ours and held.key is not None:
-            self.readied |= admit(self.connection, held.key)
+    def _ended(self, claim: Claim, *, ours: bool, outcome: list[str] | None = None) -> bool:
+        self.settled.append(claim)
+        if ours and claim.key is not None:
+            self.readied |= admit(self.connection, claim.key)
         if ours and outcome is not None:
-            outcome.append(held.queue)
+            outcome.append(claim.queue)
         return ours
 
 
-class Order(Generic[T]):
-    """Work inside a transaction of the clerk, and the answer to it.
+class WriteRequest(Generic[T]):
+    """Work for a transaction of the writer, and its result: a future.
 
-    The work may be begun more than once (a failed batch is repeated order by order), but is committed at most once.
+    The work may be begun more than once (a failed batch is repeated request by request), but is committed at most once.
     """
 
-    __slots__ = ("_answered", "_error", "_result", "answered", "work")
+    __slots__ = ("_completed", "_error", "_result", "completed", "work")
 
-    def __init__(self, work: Callable[[Batch], T]) -> None:
+    def __init__(self, work: Callable[[WriteBatch], T]) -> None:
         self.work = work
-        self.answered = False  # whether the work is over, one way or the other
+        self.completed = False  # with a result or with an error
         self._result: T | None = None
         self._error: BaseException | None = None
         # A bare lock, not an Event: entering and leaving it is safe against exceptions raised into this thread.
-        self._answered = threading.Lock()
-        self._answered.acquire()
+        self._completed = threading.Lock()
+        self._completed.acquire()
 
-    def finish(self, result: T) -> None:
-        """Answer with the result; the work has been committed."""
+    def set_result(self, result: T) -> None:
+        """Complete with the result; the work has been committed."""
         self._result = result
-        self.answered = True
-        self._answered.release()
+        self.completed = True
+        self._completed.release()
 
-    def fail(self, error: BaseException) -> None:
-        """Answer with an error; nothing was written."""
+    def set_error(self, error: BaseException) -> None:
+        """Complete with an error; nothing was written."""
         self._error = error
-        self.answered = True
-        self._answered.release()
+        self.completed = True
+        self._completed.release()
 
     def wait(self) -> T:
-        """Block until answered; may be called again after an interruption."""
-        with self._answered:
+        """Block until completed; may be called again after an interruption."""
+        with self._completed:
             pass
         if self._error is not None:
             raise self._error

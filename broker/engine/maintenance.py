@@ -1,7 +1,6 @@
-"""The clerk's rounds: keep the lease, look after the other processes and the file, and at the tables though
-no bell rang.
+"""Periodic work of a consuming process: other processes, cancelled messages, the size of the file.
 
-When they are due is decided here; what is found is written by the clerk, which passes its way of committing.
+Runs on the writer's thread. Each step is small, so that no step holds the write lock for long.
 """
 
 from __future__ import annotations
@@ -11,91 +10,127 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from broker.engine.batch import Batch
-from broker.engine.notifications import CANCELLED, WORKERS
-from broker.engine.prefetch import Floor
-from broker.engine.processes import Patrol, Peer
-from broker.engine.tidying import Tidying
-from broker.engine.watch import Watch
+from broker.engine.batch import WriteBatch
+from broker.engine.notifications import CANCELLED, WORKERS, Poller
+from broker.engine.prefetch import Prefetcher
+from broker.engine.processes import ProcessRegistry, RegisteredProcess
 from broker.errors import DatabaseUnavailable
 from broker.storage.database import Database
+from broker.storage.dead_letters import purge_some
 
-__all__ = ["Rounds"]
+__all__ = ["Maintenance"]
 
-DEAF_POLL_S = 0.25
-TIDYING_PAUSE_S = 0.05  # between two steps: others want to write, too
+Commit = Callable[[Callable[[WriteBatch], None]], None]
+
+NO_INOTIFY_INTERVAL_S = 0.25
+STEP_INTERVAL_S = 0.05  # between two steps of cleaning: other processes want to write, too
+SPARE_PAGES = 1000  # left in the file for the next messages; 4 MB
+PAGES_PER_STEP = 500
+DEAD_LETTERS_PER_STEP = 1000
+_INCREMENTAL = 2  # as PRAGMA auto_vacuum says it
 
 logger = logging.getLogger(__name__)
 
 
-class Rounds:
-    """When to get up although nobody calls."""
+class Maintenance:
+    """The schedule of a process that consumes; one that only sends has nothing to maintain."""
 
     def __init__(
-        self, patrol: Patrol, floor: Floor, watch: Watch, database: Database, tidying: Tidying, interval_s: float
+        self,
+        database: Database,
+        registry: ProcessRegistry,
+        prefetcher: Prefetcher,
+        poller: Poller,
+        commit: Commit,
+        *,
+        interval_s: float,
+        dead_letters_kept_s: float | None,
     ) -> None:
-        self._patrol = patrol
-        self._floor = floor
-        self._watch = watch
         self._database = database
-        self._tidying = tidying
+        self._registry = registry
+        self._prefetcher = prefetcher
+        self._poller = poller
+        self._commit = commit
         self._interval_s = interval_s
-        self._next_s = 0.0
+        self._dead_letters_kept_s = dead_letters_kept_s
+        self._due_s = 0.0
 
-    def hurry(self) -> None:
-        """Go at once: a process has died or come, or a message was cancelled."""
-        self._next_s = 0.0
+    def run_soon(self) -> None:
+        """Run at the next opportunity: a process has exited or registered, or a message was cancelled."""
+        self._due_s = 0.0
 
     def due_in_s(self) -> list[float]:
-        """Return in how many seconds the next round and the next heartbeat are due."""
-        beat_s = self._patrol.next_beat_s(holding=bool(self._floor.held))
-        round_s = self._next_s - time.monotonic()
-        return [round_s] if beat_s is None else [round_s, beat_s]
+        """Return in how many seconds the next run and the next heartbeat are due."""
+        heartbeat_s = self._registry.heartbeat_due_in_s(holding=bool(self._prefetcher.claims))
+        run_s = self._due_s - time.monotonic()
+        return [run_s] if heartbeat_s is None else [run_s, heartbeat_s]
 
-    def go(self, commit: Callable[[Callable[[Batch], None]], object]) -> None:
-        """Do what is due. A process that does not consume has nothing to do here."""
-        if self._patrol.holder is None:
-            return
-        self._patrol.beat(holding=bool(self._floor.held))
-        if time.monotonic() < self._next_s:
-            return
-        for desk in self._floor.open_desks():
-            desk.unsure = True
-        self._watch.listen(WORKERS)
-        self._watch.listen(CANCELLED)
-        untidy = False
+    def run(self) -> bool:
+        """Run if it is due; returns whether it was."""
+        if self._registry.id is None:
+            return False
+        self._registry.heartbeat(holding=bool(self._prefetcher.claims))
+        if time.monotonic() < self._due_s:
+            return False
+        for buffer in self._prefetcher.open_buffers():
+            buffer.must_read = True
+        self._poller.listen(WORKERS, self.run_soon)
+        self._poller.listen(CANCELLED, self.run_soon)
+        unfinished = False
         try:
-            self._visit_peers(commit)
-            self._heed_cancellations()
-            untidy = self._tidying.go(commit)
+            self._prune_processes()
+            self._interrupt_cancelled()
+            unfinished = self._purge_dead_letters()
+            unfinished |= self._shrink_file()
         except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
-            logger.warning("Could not look after the other processes and the file: %s", error)
-        self._next_s = time.monotonic() + (TIDYING_PAUSE_S if untidy else self._pause_s())
+            logger.warning("Maintenance failed, retrying at the next run: %s", error)
+        self._due_s = time.monotonic() + (STEP_INTERVAL_S if unfinished else self._next_interval_s())
+        return True
 
-    def _heed_cancellations(self) -> None:
-        """Interrupt what somebody has cancelled while we work on it."""
+    def _next_interval_s(self) -> float:
+        if self._poller.lacks_inotify:
+            return NO_INOTIFY_INTERVAL_S
+        if self._registry.has_suspects:
+            return self._registry.lease_s / 4
+        return min(self._interval_s, self._registry.lease_s)
+
+    def _prune_processes(self) -> None:
+        rows = self._database.read("SELECT id, lease, pid FROM broker_workers", by_clerk=True)
+        processes = [RegisteredProcess(*row) for row in rows]
+        lost = self._registry.lost(processes)
+        if lost:
+            self._commit(lambda batch: self._registry.prune(batch, lost))
+        others = {process.pid for process in processes if process.id != self._registry.id and process not in lost}
+        self._poller.watch_processes(others, self.run_soon)
+
+    def _interrupt_cancelled(self) -> None:
+        """Interrupt messages of this process that were cancelled while they are being processed."""
         rows = self._database.read(
             """
             SELECT id, claim FROM broker_messages INDEXED BY broker_leased
             WHERE state = 2 AND holder = ? AND cancelled = 1
             """,
-            (self._patrol.holder,),
+            (self._registry.id,),
             by_clerk=True,
         )
         if rows:
-            self._floor.interrupt([(row_id, number) for row_id, number in rows])
+            self._prefetcher.interrupt([(row_id, number) for row_id, number in rows])
 
-    def _pause_s(self) -> float:
-        if self._watch.deaf:
-            return DEAF_POLL_S
-        if self._patrol.suspicious:
-            return self._patrol.lease_s / 4
-        return min(self._interval_s, self._patrol.lease_s)
+    def _purge_dead_letters(self) -> bool:
+        """Delete some of the dead letters that are too old; returns whether there may be more."""
+        if self._dead_letters_kept_s is None:
+            return False
+        before_ms = int((time.time() - self._dead_letters_kept_s) * 1000)
+        if not self._database.read("SELECT 1 FROM broker_dead WHERE died_ms < ? LIMIT 1", (before_ms,), by_clerk=True):
+            return False
+        self._commit(lambda batch: purge_some(batch.connection, before_ms, DEAD_LETTERS_PER_STEP))
+        return True
 
-    def _visit_peers(self, commit: Callable[[Callable[[Batch], None]], object]) -> None:
-        rows = self._database.read("SELECT id, lease, pid FROM broker_workers", by_clerk=True)
-        peers = [Peer(*row) for row in rows]
-        lost = self._patrol.lost(peers)
-        if lost:
-            commit(lambda batch: self._patrol.sweep(batch, lost))
-        self._watch.mourn({peer.pid for peer in peers if peer.id != self._patrol.holder and peer not in lost})
+    def _shrink_file(self) -> bool:
+        """Return some unused pages to the disk; returns whether there may be more."""
+        [(mode,)] = self._database.read("PRAGMA auto_vacuum", by_clerk=True)
+        [(free,)] = self._database.read("PRAGMA freelist_count", by_clerk=True)
+        if mode != _INCREMENTAL or free <= SPARE_PAGES:
+            return False
+        self._database.shrink(PAGES_PER_STEP)
+        return True

@@ -1,64 +1,89 @@
-"""Doorbells between processes: opening an empty file wakes whoever watches it through inotify.
+"""Notifications between processes, as LISTEN and NOTIFY in PostgreSQL, and the blocking waits for them.
 
-Rung after a commit. The kernel keeps the event until it is read, so a listener that watches before it looks at the
-tables cannot miss one. Measured at 0.4 ms from commit to wake-up; nothing is polled. Opening changes nothing: touching
+A channel is an empty file that listeners watch through inotify; opening the file notifies them. Notifications are sent
+after a commit. The kernel keeps the event until it is read, so a listener that watches before it reads the tables
+cannot miss one. Measured: 0.4 ms from commit to wake-up, without polling. Opening changes nothing on the disk; touching
 the file instead would give every sync of the WAL an inode more to write (60 us a commit, measured with ext4).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import logging
+import math
 import os
+import select
 import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+from weakref import finalize
 
-__all__ = ["CANCELLED", "WORKERS", "Listener", "ring"]
+__all__ = ["CANCELLED", "WORKERS", "ChannelWaiter", "Listener", "Poller", "channel_of", "notify"]
 
-# Bells that are not a queue's; no queue can have these names.
-WORKERS = ".workers"  # a process begins to consume
-CANCELLED = ".cancelled"  # a message that somebody works on was cancelled
+T = TypeVar("T")
+
+# Channels that are not a queue's; no queue can have these names.
+WORKERS = ".workers"  # a process has registered as a consumer
+CANCELLED = ".cancelled"  # a message that is being processed was cancelled
+
+CHANNELS_PER_KIND = 64  # one channel per key would leave files behind; one for all would wake every waiter each time
+CHECK_INTERRUPT_S = 1.0  # dramatiq raises exceptions into threads; a blocked thread notices them when it wakes up
+FALLBACK_POLL_S = 30.0  # how often a waiter reads the tables without a notification; only a safety net
+NO_INOTIFY_POLL_S = 0.25  # the same where inotify is missing
 
 _IN_OPEN = 0x00000020
 _IN_NONBLOCK = os.O_NONBLOCK
 _IN_CLOEXEC = os.O_CLOEXEC
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that follows (inotify(7))
 
+logger = logging.getLogger(__name__)
 
-def ring(bells: Path, name: str) -> None:
-    """Wake everybody who watches the bell `name`. Needs no disk space; harmless when nobody listens."""
-    path = f"{bells}/{name}"
+
+def notify(channels: Path, channel: str) -> None:
+    """Wake every process that listens to a channel. Needs no disk space; harmless without listeners."""
+    path = f"{channels}/{channel}"
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except FileNotFoundError:
-        bells.mkdir(parents=True, exist_ok=True)
-        Path(path).touch()  # made just now: nobody can be watching it, whoever comes looks at the tables first
+        channels.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()  # a file made just now has no listeners; later ones read the tables first
+
+
+def channel_of(kind: str, key: str) -> str:
+    """Return the name of the channel for a key; no queue can have this name."""
+    return f".{kind}-{zlib.crc32(key.encode()) % CHANNELS_PER_KIND:02x}"
 
 
 class Listener:
-    """One inotify descriptor, watching any number of bells.
+    """One inotify descriptor that watches any number of channels.
 
     Raises:
         OSError: the system has no inotify, or its limit of instances (128 a user) is reached.
     """
 
-    def __init__(self, bells: Path) -> None:
-        self._bells = bells
+    def __init__(self, channels: Path) -> None:
+        self._channels = channels
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._names: dict[int, str] = {}
         self.fd: int = self._checked(self._libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
 
-    def watch(self, name: str) -> None:
-        """Listen to a bell, too; again after its file was replaced. Idempotent."""
-        path = self._bells / name
+    def listen(self, channel: str) -> None:
+        """Watch a channel, again if its file was replaced. Idempotent."""
+        path = self._channels / channel
         if not path.exists():
-            self._bells.mkdir(parents=True, exist_ok=True)
+            self._channels.mkdir(parents=True, exist_ok=True)
             path.touch()
         watch = self._checked(self._libc.inotify_add_watch(self.fd, os.fsencode(path), _IN_OPEN))
-        self._names[watch] = name
+        self._names[watch] = channel
 
-    def heard(self) -> set[str]:
-        """Return the bells rung since the last call, without waiting."""
+    def notified(self) -> set[str]:
+        """Return the channels notified since the last call, without blocking."""
         try:
             events = os.read(self.fd, 65536)
         except BlockingIOError:
@@ -70,7 +95,7 @@ class Listener:
             offset += _EVENT.size + length
             if watch in self._names:
                 names.add(self._names[watch])
-            else:  # the kernel's list ran over (watch -1): anything may have rung
+            else:  # the kernel's event queue overflowed (watch -1): any channel may have been notified
                 names.update(self._names.values())
         return names
 
@@ -84,3 +109,193 @@ class Listener:
             code = ctypes.get_errno()
             raise OSError(code, f"inotify: {os.strerror(code)} ({errno.errorcode.get(code, code)})")
         return result
+
+
+class Poller:
+    """Blocks one thread until it is woken, a channel is notified, a watched process exits, or a time has passed.
+
+    All methods but `wake` belong to that thread.
+    """
+
+    def __init__(self, channels: Path) -> None:
+        self._channels = channels
+        self._wakeups = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Closed when no thread can call `wake` any more: it must not write into a file that got the same number.
+        finalize(self, os.close, self._wakeups).atexit = False
+        self._woken = False
+        self._asleep = False
+        self._listener: Listener | None = None
+        self._callbacks: dict[str, Callable[[], None]] = {}  # by channel
+        self._on_exit: Callable[[], None] | None = None
+        self._pidfds: dict[int, int] = {}  # by process id
+        self._poll = select.poll()
+        self._poll.register(self._wakeups, select.POLLIN)
+        self.lacks_inotify = False
+
+    def wake(self) -> None:
+        """Wake the thread that waits. Any thread, also in a signal handler."""
+        self._woken = True  # set before `_asleep` is read; `wait` does both in the other order
+        if not self._asleep:
+            return  # spares a system call, and with it a change of threads
+        with contextlib.suppress(BlockingIOError):  # woken 2**64 times: it is awake
+            os.eventfd_write(self._wakeups, 1)
+
+    def listen(self, channel: str, callback: Callable[[], None]) -> None:
+        """Have `wait` return and call `callback` when this channel is notified."""
+        self._callbacks[channel] = callback
+        if self.lacks_inotify:
+            return
+        try:
+            if self._listener is None:
+                self._listener = Listener(self._channels)
+                self._poll.register(self._listener.fd, select.POLLIN)
+            self._listener.listen(channel)
+        except OSError as error:
+            logger.warning("Notifications unavailable (%s): the queues are polled four times a second.", error)
+            self.lacks_inotify = True
+
+    def watch_processes(self, pids: set[int], callback: Callable[[], None]) -> None:
+        """Have `wait` return and call `callback` when one of these processes exits (a pidfd becomes readable)."""
+        self._on_exit = callback
+        for pid in set(self._pidfds) - pids:
+            self._unwatch_process(pid)
+        for pid in pids - set(self._pidfds):
+            # Not permitted, another PID namespace, or exited already: the lease files are read, too.
+            with contextlib.suppress(OSError):
+                self._pidfds[pid] = os.pidfd_open(pid)
+                self._poll.register(self._pidfds[pid], select.POLLIN)
+
+    def wait(self, timeout_s: float) -> None:
+        """Block until something happens or the time has passed, then run the callbacks."""
+        self._asleep = True
+        events = self._poll.poll(0 if self._woken else math.ceil(max(0.0, timeout_s) * 1000))
+        self._asleep = self._woken = False
+        for fd, _ in events:
+            if fd == self._wakeups:
+                with contextlib.suppress(BlockingIOError):
+                    os.eventfd_read(fd)
+            elif self._listener is not None and fd == self._listener.fd:
+                for channel in self._listener.notified():
+                    self._callbacks[channel]()
+            else:
+                self._process_exited(fd)
+
+    def close(self) -> None:
+        """Stop listening and watching; also right in a forked child, which owns copies of the descriptors."""
+        for pid in list(self._pidfds):
+            self._unwatch_process(pid)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def _process_exited(self, exited: int) -> None:
+        for pid in [pid for pid, pidfd in self._pidfds.items() if pidfd == exited]:
+            self._unwatch_process(pid)
+        if self._on_exit is not None:
+            self._on_exit()
+
+    def _unwatch_process(self, pid: int) -> None:
+        pidfd = self._pidfds.pop(pid)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+
+
+class _Wait:
+    """A blocked thread. A bare lock, not an Event: an exception raised into the thread cannot leave it half-held."""
+
+    __slots__ = ("_blocked", "channel")
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self._blocked = threading.Lock()
+        self._blocked.acquire()
+
+    def wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # awake already
+            self._blocked.release()
+
+    def block(self, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if self._blocked.acquire(timeout=min(left_s, CHECK_INTERRUPT_S)):
+                return
+
+
+class ChannelWaiter:
+    """Blocks threads until what they wait for has been written by another process.
+
+    One thread and one inotify descriptor serve all blocked threads of a process. Starts its thread when made; `close`
+    ends it.
+    """
+
+    def __init__(self, channels: Path) -> None:
+        self._waits: dict[_Wait, None] = {}  # changed by single operations only, which need no lock
+        self._listener: Listener | None = None
+        try:
+            self._listener = Listener(channels)
+        except OSError as error:
+            logger.warning("Notifications unavailable (%s): the tables are polled four times a second.", error)
+            return
+        self._end = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="broker-waiter", daemon=True, args=(self._listener,))
+        self._thread.start()
+
+    def wait(self, read: Callable[[], T | None], channel: str, timeout_s: float) -> T | None:
+        """Return what `read` finds, at once or after a notification; None when the time has passed.
+
+        Args:
+            read: called on this thread, each time after listening has begun, so that no notification is missed.
+            timeout_s: may be infinite.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        wait = _Wait(channel)
+        try:
+            self._waits[wait] = None
+            while True:
+                interval_s = FALLBACK_POLL_S if self._listens(channel) else NO_INOTIFY_POLL_S
+                found = read()
+                left_s = deadline_s - time.monotonic()
+                if found is not None or left_s <= 0:
+                    return found
+                wait.block(min(left_s, interval_s))
+        finally:
+            self._waits.pop(wait, None)
+
+    def close(self) -> None:
+        """End the thread. Threads that are still blocked poll four times a second from then on."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            os.eventfd_write(self._end, 1)
+            self._thread.join()
+            listener.close()
+            os.close(self._end)
+            for wait in self._waits.copy():
+                wait.wake()
+
+    def forget(self) -> None:
+        """Close a forked child's copies of the parent's descriptors."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+            os.close(self._end)
+
+    def _listens(self, channel: str) -> bool:
+        listener = self._listener
+        if listener is None:
+            return False
+        try:
+            listener.listen(channel)  # again after every notification: the file may have been replaced
+        except OSError as error:
+            logger.warning("Channel %s: listening failed: %s", channel, error)
+            return False
+        return True
+
+    def _run(self, listener: Listener) -> None:
+        poll = select.poll()
+        poll.register(self._end, select.POLLIN)
+        poll.register(listener.fd, select.POLLIN)
+        while self._end not in {fd for fd, _ in poll.poll()}:
+            notified = listener.notified()
+            for wait in self._waits.copy():
+                if wait.channel in notified:
+                    wait.wake()

@@ -1,36 +1,45 @@
-"""Sending inside a transaction of the caller's own: messages commit or roll back with it.
+"""Messages that are stored with something else: a transaction of the caller's, or the end of a message's processing.
 
-The insertion runs on the caller's thread and connection. What must wait for the commit (bells, hooks) is kept until
-the block is left.
+In a joined transaction the insertion runs on the caller's thread and connection; notifications and hooks wait for the
+commit. Follow-ups are what dramatiq's middleware sends after the actor has run and before the acknowledgement: retries,
+the next step of a pipeline, callbacks. They are collected for the transaction that ends the claim: a crash in between
+neither loses nor doubles them, a claim lost to another process takes them along, and an error is never mistaken for
+success.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from broker.engine.notifications import ring
+from dramatiq.threading import Interrupt
+
+from broker.engine.message import FollowUps, SqliteMessage
+from broker.engine.notifications import notify
 from broker.errors import NotJoined
 from broker.storage.encoding import AnyMessage
 from broker.storage.places import Places
 from broker.storage.queue import Entry, store
 from broker.storage.schema import Cursorable, ensure_schema
 
-__all__ = ["Joined", "Joining"]
+__all__ = ["JoinedTransaction", "SendContext"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Joined:
-    """A joined transaction and what was sent in it."""
+class JoinedTransaction:
+    """A transaction of the caller's, and the messages sent in it."""
 
     connection: Cursorable
     sent: list[tuple[AnyMessage, int | None]] = field(default_factory=list)
     queues: set[str] = field(default_factory=set)
 
-    def add(self, entries: list[Entry], sent: list[tuple[AnyMessage, int | None]], now_ms: int) -> None:
+    def store(self, entries: Sequence[Entry], sent: Sequence[tuple[AnyMessage, int | None]], now_ms: int) -> None:
         """Insert messages through the caller's connection."""
         for entry in entries:
             if store(self.connection, entry, now_ms) is not None:
@@ -38,38 +47,48 @@ class Joined:
         self.sent += sent
 
 
-class Joining:
-    """Which transaction each thread has joined."""
+class SendContext(threading.local):
+    """What the messages sent by the calling thread become a part of; None of both: they are committed at once."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._schema_stands = False
-        self._thread = threading.local()
-
-    @property
-    def current(self) -> Joined | None:
-        """The transaction that the calling thread has joined."""
-        joined: Joined | None = getattr(self._thread, "joined", None)
-        return joined
+    def __init__(self, paths: Places) -> None:
+        """Begin without a transaction; called for every thread."""
+        self.joined: JoinedTransaction | None = None
+        self.follow_ups: FollowUps | None = None
+        self._paths = paths
+        self._has_schema = False
 
     @contextmanager
-    def joining(self, connection: Cursorable) -> Iterator[Joined]:
-        """Join for the length of a block, and ring afterwards for what was sent in it."""
+    def join(self, connection: Cursorable) -> Iterator[JoinedTransaction]:
+        """Join a transaction for the length of a block, and notify afterwards for the messages sent in it."""
         if not getattr(connection, "in_transaction", True):
             raise NotJoined("begin a transaction (BEGIN IMMEDIATE) before joining it")
-        if not self._schema_stands:
+        if not self._has_schema:
             ensure_schema(connection)
-        outer = self.current
-        joined = self._thread.joined = Joined(connection)
+        outer = self.joined
+        joined = self.joined = JoinedTransaction(connection)
         try:
             yield joined
         finally:
-            self._thread.joined = outer
-        self._schema_stands = True
+            self.joined = outer
+        self._has_schema = True
         for queue in joined.queues:
-            with contextlib.suppress(OSError):  # not heard: the others look at poll_interval_s
-                ring(self._places.bells, queue)
+            with contextlib.suppress(OSError):  # others read the tables at poll_interval_s
+                notify(self._paths.bells, queue)
 
-    def forget(self) -> None:
-        """Drop the parent's joined transaction in a forked child."""
-        self._thread = threading.local()
+    @contextmanager
+    def collect(self, message: SqliteMessage, *, failed: bool) -> Iterator[None]:
+        """Collect the follow-ups of a message in this block, which runs the hooks after an actor.
+
+        An interruption (time limit, shutdown) that strikes here comes too late to interrupt the actor. After a success
+        dramatiq treats it as a failure of the actor; after a failure it would end the thread, so it ends here.
+        """
+        message.follow_ups = self.follow_ups = FollowUps()
+        try:
+            yield
+        except Interrupt as late:
+            message.follow_ups.interrupted = True
+            if not failed:
+                raise
+            logger.info("%s came after message %s had failed; it runs again.", type(late).__name__, message.message_id)
+        finally:
+            self.follow_ups = None

@@ -1,7 +1,7 @@
-"""Which thread of this process works on which message, so that a cancelled one can be torn out of its actor.
+"""The dramatiq worker threads of this process: how many there are, which message each processes, interrupting one.
 
-An exception is raised into the thread the way dramatiq's time limit does it: it strikes between two steps of Python
-code, not inside a call that waits outside of it.
+An exception is raised into a thread the way dramatiq's time limit does it: it strikes between two steps of Python code,
+not inside a call that waits outside of it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 
+from dramatiq import Worker
 from dramatiq.middleware import SkipMessage
 from dramatiq.threading import Interrupt, raise_thread_exception
 
-from broker.storage.encoding import SqliteMessage
+from broker.engine.message import SqliteMessage
 
-__all__ = ["Cancelled", "Running"]
+__all__ = ["Cancelled", "WorkerThreads"]
 
 Token = tuple[int, int]  # row and number of a claim of this process
 
@@ -23,51 +24,84 @@ class Cancelled(Interrupt):
     """Raised inside an actor whose message has been cancelled. It may clean up; the message will not run again."""
 
 
-class Running:
-    """The messages in the hands of worker threads."""
+class WorkerThreads:
+    """The workers of this process, as far as the broker has seen them start and stop, and their messages."""
 
     def __init__(self) -> None:
+        self._running: list[Worker] = []
+        self._stopping: list[Worker] = []
         # A bare lock: entering and leaving it is safe against exceptions raised into this thread.
         self._lock = threading.Lock()
-        self._threads: dict[Token, tuple[int, SqliteMessage]] = {}
-        self._doomed: set[Token] = set()  # cancelled, but claimed and not begun
+        self._messages: dict[Token, tuple[int, SqliteMessage]] = {}  # with the number of the thread
+        self._cancelled: set[Token] = set()  # cancelled before their processing began
+
+    def booted(self, worker: Worker) -> None:
+        """Count the worker's threads in."""
+        self._running.append(worker)
+
+    def stopping(self, worker: Worker) -> None:
+        """Count the worker's threads out: no messages are claimed for it."""
+        if worker in self._running:
+            self._running.remove(worker)
+            self._stopping.append(worker)
+
+    def stopped(self, worker: Worker) -> None:
+        """Drop a worker that has stopped."""
+        if worker in self._stopping:
+            self._stopping.remove(worker)
+
+    def count(self) -> int | None:
+        """Return how many threads can process a message; None when no worker was started (consumers used by hand)."""
+        if not self._running and not self._stopping:
+            return None
+        return sum(_living_threads(worker) for worker in self._running)
+
+    def is_default(self, prefetch: int) -> bool:
+        """Return whether a prefetch is dramatiq's default, so that nobody has set it."""
+        return any(prefetch == worker.worker_threads * 2 for worker in self._running)
 
     def begin(self, message: SqliteMessage) -> None:
-        """Note that the calling thread begins to work on a message.
+        """Note that the calling thread begins to process a message.
 
         Raises:
             SkipMessage: it was cancelled while it waited for a thread.
         """
         token = _token(message)
         with self._lock:
-            if token in self._doomed:
-                self._doomed.discard(token)
+            if token in self._cancelled:
+                self._cancelled.discard(token)
                 raise SkipMessage("cancelled before it began")
-            self._threads[token] = (threading.get_ident(), message)
+            self._messages[token] = (threading.get_ident(), message)
 
     def end(self, message: SqliteMessage) -> None:
-        """Note that the work is over. From here on no exception is raised into the thread for it."""
+        """Note that the processing is over. From here on no exception is raised into the thread for it."""
         with self._lock:
-            self._threads.pop(_token(message), None)
+            self._messages.pop(_token(message), None)
 
-    def interrupt(self, cancelled: Collection[Token], held: Collection[Token]) -> None:
-        """Raise `Cancelled` into the threads that work on these messages, once each.
+    def interrupt(self, cancelled: Collection[Token], claimed: Collection[Token]) -> None:
+        """Raise `Cancelled` into the threads that process these messages, once each.
 
         Args:
             cancelled: claims of this process.
-            held: all claims of this process; what is not begun is skipped when its turn comes.
+            claimed: all claims of this process; those whose processing has not begun are skipped later.
         """
         with self._lock:
-            self._doomed &= set(held)
+            self._cancelled &= set(claimed)
             for token in cancelled:
-                if token in self._threads:
-                    thread, message = self._threads.pop(token)
+                if token in self._messages:
+                    thread, message = self._messages.pop(token)
                     message.cancelled = True
-                    message.options["throws"] = BaseException  # whatever the actor raises now, Retries lets it be
+                    message.options["throws"] = BaseException  # whatever the actor raises now, Retries ignores it
                     # Under the lock: before `end` the thread cannot go on to another message.
                     raise_thread_exception(thread, Cancelled)  # type: ignore[no-untyped-call]  # dramatiq's
-                elif token in held:
-                    self._doomed.add(token)
+                elif token in claimed:
+                    self._cancelled.add(token)
+
+
+def _living_threads(worker: Worker) -> int:
+    # An exception raised into a worker thread at the wrong moment ends it for good: such a thread does not count.
+    dead = sum(thread.ident is not None and not thread.is_alive() for thread in worker.workers)
+    return worker.worker_threads - dead
 
 
 def _token(message: SqliteMessage) -> Token:

@@ -1,8 +1,8 @@
-"""The clerk: the one thread of a process that writes, claims, listens to the bells and keeps the lease.
+"""The single writer thread of a process: a queue of write requests with group commit.
 
-Other threads hand it orders and wait. So no SQL runs on threads that dramatiq interrupts with exceptions, orders that
-arrive together share one commit, and an acknowledgement and the next claim do, too. Which SQL an order runs is its own
-business; where messages go in this process is the floor's.
+Other threads submit requests and wait. So no SQL runs on threads that dramatiq interrupts with exceptions, and requests
+that arrive together share one commit. A thread that finds the write lock free may commit by itself (`commit_inline`).
+What else belongs to a commit, and what the thread does when it is idle, is up to the `WriterHooks`.
 """
 
 from __future__ import annotations
@@ -14,280 +14,271 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from broker.engine.batch import Batch, Order
-from broker.engine.claiming import PAUSE_AFTER_FAILURE_S, Claiming
-from broker.engine.commits import Commits
-from broker.engine.maintenance import Rounds
-from broker.engine.notifications import CANCELLED, WORKERS, ring
-from broker.engine.own_hand import OwnHand
-from broker.engine.prefetch import Desk, Floor, Staff
-from broker.engine.processes import Patrol
-from broker.engine.tidying import Tidying
-from broker.engine.watch import Watch
-from broker.errors import BrokerClosed, DatabaseUnavailable, translated
+from dramatiq.worker import WorkerThread
+
+from broker.engine.batch import WriteBatch, WriteRequest
+from broker.engine.notifications import Poller, notify
+from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, is_locked, translated
 from broker.storage.clock import now_ms
-from broker.storage.database import Database, IfReplaced, Synchronous
+from broker.storage.database import Database, begin
 from broker.storage.places import Places
-from broker.storage.queue import Claim, Entry
-from broker.storage.tally import Tally
 from broker.storage.write_lock import WriteGate
 
-__all__ = ["Clerk", "Terms"]
+__all__ = ["Writer", "WriterHooks"]
 
 T = TypeVar("T")
 
-ORDERS_AT_ONCE = 256
-LONG_S = 3600.0
-GATHERED_FOR_S = 0.00005
-LISTEN_WHEN_BUSY_S = 0.02  # under load the clerk never sleeps, but must hear of deaths and cancelled messages
+BATCH_LIMIT = 256
+IDLE_S = 3600.0
+GATHER_S = 0.00005
+IDLE_HOOK_INTERVAL_S = 0.02  # how often `idle` runs under load, when the thread never sleeps
+PAUSE_AFTER_FAILURE_S = 1.0
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the broker was told."""
+class WriterHooks:
+    """What its owner adds to a writer; nothing by default."""
 
-    synchronous: Synchronous
-    poll_interval_s: float  # safety net: how often the tables are looked at although no bell rang
-    lease_s: float  # how long a frozen process keeps its messages
-    max_deliveries: int  # how often a message is handed out that is never settled
-    dead_letters_kept_s: float | None = None  # None: until they are purged
-    if_replaced: IfReplaced = "reopen"  # what to do when the database file is deleted or replaced
+    def after_begin(self) -> None:
+        """Called when the write lock is held and the transaction has begun."""
+
+    def before_commit(self, batch: WriteBatch) -> None:
+        """Called when all requests of the batch have been done."""
+
+    def after_commit(self, batch: WriteBatch) -> None:
+        """Called while the write lock is still held, before the channels of the batch are notified."""
+
+    def more_expected(self, requests: int) -> bool:  # noqa: ARG002  # a hook
+        """Return whether more requests than these will arrive in a moment, so that one commit serves them all."""
+        return False
+
+    def idle(self) -> float:
+        """Called on the writer's thread without requests; returns in how many seconds it is due again."""
+        return IDLE_S
+
+    def closing(self) -> None:
+        """Called on the writer's thread after the last request, before the database is closed."""
 
 
-class Clerk:
-    """Starts its thread when made; `close` ends it. Belongs to the process that made it."""
+class Writer:
+    """The writer of one database in one process. Starts its thread when made; `close` ends it."""
 
-    def __init__(self, places: Places, gate: WriteGate, staff: Staff, terms: Terms) -> None:
-        self._places = places
-        self._gate = gate
-        self._terms = terms
-        self.database = Database(places.database, gate, terms.synchronous, terms.if_replaced)
-        self._floor = Floor(staff)
-        self._watch = Watch(places)
-        self._patrol = Patrol(places.leases, lease_s=terms.lease_s, max_deliveries=terms.max_deliveries)
-        self._orders: deque[Order[Any]] = deque()
-        self._claiming = Claiming(self._floor, self.database)
+    def __init__(
+        self, paths: Places, database: Database, lock: WriteGate, hooks: WriterHooks, poller: Poller | None = None
+    ) -> None:
+        self._channels = paths.bells
+        self._database = database
+        self._lock = lock
+        self._hooks = hooks
+        self._poller = poller or Poller(self._channels)
+        self._requests: deque[WriteRequest[Any]] = deque()
         self._closing = False
         self.closed = False
-        tidying = Tidying(self.database, terms.dead_letters_kept_s)
-        self._rounds = Rounds(self._patrol, self._floor, self._watch, self.database, tidying, terms.poll_interval_s)
-        self._tally = Tally()
-        self._commits = Commits(places, self.database, self._floor, self._claiming, self._patrol, self._tally)
-        self._own_hand = OwnHand(self._commits, self.database, gate, self._floor, self._watch)
-        self._heard_s = 0.0
-        self._thread = threading.Thread(target=self._run, name="broker-clerk", daemon=True)
+        self._idle_due_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._thread.start()
 
-    # What other threads call.
+    # Called by other threads.
 
-    def call(self, work: Callable[[Batch], T]) -> T:
-        """Have a piece of writing committed and return its result.
+    def call(self, work: Callable[[WriteBatch], T]) -> T:
+        """Have work committed and return its result.
 
         Raises:
             DatabaseUnavailable: nothing was written; the cause lies in the file or the disk.
-            NotJoined: this thread is inside the gate with a transaction of its own, which it did not join.
+            NotJoined: this thread holds the write lock and has a transaction of its own, which it did not join.
         """
-        order = Order(work)
-        self.submit(order)
-        return order.wait()
+        request = WriteRequest(work)
+        self.submit(request)
+        return request.wait()
 
-    def store(self, entries: Sequence[Entry]) -> None:
-        """Have messages committed, all or none; on this thread, if it may.
-
-        Raises:
-            As `call`.
-        """
-
-        def work(batch: Batch) -> None:
-            batch.store(entries)
-
-        if not self._own_hand.commit(work):
-            self.call(work)
-
-    def submit(self, order: Order[T]) -> None:
-        """Hand over an order without waiting for it. Handing it over twice does no harm."""
+    def submit(self, request: WriteRequest[T]) -> None:
+        """Submit a request without waiting for it. Submitting it twice does no harm."""
         if sys.is_finalizing():
             raise BrokerClosed("the interpreter is shutting down")
-        if order.answered:
+        if request.completed:
             return
-        if self._gate.held:
-            self._own_hand.serve(order)
+        if self._lock.held:  # the writer's thread would wait for this one
+            self._commit_alone(request, timeout_s=0.0)
             return
-        self._orders.append(order)
-        self._watch.nudge()
+        self.submit_unblocked(request)
         if self.closed:
-            self._refuse_orders()
+            self._refuse_requests()
 
-    def nudge(self) -> None:
-        """Make the clerk look whether there is something to claim."""
-        self._watch.nudge()
+    def submit_unblocked(self, request: WriteRequest[T]) -> None:
+        """Submit a request without doing anything else. Safe in a finalizer, which runs at any instruction."""
+        self._requests.append(request)
+        self._poller.wake()
 
-    def open_desk(self, queue: str, prefetch: int) -> Desk:
-        """Begin to consume a queue in this process."""
-        desk = self._floor.desk(queue, prefetch)
-        self.call(lambda batch: self._patrol.enlist(batch, self._floor.open_queues()))
-        ring(self._places.bells, WORKERS)
-        return desk
+    def commit_inline(self, work: Callable[[WriteBatch], object]) -> bool:
+        """Commit on this thread if the write lock is free, which spares two changes of threads.
 
-    def close_desk(self, desk: Desk) -> None:
-        """Claim nothing more for a queue and give back, in order, what no consumer picked up."""
-        desk.closed = True
-        self._clear([desk])
+        60 of 100 us with synchronous=NORMAL (measured). Requests that arrive together are better committed together,
+        and not by a worker's thread: dramatiq raises exceptions into those.
 
-    def clear_desks(self) -> None:
-        """Give back, in order, what no consumer has picked up of any queue."""
-        self._clear(self._floor.open_desks())
+        Returns:
+            False: nothing was written, because this was no case for it or failed for a reason that the writer's thread
+            will meet, too, and report.
+        """
+        alone = (
+            self._database.is_open  # the first to open it makes the directory of the lock file, too
+            and not self._lock.held
+            and not isinstance(threading.current_thread(), WorkerThread)
+            and self._lock.enter_unless_busy()
+        )
+        if not alone:
+            return False
+        try:
+            if self._closing or sys.is_finalizing():
+                return False
+            batch, _ = self._commit((work,), claims=False)
+        except (sqlite3.Error, OSError):
+            return False
+        finally:
+            self._lock.release_leaked()  # whatever a signal's handler has raised on the way
+        self._notify(batch)
+        return True
 
-    def _clear(self, desks: list[Desk]) -> None:
-        leftovers: list[Claim] = []
-
-        def work(batch: Batch) -> None:
-            # On the clerk's thread, so that no claim is on its way to a desk any more.
-            for desk in desks:
-                leftovers.extend(desk.leftovers())
-            batch.give_back(leftovers)
-
-        self.call(work)
-
-    def abandon(self, held: Claim) -> None:
-        """Return a message that its thread dropped unsettled. Called by the garbage collector, so it only notes it."""
-
-        def work(batch: Batch) -> None:
-            self.return_unsettled(batch, held)
-
-        self._orders.append(Order(work))
-        self._watch.nudge()
-
-    def return_unsettled(self, batch: Batch, held: Claim) -> bool:
-        """Return a message whose work was cut off; False when the claim had been lost before."""
-        return batch.abandon(held, self._terms.max_deliveries)
+    def wake(self) -> None:
+        """Have the writer's thread call `idle` soon."""
+        self._poller.wake()
 
     def close(self) -> None:
-        """Finish the orders at hand, give back what is held, end the thread, close the file."""
-        self._closing = self._own_hand.closed = True
-        self._watch.nudge()
+        """Commit the submitted requests, end the thread and close the database."""
+        self._closing = True  # before the database is closed, which `commit_inline` must not open again
+        self._poller.wake()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def forget(self) -> None:
-        """Drop what is the parent's in a forked child."""
-        self.database.forget()
-        self._patrol.forget()
-        self._watch.close()
+    def commit(self, work: Callable[[WriteBatch], object] | None = None) -> None:
+        """Commit work on the writer's thread, for the hooks. None: only what `before_commit` adds, which may claim.
 
-    # What runs on the clerk's thread.
+        Raises:
+            DatabaseUnavailable, sqlite3.Error, OSError: nothing was written.
+        """
+        batch, _ = self._commit((), claims=True) if work is None else self._commit((work,), claims=False)
+        self._notify(batch)
+
+    # Runs on the writer's thread.
 
     def _run(self) -> None:
-        while not self._closing or self._orders:
+        while not self._closing or self._requests:
             try:
-                self._turn()
+                self._step()
             except Exception:
-                # The edge of the thread. Everything foreseen is answered to whoever waits for it; this is a mistake
-                # in the clerk, and a process without a clerk would wait for ever.
-                logger.exception("The broker's clerk stumbled; it goes on.")
+                # The edge of the thread. Foreseen errors go to the thread that waits for the request; this is a bug,
+                # and a process without its writer would block for ever.
+                logger.exception("Writer thread: unexpected error, continuing.")
                 time.sleep(PAUSE_AFTER_FAILURE_S)
         try:
-            self._leave()
+            self._close()
         finally:
             self.closed = True
-            self._refuse_orders()
+            self._refuse_requests()
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         self._gather()
-        orders = self._taken_orders()
-        if orders or self._claiming.possible():
-            self._serve(orders)
-            if time.monotonic() > self._heard_s + LISTEN_WHEN_BUSY_S:
-                self._hear(0.0)
-        elif not self._closing and not self._claiming.look(self._watch.listen, now_ms()):
-            if self._claiming.overdue(now_ms()):
-                self._promote()
-            else:
-                self._sleep()
-        self._rounds.go(lambda work: self._commits.commit([Order(work)]))
+        requests = self._taken_requests()
+        if requests:
+            self._commit_group(requests)
+            if self._closing or (self._requests and time.monotonic() < self._idle_due_s):
+                return
+        elif self._closing:
+            return
+        timeout_s = self._hooks.idle()
+        self._poller.wait(0.0 if self._requests else timeout_s)
+        self._idle_due_s = time.monotonic() + IDLE_HOOK_INTERVAL_S
 
     def _gather(self) -> None:
-        """Wait for acknowledgements that will come in a moment, if a backlog waits for their threads.
+        """Wait until no further request arrives, as long as the hooks expect more for this commit."""
+        present = 0
+        while present < len(self._requests) and not self._closing and self._hooks.more_expected(len(self._requests)):
+            present = len(self._requests)
+            time.sleep(GATHER_S)
 
-        One commit then serves them all.
-        """
-        here = 0
-        while here < len(self._orders) < len(self._floor.held) and self._floor.has_backlog() and not self._closing:
-            here = len(self._orders)
-            time.sleep(GATHERED_FOR_S)
+    def _taken_requests(self) -> list[WriteRequest[Any]]:
+        requests: dict[WriteRequest[Any], None] = {}
+        while self._requests and len(requests) < BATCH_LIMIT:
+            request = self._requests.popleft()
+            if not request.completed:
+                requests[request] = None  # submitted twice, it is still one
+        return list(requests)
 
-    def _refuse_orders(self) -> None:
-        for order in self._taken_orders():
-            order.fail(BrokerClosed("the broker was closed"))
+    def _refuse_requests(self) -> None:
+        for request in self._taken_requests():
+            request.set_error(BrokerClosed("the broker was closed"))
 
-    def _taken_orders(self) -> list[Order[Any]]:
-        orders: dict[Order[Any], None] = {}
-        while self._orders and len(orders) < ORDERS_AT_ONCE:
-            order = self._orders.popleft()
-            if not order.answered:
-                orders[order] = None  # handed over twice, it is still one
-        return list(orders)
-
-    def _serve(self, orders: list[Order[Any]]) -> None:
-        """Commit these orders together, with what can be claimed; one by one if that fails."""
+    def _commit_group(self, requests: list[WriteRequest[Any]]) -> None:
+        """Commit these requests together, with what can be claimed; one by one if that fails."""
         try:
-            results, _ = self._commits.commit(orders, claiming=True)
-        except Exception as error:  # noqa: BLE001  # the edge of the thread: every error goes to whoever waits for it
-            self._serve_singly(orders, error)
+            batch, results = self._commit([request.work for request in requests], claims=True)
+        except Exception:  # noqa: BLE001  # the cause may be one of them, or the claims
+            for request in requests:
+                self._commit_alone(request)
         else:
-            for order, result in zip(orders, results, strict=True):
-                order.finish(result)
+            self._notify(batch)
+            for request, result in zip(requests, results, strict=True):
+                request.set_result(result)
 
-    def _serve_singly(self, orders: list[Order[Any]], error: Exception) -> None:
-        if not orders:
-            self._claiming.fail(translated(error))
-        for order in orders:
+    def _commit_alone(self, request: WriteRequest[Any], timeout_s: float | None = None) -> None:
+        try:
+            batch, [result] = self._commit((request.work,), claims=False, timeout_s=timeout_s)
+        except Exception as error:  # noqa: BLE001  # every error goes to the thread that waits for the request
+            if self._lock.held and isinstance(error, sqlite3.OperationalError) and is_locked(error):
+                error = NotJoined(f"this thread holds the write lock and a transaction; join it ({error})")
+            request.set_error(translated(error))
+        else:
+            self._notify(batch)
+            request.set_result(result)
+
+    def _commit(
+        self, works: Sequence[Callable[[WriteBatch], Any]], *, claims: bool, timeout_s: float | None = None
+    ) -> tuple[WriteBatch, list[Any]]:
+        """Do all work in one transaction, in its order; returns the batch and the results.
+
+        Any thread; the channels of the batch are not notified yet.
+
+        Args:
+            works: of the requests.
+            claims: whether the hooks may claim messages in this transaction.
+            timeout_s: as in `Database.writer`.
+
+        Raises:
+            Exception: of one of them, or of the file; nothing was written.
+        """
+        self._database.make_directory()
+        with self._lock:
+            connection = self._database.writer(timeout_s)
             try:
-                [result], _ = self._commits.commit([order])
-            except Exception as own_error:  # noqa: BLE001  # as above
-                order.fail(translated(own_error))
-            else:
-                order.finish(result)
+                begin(connection, timeout_s)
+                self._hooks.after_begin()
+                batch = WriteBatch(connection, now_ms(), claims)
+                results = []
+                for work in works:
+                    results.append(work(batch))  # noqa: PERF401  # a comprehension would be one call deeper
+                self._hooks.before_commit(batch)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                self._database.roll_back(connection, error)
+                raise
+            self._hooks.after_commit(batch)
+        return batch, results
 
-    def _promote(self) -> None:
+    def _notify(self, batch: WriteBatch) -> None:
+        for channel in batch.channels:
+            try:
+                notify(self._channels, channel)
+            except OSError as error:  # other processes read the tables at poll_interval_s
+                logger.debug("Channel %s: notification failed: %s", channel, error)
+
+    def _close(self) -> None:
         try:
-            self._commits.commit([Order(self._claiming.promote_due)])
-        except Exception as error:  # noqa: BLE001  # as above
-            self._claiming.fail(translated(error))
-
-    def _sleep(self) -> None:
-        self._hear(self._time_left_s())
-
-    def _hear(self, timeout_s: float) -> None:
-        if self._tally.fresh:
-            self._tally.fresh = False
-            self._patrol.publish(self._tally.text())
-        woken = self._watch.wait(timeout_s)
-        self._heard_s = time.monotonic()
-        if woken.death or woken.bells & {WORKERS, CANCELLED}:
-            self._rounds.hurry()
-        for queue in woken.bells & self._floor.desks.keys():
-            desk = self._floor.desks[queue]
-            # Claimed at once, looked at afterwards: a look first would cost the message 0.2 of its 1.2 ms (measured).
-            desk.ready = desk.unsure = True
-
-    def _time_left_s(self) -> float:
-        """Return how long nothing will fall due. A process that only sends has no timers at all."""
-        if self._patrol.holder is None:
-            return LONG_S
-        return max(0.0, min(self._rounds.due_in_s() + self._claiming.due_in_s(now_ms())))
-
-    def _leave(self) -> None:
-        try:
-            if self._patrol.holder is not None:
-                self._commits.commit([Order(self._patrol.leave)])
-            self.database.close()
+            self._hooks.closing()
+            self._database.close()
         except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
-            logger.warning("Could not sign off (%s); others will find the lease free.", error)
-        self._patrol.release()
-        self._watch.close()
+            logger.warning(
+                "Closing %s failed (%s); other processes will find the lease free.", self._database.path, error
+            )
+        self._poller.close()

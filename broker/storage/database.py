@@ -10,8 +10,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -22,7 +21,7 @@ from broker.storage.reading import Reader
 from broker.storage.schema import LATEST, ensure_schema, schema_version
 from broker.storage.write_lock import WriteGate
 
-__all__ = ["Database", "IfReplaced", "Synchronous", "clamped"]
+__all__ = ["Database", "IfReplaced", "Synchronous", "begin", "clamped"]
 
 Synchronous = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
 IfReplaced = Literal["reopen", "refuse"]
@@ -60,27 +59,30 @@ class Database:
         self._used = False  # set before anything is opened, so that a fork at that moment waits
         close_before_forks(self)
 
-    @contextmanager
-    def writing(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
-        """Hold the gate and an immediate transaction; commit at the end, roll back on an exception.
+    def writer(self, timeout_s: float | None = None) -> sqlite3.Connection:
+        """Return the connection that writes, opened if need be. The caller holds the write lock.
 
         Args:
-            patience_s: how long to wait for a foreign writer that ignores the gate; None waits for ever.
+            timeout_s: how long to wait for a foreign writer that ignores the write lock; None waits for ever.
 
         Raises:
-            sqlite3.Error: the file cannot be written; nothing was.
+            sqlite3.Error: the file cannot be opened.
             DatabaseReplaced: the file was replaced, and `if_replaced` is "refuse".
         """
-        self._make_directory()
-        with self._gate:
-            connection = self._opened_writer(patience_s)
-            try:
-                _outlast(lambda: connection.execute("BEGIN IMMEDIATE"), patience_s)
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException as error:
-                self._roll_back(connection, error)
-                raise
+        return self._opened_writer(timeout_s)
+
+    def roll_back(self, connection: sqlite3.Connection, error: BaseException) -> None:
+        """End a transaction that an error has broken off; close the connection if that may cure the error."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            logger.warning("Rolling back failed after %s; opening the database anew.", error)
+        if translated(error) is not error and not (isinstance(error, sqlite3.Error) and is_locked(error)):
+            # Full, unreadable or replaced: a new connection recovers as soon as the cause is gone.
+            self._writer = None
+            self._wal_identities = {}
+            connection.close()
 
     def read(self, sql: str, parameters: tuple[Any, ...] = (), *, by_clerk: bool = False) -> list[tuple[Any, ...]]:
         """Return all rows of a query that sees committed data only. Any thread; never waits for a writer.
@@ -109,7 +111,7 @@ class Database:
         if self._writer is None or self._is_replaced():
             # A thread inside the gate may have a transaction of its own open, which would never end while we wait.
             patience_s = 0.0 if self._gate.held else None
-            self._make_directory()
+            self.make_directory()
             with self._gate:
                 self._opened_writer(patience_s)
 
@@ -154,7 +156,8 @@ class Database:
         self._writer = None
         self._wal_identities = {}  # the last connection deletes these files, and the next one creates others
 
-    def _make_directory(self) -> None:
+    def make_directory(self) -> None:
+        """Make the directory of the file and of the write lock beside it, unless the file is open."""
         self._used = True
         if self._writer is None:  # before the gate is taken, whose file lies there, too
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +183,7 @@ class Database:
         for reader in (self._reader, self._clerks_reader):
             reader.close()
         self._close_writer()  # SQLite sees that the file has moved, and leaves the WAL of the new one alone
-        self._make_directory()
+        self.make_directory()
 
     def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:
         opened_before = self._writer is not None or (self._refuses and self._identity is not None)
@@ -219,17 +222,22 @@ class Database:
         connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
         return connection
 
-    def _roll_back(self, connection: sqlite3.Connection, error: BaseException) -> None:
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            logger.warning("Rolling back failed after %s; opening the database anew.", error)
-        if translated(error) is not error and not (isinstance(error, sqlite3.Error) and is_locked(error)):
-            # Full, unreadable or replaced: a new connection recovers as soon as the cause is gone.
-            self._writer = None
-            self._wal_identities = {}
-            connection.close()
+
+def begin(connection: sqlite3.Connection, timeout_s: float | None = None) -> None:
+    """Begin an immediate transaction.
+
+    Args:
+        timeout_s: as in `Database.writer`.
+
+    Raises:
+        sqlite3.Error: the file cannot be written.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if not is_locked(error):
+            raise
+        _outlast(lambda: connection.execute("BEGIN IMMEDIATE"), timeout_s)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -8,31 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dramatiq import Actor, Message
-from dramatiq.broker import MessageProxy
 from dramatiq.common import dq_name, q_name
 from dramatiq.errors import DecodeError
 from dramatiq.message import get_encoder
 
-from broker.engine.batch import Order
 from broker.storage.concurrency import Concurrency
-from broker.storage.queue import Claim, Entry
+from broker.storage.queue import Entry
 from broker.storage.unique import Unique
 
 __all__ = [
     "ACTOR_OPTIONS",
     "AnyActor",
     "AnyMessage",
-    "FollowUps",
-    "SqliteMessage",
     "addressed",
     "decoded",
-    "facts",
-    "opened",
     "sealed",
 ]
 
@@ -43,47 +35,6 @@ ACTOR_OPTIONS = frozenset({"broker_priority", "concurrency_key", "concurrency_li
 TICK_TAKEN_S = 3600.0  # a scheduler that is later than this by its clock has other troubles
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class FollowUps:
-    """What a message's own processing has sent; stored when its claim ends."""
-
-    entries: list[Entry] = field(default_factory=list)
-    sent: list[tuple[AnyMessage, int | None]] = field(default_factory=list)
-    failure: Exception | None = None  # one of them could not be sent: the message must not count as worked off
-    interrupted: bool = False  # nobody knows what else would have been sent: the message must run again
-
-    def drop(self, message_id: str) -> None:
-        """Forget what carries this id: the message's own retry."""
-        self.entries = [entry for entry in self.entries if entry.message_id != message_id]
-        self.sent = [(message, delay) for message, delay in self.sent if message.message_id != message_id]
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that was to be sent is here."""
-        return self.failure is None and not self.interrupted
-
-
-class SqliteMessage(MessageProxy):
-    """A message that this process holds, with the token of its claim."""
-
-    def __init__(self, message: AnyMessage, held: Claim) -> None:
-        super().__init__(message)
-        self.held = held
-        self.follow_ups: FollowUps | None = None  # what its processing has sent
-        self.cancelled = False  # whether it was torn out of its actor: it leaves no dead letter
-        self.settling: Order[bool] | None = None  # the order that ends the claim, once one was given
-        self.abandon: Callable[[Claim], None] | None = None  # gives it back should nobody settle it
-
-    def __del__(self) -> None:
-        if self.abandon is not None:
-            self.abandon(self.held)
-
-
-def facts(held: Claim, message_id: str | None = None) -> dict[str, object]:
-    """Return what log records carry as attributes besides their text, for those who filter by them."""
-    return {"queue": held.queue, "message_id": message_id, "attempts": held.attempts}
 
 
 def addressed(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMessage:
@@ -121,19 +72,6 @@ def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms
         unique=_unique(message, actor, now_ms),
         concurrency=_concurrency(message, actor),
     )
-
-
-def opened(held: Claim) -> SqliteMessage:
-    """Return the message of a claim.
-
-    Raises:
-        DecodeError: its bytes mean nothing to the encoder in use.
-    """
-    message = decoded(held.body)
-    if message.queue_name != held.queue or "eta" in message.options:
-        options = {name: value for name, value in message.options.items() if name != "eta"}
-        message = replace(message, queue_name=held.queue, options=options)
-    return SqliteMessage(message, held)
 
 
 def decoded(body: bytes) -> AnyMessage:

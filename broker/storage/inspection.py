@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
-from broker.engine.lease import feel
 from broker.storage.database import Database
 from broker.storage.tally import Counts, parsed
 
@@ -104,8 +102,12 @@ def _ready(database: Database, now_ms: int) -> dict[str, tuple[int, int]]:
     return ready
 
 
-def consumers(database: Database, leases: Path) -> list[WorkerProcess]:
-    """Return the living consumers: those whose lease is locked this very moment."""
+def consumers(database: Database, published: Callable[[str], str | None]) -> list[WorkerProcess]:
+    """Return the living consumers.
+
+    Args:
+        published: returns the line that the owner of a lease publishes, by the lease's name; None: its process is dead.
+    """
     rows = database.read(
         """
         SELECT id, pid, host, queues, started_ms, lease,
@@ -120,11 +122,11 @@ def consumers(database: Database, leases: Path) -> list[WorkerProcess]:
             host=host,
             queues=tuple(json.loads(queues)),
             leased=leased,
-            counts=parsed(pulse.line),
+            counts=parsed(line),
             started_at=datetime.fromtimestamp(started_ms / 1000, tz=UTC),
         )
         for id_, pid, host, queues, started_ms, lease, leased in rows
-        if (pulse := feel(leases / lease)).alive
+        if (line := published(lease)) is not None
     ]
 
 

@@ -33,7 +33,7 @@ class MediaDemand:
         """Look at the queue."""
         if self._concurrency == 0:
             return False
-        if any(queue.ready or queue.leased for queue in self._broker.queue_stats() if queue.queue == "media"):
+        if any(queue.ready or queue.leased for queue in self._broker.admin.queue_stats() if queue.queue == "media"):
             self._busy_until = time.monotonic() + IDLE_S
         return time.monotonic() < self._busy_until
 

@@ -200,7 +200,7 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
         rendering.send(wiring.machine, _segment(store))
     worker()
     assert len(calls) == 4
-    [letter] = wiring.machine.broker.dead_letters("media")
+    [letter] = wiring.machine.broker.admin.dead_letters("media")
     assert letter.error.startswith("GivenUp: job job part 1 of 1: given up after 4 attempts. File: 0 bytes")
     assert letter.error.count(f": {code}") == 4
     assert letter.error.count(known) == 4
@@ -288,13 +288,13 @@ def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
     with store.writing():
         rendering.send(wiring.machine, _segment(store))
     worker()
-    [letter] = wiring.machine.broker.dead_letters("media")
+    [letter] = wiring.machine.broker.admin.dead_letters("media")
     assert (
         job_commands.retry(wiring.machine, "job")
         if again == "job"
         else job_commands.retry_dead_letter(wiring.machine, letter)
     )
-    assert wiring.machine.broker.dead_letters("media") == []
+    assert wiring.machine.broker.admin.dead_letters("media") == []
     assert not job_commands.retry_dead_letter(wiring.machine, letter)  # somebody else had it on the screen, too
     reap.fn()
     assert (_segment(store).status, _segment(store).attempts) == (SegmentStatus.PENDING, None)
@@ -498,7 +498,7 @@ def test_a_job_that_is_ended_is_not_tried_again(
     with store.writing():
         rendering.send(wiring.machine, _segment(store))
     worker()
-    assert (len(calls), wiring.machine.broker.dead_letters("media")) == (1, [])
+    assert (len(calls), wiring.machine.broker.admin.dead_letters("media")) == (1, [])
 
 
 def test_a_job_cancelled_while_its_child_is_lost_stays_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -537,14 +537,14 @@ def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
     calls = child(MemoryError())
     gaze.send_with_options(args=("job-1",), min_backoff=1, max_backoff=1)
     worker()
-    [letter] = wiring.machine.broker.dead_letters("media")
+    [letter] = wiring.machine.broker.admin.dead_letters("media")
     assert (letter.error, len(calls)) == ("MemoryError: ", 4)
     reap.fn()
     found = _segment(store)
     assert (found.status, _job(store).status) == (SegmentStatus.FAILED, JobStatus.FAILED)
     assert "an error in VidProd" in (found.reason or "")
     assert job_commands.retry(wiring.machine, "job")
-    assert (wiring.machine.broker.dead_letters("media"), _segment(store).attempts) == ([], None)
+    assert (wiring.machine.broker.admin.dead_letters("media"), _segment(store).attempts) == ([], None)
 
 
 DOOR = """
@@ -571,6 +571,6 @@ def test_a_real_child_that_a_signal_ends_at_each_attempt(
     with store.writing():
         rendering.send(wiring.machine, _segment(store))
     worker()
-    [letter] = wiring.machine.broker.dead_letters("media")
+    [letter] = wiring.machine.broker.admin.dead_letters("media")
     assert [attempt.outcome for attempt in decode_attempts(_segment(store).attempts)] == [outcome] * 4
     assert len(re.findall(r"End of stderr of attempt \d:\nabout to fail", letter.traceback or "")) == 4

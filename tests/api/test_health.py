@@ -79,8 +79,8 @@ def test_health_is_red_when_work_waits_and_nobody_does_it(
     tick(context, clock)
     waiting = QueueStats(queue="media", ready=1, delayed=0, leased=0, dead=0, oldest_ready_age_s=waits_s)
     worker = WorkerProcess(id=1, pid=1, host="h", queues=queues, leased=0, started_at=clock())
-    monkeypatch.setattr(context.broker, "queue_stats", lambda: [waiting])
-    monkeypatch.setattr(context.broker, "consumers", lambda: [worker] if queues else [])
+    monkeypatch.setattr(context.broker.admin, "queue_stats", lambda: [waiting])
+    monkeypatch.setattr(context.broker.admin, "consumers", lambda: [worker] if queues else [])
 
     answer = client.simulate_get("/health")
 

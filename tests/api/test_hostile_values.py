@@ -189,10 +189,10 @@ def test_no_content_length_is_an_error_of_ours(serve: Callable[..., str], path: 
 @pytest.mark.parametrize("letter_id", [MAX_INTEGER, MAX_INTEGER + 1, 2**64, 10**4000])
 def test_a_dead_letter_beyond_all_numbers_is_not_there(client: TestClient, context: Context, letter_id: int) -> None:
     assert client.simulate_post(f"/dead-letters/{letter_id}/retry").status_code == 404
-    assert not context.broker.retry_dead_letter(letter_id)
-    assert context.broker.dead_letters(limit=letter_id, before_id=letter_id) == []
-    assert context.broker.dead_letters(limit=letter_id, before_id=-letter_id) == []
-    assert context.broker.peek("media", limit=letter_id) == []
+    assert not context.broker.admin.retry_dead_letter(letter_id)
+    assert context.broker.admin.dead_letters(limit=letter_id, before_id=letter_id) == []
+    assert context.broker.admin.dead_letters(limit=letter_id, before_id=-letter_id) == []
+    assert context.broker.admin.peek("media", limit=letter_id) == []
 
 
 @pytest.mark.parametrize("argument", ["\ud800", 2**70, float("nan"), None, ["nested", "\ud800"], "\x00"])

@@ -80,7 +80,7 @@ def test_a_video_becomes_a_job_with_its_wishes(serve: Serve, context: Context) -
 def test_the_job_and_its_first_message_are_there_together(serve: Serve, context: Context) -> None:
     upload(serve())
 
-    assert [stats.ready for stats in context.broker.queue_stats() if stats.queue == "media"] == [1]
+    assert [stats.ready for stats in context.broker.admin.queue_stats() if stats.queue == "media"] == [1]
 
 
 def test_fields_may_come_after_the_file(serve: Serve, context: Context) -> None:

@@ -155,7 +155,7 @@ def test_what_is_over_is_told_again_on_request(client: TestClient, context: Cont
     wiring.machine.broker.flush_all()
 
     assert client.simulate_post(again).status_code == 202
-    assert [stats.ready for stats in context.broker.queue_stats() if stats.queue == "network"] == [1]
+    assert [stats.ready for stats in context.broker.admin.queue_stats() if stats.queue == "network"] == [1]
     other = add(client, HOOK + "2")
     assert client.simulate_post(f"/webhooks/{other['id']}/deliveries/{delivery['id']}/redeliver").status_code == 404
 
@@ -175,7 +175,7 @@ def given_up(context: Context) -> Iterator[int]:
     worker.start()
     wiring.machine.broker.join("network", timeout=10_000)
     worker.stop()
-    [letter] = context.broker.dead_letters("network")
+    [letter] = context.broker.admin.dead_letters("network")
     yield letter.id
     del wiring.machine.broker.actors["sulk"]
 

@@ -24,13 +24,13 @@ def test_waiting_and_delayed_messages_are_cancelled_by_their_id(broker: SqliteBr
 
     waiting, delayed = note.send("waiting"), note.send_with_options(args=("delayed",), delay=60_000)
     note.send("stays")
-    assert broker.cancel(waiting.message_id)
-    assert broker.cancel(delayed.message_id)
-    assert not broker.cancel(waiting.message_id)
+    assert broker.admin.cancel(waiting.message_id)
+    assert broker.admin.cancel(delayed.message_id)
+    assert not broker.admin.cancel(waiting.message_id)
     with working(broker):
         broker.join("default", timeout=5000)
     assert seen == ["stays"]
-    assert broker.dead_letters() == []
+    assert broker.admin.dead_letters() == []
 
 
 @pytest.mark.logs_errors("dramatiq")
@@ -46,10 +46,10 @@ def test_a_running_message_cannot_be_cancelled_but_its_retry_can(broker: SqliteB
     with working(broker):
         message = fail.send()
         assert begun.wait(5)
-        assert not broker.cancel(message.message_id)
+        assert not broker.admin.cancel(message.message_id)
         go.set()
-        while not broker.cancel(message.message_id):
-            assert broker.queue_stats()[0].leased or broker.queue_stats()[0].delayed
+        while not broker.admin.cancel(message.message_id):
+            assert broker.admin.queue_stats()[0].leased or broker.admin.queue_stats()[0].delayed
         broker.join("default", timeout=5000)
 
 
@@ -58,7 +58,7 @@ def test_cancelling_a_unique_message_frees_its_key(broker: SqliteBroker) -> None
     def note() -> None:
         pass
 
-    assert broker.cancel(note.send().message_id)
+    assert broker.admin.cancel(note.send().message_id)
     note.send()
     assert broker.get_queue_message_counts("default") == (1, 0, 0)
 
@@ -96,9 +96,9 @@ def torn_out(broker: SqliteBroker, operator: SqliteBroker) -> list[str]:
     with working(broker):
         message = stay.send()
         assert begun.wait(10)
-        assert operator.cancel(message.message_id, abort=True)
+        assert operator.admin.cancel(message.message_id, abort=True)
         broker.join("default", timeout=10_000)
-        assert not operator.cancel(message.message_id, abort=True)
+        assert not operator.admin.cancel(message.message_id, abort=True)
     return noted
 
 
@@ -106,7 +106,7 @@ def test_a_running_message_is_torn_out_of_its_actor_from_another_process(broker:
     """A second broker stands for the other process. Neither a retry nor a dead letter is left."""
     operator = SqliteBroker(path)
     assert torn_out(broker, operator) == ["begun", "cleaned up"]
-    assert broker.dead_letters() == []
+    assert broker.admin.dead_letters() == []
     assert broker.get_queue_message_counts("default") == (0, 0, 0)
     operator.close()
 
@@ -144,10 +144,10 @@ def test_a_cancelled_message_does_not_run_again_whatever_its_actor_raises(broker
     with working(broker):
         message = fail.send()
         assert begun.wait(10)
-        assert broker.cancel(message.message_id, abort=True)
+        assert broker.admin.cancel(message.message_id, abort=True)
         broker.join("default", timeout=10_000)
     assert runs == [1]
-    assert broker.dead_letters() == []
+    assert broker.admin.dead_letters() == []
 
 
 def test_who_waits_for_the_result_of_a_cancelled_message_is_told(broker: SqliteBroker, path: Path) -> None:
@@ -164,7 +164,7 @@ def test_who_waits_for_the_result_of_a_cancelled_message_is_told(broker: SqliteB
     with working(broker):
         message = stay.send()
         assert begun.wait(10)
-        assert broker.cancel(message.message_id, abort=True)
+        assert broker.admin.cancel(message.message_id, abort=True)
         with pytest.raises(ResultFailure, match="Cancelled"):
             message.get_result(block=True, timeout=10_000)
     results.close()
@@ -186,14 +186,14 @@ def test_a_message_that_waits_for_a_thread_is_skipped(broker: SqliteBroker, monk
         note.send("first")
         assert begun.wait(10)
         held = note.send("held")
-        while broker.queue_stats()[0].leased < 2:
+        while broker.admin.queue_stats()[0].leased < 2:
             time.sleep(0.01)
-        assert not broker.cancel(held.message_id)
-        assert broker.cancel(held.message_id, abort=True)
+        assert not broker.admin.cancel(held.message_id)
+        assert broker.admin.cancel(held.message_id, abort=True)
         go_on.set()
         broker.join("default", timeout=10_000)
     assert seen == ["first"]
-    assert broker.dead_letters() == []
+    assert broker.admin.dead_letters() == []
 
 
 def test_a_cancelled_message_whose_process_dies_does_not_come_back(broker: SqliteBroker, path: Path) -> None:
@@ -205,10 +205,10 @@ def test_a_cancelled_message_whose_process_dies_does_not_come_back(broker: Sqlit
     message = note.send()
     held = next(broker.consume("default", timeout=5000))
     assert held is not None
-    assert operator.cancel(message.message_id, abort=True)
+    assert operator.admin.cancel(message.message_id, abort=True)
     broker.close()  # gives back what it holds, as others would take it from a dead process
     assert operator.get_queue_message_counts("default") == (0, 0, 0)
-    assert operator.queue_stats() == []
+    assert operator.admin.queue_stats() == []
     note.send()
     assert operator.get_queue_message_counts("default") == (1, 0, 0)  # its unique key is free
     operator.close()

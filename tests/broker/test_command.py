@@ -23,7 +23,7 @@ def buried(broker: SqliteBroker) -> int:
     with working(broker):
         fail.send()
         broker.join("default", timeout=10_000)
-    return broker.dead_letters()[0].id
+    return broker.admin.dead_letters()[0].id
 
 
 @pytest.mark.logs_errors("dramatiq")
@@ -85,7 +85,7 @@ def test_dead_letters_that_fit_a_filter_are_sent_again(
     for arguments in (["--error", "disk"], ["--actor", "stumble", "--queue", "default"], ["--queue", "other"]):
         assert main([str(path), "retry", *arguments]) == 0
     assert capsys.readouterr().out.splitlines() == ["2 sent again", "0 sent again", "1 sent again"]
-    assert [letter.error for letter in broker.dead_letters()] == ["ValueError: no such user"]
+    assert [letter.error for letter in broker.admin.dead_letters()] == ["ValueError: no such user"]
     assert main([str(path), "retry", "--all"]) == 0
     assert broker.get_queue_message_counts("default") == (3, 0, 0)
 
@@ -118,9 +118,9 @@ def test_purge_deletes_by_age(
     broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(path), "purge", "--older-than-s", "3600"]) == 0
-    assert len(broker.dead_letters()) == 1
+    assert len(broker.admin.dead_letters()) == 1
     assert main([str(path), "purge"]) == 0
-    assert broker.dead_letters() == []
+    assert broker.admin.dead_letters() == []
     assert capsys.readouterr().out == "0 deleted\n1 deleted\n"
 
 
@@ -136,7 +136,7 @@ def test_pages_of_dead_letters_follow_each_other(broker: SqliteBroker) -> None:
         for _ in range(5):
             broker.enqueue(dramatiq.Message("some", "nobody", (), {}, {}))
         broker.join("some", timeout=10_000)
-    first = broker.dead_letters("some", limit=3)
-    second = broker.dead_letters("some", limit=3, before_id=first[-1].id)
+    first = broker.admin.dead_letters("some", limit=3)
+    second = broker.admin.dead_letters("some", limit=3, before_id=first[-1].id)
     assert [len(first), len(second)] == [3, 2]
-    assert broker.dead_letters("other") == []
+    assert broker.admin.dead_letters("other") == []

@@ -99,7 +99,7 @@ def test_however_one_of_a_key_ends_the_next_is_let_in(broker: SqliteBroker, endi
         first.send_with_options(**options)
     second.send_with_options(concurrency_key="key")
     if ending == "cancelling":
-        assert broker.cancel(before.message_id)
+        assert broker.admin.cancel(before.message_id)
     elif ending == "flush":
         broker.flush("default")
     with working(broker):
@@ -127,8 +127,8 @@ def test_the_most_urgent_of_a_key_is_next_even_if_it_comes_last(broker: SqliteBr
         assert begun.wait(10)
         for urgency in (1, 3, 2):
             send(urgency)
-        assert broker.queue_stats()[0].blocked == 3
-        assert [message.blocked for message in broker.peek("default")] == [True] * 3
+        assert broker.admin.queue_stats()[0].blocked == 3
+        assert [message.blocked for message in broker.admin.peek("default")] == [True] * 3
         go_on.set()
         broker.join("default", timeout=10_000)
     assert seen == [0, 3, 2, 1]
@@ -171,7 +171,7 @@ def test_a_dead_letter_sent_again_keeps_its_key(broker: SqliteBroker) -> None:
     with working(broker):
         broker.join("default", timeout=10_000)
         fails = False
-        assert broker.retry_dead_letters() == 3
+        assert broker.admin.retry_dead_letters() == 3
         broker.join("default", timeout=10_000)
     assert gauge.most["stay"] == 1
     assert len(gauge.seen) == 3

@@ -81,7 +81,7 @@ def test_a_failing_message_is_retried_and_then_buried_with_its_story(broker: Sql
     fail.send(1, b="x")
     with working(broker):
         broker.join("default", timeout=JOIN_MS)
-    [letter] = broker.dead_letters()
+    [letter] = broker.admin.dead_letters()
     assert (
         letter.actor,
         letter.queue,
@@ -116,7 +116,7 @@ def test_a_message_for_an_unknown_actor_is_buried(broker: SqliteBroker) -> None:
     with working(broker):
         broker.enqueue(message_to("some"))
         broker.join("some", timeout=JOIN_MS)
-    assert [letter.error for letter in broker.dead_letters("some")] == ["ActorNotFound: nobody"]
+    assert [letter.error for letter in broker.admin.dead_letters("some")] == ["ActorNotFound: nobody"]
     assert broker.get_queue_message_counts("some") == (0, 0, 1)
 
 
@@ -137,7 +137,7 @@ def test_an_undecodable_message_is_buried_and_the_next_one_runs(broker: SqliteBr
     note.send()
     with working(broker):
         broker.join("default", timeout=JOIN_MS)
-    [letter] = broker.dead_letters()
+    [letter] = broker.admin.dead_letters()
     assert (letter.args, letter.kwargs, seen) == ((), {}, [1])
     assert letter.error.startswith("DecodeError")
 

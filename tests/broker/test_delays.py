@@ -76,7 +76,7 @@ def test_delays_survive_a_restart_and_hold_no_memory(path: Path) -> None:
 
     with working(first):
         first.enqueue_many([note.message(number) for number in range(100)], delay=1500)
-        [stats] = first.queue_stats()
+        [stats] = first.admin.queue_stats()
     first.close()
     assert (stats.delayed, stats.leased) == (100, 0)
     second = SqliteBroker(path)

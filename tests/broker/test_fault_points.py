@@ -18,8 +18,8 @@ from dramatiq import Message
 from dramatiq.broker import MessageProxy
 
 from broker import SqliteBroker
+from broker.engine.message import SqliteMessage
 from broker.storage.database import Database
-from broker.storage.encoding import SqliteMessage
 
 POINTS_AT_MOST = 500
 
@@ -92,7 +92,7 @@ def pass_on(path: Path, pipe: int) -> None:
     for number in (1, 2):
         got = next(consumer)
         assert isinstance(got, SqliteMessage)
-        with broker._present.finishing(got, failed=False):
+        with broker._context.collect(got, failed=False):
             broker.enqueue(message(number + 1))
         consumer.ack(got)
         os.write(pipe, f"acked {number}\n".encode())
@@ -131,19 +131,19 @@ def found(path: Path) -> tuple[list[int], list[int]]:
     broker.declare_queue("default")
     consumer = broker.consume("default", prefetch=10, timeout=5000)
     got = [message for message in (next(consumer) for _ in range(waiting)) if message is not None]
-    dead = [letter.args[0] for letter in broker.dead_letters()]
+    dead = [letter.args[0] for letter in broker.admin.dead_letters()]
     again = [message.args[0] for message in got]
     assert len(again) == waiting, "a message was stuck"
     for settled in got:
         consumer.ack(settled)
-    assert sum(stats.ready + stats.leased for stats in broker.queue_stats()) == 0
+    assert sum(stats.ready + stats.leased for stats in broker.admin.queue_stats()) == 0
     broker.close()
     return again, dead
 
 
 def test_death_before_any_statement_loses_nothing_and_repeats_nothing_acknowledged(path: Path, tmp_path: Path) -> None:
     with closing(SqliteBroker(path)) as broker:
-        broker.queue_stats()
+        broker.admin.queue_stats()
     for point in range(1, POINTS_AT_MOST):
         copy = tmp_path / str(point) / "queue.sqlite3"
         copy.parent.mkdir()
@@ -168,7 +168,7 @@ def test_death_before_any_statement_loses_nothing_and_repeats_nothing_acknowledg
 
 def test_death_before_any_statement_leaves_a_message_or_what_follows_from_it(path: Path, tmp_path: Path) -> None:
     with closing(SqliteBroker(path)) as broker:
-        broker.queue_stats()
+        broker.admin.queue_stats()
     for point in range(1, POINTS_AT_MOST):
         copy = tmp_path / str(point) / "queue.sqlite3"
         copy.parent.mkdir()

@@ -26,7 +26,7 @@ def test_sending_outlasts_a_writer_that_ignores_the_gate(
 ) -> None:
     monkeypatch.setattr("broker.storage.database.BUSY_TIMEOUT_S", 0.05)
     broker.declare_queue("default")
-    broker.queue_stats()
+    broker.admin.queue_stats()
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as foreign:
         foreign.execute("BEGIN IMMEDIATE")
         threading.Timer(0.4, foreign.execute, ("ROLLBACK",)).start()
@@ -61,7 +61,7 @@ def test_a_full_disk_is_reported_and_recovers(broker: SqliteBroker, monkeypatch:
 
 def test_one_bad_order_does_not_spoil_the_others_of_its_batch(broker: SqliteBroker, path: Path) -> None:
     broker.declare_queue("default")
-    broker.queue_stats()
+    broker.admin.queue_stats()
     errors: list[BaseException] = []
 
     def send(argument: object) -> None:
@@ -108,7 +108,7 @@ def test_tables_of_a_newer_version_are_left_alone(path: Path) -> None:
         connection.execute("UPDATE broker_schema SET version = 99")
     broker = SqliteBroker(path)
     with pytest.raises(SchemaTooNew, match="99"):
-        broker.queue_stats()
+        broker.admin.queue_stats()
     broker.close()
 
 
@@ -125,7 +125,7 @@ def test_making_the_tables_again_changes_nothing(path: Path) -> None:
 def test_claiming_recovers_from_a_broken_moment(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed claim is told to the consumer, which dramatiq starts anew; the message is still there."""
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
-    monkeypatch.setattr("broker.engine.claiming.PAUSE_AFTER_FAILURE_S", 0.05)
+    monkeypatch.setattr("broker.engine.prefetch.PAUSE_AFTER_FAILURE_S", 0.05)
     failures = iter([sqlite3.OperationalError("disk I/O error")])
 
     def flaky(*arguments: object, **options: object) -> object:
@@ -133,7 +133,7 @@ def test_claiming_recovers_from_a_broken_moment(broker: SqliteBroker, monkeypatc
             raise error
         return queue.claim(*arguments, **options)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr("broker.engine.claiming.claim", flaky)
+    monkeypatch.setattr("broker.engine.prefetch.claim", flaky)
     seen: list[int] = []
 
     @dramatiq.actor
@@ -159,7 +159,7 @@ def test_a_poison_message_ends_in_the_dead_letters(path: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
     assert next(broker.consume("default", timeout=500)) is None
-    [letter] = broker.dead_letters()
+    [letter] = broker.admin.dead_letters()
     assert letter.error.startswith("DeliveryLimit")
     assert letter.attempts == 3
     broker.close()
@@ -173,7 +173,7 @@ def test_a_broker_whose_directory_could_not_be_made_stands_in_no_fork_s_way(path
     path.parent.joinpath("file").touch()
     broker = SqliteBroker(path.parent / "file" / "queue.sqlite3")
     with pytest.raises(DatabaseUnavailable):
-        broker.queue_stats()
+        broker.admin.queue_stats()
     child = os.fork()  # an exception in its preparation would be a warning, and so an error here
     if child == 0:
         os._exit(0)

@@ -90,7 +90,7 @@ def test_a_follow_up_that_cannot_be_sent_buries_the_message(broker: SqliteBroker
     with working(broker):
         fine.send()
         broker.join("default", timeout=JOIN_MS)
-    assert [letter.error for letter in broker.dead_letters()] == ["UnknownQueue: nowhere"]
+    assert [letter.error for letter in broker.admin.dead_letters()] == ["UnknownQueue: nowhere"]
 
 
 @pytest.mark.logs_errors("dramatiq")
@@ -114,4 +114,4 @@ def test_a_message_whose_end_is_interrupted_runs_again(broker: SqliteBroker) -> 
         broker.join("default", timeout=JOIN_MS)
         assert [thread.is_alive() for thread in worker.workers] == [True]
     assert len(runs) == 3
-    assert broker.dead_letters() == []
+    assert broker.admin.dead_letters() == []

@@ -105,4 +105,4 @@ def test_an_actor_that_leaves_the_gate_shut_does_not_stop_the_others(broker: Sql
         leak.send()
         other.send()
         broker.join("default", timeout=5000)
-    assert broker.dead_letters() == []
+    assert broker.admin.dead_letters() == []

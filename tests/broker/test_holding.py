@@ -48,7 +48,7 @@ def test_messages_given_back_keep_their_places(broker: SqliteBroker) -> None:
     sent = broker.enqueue_many([message_to("some", "nobody", n=n) for n in range(3)])
     taken = [next(consumer) for _ in range(3)]
     consumer.requeue([message for message in (taken[2], taken[0]) if message is not None])
-    assert broker.get_queue_message_counts("some")[0] + len(broker._clerk()._floor.held) == 3
+    assert broker.get_queue_message_counts("some")[0] + len(broker._engine().prefetcher.claims) == 3
     consumer.close()
     again = broker.consume("some", prefetch=3, timeout=2000)
     assert [sent[0].message_id, sent[2].message_id] == [
@@ -63,7 +63,7 @@ def test_closing_a_consumer_gives_back_what_nobody_picked_up(broker: SqliteBroke
     taken = next(consumer)
     consumer.close()
     assert taken is not None
-    [stats] = broker.queue_stats()
+    [stats] = broker.admin.queue_stats()
     assert (stats.ready, stats.leased) == (2, 1)
 
 
@@ -85,7 +85,7 @@ def test_only_idle_threads_get_messages(broker: SqliteBroker) -> None:
         for _ in range(5):
             block.send()
         time.sleep(0.2)
-        [stats] = broker.queue_stats()
+        [stats] = broker.admin.queue_stats()
         go.set()
         broker.join("default", timeout=JOIN_MS)
     assert (stats.ready, stats.leased) == (3, 2)
@@ -98,7 +98,7 @@ def test_a_worker_that_stops_leaves_nothing_held(broker: SqliteBroker) -> None:
     with working(broker, threads=2):
         time.sleep(0.2)
         threading.Timer(0.1, go.set).start()
-    [stats] = broker.queue_stats()
+    [stats] = broker.admin.queue_stats()
     assert (stats.ready, stats.leased) == (3, 0)
 
 
@@ -124,7 +124,7 @@ def test_a_stopping_worker_gives_back_at_once_what_it_has_not_begun(
 
 
 def counted(broker: SqliteBroker) -> tuple[int, int]:
-    [stats] = broker.queue_stats()
+    [stats] = broker.admin.queue_stats()
     return stats.ready, stats.leased
 
 
@@ -135,7 +135,7 @@ def test_what_is_held_when_the_broker_closes_goes_back(broker: SqliteBroker) -> 
     broker.close()
     assert message is not None
     assert broker.get_queue_message_counts("some") == (1, 0, 0)
-    assert broker.consumers() == []
+    assert broker.admin.consumers() == []
 
 
 def test_settling_what_a_closed_broker_held_changes_nothing(broker: SqliteBroker) -> None:
@@ -193,7 +193,7 @@ def test_a_worker_that_stops_after_its_broker_was_closed_does_not_open_it_again(
     broker.close()
     over.set()
     worker.stop()
-    assert broker._clerk_now is None
+    assert broker._opened is None
     assert set() == set(threading.enumerate()) - of_others
     assert sum(broker.get_queue_message_counts("default")) == 3
 
@@ -201,8 +201,8 @@ def test_a_worker_that_stops_after_its_broker_was_closed_does_not_open_it_again(
 def test_living_consumers_are_listed_with_their_queues(broker: SqliteBroker) -> None:
     broker.declare_queue("b")
     broker.declare_queue("a")
-    assert broker.consumers() == []
+    assert broker.admin.consumers() == []
     with working(broker):
         time.sleep(0.1)
-        [process] = broker.consumers()
+        [process] = broker.admin.consumers()
     assert process.queues == ("a", "b")

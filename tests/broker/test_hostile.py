@@ -13,8 +13,8 @@ import pytest
 from dramatiq import Retry, Worker
 
 from broker import SqliteBroker
-from broker.engine.batch import Batch
-from broker.engine.lease import feel
+from broker.engine.batch import WriteBatch
+from broker.engine.processes import read_lease
 from broker.errors import DatabaseReplaced, DatabaseUnavailable
 from broker.storage.queue import Entry
 from tests.broker.conftest import working
@@ -34,15 +34,17 @@ def test_bytes_that_decode_to_no_message_are_buried_and_can_be_listed(broker: Sq
     def note(name: str) -> None:
         seen.append(name)
 
-    broker._clerk().call(lambda batch: batch.store([Entry("default", "x", "note", body.encode(), 0, 0, 1, None)]))
-    assert len(broker.peek("default")) == 1
+    broker._engine().writer.call(
+        lambda batch: batch.store([Entry("default", "x", "note", body.encode(), 0, 0, 1, None)])
+    )
+    assert len(broker.admin.peek("default")) == 1
     note.send("the next")
     with working(broker):
         broker.join("default", timeout=JOIN_MS)
     assert seen == ["the next"]
-    [letter] = broker.dead_letters()
+    [letter] = broker.admin.dead_letters()
     assert letter.args == ()
-    assert broker.retry_dead_letter(letter.id)
+    assert broker.admin.retry_dead_letter(letter.id)
 
 
 class Unspeakable(Exception):
@@ -63,7 +65,7 @@ def test_an_error_whose_text_cannot_be_stored_is_buried_all_the_same(
     fail.send()
     with working(broker):
         broker.join("default", timeout=JOIN_MS)
-    [letter] = broker.dead_letters()
+    [letter] = broker.admin.dead_letters()
     assert letter.error.startswith(type(error).__name__)
 
 
@@ -75,7 +77,7 @@ def test_a_retry_that_cannot_be_stored_does_not_leave_its_message_stuck(broker: 
     wait_for_ever.send()
     with working(broker):
         broker.join("default", timeout=JOIN_MS)
-    [letter] = broker.dead_letters()
+    [letter] = broker.admin.dead_letters()
     assert "OverflowError" in letter.error
 
 
@@ -155,8 +157,8 @@ def test_a_look_that_fails_is_repeated_soon(broker: SqliteBroker, path: Path, mo
 
     with working(broker, threads=1):
         time.sleep(0.2)
-        claiming = broker._clerk()._claiming
-        glance = claiming._glance
+        claiming = broker._engine().prefetcher
+        glance = claiming._read_queue
         failures = iter([DatabaseUnavailable("disk I/O error")])
 
         def failing(queue: str) -> tuple[bool, int | None]:
@@ -164,7 +166,7 @@ def test_a_look_that_fails_is_repeated_soon(broker: SqliteBroker, path: Path, mo
                 raise failure
             return glance(queue)
 
-        monkeypatch.setattr(claiming, "_glance", failing)
+        monkeypatch.setattr(claiming, "_read_queue", failing)
         sender = SqliteBroker(path)
         sender.declare_queue("default")
         sender.enqueue(work.message())
@@ -177,17 +179,17 @@ def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_lo
     broker.declare_queue("default")
     broker.enqueue(dramatiq.Message("default", "nobody", (), {}, {}))
     message = next(broker.consume("default", timeout=JOIN_MS))
-    clerk = broker._clerk()
-    lease = clerk._patrol._lease
+    engine = broker._engine()
+    lease = engine.registry._lease
     assert lease is not None
 
     lapsed: list[bool] = []
 
-    def lapsed_inside(batch: Batch) -> bool:
-        return feel(lease.path).expired(time.monotonic())
+    def lapsed_inside(batch: WriteBatch) -> bool:
+        return read_lease(lease.path).expired(time.monotonic())
 
     with broker.gate:
-        threading.Thread(target=lambda: lapsed.append(clerk.call(lapsed_inside)), daemon=True).start()
+        threading.Thread(target=lambda: lapsed.append(engine.writer.call(lapsed_inside)), daemon=True).start()
         time.sleep(0.3)  # the clerk stands before the gate
         lease.extend(time.monotonic() - 1)
     deadline_s = time.monotonic() + 5
@@ -200,10 +202,10 @@ def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_lo
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, -(2**63) - 1, 10**100])
 def test_a_number_that_sqlite_cannot_hold_finds_nothing(broker: SqliteBroker, number: int) -> None:
     """`sqlite3` raises OverflowError; whoever has such an id from a stranger asks for what is not there."""
-    assert not broker.retry_dead_letter(number)
-    assert broker.dead_letters(limit=number, before_id=number) == []
-    assert broker.peek("default", limit=number) == []
-    assert broker.purge_dead_letters(number) == 0
+    assert not broker.admin.retry_dead_letter(number)
+    assert broker.admin.dead_letters(limit=number, before_id=number) == []
+    assert broker.admin.peek("default", limit=number) == []
+    assert broker.admin.purge_dead_letters(number) == 0
 
 
 @pytest.mark.parametrize("taken", ["", "-wal", "-shm"])

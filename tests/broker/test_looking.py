@@ -25,11 +25,11 @@ def test_peek_shows_what_waits_in_its_order(broker: SqliteBroker) -> None:
     send(broker, 2, broker_priority=1)
     send(broker, 4, delay=60_000)
     send(broker, 3, delay=30_000)
-    waiting = broker.peek("slow")
+    waiting = broker.admin.peek("slow")
     assert [(*message.args, message.delayed) for message in waiting] == [(2, False), (1, False), (3, True), (4, True)]
-    assert len(broker.peek("slow", limit=1)) == 1
-    assert len(broker.peek("slow", limit=3)) == 3
-    assert broker.queue_stats()[0].ready == 2
+    assert len(broker.admin.peek("slow", limit=1)) == 1
+    assert len(broker.admin.peek("slow", limit=3)) == 3
+    assert broker.admin.queue_stats()[0].ready == 2
 
 
 def test_who_holds_what_is_seen_while_it_is_held(
@@ -45,7 +45,7 @@ def test_who_holds_what_is_seen_while_it_is_held(
     with working(broker):
         message = hold.send()
         assert begun.wait(5)
-        [held] = broker.held_messages()
+        [held] = broker.admin.held_messages()
         assert command([str(path), "who"]) == 0
         go.set()
         broker.join("default", timeout=5000)
@@ -53,7 +53,7 @@ def test_who_holds_what_is_seen_while_it_is_held(
     assert held.since is not None
     assert abs(held.since.timestamp() - time.time()) < 10
     assert message.message_id in capsys.readouterr().out
-    assert broker.held_messages() == []
+    assert broker.admin.held_messages() == []
 
 
 def test_the_command_peeks(broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]) -> None:

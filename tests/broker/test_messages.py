@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from broker.engine.batch import Batch
+from broker.engine.batch import WriteBatch
 from broker.storage import clearing
 from broker.storage import queue as messages
 from broker.storage.concurrency import Concurrency
@@ -145,8 +145,8 @@ class QueueMachine(RuleBasedStateMachine):
         for where in (self.ready, self.delayed):
             where.pop(name, None)
 
-    def batch(self) -> Batch:
-        return Batch(self.connection, self.now_ms)
+    def batch(self) -> WriteBatch:
+        return WriteBatch(self.connection, self.now_ms)
 
     def holds(self, claim: Claim) -> bool:
         row = self.leased.get(claim.body.decode())
@@ -155,14 +155,14 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(claim=claims)
     def acknowledge(self, claim: Claim) -> None:
         ours = self.holds(claim)
-        assert self.batch().acknowledge(claim) == ours
+        assert self.batch().ack(claim) == ours
         if ours:
             del self.leased[claim.body.decode()]
 
     @rule(claim=claims)
     def bury(self, claim: Claim) -> None:
         ours = self.holds(claim)
-        assert self.batch().bury(claim, Obituary("error", None)) == ours
+        assert self.batch().dead_letter(claim, Obituary("error", None)) == ours
         if ours:
             del self.leased[claim.body.decode()]
             self.dead.add(claim.body.decode())
@@ -170,7 +170,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(claim=consumes(claims))
     def give_back(self, claim: Claim) -> None:
         ours = self.holds(claim)
-        self.batch().give_back([claim])
+        self.batch().release([claim])
         if ours:
             row = self.leased.pop(claim.body.decode())
             self.ready[row.name] = replace(row, deliveries=row.deliveries - 1, token=None)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from broker.storage.encoding import SqliteMessage
+from broker.engine.message import SqliteMessage
 from tests.broker.model import Desk
 from tests.broker.world import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, Held, World, until
 
@@ -138,7 +138,7 @@ class Life(World):
         held = self.held[pick % len(self.held)]
         ours, message = held.ours is not None, self.message(held.message.queue_name)
         delay = self.at_no_other_time(delay)
-        with held.process.broker._present.finishing(held.message, failed=end == "nack"):
+        with held.process.broker._context.collect(held.message, failed=end == "nack"):
             held.process.broker.enqueue(message, delay=delay)
         self.settle(pick, end)
         if ours:
@@ -184,7 +184,7 @@ class Life(World):
         """The lease is let go, nothing else is done. A new process takes its place."""
         process = self.processes[number]
         if process.consumes:
-            process.broker._clerk()._patrol.leave = lambda batch: None  # type: ignore[method-assign]
+            process.broker._engine().registry.deregister = lambda batch: None  # type: ignore[method-assign]
         process.broker.close()
         for item in self.model.held_by(number):
             item.holder = -1  # nobody's, until somebody looks
@@ -198,12 +198,12 @@ class Life(World):
         if not process.consumes or not other.consumes:
             return
         process.let_go()
-        patrol = process.broker._clerk()._patrol
-        if not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.holder):
+        patrol = process.broker._engine().registry
+        if not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.id):
             return  # frozen before, and not noticed yet
         assert patrol._lease is not None
         os.pwrite(patrol._lease._fd, f"{1:020.3f}\n".encode(), 0)
-        until(lambda: not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.holder), other.hurry)
+        until(lambda: not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.id), other.hurry)
         for item in self.model.held_by(number):
             item.holder = -1
         for held in self.held:
@@ -215,19 +215,19 @@ class Life(World):
 
     @rule(number=numbers, queue=queues)
     def pause(self, number: int, queue: str) -> None:
-        self.processes[number].broker.pause_queue(queue)
+        self.processes[number].broker.admin.pause_queue(queue)
         self.model.paused.add(queue)
 
     @rule(number=numbers, queue=queues)
     def resume(self, number: int, queue: str) -> None:
-        assert self.processes[number].broker.resume_queue(queue) == (queue in self.model.paused)
+        assert self.processes[number].broker.admin.resume_queue(queue) == (queue in self.model.paused)
         self.model.paused.discard(queue)
 
     @precondition(lambda self: self.model.items)
     @rule(number=numbers, pick=picks)
     def cancel(self, number: int, pick: int) -> None:
         name = self.model.items[pick % len(self.model.items)].name
-        assert self.processes[number].broker.cancel(name) == self.model.cancel(name)
+        assert self.processes[number].broker.admin.cancel(name) == self.model.cancel(name)
 
     @rule(number=numbers, queue=queues)
     def flush(self, number: int, queue: str) -> None:
@@ -239,15 +239,15 @@ class Life(World):
     def retry(self, number: int, pick: int) -> None:
         broker = self.processes[number].broker
         letter = self.model.dead[pick % len(self.model.dead)]
-        found = [dead.id for dead in broker.dead_letters(limit=1000) if dead.message_id == letter.item.name]
+        found = [dead.id for dead in broker.admin.dead_letters(limit=1000) if dead.message_id == letter.item.name]
         same = [dead for dead in self.model.dead if dead.item.name == letter.item.name]
-        assert broker.retry_dead_letter(found[-1])  # the oldest of this name
+        assert broker.admin.retry_dead_letter(found[-1])  # the oldest of this name
         self.model.retry(same[0])
 
     @rule(number=numbers)
     def purge(self, number: int) -> None:
         before = len(self.model.dead)
-        purged = self.processes[number].broker.purge_dead_letters()
+        purged = self.processes[number].broker.admin.purge_dead_letters()
         self.model.purge()
         assert purged == before - len(self.model.dead)
 

@@ -22,19 +22,19 @@ def test_a_queue_that_another_process_pauses_rests_until_it_is_resumed(broker: S
 
     operator = SqliteBroker(path)
     with working(broker):
-        operator.pause_queue("default")
+        operator.admin.pause_queue("default")
         note.send()
         note.send_with_options(delay=50)
         time.sleep(0.3)
         assert seen == []
-        assert [(s.ready, s.paused) for s in operator.queue_stats()] == [(2, True)]
+        assert [(s.ready, s.paused) for s in operator.admin.queue_stats()] == [(2, True)]
         resumed = time.monotonic()
-        assert operator.resume_queue("default")
+        assert operator.admin.resume_queue("default")
         broker.join("default", timeout=5000)
     assert len(seen) == 2
     assert seen[0] - resumed < 1  # measured: a few ms; without the bell it would be 30 s
-    assert not operator.resume_queue("default")
-    assert operator.queue_stats() == []
+    assert not operator.admin.resume_queue("default")
+    assert operator.admin.queue_stats() == []
     operator.close()
 
 
@@ -46,7 +46,7 @@ def test_other_queues_go_on(broker: SqliteBroker) -> None:
         seen.append("open")
 
     broker.declare_queue("shut")
-    broker.pause_queue("shut")
+    broker.admin.pause_queue("shut")
     with working(broker):
         note.send()
         broker.join("open", timeout=5000)
@@ -60,7 +60,7 @@ def test_a_worker_of_a_paused_queue_sleeps(broker: SqliteBroker) -> None:
     def note() -> None:
         pass
 
-    broker.pause_queue("default")
+    broker.admin.pause_queue("default")
     with working(broker, timeout_ms=1000):
         note.send()
         note.send_with_options(delay=20)
@@ -73,7 +73,7 @@ def test_a_worker_of_a_paused_queue_sleeps(broker: SqliteBroker) -> None:
 
 def test_the_command_pauses_and_resumes(broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command([str(path), "stats"]) == 2
-    broker.queue_stats()
+    broker.admin.queue_stats()
     assert command([str(path), "pause", "media"]) == 0
     assert command([str(path), "stats"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split() == ["media", "0", "0", "0", "0", "0", "-", "paused"]

@@ -49,7 +49,7 @@ def send_and_settle(recording: Recording, path: Path, synchronous: Synchronous) 
     with recording.promised("four", place=GONE):
         consumer.ack(taken(consumer))
     with recording.promised("delayed", place=GONE):
-        assert broker.cancel("delayed")
+        assert broker.admin.cancel("delayed")
     broker.close()
 
 
@@ -66,7 +66,7 @@ def _send(recording: Recording, broker: SqliteBroker) -> None:
 def _send_in_transactions(recording: Recording, broker: SqliteBroker, path: Path) -> None:
     """Rows of the application's own and messages, committed together; others rolled back together."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA synchronous = {broker._terms.synchronous}")
+        connection.execute(f"PRAGMA synchronous = {broker._options.synchronous}")
         with broker.gate:
             connection.execute("CREATE TABLE notes (name TEXT)")
         for name, end in (("kept", "COMMIT"), ("dropped", "ROLLBACK"), ("kept, too", "COMMIT")):
@@ -93,11 +93,11 @@ def _settle(recording: Recording, broker: SqliteBroker) -> None:
     with recording.promised("three", place=DEAD):
         consumer.nack(three)
     consumer.requeue([four])
-    three_dead, two_dead = broker.dead_letters()
+    three_dead, two_dead = broker.admin.dead_letters()
     with recording.promised("two", place=WAITING):
-        broker.retry_dead_letter(two_dead.id)
+        broker.admin.retry_dead_letter(two_dead.id)
     with recording.promised(three_dead.message_id, place=GONE):
-        broker.purge_dead_letters()
+        broker.admin.purge_dead_letters()
 
 
 def grow_and_shrink(recording: Recording, path: Path, synchronous: Synchronous) -> None:
@@ -114,7 +114,7 @@ def grow_and_shrink(recording: Recording, path: Path, synchronous: Synchronous) 
     for number in range(4):
         with recording.promised(f"after {number}", place=WAITING):
             broker.enqueue(message(f"after {number}"))
-        broker._clerk().database.shrink(pages=12)
+        broker._engine().database.shrink(pages=12)
     broker.close()
 
 
@@ -178,7 +178,7 @@ def found(path: Path, *, working: bool = True) -> State:
     """Open what a cut has left with a broker, see that it is whole and serves; return where everything is."""
     with closing(SqliteBroker(path, synchronous="OFF")) as broker:
         broker.declare_queue("default")
-        broker.queue_stats()
+        broker.admin.queue_stats()
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             names = connection.execute("SELECT message_id, ? FROM broker_messages", (WAITING,)).fetchall()
@@ -193,7 +193,7 @@ def found(path: Path, *, working: bool = True) -> State:
 
 
 def _work_off(broker: SqliteBroker, waiting: set[str]) -> None:
-    with closing(sqlite3.connect(broker._places.database, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(broker._paths.database, isolation_level=None)) as connection:
         connection.execute("UPDATE broker_messages SET eta_ms = 0 WHERE state = 1")
     broker.enqueue(message("last"))
     consumer = broker.consume("default", prefetch=1000, timeout=5000)

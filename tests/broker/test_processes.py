@@ -80,13 +80,13 @@ def test_the_dramatiq_command_works_off_what_another_process_sends(
 ) -> None:
     broker.declare_queue("default")
     command = start("-m", "dramatiq", "tests.broker.app", "-p", "2", "-t", "2")
-    until(lambda: len(broker.consumers()) == 2)
+    until(lambda: len(broker.admin.consumers()) == 2)
     broker.enqueue_many([message(number) for number in range(50)])
     broker.join("default", timeout=20_000)
     command.terminate()
     assert command.wait(20) == 0
     assert Counter(number for what, number, _ in journal(path) if what == "end") == Counter(range(50))
-    assert broker.consumers() == []
+    assert broker.admin.consumers() == []
 
 
 def test_a_killed_worker_loses_nothing_and_repeats_nothing_settled(
@@ -95,13 +95,13 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing_settled(
     broker.declare_queue("default")
     for _ in range(2):
         start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "4")
-    until(lambda: len(broker.consumers()) == 2)
+    until(lambda: len(broker.admin.consumers()) == 2)
     broker.enqueue_many([message(number, 0.01) for number in range(400)])
     until(lambda: len(journal(path)) > 150)
-    victim = broker.consumers()[0].pid
+    victim = broker.admin.consumers()[0].pid
     os.kill(victim, signal.SIGKILL)
     killed = time.monotonic()
-    until(lambda: all(process.pid != victim for process in broker.consumers()), 5)
+    until(lambda: all(process.pid != victim for process in broker.admin.consumers()), 5)
     broker.join("default", timeout=30_000)
     begun = Counter(number for what, number, _ in journal(path) if what == "begin")
     ended = Counter(number for what, number, _ in journal(path) if what == "end")
@@ -144,7 +144,7 @@ def test_a_frozen_worker_cannot_settle_what_was_given_to_another(path: Path, sta
     frozen.stdin.write("\n")
     frozen.stdin.flush()
     assert frozen.stdout.readline() == "acknowledged\n"
-    [stats] = broker.queue_stats()
+    [stats] = broker.admin.queue_stats()
     assert (stats.ready, stats.leased) == (0, 1)
     consumer.ack(ours)
     broker.join("default", timeout=1000)
@@ -175,11 +175,11 @@ def test_a_program_started_by_a_worker_does_not_keep_its_lease(broker: SqliteBro
     process = start("-c", textwrap.dedent(program))
     assert process.stdout is not None
     offspring = [int(pid) for pid in process.stdout.readline().split()]
-    assert [consumer.pid for consumer in broker.consumers()] == [process.pid]
+    assert [consumer.pid for consumer in broker.admin.consumers()] == [process.pid]
     process.kill()
     process.wait(10)
     try:
-        assert broker.consumers() == []
+        assert broker.admin.consumers() == []
     finally:
         for pid in offspring:
             os.kill(pid, signal.SIGKILL)
@@ -212,7 +212,7 @@ def test_a_forked_child_sends_and_the_parent_goes_on(broker: SqliteBroker) -> No
     if child == 0:
         broker.enqueue(message(1))
         broker.close()
-        os._exit(0 if len(broker.consumers()) == 1 else 1)
+        os._exit(0 if len(broker.admin.consumers()) == 1 else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert first is not None
@@ -248,7 +248,7 @@ def test_exceptions_raining_on_worker_threads_lose_nothing(start: Start) -> None
             if len(alive) > 1:
                 raise_thread_exception(random.choice(alive).ident, Interrupt)
         broker.join("default", timeout=60_000)
-        print(len(over), len(broker.dead_letters()), broker._clerk()._floor.held)
+        print(len(over), len(broker.admin.dead_letters()), broker._engine().prefetcher.claims)
     """
     process = start("-c", textwrap.dedent(program))
     out, _ = process.communicate(timeout=120)
@@ -270,7 +270,7 @@ def test_periodiq_ticks(broker: SqliteBroker, path: Path, start: Start) -> None:
 def test_two_processes_share_20000_messages_each_exactly_once(broker: SqliteBroker, path: Path, start: Start) -> None:
     broker.declare_queue("default")
     commands = [start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "8") for _ in range(2)]
-    until(lambda: len(broker.consumers()) == 2)
+    until(lambda: len(broker.admin.consumers()) == 2)
     broker.enqueue_many([message(number) for number in range(20_000)])
     broker.join("default", timeout=60_000)
     for command in commands:
@@ -281,7 +281,7 @@ def test_two_processes_share_20000_messages_each_exactly_once(broker: SqliteBrok
     shares = Counter(pid for what, _, pid in journal(path) if what == "end")
     assert len(shares) == 2  # both had a part in it
     for table in ("broker_messages", "broker_dead", "broker_workers", "broker_unique"):
-        assert broker._clerk().database.read(f"SELECT count(*) FROM {table}") == [(0,)]  # noqa: S608
+        assert broker._engine().database.read(f"SELECT count(*) FROM {table}") == [(0,)]  # noqa: S608
 
 
 @pytest.mark.slow
@@ -314,16 +314,16 @@ def test_a_storm_of_kills_loses_nothing(path: Path, start: Start) -> None:
         process.kill()
         # The last line may have been cut off; a message is accepted when its whole line is out.
         accepted |= {int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")}
-        for worker in broker.consumers()[:1]:
+        for worker in broker.admin.consumers()[:1]:
             os.kill(worker.pid, signal.SIGKILL)  # the command it belongs to ends by itself
         start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "4")
-    until(broker.consumers)
+    until(broker.admin.consumers)
     broker.join("default", timeout=120_000)
     ended = Counter(number for what, number, _ in journal(path) if what == "end")
     assert accepted - set(ended) == set()
-    [stats] = broker.queue_stats()
+    [stats] = broker.admin.queue_stats()
     assert stats.dead == 0
-    [(verdict,)] = broker._clerk().database.read("PRAGMA integrity_check")
+    [(verdict,)] = broker._engine().database.read("PRAGMA integrity_check")
     assert verdict == "ok"
     broker.close()
 
@@ -331,14 +331,14 @@ def test_a_storm_of_kills_loses_nothing(path: Path, start: Start) -> None:
 def test_children_forked_amid_the_work_of_other_threads_send_too(broker: SqliteBroker) -> None:
     """SQLite keeps its locks in memory that a child inherits: one taken at that moment would stay taken for ever."""
     broker.declare_queue("default")
-    broker.queue_stats()
+    broker.admin.queue_stats()
     stop = threading.Event()
     sent = [0]
 
     def send() -> None:
         while not stop.is_set():
             broker.enqueue(Message("default", "nobody", ("parent",), {}, {}))
-            broker.queue_stats()
+            broker.admin.queue_stats()
             sent[0] += 1
 
     sender = threading.Thread(target=send)
@@ -371,7 +371,7 @@ def test_what_a_child_sends_after_its_parent_has_left_is_there(path: Path, start
         broker = SqliteBroker(os.environ["BROKER_TEST_FILE"])
         broker.declare_queue("default")
         broker.enqueue(Message("default", "nobody", (0,), {}, {}))
-        broker.queue_stats()
+        broker.admin.queue_stats()
         parent = os.getpid()
         if os.fork() == 0:
             broker.enqueue(Message("default", "nobody", (1,), {}, {}))

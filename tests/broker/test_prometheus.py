@@ -17,7 +17,7 @@ from tests.broker.conftest import working
 @pytest.mark.logs_errors("dramatiq")
 def test_a_scrape_shows_depths_workers_and_what_they_have_done(broker: SqliteBroker) -> None:
     registry = CollectorRegistry()
-    registry.register(QueueCollector(broker, "app"))
+    registry.register(QueueCollector(broker.admin, "app"))
     go_on = threading.Event()
 
     @dramatiq.actor(max_retries=0)

@@ -18,7 +18,7 @@ from dramatiq import Message, PickleEncoder, group, pipeline
 from dramatiq.results import ResultFailure, ResultMissing, Results, ResultTimeout
 
 from broker import NotJoined, SchemaTooNew, SqliteBroker, SqliteResultBackend
-from broker.engine.lookout import Lookout
+from broker.engine.notifications import ChannelWaiter
 from tests.broker.conftest import working
 from tests.broker.other_process import interrupted, other_process
 
@@ -145,8 +145,8 @@ def test_who_waits_is_woken_by_another_process(results: SqliteResultBackend, pat
 
 def test_waiting_does_not_look_at_the_tables_in_vain(path: Path) -> None:
     looks: list[float] = []
-    lookout = Lookout(path.parent / "bells")
-    assert lookout.until(lambda: looks.append(0.0), ".results-00", 1.3) is None
+    lookout = ChannelWaiter(path.parent / "bells")
+    assert lookout.wait(lambda: looks.append(0.0), ".results-00", 1.3) is None
     lookout.close()
     assert len(looks) == 2  # in the beginning and in the end
 
@@ -183,7 +183,7 @@ def test_without_inotify_the_tables_are_looked_at(
     def none(bells: Path) -> None:
         raise OSError("no inotify here")
 
-    monkeypatch.setattr("broker.engine.lookout.Listener", none)
+    monkeypatch.setattr("broker.engine.notifications.Listener", none)
     timer = store_later(results, 42)
     assert results.get_result(message(), block=True, timeout=3000) == 42
     timer.join()

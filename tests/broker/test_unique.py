@@ -82,7 +82,7 @@ def test_retries_of_a_unique_message_are_not_its_duplicates(broker: SqliteBroker
         fail.send()
         broker.join("default", timeout=10_000)
     assert seen == [1, 1, 1]
-    broker.retry_dead_letter(broker.dead_letters()[0].id)
+    broker.admin.retry_dead_letter(broker.admin.dead_letters()[0].id)
     assert ready(broker) == 1
 
 
@@ -102,7 +102,7 @@ def test_a_joined_transaction_that_rolls_back_takes_no_key(broker: SqliteBroker,
     def note() -> None:
         pass
 
-    broker.queue_stats()
+    broker.admin.queue_stats()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for end in ("ROLLBACK", "COMMIT"):
             with broker.gate:

@@ -56,7 +56,7 @@ def test_an_older_file_is_brought_up_to_date_with_its_messages(path: Path, versi
     with working(broker):
         broker.join("default", timeout=10_000)
     assert sorted(seen) == [0, 1, 2]
-    assert [letter.message_id for letter in broker.dead_letters()] == ["m3"]
+    assert [letter.message_id for letter in broker.admin.dead_letters()] == ["m3"]
     broker.close()
     with closing(sqlite3.connect(path)) as connection:
         assert schema_version(connection.cursor()) == LATEST
@@ -76,11 +76,11 @@ def test_an_upgraded_file_has_the_tables_of_a_new_one(version: int) -> None:
 def test_many_processes_may_find_an_older_file_at_once(path: Path, version: int) -> None:
     leave_old_file(path, version)
     brokers = [SqliteBroker(path) for _ in range(4)]
-    threads = [threading.Thread(target=broker.queue_stats) for broker in brokers]
+    threads = [threading.Thread(target=broker.admin.queue_stats) for broker in brokers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(broker.queue_stats()[0].dead == 1 for broker in brokers)
+    assert all(broker.admin.queue_stats()[0].dead == 1 for broker in brokers)
     for broker in brokers:
         broker.close()

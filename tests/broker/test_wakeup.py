@@ -11,8 +11,8 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
-from broker.engine.batch import Batch
-from broker.engine.prefetch import Floor
+from broker.engine.batch import WriteBatch
+from broker.engine.prefetch import Prefetcher
 from tests.broker.conftest import working
 
 
@@ -65,7 +65,7 @@ def test_without_inotify_the_tables_are_looked_at(
     def none(bells: Path) -> None:
         raise OSError("no inotify here")
 
-    monkeypatch.setattr("broker.engine.watch.Listener", none)
+    monkeypatch.setattr("broker.engine.notifications.Listener", none)
     broker.declare_queue("default")
     consumer = broker.consume("default", timeout=5000)
     time.sleep(0.1)
@@ -81,21 +81,21 @@ def test_a_process_taken_for_lost_comes_back_under_another_name(broker: SqliteBr
     assert stale is not None
     holder = stale.held.holder
 
-    def declare_lost(batch: Batch) -> None:
+    def declare_lost(batch: WriteBatch) -> None:
         batch.reclaim(holder, 10)
         batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (holder,))
         batch.readied.add("default")
 
-    sender._clerk().call(declare_lost)
+    sender._engine().writer.call(declare_lost)
     again = next(consumer)
     assert again is not None
     assert again.held.holder != holder
     consumer.ack(stale)
-    [stats] = sender.queue_stats()
+    [stats] = sender.admin.queue_stats()
     assert stats.leased == 1
     consumer.ack(again)
     sender.join("default", timeout=1000)
-    assert [process.id for process in sender.consumers()] == [again.held.holder]
+    assert [process.id for process in sender.admin.consumers()] == [again.held.holder]
 
 
 def test_what_is_sent_while_the_clerk_looks_is_not_overlooked(
@@ -103,20 +103,20 @@ def test_what_is_sent_while_the_clerk_looks_is_not_overlooked(
 ) -> None:
     """The sender commits on its own thread; then the clerk notes that it had found nothing a moment before."""
     seen = threading.Event()
-    take_in = Floor.take_in
+    book = Prefetcher.book
 
     @dramatiq.actor
     def note() -> None:
         seen.set()
 
-    def taken_in(floor: Floor, batch: Batch) -> None:
-        take_in(floor, batch)
+    def taken_in(prefetcher: Prefetcher, batch: WriteBatch) -> None:
+        book(prefetcher, batch)
         if threading.current_thread() is threading.main_thread():
-            floor.desks["default"].ready = False
+            prefetcher.buffers["default"].mark_empty()
 
     with working(broker):
         time.sleep(0.2)
-        monkeypatch.setattr(Floor, "take_in", taken_in)
+        monkeypatch.setattr(Prefetcher, "book", taken_in)
         note.send()
         assert seen.wait(5)  # without a second look it would take poll_interval_s
 
@@ -132,7 +132,7 @@ def test_a_slow_look_at_the_tables_keeps_no_message_waiting(broker: SqliteBroker
 
     with working(broker):
         time.sleep(0.2)
-        operator = threading.Thread(target=broker._clerk().database.read, args=(counting,))
+        operator = threading.Thread(target=broker._engine().database.read, args=(counting,))
         operator.start()
         time.sleep(0.1)
         for _ in range(3):

@@ -20,7 +20,7 @@ from dramatiq.broker import Consumer, MessageProxy
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from broker import SqliteBroker
-from broker.storage.encoding import SqliteMessage
+from broker.engine.message import SqliteMessage
 from tests.broker.model import MAX_DELIVERIES, Desk, Item, Model
 
 __all__ = ["ACTORS", "AT_ONCE_S", "NEVER_S", "QUEUES", "Held", "Process", "World", "until"]
@@ -54,12 +54,12 @@ class Process:
     def let_go(self) -> None:
         """Wait until the clerk has done what it was about to do."""
         for _ in range(2):  # the first ends the turn under way, the second its rounds
-            self.broker._clerk().call(lambda batch: None)
+            self.broker._engine().writer.call(lambda batch: None)
 
     def hurry(self) -> None:
         """Have the clerk look around, as it does when a process dies or a timer ends."""
-        self.broker._clerk()._rounds.hurry()
-        self.broker._clerk().nudge()
+        self.broker._engine().maintenance.run_soon()
+        self.broker._engine().writer.wake()
 
 
 class Held:
@@ -120,13 +120,13 @@ class World(RuleBasedStateMachine):
         for queue in QUEUES:
             expected = [(item.name, item.attempts, False) for item in self.model.ready(queue)]
             expected += [(item.name, item.attempts, True) for item in self.model.delayed(queue)]
-            assert [(one.message_id, one.attempts, one.delayed) for one in broker.peek(queue, 1000)] == expected
+            assert [(one.message_id, one.attempts, one.delayed) for one in broker.admin.peek(queue, 1000)] == expected
         leased = Counter((item.name, item.attempts) for item in self.model.items if item.holder is not None)
-        assert Counter((one.message_id, one.attempts) for one in broker.held_messages()) == leased
+        assert Counter((one.message_id, one.attempts) for one in broker.admin.held_messages()) == leased
         dead = Counter((letter.item.name, letter.item.queue) for letter in self.model.dead)
-        assert Counter((letter.message_id, letter.queue) for letter in broker.dead_letters(limit=1000)) == dead
+        assert Counter((letter.message_id, letter.queue) for letter in broker.admin.dead_letters(limit=1000)) == dead
         assert self.rows("SELECT count(*) FROM notes") == [(self.noted,)]
-        assert {stats.queue for stats in broker.queue_stats() if stats.paused} == self.model.paused
+        assert {stats.queue for stats in broker.admin.queue_stats() if stats.paused} == self.model.paused
 
     def fall_due(self) -> None:
         """Wait until what is due is ready, where somebody consumes; elsewhere nobody needs it."""
@@ -175,12 +175,12 @@ class World(RuleBasedStateMachine):
         """Wait until what a dead process held has been noticed, if there is anybody to notice it."""
         for process in self.processes:
             if process.consumes:
-                own = process.broker._clerk()._patrol.holder
+                own = process.broker._engine().registry.id
                 until(lambda: not self.dead_rows(own), process.hurry)  # noqa: B023  # called at once
                 self.model.lose(-1, limited=True)
 
     def dead_rows(self, own: int | None) -> list[Any]:
-        living = {process.broker._clerk()._patrol.holder for process in self.processes} | {own}
+        living = {process.broker._engine().registry.id for process in self.processes} | {own}
         return [row for (row,) in self.rows("SELECT id FROM broker_workers") if row not in living]
 
 
@@ -202,7 +202,7 @@ def _new_file() -> bytes:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "queue.sqlite3"
         with closing(SqliteBroker(path)) as broker:
-            broker.queue_stats()
+            broker.admin.queue_stats()
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE TABLE notes (number)")
         return path.read_bytes()

@@ -15,7 +15,7 @@ from dramatiq import Message, Middleware
 from dramatiq.broker import Consumer, MessageProxy
 
 from broker import SqliteBroker
-from broker.storage import encoding
+from broker.engine import message as broker_message
 
 __all__ = ["RabbitmqBroker", "RedisBroker", "StubBroker"]
 
@@ -59,7 +59,7 @@ class StubBroker(_Peer):
         self.queues = _Queues(self)
 
     @property
-    def dead_letters(self) -> list[MessageProxy]:  # type: ignore[override]  # the stub's, not ours
+    def dead_letters(self) -> list[MessageProxy]:
         """The messages rejected in this process."""
         return [letter for letters in self.dead_letters_by_queue.values() for letter in letters]
 
@@ -87,14 +87,14 @@ class StubBroker(_Peer):
                 raise letter._exception or RuntimeError("rejected without an error")  # kept only there
 
 
-class _StubMessageProxy(encoding.SqliteMessage):
+class _StubMessageProxy(broker_message.SqliteMessage):
     """A message that keeps its exception, because `join` is to raise it. The suite patches it by this name."""
 
     def clear_exception(self) -> None:
         """Keep it."""
 
 
-encoding.SqliteMessage = _StubMessageProxy  # type: ignore[misc]  # what the consumers of this process hand out
+broker_message.SqliteMessage = _StubMessageProxy  # type: ignore[misc]  # what the consumers of this process hand out
 
 
 class _Queues(set[str]):
@@ -129,4 +129,4 @@ class _Queue:
 
     @property
     def unfinished_tasks(self) -> int:
-        return sum(s.ready + s.delayed + s.leased for s in self._broker.queue_stats() if s.queue == self._name)
+        return sum(s.ready + s.delayed + s.leased for s in self._broker.admin.queue_stats() if s.queue == self._name)

@@ -44,6 +44,6 @@ def test_a_worker_is_wanted_again_when_a_delay_is_over(broker: SqliteBroker, tmp
     _send(broker, 300)
     demand = MediaDemand(tmp_path / "queue.sqlite3", 1)
     wait_for(demand, "the delayed message to ask for a worker", 10)
-    [media] = [queue for queue in broker.queue_stats() if queue.queue == "media"]
+    [media] = [queue for queue in broker.admin.queue_stats() if queue.queue == "media"]
     assert (media.ready, media.delayed) == (1, 0)
     assert (media.oldest_ready_age_s or 0.0) >= 0.0

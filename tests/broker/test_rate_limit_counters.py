@@ -8,7 +8,7 @@ from contextlib import closing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker import counters
+from broker import rate_limits as counters
 from broker.storage.backend_schema import ensure_backend_schema
 
 KEYS = st.sampled_from(["a", "b", "c"])

@@ -61,12 +61,12 @@ def test_old_dead_letters_are_deleted_by_workers_and_young_ones_are_not(path: Pa
         for _ in range(2):
             broker.enqueue(dramatiq.Message("default", "nobody knows", (), {}, {}))
         broker.join("default", timeout=5000)
-        old, young = broker.dead_letters()
+        old, young = broker.admin.dead_letters()
         with broker.gate, closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE broker_dead SET died_ms = died_ms - 3700000 WHERE id = ?", (old.id,))
-        until(lambda: len(broker.dead_letters()) == 1)
+        until(lambda: len(broker.admin.dead_letters()) == 1)
         time.sleep(0.2)
-    assert [letter.id for letter in broker.dead_letters()] == [young.id]
+    assert [letter.id for letter in broker.admin.dead_letters()] == [young.id]
     broker.close()
 
 
@@ -80,5 +80,5 @@ def test_dead_letters_are_kept_unless_told_otherwise(path: Path) -> None:
         with broker.gate, closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE broker_dead SET died_ms = 0")
         time.sleep(0.3)
-    assert len(broker.dead_letters()) == 1
+    assert len(broker.admin.dead_letters()) == 1
     broker.close()

@@ -1,0 +1,72 @@
+"""Who is taken for lost: the dead at once, the frozen when seen twice, nobody who comes back in time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from broker.engine.batch import WriteBatch
+from broker.engine.processes import LeaseFile, ProcessRegistry, RegisteredProcess
+from broker.storage.schema import ensure_schema
+
+OTHER_ID = 7
+
+
+@pytest.fixture
+def lease(tmp_path: Path) -> Iterator[LeaseFile]:
+    lease = LeaseFile(tmp_path)
+    yield lease
+    lease.release()
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> ProcessRegistry:
+    return ProcessRegistry(tmp_path, lease_s=60.0, max_deliveries=10)
+
+
+def other(lease: LeaseFile) -> RegisteredProcess:
+    return RegisteredProcess(OTHER_ID, lease.path.name, os.getpid())
+
+
+def test_a_frozen_process_is_lost_when_seen_twice_with_the_same_time(lease: LeaseFile, ours: ProcessRegistry) -> None:
+    lease.extend(time.monotonic() - 1)
+    assert ours.lost([other(lease)]) == []
+    assert ours.has_suspects
+    assert ours.lost([other(lease)]) == [other(lease)]
+
+
+def test_a_process_that_extends_between_two_looks_is_not_lost(lease: LeaseFile, ours: ProcessRegistry) -> None:
+    """Both may have stood before a gate that a third kept shut, and the other's heartbeat comes a moment later."""
+    lease.extend(time.monotonic() - 2)
+    assert ours.lost([other(lease)]) == []
+    lease.extend(time.monotonic() - 1)  # late again, but it lives
+    assert ours.lost([other(lease)]) == []
+    lease.extend(time.monotonic() + 60)
+    assert ours.lost([other(lease)]) == []
+    assert not ours.has_suspects
+
+
+def test_a_process_that_comes_back_before_it_is_swept_keeps_what_it_holds(
+    lease: LeaseFile, ours: ProcessRegistry
+) -> None:
+    lease.extend(time.monotonic() - 1)
+    ours.lost([other(lease)])
+    lost = ours.lost([other(lease)])
+    with closing(sqlite3.connect(":memory:")) as connection:
+        ensure_schema(connection)
+        connection.execute(
+            "INSERT INTO broker_workers (id, lease, pid, host, started_ms, queues) VALUES (?, ?, 1, 'h', 0, '[]')",
+            (OTHER_ID, lease.path.name),
+        )
+        lease.extend(time.monotonic() + 60)
+        ours.prune(WriteBatch(connection, now_ms=0), lost)
+        assert connection.execute("SELECT id FROM broker_workers").fetchall() == [(OTHER_ID,)]
+        lease.extend(time.monotonic() - 1)
+        ours.prune(WriteBatch(connection, now_ms=0), lost)
+        assert connection.execute("SELECT id FROM broker_workers").fetchall() == []
