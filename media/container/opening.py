@@ -48,7 +48,7 @@ libav_enums.accept_unknown()
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
+def open_upload(path: Path) -> Iterator[InputContainer]:
     """Open an upload for demuxing; libav's errors inside the block become a refusal.
 
     Custom channel layouts are removed (`media.container.channel_layouts`), so that all streams can be accessed safely.
@@ -57,18 +57,18 @@ def opened(path: Path) -> Iterator[InputContainer]:
         Refused: empty_file, not_a_video, truncated, damaged.
         MemoryError: libav could not allocate.
     """
-    with opened_with_labels(path) as (container, _):
+    with open_with_labels(path) as (container, _):
         yield container
 
 
 @contextlib.contextmanager
-def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, channel_layouts.Labels]]]:
-    """Open an upload like `opened`; also yield the container's channel labels by stream index."""
+def open_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, channel_layouts.Labels]]]:
+    """Open an upload like `open_upload`; also yield the container's channel labels by stream index."""
     container_name = signature.check(path)
     patches = structure.of(path, container_name).patches
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(PatchedFile(path, patches)) if patches else f"file:{path.absolute()}"
-        stack.enter_context(translated())
+        stack.enter_context(translate_errors())
         container = stack.enter_context(
             av.open(source, "r", FORMATS[container_name], options=OPTIONS, metadata_errors="replace")
         )
@@ -77,7 +77,7 @@ def opened_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, c
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what libav says about a broken file into a refusal; out of memory stays what it is."""
     try:
         yield
@@ -102,7 +102,7 @@ def packets(container: InputContainer, stream: _S) -> "Iterator[Packet[_S]]":
         raise Refused("damaged", "A piece of the file says that it is bigger than the memory there is.") from error
 
 
-def video_of(container: InputContainer) -> VideoStream:
+def select_video(container: InputContainer) -> VideoStream:
     """Return the moving picture, never a cover image; the other streams' packets are not even read.
 
     Raises:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from media.errors import Refused
 from media.frames import Planes
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.timeline import Timeline, ticks
 
 NEAR_FRAMES, STEP_FRAMES = 30, 10  # whose sizes tell what is usual, and how often that is worked out
@@ -74,7 +74,7 @@ class Changes:
         first = max(tick - AROUND, 0)
         frames = min(2 * AROUND + 1, self._whole.total - first)
         try:
-            reel = Reel(self._path, self._timeline.span(self._whole, first, frames))
+            reel = FrameReader(self._path, self._timeline.span(self._whole, first, frames))
             thumbs = [_thumb(planes) for planes in reel]
         except Refused:
             return None  # a damaged place; whoever renders it will say so

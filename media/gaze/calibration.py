@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from media.container.opening import opened, video_of
+from media.container.opening import open_upload, select_video
 from media.frames import Planes
 from media.gaze.easing import fade
 from media.gaze.errors import EngineFailed, GazeError
@@ -200,18 +200,18 @@ def sparse_frames(path: Path, samples: int) -> Iterator[Planes]:
 
 def _packets(path: Path) -> tuple[int, int]:
     """Count all frames and key frames without decoding."""
-    with opened(path) as container:
-        keys = [packet.is_keyframe for packet in container.demux(video_of(container)) if packet.size]
+    with open_upload(path) as container:
+        keys = [packet.is_keyframe for packet in container.demux(select_video(container)) if packet.size]
         return len(keys), sum(keys)
 
 
 def _decode(path: Path, skip: Literal["NONKEY", "NONREF"], step: int) -> Iterator[Planes]:
-    with opened(path) as container:
-        stream = video_of(container)
+    with open_upload(path) as container:
+        stream = select_video(container)
         stream.codec_context.skip_frame = skip
-        converter, aspect, tags = conversion.FrameConverter(), conversion.PixelAspect(stream), ColourTags(stream)
+        converter, aspect, tags = conversion.StreamConverter(), conversion.PixelAspect(stream), ColourTags(stream)
         for number, frame in enumerate(container.decode(stream)):
             if number % step:
                 continue
             progressive = deinterlace.deinterlaced_frame(tags.apply(frame))
-            yield converter.developer(progressive, aspect).develop(progressive, number, float(frame.time or 0.0))
+            yield converter.converter_for(progressive, aspect).convert(progressive, number, float(frame.time or 0.0))

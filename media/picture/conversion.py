@@ -147,7 +147,7 @@ def inner_size(upright: tuple[int, int], size: tuple[int, int]) -> tuple[int, in
     return size if agrees else (min(width, size[0]), min(height, size[1]))
 
 
-class Developer:
+class FrameConverter:
     """Converts decoded frames of one format into planes of one size; keeps libav's scaler between frames.
 
     A frame with another aspect ratio is shown whole, with black bars.
@@ -159,14 +159,14 @@ class Developer:
         self._aspect = aspect
         self._scaler = VideoReformatter()
         self._tone: ToneMapper | None = None
-        self._converter = MatrixConverter()
+        self._matrix_converter = MatrixConverter()
 
     def shrinks(self, frame: VideoFrame) -> bool:
         """Say whether a frame takes much more memory than what it becomes."""
         width, height = self.size
         return sum(plane.buffer_size for plane in frame.planes) > 3 * (width * height * 3 // 2)
 
-    def develop(self, frame: VideoFrame, index: int, time_s: float) -> Planes:
+    def convert(self, frame: VideoFrame, index: int, time_s: float) -> Planes:
         """Return the frame as planes of our own, upright, in the output size, BT.709 limited range."""
         upright = square(frame.width, frame.height, self._aspect)
         inner = inner_size(upright[::-1] if self._orientation.lies else upright, self.size)
@@ -190,7 +190,7 @@ class Developer:
             if self._tone is None or self._tone.table != table:
                 matrix = "bt2020" if table in HDR_CURVES.values() else MATRIX_NAMES[_matrix(frame)]
                 self._tone = ToneMapper(table, width, height, matrix)
-            return self._tone.develop(frame)
+            return self._tone.convert(frame)
         if _is_ycbcr(frame) and (is_full(frame) or _matrix(frame) != Colorspace.ITU709):
             return self._to_bt709(frame, width, height)
         return self._scaled(frame, width, height)
@@ -200,7 +200,7 @@ class Developer:
         if frame.format.name not in FORMATS or not self._fits(frame, width, height):
             depth = "yuv420p10le" if frame.format.components[0].bits > 8 else "yuv420p"
             frame = self._scaled(frame, width, height, depth, is_converted=False)
-        return self._converter.convert(frame, width, height, number, is_full=full)
+        return self._matrix_converter.convert(frame, width, height, number, is_full=full)
 
     def _scaled(
         self, frame: VideoFrame, width: int, height: int, pixel_format: str = "yuv420p", *, is_converted: bool = True
@@ -239,7 +239,7 @@ class Developer:
         return plane if turned is not None or self._orientation.mirrored else plane.copy()
 
 
-class FrameConverter:
+class StreamConverter:
     """Converts the decoded frames of a stream, whose format may change, into planes of one size."""
 
     def __init__(
@@ -255,21 +255,21 @@ class FrameConverter:
         self._sides = long_side, short_side
         self._size = None if size is None else output_size(*size, long_side=long_side, short_side=short_side)
         self._format: tuple[int, int, int] | None = None
-        self._developer: Developer | None = None
+        self._converter: FrameConverter | None = None
 
     def is_new(self, frame: VideoFrame) -> bool:
         """Say whether a frame has another format than the previous one."""
         return self._format != self._format_of(frame)
 
-    def developer(self, frame: VideoFrame, aspect: PixelAspect) -> Developer:
+    def converter_for(self, frame: VideoFrame, aspect: PixelAspect) -> FrameConverter:
         """Return the converter for frames of this format."""
-        if self._developer is None or self.is_new(frame):
+        if self._converter is None or self.is_new(frame):
             self._format = self._format_of(frame)
             long_side, short_side = self._sides
             upright = upright_size(frame, aspect.current)
             self._size = self._size or output_size(*upright, long_side=long_side, short_side=short_side)
-            self._developer = Developer(self._size, orientation_of(frame), aspect.current)
-        return self._developer
+            self._converter = FrameConverter(self._size, orientation_of(frame), aspect.current)
+        return self._converter
 
     def _format_of(self, frame: VideoFrame) -> tuple[int, int, int]:
         # A display orientation SEI message comes with a key frame and applies to the following frames (ITU-T H.264,

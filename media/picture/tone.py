@@ -53,7 +53,7 @@ class ToneMapper:
         self._graph: Graph | None = None
         self._kind: tuple[object, ...] = ()
 
-    def develop(self, frame: VideoFrame) -> VideoFrame:
+    def convert(self, frame: VideoFrame) -> VideoFrame:
         """Return the frame as yuv420p, BT.709, limited range, scaled but not turned."""
         kind = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
         if self._graph is None or kind != self._kind:

@@ -1,4 +1,4 @@
-"""The frames of one span of an upload, decoded and laid on the output's grid of time."""
+"""Reads the frames of one span of an upload: decoded, converted, and laid on the output's grid of ticks."""
 
 import gc
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from media.container.opening import opened, packets, translated, video_of
+from media.container.opening import open_upload, packets, select_video, translate_errors
 from media.errors import Refused
 from media.frames import Planes
 from media.picture import conversion, deinterlace
@@ -20,12 +20,13 @@ from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 from media.reading.inspection import check_pixels
 from media.reading.spans import Span
 
-DECODER_THREADS = 1  # each one more keeps further pictures in memory: 14 MB each at 4K
-MISSING_S, MISSING_SHARE = 1, 0.1  # more pictures than both of these gone: refuse instead of showing a still
+DECODER_THREADS = 1  # each further thread keeps more pictures in memory: 14 MB each at 4K
+# With more missing frames than both of these, the span is refused instead of showing a still.
+MISSING_S, MISSING_SHARE = 1, 0.1
 
 
-class Reel:
-    """The pictures of one span, exactly as many as the span has ticks; iterate once.
+class FrameReader:
+    """The frames of one span, one for each of its ticks; can be iterated once.
 
     Raises (while iterating):
         Refused: damaged, no_video, too_many_pixels.
@@ -35,66 +36,66 @@ class Reel:
     def __init__(self, path: Path, span: Span, limits: MemoryLimits = LIMITS[MemoryProfile.FULL]) -> None:
         self._path = path
         self._span = span
-        self.held = 0  # pictures shown again though each tick should have had its own
+        self.held = 0  # ticks that repeat the previous frame although the source should have one for each
         self.broken = 0  # packets that could not be decoded
-        self._converter = conversion.FrameConverter(span.shape, limits.long_side, limits.short_side)
+        self._converter = conversion.StreamConverter(span.shape, limits.long_side, limits.short_side)
         self._aspect: conversion.PixelAspect | None = None
 
     def __iter__(self) -> Iterator[Planes]:
-        with translated():
+        with translate_errors():
             if self._span.seek is not None:
-                with opened(self._path) as container:
+                with open_upload(self._path) as container:
                     frames = deinterlaced(self._decode(container, self._span.seek))
-                    ahead = list(islice(frames, 1))
-                    if ahead and self._tick(ahead[0]) <= self._span.first:
-                        yield from self._on_grid(_taken(ahead, frames))
+                    first = list(islice(frames, 1))
+                    if first and self._tick(first[0]) <= self._span.first:
+                        yield from self._on_grid(_chained(first, frames))
                         return
-                    ahead.clear()
-            # The span is the first, or the file's index led us past its beginning: go through everything.
-            with opened(self._path) as container:
+                    first.clear()
+            # The span is the first one, or the file's index led past the span's beginning: decode from the start.
+            with open_upload(self._path) as container:
                 yield from self._on_grid(deinterlaced(self._decode(container, None)))
 
-    def glances(self, every_s: float, keys_every_s: float) -> Iterator[Planes]:
-        """Yield pictures of the span about so far apart, the first one perhaps from just before it.
+    def samples(self, every_s: float, keys_every_s: float) -> Iterator[Planes]:
+        """Yield frames of the span at intervals; the first one may lie just before the span.
 
         Args:
-            every_s: how far apart.
-            keys_every_s: with a key frame as often as this only key frames are decoded.
+            every_s: interval between two frames, at least.
+            keys_every_s: if the span has a key frame at least this often, only key frames are decoded.
         """
         end = self._span.first + self._span.frames
-        keys_only = self._keys() * keys_every_s >= self._span.duration_s
+        keys_only = self._count_keys() * keys_every_s >= self._span.duration_s
         due = before_all = -self._span.total
-        with translated(), opened(self._path) as container:
+        with translate_errors(), open_upload(self._path) as container:
             for frame in self._decode(container, self._span.seek, keys_only=keys_only):
                 tick = self._tick(frame)
                 if tick >= end and due > before_all:
                     return
                 if tick >= due:
                     due = tick + round(every_s * self._span.rate)
-                    since = min(tick, end - 1) - self._span.first  # a span before all pictures shows the first one
+                    index = min(tick, end - 1) - self._span.first  # a span before all frames shows the first one
                     progressive = deinterlace.deinterlaced_frame(frame)
-                    yield self._developer(progressive).develop(
-                        progressive, max(since, 0), float(since / self._span.rate)
+                    yield self._converter_for(progressive).convert(
+                        progressive, max(index, 0), float(index / self._span.rate)
                     )
 
-    def _keys(self) -> int:
-        """Count the key frames from which the span can be decoded."""
-        with translated(), opened(self._path) as container:
-            stream = video_of(container)
+    def _count_keys(self) -> int:
+        """Count the key frames from the one at which decoding begins to the span's end."""
+        with translate_errors(), open_upload(self._path) as container:
+            stream = select_video(container)
             if self._span.seek is not None:
                 container.seek(self._span.seek, stream=stream)
-            found = 0
+            count = 0
             for packet in packets(container, stream):
                 if packet.pts is not None and packet.is_keyframe:
                     if self._span.tick_of(packet.pts * packet.time_base) >= self._span.first + self._span.frames:
                         break
-                    found += 1
-            return found
+                    count += 1
+            return count
 
     def _decode(
         self, container: InputContainer, seek: int | None, *, keys_only: bool = False
     ) -> Iterator[VideoFrame]:  # fmt: skip
-        stream = video_of(container)
+        stream = select_video(container)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         self._aspect = conversion.PixelAspect(stream)
         tags = ColourTags(stream)
@@ -104,56 +105,57 @@ class Reel:
             container.seek(seek, stream=stream)
         for packet in packets(container, stream):
             try:
-                # Matroska cannot tell a time before zero; what lies there is not part of the film, nor of its plan.
+                # Matroska has no negative times; frames before zero have no time stamp, and the plan does not count
+                # them.
                 frames = [frame for frame in packet.decode() if frame.pts is not None or frame.dts is not None]
                 while frames:
-                    yield tags.apply(frames.pop(0))  # held nowhere here while the next one is decoded
+                    yield tags.apply(frames.pop(0))  # no reference remains here while the next frame is decoded
             except MemoryError:
                 raise
             except av.error.FFmpegError:
-                # Players go on after a broken packet, too; too many are noticed when the span is complete.
+                # Players continue after a broken packet, too; `_check_missing` refuses a span with too many of them.
                 self.broken += 1
 
     def _on_grid(self, frames: Iterator[VideoFrame]) -> Iterator[Planes]:
-        """Show at each tick the newest frame whose time has come; the first one also stands in for missing ones."""
+        """Yield for each tick the newest frame at or before it; the first frame also fills the ticks before it."""
         span, tick = self._span, self._span.first
         end = span.first + span.frames
-        newest: _Shot | None = None
+        newest: _DecodedFrame | None = None
         for frame in frames:
             at = self._tick(frame)
             if newest is not None:
                 if at < newest.tick:
-                    continue  # a decoder that delivers out of order has lost its way
-                yield from self._show(newest, tick, min(at, end))
+                    continue  # out of order: the decoder has lost its position
+                yield from self._repeat(newest, tick, min(at, end))
                 tick = max(tick, min(at, end))
             if tick >= end:
                 break
             is_new = self._converter.is_new(frame)
-            newest = _Shot(self._developer(frame), frame, at, is_wanted=at >= span.first)
-            # At 4K a picture takes 17 MB with what its decoder knows of it, and a decoder never gives one back: each
-            # that is held while the next is decoded makes it take one more. Asked for its orientation, a picture and
-            # the answer hold each other.
+            newest = _DecodedFrame(self._converter_for(frame), frame, at, is_wanted=at >= span.first)
+            # At 4K a frame takes 17 MB with the data of its decoder, and a decoder never frees one: for each that is
+            # referred to while the next is decoded it allocates one more. After a frame's orientation was read, the
+            # frame and its side data refer to each other, so garbage is collected.
             del frame
             if is_new:
                 gc.collect()
         if newest is None:
             raise Refused("damaged", f"No picture can be decoded at {span.start_s:.1f} s.")
-        yield from self._show(newest, tick, end)
+        yield from self._repeat(newest, tick, end)
         self._check_missing()
 
-    def _show(self, shot: "_Shot", tick: int, until: int) -> Iterator[Planes]:
+    def _repeat(self, frame: "_DecodedFrame", tick: int, until: int) -> Iterator[Planes]:
         for number in range(tick, until):
             index = number - self._span.first
-            yield shot.planes(index, float(index / self._span.rate), is_last=number + 1 == until)
+            yield frame.planes(index, float(index / self._span.rate), is_last=number + 1 == until)
         # Before the first picture and after the last one, no picture is missing.
         first, end = self._span.picture_first, self._span.picture_end
         self.held += max((until if end is None else min(until, end)) - max(tick, first) - 1, 0)
 
-    def _developer(self, frame: VideoFrame) -> conversion.Developer:
+    def _converter_for(self, frame: VideoFrame) -> conversion.FrameConverter:
         if self._converter.is_new(frame):
             check_pixels(frame.width, frame.height)
-        assert self._aspect is not None, "set while decoding"
-        return self._converter.developer(frame, self._aspect)
+        assert self._aspect is not None, "set by _decode"
+        return self._converter.converter_for(frame, self._aspect)
 
     def _tick(self, frame: VideoFrame) -> int:
         at = frame.pts if frame.pts is not None else frame.dts
@@ -169,32 +171,32 @@ class Reel:
             )
 
 
-class _Shot:
-    """One decoded picture until its time is over; developed at once when that makes it smaller."""
+class _DecodedFrame:
+    """A decoded frame until its last tick; converted at once if that takes less memory."""
 
-    def __init__(self, developer: conversion.Developer, frame: VideoFrame, tick: int, *, is_wanted: bool) -> None:
+    def __init__(self, converter: conversion.FrameConverter, frame: VideoFrame, tick: int, *, is_wanted: bool) -> None:
         self.tick = tick
-        self._developer = developer
-        at_once = is_wanted and developer.shrinks(frame)
-        self._developed = developer.develop(frame, 0, 0.0) if at_once else None
+        self._converter = converter
+        at_once = is_wanted and converter.shrinks(frame)
+        self._converted = converter.convert(frame, 0, 0.0) if at_once else None
         self._frame = None if at_once else frame
 
     def planes(self, index: int, time_s: float, *, is_last: bool) -> Planes:
-        """Return the picture for one tick; the last one asked for needs no copy."""
+        """Return the frame for one tick; the last call needs no copy."""
         if self._frame is not None:
             if is_last:
-                return self._developer.develop(self._frame, index, time_s)
-            self._developed, self._frame = self._developer.develop(self._frame, index, time_s), None
-        assert self._developed is not None
-        y, u, v = self._developed.y, self._developed.u, self._developed.v
+                return self._converter.convert(self._frame, index, time_s)
+            self._converted, self._frame = self._converter.convert(self._frame, index, time_s), None
+        assert self._converted is not None
+        y, u, v = self._converted.y, self._converted.u, self._converted.v
         if is_last:
-            self._developed = None
+            self._converted = None
             return Planes(y, u, v, index, time_s)
         return Planes(y.copy(), u.copy(), v.copy(), index, time_s)
 
 
-def _taken(ahead: list[VideoFrame], frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    """Give what was looked at ahead, then the rest, and hold on to neither."""
-    while ahead:
-        yield ahead.pop(0)
+def _chained(first: list[VideoFrame], frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Yield the frames of a list, then those of an iterator; keep no reference to a frame (`itertools.chain` would)."""
+    while first:
+        yield first.pop(0)
     yield from frames

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from media import limits
 from media.container import completeness, signature, structure
-from media.container.opening import VIDEO_CODECS, opened, packets, video_of
+from media.container.opening import VIDEO_CODECS, open_upload, packets, select_video
 from media.errors import Refused
 from media.picture import conversion
 from media.picture.colour_tags import ColourTags
@@ -55,8 +55,8 @@ def inspect(path: Path) -> Inspection:
     memory.release_unused()  # PyAV's streams hold their decoders: at 4K the next one would stand beside 34 MB of this
     times = _with_sound(path, scan.times, scan.sound)
     _check_length(times)
-    with opened(path) as container:
-        stream = video_of(container)
+    with open_upload(path) as container:
+        stream = select_video(container)
         frame = first_frame(container, stream)
         check_pixels(frame.width, frame.height)
         _check_memory(frame, memory.limit_bytes())
@@ -97,7 +97,7 @@ def _scan_packets(path: Path, container_name: str) -> _PacketScan:
             raise Refused(
                 "too_many_streams", f"The file has {len(container.streams)} tracks; {limits.MAX_STREAMS} are allowed."
             )
-        stream = video_of(container)
+        stream = select_video(container)
         _check_codec(stream)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
         _check_promised_length(container, stream)
@@ -131,7 +131,7 @@ def _warnings(times: Timeline, formats: PictureFormats, *, is_end_missing: bool)
 def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
     """Open an upload; a table of contents that does not fit into this process's memory is taken for a lie."""
     try:
-        return stack.enter_context(opened(path))
+        return stack.enter_context(open_upload(path))
     except MemoryError as error:
         detail = "The file's table of contents has more tracks or entries than there is memory for."
         raise Refused("index_too_big", detail) from error

@@ -1,7 +1,7 @@
-"""Where a vertical window must stand in a landscape video, so that the speaker stays in it and it moves like a camera.
+"""Moves a vertical window over a landscape video so that the speaker stays in it, as a camera operator does.
 
-Looked for in about one picture a second before the part is rendered, because a window that is to begin to move before
-the speaker does would have to hold back seconds of pictures.
+Faces are detected in about one frame a second, before the part is rendered. Detection during the render would have to
+hold back seconds of frames, because a pan begins before the speaker leaves the window.
 """
 
 from collections.abc import Sequence
@@ -16,135 +16,135 @@ from media.frames import Planes
 from media.gaze.errors import GazeError
 from media.gaze.face.faces import Face, FaceFinder, Mode
 from media.gaze.face.landmarks import Landmarker
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.spans import Span
 from media.reframing import framing
-from media.reframing.framing import Crop, Fallback, Framed, Layout
+from media.reframing.framing import Crop, Fallback, FramingPlan, Layout
 
 Floats = NDArray[np.float64]
 
-LOOK_EVERY_S = 1.0
-KEYS_EVERY_S = 2.5  # with key frames this near to each other nothing else need be decoded
-SEEN_SHARE = 0.3  # of the looks in which a face must be
-CROWD_SHARE = 0.15  # of the looks in which faces that do not fit in the window are a conversation
-STAND_STILL = 0.12  # of the window's width: the face may move that far before the window does
+SAMPLE_INTERVAL_S = 1.0
+MAX_KEY_INTERVAL_S = 2.5  # with key frames at least this often, only key frames are decoded
+MIN_FACE_SHARE = 0.3  # of the samples; with a face in fewer, there is nobody to follow
+MAX_SEVERAL_SHARE = 0.15  # of the samples; with faces too far apart for the window in more, it is a conversation
+DEAD_ZONE = 0.12  # of the window's width: the face may move this far before the window does
 STEPS_A_SECOND = 10
-SOFT_S = 0.7  # standard deviation of the smoothing: a pan takes some two seconds
-JUMP = 0.25  # of the picture's width between two looks is no walk but another scene
+SMOOTHING_S = 0.7  # standard deviation; a pan takes some two seconds
+SCENE_CHANGE = 0.25  # of the picture's width; a face that moves further between two samples is in another scene
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
-    """What one look at a picture told; all as shares of the picture's width."""
+class FaceSample:
+    """The faces in one frame; positions as shares of the picture's width."""
 
     time_s: float  # within the span
-    middle: float | None  # x of the largest face; None without a face
+    middle: float | None  # x of the largest face's centre; None without a face
     spread: float = 0.0  # from the leftmost edge of a face to the rightmost
 
 
-def frame_for(layout: Layout, source: Path, span: Span, finder: FaceFinder | None = None) -> Framed | None:
-    """Decide how a span's pictures are framed; None when they are not landscape, or are to stay so.
+def choose_framing(layout: Layout, source: Path, span: Span, finder: FaceFinder | None = None) -> FramingPlan | None:
+    """Return how a span's pictures are framed; None if they are not landscape, or stay landscape.
 
     Args:
-        layout: what was asked for.
+        layout: the requested one.
         source: the upload.
         span: the part.
-        finder: for sparse pictures and at least two faces; made here, and closed, when not given.
+        finder: finds at least two faces in sparse frames; None creates one and closes it.
 
     Raises:
         Refused: the source cannot be played.
     """
     if layout is Layout.NONE:
         return None
-    first = next(Reel(source, span).glances(LOOK_EVERY_S, KEYS_EVERY_S), None)
+    first = next(FrameReader(source, span).samples(SAMPLE_INTERVAL_S, MAX_KEY_INTERVAL_S), None)
     if first is None or not framing.is_landscape(first.y.shape[1], first.y.shape[0]):
         return None
     if layout is Layout.BLUR:
-        return Framed(layout, framing.blur)
+        return FramingPlan(layout, framing.blur)
     window = framing.crop_width(first.y.shape[1], first.y.shape[0]) / first.y.shape[1]
     try:
-        glances = look(source, span, finder)
+        samples = sample_faces(source, span, finder)
     except GazeError:
-        return Framed(Layout.BLUR, framing.blur, Fallback.DETECTOR_FAILED)
-    if reason := why_not(glances, window):
-        return Framed(Layout.BLUR, framing.blur, reason)
-    return Framed(layout, Crop(path_of(glances, window, span)))
+        return FramingPlan(Layout.BLUR, framing.blur, Fallback.DETECTOR_FAILED)
+    if reason := fallback_reason(samples, window):
+        return FramingPlan(Layout.BLUR, framing.blur, reason)
+    return FramingPlan(layout, Crop(window_path(samples, window, span)))
 
 
-def look(source: Path, span: Span, finder: FaceFinder | None = None) -> list[Glance]:
-    """Look for faces in about one picture a second.
+def sample_faces(source: Path, span: Span, finder: FaceFinder | None = None) -> list[FaceSample]:
+    """Detect the faces in about one frame a second.
 
     Raises:
         Refused: the source cannot be played.
-        GazeError: faces cannot be looked for.
+        GazeError: the face detector failed.
     """
     used = finder or Landmarker(mode=Mode.SPARSE, faces=2)
     try:
-        pictures = Reel(source, span).glances(LOOK_EVERY_S, KEYS_EVERY_S)
-        return [_glance(frame, used.find(frame)) for frame in pictures]
+        frames = FrameReader(source, span).samples(SAMPLE_INTERVAL_S, MAX_KEY_INTERVAL_S)
+        return [_sample(frame, used.find(frame)) for frame in frames]
     finally:
         if finder is None:
             used.close()
 
 
-def _glance(frame: Planes, faces: list[Face]) -> Glance:
+def _sample(frame: Planes, faces: list[Face]) -> FaceSample:
     if not faces:
-        return Glance(frame.time_s, None)
+        return FaceSample(frame.time_s, None)
     edges = np.array([(face.points[:, 0].min(), face.points[:, 0].max()) for face in faces]) / frame.y.shape[1]
     largest = int(np.argmax(edges[:, 1] - edges[:, 0]))
-    # Somebody half as big stands in the background.
+    # A face half as large is in the background.
     near = edges[(edges[:, 1] - edges[:, 0]) > 0.5 * (edges[largest, 1] - edges[largest, 0])]
-    return Glance(frame.time_s, float(edges[largest].mean()), float(near[:, 1].max() - near[:, 0].min()))
+    return FaceSample(frame.time_s, float(edges[largest].mean()), float(near[:, 1].max() - near[:, 0].min()))
 
 
-def why_not(glances: Sequence[Glance], window: float) -> Fallback | None:
-    """Say why there is nobody to follow; None when there is.
+def fallback_reason(samples: Sequence[FaceSample], window: float) -> Fallback | None:
+    """Return why no single speaker can be followed; None if one can.
 
     Args:
-        glances: at least one.
+        samples: at least one.
         window: width of the window as a share of the picture's.
     """
-    seen = [glance for glance in glances if glance.middle is not None]
-    if len(seen) < max(1, SEEN_SHARE * len(glances)):
+    with_face = [sample for sample in samples if sample.middle is not None]
+    if len(with_face) < max(1, MIN_FACE_SHARE * len(samples)):
         return Fallback.NO_FACE
-    if sum(glance.spread > window for glance in seen) > CROWD_SHARE * len(glances):
+    if sum(sample.spread > window for sample in with_face) > MAX_SEVERAL_SHARE * len(samples):
         return Fallback.SEVERAL_FACES
     return None
 
 
-def path_of(glances: Sequence[Glance], window: float, span: Span) -> NDArray[np.float64]:
-    """Return where the window's middle is in each frame of the span, as a share of the picture's width.
+def window_path(samples: Sequence[FaceSample], window: float, span: Span) -> NDArray[np.float64]:
+    """Return the x of the window's centre in each frame of the span, as a share of the picture's width.
 
     Args:
-        glances: in order; at least one with a face.
+        samples: in order; at least one with a face.
         window: width of the window as a share of the picture's.
         span: the part.
     """
-    seen = [(glance.time_s, glance.middle) for glance in glances if glance.middle is not None]
-    times, middles = np.array(seen, np.float64).T
+    with_face = [(sample.time_s, sample.middle) for sample in samples if sample.middle is not None]
+    times, middles = np.array(with_face, np.float64).T
     frames = np.arange(span.frames) / float(span.rate)
-    cuts = np.flatnonzero(np.abs(np.diff(middles)) > JUMP) + 1
+    cuts = np.flatnonzero(np.abs(np.diff(middles)) > SCENE_CHANGE) + 1
     path = np.empty(span.frames)
-    # Between two places too far apart for a walk the window jumps, as the picture does, in the middle of the two looks.
+    # Between two scenes the window jumps, as the picture does, halfway between the two samples.
     borders = [-np.inf, *((times[cut - 1] + times[cut]) / 2 for cut in cuts), np.inf]
     for (begins, ends), places in zip(pairwise(borders), np.split(np.arange(len(times)), cuts), strict=True):
         here = (frames >= begins) & (frames < ends)
-        path[here] = _camera(times[places], middles[places], window, frames[here])
+        path[here] = _smooth_path(times[places], middles[places], window, frames[here])
     return np.asarray(np.clip(path, window / 2, 1 - window / 2), np.float64)
 
 
-def _camera(times: Floats, middles: Floats, window: float, frames: Floats) -> Floats:
-    """Follow a face as somebody at a camera does: stand while it stays near the middle, else pan softly."""
+def _smooth_path(times: Floats, middles: Floats, window: float, frames: Floats) -> Floats:
+    """Return the window's centre in one scene: it rests while the face is in the dead zone, else it pans smoothly."""
     if not len(frames):
         return frames
-    steps = np.arange(frames[0] - 3 * SOFT_S, frames[-1] + 3 * SOFT_S + 1, 1 / STEPS_A_SECOND)
+    steps = np.arange(frames[0] - 3 * SMOOTHING_S, frames[-1] + 3 * SMOOTHING_S + 1, 1 / STEPS_A_SECOND)
     wanted = np.interp(steps, times, middles)
-    room, stands = STAND_STILL * window, float(wanted[0])
-    held = np.empty_like(wanted)
+    tolerance, position = DEAD_ZONE * window, float(wanted[0])
+    resting = np.empty_like(wanted)
     for number, middle in enumerate(wanted):
-        stands = min(max(stands, middle - room), middle + room)
-        held[number] = stands
-    reach = round(3 * SOFT_S * STEPS_A_SECOND)
-    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (SOFT_S * STEPS_A_SECOND)) ** 2)
-    soft = np.convolve(np.pad(held, reach, mode="edge"), bell / bell.sum(), mode="valid")
-    return np.interp(frames, steps, soft)
+        position = min(max(position, middle - tolerance), middle + tolerance)
+        resting[number] = position
+    reach = round(3 * SMOOTHING_S * STEPS_A_SECOND)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (SMOOTHING_S * STEPS_A_SECOND)) ** 2)
+    smooth = np.convolve(np.pad(resting, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
+    return np.interp(frames, steps, smooth)

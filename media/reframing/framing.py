@@ -1,7 +1,7 @@
-"""How a landscape picture becomes a vertical one: cropped around the speaker, or whole before a blurred background.
+"""Turns landscape pictures into vertical ones: cropped, or whole in front of a blurred background.
 
-Comes after the gaze correction, which reckons with where the lens is in the picture. Portrait and square pictures
-stay as they are. Where the speaker is, is for `media.reframing.following` to say.
+Applied after the gaze correction, which depends on the lens's position in the picture. Portrait and square pictures are
+not changed. `media.reframing.following` finds the speaker.
 """
 
 from collections.abc import Callable
@@ -16,25 +16,25 @@ from numpy.typing import NDArray
 from media.frames import Planes
 
 ASPECT = Fraction(9, 16)
-BACKGROUND_SHRINK = 8  # the background is blurred in this size and costs next to nothing
+BACKGROUND_SHRINK = 8  # divisor of the background's sides while it is blurred, which costs little CPU then
 BLUR_SHARE = 0.04  # of the output's width
-BACKGROUND_LIGHT, BACKGROUND_COLOUR = 0.6, 0.8  # so that nobody takes it for the picture
+BACKGROUND_LIGHT, BACKGROUND_COLOUR = 0.6, 0.8  # gains of luma and chroma, to set the background apart
 
 Plane = NDArray[np.uint8]
 Framing = Callable[[Planes], Planes]
-"""Make one upright picture into the one that is encoded; all come out in the same size."""
+"""Returns the picture to encode for an upright picture; all of them have the same size."""
 
 
 class Layout(StrEnum):
-    """What is made of a landscape video."""
+    """The layout of a landscape video's parts; the values of `--landscape`."""
 
-    NONE = "none"  # stays landscape
-    CROP = "crop"  # a vertical window follows the speaker; blur where there is no single speaker to follow
-    BLUR = "blur"  # everything stays to be seen
+    NONE = "none"  # landscape
+    CROP = "crop"  # a vertical window that follows the speaker; `BLUR` if there is no single speaker
+    BLUR = "blur"  # the whole picture in front of a blurred background
 
 
 class Fallback(StrEnum):
-    """Why a video that was to be cropped is shown whole before a blurred background."""
+    """The reason why `Layout.BLUR` is used instead of `Layout.CROP`; stable codes."""
 
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
@@ -42,38 +42,38 @@ class Fallback(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Framed:
-    """What is to be done with a span's pictures, and why not what was asked for."""
+class FramingPlan:
+    """How a span's pictures are framed."""
 
     layout: Layout
-    framing: Framing
-    reason: Fallback | None = None
+    apply: Framing
+    reason: Fallback | None = None  # why the layout is not the requested one
 
     def to_json(self) -> dict[str, str | None]:
-        """Return what a report tells of it."""
+        """Return layout and reason as plain values."""
         return {"layout": self.layout, "reason": self.reason}
 
 
 def is_landscape(width: int, height: int) -> bool:
-    """Say whether a picture is one that would be made vertical."""
+    """Return whether a picture is wider than high."""
     return width > height
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A window as high as the picture whose middle follows a path.
+    """A window as high as the picture, whose centre follows a path.
 
     Args:
-        middles: x of the window's middle for each frame of the span, as a share of the picture's width.
+        middles: x of the window's centre for each frame of the span, as a share of the picture's width.
     """
 
     middles: NDArray[np.float64]
 
     def __call__(self, frame: Planes) -> Planes:
-        """Return the window of a frame."""
+        """Return the part of a frame in the window."""
         height, width = frame.y.shape
         wide = crop_width(width, height)
-        # Whole pixels of luma: half a pixel of chroma beside it is not seen, and nothing gets softer.
+        # Whole pixels, so that nothing is resampled; chroma may be off by half a pixel, which is not visible.
         left = round(self.middles[min(frame.index, len(self.middles) - 1)] * width - wide / 2)
         left = min(max(left, 0), width - wide)
         half = min(left // 2, width // 2 - wide // 2)
@@ -83,12 +83,12 @@ class Crop:
 
 
 def crop_width(width: int, height: int) -> int:
-    """Return how wide a vertical window of a landscape picture is; even."""
+    """Return the width of a vertical window in a landscape picture, in pixels; even."""
     return min(width, max(2, round(height * ASPECT / 2) * 2))
 
 
 def blur(frame: Planes) -> Planes:
-    """Put the whole picture before a blurred and darkened part of itself, which fills a vertical one."""
+    """Return a vertical picture: the whole frame in front of its blurred and darkened middle."""
     height, width = frame.y.shape
     wide = min(1080, width)
     high = round(wide / ASPECT / 2) * 2
@@ -100,13 +100,13 @@ def blur(frame: Planes) -> Planes:
     return Planes(y, u, v, frame.index, frame.time_s)
 
 
-def _on_background(plane: Plane, size: tuple[int, int], rows: tuple[int, int], zero: int, gain: float) -> Plane:
-    """Return one plane: the whole picture in some rows, behind it its middle, blurred and drawn towards a value."""
+def _on_background(plane: Plane, size: tuple[int, int], rows: tuple[int, int], neutral: int, gain: float) -> Plane:
+    """Return one plane: the picture in some rows, and its blurred middle, drawn towards a value, behind it."""
     window = crop_width(plane.shape[1], plane.shape[0])
     left = (plane.shape[1] - window) // 2
     small = (max(size[0] // BACKGROUND_SHRINK, 2), max(size[1] // BACKGROUND_SHRINK, 2))
     shrunk = cv2.resize(plane[:, left : left + window], small, interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur((shrunk.astype(np.float32) - zero) * gain + zero, (0, 0), BLUR_SHARE * small[0] + 0.5)
+    soft = cv2.GaussianBlur((shrunk.astype(np.float32) - neutral) * gain + neutral, (0, 0), BLUR_SHARE * small[0] + 0.5)
     filled = np.asarray(cv2.resize(soft.round().astype(np.uint8), size, interpolation=cv2.INTER_LINEAR), np.uint8)
     top, bottom = rows
     filled[top:bottom] = cv2.resize(plane, (size[0], bottom - top), interpolation=cv2.INTER_AREA)

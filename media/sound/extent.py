@@ -8,7 +8,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from media.container.opening import opened, packets
+from media.container.opening import open_upload, packets
 from media.sound.tracks import Track, stream_of
 
 # A packet after a longer gap has a stray time stamp. Recorders encode silence as packets, and the gaps of a muted
@@ -33,7 +33,7 @@ def extent_of(path: Path, track: Track, begin_s: Fraction, end_s: Fraction) -> t
     Raises:
         Refused: the file cannot be read.
     """
-    with opened(path) as container:
+    with open_upload(path) as container:
         stream = stream_of(container, track)
         unit = stream.time_base or Fraction(1)
         gap = round(MAX_GAP_S / unit)

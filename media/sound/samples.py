@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from media.container.channel_layouts import Labels
-from media.container.opening import opened, packets, translated
+from media.container.opening import open_upload, packets, translate_errors
 from media.sound import mixing, tracks
 from media.sound.audio_filter import Block, Resampler
 from media.sound.tracks import Track
@@ -96,7 +96,7 @@ class Samples:
 
     def _runs(self) -> Iterator[tuple[int, Block]]:
         """Yield blocks with their positions on the video's clock."""
-        with translated(), opened(self._path) as container:
+        with translate_errors(), open_upload(self._path) as container:
             run = _Run(self._window, self._track.labels)
             for frame in self._decode(container, tracks.stream_of(container, self._track)):
                 try:

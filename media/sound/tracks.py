@@ -22,7 +22,7 @@ from av.stream import Disposition
 
 from media.container import alternates
 from media.container.channel_layouts import MAX_CHANNELS, Labels
-from media.container.opening import AUDIO_CODECS, FORMATS, opened_with_labels, packets, select_stream
+from media.container.opening import AUDIO_CODECS, FORMATS, open_with_labels, packets, select_stream
 from media.sound import mixing
 from media.sound.audio_filter import Resampler
 from media.sound.mixing import Matrix
@@ -76,7 +76,7 @@ def choose(path: Path) -> Sound | None:
         Refused: damaged: the file cannot be read.
     """
     for rank in range(MAX_TRACKS_TRIED):
-        with opened_with_labels(path) as (container, labels):
+        with open_with_labels(path) as (container, labels):
             candidates = _candidates(container)
             if rank >= len(candidates):
                 return None
@@ -186,7 +186,7 @@ def _decode_pair(path: Path, pair: tuple[int, int]) -> Sound | None:
     """Return two tracks as left and right if both decode to one channel at the same rate."""
     found: list[Track] = []
     for index in pair:
-        with opened_with_labels(path) as (container, labels):
+        with open_with_labels(path) as (container, labels):
             stream = container.streams[index]
             track = _probe(container, stream, labels) if isinstance(stream, AudioStream) else None
         if track is None or track.channels != 1:

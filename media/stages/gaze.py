@@ -30,7 +30,7 @@ from media.process.files import atomic_write
 from media.process.memory_profile import MemoryProfile
 from media.reading.inspection import inspect
 from media.reading.spans import Span
-from media.reframing.following import frame_for
+from media.reframing.following import choose_framing
 from media.reframing.framing import Layout
 from media.writing import stream_copy
 from media.writing.cover import Cover
@@ -123,7 +123,7 @@ def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, pr
         options.target,
         span=span,
         stage=stage,
-        framed=frame_for(Layout(options.landscape), options.source, span),
+        framed=choose_framing(Layout(options.landscape), options.source, span),
         memory=MemoryProfile(options.memory),
         watch=cover.consider if options.cover else None,
         on_progress=progress,

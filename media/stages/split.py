@@ -7,7 +7,7 @@ from typing import Any
 from media.process.output import Progress
 from media.reading.facts import MediaWarning
 from media.reading.inspection import inspect
-from media.reframing.following import frame_for
+from media.reframing.following import choose_framing
 from media.reframing.framing import Layout
 from media.stages.plan import partition, with_warnings
 from media.writing.render import render
@@ -39,7 +39,7 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
             progress(HEARD + (1 - HEARD) * (before + of_all * share))
 
         target = options.folder / f"part-{part.number:03d}.mp4"
-        framed = frame_for(Layout(options.landscape), options.source, part.span)
+        framed = choose_framing(Layout(options.landscape), options.source, part.span)
         rendered = render(options.source, target, span=part.span, framed=framed, on_progress=tell)
         written.append(part.to_json() | asdict(rendered) | {"path": str(target)})
     return {"facts": with_warnings(found.facts, warnings).to_json(), "parts": written}

@@ -13,11 +13,11 @@ from media.frames import FrameStage, Planes
 from media.process.files import atomic_write
 from media.process.memory import release_unused
 from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.reading.soundtrack import Soundtrack
 from media.reading.spans import Span
-from media.reframing.framing import Framed, Framing
+from media.reframing.framing import Framing, FramingPlan
 from media.sound.audio_filter import Block
 from media.writing import stream_copy
 from media.writing.encode import Master
@@ -50,7 +50,7 @@ def render(
     *,
     span: Span | None = None,
     stage: FrameStage | None = None,
-    framed: Framed | None = None,
+    framed: FramingPlan | None = None,
     memory: MemoryProfile = MemoryProfile.FULL,
     watch: Callable[[Planes], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
@@ -77,7 +77,7 @@ def render(
     with atomic_write(target) as temporary:
         work: _Work | _Copy = _Copy(source, temporary, part)
         if obstacle is not None:
-            framing = framed.framing if framed else _as_it_is
+            framing = framed.apply if framed else _as_it_is
             work = _Work(
                 source, temporary, part, stage or _Unchanged(), framing, Soundtrack(source, part), LIMITS[memory]
             )
@@ -126,7 +126,7 @@ class _Copy:
 
     def __init__(self, source: Path, target: Path, span: Span) -> None:
         self.clock = _Clock()
-        self.reel = Reel(source, span)
+        self.reel = FrameReader(source, span)
         self.size = (0, 0)
         self.sound: str | None = None
         self._source = source
@@ -158,7 +158,7 @@ class _Work:
     ) -> None:
         self.clock = _Clock()
         self._limits = limits
-        self.reel = Reel(source, span, limits)
+        self.reel = FrameReader(source, span, limits)
         self.size = (0, 0)
         self._target = target
         self._span = span

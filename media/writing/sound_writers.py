@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from media.container.opening import opened, packets, translated
+from media.container.opening import open_upload, packets, translate_errors
 from media.reading.soundtrack import BLOCK, RATE, Soundtrack
 from media.reading.spans import Span
 from media.sound.audio_filter import Block
@@ -88,7 +88,7 @@ class _Copied:
 
     def __init__(self, source: Path, writer: OutputContainer, sound: Sound, chosen: range) -> None:
         self._writer = writer
-        self._opened = opened(source)
+        self._opened = open_upload(source)
         reader = self._opened.__enter__()
         stream = stream_of(reader, sound.tracks[0])
         self._target = writer.add_stream_from_template(stream)
@@ -120,7 +120,7 @@ def _fitting(source: Path, span: Span, sound: Sound) -> range | None:
     """Return which packets of the sound are the video's own, or None when they have to be made anew."""
     if len(sound.tracks) > 1:
         return None
-    with translated(), opened(source) as container:
+    with translate_errors(), open_upload(source) as container:
         stream = stream_of(container, sound.tracks[0])
         if not _has_form(stream):
             return None

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.container import bitstream
-from media.container.opening import opened, packets, translated, video_of
+from media.container.opening import open_upload, packets, select_video, translate_errors
 from media.picture import conversion
 from media.picture.colour_tags import ColourTags
 from media.reading.inspection import first_frame
@@ -66,8 +66,8 @@ def obstacle(source: Path, span: Span) -> Obstacle | None:
         _check_form(source, span)
         if span.holds_pictures:
             raise _Obstructed(Obstacle.HELD)
-        with translated(), opened(source) as container:
-            _check_bits([packet.size for packet in _packets(container, video_of(container), span)], span)
+        with translate_errors(), open_upload(source) as container:
+            _check_bits([packet.size for packet in _packets(container, select_video(container), span)], span)
     except _Obstructed as obstructed:
         return obstructed.obstacle
     return None
@@ -89,8 +89,8 @@ def copy(source: Path, target: Path, span: Span) -> str | None:
         What became of the sound: "copied", "encoded" or None when there is none.
     """
     late = _latest(source, span)
-    with translated(), opened(source) as reader, written(target, "negative_cts_offsets") as writer:
-        stream = video_of(reader)
+    with translate_errors(), open_upload(source) as reader, written(target, "negative_cts_offsets") as writer:
+        stream = select_video(reader)
         pictures = writer.add_stream_from_template(stream)
         unit = pictures.time_base = Fraction(1, span.rate.numerator)  # a wish: the muxer takes a finer one
         sound = track_of(source, writer, span)
@@ -109,8 +109,8 @@ def copy(source: Path, target: Path, span: Span) -> str | None:
 
 def _latest(source: Path, span: Span) -> int:
     """Return by how many pictures decoding must be ahead of showing."""
-    with translated(), opened(source) as container:
-        ordered = enumerate(_packets(container, video_of(container), span))
+    with translate_errors(), open_upload(source) as container:
+        ordered = enumerate(_packets(container, select_video(container), span))
         return max(number - _tick(packet, span) for number, packet in ordered)
 
 
@@ -121,8 +121,8 @@ def _tick(packet: "Packet[VideoStream]", span: Span) -> int:
 
 def _check_form(source: Path, span: Span) -> None:
     """Compare the stream's form with the master's."""
-    with translated(), opened(source) as container:
-        stream = video_of(container)
+    with translate_errors(), open_upload(source) as container:
+        stream = select_video(container)
         context = stream.codec_context
         if span.hold:
             raise _Obstructed(Obstacle.RATE)

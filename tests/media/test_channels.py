@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media.container.channel_layouts import drop_custom_layout
-from media.container.opening import opened
+from media.container.opening import open_upload
 from media.sound import mixing, tracks
 from media.sound.mixing import labels_of, matrix
 from media.sound.samples import Samples, Window
@@ -46,7 +46,7 @@ def heard(path: Path, outputs: int | None = None) -> NDArray[np.float32]:
 
 def touched(path: Path) -> str:
     """Read a file's sound as the stages do, and access all attributes of its streams."""
-    with opened(path) as container:
+    with open_upload(path) as container:
         for stream in container.streams.audio:
             repr(stream)
             if stream.codec_context:
@@ -137,7 +137,7 @@ def test_the_mix_of_surround_sound_is_that_of_the_standard() -> None:
 
 def test_a_context_loses_its_custom_layout_at_opening(tmp_path: Path) -> None:
     path = channel_layouts.write(tmp_path, Case("film", "pcm_s16le", "stereo", box=chan((RIGHT, LEFT))))
-    with opened(path) as container:
+    with open_upload(path) as container:
         context = container.streams.audio[0].codec_context
         assert drop_custom_layout(context) == ("NONE", "NONE"), (
             "nothing is left of the container's names, nor of their map"

@@ -7,10 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from media.container.opening import opened, video_of
+from media.container.opening import open_upload, select_video
 from media.picture import conversion
 from media.picture.colour_tags import ColourTags
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
@@ -98,7 +98,7 @@ def test_colours_are_read_by_the_right_tags(name: str, tmp_path: Path) -> None:
     """The film is written in the matrix that counts, so the signal must come back."""
     film, matrix = FILMS[name]
     path = film.write(tmp_path, matrix)
-    planes = next(iter(Reel(path, inspect(path).timeline.grid())))
+    planes = next(iter(FrameReader(path, inspect(path).timeline.grid())))
     found = np.array([plane.mean() for plane in (planes.y, planes.u, planes.v)])
     assert np.abs(found - coded(SIGNAL, BT709)).max() <= CODES_OFF + 1  # the codec's own loss
 
@@ -159,7 +159,7 @@ def test_rgb_stays_rgb() -> None:
 def test_a_browser_s_recording_has_the_browser_s_colours(name: str, recorded: Path) -> None:
     """Chromium shows its test patches as 199, 31, 32 and 29, 200, 35 (measured 2026-11-28)."""
     path = recorded / name
-    rgb = conversion.to_rgb(next(iter(Reel(path, inspect(path).timeline.grid()))))
+    rgb = conversion.to_rgb(next(iter(FrameReader(path, inspect(path).timeline.grid()))))
     red, green = (rgb[500:540, left : left + 50].mean(axis=(0, 1)) for left in (20, 110))
     assert red == pytest.approx([199, 31, 32], abs=3)
     assert green == pytest.approx([29, 200, 35], abs=8)  # blue is 29 by exact calculation from Y, U, V
@@ -167,8 +167,8 @@ def test_a_browser_s_recording_has_the_browser_s_colours(name: str, recorded: Pa
 
 def test_tags_do_not_depend_on_where_decoding_begins(tmp_path: Path) -> None:
     path = FILMS["a browser's VP8"][0].write(tmp_path, BT709)
-    with opened(path) as container:
-        stream = video_of(container)
+    with open_upload(path) as container:
+        stream = select_video(container)
         tags = ColourTags(stream)
         container.seek(1000, stream=stream)
         assert {tags_of(tags.apply(frame))[0] for frame in container.decode(stream)} == {BT709}

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media.picture.deinterlace import is_combed
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.writing.render import render
 from media.writing.stream_copy import Obstacle, obstacle
@@ -78,7 +78,7 @@ def test_combs_are_gone_and_every_frame_stays_at_its_time(name: str, tmp_path: P
     whole = timeline.grid()
     assert obstacle(source, whole) is Obstacle.CODEC
     for first, end in ((0, 33), (33, FRAMES)):
-        pictures = list(Reel(source, timeline.span(whole, first, end - first)))
+        pictures = list(FrameReader(source, timeline.span(whole, first, end - first)))
         assert len(pictures) == end - first
         for planes in pictures:
             moment = 2 * (first + planes.index)
@@ -103,7 +103,7 @@ def test_progressive_pictures_that_say_interlaced_stay_sharp(tmp_path: Path) -> 
         frames = list(container.decode(video=0))
         assert all(frame.interlaced_frame for frame in frames)
         decoded = [frame.to_ndarray()[:HEIGHT].astype(int) for frame in frames]
-    for planes, should in zip(Reel(source, inspect(source).timeline.grid()), decoded, strict=True):
+    for planes, should in zip(FrameReader(source, inspect(source).timeline.grid()), decoded, strict=True):
         assert np.abs(planes.y - should).max() <= 2  # nothing but the matrix of its colours is changed
 
 
@@ -125,7 +125,7 @@ def test_interlaced_pictures_may_begin_on_the_way(suffix: str, tmp_path: Path) -
     source = tmp_path / "in.mkv"
     whole = inspect(source).timeline.grid()
     assert obstacle(source, whole) is not None
-    pictures = list(Reel(source, whole))
+    pictures = list(FrameReader(source, whole))
     assert len(pictures) == 80
     for planes in pictures:
         edges = np.diff(bars(planes.y).astype(np.int8), axis=1)
@@ -135,9 +135,9 @@ def test_interlaced_pictures_may_begin_on_the_way(suffix: str, tmp_path: Path) -
 def test_looks_and_covers_see_no_combs(tmp_path: Path) -> None:
     codec, options, pixel_format, _, _ = KINDS["a camcorder's H.264"]
     source = film(tmp_path / "in.mp4", [interlaced(n) for n in range(FRAMES)], codec, options, pixel_format)
-    glances = list(Reel(source, inspect(source).timeline.grid()).glances(0.5, 2.5))
-    assert len(glances) >= 6
-    for planes in glances:
+    samples = list(FrameReader(source, inspect(source).timeline.grid()).samples(0.5, 2.5))
+    assert len(samples) >= 6
+    for planes in samples:
         edges = np.diff(bars(planes.y).astype(np.int8), axis=1)
         assert np.ptp(edges.argmax(axis=1)) <= 1
 

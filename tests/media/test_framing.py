@@ -15,8 +15,8 @@ from media.gaze.face.faces import Face
 from media.reading.inspection import inspect
 from media.reading.spans import Span
 from media.reframing import following, framing
-from media.reframing.following import Glance, frame_for, path_of, why_not
-from media.reframing.framing import Crop, Fallback, Framed, Layout
+from media.reframing.following import FaceSample, choose_framing, fallback_reason, window_path
+from media.reframing.framing import Crop, Fallback, FramingPlan, Layout
 from media.writing.render import render
 from tests.media import films
 
@@ -57,14 +57,14 @@ def test_a_window_shows_what_is_around_its_middle() -> None:
 
 
 def test_a_speaker_who_sits_is_filmed_by_a_camera_that_stands() -> None:
-    wobble = [Glance(time, 0.4 + 0.015 * (-1) ** time) for time in range(20)]
-    assert np.ptp(path_of(wobble, WINDOW, SPAN)) < 1e-3
+    wobble = [FaceSample(time, 0.4 + 0.015 * (-1) ** time) for time in range(20)]
+    assert np.ptp(window_path(wobble, WINDOW, SPAN)) < 1e-3
 
 
 def test_a_speaker_who_walks_stays_in_the_window_and_the_pan_is_soft() -> None:
-    walk = [Glance(time, 0.25 + 0.5 * min(max(time - 5, 0), 8) / 8) for time in range(21)]
-    path = path_of(walk, WINDOW, SPAN)
-    faces = np.interp(np.arange(600) / 30, range(21), [glance.middle or 0 for glance in walk])
+    walk = [FaceSample(time, 0.25 + 0.5 * min(max(time - 5, 0), 8) / 8) for time in range(21)]
+    path = window_path(walk, WINDOW, SPAN)
+    faces = np.interp(np.arange(600) / 30, range(21), [sample.middle or 0 for sample in walk])
     assert np.abs(path - faces).max() < 0.3 * WINDOW
     speed = np.diff(path) * 30
     assert np.abs(speed).max() < 0.08  # the walk's own is 0.0625 of the width a second
@@ -72,7 +72,7 @@ def test_a_speaker_who_walks_stays_in_the_window_and_the_pan_is_soft() -> None:
 
 
 def test_a_cut_to_another_place_is_followed_at_once() -> None:
-    path = path_of([Glance(time, 0.25 if time < 10 else 0.75) for time in range(20)], WINDOW, SPAN)
+    path = window_path([FaceSample(time, 0.25 if time < 10 else 0.75) for time in range(20)], WINDOW, SPAN)
     assert np.flatnonzero(np.abs(np.diff(path)) > 0.01).tolist() == [284]
     assert (path[0], path[-1]) == pytest.approx((0.25, 0.75))
 
@@ -84,25 +84,27 @@ def test_a_cut_to_another_place_is_followed_at_once() -> None:
     st.integers(1, 1200),
 )
 def test_the_window_never_leaves_the_picture(places: list[float | None], frames: int) -> None:
-    glances = [Glance(float(time), place) for time, place in enumerate(places)]
-    path = path_of(glances, WINDOW, Span(0, frames, frames, Fraction(30), Fraction(0), None))
+    samples = [FaceSample(float(time), place) for time, place in enumerate(places)]
+    path = window_path(samples, WINDOW, Span(0, frames, frames, Fraction(30), Fraction(0), None))
     assert len(path) == frames
     assert path.min() >= WINDOW / 2 - 1e-9
     assert path.max() <= 1 - WINDOW / 2 + 1e-9
 
 
 @pytest.mark.parametrize(
-    ("glances", "reason"),
+    ("samples", "reason"),
     [
-        ([Glance(0, 0.5, 0.1)], None),
-        ([Glance(0, 0.5, 0.1)] * 4 + [Glance(0, None)] * 6, None),
-        ([Glance(0, 0.5, 0.1)] * 2 + [Glance(0, None)] * 8, Fallback.NO_FACE),
-        ([Glance(0, 0.3, 0.6)] * 2 + [Glance(0, 0.5, 0.1)] * 8, Fallback.SEVERAL_FACES),
-        ([Glance(0, 0.3, 0.6)] + [Glance(0, 0.5, 0.1)] * 8, None),
+        ([FaceSample(0, 0.5, 0.1)], None),
+        ([FaceSample(0, 0.5, 0.1)] * 4 + [FaceSample(0, None)] * 6, None),
+        ([FaceSample(0, 0.5, 0.1)] * 2 + [FaceSample(0, None)] * 8, Fallback.NO_FACE),
+        ([FaceSample(0, 0.3, 0.6)] * 2 + [FaceSample(0, 0.5, 0.1)] * 8, Fallback.SEVERAL_FACES),
+        ([FaceSample(0, 0.3, 0.6)] + [FaceSample(0, 0.5, 0.1)] * 8, None),
     ],
 )
-def test_where_there_is_nobody_to_follow_everything_is_shown(glances: list[Glance], reason: Fallback | None) -> None:
-    assert reason == why_not(glances, WINDOW)
+def test_without_a_single_speaker_the_whole_picture_is_shown(
+    samples: list[FaceSample], reason: Fallback | None
+) -> None:
+    assert reason == fallback_reason(samples, WINDOW)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_where_there_is_nobody_to_follow_everything_is_shown(glances: list[Glanc
     ],
 )
 def test_the_reason_of_a_fallback_is_told(finder: Standing, told: tuple[str, str | None], mute: Path) -> None:
-    framed = frame_for(Layout.CROP, mute, inspect(mute).timeline.grid(), finder)
+    framed = choose_framing(Layout.CROP, mute, inspect(mute).timeline.grid(), finder)
     assert framed is not None
     assert tuple(framed.to_json().values()) == told
 
@@ -124,7 +126,7 @@ def test_the_reason_of_a_fallback_is_told(finder: Standing, told: tuple[str, str
 def test_portrait_stays_as_it_is(tmp_path: Path) -> None:
     source = films.write(tmp_path / "in.mp4", films.at_rate(25, 80), size=(64, 96))
     for layout in Layout:
-        assert frame_for(layout, source, inspect(source).timeline.grid(), Failing()) is None
+        assert choose_framing(layout, source, inspect(source).timeline.grid(), Failing()) is None
 
 
 def test_looks_are_a_second_apart_and_decode_key_frames_where_there_are_enough(talk: Path, tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ def test_looks_are_a_second_apart_and_decode_key_frames_where_there_are_enough(t
     for source, apart_s in ((talk, 40 / 30), (rare, 1.0)):  # a key frame every 40 pictures in the first
         timeline = inspect(source).timeline
         span = timeline.span(timeline.grid(), 150, 300)
-        times = [glance.time_s for glance in following.look(source, span, Standing())]
+        times = [sample.time_s for sample in following.sample_faces(source, span, Standing())]
         assert times[0] <= 0
         assert np.diff(times) == pytest.approx([apart_s] * (len(times) - 1))
         assert 9 - times[-1] < 1.4
@@ -140,7 +142,7 @@ def test_looks_are_a_second_apart_and_decode_key_frames_where_there_are_enough(t
 
 def test_a_cropped_master_is_vertical_and_shows_the_speaker(talk: Path, tmp_path: Path) -> None:
     span = inspect(talk).timeline.grid()
-    framed = frame_for(Layout.CROP, talk, span, Standing((0.0, 0.1)))
+    framed = choose_framing(Layout.CROP, talk, span, Standing((0.0, 0.1)))
     result = render(talk, tmp_path / "out.mp4", span=span, framed=framed)
     assert (result.width, result.height, result.frames) == (60, 108, 600)
     assert result.landscape == {"layout": "crop", "reason": None}
@@ -171,7 +173,7 @@ def test_sizes_that_no_camera_writes_are_framed_too() -> None:
 def test_a_real_talk_is_cropped_around_the_face(clips: Path, tmp_path: Path) -> None:
     source = clips / "01_webcam_reading_woman.mp4"
     span = inspect(source).timeline.grid()
-    framed = frame_for(Layout.CROP, source, span)
-    assert isinstance(framed, Framed)
-    assert isinstance(framed.framing, Crop)
-    assert np.all((framed.framing.middles > 0.35) & (framed.framing.middles < 0.55))
+    framed = choose_framing(Layout.CROP, source, span)
+    assert isinstance(framed, FramingPlan)
+    assert isinstance(framed.apply, Crop)
+    assert np.all((framed.apply.middles > 0.35) & (framed.apply.middles < 0.55))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from media.frames import Planes
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.writing.encode import BUFFER_BITS, PEAK_BITS_S
 from media.writing.render import render
@@ -91,7 +91,7 @@ def test_what_was_brought_into_high_dynamic_range_comes_back(curve: str, tmp_pat
         "-x265-params", f"log-level=error:qp=4:{tags}", bright,
     )  # fmt: skip
     assert inspect(bright).facts.hdr == {"arib-std-b67": "hlg", "smpte2084": "pq"}[curve]
-    was, became = (next(iter(Reel(path, inspect(path).timeline.grid()))) for path in (plain, bright))
+    was, became = (next(iter(FrameReader(path, inspect(path).timeline.grid()))) for path in (plain, bright))
     mid = (was.y > 30) & (was.y < 150) & _colourless(was)
     assert mid.sum() > 500
     assert np.abs(was.y[mid].astype(float) - became.y[mid]).mean() < 3

@@ -54,8 +54,8 @@ def flat(codes: Values, matrix: int, form: str, size: tuple[int, int], *, is_ful
     return frame
 
 
-def developed(frame: av.VideoFrame, size: tuple[int, int]) -> Planes:
-    return conversion.Developer(size, conversion.Orientation(0, mirrored=False), None).develop(frame, 0, 0.0)
+def converted(frame: av.VideoFrame, size: tuple[int, int]) -> Planes:
+    return conversion.FrameConverter(size, conversion.Orientation(0, mirrored=False), None).convert(frame, 0, 0.0)
 
 
 def colours(planes: Planes) -> Values:
@@ -69,11 +69,11 @@ def colours(planes: Planes) -> Values:
 @pytest.mark.parametrize("matrix", [*COEFFICIENTS, 2])
 def test_greys_have_no_tint_and_keep_their_brightness(form: str, matrix: int) -> None:
     bits, is_full = FORMATS[form][0], form.startswith("yuvj")
-    converter = conversion.Developer((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
+    converter = conversion.FrameConverter((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
     for luma in (16, 17, 64, 92, 110, 126, 128, 180, 200, 235):
         signal = np.full(3, (luma - 16) / 219)
         frame = flat(coded(signal, 1, bits, is_full=is_full), matrix, form, (SIDE, SIDE), is_full=is_full)
-        y, *chroma = colours(converter.develop(frame, 0, 0.0)).tolist()
+        y, *chroma = colours(converter.convert(frame, 0, 0.0)).tolist()
         assert chroma == [128, 128]
         assert y == pytest.approx(luma, abs=0.5 if is_full else 0)  # full range has no code for every grey
 
@@ -82,10 +82,10 @@ def test_greys_have_no_tint_and_keep_their_brightness(form: str, matrix: int) ->
 @pytest.mark.parametrize("matrix", COEFFICIENTS)
 def test_colours_become_those_of_bt709(form: str, matrix: int) -> None:
     bits, is_full = FORMATS[form][0], form.startswith("yuvj")
-    converter = conversion.Developer((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
+    converter = conversion.FrameConverter((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
     for signal in PATCHES:
         frame = flat(coded(signal, matrix, bits, is_full=is_full), matrix, form, (SIDE, SIDE), is_full=is_full)
-        found = colours(converter.develop(frame, 0, 0.0))
+        found = colours(converter.convert(frame, 0, 0.0))
         assert np.abs(found - coded(signal, 1)).max() <= CODES_OFF, signal
 
 
@@ -98,7 +98,7 @@ def test_colours_become_those_of_bt709(form: str, matrix: int) -> None:
 def test_every_size_is_converted(form: str, size: tuple[int, int], output: tuple[int, int]) -> None:
     bits, is_full = FORMATS[form][0], form.startswith("yuvj")
     frame = flat(coded(PATCHES[3], 5, bits, is_full=is_full), 5, form, size, is_full=is_full)
-    planes = developed(frame, output)
+    planes = converted(frame, output)
     assert planes.y.shape == output[::-1]
     assert np.abs(colours(planes) - coded(PATCHES[3], 1)).max() <= CODES_OFF
 
@@ -110,15 +110,15 @@ def test_an_odd_row_and_column_are_cut_off_and_nothing_is_blurred() -> None:
         rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
         rows[:, : plane.width] = values
     frame.colorspace, frame.color_range, frame.pts, frame.time_base = 6, 1, 0, Fraction(1, 25)
-    planes = developed(frame, (64, 32))
+    planes = converted(frame, (64, 32))
     assert np.array_equal(planes.y, np.tile(stripes[:64], (32, 1)))
 
 
 def test_a_change_of_matrix_in_the_middle_is_followed() -> None:
-    converter = conversion.Developer((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
+    converter = conversion.FrameConverter((SIDE, SIDE), conversion.Orientation(0, mirrored=False), None)
     for matrix in (5, 1, 7, 5, 9, 1):
         frame = flat(coded(PATCHES[0], matrix), matrix, "yuv420p", (SIDE, SIDE), is_full=False)
-        assert np.abs(colours(converter.develop(frame, 0, 0.0)) - coded(PATCHES[0], 1)).max() <= CODES_OFF
+        assert np.abs(colours(converter.convert(frame, 0, 0.0)) - coded(PATCHES[0], 1)).max() <= CODES_OFF
 
 
 def test_bt709_in_limited_range_stays_bit_for_bit() -> None:
@@ -127,7 +127,7 @@ def test_bt709_in_limited_range_stays_bit_for_bit() -> None:
     for plane in frame.planes:
         np.frombuffer(plane, np.uint8)[:] = random.integers(0, 256, plane.buffer_size)  # type: ignore[call-overload]
     frame.colorspace, frame.color_range = 1, 1
-    planes = developed(frame, (SIDE, SIDE))
+    planes = converted(frame, (SIDE, SIDE))
     samples = np.concatenate([plane.ravel() for plane in (planes.y, planes.u, planes.v)])
     assert np.array_equal(frame.to_ndarray().ravel(), samples)
 
@@ -138,5 +138,5 @@ def test_full_range_is_read_from_the_tag(form: str, matrix: int) -> None:
     bits = FORMATS[form][0]
     for signal in PATCHES:
         frame = flat(coded(signal, matrix, bits, is_full=True), matrix, form, (SIDE, SIDE), is_full=True)
-        found = colours(developed(frame, (SIDE, SIDE)))
+        found = colours(converted(frame, (SIDE, SIDE)))
         assert np.abs(found - coded(signal, 1)).max() <= CODES_OFF

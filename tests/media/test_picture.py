@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.picture import conversion, tone
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from tests.media import films
 
 
 def first_of(path: Path) -> Planes:
-    return next(iter(Reel(path, inspect(path).timeline.grid())))
+    return next(iter(FrameReader(path, inspect(path).timeline.grid())))
 
 
 def quadrants(luma: NDArray[np.uint8]) -> list[list[int]]:
@@ -148,9 +148,11 @@ def test_high_dynamic_range_keeps_the_brightness_of_a_grey_card(
         np.frombuffer(plane, np.uint16)[:] = round(value)  # type: ignore[call-overload]  # a plane is a buffer
     frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range = 9, 9, transfer, 1
     frame.pts, frame.time_base = 0, Fraction(1, 25)
-    developed = conversion.Developer((64, 64), conversion.Orientation(0, mirrored=False), None).develop(frame, 0, 0.0)
-    assert float(developed.y.mean()) == pytest.approx(code, abs=2)
-    assert float(developed.u.mean()) == pytest.approx(128, abs=1)
+    converted = conversion.FrameConverter((64, 64), conversion.Orientation(0, mirrored=False), None).convert(
+        frame, 0, 0.0
+    )
+    assert float(converted.y.mean()) == pytest.approx(code, abs=2)
+    assert float(converted.u.mean()) == pytest.approx(128, abs=1)
 
 
 def test_the_curve_of_tones_rises_and_ends_at_white() -> None:

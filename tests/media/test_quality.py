@@ -12,7 +12,7 @@ from media.gaze import calibration
 from media.gaze.corrector import Corrector
 from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.reading.spans import Span
 from media.writing.render import render
@@ -61,8 +61,8 @@ def fidelity_db(source: Path, span: Span, copy: Path, changed: list[Mask]) -> fl
     """Return the PSNR of a copy's luma, leaving out the macroblocks in which and beside which something was changed."""
     beside = np.ones((3 * MACROBLOCK, 3 * MACROBLOCK), np.uint8)
     lost, count = 0.0, 0
-    copies = iter(Reel(copy, inspect(copy).timeline.grid()))
-    for was, became, mask in zip(Reel(source, span), copies, changed, strict=True):
+    copies = iter(FrameReader(copy, inspect(copy).timeline.grid()))
+    for was, became, mask in zip(FrameReader(source, span), copies, changed, strict=True):
         kept = cv2.dilate(mask.astype(np.uint8), beside) == 0
         lost += float((np.subtract(was.y, became.y, dtype=np.int32)[kept] ** 2).sum())
         count += int(kept.sum())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from media.cutting import pauses
 from media.reading.facts import Facts, MediaWarning
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.reading.soundtrack import Soundtrack
 from media.stages.plan import partition
@@ -96,7 +96,7 @@ def _decoded_numbers(path: Path, parts: int) -> list[int]:
     whole = times.grid()
     cuts = [whole.total * part // parts for part in range(parts + 1)]
     spans = [times.span(whole, first, end - first) for first, end in pairwise(cuts)]
-    return [_number(planes.y) for span in spans for planes in Reel(path, span)]
+    return [_number(planes.y) for span in spans for planes in FrameReader(path, span)]
 
 
 def _decoded_sound(path: Path, first_s: float) -> NDArray[np.float32]:

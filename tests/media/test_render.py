@@ -12,7 +12,7 @@ import pytest
 
 from media.errors import Refused
 from media.frames import Planes
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.stages.plan import Part, partition
 from media.writing.render import Rendered, render
@@ -257,7 +257,7 @@ def test_of_pictures_that_are_made_smaller_one_is_held_beside_the_decoder(tmp_pa
     for part in parts:
         gc.collect()
         before = _decoded(3840)
-        held = [_decoded(3840) - before for _ in Reel(source, part)]
+        held = [_decoded(3840) - before for _ in FrameReader(source, part)]
         assert max(held) == 1
 
 

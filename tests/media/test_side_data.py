@@ -8,7 +8,7 @@ import av
 import pytest
 
 from media.container.libav_enums import FROM_FILES
-from media.container.opening import opened, video_of
+from media.container.opening import open_upload, select_video
 from media.process import runner
 from media.reading.inspection import inspect
 from tests.media import box_editing, films
@@ -65,8 +65,8 @@ def test_a_motion_jpeg_with_exif_is_taken(tmp_path: Path) -> None:
                 marked.pts, marked.dts, marked.time_base = packet.pts, packet.dts, packet.time_base
                 marked.duration, marked.stream, marked.is_keyframe = packet.duration, target, True
                 writer.mux(marked)
-    with opened(path) as container:
-        stream = video_of(container)
+    with open_upload(path) as container:
+        stream = select_video(container)
         frame = next(frame for packet in container.demux(stream) for frame in packet.decode())
         assert len(frame.side_data) >= 1, "the test shows nothing: no side data"
     assert inspect(path).facts.frames == 100

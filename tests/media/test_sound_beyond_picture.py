@@ -18,9 +18,9 @@ from media.errors import Refused
 from media.gaze.calibration import sparse_frames
 from media.reading import timeline
 from media.reading.facts import MediaWarning
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import Inspection, inspect
-from media.reframing.following import frame_for
+from media.reframing.following import choose_framing
 from media.reframing.framing import Layout
 from media.stages.plan import partition
 from media.writing.cover import Cover
@@ -124,13 +124,13 @@ def test_everything_that_looks_at_pictures_looks_at_held_ones(tmp_path: Path) ->
     whole = found.timeline.grid()
     for first in (0, whole.total - 180):
         span = found.timeline.span(whole, first, 180)
-        framed = frame_for(Layout.BLUR, source, span)
+        framed = choose_framing(Layout.BLUR, source, span)
         assert framed is not None
         cover = Cover(span.frames)
         result = render(source, tmp_path / "out.mp4", span=span, framed=framed, watch=cover.consider)
         assert result.height > result.width
         assert cover.write(tmp_path / "cover.jpg")
-        assert [glance.index for glance in Reel(source, span).glances(1.0, 2.5)] != []
+        assert [sample.index for sample in FrameReader(source, span).samples(1.0, 2.5)] != []
     assert Changes(source, found.timeline).between(0, whole.total) == []
     assert len(list(sparse_frames(source, 10))) > 0
 
@@ -143,7 +143,7 @@ def test_a_missing_picture_is_still_damage_where_pictures_should_be(tmp_path: Pa
     data[middle : middle + len(data) // 3] = bytes(len(data) // 3)
     source.write_bytes(data)
     with pytest.raises(Refused, match="cannot be decoded"):
-        list(Reel(source, span))
+        list(FrameReader(source, span))
 
 
 def test_hours_of_sound_after_one_picture_are_refused(tmp_path: Path) -> None:

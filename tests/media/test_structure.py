@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from media.container import structure
-from media.container.opening import opened, video_of
+from media.container.opening import open_upload, select_video
 from media.container.patched import Patch, PatchedFile
 from media.errors import Refused
 from media.reading.facts import MediaWarning
@@ -141,8 +141,8 @@ def test_the_film_is_taken_and_not_the_still_beside_it(suffix: str, talk: Path, 
     path = photo_and_film(talk, tmp_path, suffix)
     found = inspect(path).facts
     assert (found.width, found.frames) == (films.WIDTH, 600)
-    with opened(path) as container:
-        stream = video_of(container)
+    with open_upload(path) as container:
+        stream = select_video(container)
         first = next(frame for packet in container.demux(stream) for frame in packet.decode())
         assert films.number_of(films.grey(first)) == 0
 

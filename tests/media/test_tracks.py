@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.container.opening import opened, video_of
+from media.container.opening import open_upload, select_video
 from media.process import runner
 from media.reading.facts import MediaWarning
 from media.reading.inspection import inspect
@@ -129,8 +129,8 @@ def test_sound_that_breaks_off_behind_its_beginning_is_said(
 
 
 def _as_it_is(path: Path, target: Path, whole: Span) -> bool:
-    with opened(path) as reader, written(target, "negative_cts_offsets") as writer:
-        writer.add_stream_from_template(video_of(reader))
+    with open_upload(path) as reader, written(target, "negative_cts_offsets") as writer:
+        writer.add_stream_from_template(select_video(reader))
         sound = track_of(path, writer, whole)
         sound.close()
     return sound.outcome == "unreadable"

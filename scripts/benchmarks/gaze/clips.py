@@ -12,7 +12,7 @@ from typing import Any
 
 from media.frames import Planes
 from media.process.files import atomic_write
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.reading.spans import Span
 from media.writing.encode import Master
@@ -43,7 +43,7 @@ class Clip:
 
     def frames(self) -> Iterator[Planes]:
         """Decode the stretch as every rival gets it."""
-        yield from Reel(self.path, self.span)
+        yield from FrameReader(self.path, self.span)
 
     def key(self) -> str:
         """Name the stretch for a cache."""
@@ -62,7 +62,7 @@ class Run:
 
     def frames(self) -> Iterator[Planes]:
         """Decode the film."""
-        yield from Reel(self.film, inspect(self.film).timeline.grid())
+        yield from FrameReader(self.film, inspect(self.film).timeline.grid())
 
 
 def kept(film: Path) -> Run | None:

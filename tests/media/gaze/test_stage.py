@@ -20,7 +20,7 @@ from media.gaze.face.model import Head
 from media.gaze.policy import Policy
 from media.gaze.report import FrameResult, Report
 from media.process import child, runner
-from media.reading.frame_reader import Reel
+from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.stages import gaze as part
 from tests.media.gaze.sitting import CLIPS, copied, corrected, same
@@ -145,7 +145,7 @@ def test_eyes_that_are_in_the_lens_are_not_moved(clip: str, head: Head) -> None:
     path = CLIPS / f"{clip}.mp4"
     found = calibration.calibrate(path)
     assert found is not None
-    frames = [copied(frame) for frame in islice(Reel(path, inspect(path).timeline.grid()), 150)]
+    frames = [copied(frame) for frame in islice(FrameReader(path, inspect(path).timeline.grid()), 150)]
     with Landmarker() as finder, Landmarker() as judge:
         stage = Corrector(
             finder,
