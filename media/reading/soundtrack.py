@@ -1,4 +1,4 @@
-"""The sound of one span of an upload: sample-exact, 48 kHz, as long as its pictures, silent where there is none."""
+"""Reads the sound of one span: sample-exact, 48 kHz, as long as its pictures, with silence in the gaps."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,23 +11,23 @@ from media.sound.audio_filter import Block, filtered
 from media.sound.samples import Samples, Window, merge_channels
 
 RATE = 48_000
-BLOCK = 1024  # samples that AAC codes at a time
-FADE = RATE // 100  # 10 ms at a cut, so that it does not click
+AAC_FRAME = 1024  # samples in a frame of AAC
+FADE = RATE // 100  # 10 ms at a cut, against clicks
 
 MAX_SILENCED_SHARE = 0.5  # of a part's samples; with more, its sound counts as unreadable
-CEILING = 0.79  # -2 dB: between the samples, and after coding, peaks are up to 2 dB higher
+MAX_PEAK = 0.79  # -2 dB: between samples, and after coding, peaks are up to 2 dB higher
 
 
-def kept(samples: int) -> int:
-    """Return how many of so many samples a track of whole blocks has room for: half a block or more gets a block."""
-    return min(samples, (samples + BLOCK // 2) // BLOCK * BLOCK)
+def coded_samples(samples: int) -> int:
+    """Return how many samples of a sound are coded: a last AAC frame that is less than half full is left out."""
+    return min(samples, (samples + AAC_FRAME // 2) // AAC_FRAME * AAC_FRAME)
 
 
 class Soundtrack:
-    """The sound of one span; iterate once, for blocks that together are exactly the span's length.
+    """The sound of one span, in blocks that together are exactly as long as the span; can be iterated once.
 
-    `layout` is "mono", "stereo" or None when the upload has no sound; then there are no blocks. With a gain the peaks
-    that would be too high are held back. `outcome` is valid after the last block.
+    `layout` is "mono", "stereo", or None if the upload has no sound; then there are no blocks. If the span has a gain,
+    a limiter keeps the peaks below `MAX_PEAK`. `outcome` is valid after the last block.
     """
 
     def __init__(self, path: Path, span: Span) -> None:
@@ -38,36 +38,36 @@ class Soundtrack:
         self.end = round((span.first + span.frames) * RATE / span.rate)
         self.source = tracks.choose(path)
         self.layout = None if self.source is None else ("mono", "stereo")[self.source.outputs - 1]
-        self._read: list[Samples] = []
+        self._samples: list[Samples] = []
 
     @property
     def outcome(self) -> str | None:
         """Return "encoded", "unreadable" if most of it is silent because of broken packets, or None without sound."""
         if self.layout is None:
             return None
-        silenced = min((samples.silenced for samples in self._read), default=0)
+        silenced = min((samples.silenced for samples in self._samples), default=0)
         return "unreadable" if silenced > MAX_SILENCED_SHARE * (self.end - self.first) else "encoded"
 
     def __iter__(self) -> Iterator[Block]:
         if self.layout is None:
             return
         at = self.first
-        blocks = self._laid_out()
+        blocks = self._read_blocks()
         if gain_db := self._span.gain_db:
-            # The limiter looks ahead and back; what it holds back it gives out in its place.
-            limiter = ("alimiter", f"limit={CEILING}:attack=5:release=50:level=0:latency=1")
+            # With `latency=1` the filter compensates its own delay.
+            limiter = ("alimiter", f"limit={MAX_PEAK}:attack=5:release=50:level=0:latency=1")
             blocks = filtered(blocks, self.layout, RATE, ("volume", f"{gain_db:.3f}dB:precision=float"), limiter)
         for block in blocks:
             yield self._faded(block, at)
             at += block.shape[1]
 
-    def _laid_out(self) -> Iterator[Block]:
+    def _read_blocks(self) -> Iterator[Block]:
         assert self.source is not None
         each = self.source.outputs // len(self.source.tracks)
         window = Window(self._span.origin_s, self.first, self.end, RATE, each)
         from_start = self._span.is_first
-        self._read = [Samples(self._path, track, window, from_start=from_start) for track in self.source.tracks]
-        return merge_channels(self._read)
+        self._samples = [Samples(self._path, track, window, from_start=from_start) for track in self.source.tracks]
+        return merge_channels(self._samples)
 
     def _faded(self, block: Block, at: int) -> Block:
         places = np.arange(at, at + block.shape[1])
@@ -75,6 +75,6 @@ class Soundtrack:
         if not self._span.is_first:
             gain = np.minimum(gain, (places - self.first + 0.5) / FADE)
         if not self._span.is_last:
-            heard_until = self.first + kept(self.end - self.first)
-            gain = np.minimum(gain, (heard_until - places - 0.5) / FADE)
+            audible_end = self.first + coded_samples(self.end - self.first)
+            gain = np.minimum(gain, (audible_end - places - 0.5) / FADE)
         return np.asarray(block * np.maximum(gain, 0), dtype=np.float32)

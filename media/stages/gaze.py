@@ -125,7 +125,7 @@ def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, pr
         stage=stage,
         framed=choose_framing(Layout(options.landscape), options.source, span),
         memory=MemoryProfile(options.memory),
-        watch=cover.consider if options.cover else None,
+        on_frame=cover.consider if options.cover else None,
         on_progress=progress,
     )
     if options.cover:

@@ -1,4 +1,4 @@
-"""The cover of a part: one sharp, well-lit picture of it, with the title over it if there is one."""
+"""Makes the cover of a part: its sharpest, best-lit frame, with the title over it if there is one."""
 
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from media.frames import Planes
 from media.picture import conversion
 from media.process.files import atomic_write
 
-CANDIDATES = 12  # pictures looked at, evenly over the part
+CANDIDATES = 12  # frames compared, evenly spaced over the part
 JPEG_QUALITY = 90
-LONGEST_TITLE = 120  # characters; more would hide the face
-# The box that no platform covers with its own buttons and texts, as shares of a 1080 x 1920 picture
+MAX_TITLE_CHARS = 120  # a longer title would cover the face
+# The area that no platform covers with its own buttons and texts, as shares of a 1080 x 1920 picture
 # (platform sheet, section 5, third-party figures of January 2026): x 60 to 900, y 250 to 1440.
-LEFT, RIGHT, BOTTOM = 60 / 1080, 900 / 1080, 1440 / 1920  # words stand at its bottom: a face is further up
-FONT = cv2.FontFace("sans")  # part of OpenCV; Latin, Cyrillic and Greek letters
+LEFT, RIGHT, BOTTOM = 60 / 1080, 900 / 1080, 1440 / 1920  # the title is at its bottom, because faces are further up
+FONT = cv2.FontFace("sans")  # built into OpenCV; Latin, Cyrillic and Greek letters
 WEIGHT = 700
-LINE_HEIGHTS = 1.3
+LINE_HEIGHT = 1.3  # in font sizes
 
 
 class Cover:
-    """Watches the frames of a part go by and keeps the best one."""
+    """Chooses the best frame of a part."""
 
     def __init__(self, frames: int) -> None:
         self._every = max(1, frames // CANDIDATES)
@@ -30,7 +30,7 @@ class Cover:
         self._score = -1.0
 
     def consider(self, frame: Planes) -> None:
-        """Look at one finished frame; keeps a copy of it if it is the best so far."""
+        """Compare a finished frame with the best one so far; a copy of the better one is kept."""
         if frame.index % self._every != self._every // 2:
             return
         score = sharpness(frame.y)
@@ -39,7 +39,7 @@ class Cover:
             self._best = Planes(frame.y.copy(), frame.u.copy(), frame.v.copy(), frame.index, frame.time_s)
 
     def write(self, target: Path, title: str = "") -> bool:
-        """Write the cover as a JPEG, whole or not at all; returns False when there was no frame to choose."""
+        """Write the cover as a JPEG, atomically; return False if there was no frame to choose from."""
         if self._best is None:
             return False
         write(self._best, target, title)
@@ -47,7 +47,7 @@ class Cover:
 
 
 def sharpness(luma: NDArray[np.uint8]) -> float:
-    """Return how sharp and how well lit a picture is; comparable within one video only."""
+    """Return a score for sharpness and exposure, comparable within one video only."""
     small = cv2.resize(luma, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     detail = float(cv2.Laplacian(small, cv2.CV_32F).var())
     middle = float(small.mean()) / 255
@@ -55,26 +55,26 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
 
 
 def write(frame: Planes, target: Path, title: str = "") -> None:
-    """Write a frame as a JPEG with a title in the box that no platform covers."""
+    """Write a frame as a JPEG, with a title in the area that no platform covers."""
     rgb = conversion.to_rgb(frame)
-    words = " ".join(title.split())[:LONGEST_TITLE]
+    words = " ".join(title.split())[:MAX_TITLE_CHARS]
     if words:
         rgb = _titled(rgb, words)
     done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    assert done, "a picture of our own making can be coded"
+    assert done, "a valid picture can be encoded"
     with atomic_write(target) as temporary:
         temporary.write_bytes(jpeg.tobytes())
 
 
 def _titled(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
-    """Write white words on a darkened band, in OpenCV's own font.
+    """Draw the title in white on a darkened band, in OpenCV's built-in font.
 
-    MoviePy's text was tried: without a font file it has no letters beyond English, and it breaks inside words.
+    MoviePy's text was tried: without a font file it has no letters beyond English, and it breaks lines inside words.
     """
     height, width = rgb.shape[:2]
     size = max(10, width // 16)
     lines = wrapped(words, size, round((RIGHT - LEFT) * width))
-    step = round(size * LINE_HEIGHTS)
+    step = round(size * LINE_HEIGHT)
     top = round(BOTTOM * height) - step * len(lines)
     band = np.s_[max(0, top - size // 2) : round(BOTTOM * height) + size // 2]
     rgb[band] = (rgb[band] * 0.45).astype(np.uint8)
@@ -85,18 +85,18 @@ def _titled(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
     return rgb
 
 
-def wrapped(words: str, size: int, room: int) -> list[str]:
-    """Break words into lines that fit; a word wider than a line is broken where it must be.
+def wrapped(words: str, size: int, width: int) -> list[str]:
+    """Break a text into lines of a width; a word that is wider than a line is broken inside.
 
     Args:
-        words: the text, single spaces.
-        size: of the font, pixels.
-        room: width of a line, pixels.
+        words: the text, with single spaces.
+        size: of the font, in pixels.
+        width: of a line, in pixels.
     """
     lines: list[str] = []
     rest = words
     while rest:
-        fitting = next(end for end in range(len(rest), 0, -1) if end == 1 or line_width(rest[:end], size) <= room)
+        fitting = next(end for end in range(len(rest), 0, -1) if end == 1 or line_width(rest[:end], size) <= width)
         space = rest.rfind(" ", 0, fitting + 1) if fitting < len(rest) else -1
         end = space if space > 0 else fitting
         lines.append(rest[:end].strip())
@@ -105,5 +105,5 @@ def wrapped(words: str, size: int, room: int) -> list[str]:
 
 
 def line_width(text: str, size: int) -> int:
-    """Return how wide a line of text is in pixels, in a font size in pixels."""
+    """Return the width of a line of text in pixels, in a font size in pixels."""
     return int(cv2.getTextSize((0, 0), text, (0, 0), FONT, size, WEIGHT)[2])

@@ -1,6 +1,6 @@
-"""One span of a video becomes one platform master: one decode, one encode, a frame stage in between.
+"""Renders one span of an upload as one platform master: one decode, an optional frame stage, one encode.
 
-Where nothing has to change the packets are taken over instead, and not a bit of the picture is lost.
+A span in which no picture has to change is stream-copied instead.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from media.writing.stream_copy import Obstacle
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What was written, and what it cost."""
+    """The result of a render, and its cost."""
 
     frames: int
     duration_s: float
@@ -34,13 +34,11 @@ class Rendered:
     width: int
     height: int
     sha256: str
-    frames_held: int  # pictures shown again because the source had none for that time
+    frames_held: int  # ticks that repeat the previous picture because the source has none for them
     picture: str  # "encoded", or "copied" bit for bit
-    encoded_because: str | None  # `verbatim.Obstacle` when the picture was not copied
+    encoded_because: str | None  # the `Obstacle` if the picture was not copied
     sound: str | None  # "encoded", "copied", "unreadable" (see `Soundtrack.outcome`), or None
-    landscape: (
-        dict[str, str | None] | None
-    )  # what was made of a landscape picture: "layout", and why not what was asked
+    landscape: dict[str, str | None] | None  # `FramingPlan.to_json()` of a reframed landscape picture
     stages_s: dict[str, float]  # CPU seconds of this process: "decode", "stage", "encode", "sound"
 
 
@@ -52,20 +50,20 @@ def render(
     stage: FrameStage | None = None,
     framed: FramingPlan | None = None,
     memory: MemoryProfile = MemoryProfile.FULL,
-    watch: Callable[[Planes], None] | None = None,
+    on_frame: Callable[[Planes], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Rendered:
-    """Write the span of the source as a platform master under the target's name, whole or not at all.
+    """Write a span of the source as a platform master; the target exists only when it is complete.
 
     Args:
-        source: the upload, as it came.
+        source: the upload.
         target: an MP4 file; written beside it under a temporary name, synced, renamed.
-        span: which part; None for the whole video.
-        stage: changes frames on their way; None leaves them alone.
-        framed: how finished frames become those that are encoded; None keeps their shape.
-        memory: how much memory encoding may use; stream copies are not affected.
-        watch: shown every finished frame, in order, just before it is encoded; must not change it.
-        on_progress: told the share of frames done, 0 to 1.
+        span: the part; None for the whole video.
+        stage: changes frames before they are encoded; None changes none.
+        framed: the framing of the stage's frames; None keeps their shape.
+        memory: limits of decoding and encoding; stream copies are not affected.
+        on_frame: called with every finished frame, in order, just before it is encoded; must not change it.
+        on_progress: called with the share of frames done, 0 to 1.
 
     Raises:
         Refused: the source cannot be played.
@@ -75,13 +73,13 @@ def render(
     obstacle = Obstacle.CHANGED if stage or framed else stream_copy.obstacle(source, part)
     release_unused()  # PyAV's files and streams refer to each other, so decoders of the inspection are still in memory
     with atomic_write(target) as temporary:
-        work: _Work | _Copy = _Copy(source, temporary, part)
+        work: _Encoding | _StreamCopy = _StreamCopy(source, temporary, part)
         if obstacle is not None:
-            framing = framed.apply if framed else _as_it_is
-            work = _Work(
-                source, temporary, part, stage or _Unchanged(), framing, Soundtrack(source, part), LIMITS[memory]
+            framing = framed.apply if framed else _unframed
+            work = _Encoding(
+                source, temporary, part, stage or _NoStage(), framing, Soundtrack(source, part), LIMITS[memory]
             )
-        work.run(watch or _unwatched, on_progress or _silent)
+        work.run(on_frame or _ignore_frame, on_progress or _ignore_progress)
         return Rendered(
             frames=part.frames,
             duration_s=part.duration_s,
@@ -89,7 +87,7 @@ def render(
             width=work.size[0],
             height=work.size[1],
             sha256=_sha256(temporary),
-            frames_held=work.reel.held,
+            frames_held=work.reader.held,
             picture="copied" if obstacle is None else "encoded",
             encoded_because=obstacle,
             sound=work.sound,
@@ -98,8 +96,8 @@ def render(
         )
 
 
-class _Unchanged:
-    """The stage that leaves every frame as it is."""
+class _NoStage:
+    """A frame stage that changes nothing."""
 
     def push(self, frame: Planes) -> list[Planes]:
         return [frame]
@@ -109,8 +107,8 @@ class _Unchanged:
 
 
 @dataclass
-class _Clock:
-    """Adds up this process's CPU time by stage; encoder threads count for whatever runs beside them."""
+class _CpuClock:
+    """Adds up this process's CPU time by step; encoder threads count for the step that runs beside them."""
 
     spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("decode", "stage", "encode", "sound"), 0.0))
     _since: float = field(default_factory=time.process_time)
@@ -121,30 +119,31 @@ class _Clock:
         self._since = now
 
 
-class _Copy:
-    """One part being taken over as it is."""
+class _StreamCopy:
+    """A stream copy of one span."""
 
     def __init__(self, source: Path, target: Path, span: Span) -> None:
-        self.clock = _Clock()
-        self.reel = FrameReader(source, span)
+        self.clock = _CpuClock()
+        self.reader = FrameReader(source, span)
         self.size = (0, 0)
         self.sound: str | None = None
         self._source = source
         self._target = target
         self._span = span
 
-    def run(self, watch: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
+    def run(self, on_frame: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
         self.sound = stream_copy.copy(self._source, self._target, self._span)
         self.clock.add("encode")
-        for planes in self.reel:  # whoever watches wants to see pictures; and what cannot be decoded is not published
+        # The frames are decoded for `on_frame`, and because a span that cannot be decoded must not be published.
+        for planes in self.reader:
             self.size = (planes.y.shape[1], planes.y.shape[0])
-            watch(planes)
+            on_frame(planes)
             self.clock.add("decode")
             on_progress((planes.index + 1) / self._span.frames)
 
 
-class _Work:
-    """One render under way."""
+class _Encoding:
+    """A render of one span that encodes its pictures."""
 
     def __init__(
         self,
@@ -156,29 +155,29 @@ class _Work:
         soundtrack: Soundtrack,
         limits: MemoryLimits,
     ) -> None:
-        self.clock = _Clock()
+        self.clock = _CpuClock()
         self._limits = limits
-        self.reel = FrameReader(source, span, limits)
+        self.reader = FrameReader(source, span, limits)
         self.size = (0, 0)
         self._target = target
         self._span = span
         self._stage = stage
         self._framing = framing
         self._soundtrack = soundtrack
-        self._sound: Iterator[Block] = iter(self._soundtrack)
+        self._blocks: Iterator[Block] = iter(self._soundtrack)
         self._master: Master | None = None
-        self._shown = 0
-        self._watch: Callable[[Planes], None] = _unwatched
-        self._on_progress: Callable[[float], None] = _silent
+        self._written = 0  # frames
+        self._on_frame: Callable[[Planes], None] = _ignore_frame
+        self._on_progress: Callable[[float], None] = _ignore_progress
 
     @property
     def sound(self) -> str | None:
         return self._soundtrack.outcome
 
-    def run(self, watch: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
-        self._watch, self._on_progress = watch, on_progress
+    def run(self, on_frame: Callable[[Planes], None], on_progress: Callable[[float], None]) -> None:
+        self._on_frame, self._on_progress = on_frame, on_progress
         try:
-            for planes in self.reel:
+            for planes in self.reader:
                 self.clock.add("decode")
                 finished = self._stage.push(planes)
                 self.clock.add("stage")
@@ -187,12 +186,12 @@ class _Work:
             self._complete()
         except BaseException:
             if self._master is not None:
-                self._master.abandon()
+                self._master.discard()
             raise
 
     def _write(self, finished: list[Planes]) -> None:
-        for whole_picture in finished:
-            planes = self._framing(whole_picture)
+        for frame in finished:
+            planes = self._framing(frame)
             self.clock.add("stage")
             if self._master is None:
                 self.size = (planes.y.shape[1], planes.y.shape[0])
@@ -203,23 +202,23 @@ class _Work:
                     layout=self._soundtrack.layout,
                     limits=self._limits,
                 )
-            self._watch(planes)
-            self._master.show(planes)
+            self._on_frame(planes)
+            self._master.add_frame(planes)
             self.clock.add("encode")
-            self._shown += 1
-            # In step with the pictures, so that the muxer never has to hold more than a moment of either.
-            self._sound_until(self._master, float(self._shown / self._span.rate))
-            self._on_progress(self._shown / self._span.frames)
+            self._written += 1
+            # Sound is written in step with the pictures, so that the muxer buffers only a moment of either.
+            self._write_sound(self._master, float(self._written / self._span.rate))
+            self._on_progress(self._written / self._span.frames)
 
-    def _sound_until(self, master: Master, seconds: float) -> None:
-        while master.sound_s < seconds and (block := next(self._sound, None)) is not None:
-            master.sound(block)
+    def _write_sound(self, master: Master, until_s: float) -> None:
+        while master.sound_s < until_s and (block := next(self._blocks, None)) is not None:
+            master.add_sound(block)
         self.clock.add("sound")
 
     def _complete(self) -> None:
         assert self._master is not None
-        assert self._shown == self._span.frames, "a stage keeps the number of frames"
-        self._sound_until(self._master, self._span.duration_s + 1)
+        assert self._written == self._span.frames, "a stage keeps the number of frames"
+        self._write_sound(self._master, self._span.duration_s + 1)
         self._master.close()
         self.clock.add("encode")
 
@@ -229,13 +228,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _as_it_is(planes: Planes) -> Planes:
+def _unframed(planes: Planes) -> Planes:
     return planes
 
 
-def _unwatched(planes: Planes) -> None:
-    """Let a frame pass that nobody wants to see."""
+def _ignore_frame(planes: Planes) -> None:
+    pass
 
 
-def _silent(share: float) -> None:
-    """Take progress that nobody wants to hear of."""
+def _ignore_progress(share: float) -> None:
+    pass

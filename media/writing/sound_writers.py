@@ -1,4 +1,4 @@
-"""The sound beside copied pictures: copied, too, where that is possible, else encoded, or none."""
+"""Writes the sound of a stream-copied part: copied where possible, else encoded, or none."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,61 +11,61 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from media.container.opening import open_upload, packets, translate_errors
-from media.reading.soundtrack import BLOCK, RATE, Soundtrack
+from media.reading.soundtrack import AAC_FRAME, RATE, Soundtrack
 from media.reading.spans import Span
 from media.sound.audio_filter import Block
 from media.sound.tracks import Sound, stream_of
 from media.writing import aac
-from media.writing.aac import Aac
+from media.writing.aac import AacWriter
 
-IN_STEP = RATE // 100  # samples that copied sound may be off at either end; half of what is allowed
-BITS_S = aac.BITS_S * 1.25  # what other encoders make of 128 kbit/s
+TOLERANCE = RATE // 100  # samples; how far copied sound may be off at either end: half of what is allowed
+MAX_BITS_S = aac.BITS_S * 1.25  # other encoders exceed 128 kbit/s by this much
 
 
-class Track(Protocol):
-    """A sound track being written."""
+class SoundWriter(Protocol):
+    """Writes the sound track of a part."""
 
     @property
     def outcome(self) -> str | None:
-        """Return what became of the sound, once it is closed."""
+        """Return "copied", "encoded", "unreadable" or None; valid after `close`."""
         ...
 
-    def until(self, seconds: float) -> None:
-        """Write the sound up to a time, so that the muxer need not hold the pictures."""
+    def write_until(self, seconds: float) -> None:
+        """Write the sound up to a time, so that the muxer need not buffer the pictures."""
         ...
 
     def close(self) -> None:
-        """Write the rest."""
+        """Write the rest of the sound."""
         ...
 
 
-def track_of(source: Path, writer: OutputContainer, span: Span) -> Track:
-    """Begin the sound of a part; it is copied only when the part is the whole video and its sound fits as it is.
+def open_sound_writer(source: Path, writer: OutputContainer, span: Span) -> SoundWriter:
+    """Return the writer for a part's sound; the sound is copied only if the part is the whole video and it fits.
 
     Raises:
         Refused: the source cannot be played.
     """
     soundtrack = Soundtrack(source, span)
     if soundtrack.source is None or soundtrack.layout is None:
-        return _Silence()
+        return _NoSound()
     may_be_copied = not span.gain_db and span.is_first and span.is_last
-    if may_be_copied and _is_heard(soundtrack) and (chosen := _fitting(source, span, soundtrack.source)):
-        return _Copied(source, writer, soundtrack.source, chosen)
-    return _Encoded(Aac(writer, soundtrack.layout), soundtrack)
+    if may_be_copied and _is_decodable(soundtrack) and (chosen := _packets_to_copy(source, span, soundtrack.source)):
+        return _CopiedSound(source, writer, soundtrack.source, chosen)
+    return _EncodedSound(AacWriter(writer, soundtrack.layout), soundtrack)
 
 
-class _Silence:
+class _NoSound:
     outcome: str | None = None
 
-    def until(self, seconds: float) -> None:
+    def write_until(self, seconds: float) -> None:
         pass
 
     def close(self) -> None:
         pass
 
 
-class _Encoded:
-    def __init__(self, track: Aac, soundtrack: Soundtrack) -> None:
+class _EncodedSound:
+    def __init__(self, track: AacWriter, soundtrack: Soundtrack) -> None:
         self.track = track
         self.soundtrack = soundtrack
         self.blocks: Iterator[Block] = iter(soundtrack)
@@ -74,19 +74,19 @@ class _Encoded:
     def outcome(self) -> str | None:
         return self.soundtrack.outcome
 
-    def until(self, seconds: float) -> None:
+    def write_until(self, seconds: float) -> None:
         while self.track.seconds < seconds and (block := next(self.blocks, None)) is not None:
             self.track.add(block)
 
     def close(self) -> None:
-        self.until(float("inf"))
+        self.write_until(float("inf"))
         self.track.close()
 
 
-class _Copied:
+class _CopiedSound:
     outcome: str | None = "copied"
 
-    def __init__(self, source: Path, writer: OutputContainer, sound: Sound, chosen: range) -> None:
+    def __init__(self, source: Path, writer: OutputContainer, sound: Sound, indices: range) -> None:
         self._writer = writer
         self._opened = open_upload(source)
         reader = self._opened.__enter__()
@@ -94,54 +94,56 @@ class _Copied:
         self._target = writer.add_stream_from_template(stream)
         self._target.time_base = Fraction(1, RATE)
         whole = (packet for packet in packets(reader, stream) if packet.pts is not None)
-        self._packets = itertools.islice(whole, chosen.start, chosen.stop)
+        self._packets = itertools.islice(whole, indices.start, indices.stop)
         self._written = 0
 
-    def until(self, seconds: float) -> None:
-        while self._written * BLOCK < seconds * RATE and (packet := next(self._packets, None)) is not None:
-            packet.pts = packet.dts = self._written * BLOCK
-            packet.duration, packet.time_base, packet.stream = BLOCK, Fraction(1, RATE), self._target
+    def write_until(self, seconds: float) -> None:
+        while self._written * AAC_FRAME < seconds * RATE and (packet := next(self._packets, None)) is not None:
+            packet.pts = packet.dts = self._written * AAC_FRAME
+            packet.duration, packet.time_base, packet.stream = AAC_FRAME, Fraction(1, RATE), self._target
             self._writer.mux(packet)
             self._written += 1
 
     def close(self) -> None:
-        self.until(float("inf"))
+        self.write_until(float("inf"))
         self._opened.__exit__(None, None, None)
 
 
-def _is_heard(soundtrack: Soundtrack) -> bool:
-    """Decode it once: what no decoder can read is not handed on as if it were sound."""
+def _is_decodable(soundtrack: Soundtrack) -> bool:
+    """Decode the sound once: sound that cannot be decoded must not be copied."""
     for _ in soundtrack:
         pass
     return soundtrack.outcome == "encoded"
 
 
-def _fitting(source: Path, span: Span, sound: Sound) -> range | None:
-    """Return which packets of the sound are the video's own, or None when they have to be made anew."""
+def _packets_to_copy(source: Path, span: Span, sound: Sound) -> range | None:
+    """Return the indices of the packets to copy; None if the sound must be encoded."""
     if len(sound.tracks) > 1:
         return None
     with translate_errors(), open_upload(source) as container:
         stream = stream_of(container, sound.tracks[0])
-        if not _has_form(stream):
+        if not _is_platform_format(stream):
             return None
-        found = [(_place(packet, span), packet.size) for packet in packets(container, stream) if packet.pts is not None]
+        timed = (packet for packet in packets(container, stream) if packet.pts is not None)
+        found = [(_position(packet, span), packet.size) for packet in timed]
+    positions, sizes = [at for at, _ in found], [size for _, size in found]
     length = span.frames / span.rate * RATE
-    inside = [number for number, (place, _) in enumerate(found) if -IN_STEP <= place < length - BLOCK // 2]
+    inside = [number for number, at in enumerate(positions) if -TOLERANCE <= at < length - AAC_FRAME // 2]
     if not inside:
         return None
     chosen = range(inside[0], inside[-1] + 1)
-    even = all(abs(found[n][0] - found[inside[0]][0] - (n - inside[0]) * BLOCK) <= 1 for n in chosen)
-    begins, ends = found[inside[0]][0], found[inside[-1]][0] + BLOCK
-    bits_s = sum(found[n][1] for n in chosen) * 8 / (len(chosen) * BLOCK / RATE)
-    fits = even and abs(begins) <= IN_STEP and abs(ends - length) <= BLOCK // 2 + IN_STEP and bits_s <= BITS_S
-    return chosen if fits else None
+    begins, ends = positions[inside[0]], positions[inside[-1]] + AAC_FRAME
+    is_contiguous = all(abs(positions[n] - begins - (n - inside[0]) * AAC_FRAME) <= 1 for n in chosen)
+    bits_s = sum(sizes[n] for n in chosen) * 8 / (len(chosen) * AAC_FRAME / RATE)
+    is_in_step = abs(begins) <= TOLERANCE and abs(ends - length) <= AAC_FRAME // 2 + TOLERANCE
+    return chosen if is_contiguous and is_in_step and bits_s <= MAX_BITS_S else None
 
 
-def _has_form(stream: AudioStream) -> bool:
+def _is_platform_format(stream: AudioStream) -> bool:
     context = stream.codec_context
     return (context.name, context.profile, context.sample_rate) == ("aac", "LC", RATE) and context.channels <= 2
 
 
-def _place(packet: "Packet[AudioStream]", span: Span) -> int:
+def _position(packet: "Packet[AudioStream]", span: Span) -> int:
     assert packet.pts is not None
     return round((packet.pts * Fraction(packet.time_base) - span.origin_s) * RATE)

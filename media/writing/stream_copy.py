@@ -1,8 +1,8 @@
-"""A part in which nothing has to change is taken over packet by packet: its pictures are bit for bit the creator's own.
+"""Stream-copies a part in which no picture has to change, packet by packet.
 
-Only whole parts are: one that begins or ends between key frames is encoded anew from end to end, because a stream
-that changes its parameters at the seam plays on some phones and not on others. The sound is copied with the whole
-video only; a part's sound must begin at a sample, and AAC's blocks lie elsewhere.
+A part is copied as a whole or not at all: one that begins or ends between key frames is encoded from end to end,
+because a stream whose parameter sets change within a part does not play on all phones. The sound is copied only if the
+part is the whole video: a part's sound must begin at an exact sample, which is inside an AAC frame.
 """
 
 import itertools
@@ -22,34 +22,34 @@ from media.picture import conversion
 from media.picture.colour_tags import ColourTags
 from media.reading.inspection import first_frame
 from media.reading.spans import Span
-from media.writing.encode import BUFFER_BITS, PEAK_BITS_S, written
-from media.writing.sound_writers import track_of
+from media.writing.encode import BUFFER_BITS, PEAK_BITS_S, open_mp4
+from media.writing.sound_writers import open_sound_writer
 
 PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
-LONGEST_GOP_S = 5  # Instagram: closed groups of 2 to 5 s (platform sheet, section 5, read 2026-11-22)
+MAX_GOP_S = 5  # Instagram: closed groups of 2 to 5 s (platform sheet, section 5, read 2026-11-22)
 NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS = 1, 5, 6, 7  # ITU-T H.264, table 7-1
-SEI_OWN_DATA = 5  # user_data_unregistered (ITU-T H.264, D.1.7): a UUID, then anything; camcorders put their place there
-X264 = bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef")  # its settings, nothing about people
+SEI_USER_DATA = 5  # user_data_unregistered (ITU-T H.264, D.1.7): a UUID, then anything; camcorders write their place
+X264_UUID = bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef")  # of x264's settings, which are not private
 
 
 class Obstacle(StrEnum):
-    """Why a part's pictures cannot be taken over as they are."""
+    """The reason why a part's pictures cannot be copied; stable codes."""
 
-    CHANGED = "changed"  # the eyes were turned, or whatever else a render was to do
+    CHANGED = "changed"  # a frame stage or a framing changes the pictures
     CODEC = "codec"  # not H.264 in a profile that every phone plays, or not 8 bits 4:2:0, or perhaps interlaced
-    SHAPE = "shape"  # bigger than a master, lying on its side, not the job's shape, or pixels that are not square
+    SHAPE = "shape"  # bigger than a master, rotated, not the job's shape, or with pixels that are not square
     PARAMETERS = "parameters_change"  # the parameter sets change within the stream: one sample entry is not enough
-    HELD = "picture_held"  # a picture is held where there is only sound
-    COLOUR = "colour"  # not BT.709, or not said to be
+    HELD = "picture_held"  # a picture is repeated where there is only sound
+    COLOUR = "colour"  # not BT.709, or not tagged as BT.709
     RATE = "rate"  # uneven, or not 23 to 60
     CUT = "cut_off_key_frame"  # the part begins or ends between key frames
-    GOP = "open_or_long_gop"  # a key frame that others reach across, or too few of them
-    BITS = "too_many_bits"  # above the platforms' peak
-    PRIVATE = "private_data"  # between the pictures there is data of the camera's own
+    GOP = "open_or_long_gop"  # open groups of pictures, or longer ones than the platforms take
+    BITS = "too_many_bits"  # above the platforms' peak rate
+    PRIVATE = "private_data"  # SEI messages with data of the camera
 
 
-class _Obstructed(Exception):
-    """The packets cannot be taken over."""
+class _NotCopyable(Exception):
+    """The packets cannot be copied."""
 
     def __init__(self, obstacle: Obstacle) -> None:
         super().__init__(obstacle)
@@ -57,58 +57,58 @@ class _Obstructed(Exception):
 
 
 def obstacle(source: Path, span: Span) -> Obstacle | None:
-    """Say what keeps a part from being copied; None when nothing does. Reads its packets and decodes one picture.
+    """Return why a part cannot be copied, or None if it can; reads its packets and decodes one picture.
 
     Raises:
         Refused: the source cannot be played.
     """
     try:
-        _check_form(source, span)
+        _check_format(source, span)
         if span.holds_pictures:
-            raise _Obstructed(Obstacle.HELD)
+            raise _NotCopyable(Obstacle.HELD)
         with translate_errors(), open_upload(source) as container:
             _check_bits([packet.size for packet in _packets(container, select_video(container), span)], span)
-    except _Obstructed as obstructed:
-        return obstructed.obstacle
+    except _NotCopyable as error:
+        return error.obstacle
     return None
 
 
 def may_be_copied(source: Path, whole: Span) -> bool:
-    """Say whether parts of this video could be copied if they were cut at key frames."""
+    """Return whether parts of this video could be copied if they were cut at key frames."""
     try:
-        _check_form(source, whole)
-    except _Obstructed:
+        _check_format(source, whole)
+    except _NotCopyable:
         return False
     return True
 
 
 def copy(source: Path, target: Path, span: Span) -> str | None:
-    """Write a part that has no obstacle; the file is complete but not yet synced.
+    """Copy a part that has no obstacle; the file is complete but not yet synced.
 
     Returns:
-        What became of the sound: "copied", "encoded" or None when there is none.
+        The outcome of the sound: "copied", "encoded", "unreadable" or None if there is none.
     """
-    late = _latest(source, span)
-    with translate_errors(), open_upload(source) as reader, written(target, "negative_cts_offsets") as writer:
+    lead = _decoding_lead(source, span)
+    with translate_errors(), open_upload(source) as reader, open_mp4(target, "negative_cts_offsets") as writer:
         stream = select_video(reader)
         pictures = writer.add_stream_from_template(stream)
-        unit = pictures.time_base = Fraction(1, span.rate.numerator)  # a wish: the muxer takes a finer one
-        sound = track_of(source, writer, span)
+        unit = pictures.time_base = Fraction(1, span.rate.numerator)  # the muxer may choose a finer one
+        sound = open_sound_writer(source, writer, span)
         for number, packet in enumerate(_packets(reader, stream, span)):
-            # Exactly on the grid, whatever clock the source had. What is decoded long before its time gets a negative
-            # composition offset, so that the first picture is shown at zero all the same.
+            # On the output's grid, whatever the source's clock. Pictures that are decoded ahead get negative
+            # composition offsets, so that the first picture is presented at zero.
             packet.pts = _tick(packet, span) * span.rate.denominator
-            packet.dts = (number - late) * span.rate.denominator
+            packet.dts = (number - lead) * span.rate.denominator
             packet.duration = span.rate.denominator
             packet.time_base, packet.stream = unit, pictures
             writer.mux(packet)
-            sound.until(float((number + 1) / span.rate))
+            sound.write_until(float((number + 1) / span.rate))
         sound.close()
         return sound.outcome
 
 
-def _latest(source: Path, span: Span) -> int:
-    """Return by how many pictures decoding must be ahead of showing."""
+def _decoding_lead(source: Path, span: Span) -> int:
+    """Return by how many pictures decoding must be ahead of presentation."""
     with translate_errors(), open_upload(source) as container:
         ordered = enumerate(_packets(container, select_video(container), span))
         return max(number - _tick(packet, span) for number, packet in ordered)
@@ -119,26 +119,26 @@ def _tick(packet: "Packet[VideoStream]", span: Span) -> int:
     return span.tick_of(packet.pts * packet.time_base) - span.first
 
 
-def _check_form(source: Path, span: Span) -> None:
-    """Compare the stream's form with the master's."""
+def _check_format(source: Path, span: Span) -> None:
+    """Raise an error if the stream's format is not that of a master."""
     with translate_errors(), open_upload(source) as container:
         stream = select_video(container)
         context = stream.codec_context
         if span.hold:
-            raise _Obstructed(Obstacle.RATE)
+            raise _NotCopyable(Obstacle.RATE)
         if span.parameters_change:
-            raise _Obstructed(Obstacle.PARAMETERS)
+            raise _NotCopyable(Obstacle.PARAMETERS)
         if context.name != "h264" or context.profile not in PROFILES or not _is_progressive(stream):
-            raise _Obstructed(Obstacle.CODEC)
+            raise _NotCopyable(Obstacle.CODEC)
         tags = ColourTags(stream)
         frame = first_frame(container, stream)
         if frame.format.name != "yuv420p" or frame.interlaced_frame:
-            raise _Obstructed(Obstacle.CODEC)
+            raise _NotCopyable(Obstacle.CODEC)
         if not _has_shape(frame, conversion.PixelAspect(stream), span):
-            raise _Obstructed(Obstacle.SHAPE)
+            raise _NotCopyable(Obstacle.SHAPE)
         # A copy would have the container's tags, and players differ in which they follow.
         if not _is_bt709(frame) or not tags.agree_with(frame):
-            raise _Obstructed(Obstacle.COLOUR)
+            raise _NotCopyable(Obstacle.COLOUR)
 
 
 def _has_shape(frame: VideoFrame, aspect: conversion.PixelAspect, span: Span) -> bool:
@@ -154,16 +154,16 @@ def _is_bt709(frame: VideoFrame) -> bool:
 
 
 def _is_progressive(stream: VideoStream) -> bool:
-    """Say whether the NAL units have length fields, as in MP4, and no picture can be interlaced."""
-    head = stream.codec_context.extradata
-    if head is None or bitstream.nal_length_size("h264", head) is None:
+    """Return whether the NAL units have length fields, as in MP4, and no picture can be interlaced."""
+    extradata = stream.codec_context.extradata
+    if extradata is None or bitstream.nal_length_size("h264", extradata) is None:
         return False
-    sequences = [one for one in bitstream.avcc_parameter_sets(head) if one and one[0] & 31 == NAL_SPS]
+    sequences = [one for one in bitstream.avcc_parameter_sets(extradata) if one and one[0] & 31 == NAL_SPS]
     return bool(sequences) and all(bitstream.allows_frames_only(one) for one in sequences)
 
 
 def _packets(container: InputContainer, stream: VideoStream, span: Span) -> "Iterator[Packet[VideoStream]]":
-    """Give the part's packets in decoding order, or find that they do not stand alone."""
+    """Yield the part's packets in decoding order; raise an error if they depend on others."""
     if span.seek is not None:
         container.seek(span.seek, stream=stream)
     timed = (packet for packet in packets(container, stream) if packet.pts is not None)
@@ -172,49 +172,49 @@ def _packets(container: InputContainer, stream: VideoStream, span: Span) -> "Ite
         tick, is_idr = _tick(packet, span), packet.is_keyframe and _is_idr(packet, stream)
         if tick >= span.frames and is_idr:
             break
-        if _tells(packet, stream):
-            raise _Obstructed(Obstacle.PRIVATE)
+        if _has_private_data(packet, stream):
+            raise _NotCopyable(Obstacle.PRIVATE)
         if packet.is_discard or tick >= span.frames or (found == 0 and (tick, is_idr) != (0, True)):
-            raise _Obstructed(Obstacle.CUT)
+            raise _NotCopyable(Obstacle.CUT)
         if tick < last_key:
-            raise _Obstructed(Obstacle.GOP)
+            raise _NotCopyable(Obstacle.GOP)
         last_key = _next_key(last_key, tick, span) if is_idr else last_key
         found += 1
         yield packet
     if found != span.frames:
-        raise _Obstructed(Obstacle.CUT)
+        raise _NotCopyable(Obstacle.CUT)
     _next_key(last_key, span.frames, span)
 
 
 def _next_key(last: int, tick: int, span: Span) -> int:
-    if tick - last > LONGEST_GOP_S * span.rate:
-        raise _Obstructed(Obstacle.GOP)
+    if tick - last > MAX_GOP_S * span.rate:
+        raise _NotCopyable(Obstacle.GOP)
     return tick
 
 
 def _is_idr(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
-    """Say whether nothing after a picture refers to anything before it, by the type of its first slice."""
-    kinds = (unit[0] & 31 for unit in _units(packet, stream))
+    """Return whether a picture is an IDR picture, by its first slice: no later picture refers to an earlier one."""
+    kinds = (unit[0] & 31 for unit in _nal_units(packet, stream))
     return next((kind == NAL_IDR for kind in kinds if NAL_SLICE <= kind <= NAL_IDR), False)
 
 
-def _tells(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
-    """Say whether a packet carries data of the camera's own, which may be place, time and serial number."""
-    notes = (bytes(unit[1:]) for unit in _units(packet, stream) if unit[0] & 31 == NAL_SEI)
-    found = (message for note in notes for message in bitstream.sei_messages(note))
-    return any(kind == SEI_OWN_DATA and not data.startswith(X264) for kind, data in found)
+def _has_private_data(packet: "Packet[VideoStream]", stream: VideoStream) -> bool:
+    """Return whether a packet contains data of the camera, which may be place, time and serial number."""
+    units = (bytes(unit[1:]) for unit in _nal_units(packet, stream) if unit[0] & 31 == NAL_SEI)
+    found = (message for unit in units for message in bitstream.sei_messages(unit))
+    return any(kind == SEI_USER_DATA and not data.startswith(X264_UUID) for kind, data in found)
 
 
-def _units(packet: "Packet[VideoStream]", stream: VideoStream) -> Iterator[memoryview]:
-    head = stream.codec_context.extradata
-    assert head is not None
-    return bitstream.nal_units(memoryview(packet), (head[4] & 3) + 1)
+def _nal_units(packet: "Packet[VideoStream]", stream: VideoStream) -> Iterator[memoryview]:
+    extradata = stream.codec_context.extradata
+    assert extradata is not None
+    return bitstream.nal_units(memoryview(packet), (extradata[4] & 3) + 1)
 
 
 def _check_bits(sizes: list[int], span: Span) -> None:
-    """Let the bits leak at the peak rate and see that they never fill the buffer, as the encoder does it."""
+    """Raise an error if the packets overflow a leaky bucket with the encoder's peak rate and buffer."""
     level = Fraction(0)
     for size in sizes:
         level = max(level + size * 8 - PEAK_BITS_S / span.rate, Fraction(0))
         if level > BUFFER_BITS:
-            raise _Obstructed(Obstacle.BITS)
+            raise _NotCopyable(Obstacle.BITS)

@@ -215,7 +215,7 @@ class _Reversing:
 
 def test_a_stage_may_look_ahead_and_change_frames_in_place(mute: Path, tmp_path: Path) -> None:
     watched: list[int] = []
-    render(mute, tmp_path / "out.mp4", stage=_Reversing(15), watch=lambda frame: watched.append(frame.index))
+    render(mute, tmp_path / "out.mp4", stage=_Reversing(15), on_frame=lambda frame: watched.append(frame.index))
     with av.open(str(tmp_path / "out.mp4")) as container:
         pictures = [255 - films.grey(frame) for frame in container.decode(video=0)]
     # A marker of bright, then dark, has become dark, then bright; turned back, the number can be read.

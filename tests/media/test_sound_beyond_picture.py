@@ -127,7 +127,7 @@ def test_everything_that_looks_at_pictures_looks_at_held_ones(tmp_path: Path) ->
         framed = choose_framing(Layout.BLUR, source, span)
         assert framed is not None
         cover = Cover(span.frames)
-        result = render(source, tmp_path / "out.mp4", span=span, framed=framed, watch=cover.consider)
+        result = render(source, tmp_path / "out.mp4", span=span, framed=framed, on_frame=cover.consider)
         assert result.height > result.width
         assert cover.write(tmp_path / "cover.jpg")
         assert [sample.index for sample in FrameReader(source, span).samples(1.0, 2.5)] != []

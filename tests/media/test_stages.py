@@ -32,7 +32,7 @@ master = Master(Path(sys.argv[1]), size=(1080, 1920), rate=Fraction(30), layout=
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 try:
     for index in range(60):
-        master.show(Planes(y, u, v, index, index / 30))
+        master.add_frame(Planes(y, u, v, index, index / 30))
 except MemoryError as error:
     print(error)
 """

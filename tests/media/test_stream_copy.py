@@ -194,7 +194,7 @@ def test_a_part_whose_eyes_were_left_alone_is_copied_after_all(film: Path, tmp_p
 
 def test_watchers_see_every_picture_of_a_copied_part(film: Path, tmp_path: Path) -> None:
     watched: list[int] = []
-    render(film, tmp_path / "out.mp4", watch=lambda frame: watched.append(frame.index))
+    render(film, tmp_path / "out.mp4", on_frame=lambda frame: watched.append(frame.index))
     assert list(range(SECONDS * RATE)) == watched
 
 

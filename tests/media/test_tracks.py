@@ -17,9 +17,9 @@ from media.reading.inspection import inspect
 from media.reading.soundtrack import RATE, Soundtrack
 from media.reading.spans import Span
 from media.sound import tracks
-from media.writing.encode import written
+from media.writing.encode import open_mp4
 from media.writing.render import render
-from media.writing.sound_writers import track_of
+from media.writing.sound_writers import open_sound_writer
 from tests.media import films
 
 LOW, HIGH = 400, 1000  # Hz, of the first and the second track
@@ -129,9 +129,9 @@ def test_sound_that_breaks_off_behind_its_beginning_is_said(
 
 
 def _as_it_is(path: Path, target: Path, whole: Span) -> bool:
-    with open_upload(path) as reader, written(target, "negative_cts_offsets") as writer:
+    with open_upload(path) as reader, open_mp4(target, "negative_cts_offsets") as writer:
         writer.add_stream_from_template(select_video(reader))
-        sound = track_of(path, writer, whole)
+        sound = open_sound_writer(path, writer, whole)
         sound.close()
     return sound.outcome == "unreadable"
 

@@ -220,7 +220,7 @@ def test_sheets_show_every_tenth_frame_and_old_ones_go(films: Path, tmp_path: Pa
     master = Master(film, size=(320, 240), rate=Fraction(30), layout=None)
     y, chroma = np.full((240, 320), 99, np.uint8), np.full((120, 160), 128, np.uint8)
     for index in range(len(FILM)):
-        master.show(Planes(y, chroma, chroma, index, index / 30))
+        master.add_frame(Planes(y, chroma, chroma, index, index / 30))
     master.close()
     clip, run = clips.Clip.of(film, None), clips.Run(film, {}, {})
     old = tmp_path / f"{clip.name}-9.png"

@@ -95,7 +95,7 @@ def keep(frames: Iterable[Planes], clip: Clip, film: Path) -> Run:
         master: Master | None = None
         for frame in frames:
             master = master or Master(temporary, size=frame.y.shape[::-1], rate=clip.span.rate, layout=None)
-            master.show(frame)
+            master.add_frame(frame)
         if master is not None:
             master.close()
     return Run(film, {}, {})

@@ -78,7 +78,7 @@ def film(path: Path, poses: list[Pose]) -> None:
     with atomic_write(path) as temporary:
         master = Master(temporary, size=SIZE, rate=Fraction(RATE), layout=None)
         for frame in frames(poses):
-            master.show(frame)
+            master.add_frame(frame)
         master.close()
 
 
