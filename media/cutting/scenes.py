@@ -28,7 +28,7 @@ CHANGE = 14.0  # mean difference of luma, of 255, between two pictures of differ
 BESIDE_OTHERS = 3.0  # times the differences just before and after: quick motion is no change of scene
 
 
-class Changes:
+class SceneChanges:
     """Where the scenes of one video change; looks only where it is asked, and once."""
 
     def __init__(self, path: Path, timeline: Timeline) -> None:

@@ -1,4 +1,4 @@
-"""Plans a video: what it is, where it is cut, how loud it is, and where this speaker's zero lies."""
+"""The stage `plan`: the facts about an upload, its parts, and the calibration for its speaker."""
 
 import argparse
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from media.reading.inspection import Inspection, inspect
 from media.reading.spans import Span
 from media.writing import stream_copy
 
-INSPECTED, HEARD = 0.1, 0.4  # shares of the progress: after the inspection, after the sound
+INSPECTED, PARTITIONED = 0.1, 0.4  # shares of the progress after the inspection and after the partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,42 @@ class Part:
 
 
 def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # Any: JSON
-    """Do the work of `python -m media.plan`."""
+    """Do the work of `python -m media.plan`.
+
+    Raises:
+        Refused: see `media.reading.inspection.inspect`.
+    """
+    facts, parts = inspect_and_partition(
+        options,
+        lambda share: progress(PARTITIONED * share),
+        copies=options.intensity == 0,
+        find_scenes=not options.without_scenes,
+    )
+    calibration = None
+    if options.intensity > 0 and not options.without_zero:
+        progress(PARTITIONED)
+        calibration = _calibration(options.source)
+    progress(1.0)
+    return {"facts": facts.to_json(), "spans": [part.to_json() for part in parts], "zero": calibration}
+
+
+def inspect_and_partition(
+    options: argparse.Namespace, progress: Progress, *, copies: bool, find_scenes: bool = True
+) -> tuple[Facts, list[Part]]:
+    """Inspect an upload and partition it as the command line says; its facts contain the warnings of both steps.
+
+    Args:
+        options: of `media.plan` or `media.split`.
+        progress: called with the share of both steps that is done.
+        copies: see `partition`.
+        find_scenes: see `partition`.
+
+    Raises:
+        Refused: see `media.reading.inspection.inspect`.
+    """
+    inspected = INSPECTED / PARTITIONED
     found = inspect(options.source)
-    progress(INSPECTED)
+    progress(inspected)
     warnings: list[MediaWarning] = []
     parts = partition(
         options.source,
@@ -51,26 +84,12 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
         options.segment_seconds,
         loudness=options.loudness,
         exact=options.exact,
-        progress=lambda share: progress(INSPECTED + (HEARD - INSPECTED) * share),
-        copies=options.intensity == 0,
-        find_scenes=not options.without_scenes,
+        progress=lambda share: progress(inspected + (1 - inspected) * share),
+        copies=copies,
+        find_scenes=find_scenes,
         warn=warnings.append,
     )
-    calibration = None
-    if options.intensity > 0 and not options.without_zero:
-        progress(HEARD)
-        calibration = _zero(options.source)
-    progress(1.0)
-    return {
-        "facts": with_warnings(found.facts, warnings).to_json(),
-        "spans": [part.to_json() for part in parts],
-        "zero": calibration,
-    }
-
-
-def with_warnings(facts: Facts, more: list[MediaWarning]) -> Facts:
-    """Return facts with more warnings."""
-    return replace(facts, warnings=(*facts.warnings, *more))
+    return replace(found.facts, warnings=(*found.facts.warnings, *warnings)), parts
 
 
 def partition(
@@ -85,16 +104,16 @@ def partition(
     find_scenes: bool = True,
     warn: Callable[[MediaWarning], None] = lambda _: None,
 ) -> list[Part]:
-    """Cut an inspected video into parts that together are all of it, each frame once.
+    """Cut an inspected video into parts that together contain each of its frames once.
 
     Args:
         path: the upload.
-        found: what `inspect` said about it.
-        segment_s: the longest part, at least 6 s.
-        exact: cut at the limit instead of at pauses and changes of scene.
-        progress: told the share of the sound that was heard.
-        loudness: LUFS that the sound is to be brought to; None leaves it as it is.
-        copies: nothing is to be changed in the pictures: prefer cuts at which they need not be encoded anew.
+        found: the upload's inspection.
+        segment_s: duration of the longest part, at least 6 s.
+        exact: cut at the limit instead of at pauses and scene changes.
+        progress: called with the share of the sound that was searched for pauses.
+        loudness: LUFS to which the sound is raised or lowered; None leaves it unchanged.
+        copies: the pictures will not be changed: prefer cuts at key frames, where parts can be stream-copied.
         find_scenes: also search for scene changes, which decodes pictures.
         warn: called with each warning about the cuts.
     """
@@ -105,10 +124,10 @@ def partition(
     if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
         try:
             silent = pauses.find(path, whole, progress)
-        except Refused as refused:  # the cuts are at scene changes and the limit
+        except Refused as refused:  # the cuts will be at scene changes and at the limit
             is_mute = refused.code == MediaWarning.SOUND_UNREADABLE
             warn(MediaWarning.SOUND_UNREADABLE if is_mute else MediaWarning.PAUSES_NOT_FOUND)
-    changes = scenes.Changes(path, found.timeline).between if find_scenes else _no_scenes
+    changes = scenes.SceneChanges(path, found.timeline).between if find_scenes else cuts.one_scene
     keys = found.timeline.key_ticks(whole) if copies and stream_copy.may_be_copied(path, whole) else ()
     chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes, keys=keys, exact=exact)
     return [
@@ -117,13 +136,8 @@ def partition(
     ]
 
 
-def _no_scenes(first: int, last: int) -> list[int]:
-    del first, last
-    return []
-
-
-def _zero(path: Path) -> dict[str, Any] | None:  # Any: JSON, opaque to us
-    from media.gaze import calibration  # noqa: PLC0415  # loads the landmark model's library, which a plain split never needs
+def _calibration(path: Path) -> dict[str, Any] | None:  # Any: JSON, opaque here
+    from media.gaze import calibration  # noqa: PLC0415  # loads the face detector, which a plan without gaze never needs
 
     found = calibration.calibrate(path)
     return None if found is None else found.to_json()

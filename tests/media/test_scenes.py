@@ -1,4 +1,4 @@
-"""Changes of scene are found where they are, and quick motion is not taken for one."""
+"""SceneChanges of scene are found where they are, and quick motion is not taken for one."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from media.cutting.cuts import Cut, Pause, choose
-from media.cutting.scenes import Changes
+from media.cutting.scenes import SceneChanges
 from media.reading.inspection import inspect
 from media.stages.plan import partition
 from tests.media import films
@@ -34,7 +34,7 @@ def scenes(shelf: Path) -> Path:
 
 
 def test_every_change_is_found_to_the_frame(scenes: Path) -> None:
-    changes = Changes(scenes, inspect(scenes).timeline)
+    changes = SceneChanges(scenes, inspect(scenes).timeline)
     assert [*SCENES[1:]] == changes.between(0, 324)
     assert changes.between(100, 189) == []
 
@@ -42,12 +42,12 @@ def test_every_change_is_found_to_the_frame(scenes: Path) -> None:
 def test_an_encoder_that_sees_the_changes_itself_hides_none(scenes: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.mp4"
     films.ffmpeg("-i", scenes, "-preset", "ultrafast", "-g", "250", "-bf", "0", again)
-    assert [*SCENES[1:]] == Changes(again, inspect(again).timeline).between(0, 324)
+    assert [*SCENES[1:]] == SceneChanges(again, inspect(again).timeline).between(0, 324)
 
 
 def test_a_talk_filmed_in_one_go_has_none(clips: Path) -> None:
     clip = clips / "12_man_standing_1080x1920.mp4"
-    changes = Changes(clip, inspect(clip).timeline)
+    changes = SceneChanges(clip, inspect(clip).timeline)
     assert changes.between(0, 10_000) == []
 
 

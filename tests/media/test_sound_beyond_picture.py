@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.cutting.scenes import Changes
+from media.cutting.scenes import SceneChanges
 from media.errors import Refused
 from media.gaze.calibration import sparse_frames
 from media.reading import timeline
@@ -131,7 +131,7 @@ def test_everything_that_looks_at_pictures_looks_at_held_ones(tmp_path: Path) ->
         assert result.height > result.width
         assert cover.write(tmp_path / "cover.jpg")
         assert [sample.index for sample in FrameReader(source, span).samples(1.0, 2.5)] != []
-    assert Changes(source, found.timeline).between(0, whole.total) == []
+    assert SceneChanges(source, found.timeline).between(0, whole.total) == []
     assert len(list(sparse_frames(source, 10))) > 0
 
 
