@@ -1,6 +1,6 @@
-"""Decides where a video is cut: in pauses and at changes of scene near the end of each part's time, else at the limit.
+"""Chooses the cuts of a video: in pauses and at scene changes late in each part, else at the limit.
 
-Pure arithmetic; where nobody speaks and where a scene changes is for others to find.
+Arithmetic only; `media.cutting.pauses` and `media.cutting.scenes` find pauses and scene changes.
 """
 
 from bisect import bisect_left, bisect_right
@@ -10,38 +10,39 @@ from fractions import Fraction
 
 from media.limits import MIN_SECONDS
 
-SEGMENT_SECONDS_MIN = 6  # two parts of the platforms' minimum
-SEARCH_SHARE = Fraction(1, 3)  # the last third of a part's time is searched first
-GOOD_TAIL_S = 10  # the last part gets this much when it can, so that it is not a scrap
-LONG_PAUSE_S = 0.8  # a longer one is no better
-SHORT_PAUSE_S = 0.3  # below it what was heard may be a consonant inside a word: worth less than its length says
-LATE_BONUS = 0.2  # how much a cut at the very end of the time is worth beside a longer pause
-SCENE_BONUS = 0.5  # a pause in which the picture changes, too, hides the cut best
-KEY_BONUS = 0.5  # a pause in which a part can begin without being encoded anew
-CERTAINTY_BONUS = 6.0  # outweighs length, lateness and scene: a cut in a false pause is inside a word
+SEARCH_SHARE = Fraction(1, 3)  # the last third of a part's maximum duration is searched first
+GOOD_TAIL_S = 10  # duration of the last part if possible, so that it is not very short
+LONG_PAUSE_S = 0.8  # longer pauses are no better
+SHORT_PAUSE_S = 0.3  # a shorter pause may be a consonant inside a word, so its score is reduced
+LATE_BONUS = 0.2  # score of a cut at the very end of the searched time
+SCENE_BONUS = 0.5  # of a scene change in a pause, which hides the cut best
+KEY_BONUS = 0.5  # of a key frame in a pause, at which a stream copy can begin
+CERTAINTY_BONUS = 6.0  # outweighs all others: a cut in a false pause is inside a word
 # Of cuts in pauses with less certainty, a tenth to a half were inside words (tests/media/backgrounds.py, 2026-11-28).
 RELIABLE = 0.9
-MIN_BEFORE_KEY = 0.5  # steady noise alone has dips with a certainty of 0.41 (2026-11-28); a key frame is better then
-TAIL_S = 0.12  # the last sounds of a word are faint: a cut keeps this far from a pause's beginning if it can
+# Steady noise alone has dips with a certainty of 0.41 (2026-11-28), which are worse than a key frame.
+MIN_BEFORE_KEY = 0.5
+# Cuts keep this distance from a pause's beginning if possible: the last sounds of a word are faint.
+TAIL_S = 0.12
 
 PAUSE, SCENE, LIMIT, END = "pause", "scene", "limit", "end"
 
-Scenes = Callable[[int, int], Sequence[int]]
-"""Return the ticks, from the first to the last of a stretch, at which another scene begins."""
+SceneFinder = Callable[[int, int], Sequence[int]]
+"""Returns the ticks of the scene changes from a first to a last tick, both included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A quiet stretch, in seconds after the video's first frame."""
+    """A pause in speech, in seconds after the video's first frame."""
 
     start_s: float
     end_s: float
-    certainty: float = 1.0  # 0 to 1; below `RELIABLE` it is used only where the alternative is the limit
+    certainty: float = 1.0  # 0 to 1; below `RELIABLE` it is used only instead of a cut at the limit
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One part: where it begins and how long it is, in ticks of the grid, and why it ends there."""
+    """One part, in ticks of the grid, and the reason for the cut at its end."""
 
     first: int
     frames: int
@@ -49,7 +50,7 @@ class Cut:
 
 
 def one_scene(first: int, last: int) -> Sequence[int]:
-    """Say that the scene never changes."""
+    """Return no scene change."""
     del first, last
     return ()
 
@@ -60,7 +61,7 @@ def choose(
     segment_s: float,
     pauses: Sequence[Pause],
     *,
-    scenes: Scenes = one_scene,
+    scenes: SceneFinder = one_scene,
     keys: Sequence[int] = (),
     exact: bool = False,
 ) -> list[Cut]:
@@ -70,16 +71,16 @@ def choose(
         total: ticks in the video, at least 1.
         rate: ticks a second.
         segment_s: the longest part, at least 6 s.
-        pauses: where nobody speaks, in order.
-        scenes: where the picture changes; asked only for stretches in which a cut may lie.
-        keys: ticks at which a part can begin without being encoded anew, in order; none if it is encoded anyway.
+        pauses: in order.
+        scenes: finds scene changes; called only for intervals in which a cut may lie.
+        keys: ticks of the key frames at which a stream copy can begin, in order; empty if all parts are encoded.
         exact: cut at the limit only.
 
     Returns:
-        Parts that follow one another without gap or overlap from 0 to `total`; none longer than `segment_s`, none
-        shorter than 3 s unless the whole video is.
+        Parts without gap or overlap from 0 to `total`; none longer than `segment_s`, none shorter than 3 s unless the
+        whole video is.
     """
-    film = _Film(pauses, scenes, keys, rate)
+    search = _CutSearch(pauses, scenes, keys, rate)
     longest = int(Fraction(segment_s).limit_denominator(1000) * rate)
     shortest = -int(-MIN_SECONDS * rate // 1)
     cuts: list[Cut] = []
@@ -87,7 +88,7 @@ def choose(
     while total - first > longest:
         tail = shortest if exact else max(shortest, min(round(GOOD_TAIL_S * rate), longest // 3))
         limit = min(first + longest, total - tail)
-        end, reason = (limit, LIMIT) if exact else film.best((first + shortest, limit), first)
+        end, reason = (limit, LIMIT) if exact else search.best((first + shortest, limit), first)
         cuts.append(Cut(first, end - first, reason))
         first = end
     cuts.append(Cut(first, total - first, END))
@@ -95,61 +96,65 @@ def choose(
 
 
 @dataclass(frozen=True, slots=True)
-class _Film:
-    """What is known of a video's moments."""
+class _CutSearch:
+    """Searches for the best cut, given a video's pauses, scene changes and key frames."""
 
     pauses: Sequence[Pause]
-    scenes: Scenes
+    scenes: SceneFinder
     keys: Sequence[int]
     rate: Fraction
 
     def best(self, reach: tuple[int, int], first: int) -> tuple[int, str]:
-        """Return the best tick and its reason: of the last third of the time, else of all of it.
+        """Return the best tick and its reason: in the last third of the time, else in all of it.
 
-        A pause anywhere comes before a change of scene outside of pauses, where somebody may be in the middle of a
-        word. If there are only unreliable pauses, the best of them is used instead of the limit.
+        A pause anywhere is preferred to a scene change outside of pauses, which may be in the middle of a word. If
+        there are only unreliable pauses, the best of them is used instead of the limit.
+
+        Args:
+            reach: the earliest and the latest tick.
+            first: the part's first tick.
         """
         earliest, limit = reach
         near = max(earliest, limit - int((limit - first) * SEARCH_SHARE))
         for opens in (near, earliest):
-            if places := self._in_pauses(opens, limit, reliable=True):
-                return max(places)[1:]
+            if candidates := self._in_pauses(opens, limit, reliable=True):
+                return max(candidates)[1:]
         for opens in (near, earliest):
             if changes := self.scenes(opens, limit):
                 return max(changes), SCENE
         for opens in (near, earliest):
-            if places := self._in_pauses(opens, limit, reliable=False):
-                _, tick, reason = max(places)
+            if candidates := self._in_pauses(opens, limit, reliable=False):
+                _, tick, reason = max(candidates)
                 return tick, SCENE if reason == SCENE else LIMIT
         return max(self._keys(near, limit), default=limit), LIMIT
 
     def _in_pauses(self, earliest: int, limit: int, *, reliable: bool) -> list[tuple[float, int, str]]:
         least = MIN_BEFORE_KEY if self.keys else 0.0
         pauses = (p for p in self.pauses if (p.certainty >= RELIABLE) == reliable and p.certainty >= least)
-        return [place for pause in pauses for place in self._places(pause, earliest, limit)]
+        return [candidate for pause in pauses for candidate in self._candidates(pause, earliest, limit)]
 
-    def _places(self, pause: Pause, earliest: int, limit: int) -> Iterator[tuple[float, int, str]]:
-        """Give how good a cut in this pause is, its tick and its reason."""
+    def _candidates(self, pause: Pause, earliest: int, limit: int) -> Iterator[tuple[float, int, str]]:
+        """Yield the cuts in a pause: score, tick and reason."""
         opens = max(-int(-Fraction(pause.start_s) * self.rate // 1), earliest)
         closes = min(int(Fraction(pause.end_s) * self.rate), limit)
         if opens > closes:
             return
         length_s = pause.end_s - pause.start_s
-        worth = min(length_s, LONG_PAUSE_S) / LONG_PAUSE_S - max(0.0, SHORT_PAUSE_S - length_s) / (2 * SHORT_PAUSE_S)
-        worth += CERTAINTY_BONUS * pause.certainty
+        score = min(length_s, LONG_PAUSE_S) / LONG_PAUSE_S - max(0.0, SHORT_PAUSE_S - length_s) / (2 * SHORT_PAUSE_S)
+        score += CERTAINTY_BONUS * pause.certainty
 
         def late(tick: int) -> float:
             return LATE_BONUS * (tick - earliest) / max(limit - earliest, 1)
 
         for change in self.scenes(opens, closes):
-            yield worth + SCENE_BONUS + late(change), change, SCENE
-        silent_from = (pause.start_s + min(TAIL_S, length_s / 3)) * self.rate
+            yield score + SCENE_BONUS + late(change), change, SCENE
+        after_tail = (pause.start_s + min(TAIL_S, length_s / 3)) * self.rate
         for key in self._keys(opens, closes):
-            if key >= silent_from:
-                yield worth + KEY_BONUS + late(key), key, PAUSE
+            if key >= after_tail:
+                yield score + KEY_BONUS + late(key), key, PAUSE
         tick = min(max(round(Fraction(pause.start_s + pause.end_s) / 2 * self.rate), opens), closes)
-        if tick >= silent_from:
-            yield worth + late(tick), tick, PAUSE
+        if tick >= after_tail:
+            yield score + late(tick), tick, PAUSE
 
     def _keys(self, first: int, last: int) -> Sequence[int]:
         return self.keys[bisect_left(self.keys, first) : bisect_right(self.keys, last)]

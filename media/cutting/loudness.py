@@ -1,6 +1,6 @@
-"""How loud a video's sound is as a whole, and what brings it to the level that one wants (ITU-R BS.1770-4).
+"""Measures the loudness of a video's sound, and the gain to a target level (ITU-R BS.1770-4).
 
-One gain for all parts of a video, so that none is louder than another.
+All parts of a video get the same gain, so that their relative loudness stays.
 """
 
 from dataclasses import replace
@@ -15,49 +15,49 @@ from media.sound.audio_filter import filtered
 
 STEP = RATE // 10  # blocks of 400 ms begin each 100 ms (annex 1)
 OFFSET_DB = -0.691
-SILENT_LUFS, BELOW_MEAN_LU = -70.0, 10.0  # what is left out of the mean: nothing at all, and pauses
-MOST_GAIN_DB = 20.0  # more would only bring up the room
-LOOKS, CLOSE_LU = 3, 0.2  # holding back the peaks takes some of the loudness away again
-# Annex 1, tables 1 and 2, at 48 kHz: what a head does to sound, and how little we hear of the lowest.
-HEAD = (1.53512485958697, -2.69169618940638, 1.19839281085285, -1.69065929318241, 0.73248077421585)
-LOW_CUT = (1.0, -2.0, 1.0, -1.99004745483398, 0.99007225036621)
+ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU = -70.0, 10.0  # annex 1: blocks below are left out of the mean
+MAX_GAIN_DB = 20.0  # a higher gain would mostly raise room noise
+MAX_PASSES, TOLERANCE_LU = 3, 0.2  # the limiter reduces the loudness, so the gain is corrected by measuring again
+# Annex 1, tables 1 and 2, at 48 kHz: the two filters of K-weighting.
+HIGH_SHELF = (1.53512485958697, -2.69169618940638, 1.19839281085285, -1.69065929318241, 0.73248077421585)
+HIGH_PASS = (1.0, -2.0, 1.0, -1.99004745483398, 0.99007225036621)
 
 
-def gain_db(path: Path, whole: Span, wanted_lufs: float) -> float:
-    """Return by how much a video's sound is to be raised or lowered to be as loud as wanted; 0 for silence.
+def gain_db(path: Path, whole: Span, target_lufs: float) -> float:
+    """Return the gain in decibels that brings a video's sound to a loudness; 0 for silence.
 
     Raises:
         Refused: the sound cannot be read.
     """
     gain = 0.0
-    for _ in range(LOOKS):
+    for _ in range(MAX_PASSES):
         loud = integrated_lufs(Soundtrack(path, replace(whole, gain_db=gain)))
-        if loud is None or abs(wanted_lufs - loud) < CLOSE_LU:
+        if loud is None or abs(target_lufs - loud) < TOLERANCE_LU:
             break
-        gain = min(gain + wanted_lufs - loud, MOST_GAIN_DB)
+        gain = min(gain + target_lufs - loud, MAX_GAIN_DB)
     return gain
 
 
 def integrated_lufs(sound: Soundtrack) -> float | None:
-    """Return the loudness of a sound as a whole; None when there is none to be heard."""
+    """Return the integrated loudness of a sound in LUFS; None if it is silent or shorter than 400 ms."""
     if sound.layout is None:
         return None
     steps = _powers(sound, sound.layout)
     if len(steps) < 4:
         return None
     blocks = np.convolve(steps, np.full(4, 0.25), mode="valid")
-    heard = blocks[_lufs(blocks) > SILENT_LUFS]
-    if not len(heard):
+    audible = blocks[_lufs(blocks) > ABSOLUTE_GATE_LUFS]
+    if not len(audible):
         return None
-    speech = heard[_lufs(heard) > _lufs(heard.mean()) - BELOW_MEAN_LU]
-    return float(_lufs(speech.mean()))
+    gated = audible[_lufs(audible) > _lufs(audible.mean()) - RELATIVE_GATE_LU]
+    return float(_lufs(gated.mean()))
 
 
 def _powers(sound: Soundtrack, layout: str) -> NDArray[np.float64]:
-    """Return the weighted power of each 100 ms, the channels' sum."""
+    """Return the K-weighted power of each 100 ms, summed over the channels."""
     found: list[float] = []
     rest = np.zeros((1 if layout == "mono" else 2, 0), np.float32)
-    for block in filtered(sound, layout, RATE, ("biquad", _biquad(HEAD)), ("biquad", _biquad(LOW_CUT))):
+    for block in filtered(sound, layout, RATE, ("biquad", _biquad(HIGH_SHELF)), ("biquad", _biquad(HIGH_PASS))):
         waiting = np.concatenate([rest, block], axis=1)
         whole = waiting.shape[1] // STEP
         power = (waiting[:, : whole * STEP].astype(np.float64) ** 2).reshape(len(waiting), whole, STEP).mean(axis=2)

@@ -1,8 +1,7 @@
-"""Finds where another scene begins: in the sizes of the packets first, which cost nothing, then in the pictures.
+"""Finds scene changes: by the sizes of the packets first, which need no decoding, then in the frames.
 
-A picture that its predecessor does not foretell takes many bytes, so nearly every picture is ruled out without being
-decoded, and of a talk filmed in one go a few at most. Formats that code every picture by itself show no such
-sign; in them no change is found.
+A frame that cannot be predicted from the one before takes many bytes. So nearly all frames are ruled out without being
+decoded, and of a talk in one shot all but a few. In formats that code every frame by itself no scene change is found.
 """
 
 import itertools
@@ -17,106 +16,106 @@ from media.frames import Planes
 from media.reading.frame_reader import FrameReader
 from media.reading.timeline import Timeline, ticks
 
-NEAR_FRAMES, STEP_FRAMES = 30, 10  # whose sizes tell what is usual, and how often that is worked out
-OUTSTANDING = 1.6  # times the usual size
-USUAL_PERCENTILE = 85  # above the half of the pictures that merely fill in between others
-MOST_LOOKS = 6  # at pictures, a question; each decodes from the key frame before
-APART = 12  # pictures between two looks: what follows a change often takes as many bytes as the change itself
-AROUND = 3  # pictures before and after the suspected one are looked at: packets and pictures differ in order
-THUMB = (32, 32)
-CHANGE = 14.0  # mean difference of luma, of 255, between two pictures of different scenes
-BESIDE_OTHERS = 3.0  # times the differences just before and after: quick motion is no change of scene
+WINDOW_FRAMES, STEP_FRAMES = 30, 10  # size and step of the windows in which the usual size is computed
+SUSPICIOUS_RATIO = 1.6  # of a packet's size to the usual one
+USUAL_PERCENTILE = 85  # above the B-frames, which may be half of all
+MAX_CHECKS = 6  # suspected frames decoded in one call; each is decoded from the key frame before it
+MIN_DISTANCE = 12  # frames between two checks: packets after a scene change are often as large as its own
+MARGIN = 3  # frames compared before and after the suspected one: packets and frames differ in order
+THUMBNAIL = (32, 32)
+MIN_DIFFERENCE = 14.0  # mean difference of luma, of 255, between two frames of different scenes
+MIN_RATIO = 3.0  # to the differences just before and after, which quick motion raises as well
 
 
 class SceneChanges:
-    """Where the scenes of one video change; looks only where it is asked, and once."""
+    """The scene changes of one video; frames are decoded only in the requested intervals, and once."""
 
     def __init__(self, path: Path, timeline: Timeline) -> None:
         self._path = path
         self._timeline = timeline
         self._whole = timeline.grid()
         self._suspects: dict[int, float] | None = None
-        self._seen: dict[int, int | None] = {}
+        self._checked: dict[int, int | None] = {}
 
     def between(self, first: int, last: int) -> list[int]:
-        """Return the ticks from `first` to `last` at which another scene begins, in order."""
+        """Return the ticks of the scene changes from `first` to `last`, in order."""
         if self._suspects is None:
             self._suspects = self._suspected()
         suspects = self._suspects
         here = sorted((tick for tick in suspects if first <= tick <= last), key=lambda tick: -suspects[tick])
-        looked: list[int] = []
+        checked: list[int] = []
         for tick in here:
-            if len(looked) < MOST_LOOKS and all(abs(tick - other) > APART for other in looked):
-                looked.append(tick)
-        found = {self._look(tick) for tick in looked}
+            if len(checked) < MAX_CHECKS and all(abs(tick - other) > MIN_DISTANCE for other in checked):
+                checked.append(tick)
+        found = {self._check(tick) for tick in checked}
         return sorted(tick for tick in found if tick is not None and first <= tick <= last)
 
     def _suspected(self) -> dict[int, float]:
-        """Return the ticks of pictures that take far more bytes than those around them, and how many times more."""
+        """Return the ticks of frames that take far more bytes than those around them, with the ratio."""
         timeline = self._timeline
-        if len(timeline.sizes) < 2 * NEAR_FRAMES:
+        if len(timeline.sizes) < 2 * WINDOW_FRAMES:
             return {}
-        outstanding = timeline.sizes / np.maximum(_usual(timeline.sizes, np.isin(timeline.times, timeline.keys)), 1)
-        outstanding[np.isin(timeline.times, _due(timeline))] = 0.0
-        places = np.flatnonzero(outstanding > OUTSTANDING)
+        ratios = timeline.sizes / np.maximum(_usual(timeline.sizes, np.isin(timeline.times, timeline.keys)), 1)
+        ratios[np.isin(timeline.times, _regular_keys(timeline))] = 0.0
+        places = np.flatnonzero(ratios > SUSPICIOUS_RATIO)
         if not len(places):
             return {}
         at = ticks(timeline.times[places], self._whole.origin_s, timeline.unit, self._whole.rate)
-        return dict(zip(at.tolist(), outstanding[places].tolist(), strict=True))
+        return dict(zip(at.tolist(), ratios[places].tolist(), strict=True))
 
-    def _look(self, tick: int) -> int | None:
-        if tick not in self._seen:
-            self._seen[tick] = self._looked(tick)
-        return self._seen[tick]
+    def _check(self, tick: int) -> int | None:
+        if tick not in self._checked:
+            self._checked[tick] = self._find_change(tick)
+        return self._checked[tick]
 
-    def _looked(self, tick: int) -> int | None:
-        """Return the tick near this one at which the picture changes all at once, if there is one."""
-        first = max(tick - AROUND, 0)
-        frames = min(2 * AROUND + 1, self._whole.total - first)
+    def _find_change(self, tick: int) -> int | None:
+        """Return the tick of the scene change near a tick; None if there is none."""
+        first = max(tick - MARGIN, 0)
+        frames = min(2 * MARGIN + 1, self._whole.total - first)
         try:
-            reel = FrameReader(self._path, self._timeline.span(self._whole, first, frames))
-            thumbs = [_thumb(planes) for planes in reel]
+            reader = FrameReader(self._path, self._timeline.span(self._whole, first, frames))
+            thumbnails = [_thumbnail(planes) for planes in reader]
         except Refused:
-            return None  # a damaged place; whoever renders it will say so
-        apart = [float(np.abs(one - other).mean()) for one, other in itertools.pairwise(thumbs)]
-        most = int(np.argmax(apart)) if apart else 0
-        if not apart or apart[most] < CHANGE:
+            return None  # damaged here; the render reports it
+        differences = [float(np.abs(one - other).mean()) for one, other in itertools.pairwise(thumbnails)]
+        most = int(np.argmax(differences)) if differences else 0
+        if not differences or differences[most] < MIN_DIFFERENCE:
             return None
-        others = [*apart[:most], *apart[most + 1 :]]
-        return first + most + 1 if apart[most] > BESIDE_OTHERS * max(others, default=0.0) else None
+        others = [*differences[:most], *differences[most + 1 :]]
+        return first + most + 1 if differences[most] > MIN_RATIO * max(others, default=0.0) else None
 
 
 def _usual(sizes: NDArray[np.int64], is_key: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return what the bigger pictures before or after each one take, whichever is less; key frames left out.
+    """Return the usual size of larger packets before or after each frame, whichever is less; without key frames.
 
-    The lesser side, so that a change from a lively picture to a plain one stands out as well.
+    The lesser one, so that a change from a detailed scene to a plain one is found as well.
     """
     others = np.where(is_key, np.nan, sizes.astype(np.float64))
     windows = range(0, len(sizes), STEP_FRAMES)
-    bigger = np.array([_bigger(others[start : start + NEAR_FRAMES]) for start in windows])
+    larger = np.array([_larger_size(others[start : start + WINDOW_FRAMES]) for start in windows])
     places = np.arange(len(sizes))
-    before = (places - NEAR_FRAMES - AROUND) // STEP_FRAMES
-    after = -(-(places + AROUND) // STEP_FRAMES)
+    before = (places - WINDOW_FRAMES - MARGIN) // STEP_FRAMES
+    after = -(-(places + MARGIN) // STEP_FRAMES)
     sides = [
-        np.where(side >= 0, np.append(bigger, np.inf)[np.minimum(side, len(bigger))], np.inf)
+        np.where(side >= 0, np.append(larger, np.inf)[np.minimum(side, len(larger))], np.inf)
         for side in (before, after)
     ]
     return np.minimum(*sides)
 
 
-def _bigger(sizes: NDArray[np.float64]) -> float:
+def _larger_size(sizes: NDArray[np.float64]) -> float:
     known = sizes[~np.isnan(sizes)]
-    return float(np.percentile(known, USUAL_PERCENTILE)) if len(known) > NEAR_FRAMES // 2 else np.inf
+    return float(np.percentile(known, USUAL_PERCENTILE)) if len(known) > WINDOW_FRAMES // 2 else np.inf
 
 
-def _due(timeline: Timeline) -> NDArray[np.int64]:
-    """Return the times of the key frames that come at the encoder's regular distance; the others have a cause."""
-    apart = np.diff(timeline.keys)
-    if not len(apart):
+def _regular_keys(timeline: Timeline) -> NDArray[np.int64]:
+    """Return the times of the key frames at the encoder's regular interval; others may be at scene changes."""
+    intervals = np.diff(timeline.keys)
+    if not len(intervals):
         return timeline.keys
-    regular = np.flatnonzero(apart >= 0.95 * apart.max()) + 1
+    regular = np.flatnonzero(intervals >= 0.95 * intervals.max()) + 1
     return np.concatenate([timeline.keys[:1], timeline.keys[regular]])
 
 
-def _thumb(planes: Planes) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(planes.y, THUMB, interpolation=cv2.INTER_AREA), np.float32)
+def _thumbnail(planes: Planes) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(planes.y, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
