@@ -84,7 +84,9 @@ def test_no_layout_ends_the_process(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_no_layout_ends_the_process_in_thousands(tmp_path: Path) -> None:
     for first in range(0, 2000, 500):
-        assert "silent" not in in_a_child(tmp_path, first, first + 500).values()
+        outcomes = in_a_child(tmp_path, first, first + 500)
+        assert len(outcomes) == 500
+        assert "silent" not in outcomes.values()
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def run_many(count: int, folder: Path, seed: int) -> None:
         if problem := wrong(case, said, (batch / f"{number:05d}.1.mp4", batch / f"{number:05d}.2.mp4")):
             found.append(f"{case.name}: {problem}")
     assert found == [], "\n".join(found)
+    assert len(list(batch.glob("*.1.mp4"))) == len(list(batch.glob("*.split"))) > 0, "the halves were rendered"
 
 
 def test_files_are_judged_by_their_samples(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whatever the video and its pauses: the parts are the video, each tick once, and none too long or too short."""
+"""The parts of any video with any pauses contain each tick once, and none is too long or too short."""
 
 from fractions import Fraction
 
@@ -35,22 +35,31 @@ def test_the_parts_partition_the_video(
     assert [cut.reason == END for cut in cuts] == [False] * (len(cuts) - 1) + [True]
 
 
-@given(total=st.integers(1, 60 * 900), rate=RATES, segment_s=st.floats(6, 120), pauses=PAUSES)
-def test_a_cut_for_a_pause_lies_in_one(total: int, rate: Fraction, segment_s: float, pauses: list[Pause]) -> None:
-    for cut in choose(total, rate, segment_s, pauses):
-        if cut.reason == PAUSE:
-            end_s = (cut.first + cut.frames) / rate
-            assert any(pause.start_s <= end_s <= pause.end_s for pause in pauses)
+@given(more_s=st.floats(10, 800), rate=RATES, segment_s=st.floats(6, 120), at=st.floats(0, 1), pauses=PAUSES)
+def test_a_cut_for_a_pause_lies_in_one(
+    more_s: float, rate: Fraction, segment_s: float, at: float, pauses: list[Pause]
+) -> None:
+    """One pause always lies in reach of the first cut, so there is at least one cut to judge."""
+    start_s = 3.1 + at * (segment_s - 3.8)
+    known = sorted([*pauses, Pause(start_s, start_s + 0.5)], key=lambda pause: pause.start_s)
+    cuts = choose(round((segment_s + more_s) * rate), rate, segment_s, known)
+    assert cuts[0].reason == PAUSE
+    for cut in [cut for cut in cuts if cut.reason == PAUSE]:
+        end_s = (cut.first + cut.frames) / rate
+        assert any(pause.start_s <= end_s <= pause.end_s for pause in known)
 
 
-@given(total=st.integers(1800, 60 * 900), rate=RATES, pauses=PAUSES)
-def test_a_limit_is_only_cut_where_no_pause_lies_in_reach(total: int, rate: Fraction, pauses: list[Pause]) -> None:
-    for cut in choose(total, rate, 60, pauses):
-        if cut.reason == LIMIT:
-            earliest_s = float(cut.first / rate) + 3.1
-            end_s = float((cut.first + cut.frames) / rate)
-            inside = [p for p in pauses if earliest_s <= p.start_s <= p.end_s <= end_s and p.end_s - p.start_s > 0.1]
-            assert inside == []
+@given(more_s=st.floats(10, 800), rate=RATES, pauses=PAUSES)
+def test_a_limit_is_only_cut_where_no_pause_lies_in_reach(more_s: float, rate: Fraction, pauses: list[Pause]) -> None:
+    """All pauses lie behind the first part, so there is at least one cut at the limit."""
+    later = [Pause(pause.start_s + 60, pause.end_s + 60) for pause in pauses]
+    cuts = choose(round((60 + more_s) * rate), rate, 60, later)
+    assert cuts[0].reason == LIMIT
+    for cut in [cut for cut in cuts if cut.reason == LIMIT]:
+        earliest_s = float(cut.first / rate) + 3.1
+        end_s = float((cut.first + cut.frames) / rate)
+        inside = [p for p in later if earliest_s <= p.start_s <= p.end_s <= end_s and p.end_s - p.start_s > 0.1]
+        assert inside == []
 
 
 def test_the_tail_is_not_a_scrap() -> None:

@@ -102,6 +102,7 @@ def test_sound_that_is_to_be_louder_is_not_copied_with_the_whole_video(tmp_path:
 def test_raised_sound_stays_in_step(tmp_path: Path) -> None:
     sound = talking(0.4)
     whole = [films.read(part).sound for part in split(film(tmp_path, sound), tmp_path / "out", "--loudness", "-14")]
+    assert len(whole) == 2
     for number, heard in enumerate(whole):
         should = sound[number * 7 * RATE :][: len(heard)]
         assert abs(films.lag_of(heard[: 3 * RATE], should[: 3 * RATE])) <= RATE // 1000

@@ -49,7 +49,9 @@ class Film:
 
     def is_cut_in_silence(self, silences_s: Sequence[tuple[float, float]] = SILENCES_S) -> bool:
         """Say whether all cuts are at pauses, and each in one of the silences."""
-        return all(reason == "pause" and any(b <= at <= e for b, e in silences_s) for at, reason in self.cuts_s)
+        return bool(self.cuts_s) and all(
+            reason == "pause" and any(b <= at <= e for b, e in silences_s) for at, reason in self.cuts_s
+        )
 
 
 @pytest.fixture
