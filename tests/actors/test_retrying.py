@@ -529,6 +529,7 @@ def test_a_plan_that_comes_at_the_second_attempt_is_recorded_once(
     assert _events(store).count("job.processing") == 1
 
 
+@pytest.mark.logs_errors("dramatiq")
 def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
     store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]
 ) -> None:
