@@ -8,8 +8,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +28,13 @@ from api.server import create_server
 from store import accounts
 from store.tables import metadata
 from tests.store import rows
+from tests.support.clock import Clock
 
 KEY = "test-key"
 AUTH = {"Authorization": f"Bearer {KEY}"}
 
 # Begins as an MP4 does; whether it can be played is not the door's question.
 VIDEO = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + bytes(range(256)) * 40
-
-
-@dataclass
-class Clock:
-    """Stands still until it is moved."""
-
-    moment: datetime = field(default_factory=lambda: datetime(2026, 11, 22, 12, 0, tzinfo=UTC))
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def move(self, **by: float) -> None:
-        self.moment += timedelta(**by)
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from api.context import Context
 from platforms.mock.roots import mock_hosts
 from settings import OAuthClient
 from store import accounts, schedules
-from tests.api.conftest import AUTH, Clock, connect
+from tests.api.conftest import AUTH, connect
 from tests.store import rows
+from tests.support.clock import Clock
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +25,10 @@ from api.resources import health
 from api.resources.openapi import OPERATIONS
 from broker.storage.inspection import QueueStats, WorkerProcess
 from store import heartbeats, jobs
-from tests.api.conftest import Clock, connect
+from tests.api.conftest import connect
 from tests.store import rows
+from tests.support.clock import Clock
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_RSS_KB = 80 * 1024  # the budget of the whole front door, measured 78 MB on 2026-11-22
@@ -206,17 +207,10 @@ def process(directory: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[
     ) as running:
         try:
             root = f"http://127.0.0.1:{port}"
-            _until(lambda: _answers(root))
+            wait_for(lambda: _answers(root), "the API to answer")
             yield running, root
         finally:
             running.kill()
-
-
-def _until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _answers(root: str) -> bool:

@@ -29,8 +29,10 @@ from api.uploads import upload as receiving
 from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
 from tests.actors.queues import change_machine
-from tests.api.conftest import AUTH, KEY, VIDEO, Clock, connect, serving, with_settings
-from tests.api.test_receiver import END, FORM, answer, connection, eventually, head
+from tests.api.conftest import AUTH, KEY, VIDEO, connect, serving, with_settings
+from tests.api.test_receiver import END, FORM, answer, connection, head
+from tests.support.clock import Clock
+from tests.support.waiting import wait_for
 
 Serve = Callable[..., str]
 Left = Callable[[], list[Path]]
@@ -80,7 +82,7 @@ def test_a_repeated_upload_gets_the_answer_of_the_first_and_makes_no_job(
     assert first.headers["X-Job-Id"] == first.json()["job_id"]
     assert (None, "true") == (first.headers.get("Idempotent-Replayed"), again.headers["Idempotent-Replayed"])
     assert count_jobs(context) == 1
-    eventually(lambda: [path.parent.name for path in left()] == [first.json()["job_id"]])
+    wait_for(lambda: [path.parent.name for path in left()] == [first.json()["job_id"]])
 
 
 def test_without_a_key_every_upload_is_a_job(serve: Serve, context: Context) -> None:
@@ -311,7 +313,7 @@ def test_the_same_key_in_progress_is_a_conflict_at_once(serve: Serve, context: C
         assert refused.startswith(b"HTTP/1.1 409")
         assert b"Retry-After: " in refused
     # The first one was cut off.
-    eventually(lambda: upload(root, key, name="a.mp4").status_code == 202)
+    wait_for(lambda: upload(root, key, name="a.mp4").status_code == 202)
     assert count_jobs(context) == 1
 
 
@@ -324,7 +326,7 @@ def test_a_stalled_request_gives_way_and_may_still_end_well(
     body = FORM + VIDEO + END
     with connection(root) as first:
         first.sendall(head(len(body), more=f"Idempotency-Key: {key}\r\n") + body[:-4])
-        eventually(lambda: len(left()) == 1)
+        wait_for(lambda: len(left()) == 1)
         second = upload(root, key, name="a.mp4")
         assert second.status_code == 202
         first.sendall(body[-4:])
@@ -345,7 +347,7 @@ def test_one_of_many_requests_at_once_makes_the_job(serve: Serve, context: Conte
     assert {one.status_code for one in answers} <= {202, 409}
     assert len({one.content for one in accepted}) == 1
     assert (1, 1) == (count_jobs(context), count_keys(context))
-    eventually(lambda: len(left()) == 1)
+    wait_for(lambda: len(left()) == 1)
 
 
 def test_two_processes_make_one_job(context: Context, left: Left, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +370,7 @@ def test_two_processes_make_one_job(context: Context, left: Left, key: str, monk
     assert answers[0].content == answers[1].content
     assert {None, "true"} == {one.headers.get("Idempotent-Replayed") for one in answers}
     assert (1, 1) == (count_jobs(context), count_keys(context))
-    eventually(lambda: len(left()) == 1)
+    wait_for(lambda: len(left()) == 1)
 
 
 def test_two_processes_with_different_uploads_under_one_key_make_one_job(

@@ -11,7 +11,8 @@ from falcon.testing import TestClient
 from api.app import create_app
 from api.context import Context
 from api.http.auth import COOKIE, SESSION_LASTS, Keys
-from tests.api.conftest import AUTH, KEY, Clock, with_settings
+from tests.api.conftest import AUTH, KEY, with_settings
+from tests.support.clock import Clock
 
 PUBLIC = {"/", "/health", "/openapi.json", "/static/app.js"}
 

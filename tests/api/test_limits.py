@@ -7,7 +7,7 @@ import pytest
 from api.http import rate_limit
 from api.http.problems import Problem
 from api.http.rate_limit import RateLimit, caller_of
-from tests.api.conftest import Clock
+from tests.support.clock import Clock
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from api.app import create_app
 from api.context import Context
 from store import jobs, segments
 from store.states import SegmentStatus
-from tests.api.conftest import AUTH, Clock, serving
+from tests.api.conftest import AUTH, serving
 from tests.store import rows
+from tests.support.clock import Clock
 
 CONTENT = bytes(range(256)) * 40
 ADDRESS = "/jobs/job/segments/1/video"

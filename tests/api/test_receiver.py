@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -42,13 +41,6 @@ def head(length: int, *, key: str = KEY, path: str = "/upload", more: str = "") 
 def answer(sock: socket.socket) -> bytes:
     """Return one answer's first bytes."""
     return sock.recv(65_536)
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ from broker import SqliteBroker
 from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
-from tests.api.conftest import AUTH, VIDEO, Clock, serving
+from tests.api.conftest import AUTH, VIDEO, serving
 from tests.api.test_health import tick
 from tests.store import rows
+from tests.support.clock import Clock
 
 ONE, TWO = "job_" + "1" * 32, "job_" + "2" * 32
 SECRET = "https://hooks.example/x?token=hush"

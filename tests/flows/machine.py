@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from scripts.local.client import Client
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 OVER = {"completed", "completed_with_errors", "failed", "cancelled"}
@@ -116,11 +115,3 @@ class TestMachine:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(40)
         self._output.close()
-
-
-def wait_for(condition: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {within_s} s in vain for {what}"
-        time.sleep(0.05)

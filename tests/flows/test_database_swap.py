@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.flows.machine import ROOT, Json, TestMachine, wait_for
+from tests.flows.machine import ROOT, Json, TestMachine
 from tests.flows.test_whole_way import each_once_in_order, parts_by_platform
+from tests.support.waiting import wait_for
 
 Start = Callable[..., TestMachine]
 DATABASE = "vidprod.sqlite3"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.flows.machine import TestMachine, wait_for
+from tests.flows.machine import TestMachine
 from tests.flows.test_whole_way import each_once_in_order, parts_by_platform
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

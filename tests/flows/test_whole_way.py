@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.flows.conftest import free_ports
-from tests.flows.machine import ROOT, Json, TestMachine, wait_for
+from tests.flows.machine import ROOT, Json, TestMachine
+from tests.support.waiting import wait_for
 
 PLATFORMS = ("instagram", "tiktok", "youtube")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,11 @@ from platforms.tiktok.chunks import CHUNK_BYTES, MAX_SINGLE_BYTES, chunk_end, ch
 from platforms.tiktok.publisher import TikTok
 from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import MockServer
+from tests.support.clock import Clock
 
 INBOX, DIRECT = CASES[0], CASES[1]
 INIT = "POST .*/v2/post/publish/.*init"
 STATUS = "POST .*/status/fetch"
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @given(size=st.integers(1, 4_000_000_000))
@@ -140,21 +131,21 @@ def test_an_expired_upload_address_leads_to_a_new_job_only_when_the_old_one_is_s
     """Half the bytes are in, the address is an hour old: two hours without a new byte must pass before a new job."""
     post, sha256 = studio.post()
     account, _ = INBOX.account(mock.hosts)
-    clock = Clock()
-    publisher = TikTok(mock.hosts, pace=0, clock=clock)
+    clock = Clock(datetime.now(UTC))
+    publisher = TikTok(mock.hosts, pace=0, clock=clock.timestamp)
     mock.fault(INBOX.upload_at, "cut", after_bytes=1000)
     begun = publisher.advance(post, account, publisher.begin(post, account), interrupted=False).handle
     with pytest.raises(Unclear):
         publisher.advance(post, account, begun, interrupted=False)
     first_job = begun.text("publish_id")
 
-    clock.now += 3_700
+    clock.move(seconds=3_700)
     handle = publisher.advance(post, account, begun, interrupted=True).handle
     assert handle.step == "stalled"
     for _ in range(3):
         handle = publisher.advance(post, account, handle, interrupted=False).handle
         assert first_job == handle.text("publish_id")
-    clock.now += 4_000
+    clock.move(seconds=4_000)
     handle = publisher.advance(post, account, handle, interrupted=False).handle
 
     assert (handle.step, handle.text("publish_id")) == ("init", "")
@@ -412,15 +403,15 @@ def test_a_day_of_processing_is_left_to_a_person(mock: MockServer, studio: Studi
     """The job may still post; a new one would be the duplicate."""
     post, _ = studio.post()
     account, _ = INBOX.account(mock.hosts)
-    clock = Clock()
-    publisher = TikTok(mock.hosts, pace=0, clock=clock)
+    clock = Clock(datetime.now(UTC))
+    publisher = TikTok(mock.hosts, pace=0, clock=clock.timestamp)
     busy = {"data": {"status": "PROCESSING_UPLOAD", "uploaded_bytes": post.size_bytes}, "error": {"code": "ok"}}
     mock.fault(STATUS, "answer", times=4, status=200, body=busy)
     handle = publisher.begin(post, account)
     while handle.step != "poll":
         handle = publisher.advance(post, account, handle, interrupted=False).handle
 
-    clock.now += 86_500
+    clock.move(seconds=86_500)
     with pytest.raises(OutcomeUnknown) as caught:
         publisher.advance(post, account, handle, interrupted=False)
 

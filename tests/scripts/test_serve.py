@@ -7,7 +7,7 @@ import pytest
 
 from broker import SqliteBroker
 from scripts.machine.serve import MediaDemand
-from tests.flows.machine import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

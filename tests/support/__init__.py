@@ -1,0 +1,1 @@
+"""Fixtures and classes that tests of several packages share."""
