@@ -468,7 +468,7 @@ def test_a_dead_letter_that_comes_after_a_retry_by_a_person_does_not_end_it(
     _pending(store)
     died = wiring.machine.now() + timedelta(seconds=1)
     letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "GivenUp: job job part 1", None, 4, died, died)
-    monkeypatch.setattr(wiring.machine.broker, "dead_letters", lambda *_, **__: [letter])
+    monkeypatch.setattr(wiring.machine.broker.admin, "dead_letters", lambda *_, **__: [letter])
     reap.fn()
     assert _segment(store).status is SegmentStatus.PENDING
 
