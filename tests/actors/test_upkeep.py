@@ -207,7 +207,7 @@ def test_an_older_dead_letter_does_not_kill_a_retry(store: Store, monkeypatch: p
         segments.create(connection, [segment(1)])
     died = wiring.machine.now() - timedelta(seconds=5)
     letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "boom", None, 3, died, died)
-    monkeypatch.setattr(wiring.machine.broker, "dead_letters", lambda *_, **__: [letter])
+    monkeypatch.setattr(wiring.machine.broker.admin, "dead_letters", lambda *_, **__: [letter])
     reap.fn()
     with store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.FAILED]
@@ -226,7 +226,7 @@ def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, mo
         steps.record_first_step(connection, NAME, "m/x", step="upload", handle=b"")
     died = wiring.machine.now() + timedelta(seconds=1)
     letter = DeadLetter(1, "m", "network", "publish_tiktok", (NAME,), {}, "boom", None, 6, died, died)
-    monkeypatch.setattr(wiring.machine.broker, "dead_letters", lambda **_: [letter])
+    monkeypatch.setattr(wiring.machine.broker.admin, "dead_letters", lambda **_: [letter])
     reap.fn()
     assert _status(store) is PublicationStatus.OUTCOME_UNKNOWN
 
