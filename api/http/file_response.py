@@ -9,9 +9,9 @@ from pathlib import Path
 
 import falcon
 
+from api.http import conditional
 from api.http.numbers import MAX_INTEGER, parse_integer
 from api.http.problems import Problem, not_found
-from api.resources.jobs import matches
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
@@ -30,12 +30,10 @@ def send(request: falcon.Request, response: falcon.Response, path: Path, media_t
         raise _gone() from None
     size = facts.st_size
     tag = f"{facts.st_mtime_ns:x}-{size:x}"
-    response.etag = tag
     response.last_modified = datetime.fromtimestamp(facts.st_mtime, UTC)
     response.accept_ranges = "bytes"
     response.cache_control = ["private", "no-cache"]
-    if matches(request, tag):
-        response.status = falcon.HTTP_304
+    if conditional.not_modified(request, response, tag):
         return
     response.content_type = media_type
     wanted = _range(request, tag, size)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import falcon
 
+from api.http import conditional
 from api.http.problems import not_found
-from api.resources.jobs import matches
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -74,11 +73,9 @@ class Pages:
         if found is None:
             raise not_found("page")
         content = found.read_bytes()
-        response.etag = tag = hashlib.sha256(content).hexdigest()[:24]
         response.cache_control = ["no-cache"]
         response.set_header("Content-Security-Policy", PAGE_POLICY)
-        if matches(request, tag):
-            response.status = falcon.HTTP_304
+        if conditional.not_modified(request, response, conditional.content_tag(content)):
             return
         response.content_type = MEDIA_TYPES[found.suffix]
         response.data = content
