@@ -11,13 +11,14 @@ from api.http import problems
 from api.http.auth import Gate
 from api.http.numbers import WholeNumber
 from api.http.rate_limit import RateLimit
+from api.http.security_headers import SecurityHeaders
 from api.resources import openapi
 from api.resources.accounts import Accounts, Connect, ConnectCallback, OneAccount
 from api.resources.dead_letters import DeadLetterRetry, DeadLetters
 from api.resources.health import Health
 from api.resources.jobs import Approval, Cancellation, Jobs, OneJob, Retry, Status
 from api.resources.metrics import Metrics
-from api.resources.pages import Pages, SafeHeaders
+from api.resources.pages import Pages
 from api.resources.parts import Part, SignedPart
 from api.resources.publications import Resolve
 from api.resources.schedules import ScheduleOfAll
@@ -35,7 +36,7 @@ def create_app(context: Context, limit: RateLimit | None = None) -> App:
         limit: of uploads, shared with a server that checks it before it takes a body in; None makes one.
     """
     app: App = falcon.App(
-        middleware=[SafeHeaders(https=context.settings.root_url.startswith("https://")), Gate(context.keys)]
+        middleware=[SecurityHeaders(https=context.settings.root_url.startswith("https://")), Gate(context.keys)]
     )
     app.router_options.converters["int"] = WholeNumber
     app.resp_options.secure_cookies_by_default = False  # said at each cookie

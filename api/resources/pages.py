@@ -1,14 +1,14 @@
-"""The pages' files, and the headers that every answer carries."""
+"""GET / and /static/{name}: the files of the web page."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import falcon
 
 from api.http import conditional
 from api.http.problems import not_found
+from api.http.security_headers import PAGE_POLICY
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -18,44 +18,6 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
-
-# Nothing inline, nothing from elsewhere; blob: shows a chosen video before it is sent.
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "manifest-src 'self'; worker-src 'self'; media-src 'self' blob:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
-ANSWER_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), screen-wake-lock=(self)",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-
-
-class SafeHeaders:
-    """Falcon middleware: what a browser is told with every answer."""
-
-    def __init__(self, *, https: bool) -> None:
-        self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if https else {})
-
-    def process_response(
-        self,
-        request: falcon.Request,
-        response: falcon.Response,
-        resource: object,
-        succeeded: bool,
-        params: dict[str, Any] | None = None,  # Any: Falcon's signature
-    ) -> None:
-        """Add the headers that the resource has not set."""
-        del request, resource, succeeded, params
-        for name, value in {**self._headers, "Content-Security-Policy": ANSWER_POLICY}.items():
-            if response.get_header(name) is None:
-                response.set_header(name, value)
 
 
 class Pages:

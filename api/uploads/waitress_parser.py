@@ -31,7 +31,7 @@ from api.http import json_body, problems
 from api.http.auth import session_in
 from api.http.problems import Problem
 from api.http.rate_limit import RateLimit, caller_of
-from api.resources.pages import HEADERS
+from api.http.security_headers import HEADERS
 from api.resources.uploads import RECEIVED
 from api.uploads.upload import Reception, open_reception
 

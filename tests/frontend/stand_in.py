@@ -16,19 +16,12 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import falcon
 from falcon.media import MultipartFormHandler
 
+from api.http.security_headers import PAGE_POLICY
+from api.resources.pages import MEDIA_TYPES
 from tests.frontend.samples import PICTURE
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
 KEY = "a-key-for-tests"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'"
-)
-CONTENT_TYPES = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}  # fmt: skip
 ACCOUNTS = [
     {"id": "a1", "platform": "tiktok", "name": "@mara.talks", "status": "connected"},
     {"id": "a2", "platform": "instagram", "name": "@mara.talks", "status": "connected"},
@@ -80,8 +73,8 @@ class Page:
         if not path.is_file():
             raise falcon.HTTPNotFound
         response.data = path.read_bytes()
-        response.content_type = CONTENT_TYPES[path.suffix]
-        response.set_header("Content-Security-Policy", POLICY)
+        response.content_type = MEDIA_TYPES[path.suffix]
+        response.set_header("Content-Security-Policy", PAGE_POLICY)
         response.set_header("X-Content-Type-Options", "nosniff")
 
 
