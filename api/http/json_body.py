@@ -8,8 +8,7 @@ import falcon
 from pydantic import BaseModel, ValidationError
 
 from api.http import json_values
-from api.http.problems import Problem
-from api.uploads.options import problem_of
+from api.http.problems import Problem, bad_field
 
 MAX_BYTES = 65_536
 
@@ -24,7 +23,7 @@ def read(request: falcon.Request, kind: type[Body]) -> Body:
     """
     raw = request.bounded_stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
-        raise Problem(413, "too_large", f"the body is larger than {MAX_BYTES} bytes", limit_bytes=MAX_BYTES)
+        raise too_large()
     try:
         value = json_values.read(raw)
     except ValueError:
@@ -34,4 +33,22 @@ def read(request: falcon.Request, kind: type[Body]) -> Body:
     try:
         return kind.model_validate(value)
     except ValidationError as exc:
-        raise problem_of(exc, known=tuple(kind.model_fields)) from None
+        raise validation_problem(exc, tuple(kind.model_fields)) from None
+
+
+def too_large() -> Problem:
+    """Return the 413 for a body larger than `MAX_BYTES`."""
+    return Problem(413, "too_large", f"the body is larger than {MAX_BYTES} bytes", limit_bytes=MAX_BYTES)
+
+
+def validation_problem(exc: ValidationError, known: tuple[str, ...]) -> Problem:
+    """Return the 422 for the first error of a validation.
+
+    Args:
+        known: the names of all fields; listed when a field is unknown.
+    """
+    first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(step) for step in first["loc"])[:80] or "body"
+    if first["type"] == "extra_forbidden":
+        return bad_field(field, f"unknown field; the fields are {', '.join(known)}")
+    return bad_field(field, first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").strip())

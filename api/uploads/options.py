@@ -11,7 +11,8 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from api.http import json_values
-from api.http.problems import Problem, bad_field
+from api.http.json_body import validation_problem
+from api.http.problems import bad_field
 from platforms.contract import Platform
 
 PLATFORMS: tuple[str, ...] = get_args(Platform)
@@ -101,19 +102,10 @@ def read(fields: Mapping[str, str], now: datetime) -> Wishes:
     try:
         wishes = Wishes.model_validate(given)
     except ValidationError as exc:
-        raise problem_of(exc, known=("file", *Wishes.model_fields)) from None
+        raise validation_problem(exc, ("file", *Wishes.model_fields)) from None
     if wishes.publish_after is not None and wishes.publish_after > now + FARTHEST:
         raise bad_field("publish_after", f"must be within {FARTHEST.days} days")
     return wishes
-
-
-def problem_of(exc: ValidationError, *, known: tuple[str, ...] = ()) -> Problem:
-    """Return the 422 for the first thing that is wrong with a request's content."""
-    first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(step) for step in first["loc"])[:80] or "body"
-    if first["type"] == "extra_forbidden":
-        return bad_field(field, f"there is no such field; there are {', '.join(known)}" if known else "no such field")
-    return bad_field(field, first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").strip())
 
 
 def shown_name(name: str | None) -> str:

@@ -146,7 +146,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             self.reception = self._entrance.admit(self.headers, self.command, self._peer, length)
             self.body_rcv.buf = _Body(self.reception)
         elif length is not None and length > json_body.MAX_BYTES:
-            raise _too_large()
+            raise json_body.too_large()
 
     def received(self, data: bytes) -> int:
         """Take bytes from the socket; after a refusal they are thrown away."""
@@ -176,18 +176,13 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         if len(self.body_rcv.control_line) > MAX_CHUNK_LINE_BYTES or len(self.body_rcv.trailer) > MAX_TRAILER_BYTES:
             raise Problem(400, "bad_request", "the body's chunks make no sense")
         if self.reception is None and len(self.body_rcv) > json_body.MAX_BYTES:
-            raise _too_large()
+            raise json_body.too_large()
 
     def _refuse(self, error: falcon.HTTPError) -> None:
         self.discard()
         self.error = error
         self.completed = True
         self.headers_finished = True
-
-
-def _too_large() -> Problem:
-    limit = json_body.MAX_BYTES
-    return Problem(413, "too_large", f"the body is larger than {limit} bytes", limit_bytes=limit)
 
 
 class Task(WSGITask):  # type: ignore[misc]  # waitress has no types
