@@ -1,5 +1,8 @@
-"""The front door for programs: a Falcon application served by waitress.
+"""The HTTP API: a Falcon application served by waitress.
 
-`app` puts the routes together, one module a resource; `server` is what is particular to waitress; `python -m api` runs
-both. Nothing here touches a video's content beyond its first bytes.
+    __main__ ─▶ server ─▶ app ─▶ resources/ ─▶ uploads/ ─▶ http/
+
+`resources` has the resources of all routes, `uploads` receives videos, `http` has authentication, problem documents and
+other parts that know nothing of jobs. Each package imports only from those to its right. Of a video's content only the
+first 64 bytes are read.
 """

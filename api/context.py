@@ -1,4 +1,4 @@
-"""What the resources work with, handed to each of them: no resource reads the environment or makes its own clock."""
+"""The dependencies of the resources, which read no environment and no clock of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from actors.machine import Machine
-from api.http.auth import Keys
+from api.http.auth import ApiKeys
 from api.http.idempotency import InProgress
 from broker import SqliteBroker
 from platforms.http.hosts import Hosts
@@ -18,15 +18,15 @@ from store import Sealer, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The door's dependencies.
+    """The dependencies of the application.
 
     Attributes:
         machine: first argument of the functions in `actors.flow`; its clock is the real one also in tests.
-        new_id: makes an id that nobody can guess, with the given prefix.
-        behind_fly: requests come through Fly's proxy, whose header names the client.
-        started_at: when this process began; a machine that has just started may still lack a tick.
-        pages: the directory of the pages' files.
-        in_progress: the keyed requests that this process is receiving.
+        new_id: returns a random, unguessable id with the given prefix.
+        behind_fly: requests come through Fly's proxy, which sends the client's address in Fly-Client-IP.
+        started_at: start of this process; a machine that has just started may lack a scheduler tick.
+        pages: directory of the files of the web page.
+        in_progress: requests with an idempotency key that this process is receiving.
     """
 
     settings: Settings
@@ -35,7 +35,7 @@ class Context:
     sealer: Sealer
     hosts: Hosts
     machine: Machine
-    keys: Keys
+    keys: ApiKeys
     now: Callable[[], datetime]
     new_id: Callable[[str], str]
     behind_fly: bool
@@ -44,5 +44,5 @@ class Context:
     in_progress: InProgress = field(default_factory=InProgress)
 
     def in_data(self, relative: str) -> Path:
-        """Return the absolute path of a file whose path is stored relative to the data directory."""
+        """Return the absolute path of a path stored relative to the data directory."""
         return self.settings.data_dir.resolve() / relative

@@ -1,7 +1,7 @@
-"""What is particular to waitress: its limits, and how it hears of them.
+"""The waitress server: limits, timeouts, and the parser for uploads.
 
-Uploads do not go through waitress' own buffers (see `receiver`). Whatever else is longer than half a megabyte it spools
-into a temporary file, which must lie on the data directory's volume: elsewhere it would fill the wrong disk.
+Uploads bypass the buffers of waitress (see `uploads.waitress_parser`). It spools any other body above 512 kB into a
+temporary file, which is placed on the data directory's volume so that it cannot fill another disk.
 """
 
 from __future__ import annotations
@@ -13,43 +13,42 @@ from typing import Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from api.app import create_app, create_metrics_app
+from api.app import create_app, create_metrics_app, upload_limiter
 from api.context import Context
-from api.http.rate_limit import RateLimit
-from api.uploads.upload import FORM_SPARE_BYTES
-from api.uploads.waitress_parser import Channel, Entrance
+from api.uploads.upload import MAX_FORM_OVERHEAD_BYTES
+from api.uploads.waitress_parser import UploadChannel, UploadOpener
 
-RECV_BYTES = 262_144  # 8 kB, the default, costs four times the processor time for a long body (measured)
-CONNECTIONS = 1000  # the default of 100 lets a hundred idle strangers shut everybody out (measured)
-THREADS = 8  # held while the application works (a last sync, a look-up of a name), never by a slow sender or reader
-HEADER_BYTES = 32_768
-IDLE_S = 120  # a phone in a tunnel comes back
+RECV_BYTES = 262_144  # the default of 8 kB costs four times the CPU time for a long body (measured)
+MAX_CONNECTIONS = 1000  # with the default of 100, a hundred idle clients block all others (measured)
+THREADS = 8  # each runs the application (final sync, DNS look-up); slow clients occupy none
+MAX_HEADER_BYTES = 32_768
+IDLE_TIMEOUT_S = 120  # a phone in a tunnel reconnects within that time
 
 
 def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: waitress has no types
-    """Return a waitress server, listening, that `run()` lets work.
+    """Return a listening waitress server; `run()` serves.
 
     Args:
-        port: 0 chooses a free one; the server's `effective_port` says which.
+        port: 0 chooses a free port, which is in the server's `effective_port`.
     """
-    # A few requests that wait a moment for a thread are no news.
+    # waitress warns of each request that waits for a thread.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     spool = context.settings.data_dir.resolve() / "tmp"
     spool.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(spool)
-    sockets: dict[int, Any] = {}  # Any: waitress' own; one loop serves both ports
-    limit = RateLimit(context.settings.upload_rate_limit, what="upload", now=context.now)
+    sockets: dict[int, Any] = {}  # Any: of waitress; one loop serves both ports
+    limiter = upload_limiter(context)
     server = waitress.create_server(
-        create_app(context, limit),
+        create_app(context, limiter),
         map=sockets,
         host=host,
         port=port,
         threads=THREADS,
-        # waitress refuses from this size on; whether the file is too large is for the application to say.
-        max_request_body_size=context.settings.max_upload_size + 2 * FORM_SPARE_BYTES,
+        # waitress refuses larger bodies; the application checks the size of the file.
+        max_request_body_size=context.settings.max_upload_size + 2 * MAX_FORM_OVERHEAD_BYTES,
         **_LIMITS,
     )
-    channel = type("UploadChannel", (Channel,), {"entrance": Entrance(context, limit)})
+    channel = type("UploadChannel", (UploadChannel,), {"opener": UploadOpener(context, limiter)})
     for listener in list(sockets.values()):
         if isinstance(listener, BaseWSGIServer):
             listener.channel_class = channel
@@ -61,13 +60,13 @@ def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: wai
     return server
 
 
-_LIMITS: dict[str, Any] = {  # Any: waitress' settings
+_LIMITS: dict[str, Any] = {  # Any: settings of waitress
     "ident": None,
     "recv_bytes": RECV_BYTES,
     "asyncore_use_poll": True,
-    "connection_limit": CONNECTIONS,
-    "channel_timeout": IDLE_S,
-    "max_request_header_size": HEADER_BYTES,
-    "log_socket_errors": False,  # a phone that loses its network is no error of ours
+    "connection_limit": MAX_CONNECTIONS,
+    "channel_timeout": IDLE_TIMEOUT_S,
+    "max_request_header_size": MAX_HEADER_BYTES,
+    "log_socket_errors": False,  # lost connections are expected from phones
     "clear_untrusted_proxy_headers": True,
 }

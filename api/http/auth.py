@@ -1,4 +1,4 @@
-"""Who may come in: an API key in the header, or the session that a key was exchanged for."""
+"""Authentication: API keys in the Authorization header, and sessions in a cookie."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from store import Sealer
 from store.sealing import WrongKey
 
 COOKIE = "vidprod_session"
-SESSION_LASTS = timedelta(days=30)
+SESSION_LIFETIME = timedelta(days=30)
 
 
-class Keys:
-    """The keys of this machine and the sessions made from them.
+class ApiKeys:
+    """The API keys of this machine, and sessions created from them.
 
-    A session is a sealed value that only this machine can have made; it names its key's hash, so that taking a key
-    away ends its sessions too. Nothing about it is stored.
+    A session is a sealed value that only this machine can create. It contains the hash of its key, so that removing
+    a key ends its sessions, too. Sessions are not stored.
     """
 
     def __init__(self, keys: Sequence[str], *, sealer: Sealer, now: Callable[[], datetime]) -> None:
@@ -30,63 +30,63 @@ class Keys:
         self._sealer = sealer
         self._now = now
 
-    def holds(self, key: str) -> bool:
-        """Say whether this is one of the keys; it takes the same time for every wrong one."""
+    def is_valid(self, key: str) -> bool:
+        """Return whether this is one of the keys, in constant time for wrong ones."""
         given = key.encode("utf-8", "surrogateescape")
-        return sum(hmac.compare_digest(given, known) for known in self._keys) > 0  # looks at every key
+        return sum(hmac.compare_digest(given, known) for known in self._keys) > 0  # compares with every key
 
-    def open_session(self, key: str) -> str:
-        """Return a session for a key."""
-        until = self._now() + SESSION_LASTS
-        sealed = self._sealer.seal({"use": "session", "key": _mark(key.encode()), "until": until.timestamp()})
+    def create_session(self, key: str) -> str:
+        """Return a new session for a key."""
+        until = self._now() + SESSION_LIFETIME
+        sealed = self._sealer.seal({"use": "session", "key": _identity(key.encode()), "until": until.timestamp()})
         return sealed.decode()
 
-    def identity_of_session(self, session: str) -> str | None:
+    def session_identity(self, session: str) -> str | None:
         """Return the identity of a session's key; None for an invalid session."""
         try:
-            found = self._sealer.open(session.encode())
+            claims = self._sealer.open(session.encode())
         except (WrongKey, UnicodeEncodeError):
             return None
-        if not isinstance(found, dict) or found.get("use") != "session":
+        if not isinstance(claims, dict) or claims.get("use") != "session":
             return None
-        good = found["until"] > self._now().timestamp() and found["key"] in {_mark(key) for key in self._keys}
-        return str(found["key"]) if good else None
+        valid = claims["until"] > self._now().timestamp() and claims["key"] in {_identity(key) for key in self._keys}
+        return str(claims["key"]) if valid else None
 
-    def admit(self, authorization: str | None, session: str | None, fetch_site: str | None, method: str) -> str:
-        """Let a request in or raise.
+    def authenticate(self, authorization: str | None, session: str | None, fetch_site: str | None, method: str) -> str:
+        """Authenticate a request.
 
         Args:
-            authorization: the header, if there is one; it counts before the session.
-            session: the cookie's value, if there is one.
-            fetch_site: Sec-Fetch-Site; a browser says there when another site's page caused the request.
+            authorization: the header, if it was sent; it takes precedence over the session.
+            session: the cookie's value, if it was sent.
+            fetch_site: the header Sec-Fetch-Site, in which browsers say whether another site's page sent the request.
             method: of the request.
 
         Returns:
-            The caller's identity: the same for a key and for every session made from it.
+            The client's identity: the same for a key and for every session created from it.
 
         Raises:
-            Problem: 401, or 403 for a change that another site's page tries by the session of its visitor.
+            Problem: 401, or 403 for a change by another site's page with the session of its visitor.
         """
         if authorization is not None:
             scheme, _, key = authorization.partition(" ")
-            if scheme.lower() == "bearer" and self.holds(key.strip()):
-                return _mark(key.strip().encode("utf-8", "surrogateescape"))
-        elif session is not None and (identity := self.identity_of_session(session)) is not None:
+            if scheme.lower() == "bearer" and self.is_valid(key.strip()):
+                return _identity(key.strip().encode("utf-8", "surrogateescape"))
+        elif session is not None and (identity := self.session_identity(session)) is not None:
             if method not in {"GET", "HEAD", "OPTIONS"} and fetch_site in {"cross-site", "same-site"}:
-                raise Problem(403, "foreign_page", "the page of another site may not do this")
+                raise Problem(403, "foreign_page", "pages of other sites cannot make changes here")
             return identity
         raise Problem(
             401,
             "key_needed",
-            "send an API key as `Authorization: Bearer KEY`, or sign in on the page",
+            "an API key is required: send `Authorization: Bearer KEY`, or sign in on the web page",
             headers={"WWW-Authenticate": 'Bearer realm="VidProd"'},
         )
 
 
-class Gate:
-    """Falcon middleware: every resource wants a key unless its class says `public = True`."""
+class AuthMiddleware:
+    """Falcon middleware that authenticates requests for all resources but those with `public = True`."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: ApiKeys) -> None:
         self._keys = keys
 
     def process_resource(
@@ -96,11 +96,11 @@ class Gate:
         resource: object,
         params: dict[str, Any],  # Any: Falcon's signature
     ) -> None:
-        """Check the key before a resource is asked."""
+        """Authenticate the request before its resource is called."""
         del response, params
         if not getattr(resource, "public", False):
-            session = session_in(request.get_header("Cookie"))
-            request.context.identity = self._keys.admit(
+            session = session_cookie(request.get_header("Cookie"))
+            request.context.identity = self._keys.authenticate(
                 request.get_header("Authorization"),
                 session,
                 request.get_header("Sec-Fetch-Site"),
@@ -108,8 +108,8 @@ class Gate:
             )
 
 
-def session_in(cookies: str | None) -> str | None:
-    """Return the session in a Cookie header, or None."""
+def session_cookie(cookies: str | None) -> str | None:
+    """Return the session in a Cookie header, if there is one."""
     for pair in (cookies or "").split(";"):
         name, _, value = pair.strip().partition("=")
         if name == COOKIE:
@@ -117,5 +117,5 @@ def session_in(cookies: str | None) -> str | None:
     return None
 
 
-def _mark(key: bytes) -> str:
+def _identity(key: bytes) -> str:
     return sha256(b"session:" + key).hexdigest()[:16]

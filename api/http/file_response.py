@@ -1,4 +1,4 @@
-"""Sending a file, whole or the part of it that was asked for."""
+"""File responses with conditional and range requests (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import falcon
 
 from api.http import conditional
 from api.http.numbers import MAX_INTEGER, parse_integer
-from api.http.problems import Problem, not_found
+from api.http.problems import Problem
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
-def send(request: falcon.Request, response: falcon.Response, path: Path, media_type: str) -> None:
-    """Answer with a file: 200, 206 for one range, 304 when the caller has it, 416 for a range beyond its end.
+def send_file(request: falcon.Request, response: falcon.Response, path: Path, media_type: str) -> None:
+    """Respond with a file: 200, 206 for one range, or 304.
 
-    The server sends it from its own loop; no thread waits for a slow reader.
+    The server sends it from its loop; no thread waits for a slow client.
 
     Raises:
-        Problem: 404 when there is no such file.
+        Problem: 404 if the file does not exist, 416 for a range beyond its end.
     """
     try:
-        facts = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise _gone() from None
-    size = facts.st_size
-    tag = f"{facts.st_mtime_ns:x}-{size:x}"
-    response.last_modified = datetime.fromtimestamp(facts.st_mtime, UTC)
+        raise _file_not_found() from None
+    size = status.st_size
+    tag = f"{status.st_mtime_ns:x}-{size:x}"
+    response.last_modified = datetime.fromtimestamp(status.st_mtime, UTC)
     response.accept_ranges = "bytes"
     response.cache_control = ["private", "no-cache"]
     if conditional.not_modified(request, response, tag):
         return
     response.content_type = media_type
-    wanted = _range(request, tag, size)
-    first, last = wanted or (0, size - 1)
-    if wanted is not None:
+    byte_range = _parse_range(request, tag, size)
+    first, last = byte_range or (0, size - 1)
+    if byte_range is not None:
         response.status = falcon.HTTP_206
         response.set_header("Content-Range", f"bytes {first}-{last}/{size}")
     if request.method != "HEAD":
@@ -47,7 +47,7 @@ def send(request: falcon.Request, response: falcon.Response, path: Path, media_t
 
 
 class _Slice(FileIO):
-    """A file of which only some bytes are read; waitress, which needs to seek, sends it without our help."""
+    """A file limited to a range of bytes; seekable, so that waitress sends it itself."""
 
     def __init__(self, path: Path, first: int, last: int) -> None:
         super().__init__(path, "rb")
@@ -55,7 +55,7 @@ class _Slice(FileIO):
         self._end = last + 1
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next bytes, none beyond the last one asked for."""
+        """Return the next bytes of the range."""
         left = max(self._end - self.tell(), 0)
         return super().read(left if size is None or size < 0 else min(size, left)) or b""
 
@@ -63,25 +63,25 @@ class _Slice(FileIO):
 def _open(path: Path, first: int, last: int) -> _Slice:
     try:
         return _Slice(path, first, last)
-    except FileNotFoundError:  # deleted a moment ago
-        raise _gone() from None
+    except FileNotFoundError:  # deleted since `stat`
+        raise _file_not_found() from None
 
 
-def _gone() -> Problem:
-    return not_found("file; it may have been deleted")
+def _file_not_found() -> Problem:
+    return Problem(404, "not_found", "file not found; it may have been deleted")
 
 
-def _range(request: falcon.Request, tag: str, size: int) -> tuple[int, int] | None:
-    """Return the first and last byte asked for, or None for the whole file.
+def _parse_range(request: falcon.Request, tag: str, size: int) -> tuple[int, int] | None:
+    """Return the first and last byte of the requested range, or None for the whole file.
 
-    What is not one plain range is ignored, as RFC 9110 allows; so is a range of another version (If-Range).
+    Anything but a single range is ignored, as RFC 9110 allows; so is a range of another version (If-Range).
     """
-    found = _RANGE.fullmatch((request.get_header("Range") or "").replace(" ", ""))
+    match = _RANGE.fullmatch((request.get_header("Range") or "").replace(" ", ""))
     version = request.get_header("If-Range")
-    if found is None or not (found[1] or found[2]) or version not in {None, f'"{tag}"'}:
+    if match is None or not (match[1] or match[2]) or version not in {None, f'"{tag}"'}:
         return None
-    first, last = _bounds(found[1], found[2], size)
-    if found[1] and found[2] and _position(found[2]) < _position(found[1]):
+    first, last = _bounds(match[1], match[2], size)
+    if match[1] and match[2] and _position(match[2]) < _position(match[1]):
         return None
     if first >= size or first > last:
         headers = {"Content-Range": f"bytes */{size}"}
@@ -97,4 +97,4 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
 
 def _position(digits: str) -> int:
     number = parse_integer(digits.lstrip("0") or "0")
-    return MAX_INTEGER if number is None else number  # beyond the end of every file
+    return MAX_INTEGER if number is None else number  # beyond the end of any file

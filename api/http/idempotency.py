@@ -1,11 +1,11 @@
-"""Implements Idempotency-Key: a repeated request gets the first answer again.
+"""Idempotency-Key: a repeated request gets the first response again.
 
 Source: "The Idempotency-Key HTTP Header Field", draft-ietf-httpapi-idempotency-key-header-07 (October 2025). The draft
 requires a structured-field string; most clients send the key without quotes, so both forms are accepted.
 
-    request headers ─▶ `parse` ─▶ `InProgress.begin` ─▶ body, into a `Fingerprint` ─▶ stored answer, or a new job
+    request headers ─▶ `parse` ─▶ `InProgress.begin` ─▶ body, into a `Fingerprint` ─▶ stored response, or a new job
 
-Answers are stored by `store.idempotency_keys`, in the transaction of `actors.flow.job_commands.accept`.
+Responses are stored by `store.idempotency_keys`, in the transaction of `actors.flow.job_commands.accept`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from api.http.problems import Problem
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-"""Header of a replayed answer, with Stripe's name."""
+"""Header of a replayed response; the name is Stripe's."""
 
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 MAX_KEY_CHARS = 255
 RETRY_AFTER_S = 5
-# A phone that changes its network leaves a dead connection open. The server waits two minutes for it (`server.IDLE_S`),
-# and would refuse the phone's next attempt for as long.
+# A phone that changes its network leaves a dead connection open. The server closes it after two minutes
+# (`server.IDLE_TIMEOUT_S`) and would refuse the phone's next attempt until then.
 STALLED_AFTER_S = 15.0
 
 _PARAMETER = r'(?:[ ]*;[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[^";,]+))?)*'
@@ -57,9 +57,9 @@ def parse(header: str) -> str:
 
 
 def key_hash(identity: str, key: str) -> str:
-    """Return the hash under which a caller's key is stored.
+    """Return the hash under which a client's key is stored.
 
-    Different callers may use equal keys; neither identity nor key can be read from the hash.
+    Different clients may use equal keys; neither identity nor key can be read from the hash.
     """
     return sha256(b"\x00".join((b"idempotency", identity.encode(), key.encode()))).hexdigest()
 
@@ -74,9 +74,9 @@ class Fingerprint:
     def __init__(self) -> None:
         self._file = sha256()
 
-    def update(self, piece: bytes) -> None:
+    def update(self, data: bytes) -> None:
         """Add the next bytes of the file."""
-        self._file.update(piece)
+        self._file.update(data)
 
     def hexdigest(self, fields: Mapping[str, str], file_name: str) -> str:
         """Return the fingerprint; empty fields do not count."""
@@ -85,7 +85,7 @@ class Fingerprint:
         return sha256(request.encode()).hexdigest()
 
 
-class Progress(Protocol):
+class IncomingRequest(Protocol):
     """A request that is being received."""
 
     @property
@@ -96,18 +96,18 @@ class Progress(Protocol):
 class InProgress:
     """The keyed requests that this process is receiving, by key hash.
 
-    It saves clients a second upload. That there is only one job is ensured by the store, also between processes.
+    It saves clients a second upload. The store ensures that there is only one job, also between processes.
     Requests are referenced weakly: one that was garbage-collected is no longer in progress.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: WeakValueDictionary[str, Progress] = WeakValueDictionary()
+        self._requests: WeakValueDictionary[str, IncomingRequest] = WeakValueDictionary()
 
-    def begin(self, key: str, request: Progress) -> None:
+    def begin(self, key: str, request: IncomingRequest) -> None:
         """Register a request that is being received.
 
-        It replaces a stalled request with the same key, which may still be completed and then gets the same answer.
+        It replaces a stalled request with the same key, which may still be completed and then gets the same response.
 
         Raises:
             Problem: 409 if another request with this key is in progress.
@@ -123,14 +123,14 @@ class InProgress:
                 )
             self._requests[key] = request
 
-    def end(self, key: str, request: Progress) -> None:
+    def end(self, key: str, request: IncomingRequest) -> None:
         """Remove a request that has ended."""
         with self._lock:
             if self._requests.get(key) is request:
                 del self._requests[key]
 
 
-def reused(job_id: str) -> Problem:
+def key_reused(job_id: str) -> Problem:
     """Return the 422 for a key that was used for a different upload."""
     detail = f"{HEADER}: this key was used for another upload; send a new key with a new upload"
     return Problem(422, "idempotency_key_reused", detail, job_id=job_id)

@@ -1,4 +1,4 @@
-"""Reading JSON bodies: checked by a pydantic model, and small."""
+"""JSON request bodies, validated by pydantic models."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import falcon
 from pydantic import BaseModel, ValidationError
 
 from api.http import json_values
-from api.http.problems import Problem, bad_field
+from api.http.problems import Problem, invalid_field
 
 MAX_BYTES = 65_536
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def read(request: falcon.Request, kind: type[Body]) -> Body:
-    """Return the request's JSON body as a value.
+def read_body(request: falcon.Request, model: type[Body]) -> Body:
+    """Return the request's JSON body as a model.
 
     Raises:
-        Problem: 413 when it is too large, 400 when it is no JSON, 422 when it says something else than it should.
+        Problem: 413 if it is larger than `MAX_BYTES`, 400 if it is not a JSON object, 422 if it is invalid.
     """
     raw = request.bounded_stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
@@ -31,9 +31,9 @@ def read(request: falcon.Request, kind: type[Body]) -> Body:
     if not isinstance(value, dict):
         raise Problem(400, "not_json", "the body must be a JSON object")
     try:
-        return kind.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as exc:
-        raise validation_problem(exc, tuple(kind.model_fields)) from None
+        raise validation_problem(exc, tuple(model.model_fields)) from None
 
 
 def too_large() -> Problem:
@@ -50,5 +50,5 @@ def validation_problem(exc: ValidationError, known: tuple[str, ...]) -> Problem:
     first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(step) for step in first["loc"])[:80] or "body"
     if first["type"] == "extra_forbidden":
-        return bad_field(field, f"unknown field; the fields are {', '.join(known)}")
-    return bad_field(field, first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").strip())
+        return invalid_field(field, f"unknown field; the fields are {', '.join(known)}")
+    return invalid_field(field, first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").strip())

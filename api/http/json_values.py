@@ -1,4 +1,4 @@
-"""Reads and writes strict JSON (RFC 8259).
+"""Strict JSON (RFC 8259): parsing and serialization.
 
 Python's `json` accepts more than JSON, and values that it cannot write again: `NaN`, `1e400`, lone surrogates, and
 nesting that exceeds the recursion limit only when it is written from a deeper stack.
@@ -21,7 +21,7 @@ def read(text: str | bytes) -> Any:  # Any: a JSON value
             or UTF-8 cannot represent.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_reject_constant)
         if _is_too_deep(value):
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
@@ -33,8 +33,8 @@ def read(text: str | bytes) -> Any:  # Any: a JSON value
 def write(value: Any) -> bytes:  # Any: as above
     """Return a value as JSON in UTF-8.
 
-    Lone surrogates are written as escapes, and numbers that are not finite as null. Names come from files and
-    platforms, too, and a malformed one must not make a whole list unreadable.
+    Lone surrogates are written as escapes, and numbers that are not finite as null: a malformed name from a file or a
+    platform must not make a whole list unreadable.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -51,7 +51,7 @@ def _finite(value: Any) -> Any:  # Any: as above
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _refuse_constant(name: str) -> Any:  # Any: never returns
+def _reject_constant(name: str) -> Any:  # Any: never returns
     raise ValueError(f"{name} is not JSON")
 
 

@@ -1,4 +1,4 @@
-"""Parses whole numbers in paths and queries: decimal digits that fit into SQLite's 64 bits.
+"""Integers in paths and queries: decimal digits that fit into SQLite's 64 bits.
 
 Python's `int` also accepts `1_000`, ` 7 ` and `١٢`, and raises ValueError for 4,301 digits. `sqlite3` raises
 OverflowError for more than 64 bits.
@@ -27,8 +27,8 @@ def parse_integer(text: str) -> int | None:
     return number if number <= MAX_INTEGER else None
 
 
-class WholeNumber(IntConverter):
-    """Falcon's `int` converter for plain digits within 64 bits; else 404."""
+class Int64Converter(IntConverter):
+    """Falcon's `int` converter, limited to plain digits within 64 bits; else 404."""
 
     def convert(self, value: str) -> int | None:
         """Return the number, or None when it is out of bounds."""

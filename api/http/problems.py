@@ -1,7 +1,7 @@
-"""Errors as RFC 9457 problem documents, whatever raised them.
+"""Problem documents (RFC 9457) for all errors.
 
 falcon.HTTPError
-└── Problem   ours: with a stable code and facts for programs, and a sentence for people
+└── Problem   with a stable code and extension members for programs, and a sentence for people
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(falcon.HTTPError):
-    """A refusal that says what to do about it.
+    """An error response.
 
     Attributes:
-        kind: stable, snake_case; programs match on it.
-        facts: further members of the document: the field, the limit.
+        error_code: stable, snake_case; programs match on it. (Falcon has a `code` of its own.)
+        extensions: further members of the document, for instance `field` or `limit_bytes`.
     """
 
     def __init__(
         self,
         status: int,
-        kind: str,
+        code: str,
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
-        **facts: Any,  # Any: JSON
+        **extensions: Any,  # Any: JSON
     ) -> None:
         super().__init__(status, description=detail, headers=dict(headers or {}))
-        self.kind = kind
-        self.facts = facts
+        self.error_code = code
+        self.extensions = extensions
 
 
-def not_found(what: str) -> Problem:
-    """Return the 404 for a thing that is not there."""
-    return Problem(404, "not_found", f"there is no such {what}")
+def not_found(noun: str) -> Problem:
+    """Return the 404 for a resource, named by a noun such as "job"."""
+    return Problem(404, "not_found", f"{noun} not found")
 
 
-def bad_field(field: str, detail: str, **facts: Any) -> Problem:  # Any: JSON
-    """Return the 422 for one field of a request."""
-    return Problem(422, "bad_field", f"{field}: {detail}", field=field, **facts)
+def invalid_field(field: str, detail: str, **extensions: Any) -> Problem:  # Any: JSON
+    """Return the 422 for an invalid field of a request."""
+    return Problem(422, "bad_field", f"{field}: {detail}", field=field, **extensions)
 
 
-def internal() -> Problem:
-    """Return the 500 that tells a stranger nothing."""
-    return Problem(500, "internal_error", "something went wrong here; it is in the log")
+def internal_error() -> Problem:
+    """Return the 500 for an unexpected error; it reveals no details."""
+    return Problem(500, "internal_error", "an unexpected error occurred; the server's log has the details")
 
 
 def database_unavailable(error: Exception) -> Problem:
-    """Return the 503 for an error about the database file; its detail contains no path."""
+    """Return the 503 for an error of the database file; its detail contains no path."""
     if isinstance(error, store.DatabaseUnavailable):
         reason, sentence = error.reason, error.sentence
     elif isinstance(error, broker.DatabaseReplaced):
@@ -74,17 +74,22 @@ def database_unavailable(error: Exception) -> Problem:
 def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON
     """Return the problem document of an error.
 
-    The type is a URN with the stable code where the error is one of ours; elsewhere the status says all there is.
+    The type of a `Problem` is a URN with its code. For other errors the status says everything.
     """
     status = HTTPStatus(error.status_code)
     common = {"title": status.phrase, "status": status.value, "detail": error.description or status.description}
     if isinstance(error, Problem):
-        return {"type": f"urn:vidprod:problem:{error.kind}", **common, "code": error.kind, **error.facts}
+        return {
+            "type": f"urn:vidprod:problem:{error.error_code}",
+            **common,
+            "code": error.error_code,
+            **error.extensions,
+        }
     return {"type": "about:blank", **common, "code": status.name.lower()}
 
 
 def encode(error: falcon.HTTPError) -> bytes:
-    """Return the problem document of an error as it is sent."""
+    """Return the problem document of an error as bytes."""
     return json_values.write(document(error))
 
 
@@ -92,9 +97,9 @@ def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and
     """Install the JSON encoder and the error handlers that answer with problem documents."""
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json_values.write)
     app.set_error_serializer(_serialize)
-    app.add_error_handler(Exception, _unexpected)
+    app.add_error_handler(Exception, _handle_unexpected)
     for error in DATABASE_ERRORS:
-        app.add_error_handler(error, _without_database)
+        app.add_error_handler(error, _handle_database_error)
 
 
 def _serialize(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
@@ -104,7 +109,7 @@ def _serialize(request: falcon.Request, response: falcon.Response, error: falcon
     response.data = encode(error)
 
 
-def _unexpected(
+def _handle_unexpected(
     request: falcon.Request,
     response: falcon.Response,
     error: Exception,
@@ -112,15 +117,15 @@ def _unexpected(
 ) -> None:
     del response, params
     logger.opt(exception=error).error("{} {} failed", request.method, request.path)
-    raise internal()
+    raise internal_error()
 
 
-def _without_database(
+def _handle_database_error(
     request: falcon.Request,
     response: falcon.Response,
     error: Exception,
     params: dict[str, Any],  # Any: Falcon's signature
 ) -> None:
     del response, params
-    logger.warning("{} {} refused: {}", request.method, request.path, error)
+    logger.warning("{} {} failed: database unavailable: {}", request.method, request.path, error)
     raise database_unavailable(error)

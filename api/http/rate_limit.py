@@ -1,4 +1,4 @@
-"""Who is calling, and how often they may."""
+"""Rate limit for each client address, counted in this process."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ import falcon
 from api.http.problems import Problem
 
 WINDOW = timedelta(minutes=1)
-MAX_CALLERS = 10_000
+MAX_CLIENTS = 10_000
 
 
-def caller(request: falcon.Request, *, behind_fly: bool) -> str:
-    """Return what stands for the caller: an IPv4 address, or the /64 that an IPv6 subscriber has."""
-    return caller_of(request.env.get("REMOTE_ADDR", ""), request.get_header("Fly-Client-IP"), behind_fly=behind_fly)
+def request_client(request: falcon.Request, *, behind_fly: bool) -> str:
+    """Return the client's address, as `client_address`."""
+    return client_address(
+        request.env.get("REMOTE_ADDR", ""), request.get_header("Fly-Client-IP"), behind_fly=behind_fly
+    )
 
 
-def caller_of(peer: str, fly_client_ip: str | None, *, behind_fly: bool) -> str:
-    """Return what stands for the caller.
+def client_address(peer: str, fly_client_ip: str | None, *, behind_fly: bool) -> str:
+    """Return the client's IPv4 address, or the /64 network that an IPv6 subscriber has.
 
     Args:
-        peer: the address that is connected.
-        fly_client_ip: the header of that name; Fly's proxy always sets it. Anywhere else anybody could.
+        peer: address of the other end of the connection.
+        fly_client_ip: the header Fly-Client-IP, used only behind Fly's proxy, which always sets it. Elsewhere any
+            client could set it.
     """
     text = (fly_client_ip if behind_fly and fly_client_ip else peer).strip()
     try:
@@ -38,44 +41,46 @@ def caller_of(peer: str, fly_client_ip: str | None, *, behind_fly: bool) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-class RateLimit:
-    """So many a minute for each caller, counted in this process.
+class RateLimiter:
+    """Limits requests for each client in a sliding window of one minute.
 
     Args:
-        per_minute: how many, at least 1.
-        what: is counted, in the singular; its plural ends in s.
+        per_minute: maximum number of requests, at least 1.
+        noun: of what is counted, in the singular, for the error text; its plural ends in s.
         now: the clock.
     """
 
-    def __init__(self, per_minute: int, *, what: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, per_minute: int, *, noun: str, now: Callable[[], datetime]) -> None:
         self._per_minute = per_minute
-        self._what = what if per_minute == 1 else f"{what}s"
+        self._noun = noun if per_minute == 1 else f"{noun}s"
         self._now = now
         self._lock = threading.Lock()
-        self._seen: dict[str, deque[datetime]] = {}
+        self._hits: dict[str, deque[datetime]] = {}
 
-    def take(self, name: str) -> None:
-        """Count one call.
+    def hit(self, client: str) -> None:
+        """Count one request.
 
         Raises:
-            Problem: 429 with the seconds to wait.
+            Problem: 429 with Retry-After in seconds, if the limit is exceeded.
         """
         moment = self._now()
         with self._lock:
-            times = self._seen.setdefault(name, deque())
+            times = self._hits.setdefault(client, deque())
             while times and times[0] <= moment - WINDOW:
                 times.popleft()
             if len(times) < self._per_minute:
                 times.append(moment)
-                self._forget(moment)
+                self._evict(moment)
                 return
             wait_s = int((times[0] + WINDOW - moment).total_seconds()) + 1
-        detail = f"at most {self._per_minute} {self._what} a minute from one address; try again in {wait_s} s"
+        detail = f"at most {self._per_minute} {self._noun} a minute from one address; try again in {wait_s} s"
         raise Problem(429, "too_many", detail, headers={"Retry-After": str(wait_s)}, limit_per_minute=self._per_minute)
 
-    def _forget(self, moment: datetime) -> None:
-        # A stranger with many addresses must not fill the memory.
-        if len(self._seen) > MAX_CALLERS:
-            self._seen = {name: times for name, times in self._seen.items() if times and times[-1] > moment - WINDOW}
-            while len(self._seen) > MAX_CALLERS:
-                del self._seen[next(iter(self._seen))]
+    def _evict(self, moment: datetime) -> None:
+        # A client with many addresses must not fill the memory.
+        if len(self._hits) > MAX_CLIENTS:
+            self._hits = {
+                client: times for client, times in self._hits.items() if times and times[-1] > moment - WINDOW
+            }
+            while len(self._hits) > MAX_CLIENTS:
+                del self._hits[next(iter(self._hits))]

@@ -1,4 +1,4 @@
-"""Accounts at the platforms: which there are, connecting one by OAuth, disconnecting it. Tokens are never shown."""
+"""Platform accounts: list, connect by OAuth, disconnect. Tokens are never shown."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from actors.flow import job_commands, tokens
 from actors.flow.scheduling import release
 from api.context import Context
 from api.http.problems import Problem, not_found
-from api.resources.status_document import moment
+from api.resources.base import Resource
+from api.resources.status_document import timestamp
 from platforms.errors import PlatformError, Reconnect
 from platforms.oauth.contract import Connection, Flow
 from store import accounts
 from store.accounts import Account, OAuthRequest
 from store.states import AccountStatus
 
-# How long a person may take at the platform.
-COME_BACK_WITHIN = timedelta(minutes=30)
+OAUTH_TIMEOUT = timedelta(minutes=30)
+"""Time between the redirect to the platform and the callback."""
 
 VARIANTS = {
     "tiktok": ("tiktok",),
@@ -30,31 +31,25 @@ VARIANTS = {
 }
 
 
-class Accounts:
+class AccountsResource(Resource):
     """GET /accounts."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """List the accounts, and how large a video may be."""
+        """List the accounts, and the maximum size of an upload."""
         del request
         with self._context.store.reading() as connection:
             found = accounts.list_all(connection)
         response.media = {
-            "accounts": [_shown(account) for account in found],
+            "accounts": [_account_document(account) for account in found],
             "max_upload_bytes": self._context.settings.max_upload_size,
         }
 
 
-class OneAccount:
+class AccountResource(Resource):
     """DELETE /accounts/{account_id}."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_delete(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
-        """Forget an account's tokens, and tell the platform so as far as it can be told."""
+        """Delete an account's tokens, and revoke them at the platform if it is reachable."""
         del request
         with self._context.store.reading() as connection:
             account = accounts.get(connection, account_id)
@@ -71,34 +66,31 @@ class OneAccount:
             client = tokens.client(self._context.machine, account.variant)
             _flow(self._context, account.variant).revoke(client, tokens.opened(self._context.machine, account))
         except PlatformError as exc:
-            logger.warning("account {}: {} could not be told: {}", account.id, account.platform, exc.detail)
+            logger.warning("account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
 
 
-class Connect:
+class ConnectResource(Resource):
     """GET /connect/{platform}."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
-        """Send the person to the platform."""
+        """Redirect to the platform's consent page."""
         variant = self._variant(platform, request.get_param("variant"))
         state = secrets.token_urlsafe(32)
         flow = _flow(self._context, variant)
-        leads_to = flow.authorize_url(
-            tokens.client(self._context.machine, variant), _comes_back_to(self._context, platform), state
+        authorization = flow.authorize_url(
+            tokens.client(self._context.machine, variant), _callback_url(self._context, platform), state
         )
-        begun = OAuthRequest(
+        oauth_request = OAuthRequest(
             state=state,
             platform=platform,
             variant=variant,
-            verifier=None if leads_to.verifier is None else self._context.sealer.seal(leads_to.verifier),
+            verifier=None if authorization.verifier is None else self._context.sealer.seal(authorization.verifier),
             created_at=self._context.now(),
         )
         with self._context.store.writing() as connection:
-            accounts.add_oauth_request(connection, begun)
+            accounts.add_oauth_request(connection, oauth_request)
         response.status = falcon.HTTP_303
-        response.location = leads_to.url
+        response.location = authorization.url
         response.cache_control = ["no-store"]
 
     def _variant(self, platform: str, wanted: str | None) -> str:
@@ -113,90 +105,91 @@ class Connect:
             except Reconnect:
                 continue
             return variant
-        raise Problem(409, "no_client", f"this machine has no client id and secret for {platform}; see the README")
+        raise Problem(409, "no_client", f"no client id and secret for {platform} are configured; see the README")
 
 
-class ConnectCallback:
+class ConnectCallbackResource(Resource):
     """GET /connect/{platform}/callback."""
 
-    public = True  # the platform sends the browser here; the state proves that somebody with a key began it
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    public = True  # the browser comes from the platform; the state proves that an authenticated client began it
 
     def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
-        """Take the person back, keep the tokens, and lead to the page."""
-        begun = self._begun(platform, request.get_param("state") or "")
+        """Exchange the code, store the tokens, and redirect to the page."""
+        pending = self._take_pending(platform, request.get_param("state") or "")
         code = request.get_param("code")
         if not code:
-            raise Problem(400, "connect_refused", "the platform did not give access; begin again if that was a mistake")
-        self._keep(begun, self._exchange(begun, code))
+            raise Problem(
+                400, "connect_refused", "the platform did not grant access; connect again if that was a mistake"
+            )
+        self._store(pending, self._exchange(pending, code))
         response.status = falcon.HTTP_303
         response.location = "/"
         response.cache_control = ["no-store"]
 
-    def _begun(self, platform: str, state: str) -> OAuthRequest:
+    def _take_pending(self, platform: str, state: str) -> OAuthRequest:
         with self._context.store.writing() as connection:
-            begun = accounts.pop_oauth_request(connection, state, since=self._context.now() - COME_BACK_WITHIN)
-        if begun is None or begun.platform != platform:
-            raise Problem(400, "connect_unknown", "this connection was not begun here, or too long ago; begin again")
-        return begun
+            pending = accounts.pop_oauth_request(connection, state, since=self._context.now() - OAUTH_TIMEOUT)
+        if pending is None or pending.platform != platform:
+            raise Problem(
+                400, "connect_unknown", "this connection was not started here, or too long ago; connect again"
+            )
+        return pending
 
-    def _exchange(self, begun: OAuthRequest, code: str) -> Connection:
-        verifier = None if begun.verifier is None else self._context.sealer.open(begun.verifier)
+    def _exchange(self, pending: OAuthRequest, code: str) -> Connection:
+        verifier = None if pending.verifier is None else self._context.sealer.open(pending.verifier)
         try:
-            return _flow(self._context, begun.variant).exchange(
-                tokens.client(self._context.machine, begun.variant),
-                _comes_back_to(self._context, begun.platform),
+            return _flow(self._context, pending.variant).exchange(
+                tokens.client(self._context.machine, pending.variant),
+                _callback_url(self._context, pending.platform),
                 code,
                 verifier,
             )
         except Reconnect as exc:
             raise Problem(422, "connect_failed", exc.detail, reason=exc.code) from exc
         except PlatformError as exc:
-            detail = f"{begun.platform} cannot be reached right now; begin again later"
+            detail = f"{pending.platform} cannot be reached at the moment; connect again later"
             raise Problem(503, "connect_failed", detail, reason=exc.code, headers={"Retry-After": "60"}) from exc
 
-    def _keep(self, begun: OAuthRequest, made: Connection) -> None:
+    def _store(self, pending: OAuthRequest, connected: Connection) -> None:
         with self._context.store.writing() as connection:
-            for one in (made, *made.others):
-                accounts.connect(connection, self._account(begun, one))
-            release(self._context.machine, connection)  # what waited for these accounts may go now
+            for one in (connected, *connected.others):
+                accounts.connect(connection, self._account(pending, one))
+            release(self._context.machine, connection)  # publications that waited for these accounts
 
-    def _account(self, begun: OAuthRequest, made: Connection) -> Account:
+    def _account(self, pending: OAuthRequest, connected: Connection) -> Account:
         return Account(
             id=self._context.new_id("acc_"),
-            platform=begun.platform,
-            variant=made.variant,
-            remote_id=made.remote_id,
-            name=made.name,
+            platform=pending.platform,
+            variant=connected.variant,
+            remote_id=connected.remote_id,
+            name=connected.name,
             status=AccountStatus.CONNECTED,
-            tokens=tokens.sealed(self._context.machine, made.tokens),
-            expires_at=made.tokens.expires_at,
-            refresh_at=made.tokens.refresh_at,
-            refresh_expires_at=made.tokens.refresh_expires_at,
+            tokens=tokens.sealed(self._context.machine, connected.tokens),
+            expires_at=connected.tokens.expires_at,
+            refresh_at=connected.tokens.refresh_at,
+            refresh_expires_at=connected.tokens.refresh_expires_at,
             created_at=self._context.now(),
         )
 
 
-def _comes_back_to(context: Context, platform: str) -> str:
+def _callback_url(context: Context, platform: str) -> str:
     return f"{context.settings.root_url}/connect/{platform}/callback"
 
 
 def _flow(context: Context, variant: str) -> Flow:
-    # The logins bring requests-oauthlib along, which an API that connects nobody need not carry.
+    # Imported on first use: requests-oauthlib costs memory that an API without connections does not need.
     from platforms.registry import flow  # noqa: PLC0415
 
     return flow(variant, context.hosts, tiktok_mode=context.settings.tiktok_mode)
 
 
-def _shown(account: Account) -> dict[str, Any]:  # Any: JSON
+def _account_document(account: Account) -> dict[str, Any]:  # Any: JSON
     return {
         "id": account.id,
         "platform": account.platform,
         "name": account.name,
         "status": account.status,
         "reason": account.reason,
-        "paused_until": moment(account.paused_until),
-        "connected_at": moment(account.created_at),
+        "paused_until": timestamp(account.paused_until),
+        "connected_at": timestamp(account.created_at),
     }

@@ -1,4 +1,4 @@
-"""GET /health: whether the machine can do its work, and which part of it cannot."""
+"""GET /health: the health checks of the machine."""
 
 from __future__ import annotations
 
@@ -16,40 +16,28 @@ from actors.database_check import DATABASE_ERRORS
 from actors.recovery import lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
-from api.uploads.file import ROOM_SPARE_BYTES
+from api.resources.base import Resource
+from api.uploads.file import MIN_FREE_BYTES
 from store import heartbeats, jobs
 
 Check = dict[str, Any]  # Any: JSON
 
-TICK_WITHIN = timedelta(seconds=90)
-WORK_WAITS_AT_MOST_S = 60.0
-EXAMINED_WITHIN_S = 2.0  # limit of the check for damage; Fly's health check waits five seconds for the answer
+MAX_TICK_AGE = timedelta(seconds=90)
+MAX_QUEUE_LATENCY_S = 60.0
+DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the response
 
 
-class Health:
-    """Looks at everything that has to be well."""
-
-    public = True
+class HealthChecks:
+    """The health checks: database, disk, scheduler, workers, lost+found."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._last_check: tuple[tuple[int, int, int], str | None] | None = None  # version of the file, damage
 
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer 200 if all is well, else 503 with the same document."""
-        del request
-        checks = self.look()
-        well = all(check["ok"] for check in checks.values())
-        response.status = falcon.HTTP_200 if well else falcon.HTTP_503
-        response.cache_control = ["no-store"]
-        response.media = {"status": "ok" if well else "failing", "checks": checks}
-
-    on_head = on_get
-
-    def look(self) -> dict[str, Check]:
-        """Return each check's verdict and facts."""
+    def run(self) -> dict[str, Check]:
+        """Return the results by check: `ok`, and what it measured."""
         return {
-            name: self._safely(name, check)
+            name: self._run(name, check)
             for name, check in {
                 "database": self._database,
                 "disk": self._disk,
@@ -59,13 +47,13 @@ class Health:
             }.items()
         }
 
-    def _safely(self, name: str, check: Callable[[], Check]) -> Check:
+    def _run(self, name: str, check: Callable[[], Check]) -> Check:
         try:
             return check()
         except DATABASE_ERRORS as exc:
             logger.warning("health: check {} failed: {}", name, exc)
             problem = database_unavailable(exc)
-            return {"ok": False, "reason": problem.facts["reason"], "detail": problem.description}
+            return {"ok": False, "reason": problem.extensions["reason"], "detail": problem.description}
         except (SQLAlchemyError, OSError) as exc:
             logger.warning("health: check {} failed: {}", name, exc)
             return {"ok": False, "detail": f"the check failed: {type(exc).__name__}"}
@@ -84,13 +72,13 @@ class Health:
         facts = self._context.store.path.stat()
         version = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
         if self._last_check is None or self._last_check[0] != version:
-            self._last_check = (version, self._context.store.damage(within_s=EXAMINED_WITHIN_S))
+            self._last_check = (version, self._context.store.damage(within_s=DAMAGE_CHECK_TIMEOUT_S))
         return self._last_check[1]
 
     def _disk(self) -> Check:
         directory = self._context.settings.data_dir
         free = shutil.disk_usage(directory).free
-        check: Check = {"ok": free > ROOM_SPARE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
+        check: Check = {"ok": free > MIN_FREE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
         lost_bytes = sum(entry.size_bytes for entry in lost_found.entries(self._context.machine))
         if lost_bytes:
             check["lost_found_bytes"] = lost_bytes
@@ -111,9 +99,9 @@ class Health:
         with self._context.store.reading() as connection:
             ticked = heartbeats.last(connection, "scheduler")
         age_s = None if ticked is None else (now - ticked).total_seconds()
-        young = now - self._context.started_at < TICK_WITHIN
+        just_started = now - self._context.started_at < MAX_TICK_AGE
         return {
-            "ok": young or (age_s is not None and age_s < TICK_WITHIN.total_seconds()),
+            "ok": just_started or (age_s is not None and age_s < MAX_TICK_AGE.total_seconds()),
             "last_tick_age_s": age_s if age_s is None else round(age_s, 1),
         }
 
@@ -122,11 +110,32 @@ class Health:
         queues = {}
         for stats in self._context.broker.admin.queue_stats():
             workers = sum(stats.queue in worker.queues for worker in alive)
-            waits_s = stats.oldest_ready_age_s or 0.0
+            latency_s = stats.oldest_ready_age_s or 0.0
             queues[stats.queue] = {
-                "ok": workers > 0 or waits_s <= WORK_WAITS_AT_MOST_S,
+                "ok": workers > 0 or latency_s <= MAX_QUEUE_LATENCY_S,
                 "workers": workers,
                 "ready": stats.ready,
-                "oldest_ready_age_s": round(waits_s, 1),
+                "oldest_ready_age_s": round(latency_s, 1),
             }
         return {"ok": all(queue["ok"] for queue in queues.values()), "queues": queues}
+
+
+class HealthResource(Resource):
+    """GET /health."""
+
+    public = True
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._checks = HealthChecks(context)
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Run all checks; 200 if all succeed, else 503 with the same document."""
+        del request
+        checks = self._checks.run()
+        ok = all(check["ok"] for check in checks.values())
+        response.status = falcon.HTTP_200 if ok else falcon.HTTP_503
+        response.cache_control = ["no-store"]
+        response.media = {"status": "ok" if ok else "failing", "checks": checks}
+
+    on_head = on_get

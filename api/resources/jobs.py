@@ -1,4 +1,4 @@
-"""Jobs: their list, their status, and what can be asked of them."""
+"""Jobs: list, status, cancel, retry, approve, delete."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from api.http import conditional, json_values
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
 from api.resources import status_document
+from api.resources.base import Resource
 from store import accounts, jobs, publications, segments
 from store.jobs import Job
 
-PAGE = 20
-MAX_PAGE = 100
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
 
 
-class Status:
+class StatusResource(Resource):
     """GET /status/{job_id}."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Say how a job stands; with the ETag of the last answer only when something changed."""
+        """Show the status of a job; 304 if it is unchanged since the given ETag."""
         document = self._document(job_id)
         body = json_values.write(document)
         response.cache_control = ["private", "no-cache"]
@@ -46,18 +44,15 @@ class Status:
             posts = publications.of_job(connection, job_id)
             ids = {post.account_id for post in posts}
             named = [account for account in (accounts.get(connection, known) for known in ids) if account]
-        return status_document.report(job, parts, posts, named, self._context.settings.data_dir)
+        return status_document.document(job, parts, posts, named, self._context.settings.data_dir)
 
 
-class Jobs:
+class JobsResource(Resource):
     """GET /jobs."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """List jobs, newest first, a page at a time."""
-        limit = query_limit(request, default=PAGE, maximum=MAX_PAGE)
+        """List the jobs, newest first, in pages."""
+        limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
         cursor = request.get_param("cursor")
         before = None if cursor is None else _read_cursor(cursor)
         with self._context.store.reading() as connection:
@@ -72,60 +67,48 @@ class Jobs:
         response.media = {"jobs": listed, "next": _cursor(found[limit - 1]) if len(found) > limit else None}
 
 
-class OneJob:
+class JobResource(Resource):
     """DELETE /jobs/{job_id}."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """End a job if it is not over, and delete its files; its record stays."""
+        """Cancel a job that has not ended, and delete its files; its record is kept."""
         del request
         if not job_commands.delete(self._context.machine, job_id):
             raise not_found("job")
         response.status = falcon.HTTP_204
 
 
-class Cancellation:
+class CancelResource(Resource):
     """POST /jobs/{job_id}/cancel."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """End a job: nothing more is rendered or begun, and its files are deleted."""
+        """Cancel a job: rendering and publishing stop, and its files are deleted."""
         del request
         if not job_commands.cancel(self._context.machine, job_id):
-            raise _conflict(self._context, job_id, "the job is over already")
+            raise _conflict(self._context, job_id, "the job has already ended")
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 
 
-class Retry:
+class RetryResource(Resource):
     """POST /jobs/{job_id}/retry."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Try again what failed, and only that."""
+        """Retry the failed parts and publications of a job."""
         del request
         if not job_commands.retry(self._context.machine, job_id):
-            raise _conflict(self._context, job_id, "nothing of this job failed, or its files are deleted")
+            raise _conflict(self._context, job_id, "nothing of this job failed, or its files were deleted")
         response.status = falcon.HTTP_202
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 
 
-class Approval:
+class ApproveResource(Resource):
     """POST /jobs/{job_id}/approve."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Approve a job; if its parts are not ready yet, they are published when they are."""
+        """Approve a job; parts that are not ready yet are published later."""
         del request
         if not job_commands.approve(self._context.machine, job_id):
-            raise _conflict(self._context, job_id, "this job needs no approval")
+            raise _conflict(self._context, job_id, "the job needs no approval")
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 
 
@@ -151,7 +134,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(created_at)
         if moment.tzinfo is None or not job_id:
             raise ValueError
-        moment = moment.astimezone(UTC)  # at either end of the calendar this goes too far
+        moment = moment.astimezone(UTC)  # raises OverflowError at either end of the calendar
     except (ValueError, OverflowError):
-        raise Problem(400, "bad_cursor", "cursor: not one that this list has given", field="cursor") from None
+        raise Problem(400, "bad_cursor", "cursor: must be the `next` of an earlier page", field="cursor") from None
     return moment, job_id

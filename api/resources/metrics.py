@@ -1,6 +1,6 @@
-"""GET /metrics: what Prometheus reads, made at each scrape from the store and the queue; nothing is counted on the way.
+"""GET /metrics: Prometheus metrics, read from the store and the queue at each scrape.
 
-Counts of things in a state are gauges: jobs leave the states that they were in.
+Numbers of jobs, parts and publications by status are gauges, because they change their status.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from prometheus_client.registry import Collector
 
 from actors.database_check import DATABASE_ERRORS
 from api.context import Context
-from api.resources.health import Health
+from api.resources.health import HealthChecks
 from broker.prometheus import QueueCollector
 from store import accounts, heartbeats, jobs, publications, segments, webhooks
 
 
-class Metrics:
-    """Answers a scrape; on the private port without a key."""
+class MetricsResource:
+    """GET /metrics; without authentication on the private port."""
 
     def __init__(self, context: Context, *, public: bool = False) -> None:
         self.public = public
         self._registry = CollectorRegistry()
-        self._registry.register(_Machine(context))
+        self._registry.register(_MachineCollector(context))
         ProcessCollector(registry=self._registry)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -39,30 +39,30 @@ class Metrics:
         response.data = generate_latest(self._registry)
 
 
-class _Machine(Collector):
-    """What the machine looks like at this moment."""
+class _MachineCollector(Collector):
+    """Collector of all metrics but those of the process."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._health = Health(context)
+        self._health = HealthChecks(context)
         self._queues = QueueCollector(context.broker.admin, "vidprod")
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing beforehand: registering must not touch the database."""
+        """Return nothing, so that registration does not read the database."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Read store, queue and disk once."""
+        """Read the store, the queue, the disk and the health checks."""
         for collect in (self._stored, self._queues.collect):
             try:
                 yield from list(collect())
-            except DATABASE_ERRORS as exc:  # shown by the health metric below
+            except DATABASE_ERRORS as exc:  # shows as vidprod_health 0 below
                 logger.warning("metrics: the database cannot be read: {}", exc)
-        free = GaugeMetricFamily("vidprod_disk_free_bytes", "Room left on the volume of the data directory")
+        free = GaugeMetricFamily("vidprod_disk_free_bytes", "Free bytes on the volume of the data directory")
         free.add_metric([], shutil.disk_usage(self._context.settings.data_dir).free)
         yield free
-        well = GaugeMetricFamily("vidprod_health", "1 where /health finds all well, by check", labels=["check"])
-        for name, check in self._health.look().items():
+        well = GaugeMetricFamily("vidprod_health", "1 if the check of /health succeeds", labels=["check"])
+        for name, check in self._health.run().items():
             well.add_metric([name], float(check["ok"]))
         yield well
 
@@ -77,22 +77,26 @@ class _Machine(Collector):
             known = accounts.list_all(connection)
             ticked = heartbeats.last(connection, "scheduler")
         for name, by_status in counts.items():
-            family = GaugeMetricFamily(f"vidprod_{name}", f"How many {name} there are, by status", labels=["status"])
+            family = GaugeMetricFamily(f"vidprod_{name}", f"Number of {name} by status", labels=["status"])
             for status, count in sorted(by_status.items()):
                 family.add_metric([status], count)
             yield family
         family = GaugeMetricFamily(
-            "vidprod_publications", "How many publications there are", labels=["platform", "status"]
+            "vidprod_publications", "Number of publications by platform and status", labels=["platform", "status"]
         )
         for (platform, status), count in sorted(posts.items()):
             family.add_metric([platform, status], count)
         yield family
-        family = GaugeMetricFamily("vidprod_accounts", "How many accounts there are", labels=["platform", "status"])
+        family = GaugeMetricFamily(
+            "vidprod_accounts", "Number of accounts by platform and status", labels=["platform", "status"]
+        )
         pairs = [(account.platform, str(account.status)) for account in known]
         for pair in sorted(set(pairs)):
             family.add_metric(list(pair), pairs.count(pair))
         yield family
         if ticked is not None:
-            family = GaugeMetricFamily("vidprod_scheduler_tick_age_seconds", "How long ago the scheduler ticked")
+            family = GaugeMetricFamily(
+                "vidprod_scheduler_tick_age_seconds", "Seconds since the last tick of the scheduler"
+            )
             family.add_metric([], (self._context.now() - ticked).total_seconds())
             yield family

@@ -17,7 +17,7 @@ from api.resources.publications import Resolution
 from api.resources.schedules import PlatformSchedule
 from api.resources.session import Credentials
 from api.resources.webhooks import EndpointChange, NewEndpoint
-from api.uploads.options import Wishes
+from api.uploads.options import UploadOptions
 from store.attempts import MediaOutcome
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 
@@ -69,13 +69,13 @@ def _limit(maximum: int, default: int) -> dict[str, Json]:
     return {"limit": {"type": "integer", "minimum": 1, "maximum": maximum, "default": default}}
 
 
-_JOBS_PAGE = {"cursor": _TEXT, **_limit(job_routes.MAX_PAGE, job_routes.PAGE)}
-_LETTERS_PAGE = {"queue": _TEXT, **_limit(dead_letters.MAX_PAGE, dead_letters.PAGE)}
-_DELIVERIES_PAGE = _limit(webhooks.MAX_DELIVERIES, webhooks.DELIVERIES)
+_JOBS_PAGE = {"cursor": _TEXT, **_limit(job_routes.MAX_LIMIT, job_routes.DEFAULT_LIMIT)}
+_LETTERS_PAGE = {"queue": _TEXT, **_limit(dead_letters.MAX_LIMIT, dead_letters.DEFAULT_LIMIT)}
+_DELIVERIES_PAGE = _limit(webhooks.MAX_LIMIT, webhooks.DEFAULT_LIMIT)
 
 OPERATIONS = (
     Operation(
-        "post", "/upload", "Upload a video with its options", (202, 400, 409, 413, 415, 422, 429, 503), Wishes,
+        "post", "/upload", "Upload a video with its options", (202, 400, 409, 413, 415, 422, 429, 503), UploadOptions,
         headers={"Idempotency-Key": _KEY}, answer="Upload",
     ),
     Operation("get", "/status/{job_id}", "Status of a job", (200, 304, 404), answer="Job"),
@@ -123,7 +123,7 @@ OPERATIONS = (
 )  # fmt: skip
 
 
-class Description:
+class OpenApiResource:
     """Answers with the description."""
 
     public = True

@@ -20,7 +20,7 @@ MEDIA_TYPES = {
 }
 
 
-class Pages:
+class PagesResource:
     """GET / and /static/{name}."""
 
     public = True
@@ -29,8 +29,8 @@ class Pages:
         self._directory = directory
 
     def on_get(self, request: falcon.Request, response: falcon.Response, name: str = "index.html") -> None:
-        """Send a file of the pages."""
-        # Looked up among what is there, so that no name can lead anywhere else.
+        """Send a file of the page."""
+        # The name is looked up in the directory listing, so that it cannot lead elsewhere.
         found = {path.name: path for path in self._directory.iterdir() if path.suffix in MEDIA_TYPES}.get(name)
         if found is None:
             raise not_found("page")

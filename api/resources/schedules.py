@@ -1,4 +1,4 @@
-"""GET and PUT /schedule: when and how much may go out on each platform."""
+"""GET and PUT /schedule: upload windows and limits of each platform."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
 from actors.flow.scheduling import release
 from actors.flow.upload_windows import DEFAULTS
-from api.context import Context
 from api.http import json_body
-from api.http.problems import bad_field
+from api.http.problems import invalid_field
+from api.resources.base import Resource
 from api.uploads.options import PLATFORMS
 from store import schedules
 from store.schedules import Schedule
@@ -40,7 +40,7 @@ Clock = Annotated[str, AfterValidator(_clock)]
 
 
 class PlatformSchedule(BaseModel):
-    """One platform's schedule; what is not given keeps its value."""
+    """The schedule of a platform; omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,31 +51,28 @@ class PlatformSchedule(BaseModel):
 
 
 class Schedules(RootModel[dict[str, PlatformSchedule]]):
-    """The body of PUT: schedules by platform."""
+    """Schedules by platform, the body of PUT."""
 
 
-class ScheduleOfAll:
-    """The schedule of all platforms."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
+class ScheduleResource(Resource):
+    """GET and PUT /schedule."""
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Show each platform's schedule, and the order in which parts go out."""
+        """Show the schedule of each platform, and the order of publication."""
         del request
         with self._context.store.reading() as connection:
             found = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
         response.media = _document(DEFAULTS | found)
 
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Change some platforms' schedules; what may go out by the new ones goes at once."""
-        asked = json_body.read(request, Schedules).root
-        for platform in asked:
+        """Change schedules; publications that are due by the new ones start at once."""
+        changes = json_body.read_body(request, Schedules).root
+        for platform in changes:
             if platform not in PLATFORMS:
-                raise bad_field(platform[:40], f"is not one of {', '.join(PLATFORMS)}")
+                raise invalid_field(platform[:40], f"is not one of {', '.join(PLATFORMS)}")
         with self._context.store.writing() as connection:
             known = DEFAULTS | {schedule.platform: schedule for schedule in schedules.list_all(connection)}
-            for platform, change in asked.items():
+            for platform, change in changes.items():
                 known[platform] = _changed(known[platform], change)
                 schedules.put(connection, known[platform])
             release(self._context.machine, connection)

@@ -1,4 +1,4 @@
-"""Signing in on the page: a key becomes a cookie that no script can read."""
+"""POST and DELETE /login: the session cookie of the web page (HttpOnly)."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import Context
 from api.http import json_body
-from api.http.auth import COOKIE, SESSION_LASTS
+from api.http.auth import COOKIE, SESSION_LIFETIME
 from api.http.problems import Problem
-from api.http.rate_limit import RateLimit, caller
+from api.http.rate_limit import RateLimiter, request_client
 
-TRIES_PER_MINUTE = 10
+ATTEMPTS_PER_MINUTE = 10
 
 
 class Credentials(BaseModel):
-    """What is asked for."""
+    """The credentials of a sign-in."""
 
     model_config = ConfigDict(extra="forbid")
     key: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class Login:
+class LoginResource:
     """POST /login and DELETE /login."""
 
     public = True
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._tries = RateLimit(TRIES_PER_MINUTE, what="attempt", now=context.now)
+        self._limiter = RateLimiter(ATTEMPTS_PER_MINUTE, noun="attempt", now=context.now)
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Exchange a key for a session."""
-        self._tries.take(caller(request, behind_fly=self._context.behind_fly))
-        given = json_body.read(request, Credentials)
-        if not self._context.keys.holds(given.key):
-            raise Problem(401, "wrong_key", "this key is not one of this machine's")
+        """Exchange an API key for a session."""
+        self._limiter.hit(request_client(request, behind_fly=self._context.behind_fly))
+        credentials = json_body.read_body(request, Credentials)
+        if not self._context.keys.is_valid(credentials.key):
+            raise Problem(401, "wrong_key", "the key is not valid")
         response.set_cookie(
             COOKIE,
-            self._context.keys.open_session(given.key),
-            max_age=int(SESSION_LASTS.total_seconds()),
+            self._context.keys.create_session(credentials.key),
+            max_age=int(SESSION_LIFETIME.total_seconds()),
             path="/",
             http_only=True,
             same_site="Lax",
             secure=self._context.settings.root_url.startswith("https://"),
         )
-        _done(response)
+        _no_content(response)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Sign out in this browser."""
+        """Sign out: delete the session cookie."""
         del request
         response.unset_cookie(COOKIE, path="/", same_site="Lax")
-        _done(response)
+        _no_content(response)
 
 
-def _done(response: falcon.Response) -> None:
+def _no_content(response: falcon.Response) -> None:
     response.cache_control = ["no-store"]
     response.status = falcon.HTTP_204

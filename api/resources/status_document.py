@@ -1,4 +1,4 @@
-"""The status document: a job as the outside sees it."""
+"""The status document of a job."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from store.publications import Publication
 from store.segments import Segment
 from store.states import JOB_OVER, PUBLICATION_OVER, JobStatus, PublicationStatus, SegmentStatus
 
-# How much of the way each stage is: planning, then of the rest rendering and publishing.
-PLANNED = 0.05
-RENDERED = 0.75
+PLANNING_SHARE = 0.05
+"""Share of planning in the progress of a job."""
+
+RENDERING_SHARE = 0.75
+"""Share of rendering in the progress of a part; the rest is publishing."""
 
 
-def report(
+def document(
     job: Job,
     parts: Sequence[Segment],
     posts: Sequence[Publication],
@@ -34,7 +36,7 @@ def report(
         "error": job.error,
         "error_code": job.error_code,
         "attempts": _attempts(job.attempts),
-        "retry_at": moment(job.retry_at),
+        "retry_at": timestamp(job.retry_at),
         "review": _review(job),
         "warnings": (job.facts or {}).get("warnings", []),
         "metadata": job.metadata,
@@ -43,10 +45,10 @@ def report(
         "size_bytes": job.size_bytes,
         "gaze_intensity": job.gaze_intensity,
         "segment_seconds": job.segment_seconds,
-        "publish_after": moment(job.publish_after),
-        "started_at": moment(job.started_at),
-        "completed_at": moment(job.completed_at),
-        "files_deleted_at": moment(job.files_deleted_at),
+        "publish_after": timestamp(job.publish_after),
+        "started_at": timestamp(job.started_at),
+        "completed_at": timestamp(job.completed_at),
+        "files_deleted_at": timestamp(job.files_deleted_at),
         "segments": [
             _part(job, part, len(parts), [_post(post, names) for post in posts if post.segment_id == part.id], data_dir)
             for part in parts
@@ -55,20 +57,20 @@ def report(
 
 
 def summary(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> dict[str, Any]:  # Any: JSON
-    """Return what the list of jobs says of each."""
+    """Return the entry of a job in the list of jobs."""
     return {
         "job_id": job.id,
         "status": job.status,
         "progress": round(progress(job, parts, posts), 4),
         "title": job.title,
-        "created_at": moment(job.created_at),
+        "created_at": timestamp(job.created_at),
     }
 
 
 def progress(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> float:
-    """Return how far a job is, 0 to 1; a longer part counts for more.
+    """Return the progress of a job, 0 to 1; parts count by their duration.
 
-    A job that failed or was cancelled stays where it was; one that is over otherwise is at 1.
+    A failed or cancelled job keeps its last progress; a job that ended otherwise is at 1.
     """
     if job.status in JOB_OVER - {JobStatus.FAILED, JobStatus.CANCELLED}:
         return 1.0
@@ -76,7 +78,7 @@ def progress(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -
         return 0.0
     whole_s = sum(part.duration or 1.0 for part in parts)
     done_s = sum((part.duration or 1.0) * _part_progress(part, posts) for part in parts)
-    return min(PLANNED + (1 - PLANNED) * done_s / whole_s, 1.0)
+    return min(PLANNING_SHARE + (1 - PLANNING_SHARE) * done_s / whole_s, 1.0)
 
 
 def _part_progress(part: Segment, posts: Sequence[Publication]) -> float:
@@ -85,7 +87,7 @@ def _part_progress(part: Segment, posts: Sequence[Publication]) -> float:
     rendered = 1.0 if part.status == SegmentStatus.READY else min(max(part.progress, 0.0), 1.0)
     mine = [post for post in posts if post.segment_id == part.id]
     published = sum(_post_progress(post) for post in mine) / len(mine) if mine else 0.0
-    return RENDERED * rendered + (1 - RENDERED) * published
+    return RENDERING_SHARE * rendered + (1 - RENDERING_SHARE) * published
 
 
 def _post_progress(post: Publication) -> float:
@@ -102,7 +104,7 @@ def _part(
     data_dir: Path,  # Any: JSON
 ) -> dict[str, Any]:  # Any: JSON
     base = f"/jobs/{job.id}/segments/{part.segment_number}"
-    links = {kind: f"{base}/{kind}" for kind, path in paths(part, data_dir).items() if path.is_file()}
+    links = {kind: f"{base}/{kind}" for kind, path in file_paths(part, data_dir).items() if path.is_file()}
     return {
         "number": part.segment_number,
         "of": of,
@@ -115,7 +117,7 @@ def _part(
         "rendering": part.rendering,
         "reason": part.reason,
         "attempts": _attempts(part.attempts),
-        "retry_at": moment(part.retry_at),
+        "retry_at": timestamp(part.retry_at),
         "size_bytes": part.size_bytes,
         "stage_seconds": part.stage_seconds,
         "links": links,
@@ -127,8 +129,8 @@ def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]: 
     # The child's stderr may contain paths: it is shown in the dead letter only.
     return [
         {
-            "began_at": moment(attempt.began_at),
-            "ended_at": moment(attempt.ended_at),
+            "began_at": timestamp(attempt.began_at),
+            "ended_at": timestamp(attempt.ended_at),
             "settings": attempt.settings,
             "outcome": attempt.outcome,
             "exit_code": attempt.exit_code,
@@ -144,7 +146,7 @@ def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]: 
 def _review(job: Job) -> dict[str, Any] | None:  # Any: JSON
     if not job.review_reasons:
         return None
-    return {"reasons": job.review_reasons, "approved_at": moment(job.approved_at)}
+    return {"reasons": job.review_reasons, "approved_at": timestamp(job.approved_at)}
 
 
 def _post(post: Publication, names: dict[str, str]) -> dict[str, Any]:  # Any: JSON
@@ -155,15 +157,15 @@ def _post(post: Publication, names: dict[str, str]) -> dict[str, Any]:  # Any: J
         "account_id": post.account_id,
         "status": post.status,
         "link": post.link,
-        "due_at": moment(post.due_at),
+        "due_at": timestamp(post.due_at),
         "reason": post.reason,
         "code": post.code,
-        "ended_at": moment(post.ended_at),
+        "ended_at": timestamp(post.ended_at),
     }
 
 
-def paths(part: Segment, data_dir: Path) -> dict[str, Path]:
-    """Return where the files of a part are, by the last step of their address."""
+def file_paths(part: Segment, data_dir: Path) -> dict[str, Path]:
+    """Return the paths of a part's files by kind, the last segment of their URLs."""
     video = data_dir / part.file_path
     return {
         "video": video,
@@ -172,6 +174,6 @@ def paths(part: Segment, data_dir: Path) -> dict[str, Path]:
     }
 
 
-def moment(value: datetime | None) -> str | None:
-    """Return a time as the outside writes it."""
+def timestamp(value: datetime | None) -> str | None:
+    """Return a time as RFC 3339 text with milliseconds, in UTC."""
     return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""POST /upload: a video with its wishes as one form."""
+"""POST /upload: a video and its options as multipart/form-data."""
 
 from __future__ import annotations
 
@@ -6,38 +6,35 @@ import falcon
 
 from api.context import Context
 from api.http import idempotency
-from api.http.rate_limit import RateLimit, caller
-from api.uploads import upload
-from api.uploads.upload import Reception
+from api.http.rate_limit import RateLimiter, request_client
+from api.uploads.acceptance import accept
+from api.uploads.upload import UPLOAD, Upload, open_upload
 
 READ_BYTES = 262_144
 
-RECEIVED = "vidprod.reception"
-"""Key of the WSGI environment under which the server hands over an upload that it has received itself."""
 
+class UploadResource:
+    """POST /upload."""
 
-class Uploads:
-    """Takes uploads."""
-
-    def __init__(self, context: Context, limit: RateLimit) -> None:
+    def __init__(self, context: Context, limiter: RateLimiter) -> None:
         self._context = context
-        self._limit = limit
+        self._limiter = limiter
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Take a video; the answer says where its status will be."""
-        received = request.env.get(RECEIVED)
-        reception = received or self._receive(request)
-        answer = upload.accept(self._context, reception)
+        """Accept a video; the response has the address of its status."""
+        received = request.env.get(UPLOAD)
+        upload = received or self._receive(request)
+        accepted = accept(self._context, upload)
         if received is None:
-            reception.discard()  # otherwise the receiver discards it after the answer
-        response.status = falcon.code_to_http_status(answer.status)
-        response.set_headers(answer.headers)
+            upload.discard()  # otherwise the server discards it after the response
+        response.status = falcon.code_to_http_status(accepted.status)
+        response.set_headers(accepted.headers)
         response.content_type = falcon.MEDIA_JSON
-        response.data = answer.body.encode()
+        response.data = accepted.body.encode()
 
-    def _receive(self, request: falcon.Request) -> Reception:
-        self._limit.take(caller(request, behind_fly=self._context.behind_fly))
-        reception = upload.open_reception(
+    def _receive(self, request: falcon.Request) -> Upload:
+        self._limiter.hit(request_client(request, behind_fly=self._context.behind_fly))
+        upload = open_upload(
             self._context,
             request.content_type,
             request.content_length,
@@ -45,9 +42,9 @@ class Uploads:
             idempotency_key=request.get_header(idempotency.HEADER),
         )
         try:
-            while piece := request.bounded_stream.read(READ_BYTES):
-                reception.feed(piece)
+            while data := request.bounded_stream.read(READ_BYTES):
+                upload.feed(data)
         except BaseException:
-            reception.discard()
+            upload.discard()
             raise
-        return reception
+        return upload

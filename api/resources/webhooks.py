@@ -1,4 +1,4 @@
-"""The creator's own systems: where they want to be told of events, what they were told, and telling them again."""
+"""Webhook endpoints and their deliveries: add, change, delete, list, redeliver."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from api.context import Context
 from api.http import json_body
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
-from api.resources.status_document import moment
-from api.uploads.upload import check_address
+from api.resources.base import Resource
+from api.resources.status_document import timestamp
+from api.uploads.checks import check_webhook_url
 from store import webhooks
 from store.states import EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
@@ -24,8 +25,8 @@ EVENTS = (
     "job.completed", "job.failed", "account.reconnect_needed", "endpoint.disabled", "ping",
 )  # fmt: skip
 MAX_ENDPOINTS = 100
-DELIVERIES = 50
-MAX_DELIVERIES = 500
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
 
 
 def _known_event(name: str) -> str:
@@ -38,7 +39,7 @@ EventName = Annotated[str, AfterValidator(_known_event)]
 
 
 class NewEndpoint(BaseModel):
-    """What is asked for a new endpoint; no events: all of them."""
+    """A new endpoint; an empty list of events stands for all."""
 
     model_config = ConfigDict(extra="forbid")
     url: Annotated[str, Field(min_length=1, max_length=2048)]
@@ -46,35 +47,32 @@ class NewEndpoint(BaseModel):
 
 
 class EndpointChange(BaseModel):
-    """What can be changed; what is not given stays."""
+    """A change of an endpoint; omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
     state: EndpointState | None = None
     events: Annotated[list[EventName], Field(max_length=len(EVENTS))] | None = None
 
 
-class Endpoints:
+class EndpointsResource(Resource):
     """GET and POST /webhooks."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """List the endpoints; their secrets are not shown again."""
+        """List the endpoints, without their secrets."""
         del request
         with self._context.store.reading() as connection:
             found = webhooks.every_endpoint(connection)
         response.media = {"endpoints": [_endpoint(endpoint) for endpoint in found]}
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Add an endpoint and return its signing secret; a known address keeps its own."""
-        asked = json_body.read(request, NewEndpoint)
-        check_address(self._context, "url", asked.url)
+        """Add an endpoint and return its signing secret; a known address keeps its secret."""
+        body = json_body.read_body(request, NewEndpoint)
+        check_webhook_url(self._context, "url", body.url)
         with self._context.store.writing() as connection:
             if webhooks.count_endpoints(connection) >= MAX_ENDPOINTS:
-                raise Problem(409, "too_many_endpoints", f"there are {MAX_ENDPOINTS} endpoints already")
+                raise Problem(409, "too_many_endpoints", f"the limit of {MAX_ENDPOINTS} endpoints is reached")
             made = job_commands.add_endpoint(
-                self._context.machine, connection, asked.url, scope="all", events=asked.events
+                self._context.machine, connection, body.url, scope="all", events=body.events
             )
             found = webhooks.get_endpoint(connection, made.id) or made
         secret = self._context.sealer.open(found.secret)
@@ -84,11 +82,8 @@ class Endpoints:
         response.media = {**_endpoint(found), "secret": secret}
 
 
-class OneEndpoint:
+class EndpointResource(Resource):
     """GET, PATCH and DELETE /webhooks/{endpoint_id}."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
     def on_get(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """Show an endpoint."""
@@ -96,18 +91,18 @@ class OneEndpoint:
         response.media = _endpoint(_get(self._context, endpoint_id))
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
-        """Switch an endpoint on or off, or change what it hears of."""
-        asked = json_body.read(request, EndpointChange)
+        """Enable or disable an endpoint, or change its events."""
+        body = json_body.read_body(request, EndpointChange)
         _get(self._context, endpoint_id)
         with self._context.store.writing() as connection:
-            if asked.state is not None:
-                webhooks.set_state(connection, endpoint_id, asked.state)
-            if asked.events is not None:
-                webhooks.set_events(connection, endpoint_id, asked.events)
+            if body.state is not None:
+                webhooks.set_state(connection, endpoint_id, body.state)
+            if body.events is not None:
+                webhooks.set_events(connection, endpoint_id, body.events)
         response.media = _endpoint(_get(self._context, endpoint_id))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
-        """Forget an endpoint and what it was told."""
+        """Delete an endpoint and its deliveries."""
         del request
         with self._context.store.writing() as connection:
             if not webhooks.remove_endpoint(connection, endpoint_id):
@@ -115,38 +110,32 @@ class OneEndpoint:
         response.status = falcon.HTTP_204
 
 
-class Deliveries:
+class DeliveriesResource(Resource):
     """GET /webhooks/{endpoint_id}/deliveries."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_get(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
-        """Show what an endpoint was told, newest first, and how each try went."""
-        limit = query_limit(request, default=DELIVERIES, maximum=MAX_DELIVERIES)
+        """List the deliveries to an endpoint with their attempts, newest first."""
+        limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
         _get(self._context, endpoint_id)
         with self._context.store.reading() as connection:
             found = webhooks.deliveries_of(connection, endpoint_id, limit)
         response.media = {"deliveries": [_delivery(*one) for one in found]}
 
 
-class Redelivery:
+class RedeliverResource(Resource):
     """POST /webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
     def on_post(self, request: falcon.Request, response: falcon.Response, endpoint_id: str, delivery_id: str) -> None:
-        """Tell an endpoint again, with the same id and body, signed afresh."""
+        """Send an event again, with the same id and body and a new signature."""
         del request
         with self._context.store.writing() as connection:
             found = webhooks.get_delivery(connection, delivery_id)
             if found is None or found[2].id != endpoint_id:
                 raise not_found("delivery")
             if found[2].state != EndpointState.ENABLED:
-                raise Problem(409, "endpoint_disabled", "the endpoint is switched off")
+                raise Problem(409, "endpoint_disabled", "the endpoint is disabled")
             if not webhooks.redeliver(connection, delivery_id, self._context.now()):
-                raise Problem(409, "under_way", "this delivery is under way")
+                raise Problem(409, "under_way", "the delivery is in progress")
             self._context.machine.send("dispatch_webhook", delivery_id)
         response.status = falcon.HTTP_202
         response.media = {"id": delivery_id, "status": "waiting"}
@@ -167,28 +156,28 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:  # Any: JSON
         "scope": endpoint.scope,
         "events": endpoint.events,
         "state": endpoint.state,
-        "failing_since": moment(endpoint.failing_since),
-        "created_at": moment(endpoint.created_at),
+        "failing_since": timestamp(endpoint.failing_since),
+        "created_at": timestamp(endpoint.created_at),
     }
 
 
-def _delivery(delivery: Delivery, event: Event, tries: list[Attempt]) -> dict[str, Any]:  # Any: JSON
+def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> dict[str, Any]:  # Any: JSON
     return {
         "id": delivery.id,
         "event_id": event.id,
         "type": event.type,
         "job_id": event.job_id,
-        "created_at": moment(event.created_at),
+        "created_at": timestamp(event.created_at),
         "status": delivery.status,
-        "next_at": moment(delivery.next_at),
+        "next_at": timestamp(delivery.next_at),
         "attempts": [
             {
-                "at": moment(attempt.at),
+                "at": timestamp(attempt.at),
                 "duration_ms": attempt.duration_ms,
                 "http_status": attempt.http_status,
                 "error": attempt.error,
                 "excerpt": attempt.excerpt,
             }
-            for attempt in tries
+            for attempt in attempts
         ],
     }

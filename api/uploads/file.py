@@ -1,4 +1,4 @@
-"""Writes an upload to disk under a temporary name, then syncs and renames it.
+"""The file of an upload: written under a temporary name, then synced and renamed.
 
 The file is locked (flock) from its first byte until `keep` or `discard`, so that `actors.recovery.lost_found` does not
 move it. The kernel releases the lock if this process dies.
@@ -6,7 +6,6 @@ move it. The kernel releases the lock if this process dies.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -23,64 +22,71 @@ from actors.recovery.upload_record import NAME as RECORD
 from api.http.problems import Problem
 from api.uploads import sniff
 
-# After the last byte only what came since the last sync is left to sync. Disks of small machines take 16 MiB/s.
 SYNC_EVERY_BYTES = 8 * 2**20
-# Room for the parts, which together are about as large as the video, and for everybody else's work.
-ROOM_FACTOR = 2
-ROOM_SPARE_BYTES = 64 * 2**20
+"""Interval of syncs during an upload, so that little is left to sync after the last byte.
+
+Disks of small machines write 16 MiB/s.
+"""
+
+FREE_SPACE_FACTOR = 2
+"""Free space required for an upload, in multiples of its size: the rendered parts are about as large as the video."""
+
+MIN_FREE_BYTES = 64 * 2**20
+"""Free space that no upload may use."""
 
 RECORD_INCOMING = f".{RECORD}"
 
-_syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
+_DISK_RETRY_AFTER_S = 600
+
+_sync_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
 
 
-def make_room(directory: Path, size_bytes: int) -> None:
-    """Make the uploads' directory; refuse an upload for which its disk has no room.
+def check_free_space(directory: Path, size_bytes: int) -> None:
+    """Create the uploads' directory; refuse an upload that does not fit on its disk.
 
     Raises:
         Problem: 503.
     """
-    with disk_problems():
+    with disk_errors_as_problems():
         directory.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(directory).free < size_bytes * ROOM_FACTOR + ROOM_SPARE_BYTES:
+        if shutil.disk_usage(directory).free < size_bytes * FREE_SPACE_FACTOR + MIN_FREE_BYTES:
             raise _disk_full()
 
 
 @contextmanager
-def disk_problems() -> Iterator[None]:
-    """Raise a 503 for whatever the disk refuses: no room for bytes or for names, read-only, broken."""
+def disk_errors_as_problems() -> Iterator[None]:
+    """Raise a 503 for any OSError: a full disk (space or inodes), a read-only or a broken one."""
     try:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EMLINK}:
             raise _disk_full() from error
-        logger.error("an upload cannot be stored: {}", error)
-        detail = "the disk here cannot store this video at the moment; try again later"
-        raise Problem(503, "disk_error", detail, headers={"Retry-After": "600"}) from error
+        logger.error("upload not stored: {}", error)
+        raise _disk_problem("disk_error", "the video cannot be stored at the moment; try again later") from error
 
 
-class Landing:
-    """The file of one upload. `write` the bytes as they come, then `land` or `discard`."""
+class UploadFile:
+    """The file of one upload: `write` its bytes, then `finalize` or `discard` it."""
 
     def __init__(self, directory: Path, *, limit_bytes: int) -> None:
-        """Open the temporary file.
+        """Create the temporary file.
 
         Args:
-            directory: the upload's own, made here.
-            limit_bytes: the most that is taken.
+            directory: the upload's own; created here.
+            limit_bytes: maximum size.
 
         Raises:
-            Problem: 503 when the disk refuses; nothing is left then.
+            Problem: 503 for a disk error; the directory is deleted then.
         """
         self._directory = directory
         self._limit_bytes = limit_bytes
         self._head = b""
-        self._sniffed = False
-        self._unsynced = 0
+        self._head_checked = False
+        self._unsynced_bytes = 0
         self._sync: Future[None] | None = None
         self.size_bytes = 0
         self._fd = -1
-        with disk_problems():
+        with disk_errors_as_problems():
             directory.mkdir(parents=True)
             try:
                 self._fd = os.open(directory / INCOMING, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -89,29 +95,29 @@ class Landing:
                 self.discard()
                 raise
 
-    def write(self, piece: bytes) -> None:
-        """Take the next bytes.
+    def write(self, data: bytes) -> None:
+        """Append bytes.
 
         Raises:
-            Problem: 413 above the limit, 415 for what is not a video, 503 when the disk refuses.
+            Problem: 413 above the limit, 415 if the first bytes are not a video's, 503 for a disk error.
         """
-        self.size_bytes += len(piece)
+        self.size_bytes += len(data)
         if self.size_bytes > self._limit_bytes:
-            raise too_large(self._limit_bytes)
-        if not self._sniffed:
-            self._head += piece[: sniff.HEAD_BYTES]
+            raise file_too_large(self._limit_bytes)
+        if not self._head_checked:
+            self._head += data[: sniff.HEAD_BYTES]
             if len(self._head) >= sniff.HEAD_BYTES:
                 self._check_head()
-        with disk_problems():
-            _write_all(self._fd, piece)
-        self._unsynced += len(piece)
-        if self._unsynced >= SYNC_EVERY_BYTES and (self._sync is None or self._sync.done()):
-            with disk_problems():
-                self._finish_sync()  # the kernel reports a failed write to one sync only: it must not pass unread
-            self._unsynced = 0
-            self._sync = _syncer.submit(os.fdatasync, self._fd)
+        with disk_errors_as_problems():
+            _write_all(self._fd, data)
+        self._unsynced_bytes += len(data)
+        if self._unsynced_bytes >= SYNC_EVERY_BYTES and (self._sync is None or self._sync.done()):
+            with disk_errors_as_problems():
+                self._finish_sync()  # the kernel reports a failed write to one sync only: its error must be read
+            self._unsynced_bytes = 0
+            self._sync = _sync_executor.submit(os.fdatasync, self._fd)
 
-    def land(self, record: bytes | None = None) -> Path:
+    def finalize(self, record: bytes | None = None) -> Path:
         """Sync the file and rename it to its final name; return its path. It stays locked.
 
         Args:
@@ -122,10 +128,10 @@ class Landing:
         """
         if self.size_bytes == 0:
             raise Problem(400, "empty_file", "file: the file is empty", field="file")
-        if not self._sniffed:
+        if not self._head_checked:
             self._check_head()
         target = self._directory / SOURCE
-        with disk_problems():
+        with disk_errors_as_problems():
             self._finish_sync()
             os.fsync(self._fd)
             if record is not None:
@@ -140,7 +146,7 @@ class Landing:
         self._close()
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the file and its directory, without waiting for a sync in progress."""
         shutil.rmtree(self._directory, ignore_errors=True)
         self._close()
 
@@ -155,7 +161,7 @@ class Landing:
         incoming.rename(self._directory / RECORD)
 
     def _check_head(self) -> None:
-        self._sniffed = True
+        self._head_checked = True
         try:
             sniff.check(self._head[: sniff.HEAD_BYTES])
         except sniff.NotAVideo as exc:
@@ -173,50 +179,32 @@ class Landing:
         if fd < 0:
             return
         if self._sync is not None and not self._sync.done():
-            # The sync under way uses the number, which another file would get next; and the loop must not wait for it.
-            _syncer.submit(os.close, fd)
+            # The sync in progress uses the descriptor, whose number another file would get next. Closing waits on the
+            # executor's thread, because the server's loop must not wait.
+            _sync_executor.submit(os.close, fd)
         else:
             os.close(fd)
 
 
-def delete_half_received(directory: Path) -> bool:
-    """Delete an incomplete upload of a process that ended; False if it is complete, in progress, or not an upload.
-
-    Only files that an upload creates are deleted; a directory with any other file is left alone.
-    """
-    names = set(os.listdir(directory))  # noqa: PTH208 (names, no paths)
-    if SOURCE in names or not names <= {INCOMING, RECORD, RECORD_INCOMING}:
-        return False
-    with contextlib.ExitStack() as stack:
-        if INCOMING in names:
-            fd = os.open(directory / INCOMING, os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, fd)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False  # another process receives uploads in this data directory
-        for name in names:
-            (directory / name).unlink(missing_ok=True)
-        directory.rmdir()
-    return True
-
-
-def too_large(limit_bytes: int) -> Problem:
-    """Return the 413 that names the limit."""
+def file_too_large(limit_bytes: int) -> Problem:
+    """Return the 413 for a file larger than the limit."""
     limit = f"{limit_bytes:,}".replace(",", " ")
-    detail = f"the video is larger than {limit} bytes, which is the limit here"
+    detail = f"the video is larger than the limit of {limit} bytes"
     return Problem(413, "too_large", detail, field="file", limit_bytes=limit_bytes)
 
 
-def _write_all(fd: int, piece: bytes) -> None:
-    view = memoryview(piece)
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def _disk_full() -> Problem:
-    detail = "the disk here has no room for this video at the moment; try again later"
-    return Problem(503, "disk_full", detail, headers={"Retry-After": "600"})
+    return _disk_problem("disk_full", "there is not enough disk space for this video at the moment; try again later")
+
+
+def _disk_problem(code: str, detail: str) -> Problem:
+    return Problem(503, code, detail, headers={"Retry-After": str(_DISK_RETRY_AFTER_S)})
 
 
 def _sync_directory(directory: Path) -> None:

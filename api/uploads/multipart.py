@@ -1,7 +1,7 @@
-"""Taking a multipart/form-data body apart while it comes in, in pieces of any size.
+"""Push parser for multipart/form-data bodies (RFC 7578).
 
-A push parser, because it is fed both by a request that is read from a stream and, without a copy in between, by the
-server's own receiver. It keeps at most one block of part headers; bodies are handed on.
+The body arrives in pieces of any size, from a stream or, without a copy in between, from the server's socket. The
+parser buffers at most one block of part headers; content is passed on at once.
 """
 
 from __future__ import annotations
@@ -20,54 +20,54 @@ _PARAMETER = re.compile(r""";\s*([\w!#$&+.^`|~*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"
 _EXTENDED = re.compile(r"(utf-8|iso-8859-1)'[\w-]*'(.*)", re.I | re.S)
 
 
-class BrokenForm(ValueError):
-    """The body is not the multipart form that its headers announce."""
+class MultipartError(ValueError):
+    """The body is not a valid multipart form."""
 
 
-class Parts(Protocol):
-    """Who takes the parts."""
+class PartHandler(Protocol):
+    """Receives the parts of a form from the parser."""
 
-    def begin(self, name: str, file_name: str | None) -> None:
-        """Begin a part; `file_name` is as it came, from a stranger."""
+    def begin_part(self, name: str, file_name: str | None) -> None:
+        """Begin a part; `file_name` is as sent, unchecked."""
 
-    def write(self, piece: bytes) -> None:
-        """Take the next bytes of the part."""
+    def write_part(self, data: bytes) -> None:
+        """Receive the next bytes of the part."""
 
-    def end(self) -> None:
+    def end_part(self) -> None:
         """End the part."""
 
 
-def boundary_of(content_type: str) -> bytes:
-    """Return the boundary that a Content-Type names.
+def parse_boundary(content_type: str) -> bytes:
+    """Return the boundary in a Content-Type header.
 
     Raises:
-        BrokenForm: it is no multipart/form-data with a boundary.
+        MultipartError: the type is not multipart/form-data, or it has no boundary.
     """
     found = _BOUNDARY.match(content_type.strip())
     if found is None:
-        raise BrokenForm("the request must be multipart/form-data with a boundary")
+        raise MultipartError("the request must be multipart/form-data with a boundary")
     return (found[1] or found[2]).encode("latin-1")
 
 
-class FormReader:
-    """Reads one body; `feed` it, then `finish` it."""
+class MultipartParser:
+    """Parses one body: `feed` its pieces, then `finish`."""
 
-    def __init__(self, boundary: bytes, parts: Parts) -> None:
+    def __init__(self, boundary: bytes, handler: PartHandler) -> None:
         self._delimiter = b"\r\n--" + boundary
-        self._parts = parts
+        self._handler = handler
         self._count = 0
-        # As if a line had just ended: the first delimiter may stand at the very beginning.
-        self._held = b"\r\n"
-        self._not_content = 0  # bytes at the front of `_held` that only a delimiter may begin with
+        # The first delimiter needs no line end before it.
+        self._buffer = b"\r\n"
+        self._not_content = 0  # leading bytes of `_buffer` that may begin a delimiter but are no content
         self._step = self._read_prologue
 
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes of the body.
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes of the body.
 
         Raises:
-            BrokenForm: and whatever `Parts` raises.
+            MultipartError: the form is malformed. Errors of the handler are passed through.
         """
-        self._held += piece
+        self._buffer += data
         while self._step():
             pass
 
@@ -75,77 +75,77 @@ class FormReader:
         """End the body.
 
         Raises:
-            BrokenForm: it was cut off.
+            MultipartError: the last boundary is missing.
         """
         if self._step != self._skip_epilogue:
-            raise BrokenForm("the form ends before its last boundary: the upload was cut off")
+            raise MultipartError("the form ends before its last boundary: the upload is incomplete")
 
     def _read_prologue(self) -> bool:
         return self._until_delimiter(_drop)
 
     def _read_body(self) -> bool:
-        if not self._until_delimiter(self._parts.write):
+        if not self._until_delimiter(self._handler.write_part):
             return False
-        self._parts.end()
+        self._handler.end_part()
         return True
 
     def _until_delimiter(self, write: Callable[[bytes], None]) -> bool:
-        held = self._held
-        at = held.find(self._delimiter)
+        buffer = self._buffer
+        at = buffer.find(self._delimiter)
         if at >= 0:
             if at > self._not_content:
-                write(held[self._not_content : at])
-            self._held = held[at + len(self._delimiter) :]
+                write(buffer[self._not_content : at])
+            self._buffer = buffer[at + len(self._delimiter) :]
             self._step = self._read_delimiter_end
             return True
-        # The delimiter may have begun within the last bytes; it does so with the only carriage return in it.
-        first_possible = max(len(held) - len(self._delimiter) + 1, 0)
-        begun = held.find(b"\r", first_possible)
-        keep_from = len(held) if begun < 0 else begun
+        # A delimiter may begin within the last bytes; it begins with its only carriage return.
+        first_possible = max(len(buffer) - len(self._delimiter) + 1, 0)
+        begin = buffer.find(b"\r", first_possible)
+        keep_from = len(buffer) if begin < 0 else begin
         if keep_from > self._not_content:
-            write(held[self._not_content : keep_from])
-            self._held = held[keep_from:]
+            write(buffer[self._not_content : keep_from])
+            self._buffer = buffer[keep_from:]
             self._not_content = 0
         return False
 
     def _read_delimiter_end(self) -> bool:
-        if self._held.startswith(b"--"):
-            self._held = b""
+        if self._buffer.startswith(b"--"):
+            self._buffer = b""
             self._step = self._skip_epilogue
             return True
-        line, found, rest = self._held.partition(b"\r\n")
+        line, found, rest = self._buffer.partition(b"\r\n")
         padding = line.strip(b" \t")
         if len(line) > MAX_PADDING_BYTES or (padding and (found or padding not in {b"-", b"\r"})):
-            raise BrokenForm("a boundary of the form is followed by something else than a line end")
+            raise MultipartError("a boundary of the form is not followed by a line end")
         if not found:
             return False
-        self._held = rest
+        self._buffer = rest
         self._step = self._read_headers
         return True
 
     def _read_headers(self) -> bool:
-        block, found, rest = self._held.partition(b"\r\n\r\n")
+        block, found, rest = self._buffer.partition(b"\r\n\r\n")
         if len(block) > MAX_HEADER_BYTES:
-            raise BrokenForm(f"the headers of a part are longer than {MAX_HEADER_BYTES} bytes")
+            raise MultipartError(f"the headers of a part are longer than {MAX_HEADER_BYTES} bytes")
         if not found:
             return False
         self._count += 1
         if self._count > MAX_PARTS:
-            raise BrokenForm(f"the form has more than {MAX_PARTS} parts")
-        self._parts.begin(*_name_and_file_name(block))
-        # A part without a body ends its headers with the line end that belongs to the next delimiter already.
-        self._held = b"\r\n" + rest
+            raise MultipartError(f"the form has more than {MAX_PARTS} parts")
+        self._handler.begin_part(*_name_and_file_name(block))
+        # After an empty part, the line end of its headers is also that of the next delimiter.
+        self._buffer = b"\r\n" + rest
         self._not_content = 2
         self._step = self._read_body
         return True
 
     def _skip_epilogue(self) -> bool:
-        self._held = b""
+        self._buffer = b""
         return False
 
 
-def _drop(piece: bytes) -> None:
-    del piece
+def _drop(data: bytes) -> None:
+    del data
 
 
 def _name_and_file_name(block: bytes) -> tuple[str, str | None]:
@@ -154,14 +154,14 @@ def _name_and_file_name(block: bytes) -> tuple[str, str | None]:
         for name, _, value in (_text(line).partition(":") for line in block.split(b"\r\n"))
     }
     if headers.get("content-transfer-encoding", "binary").lower() not in {"binary", "8bit", "7bit"}:
-        raise BrokenForm("a part is encoded; send it as it is")
+        raise MultipartError("a part has a transfer encoding; send it without one")
     disposition = headers.get("content-disposition", "")
     given = {
         name.lower(): re.sub(r'\\(["\\])', r"\1", quoted) or bare
         for name, quoted, bare in _PARAMETER.findall(disposition)
     }
     if not disposition.lower().startswith("form-data") or "name" not in given:
-        raise BrokenForm("a part has no name")
+        raise MultipartError("a part has no name")
     extended = _EXTENDED.fullmatch(given.get("filename*", ""))
     if extended:
         return given["name"], unquote(extended[2], encoding=extended[1], errors="replace")
@@ -169,7 +169,7 @@ def _name_and_file_name(block: bytes) -> tuple[str, str | None]:
 
 
 def _text(line: bytes) -> str:
-    # Browsers send UTF-8; some clients send Latin-1, which is no reason to lose a video.
+    # Browsers send UTF-8. Some clients send Latin-1, for which no upload is refused.
     try:
         return line.decode()
     except UnicodeDecodeError:

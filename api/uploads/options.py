@@ -1,4 +1,4 @@
-"""What a creator may ask for with a video: the same fields whether they come as a form."""
+"""The options of an upload: the form's fields besides the file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from api.http import json_values
 from api.http.json_body import validation_problem
-from api.http.problems import bad_field
+from api.http.problems import invalid_field
 from platforms.contract import Platform
 
 PLATFORMS: tuple[str, ...] = get_args(Platform)
 MAX_METADATA_BYTES = 16_384
 MAX_FIELD_BYTES = 65_536
 MAX_NAME_CHARS = 200
-FARTHEST = timedelta(days=366)
+MAX_PUBLISH_AHEAD = timedelta(days=366)
 
-# Python and pydantic accept more: to them, 0_1 is 1.
+# Python and pydantic also accept `0_1` as a number.
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # All control characters but tab and line feed; lone surrogates cannot be stored or sent.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -77,8 +77,8 @@ def _moment(value: Any) -> Any:  # Any: before validation
         raise ValueError("must be a time with its zone such as 2026-11-22T18:00:00+01:00") from None
 
 
-class Wishes(BaseModel):
-    """The fields of an upload besides the file."""
+class UploadOptions(BaseModel):
+    """The options of an upload; defaults that are None come from the settings or mean "all connected accounts"."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,26 +92,29 @@ class Wishes(BaseModel):
     metadata: Annotated[dict[str, Any] | None, BeforeValidator(_json_object)] = None  # Any: the creator's own
 
 
-def read(fields: Mapping[str, str], now: datetime) -> Wishes:
-    """Check the fields of an upload; an empty one counts as not given.
+def parse_options(fields: Mapping[str, str], now: datetime) -> UploadOptions:
+    """Parse the fields of an upload; an empty field counts as not given.
 
     Raises:
-        Problem: 422 that names the field and what it must be.
+        Problem: 422 for the first invalid field.
     """
-    given = {name: value for name, value in fields.items() if value.strip() or name not in Wishes.model_fields}
+    given = {name: value for name, value in fields.items() if value.strip() or name not in UploadOptions.model_fields}
     try:
-        wishes = Wishes.model_validate(given)
+        options = UploadOptions.model_validate(given)
     except ValidationError as exc:
-        raise validation_problem(exc, ("file", *Wishes.model_fields)) from None
-    if wishes.publish_after is not None and wishes.publish_after > now + FARTHEST:
-        raise bad_field("publish_after", f"must be within {FARTHEST.days} days")
-    return wishes
+        raise validation_problem(exc, ("file", *UploadOptions.model_fields)) from None
+    if options.publish_after is not None and options.publish_after > now + MAX_PUBLISH_AHEAD:
+        raise invalid_field("publish_after", f"must be within {MAX_PUBLISH_AHEAD.days} days")
+    return options
 
 
-def shown_name(name: str | None) -> str:
-    """Return a stranger's file name as harmless text: no path, no control or direction characters, not too long."""
+def display_name(name: str | None) -> str:
+    """Return an unchecked file name as text that is safe to display.
+
+    Its path and its control and direction characters are removed; it has at most `MAX_NAME_CHARS` characters.
+    """
     last = re.split(r"[/\\]", name or "")[-1]
     kept = "".join(
-        sign for sign in unicodedata.normalize("NFC", last) if not unicodedata.category(sign).startswith("C")
+        char for char in unicodedata.normalize("NFC", last) if not unicodedata.category(char).startswith("C")
     )
     return kept.strip()[:MAX_NAME_CHARS]

@@ -23,7 +23,7 @@ from actors.recovery.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
 from api.__main__ import PAGES
 from api.app import create_app
 from api.context import Context
-from api.http.auth import Keys
+from api.http.auth import ApiKeys
 from api.server import create_server
 from store import accounts
 from store.tables import metadata
@@ -60,7 +60,7 @@ def context(clock: Clock) -> Iterator[Context]:
         sealer=wiring.machine.sealer,
         hosts=wiring.machine.hosts,
         machine=wiring.machine,
-        keys=Keys([KEY, "another key"], sealer=wiring.machine.sealer, now=clock),
+        keys=ApiKeys([KEY, "another key"], sealer=wiring.machine.sealer, now=clock),
         now=clock,
         new_id=wiring.machine.new_id,
         behind_fly=False,

@@ -19,8 +19,8 @@ from waitress.channel import HTTPChannel
 from actors import wiring
 from api.__main__ import context
 from api.server import create_server
-from api.uploads.file import Landing
-from api.uploads.upload import Reception
+from api.uploads.file import UploadFile
+from api.uploads.upload import Upload
 
 
 class KillSwitch:
@@ -38,8 +38,8 @@ class KillSwitch:
     def install(self) -> None:
         """Count all steps from now on."""
         event.listen(Engine, "connect", lambda connection, _: connection.set_trace_callback(self.count_step))
-        for owner, name in ((Landing, "__init__"), (Landing, "write"), (Path, "rename"), (os, "fsync"),
-                            (Reception, "keep"), (HTTPChannel, "write_soon")):  # fmt: skip
+        for owner, name in ((UploadFile, "__init__"), (UploadFile, "write"), (Path, "rename"), (os, "fsync"),
+                            (Upload, "keep"), (HTTPChannel, "write_soon")):  # fmt: skip
             setattr(owner, name, self._counted(getattr(owner, name)))
 
     def _counted(self, step: Callable[..., Any]) -> Callable[..., Any]:  # Any: whatever the step takes and gives

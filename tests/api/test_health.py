@@ -20,7 +20,7 @@ from falcon.testing import TestClient
 from actors import wiring
 from api.app import create_app, routes
 from api.context import Context
-from api.http.rate_limit import RateLimit
+from api.http.rate_limit import RateLimiter
 from api.resources import health
 from api.resources.openapi import OPERATIONS
 from broker.storage.inspection import QueueStats, WorkerProcess
@@ -92,7 +92,7 @@ def test_health_is_red_when_the_disk_is_full(
     client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tick(context, clock)
-    monkeypatch.setattr(health, "ROOM_SPARE_BYTES", 2**60)
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**60)
 
     answer = client.simulate_get("/health")
 
@@ -166,7 +166,7 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
     described = {(operation.method, operation.path) for operation in OPERATIONS}
     served = {
         (method, re.sub(r":int\([^)]*\)", "", path))
-        for path, resource in routes(context, RateLimit(1, what="upload", now=clock)).items()
+        for path, resource in routes(context, RateLimiter(1, noun="upload", now=clock)).items()
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(resource, f"on_{method}")
     }
@@ -179,7 +179,7 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
 def test_the_description_says_which_doors_are_open(context: Context, clock: Clock) -> None:
     public = {
         re.sub(r":int\([^)]*\)", "", path)
-        for path, resource in routes(context, RateLimit(1, what="upload", now=clock)).items()
+        for path, resource in routes(context, RateLimiter(1, noun="upload", now=clock)).items()
         if getattr(resource, "public", False)
     }
 

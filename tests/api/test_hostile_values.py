@@ -27,7 +27,7 @@ from api.uploads import upload
 from broker import SqliteBroker
 from store import accounts, jobs, segments
 from tests.api.conftest import AUTH, VIDEO, with_settings
-from tests.api.test_receiver import answer, connection, head
+from tests.api.test_waitress_parser import answer, connection, head
 from tests.store import rows
 
 # As they stand in an address: each is one step of a path or one value of a query.
@@ -228,7 +228,7 @@ def test_a_name_cut_in_the_middle_of_a_sign_is_stored_and_shown(client: TestClie
 def test_sizes_beyond_32_bits_are_taken_and_shown(
     serve: Callable[..., str], context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "make_room", lambda *_: None)
+    monkeypatch.setattr(upload, "check_free_space", lambda *_: None)
     with context.store.writing() as opened:
         jobs.create(opened, replace(rows.job("job"), size_bytes=2**40))
         segments.create(opened, [replace(rows.segment(1), size_bytes=2**33)])

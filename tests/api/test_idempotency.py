@@ -25,12 +25,12 @@ from api.context import Context
 from api.http import idempotency
 from api.http.idempotency import Fingerprint, InProgress
 from api.http.problems import Problem
-from api.uploads import upload as receiving
+from api.uploads import acceptance
 from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
 from tests.actors.queues import change_machine
 from tests.api.conftest import AUTH, KEY, VIDEO, connect, serving, with_settings
-from tests.api.test_receiver import END, FORM, answer, connection, head
+from tests.api.test_waitress_parser import END, FORM, answer, connection, head
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
 
@@ -223,7 +223,7 @@ def test_a_key_that_cannot_be_used_is_a_bad_request(client: TestClient, header: 
     with pytest.raises(Problem) as refused:
         idempotency.parse(header)
 
-    assert (400, "idempotency_key_invalid") == (refused.value.status_code, refused.value.kind)
+    assert (400, "idempotency_key_invalid") == (refused.value.status_code, refused.value.error_code)
 
 
 @given(st.text(max_size=300))
@@ -278,7 +278,7 @@ def test_a_request_in_progress_holds_its_key_unless_it_has_stalled() -> None:
     in_progress.begin("b", second)
     with pytest.raises(Problem) as refused:
         in_progress.begin("a", second)
-    assert (409, "idempotency_key_in_progress") == (refused.value.status_code, refused.value.kind)
+    assert (409, "idempotency_key_in_progress") == (refused.value.status_code, refused.value.error_code)
     assert int(dict(refused.value.headers or {})["Retry-After"]) > 0
 
     first.idle_s = idempotency.STALLED_AFTER_S
@@ -353,14 +353,14 @@ def test_one_of_many_requests_at_once_makes_the_job(serve: Serve, context: Conte
 def test_two_processes_make_one_job(context: Context, left: Left, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither knows of the other's request; both have seen that the key is free before either writes."""
     both_looked = threading.Barrier(2, timeout=30)
-    look = receiving._stored_answer
+    look = acceptance._stored_response
 
     def look_together(*of: Any) -> StoredAnswer | None:
         found = look(*of)
         both_looked.wait()
         return found
 
-    monkeypatch.setattr(receiving, "_stored_answer", look_together)
+    monkeypatch.setattr(acceptance, "_stored_response", look_together)
     one, other = with_settings(context), with_settings(context)
     object.__setattr__(other, "in_progress", InProgress())  # as another process has its own
     with serving(one) as first, serving(other) as second, ThreadPoolExecutor(2) as pool:
@@ -376,7 +376,7 @@ def test_two_processes_make_one_job(context: Context, left: Left, key: str, monk
 def test_two_processes_with_different_uploads_under_one_key_make_one_job(
     context: Context, left: Left, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "_stored_answer", lambda *_: None)
+    monkeypatch.setattr(acceptance, "_stored_response", lambda *_: None)
     with serving(context) as root:
         assert upload(root, key, title="one").status_code == 202
         assert upload(root, key, title="other").status_code == 422

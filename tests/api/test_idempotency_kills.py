@@ -86,7 +86,9 @@ def test_a_killed_upload_leaves_no_job_or_the_job_with_its_answer(start_server: 
 def sweep_and_adopt_all(data_dir: Path) -> str:
     """Sweep as at a start, then adopt all; return the output of the command."""
     environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), "API_KEYS": KEY}
-    sweep = "from api import __main__; from api.uploads import upload; upload.sweep(__main__.context())"
+    sweep = (
+        "from api import __main__; from api.uploads import incomplete; incomplete.delete_incomplete(__main__.context())"
+    )
     subprocess.run([sys.executable, "-c", sweep], cwd=ROOT, env=environ, check=True, capture_output=True)
     command = [sys.executable, "-m", "scripts.machine.adopt", "--all"]
     ran = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The push parser for forms."""
+"""The push parser of multipart forms."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.uploads.multipart import MAX_HEADER_BYTES, MAX_PARTS, BrokenForm, FormReader, boundary_of
+from api.uploads.multipart import MAX_HEADER_BYTES, MAX_PARTS, MultipartError, MultipartParser, parse_boundary
 
 
 @dataclass
-class Kept:
-    """Keeps the parts."""
+class Recorder:
+    """Part handler that records the parts."""
 
     parts: list[tuple[str, str | None, bytes]] = field(default_factory=list)
     open: bool = False
 
-    def begin(self, name: str, file_name: str | None) -> None:
+    def begin_part(self, name: str, file_name: str | None) -> None:
         assert not self.open
         self.open = True
         self.parts.append((name, file_name, b""))
 
-    def write(self, piece: bytes) -> None:
+    def write_part(self, data: bytes) -> None:
         assert self.open
         name, file_name, content = self.parts[-1]
-        self.parts[-1] = (name, file_name, content + piece)
+        self.parts[-1] = (name, file_name, content + data)
 
-    def end(self) -> None:
+    def end_part(self) -> None:
         assert self.open
         self.open = False
 
 
 def read(body: bytes, *, boundary: bytes = b"B", sizes: list[int] | None = None) -> list[tuple[str, str | None, bytes]]:
-    kept = Kept()
-    reader = FormReader(boundary, kept)
+    recorder = Recorder()
+    parser = MultipartParser(boundary, recorder)
     for size in sizes or []:
-        reader.feed(body[:size])
+        parser.feed(body[:size])
         body = body[size:]
-    reader.feed(body)
-    reader.finish()
-    assert not kept.open
-    return kept.parts
+    parser.feed(body)
+    parser.finish()
+    assert not recorder.open
+    return recorder.parts
 
 
 def part(name: str, content: bytes, extra: str = "") -> bytes:
@@ -78,7 +78,7 @@ def test_a_part_without_a_body_is_empty() -> None:
 @pytest.mark.parametrize("length", range(1, 60))
 def test_a_body_that_is_cut_off_is_noticed_wherever_it_is_cut(length: int) -> None:
     whole = part("a", b"12") + b"--B--"
-    with pytest.raises(BrokenForm):
+    with pytest.raises(MultipartError):
         read(whole[: len(whole) - length])
 
 
@@ -99,7 +99,7 @@ def test_a_body_that_is_cut_off_is_noticed_wherever_it_is_cut(length: int) -> No
     ],
 )
 def test_a_broken_form_is_refused(body: bytes) -> None:
-    with pytest.raises(BrokenForm):
+    with pytest.raises(MultipartError):
         read(body)
 
 
@@ -135,12 +135,12 @@ def test_a_file_name_in_latin_1_is_no_reason_to_lose_a_video() -> None:
     ],
 )
 def test_the_boundary_is_found(content_type: str, expected: bytes) -> None:
-    assert expected == boundary_of(content_type)
+    assert expected == parse_boundary(content_type)
 
 
 @pytest.mark.parametrize(
     "content_type", ["multipart/form-data", "text/plain; boundary=a", "multipart/form-data; boundary="]
 )
 def test_a_form_without_a_boundary_is_refused(content_type: str) -> None:
-    with pytest.raises(BrokenForm):
-        boundary_of(content_type)
+    with pytest.raises(MultipartError):
+        parse_boundary(content_type)

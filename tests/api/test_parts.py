@@ -124,7 +124,7 @@ def test_a_platform_fetches_by_signed_address_without_a_key(context: Context, vi
 
 def test_an_address_that_was_not_made_here_leads_nowhere(context: Context, video: Path, clock: Clock) -> None:
     stranger = TestClient(create_app(context))
-    session = context.keys.open_session("test-key")
+    session = context.keys.create_session("test-key")
 
     for token in ("x", session, context.sealer.seal({"job": "job"}).decode(), "%ff"):
         assert stranger.simulate_get(f"/media/{token}").status_code == 404

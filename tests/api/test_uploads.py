@@ -278,7 +278,7 @@ def test_a_field_that_is_not_utf_8_is_refused(serve: Serve, left: Left) -> None:
 def test_without_room_on_the_disk_nothing_is_taken_in(
     serve: Serve, left: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "ROOM_SPARE_BYTES", 2**60)
+    monkeypatch.setattr(landing, "MIN_FREE_BYTES", 2**60)
 
     answer = upload(serve())
 

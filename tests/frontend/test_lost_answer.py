@@ -13,7 +13,7 @@ import pytest
 
 from api.context import Context
 from api.http import idempotency
-from api.http.idempotency import InProgress, Progress
+from api.http.idempotency import IncomingRequest, InProgress
 from store import jobs
 from tests.api.conftest import KEY, VIDEO, clock, context, serving
 from tests.frontend.browser import Browser
@@ -120,7 +120,7 @@ def test_a_try_that_is_refused_at_its_head_is_made_again(
     keys: list[str] = []
     begin = InProgress.begin
 
-    def begin_late(in_progress: InProgress, key: str, request: Progress) -> None:
+    def begin_late(in_progress: InProgress, key: str, request: IncomingRequest) -> None:
         keys.append(key)
         if len(keys) == 1:
             begin(in_progress, key, request)

@@ -1,4 +1,4 @@
-"""Who is calling, and how often they may."""
+"""Client addresses and their rate limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from api.http import rate_limit
 from api.http.problems import Problem
-from api.http.rate_limit import RateLimit, caller_of
+from api.http.rate_limit import RateLimiter, client_address
 from tests.support.clock import Clock
 
 
@@ -26,30 +26,30 @@ from tests.support.clock import Clock
 def test_a_caller_is_known_by_what_it_cannot_choose(
     peer: str, header: str | None, behind_fly: bool, expected: str
 ) -> None:
-    assert expected == caller_of(peer, header, behind_fly=behind_fly)
+    assert expected == client_address(peer, header, behind_fly=behind_fly)
 
 
 def test_each_caller_has_so_many_a_minute(clock: Clock) -> None:
-    limit = RateLimit(2, what="upload", now=clock)
-    limit.take("a")
+    limit = RateLimiter(2, noun="upload", now=clock)
+    limit.hit("a")
     clock.move(seconds=30)
-    limit.take("a")
-    limit.take("b")
+    limit.hit("a")
+    limit.hit("b")
 
     with pytest.raises(Problem) as refused:
-        limit.take("a")
+        limit.hit("a")
     assert dict(refused.value.headers or {})["Retry-After"] == "31"
 
     clock.move(seconds=31)
-    limit.take("a")
+    limit.hit("a")
 
 
 def test_many_callers_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "MAX_CALLERS", 10)
-    limit = RateLimit(1, what="upload", now=clock)
+    monkeypatch.setattr(rate_limit, "MAX_CLIENTS", 10)
+    limit = RateLimiter(1, noun="upload", now=clock)
     for number in range(100):
-        limit.take(str(number))
+        limit.hit(str(number))
 
-    assert len(limit._seen) <= 10
+    assert len(limit._hits) <= 10
     with pytest.raises(Problem):
-        limit.take("99")
+        limit.hit("99")

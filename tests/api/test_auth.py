@@ -10,7 +10,7 @@ from falcon.testing import TestClient
 
 from api.app import create_app
 from api.context import Context
-from api.http.auth import COOKIE, SESSION_LASTS, Keys
+from api.http.auth import COOKIE, SESSION_LIFETIME, ApiKeys
 from tests.api.conftest import AUTH, KEY, with_settings
 from tests.support.clock import Clock
 
@@ -94,14 +94,14 @@ def test_guessing_keys_is_slow(stranger: TestClient, clock: Clock) -> None:
 def test_a_session_ends_in_time(stranger: TestClient, clock: Clock) -> None:
     session = sign_in(stranger)
 
-    clock.move(seconds=SESSION_LASTS.total_seconds() + 1)
+    clock.move(seconds=SESSION_LIFETIME.total_seconds() + 1)
 
     assert stranger.simulate_get("/jobs", cookies={COOKIE: session}).status_code == 401
 
 
 def test_taking_a_key_away_ends_its_sessions(stranger: TestClient, context: Context, clock: Clock) -> None:
     session = sign_in(stranger)
-    fewer = replace(context, keys=Keys(["another key"], sealer=context.sealer, now=clock))
+    fewer = replace(context, keys=ApiKeys(["another key"], sealer=context.sealer, now=clock))
 
     assert TestClient(create_app(fewer)).simulate_get("/jobs", cookies={COOKIE: session}).status_code == 401
 

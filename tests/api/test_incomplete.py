@@ -19,8 +19,8 @@ from actors.machine import Machine
 from actors.recovery import lost_found, upload_record
 from api.app import create_app
 from api.context import Context
-from api.uploads import upload
-from api.uploads.file import RECORD_INCOMING, Landing
+from api.uploads import incomplete
+from api.uploads.file import RECORD_INCOMING, UploadFile
 from broker import SqliteBroker
 from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs
 from store.idempotency_keys import StoredAnswer
@@ -84,9 +84,9 @@ def test_the_record_is_there_before_the_file_has_its_name(tmp_path: Path, monkey
         return real(path, target)
 
     monkeypatch.setattr(Path, "rename", rename)
-    arriving = Landing(tmp_path / "job", limit_bytes=10**9)
+    arriving = UploadFile(tmp_path / "job", limit_bytes=10**9)
     arriving.write(VIDEO)
-    arriving.land(b"{}")
+    arriving.finalize(b"{}")
     assert seen == [[".incoming", RECORD_INCOMING], [".incoming", "upload.json"]]
     arriving.keep()
 
@@ -106,8 +106,8 @@ def test_the_start_moves_whole_files_without_a_record_and_leaves_what_a_job_owns
     with context.store.writing() as connection:
         jobs.create(connection, rows.job("job_known"))
 
-    assert upload.sweep(context) == 0
-    assert upload.sweep(context) == 0
+    assert incomplete.delete_incomplete(context) == 0
+    assert incomplete.delete_incomplete(context) == 0
 
     assert uploads(context) == ["job_known/source"]
     [entry] = lost_found.entries(wiring.machine)
@@ -121,7 +121,7 @@ def test_the_start_moves_whole_files_without_a_record_and_leaves_what_a_job_owns
 )
 def test_the_start_deletes_what_was_cut_off_wherever_that_was(context: Context, files: tuple[str, ...]) -> None:
     folder = _lay(context, ONE, *files)
-    assert upload.sweep(context) == 1
+    assert incomplete.delete_incomplete(context) == 1
     assert not folder.exists()
     assert lost_found.entries(wiring.machine) == []
 
@@ -131,25 +131,25 @@ def test_the_start_leaves_what_another_process_receives(context: Context) -> Non
     folder = _lay(context, ONE, ".incoming")
     descriptor = os.open(folder / ".incoming", os.O_WRONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    assert upload.sweep(context) == 0
+    assert incomplete.delete_incomplete(context) == 0
     os.close(descriptor)
-    assert upload.sweep(context) == 1
+    assert incomplete.delete_incomplete(context) == 1
 
 
 def test_two_who_receive_do_not_sweep_each_other_s_beginnings(context: Context) -> None:
     """An upload is an empty directory for a moment: the second start removed it, and its sender got a 500."""
-    with upload.begin_receiving(context):
+    with incomplete.lock_uploads(context):
         began = _lay(context, ONE)
-        with upload.begin_receiving(context):
+        with incomplete.lock_uploads(context):
             assert began.is_dir()
-    with upload.begin_receiving(context):
+    with incomplete.lock_uploads(context):
         assert not began.exists()
 
 
 @pytest.mark.parametrize(("name", "file"), [("holiday", ".incoming"), ("job_x", "notes.txt"), ("job_y", ".incoming~")])
 def test_the_start_does_not_touch_a_folder_of_somebody_s_own(context: Context, name: str, file: str) -> None:
     folder = _lay(context, name, file)
-    upload.sweep(context)
+    incomplete.delete_incomplete(context)
     assert (folder / file).exists()
 
 
@@ -159,7 +159,7 @@ def test_a_start_is_not_kept_from_by_what_it_cannot_touch(context: Context) -> N
     odd = _lay(context, ONE) / ".incoming"
     odd.mkdir()
     _lay(context, TWO, ".incoming")
-    assert upload.sweep(context) == 1
+    assert incomplete.delete_incomplete(context) == 1
     assert odd.is_dir()
 
 
@@ -171,7 +171,7 @@ def test_the_sweep_cannot_come_between_a_whole_file_and_its_record(
 
     def accept(machine: Machine, job: Job, answer: StoredAnswer | None) -> StoredAnswer | None:
         assert lost_found.move_unrecorded(wiring.machine) == []
-        assert upload.sweep(context) == 0
+        assert incomplete.delete_incomplete(context) == 0
         return real(machine, job, answer)
 
     monkeypatch.setattr(job_commands, "accept", accept)
@@ -384,6 +384,6 @@ def test_a_full_disk_names_what_lost_found_takes(
     tick(context, clock)
     _lay(context, ONE, "source")
     lost_found.move_unrecorded(wiring.machine)
-    monkeypatch.setattr(health, "ROOM_SPARE_BYTES", 2**60)
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**60)
     disk = client.simulate_get("/health").json["checks"]["disk"]
     assert (disk["ok"], "lost+found takes 1 bytes" in disk["detail"]) == (False, True)

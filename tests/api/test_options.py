@@ -23,37 +23,37 @@ FORM = (
 )
 
 
-@given(st.dictionaries(st.sampled_from([*options.Wishes.model_fields, "other"]), st.text(max_size=40)))
+@given(st.dictionaries(st.sampled_from([*options.UploadOptions.model_fields, "other"]), st.text(max_size=40)))
 def test_any_fields_are_taken_or_refused_by_name(fields: dict[str, str]) -> None:
     found = _read(fields)
 
     if isinstance(found, Problem):
         assert found.status_code == 422
-        assert found.facts["field"].split(".")[0] in {*fields, "other"}
+        assert found.extensions["field"].split(".")[0] in {*fields, "other"}
     else:
         found.model_dump_json().encode()
 
 
-def _read(fields: dict[str, str]) -> options.Wishes | Problem:
+def _read(fields: dict[str, str]) -> options.UploadOptions | Problem:
     try:
-        return options.read(fields, NOON)
+        return options.parse_options(fields, NOON)
     except Problem as refused:
         return refused
 
 
 @given(st.text(max_size=400))
 def test_a_shown_name_is_short_and_has_no_path_and_no_control_characters(name: str) -> None:
-    shown = options.shown_name(name)
+    shown = options.display_name(name)
 
     assert len(shown) <= options.MAX_NAME_CHARS
     assert not set(shown) & set("/\\\x00\n\r\u202e")
-    assert shown == options.shown_name(shown)
+    assert shown == options.display_name(shown)
 
 
 def test_empty_fields_count_as_not_given() -> None:
-    empty = dict.fromkeys(options.Wishes.model_fields, " ")
+    empty = dict.fromkeys(options.UploadOptions.model_fields, " ")
 
-    assert options.read(empty, NOON) == options.Wishes()
+    assert options.parse_options(empty, NOON) == options.UploadOptions()
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

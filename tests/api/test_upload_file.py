@@ -15,9 +15,9 @@ from actors.recovery.lost_found import INCOMING
 from api.context import Context
 from api.http.problems import Problem
 from api.uploads import file
-from api.uploads.file import Landing
+from api.uploads.file import UploadFile
 from tests.api.conftest import AUTH, VIDEO
-from tests.api.test_receiver import END, FORM
+from tests.api.test_waitress_parser import END, FORM
 
 LIMIT = 10**9
 FORM_HEADERS = {**AUTH, "Content-Type": "multipart/form-data; boundary=B"}
@@ -33,11 +33,11 @@ def test_a_file_has_its_name_only_when_it_is_whole_and_synced(tmp_path: Path, mo
 
     monkeypatch.setattr(os, "fsync", lambda _: done.append("sync"))
     monkeypatch.setattr(Path, "rename", rename)
-    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
     arriving.write(VIDEO)
     assert [path.name for path in (tmp_path / "job").iterdir()] == [INCOMING]
 
-    path = arriving.land()
+    path = arriving.finalize()
 
     assert (path.name, path.read_bytes()) == ("source", VIDEO)
     assert done == [
@@ -54,7 +54,7 @@ def test_bytes_are_synced_as_they_come_so_that_the_last_ones_wait_for_little(
     synced = threading.Event()
     monkeypatch.setattr(os, "fdatasync", lambda fd: synced.set())
     monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
-    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
 
     arriving.write(VIDEO)
 
@@ -70,11 +70,11 @@ def test_a_disk_that_failed_on_the_way_is_not_forgotten(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(os, "fdatasync", broken)
     monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
-    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
     arriving.write(VIDEO)
 
     with pytest.raises(Problem) as refused:
-        arriving.land()
+        arriving.finalize()
 
     assert refused.value.status_code == 503
     arriving.discard()
@@ -91,7 +91,7 @@ def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "fdatasync", sync_slowly)
     monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
-    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
     arriving.write(VIDEO)
 
     arriving.discard()
@@ -100,11 +100,11 @@ def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
     assert not synced.is_set()
     assert not (tmp_path / "job").exists()
     go_on.set()
-    file._syncer.submit(int).result(30)
+    file._sync_executor.submit(int).result(30)
 
 
 def test_the_first_bytes_are_judged_however_small_the_pieces_are(tmp_path: Path) -> None:
-    arriving = Landing(tmp_path / "job", limit_bytes=LIMIT)
+    arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
     with pytest.raises(Problem) as refused:
         for _ in range(100):
             arriving.write(b"#")

@@ -1,0 +1,15 @@
+"""Base class of the Falcon resources."""
+
+from __future__ import annotations
+
+from api.context import Context
+
+
+class Resource:
+    """A Falcon resource with the application's context.
+
+    A subclass with `public = True` needs no authentication (`api.http.auth`).
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
