@@ -11,4 +11,4 @@ from actors.flow import publishing
 @dramatiq.actor(queue_name="network", max_retries=5)
 def publish_instagram(publication_id: str) -> None:
     """Carry out the next step of a publication on Instagram."""
-    publishing.step(wiring.machine, publication_id, publishing.message_id())
+    publishing.run_step(wiring.machine, publication_id, publishing.current_message_id())

@@ -5,26 +5,24 @@ from __future__ import annotations
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow.events import announce, tell_of
-from actors.flow.scheduling import release
+from actors.flow.events import emit, emit_for_publication
+from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import failed_for_files
 from store import jobs, publications, segments, steps
 from store.states import JOB_OVER, JobStatus, PublicationStatus
 
-KEPT_OTHERWISE_H = 24.0  # what failed can be tried again, and what went nowhere be fetched, for a day
+MIN_RETENTION_H = 24.0  # what failed can be tried again, and what went nowhere be fetched, for a day
 
 
-def settle(machine: Machine, connection: Connection, job_id: str) -> None:
+def close_finished(machine: Machine, connection: Connection, job_id: str) -> None:
     """Close what has nothing open left: the parts, then the job. The caller that closes it tells of it."""
     if (moved_to := jobs.close_parts(connection, job_id)) is not None:
         job = jobs.get(connection, job_id)
-        announce(machine, connection, "job.processed", job, parts=job.segment_count if job else None)
+        emit(machine, connection, "job.processed", job, parts=job.segment_count if job else None)
         if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
             logger.info("job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
-            announce(
-                machine, connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons
-            )
+            emit(machine, connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
     for segment in segments.of_job(connection, job_id):
         if publications.count_of_segment(connection, segment.id):
             segments.close(connection, segment.id)
@@ -33,7 +31,7 @@ def settle(machine: Machine, connection: Connection, job_id: str) -> None:
         return
     job = jobs.get(connection, job_id)
     logger.info("job {}: {}", job_id, outcome)
-    announce(machine, connection, "job.failed" if outcome is JobStatus.FAILED else "job.completed", job, status=outcome)
+    emit(machine, connection, "job.failed" if outcome is JobStatus.FAILED else "job.completed", job, status=outcome)
     machine.send("delete_files", job_id, delay_s=retention_s(machine, connection, job_id, outcome))
 
 
@@ -45,7 +43,7 @@ def retention_s(machine: Machine, connection: Connection, job_id: str, outcome: 
     job = jobs.get(connection, job_id)
     if job is not None and failed_for_files(connection, job):
         kept_h = max(kept_h, 24 * machine.settings.lost_found_days)  # as long as they may be found
-    return 3600 * max(kept_h, KEPT_OTHERWISE_H)
+    return 3600 * max(kept_h, MIN_RETENTION_H)
 
 
 def fail_job(machine: Machine, job_id: str, *, code: str, error: str, retryable: bool) -> None:
@@ -66,7 +64,7 @@ def end_job(machine: Machine, connection: Connection, job_id: str, *, code: str,
     if not jobs.fail(connection, job_id, code=code, error=error, now=machine.now()):
         return
     logger.warning("job {}: failed ({}): {}", job_id, code, error)
-    announce(machine, connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
+    emit(machine, connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
     if retryable:
         machine.send("delete_files", job_id, delay_s=retention_s(machine, connection, job_id, JobStatus.FAILED))
     else:
@@ -84,11 +82,11 @@ def publication_crashed(machine: Machine, publication_id: str, *, reason: str) -
         if publication is None or job is None:
             return
         unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
-        tell_of(
+        emit_for_publication(
             machine, connection, "publication.outcome_unknown" if unknown else "publication.failed", publication, job
         )
-        settle(machine, connection, job.id)
-        release(machine, connection)
+        close_finished(machine, connection, job.id)
+        start_due(machine, connection)
 
 
 def part_failed(machine: Machine, segment_id: str, *, reason: str) -> None:
@@ -108,5 +106,5 @@ def fail_part(machine: Machine, connection: Connection, segment_id: str, *, reas
     publications.end_waiting_of_segment(
         connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=machine.now()
     )
-    settle(machine, connection, segment.job_id)
-    release(machine, connection)
+    close_finished(machine, connection, segment.job_id)
+    start_due(machine, connection)

@@ -13,7 +13,7 @@ from store.jobs import Job
 from store.publications import Publication
 
 
-def announce(
+def emit(
     machine: Machine, connection: Connection, kind: str, job: Job | None = None, **facts: Any
 ) -> None:  # Any: JSON
     """Record an event in the open transaction and send its deliveries with it.
@@ -42,7 +42,7 @@ def announce(
         machine.send("dispatch_webhook", delivery.id)
 
 
-def part_facts(publication: Publication, job: Job) -> dict[str, Any]:  # Any: JSON
+def publication_data(publication: Publication, job: Job) -> dict[str, Any]:  # Any: JSON
     """Return what every event about a publication says."""
     return {
         "publication_id": publication.id,
@@ -53,9 +53,11 @@ def part_facts(publication: Publication, job: Job) -> dict[str, Any]:  # Any: JS
     }
 
 
-def tell_of(machine: Machine, connection: Connection, kind: str, publication: Publication, job: Job) -> None:
+def emit_for_publication(
+    machine: Machine, connection: Connection, kind: str, publication: Publication, job: Job
+) -> None:
     """Record an event about a publication as it stands now."""
-    announce(machine,
+    emit(machine,
         connection, kind, job, link=publication.link, remote_id=publication.remote_id, code=publication.code,
-        reason=publication.reason, **part_facts(publication, job),
+        reason=publication.reason, **publication_data(publication, job),
     )  # fmt: skip

@@ -13,11 +13,11 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors.flow import planning, rendering
-from actors.flow.completion import settle
-from actors.flow.events import announce, tell_of
-from actors.flow.scheduling import release
+from actors.flow.completion import close_finished
+from actors.flow.events import emit, emit_for_publication
+from actors.flow.scheduling import start_due
 from actors.machine import Machine
-from actors.recovery import begun_notes
+from actors.recovery import publishing_notes
 from broker import DeadLetter
 from store import accounts, idempotency_keys, jobs, publications, segments, steps, webhooks
 from store.idempotency_keys import StoredAnswer
@@ -46,7 +46,7 @@ def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> St
         if job.webhook_url is not None:
             add_endpoint(machine, connection, job.webhook_url, scope="named", events=[])
         jobs.create(connection, job)
-        announce(machine, connection, "job.created", job)
+        emit(machine, connection, "job.created", job)
         planning.send(machine, job.id)
         return None
 
@@ -94,9 +94,9 @@ def cancel(machine: Machine, job_id: str) -> bool:
         for publication in publications.in_progress(connection, job_id):  # each decides at its next step, which is now
             steps.schedule(connection, publication.id, moment)
             machine.send(f"publish_{publication.platform}", publication.id)
-        announce(machine, connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
+        emit(machine, connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
         machine.send("delete_files", job_id)
-        release(machine, connection)
+        start_due(machine, connection)
     logger.info("job {}: cancelled", job_id)
     return True
 
@@ -127,10 +127,10 @@ def _retry_parts(machine: Machine, connection: Connection, job_id: str, moment: 
     failed = segments.retry_failed(connection, job_id, moment)
     for segment in failed:
         rendering.send(machine, segment)
-    begun_notes.forget(machine, publications.retry_failed(connection, job_id, moment))
+    publishing_notes.remove(machine, publications.retry_failed(connection, job_id, moment))
     segments.reopen(connection, job_id)
-    settle(machine, connection, job_id)
-    release(machine, connection)
+    close_finished(machine, connection, job_id)
+    start_due(machine, connection)
     return [segment.id for segment in failed]
 
 
@@ -150,8 +150,8 @@ def approve(machine: Machine, job_id: str) -> bool:
     with machine.store.writing() as connection:
         if not jobs.approve(connection, job_id, machine.now()):
             return False
-        settle(machine, connection, job_id)
-        release(machine, connection)
+        close_finished(machine, connection, job_id)
+        start_due(machine, connection)
     logger.info("job {}: approved", job_id)
     return True
 
@@ -198,10 +198,10 @@ def disconnect(machine: Machine, account_id: str) -> bool:
             if job is not None and publication is not None:
                 unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
                 kind = "publication.outcome_unknown" if unknown else "publication.failed"
-                tell_of(machine, connection, kind, publication, job)
+                emit_for_publication(machine, connection, kind, publication, job)
         for job_id in {publication.job_id for publication in ended}:
-            settle(machine, connection, job_id)
-        release(machine, connection)
+            close_finished(machine, connection, job_id)
+        start_due(machine, connection)
         return True
 
 
@@ -218,7 +218,7 @@ def resolve(machine: Machine, publication_id: str, *, published: bool, link: str
         publication = publications.get(connection, publication_id)
         job = jobs.get(connection, publication.job_id) if publication else None
         if publication is not None and job is not None:
-            tell_of(machine, connection, f"publication.{status}", publication, job)
-            settle(machine, connection, job.id)
-            release(machine, connection)
+            emit_for_publication(machine, connection, f"publication.{status}", publication, job)
+            close_finished(machine, connection, job.id)
+            start_due(machine, connection)
         return True

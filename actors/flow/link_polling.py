@@ -7,8 +7,8 @@ from datetime import timedelta
 from loguru import logger
 
 from actors.flow import tokens
-from actors.flow.events import tell_of
-from actors.flow.posts import post_of
+from actors.flow.events import emit_for_publication
+from actors.flow.posts import create_post
 from actors.machine import Machine
 from platforms import errors
 from platforms.contract import Advanced, Handle, Outcome, Published
@@ -18,12 +18,12 @@ from store.publications import Publication
 from store.segments import Segment
 from store.states import PUBLICATION_SUCCEEDED
 
-EARLY = timedelta(seconds=2)
-UNTIL = timedelta(hours=24)  # after the publication; a draft that nobody finished by then is its owner's affair
-WHEN_IN_DOUBT_S = 300.0
+EARLY_TOLERANCE = timedelta(seconds=2)
+POLL_FOR = timedelta(hours=24)  # after the publication; a draft that nobody finished by then is its owner's affair
+RETRY_S = 300.0
 
 
-def look_again(machine: Machine, publication_id: str) -> None:
+def poll(machine: Machine, publication_id: str) -> None:
     """Ask once more about a publication that went out; nothing if there is nothing to learn, or not yet."""
     with machine.store.reading() as connection:
         found = publications.get(connection, publication_id)
@@ -33,14 +33,14 @@ def look_again(machine: Machine, publication_id: str) -> None:
         return
     outcome, again_s = _ask(machine, found, segment, job)
     ended = found.ended_at or found.created_at
-    if again_s is not None and machine.now() - ended > UNTIL:
+    if again_s is not None and machine.now() - ended > POLL_FOR:
         again_s = None
     _record(machine, found, job, outcome, again_s)
 
 
 def _is_due(machine: Machine, found: Publication) -> bool:
     awaited = found.status in PUBLICATION_SUCCEEDED and found.next_at is not None
-    return awaited and found.next_at is not None and found.next_at <= machine.now() + EARLY
+    return awaited and found.next_at is not None and found.next_at <= machine.now() + EARLY_TOLERANCE
 
 
 def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tuple[Outcome | None, float | None]:
@@ -49,11 +49,11 @@ def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tu
         return None, None
     try:
         handle = Handle(found.step, machine.sealer.open(found.handle))
-        account = tokens.usable(machine, found.account_id).account
-        post = post_of(machine, found, segment, job)
+        account = tokens.get_access(machine, found.account_id).account
+        post = create_post(machine, found, segment, job)
         outcome = machine.publisher(found.platform).advance(post, account, handle, interrupted=False)
     except (errors.TryLater, errors.Unclear) as later:
-        return None, max(later.retry_after_s, WHEN_IN_DOUBT_S * machine.settings.publish_pace)
+        return None, max(later.retry_after_s, RETRY_S * machine.settings.publish_pace)
     except errors.PlatformError as error:
         logger.info("publication {}: nothing more to learn: {}", found.id, error)
         return None, None
@@ -74,6 +74,6 @@ def _record(machine: Machine, found: Publication, job: Job, outcome: Outcome | N
         posted = isinstance(outcome, Published) and steps.mark_published(connection, found.id)
         news = publications.get(connection, found.id)
         if news is not None and (posted or (link is not None and found.link is None)):
-            tell_of(machine, connection, "publication.published", news, job)
+            emit_for_publication(machine, connection, "publication.published", news, job)
         if again_s is not None:
             machine.send(f"publish_{found.platform}", found.id, delay_s=again_s)

@@ -126,7 +126,7 @@ def acquire(machine: Machine, load: Callable[[Connection], Work | None]) -> Clai
         if not work.start(connection):
             return None
         if work.row.retry_at is not None and work.row.retry_at > machine.now():
-            raise retrying.wait_until(machine, work.row.retry_at)  # likewise, before the message was delayed
+            raise retrying.retry_exception(machine, work.row.retry_at)  # likewise, before the message was delayed
         if work.is_claimed:
             interrupted = _next_settings(work, attempts)
             attempts.append(retrying.interrupted_attempt(machine, work.claimed_at(attempts), interrupted))
@@ -170,11 +170,11 @@ def _put_back(connection: Connection, claim: Claim[Work], attempts: list[MediaAt
         The exception to raise for the message; None if the work has ended, or another worker has claimed it.
     """
     work = claim.work
-    retry_at = None if retrying.are_exhausted(attempts) else retrying.retry_moment(work.machine, attempts)
+    retry_at = None if retrying.are_exhausted(attempts) else retrying.next_attempt_at(work.machine, attempts)
     if not work.put_back(connection, claim.token, attempts, retry_at):
         return None
     if retry_at is not None:
-        return retrying.wait_until(work.machine, retry_at)
+        return retrying.retry_exception(work.machine, retry_at)
     work.fail(connection, attempts)
     return _given_up(work, attempts)
 

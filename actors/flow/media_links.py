@@ -12,20 +12,20 @@ from settings import Settings
 from store import Sealer
 from store.sealing import WrongKey
 
-LASTS = timedelta(hours=24)  # as long as Meta keeps a container that waits for its video
+LIFETIME = timedelta(hours=24)  # as long as Meta keeps a container that waits for its video
 
 
 class BadLink(Exception):
     """The address was not made here, or its time is over."""
 
 
-def link(settings: Settings, sealer: Sealer, job_id: str, number: int, *, expires: datetime) -> str:
+def create_link(settings: Settings, sealer: Sealer, job_id: str, number: int, *, expires: datetime) -> str:
     """Return the absolute address of a part; whoever has it can fetch the part until it expires."""
     sealed = sealer.seal({"use": "media", "job": job_id, "number": number, "until": expires.timestamp()})
     return f"{settings.root_url}/media/{sealed.decode()}"
 
 
-def read(sealer: Sealer, token: str, now: datetime) -> tuple[str, int]:
+def parse_token(sealer: Sealer, token: str, now: datetime) -> tuple[str, int]:
     """Return the job and the number of the part that an address stands for.
 
     Raises:
@@ -41,6 +41,6 @@ def read(sealer: Sealer, token: str, now: datetime) -> tuple[str, int]:
     return str(found["job"]), int(found["number"])
 
 
-def media_url(machine: Machine, job_id: str, number: int) -> str:
+def link_to_part(machine: Machine, job_id: str, number: int) -> str:
     """Return an address of a part that is good from now for `LASTS`."""
-    return link(machine.settings, machine.sealer, job_id, number, expires=machine.now() + LASTS)
+    return create_link(machine.settings, machine.sealer, job_id, number, expires=machine.now() + LIFETIME)

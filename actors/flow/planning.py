@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from actors.flow import media_child, media_claims, rendering, retrying
 from actors.flow.completion import end_job, fail_job
-from actors.flow.events import announce
+from actors.flow.events import emit
 from actors.flow.media_claims import Claim, MediaWork
 from actors.flow.retrying import MediaSettings
 from actors.machine import Machine
@@ -65,7 +65,7 @@ class _JobPlanning(MediaWork):
 
     def start(self, connection: Connection) -> bool:
         if jobs.start(connection, self.job.id, self.machine.now()):
-            announce(self.machine, connection, "job.processing", self.job)
+            emit(self.machine, connection, "job.processing", self.job)
         return True
 
     def claimed_at(self, attempts: Sequence[MediaAttempt]) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.flow.media_links import media_url
+from actors.flow.media_links import link_to_part
 from actors.machine import Machine
 from platforms.contract import Post
 from store.jobs import Job
@@ -10,7 +10,7 @@ from store.publications import Publication
 from store.segments import Segment
 
 
-def post_of(machine: Machine, publication: Publication, segment: Segment, job: Job) -> Post:
+def create_post(machine: Machine, publication: Publication, segment: Segment, job: Job) -> Post:
     """Return what is to be published: the file, its words, its number."""
     return Post(
         publication_id=publication.id,
@@ -21,6 +21,6 @@ def post_of(machine: Machine, publication: Publication, segment: Segment, job: J
         caption=job.caption,
         part=segment.segment_number,
         parts=job.segment_count or 1,
-        media_url=media_url(machine, job.id, segment.segment_number),
+        media_url=link_to_part(machine, job.id, segment.segment_number),
         gaze_corrected=bool(segment.gaze and segment.gaze.get("corrected")),
     )

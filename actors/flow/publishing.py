@@ -22,12 +22,12 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors.flow import link_polling, tokens
-from actors.flow.completion import settle
-from actors.flow.events import tell_of
-from actors.flow.posts import post_of
-from actors.flow.scheduling import release
+from actors.flow.completion import close_finished
+from actors.flow.events import emit_for_publication
+from actors.flow.posts import create_post
+from actors.flow.scheduling import start_due
 from actors.machine import Machine
-from actors.recovery import begun_notes
+from actors.recovery import publishing_notes
 from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from platforms import errors
 from platforms.contract import Account, ActionNeeded, Advanced, Handle, Outcome, Post, Published, Publisher
@@ -39,16 +39,18 @@ from store.segments import Segment
 from store.states import JobStatus, PublicationStatus
 
 STEP_DEADLINE = timedelta(minutes=15)  # 60 MB over a slow line; no step takes longer
-EARLY = timedelta(seconds=2)  # a message this much before its step's time is the right one; an earlier one is a stray
+EARLY_TOLERANCE = timedelta(
+    seconds=2
+)  # a message this much before its step's time is the right one; an earlier one is a stray
 GIVE_UP_AFTER = timedelta(hours=24)  # of one step's tries; containers and sessions of the platforms live no longer
 DATABASE_OLDER = (
     "publishing had begun before, as a note beside the upload shows; the database is older, as after a backup was "
     "restored"
 )
-LONGEST_WAIT_S = 3600.0  # between two tries of a step, unless the platform asks for more
+MAX_RETRY_DELAY_S = 3600.0  # between two tries of a step, unless the platform asks for more
 
 
-def step(machine: Machine, publication_id: str, asked_by: str) -> None:
+def run_step(machine: Machine, publication_id: str, asked_by: str) -> None:
     """Carry out the next step of a publication, or nothing if it is over, not due, or in other hands.
 
     Args:
@@ -56,41 +58,41 @@ def step(machine: Machine, publication_id: str, asked_by: str) -> None:
         asked_by: the id of the message that asks for it; the same when the message comes back after a crash.
     """
     nonce = secrets.token_hex(4)
-    before = _take(machine, publication_id, asked_by, nonce)
+    before = _claim(machine, publication_id, asked_by, nonce)
     if before is None:
-        link_polling.look_again(machine, publication_id)
+        link_polling.poll(machine, publication_id)
         return
-    _Step(machine, before, f"{asked_by}/{nonce}").run()
+    _StepRun(machine, before, f"{asked_by}/{nonce}").run()
 
 
-def message_id() -> str:
+def current_message_id() -> str:
     """Return the id of the message that this thread works on."""
     message = CurrentMessage.get_current_message()
     assert message is not None  # actors run under a worker; tests hand ids of their own to `step`
     return message.message_id
 
 
-def _take(machine: Machine, publication_id: str, asked_by: str, nonce: str) -> Publication | None:
+def _claim(machine: Machine, publication_id: str, asked_by: str, nonce: str) -> Publication | None:
     now = machine.now()
     with machine.store.writing() as connection:
         found = publications.get(connection, publication_id)
-        if found is None or _is_stray(found, now):
+        if found is None or _is_early(found, now):
             return None
-        if found.holder is None and not found.unclear and _rests(machine, connection, found, now):
+        if found.holder is None and not found.unclear and _postpone_if_paused(machine, connection, found, now):
             return None
         until = now + STEP_DEADLINE
         return steps.claim(connection, publication_id, asked_by, nonce, now=now, until=until)
 
 
-def _is_stray(found: Publication, now: datetime) -> bool:
-    return found.holder is None and found.next_at is not None and found.next_at > now + EARLY
+def _is_early(found: Publication, now: datetime) -> bool:
+    return found.holder is None and found.next_at is not None and found.next_at > now + EARLY_TOLERANCE
 
 
-def _rests(machine: Machine, connection: Connection, found: Publication, now: datetime) -> bool:
+def _postpone_if_paused(machine: Machine, connection: Connection, found: Publication, now: datetime) -> bool:
     """Put a step off while its account is paused: the platform asked us not to call at all."""
     account = accounts.get(connection, found.account_id)
     job = jobs.get(connection, found.job_id)
-    if account is None or account.paused_until is None or account.paused_until <= now + EARLY:
+    if account is None or account.paused_until is None or account.paused_until <= now + EARLY_TOLERANCE:
         return False
     if job is None or job.status is JobStatus.CANCELLED:
         return False  # to end it needs no call
@@ -100,7 +102,7 @@ def _rests(machine: Machine, connection: Connection, found: Publication, now: da
     return True
 
 
-class _Step:
+class _StepRun:
     """One step of one publication, from the right to carry it out to its record."""
 
     def __init__(self, machine: Machine, before: Publication, holder: str) -> None:
@@ -119,9 +121,9 @@ class _Step:
             if job.status is JobStatus.CANCELLED and self._may_stop():
                 self._end(PublicationStatus.CANCELLED, "cancelled", "the job was cancelled", None)
                 return
-            access = tokens.usable(self.machine, self.publication.account_id)
+            access = tokens.get_access(self.machine, self.publication.account_id)
             self.tokens = access.tokens
-            post = post_of(self.machine, self.publication, segment, job)
+            post = create_post(self.machine, self.publication, segment, job)
             if self.handle is None and not self._begin(post, access.account):
                 return  # the right to the step was lost meanwhile
             self._record(self._advance(post, access.account))
@@ -159,7 +161,7 @@ class _Step:
     def _begin(self, post: Post, account: Account) -> bool:
         """Store the first handle before the first step is carried out."""
         self.handle = self.publisher.begin(post, account)
-        if not begun_notes.note(self.machine, self.publication) and not self.interrupted:
+        if not publishing_notes.add(self.machine, self.publication) and not self.interrupted:
             raise errors.OutcomeUnknown("database_older", DATABASE_OLDER)
         self.interrupted = False  # nothing was ever sent
         sealed = self.machine.sealer.seal(dict(self.handle.facts))
@@ -180,7 +182,7 @@ class _Step:
             stale = accounts.get(connection, account.id)
         if stale is None:
             raise errors.Reconnect("not_connected", "the account is not connected")
-        access = tokens.refreshed(self.machine, replace(stale, tokens=self.tokens))
+        access = tokens.refresh(self.machine, replace(stale, tokens=self.tokens))
         self.tokens = access.tokens
         return self.publisher.advance(post, access.account, self.handle, interrupted=self.interrupted)
 
@@ -263,7 +265,7 @@ class _Step:
             if now - since > GIVE_UP_AFTER:
                 self._give_up(error, unclear=unclear)
                 return
-            after_s = max(after_s, min(LONGEST_WAIT_S, after_s * 2 ** min(self.publication.tries, 12)))
+            after_s = max(after_s, min(MAX_RETRY_DELAY_S, after_s * 2 ** min(self.publication.tries, 12)))
         with self.machine.store.writing() as connection:
             if steps.record_failed_step(
                 connection,
@@ -312,9 +314,9 @@ class _Step:
         if publication is None or job is None:
             return
         if event is not None:
-            tell_of(self.machine, connection, event, publication, job)
-        settle(self.machine, connection, job.id)
-        release(self.machine, connection)
+            emit_for_publication(self.machine, connection, event, publication, job)
+        close_finished(self.machine, connection, job.id)
+        start_due(self.machine, connection)
 
     def _again(self, after_s: float) -> None:
         self.machine.send(f"publish_{self.publication.platform}", self.publication.id, delay_s=after_s)

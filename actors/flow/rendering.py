@@ -14,11 +14,11 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors.flow import media_child, media_claims, retrying
-from actors.flow.completion import fail_part, part_failed, settle
-from actors.flow.events import announce
+from actors.flow.completion import close_finished, fail_part, part_failed
+from actors.flow.events import emit
 from actors.flow.media_claims import Claim, MediaWork
 from actors.flow.retrying import MediaSettings
-from actors.flow.scheduling import release
+from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import NO_SUCH_FILE, UPLOAD_GONE
 from media.process import runner
@@ -71,14 +71,14 @@ class _PartRendering(MediaWork):
     def put_back(
         self, connection: Connection, token: str, attempts: Sequence[MediaAttempt], retry_at: datetime | None
     ) -> bool:
-        words = retrying.OUTCOME_WORDS[attempts[-1].outcome]
+        words = retrying.OUTCOME_PHRASES[attempts[-1].outcome]
         return segments.record_failed_attempt(
             connection, self.segment.id, token, attempts=attempts, retry_at=retry_at,
             reason=f"rendering failed ({words})",
         )  # fmt: skip
 
     def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
-        words = retrying.OUTCOME_WORDS[attempts[-1].outcome]
+        words = retrying.OUTCOME_PHRASES[attempts[-1].outcome]
         reason = f"rendering failed {len(attempts)} times, at last: {words}"
         fail_part(self.machine, connection, self.segment.id, reason=reason)
 
@@ -223,6 +223,6 @@ def _record(machine: Machine, claim: Claim[_PartRendering], rendered: dict[str, 
             # Found only now: its track begins well. Before `settle` and `release`, so that nothing of it goes out.
             jobs.require_review(connection, job.id, ReviewReason.SOUND_UNREADABLE)
         facts = {"part": segment.segment_number, "parts": job.segment_count, "gaze": gaze_facts}
-        announce(machine, connection, "segment.ready", job, duration_s=segment.duration, **facts)
-        settle(machine, connection, job.id)
-        release(machine, connection)
+        emit(machine, connection, "segment.ready", job, duration_s=segment.duration, **facts)
+        close_finished(machine, connection, job.id)
+        start_due(machine, connection)

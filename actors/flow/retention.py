@@ -9,24 +9,24 @@ from pathlib import Path
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow.completion import retention_s, settle
-from actors.flow.events import announce, part_facts
-from actors.flow.scheduling import release
+from actors.flow.completion import close_finished, retention_s
+from actors.flow.events import emit, publication_data
+from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery import lost_found
 from store import heartbeats, idempotency_keys, jobs, publications, webhooks
 from store.jobs import Job
 from store.states import JobStatus
 
-OPEN_AT_MOST = timedelta(days=60)  # three hours of talk are 180 parts; at six a day that takes thirty days
-REMEMBERED = timedelta(days=30)  # events that were told, and messages that gave up
-JUMP = timedelta(hours=1)  # longer between two looks: the machine was off, or its clock was set
-LOOKED_AT = "lost_found"  # the mark of the last look
+MAX_OPEN = timedelta(days=60)  # three hours of talk are 180 parts; at six a day that takes thirty days
+RECORDS_KEPT_FOR = timedelta(days=30)  # events that were told, and messages that gave up
+MAX_RUN_INTERVAL = timedelta(hours=1)  # longer between two looks: the machine was off, or its clock was set
+HEARTBEAT = "lost_found"  # the mark of the last look
 
 
 def clean_up(machine: Machine) -> None:
     """Delete what has expired; also what an earlier run has missed."""
-    _expire(machine)
+    _expire_publications(machine)
     with machine.store.reading() as connection:
         due = [
             job
@@ -37,10 +37,10 @@ def clean_up(machine: Machine) -> None:
         machine.send("delete_files", job.id)
     _delete_leftovers(machine)
     with machine.store.writing() as connection:
-        webhooks.purge(connection, machine.now() - REMEMBERED)
+        webhooks.purge(connection, machine.now() - RECORDS_KEPT_FOR)
         # As long as an upload with the same key may be in lost+found, where the second copy of one is left.
         idempotency_keys.purge(connection, machine.now() - timedelta(days=machine.settings.lost_found_days))
-    machine.broker.admin.purge_dead_letters(REMEMBERED.total_seconds())
+    machine.broker.admin.purge_dead_letters(RECORDS_KEPT_FOR.total_seconds())
 
 
 def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:
@@ -76,23 +76,23 @@ def _is_due(machine: Machine, connection: Connection, job: Job) -> bool:
     return job.completed_at is not None and machine.now() >= job.completed_at + kept
 
 
-def _expire(machine: Machine) -> None:
+def _expire_publications(machine: Machine) -> None:
     with machine.store.writing() as connection:
-        for publication in publications.open_created_before(connection, machine.now() - OPEN_AT_MOST):
-            reason = f"not published within {OPEN_AT_MOST.days} days"
+        for publication in publications.open_created_before(connection, machine.now() - MAX_OPEN):
+            reason = f"not published within {MAX_OPEN.days} days"
             job = jobs.get(connection, publication.job_id)
             if job is not None and publications.expire(connection, publication.id, reason=reason, now=machine.now()):
-                announce(
+                emit(
                     machine,
                     connection,
                     "publication.failed",
                     job,
                     code="expired",
                     reason=reason,
-                    **part_facts(publication, job),
+                    **publication_data(publication, job),
                 )
-                settle(machine, connection, publication.job_id)
-        release(machine, connection)
+                close_finished(machine, connection, publication.job_id)
+        start_due(machine, connection)
 
 
 def _delete_leftovers(machine: Machine) -> None:
@@ -100,15 +100,15 @@ def _delete_leftovers(machine: Machine) -> None:
     for root in (machine.settings.uploads_dir, machine.settings.jobs_dir):
         for directory in root.iterdir() if root.exists() else ():
             with lost_found.errors_logged(directory):
-                if directory.is_dir() and not directory.is_symlink() and _is_given_up(machine, directory.name):
+                if directory.is_dir() and not directory.is_symlink() and _are_files_deleted(machine, directory.name):
                     _remove(directory)
                     logger.info("deleted {}, whose job has given its files up", directory)
-    _discount_jumps(machine)
+    _extend_lost_entries(machine)
     lost_found.move_unrecorded(machine)
     lost_found.delete_expired(machine)
 
 
-def _discount_jumps(machine: Machine) -> None:
+def _extend_lost_entries(machine: Machine) -> None:
     """Extend the entries of lost+found by the time in which the machine did not run.
 
     A clock without a battery starts in the past and jumps ahead when the network is available. And after a month
@@ -116,16 +116,16 @@ def _discount_jumps(machine: Machine) -> None:
     """
     now = machine.now()
     with machine.store.reading() as connection:
-        before = heartbeats.last(connection, LOOKED_AT)
+        before = heartbeats.last(connection, HEARTBEAT)
     if before is None:  # a new database: nobody knows for how long
-        lost_found.prolong(machine, None)
-    elif now - before > JUMP:
-        lost_found.prolong(machine, now - before)
+        lost_found.extend(machine, None)
+    elif now - before > MAX_RUN_INTERVAL:
+        lost_found.extend(machine, now - before)
     with machine.store.writing() as connection:
-        heartbeats.record(connection, LOOKED_AT, now)
+        heartbeats.record(connection, HEARTBEAT, now)
 
 
-def _is_given_up(machine: Machine, job_id: str) -> bool:
+def _are_files_deleted(machine: Machine, job_id: str) -> bool:
     with machine.store.reading() as connection:
         job = jobs.get(connection, job_id)
     return job is not None and job.files_deleted_at is not None

@@ -30,7 +30,7 @@ from store.jobs import Job
 
 MAX_ATTEMPTS = 4
 MAX_INTERRUPTIONS = 5
-WAIT_FACTOR = 4  # from one delay to the next
+DELAY_FACTOR = 4  # from one delay to the next
 MAX_EXCEPTION_RETRIES = 3  # for exceptions of the actor itself, such as a full disk; dramatiq's usual retries
 MAX_STDERR_CHARS = 2000
 TERMINATION_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}  # systemd sends them to all processes of a service
@@ -59,7 +59,7 @@ class GivenUp(Exception):
     """All attempts at media work have failed; the message is dead-lettered."""
 
 
-OUTCOME_WORDS = {
+OUTCOME_PHRASES = {
     MediaOutcome.OUT_OF_MEMORY: "out of memory",
     MediaOutcome.DEADLINE_PASSED: "out of time",
     MediaOutcome.CRASHED: "a crash",
@@ -108,18 +108,18 @@ def are_exhausted(attempts: Sequence[MediaAttempt]) -> bool:
     return len(attempts) - interrupted >= MAX_ATTEMPTS or interrupted >= MAX_INTERRUPTIONS
 
 
-def retry_moment(machine: Machine, attempts: Sequence[MediaAttempt]) -> datetime:
+def next_attempt_at(machine: Machine, attempts: Sequence[MediaAttempt]) -> datetime:
     """Return when the next attempt may begin."""
     failed = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in attempts)
-    return machine.now() + timedelta(seconds=machine.settings.media_retry_seconds * WAIT_FACTOR ** max(0, failed - 1))
+    return machine.now() + timedelta(seconds=machine.settings.media_retry_seconds * DELAY_FACTOR ** max(0, failed - 1))
 
 
-def longest_wait(machine: Machine) -> timedelta:
+def max_delay(machine: Machine) -> timedelta:
     """Return how far a retry can lie ahead."""
-    return timedelta(seconds=machine.settings.media_retry_seconds * WAIT_FACTOR ** (MAX_ATTEMPTS - 2))
+    return timedelta(seconds=machine.settings.media_retry_seconds * DELAY_FACTOR ** (MAX_ATTEMPTS - 2))
 
 
-def wait_until(machine: Machine, moment: datetime) -> Retry:
+def retry_exception(machine: Machine, moment: datetime) -> Retry:
     """Return the exception with which an actor has its message delivered again at a moment."""
     left = moment - machine.now()
     return Retry("tried again later", delay=max(0, -(-left // timedelta(milliseconds=1))))
@@ -230,7 +230,7 @@ def _summary(number: int, attempt: MediaAttempt) -> str:
 
 
 def _ending(attempt: MediaAttempt) -> str:
-    return f"{OUTCOME_WORDS[attempt.outcome]}{_known(attempt)}"
+    return f"{OUTCOME_PHRASES[attempt.outcome]}{_known(attempt)}"
 
 
 def _known(attempt: MediaAttempt) -> str:

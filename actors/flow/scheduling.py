@@ -11,8 +11,8 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
-from actors.flow.events import announce, part_facts
-from actors.flow.upload_windows import DAY, DEFAULTS, earliest
+from actors.flow.events import emit, publication_data
+from actors.flow.upload_windows import DAY, DEFAULTS, earliest_start
 from actors.machine import Machine
 from store import accounts, heartbeats, jobs, publication_queue, publications, schedules
 from store.accounts import Account
@@ -24,10 +24,10 @@ def tick(machine: Machine) -> None:
     """Record the scheduler's heartbeat, and start the publications that are due."""
     with machine.store.writing() as connection:
         heartbeats.record(connection, "scheduler", machine.now())
-        release(machine, connection)
+        start_due(machine, connection)
 
 
-def release(machine: Machine, connection: Connection) -> None:
+def start_due(machine: Machine, connection: Connection) -> None:
     """Let go what may go now, and note for the others when they may."""
     known = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
     queue = publication_queue.next_in_order(connection)
@@ -36,17 +36,17 @@ def release(machine: Machine, connection: Connection) -> None:
         account = accounts.get(connection, account_id)
         if account is not None:
             schedule = known.get(account.platform, DEFAULTS[account.platform])
-            _release_one(machine, connection, account, schedule, list(candidates))
+            _start_next(machine, connection, account, schedule, list(candidates))
 
 
-def _release_one(
+def _start_next(
     machine: Machine, connection: Connection, account: Account, schedule: Schedule, candidates: list[QueuedPublication]
 ) -> None:
     now = machine.now()
     gap = timedelta(seconds=schedule.min_gap_s)
     recent = publication_queue.recent_starts(connection, account.id, now - max(DAY, gap))
     for queued in candidates:
-        due = earliest(schedule, recent, max(now, account.paused_until or now, queued.publish_after or now))
+        due = earliest_start(schedule, recent, max(now, account.paused_until or now, queued.publish_after or now))
         if due <= now:
             if publication_queue.start(connection, queued.id, now):
                 machine.send(f"publish_{queued.platform}", queued.id)
@@ -60,6 +60,11 @@ def _note_due(machine: Machine, connection: Connection, queued: QueuedPublicatio
     publication = publications.get(connection, queued.id)
     job = jobs.get(connection, queued.job_id)
     if publication is not None and job is not None:
-        announce(
-            machine, connection, "publication.scheduled", job, due_at=due.isoformat(), **part_facts(publication, job)
+        emit(
+            machine,
+            connection,
+            "publication.scheduled",
+            job,
+            due_at=due.isoformat(),
+            **publication_data(publication, job),
         )

@@ -9,7 +9,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow.events import announce
+from actors.flow.events import emit
 from actors.machine import Machine
 from platforms.contract import Account as Usable
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
@@ -19,8 +19,8 @@ from store.accounts import Account
 from store.sealing import WrongKey
 from store.states import AccountStatus
 
-STILL_GOOD = timedelta(minutes=5)  # longer than a step needs its token
-EXCHANGE_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards somebody else may try
+MIN_VALIDITY = timedelta(minutes=5)  # longer than a step needs its token
+REFRESH_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards somebody else may try
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def send_due_refreshes(machine: Machine) -> None:
 def refresh_if_due(machine: Machine, account_id: str) -> None:
     """Refresh the tokens of one account, unless that has happened meanwhile."""
     try:
-        usable(machine, account_id)
+        get_access(machine, account_id)
     except Reconnect:
         return  # recorded and announced there
     except PlatformError as error:
         logger.warning("Account {}: tokens not refreshed: {}", account_id, error)
 
 
-def usable(machine: Machine, account_id: str) -> Access:
+def get_access(machine: Machine, account_id: str) -> Access:
     """Return an account with a token that is good now, exchanging it first if it ends soon.
 
     Raises:
@@ -59,14 +59,14 @@ def usable(machine: Machine, account_id: str) -> Access:
     if account.refresh_at is None or account.refresh_at > machine.now():
         return _access(machine, account)
     try:
-        return refreshed(machine, account)
+        return refresh(machine, account)
     except (TryLater, Unclear) as later:
-        if account.expires_at is not None and account.expires_at < machine.now() + STILL_GOOD:
+        if account.expires_at is not None and account.expires_at < machine.now() + MIN_VALIDITY:
             raise TryLater(later.code, later.detail, retry_after_s=later.retry_after_s) from later
         return _access(machine, account)  # the login's server is down, but what we have is good for a while
 
 
-def refreshed(machine: Machine, account: Account) -> Access:
+def refresh(machine: Machine, account: Account) -> Access:
     """Exchange an account's tokens, whatever they say of their end, and return it with the new ones.
 
     Args:
@@ -78,22 +78,22 @@ def refreshed(machine: Machine, account: Account) -> Access:
     """
     moment = machine.now()
     with machine.store.writing() as connection:
-        if not accounts.lock_refresh(connection, account.id, now=moment, until=moment + EXCHANGE_DEADLINE):
+        if not accounts.lock_refresh(connection, account.id, now=moment, until=moment + REFRESH_DEADLINE):
             raise TryLater("refresh_under_way", "the account's token is being exchanged", retry_after_s=2.0)
         present = accounts.get(connection, account.id)
         stale = present is not None and present.tokens == account.tokens
         if not stale:
             accounts.unlock_refresh(connection, account.id)
-    return _exchange(machine, account) if stale else _access(machine, _checked(present))
+    return _request_refresh(machine, account) if stale else _access(machine, _checked(present))
 
 
-def _exchange(machine: Machine, account: Account) -> Access:
+def _request_refresh(machine: Machine, account: Account) -> Access:
     from platforms import registry  # noqa: PLC0415 (as in wiring: the API need not carry it)
 
     flow = registry.flow(account.variant, machine.hosts, tiktok_mode=machine.settings.tiktok_mode)
     used = _sealed_tokens(account)
     try:
-        tokens = flow.refresh(client(machine, account.variant), opened(machine, account))
+        tokens = flow.refresh(oauth_client(machine, account.variant), decrypt(machine, account))
     except Reconnect as dead:
         needs_reconnect(machine, account.id, dead.detail, used)
         raise
@@ -105,7 +105,7 @@ def _exchange(machine: Machine, account: Account) -> Access:
         accounts.set_tokens(
             connection,
             account.id,
-            sealed(machine, tokens),
+            encrypt(machine, tokens),
             used=used,
             expires_at=tokens.expires_at,
             refresh_at=tokens.refresh_at,
@@ -143,7 +143,7 @@ def mark_unusable(
     logger.warning("account {} of {}: {} ({})", account_id, account.platform, status, reason)
     code = "account_refused" if refused else "reconnect_needed"
     publication_queue.set_waiting_reason(connection, account_id, code=code, reason=reason)
-    announce(machine,
+    emit(machine,
         connection, "account.reconnect_needed", code=code, reason=reason, account_id=account_id,
         platform=account.platform, name=account.name,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def _sealed_tokens(account: Account) -> bytes:
     return account.tokens
 
 
-def client(machine: Machine, variant: str) -> Client:
+def oauth_client(machine: Machine, variant: str) -> Client:
     """Return our registration for a login.
 
     Raises:
@@ -182,13 +182,13 @@ def client(machine: Machine, variant: str) -> Client:
     return Client(registered.client_id, registered.client_secret.get_secret_value())
 
 
-def sealed(machine: Machine, tokens: Tokens) -> bytes:
+def encrypt(machine: Machine, tokens: Tokens) -> bytes:
     """Encrypt tokens for the store."""
     facts = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(tokens).items()}
     return machine.sealer.seal(facts)
 
 
-def opened(machine: Machine, account: Account) -> Tokens:
+def decrypt(machine: Machine, account: Account) -> Tokens:
     """Decrypt an account's tokens.
 
     Raises:
@@ -206,7 +206,7 @@ def opened(machine: Machine, account: Account) -> Tokens:
 
 def _access(machine: Machine, account: Account) -> Access:
     try:
-        access_token = opened(machine, account).access_token
+        access_token = decrypt(machine, account).access_token
     except Reconnect as unreadable:
         needs_reconnect(machine, account.id, unreadable.detail, account.tokens)
         raise

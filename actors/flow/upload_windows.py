@@ -20,7 +20,7 @@ DEFAULTS = {
 }
 
 
-def earliest(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> datetime:
+def earliest_start(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> datetime:
     """Return the first moment, not before `now`, at which the schedule lets another post of an account go.
 
     Args:
@@ -34,10 +34,10 @@ def earliest(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> d
         moment = max(moment, within_a_day[-schedule.max_per_day] + DAY)
     if recent:
         moment = max(moment, recent[-1] + timedelta(seconds=schedule.min_gap_s))
-    return next_open(schedule, moment)
+    return next_opening(schedule, moment)
 
 
-def next_open(schedule: Schedule, moment: datetime) -> datetime:
+def next_opening(schedule: Schedule, moment: datetime) -> datetime:
     """Return the first moment, not before the given one, that lies in one of the schedule's windows."""
     if not schedule.windows:
         return moment

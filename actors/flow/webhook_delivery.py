@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from loguru import logger
 
-from actors.flow.events import announce
+from actors.flow.events import emit
 from actors.machine import Machine
 from platforms import webhook
 from platforms.errors import PlatformError
@@ -19,17 +19,17 @@ from store.webhooks import Attempt, Delivery, Endpoint, Event
 
 # Seconds after each failed try; with the spread below about 52 hours in all. Standard Webhooks 1.0.0 advises several
 # days, exponential, with jitter.
-WAITS_S = (5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000)
-SPREAD = 0.2
-MISCONFIGURED_TRIES = 3  # a 3xx or 4xx is the receiver's mistake and seldom mends itself
-LONGEST_WAIT_S = 86_400.0
+RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000)
+JITTER = 0.2
+MISCONFIGURED_ATTEMPTS = 3  # a 3xx or 4xx is the receiver's mistake and seldom mends itself
+MAX_RETRY_DELAY_S = 86_400.0
 DISABLE_AFTER = timedelta(days=5)  # of nothing but failure
 GONE = 410
-STRAY = timedelta(seconds=2)
+EARLY_TOLERANCE = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
-class _Try:
+class _Outcome:
     """How one try went."""
 
     well: bool
@@ -45,21 +45,21 @@ def attempt(machine: Machine, delivery_id: str) -> None:
     """Make the next attempt at a delivery, if it is due. Receivers recognise a repeated one by its webhook-id."""
     with machine.store.reading() as connection:
         found = webhooks.get_delivery(connection, delivery_id)
-    if found is None or found[0].status is not DeliveryStatus.WAITING or _is_stray(machine, found[0]):
+    if found is None or found[0].status is not DeliveryStatus.WAITING or _is_early(machine, found[0]):
         return
     delivery, event, endpoint = found
     if endpoint.state is EndpointState.DISABLED:
-        outcome = _Try(False, True, None, 0, 0.0, "the endpoint is disabled", None)
+        outcome = _Outcome(False, True, None, 0, 0.0, "the endpoint is disabled", None)
     else:
         outcome = _send(machine, event, endpoint, delivery.tries + 1)
     _record(machine, delivery, event, endpoint, outcome)
 
 
-def _is_stray(machine: Machine, delivery: Delivery) -> bool:
-    return delivery.next_at is not None and delivery.next_at > machine.now() + STRAY
+def _is_early(machine: Machine, delivery: Delivery) -> bool:
+    return delivery.next_at is not None and delivery.next_at > machine.now() + EARLY_TOLERANCE
 
 
-def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> _Try:
+def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> _Outcome:
     now = machine.now()
     signing = [endpoint.secret]
     if endpoint.previous_secret is not None and endpoint.previous_until is not None and now < endpoint.previous_until:
@@ -75,12 +75,12 @@ def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> _Tr
             own_hosts=machine.settings.own_hosts,
         )
     except (PlatformError, WrongKey) as error:
-        return _Try(False, tries > len(WAITS_S), None, 0, 0.0, str(error), None)
+        return _Outcome(False, tries > len(RETRY_DELAYS_S), None, 0, 0.0, str(error), None)
     well = 200 <= answer.status < 300
     misconfigured = 300 <= answer.status < 500 and answer.status not in {408, 425, 429}
-    final = answer.status == GONE or tries > len(WAITS_S) or (misconfigured and tries >= MISCONFIGURED_TRIES)
+    final = answer.status == GONE or tries > len(RETRY_DELAYS_S) or (misconfigured and tries >= MISCONFIGURED_ATTEMPTS)
     error_text = None if well else f"HTTP {answer.status}"
-    return _Try(
+    return _Outcome(
         well,
         well or final,
         answer.status,
@@ -91,9 +91,9 @@ def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> _Tr
     )
 
 
-def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoint, outcome: _Try) -> None:
+def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoint, outcome: _Outcome) -> None:
     tries = delivery.tries + 1
-    wait_s = 0.0 if outcome.final else _wait_s(tries, outcome.retry_after_s)
+    wait_s = 0.0 if outcome.final else _retry_delay_s(tries, outcome.retry_after_s)
     status = (
         DeliveryStatus.DELIVERED if outcome.well else DeliveryStatus.FAILED if outcome.final else DeliveryStatus.WAITING
     )
@@ -117,11 +117,11 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
         if (dead or outcome.http_status == GONE) and webhooks.set_state(
             connection, endpoint.id, EndpointState.DISABLED
         ):
-            announce(machine, connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url)
+            emit(machine, connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url)
     if not outcome.well:
         logger.warning("webhook {} ({}) to {}: try {}: {}", event.id, event.type, endpoint.id, tries, outcome.error)
 
 
-def _wait_s(tries: int, asked_s: float) -> float:
-    planned = WAITS_S[min(tries, len(WAITS_S)) - 1] * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 (no secret)
-    return min(LONGEST_WAIT_S, max(planned, asked_s))
+def _retry_delay_s(tries: int, asked_s: float) -> float:
+    planned = RETRY_DELAYS_S[min(tries, len(RETRY_DELAYS_S)) - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+    return min(MAX_RETRY_DELAY_S, max(planned, asked_s))

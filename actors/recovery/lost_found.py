@@ -169,7 +169,7 @@ def _unrecorded_parts(machine: Machine) -> Iterator[Path]:
             yield target
 
 
-def prolong(machine: Machine, by: timedelta | None) -> None:
+def extend(machine: Machine, by: timedelta | None) -> None:
     """Keep all entries longer.
 
     Args:

@@ -10,7 +10,7 @@ import falcon
 from loguru import logger
 
 from actors.flow import job_commands, tokens
-from actors.flow.scheduling import release
+from actors.flow.scheduling import start_due
 from api.context import Context
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
@@ -63,8 +63,8 @@ class AccountResource(Resource):
         if account.tokens is None:
             return
         try:
-            client = tokens.client(self._context.machine, account.variant)
-            _flow(self._context, account.variant).revoke(client, tokens.opened(self._context.machine, account))
+            client = tokens.oauth_client(self._context.machine, account.variant)
+            _flow(self._context, account.variant).revoke(client, tokens.decrypt(self._context.machine, account))
         except PlatformError as exc:
             logger.warning("account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
 
@@ -78,7 +78,7 @@ class ConnectResource(Resource):
         state = secrets.token_urlsafe(32)
         flow = _flow(self._context, variant)
         authorization = flow.authorize_url(
-            tokens.client(self._context.machine, variant), _callback_url(self._context, platform), state
+            tokens.oauth_client(self._context.machine, variant), _callback_url(self._context, platform), state
         )
         oauth_request = OAuthRequest(
             state=state,
@@ -101,7 +101,7 @@ class ConnectResource(Resource):
             raise Problem(400, "bad_variant", f"variant: not one of {', '.join(variants)}", field="variant")
         for variant in (wanted,) if wanted else variants:
             try:
-                tokens.client(self._context.machine, variant)
+                tokens.oauth_client(self._context.machine, variant)
             except Reconnect:
                 continue
             return variant
@@ -139,7 +139,7 @@ class ConnectCallbackResource(Resource):
         verifier = None if pending.verifier is None else self._context.sealer.open(pending.verifier)
         try:
             return _flow(self._context, pending.variant).exchange(
-                tokens.client(self._context.machine, pending.variant),
+                tokens.oauth_client(self._context.machine, pending.variant),
                 _callback_url(self._context, pending.platform),
                 code,
                 verifier,
@@ -154,7 +154,7 @@ class ConnectCallbackResource(Resource):
         with self._context.store.writing() as connection:
             for one in (connected, *connected.others):
                 accounts.connect(connection, self._account(pending, one))
-            release(self._context.machine, connection)  # publications that waited for these accounts
+            start_due(self._context.machine, connection)  # publications that waited for these accounts
 
     def _account(self, pending: OAuthRequest, connected: Connection) -> Account:
         return Account(
@@ -164,7 +164,7 @@ class ConnectCallbackResource(Resource):
             remote_id=connected.remote_id,
             name=connected.name,
             status=AccountStatus.CONNECTED,
-            tokens=tokens.sealed(self._context.machine, connected.tokens),
+            tokens=tokens.encrypt(self._context.machine, connected.tokens),
             expires_at=connected.tokens.expires_at,
             refresh_at=connected.tokens.refresh_at,
             refresh_expires_at=connected.tokens.refresh_expires_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import falcon
 
-from actors.flow.media_links import BadLink, read
+from actors.flow.media_links import BadLink, parse_token
 from api.context import Context
 from api.http import file_response
 from api.http.problems import Problem, not_found
@@ -37,7 +37,7 @@ class SignedPartResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response, token: str) -> None:
         """Send the video of a signed link, until the link expires."""
         try:
-            job_id, number = read(self._context.sealer, token, self._context.now())
+            job_id, number = parse_token(self._context.sealer, token, self._context.now())
         except BadLink as exc:
             raise Problem(404, "bad_link", str(exc)) from exc
         _send(self._context, request, response, job_id, number, "video")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import falcon
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
-from actors.flow.scheduling import release
+from actors.flow.scheduling import start_due
 from actors.flow.upload_windows import DEFAULTS
 from api.http import json_body
 from api.http.problems import invalid_field
@@ -75,7 +75,7 @@ class ScheduleResource(Resource):
             for platform, change in changes.items():
                 known[platform] = _changed(known[platform], change)
                 schedules.put(connection, known[platform])
-            release(self._context.machine, connection)
+            start_due(self._context.machine, connection)
         response.media = _document(known)
 
 

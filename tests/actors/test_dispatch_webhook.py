@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from actors import wiring
 from actors.dispatch_webhook import dispatch_webhook
 from actors.flow import events, job_commands
-from actors.flow.webhook_delivery import MISCONFIGURED_TRIES, WAITS_S
+from actors.flow.webhook_delivery import MISCONFIGURED_ATTEMPTS, RETRY_DELAYS_S
 from store import Store, jobs, webhooks
 from store.states import DeliveryStatus, EndpointState
 from tests.actors.queues import waiting
@@ -61,7 +61,7 @@ def _announce(store: Store, receiver: Receiver) -> tuple[str, str]:
     with store.writing() as connection:
         endpoint = job_commands.add_endpoint(wiring.machine, connection, receiver.url, scope="all", events=[])
         jobs.create(connection, job())
-        events.announce(wiring.machine, connection, "job.created", job())
+        events.emit(wiring.machine, connection, "job.created", job())
         (delivery, _, _) = webhooks.deliveries_of(connection, endpoint.id, 1)[0]
     return delivery.id, wiring.machine.sealer.open(endpoint.secret)
 
@@ -105,7 +105,7 @@ def test_an_unwell_receiver_is_tried_for_the_whole_schedule(
 ) -> None:
     receiver.status = 503
     delivery_id, _ = _announce(store, receiver)
-    assert _try_until_over(store, delivery_id, monkeypatch) == len(WAITS_S) + 1
+    assert _try_until_over(store, delivery_id, monkeypatch) == len(RETRY_DELAYS_S) + 1
     assert {headers["webhook-id"] for headers, _ in receiver.got} == {receiver.got[0][0]["webhook-id"]}
     assert _delivery(store, delivery_id)[0].status is DeliveryStatus.FAILED
 
@@ -115,7 +115,7 @@ def test_a_misconfigured_receiver_is_given_up_soon(
 ) -> None:
     receiver.status = 404
     delivery_id, _ = _announce(store, receiver)
-    assert _try_until_over(store, delivery_id, monkeypatch) == MISCONFIGURED_TRIES
+    assert _try_until_over(store, delivery_id, monkeypatch) == MISCONFIGURED_ATTEMPTS
 
 
 def test_a_receiver_that_is_gone_is_told_nothing_more(store: Store, receiver: Receiver) -> None:
@@ -140,5 +140,5 @@ def test_an_endpoint_named_by_one_job_hears_nothing_of_others(store: Store, rece
     with store.writing() as connection:
         endpoint = job_commands.add_endpoint(wiring.machine, connection, receiver.url, scope="named", events=[])
         jobs.create(connection, job())
-        events.announce(wiring.machine, connection, "job.created", job())
+        events.emit(wiring.machine, connection, "job.created", job())
         assert webhooks.deliveries_of(connection, endpoint.id, 5) == []

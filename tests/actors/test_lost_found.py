@@ -19,9 +19,9 @@ from actors import wiring
 from actors.delete_files import delete_files
 from actors.flow import job_commands
 from actors.flow.completion import fail_job
-from actors.flow.retention import LOOKED_AT
+from actors.flow.retention import HEARTBEAT
 from actors.machine import Machine
-from actors.recovery import adoption, begun_notes, lost_found, upload_record
+from actors.recovery import adoption, lost_found, publishing_notes, upload_record
 from actors.recovery.adoption import Outcome
 from actors.recovery.lost_found import LostEntry
 from actors.recovery.missing_files import FILE_MISSING, UPLOAD_GONE
@@ -89,7 +89,7 @@ def parts(job_id: str = ONE) -> None:
 
 
 def begin_publishing(job_id: str) -> None:
-    begun_notes.note(wiring.machine, publication(segment(1, job_id=job_id), account()))
+    publishing_notes.add(wiring.machine, publication(segment(1, job_id=job_id), account()))
 
 
 def lost(job_id: str = ONE) -> LostEntry:
@@ -161,7 +161,7 @@ def pass_running(monkeypatch: pytest.MonkeyPatch, time: timedelta) -> None:
     """Let time pass in which the machine runs: its clean-ups saw each moment of it."""
     moment = move_clock(monkeypatch, time)
     with wiring.machine.store.writing() as connection:
-        heartbeats.record(connection, LOOKED_AT, moment)
+        heartbeats.record(connection, HEARTBEAT, moment)
     cleanup.fn()
 
 
@@ -345,7 +345,7 @@ def test_one_that_cannot_be_moved_or_deleted_does_not_hold_the_others_up(
         for job_id in (THREE, FOUR):
             jobs.create(connection, job(job_id, status=JobStatus.FAILED))
             assert jobs.mark_files_deleted(connection, job_id, wiring.machine.now())
-        heartbeats.record(connection, LOOKED_AT, wiring.machine.now())
+        heartbeats.record(connection, HEARTBEAT, wiring.machine.now())
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(shutil, "rmtree", rmtree)
     cleanup.fn()

@@ -74,7 +74,7 @@ class Remote:
 def publishing_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Remote], None]:
     """Return what installs a platform; a job with one part, ready and let go, is there."""
     usable = Usable("tiktok-1", "tiktok", "tiktok", "r", "@a", "token")
-    monkeypatch.setattr(tokens, "usable", lambda *_: tokens.Access(usable, b"sealed"))
+    monkeypatch.setattr(tokens, "get_access", lambda *_: tokens.Access(usable, b"sealed"))
 
     def install(remote: Remote) -> None:
         change_machine(monkeypatch, publisher=lambda _: remote)
@@ -103,7 +103,7 @@ def _drive(holder: str = "message", rounds: int = 30) -> publications.Publicatio
             return found
         try:
             asked_by = found.holder.split("/")[0] if found.holder else f"{holder}-{number}"
-            publishing.step(wiring.machine, NAME, asked_by)
+            publishing.run_step(wiring.machine, NAME, asked_by)
         except Killed:
             continue
     raise AssertionError("the publication never ends")
@@ -242,7 +242,7 @@ def test_a_stray_message_does_nothing_while_another_holds_the_step(
     with store.writing() as connection:
         later = wiring.machine.now() + timedelta(minutes=15)
         steps.claim(connection, NAME, "somebody", "x", now=wiring.machine.now(), until=later)
-    publishing.step(wiring.machine, NAME, "stray")
+    publishing.run_step(wiring.machine, NAME, "stray")
     with store.reading() as connection:
         found = publications.get(connection, NAME)
     assert found is not None
@@ -258,7 +258,7 @@ def test_an_unknown_outcome_is_shown_and_never_repeated(publishing_job: Callable
     remote = Mute()
     publishing_job(remote)
     ended = _drive()
-    publishing.step(wiring.machine, NAME, "again")
+    publishing.run_step(wiring.machine, NAME, "again")
     assert (ended.status, ended.code, len(remote.posts)) == (PublicationStatus.OUTCOME_UNKNOWN, "nobody_knows", 1)
 
 
@@ -268,7 +268,7 @@ def test_a_dead_token_waits_for_a_person(store: Store, publishing_job: Callable[
             raise errors.Reconnect("revoked", "the access was revoked")
 
     publishing_job(Locked())
-    publishing.step(wiring.machine, NAME, "message")
+    publishing.run_step(wiring.machine, NAME, "message")
     with store.reading() as connection:
         found, owner = publications.get(connection, NAME), accounts.get(connection, "tiktok-1")
     assert found is not None
@@ -295,11 +295,11 @@ def test_a_cancelled_job_holds_back_what_can_be_held_back(
 ) -> None:
     """A post that waits for a limit must not go out hours after its job was cancelled."""
     publishing_job(Limited())
-    publishing.step(wiring.machine, NAME, "first")
+    publishing.run_step(wiring.machine, NAME, "first")
     assert job_commands.cancel(wiring.machine, "job")
     willing = Remote()
     publishing_job(willing)
-    publishing.step(wiring.machine, NAME, "asked by the cancellation")
+    publishing.run_step(wiring.machine, NAME, "asked by the cancellation")
     assert (_found(store).status, willing.posts) == (PublicationStatus.CANCELLED, [])
 
 
@@ -310,7 +310,7 @@ def test_a_paused_account_is_not_called_at_all(store: Store, publishing_job: Cal
     with store.writing() as connection:
         accounts.pause(connection, "tiktok-1", until, "the whole app is limited")
         accounts.pause(connection, "tiktok-1", wiring.machine.now(), "a shorter one")
-    publishing.step(wiring.machine, NAME, "message")
+    publishing.run_step(wiring.machine, NAME, "message")
     assert (_found(store).step, _found(store).next_at, remote.posts) == (None, until, [])
 
 
@@ -319,10 +319,10 @@ def test_a_step_that_never_succeeds_is_given_up_after_a_day_and_asks_first(
 ) -> None:
     """Its own tries count, not what the publication waited for before."""
     publishing_job(Remote(faults=["later"] * 99))
-    publishing.step(wiring.machine, NAME, "early")
+    publishing.run_step(wiring.machine, NAME, "early")
     assert _found(store).status is PublicationStatus.PUBLISHING
     move_clock(monkeypatch, publishing.GIVE_UP_AFTER + timedelta(minutes=5))
-    publishing.step(wiring.machine, NAME, "a day later")
+    publishing.run_step(wiring.machine, NAME, "a day later")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.FAILED, "busy")
 
 
@@ -330,11 +330,11 @@ def test_the_first_unclear_answer_after_a_long_wait_is_asked_about(
     store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publishing_job(Limited())
-    publishing.step(wiring.machine, NAME, "limited")
+    publishing.run_step(wiring.machine, NAME, "limited")
     move_clock(monkeypatch, timedelta(days=2))
     remote = Remote(faults=["answer lost"])
     publishing_job(remote)
-    publishing.step(wiring.machine, NAME, "after the limit")
+    publishing.run_step(wiring.machine, NAME, "after the limit")
     assert (_found(store).status, _found(store).unclear) == (PublicationStatus.PUBLISHING, True)
 
 
@@ -350,7 +350,7 @@ def test_a_refused_account_ends_in_one_transaction_and_tells_its_queue(
         segments.create(connection, [part])
         publications.create(connection, [publication(part, account())])
     publishing_job(Banned())
-    publishing.step(wiring.machine, NAME, "message")
+    publishing.run_step(wiring.machine, NAME, "message")
     with store.reading() as connection:
         owner, second = accounts.get(connection, "tiktok-1"), publications.get(connection, "job-2-tiktok-1")
     assert owner is not None
@@ -368,7 +368,7 @@ def test_a_frozen_predecessor_that_wakes_up_records_nothing(
         def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
             if not interrupted:
                 publishing_job(remote_of_the_successor)
-                publishing.step(
+                publishing.run_step(
                     wiring.machine, NAME, "message"
                 )  # the broker gave the message to another process meanwhile
                 raise errors.Rejected("late", "what the frozen one had to say")
@@ -376,7 +376,7 @@ def test_a_frozen_predecessor_that_wakes_up_records_nothing(
 
     remote_of_the_successor = Overtaken()
     publishing_job(Overtaken())
-    publishing.step(wiring.machine, NAME, "message")
+    publishing.run_step(wiring.machine, NAME, "message")
     assert (_found(store).status, _found(store).remote_id) == (PublicationStatus.PUBLISHED, "remote-2")
 
 
@@ -386,7 +386,7 @@ def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Calla
             raise errors.OutcomeUnknown("nobody_knows", "the platform forgot")
 
     publishing_job(Mute())
-    publishing.step(wiring.machine, NAME, "message")
+    publishing.run_step(wiring.machine, NAME, "message")
     assert job_commands.resolve(wiring.machine, NAME, published=True, link="https://example.test/found")
     assert not job_commands.resolve(wiring.machine, NAME, published=False, link=None)
     with store.reading() as connection:
@@ -400,9 +400,9 @@ def test_another_secret_key_ends_as_an_unknown_outcome_not_as_a_crash(
 ) -> None:
     publishing_job(Remote(faults=["killed before"]))
     with pytest.raises(Killed):
-        publishing.step(wiring.machine, NAME, "message")
+        publishing.run_step(wiring.machine, NAME, "message")
     change_machine(monkeypatch, sealer=Sealer("another key"))
-    publishing.step(wiring.machine, NAME, "message")
+    publishing.run_step(wiring.machine, NAME, "message")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")
 
 

@@ -90,7 +90,7 @@ def test_the_waits_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     now = wiring.machine.now()
     change_machine(monkeypatch, now=lambda: now)
     lost = [_attempt(MediaOutcome.CRASHED)] * 3
-    waits = [(retrying.retry_moment(wiring.machine, lost[:count]) - now).total_seconds() for count in (1, 2, 3)]
+    waits = [(retrying.next_attempt_at(wiring.machine, lost[:count]) - now).total_seconds() for count in (1, 2, 3)]
     assert waits == [30, 120, 480]
 
 
@@ -209,7 +209,7 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     assert "A talk" not in letter.error + (letter.traceback or "")  # nothing that the creator wrote
     found = _segment(store)
     assert (found.status, found.reason) == (
-        SegmentStatus.FAILED, f"rendering failed 4 times, at last: {retrying.OUTCOME_WORDS[MediaOutcome(code)]}",
+        SegmentStatus.FAILED, f"rendering failed 4 times, at last: {retrying.OUTCOME_PHRASES[MediaOutcome(code)]}",
     )  # fmt: skip
     assert [attempt.outcome for attempt in decode_attempts(found.attempts)] == [code] * 4
     assert _fate(store) == (PublicationStatus.FAILED, "part_failed")

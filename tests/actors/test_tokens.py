@@ -36,7 +36,7 @@ class Login:
 @pytest.fixture
 def login(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Login], Login]:
     """Return what installs a login's server; an account with a stale token is there."""
-    monkeypatch.setattr(tokens, "client", lambda *_: Client("id", "secret"))
+    monkeypatch.setattr(tokens, "oauth_client", lambda *_: Client("id", "secret"))
     _connect(store, "stale")
 
     def install(made: Login) -> Login:
@@ -56,7 +56,7 @@ def _connect(store: Store, access_token: str, *, good_for: timedelta = timedelta
     with store.writing() as connection:
         made = replace(
             account(),
-            tokens=tokens.sealed(wiring.machine, held),
+            tokens=tokens.encrypt(wiring.machine, held),
             expires_at=held.expires_at,
             refresh_at=held.refresh_at,
         )
@@ -72,8 +72,8 @@ def _account(store: Store) -> accounts.Account:
 
 def test_a_stale_token_is_exchanged_before_it_is_used(store: Store, login: Callable[[Login], Login]) -> None:
     login(Login())
-    assert tokens.usable(wiring.machine, "tiktok-1").account.access_token == "fresh"
-    assert tokens.opened(wiring.machine, _account(store)).access_token == "fresh"
+    assert tokens.get_access(wiring.machine, "tiktok-1").account.access_token == "fresh"
+    assert tokens.decrypt(wiring.machine, _account(store)).access_token == "fresh"
 
 
 def test_who_judged_the_same_token_stale_does_not_exchange_the_new_one(
@@ -81,25 +81,25 @@ def test_who_judged_the_same_token_stale_does_not_exchange_the_new_one(
 ) -> None:
     server = login(Login())
     stale = _account(store)
-    tokens.refreshed(wiring.machine, stale)
-    assert tokens.refreshed(wiring.machine, stale).account.access_token == "fresh"
+    tokens.refresh(wiring.machine, stale)
+    assert tokens.refresh(wiring.machine, stale).account.access_token == "fresh"
     assert server.used == ["stale"]
 
 
 def test_only_one_exchanges_at_a_time(store: Store, login: Callable[[Login], Login]) -> None:
     def meanwhile() -> None:
         with pytest.raises(TryLater):
-            tokens.usable(wiring.machine, "tiktok-1")
+            tokens.get_access(wiring.machine, "tiktok-1")
 
     server = login(Login(meanwhile))
-    tokens.usable(wiring.machine, "tiktok-1")
+    tokens.get_access(wiring.machine, "tiktok-1")
     assert server.used == ["stale"]
 
 
 def test_tokens_that_come_after_a_disconnection_are_not_kept(store: Store, login: Callable[[Login], Login]) -> None:
     login(Login(lambda: assert_true(job_commands.disconnect(wiring.machine, "tiktok-1"))))
     with pytest.raises(Reconnect):
-        tokens.usable(wiring.machine, "tiktok-1")
+        tokens.get_access(wiring.machine, "tiktok-1")
     assert (_account(store).status, _account(store).tokens) == (AccountStatus.DISCONNECTED, None)
 
 
@@ -107,8 +107,8 @@ def test_a_late_failure_does_not_spoil_a_fresh_connection(store: Store, login: C
     reconnect = Login(lambda: _connect(store, "new"), Reconnect("grant_dead", "the old refresh token is dead"))
     login(reconnect)
     with pytest.raises(Reconnect):
-        tokens.usable(wiring.machine, "tiktok-1")
-    assert (_account(store).status, tokens.opened(wiring.machine, _account(store)).access_token) == (
+        tokens.get_access(wiring.machine, "tiktok-1")
+    assert (_account(store).status, tokens.decrypt(wiring.machine, _account(store)).access_token) == (
         AccountStatus.CONNECTED,
         "new",
     )
@@ -119,14 +119,14 @@ def test_a_login_that_is_down_does_not_stop_a_token_that_is_still_good(
 ) -> None:
     _connect(store, "good for days", good_for=timedelta(days=5))
     login(Login(error=TryLater("login_down", "down", retry_after_s=30)))
-    assert tokens.usable(wiring.machine, "tiktok-1").account.access_token == "good for days"
+    assert tokens.get_access(wiring.machine, "tiktok-1").account.access_token == "good for days"
 
 
 def test_a_dead_grant_is_told_once(store: Store, login: Callable[[Login], Login]) -> None:
     login(Login(error=Reconnect("grant_dead", "revoked")))
     for _ in range(2):
         with pytest.raises(Reconnect):
-            tokens.usable(wiring.machine, "tiktok-1")
+            tokens.get_access(wiring.machine, "tiktok-1")
     assert _account(store).status is AccountStatus.RECONNECT
 
 

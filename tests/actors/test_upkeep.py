@@ -10,8 +10,8 @@ import pytest
 from actors import wiring
 from actors.delete_files import delete_files
 from actors.flow import job_commands
-from actors.flow.events import announce
-from actors.recovery.stuck_work import SLACK
+from actors.flow.events import emit
+from actors.recovery.stuck_work import GRACE_PERIOD
 from actors.ticks import cleanup, open_windows, reap
 from broker import DeadLetter
 from store import (
@@ -105,7 +105,7 @@ def test_a_publication_that_nobody_takes_further_is_taken_up_again(
         publication_queue.start(connection, NAME, wiring.machine.now())
     reap.fn()
     assert ("publish_tiktok", (NAME,)) not in waiting()
-    move_clock(monkeypatch, SLACK + timedelta(minutes=1))
+    move_clock(monkeypatch, GRACE_PERIOD + timedelta(minutes=1))
     reap.fn()
     reap.fn()
     reap.fn()
@@ -118,7 +118,8 @@ def test_a_part_that_renders_for_too_long_is_rendered_anew(store: Store, monkeyp
         segments.create(connection, [segment(1)])
         segments.claim(connection, "job-1", "lost", wiring.machine.now())
     move_clock(
-        monkeypatch, timedelta(seconds=2 * wiring.machine.settings.processing_deadline) + SLACK + timedelta(minutes=1)
+        monkeypatch,
+        timedelta(seconds=2 * wiring.machine.settings.processing_deadline) + GRACE_PERIOD + timedelta(minutes=1),
     )
     reap.fn()
     assert ("gaze", ("job-1",)) in waiting()
@@ -234,7 +235,7 @@ def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, mo
 def test_what_was_told_long_ago_is_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.writing() as connection:
         jobs.create(connection, job())
-        announce(wiring.machine, connection, "job.created", job())
+        emit(wiring.machine, connection, "job.created", job())
     move_clock(monkeypatch, timedelta(days=31))
     with store.writing() as connection:
         assert webhooks.purge(connection, wiring.machine.now() - timedelta(days=30)) == 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.flow.upload_windows import DAY, earliest, next_open
+from actors.flow.upload_windows import DAY, earliest_start, next_opening
 from store.schedules import Schedule
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ def _schedule(*windows: tuple[str, str], zone: str = "UTC", max_per_day: int = 6
 
 
 def test_without_windows_it_is_always_open() -> None:
-    assert next_open(_schedule(), NOON) == NOON
+    assert next_opening(_schedule(), NOON) == NOON
 
 
 @pytest.mark.parametrize(
@@ -37,31 +37,31 @@ def test_without_windows_it_is_always_open() -> None:
 )
 def test_the_next_opening(window: tuple[str, str], moment: str, expected: str) -> None:
     asked = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    assert next_open(_schedule(window), asked) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+    assert next_opening(_schedule(window), asked) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
 
 def test_windows_are_read_in_the_schedules_zone() -> None:
     berlin = _schedule(("13:00", "14:00"), zone="Europe/Berlin")
-    assert next_open(berlin, datetime(2026, 11, 22, 11, 0, tzinfo=UTC)) == datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+    assert next_opening(berlin, datetime(2026, 11, 22, 11, 0, tzinfo=UTC)) == datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def test_a_window_keeps_its_local_time_over_a_clock_change() -> None:
     berlin = _schedule(("08:00", "09:00"), zone="Europe/Berlin")
     before = datetime(2026, 10, 24, 12, 0, tzinfo=UTC)  # the clocks go back in the night
-    assert next_open(berlin, before).astimezone(ZoneInfo("Europe/Berlin")).hour == 8
-    assert next_open(berlin, before) == datetime(2026, 10, 25, 7, 0, tzinfo=UTC)
+    assert next_opening(berlin, before).astimezone(ZoneInfo("Europe/Berlin")).hour == 8
+    assert next_opening(berlin, before) == datetime(2026, 10, 25, 7, 0, tzinfo=UTC)
 
 
 def test_the_daily_limit_counts_any_24_hours() -> None:
     schedule = _schedule(max_per_day=2)
     recent = [NOON - timedelta(hours=23), NOON - timedelta(hours=1)]
-    assert earliest(schedule, recent, NOON) == NOON + timedelta(hours=1)
-    assert earliest(schedule, recent[1:], NOON) == NOON
+    assert earliest_start(schedule, recent, NOON) == NOON + timedelta(hours=1)
+    assert earliest_start(schedule, recent[1:], NOON) == NOON
 
 
 def test_posts_keep_their_distance() -> None:
     schedule = _schedule(min_gap_s=1800)
-    assert earliest(schedule, [NOON - timedelta(minutes=10)], NOON) == NOON + timedelta(minutes=20)
+    assert earliest_start(schedule, [NOON - timedelta(minutes=10)], NOON) == NOON + timedelta(minutes=20)
 
 
 @given(
@@ -77,8 +77,8 @@ def test_a_series_of_posts_never_breaks_a_rule(posts: int, per_day: int, gap_s: 
     went: list[datetime] = []
     now = NOON
     for _ in range(posts):
-        now = earliest(schedule, went, now)
-        assert next_open(schedule, now) == now
+        now = earliest_start(schedule, went, now)
+        assert next_opening(schedule, now) == now
         assert not went or (now - went[-1]).total_seconds() >= gap_s
         assert sum(1 for moment in went if moment > now - DAY) < per_day
         went.append(now)

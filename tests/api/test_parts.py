@@ -12,7 +12,7 @@ import requests
 from falcon.testing import TestClient
 
 from actors import wiring
-from actors.flow.media_links import BadLink, link, media_url, read
+from actors.flow.media_links import BadLink, create_link, link_to_part, parse_token
 from api.app import create_app
 from api.context import Context
 from store import jobs, segments
@@ -108,7 +108,7 @@ def test_over_real_http_files_ranges_and_heads_arrive(context: Context, video: P
 
 
 def test_a_platform_fetches_by_signed_address_without_a_key(context: Context, video: Path, clock: Clock) -> None:
-    address = link(context.settings, context.sealer, "job", 1, expires=clock() + timedelta(hours=1))
+    address = create_link(context.settings, context.sealer, "job", 1, expires=clock() + timedelta(hours=1))
     path = urlsplit(address).path
     assert address.startswith(context.settings.root_url)
     assert "job" not in path.removeprefix("/media/")
@@ -131,25 +131,29 @@ def test_an_address_that_was_not_made_here_leads_nowhere(context: Context, video
 
 
 def test_a_links_reader_knows_its_part(context: Context, clock: Clock) -> None:
-    token = link(context.settings, context.sealer, "job", 7, expires=clock() + timedelta(hours=1)).rpartition("/")[2]
+    token = create_link(context.settings, context.sealer, "job", 7, expires=clock() + timedelta(hours=1)).rpartition(
+        "/"
+    )[2]
 
-    assert read(context.sealer, token, clock()) == ("job", 7)
+    assert parse_token(context.sealer, token, clock()) == ("job", 7)
     with pytest.raises(BadLink):
-        read(context.sealer, token[:40] + "x" + token[41:], clock())
+        parse_token(context.sealer, token[:40] + "x" + token[41:], clock())
     with pytest.raises(BadLink):
-        read(context.sealer, token, clock() + timedelta(hours=2))
+        parse_token(context.sealer, token, clock() + timedelta(hours=2))
 
 
 def test_an_actors_link_is_good_for_a_day(context: Context) -> None:
-    token = media_url(wiring.machine, "job", 3).rpartition("/")[2]
+    token = link_to_part(wiring.machine, "job", 3).rpartition("/")[2]
 
-    assert read(wiring.machine.sealer, token, wiring.machine.now() + timedelta(hours=23)) == ("job", 3)
+    assert parse_token(wiring.machine.sealer, token, wiring.machine.now() + timedelta(hours=23)) == ("job", 3)
 
 
 def test_behind_a_public_url_the_link_leads_there(context: Context, clock: Clock) -> None:
     chosen = replace(context, settings=context.settings.model_copy(update={"public_url": "https://video.example/"}))
 
-    assert link(chosen.settings, chosen.sealer, "job", 1, expires=clock()).startswith("https://video.example/media/")
+    assert create_link(chosen.settings, chosen.sealer, "job", 1, expires=clock()).startswith(
+        "https://video.example/media/"
+    )
 
 
 @pytest.mark.parametrize(

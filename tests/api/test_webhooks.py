@@ -10,7 +10,7 @@ from falcon.testing import TestClient
 
 from actors import wiring
 from actors.flow import job_commands
-from actors.flow.events import announce
+from actors.flow.events import emit
 from api.app import create_app
 from api.context import Context
 from api.resources import webhooks as door
@@ -33,7 +33,7 @@ def add(client: TestClient, url: str = HOOK, **more: object) -> dict[str, str]:
 def tell(context: Context) -> None:
     with context.store.writing() as connection:
         jobs.create(connection, rows.job())
-        announce(wiring.machine, connection, "job.created", rows.job())
+        emit(wiring.machine, connection, "job.created", rows.job())
 
 
 def test_an_endpoints_secret_is_told_when_it_is_added_and_never_listed(client: TestClient) -> None:

@@ -20,7 +20,7 @@ from store.publications import Publication
 RESOLVED = "resolved"  # the code that `publications.resolve` leaves
 
 
-def note(machine: Machine, publication: Publication) -> bool:
+def add(machine: Machine, publication: Publication) -> bool:
     """Note that a publication begins; False if there is a note that it has begun before."""
     path = _path(machine, publication.job_id)
     try:
@@ -33,7 +33,7 @@ def note(machine: Machine, publication: Publication) -> bool:
     return True
 
 
-def forget(machine: Machine, failed: Sequence[Publication]) -> None:
+def remove(machine: Machine, failed: Sequence[Publication]) -> None:
     """Delete the notes of publications that certainly failed and are retried.
 
     Only the note of the failed attempt is deleted, because the database may be older than a later one. If a person has
