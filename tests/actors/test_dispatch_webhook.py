@@ -74,7 +74,7 @@ def _delivery(store: Store, delivery_id: str) -> tuple[webhooks.Delivery, webhoo
 
 
 def _try_until_over(store: Store, delivery_id: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr("actors.flow.webhook_delivery._is_stray", lambda *_: False)  # time passes
+    monkeypatch.setattr("actors.flow.webhook_delivery._is_early", lambda *_: False)  # time passes
     for tries in range(1, 30):
         dispatch_webhook.fn(delivery_id)
         if _delivery(store, delivery_id)[0].status is not DeliveryStatus.WAITING:
