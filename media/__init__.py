@@ -1,1 +1,1 @@
-"""Video in, video out: the workshop that runs in child processes; this module imports nothing on purpose."""
+"""Media work in child processes: probe, plan, split and gaze. This module imports nothing on purpose."""

@@ -1,21 +1,21 @@
-"""What can go wrong with a piece of media work, named by what to do next; no video library.
+"""Errors of media work, classed by what the caller should do next; no video library.
 
 ChildError
-├── Refused         the file is not what we take: tell its owner, do not repeat
-├── OutOfMemory     too big for this machine in this way: repeat with less to do
-├── DeadlinePassed  took too long: repeat with less to do
-├── ChildDied       a crash in a codec, or no answer: repeat, then report
-│   └── InternalError   an exception in our own code: repeat with less to do, then report
-└── Stopped         the caller asked for it: put the work back
+├── Refused           the file is not accepted: report it to its owner, do not retry
+├── OutOfMemory       too large for this machine: retry with less work
+├── DeadlineExceeded  took too long: retry with less work
+├── ChildFailed       a crash in a codec, or no result: retry, then report
+│   └── InternalError     an exception in the program: retry with less work, then report
+└── Stopped           the caller stopped the work: return it to the queue
 """
 
 
 class ChildError(Exception):
-    """Media work that gave no result."""
+    """Media work without a result."""
 
 
 class Refused(ChildError):
-    """The file is at fault; `code` is stable, `detail` is a sentence for people that names the limit."""
+    """The file is not accepted; `code` is stable, `detail` is a sentence for users that names the limit."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -27,7 +27,7 @@ class Refused(ChildError):
 
 
 class OutOfMemory(ChildError):
-    """The work needs more memory than its limit; `held_bytes` and `limit_bytes` if they are known."""
+    """The work needs more memory than its limit; `held_bytes` and `limit_bytes` if known."""
 
     def __init__(
         self,
@@ -47,16 +47,16 @@ class OutOfMemory(ChildError):
         self.stderr_tail = stderr_tail
 
 
-class DeadlinePassed(ChildError):
-    """The work was ended because its time was over."""
+class DeadlineExceeded(ChildError):
+    """The work was not finished by its deadline and was killed."""
 
     def __init__(self, deadline_s: float) -> None:
         super().__init__(f"not finished within {deadline_s:g} seconds")
         self.deadline_s = deadline_s
 
 
-class ChildDied(ChildError):
-    """The child ended without an answer; `exit_code` or `signal` says how, `stderr_tail` what it said last."""
+class ChildFailed(ChildError):
+    """The child ended without a result: `exit_code` or `signal`, and the end of its standard error."""
 
     def __init__(self, *, exit_code: int | None = None, signal: int | None = None, stderr_tail: str = "") -> None:
         how = f"signal {signal}" if signal is not None else f"exit code {exit_code}"
@@ -66,8 +66,8 @@ class ChildDied(ChildError):
         self.stderr_tail = stderr_tail
 
 
-class InternalError(ChildDied):
-    """Our own code raised an unexpected exception; the traceback is in `stderr_tail`."""
+class InternalError(ChildFailed):
+    """The program raised an unexpected exception; the traceback is in `stderr_tail`."""
 
     def __init__(self, exception: str, *, exit_code: int | None = None, stderr_tail: str = "") -> None:
         super().__init__(exit_code=exit_code, stderr_tail=stderr_tail)
@@ -75,4 +75,4 @@ class InternalError(ChildDied):
 
 
 class Stopped(ChildError):
-    """The work was ended because the caller asked for it."""
+    """The caller stopped the work."""

@@ -1,6 +1,6 @@
-"""The seam between decoding, gaze correction and encoding: one picture as three planes, and what may stand in between.
+"""The types that decoding, gaze correction and encoding share: a frame as three planes, and a frame stage.
 
-No decoding and no encoding here; whoever handles frames imports these types and nothing else of its neighbours.
+No decoding and no encoding. These packages need nothing else of each other.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """One upright picture with square pixels, in the size in which it will be encoded.
+    """One upright frame with square pixels, in the size in which it will be encoded.
 
     Eight bits a sample, 4:2:0, BT.709, limited range (16 to 235 luma, 16 to 240 chroma). Rows are contiguous and
-    the arrays are writable; they belong to whoever holds the frame last.
+    the arrays are writable: the frame stage that has received the frame may change them.
     """
 
     y: NDArray[np.uint8]  # (H, W); H and W are even
@@ -26,12 +26,12 @@ class Planes:
 
 
 class FrameStage(Protocol):
-    """What a render may be given to change frames: looks ahead as far as it likes, keeps order and count."""
+    """Changes the frames of a render; may buffer any number of frames, keeps their order and count."""
 
     def push(self, frame: Planes) -> list[Planes]:
-        """Take one frame and return the ones that are finished, oldest first; pushed arrays may be changed in place."""
+        """Add a frame and return the finished ones, oldest first; the arrays may be changed in place."""
         ...
 
     def drain(self) -> list[Planes]:
-        """Return all frames still held back, oldest first; the span is over."""
+        """Return the buffered frames at the end of the span, oldest first."""
         ...

@@ -6,12 +6,12 @@ Chosen for a machine of 512 MB; what the platforms want of a part is in `media.w
 MIN_SECONDS = 3  # the platforms' minimum for one post (TikTok, Instagram; read 2026-11-22)
 MAX_SECONDS = 3 * 3600
 MAX_SIDE = 4096
-MAX_PIXELS = 4096 * 2304  # 4K in every camera's idea of it; one decoded picture is 14 MB
+MAX_PIXELS = 4096 * 2304  # all formats that cameras call 4K; a decoded picture takes 14 MB
 MAX_STREAMS = 32  # phones write up to eight, action cameras some more
-# What a render holds beside decoded pictures, and how many of those a decoder keeps at the least. Measured
+# Memory of a render beside decoded pictures, and the minimum of pictures that a decoder keeps. Measured
 # 2026-11-26, own memory of a render without gaze correction: 4K H.264 179 to 245 MiB, HEVC 253, with 10 bits 355;
 # 1080p HLG 190.
 RENDER_BYTES, PICTURES_KEPT = 130 << 20, 7
-MIN_FRAMES_A_SECOND = 0.1  # on average; fewer, and a file of kilobytes becomes hours of stills
-STILL_SECONDS = 60  # of sound without pictures do not count for this minimum: speech over a still, a lost picture
-MAX_FRAMES = 3_000_000  # three hours at 240 a second and a little
+MIN_FRAMES_A_SECOND = 0.1  # on average; otherwise a file of kilobytes could become hours of stills
+STILL_SECONDS = 60  # of sound without pictures that do not count for this minimum, such as speech over a still
+MAX_FRAMES = 3_000_000  # slightly more than three hours at 240 a second

@@ -1,4 +1,4 @@
-"""The door to `python -m media.plan IN`: where will this video be cut, and where does its speaker look?"""
+"""The command `python -m media.plan IN`: plans the parts of a video and its speaker's calibration."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ SEGMENT_SECONDS, SEGMENT_SECONDS_MIN = 60.0, 6.0  # the minimum is two parts of 
 
 
 def segment_seconds(text: str) -> float:
-    """Read the longest part's length; ValueError below 6 s."""
+    """Parse the duration of the longest part in seconds, at least 6."""
     value = float(text)
     if not SEGMENT_SECONDS_MIN <= value <= 24 * 3600:
         raise argparse.ArgumentTypeError(f"at least {SEGMENT_SECONDS_MIN:g} seconds")
@@ -19,29 +19,33 @@ def segment_seconds(text: str) -> float:
 
 
 def loudness(text: str) -> float:
-    """Read a level; ValueError outside of what platforms and broadcasters want."""
+    """Parse a loudness in LUFS, in the range that platforms and broadcasters use."""
     value = float(text)
     if not LOUDNESS[0] <= value <= LOUDNESS[1]:
         raise argparse.ArgumentTypeError(f"from {LOUDNESS[0]} to {LOUDNESS[1]} LUFS")
     return value
 
 
-def add_cutting(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say how a video is cut, and how loud its parts are."""
+def add_cutting_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments for the cuts and the loudness of the parts."""
     parser.add_argument("source", type=Path, metavar="IN", help="the upload")
-    parser.add_argument("--segment-seconds", type=segment_seconds, default=SEGMENT_SECONDS, help="longest part (60)")
-    parser.add_argument("--exact", action="store_true", help="cut at the limit, not at pauses")
     parser.add_argument(
-        "--loudness", type=loudness, metavar="LUFS", help="bring the sound to a level, such as -14 (as it is)"
+        "--segment-seconds", type=segment_seconds, default=SEGMENT_SECONDS, help="maximum duration of a part (60)"
+    )
+    parser.add_argument("--exact", action="store_true", help="cut at the maximum duration instead of at pauses")
+    parser.add_argument(
+        "--loudness", type=loudness, metavar="LUFS", help="target loudness, such as -14 (default: unchanged)"
     )
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="python -m media.plan", description="Plan where a video is cut.")
-    add_cutting(parser)
-    parser.add_argument("--intensity", type=float, default=0.0, help="above 0: also look for the speaker's zero")
-    parser.add_argument("--without-zero", action="store_true", help="save memory: do not search for the speaker's zero")
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m media.plan", description="Plan the parts of a video.")
+    add_cutting_arguments(parser)
+    parser.add_argument("--intensity", type=float, default=0.0, help="above 0: also estimate the speaker's calibration")
+    parser.add_argument(
+        "--without-zero", action="store_true", help="save memory: do not estimate the speaker's calibration"
+    )
     parser.add_argument("--without-scenes", action="store_true", help="save memory: do not search for scene changes")
     return parser
 

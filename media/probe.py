@@ -1,4 +1,4 @@
-"""The door to `python -m media.probe IN`: what is this upload, or why is it refused?"""
+"""The command `python -m media.probe IN`: prints the facts about an upload, or why it is refused."""
 
 import argparse
 import sys
@@ -8,9 +8,9 @@ from media.process import child
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m media.probe", description="Tell what an upload is, or why it is refused."
+        prog="python -m media.probe", description="Print the facts about an upload, or why it is refused."
     )
     parser.add_argument("source", type=Path, metavar="IN", help="the upload")
     return parser

@@ -47,7 +47,7 @@ def run(
             on_progress=on_progress,
             stop=stop or machine.stopping,
         )
-    except (runner.ChildDied, runner.OutOfMemory) as lost:
+    except (runner.ChildFailed, runner.OutOfMemory) as lost:
         if not machine.stopping.is_set():
             raise
         raise runner.Stopped("ended together with its worker") from lost  # a stop of the machine may signal both

@@ -137,7 +137,7 @@ def failed_attempt(
     """Return the attempt of a child that failed.
 
     Args:
-        failure: `OutOfMemory`, `DeadlinePassed` or `ChildDied`.
+        failure: `OutOfMemory`, `DeadlineExceeded` or `ChildFailed`.
         settings: of the child.
         began_at: when the child was started.
     """
@@ -146,11 +146,11 @@ def failed_attempt(
         case runner.OutOfMemory():
             outcome = MediaOutcome.OUT_OF_MEMORY
             facts = {"held_bytes": failure.held_bytes, "limit_bytes": failure.limit_bytes}
-        case runner.DeadlinePassed():
+        case runner.DeadlineExceeded():
             outcome, facts = MediaOutcome.DEADLINE_PASSED, {"deadline_s": failure.deadline_s}
-        case runner.ChildDied(signal=number) if number in TERMINATION_SIGNALS:
+        case runner.ChildFailed(signal=number) if number in TERMINATION_SIGNALS:
             outcome = MediaOutcome.INTERRUPTED
-        case runner.ChildDied(signal=int()):
+        case runner.ChildFailed(signal=int()):
             outcome = MediaOutcome.CRASHED
         case _:
             outcome = MediaOutcome.INTERNAL_ERROR

@@ -1,7 +1,7 @@
-"""Opens a stranger's file with everything shut that playing it does not need.
+"""Opens uploads with libav's demuxers; all other modules open uploads here.
 
-The one place where an upload meets a demuxer: container formats and codecs on a list, no protocol but files, and
-pixels bounded before a decoder may allocate them.
+Only listed container formats and codecs and the protocol "file" are allowed, and the picture size is limited before a
+decoder can allocate pictures.
 """
 
 import contextlib
@@ -40,9 +40,10 @@ OPTIONS = {
     "protocol_whitelist": "file",
     "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS)),
     "max_pixels": str(MAX_PIXELS),
-    "max_streams": str(8 * MAX_STREAMS),  # what is refused is told better once it is read; but thousands take gigabytes
+    "max_streams": str(
+        8 * MAX_STREAMS
+    ),  # the inspection refuses fewer with a better message, but thousands of streams take gigabytes
 }
-
 
 libav_enums.accept_unknown()
 
@@ -78,11 +79,11 @@ def open_with_labels(path: Path) -> Iterator[tuple[InputContainer, dict[int, cha
 
 @contextlib.contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what libav says about a broken file into a refusal; out of memory stays what it is."""
+    """Raise libav's errors as refusals; MemoryError stays as it is."""
     try:
         yield
     except MemoryError:
-        raise  # libav's own is one of its errors, too
+        raise  # libav's MemoryError is also an FFmpegError
     except av.error.FFmpegError as error:
         raise Refused("damaged", f"The file cannot be read as a video ({error.strerror}).") from error
 
@@ -91,7 +92,7 @@ _S = TypeVar("_S", VideoStream, AudioStream)
 
 
 def packets(container: InputContainer, stream: _S) -> "Iterator[Packet[_S]]":
-    """Read the packets of a stream, the empty one at its end included.
+    """Yield the packets of a stream, and the empty packet at its end.
 
     Raises:
         Refused: damaged: a packet is said to be bigger than this process's memory.
@@ -99,25 +100,25 @@ def packets(container: InputContainer, stream: _S) -> "Iterator[Packet[_S]]":
     try:
         yield from container.demux(stream)
     except MemoryError as error:
-        raise Refused("damaged", "A piece of the file says that it is bigger than the memory there is.") from error
+        raise Refused("damaged", "A part of the file claims to be larger than the available memory.") from error
 
 
 def select_video(container: InputContainer) -> VideoStream:
-    """Return the moving picture, never a cover image; the other streams' packets are not even read.
+    """Return the video stream, never a cover image; packets of other streams will be discarded.
 
     Raises:
-        Refused: no_video; damaged when there is no track of any kind.
+        Refused: no_video; damaged if there is no stream of any kind.
     """
     if len(container.streams) == 0:
         raise Refused("damaged", "The file's table of contents cannot be read.")
     moving = [stream for stream in container.streams.video if not stream.disposition & STILLS]
     if not moving:
         raise Refused("no_video", "The file has no moving picture, only sound or a cover image.")
-    # The same choice as players make: the track marked default, else the largest; but never a still beside a film.
-    chosen = max(_without_stills(container, moving), key=_importance)
+    # Players choose in the same way: the default track, else the largest; but a still beside a video is never chosen.
+    chosen = max(_without_stills(container, moving), key=_rank)
     select_stream(container, chosen)
     if chosen.codec_context:
-        # What bounded the demuxer's own look does not bound the decoder that comes after it.
+        # The demuxer's option does not apply to the decoder that is opened later.
         chosen.codec_context.options = {"max_pixels": OPTIONS["max_pixels"]}
     return chosen
 
@@ -138,7 +139,7 @@ def _without_stills(container: InputContainer, moving: list[VideoStream]) -> lis
 
 def _sample_counts(container: InputContainer, moving: list[VideoStream]) -> list[int]:
     if container.format.name != FORMATS["matroska"]:
-        # The samples that the edit lists present; of a fragmented film those that were read so far.
+        # The samples that the edit lists present; of a fragmented file those that were read so far.
         return [len(stream.index_entries) for stream in moving]
     # Matroska need not have an index, so packets at the beginning are counted.
     counts = dict.fromkeys((stream.index for stream in moving), 0)
@@ -148,7 +149,7 @@ def _sample_counts(container: InputContainer, moving: list[VideoStream]) -> list
     return list(counts.values())
 
 
-def _importance(stream: VideoStream) -> tuple[bool, int, int]:
-    context = stream.codec_context  # None when there is no decoder for it
+def _rank(stream: VideoStream) -> tuple[bool, int, int]:
+    context = stream.codec_context  # None if there is no decoder
     pixels = context.width * context.height if context else 0
     return bool(stream.disposition & Disposition.default), pixels, -stream.index

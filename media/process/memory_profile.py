@@ -1,4 +1,4 @@
-"""Memory profiles of a render. No video library."""
+"""Memory profiles of a render; no video library."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from media.errors import ChildDied, ChildError, DeadlinePassed, InternalError, OutOfMemory, Refused, Stopped
+from media.errors import ChildError, ChildFailed, DeadlineExceeded, InternalError, OutOfMemory, Refused, Stopped
 from media.process.child import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY
 from media.process.files import remove_temporary_files
 from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
 
-__all__ = ["ChildDied", "ChildError", "DeadlinePassed", "InternalError", "OutOfMemory", "Refused", "Stopped", "run"]
+__all__ = ["ChildError", "ChildFailed", "DeadlineExceeded", "InternalError", "OutOfMemory", "Refused", "Stopped", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POLL_INTERVAL_S = 0.2  # between two checks for a stop, the deadline and the memory limit
@@ -57,7 +57,7 @@ def run(
         stop: ends the work when another thread sets it.
 
     Raises:
-        Refused, OutOfMemory, DeadlinePassed, ChildDied, InternalError, Stopped: see `media.errors`.
+        Refused, OutOfMemory, DeadlineExceeded, ChildFailed, InternalError, Stopped: see `media.errors`.
     """
     memory = memory_bytes or DEFAULT_MEMORY_BYTES
     try:
@@ -104,7 +104,7 @@ def _check(pid: int, began: float, deadline_s: float, memory_bytes: int, stop: t
     if stop is not None and stop.is_set():
         raise Stopped("the caller stopped the work")
     if time.monotonic() - began > deadline_s:
-        raise DeadlinePassed(deadline_s)
+        raise DeadlineExceeded(deadline_s)
     if (resident := _resident_bytes(pid)) > memory_bytes:
         detail = f"{resident >> 20} MB held, {memory_bytes >> 20} MB allowed"
         raise OutOfMemory(detail, held_bytes=resident, limit_bytes=memory_bytes)
@@ -193,12 +193,12 @@ class _OutputReader:
             how = {"signal": -code} if code < 0 else {"exit_code": code}
             return OutOfMemory("the child ran out of memory", limit_bytes=memory_bytes, stderr_tail=stderr, **how)
         if code == -signal.SIGXCPU:
-            return DeadlinePassed(deadline_s)
+            return DeadlineExceeded(deadline_s)
         if "internal_error" in self._last:
             return InternalError(self._last["internal_error"], exit_code=code, stderr_tail=stderr)
         if code < 0:
-            return ChildDied(signal=-code, stderr_tail=stderr)
-        return ChildDied(exit_code=code, stderr_tail=stderr)
+            return ChildFailed(signal=-code, stderr_tail=stderr)
+        return ChildFailed(exit_code=code, stderr_tail=stderr)
 
     def _read_chunk(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         chunk = os.read(key.fd, 65536)
@@ -219,7 +219,7 @@ class _OutputReader:
             try:
                 self._on_message(json.loads(line))
             except ValueError as error:
-                raise ChildDied(stderr_tail=f"not the protocol: {line[:80]!r}") from error
+                raise ChildFailed(stderr_tail=f"not the protocol: {line[:80]!r}") from error
 
     def _on_message(self, message: dict[str, Any]) -> None:  # Any: JSON
         if "progress" in message:

@@ -1,9 +1,9 @@
-"""Takes away from this process what media work does not need, before any byte of a stranger's file is read.
+"""Sandbox of a child process: system-call filter and resource limits, entered before an upload is read.
 
-Applied by the child itself at its start, while it has one thread: no network (a system-call filter, which needs no
-privilege, and an empty network namespace where we may have one), no looking into other processes, no cores, bounded
-CPU time, file size, open files and memory; first to go when the machine runs out of memory. Linux only, and it fails
-closed: without the filter there is no work. File permissions are not touched here.
+The child enters it at its start, while it has one thread: no network (a system-call filter, which needs no privilege,
+and an empty network namespace where that is allowed), no access to other processes, no core dumps, limits on CPU time,
+file size, open files and memory, and the highest score for the kernel's out-of-memory killer. Linux only. Without the
+filter no work is done. File permissions are not changed.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ CLONE_NEWIPC, CLONE_NEWNET = 0x08000000, 0x40000000
 
 # Numbers from the kernel's system-call tables (x86: arch/x86/entry/syscalls/syscall_64.tbl, others:
 # include/uapi/asm-generic/unistd.h).
-# `socket` is every way out; io_uring could open one behind the filter's back; the others reach into other processes
-# of the same user or into the kernel.
+# `socket` is needed for every connection; io_uring could open one without the filter; the others give access to other
+# processes of the same user or to the kernel.
 DENIED_SYSCALLS = {
     "x86_64": {
         "socket": 41, "ptrace": 101, "mount": 165, "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272,
@@ -38,7 +38,7 @@ DENIED_SYSCALLS = {
     },
 }  # fmt: skip
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-X32_BIT = 0x40000000  # x86_64's second table of the same calls; refused whole
+X32_BIT = 0x40000000  # x86_64's second table of the same calls; all of it is denied
 
 BPF_LOAD, BPF_JUMP_EQUAL, BPF_JUMP_AT_LEAST, BPF_RETURN = 0x20, 0x15, 0x35, 0x06
 OFFSET_CALL, OFFSET_ARCH = 0, 4  # struct seccomp_data
@@ -46,12 +46,12 @@ ALLOW, KILL_PROCESS, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EACCES
 
 
 class SandboxUnavailable(Exception):
-    """The sandbox could not be built, so the work must not be done."""
+    """The sandbox cannot be entered, so the work must not be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a child may use; None leaves a limit as it is."""
+    """The resource limits of a child; None leaves a limit unchanged."""
 
     memory_bytes: int | None = None
     cpu_s: int | None = None
@@ -60,17 +60,17 @@ class Limits:
 
 
 def enter(limits: Limits) -> None:
-    """Give up what is not needed, for this process and all that it starts; cannot be undone.
+    """Enter the sandbox with this process and all that it starts; cannot be undone.
 
     Raises:
-        SandboxUnavailable: this machine has no way to cut the network off.
+        SandboxUnavailable: the system-call filter is not supported on this machine.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     _limit_resources(limits)
-    _volunteer_for_oom()
-    # Only root may; an empty namespace is a second wall behind the filter.
+    _raise_oom_score()
+    # Needs root; an empty network namespace is a second barrier behind the filter, so a failure is ignored.
     libc.unshare(CLONE_NEWNET | CLONE_NEWIPC)
-    _filter_calls(libc)
+    _filter_syscalls(libc)
 
 
 def _limit_resources(limits: Limits) -> None:
@@ -80,8 +80,8 @@ def _limit_resources(limits: Limits) -> None:
         resource.RLIMIT_NOFILE: limits.open_files,
         resource.RLIMIT_CPU: limits.cpu_s,
         # Measured 2026-11-22 with mediapipe, cv2, av and moviepy loaded and one face found, BLAS held to one thread:
-        # 150 MB resident, 143 MB data, 622 MB address space. So the address space says nothing, the data segment
-        # (private writable memory, reserved thread stacks included) comes near; the parent watches what is really held.
+        # 150 MB resident, 143 MB data, 622 MB address space. So the address space is no measure; the data segment
+        # (private writable memory with reserved thread stacks) is a rough one. The parent measures resident memory.
         resource.RLIMIT_DATA: limits.memory_bytes,
     }
     for kind, bound in bounds.items():
@@ -91,30 +91,30 @@ def _limit_resources(limits: Limits) -> None:
             resource.setrlimit(kind, (wanted, wanted))
 
 
-def _volunteer_for_oom() -> None:
-    # Raising needs no privilege. Where /proc is not writable the parent's limits still hold.
+def _raise_oom_score() -> None:
+    # Raising it needs no privilege. If /proc is not writable, the parent still enforces its memory limit.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _filter_calls(libc: ctypes.CDLL) -> None:
+def _filter_syscalls(libc: ctypes.CDLL) -> None:
     machine = platform.machine()
     if not sys.platform.startswith("linux") or machine not in DENIED_SYSCALLS:
-        raise SandboxUnavailable(f"no way is known to cut off the network on {sys.platform}/{machine}")
-    program = _program(machine)
+        raise SandboxUnavailable(f"the system-call filter does not support {sys.platform}/{machine}")
+    program = _filter_program(machine)
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions, padding, their address
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise SandboxUnavailable(f"no-new-privileges refused: {os.strerror(ctypes.get_errno())}")
+        raise SandboxUnavailable(f"prctl(PR_SET_NO_NEW_PRIVS) failed: {os.strerror(ctypes.get_errno())}")
     if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header), 0, 0) != 0:
-        raise SandboxUnavailable(f"system-call filter refused: {os.strerror(ctypes.get_errno())}")
+        raise SandboxUnavailable(f"prctl(PR_SET_SECCOMP) failed: {os.strerror(ctypes.get_errno())}")
 
 
-def _program(machine: str) -> bytes:
-    """Assemble the filter: another architecture's calls kill, the listed ones fail with EACCES, the rest pass."""
-    refused = sorted(DENIED_SYSCALLS[machine].values())
-    checks = [(BPF_JUMP_EQUAL, number) for number in refused]
+def _filter_program(machine: str) -> bytes:
+    """Assemble the BPF program: calls of other architectures kill, the listed ones fail with EACCES."""
+    denied = sorted(DENIED_SYSCALLS[machine].values())
+    checks = [(BPF_JUMP_EQUAL, number) for number in denied]
     if machine == "x86_64":
         checks.append((BPF_JUMP_AT_LEAST, X32_BIT))
     code = [

@@ -19,31 +19,31 @@ class MediaWarning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """The sound track that goes into the parts."""
+    """The sound track that the parts contain."""
 
-    stream: int  # its place among all tracks of the file, from 0
+    stream: int  # index among all tracks of the file, from 0
     codec: str
     sample_rate: int
     channels: int
-    start_s: float  # after the film's beginning; negative if the sound begins slightly earlier
+    start_s: float  # after the video's beginning; negative if the sound begins slightly earlier
     tracks: int  # sound tracks in the file; one of them is used
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One upload that can be cut, as the probe found it."""
+    """The facts about an accepted upload."""
 
     container: str  # "mp4" or "matroska"
     video_codec: str
     width: int  # of the upright picture with square pixels, before any scaling
     height: int
-    rotation: int  # degrees clockwise by which the stored picture is turned to stand upright: 0, 90, 180, 270
+    rotation: int  # degrees clockwise that turn the stored picture upright: 0, 90, 180, 270
     mirrored: bool  # the stored picture is also flipped left to right, after turning
     pixel_format: str
     hdr: str | None  # "hlg", "pq" or None
-    frame_rate: Fraction  # of the source; the nominal one when `vfr`
+    frame_rate: Fraction  # of the source; the nominal rate if `vfr`
     output_rate: Fraction  # of the parts
-    vfr: bool  # the times of the frames do not fit one constant rate
+    vfr: bool  # variable frame rate: the time stamps fit no constant rate
     frames: int  # pictures in the source
     duration_s: float
     size_bytes: int

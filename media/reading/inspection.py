@@ -1,7 +1,6 @@
-"""Looks at an upload and either tells the facts or refuses it with a reason; decodes a single frame.
+"""Inspects an upload: returns its facts and timeline, or refuses it; decodes a single frame.
 
-Cheap checks come first and everything that could be expensive is bounded before it is done: outer structure, then
-streams, then packets, then one picture.
+Cheap checks come first, and each limits the cost of the next one: container structure, streams, packets, one picture.
 """
 
 import contextlib
@@ -30,20 +29,20 @@ from media.reading.timeline import Timeline
 from media.sound import extent
 from media.sound.tracks import Sound, choose, stream_of
 
-PACKETS_FOR_ONE_FRAME = 300  # how long to look for a picture that decodes
+PACKETS_FOR_ONE_FRAME = 300  # tried before the video counts as undecodable
 UNPLACED_SHARE = 0.02  # of the frames in the header; a file whose index lacks more is damaged
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a look gave: facts for people, times for the planning."""
+    """The result of an inspection: facts to show, and the timeline to plan with."""
 
     facts: Facts
     timeline: Timeline
 
 
 def inspect(path: Path) -> Inspection:
-    """Check an upload against every limit and return what it is.
+    """Check an upload against all limits and return its facts and timeline.
 
     Raises:
         Refused: empty_file, not_a_video, truncated, damaged, index_too_big, no_video, encrypted, codec_not_supported,
@@ -52,7 +51,7 @@ def inspect(path: Path) -> Inspection:
     """
     container_name = signature.check(path)
     scan = _scan(path, container_name)
-    memory.release_unused()  # PyAV's streams hold their decoders: at 4K the next one would stand beside 34 MB of this
+    memory.release_unused()  # PyAV's streams keep their decoders: at 4K this one would keep 34 MB beside the next
     times = _with_sound(path, scan.times, scan.sound)
     _check_length(times)
     with open_upload(path) as container:
@@ -69,7 +68,7 @@ def inspect(path: Path) -> Inspection:
 
 @dataclass(frozen=True, slots=True)
 class _PacketScan:
-    """What is read from an upload's packets, before a picture is decoded."""
+    """The result of reading an upload's packets, before a picture is decoded."""
 
     times: Timeline
     formats: PictureFormats
@@ -92,7 +91,7 @@ def _scan(path: Path, container_name: str) -> _PacketScan:
 def _scan_packets(path: Path, container_name: str) -> _PacketScan:
     """Read the video packets and choose the sound track."""
     with contextlib.ExitStack() as stack:
-        container = _opened(path, stack)
+        container = _open(path, stack)
         if len(container.streams) > limits.MAX_STREAMS:
             raise Refused(
                 "too_many_streams", f"The file has {len(container.streams)} tracks; {limits.MAX_STREAMS} are allowed."
@@ -100,7 +99,7 @@ def _scan_packets(path: Path, container_name: str) -> _PacketScan:
         stream = select_video(container)
         _check_codec(stream)
         check_pixels(stream.codec_context.width, stream.codec_context.height)
-        _check_promised_length(container, stream)
+        _check_declared_length(container, stream)
         scanner = FormatScanner(stream)
         times = _read_times(container, stream, scanner)
         sound = choose(path)
@@ -128,8 +127,8 @@ def _warnings(times: Timeline, formats: PictureFormats, *, is_end_missing: bool)
     return [warning for warning, holds in conditions.items() if holds]
 
 
-def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
-    """Open an upload; a table of contents that does not fit into this process's memory is taken for a lie."""
+def _open(path: Path, stack: contextlib.ExitStack) -> InputContainer:
+    """Open an upload; refuse an index that does not fit into this process's memory: index_too_big."""
     try:
         return stack.enter_context(open_upload(path))
     except MemoryError as error:
@@ -138,7 +137,11 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> InputContainer:
 
 
 def check_pixels(width: int, height: int) -> None:
-    """Refuse a picture that is too big to decode here, or has no size: too_many_pixels, damaged."""
+    """Raise an error if a picture has too many pixels, or no size.
+
+    Raises:
+        Refused: too_many_pixels, damaged.
+    """
     if width <= 0 or height <= 0:
         raise Refused("damaged", f"The picture's size is unknown, or more than {limits.MAX_SIDE} pixels a side.")
     if width * height > limits.MAX_PIXELS or max(width, height) > limits.MAX_SIDE:
@@ -153,11 +156,14 @@ def _check_codec(stream: VideoStream) -> None:
     context = stream.codec_context
     name = context.name if context else "unknown"
     if name not in VIDEO_CODECS:
-        raise Refused("codec_not_supported", f"The picture is coded as {name}, which is not among those we read.")
+        raise Refused(
+            "codec_not_supported",
+            f"The video codec {name} is not supported. Convert the video to H.264 and upload it again.",
+        )
 
 
-def _check_promised_length(container: InputContainer, stream: VideoStream) -> None:
-    """Refuse by what the file's head says, before its packets are read."""
+def _check_declared_length(container: InputContainer, stream: VideoStream) -> None:
+    """Refuse a video by the duration and frame count in its header, before its packets are read."""
     seconds = _declared_s(container.duration or 0, container.start_time or 0)
     if stream.duration and stream.time_base:
         seconds.append(float(stream.duration * stream.time_base))
@@ -168,7 +174,7 @@ def _check_promised_length(container: InputContainer, stream: VideoStream) -> No
 
 
 def _declared_s(end: int, begins: int) -> list[float]:
-    """Return the possible durations of a container: its writer may or may not have added the start time."""
+    """Return the possible durations of a container: writers may add the start time or not."""
     return [ticks / av.time_base for ticks in (end, end - max(begins, 0)) if ticks > 0]
 
 
@@ -188,13 +194,13 @@ def _read_times(container: InputContainer, stream: VideoStream, scanner: FormatS
             raise Refused("encrypted", "The video is encrypted (copy protection). Export it without protection.")
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None or packet.is_corrupt:
-            continue  # the empty packet that ends the stream, or one that is cut off by the end of the file
+            continue  # the empty packet at the stream's end, or a packet that the end of the file truncates
         if packet.is_keyframe:
             keys.append(at)
         is_hidden = packet.is_discard or _is_hidden(stream, packet)
         scanner.push(packet, shown=not is_hidden)
         if is_hidden:
-            continue  # hidden by an edit list, or only a reference for other frames
+            continue  # hidden by an edit list, or a frame that is only a reference for others
         times.append(at)
         sizes.append(packet.size)
         if last is None or at > last:
@@ -202,7 +208,7 @@ def _read_times(container: InputContainer, stream: VideoStream, scanner: FormatS
         if len(times) > limits.MAX_FRAMES:
             raise _too_many_frames(len(times))
     if not times:
-        raise Refused("damaged", "The file promises a moving picture and has no frame of it.")
+        raise Refused("damaged", "The file has a video track, but the track has no frames.")
     return timeline.of_packets(times, keys, stream.time_base or Fraction(1), last_duration, sizes)
 
 
@@ -233,19 +239,20 @@ def _check_length(times: Timeline) -> None:
         raise _too_long(whole.duration_s)
     if whole.duration_s < limits.MIN_SECONDS:
         raise Refused(
-            "too_short", f"The video lasts {whole.duration_s:.2f} seconds; the platforms want {limits.MIN_SECONDS}."
+            "too_short",
+            f"The video lasts {whole.duration_s:.2f} seconds; the platforms require at least {limits.MIN_SECONDS}.",
         )
     still_s = min(float(whole.held_s), limits.STILL_SECONDS)
     if len(times.times) < limits.MIN_FRAMES_A_SECOND * (whole.duration_s - still_s):
         raise Refused(
             "too_few_frames",
             f"The video has {len(times.times)} pictures in {whole.duration_s:.0f} seconds; "
-            f"at least one in {1 / limits.MIN_FRAMES_A_SECOND:.0f} seconds is wanted.",
+            f"at least one in {1 / limits.MIN_FRAMES_A_SECOND:.0f} seconds is required.",
         )
 
 
 def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    """Decode until there is a picture; damaged when there is none in the first packets."""
+    """Decode the first frame; raise Refused (damaged) if the first packets contain none."""
     tags = ColourTags(stream)
     stream.codec_context.thread_count = 1
     error: av.error.FFmpegError | None = None
@@ -265,14 +272,14 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
 
 
 def _check_memory(frame: VideoFrame, allowed: int | None) -> None:
-    """Refuse now what would certainly be lost in the middle of its first part."""
+    """Refuse a video whose render would exceed the memory limit: too_big_for_this_machine."""
     needed = limits.RENDER_BYTES + limits.PICTURES_KEPT * sum(plane.buffer_size for plane in frame.planes)
     if allowed is not None and needed > allowed:
         otherwise = ", or without HDR" if frame.color_trc in conversion.HDR_CURVES else ""
         raise Refused(
             "too_big_for_this_machine",
             f"Pictures of {frame.width} x {frame.height} as {frame.format.name} take {needed >> 20} MB to process, and "
-            f"this machine has {allowed >> 20} MB for it. Send the video in a smaller size{otherwise}.",
+            f"this machine has {allowed >> 20} MB for it. Upload the video in a smaller size{otherwise}.",
         )
 
 

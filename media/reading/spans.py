@@ -1,10 +1,10 @@
-"""Where a part lies in its video: a run of output frames on one grid of time that covers the whole video.
+"""Spans: ranges of output frames on the one time grid of a video.
 
-The grid begins at the video's first frame, or at the beginning of its sound if that is clearly earlier, and ticks at
-the output's frame rate. A video of constant rate has exactly one source frame on every tick between its first and its
-last picture; any other video shows, at each tick, the newest frame whose time rounds to that tick or an earlier one.
-Where there is only sound, the nearest picture is held. Spans that partition the ticks therefore partition the frames.
-Pure arithmetic, no video library.
+The grid begins at the video's first frame, or at the beginning of its sound if that is clearly earlier, and has one
+tick for each output frame. A video of constant rate has exactly one source frame on every tick between its first and
+its last picture. Any other video shows, at each tick, the newest frame whose time rounds to that tick or an earlier
+one. Where there is only sound, the nearest picture is repeated. So spans that partition the ticks partition the frames.
+Arithmetic only, no video library.
 """
 
 from dataclasses import dataclass
@@ -17,55 +17,55 @@ LONGEST_SIDE = 1920  # of a part's picture, in pixels, as in `media.picture.conv
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of a video, as the plan decided it; JSON travels through the queue and comes back unchanged."""
+    """The range of output frames of one planned part; converts to JSON and back without loss."""
 
     first: int  # the span's first tick, from 0
     frames: int  # ticks in the span, at least 1
     total: int  # ticks in the whole video
     rate: Fraction  # ticks a second, 23 to 60
-    origin_s: Fraction  # beginning of the grid on the source's own clock: of the first frame, or of the sound
-    seek: int | None  # decode time stamp of the key frame to begin at, in the stream's time base; None: the beginning
-    hold: bool = False  # the source's own times do not fit the grid: some frames are shown twice or left out
-    gain_db: float = 0.0  # by how much its sound is raised, the same for all parts of a video
-    picture_first: int = 0  # tick of the video's first picture, which is held over earlier sound
-    picture_end: int | None = None  # the tick after the last picture's own time; None: the whole video's end
+    origin_s: Fraction  # beginning of the grid on the source's clock: of the first frame, or of the sound
+    seek: int | None  # time stamp of the key frame to decode from, in the stream's time base; None: from the start
+    hold: bool = False  # the source's times do not fit the grid: some frames are repeated or left out
+    gain_db: float = 0.0  # of the sound, the same for all parts of a video
+    picture_first: int = 0  # tick of the video's first picture, which is repeated during earlier sound
+    picture_end: int | None = None  # tick of the end of the last picture; None: the end of the video
     shape: tuple[int, int] | None = None  # width and height of all parts' pictures; None: from the first one
     parameters_change: bool = False  # the coded stream changes its parameter sets, so no part can be copied
 
     @property
     def start_s(self) -> float:
-        """Say when the span begins, in seconds after the video's beginning."""
+        """Return when the span begins, in seconds after the video's beginning."""
         return float(self.first / self.rate)
 
     @property
     def duration_s(self) -> float:
-        """Say how long the span lasts, in seconds."""
+        """Return the duration of the span in seconds."""
         return float(self.frames / self.rate)
 
     @property
     def is_first(self) -> bool:
-        """Say whether the span begins where the video begins."""
+        """Return whether the span begins where the video begins."""
         return self.first == 0
 
     @property
     def is_last(self) -> bool:
-        """Say whether the span ends where the video ends."""
+        """Return whether the span ends where the video ends."""
         return self.first + self.frames == self.total
 
     @property
     def holds_pictures(self) -> bool:
-        """Say whether the span reaches beyond the video's pictures: the first or the last one is held."""
+        """Return whether the first or last picture is repeated, because the span reaches beyond the pictures."""
         end = self.total if self.picture_end is None else self.picture_end
         return self.first < self.picture_first or self.first + self.frames > end
 
     @property
     def held_s(self) -> Fraction:
-        """Return how many seconds of the whole video have only sound."""
+        """Return how many seconds of the whole video have sound but no pictures of their own."""
         end = self.total if self.picture_end is None else self.picture_end
         return (self.picture_first + self.total - end) / self.rate
 
     def tick_of(self, time_s: Fraction) -> int:
-        """Return the tick to which a time stamp of the source belongs: the nearest one, halves upwards."""
+        """Return the tick of a time on the source's clock: the nearest one, halves upwards."""
         return ((time_s - self.origin_s) * self.rate + Fraction(1, 2)).__floor__()
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
@@ -87,7 +87,7 @@ class Span:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Span":  # Any: JSON
-        """Rebuild a span from what `to_json` gave; KeyError or ValueError when it is something else."""
+        """Return the span for the values of `to_json`; raise KeyError or ValueError for other values."""
         span = cls(
             first=int(fields["first"]),
             frames=int(fields["frames"]),
@@ -96,7 +96,7 @@ class Span:
             origin_s=Fraction(fields["origin_s"]),
             seek=_optional_int(fields["seek"]),
             hold=bool(fields["hold"]),
-            gain_db=float(fields.get("gain_db", 0.0)),  # plans that wait in the queue may be older
+            gain_db=float(fields.get("gain_db", 0.0)),  # plans in the queue may be older
             picture_first=int(fields.get("picture_first", 0)),
             picture_end=_optional_int(fields.get("picture_end")),
             shape=_shape(fields.get("shape")),

@@ -1,6 +1,6 @@
-"""The times of a video's frames, and the constant grid of output times on which it is cut.
+"""The time stamps of a video's frames, and the time grid of its output.
 
-Read from the packets without decoding, so it costs no more than reading the file.
+The time stamps are read from the packets without decoding, so they cost no more than reading the file.
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,27 @@ from numpy.typing import NDArray
 
 from media.reading.spans import Span
 
-SLOWEST, FASTEST = Fraction(229, 10), Fraction(605, 10)  # "23 to 60" with room for clocks that are not quite right
+MIN_RATE, MAX_RATE = Fraction(229, 10), Fraction(605, 10)  # 23 to 60 with a tolerance for inexact clocks
 STANDARD = tuple(
     Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
 )
-LONGEST_LAST_S = 10  # a still at the end of a screen recording may stay this long
+MAX_LAST_S = 10  # duration of the last frame, such as a still at the end of a screen recording
 # Sound that begins more than this before the first picture, or ends more than this after the last, is kept, and the
-# picture is held. Smaller differences do not change the grid. Ordinary recordings differ by up to 0.05 s at either end
-# (27 recordings and test files, 2026-11-28): priming and padding of the audio codec, or a picture or two.
+# picture is repeated. Smaller differences do not change the grid. Ordinary recordings differ by up to 0.05 s at either
+# end (27 recordings and test files, 2026-11-28): priming and padding of the audio codec, or a picture or two.
 SOUND_TOLERANCE_S = Fraction(1, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """When each frame of a video is shown, and which frames decoding may begin at."""
+    """The presentation times of a video's frames, and its key frames."""
 
     times: NDArray[np.int64]  # presentation time stamps, rising, each once, in `unit`
     keys: NDArray[np.int64]  # those of the key frames
-    sizes: NDArray[np.int64]  # bytes of each frame's packet, in the order of `times`; empty when not known
+    sizes: NDArray[np.int64]  # bytes of each frame's packet, in the order of `times`; empty if unknown
     unit: Fraction  # seconds per time stamp
-    last: int  # how long the last frame stays, in `unit`
-    rate: Fraction  # the source's own rate, the nominal one when not constant
+    last: int  # duration of the last frame, in `unit`
+    rate: Fraction  # frame rate of the source, the nominal one if not constant
     constant: bool
     sound_s: tuple[Fraction, Fraction] | None = None  # beginning and end of the sound on the source's clock
     shape: tuple[int, int] | None = None  # width and height of the parts' pictures; None: from the first one
@@ -40,38 +40,38 @@ class Timeline:
 
     @property
     def first_picture_s(self) -> Fraction:
-        """Say when the first frame is shown on the source's clock."""
+        """Return when the first frame is shown, on the source's clock."""
         return int(self.times[0]) * self.unit
 
     @property
     def last_picture_end_s(self) -> Fraction:
-        """Return when the last frame ends on the source's clock."""
+        """Return when the last frame ends, on the source's clock."""
         return (int(self.times[-1]) + self.last) * self.unit
 
     @property
     def origin_s(self) -> Fraction:
-        """Return when the film begins on the source's clock: with the first frame, or with earlier sound."""
+        """Return when the video begins, on the source's clock: with the first frame, or with earlier sound."""
         return self.first_picture_s - self._lead / output_rate(self.rate)
 
     @property
     def picture_begins_late(self) -> bool:
-        """Say whether sound begins clearly before the first frame, which is held meanwhile."""
+        """Return whether sound begins clearly before the first frame, which is repeated until its time."""
         return self._lead > 0
 
     @property
     def picture_ends_early(self) -> bool:
-        """Say whether sound ends clearly after the last frame, which is held meanwhile."""
+        """Return whether sound ends clearly after the last frame, which is repeated until then."""
         whole = self.grid()
         return whole.picture_end is not None and whole.picture_end < whole.total
 
     @property
     def _lead(self) -> int:
-        """Count the output frames before the first picture."""
+        """Return the number of output frames before the first picture."""
         early_s = self.first_picture_s - self.sound_s[0] if self.sound_s else Fraction(0)
         return -int(-early_s * output_rate(self.rate) // 1) if early_s > SOUND_TOLERANCE_S else 0
 
     def grid(self) -> Span:
-        """Return the span that is the whole video, on the grid of its output rate."""
+        """Return the span of the whole video."""
         rate, lead, origin_s = output_rate(self.rate), self._lead, self.origin_s
         if self.constant:
             pictures = -(-len(self.times) * rate // self.rate)
@@ -98,7 +98,7 @@ class Timeline:
         )
 
     def span(self, whole: Span, first: int, frames: int) -> Span:
-        """Return the part of the whole that begins at a tick, with the key frame to begin decoding at."""
+        """Return the span that begins at a tick, with the key frame to decode from."""
         shown = ticks(self.times, whole.origin_s, self.unit, whole.rate)
         newest = max(int(np.searchsorted(shown, first, side="right")) - 1, 0)
         key = int(np.searchsorted(self.keys, self.times[newest], side="right")) - 1
@@ -115,41 +115,41 @@ class Timeline:
 def of_packets(
     times: Sequence[int], keys: Sequence[int], unit: Fraction, last: int, sizes: Sequence[int] = ()
 ) -> Timeline:
-    """Order the packets' time stamps and find the rate behind them.
+    """Return the timeline for packets' time stamps, with their frame rate.
 
     Args:
         times: presentation time stamps in any order, at least one.
         keys: those of the key frames.
         unit: seconds per time stamp.
-        last: duration of the packet that is shown last, 0 when unknown.
+        last: duration of the packet that is shown last, 0 if unknown.
         sizes: bytes of each packet, in the order of `times`.
     """
     shown, order = np.unique(np.array(times, dtype=np.int64), return_index=True)
     rate, constant = _rate(shown, unit)
-    longest = round(Fraction(LONGEST_LAST_S) / unit)
+    longest = round(Fraction(MAX_LAST_S) / unit)
     stays = min(max(last, round(1 / rate / unit)), longest)
     bytes_each = np.array(sizes, dtype=np.int64)[order] if len(sizes) else np.zeros(0, np.int64)
     return Timeline(shown, np.unique(np.array(keys, dtype=np.int64)), bytes_each, unit, stays, rate, constant)
 
 
 def output_rate(rate: Fraction) -> Fraction:
-    """Keep a rate of 23 to 60; multiply a slower one, divide a faster one, so that frames stay evenly spaced."""
-    if rate > FASTEST:
-        return rate / -(-rate // FASTEST)
-    if rate < SLOWEST:
-        return rate * -(-SLOWEST // rate)
+    """Return the output's rate: the source's one from 23 to 60, else an integer multiple or fraction of it."""
+    if rate > MAX_RATE:
+        return rate / -(-rate // MAX_RATE)
+    if rate < MIN_RATE:
+        return rate * -(-MIN_RATE // rate)
     return rate
 
 
 def ticks(times: NDArray[np.int64], origin_s: Fraction, unit: Fraction, rate: Fraction) -> NDArray[np.int64]:
-    """Return the grid tick of each time stamp: the nearest, halves upwards. The same rule as `Span.tick_of`."""
+    """Return the tick of each time stamp, by the same rule as `Span.tick_of`: the nearest, halves upwards."""
     origin = origin_s / unit
     finer = origin.denominator  # 1, unless the grid begins between two time stamps, before the first frame
     step = unit * rate / finer
     begins, rest = divmod(origin.numerator, finer)
     since = times - begins
-    # Whole numbers throughout: a float would put frames of a long video on the wrong side of a tick. Python's own
-    # where 64 bits would not do, with time scales that only a hostile file has.
+    # Integers only: floats would round times in a long video to a wrong tick. Where 64 bits could overflow, which needs
+    # the time scale of a hostile file, Python's integers are used.
     if ((int(np.abs(since).max()) + 1) * finer).bit_length() + step.numerator.bit_length() + 1 > 62:
         since = since.astype(object)
     since = since * finer - rest
@@ -157,7 +157,7 @@ def ticks(times: NDArray[np.int64], origin_s: Fraction, unit: Fraction, rate: Fr
 
 
 def _rate(times: NDArray[np.int64], unit: Fraction) -> tuple[Fraction, bool]:
-    """Find the constant rate that puts each frame on its own tick, or the nominal rate and False."""
+    """Return the constant rate at which each frame has its own tick and True, or the nominal rate and False."""
     if len(times) < 2:
         return Fraction(30), True
     mean = (len(times) - 1) / (int(times[-1] - times[0]) * unit)
@@ -168,7 +168,7 @@ def _rate(times: NDArray[np.int64], unit: Fraction) -> tuple[Fraction, bool]:
         if rate > 0 and _fits(times, unit, rate):
             return rate, True
     steps = np.diff(times)
-    # The longer steps are where frames were left out; the usual one is the middle of the others.
+    # Longer steps are where frames were left out; the usual step is the median of the others.
     usual = Fraction(int(np.median(steps[steps <= 1.5 * np.median(steps)]))) * unit
     nominal = min(STANDARD, key=lambda rate: abs(rate * usual - 1))
     if abs(nominal * usual - 1) > Fraction(1, 20):

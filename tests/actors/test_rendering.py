@@ -96,7 +96,7 @@ def test_a_part_rendered_with_less_says_so(store: Store, child: Callable[..., li
     """The gaze reason names what ended the last attempt with gaze correction."""
     del no_waits
     _pending(store)
-    lost = runner.DeadlinePassed(3600), runner.ChildDied(signal=11), runner.ChildDied(signal=11)
+    lost = runner.DeadlineExceeded(3600), runner.ChildFailed(signal=11), runner.ChildFailed(signal=11)
     calls = child(*lost, RENDERED)
     for _ in lost:
         with pytest.raises(Retry):

@@ -37,9 +37,9 @@ from tests.store.rows import NOON, account, job, publication, segment
 Fate = Result | BaseException
 CAUSES = {
     "memory": runner.OutOfMemory("350 MB held", held_bytes=350 << 20, limit_bytes=300 << 20),
-    "time": runner.DeadlinePassed(3600),
-    "signal": runner.ChildDied(signal=11, stderr_tail="the codec is about to fail"),
-    "error": runner.ChildDied(exit_code=1, stderr_tail="ValueError: a mistake of ours"),
+    "time": runner.DeadlineExceeded(3600),
+    "signal": runner.ChildFailed(signal=11, stderr_tail="the codec is about to fail"),
+    "error": runner.ChildFailed(exit_code=1, stderr_tail="ValueError: a mistake of ours"),
 }
 
 
@@ -436,7 +436,7 @@ def test_a_worker_that_is_asked_to_stop_does_not_count(store: Store, child: Call
     assert _segment(store).status is SegmentStatus.READY
 
 
-@pytest.mark.parametrize("ended", [runner.ChildDied(signal=15), runner.OutOfMemory("killed", signal=9)])
+@pytest.mark.parametrize("ended", [runner.ChildFailed(signal=15), runner.OutOfMemory("killed", signal=9)])
 def test_a_child_that_ends_while_its_worker_is_stopped_does_not_count(
     monkeypatch: pytest.MonkeyPatch, ended: runner.ChildError
 ) -> None:
@@ -456,7 +456,7 @@ def test_a_child_that_ends_while_its_worker_is_stopped_does_not_count(
 
 def test_a_child_that_was_asked_to_end_was_interrupted() -> None:
     attempt = retrying.failed_attempt(
-        wiring.machine, runner.ChildDied(signal=15), MediaSettings.FULL, wiring.machine.now()
+        wiring.machine, runner.ChildFailed(signal=15), MediaSettings.FULL, wiring.machine.now()
     )
     assert attempt.outcome is MediaOutcome.INTERRUPTED
 

@@ -130,7 +130,7 @@ def test_a_refusal_keeps_its_code_and_sentence() -> None:
 
 
 def test_a_crash_is_told_with_its_signal_and_last_words() -> None:
-    with pytest.raises(runner.ChildDied) as death:
+    with pytest.raises(runner.ChildFailed) as death:
         runner.run("trial", ["crash"], deadline_s=20)
     assert death.value.signal == signal.SIGSEGV
     assert "about to fail" in death.value.stderr_tail
@@ -153,7 +153,7 @@ def test_too_much_memory_is_told_as_such(how: str) -> None:
 @pytest.mark.parametrize("how", ["wait", "spin"])
 def test_the_deadline_really_ends_the_work(how: str) -> None:
     began = time.monotonic()
-    with pytest.raises(runner.DeadlinePassed):
+    with pytest.raises(runner.DeadlineExceeded):
         runner.run("trial", [how], deadline_s=1)
     assert time.monotonic() - began < 5
 
@@ -216,7 +216,7 @@ def test_a_machine_without_room_for_a_child_is_short_of_memory(monkeypatch: pyte
 
 
 def test_a_child_that_is_done_and_does_not_end_is_ended() -> None:
-    with pytest.raises(runner.DeadlinePassed):
+    with pytest.raises(runner.DeadlineExceeded):
         runner.run("trial", ["hang_at_the_end"], deadline_s=2)
 
 
@@ -227,6 +227,6 @@ def test_what_is_known_of_a_lack_of_memory_is_told() -> None:
 
 
 def test_a_wrong_command_line_is_our_own_mistake() -> None:
-    with pytest.raises(runner.ChildDied) as death:
+    with pytest.raises(runner.ChildFailed) as death:
         runner.run("trial", [], deadline_s=20)
     assert death.value.exit_code == 2

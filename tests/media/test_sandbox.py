@@ -120,4 +120,4 @@ def test_no_core_is_dumped_and_files_are_counted() -> None:
 def test_an_unknown_processor_gets_no_work_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(sandbox.SandboxUnavailable, match="riscv64"):
-        sandbox._filter_calls(ctypes.CDLL(None))
+        sandbox._filter_syscalls(ctypes.CDLL(None))

@@ -105,7 +105,7 @@ def test_the_commands_explain_a_refusal_to_people(tmp_path: Path) -> None:
 
 
 def test_parts_shorter_than_two_minimal_ones_are_not_planned(mute: Path) -> None:
-    with pytest.raises(runner.ChildDied) as death:
+    with pytest.raises(runner.ChildFailed) as death:
         runner.run("plan", [str(mute), "--segment-seconds", "5"], deadline_s=60)
     assert "at least 6 seconds" in death.value.stderr_tail
 
