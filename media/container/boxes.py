@@ -113,5 +113,5 @@ def hiding(box: Box) -> Patch:
 
 
 def is_type(kind: bytes) -> bool:
-    """Say whether bytes can be a box type: printable ASCII, or Apple's copyright sign."""
+    """Return whether bytes can be a box type: printable ASCII, or Apple's copyright sign."""
     return len(kind) == 4 and all(0x20 <= byte <= 0x7E or byte == 0xA9 for byte in kind)

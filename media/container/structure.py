@@ -1,4 +1,4 @@
-"""Reads the top-level structure of an upload and corrects what would mislead the demuxer.
+"""Reads the top-level structure of an upload, and corrects errors that the demuxer cannot handle.
 
 Other bytes before, between or after the boxes are no reason to refuse a file; `media.container.completeness` judges its
 samples. A length that leads past the index, or past the next fragment, is corrected by a patch.
@@ -130,7 +130,7 @@ class _TopLevelBoxes:
 
     @property
     def _needs_more(self) -> bool:
-        """Say whether the demuxer needs boxes that may follow: an index, or more fragments."""
+        """Return whether the demuxer needs boxes that may follow: an index, or more fragments."""
         return self._index is None or self._is_fragmented
 
     def _add(self, box: Box) -> None:
@@ -148,7 +148,7 @@ class _TopLevelBoxes:
             self._add_segment_index(box)
 
     def _must_be_hidden(self, box: Box) -> bool:
-        """Say whether a box is malformed or not needed, and libavformat might fail at it."""
+        """Return whether a box is malformed or not needed, and libavformat might fail at it."""
         if box.kind == b"moof" and self._needs_more:
             first = self._reader.at(box.payload)
             return box.end > self._reader.size or first is None or first.kind not in MOOF_FIRST_CHILDREN

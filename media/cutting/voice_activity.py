@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from media.protobuf import fields
 
-CARRIER = "silero-vad"
+PACKAGE = "silero-vad"
 FILE_NAME = "silero_vad_16k_sequence.onnx"  # the weights of silero_vad.onnx, in a graph without branches
 SHA256 = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"  # silero-vad 6.2.3; 1,246,165 bytes
 
@@ -47,12 +47,12 @@ def locate() -> Path:
         VoiceModelMissing: the package is not installed, or its file has another SHA-256.
     """
     try:
-        listed = files(CARRIER) or []
+        listed = files(PACKAGE) or []
     except PackageNotFoundError as exc:
-        raise VoiceModelMissing(f"the package {CARRIER}, which carries {FILE_NAME}, is not installed") from exc
+        raise VoiceModelMissing(f"the package {PACKAGE}, which contains {FILE_NAME}, is not installed") from exc
     paths = [Path(str(file.locate())) for file in listed if file.name == FILE_NAME]
     if not paths or not paths[0].is_file():
-        raise VoiceModelMissing(f"the package {CARRIER} is installed without {FILE_NAME}")
+        raise VoiceModelMissing(f"the package {PACKAGE} is installed without {FILE_NAME}")
     if hashlib.sha256(paths[0].read_bytes()).hexdigest() != SHA256:
         raise VoiceModelMissing(f"{paths[0]} is not the network this project was measured with")
     return paths[0]

@@ -1,6 +1,6 @@
-"""A picture of what the correction did: the eyes enlarged and a whole frame, before and after side by side.
+"""Draws the before/after picture of a gaze correction: enlarged eyes and one whole frame, side by side.
 
-Watches a corrector at work and keeps a handful of moments; memory does not grow with the video.
+Observes a corrector and keeps the frames of a few moments; memory does not grow with the video.
 """
 
 from dataclasses import dataclass, field
@@ -22,15 +22,15 @@ MOMENTS = 4  # one from each quarter of the part
 COLUMN_PX = 720  # width of the "before" and of the "after" column
 FULL_HEIGHT_PX = 960
 GAP_PX, LABEL_PX = 12, 44
-SHEET_PX = 2 * COLUMN_PX + GAP_PX
-PAPER, INK = (246, 248, 250), (32, 36, 40)
+SHEET_PX = 2 * COLUMN_PX + GAP_PX  # width of the whole picture
+BACKGROUND, FOREGROUND = (246, 248, 250), (32, 36, 40)
 STRIP_SIDE, STRIP_UP, STRIP_DOWN = 0.14, 0.30, 0.22  # margin around the eyes, in distances between the outer corners
 JPEG_QUALITY = 90
 
 
 @dataclass
 class _Moment:
-    worth: float
+    score: float
     index: int
     time_s: float
     eyes: tuple[int, int, int, int]  # rows and columns of the strip
@@ -40,28 +40,28 @@ class _Moment:
 
 
 class Preview:
-    """Collects before/after pictures; give its two methods to a corrector."""
+    """Collects before/after pictures as an observer of a corrector."""
 
     def __init__(self, frames: int) -> None:
         self._slot_frames = max(1, -(-frames // MOMENTS))
         self._moments: dict[int, _Moment] = {}
 
     def before(self, frame: Planes, look: GazeEstimate, decision: Decision) -> None:
-        """See a frame before its eyes are moved; keeps it if it shows more than what its quarter has so far."""
-        worth = (decision.strength * float(np.hypot(*decision.off_deg)) + 1e-3) * look.opening  # not half a blink
+        """Observe a frame before its correction; keep it if its score is the best of its quarter so far."""
+        score = (decision.strength * float(np.hypot(*decision.off_deg)) + 1e-3) * look.opening  # not during a blink
         slot = frame.index // self._slot_frames
-        # A little more is not worth copying a frame again and again while a correction grows.
-        if slot in self._moments and worth < 1.15 * self._moments[slot].worth:
+        # A little more is not score copying a frame again and again while a correction grows.
+        if slot in self._moments and score < 1.15 * self._moments[slot].score:
             return
         eyes = _eye_strip(look, frame.y.shape)
-        moment = self._moments[slot] = _Moment(worth, frame.index, frame.time_s, eyes, _crop(frame, eyes))
-        if all(worth >= other.worth for other in self._moments.values()):
+        moment = self._moments[slot] = _Moment(score, frame.index, frame.time_s, eyes, _crop(frame, eyes))
+        if all(score >= other.score for other in self._moments.values()):
             for other in self._moments.values():
-                other.full.clear()  # the whole frame is shown of the best moment only
+                other.full.clear()  # only the best moment is shown as a whole frame
             moment.full.append(_full(frame))
 
     def after(self, frame: Planes, _look: GazeEstimate, _decision: Decision) -> None:
-        """See the same frame with its eyes moved."""
+        """Observe the same frame after its correction."""
         moment = self._moments.get(frame.index // self._slot_frames)
         if moment is not None and moment.index == frame.index:
             moment.after = _crop(frame, moment.eyes)
@@ -69,12 +69,12 @@ class Preview:
                 moment.full.append(_full(frame))
 
     def write(self, path: Path, caption: str, chart: Picture | None = None) -> bool:
-        """Write the sheet as a JPEG, whole or not at all; returns False when no face was seen.
+        """Write the picture as a JPEG, atomically; return False if no face was seen.
 
         Args:
-            path: where to.
-            caption: a line for people below the pictures.
-            chart: shown below them, `SHEET_PX` wide.
+            path: of the JPEG.
+            caption: text below the pictures.
+            chart: shown below the caption, `SHEET_PX` wide.
         """
         kept = [moment for _, moment in sorted(self._moments.items()) if moment.after is not None]
         if not kept:
@@ -117,7 +117,7 @@ def _full(frame: Planes) -> Picture:
         min(COLUMN_PX, round(width * FULL_HEIGHT_PX / height)) // 2,
         min(FULL_HEIGHT_PX, round(height * COLUMN_PX / width)) // 2,
     )
-    # Made small before it gets colours: a full HD picture in RGB is 6 MB, and several stages of it live at once.
+    # Scaled before the conversion to RGB: a full HD picture in RGB takes 6 MB, and several copies exist at once.
     return to_rgb(
         Planes(
             _shrunk(frame.y, (2 * half[0], 2 * half[1])),
@@ -145,39 +145,39 @@ def _strips(moment: _Moment) -> Picture:
     minutes, seconds = divmod(moment.time_s, 60)
     stamp = f"{int(minutes)}:{seconds:04.1f}"
     (length, _), _ = cv2.getTextSize(stamp, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1)
-    pair[: LABEL_PX - 10, : length + 20] = PAPER
-    cv2.putText(pair, stamp, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, INK, 1, cv2.LINE_AA)
+    pair[: LABEL_PX - 10, : length + 20] = BACKGROUND
+    cv2.putText(pair, stamp, (10, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, FOREGROUND, 1, cv2.LINE_AA)
     return pair
 
 
 def _pair(before: Picture, after: Picture) -> Picture:
-    return np.hstack([_centred(before), _paper(before.shape[0], GAP_PX), _centred(after)])
+    return np.hstack([_centred(before), _blank(before.shape[0], GAP_PX), _centred(after)])
 
 
 def _centred(picture: Picture) -> Picture:
     spare = COLUMN_PX - picture.shape[1]
     height = picture.shape[0]
-    return np.hstack([_paper(height, spare // 2), picture, _paper(height, spare - spare // 2)])
+    return np.hstack([_blank(height, spare // 2), picture, _blank(height, spare - spare // 2)])
 
 
 def _labels() -> Picture:
-    return np.hstack([_text("before", COLUMN_PX), _paper(LABEL_PX, GAP_PX), _text("after", COLUMN_PX)])
+    return np.hstack([_text("before", COLUMN_PX), _blank(LABEL_PX, GAP_PX), _text("after", COLUMN_PX)])
 
 
 def _text(words: str, width: int) -> Picture:
-    line = _paper(LABEL_PX, width)
+    line = _blank(LABEL_PX, width)
     (length, _), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.8, 2)
-    cv2.putText(line, words, ((width - length) // 2, 31), cv2.FONT_HERSHEY_SIMPLEX, 0.8, INK, 2, cv2.LINE_AA)
+    cv2.putText(line, words, ((width - length) // 2, 31), cv2.FONT_HERSHEY_SIMPLEX, 0.8, FOREGROUND, 2, cv2.LINE_AA)
     return line
 
 
-def _paper(height: int, width: int) -> Picture:
-    return np.full((height, width, 3), PAPER, np.uint8)
+def _blank(height: int, width: int) -> Picture:
+    return np.full((height, width, 3), BACKGROUND, np.uint8)
 
 
 def _spaced(rows: list[Picture]) -> list[Picture]:
     width = rows[0].shape[1]
     spaced: list[Picture] = []
     for row in rows:
-        spaced += [row, _paper(GAP_PX, width)]
+        spaced += [row, _blank(GAP_PX, width)]
     return spaced

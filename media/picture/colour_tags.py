@@ -72,7 +72,7 @@ class ColourTags:
         return frame
 
     def agree_with(self, frame: VideoFrame) -> bool:
-        """Say whether the container contradicts no tag of a frame."""
+        """Return whether the container contradicts no tag of a frame."""
         mine, other = self._container, _Tags.of(frame)
         pairs = (
             (mine.matrix, other.matrix),

@@ -1,4 +1,4 @@
-"""From a decoded frame to the upright picture with square pixels that is encoded: orientation, size, colour, planes."""
+"""Converts decoded frames to upright frames with square pixels: orientation, size, colour, planes."""
 
 import struct
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from media.frames import Planes
 from media.picture.matrix import FORMATS, MatrixConverter
 from media.picture.tone import ToneMapper
 
-LONG_SIDE, SHORT_SIDE = 1920, 1080  # the biggest master, portrait or landscape; a square one is 1080 x 1080
+LONG_SIDE, SHORT_SIDE = 1920, 1080  # of the largest master, portrait or landscape; a square one has 1080 x 1080
 HDR_CURVES = {int(ColorTrc.ARIB_STD_B67): "hlg", int(ColorTrc.SMPTE2084): "pq"}
 # ITU-T H.273, table 2: 9 is BT.2020, 11 and 12 are P3 (11 with cinema's white point, but phones mean 12). BT.601's
 # primaries, 5 and 6, are not converted: they change skin by at most 1.5 codes of 255 (measured 2026-11-28), and many
 # phones whose cameras have BT.709's primaries write them.
 WIDE_GAMUTS = {9: "bt2020", 11: "p3", 12: "p3"}
-SD_HEIGHT = 720  # below it an untagged picture is taken for BT.601, as players do
+SD_HEIGHT = 720  # untagged pictures with fewer lines are BT.601, as in players
 H273_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix of BT.709 all have this number
 H273_BT601 = 6
 SWSCALE_MATRICES = {  # ITU-T H.273, table 4
@@ -50,14 +50,14 @@ ROUNDING_PX = 4
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a stored picture is made upright: turned clockwise, then flipped left to right."""
+    """The rotation, clockwise, and the horizontal flip after it that make a stored picture upright."""
 
     rotation: int  # 0, 90, 180 or 270
     mirrored: bool
 
     @property
-    def lies(self) -> bool:
-        """Say whether width and height change places."""
+    def swaps_sides(self) -> bool:
+        """Return whether the rotation exchanges width and height."""
         return self.rotation in {90, 270}
 
 
@@ -68,7 +68,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
         return Orientation(0, mirrored=False)
     # The stub calls it an object; it is a buffer of nine 32-bit numbers.
     a, b, _, c, d, *_ = struct.unpack("=9i", memoryview(cast("bytes", data)))
-    # (x, y) is shown at (a x + c y, b x + d y), y down. A mirror has a negative determinant; take it out on the left.
+    # (x, y) is shown at (a x + c y, b x + d y), y down. A flip has a negative determinant; it is removed on the left.
     mirrored = a * d - b * c < 0
     if mirrored:
         a = -a
@@ -119,12 +119,12 @@ def square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
 def output_size(
     width: int, height: int, *, long_side: int = LONG_SIDE, short_side: int = SHORT_SIDE
 ) -> tuple[int, int]:
-    """Fit an upright picture into the biggest master: never bigger than it was, both sides even.
+    """Return the size of an upright picture in the largest master: never enlarged, both sides even.
 
     Args:
         width: in square pixels.
         height: in square pixels.
-        long_side: of the biggest master, in pixels.
+        long_side: of the largest master, in pixels.
         short_side: likewise.
     """
     wide, high = (long_side, short_side) if width > height else (short_side, long_side)
@@ -133,16 +133,16 @@ def output_size(
 
 
 def upright_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
-    """Return a frame's size once it stands upright with square pixels."""
+    """Return a frame's upright size in square pixels."""
     width, height = square(frame.width, frame.height, aspect)
-    return (height, width) if orientation_of(frame).lies else (width, height)
+    return (height, width) if orientation_of(frame).swaps_sides else (width, height)
 
 
 def inner_size(upright: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
     """Return the size of a picture that is scaled to fit into a size; that size if the aspect ratios agree."""
     scale = min(Fraction(size[0], upright[0]), Fraction(size[1], upright[1]))
     width, height = (max(2, round(side * scale / 2) * 2) for side in upright)
-    # Rounding to even sides must not leave a black line beside a picture with the same aspect ratio.
+    # Rounding to even sides must not add a black line to a picture with the same aspect ratio.
     agrees = size[0] - width <= ROUNDING_PX and size[1] - height <= ROUNDING_PX
     return size if agrees else (min(width, size[0]), min(height, size[1]))
 
@@ -162,17 +162,17 @@ class FrameConverter:
         self._matrix_converter = MatrixConverter()
 
     def shrinks(self, frame: VideoFrame) -> bool:
-        """Say whether a frame takes much more memory than what it becomes."""
+        """Return whether a frame takes more than three times the memory of its converted planes."""
         width, height = self.size
         return sum(plane.buffer_size for plane in frame.planes) > 3 * (width * height * 3 // 2)
 
     def convert(self, frame: VideoFrame, index: int, time_s: float) -> Planes:
-        """Return the frame as planes of our own, upright, in the output size, BT.709 limited range."""
+        """Return a frame as newly allocated planes: upright, in the output size, BT.709 limited range."""
         upright = square(frame.width, frame.height, self._aspect)
-        inner = inner_size(upright[::-1] if self._orientation.lies else upright, self.size)
-        width, height = inner if not self._orientation.lies else inner[::-1]
+        inner = inner_size(upright[::-1] if self._orientation.swaps_sides else upright, self.size)
+        width, height = inner if not self._orientation.swaps_sides else inner[::-1]
         ready = self._reformat(frame, width, height)
-        y, u, v = (self._turn(plane) for plane in _planes(ready, width, height))
+        y, u, v = (self._rotate(plane) for plane in _planes(ready, width, height))
         if inner == self.size:
             return Planes(y, u, v, index, time_s)
         half = (self.size[0] // 2, self.size[1] // 2)
@@ -184,7 +184,7 @@ class FrameConverter:
         return Planes(y, u, v, index, time_s)
 
     def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
-        if _is_ready(frame) and self._fits(frame, width, height):
+        if _needs_no_conversion(frame) and self._fits(frame, width, height):
             return frame
         if table := _table(frame):
             if self._tone is None or self._tone.table != table:
@@ -221,11 +221,11 @@ class FrameConverter:
         )
 
     def _fits(self, frame: VideoFrame, width: int, height: int) -> bool:
-        # One row or column too many is cut off instead of scaled away, which would blur the whole picture.
+        # An odd row or column is cut off; scaling by one pixel would blur the whole picture.
         plain = square(frame.width, frame.height, self._aspect) == (frame.width, frame.height)
         return plain and 0 <= frame.width - width <= 1 and 0 <= frame.height - height <= 1
 
-    def _turn(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _rotate(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
         turned = {
             90: cv2.ROTATE_90_CLOCKWISE,
             180: cv2.ROTATE_180,
@@ -235,7 +235,7 @@ class FrameConverter:
             plane = np.asarray(cv2.rotate(plane, turned), dtype=np.uint8)
         if self._orientation.mirrored:
             plane = np.asarray(cv2.flip(plane, 1), dtype=np.uint8)
-        # The decoder still needs its own picture, so ours is always a copy.
+        # The decoder still needs its picture, so a copy is returned.
         return plane if turned is not None or self._orientation.mirrored else plane.copy()
 
 
@@ -258,7 +258,7 @@ class StreamConverter:
         self._converter: FrameConverter | None = None
 
     def is_new(self, frame: VideoFrame) -> bool:
-        """Say whether a frame has another format than the previous one."""
+        """Return whether a frame has another format than the previous one."""
         return self._format != self._format_of(frame)
 
     def converter_for(self, frame: VideoFrame, aspect: PixelAspect) -> FrameConverter:
@@ -284,26 +284,28 @@ def _letterboxed(plane: NDArray[np.uint8], size: tuple[int, int], black: int) ->
     width, height = size
     whole = np.full((height, width), black, np.uint8)
     step = 2 if black == BLACK_LUMA else 1  # chroma has half the resolution
-    top, left = ((room - side) // (2 * step) * step for room, side in zip((height, width), plane.shape, strict=True))
+    top, left = (
+        (available - side) // (2 * step) * step for available, side in zip((height, width), plane.shape, strict=True)
+    )
     whole[top : top + plane.shape[0], left : left + plane.shape[1]] = plane
     return whole
 
 
 def to_frame(planes: Planes) -> VideoFrame:
-    """Copy planes into a frame of libav's, tagged BT.709 limited range."""
+    """Return a libav frame with a copy of the planes, tagged BT.709 limited range."""
     height, width = planes.y.shape
     frame = VideoFrame(width, height, "yuv420p")
     for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
         # A plane is a writable buffer; its stub does not say so.
-        room = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(plane.height, plane.line_size)
-        room[:, : values.shape[1]] = values
+        buffer = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(plane.height, plane.line_size)
+        buffer[:, : values.shape[1]] = values
     frame.colorspace = frame.color_primaries = frame.color_trc = H273_BT709
     frame.color_range = ColorRange.MPEG
     return frame
 
 
 def to_rgb(planes: Planes) -> NDArray[np.uint8]:
-    """Return the picture as (H, W, 3), red first, full range."""
+    """Return planes as an RGB picture: (H, W, 3), red first, full range."""
     rgb = to_frame(planes).reformat(
         format="rgb24", src_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.JPEG, threads=1
     )
@@ -311,7 +313,7 @@ def to_rgb(planes: Planes) -> NDArray[np.uint8]:
 
 
 def is_full(frame: VideoFrame) -> bool:
-    """Say whether black is 0 and white is 255."""
+    """Return whether a frame has full range: black is 0 and white is 255."""
     return frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
 
 
@@ -320,14 +322,14 @@ def _table(frame: VideoFrame) -> str | None:
     return HDR_CURVES.get(frame.color_trc) or WIDE_GAMUTS.get(frame.color_primaries)
 
 
-def _is_ready(frame: VideoFrame) -> bool:
+def _needs_no_conversion(frame: VideoFrame) -> bool:
     if _table(frame):
         return False
     return frame.format.name in PLAIN_FORMATS and not is_full(frame) and _matrix(frame) == Colorspace.ITU709
 
 
 def _is_ycbcr(frame: VideoFrame) -> bool:
-    """Say whether a frame has chroma planes: neither RGB nor grey only."""
+    """Return whether a frame has chroma planes: it is neither RGB nor greyscale."""
     return not frame.format.is_rgb and len(frame.format.components) >= 3
 
 

@@ -73,7 +73,7 @@ class _Filter:
         graph.link_nodes(source, graph.add(*filter_options), graph.add("buffersink")).configure()
 
     def accepts(self, frame: VideoFrame) -> bool:
-        """Say whether a frame has the filter's format."""
+        """Return whether a frame has the filter's format."""
         return _format(frame) == self._format
 
     def push(self, frame: VideoFrame) -> Iterator[VideoFrame]:
@@ -105,7 +105,7 @@ class _Filter:
 
 
 def is_combed(frame: VideoFrame) -> bool:
-    """Say whether any tile of a frame is combed: its two fields show different moments."""
+    """Return whether any tile of a frame is combed: its two fields show different moments."""
     plane = frame.planes[0]
     bits = frame.format.components[0].bits
     data = cast("bytes", plane)  # a plane is a buffer; its stub does not say so

@@ -50,7 +50,7 @@ class PictureFormats:
 
     @property
     def changes(self) -> bool:
-        """Say whether the size changes within the stream."""
+        """Return whether the size changes within the stream."""
         return len(self.pictures) > 1
 
     def _count(self, sizes: list[Size]) -> int:
@@ -81,7 +81,7 @@ class FormatScanner:
 
     @property
     def _searches_parameter_sets(self) -> bool:
-        """Say whether packets are searched for parameter sets: only where parts may be stream-copied."""
+        """Return whether packets are searched for parameter sets: only if parts may be stream-copied."""
         return self._context.name == "h264" and self._length_size is not None
 
     def push(self, packet: "Packet[VideoStream]", *, shown: bool) -> None:

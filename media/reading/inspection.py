@@ -113,7 +113,7 @@ def _with_sound(path: Path, times: Timeline, sound: Sound | None) -> Timeline:
     """Return the timeline extended to the beginning and end of the sound."""
     sound_s = None
     if sound is not None:
-        sound_s = extent.extent_of(path, sound.tracks[0], times.first_picture_s, times.last_picture_end_s)
+        sound_s = extent.find(path, sound.tracks[0], times.first_picture_s, times.last_picture_end_s)
     return replace(times, sound_s=sound_s)
 
 

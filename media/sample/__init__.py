@@ -1,5 +1,5 @@
-"""The sample clip that the project makes by itself: a real face that mostly reads beside the lens, a voice that pauses.
+"""Generates the sample clip: a real face that mostly reads beside the lens, and a voice with pauses.
 
-Nothing is imported here. The eyes are moved by cutting the iris out and pasting it elsewhere, which is not how the
-correction works, so the clip can judge it.
+Nothing is imported here. The eyes are moved by cutting out the iris and pasting it elsewhere. The gaze correction works
+in another way, so the clip can be used to test it.
 """

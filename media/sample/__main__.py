@@ -1,4 +1,4 @@
-"""The door of `python -m media.sample OUT.mp4`: the clip for whoever has no video at hand."""
+"""The command `python -m media.sample OUT.mp4`: writes a sample clip, for users without a video at hand."""
 
 import argparse
 import sys
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from media.process import child
 
-SECONDS, SECONDS_MOST = 74.0, 600.0  # two parts of at most a minute
+SECONDS, MAX_SECONDS = 74.0, 600.0  # two parts of at most a minute
 WIDTHS = (360, 540, 720, 1080)
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the parser of the command line."""
     command = argparse.ArgumentParser(prog="python -m media.sample", description=__doc__)
-    command.add_argument("target", type=Path, metavar="OUT.mp4", help="the file to write, whole or not at all")
+    command.add_argument("target", type=Path, metavar="OUT.mp4", help="the file to write")
     command.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"length of the clip ({SECONDS:g})")
     command.add_argument("--width", type=int, choices=WIDTHS, default=720, help="of the portrait picture (720)")
     return command
@@ -21,8 +21,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 1 <= value <= SECONDS_MOST:
-        raise argparse.ArgumentTypeError(f"between 1 and {SECONDS_MOST:g} seconds")
+    if not 1 <= value <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"between 1 and {MAX_SECONDS:g} seconds")
     return value
 
 

@@ -1,6 +1,6 @@
-"""What the person in the sample clip does at each moment: where she looks, when she blinks, how the camera drifts.
+"""The gaze, blinks and camera movement of the sample clip, as functions of time.
 
-Functions of time only, so that a test can know the true gaze of every frame. Angles in degrees, yaw + picture right,
+So a test knows the true gaze of every frame. Angles in degrees, yaw + picture right,
 pitch + up; (0, 0) is into the lens.
 """
 
@@ -16,7 +16,7 @@ BLINK_EVERY_S, BLINK_S = 4.3, 0.26
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """How the picture is framed."""
+    """The framing of one frame."""
 
     zoom: float  # 1 is the widest
     right: float  # shift of the picture's middle, in pixels of the portrait
@@ -25,11 +25,11 @@ class Camera:
 
 
 def gaze_deg(time_s: float) -> tuple[float, float]:
-    """Say where the eyes look; between two places they leap within SACCADE_S."""
+    """Return the gaze direction; saccades take `SACCADE_S`."""
     now, before = _aim(time_s), _aim(max(0.0, time_s - SACCADE_S))
     if now == before:
         return now
-    # Within a leap the mean of both aims stands in for the way between them; one or two frames see it.
+    # During a saccade, which lasts one or two frames, the mean of both directions is returned.
     return (now[0] + before[0]) / 2, (now[1] + before[1]) / 2
 
 
@@ -39,12 +39,12 @@ def _aim(time_s: float) -> tuple[float, float]:
         return 0.0, 0.0
     yaw, pitch = SCRIPTS_DEG[int(cycle) % len(SCRIPTS_DEG)]
     line, along = divmod(within - LENS_S, LINE_S)
-    step = int(along / LINE_S * 6)  # eyes read in five or six leaps a line
+    step = int(along / LINE_S * 6)  # a line is read in five or six saccades
     return yaw + LINE_DEG * (step / 2.5 - 1), pitch - 0.4 * (int(line) % 4)
 
 
 def closed(time_s: float) -> float:
-    """Say how far the lids are shut, 0 to 1; a blink comes about every four seconds, never quite in step."""
+    """Return how far the lids are closed, 0 to 1; blinks come about every four seconds, irregularly."""
     number = int(time_s / BLINK_EVERY_S)
     at = BLINK_EVERY_S * (number + 0.5) + 0.9 * sin(2.4 * number)
     away = abs(time_s - at) / (BLINK_S / 2)
@@ -52,12 +52,12 @@ def closed(time_s: float) -> float:
 
 
 def is_into_lens(time_s: float) -> bool:
-    """Say whether the eyes rest in the lens."""
+    """Return whether the eyes look into the lens."""
     return gaze_deg(time_s) == (0.0, 0.0)
 
 
 def camera(time_s: float) -> Camera:
-    """Say how the camera is held: slowly drifting, as in a hand."""
+    """Return the framing: slowly drifting, as of a handheld camera."""
     return Camera(
         zoom=1.05 + 0.04 * sin(2 * pi * time_s / 17),
         right=2.2 * sin(2 * pi * time_s / 11.3) + 0.25 * sin(2 * pi * time_s / 1.7),

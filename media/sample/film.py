@@ -1,4 +1,4 @@
-"""Films the sample clip: sitter, acting and voice into one MP4, as a phone would have filmed it."""
+"""Renders the sample clip: portrait, acting and voice in one MP4, as a phone records it."""
 
 import argparse
 from collections.abc import Callable
@@ -22,14 +22,14 @@ from media.sample.portrait import SCALE, Sitter
 FRAME_RATE = 30
 WIDE_PX = 212  # width of the portrait that the widest framing shows
 MIDDLE = (224.0, 188.0)  # of the framing, in pixels of the portrait
-GRAIN = 0.9  # standard deviation of a sensor's noise, in steps of luma
+GRAIN = 0.9  # standard deviation of the sensor noise, in luma codes
 GRAINS = 8
 BT601 = 6  # SMPTE 170M in ITU-T H.273: what OpenCV converts to
 AAC_FRAME = 1024
 
 
 def film(options: argparse.Namespace, progress: Callable[[float], None]) -> dict[str, Any]:  # Any: JSON
-    """Make the clip that the command line asks for.
+    """Do the work of `python -m media.sample`.
 
     Raises:
         Refused: the portrait is not installed.
@@ -68,7 +68,7 @@ def _write(path: Path, sitter: Sitter, frames: int, size: tuple[int, int], progr
 
 
 def picture_at(sitter: Sitter, time_s: float, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Draw one moment as the camera sees it.
+    """Draw the camera picture of one moment.
 
     Args:
         sitter: posed by this call.

@@ -1,4 +1,4 @@
-"""The portrait that the sample clip is made of, and eyes in it that can be moved and shut.
+"""The portrait of the sample clip, with eyes that can be moved and closed.
 
 NASA's portrait of the astronaut Eileen Collins, public domain; the package scikit-image carries it and is located,
 never imported. Coordinates are pixels of the original picture of 512 × 512 unless they say otherwise.
@@ -18,7 +18,7 @@ from media.errors import Refused
 Picture = NDArray[np.uint8]  # (H, W, 3), blue green red
 Patch = NDArray[np.float32]  # the same as numbers
 
-CARRIER, FILE_NAME = "scikit-image", "astronaut.png"
+PACKAGE, FILE_NAME = "scikit-image", "astronaut.png"
 SHA256 = "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"
 SCALE = 4  # the eyes are drawn on a copy this much larger
 IRIS_RADIUS = 4.05
@@ -32,7 +32,7 @@ FEATHER = 0.45
 
 @dataclass(frozen=True)
 class Lids:
-    """One eye as drawn by hand over the picture."""
+    """The contours of one eye, traced by hand."""
 
     upper: tuple[tuple[float, float], ...]  # from the picture's left corner to its right one
     lower: tuple[tuple[float, float], ...]
@@ -63,19 +63,19 @@ def locate() -> Path:
     """Find the portrait.
 
     Raises:
-        Refused: the package that carries it is not installed, or carries another picture.
+        Refused: the package with the portrait is not installed, or contains another picture.
     """
     try:
-        found = [Path(str(file.locate())) for file in files(CARRIER) or [] if file.name == FILE_NAME]
+        found = [Path(str(file.locate())) for file in files(PACKAGE) or [] if file.name == FILE_NAME]
     except PackageNotFoundError as exc:
-        raise Refused("no_portrait", f"The sample clip needs the package {CARRIER}, which is not installed.") from exc
+        raise Refused("no_portrait", f"The sample clip needs the package {PACKAGE}, which is not installed.") from exc
     if not found or hashlib.sha256(found[0].read_bytes()).hexdigest() != SHA256:
-        raise Refused("no_portrait", f"The installed package {CARRIER} does not carry the known {FILE_NAME}.")
+        raise Refused("no_portrait", f"The installed package {PACKAGE} does not contain the known {FILE_NAME}.")
     return found[0]
 
 
 class Sitter:
-    """The portrait, enlarged, with eyes that obey."""
+    """The enlarged portrait, whose eyes can be posed."""
 
     def __init__(self) -> None:
         original = cv2.imread(str(locate()))
@@ -83,10 +83,10 @@ class Sitter:
         large = cv2.resize(np.asarray(original, np.uint8), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
         soft = cv2.GaussianBlur(large, (0, 0), 2.2)
         self.picture: Picture = np.asarray(cv2.addWeighted(large, 1.5, soft, -0.5, 0), np.uint8)
-        self._eyes = [_Puppet(self.picture, lids) for lids in EYES]
+        self._eyes = [_Eye(self.picture, lids) for lids in EYES]
 
     def pose(self, gaze_deg: tuple[float, float], closed: float) -> Picture:
-        """Turn the eyes and lower the lids; returns the picture, which is drawn over again by the next call.
+        """Turn the eyes and lower the lids; return the picture, which the next call overwrites.
 
         Args:
             gaze_deg: yaw and pitch; (0, 0) is into the lens.
@@ -97,8 +97,8 @@ class Sitter:
         return self.picture
 
 
-class _Puppet:
-    """One eye: skin, white, iris and highlight kept apart, put together anew for each pose."""
+class _Eye:
+    """One eye in layers, skin, white, iris and highlight, which are composed for each pose."""
 
     def __init__(self, picture: Picture, lids: Lids) -> None:
         left, right = (int(lids.upper[end][0]) + shift for end, shift in ((0, -5), (-1, 6)))
@@ -118,14 +118,14 @@ class _Puppet:
         self._white = self._white_of_eye()
 
     def _whole_iris(self) -> Patch:
-        """Paint the part under the upper lid with the lower part, upside down."""
+        """Return the iris, with the part under the upper lid filled by the mirrored lower part."""
         middle = (self._iris_at[1] - self._y[0, 0]) * SCALE
         mirrored = cv2.remap(self._skin, self._columns, 2 * np.float32(middle) - self._rows, cv2.INTER_LINEAR)
         hidden = np.clip((self._upper + 1.6 - self._y) / 0.8 + 0.5, 0, 1)[..., None]
         return np.asarray(self._skin + hidden * (mirrored - self._skin), np.float32)
 
     def _white_of_eye(self) -> Patch:
-        """Take the iris out: each row runs from the white on its one side to the white on its other."""
+        """Return the eye without its iris: each row is interpolated between the white on both sides."""
         white = self._skin.copy()
         x = self._x[0]
         gap = np.flatnonzero(np.abs(x - self._iris_at[0]) < IRIS_RADIUS * 1.3)
@@ -136,7 +136,7 @@ class _Puppet:
         return white
 
     def draw(self, picture: Picture, gaze_deg: tuple[float, float], closed: float) -> None:
-        """Put the eye together in its place in the picture."""
+        """Compose the eye in its place in the picture."""
         right = PX_PER_DEG * (gaze_deg[0] + TO_LENS_DEG[0])
         down = -PX_PER_DEG * (gaze_deg[1] + TO_LENS_DEG[1])
         ball = _over(self._white, self._moved(self._iris, right, down), self._moved(self._disc, right, down))
@@ -157,7 +157,7 @@ class _Puppet:
         return np.asarray(cv2.warpAffine(layer, shift, size, flags=cv2.INTER_CUBIC), np.float32)
 
     def _lowered(self, drop: NDArray[np.float32]) -> Patch:
-        """Draw the upper lid down: its lashes as one, the skin above them stretched."""
+        """Return the lowered upper lid: the lashes move as one, the skin above them is stretched."""
         edge = self._upper - LASH_UP
         top = edge - FOLD
         share = np.clip((self._y - top) / np.maximum(edge + drop - top, 0.1), 0, 1)
@@ -168,7 +168,7 @@ class _Puppet:
 
 
 def _curve(line: tuple[tuple[float, float], ...], x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Run a smooth line through the points; beyond the corners it stays level."""
+    """Return a smooth curve through the points; it is constant beyond the corners."""
     points = np.array(line)
     fitted = np.polynomial.Polynomial.fit(points[:, 0], points[:, 1], 4)
     return np.asarray(fitted(np.clip(x, points[0, 0], points[-1, 0])), np.float32)
@@ -179,7 +179,7 @@ def _over(below: Patch, above: Patch, share: Patch) -> Patch:
 
 
 def _without_highlight(iris: Patch, distance: NDArray[np.float32]) -> tuple[Patch, Patch]:
-    """Part the lamp's image from the iris, as it follows the lamp and not the eye."""
+    """Separate the lamp's reflection from the iris, because it moves differently."""
     grey = iris.mean(axis=2)
     within = distance < IRIS_RADIUS
     bright = (within & (grey > np.median(grey[within]) + 45)).astype(np.uint8)

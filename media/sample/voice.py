@@ -1,6 +1,6 @@
-"""A voice for the sample clip: bursts like syllables, sentences with clear pauses between them, made of sums of sines.
+"""Synthesises the voice of the sample clip: syllables of harmonics, in sentences with pauses between them.
 
-No words; enough for whatever looks for pauses. The same seed gives the same samples.
+No words, but sufficient to find pauses. The same seed gives the same samples.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ PITCH_HZ = (165.0, 235.0)
 # Resonances of the vocal tract for a few vowels: first and second, in hertz.
 VOWELS_HZ = ((730, 1090), (530, 1840), (270, 2290), (570, 840), (300, 870))
 LOUDNESS = 0.22
-ROOM = 0.0006  # hiss of the room, -64 dB
+ROOM_NOISE = 0.0006  # -64 dB
 
 
 def speak(seconds: float, seed: int = 1) -> Sound:
-    """Return so many seconds of voice with pauses."""
+    """Return a voice with pauses: (samples,)."""
     rng = np.random.default_rng(seed)
-    sound = rng.normal(0, ROOM, round(seconds * RATE)).astype(np.float32)
+    sound = rng.normal(0, ROOM_NOISE, round(seconds * RATE)).astype(np.float32)
     for start_s, end_s in _sentences(seconds, rng):
         at = start_s
         while at < end_s:
@@ -45,7 +45,7 @@ def _sentences(seconds: float, rng: np.random.Generator) -> Iterator[tuple[float
 
 
 def _syllable(rng: np.random.Generator, seconds: float) -> Sound:
-    """Sum the harmonics of a falling tone, each as loud as the vowel's resonances let it through."""
+    """Return the harmonics of a falling tone, weighted by the resonances of a vowel."""
     time_s = np.arange(round(seconds * RATE)) / RATE
     low, high = VOWELS_HZ[int(rng.integers(len(VOWELS_HZ)))]
     pitch = float(rng.uniform(*PITCH_HZ))

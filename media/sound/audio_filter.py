@@ -1,4 +1,4 @@
-"""Sound filters of libav's, run over blocks of samples."""
+"""Runs libav's audio filters over blocks of samples, and resamples decoded frames."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -17,25 +17,25 @@ Block = NDArray[np.float32]  # (channels, samples), -1 to 1
 
 
 def filtered(blocks: Iterable[Block], layout: str, rate: int, *filters: tuple[str, str]) -> Iterator[Block]:
-    """Give blocks of sound after some filters; as many samples as came in, if the filters keep their number.
+    """Yield blocks of sound after filtering.
 
     Args:
-        blocks: follow one another.
+        blocks: contiguous.
         layout: "mono" or "stereo".
         rate: samples a second.
-        filters: names and arguments as ffmpeg spells them, in order.
+        filters: names and arguments in ffmpeg's syntax, in order.
     """
     graph = Graph()
     graph.threads = 1
-    form = f"sample_rate={rate}:sample_fmt=fltp:channel_layout={layout}:time_base=1/{rate}"
-    steps = [graph.add("abuffer", form), *(graph.add(name, arguments) for name, arguments in filters)]
+    source = f"sample_rate={rate}:sample_fmt=fltp:channel_layout={layout}:time_base=1/{rate}"
+    steps = [graph.add("abuffer", source), *(graph.add(name, arguments) for name, arguments in filters)]
     steps += [graph.add("aformat", f"sample_fmts=fltp:channel_layouts={layout}"), graph.add("abuffersink")]
     graph.link_nodes(*steps).configure()
-    place = 0
+    position = 0
     for block in blocks:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, place, Fraction(1, rate)
-        place += block.shape[1]
+        frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
+        position += block.shape[1]
         graph.push(frame)
         yield from _ready(graph)
     graph.push(None)
@@ -43,7 +43,7 @@ def filtered(blocks: Iterable[Block], layout: str, rate: int, *filters: tuple[st
 
 
 class Resampler:
-    """Resamples decoded frames of one format to float samples in one or two channels."""
+    """Resamples and mixes decoded frames of one format to float samples in one or two channels."""
 
     def __init__(self, frame: AudioFrame, weights: Matrix, rate: int) -> None:
         """Set up for frames with the format, layout and rate of the first one.

@@ -18,7 +18,7 @@ MAX_RUNS = 1000  # between such gaps; three hours have room for 360
 MAX_PACKETS = 5_000_000  # three hours of Opus's shortest packets, 2.5 ms, have 4,320,000
 
 
-def extent_of(path: Path, track: Track, begin_s: Fraction, end_s: Fraction) -> tuple[Fraction, Fraction]:
+def find(path: Path, track: Track, begin_s: Fraction, end_s: Fraction) -> tuple[Fraction, Fraction]:
     """Return when the sound begins and ends, on the source's clock.
 
     The header's duration is not used. Packets hidden by an edit list, and samples of the codec's priming or padding, do

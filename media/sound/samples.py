@@ -1,7 +1,7 @@
 """Decodes and resamples a sound track onto the video's clock, with silence in the gaps.
 
-Parts, loudness and pauses all read sound through this module. The clock is the stream's time stamps. Sound without a
-time stamp follows what precedes it, gaps are kept, and overlapping samples are used once.
+Parts, loudness and pauses all read sound through this module. The clock is that of the stream's time stamps. A packet
+without a time stamp follows the one before it, gaps are kept, and overlapping samples are used once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ SLACK_S = Fraction(1, 50)  # time stamps in whole milliseconds jitter; less than
 class Window:
     """A range of samples on the video's clock."""
 
-    origin_s: Fraction  # the video's beginning on the file's own clock
+    origin_s: Fraction  # the video's beginning on the source's clock
     first: int  # samples after the origin
     end: int
     rate: int  # samples a second

@@ -1,9 +1,9 @@
-"""Chooses the sound of an upload: a track that can be decoded, or two mono tracks as left and right.
+"""Chooses the sound of an upload: one decodable track, or two mono tracks as left and right.
 
 The choice depends on the file alone, so plan, render and copy use the same sound. Two mono tracks become stereo if
 their labels or titles say left and right. In MP4 and QuickTime files they also become stereo if both are enabled, agree
 in codec, rate, language and title, and are no alternates of each other (ISO/IEC 14496-12, 8.3.2). Matroska marks every
-track as default unless told otherwise, so only names count there. Otherwise the first track is used.
+track as default unless told otherwise, so only labels and titles count there. Otherwise the first track is used.
 """
 
 import itertools
@@ -49,12 +49,12 @@ class Track:
     labels: Labels  # of its channels, from the container
     channels: int  # in its first decoded frame
     outputs: int  # published channels, 1 or 2
-    start_s: Fraction  # on the file's own clock
+    start_s: Fraction  # on the source's clock
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The sound that is used of an upload: one track, or a left and a right one."""
+    """The chosen sound of an upload: one track, or a left and a right one."""
 
     tracks: tuple[Track, ...]
 
@@ -211,7 +211,7 @@ def _pair(path: Path, container: InputContainer, labels: dict[int, Labels]) -> t
 
 
 def _are_enabled_together(path: Path, container: InputContainer, sounds: Sequence[AudioStream]) -> bool:
-    """Say whether the file enables all these tracks at once, as cameras do with pairs of inputs."""
+    """Return whether the file enables all these tracks at once, as cameras do with pairs of inputs."""
     if container.format.name != FORMATS["mp4"] or len(sounds) % 2 or len(sounds) != len(container.streams.audio):
         return False
     if not all(stream.disposition & Disposition.default for stream in sounds):
