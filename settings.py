@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+VERSION = "0.1.0"
+"""The version of VidProd. The API's description and the package metadata (pyproject.toml) take it from here."""
+
 BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 # The names of remote roots, as in `platforms.http.hosts.Hosts`: tests and the mock server replace them.

@@ -18,6 +18,7 @@ from api.resources.schedules import PlatformSchedule
 from api.resources.session import Credentials
 from api.resources.webhooks import EndpointChange, NewEndpoint
 from api.uploads.options import UploadOptions
+from settings import VERSION
 from store.attempts import MediaOutcome
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 
@@ -25,7 +26,6 @@ Json = dict[str, Any]  # Any: JSON
 
 _REF = "#/components/schemas/{model}"
 
-VERSION = "0.1.0"
 CODES = {
     200: "OK", 201: "Created", 202: "Accepted", 204: "No content", 206: "Partial content",
     303: "See other", 304: "Not modified", 400: "Bad request", 401: "Unauthorized: an API key is required",
