@@ -78,7 +78,15 @@ FOLDERS: dict[str, set[str]] = {
         "tiktok",
         "youtube",
     },
-    "scripts": {"benchmarks", "benchmarks/broker", "benchmarks/gaze", "benchmarks/render", "local", "machine"},
+    "scripts": {
+        "benchmarks",
+        "benchmarks/broker",
+        "benchmarks/gaze",
+        "benchmarks/render",
+        "documentation",
+        "local",
+        "machine",
+    },
     "store": {"migrations", "migrations/versions"},
 }
 

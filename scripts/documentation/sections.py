@@ -1,0 +1,51 @@
+"""Generated sections of Markdown files, each between `<!-- generated: NAME -->` and `<!-- end: NAME -->`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.documentation import imports, licences
+
+__all__ = ["outdated", "write"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SECTIONS: dict[str, dict[str, Callable[[Path], str]]] = {  # file → section → its text
+    "docs/architecture.md": {
+        "packages": imports.packages,
+        "broker": lambda root: imports.folders(root, "broker"),
+        "media": lambda root: imports.folders(root, "media"),
+        "platforms": lambda root: imports.folders(root, "platforms"),
+    },
+    "THIRD-PARTY.md": {"licences": licences.table},
+}
+
+
+def outdated() -> list[str]:
+    """Return "FILE: SECTION" for each section whose text differs from the generated one."""
+    return [
+        f"{name}: {section}"
+        for name, sections in SECTIONS.items()
+        for section, generate in sections.items()
+        if _current(ROOT / name, section) != generate(ROOT)
+    ]
+
+
+def write() -> None:
+    """Replace every section by its generated text."""
+    for name, sections in SECTIONS.items():
+        path = ROOT / name
+        for section, generate in sections.items():
+            text, new = path.read_text(encoding="utf-8"), generate(ROOT)
+            path.write_text(_pattern(section).sub(lambda found, new=new: found[1] + new + found[3], text), "utf-8")
+
+
+def _current(path: Path, section: str) -> str | None:
+    found = _pattern(section).search(path.read_text(encoding="utf-8"))
+    return found[2] if found else None
+
+
+def _pattern(section: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- generated: {section} -->\n)(.*?)(<!-- end: {section} -->)", re.S)

@@ -1,0 +1,91 @@
+"""Documentation that can be checked: paths, commands, generated sections, the version number."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import settings
+from api.resources import openapi
+from scripts.documentation.sections import outdated
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "THIRD-PARTY.md",
+    "docs/architecture.md",
+    "broker/README.md",
+)
+FOLDERS = "actors|api|broker|docs|frontend|media|platforms|scripts|store|tests"
+IMAGINED = ("platforms/clipper", "platforms/mock/clipper")  # the example of CONTRIBUTING.md
+
+_PATH = re.compile(rf"(?<![\w/.:-])(?:\./)?((?:{FOLDERS})/[\w./-]*)")
+_LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+_FILE = re.compile(r"`([\w-]+\.(?:py|toml|md|in|txt)|Dockerfile|LICENSE)`")
+_MODULE = re.compile(rf"python -m ((?:{FOLDERS})[\w.]*)")
+
+
+def _exists(path: str, folder: Path) -> bool:
+    """Say whether a path exists, seen from the root or from the document; a bare name may be that of any file."""
+    return (
+        (ROOT / path).exists()
+        or (folder / path).exists()
+        or path.startswith(IMAGINED)
+        or ("/" not in path and path in _file_names())
+    )
+
+
+@cache
+def _file_names() -> set[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {Path(name).name for name in listed.stdout.split()}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_path_in_a_document_exists(name: str) -> None:
+    text, folder = (ROOT / name).read_text(encoding="utf-8"), (ROOT / name).parent
+    paths = {path.rstrip("./") for path in _PATH.findall(text)} | set(_LINK.findall(text)) | set(_FILE.findall(text))
+    assert sorted(path for path in paths if not _exists(path, folder)) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_module_that_a_document_starts_exists(name: str) -> None:
+    modules = [module.rstrip(".") for module in _MODULE.findall((ROOT / name).read_text(encoding="utf-8"))]
+    paths = [ROOT / module.replace(".", "/") for module in modules]
+    assert [path for path in paths if not ((path / "__main__.py").exists() or path.with_suffix(".py").exists())] == []
+
+
+def test_every_command_has_a_help_text() -> None:
+    commands = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix == ""]
+    assert len(commands) >= 9
+    assert [path.name for path in commands if not path.read_text().splitlines()[1].startswith("# ")] == []
+
+
+def test_generated_sections_are_current() -> None:
+    """After a change of imports or dependencies: run `scripts/docs`."""
+    assert outdated() == []
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    grouped = {"tiktok", "instagram", "facebook", "google", "platform_roots"}  # read from several variables each
+    assert {name.upper() for name in settings.Settings.model_fields.keys() - grouped} - documented == set()
+
+
+def test_there_is_one_version_number() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "settings.VERSION"}
+    assert openapi.document(max_upload_bytes=1)["info"]["version"] == settings.VERSION
+    command = ["git", "grep", "-lF", f'"{settings.VERSION}"', "--", "*.py", "*.toml"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in found if not name.startswith("tests/")] == ["settings.py"]
