@@ -35,10 +35,10 @@ def licence(package: PackageMetadata) -> str:
     Raises:
         UnknownLicence: there is none of these.
     """
-    texts = [package.get("License-Expression"), package.get("License")]
+    texts = [*(package.get_all("License-Expression") or ()), *(package.get_all("License") or ())]
     for text in texts:
-        if text and len(text) <= LONGEST and "\n" not in text:
-            return text
+        if len(text) <= LONGEST and "\n" not in text:
+            return str(text)
     classifiers = [text.removeprefix(_CLASSIFIER) for text in package.get_all("Classifier") or ()]
     names = [text for text in classifiers if "License" in text and "::" not in text]
     if not names:

@@ -38,8 +38,9 @@ def write() -> None:
     for name, sections in SECTIONS.items():
         path = ROOT / name
         for section, generate in sections.items():
-            text, new = path.read_text(encoding="utf-8"), generate(ROOT)
-            path.write_text(_pattern(section).sub(lambda found, new=new: found[1] + new + found[3], text), "utf-8")
+            text = path.read_text(encoding="utf-8")
+            if found := _pattern(section).search(text):
+                path.write_text(text.replace(found[0], found[1] + generate(ROOT) + found[3]), encoding="utf-8")
 
 
 def _current(path: Path, section: str) -> str | None:
