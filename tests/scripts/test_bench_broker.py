@@ -1,4 +1,4 @@
-"""The bench of brokers runs with ours alone. What it measures is judged by people, not here."""
+"""The broker benchmark runs with this project's broker alone; its figures are not asserted."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import pytest
 
 from scripts.benchmarks.broker import __main__ as bench
 from scripts.benchmarks.broker import measurements
-from scripts.benchmarks.broker.candidates import CONTESTANTS, Contestant
-from scripts.benchmarks.broker.environment import QUICK_SIZES, Arena, Sizes
+from scripts.benchmarks.broker.candidates import CANDIDATES, Candidate
+from scripts.benchmarks.broker.environment import QUICK_SIZES, Environment, Sizes
 from scripts.benchmarks.broker.figures import Figure, Results
 from scripts.benchmarks.broker.measurements import (
-    BACK,
+    DUPLICATES,
     FINISHED,
     IDLE_SERVER_CPU,
     IDLE_SERVER_PSS,
     LOST,
-    TWICE,
+    RECOVERED,
     kill_figures,
 )
-from scripts.benchmarks.broker.run_log import Run, Tally, ended, runs
+from scripts.benchmarks.broker.run_log import Run, RunLog, ended, runs
 from scripts.benchmarks.broker.table import table
 
 SECOND_NS = 1_000_000_000
-OURS = CONTESTANTS[0]
+OURS = CANDIDATES[0]
 
 
 TINY = Sizes(
@@ -36,7 +36,7 @@ TINY = Sizes(
     backlog_pairs=1,
     jobs=60,
     job_ms=5,
-    patience_s=20.0,
+    timeout_s=20.0,
     limit_s=0.02,
 )
 
@@ -79,18 +79,18 @@ def test_every_line_of_the_table_is_measured_for_ours(measured: Callable[..., di
 def test_a_broker_that_is_not_installed_is_left_out_with_the_reason(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = Contestant(
+    absent = Candidate(
         "absent", "Absent", "none", OURS.key, packages=("no_such_package",), programs=("no-such-server",)
     )
-    monkeypatch.setattr(bench, "CONTESTANTS", (absent,))
+    monkeypatch.setattr(bench, "CANDIDATES", (absent,))
     bench.main(["--quick", "--only", "drain", "--brokers", "absent", "--directory", str(tmp_path)])
     assert "Without Absent: Python package no_such_package, program no-such-server." in capsys.readouterr().out
 
 
-def test_what_a_kill_cost_is_read_from_the_tallies() -> None:
+def test_the_figures_of_a_kill_are_read_from_the_run_logs() -> None:
     """Of six jobs 0 had ended, 1 was running elsewhere, 2 was cut off, 3 taken but not begun, 4 and 5 were waiting."""
     killed_ns = 10 * SECOND_NS
-    noted = [
+    logged = [
         Run(0, 0, 1 * SECOND_NS, 2 * SECOND_NS),
         Run(1, 0, 9 * SECOND_NS, 11 * SECOND_NS),
         Run(2, 0, 9 * SECOND_NS, 0),
@@ -99,41 +99,41 @@ def test_what_a_kill_cost_is_read_from_the_tallies() -> None:
         Run(3, 0, 14 * SECOND_NS, 15 * SECOND_NS),
         Run(5, 0, 16 * SECOND_NS, 17 * SECOND_NS),
     ]
-    assert {BACK: 4.0, FINISHED: 7.0, LOST: 0, TWICE: 0} == kill_figures(noted, killed_ns, jobs=6)
+    assert {RECOVERED: 4.0, FINISHED: 7.0, LOST: 0, DUPLICATES: 0} == kill_figures(logged, killed_ns, jobs=6)
 
 
 def test_a_job_that_never_came_back_is_lost_and_one_that_ended_twice_is_counted() -> None:
     killed_ns = 10 * SECOND_NS
-    noted = [
+    logged = [
         Run(0, 0, 1 * SECOND_NS, 2 * SECOND_NS),
         Run(1, 0, 9 * SECOND_NS, 0),
         Run(0, 0, 12 * SECOND_NS, 13 * SECOND_NS),
     ]
-    figures = kill_figures(noted, killed_ns, jobs=2)
-    assert {"never", "1"} == {BACK.shown(figures[BACK]), LOST.shown(figures[LOST])}
-    assert 1 == figures[TWICE]
+    figures = kill_figures(logged, killed_ns, jobs=2)
+    assert {"never", "1"} == {RECOVERED.shown(figures[RECOVERED]), LOST.shown(figures[LOST])}
+    assert 1 == figures[DUPLICATES]
 
 
-def test_a_tally_counts_what_ended_and_forgets_nothing_that_began(tmp_path: Path) -> None:
-    tally = Tally(tmp_path / "tally", capacity=2)
-    first, _cut_off, beyond = tally.begin(7, 1), tally.begin(8, 2), tally.begin(9, 3)
-    tally.end(first)
-    tally.end(beyond)
-    assert 2 == ended(tmp_path / "tally")
+def test_a_run_log_counts_ended_runs_and_keeps_all_that_began(tmp_path: Path) -> None:
+    run_log = RunLog(tmp_path / "run_log", capacity=2)
+    first, _cut_off, beyond = run_log.begin(7, 1), run_log.begin(8, 2), run_log.begin(9, 3)
+    run_log.end(first)
+    run_log.end(beyond)
+    assert 2 == ended(tmp_path / "run_log")
     assert [(7, 1, True), (8, 2, False)] == [
-        (run.number, run.sent_ns, run.ended_ns > 0) for run in runs(tmp_path / "tally")
+        (run.number, run.sent_ns, run.ended_ns > 0) for run in runs(tmp_path / "run_log")
     ]
 
 
 def test_a_cell_shows_median_spread_and_the_ratio_to_ours() -> None:
     results, speed = Results(), Figure("speed", 1)
-    other = Contestant("other", "Other", "none", OURS.key)
+    other = Candidate("other", "Other", "none", OURS.key)
     for ours, theirs in [(1.0, 4.0), (2.0, 5.0), (3.0, 6.0)]:
         results.add(OURS.key, {speed: ours})
         results.add("other", {speed: theirs})
     assert "| speed | 2.0 [1.0–3.0] | 5.0 [4.0–6.0] (2.50×) |" in table(results, [OURS, other])
 
 
-def test_a_place_is_used_once(tmp_path: Path) -> None:
-    arena = Arena(tmp_path, {}, QUICK_SIZES)
-    assert arena.place(OURS) != arena.place(OURS)
+def test_a_target_is_used_once(tmp_path: Path) -> None:
+    environment = Environment(tmp_path, {}, QUICK_SIZES)
+    assert environment.target(OURS) != environment.target(OURS)

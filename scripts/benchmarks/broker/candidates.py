@@ -1,4 +1,4 @@
-"""Who competes: brokers of Dramatiq, what each one needs, and what an accepted message survives with it."""
+"""The brokers that are compared: what each needs, and what an accepted message survives."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CONTESTANTS", "Contestant"]
+__all__ = ["CANDIDATES", "Candidate"]
 
 OURS_FULL, OURS_NORMAL = "ours-full", "ours-normal"
 
 
 @dataclass(frozen=True, slots=True)
-class Contestant:
-    """A column of the table."""
+class Candidate:
+    """One broker: a column of the table."""
 
     key: str
     title: str
     durability: str
-    compared_to: str  # key of the column of ours whose promise is the nearest
+    compared_to: str  # key of the column of this broker with the most similar durability
     packages: tuple[str, ...] = ()  # modules that must be importable
     server: str | None = None  # name in `servers.STARTERS`
     programs: tuple[str, ...] = ()  # what the server needs
 
     def missing(self) -> str | None:
-        """Tell what is not installed here; None when the broker can take part."""
+        """Return what is not installed; None if the broker can be measured."""
         lacking = [f"Python package {name}" for name in self.packages if importlib.util.find_spec(name) is None]
         lacking += [f"program {name}" for name in self.programs if program(name) is None]
         return ", ".join(lacking) or None
 
 
 def program(name: str) -> str | None:
-    """Return the path of a server's program, also where Debian keeps those that are not on the path."""
+    """Return the path of a server's program; also searches Debian's folders that are not on PATH."""
     homes = [*sorted(Path("/usr/lib/postgresql").glob("*/bin")), Path("/usr/lib/rabbitmq/bin")]
     return shutil.which(name, path=":".join(map(str, reversed(homes)))) or shutil.which(name)
 
 
-CONTESTANTS = (
-    Contestant(
+CANDIDATES = (
+    Candidate(
         OURS_FULL,
         "ours FULL",
         "WAL, synchronous=FULL: an accepted message survives a power cut",
         OURS_FULL,
     ),
-    Contestant(
+    Candidate(
         OURS_NORMAL,
         "ours NORMAL",
         "WAL, synchronous=NORMAL: a power cut may undo the last commits, a crash nothing",
         OURS_NORMAL,
     ),
-    Contestant(
+    Candidate(
         "redis",
         "Redis",
         "as installed, snapshots only: a power cut loses up to an hour of accepted messages",
@@ -59,7 +59,7 @@ CONTESTANTS = (
         "redis",
         ("redis-server",),
     ),
-    Contestant(
+    Candidate(
         "rabbitmq",
         "RabbitMQ",
         "durable queue, persistent messages, no publisher confirms (Dramatiq's default): enqueue returns before "
@@ -69,7 +69,7 @@ CONTESTANTS = (
         "rabbitmq",
         ("rabbitmq-server", "erl", "epmd"),
     ),
-    Contestant(
+    Candidate(
         "postgres",
         "PostgreSQL",
         "dramatiq-postgres; fsync and synchronous_commit on: an accepted message survives a power cut",
@@ -78,7 +78,7 @@ CONTESTANTS = (
         "postgres",
         ("postgres", "initdb"),
     ),
-    Contestant(
+    Candidate(
         "dramatiq-sqlite",
         "dramatiq-sqlite",
         "WAL, synchronous=NORMAL: a power cut may undo the last commits",

@@ -1,4 +1,4 @@
-"""Figures: what a measurement returns, and how its name and unit are shown."""
+"""Figures: the titles, units and values of measurements."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 
 __all__ = ["NEVER", "Figure", "Results"]
 
-NEVER = math.inf  # of a time: it did not happen while we waited
+NEVER = math.inf  # of a time: it did not happen before the timeout
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A line of the table."""
+    """A row of the table."""
 
     title: str
     decimals: int = 0
-    rated: bool = True  # whether a ratio to ours says something
+    rated: bool = True  # False: a ratio to this broker is meaningless
 
     def shown(self, value: float) -> str:
         """Return a value as text."""
@@ -26,25 +26,25 @@ class Figure:
 
 @dataclass(slots=True)
 class Results:
-    """All values of a run, by figure and contestant, in the order of the table."""
+    """All values of a run, by figure and candidate, in the order of the table."""
 
     values: dict[tuple[Figure, str], list[float]] = field(default_factory=dict)
 
-    def add(self, contestant: str, figures: dict[Figure, float]) -> None:
-        """Note what a round brought."""
+    def add(self, candidate: str, figures: dict[Figure, float]) -> None:
+        """Add the values of a round."""
         for figure, value in figures.items():
-            self.values.setdefault((figure, contestant), []).append(value)
+            self.values.setdefault((figure, candidate), []).append(value)
 
     def figures(self) -> list[Figure]:
-        """Return the lines."""
+        """Return the rows of the table."""
         return list(dict.fromkeys(figure for figure, _ in self.values))
 
-    def median(self, figure: Figure, contestant: str) -> float | None:
-        """Return the median over the rounds, None where nothing was measured."""
-        values = self.values.get((figure, contestant))
+    def median(self, figure: Figure, candidate: str) -> float | None:
+        """Return the median over the rounds, None if nothing was measured."""
+        values = self.values.get((figure, candidate))
         return statistics.median(values) if values else None
 
-    def spread(self, figure: Figure, contestant: str) -> tuple[float, float]:
-        """Return the least and the greatest value."""
-        values = self.values[(figure, contestant)]
+    def spread(self, figure: Figure, candidate: str) -> tuple[float, float]:
+        """Return the lowest and the highest value."""
+        values = self.values[(figure, candidate)]
         return min(values), max(values)

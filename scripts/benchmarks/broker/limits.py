@@ -1,4 +1,4 @@
-"""What the machine itself can do, as a reference: commits of one row, and Dramatiq without any broker behind it."""
+"""Limits of the machine, as a reference: commits of one row, and Dramatiq with its broker in memory."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from dramatiq import Worker
 from dramatiq.brokers.stub import StubBroker
 
-from scripts.benchmarks.broker.run_log import Tally, runs
-from scripts.benchmarks.broker.target import declared_job
+from scripts.benchmarks.broker.run_log import RunLog, runs
+from scripts.benchmarks.broker.target import declare_job
 from scripts.benchmarks.broker.worker import THREADS
 
 __all__ = ["in_memory_rate", "one_row_commits"]
 
-ROW = b"x" * 330  # about what a message takes
+ROW = b"x" * 330  # bytes, about the size of a message
 
 
-def one_row_commits(home: Path, synchronous: str, duration_s: float) -> float:
-    """Return how often a second one process can insert one row and commit."""
-    path = home / f"limit-{synchronous}-{time.monotonic_ns()}.sqlite3"
+def one_row_commits(directory: Path, synchronous: str, duration_s: float) -> float:
+    """Return the number of one-row transactions per second of one process."""
+    path = directory / f"limit-{synchronous}-{time.monotonic_ns()}.sqlite3"
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
@@ -34,11 +34,11 @@ def one_row_commits(home: Path, synchronous: str, duration_s: float) -> float:
     return rate
 
 
-def in_memory_rate(home: Path, messages: int) -> float:
-    """Return how many no-op messages a second one process with 8 threads works off from Dramatiq's StubBroker."""
-    tally = home / f"limit-{time.monotonic_ns()}"
+def in_memory_rate(directory: Path, messages: int) -> float:
+    """Return the no-op messages per second that one process with 8 threads takes from Dramatiq's StubBroker."""
+    run_log = directory / f"limit-{time.monotonic_ns()}"
     broker = StubBroker()
-    job = declared_job(broker, "limit", Tally(tally, messages))
+    job = declare_job(broker, "limit", RunLog(run_log, messages))
     for number in range(messages):
         job.send(number, 0, 0)
     worker = Worker(broker, worker_threads=THREADS)
@@ -47,4 +47,4 @@ def in_memory_rate(home: Path, messages: int) -> float:
     broker.join("limit")
     worker.stop()
     broker.close()
-    return messages / (max(run.ended_ns for run in runs(tally)) - begun_ns) * 1e9
+    return messages / (max(run.ended_ns for run in runs(run_log)) - begun_ns) * 1e9

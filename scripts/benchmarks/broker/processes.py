@@ -1,4 +1,4 @@
-"""The child processes of one measurement, seen from the bench: workers that are told when to begin, and senders."""
+"""Child processes of a measurement: workers and producers that start on command."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmarks.broker import run_log
-from scripts.benchmarks.broker.target import Place
+from scripts.benchmarks.broker.target import Target
 
-__all__ = ["ChildFailed", "WorkerProcess", "sent", "workers"]
+__all__ = ["ChildFailed", "WorkerProcess", "send", "workers"]
 
 ROOT = Path(__file__).resolve().parents[3]
 STOP_TIMEOUT_S = 20.0
-LOOK_S = 0.01
+POLL_INTERVAL_S = 0.01
 
 
 class ChildFailed(Exception):
-    """A child process ended without having said what it was to say; its errors were printed."""
+    """A child process exited without the expected output; its errors were printed."""
 
 
-class _Child:
+class _ChildProcess:
     def __init__(self, module: str, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"scripts.benchmarks.broker.{module}", *arguments],
@@ -34,14 +34,14 @@ class _Child:
             text=True,
         )
 
-    def said(self) -> str:
+    def read_line(self) -> str:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise ChildFailed(f"{self.process.args!r} ended with {self.process.wait()}")
+            raise ChildFailed(f"{self.process.args!r} exited with {self.process.wait()}")
         return line.strip()
 
-    def go(self) -> None:
+    def start(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
@@ -57,81 +57,83 @@ class _Child:
 
 
 class WorkerProcess:
-    """A process with a Dramatiq Worker, and the tally of what ran in it."""
+    """A process with a Dramatiq Worker, and the log of its runs."""
 
-    def __init__(self, place: Place, tally_path: Path, capacity: int) -> None:
-        self.tally = tally_path
-        self._child = _Child("worker", place.told(), str(tally_path), str(capacity))
+    def __init__(self, target: Target, log_path: Path, capacity: int) -> None:
+        self.run_log = log_path
+        self._child = _ChildProcess("worker", target.to_json(), str(log_path), str(capacity))
 
     @property
     def pid(self) -> int:
-        """Of the process, which has no children."""
+        """The id of the process, which has no children."""
         return self._child.process.pid
 
     def await_ready(self) -> None:
-        """Wait until everything is imported and the broker is made."""
-        self._child.said()
+        """Wait until everything is imported and the broker is created."""
+        self._child.read_line()
 
-    def go(self) -> None:
-        """Have the Worker start."""
-        self._child.go()
+    def start(self) -> None:
+        """Start the Worker."""
+        self._child.start()
 
     def started_ns(self) -> int:
-        """Return when it did."""
-        return int(self._child.said())
+        """Return when the Worker started, in monotonic nanoseconds."""
+        return int(self._child.read_line())
 
     def kill(self) -> None:
-        """End it at once (SIGKILL)."""
+        """Kill the process (SIGKILL)."""
         self._child.process.kill()
         self._child.process.wait()
 
     def end(self) -> None:
-        """Tell it to end in order, without waiting."""
+        """Ask the process to stop, without waiting."""
         self._child.process.terminate()
 
     def stop(self) -> None:
-        """End it in order, and wait for it."""
+        """Ask the process to stop, and wait for its end."""
         self._child.stop()
 
 
 @contextmanager
-def workers(place: Place, home: Path, count: int, capacity: int) -> Iterator[list[WorkerProcess]]:
-    """Have worker processes ready, not yet started; stop them in the end.
+def workers(target: Target, directory: Path, count: int, capacity: int) -> Iterator[list[WorkerProcess]]:
+    """Create worker processes that are ready but not started; stop them at the end.
 
     Args:
-        home: directory for the tallies.
-        capacity: how many runs each can note.
+        home: directory for the run logs.
+        capacity: number of runs that each log can hold.
     """
-    crew = [WorkerProcess(place, home / f"{place.queue}-{n}-{time.monotonic_ns()}", capacity) for n in range(count)]
+    processes = [
+        WorkerProcess(target, directory / f"{target.queue}-{n}-{time.monotonic_ns()}", capacity) for n in range(count)
+    ]
     try:
-        for worker in crew:
+        for worker in processes:
             worker.await_ready()
-        yield crew
+        yield processes
     finally:
-        for worker in crew:
+        for worker in processes:
             worker.end()
-        for worker in crew:
+        for worker in processes:
             worker.stop()
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """How sending went, in all processes together."""
+class SendResult:
+    """The result of sending from one or more processes."""
 
-    seconds: float  # from the first one's beginning to the last one's end, without the start of the processes
+    seconds: float  # from the first start to the last end, without the start of the processes
     longest_ms: float  # the slowest single call
-    share: float  # how long the first to end took, of what the last took: 1 where all had their turn alike
+    fairness: float  # time of the fastest process divided by that of the slowest; 1: all were served alike
 
 
-def sent(place: Place, how: str, count: int, *, processes: int = 1, nap_ms: int = 0) -> Sending:
-    """Send `count` messages from each of some processes."""
-    children = [_Child("producer", place.told(), how, str(count), str(nap_ms)) for _ in range(processes)]
+def send(target: Target, how: str, count: int, *, processes: int = 1, sleep_ms: int = 0) -> SendResult:
+    """Send `count` messages from each process."""
+    children = [_ChildProcess("producer", target.to_json(), how, str(count), str(sleep_ms)) for _ in range(processes)]
     try:
         for child in children:
-            child.said()
+            child.read_line()
         for child in children:
-            child.go()
-        times = [[int(word) for word in child.said().split()] for child in children]
+            child.start()
+        times = [[int(word) for word in child.read_line().split()] for child in children]
         for child in children:
             child.process.wait(STOP_TIMEOUT_S)
     finally:
@@ -140,14 +142,14 @@ def sent(place: Place, how: str, count: int, *, processes: int = 1, nap_ms: int 
     begun_ns = min(begin for begin, _, _ in times)
     took_ns = [end - begun_ns for _, end, _ in times]
     longest_ns = max(longest for _, _, longest in times)
-    return Sending(max(took_ns) / 1e9, longest_ns / 1e6, min(took_ns) / max(took_ns))
+    return SendResult(max(took_ns) / 1e9, longest_ns / 1e6, min(took_ns) / max(took_ns))
 
 
-def await_ended(crew: list[WorkerProcess], count: int, timeout_s: float) -> bool:
-    """Wait until so many runs have ended in all; False: they have not within the time."""
+def await_ended(processes: list[WorkerProcess], count: int, timeout_s: float) -> bool:
+    """Wait until `count` runs have ended in all processes; return False after the timeout."""
     deadline_s = time.monotonic() + timeout_s
-    while sum(run_log.ended(worker.tally) for worker in crew) < count:
+    while sum(run_log.ended(worker.run_log) for worker in processes) < count:
         if time.monotonic() > deadline_s:
             return False
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
     return True

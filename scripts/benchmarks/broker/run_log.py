@@ -1,4 +1,4 @@
-"""The tally: a small shared file in which a worker process notes every run, so that it survives `kill -9`."""
+"""The run log: a memory-mapped file in which a worker records every run; it survives `kill -9`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-__all__ = ["Run", "Tally", "ended", "runs"]
+__all__ = ["Run", "RunLog", "ended", "runs"]
 
-_HEAD = struct.Struct("=q")  # runs that have ended
+_HEAD = struct.Struct("=q")  # number of ended runs
 _RUN = struct.Struct("=qqqq")  # number, sent, begun, ended; monotonic nanoseconds, 0: not yet
 
 
@@ -24,14 +24,14 @@ class Run:
     number: int
     sent_ns: int
     begun_ns: int
-    ended_ns: int  # 0: cut off
+    ended_ns: int  # 0: interrupted
 
 
-class Tally:
-    """What the worker writes; runs beyond the capacity are counted only."""
+class RunLog:
+    """Writes the runs of a worker; runs beyond the capacity are only counted."""
 
     def __init__(self, path: Path, capacity: int) -> None:
-        """Make the file if it is not there."""
+        """Create the file if it does not exist."""
         self._capacity = capacity
         with path.open("ab") as file:
             os.truncate(file.fileno(), _HEAD.size + capacity * _RUN.size)
@@ -42,19 +42,19 @@ class Tally:
         self._lock = threading.Lock()
 
     def begin(self, number: int, sent_ns: int) -> int:
-        """Note that a job begins; returns what `end` wants."""
+        """Record the start of a run; return the slot for `end`."""
         slot = next(self._slots)
         if slot < self._capacity:
             _RUN.pack_into(self._map, _HEAD.size + slot * _RUN.size, number, sent_ns, time.monotonic_ns(), 0)
         return slot
 
     @staticmethod
-    def nap(nap_ms: int) -> None:
-        """Be a job that takes its time without the processor."""
-        time.sleep(nap_ms / 1000)
+    def sleep(sleep_ms: int) -> None:
+        """Wait without using the CPU."""
+        time.sleep(sleep_ms / 1000)
 
     def end(self, slot: int) -> None:
-        """Note that the job has ended."""
+        """Record the end of a run."""
         if slot < self._capacity:
             offset = _HEAD.size + slot * _RUN.size + _RUN.size - 8
             struct.pack_into("=q", self._map, offset, time.monotonic_ns())
@@ -64,13 +64,13 @@ class Tally:
 
 
 def ended(path: Path) -> int:
-    """Return how many runs have ended by now."""
+    """Return the number of runs that have ended so far."""
     with path.open("rb") as file:
         head = file.read(_HEAD.size)
     return int(_HEAD.unpack(head)[0]) if len(head) == _HEAD.size else 0
 
 
 def runs(path: Path) -> list[Run]:
-    """Return all runs noted so far."""
-    noted = [Run(*fields) for fields in _RUN.iter_unpack(path.read_bytes()[_HEAD.size :])]
-    return [run for run in noted if run.begun_ns]
+    """Return all runs recorded so far."""
+    logged = [Run(*fields) for fields in _RUN.iter_unpack(path.read_bytes()[_HEAD.size :])]
+    return [run for run in logged if run.begun_ns]

@@ -1,4 +1,4 @@
-"""Starting the peers' servers: on loopback, on a free port, in a directory of their own; stopped by process id."""
+"""Starts servers on loopback, on free ports, each in a directory of its own; stops them by process id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STOP_TIMEOUT_S = 20.0
 
 
 class ServerFailed(Exception):
-    """A server did not come up; the text holds the end of what it said."""
+    """A server did not start; the text contains the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,59 +35,59 @@ class Server:
 
 
 @contextmanager
-def redis(home: Path) -> Iterator[Server]:
-    """Run Redis with its own defaults: snapshots now and then, no append-only file."""
+def redis(directory: Path) -> Iterator[Server]:
+    """Run Redis with its default settings: occasional snapshots, no append-only file."""
     port = _free_port()
-    command = [_path("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(home)]
-    with _running(command, home, port) as pid:
+    command = [_path("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)]
+    with _running(command, directory, port) as pid:
         yield Server(f"redis://127.0.0.1:{port}/0", pid)
 
 
 @contextmanager
-def rabbitmq(home: Path) -> Iterator[Server]:
-    """Run RabbitMQ, with a port mapper of its own, so that none stays behind."""
+def rabbitmq(directory: Path) -> Iterator[Server]:
+    """Run RabbitMQ, with a port mapper of its own, which is stopped with it."""
     port, mapper_port = _free_port(), _free_port()
     environment = {
-        "HOME": str(home),  # where Erlang keeps its cookie
+        "HOME": str(directory),  # where Erlang keeps its cookie
         "ERL_EPMD_PORT": str(mapper_port),
         "RABBITMQ_NODENAME": "bench@localhost",
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(_free_port()),
-        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(home / "log"),
-        "RABBITMQ_PID_FILE": str(home / "pid"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
-        "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
+        "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(directory / "log"),
+        "RABBITMQ_PID_FILE": str(directory / "pid"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
+        "RABBITMQ_CONF_ENV_FILE": str(directory / "none"),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        "RUNNING_UNDER_SYSTEMD": "true",  # becomes the Erlang machine instead of staying its parent
+        "RUNNING_UNDER_SYSTEMD": "true",  # the script is replaced by the Erlang process
     }
     mapper = [_path("epmd"), "-address", "127.0.0.1", "-port", str(mapper_port)]
     with (
-        _running(mapper, home, mapper_port),
-        _running([_path("rabbitmq-server")], home, port, environment=environment) as pid,
+        _running(mapper, directory, mapper_port),
+        _running([_path("rabbitmq-server")], directory, port, environment=environment) as pid,
     ):
         yield Server(f"amqp://guest:guest@127.0.0.1:{port}/", pid)
 
 
 @contextmanager
-def postgres(home: Path) -> Iterator[Server]:
-    """Run PostgreSQL with its own defaults, as another user when we are root, which it refuses to be."""
+def postgres(directory: Path) -> Iterator[Server]:
+    """Run PostgreSQL with its default settings; as another user if this one is root, which it refuses."""
     user = _unprivileged()
-    cluster = home / "cluster"
+    cluster = directory / "cluster"
     if user is not None:
-        shutil.chown(home, user)
+        shutil.chown(directory, user)
     subprocess.run(
         [_path("initdb"), "--auth=trust", "--username=bench", "--encoding=UTF8", "--pgdata", str(cluster)],
         check=True,
         stdout=subprocess.DEVNULL,
         user=user,
-        cwd=home,
+        cwd=directory,
     )
     port = _free_port()
     command = [_path("postgres"), "-D", str(cluster), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
-    # SIGINT is its fast stop: it does not wait for clients.
-    with _running(command, home, port, user=user, stop=signal.SIGINT) as pid:
+    # SIGINT is its fast shutdown, which does not wait for clients.
+    with _running(command, directory, port, user=user, stop=signal.SIGINT) as pid:
         yield Server(f"postgresql://bench@127.0.0.1:{port}/postgres", pid)
 
 
@@ -101,27 +101,27 @@ STARTERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
 @contextmanager
 def _running(
     command: list[str],
-    home: Path,
+    directory: Path,
     port: int,
     *,
     environment: dict[str, str] | None = None,
     user: str | None = None,
     stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[int]:
-    said = home / f"{Path(command[0]).name}.said"
-    with said.open("wb") as output:
+    log = directory / f"{Path(command[0]).name}.log"
+    with log.open("wb") as log_file:
         process = subprocess.Popen(
             command,
-            cwd=home,
+            cwd=directory,
             env=os.environ | (environment or {}),
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=log_file,
             stderr=subprocess.STDOUT,
             user=user,
-            start_new_session=True,  # Ctrl-C is for us; we stop it then
+            start_new_session=True,  # Ctrl-C reaches only the benchmark, which then stops the server
         )
     try:
-        _wait_until_it_answers(process, port, said)
+        _wait_until_it_answers(process, port, log)
         yield process.pid
     finally:
         process.send_signal(stop)
@@ -132,14 +132,14 @@ def _running(
             process.wait()
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline_s:
-                raise ServerFailed(f"{process.args!r} did not start: {said.read_text()[-500:]}") from None
+                raise ServerFailed(f"{process.args!r} did not start: {log.read_text()[-500:]}") from None
             time.sleep(0.05)
         else:
             return

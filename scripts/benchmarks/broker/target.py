@@ -1,4 +1,4 @@
-"""A place is where one measurement runs: a broker, its file or server, and a queue that nobody has used before."""
+"""Targets: the broker, its file or server, and the unused queue of one measurement."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import dramatiq
 from dramatiq.broker import Broker
 
 from broker import SqliteBroker
-from scripts.benchmarks.broker.run_log import Tally
+from scripts.benchmarks.broker.run_log import RunLog
 
-__all__ = ["Place"]
+__all__ = ["Target"]
 
 MESSAGES_AT_ONCE = 10_000
 
@@ -23,47 +23,47 @@ Actor = dramatiq.Actor[Any, Any]  # Any: a job's arguments are checked where it 
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Told to child processes as JSON."""
+class Target:
+    """Address of a broker and name of a queue; passed to child processes as JSON."""
 
-    contestant: str
+    candidate: str
     address: str  # of the server, or path of the file
     queue: str
 
-    def told(self) -> str:
-        """Return what `of` understands."""
+    def to_json(self) -> str:
+        """Return the target as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def of(cls, told: str) -> Place:
-        """Return the place that another process told of."""
-        return cls(**json.loads(told))
+    def from_json(cls, text: str) -> Target:
+        """Return the target that JSON describes."""
+        return cls(**json.loads(text))
 
     def broker(self) -> Broker:
-        """Make the broker, with Dramatiq's default middleware and the broker's own default settings."""
-        broker: Broker = _MAKERS[self.contestant](self.address)
+        """Create the broker, with Dramatiq's default middleware and the broker's own default settings."""
+        broker: Broker = _MAKERS[self.candidate](self.address)
         return broker
 
 
-def declared_job(broker: Broker, queue: str, tally: Tally | None = None) -> Actor:
-    """Declare the one actor of all measurements: it notes that it ran, and sleeps if it is told to."""
+def declare_job(broker: Broker, queue: str, run_log: RunLog | None = None) -> Actor:
+    """Declare the one actor of all measurements: it records its run and sleeps for the given time."""
 
-    def job(number: int, sent_ns: int, nap_ms: int) -> None:
-        assert tally is not None
-        slot = tally.begin(number, sent_ns)
-        if nap_ms:
-            tally.nap(nap_ms)
-        tally.end(slot)
+    def job(number: int, sent_ns: int, sleep_ms: int) -> None:
+        assert run_log is not None
+        slot = run_log.begin(number, sent_ns)
+        if sleep_ms:
+            run_log.sleep(sleep_ms)
+        run_log.end(slot)
 
     return dramatiq.actor(broker=broker, queue_name=queue, actor_name="job")(job)
 
 
-def fill(broker: Broker, job: Actor, count: int, nap_ms: int) -> None:
-    """Make `count` messages wait, by the quickest way the broker has; what is measured does not begin before."""
-    messages = (job.message(number, 0, nap_ms) for number in range(count))
+def fill(broker: Broker, job: Actor, count: int, sleep_ms: int) -> None:
+    """Store `count` messages in the fastest way that the broker has; not part of any measurement."""
+    messages = (job.message(number, 0, sleep_ms) for number in range(count))
     quickly = _FILLERS.get(type(broker).__name__, _one_by_one)
-    while some := list(islice(messages, MESSAGES_AT_ONCE)):
-        quickly(broker, some)
+    while chunk := list(islice(messages, MESSAGES_AT_ONCE)):
+        quickly(broker, chunk)
 
 
 def _dramatiq_postgres(url: str) -> Broker:
@@ -74,7 +74,7 @@ def _dramatiq_postgres(url: str) -> Broker:
     return broker
 
 
-def _made_by(module: str, name: str) -> Any:  # Any: the peers' packages may be missing, and some have no types
+def _made_by(module: str, name: str) -> Any:  # Any: packages may be missing, and some have no types
     return lambda url: getattr(importlib.import_module(module), name)(url=url)
 
 
@@ -121,7 +121,7 @@ def _fill_dramatiq_sqlite(broker: Any, messages: list[dramatiq.Message[Any]]) ->
         cursor.executemany("INSERT INTO dramatiq_messages VALUES (?, ?, 'queued', ?, 0)", rows)
 
 
-_FILLERS: dict[str, Any] = {  # Any: each knows its own broker
+_FILLERS: dict[str, Any] = {  # Any: each function is for one broker class
     "SqliteBroker": _fill_ours,
     "RedisBroker": _fill_redis,
     "PostgresBroker": _fill_postgres,

@@ -1,6 +1,6 @@
-"""A worker process of a bench: `python -m scripts.benchmarks.broker.worker PLACE TALLY CAPACITY`.
+"""A worker process of the benchmark: `python -m scripts.benchmarks.broker.worker TARGET RUN_LOG CAPACITY`.
 
-Says "ready", waits for a line, starts Dramatiq's Worker with 8 threads, says when, and stops on SIGTERM.
+Prints "ready", waits for a line, starts Dramatiq's Worker with 8 threads, prints the time, and stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 
 from dramatiq import Worker
 
-from scripts.benchmarks.broker.run_log import Tally
-from scripts.benchmarks.broker.target import Place, declared_job
+from scripts.benchmarks.broker.run_log import RunLog
+from scripts.benchmarks.broker.target import Target, declare_job
 
 THREADS = 8
 
 
 def main() -> None:
-    """Work until told to stop."""
-    told, tally, capacity = sys.argv[1:]
+    """Process messages until SIGTERM."""
+    target_json, run_log, capacity = sys.argv[1:]
     logging.basicConfig(level=logging.ERROR)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # inherited by all threads: only sigwait gets it
-    place = Place.of(told)
-    broker = place.broker()
-    declared_job(broker, place.queue, Tally(Path(tally), int(capacity)))
+    target = Target.from_json(target_json)
+    broker = target.broker()
+    declare_job(broker, target.queue, RunLog(Path(run_log), int(capacity)))
     worker = Worker(broker, worker_threads=THREADS)
     print("ready", flush=True)
     sys.stdin.readline()
