@@ -57,6 +57,7 @@ PLURALS = {word + "s": word for word in METAPHORS} | {
 # Files in which a word has its ordinary meaning.
 ORDINARY: dict[tuple[str, str], str] = {
     ("tests/test_names.py", "*"): "this list",
+    ("scripts/benchmarks/gaze/__main__.py", "rival"): "`--rivals` is the earlier name of `--candidates`",
 }
 
 # Folders that still contain such words. To be emptied.

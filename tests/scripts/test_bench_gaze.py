@@ -31,7 +31,7 @@ from scripts.benchmarks.gaze import (
 from scripts.benchmarks.gaze.depth_map import angles_deg, direction, rotation
 from scripts.benchmarks.gaze.faces import Face
 from scripts.benchmarks.gaze.judges import JUDGES, Judge, centre
-from scripts.benchmarks.gaze.rendered_face import BALL_BACK, SIZE, Framing, Sitter
+from scripts.benchmarks.gaze.rendered_face import BALL_BACK, SIZE, Framing, RenderedFace
 from scripts.benchmarks.gaze.rendered_film import Pose
 from scripts.benchmarks.gaze.weights import JudgeMissing, carried, read
 
@@ -39,8 +39,8 @@ CORNERS = np.array([(60.0, 80.0), (140.0, 80.0)])
 
 
 @pytest.fixture(scope="module")
-def sitter() -> Sitter:
-    return Sitter()
+def rendered() -> RenderedFace:
+    return RenderedFace()
 
 
 def an_eye(right: float = 0.0, down: float = 0.0, light: int = 0) -> NDArray[np.uint8]:
@@ -93,12 +93,12 @@ def test_flow_around_the_eye_is_measured_and_not_within_it() -> None:
     texture = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2.5), np.uint8)
     texture = np.asarray(cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX), np.uint8)  # type: ignore[call-overload]  # None: a new array
     corners = np.array([(100.0, 120.0), (200.0, 120.0)])
-    marker = measurements.Marker({}, [], 1)
+    measurer = measurements.Measurer({}, [], 1)
     aside = np.asarray(np.roll(texture, 2, axis=1), np.uint8)
-    assert 0.02 == pytest.approx(marker._ring_flow(texture, aside, corners), abs=0.003)
+    assert 0.02 == pytest.approx(measurer._ring_flow(texture, aside, corners), abs=0.003)
     within = texture.copy()
     within[110:130, 130:170] = 0
-    assert 0.0 == pytest.approx(marker._ring_flow(texture, within, corners), abs=0.002)
+    assert 0.0 == pytest.approx(measurer._ring_flow(texture, within, corners), abs=0.002)
 
 
 def a_face() -> Face:
@@ -130,12 +130,12 @@ def test_a_direction_and_its_angles_are_the_same(yaw: float, pitch: float) -> No
     assert np.eye(3) == pytest.approx(rotation(yaw, pitch) @ rotation(yaw, pitch).T)
 
 
-def test_eyes_that_stay_in_the_lens_let_the_corners_pass_by_when_the_head_turns(sitter: Sitter) -> None:
+def test_eyes_that_stay_in_the_lens_let_the_corners_pass_by_when_the_head_turns(rendered: RenderedFace) -> None:
     """The corners lie 8.55 mm before the eyeball's centre, and the iris of such an eye just before that."""
     passed = []
     for yaw in (-15.0, 0.0, 15.0):
-        grey = np.asarray(cv2.cvtColor(sitter.look((0, 0), (yaw, 0)), cv2.COLOR_BGR2GRAY), np.uint8)
-        pairs = [np.asarray(pair, np.float64) for pair in sitter.corners((yaw, 0))]
+        grey = np.asarray(cv2.cvtColor(rendered.look((0, 0), (yaw, 0)), cv2.COLOR_BGR2GRAY), np.uint8)
+        pairs = [np.asarray(pair, np.float64) for pair in rendered.corners((yaw, 0))]
         passed.append(np.mean([-centre(grey, pair)[0] * np.hypot(*(pair[1] - pair[0])) for pair in pairs]))
     way = BALL_BACK * Framing().zoom() * np.sin(np.radians(15.0))
     assert (-way, way) == pytest.approx((passed[0] - passed[1], passed[2] - passed[1]), abs=0.35 * way)
@@ -174,7 +174,7 @@ def test_of_a_film_that_nobody_corrected_everything_is_left(films: Path, capsys:
     assert SETTLED == len(found.poses)
     assert found.left_deg == pytest.approx(found.ruler_deg, abs=1e-9)
     assert found.left_deg == pytest.approx(found.true_deg, abs=1.5)
-    ground_truth_table.tell(found, [])
+    ground_truth_table.print_report(found, [])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "off the lens: left" in line]
     assert 10.0 == pytest.approx(float(line.split("left ")[1].split()[0]), abs=1.0)
     assert line.endswith("moved by 0.0")
@@ -206,10 +206,10 @@ def test_the_script_holds_every_direction_at_every_angle_for_long_enough() -> No
     }
 
 
-def test_the_crude_rival_moves_the_iris_towards_the_middle_and_nothing_else(sitter: Sitter) -> None:
+def test_the_iris_shift_moves_the_iris_towards_the_middle_and_nothing_else(rendered: RenderedFace) -> None:
     poses = [Pose((20.0, 0.0))] * 6
     before, after = list(rendered_film.frames(poses)), list(iris_shift.move(rendered_film.frames(poses)))
-    pair = np.asarray(sitter.corners(framing=poses[5].framing(5))[0], np.float64)
+    pair = np.asarray(rendered.corners(framing=poses[5].framing(5))[0], np.float64)
     assert centre(after[5].y, pair)[0] < centre(before[5].y, pair)[0] - 0.02
     changed = np.argwhere(before[5].y != after[5].y)
     assert np.ptp(changed[:, 0]) < SIZE[1] / 8
@@ -272,7 +272,7 @@ def test_without_any_network_clips_cannot_be_judged(
 
 
 @pytest.mark.parametrize("name", bench.NETWORKS)
-def test_a_network_sees_which_way_known_eyes_look(name: str, sitter: Sitter, tmp_path: Path) -> None:
+def test_a_network_sees_which_way_known_eyes_look(name: str, rendered: RenderedFace, tmp_path: Path) -> None:
     try:
         judge = JUDGES[name]()
         poses = [Pose((yaw, 0.0)) for yaw in (-15.0, 0.0, 15.0)]
@@ -282,5 +282,5 @@ def test_a_network_sees_which_way_known_eyes_look(name: str, sitter: Sitter, tmp
     yaws = []
     for pose, face in zip(poses, faces, strict=True):
         assert face is not None
-        yaws.append(judge.gaze_deg(sitter.look(pose.gaze_deg), face)[0])
+        yaws.append(judge.gaze_deg(rendered.look(pose.gaze_deg), face)[0])
     assert yaws[0] + 4 < yaws[1] < yaws[2] - 4

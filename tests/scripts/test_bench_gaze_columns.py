@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 from scripts.benchmarks.gaze.columns import Columns, alone, compare, total, view
 from scripts.benchmarks.gaze.faces import Numbers
 from scripts.benchmarks.gaze.judge_bias import own
-from scripts.benchmarks.gaze.measurements import Marks
+from scripts.benchmarks.gaze.measurements import Measurements
 
 FRAMES, EVERY = 120, 3
 NETWORKS = [0, 1]  # of three judges
 USUAL = 0.3
 
 
-def marks(gaze_deg: tuple[float, float] = (8.0, -6.0)) -> Marks:
+def marks(gaze_deg: tuple[float, float] = (8.0, -6.0)) -> Measurements:
     """Make a film of somebody who looks 10° off the lens and glides about a little."""
     gaze = np.full((3, FRAMES, 2), np.nan)
     gaze[:, ::EVERY] = gaze_deg
     glide = np.linspace(0, 0.12, FRAMES)[:, None, None] * np.ones((1, 2, 2))
     flow, decibels = np.full(FRAMES, np.nan), np.full(FRAMES, np.nan)
     flow[::EVERY], decibels[::EVERY] = 0.002, 50.0
-    return Marks(
+    return Measurements(
         head_deg=np.zeros((FRAMES, 2)),
         gaze_deg=gaze,
         opening=np.full((FRAMES, 2), USUAL),
@@ -40,7 +40,7 @@ def marks(gaze_deg: tuple[float, float] = (8.0, -6.0)) -> Marks:
     )
 
 
-def judged(marks: Marks, gaze_deg: Numbers | tuple[float, float]) -> Marks:
+def judged(marks: Measurements, gaze_deg: Numbers | tuple[float, float]) -> Measurements:
     """Let every judge see another gaze."""
     gaze = marks.gaze_deg.copy()
     gaze[:, ::EVERY] = gaze_deg

@@ -1,20 +1,21 @@
-"""What `scripts/bench gaze` is made of: an opinion on corrected eyes that is not the corrector's own.
+"""`scripts/bench gaze`: an independent judgement of corrected eyes.
 
-    runs        films in, the same films as they come out of each rival; frame by frame, side by side
-    faces       where the face is, by dlib's points, smoothed over time
-    judges      where the eyes look, by three estimators that know nothing of MediaPipe's iris
-      ├ weights    trained weights out of installed packages, read without their frameworks
-      └ networks   the networks they belong to, as ONNX graphs
-    marks       everything that is measured in a frame
-    columns     the figures of the table, defined
-    crude       the rival that cuts the iris out and moves it
-    truth       what is left of a known gaze, and how right the corrector's measure is
-      ├ rendered   the film of a known gaze
-      ├ sitter     the sample's portrait with eyes and a head that turn
-      ├ relief     the depth of the portrait
-      └ truthtable the figures
-    bias        how far the judges themselves are off
-    sheet       pictures for people
+    __main__      the command
+    clips         clips, and the films that each candidate makes of them; read frame by frame, side by side
+    faces         position of the face by dlib's points, smoothed over time
+    judges        three estimators of gaze that do not use MediaPipe's iris
+      ├ weights     trained weights from installed packages, read without their frameworks
+      └ networks    the networks that the weights belong to, as ONNX graphs
+    judge_bias    the judges' own error
+    measurements  all quantities that are measured in a frame
+    columns       the figures of the table, defined
+    iris_shift    the simplest correction, as a baseline: the iris is cut out and moved
+    ground_truth  remaining error of a known gaze, and the error of the corrector's measurement
+      ├ rendered_film       a film with known gaze
+      ├ rendered_face       the sample's portrait with eyes and a head that turn
+      ├ depth_map           the depth of the portrait
+      └ ground_truth_table  the figures
+    contact_sheet pictures of eyes for people
 
 Angles in degrees, yaw + picture right, pitch + up, against the ray from the face to the camera; (0, 0) is the lens.
 """

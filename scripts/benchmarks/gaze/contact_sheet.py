@@ -1,4 +1,4 @@
-"""Pictures for people: eyes enlarged before and after, every tenth frame and where the correction comes and goes.
+"""Contact sheets: eyes enlarged before and after, every tenth frame and where the correction fades.
 
 Both films side by side, too.
 """

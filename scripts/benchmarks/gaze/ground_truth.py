@@ -1,4 +1,4 @@
-"""What is left of a known gaze after correction, by geometry; and how right the corrector's own measure is.
+"""The remaining error of a known gaze after correction, and the error of the corrector's own measurement.
 
 The ruler is the iris' rim in the picture: on the uncorrected film, whose truth is known, its place is fitted to angles;
 through the same fit the corrected film is read. Neither networks nor MediaPipe take part in that.
@@ -36,14 +36,14 @@ Correct = Callable[[Iterable[Planes], Calibration | None, Callable[[FrameResult]
 
 @dataclass(frozen=True)
 class Setting:
-    """Poses that share a head and a size, and so a ruler."""
+    """Poses with the same head pose and size, which share a calibration of the ruler."""
 
     head_deg: tuple[float, float]
     wide_px: float
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The name in the table."""
         if self.wide_px != rendered_face.Framing.wide_px:
             return "small eyes"
         yaw, pitch = self.head_deg
@@ -51,8 +51,8 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """The rendered film, read; arrays over its settled frames, angles in degrees, NaN where nothing can be said."""
+class GroundTruth:
+    """Measurements of the rendered film over its settled frames; degrees, NaN where nothing was measured."""
 
     poses: list[Pose]
     told: list[FrameResult]
@@ -101,7 +101,7 @@ def correct(
     told: Callable[[FrameResult], None],
     gain: tuple[float, float] = EXACT,
 ) -> Iterator[Planes]:
-    """Send frames through the product's corrector as its own child does, wholly, but for the gain."""
+    """Correct frames with the product's corrector, as its child process does, at full intensity and the given gain."""
     head = model.average_head(model.locate())
     with Landmarker() as finder:
         stage = Corrector(
@@ -119,8 +119,10 @@ def correct(
         yield from stage.drain()
 
 
-def find(judges: dict[str, Judge], into: Path, correct: Correct = correct, poses: list[Pose] | None = None) -> Truth:
-    """Render, correct, and read both.
+def find(
+    judges: dict[str, Judge], into: Path, correct: Correct = correct, poses: list[Pose] | None = None
+) -> GroundTruth:
+    """Render the film, correct it, and measure both.
 
     Args:
         judges: to be read, too, where dlib is installed; may be none.
@@ -145,7 +147,7 @@ def find(judges: dict[str, Judge], into: Path, correct: Correct = correct, poses
     chosen = [poses[at] for at in settled]
     before, after = _ruled(chosen, [one[0] for one in seen])
     judged = np.stack([one[1] for one in seen])
-    return Truth(chosen, [told[at] for at in settled], zero, before, after, judged)
+    return GroundTruth(chosen, [told[at] for at in settled], zero, before, after, judged)
 
 
 def _key(poses: list[Pose]) -> str:
@@ -165,7 +167,7 @@ def _read(
     frames: Iterable[Planes], poses: list[Pose], judges: list[Judge], faces: list[Face | None] | None
 ) -> tuple[Numbers, Numbers]:
     """Return, over the settled frames, each eye's iris, (n, 2, 2), and each judge's gaze, (judges, n, 2)."""
-    face_of, rims, gazes = rendered_face.Sitter(), [], []
+    face_of, rims, gazes = rendered_face.RenderedFace(), [], []
     for at, (frame, pose) in enumerate(zip(frames, poses, strict=True)):
         if not pose.settled:
             continue

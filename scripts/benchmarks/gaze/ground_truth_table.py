@@ -1,11 +1,11 @@
-"""The rendered truth in words and tables; nothing is computed here but medians."""
+"""Prints the figures of the rendered film; computes only medians."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scripts.benchmarks.gaze import rendered_film
 from scripts.benchmarks.gaze.faces import Numbers
-from scripts.benchmarks.gaze.ground_truth import Truth
+from scripts.benchmarks.gaze.ground_truth import GroundTruth
 
 DIRECTIONS = ("right", "right up", "up", "left up", "left", "left down", "down", "right down")
 FRONTAL = "straight ahead"
@@ -13,19 +13,19 @@ FRONTAL = "straight ahead"
 Choice = NDArray[np.bool_]
 
 
-def tell(truth: Truth, judges: list[str]) -> None:
-    """Print what was found."""
+def print_report(truth: GroundTruth, judges: list[str]) -> None:
+    """Print all tables."""
     zero = truth.zero
     taken = f"{zero.yaw_deg:+.1f}, {zero.pitch_deg:+.1f} ({zero.source})" if zero else "none"
     print(f"\nRendered film, known gaze; medians over settled frames, degrees. Zero taken for the lens: {taken}")
     print(f"The ruler's own error: {_middle(_far(truth.ruler_deg - truth.true_deg)):.1f}")
-    _tell_left(truth)
-    _tell_measure(truth)
+    _print_left(truth)
+    _print_measure(truth)
     if judges and not np.isnan(truth.judged_deg).all():
-        _tell_judges(truth, judges)
+        _print_judges(truth, judges)
 
 
-def _tell_left(truth: Truth) -> None:
+def _print_left(truth: GroundTruth) -> None:
     frontal = _frontal(truth)
     print("\nLeft after correction with gain 1 (and the share that the corrector chose to take back)")
     print(f"{'off':>6}" + "".join(f"{name:>13}" for name in DIRECTIONS))
@@ -42,7 +42,7 @@ def _tell_left(truth: Truth) -> None:
         )
 
 
-def _tell_measure(truth: Truth) -> None:
+def _print_measure(truth: GroundTruth) -> None:
     error = truth.measured_deg - truth.true_deg
     print("\nThe corrector's measure of gaze: mean error of yaw and pitch (± mean absolute error without it)")
     for axis, name in ((0, "yaw"), (1, "pitch")):
@@ -59,7 +59,7 @@ def _tell_measure(truth: Truth) -> None:
         )
 
 
-def _tell_judges(truth: Truth, names: list[str]) -> None:
+def _print_judges(truth: GroundTruth, names: list[str]) -> None:
     print(
         "\nThe judges on it, straight ahead: mean error of yaw and pitch ± mean absolute error without it; a degree of"
     )
@@ -75,7 +75,7 @@ def _tell_judges(truth: Truth, names: list[str]) -> None:
         )
 
 
-def _left(truth: Truth, here: Choice) -> str:
+def _left(truth: GroundTruth, here: Choice) -> str:
     return f"{_middle(_far(truth.left_deg[here])):.1f} ({_middle(truth.applied[here]):.2f})"
 
 
@@ -85,15 +85,15 @@ def _error(errors: Numbers) -> str:
     return f"{mean[0]:+5.1f} ± {spread[0]:.1f}, {mean[1]:+5.1f} ± {spread[1]:.1f}"
 
 
-def _frontal(truth: Truth) -> Choice:
+def _frontal(truth: GroundTruth) -> Choice:
     return next(here for setting, here in truth.settings().items() if setting.name == FRONTAL)
 
 
-def _at(truth: Truth, yaw: float, pitch: float) -> Choice:
+def _at(truth: GroundTruth, yaw: float, pitch: float) -> Choice:
     return np.asarray(_far(truth.true_deg - (yaw, pitch)) < 0.1, np.bool_)
 
 
-def _in_lens(truth: Truth) -> Choice:
+def _in_lens(truth: GroundTruth) -> Choice:
     return _at(truth, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""The rival that everybody writes first: cut the iris out as a disc and paste it midway between the corners.
+"""The simplest correction, as a baseline: the iris is cut out as a disc and pasted midway between the corners.
 
 Stands for the open tools that do just that; lids are not touched, the hole is filled by stretching what is around it.
 """

@@ -1,4 +1,4 @@
-"""How far the judges themselves can be trusted: what they see in stills whose gaze is drawn and known."""
+"""The judges' own error, measured on rendered pictures with known gaze."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,16 @@ DEGREES = (8.0, 16.0)
 
 
 @dataclass(frozen=True)
-class Own:
-    """One judge against the truth; angles in degrees, yaw and pitch."""
+class JudgeBias:
+    """The error of one judge; angles in degrees, yaw and pitch."""
 
     in_lens_deg: Numbers  # (2,) what it sees where the truth is 0, 0
     per_degree: Numbers  # (2,) how much of a true degree it sees
     error_deg: float  # mean length of what is left when its bias in the lens is taken off
 
 
-def measure(judges: dict[str, Judge]) -> dict[str, Own]:
-    """Show every judge the rendered sitter, straight ahead.
+def measure(judges: dict[str, Judge]) -> dict[str, JudgeBias]:
+    """Measure every judge on the rendered face, with the head straight ahead.
 
     Raises:
         JudgeMissing: dlib, which says where the face is, is not installed.
@@ -44,7 +44,7 @@ def measure(judges: dict[str, Judge]) -> dict[str, Own]:
     return {name: own(np.array(true), gazes) for name, gazes in seen.items()}
 
 
-def own(true: Numbers, seen: Numbers) -> Own:
+def own(true: Numbers, seen: Numbers) -> JudgeBias:
     """Compare; the first truth is the lens.
 
     Args:
@@ -54,4 +54,4 @@ def own(true: Numbers, seen: Numbers) -> Own:
     good = ~np.isnan(seen).any(axis=1)
     slopes = np.array([np.polyfit(true[good, axis], seen[good, axis], 1)[0] for axis in (0, 1)])
     apart = (seen - seen[0] - true)[good]
-    return Own(seen[0], slopes, float(np.hypot(apart[:, 0], apart[:, 1]).mean()))
+    return JudgeBias(seen[0], slopes, float(np.hypot(apart[:, 0], apart[:, 1]).mean()))

@@ -1,4 +1,4 @@
-"""Who says where the eyes look: two networks trained on pictures of people, and the iris' own rim.
+"""Estimators of gaze: two networks trained on pictures of people, and the edge of the iris.
 
 None of them sees the corrector's landmarks. Each has a bias of several degrees for each person, and sees less of a
 synthetic change than was made; two that agree are worth more than one.
@@ -24,7 +24,7 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Judge(Protocol):
-    """An opinion on where the eyes of a face look."""
+    """An estimator of the gaze of a face."""
 
     def gaze_deg(self, picture: NDArray[np.uint8], face: Face) -> tuple[float, float]:
         """Return yaw and pitch.
@@ -117,7 +117,7 @@ RING = (0.14, 0.26)  # where the iris' rim lies around its centre, in eye widths
 RISE = 0.045  # the corners' line lies this far below the eyeball's centre
 
 
-class Rim:
+class IrisRim:
     """The iris' rim, found by gradients: dark inside, bright outside, all pointing away from one centre.
 
     The angle follows from where that centre lies against the eyes' corners, by an average eyeball. Sideways it is
@@ -210,4 +210,4 @@ def upright(picture: NDArray[np.uint8], corners: Numbers, eye_px: int, reach: tu
     return np.asarray(cv2.warpAffine(picture, back, (width, height), flags=flags), np.uint8)
 
 
-JUDGES: dict[str, Callable[[], Judge]] = {"face-network": FaceNetwork, "eye-network": EyeNetwork, "iris-rim": Rim}
+JUDGES: dict[str, Callable[[], Judge]] = {"face-network": FaceNetwork, "eye-network": EyeNetwork, "iris-rim": IrisRim}

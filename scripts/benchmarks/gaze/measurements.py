@@ -1,4 +1,4 @@
-"""Everything that is measured on one film: angles by each judge, lids, the iris' place, sharpness and light, the rims.
+"""All measurements of one film: angles by each judge, lids, position of the iris, sharpness and highlights.
 
 Gaze is the judges' business alone. Lids, and where to look for the iris' sharpness, come from MediaPipe's points on
 the film in question; its angles are used nowhere.
@@ -16,7 +16,7 @@ from media.frames import Planes
 from media.gaze.estimate.measure import IRISES
 from media.gaze.face.faces import Face as Mesh
 from media.gaze.face.landmarks import Landmarker
-from scripts.benchmarks.gaze.faces import Face, Numbers, Pointer, bgr, follow
+from scripts.benchmarks.gaze.faces import Face, Numbers, PointDetector, bgr, follow
 from scripts.benchmarks.gaze.judges import Judge, centre, upright
 
 EAR = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))  # corner, two above, corner, two below
@@ -27,8 +27,8 @@ BOX = (0.60, 0.66, 0.48)  # to the sides, above and below the corners' middle: a
 
 
 @dataclass(frozen=True)
-class Marks:
-    """A film measured; arrays over frames, NaN where nothing can be said. Every k-th frame is seen by the judges."""
+class Measurements:
+    """The measurements of a film; arrays over frames, NaN where nothing was measured. Judges see every k-th frame."""
 
     head_deg: Numbers  # (frames, 2)
     gaze_deg: Numbers  # (judges, frames, 2), NaN on the frames in between
@@ -46,7 +46,7 @@ class Marks:
         np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> "Marks":
+    def load(cls, path: Path) -> "Measurements":
         """Read what `save` wrote."""
         with np.load(path) as arrays:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
@@ -58,7 +58,7 @@ def find_faces(frames: Iterator[Planes], keep: Path) -> list[Face | None]:
         with np.load(keep) as arrays:
             rows, (width, height) = arrays["points"], arrays["size"]
         return follow([None if np.isnan(row).any() else row for row in rows], (int(width), int(height)))
-    pointer, points, size = Pointer(), list[Numbers | None](), (2, 2)
+    pointer, points, size = PointDetector(), list[Numbers | None](), (2, 2)
     with Landmarker() as finder:
         for frame in frames:
             size = (frame.y.shape[1], frame.y.shape[0])
@@ -69,7 +69,7 @@ def find_faces(frames: Iterator[Planes], keep: Path) -> list[Face | None]:
     return follow(points, size)
 
 
-class Marker:
+class Measurer:
     """Measures films of one clip.
 
     Args:
@@ -82,10 +82,10 @@ class Marker:
         self._judges, self._faces, self._every = list(judges.values()), faces, every
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
-    def measure(self, films: Iterator[tuple[Planes, ...]]) -> Marks:
+    def measure(self, films: Iterator[tuple[Planes, ...]]) -> Measurements:
         """Measure the last of three films in step: the source, "nothing", and the one in question."""
         count, judged = len(self._faces), len(self._judges)
-        marks = Marks(
+        marks = Measurements(
             *(np.full(shape, np.nan) for shape in ((count, 2), (judged, count, 2), (count, 2), (count, 2, 2))),
             *(np.full(shape, np.nan) for shape in ((count, 2, 2), (count, 2), (count, 2), count, count, count)),
         )
@@ -104,12 +104,12 @@ class Marker:
                     marks.outside_db[at], marks.inside_db[at] = _likeness(nothing.y, film.y, face)
         return marks
 
-    def _judge(self, marks: Marks, at: int, film: Planes, face: Face) -> None:
+    def _judge(self, marks: Measurements, at: int, film: Planes, face: Face) -> None:
         picture = bgr(film)
         for number, judge in enumerate(self._judges):
             marks.gaze_deg[number, at] = judge.gaze_deg(picture, face)
 
-    def _eyes(self, marks: Marks, at: int, film: Planes, mesh: Mesh) -> None:
+    def _eyes(self, marks: Measurements, at: int, film: Planes, mesh: Mesh) -> None:
         for side in (0, 1):
             points = mesh.points[list(EAR[side])].astype(np.float64)
             width = float(np.hypot(*(points[3] - points[0])))

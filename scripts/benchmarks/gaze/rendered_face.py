@@ -1,4 +1,4 @@
-"""The sample's portrait with eyeballs that are spheres, lids that go along and a head that turns: gaze that is known.
+"""The sample's portrait with spherical eyeballs, moving lids and a head that turns, so that the gaze is known.
 
 NASA's portrait lends skin, lids, white and iris; the iris lies on a sphere that turns by the true angles, so that it is
 foreshortened and moves as geometry says. The upper lid follows the iris' height by 0.9, the lower one by 0.4. Places
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from media.gaze.estimate.head_pose import FOCAL_PER_LONG_SIDE
 from media.sample.portrait import EYES, IRIS_RADIUS, TO_LENS_DEG, Lids, locate
-from scripts.benchmarks.gaze.depth_map import Relief, angles_deg, direction, rotation
+from scripts.benchmarks.gaze.depth_map import DepthMap, angles_deg, direction, rotation
 
 Layer = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
@@ -33,7 +33,7 @@ SOFT = 0.45
 
 @dataclass(frozen=True)
 class Framing:
-    """Which part of the portrait fills the picture."""
+    """The section of the portrait that fills the picture."""
 
     wide_px: float = 200.0  # 200 show the head and shoulders, with eyes 68 px wide
     right: float = 0.0  # of the usual middle
@@ -55,7 +55,7 @@ class Framing:
         )
 
 
-class Sitter:
+class RenderedFace:
     """The portrait with eyes and a head that turn.
 
     Raises:
@@ -69,7 +69,7 @@ class Sitter:
         soft = cv2.GaussianBlur(self._large, (0, 0), 3.0)
         self._large = cv2.addWeighted(self._large, 1.5, soft, -0.5, 0)
         self._eyes = [_Eye(np.asarray(self._large, np.uint8), lids) for lids in EYES]
-        self._relief = Relief(portrait, EYES, [eye.ball for eye in self._eyes], (BALL_RADIUS, BALL_BACK))
+        self._relief = DepthMap(portrait, EYES, [eye.ball for eye in self._eyes], (BALL_RADIUS, BALL_BACK))
 
     def look(
         self, gaze_deg: tuple[float, float], head_deg: tuple[float, float] = (0, 0), framing: Framing | None = None

@@ -1,4 +1,4 @@
-"""A film whose true gaze is known in each frame: what it shows when, and the writing of it.
+"""A film whose true gaze is known in each frame: its script and its rendering.
 
 Its parts: every direction at every angle from straight ahead; turned heads; eyes half as large. Looks into the lens lie
 in between, as of a speaker who knows where it is.
@@ -17,7 +17,7 @@ import numpy as np
 from media.frames import Planes
 from media.process.files import atomic_write
 from media.writing.encode import Master
-from scripts.benchmarks.gaze.rendered_face import SIZE, Framing, Sitter
+from scripts.benchmarks.gaze.rendered_face import SIZE, Framing, RenderedFace
 
 Angles = tuple[float, float]  # yaw and pitch
 
@@ -33,7 +33,7 @@ LENS_FIRST, HELD, EDGE = 45, 16, 5  # frames: the first look into the lens; each
 
 @dataclass(frozen=True)
 class Pose:
-    """One frame's truth."""
+    """The true pose and gaze of one frame."""
 
     gaze_deg: Angles  # against the lens
     head_deg: Angles = (0.0, 0.0)  # against the portrait's
@@ -84,10 +84,10 @@ def film(path: Path, poses: list[Pose]) -> None:
 
 def frames(poses: list[Pose]) -> Iterator[Planes]:
     """Draw it frame by frame."""
-    sitter, grain = Sitter(), np.random.default_rng(5)
+    face, grain = RenderedFace(), np.random.default_rng(5)
     width, height = SIZE
     for index, pose in enumerate(poses):
-        picture = sitter.look(pose.gaze_deg, pose.head_deg, pose.framing(index))
+        picture = face.look(pose.gaze_deg, pose.head_deg, pose.framing(index))
         planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
         y = planes[:height] + grain.normal(0, GRAIN, (height, width))
         quarters = planes[height:].reshape(2, height // 2, width // 2)

@@ -1,8 +1,8 @@
-"""What rendering costs, beside a plain transcode by the same libraries, the ffmpeg program, and a MoviePy pipeline.
+"""Measure the cost of rendering beside a plain transcode, the ffmpeg program and a MoviePy pipeline.
 
-Every rival is a process of its own on the same cores, one after the other, and encodes with the same x264 settings. CPU
-seconds are the kernel's count of the whole process with all it started. "A minute" is the start once, and the rest as
-if the clip lasted sixty seconds; "beside plain" is that against the plain transcode by PyAV of the same clip.
+Every candidate is a process of its own on the same cores, one after the other, and encodes with the same x264
+settings. CPU seconds are the kernel's count of the process and its children. "A minute" is the start once, and the
+rest as if the clip lasted sixty seconds; "beside plain" is its ratio to the plain transcode by PyAV of the same clip.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clips", type=Path, metavar="DIR", required=True, help="a folder of recordings")
     parser.add_argument("--only", default="", help="take the clips whose name contains this")
     parser.add_argument("--seconds", type=float, default=12, help="of each clip, from its beginning (12)")
-    parser.add_argument("--cores", type=int, default=1, help="that every rival may use (1)")
-    parser.add_argument("--no-moviepy", action="store_true", help="leave out the slowest rival")
+    parser.add_argument("--cores", type=int, default=1, help="that every candidate may use (1)")
+    parser.add_argument("--no-moviepy", action="store_true", help="leave out the slowest candidate")
     parser.add_argument("--no-vmaf", action="store_true", help="leave out the quality, which takes longest")
     options = parser.parse_args(arguments)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
@@ -56,7 +56,7 @@ def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
         f"{'RSS MiB':>9}{'own MiB':>9}{'Mbit/s':>8}{'VMAF':>7}"
     )
     plan = measured([sys.executable, "-m", "media.plan", str(source), "--intensity", "0.8", "--json"])
-    runs = {name: measured(command) for name, command in _rivals(source, folder, found, plan, options)}
+    runs = {name: measured(command) for name, command in _candidates(source, folder, found, plan, options)}
     plain_s = runs[PLAIN].a_minute_s(seconds)
     for name, run in runs.items():
         output = _output(folder, name)
@@ -80,14 +80,14 @@ def _print_stages(runs: dict[str, Run], seconds: float) -> None:
             print(f"  {name}, CPU s a minute by stage: {shown}")
 
 
-def _rivals(
+def _candidates(
     source: Path, folder: Path, found: Inspection, plan: Run, options: argparse.Namespace
 ) -> Iterator[tuple[str, list[str]]]:
     span, zero = json.dumps(found.timeline.grid().to_json()), json.dumps(plan.said["zero"])
     ours = [sys.executable, "-m", "media.gaze", str(source)]
     fixed = [f"--span={span}", f"--zero={zero}", "--json"]
-    rivals = [sys.executable, "-m", "scripts.benchmarks.render.baselines"]
-    yield PLAIN, [*rivals, "pyav", str(source), str(_output(folder, PLAIN))]
+    candidates = [sys.executable, "-m", "scripts.benchmarks.render.baselines"]
+    yield PLAIN, [*candidates, "pyav", str(source), str(_output(folder, PLAIN))]
     yield "ffmpeg", _ffmpeg_command(source, _output(folder, "ffmpeg"), found.timeline.grid())
     for name, intensity in (("ours, as filmed", "0"), ("ours, eyes turned", "0.8")):
         target = _output(folder, name)
@@ -95,7 +95,7 @@ def _rivals(
         yield name, [*ours, str(target), "--intensity", intensity, *beside, *fixed]
     if not options.no_moviepy:
         name = "MoviePy, eyes turned"
-        yield name, [*rivals, "moviepy", str(source), str(_output(folder, name)), zero]
+        yield name, [*candidates, "moviepy", str(source), str(_output(folder, name)), zero]
 
 
 def _output(folder: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The rivals of `scripts/bench render`, each run as a process: `pyav IN OUT` and `moviepy IN OUT ZERO`.
+"""Baselines of `scripts/bench render`, each run as a process: `pyav IN OUT` and `moviepy IN OUT ZERO`.
 
 Written as anybody would who has no reason to write more; both print the CPU seconds of their work without the start.
 """
@@ -21,7 +21,7 @@ SOUND_RATE, SOUND_BITS_S = 48_000, 128_000
 
 def pyav(source: str, target: str) -> None:
     """Decode and encode with PyAV, nothing in between; one decoding thread, as ours."""
-    import av  # noqa: PLC0415  # not before the clock is asked by the other rival
+    import av  # noqa: PLC0415  # after the clock of the other baseline has started
 
     with av.open(source) as reader, av.open(target, "w", format="mp4") as writer:
         pictures = reader.streams.video[0]
@@ -88,7 +88,7 @@ def _image_corrector(zero: dict[str, object] | None) -> Callable[[NDArray[np.uin
 
 
 def main() -> None:
-    """Run the rival that the command line names."""
+    """Run the baseline that the command line names."""
     name, source, target, *rest = sys.argv[1:]
     paths = str(Path(source).absolute()), str(Path(target).absolute())
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""What memory a part takes to be rendered, by kind of upload: pictures of one size, made bigger, longer, or with HDR.
+"""Measure the memory of rendering by kind of upload: one size, larger, longer, or with HDR.
 
 The clip is the project's own sample, so that anybody can repeat it. "RSS" is all of the process, "own" what the kernel
 cannot drop from it; the libraries' pages are the difference, and are there once for all processes.

@@ -1,4 +1,4 @@
-"""One process that a bench runs to its end: what it took of the CPU and of memory, and what it said."""
+"""Run a process to its end and measure its CPU time, its memory and its output."""
 
 import json
 import os
@@ -20,7 +20,7 @@ STAGES = ("decode", "stage", "encode", "sound")  # of the gaze child's own count
 
 @dataclass(frozen=True)
 class Run:
-    """What one process did and took."""
+    """CPU time, memory and output of one process."""
 
     cpu_s: float
     wall_s: float
@@ -35,14 +35,14 @@ class Run:
 
 
 def ffmpeg(*arguments: str | Path, loud: bool = False) -> str:
-    """Run the ffmpeg that our own packages bring and return what it said; fails loudly."""
+    """Run the ffmpeg of imageio-ffmpeg and return its error output; raise an exception if it fails."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "info" if loud else "error", *map(str, arguments)]
     done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return done.stderr
 
 
 def measured(command: list[str]) -> Run:
-    """Run a process to its end, as workers run their children, and count what it took; fails loudly when it fails."""
+    """Run a process to its end, with the environment of media children; exit with its errors if it fails."""
     began = time.monotonic()
     environment = os.environ | SINGLE_THREADED
     child = subprocess.Popen(
@@ -81,7 +81,7 @@ def _result(lines: list[str]) -> dict[str, Any]:  # Any: JSON
 
 
 class _Peak:
-    """Watches the own memory of a process while it runs."""
+    """Samples the private memory of a process while it runs."""
 
     def __init__(self, pid: int) -> None:
         self.mib = 0.0
@@ -100,6 +100,6 @@ class _Peak:
             self.mib = max(self.mib, held / 1024)
 
     def stop(self) -> None:
-        """End the watching."""
+        """Stop sampling."""
         self._over.set()
         self._thread.join()

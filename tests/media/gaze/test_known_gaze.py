@@ -28,7 +28,7 @@ KNOWN_WORSE_DEG = {
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> ground_truth.Truth:
+def found(tmp_path_factory: pytest.TempPathFactory) -> ground_truth.GroundTruth:
     """A speaker who looks into the lens again and again, and in between everywhere around it."""
     held = [Pose((0.0, 0.0))] * 3
     for x, y in rendered_film.DIRECTIONS:
@@ -38,13 +38,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> ground_truth.Truth:
 
 
 @pytest.mark.slow
-def test_the_lens_is_found_among_all_those_looks(found: ground_truth.Truth) -> None:
+def test_the_lens_is_found_among_all_those_looks(found: ground_truth.GroundTruth) -> None:
     assert found.zero is not None
     assert found.zero.source == "seen"
 
 
 @pytest.mark.slow
-def test_of_a_known_gaze_at_most_four_degrees_are_left(found: ground_truth.Truth) -> None:
+def test_of_a_known_gaze_at_most_four_degrees_are_left(found: ground_truth.GroundTruth) -> None:
     """At 10, 15 and 20 degrees in eight directions, with gain 1; but for the places named above."""
     left = {}
     for name, (x, y) in zip(NAMES, rendered_film.DIRECTIONS, strict=True):
@@ -58,12 +58,12 @@ def test_of_a_known_gaze_at_most_four_degrees_are_left(found: ground_truth.Truth
 
 
 @pytest.mark.slow
-def test_of_the_smallest_glances_nothing_is_made_worse(found: ground_truth.Truth) -> None:
+def test_of_the_smallest_glances_nothing_is_made_worse(found: ground_truth.GroundTruth) -> None:
     near = np.hypot(*found.true_deg.T) < 6
     assert float(np.hypot(*found.left_deg[near].T).max()) < 6.5
 
 
 @pytest.mark.slow
-def test_eyes_in_the_lens_are_left_there(found: ground_truth.Truth) -> None:
+def test_eyes_in_the_lens_are_left_there(found: ground_truth.GroundTruth) -> None:
     here = np.hypot(*found.true_deg.T) < 0.1
     assert float(np.median(np.hypot(*found.left_deg[here].T))) < 1.0
