@@ -1,4 +1,4 @@
-"""The door of the gaze stage: one span of a video becomes a platform master with the eyes turned to the lens."""
+"""Command line of the gaze stage: one span of a video becomes a platform master with corrected gaze."""
 
 import argparse
 import sys
@@ -9,46 +9,52 @@ from media.process.memory_profile import MemoryProfile
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the parser of the command line."""
     command = argparse.ArgumentParser(prog="python -m media.gaze", description=__doc__)
     command.add_argument("source", type=Path, metavar="IN", help="a video file")
-    command.add_argument("target", type=Path, metavar="OUT", help="the MP4 file to write, whole or not at all")
+    command.add_argument("target", type=Path, metavar="OUT", help="MP4 file to write, atomically")
+    command.add_argument("--intensity", type=_share, default=0.8, help="strength of the correction, 0 to 1 (0.8)")
     command.add_argument(
-        "--intensity", type=_share, default=0.8, help="0 leaves the eyes alone, 1 corrects wholly (0.8)"
+        "--faces",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="number of people to correct, 1 to 4, the most prominent first (1)",
     )
+    command.add_argument("--span", metavar="JSON", help="part of the video, as written by the plan (the whole video)")
     command.add_argument(
-        "--faces", type=_count, default=1, metavar="N", help="correct the N most prominent people, 1 to 4 (1)"
+        "--zero", metavar="JSON", help="the speaker's calibration, as written by the plan (measured in the video)"
     )
-    command.add_argument("--span", metavar="JSON", help="which part of the video, as the plan gave it (all of it)")
-    command.add_argument("--zero", metavar="JSON", help="the speaker's zero, as the plan gave it (looked for)")
     command.add_argument(
         "--landscape",
         choices=("none", "crop", "blur"),
         default="none",
-        help="make a landscape video vertical: crop follows the speaker, blur shows all of it (none)",
+        help="make a landscape video vertical: crop to the speaker, or whole over a blurred background (none)",
     )
-    command.add_argument("--report", type=Path, metavar="FILE", help="write what was done in each frame, as JSON")
+    command.add_argument("--report", type=Path, metavar="FILE", help="write the results of each frame, as JSON")
     command.add_argument("--preview", type=Path, metavar="FILE", help="write a before/after picture, as JPEG")
     command.add_argument("--cover", type=Path, metavar="FILE", help="write a cover image, as JPEG")
-    command.add_argument("--title", default="", help="words on the cover")
+    command.add_argument("--title", default="", help="text on the cover")
     command.add_argument(
         "--deadline",
         type=float,
         metavar="SECONDS",
-        help="look at fewer frames, then correct no more, rather than finish later",
+        help="time limit; near it, fewer frames are measured, then none is corrected",
     )
     command.add_argument(
         "--memory",
         choices=list(MemoryProfile),
         default=MemoryProfile.FULL,
-        help="less: a picture of at most 720 x 1280; least: also no second encoder thread (full)",
+        help="less: at most 720 x 1280 pixels; least: one encoder thread, too (full)",
     )
-    command.add_argument("--model", type=Path, metavar="FILE", help="a face landmark model of your own")
+    command.add_argument(
+        "--model", type=Path, metavar="FILE", help="face landmark model to use instead of the installed one"
+    )
     command.add_argument(
         "--engine",
         choices=("direct", "mediapipe"),
         default="direct",
-        help="run MediaPipe's networks directly (direct), or in MediaPipe's own graph: twice the time and memory",
+        help="run MediaPipe's networks directly, or in MediaPipe's graph for twice the time and memory (direct)",
     )
     return command
 

@@ -1,8 +1,8 @@
-"""The speaker's own zero: where "into the lens" lies for this face and camera, from a sparse look at a whole video.
+"""The speaker's calibration: what "into the lens" measures for this face and camera, from sparse frames of a video.
 
-Every way of measuring gaze is off by some degrees for each person. Whoever looks into the lens again and again shows
-in the measurements as a dense place close to (0, 0): that place is the zero. Whoever reads all the time shows none;
-then the anatomy decides: the zero is (0, 0), or part of the way to a place a little beside it where the eyes rest.
+Every measurement of gaze has an offset of some degrees for each person. A speaker who looks into the lens again and
+again shows in the measurements as a dense place close to (0, 0): this place is the zero. A speaker who reads all the
+time shows none; then the zero is (0, 0), or a part of the way to a place a little beside it where the eyes rest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,60 +26,66 @@ from media.picture import conversion, deinterlace
 from media.picture.colour_tags import ColourTags
 
 SAMPLES = 60
-FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are looked at too
-FEWEST_FACES = 6  # below this nothing is known about the speaker
-USUAL_PERCENTILE = 65  # of the openings: some people shut their eyes for half of a talk
-OPEN_SHARE = 0.65  # of the usual opening; lower lids say nothing about the lens
+FEWEST_KEY_FRAMES = 24  # with fewer, frames between them are decoded, too
+FEWEST_FACES = 6  # with fewer estimates nothing is known about the speaker
+USUAL_PERCENTILE = 65  # of the openings: some people close their eyes for half of a talk
+OPEN_SHARE = 0.65  # of the usual opening; estimates with lids further down are ignored
 HEAD_LIMIT_DEG = 20.0
 KERNEL_DEG = 2.5
-# Person bias of the measurement, two standard deviations of it sideways; a mode further off is someone who looks
-# elsewhere. Pitch is measured worse than yaw, and viewers mind it less.
+# The measurement's bias for a person: two standard deviations of it sideways. A mode further off belongs to a speaker
+# who looks elsewhere. Pitch is measured less exactly than yaw, and viewers mind it less.
 NEAR_LENS_YAW_DEG, NEAR_LENS_PITCH_DEG = 5.0, 8.0
-# Of a mode beyond, in which someone rests most of the time, bias may still be a part: less and less of it up to this
-# many times that distance. Without it, someone who looks 2 to 3 degrees aside and is measured at 7 was turned past the
-# lens.
+# Of a mode further off, in which the eyes rest most of the time, a part may still be bias: less and less of it up to
+# this many times that distance. Without it, a speaker who looks 2 to 3 degrees aside and is measured at 7 was turned
+# past the lens.
 NO_BIAS_AT, MOST_SHARE = 1.6, 0.5
-REST_DEG = 6.0  # measurements this close to the zero are taken for eyes that rest in the lens
-DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = (2.5, 4.0), 3.0  # at least and at most, for eyes look past the lens, too
-UNSEEN_DEAD_ZONE_DEG = (1.5, 4.0)  # of someone who was never seen to rest there
-LEAST_SHARE = 0.15  # of the samples within two kernels of a mode, for it to count
+REST_DEG = 6.0  # estimates this close to the zero belong to eyes that rest in the lens
+DEAD_ZONE_DEG, DEAD_ZONE_EDGE_DEG = (2.5, 4.0), 3.0  # least and most: some estimates near the zero look past the lens
+UNSEEN_DEAD_ZONE_DEG = (1.5, 4.0)  # of a speaker whose eyes never rest in the lens
+LEAST_SHARE = 0.15  # share of the estimates within two kernels that a mode needs
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a whole video tells about its speaker."""
+    """What a whole video says about its main speaker; the plan stores it as JSON."""
 
-    yaw_deg: float  # of the measured gaze when the eyes are in the lens; + picture right
+    yaw_deg: float  # measured gaze when the eyes are in the lens; + to the picture's right
     pitch_deg: float  # + up
-    usual_opening: float  # of the eye that is shut more, as a share of its width
-    source: Literal["seen", "anatomy"]  # a place where the eyes rest, or the average head
-    samples: int  # frames with a face that were looked at
-    spread_deg: float = 0.0  # how far measurements lie apart while the eyes rest in the lens; 0 when never seen there
+    usual_opening: float  # of the less open eye, as a share of its width
+    source: Literal["seen", "anatomy"]  # measured where the eyes rest, or assumed from the average head
+    samples: int  # estimates
+    spread_deg: float = 0.0  # distance of estimates from the zero while the eyes rest in the lens; 0 if they never do
 
     @property
     def dead_zone_deg(self) -> tuple[float, float]:
-        """Return how far off the zero eyes are left alone, and from where they are corrected wholly."""
+        """Return up to how far off the zero the eyes are not corrected, and from where wholly, in degrees."""
         if self.source == "anatomy":
             return UNSEEN_DEAD_ZONE_DEG
         left_alone = float(np.clip(1.2 * self.spread_deg, *DEAD_ZONE_DEG))
         return left_alone, left_alone + DEAD_ZONE_EDGE_DEG
 
     @property
-    def gaze_deg(self) -> tuple[float, float]:
-        """Yaw and pitch."""
+    def zero_deg(self) -> tuple[float, float]:
+        """Return the measured gaze when the eyes are in the lens: yaw and pitch."""
         return self.yaw_deg, self.pitch_deg
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
-        """Return plain values for a message or a command line."""
+        """Return the fields as JSON for a message or a command line."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Calibration":  # Any: JSON
-        """Rebuild what `to_json` gave; KeyError or ValueError when it is something else."""
+        """Rebuild a calibration from `to_json`.
+
+        Raises:
+            KeyError: a field is missing.
+            ValueError: a field is out of range.
+            TypeError: the fields are no object, or a value has a wrong type.
+        """
         source = fields["source"]
         if source not in ("seen", "anatomy"):
-            raise ValueError(f"not a speaker's zero: {fields}")
-        zero = cls(
+            raise ValueError(f"not a calibration: {fields}")
+        calibration = cls(
             yaw_deg=float(fields["yaw_deg"]),
             pitch_deg=float(fields["pitch_deg"]),
             usual_opening=float(fields["usual_opening"]),
@@ -88,25 +94,25 @@ class Calibration:
             spread_deg=float(fields["spread_deg"]),
         )
         if not (
-            abs(zero.yaw_deg) <= 45
-            and abs(zero.pitch_deg) <= 45
-            and 0 < zero.usual_opening < 1
-            and 0 <= zero.spread_deg < 10
+            abs(calibration.yaw_deg) <= 45
+            and abs(calibration.pitch_deg) <= 45
+            and 0 < calibration.usual_opening < 1
+            and 0 <= calibration.spread_deg < 10
         ):
-            raise ValueError(f"not a speaker's zero: {fields}")
-        return zero
+            raise ValueError(f"not a calibration: {fields}")
+        return calibration
 
 
 def calibrate(path: Path, *, samples: int = SAMPLES, finder: FaceTracker | None = None) -> Calibration | None:
-    """Look at some frames of the whole video.
+    """Measure the speaker in sparse frames of a whole video.
 
     Args:
         path: a playable video.
-        samples: how many frames to look at, at most.
-        finder: for sparse pictures; made here, and closed, when not given.
+        samples: frames to measure, at most.
+        finder: a finder in `Mode.SPARSE`; made and closed here when not given.
 
     Returns:
-        None when a face is seen too seldom, or the landmark engine does not start: then nothing is known.
+        None when too few frames show a face, or the landmark engine does not start.
 
     Raises:
         Refused: the file cannot be read as a video.
@@ -115,22 +121,22 @@ def calibrate(path: Path, *, samples: int = SAMPLES, finder: FaceTracker | None 
         head = model.average_head(model.locate())
         used = finder or Landmarker(mode=Mode.SPARSE)
     except GazeError:
-        return None  # whoever corrects will meet the same trouble, and says so
+        return None  # the gaze stage meets the same error and reports it
     try:
-        looks = list(_looks(path, samples, used, head))
+        estimates = list(_estimates(path, samples, used, head))
     finally:
         if finder is None:
             used.close()
-    return from_estimates(looks)
+    return from_estimates(estimates)
 
 
-def _looks(path: Path, samples: int, finder: FaceTracker, head: model.Head) -> Iterator[GazeEstimate]:
+def _estimates(path: Path, samples: int, finder: FaceTracker, head: model.Head) -> Iterator[GazeEstimate]:
     for frame in sparse_frames(path, samples):
         try:
             faces = finder.find(frame)
             largest = max(faces, key=lambda face: float(np.prod(np.ptp(face.points, axis=0))), default=None)
-            # The frame around a face that was just found is not the one in which it is followed later, and pitch is
-            # measured 1 to 3 degrees lower in it; around the points of that first look it is.
+            # The crop in which a face is first found is not the one in which it is tracked later, and pitch is measured
+            # 1 to 3 degrees lower in it. The crop around the points that were found is the same.
             settled = largest and finder.redetect(frame, largest)
         except EngineFailed:
             continue
@@ -140,30 +146,30 @@ def _looks(path: Path, samples: int, finder: FaceTracker, head: model.Head) -> I
                 yield found
 
 
-def from_estimates(looks: Sequence[GazeEstimate]) -> Calibration | None:
-    """Find the zero among measurements of one speaker; None when they are too few."""
-    if len(looks) < FEWEST_FACES:
+def from_estimates(estimates: Sequence[GazeEstimate]) -> Calibration | None:
+    """Calibrate from the estimates of one speaker; None when they are too few."""
+    if len(estimates) < FEWEST_FACES:
         return None
-    usual = float(np.percentile([one.narrower for one in looks], USUAL_PERCENTILE))
+    usual = float(np.percentile([one.narrower for one in estimates], USUAL_PERCENTILE))
     gazes = [
         one.gaze_deg
-        for one in looks
+        for one in estimates
         if one.narrower >= OPEN_SHARE * usual and max(abs(one.head_deg[0]), abs(one.head_deg[1])) <= HEAD_LIMIT_DEG
     ]
-    mode = _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
+    count, mode = len(estimates), _lens_mode(np.array(gazes)) if len(gazes) >= FEWEST_FACES else None
     if mode is None:
-        return Calibration(0.0, 0.0, round(usual, 4), "anatomy", len(looks))
+        return Calibration(0.0, 0.0, round(usual, 4), "anatomy", count)
     distance = _distance(mode)
     if distance > 1:
         bias = fade(distance, (1.0, NO_BIAS_AT))
-        return Calibration(round(bias * mode[0], 2), round(bias * mode[1], 2), round(usual, 4), "anatomy", len(looks))
+        return Calibration(round(bias * mode[0], 2), round(bias * mode[1], 2), round(usual, 4), "anatomy", count)
     apart = np.hypot(*(np.array(gazes) - mode).T)
     spread = float(np.percentile(apart[apart <= REST_DEG], 80))
-    return Calibration(round(mode[0], 2), round(mode[1], 2), round(usual, 4), "seen", len(looks), round(spread, 2))
+    return Calibration(round(mode[0], 2), round(mode[1], 2), round(usual, 4), "seen", count, round(spread, 2))
 
 
 def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Return the mode of the distribution that lies closest to the lens; a mode further off has to be a main one."""
+    """Return the dense mode closest to the lens, (n, 2) gazes in degrees; a mode far off must hold most of them."""
     modes = _modes(gazes)
     apart = np.hypot(*(modes[:, None, :] - gazes[None, :, :]).transpose(2, 0, 1))
     shares = (apart <= 2 * KERNEL_DEG).mean(axis=1)
@@ -176,12 +182,12 @@ def _lens_mode(gazes: NDArray[np.float64]) -> tuple[float, float] | None:
 
 
 def _distance(gaze_deg: tuple[float, float]) -> float:
-    """Say how far off the lens a gaze lies, in the measurement's bias: up to 1 it may well be the lens."""
+    """Return a gaze's distance from (0, 0) in units of the bias; up to 1 it may be the lens."""
     return float(np.hypot(gaze_deg[0] / NEAR_LENS_YAW_DEG, gaze_deg[1] / NEAR_LENS_PITCH_DEG))
 
 
 def _modes(gazes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Climb from every sample to the top of its hill (mean shift with a Gaussian kernel)."""
+    """Return the mode to which each gaze, (n, 2), belongs: mean shift with a Gaussian kernel."""
     places = gazes.copy()
     for _ in range(30):
         apart = ((places[:, None, :] - gazes[None, :, :]) ** 2).sum(axis=2)
@@ -191,7 +197,7 @@ def _modes(gazes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def sparse_frames(path: Path, samples: int) -> Iterator[Planes]:
-    """Yield up to so many frames spread over a video, upright, without decoding what lies between if possible."""
+    """Yield at most so many upright frames spread over a video; decode only key frames when there are enough."""
     total, keys = _packets(path)
     enough = keys >= FEWEST_KEY_FRAMES
     step = max(1, (keys if enough else total) // samples)

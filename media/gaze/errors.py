@@ -1,14 +1,14 @@
-"""What can go wrong in the gaze room, named by what the caller should do next.
+"""Errors of gaze correction, by what the caller should do next.
 
 GazeError
 ├── ModelMissing     install the package that carries the model, or name a file of your own
 ├── ModelDamaged     replace the file
-└── EngineFailed     carry on without correction and record the reason
+└── EngineFailed     continue without correction and record the reason
 """
 
 
 class GazeError(Exception):
-    """Base of the room's errors."""
+    """Base class of the errors of gaze correction."""
 
 
 class ModelMissing(GazeError):
@@ -16,8 +16,8 @@ class ModelMissing(GazeError):
 
 
 class ModelDamaged(GazeError):
-    """The model file is not the one this code was measured with."""
+    """The model file is not the one that this code was tested with."""
 
 
 class EngineFailed(GazeError):
-    """The landmark engine could not start or gave up on a picture."""
+    """The landmark engine did not start, or failed on a frame."""

@@ -46,21 +46,21 @@ class Preview:
         self._slot_frames = max(1, -(-frames // MOMENTS))
         self._moments: dict[int, _Moment] = {}
 
-    def before(self, frame: Planes, look: GazeEstimate, decision: Decision) -> None:
+    def before(self, frame: Planes, estimate: GazeEstimate, decision: Decision) -> None:
         """Observe a frame before its correction; keep it if its score is the best of its quarter so far."""
-        score = (decision.strength * float(np.hypot(*decision.off_deg)) + 1e-3) * look.opening  # not during a blink
+        score = (decision.strength * float(np.hypot(*decision.off_deg)) + 1e-3) * estimate.opening  # not during a blink
         slot = frame.index // self._slot_frames
-        # A little more is not score copying a frame again and again while a correction grows.
+        # A slightly larger correction is not kept: a growing one would have every frame copied.
         if slot in self._moments and score < 1.15 * self._moments[slot].score:
             return
-        eyes = _eye_strip(look, frame.y.shape)
+        eyes = _eye_strip(estimate, frame.y.shape)
         moment = self._moments[slot] = _Moment(score, frame.index, frame.time_s, eyes, _crop(frame, eyes))
         if all(score >= other.score for other in self._moments.values()):
             for other in self._moments.values():
                 other.full.clear()  # only the best moment is shown as a whole frame
             moment.full.append(_full(frame))
 
-    def after(self, frame: Planes, _look: GazeEstimate, _decision: Decision) -> None:
+    def after(self, frame: Planes, _estimate: GazeEstimate, _decision: Decision) -> None:
         """Observe the same frame after its correction."""
         moment = self._moments.get(frame.index // self._slot_frames)
         if moment is not None and moment.index == frame.index:
@@ -95,8 +95,8 @@ class Preview:
         return True
 
 
-def _eye_strip(look: GazeEstimate, picture: tuple[int, ...]) -> tuple[int, int, int, int]:
-    left, right = look.eyes[0].upper[0], look.eyes[1].upper[-1]
+def _eye_strip(estimate: GazeEstimate, picture: tuple[int, ...]) -> tuple[int, int, int, int]:
+    left, right = estimate.eyes[0].upper[0], estimate.eyes[1].upper[-1]
     span, middle = float(np.linalg.norm(right - left)), (left + right) / 2
     top, bottom = middle[1] - STRIP_UP * span, middle[1] + STRIP_DOWN * span
     first, last = middle[0] - (0.5 + STRIP_SIDE) * span, middle[0] + (0.5 + STRIP_SIDE) * span

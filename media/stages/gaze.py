@@ -1,6 +1,7 @@
-"""One part from file to file: decode, correct and encode in one pass, then report and before/after picture.
+"""The gaze stage: one span of a video from file to file, decoded, corrected and encoded in one pass.
 
-The stage's work inside the child process; what it is made of lives next door.
+Runs inside the child process that `python -m media.gaze` starts. Writes the part, and on request the per-frame report,
+the before/after picture and the cover.
 """
 
 import argparse
@@ -42,10 +43,12 @@ _T = TypeVar("_T")
 
 
 def correct(options: argparse.Namespace, progress: Progress) -> Facts:
-    """Do what the command line says and return the part's facts.
+    """Correct one part as the command line says; return the facts for the status document.
+
+    A part whose landmark engine does not start is rendered uncorrected, with the reason in the facts.
 
     Raises:
-        Refused: the source cannot be played, or the span or the zero is none.
+        Refused: the source cannot be played, or `--span` or `--zero` is not what the plan writes.
     """
     span = _span(options)
     if options.intensity <= 0:
@@ -53,18 +56,18 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
     try:
         model_path = model.locate(options.model)
         head = model.average_head(model_path)
-        finder = _engine(options.engine, model_path, options.faces)
+        finder = _finder(options.engine, model_path, options.faces)
     except GazeError as error:
-        # The creator still gets the part; the reason travels with it, and this line tells the operator what to mend.
-        logger.error("gaze correction is not possible: {}", error)
+        # The creator still gets the part, and its status names the reason. This line is for the operator.
+        logger.error("Gaze correction is not possible: {}", error)
         return _uncorrected(options, span, Reason.DETECTOR_FAILED, progress)
     with finder:
         return _corrected(options, span, finder, head, progress)
 
 
-def _engine(name: str, model_path: Path, faces: int) -> Landmarker | MediaPipeLandmarker:
-    engine = MediaPipeLandmarker if name == "mediapipe" else Landmarker
-    return engine(model_path=model_path, faces=faces)
+def _finder(engine: str, model_path: Path, faces: int) -> Landmarker | MediaPipeLandmarker:
+    kind = MediaPipeLandmarker if engine == "mediapipe" else Landmarker
+    return kind(model_path=model_path, faces=faces)
 
 
 def _corrected(
@@ -75,37 +78,36 @@ def _corrected(
     progress: Progress,
 ) -> Facts:
     began = time.monotonic()
-    zero = _zero(options)
-    report = Report(options.intensity)
-    preview = Preview(span.frames)
+    found = _calibration(options)
+    report, preview = Report(options.intensity), Preview(span.frames)
     stage = Corrector(
         finder,
         head,
         intensity=options.intensity,
-        zero=zero.gaze_deg if zero else (0.0, 0.0),
-        policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
-        usual_opening=zero.usual_opening if zero else None,
-        budget=TimeBudget(
-            options.deadline and max(1.0, options.deadline - (time.monotonic() - began)),
-            span.frames,
-            memory_bytes=memory.limit_bytes(),
-        ),
+        zero=found.zero_deg if found else (0.0, 0.0),
+        policy=Policy(dead_zone_deg=found.dead_zone_deg) if found else Policy(),
+        usual_opening=found.usual_opening if found else None,
+        budget=_budget(options, span, time.monotonic() - began),
         on_result=report.add,
         observer=preview if options.preview else None,
     )
     rendered = _render(options, span, stage, progress)
-    finder.close()  # what comes now needs memory, and no faces any more
-    summary, timing = report.summary(stage.timing), stage.timing
-    steps = {f"gaze_{name}": getattr(timing, name) for name in ("landmarks", "decision", "redraw")}
+    finder.close()  # frees memory for the pictures that are drawn now
+    summary = report.summary(stage.timing)
     if options.report:
-        _write_json(options.report, report.to_json(stage.timing, zero.to_json() if zero else None))
+        _write_json(options.report, report.to_json(stage.timing, found.to_json() if found else None))
     if options.preview:
-        preview.write(
-            options.preview, caption(summary), chart.draw(report.of_main_speaker(), SHEET_PX, report.corrected_from)
-        )
+        gaze_chart = chart.draw(report.of_main_speaker(), SHEET_PX, report.corrected_from)
+        preview.write(options.preview, caption(summary), gaze_chart)
     if report.is_untouched and rendered.landscape is None and stream_copy.obstacle(options.source, span) is None:
-        rendered = _render(options, span, None, lambda _: None)  # no need for a copy of a copy
-    return _facts(rendered, summary, steps)
+        rendered = _render(options, span, None, lambda _: None)  # nothing was changed: copy the stream instead
+    steps = ("landmarks", "decision", "redraw")
+    return _facts(rendered, summary, {f"gaze_{name}": getattr(stage.timing, name) for name in steps})
+
+
+def _budget(options: argparse.Namespace, span: Span, elapsed_s: float) -> TimeBudget:
+    deadline_s = options.deadline and max(1.0, options.deadline - elapsed_s)
+    return TimeBudget(deadline_s, span.frames, memory_bytes=memory.limit_bytes())
 
 
 def _uncorrected(options: argparse.Namespace, span: Span, reason: Reason, progress: Progress) -> Facts:
@@ -139,8 +141,8 @@ def _span(options: argparse.Namespace) -> Span:
     return _read(Span.from_json, options.span, "span")
 
 
-def _zero(options: argparse.Namespace) -> Calibration | None:
-    """Take the given zero; else look for it in the whole video. JSON null says that it was looked for in vain."""
+def _calibration(options: argparse.Namespace) -> Calibration | None:
+    """Read the plan's calibration, or calibrate on the whole video; JSON null says that the plan found none."""
     if options.zero is None:
         return calibration.calibrate(options.source)
     return _read(lambda fields: Calibration.from_json(fields) if fields is not None else None, options.zero, "zero")
@@ -150,23 +152,23 @@ def _read(build: Callable[[Any], _T], text: str, name: str) -> _T:  # Any: JSON
     try:
         return build(json.loads(text))
     except (ValueError, KeyError, TypeError) as exc:
-        raise Refused(f"bad_{name}", f"--{name} does not hold what the plan gives: {exc}") from exc
+        raise Refused(f"bad_{name}", f"--{name} is not what the plan writes: {exc}") from exc
 
 
 def caption(summary: Facts) -> str:
-    """Say in a line for people what was done."""
+    """Summarize the correction in one line for people."""
     if not summary["corrected"]:
         return f"not corrected: {summary['reason'].replace('_', ' ')}"
     before, after = (summary[f"median_{moment}_deg"] for moment in ("before", "after"))
     words = [f"{summary['share']:.0%} of the frames corrected"]
-    if before is not None:  # of the main speaker; it may have been another one's eyes that were moved
+    if before is not None:  # None when only other people than the main speaker were corrected
         words.append(f"{before:.0f}° off the lens before" + ("" if after is None else f", {after:.0f}° after"))
     return ", ".join(words)
 
 
 def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts:
-    told = ("picture", "encoded_because", "sound", "frames_held", "landscape")
-    rendering = {name: getattr(rendered, name) for name in told}
+    names = ("picture", "encoded_because", "sound", "frames_held", "landscape")
+    rendering = {name: getattr(rendered, name) for name in names}
     return {
         "frames": rendered.frames,
         "duration_s": rendered.duration_s,

@@ -78,7 +78,7 @@ def test_the_rest_of_the_picture_loses_nothing_by_it(name: str, clips: Path, tmp
     span = inspect(source).timeline.grid()
     found = calibration.calibrate(source)
     with Landmarker() as finder:
-        corrector = Corrector(finder, model.average_head(model.locate()), zero=found.gaze_deg if found else (0, 0))
+        corrector = Corrector(finder, model.average_head(model.locate()), zero=found.zero_deg if found else (0, 0))
         stage = Marking(corrector)
         render(source, tmp_path / "turned.mp4", span=span, stage=stage)
     render(source, tmp_path / "as_filmed.mp4", span=span, stage=Nothing())

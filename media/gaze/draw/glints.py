@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.draw.eyelids import INSET_UPPER
-from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, Place, height
+from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, PixelGrid, height
 
 # Of the iris' way. The cornea's centre of curvature lies 5.6 mm, the pupil 10 mm before the point about which an eye
 # turns (Gullstrand's eye); a far lamp is mirrored half a radius behind the cornea, close to that centre.
@@ -60,7 +60,7 @@ def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Lig
     if area is None:
         return None
     patch = luma[area.slices()]
-    place = Place.of(_placed(area, box), axes)
+    place = PixelGrid.of(_placed(area, box), axes)
     distance = _distance(place, outline)
     disc = _disc(place, outline, distance)
     sure = (disc > 0.5) & (distance < SURELY_IRIS)
@@ -110,13 +110,13 @@ def _placed(area: Box, box: Box) -> Box:
     return Box(area.left + box.left, area.top + box.top, area.right + box.left, area.bottom + box.top)
 
 
-def _distance(place: Place, outline: Outline) -> Grid:
+def _distance(place: PixelGrid, outline: Outline) -> Grid:
     """Return how far each pixel lies from the middle of the iris, in radii."""
     x, y = place.x - np.float32(outline.iris[0]), place.y - np.float32(outline.iris[1])
     return np.asarray(np.hypot(x, y) / np.float32(outline.radius), np.float32)
 
 
-def _brightest(patch: NDArray[np.uint8], place: Place, outline: Outline, distance: Grid) -> np.uint8:
+def _brightest(patch: NDArray[np.uint8], place: PixelGrid, outline: Outline, distance: Grid) -> np.uint8:
     """Return how bright white is: a lamp that is brighter, half on the iris and half beside it, is none."""
     above, below = height(outline.upper, place.x) + INSET_UPPER, height(outline.lower, place.x) - INSET
     beside = (distance > WITHIN[1]) & (place.y > above) & (place.y < below)
@@ -135,7 +135,7 @@ def _reached(patch: NDArray[np.uint8], start: NDArray[np.bool_], radius: float) 
     return np.asarray(reached, np.uint8)
 
 
-def _disc(place: Place, outline: Outline, distance: Grid) -> Grid:
+def _disc(place: PixelGrid, outline: Outline, distance: Grid) -> Grid:
     full, none = WITHIN
     inside = np.clip((none - distance) / (none - full), 0, 1)
     above, below = height(outline.upper, place.x) + INSET_UPPER, height(outline.lower, place.x) - INSET

@@ -11,7 +11,7 @@ import numpy as np
 
 from media.gaze.draw.eyelids import BEYOND_LOWER, FEATHER, INSET_LOWER, INSET_UPPER, Movement
 from media.gaze.easing import fade
-from media.gaze.estimate.geometry import Grid, Place, height
+from media.gaze.estimate.geometry import Grid, PixelGrid, height
 
 # The rim of the iris is soft: its shadow reaches this far, in radii, and the white begins beyond.
 RIM_FROM, RIM_TO, WHITE_FROM = 0.98, 1.13, 1.15
@@ -38,7 +38,7 @@ class Ball:
     iris_share: Grid  # 1 within the iris, 0 on the white
 
 
-def ball(moved: Movement, place: Place) -> Ball:
+def ball(moved: Movement, place: PixelGrid) -> Ball:
     """Lay the layers for the pixels of a rectangle."""
     left, right, right_share = _white(moved, place)
     corner = np.clip((np.abs(place.x) - np.float32(CORNER_FROM)) / np.float32(CORNER_TO - CORNER_FROM), 0, 1)
@@ -57,7 +57,7 @@ def borrowed(ball: Ball, left: float, right: float) -> Grid:
     return np.asarray(share - ball.right_share, np.float32)
 
 
-def _white(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid]:
+def _white(moved: Movement, place: PixelGrid) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid]:
     """Stretch or squeeze the white of each side up to the new iris, and go on behind it as in a mirror."""
     x = place.x
     radius, old = moved.outline.radius, moved.outline.iris[0]
@@ -92,7 +92,7 @@ def _side(from_corner: Grid, old_length: float, new_length: float) -> Grid:
     return np.asarray(np.maximum(source - np.minimum(behind / 2, np.float32(0.3 * old_length)), 0), np.float32)
 
 
-def _within_lids(moved: Movement, place: Place, source_x: Grid) -> tuple[Grid, Grid]:
+def _within_lids(moved: Movement, place: PixelGrid, source_x: Grid) -> tuple[Grid, Grid]:
     """Keep each pixel's height relative to the lids, so that the shadow of the lid stays under the lid."""
     upper, lower = moved.lids(place.x)
     part = np.clip((place.y - upper) / np.maximum(lower - upper, np.float32(1e-3)), 0, 1)
@@ -100,7 +100,7 @@ def _within_lids(moved: Movement, place: Place, source_x: Grid) -> tuple[Grid, G
     # The wet edge lies on and below the lower line; it is taken along from beside the iris as it is.
     beyond = np.clip(place.y - lower, 0, np.float32(BEYOND_LOWER + FEATHER))
     bottom += np.float32(INSET_LOWER)
-    return place.pixels(source_x - place.x, top + part * (bottom - top) + beyond - place.y)
+    return place.maps(source_x - place.x, top + part * (bottom - top) + beyond - place.y)
 
 
 def _opening(moved: Movement, x: Grid) -> tuple[Grid, Grid]:
@@ -111,7 +111,7 @@ def _opening(moved: Movement, x: Grid) -> tuple[Grid, Grid]:
     return np.minimum(top, middle), np.maximum(bottom, middle)
 
 
-def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid]:
+def _iris(moved: Movement, place: PixelGrid) -> tuple[tuple[Grid, Grid], tuple[Grid, Grid], Grid, Grid]:
     """Carry the iris over as a rigid disc; where a lid hid it, paint each ring with what was seen of it."""
     radius = np.float32(moved.outline.radius)
     old_x, old_y = (np.float32(value) for value in moved.outline.iris)
@@ -130,8 +130,8 @@ def _iris(moved: Movement, place: Place) -> tuple[tuple[Grid, Grid], tuple[Grid,
     edge = moved.lids(place.x)[1] + np.float32(BEHIND_EDGE)
     above_edge = np.clip((edge - place.y) / np.float32(FEATHER) + np.float32(0.5), 0, 1)
     return (
-        place.pixels(seen_x - place.x, np.clip(seen_y, top, bottom) - place.y),
-        place.pixels(old_x + along - place.x, old_y + row - place.y),
+        place.maps(seen_x - place.x, np.clip(seen_y, top, bottom) - place.y),
+        place.maps(old_x + along - place.x, old_y + row - place.y),
         np.asarray(hidden, np.float32),
         np.asarray(shown * shown * (3 - 2 * shown) * above_edge, np.float32),
     )

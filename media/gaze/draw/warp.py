@@ -22,7 +22,7 @@ from media.gaze.draw.glints import FOLLOWS
 from media.gaze.draw.layers import Ball, ball
 from media.gaze.draw.spectacles import Rim
 from media.gaze.easing import fade
-from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, Place, height
+from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, PixelGrid, height
 
 MOST_SHIFT = 0.24  # of the eye's width; beyond, too much has to be invented
 # Of the eye's width: up to here the eyeball is bent, from there it is drawn wholly anew. Sideways, bending looks better
@@ -90,9 +90,9 @@ def field(axes: Axes, outline: Outline, area: Box, shift_px: tuple[float, float]
     way = axes.vector(np.asarray(shift_px, np.float64))
     way *= min(1.0, MOST_SHIFT / max(float(np.hypot(*way)), 1e-9))
     moved = Movement.of(outline, (float(way[0]), float(way[1])), rim)
-    place = Place.of(area, axes)
+    place = PixelGrid.of(area, axes)
     lids = moved.laid(place.x)
-    skin = place.pixels(np.float32(0), moved.skin(place.x, place.y, lids))
+    skin = place.maps(np.float32(0), moved.skin(place.x, place.y, lids))
     if float((lids.lower - lids.upper).max()) <= INSET_UPPER + INSET_LOWER:
         return Field(skin, None)
     inner = _inner(moved, area, axes)
@@ -122,7 +122,7 @@ def _inner(moved: Movement, area: Box, axes: Axes) -> Box:
     return Box(left, top, min(right, columns), min(bottom, rows))
 
 
-def bend(moved: Movement, place: Place, lids: Lids) -> tuple[Grid, Grid]:
+def bend(moved: Movement, place: PixelGrid, lids: Lids) -> tuple[Grid, Grid]:
     """Return where in the box each pixel of the eyeball comes from."""
     right, down = (np.float32(part) for part in moved.way)
     iris_x, iris_y = (np.float32(part) for part in moved.outline.iris)
@@ -133,10 +133,10 @@ def bend(moved: Movement, place: Place, lids: Lids) -> tuple[Grid, Grid]:
     along = along * along * (3 - 2 * along)
     part = np.clip((place.y - lids.upper) / np.maximum(lids.lower - lids.upper, np.float32(1e-3)), 0, 1)
     lift = lids.up + part * (lids.down - lids.up)
-    return place.pixels(*_between_lids(moved, place, lids, -along * right, -along * down - (1 - along) * lift))
+    return place.maps(*_between_lids(moved, place, lids, -along * right, -along * down - (1 - along) * lift))
 
 
-def _between_lids(moved: Movement, place: Place, lids: Lids, back_x: Grid, back_y: Grid) -> tuple[Grid, Grid]:
+def _between_lids(moved: Movement, place: PixelGrid, lids: Lids, back_x: Grid, back_y: Grid) -> tuple[Grid, Grid]:
     """Take nothing from further outside of the lids than it is drawn."""
     from_x, from_y = place.x + back_x, place.y + back_y
     below_upper = from_y - height(moved.outline.upper, from_x)
@@ -146,15 +146,15 @@ def _between_lids(moved: Movement, place: Place, lids: Lids, back_x: Grid, back_
     return back_x, np.asarray(back_y + too_high - too_low, np.float32)
 
 
-def light(moved: Movement, place: Place) -> tuple[Grid, Grid]:
+def light(moved: Movement, place: PixelGrid) -> tuple[Grid, Grid]:
     """Return where in the box what the cornea mirrors comes from, which goes only a part of the way."""
     right, down = (FOLLOWS * part for part in moved.way)
     # Not under a lid that goes less far, as below a rim of glasses: what shines there is on the glasses, and stays.
     down = max(down, min(moved.lifts_down[0], 0.0))
-    return place.pixels(np.float32(-right), np.float32(-down))
+    return place.maps(np.float32(-right), np.float32(-down))
 
 
-def mirrors(moved: Movement, place: Place) -> Grid:
+def mirrors(moved: Movement, place: PixelGrid) -> Grid:
     """Return how far each pixel mirrors lamps: 1 on the moved iris to 0 on the white."""
     whole, none = MIRRORS
     x, y = (np.float32(at + way) for at, way in zip(moved.outline.iris, moved.way, strict=True))

@@ -1,1 +1,1 @@
-"""Estimation of gaze from landmarks and pixels, one frame at a time."""
+"""Estimation of gaze from landmarks and pixels; interpolation and smoothing of the estimates over time."""

@@ -1,7 +1,7 @@
-"""Where the eyes look: one face in one picture measured as angles, openings and outlines.
+"""Gaze estimation: one face in one frame, measured as angles, openings and outlines.
 
-One frame at a time, nothing is smoothed and nothing decided here. Angles: yaw + picture right, pitch + up, in degrees,
-relative to the ray from the eye to the camera; (0, 0) is into the lens.
+Nothing is smoothed or decided here. Angles in degrees, yaw + to the picture's right, pitch + up, relative to the ray
+from the eye to the camera; (0, 0) is into the lens.
 """
 
 from dataclasses import dataclass
@@ -19,56 +19,56 @@ from media.gaze.face.model import Head
 UPPER_LIDS = ((33, 246, 161, 160, 159, 158, 157, 173, 133), (362, 398, 384, 385, 386, 387, 388, 466, 263))
 LOWER_LIDS = ((33, 7, 163, 144, 145, 153, 154, 155, 133), (362, 382, 381, 380, 374, 373, 390, 249, 263))
 LID_MIDDLE = slice(3, 6)  # of a lid's nine points
-IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))  # centre, then four points of the rim
+IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))  # centre, then four points of the limbus
 
-# The eyeball in the model's head: its centre against the middle of the corners, and its radius, in cm; fitted
-# to 17 recordings with an independent estimator of gaze.
+# The eyeball in the average head: its centre relative to the middle of the corners, and its radius, in cm; fitted to 17
+# recordings with an independent gaze estimator.
 EYEBALL_OUTWARD_CM, EYEBALL_UP_CM, EYEBALL_BACK_CM, EYEBALL_RADIUS_CM = 0.198, 0.337, 0.855, 1.205
 
 # Gaze from blendshapes and head, fitted to the same recordings, leave-one-out error 2.9° and 4.8°.
 SHAPE_YAW, HEAD_YAW, YAW_AT_REST = 34.0, 1.05, -3.8
 SHAPE_PITCH, HEAD_PITCH, PITCH_AT_REST = 49.0, 0.89, 1.3
 
-# A degree of gaze is seen only in part, for corners and lids go along with the iris: of a rendered one (gaze known,
-# head straight) the iris shows 0.85 sideways and 0.25 up and down, blendshapes 0.74 and 0.53, and the middle between
-# the lids rises by 0.15 % of the eye's width. So each way has a weight, and together they count for more than one;
-# fitted to the rendered film and, freed of each person's mean, to two networks' opinion on five recordings, each of
-# which was left out in turn. Half-closed, laughing eyes bring the lids together about the same middle, so they are not
-# taken for lowered ones, as they were by the upper lid alone and by blendshapes. Before → after (2026-11-26):
-#   of a degree, rendered, is seen: sideways 0.80 → 1.01, up and down 0.43 → 0.79
-#   of one that the face network sees, two recordings: sideways 0.84 → 0.9, up and down 0.62 and 0.79 → 0.85
-#   error against the place measured in the lens at yaw −20, −10, +10, +20: +1.4, +1.8, −3.1, −5.7 → −2.9, −0.5, −0.8,
-#   −1.2; at pitch −20, −10, +10, +20: +10.6, +4.6, −7.9, −12.7 → +3.5, +1.3, −4.2, −5.9
-# Per person a bias remains, with a standard deviation of 2.8° in yaw and some 3° in pitch (rendered: −1.5, −6.5), for
-# which there is the speaker's own zero. Tried: the eyeball hung on nose and cheeks instead of the corners (they drift
-# as well: 0.38 of a degree of pitch), eight weights (no better on the recording that was left out), the upper lid alone
+# Each cue shows only a part of a degree of gaze, as corners and lids move with the iris: of a rendered degree (gaze
+# known, head straight) the iris shows 0.85 sideways and 0.25 vertically, blendshapes 0.74 and 0.53, and the middle
+# between the lids rises by 0.15 % of the eye's width. The weights of the cues therefore sum to more than 1. They were
+# fitted to the rendered film and, without each person's mean, to two networks' estimates on five recordings,
+# leave-one-out. Half-closed, laughing eyes close the lids around the same middle, so they are not measured as lowered,
+# as they were by the upper lid alone and by blendshapes. Before → after (2026-11-26):
+#   share of a rendered degree that is measured: sideways 0.80 → 1.01, vertical 0.43 → 0.79
+#   share of a degree seen by the face network, two recordings: sideways 0.84 → 0.9, vertical 0.62 and 0.79 → 0.85
+#   error relative to the gaze measured in the lens at yaw −20, −10, +10, +20: +1.4, +1.8, −3.1, −5.7 → −2.9, −0.5,
+#   −0.8, −1.2; at pitch −20, −10, +10, +20: +10.6, +4.6, −7.9, −12.7 → +3.5, +1.3, −4.2, −5.9
+# A bias for each person remains, with a standard deviation of 2.8° in yaw and about 3° in pitch (rendered: −1.5, −6.5);
+# `media.gaze.calibration` measures it. Tried: the eyeball placed by nose and cheeks instead of the corners (they drift,
+# too: 0.38 of a degree of pitch), eight weights (no better on the recording that was left out), the upper lid alone
 # (squinting eyes in the lens were measured 10° down).
 YAW_BY_IRIS, YAW_BY_SHAPE, YAW_BIAS = 0.8, 0.4, 0.8
 PITCH_BY_IRIS, PITCH_BY_SHAPE, PITCH_BY_LIDS, PITCH_BIAS = 0.4, 0.4, 160.0, -17.0
-# Far down the lids sink faster than the gaze: against a reader's usual −31 a lower line is measured 21° further down,
-# which the judges see by 12 to 14.
+# Far down the lids sink faster than the gaze: a reader's lower line is measured 21° below the usual −31°, while the
+# networks see 12° to 14°.
 DEEP_DEG, DEEPER = -25.0, 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class GazeEstimate:
-    """What one face does with its eyes in one frame."""
+    """The eyes of one face in one frame."""
 
-    eyes: tuple[Eye, Eye]  # the picture's left one first
-    outlines: tuple[Outline, Outline]  # the same as curves
-    gaze_deg: tuple[float, float]
-    head_deg: tuple[float, float]
-    radius_px: float  # of the eyeball, seen head-on
-    eye_px: float  # width of the eyes, their mean
-    opening: float  # of both eyes, weighted by their width so that the far eye of a turned head counts less
-    narrower: float  # opening of the eye that is shut more
+    eyes: tuple[Eye, Eye]  # landmarks, the picture's left eye first
+    outlines: tuple[Outline, Outline]  # the same eyes as curves
+    gaze_deg: tuple[float, float]  # yaw and pitch of both eyes, not yet relative to the speaker's zero
+    head_deg: tuple[float, float]  # yaw and pitch
+    radius_px: float  # of the eyeball, parallel to the image plane
+    eye_px: float  # mean width of the eyes
+    opening: float  # share of the width, mean weighted by width: the far eye of a turned head counts less
+    narrower: float  # opening of the less open eye
     wider: float  # of the other one
 
     @classmethod
     def of(
         cls, eyes: tuple[Eye, Eye], gaze_deg: tuple[float, float], head_deg: tuple[float, float], radius_px: float
     ) -> "GazeEstimate":
-        """Add what follows from the eyes' outlines; filters ask for it again and again."""
+        """Build an estimate and compute what follows from the landmarks, as filters need it many times."""
         left, right = eyes
         widths, openings = (left.width, right.width), (left.opening, right.opening)
         return cls(
@@ -85,38 +85,38 @@ class GazeEstimate:
 
 
 def estimate(face: Face, head: Head, luma: NDArray[np.uint8]) -> GazeEstimate | None:
-    """Measure one face.
+    """Estimate the gaze of one face.
 
     Args:
-        face: points in pixels of the picture.
+        face: landmarks in pixels of the frame.
         head: the model's average head.
-        luma: (H, W), the picture itself.
+        luma: (H, W), of the frame.
 
     Returns:
-        None when no head pose fits the points.
+        None when no head pose fits the landmarks.
     """
     pose = fit(face.points, head, (luma.shape[0], luma.shape[1]))
     if pose is None:
         return None
     eyes = (limbus.refine(luma, _eye(face.points, 0)), limbus.refine(luma, _eye(face.points, 1)))
     by_iris = np.mean([_by_iris(eye, side, pose, head) for side, eye in enumerate(eyes)], axis=0)
-    by_shape = _by_shape(face.shapes, pose.angles_deg())
+    by_shape = _by_shape(face.blendshapes, pose.angles_deg())
     lids = float(np.mean([_lids_height(eye) for eye in eyes]))
     gaze = combine((float(by_iris[0]), float(by_iris[1])), by_shape, lids)
-    radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_between_corners(0, head))
+    radius = EYEBALL_RADIUS_CM * pose.px_per_cm(_corners_middle(0, head))
     return GazeEstimate.of(eyes, gaze, pose.angles_deg(), radius)
 
 
 def combine(by_iris: tuple[float, float], by_shape: tuple[float, float], lids_height: float) -> tuple[float, float]:
-    """Join all ways of measuring.
+    """Combine the cues into yaw and pitch, in degrees.
 
     Args:
-        by_iris: yaw and pitch by the iris' place before the eyeball.
-        by_shape: the same by blendshapes and head.
-        lids_height: of the upper lid above the corners' line and of the lower one, added, in eye widths, both eyes'
-            mean; some 0.1, less when the eyes are lowered.
+        by_iris: yaw and pitch by the position of the iris on the eyeball.
+        by_shape: yaw and pitch by blendshapes and head pose.
+        lids_height: height of the upper lid plus that of the lower lid over the line of the corners, in eye widths,
+            mean of both eyes; about 0.1, less when the eyes are lowered.
 
-    Source: our own fit, see the weights.
+    Source: our own fit, see the weights above.
     """
     yaw = YAW_BY_IRIS * by_iris[0] + YAW_BY_SHAPE * by_shape[0] + YAW_BIAS
     pitch = PITCH_BY_IRIS * by_iris[1] + PITCH_BY_SHAPE * by_shape[1] + PITCH_BY_LIDS * lids_height + PITCH_BIAS
@@ -139,17 +139,17 @@ def _eye(points: NDArray[np.float32], side: int) -> Eye:
     )
 
 
-def _between_corners(side: int, head: Head) -> NDArray[np.float64]:
+def _corners_middle(side: int, head: Head) -> NDArray[np.float64]:
     middle: NDArray[np.float64] = (head.vertices[UPPER_LIDS[side][0]] + head.vertices[UPPER_LIDS[side][-1]]) / 2
     return middle
 
 
 def _by_iris(eye: Eye, side: int, pose: Pose, head: Head) -> tuple[float, float]:
-    """Gaze of one eye: how far the iris lies from where the eyeball's centre is seen."""
-    middle = _between_corners(side, head)
+    """Return yaw and pitch of one eye from the distance of the iris from the eyeball's projected centre."""
+    middle = _corners_middle(side, head)
     outward = EYEBALL_OUTWARD_CM * (1 if side else -1)
     centre = middle + np.array([outward, EYEBALL_UP_CM, -EYEBALL_BACK_CM])
-    # The corners that are seen anchor the eyeball; only the short way from them to its centre comes from the pose.
+    # The eyeball is placed by the measured corners; only the short offset from them to its centre comes from the pose.
     offset = np.diff(pose.project(np.stack([middle, centre])), axis=0)[0]
     x, y = (eye.iris - (eye.upper[0] + eye.upper[-1]) / 2 - offset) / (EYEBALL_RADIUS_CM * pose.px_per_cm(centre))
     return float(np.degrees(np.arcsin(np.clip(x, -0.9, 0.9)))), float(np.degrees(np.arcsin(np.clip(-y, -0.9, 0.9))))

@@ -1,7 +1,7 @@
-"""Calm eyes: their shape and place averaged over the frames around one, symmetric in time, so that nothing lags.
+"""Smoothing of eye shape and position over time, with symmetric filters, so that nothing lags.
 
-Shapes are averaged over frames that show the same pose of eye and lids, so that frames across a saccade or a blink do
-not mix. Places move with the head, so they follow a parabola through time.
+Shapes are averaged over frames with similar gaze and opening, so that frames across a saccade or a blink do not mix.
+Positions move with the head, so a parabola is fitted to them.
 """
 
 from collections.abc import Sequence
@@ -16,46 +16,46 @@ from media.gaze.estimate.measure import GazeEstimate
 REACH_FRAMES = 4
 SIGMA_FRAMES = 2.0
 SIGMA_GAZE_DEG = 3.0
-SIGMA_OPENING = 0.02  # of the eye's width; lids in a blink move three times that much in a frame
-# A parabola weighted so takes away two thirds of the engine's noise (which is white, some 0.4 % of an eye's width) and
-# follows a head that nods thrice a second.
-SIGMA_PLACE_FRAMES = 2.5
-FEWEST_PLACES = 5  # fewer frames with a face are no ground for a parabola
+SIGMA_OPENING = 0.02  # of the eye's width; a blink moves the lids three times as far in a frame
+# A parabola with these weights removes two thirds of the landmark noise (white, about 0.4 % of an eye's width) and
+# follows a head that nods three times a second.
+SIGMA_POSITION_FRAMES = 2.5
+FEWEST_POSITIONS = 5  # frames with a face that a parabola needs
 
 
-def smooth_outlines(looks: Sequence[GazeEstimate | None], at: int) -> tuple[Outline, Outline]:
-    """Average both eyes' outlines around a frame that has a face."""
-    own, near = _near(looks, at)
-    apart = np.array([(frames, *look.gaze_deg, look.opening) for look, frames in near])
+def smooth_outlines(estimates: Sequence[GazeEstimate | None], at: int) -> tuple[Outline, Outline]:
+    """Return both eyes' mean outlines around a frame that has a face."""
+    own, near = _near(estimates, at)
+    apart = np.array([(frames, *one.gaze_deg, one.opening) for one, frames in near])
     apart = (apart - (0, *own.gaze_deg, own.opening)) / (SIGMA_FRAMES, SIGMA_GAZE_DEG, SIGMA_GAZE_DEG, SIGMA_OPENING)
     weights = np.exp(-0.5 * (apart**2).sum(axis=1))
-    left = Outline.mean([look.outlines[0] for look, _ in near], weights)
-    right = Outline.mean([look.outlines[1] for look, _ in near], weights)
+    left = Outline.mean([one.outlines[0] for one, _ in near], weights)
+    right = Outline.mean([one.outlines[1] for one, _ in near], weights)
     return left, right
 
 
-def smooth_axes(looks: Sequence[GazeEstimate | None], at: int) -> tuple[Axes, Axes]:
-    """Return where both eyes lie in a frame that has a face, freed of the landmarks' trembling."""
-    own, near = _near(looks, at)
-    if len(near) < FEWEST_PLACES:
+def smooth_axes(estimates: Sequence[GazeEstimate | None], at: int) -> tuple[Axes, Axes]:
+    """Return the axes of both eyes in a frame that has a face, without the landmarks' noise."""
+    own, near = _near(estimates, at)
+    if len(near) < FEWEST_POSITIONS:
         return Axes.of(own.eyes[0]), Axes.of(own.eyes[1])
-    corners = np.stack([eye.upper[end] for look, _ in near for eye in look.eyes for end in (0, -1)])
+    corners = np.stack([eye.upper[end] for one, _ in near for eye in one.eyes for end in (0, -1)])
     now = _parabola(tuple(apart for _, apart in near)) @ corners.reshape(len(near), 8)
     return Axes.through(now[0:2], now[2:4]), Axes.through(now[4:6], now[6:8])
 
 
-def _near(looks: Sequence[GazeEstimate | None], at: int) -> tuple[GazeEstimate, list[tuple[GazeEstimate, int]]]:
-    """Return the frame's own look, and the looks around it with how many frames they are apart."""
-    own = looks[at]
+def _near(estimates: Sequence[GazeEstimate | None], at: int) -> tuple[GazeEstimate, list[tuple[GazeEstimate, int]]]:
+    """Return the frame's own estimate, and the estimates around it with their distances in frames."""
+    own = estimates[at]
     assert own is not None
-    first, last = max(0, at - REACH_FRAMES), min(len(looks), at + REACH_FRAMES + 1)
-    return own, [(look, index - at) for index, look in enumerate(looks[first:last], start=first) if look is not None]
+    first, last = max(0, at - REACH_FRAMES), min(len(estimates), at + REACH_FRAMES + 1)
+    return own, [(one, index - at) for index, one in enumerate(estimates[first:last], start=first) if one is not None]
 
 
-@lru_cache(maxsize=256)  # without a gap it is always the same
+@lru_cache(maxsize=256)  # without a gap the key is always the same
 def _parabola(apart: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return what each frame's value weighs in the parabola that fits them best, where it stands at frame 0."""
+    """Return the weights of the frames' values in the fitted parabola's value at frame 0."""
     frames = np.array(apart, np.float64)
-    weights = np.exp(-0.25 * (frames / SIGMA_PLACE_FRAMES) ** 2)  # the root, as least squares squares it again
+    weights = np.exp(-0.25 * (frames / SIGMA_POSITION_FRAMES) ** 2)  # the root: least squares squares the weights
     powers = np.stack([np.ones_like(frames), frames, frames**2], axis=1) * weights[:, None]
     return np.asarray(np.linalg.pinv(powers)[0] * weights, np.float64)

@@ -1,1 +1,1 @@
-"""Faces in a picture: detection, tracking and landmarks."""
+"""Faces in a frame: detection, landmarks, tracking, and the choice of the speakers."""

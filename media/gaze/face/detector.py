@@ -1,7 +1,7 @@
-"""Where faces may be: the answer of MediaPipe's short-range detector, read as regions of the picture.
+"""Face detection: the output of MediaPipe's short-range detector as regions of the frame.
 
-Source: the layout of its anchors and of its answer as MediaPipe's face_detector_graph.cc configures them (read
-2026-11-25); finding the strongest of overlapping boxes is our own.
+Source: the layout of anchors and output as MediaPipe's face_detector_graph.cc configures them (read 2026-11-25); the
+non-maximum suppression is our own.
 """
 
 import cv2
@@ -13,13 +13,14 @@ from media.gaze.face.networks import DETECTOR_SIDE, Networks, Tensor
 from media.gaze.face.region import TO_RGB, Region
 
 LEAST_SCORE = 0.5
-MOST_OVERLAP = 0.3  # of two boxes that are two faces
-# Columns of the answer: centre, size, then six points; the first two are the eyes, the picture's left one first.
+MOST_OVERLAP = 0.3  # intersection over union of the boxes of two different faces
+# Columns of the output: centre, size, then six key points, of which the first two are the eyes, the picture's left one
+# first.
 CENTRE, SIZE, EYES = np.s_[0:2], np.s_[2:4], np.s_[4:8]
 
 
 def _anchors() -> Tensor:
-    """Return the middle of each anchor, (896, 2): two in each cell of 16 × 16, then six in each of 8 × 8."""
+    """Return the centre of each anchor, (896, 2), in pixels: two in each cell of 16 × 16, then six in each of 8 × 8."""
     places = []
     for cells, in_each in ((16, 2), (8, 6)):
         rows, columns = (np.indices((cells, cells)) + 0.5) * (DETECTOR_SIDE / cells)
@@ -31,7 +32,7 @@ ANCHORS = _anchors()
 
 
 def detect(networks: Networks, frame: Planes, most: int) -> list[Region]:
-    """Find faces in a picture, the surest first."""
+    """Return at most `most` faces of a frame, the most likely first."""
     picture, scale, corner = _shrunk(frame)
     boxes, scores = networks.detect(picture)
     likely = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -100, 100)))
@@ -40,7 +41,7 @@ def detect(networks: Networks, frame: Planes, most: int) -> list[Region]:
 
 
 def _shrunk(frame: Planes) -> tuple[Tensor, float, Tensor]:
-    """Fit the whole picture into the network's square, with black beside it; returns also scale and corner."""
+    """Letterbox the frame into the network's square; return it, the scale, and the frame's corner in it."""
     height, width = frame.y.shape
     scale = DETECTOR_SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -53,7 +54,7 @@ def _shrunk(frame: Planes) -> tuple[Tensor, float, Tensor]:
 
 
 def _distinct(boxes: Tensor, likely: NDArray[np.float64], most: int) -> list[Tensor]:
-    """Take the likeliest boxes that are different faces; a box is the mean of what overlaps with it."""
+    """Return the most likely boxes that do not overlap; each is the weighted mean of those that overlap with it."""
     places = boxes.copy()
     places[:, CENTRE] += ANCHORS
     for column in range(4, 16, 2):
@@ -70,6 +71,7 @@ def _distinct(boxes: Tensor, likely: NDArray[np.float64], most: int) -> list[Ten
 
 
 def _overlap(box: Tensor, others: Tensor) -> NDArray[np.float64]:
+    """Return the intersection over union of a box with others, (n,)."""
     low = np.maximum(box[CENTRE] - box[SIZE] / 2, others[:, CENTRE] - others[:, SIZE] / 2)
     high = np.minimum(box[CENTRE] + box[SIZE] / 2, others[:, CENTRE] + others[:, SIZE] / 2)
     common = np.prod(np.maximum(high - low, 0), axis=1)

@@ -1,6 +1,6 @@
-"""What every landmark engine gives: the points of each face in a picture, and what its expression says of the eyes.
+"""The contract of a landmark engine: the points and blendshapes of each face in a frame.
 
-Values and one contract; the engines live next door. What the points mean is measured elsewhere.
+The engines are `media.gaze.face.landmarks` and `media.gaze.face.mediapipe_graph`.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 
-# Blendshapes used here, by MediaPipe's names; left and right are the subject's own. The number is the place in the
-# network's answer (kBlendshapeNames in MediaPipe's face_blendshapes_graph.cc, read 2026-11-25).
+# Blendshapes used here, by MediaPipe's names; left and right are the subject's own. The number is the index in the
+# network's output (kBlendshapeNames in MediaPipe's face_blendshapes_graph.cc, read 2026-11-25).
 SHAPES = {
     "eyeBlinkLeft": 9,
     "eyeBlinkRight": 10,
@@ -30,43 +30,43 @@ SHAPES = {
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face in one picture."""
+    """One face in one frame."""
 
     points: NDArray[np.float32]  # (478, 2) x right, y down, in pixels; a pixel's centre is at +0.5
-    shapes: dict[str, float]  # the ten of SHAPES, 0 to 1
-    track: int = 0  # the same number for the same face from frame to frame
+    blendshapes: dict[str, float]  # the ten of SHAPES, 0 to 1
+    track: int = 0  # number of the track: the same for the same person from frame to frame
 
 
 class FaceFinder(Protocol):
-    """Whatever finds faces; a test may give its own."""
+    """Finds the speakers' faces in frames."""
 
     def find(self, frame: Planes) -> list[Face]:
-        """Return the speakers' faces in a picture, the main one first; none when there is none."""
+        """Return the speakers' faces in a frame, the main speaker's first."""
         ...
 
     def close(self) -> None:
-        """Give memory and threads back; may be called twice, and nothing is found any more."""
+        """Free memory and threads; may be called twice. `find` must not be called afterwards."""
         ...
 
 
 class FaceTracker(FaceFinder, Protocol):
-    """A finder that can judge what was made of a face."""
+    """A finder that tracks faces and can measure a face again in a changed frame."""
 
     @property
     def in_any_order(self) -> bool:
-        """Say whether a picture may be looked at after a later one."""
+        """Say whether a frame may be searched after a later one."""
         ...
 
     def redetect(self, frame: Planes, face: Face) -> Face | None:
-        """Look once more at a face in its picture, which was changed since; None when it cannot be found in it.
+        """Find a face again in its frame, which was changed since; None when it is not found.
 
-        Following goes on as if nobody had looked.
+        The state of tracking does not change.
         """
         ...
 
 
 class Mode(Enum):
-    """How pictures follow one another."""
+    """How the frames given to a finder follow one another."""
 
-    VIDEO = "video"  # consecutive frames of one scene: faces are followed
-    SPARSE = "sparse"  # pictures far apart: each is searched anew
+    VIDEO = "video"  # consecutive frames: faces are tracked
+    SPARSE = "sparse"  # frames far apart: each is searched anew

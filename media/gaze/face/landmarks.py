@@ -1,8 +1,8 @@
-"""Where the face is: MediaPipe's networks run directly, each face followed from frame to frame.
+"""The face finder: MediaPipe's networks run directly, each face tracked from frame to frame.
 
 The same networks in the same order as in MediaPipe's own graph, which `media.gaze.face.mediapipe_graph` runs; a test
-holds both against each other. Points come as the network gives them: smoothing, which MediaPipe does with a lag, is
-done later and without one.
+compares the two. Points are not smoothed here: MediaPipe smooths them with a lag, `media.gaze.estimate.smoothing`
+without one.
 """
 
 from pathlib import Path
@@ -19,21 +19,21 @@ from media.gaze.face.region import Region
 from media.gaze.face.tracking import SAME_PERSON, Person, SpeakerTracker
 
 LEAST_PRESENCE = 0.5
-# Frames between two looks at the whole picture while every speaker is in it: 2 to 3 ms each for the detector.
-SURVEY_EVERY = 12
-MOST_PEOPLE = 8
+# Frames from one detection in the whole frame to the next while every speaker is tracked; the detector takes 2 to 3 ms.
+DETECT_EVERY = 12
+MAX_FACES = 8
 
 
 class Landmarker:
-    """Finds the speakers' faces and follows them.
+    """Finds the speakers' faces and tracks them.
 
     Args:
-        mode: whether pictures follow one another.
-        faces: how many speakers, at most.
-        model_path: a model file of the user's own.
+        mode: whether frames are consecutive.
+        faces: number of speakers, at most.
+        model_path: a model file to use instead of the installed one.
 
     Raises:
-        EngineFailed: the runtime or the file does not serve.
+        EngineFailed: the runtime is missing, or the file holds no such networks.
         ModelMissing, ModelDamaged: see `media.gaze.face.model`.
     """
 
@@ -44,80 +44,80 @@ class Landmarker:
         self._mode = mode
         self._most = faces
         self._speakers = SpeakerTracker(faces)
-        self._pictures = 0
-        self._surveyed = 0
+        self._frames = 0
+        self._detected_at = 0
 
     def find(self, frame: Planes) -> list[Face]:
-        """Return the speakers' faces in a picture, the most prominent one's first.
+        """Return the speakers' faces in a frame, the most prominent one's first.
 
         Raises:
-            EngineFailed: a network gave up.
+            EngineFailed: a network failed.
         """
         if self._mode is Mode.SPARSE:
             self._speakers = SpeakerTracker(self._most)
-        self._pictures += 1
-        found = self._follow(frame)
-        if not found or self._pictures - self._surveyed >= SURVEY_EVERY:
-            self._survey(frame)
+        self._frames += 1
+        found = self._track(frame)
+        if not found or self._frames - self._detected_at >= DETECT_EVERY:
+            self._detect(frame)
             while new := [person for person in self._speakers.chosen if person.number not in found]:
-                found |= self._meet(frame, new)
+                found |= self._confirm(frame, new)
         return [found[person.number] for person in self._speakers.chosen if person.number in found]
 
-    def _follow(self, frame: Planes) -> dict[int, Face]:
+    def _track(self, frame: Planes) -> dict[int, Face]:
         found: dict[int, Face] = {}
         for person in self._speakers.chosen:
-            face = self._read(frame, person)
+            face = self._locate(frame, person)
             if face is not None and all(_is_another(face, other) for other in found.values()):
                 found[person.number] = face
             else:
-                person.is_seen = False
+                person.is_visible = False
         return found
 
-    def _meet(self, frame: Planes, people: list[Person]) -> dict[int, Face]:
+    def _confirm(self, frame: Planes, people: list[Person]) -> dict[int, Face]:
         found: dict[int, Face] = {}
         for person in people:
-            # The detector frames a face more loosely than its own points do, which moves the measured gaze by 2°: the
-            # first look finds the face, the second one measures it.
-            face = self._read(frame, person) and self._read(frame, person)
+            # The detector's crop is wider than the crop around a face's own points, which moves the measured gaze by
+            # 2°: the first pass finds the points, the second one measures them in their own crop.
+            face = self._locate(frame, person) and self._locate(frame, person)
             if face is not None:
                 found[person.number] = face
-                person.is_known = True
-            elif not person.is_known:
-                self._speakers.dismiss(person)  # the detector took something else for a face
+                person.is_confirmed = True
+            elif not person.is_confirmed:
+                self._speakers.discard(person)  # a false positive of the detector
         return found
 
-    def _survey(self, frame: Planes) -> None:
+    def _detect(self, frame: Planes) -> None:
         assert self._networks is not None, "not closed"
-        self._surveyed = self._pictures
+        self._detected_at = self._frames
         picture = (frame.y.shape[0], frame.y.shape[1])
-        self._speakers.see(self._pictures, detect(self._networks, frame, MOST_PEOPLE), picture)
+        self._speakers.update(self._frames, detect(self._networks, frame, MAX_FACES), picture)
 
     def redetect(self, frame: Planes, face: Face) -> Face | None:
-        """Look once more at a face in its picture, which was changed since; None when it is none any more.
+        """Find a face again in its frame, which was changed since; None when it is not found.
 
         Raises:
-            EngineFailed: a network gave up.
+            EngineFailed: a network failed.
         """
         return self._face(frame, Region.of(face.points), face.track)
 
-    def _read(self, frame: Planes, person: Person) -> Face | None:
+    def _locate(self, frame: Planes, person: Person) -> Face | None:
         face = self._face(frame, person.region, person.number)
-        person.is_seen = face is not None
+        person.is_visible = face is not None
         if face is not None:
             person.region = Region.of(face.points)
         return face
 
     def _face(self, frame: Planes, region: Region, track: int) -> Face | None:
         assert self._networks is not None, "not closed"
-        points, presence = self._networks.landmarks(region.look(frame, LANDMARKS_SIDE))
+        points, presence = self._networks.landmarks(region.crop(frame, LANDMARKS_SIDE))
         if presence < LEAST_PRESENCE:
             return None
-        placed = region.to_picture(points[:, :2], LANDMARKS_SIDE)
-        shapes = self._networks.shapes(placed)
-        return Face(placed, {name: float(shapes[at]) for name, at in SHAPES.items()}, track)
+        placed = region.to_frame(points[:, :2], LANDMARKS_SIDE)
+        values = self._networks.blendshapes(placed)
+        return Face(placed, {name: float(values[at]) for name, at in SHAPES.items()}, track)
 
     def close(self) -> None:
-        """Give the networks' memory back; harmless when done already."""
+        """Free the networks' memory; may be called twice."""
         self._networks = None
 
     def __enter__(self) -> "Landmarker":
@@ -130,6 +130,6 @@ class Landmarker:
 
 
 def _is_another(face: Face, other: Face) -> bool:
-    """Say that two faces are not one on which two people's frames have met."""
+    """Say whether two faces are different ones; the crops of two people may converge on the same face."""
     apart = np.linalg.norm(face.points.mean(axis=0) - other.points.mean(axis=0))
     return float(apart) > SAME_PERSON * float(np.ptp(other.points, axis=0).max())

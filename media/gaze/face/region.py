@@ -1,6 +1,6 @@
-"""A square of the picture, turned with the head, as the networks want to see a face; and the way back from it.
+"""A square crop of the frame that is rotated with the head, the input of the landmark network, and its inverse.
 
-Coordinates are of edges, not of indices: a pixel's centre is at +0.5, in the picture and in the square.
+Coordinates count from the edge: a pixel's centre is at +0.5, in the frame and in the crop.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from media.frames import Planes
 from media.gaze.face.networks import Tensor
 
-LOOSE = 1.5  # the square against the face's extent, as MediaPipe's own graph frames faces
-OUTER_CORNERS = (33, 263)  # of the eyes: they say how the head is turned
+MARGIN = 1.5  # side of the square over the extent of the face, as in MediaPipe's own graph
+OUTER_CORNERS = (33, 263)  # landmarks of the eyes: they give the rotation
 # BT.709, limited range, to red, green and blue from 0 to 1 (ITU-R BT.709-6, items 3.2 to 3.5).
 _TO_RGB = np.array([
     [1.0, 0.0, 1.5748],
@@ -25,15 +25,15 @@ TO_RGB = np.hstack([_TO_RGB, _TO_RGB @ np.array([[-16.0], [-128.0], [-128.0]])])
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A turned square in a picture."""
+    """A rotated square in a frame."""
 
-    centre: tuple[float, float]  # pixels of the picture
-    side: float
-    turn: float  # radians, clockwise as seen
+    centre: tuple[float, float]  # pixels of the frame
+    side: float  # pixels of the frame
+    angle_rad: float  # clockwise
 
     @classmethod
     def around(cls, low: NDArray[np.float32], high: NDArray[np.float32], eyes: NDArray[np.float32]) -> "Region":
-        """Frame a face.
+        """Return the crop of a face.
 
         Args:
             low: (2,) left and top of its extent.
@@ -42,31 +42,32 @@ class Region:
         """
         along = eyes[1] - eyes[0]
         middle = (low + high) / 2
-        side = LOOSE * float(max(high - low))
+        side = MARGIN * float(max(high - low))
         return cls((float(middle[0]), float(middle[1])), side, float(np.arctan2(along[1], along[0])))
 
     @classmethod
     def of(cls, points: NDArray[np.float32]) -> "Region":
-        """Frame a face whose points (478, 2) are known."""
+        """Return the crop of a face with known points, (478, 2)."""
         return cls.around(points.min(axis=0), points.max(axis=0), points[list(OUTER_CORNERS)])
 
-    def _axes(self, size: int) -> NDArray[np.float64]:
-        cos, sin = np.cos(self.turn), np.sin(self.turn)
+    def _rotation(self, size: int) -> NDArray[np.float64]:
+        """Return the matrix (2, 2) from pixels of a crop of this size to pixels of the frame."""
+        cos, sin = np.cos(self.angle_rad), np.sin(self.angle_rad)
         return np.array([[cos, -sin], [sin, cos]]) * self.side / size
 
-    def to_picture(self, points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Bring points (n, 2) from a square of so many pixels back into the picture."""
-        return np.asarray((points - size / 2) @ self._axes(size).T + self.centre, np.float32)
+    def to_frame(self, points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Map points (n, 2) in pixels of a crop of this size to pixels of the frame."""
+        return np.asarray((points - size / 2) @ self._rotation(size).T + self.centre, np.float32)
 
-    def look(self, frame: Planes, size: int) -> Tensor:
-        """Return the square as a picture of that size, (size, size, 3), red first, 0 to 1; black beyond the edges."""
+    def crop(self, frame: Planes, size: int) -> Tensor:
+        """Return the crop at this size, (size, size, 3), red first, 0 to 1; black outside of the frame."""
         y = self._plane(frame.y, size, 1)
         u, v = (self._plane(plane, size, 2) for plane in (frame.u, frame.v))
         return np.clip(np.asarray(cv2.transform(cv2.merge([y, u, v]).astype(np.float32), TO_RGB), np.float32), 0, 1)
 
     def _plane(self, plane: NDArray[np.uint8], size: int, subsampling: int) -> NDArray[np.uint8]:
-        matrix = self._axes(size) / subsampling
-        # From index to edge in the square, to the picture, and back from edge to index.
+        matrix = self._rotation(size) / subsampling
+        # From index to edge coordinates in the crop, to the frame, and back from edge to index.
         shift = np.array(self.centre) / subsampling - matrix @ np.full(2, size / 2) + matrix @ (0.5, 0.5) - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         black = 16 if subsampling == 1 else 128

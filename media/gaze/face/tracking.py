@@ -1,7 +1,7 @@
-"""Who speaks: which of the people in a picture are corrected, by size, place and steadiness, over time.
+"""Tracking people over time, and the choice of the speakers among them: by size, place and steadiness.
 
-Places and sizes in, people out; no picture is looked at. Nobody takes a speaker's place for being larger in one
-picture: what counts is averaged over a second, and whoever speaks is given up only for somebody clearly more prominent.
+Regions in, people out; no picture is read. Prominence is averaged over a second, so that nobody replaces a speaker by
+being larger in one frame; a speaker is replaced only by somebody clearly more prominent.
 """
 
 import math
@@ -10,73 +10,74 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.face.region import LOOSE, Region
+from media.gaze.face.region import MARGIN, Region
 
 SETTLE_FRAMES = 30.0  # prominence is averaged over about as many frames
-NEWCOMER = 0.3  # of their prominence counts before anybody new has been seen for a while
-STAYS = 1.3  # times more prominent than a speaker who is in the picture somebody must be to take the turn
-ASIDE = 0.4  # of the prominence is lost at the picture's left and right edges
-SAME_PERSON, SAME_AGAIN = 0.5, 1.0  # of the face's extent: closer middles are one person; so after having been away
-FORGOTTEN = 0.02  # prominence below which nobody is remembered: four seconds after a large face went
+NEWCOMER = 0.3  # share of the prominence with which a new person starts
+HYSTERESIS = 1.3  # a visible speaker is replaced by somebody this many times more prominent
+ASIDE = 0.4  # share of the prominence that is lost at the frame's left and right edges
+# Of the face's extent: regions with closer centres are the same person, while visible and after an absence.
+SAME_PERSON, SAME_AGAIN = 0.5, 1.0
+FORGOTTEN = 0.02  # prominence below which a person is dropped: four seconds after a large face has left
 
 
 @dataclass
 class Person:
-    """Somebody who is, or was a moment ago, in the picture."""
+    """A person who is, or was a moment ago, in the frame."""
 
-    number: int  # from 0, in the order of being seen first; never given again
-    region: Region  # the face when last seen
+    number: int  # from 0, in the order of first detection; never reused
+    region: Region  # of the face when last visible
     prominence: float  # size and place, averaged over time; about 0 to 1
-    is_seen: bool = True
-    is_known: bool = False  # was really a face; kept by whoever looks
+    is_visible: bool = True
+    is_confirmed: bool = False  # the landmark network has found a face there; set by the finder
 
 
 class SpeakerTracker:
-    """Knows the people of a video and says who speaks.
+    """Keeps the people of a video and chooses the speakers.
 
     Args:
-        wanted: how many are chosen at most.
+        wanted: number of speakers, at most.
     """
 
     def __init__(self, wanted: int) -> None:
         self._wanted = wanted
         self._people: list[Person] = []
         self._chosen: list[Person] = []
-        self._named = 0
-        self._at: int | None = None
+        self._next_number = 0
+        self._updated_at: int | None = None
 
     @property
     def chosen(self) -> list[Person]:
-        """Return the speakers that are in the picture, the most prominent first."""
-        return [person for person in self._chosen if person.is_seen]
+        """Return the speakers who are visible, the most prominent first."""
+        return [person for person in self._chosen if person.is_visible]
 
-    def see(self, at: int, faces: Sequence[Region], picture: tuple[int, int]) -> dict[int, Region]:
-        """Take all faces of one picture, and choose.
+    def update(self, at: int, faces: Sequence[Region], picture: tuple[int, int]) -> dict[int, Region]:
+        """Match the faces of one frame with the people, and choose the speakers.
 
         Args:
             at: number of the frame.
-            faces: in any order; those of people who are followed may be missing.
-            picture: height and width.
+            faces: in any order; those of tracked people may be missing.
+            picture: height and width of the frame.
 
         Returns:
             Each face by its person's number.
         """
-        share = 1.0 if self._at is None else 1 - math.exp((self._at - at) / SETTLE_FRAMES)
-        self._at = at
+        share = 1.0 if self._updated_at is None else 1 - math.exp((self._updated_at - at) / SETTLE_FRAMES)
+        self._updated_at = at
         found = self._match(faces, picture)
         for person in self._people:
             if person.number not in found:
-                # Whoever is followed says himself whether he is there.
-                person.is_seen = person.is_seen and person in self._chosen
+                # The visibility of a tracked speaker is set by the finder.
+                person.is_visible = person.is_visible and person in self._chosen
             face = found.get(person.number, person.region)
-            now = _prominence(face, picture) if person.is_seen else 0.0
+            now = _prominence(face, picture) if person.is_visible else 0.0
             person.prominence += share * (now - person.prominence)
         self._people = [person for person in self._people if person.prominence > FORGOTTEN]
         self._choose()
         return found
 
-    def dismiss(self, person: Person) -> None:
-        """Forget somebody who turned out to be no face, and choose anew."""
+    def discard(self, person: Person) -> None:
+        """Drop a person whose region holds no face, and choose anew."""
         self._people.remove(person)
         self._choose()
 
@@ -84,37 +85,37 @@ class SpeakerTracker:
         self._chosen = sorted(self._people, key=self._rank, reverse=True)[: self._wanted]
 
     def _match(self, faces: Sequence[Region], picture: tuple[int, int]) -> dict[int, Region]:
-        """Give every face, the largest first, to whoever was nearest, or to a newcomer."""
+        """Assign every face, the largest first, to the nearest person, or to a new one."""
         found: dict[int, Region] = {}
         for face in sorted(faces, key=lambda one: one.side, reverse=True):
             near = [person for person in self._people if _apart(person, face) < 1]
             if not near:
-                near = [Person(self._named, face, NEWCOMER * _prominence(face, picture))]
+                near = [Person(self._next_number, face, NEWCOMER * _prominence(face, picture))]
                 self._people += near
-                self._named += 1
+                self._next_number += 1
             person = min(near, key=lambda one: _apart(one, face))
-            if person.number not in found:  # else a second look at the same one
+            if person.number not in found:  # else a second detection of the same face
                 found[person.number] = face
-                self._meet(person, face)
+                self._place(person, face)
         return found
 
-    def _meet(self, person: Person, face: Region) -> None:
-        # A followed face's own points frame it better than the detector does.
-        if not (person.is_seen and person in self._chosen):
+    def _place(self, person: Person, face: Region) -> None:
+        # The region of a tracked face comes from its own landmarks, which are more exact than the detector.
+        if not (person.is_visible and person in self._chosen):
             person.region = face
-        person.is_seen = True
+        person.is_visible = True
 
     def _rank(self, person: Person) -> float:
-        return person.prominence * (STAYS if person in self._chosen and person.is_seen else 1.0)
+        return person.prominence * (HYSTERESIS if person in self._chosen and person.is_visible else 1.0)
 
 
 def _prominence(face: Region, picture: tuple[int, int]) -> float:
     height, width = picture
     aside = abs(face.centre[0] - width / 2) / (width / 2)
-    return face.side / LOOSE / min(height, width) * (1 - ASIDE * min(aside, 1.0))
+    return face.side / MARGIN / min(height, width) * (1 - ASIDE * min(aside, 1.0))
 
 
 def _apart(person: Person, face: Region) -> float:
-    """Return how far a face lies from where a person was; from 1 on it is somebody else."""
-    reach = (SAME_PERSON if person.is_seen else SAME_AGAIN) * max(person.region.side, face.side) / LOOSE
+    """Return the distance of a face from a person's region; from 1 on it is somebody else."""
+    reach = (SAME_PERSON if person.is_visible else SAME_AGAIN) * max(person.region.side, face.side) / MARGIN
     return float(np.hypot(*np.subtract(person.region.centre, face.centre))) / reach

@@ -69,7 +69,7 @@ class GroundTruth:
     @cached_property
     def measured_deg(self) -> Numbers:
         """(n, 2): the corrector's measure, its zero added again."""
-        zero = self.zero.gaze_deg if self.zero else (0.0, 0.0)
+        zero = self.zero.zero_deg if self.zero else (0.0, 0.0)
         return np.array([one.off_deg or (np.nan, np.nan) for one in self.told]) + zero
 
     @cached_property
@@ -108,7 +108,7 @@ def correct(
             finder,
             head,
             intensity=1.0,
-            zero=zero.gaze_deg if zero else (0.0, 0.0),
+            zero=zero.zero_deg if zero else (0.0, 0.0),
             policy=Policy(dead_zone_deg=zero.dead_zone_deg) if zero else Policy(),
             usual_opening=zero.usual_opening if zero else None,
             on_result=told,

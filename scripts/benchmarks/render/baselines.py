@@ -71,7 +71,7 @@ def _image_corrector(zero: dict[str, object] | None) -> Callable[[NDArray[np.uin
 
     found = Calibration.from_json(zero) if zero else None
     head = model.average_head(model.locate())
-    corrector = Corrector(Landmarker(), head, zero=found.gaze_deg if found else (0.0, 0.0))
+    corrector = Corrector(Landmarker(), head, zero=found.zero_deg if found else (0.0, 0.0))
     count = 0
 
     def turned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

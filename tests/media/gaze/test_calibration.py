@@ -21,14 +21,14 @@ def test_someone_who_returns_to_the_lens_has_the_zero_there() -> None:
     found = calibration.from_estimates([*around((2.0, -3.0), 15), *around((12.0, -9.0), 45, seed=1)])
     assert found is not None
     assert (found.source, found.samples) == ("seen", 60)
-    assert pytest.approx((2.0, -3.0), abs=0.8) == found.gaze_deg
+    assert pytest.approx((2.0, -3.0), abs=0.8) == found.zero_deg
     assert pytest.approx(1.8, abs=0.6) == found.spread_deg
 
 
 def test_someone_who_only_reads_has_the_anatomys_zero() -> None:
     found = calibration.from_estimates(around((10.0, -12.0), 60))
     assert found is not None
-    assert (found.source, found.gaze_deg) == ("anatomy", (0.0, 0.0))
+    assert (found.source, found.zero_deg) == ("anatomy", (0.0, 0.0))
 
 
 def test_of_a_place_just_beside_the_lens_a_part_is_taken_for_bias() -> None:

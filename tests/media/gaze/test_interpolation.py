@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze.corrector import Corrector
-from media.gaze.estimate.interpolation import CORNERS, GAZE_DEG, HEAD_DEG, LIDS, is_at_rest, is_unchanged, midpoint
+from media.gaze.estimate.interpolation import (
+    REST_CORNERS,
+    REST_GAZE_DEG,
+    REST_HEAD_DEG,
+    REST_OPENING,
+    is_at_rest,
+    is_unchanged,
+    midpoint,
+)
 from media.gaze.estimate.measure import GazeEstimate, estimate
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
@@ -48,17 +56,17 @@ def moved(ways: Sequence[float]) -> GazeEstimate:
     """Make the look of numbers whose gaze, head, lids and corners went a share of what still is rest."""
     gaze, head, lids, corners = ways
     return an_estimate(
-        (gaze * GAZE_DEG, 0.0),
-        head_deg=(0.0, head * HEAD_DEG),
-        opening=0.3 + lids * LIDS * 0.3 / an_estimate().opening,
-        width=60 * (1 + 2 * corners * CORNERS),
+        (gaze * REST_GAZE_DEG, 0.0),
+        head_deg=(0.0, head * REST_HEAD_DEG),
+        opening=0.3 + lids * REST_OPENING * 0.3 / an_estimate().opening,
+        width=60 * (1 + 2 * corners * REST_CORNERS),
     )
 
 
 def test_a_face_halfway_is_the_mean_of_both() -> None:
     one, other = (Face(np.full((478, 2), value, np.float32), {"eyeBlinkLeft": value / 10}, 3) for value in (1.0, 4.0))
     found = midpoint(one, other)
-    assert (2.5, 2.5, pytest.approx(0.25), 3) == (*found.points[7], found.shapes["eyeBlinkLeft"], found.track)
+    assert (2.5, 2.5, pytest.approx(0.25), 3) == (*found.points[7], found.blendshapes["eyeBlinkLeft"], found.track)
 
 
 def test_lids_shut_in_one_picture_only_are_seen_in_it(sitter: Sitter, head: Head, finder: Landmarker) -> None:

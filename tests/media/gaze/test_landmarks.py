@@ -23,7 +23,7 @@ def test_a_region_brings_its_points_back_to_the_picture() -> None:
     """The middle stays the middle; a quarter turn clockwise sends the square's right side down."""
     region = Region((200.0, 100.0), 64.0, np.pi / 2)
     points = np.array([[128.0, 128.0], [256.0, 128.0]], np.float32)
-    assert pytest.approx(np.array([[200.0, 100.0], [200.0, 132.0]]), abs=1e-4) == region.to_picture(points, 256)
+    assert pytest.approx(np.array([[200.0, 100.0], [200.0, 132.0]]), abs=1e-4) == region.to_frame(points, 256)
 
 
 def test_a_region_shows_what_lies_there_in_true_colours() -> None:
@@ -32,7 +32,7 @@ def test_a_region_shows_what_lies_there_in_true_colours() -> None:
     frame.y[:], frame.u[:], frame.v[:] = 235, 128, 128
     frame.y[:, :40] = 16
     frame.y[:, 60:], frame.u[:, 30:], frame.v[:, 30:] = 63, 102, 240  # BT.709 red
-    seen = Region((48.0, 32.0), 64.0, 0.0).look(frame, 64)
+    seen = Region((48.0, 32.0), 64.0, 0.0).crop(frame, 64)
     assert pytest.approx(np.zeros(3), abs=0.01) == seen[32, 10]
     assert pytest.approx(np.ones(3), abs=0.01) == seen[32, 36]
     assert pytest.approx(np.array([1.0, 0.0, 0.0]), abs=0.02) == seen[32, 60]
@@ -66,7 +66,7 @@ def test_the_same_is_seen_as_by_mediapipes_own_engine(sitter: Sitter, head: Head
     width = float(np.linalg.norm(theirs.points[33] - theirs.points[133]))
     apart = np.linalg.norm(ours.points[EYE_POINTS] - theirs.points[EYE_POINTS], axis=1) / width
     assert float(apart.max()) < 0.025
-    assert max(abs(ours.shapes[name] - theirs.shapes[name]) for name in SHAPES) < 0.08
+    assert max(abs(ours.blendshapes[name] - theirs.blendshapes[name]) for name in SHAPES) < 0.08
     looks = [estimate(face, head, frames[-1].y) for face in (ours, theirs)]
     assert looks[0] is not None
     assert looks[1] is not None

@@ -19,7 +19,7 @@ def test_the_carried_model_is_found_and_known() -> None:
 def test_a_model_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / model.FILE_NAME
     changed.write_bytes(model.locate().read_bytes()[:-1] + b"?")
-    monkeypatch.setattr(model, "_carried", lambda: changed)
+    monkeypatch.setattr(model, "_installed", lambda: changed)
     with pytest.raises(ModelDamaged, match=model.FILE_NAME):
         model.locate()
 

@@ -12,7 +12,7 @@ from media.gaze.draw.glints import FOLLOWS
 from media.gaze.draw.redraw import redraw
 from media.gaze.draw.spectacles import Rim
 from media.gaze.draw.warp import light
-from media.gaze.estimate.geometry import Axes, Box, Outline, Place
+from media.gaze.estimate.geometry import Axes, Box, Outline, PixelGrid
 from tests.media.gaze.sitting import an_eye
 
 SKIN, WHITE, DARK = 150, 200, 40
@@ -88,7 +88,7 @@ def test_a_line_that_is_hardly_a_rim_hardly_counts() -> None:
 def test_what_shines_below_a_rim_goes_no_further_up_than_the_lid() -> None:
     """It would come to lie under the lid; on glasses it stays anyway."""
     rim, wanted = Rim((-0.395, 0.0, 0.0), 1.0), (-0.05, -0.1)
-    place = Place.of(the_box(), AXES)
+    place = PixelGrid.of(the_box(), AXES)
     for moved in (Movement.of(OUTLINE, wanted, rim), Movement.of(OUTLINE, wanted)):
         columns, rows = light(moved, place)
         up = max(FOLLOWS * moved.way[1], moved.lifts_down[0])

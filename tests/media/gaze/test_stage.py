@@ -150,7 +150,7 @@ def test_eyes_that_are_in_the_lens_are_not_moved(clip: str, head: Head) -> None:
         stage = Corrector(
             finder,
             head,
-            zero=found.gaze_deg,
+            zero=found.zero_deg,
             policy=Policy(dead_zone_deg=found.dead_zone_deg),
             usual_opening=found.usual_opening,
         )

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.gaze.face.region import LOOSE, Region
+from media.gaze.face.region import MARGIN, Region
 from media.gaze.face.tracking import SpeakerTracker
 
 PICTURE = (720, 1280)
@@ -13,7 +13,7 @@ SURVEY = 12  # frames between two
 
 
 def face(x: float, size: float, y: float = 300.0) -> Region:
-    return Region((x, y), LOOSE * size, 0.0)
+    return Region((x, y), MARGIN * size, 0.0)
 
 
 def turns(surveys: list[list[Region]], wanted: int = 1) -> list[list[int]]:
@@ -21,8 +21,8 @@ def turns(surveys: list[list[Region]], wanted: int = 1) -> list[list[int]]:
     speakers, chosen = SpeakerTracker(wanted), []
     for number, faces in enumerate(surveys):
         for person in speakers.chosen:  # as whoever follows does: a face that is gone is no longer found
-            person.is_seen = any(abs(person.region.centre[0] - one.centre[0]) < 60 for one in faces)
-        speakers.see(number * SURVEY, faces, PICTURE)
+            person.is_visible = any(abs(person.region.centre[0] - one.centre[0]) < 60 for one in faces)
+        speakers.update(number * SURVEY, faces, PICTURE)
         chosen.append([person.number for person in speakers.chosen])
     return chosen
 
@@ -30,13 +30,13 @@ def turns(surveys: list[list[Region]], wanted: int = 1) -> list[list[int]]:
 def test_the_larger_face_speaks() -> None:
     speakers = SpeakerTracker(1)
     for at in range(0, 60, SURVEY):
-        speakers.see(at, [face(300, 120), face(900, 240)], PICTURE)
+        speakers.update(at, [face(300, 120), face(900, 240)], PICTURE)
         assert [900] == [person.region.centre[0] for person in speakers.chosen]
 
 
 def test_of_equal_faces_the_one_in_the_middle_speaks() -> None:
     speakers = SpeakerTracker(1)
-    speakers.see(0, [face(100, 200), face(640, 200)], PICTURE)
+    speakers.update(0, [face(100, 200), face(640, 200)], PICTURE)
     assert 640 == speakers.chosen[0].region.centre[0]
 
 
@@ -86,7 +86,7 @@ def test_as_many_speak_as_are_wanted_the_most_prominent_first() -> None:
 def test_nobody_is_remembered_for_ever() -> None:
     speakers = SpeakerTracker(1)
     for at in range(0, 3000, SURVEY):
-        speakers.see(at, [face(100 + (7 * at) % 1000, 150)], PICTURE)
+        speakers.update(at, [face(100 + (7 * at) % 1000, 150)], PICTURE)
         for person in speakers.chosen:
-            person.is_seen = False
+            person.is_visible = False
     assert len(speakers._people) < 20
