@@ -1,32 +1,29 @@
-"""Facebook Login for Business: a code for a user token, that for a long one, and from it the tokens of the pages.
+"""Facebook Login for Business: a code for a user token, that for a long-lived one, and from it the pages' tokens.
 
-A page's token drawn from a long-lived user token does not expire; it dies with the permission, the password or the
-person's role. Sources: developers.facebook.com, Facebook Login, manually built flow; Instagram content publishing (read
-2026-11-22).
+A page's token derived from a long-lived user token does not expire; it becomes invalid with the permission, the
+password or the person's role. Sources: developers.facebook.com, Facebook Login, manually built flow; Instagram content
+publishing (read 2026-11-22).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from urllib.parse import urlencode
-
 from pydantic import BaseModel, Field
 
+from platforms import oauth
 from platforms.errors import Reconnect
-from platforms.http.hosts import Hosts
+from platforms.http.hosts import Roots
 from platforms.instagram.api import GRAPH_VERSION
-from platforms.oauth import grants
-from platforms.oauth.contract import AuthorizeRequest, Client, Connection, Tokens
+from platforms.instagram.hosts import MetaHosts
+from platforms.oauth import AuthorizationRequest, ClientCredentials, LoginResult, Tokens
 
 SCOPES = ("instagram_basic", "instagram_content_publish", "pages_read_engagement", "pages_show_list")
 
 
-class _Grant(BaseModel):
+class _FacebookGrant(BaseModel):
     access_token: str = Field(min_length=1)
 
 
-class _Linked(BaseModel):
+class _LinkedAccount(BaseModel):
     id: str
     username: str = ""
 
@@ -36,7 +33,7 @@ class _Page(BaseModel):
     name: str = ""
     access_token: str = ""
     tasks: list[str] = Field(default_factory=list)
-    instagram_business_account: _Linked | None = None
+    instagram_business_account: _LinkedAccount | None = None
 
 
 class _Pages(BaseModel):
@@ -44,58 +41,53 @@ class _Pages(BaseModel):
 
 
 class FacebookFlow:
-    """See `platforms.oauth.contract.Flow`."""
+    """See `platforms.oauth.OAuthFlow`."""
 
     variant = "facebook_login"
 
-    def __init__(
-        self, hosts: Hosts, *, version: str = GRAPH_VERSION, clock: Callable[[], datetime] = grants.utc_now
-    ) -> None:
+    def __init__(self, roots: Roots, *, version: str = GRAPH_VERSION) -> None:
+        hosts = MetaHosts.at(roots)
         self._auth = f"{hosts.facebook_auth_url}/{version}"
         self._graph = f"{hosts.facebook_graph_url}/{version}"
-        self._clock = clock
 
-    def authorize_url(self, client: Client, redirect_uri: str, state: str) -> AuthorizeRequest:
-        """Return where to send the person."""
-        query = {
-            "client_id": client.id,
-            "redirect_uri": redirect_uri,
-            "response_type": "code",
-            "scope": ",".join(SCOPES),
-            "state": state,
-        }
-        return AuthorizeRequest(f"{self._auth}/dialog/oauth?{urlencode(query)}", None)
+    def authorize_url(self, client: ClientCredentials, redirect_uri: str, state: str) -> AuthorizationRequest:
+        """Return the address to send the owner to."""
+        endpoint = f"{self._auth}/dialog/oauth"
+        return AuthorizationRequest(
+            oauth.authorization_address(endpoint, client, redirect_uri, state, SCOPES), verifier=None
+        )
 
-    def exchange(self, client: Client, redirect_uri: str, code: str, verifier: str | None) -> Connection:
-        """Turn the code into page tokens; the first page with an Instagram account leads, the rest are `others`."""
+    def exchange(self, client: ClientCredentials, redirect_uri: str, code: str, verifier: str | None) -> LoginResult:
+        """Exchange the code for page tokens; the first page with an Instagram account comes first, then `others`."""
         del verifier
-        ours = {"client_id": client.id, "client_secret": client.secret}
-        short = self._grant({**ours, "redirect_uri": redirect_uri, "code": code}, acts=True)
-        long = self._grant({**ours, "grant_type": "fb_exchange_token", "fb_exchange_token": short})
+        credentials = {"client_id": client.id, "client_secret": client.secret}
+        short = self._grant({**credentials, "redirect_uri": redirect_uri, "code": code}, acts=True)
+        long = self._grant({**credentials, "grant_type": "fb_exchange_token", "fb_exchange_token": short})
         fields = "id,name,access_token,tasks,instagram_business_account{id,username}"
-        headers = {"Authorization": f"Bearer {long}"}
-        reply = grants.ask("GET", f"{self._graph}/me/accounts", params={"fields": fields}, headers=headers)
-        linked = [found for page in grants.read(reply, _Pages).data if (found := self._linked(page))]
+        response = oauth.call("GET", f"{self._graph}/me/accounts", params={"fields": fields}, token=long)
+        linked = [found for page in oauth.parse(response, _Pages).data if (found := self._account_of(page))]
         if not linked:
-            raise Reconnect("no_account", "no page of this person has an Instagram account that we may publish on")
+            raise Reconnect(
+                "no_account", "None of your Facebook pages is linked to an Instagram account that may be published to"
+            )
         first = linked[0]
-        return Connection(first.tokens, first.remote_id, first.name, self.variant, tuple(linked[1:]))
+        return LoginResult(first.tokens, first.remote_id, first.name, self.variant, tuple(linked[1:]))
 
-    def refresh(self, client: Client, tokens: Tokens) -> Tokens:
-        """Raise: a page's token does not expire, and a dead one only the person can replace."""
+    def refresh(self, client: ClientCredentials, tokens: Tokens) -> Tokens:
+        """Raise Reconnect: a page's token does not expire, and only its owner can replace an invalid one."""
         del client, tokens
-        raise Reconnect("token_dead", "Facebook no longer takes the page's token; connect the account again")
+        raise Reconnect("token_dead", "Facebook no longer accepts the page's token; connect the account again")
 
-    def revoke(self, client: Client, tokens: Tokens) -> None:
-        """Do nothing: a page's token may not withdraw the person's permission; they do so in Facebook's settings."""
+    def revoke(self, client: ClientCredentials, tokens: Tokens) -> None:
+        """Do nothing: a page's token may not withdraw the permission; the owner does so in Facebook's settings."""
 
     def _grant(self, query: dict[str, str], *, acts: bool = False) -> str:
-        reply = grants.ask("GET", f"{self._graph}/oauth/access_token", params=query, acts=acts)
-        return grants.read(reply, _Grant).access_token
+        response = oauth.call("GET", f"{self._graph}/oauth/access_token", params=query, acts=acts)
+        return oauth.parse(response, _FacebookGrant).access_token
 
-    def _linked(self, page: _Page) -> Connection | None:
+    def _account_of(self, page: _Page) -> LoginResult | None:
         account = page.instagram_business_account
         if account is None or not page.access_token or "CREATE_CONTENT" not in page.tasks:
             return None
         name = f"@{account.username}" if account.username else page.name
-        return Connection(Tokens(page.access_token, scope=" ".join(SCOPES)), account.id, name, self.variant)
+        return LoginResult(Tokens(page.access_token, scope=" ".join(SCOPES)), account.id, name, self.variant)

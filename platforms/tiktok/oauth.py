@@ -1,7 +1,7 @@
-"""TikTok's login. Its ways: "client_key" for client_id, scopes joined by commas, PKCE challenges in hexadecimal.
+"""TikTok's login: "client_key" instead of client_id, scopes joined by commas, PKCE challenges in hexadecimal.
 
 Sources: developers.tiktok.com, Login Kit overview (2026-08-19), desktop; get and refresh a user access token
-(2026-11-02). Lifetimes are whatever the answer says: they changed from a day to two hours in November 2026.
+(2026-11-02). Token lifetimes are read from the response: they changed from a day to two hours in November 2026.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
+from platforms import oauth
 from platforms.errors import Reconnect
-from platforms.http.hosts import Hosts
-from platforms.oauth import grants
-from platforms.oauth.contract import AuthorizeRequest, Client, Connection, Tokens, refresh_moment
+from platforms.http.hosts import Roots
+from platforms.oauth import AuthorizationRequest, ClientCredentials, LoginResult, Tokens, refresh_moment
+from platforms.tiktok.hosts import TikTokHosts
 
 SCOPES = {
     "inbox": ("user.info.basic", "video.upload"),
@@ -25,7 +26,7 @@ SCOPES = {
 }
 
 
-class _Grant(BaseModel):
+class _TikTokGrant(BaseModel):
     open_id: str
     scope: str
     access_token: str = Field(min_length=1)
@@ -42,75 +43,74 @@ class _UserData(BaseModel):
     user: _User = Field(default_factory=_User)
 
 
-class _UserAnswer(BaseModel):
+class _UserInfo(BaseModel):
     data: _UserData = Field(default_factory=_UserData)
 
 
 class TikTokFlow:
-    """See `platforms.oauth.contract.Flow`."""
+    """See `platforms.oauth.OAuthFlow`."""
 
     variant = "tiktok"
 
-    def __init__(self, hosts: Hosts, *, mode: str = "inbox", clock: Callable[[], datetime] = grants.utc_now) -> None:
-        self._hosts = hosts
+    def __init__(self, roots: Roots, *, mode: str = "inbox", clock: Callable[[], datetime] = oauth.utc_now) -> None:
+        self._hosts = TikTokHosts.at(roots)
         self._scopes = SCOPES[mode]
         self._clock = clock
 
-    def authorize_url(self, client: Client, redirect_uri: str, state: str) -> AuthorizeRequest:
-        """Return where to send the person."""
-        query = {
-            "client_key": client.id,
-            "response_type": "code",
-            "scope": ",".join(self._scopes),
-            "redirect_uri": redirect_uri,
-            "state": state,
-        }
-        verifier = None
-        # Documented for desktop apps, whose redirects are loopback addresses, and required there.
+    def authorize_url(self, client: ClientCredentials, redirect_uri: str, state: str) -> AuthorizationRequest:
+        """Return the address to send the owner to."""
+        verifier: str | None = None
+        challenge: dict[str, str] = {}
+        # PKCE is documented for desktop apps only, whose redirects are loopback addresses, and required there.
         if urlsplit(redirect_uri).hostname in {"localhost", "127.0.0.1"}:
             verifier = secrets.token_urlsafe(48)
-            query["code_challenge"] = hashlib.sha256(verifier.encode()).hexdigest()
-            query["code_challenge_method"] = "S256"
-        return AuthorizeRequest(f"{self._hosts.tiktok_auth_url}/v2/auth/authorize/?{urlencode(query)}", verifier)
+            challenge = {
+                "code_challenge": hashlib.sha256(verifier.encode()).hexdigest(),
+                "code_challenge_method": "S256",
+            }
+        url = oauth.authorization_address(
+            f"{self._hosts.tiktok_auth_url}/v2/auth/authorize/",
+            client,
+            redirect_uri,
+            state,
+            self._scopes,
+            id_parameter="client_key",
+            **challenge,
+        )
+        return AuthorizationRequest(url, verifier)
 
-    def exchange(self, client: Client, redirect_uri: str, code: str, verifier: str | None) -> Connection:
-        """Turn the code into tokens and ask for the account's name."""
+    def exchange(self, client: ClientCredentials, redirect_uri: str, code: str, verifier: str | None) -> LoginResult:
+        """Exchange the code for tokens and read the account's name."""
         form = {
-            "client_key": client.id,
-            "client_secret": client.secret,
+            **_credentials(client),
             "code": code,
             "grant_type": "authorization_code",
             "redirect_uri": redirect_uri,
         }
         grant = self._grant(form if verifier is None else {**form, "code_verifier": verifier})
         tokens = self._tokens(grant)
-        grants.check_scope(tokens.scope, self._scopes)
-        return Connection(tokens, grant.open_id, self._name(tokens) or grant.open_id, self.variant)
+        oauth.check_scope(tokens.scope, self._scopes)
+        return LoginResult(tokens, grant.open_id, self._name(tokens) or grant.open_id, self.variant)
 
-    def refresh(self, client: Client, tokens: Tokens) -> Tokens:
-        """Return fresh tokens; the refresh token handed in is dead from then on."""
+    def refresh(self, client: ClientCredentials, tokens: Tokens) -> Tokens:
+        """Return fresh tokens; the given refresh token is invalid from then on."""
         if tokens.refresh_token is None:
-            raise Reconnect("grant_dead", "there is no refresh token")
-        form = {
-            "client_key": client.id,
-            "client_secret": client.secret,
-            "grant_type": "refresh_token",
-            "refresh_token": tokens.refresh_token,
-        }
+            raise Reconnect("grant_dead", "There is no refresh token")
+        form = {**_credentials(client), "grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
         return self._tokens(self._grant(form))
 
-    def revoke(self, client: Client, tokens: Tokens) -> None:
+    def revoke(self, client: ClientCredentials, tokens: Tokens) -> None:
         """Withdraw the permission."""
-        form = {"client_key": client.id, "client_secret": client.secret, "token": tokens.access_token}
-        reply = grants.ask("POST", f"{self._hosts.tiktok_api_url}/v2/oauth/revoke/", form=form)
-        if reply.status >= 300 or b'"error"' in reply.body:
-            raise grants.refused(reply)
+        form = {**_credentials(client), "token": tokens.access_token}
+        response = oauth.call("POST", f"{self._hosts.tiktok_api_url}/v2/oauth/revoke/", form=form)
+        if response.status >= 300 or b'"error"' in response.body:
+            raise oauth.refusal(response)
 
-    def _grant(self, form: dict[str, str]) -> _Grant:
-        reply = grants.ask("POST", f"{self._hosts.tiktok_api_url}/v2/oauth/token/", form=form, acts=True)
-        return grants.read(reply, _Grant)
+    def _grant(self, form: dict[str, str]) -> _TikTokGrant:
+        response = oauth.call("POST", f"{self._hosts.tiktok_api_url}/v2/oauth/token/", form=form, acts=True)
+        return oauth.parse(response, _TikTokGrant)
 
-    def _tokens(self, grant: _Grant) -> Tokens:
+    def _tokens(self, grant: _TikTokGrant) -> Tokens:
         now = self._clock()
         return Tokens(
             grant.access_token,
@@ -122,7 +122,10 @@ class TikTokFlow:
         )
 
     def _name(self, tokens: Tokens) -> str:
-        headers = {"Authorization": f"Bearer {tokens.access_token}"}
         url = f"{self._hosts.tiktok_api_url}/v2/user/info/"
-        reply = grants.ask("GET", url, params={"fields": "open_id,display_name"}, headers=headers)
-        return grants.read(reply, _UserAnswer).data.user.display_name
+        response = oauth.call("GET", url, params={"fields": "open_id,display_name"}, token=tokens.access_token)
+        return oauth.parse(response, _UserInfo).data.user.display_name
+
+
+def _credentials(client: ClientCredentials) -> dict[str, str]:
+    return {"client_key": client.id, "client_secret": client.secret}

@@ -12,11 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from platforms import registry
+from platforms.definition import PublishingOptions
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
 from platforms.http import client as wire
 from platforms.mock.connect import CLIENT, REDIRECT_URI, connect
 from platforms.mock.roots import mock_hosts
-from platforms.oauth.contract import Client, Tokens, refresh_moment
+from platforms.oauth import ClientCredentials, Tokens, refresh_moment
 from tests.platforms.mock_server import MockServer
 
 VARIANTS = ["tiktok", "instagram_login", "facebook_login", "google"]
@@ -43,7 +44,7 @@ def test_a_login_brings_an_account_that_can_be_used(variant: str, mock: MockServ
     """Whose it is, what it is called, until when."""
     connection = connect(variant, mock.hosts)
 
-    platform = next(name for name, variants in registry.VARIANTS.items() if variant in variants)
+    platform = next(name for name, platform in registry.PLATFORMS.items() if variant in platform.variants)
     expected = {"tiktok": "mock-open-id-1", "instagram": "17841400000000001", "youtube": "UCmockchannel00000000001"}
     assert connection.remote_id == expected[platform]
     assert connection.variant == variant
@@ -72,8 +73,8 @@ def test_a_code_is_good_for_its_address_and_its_client_only(variant: str, mock: 
     flow = registry.flow(variant, mock.hosts)
     for client, redirect_uri in [
         (CLIENT, "http://127.0.0.1:8000/elsewhere"),
-        (Client("another", "secret"), REDIRECT_URI),
-        (Client(CLIENT.id, "wrong"), REDIRECT_URI),
+        (ClientCredentials("another", "secret"), REDIRECT_URI),
+        (ClientCredentials(CLIENT.id, "wrong"), REDIRECT_URI),
     ]:
         code, verifier, _ = consent(variant, mock)
         with pytest.raises(Reconnect):
@@ -92,7 +93,7 @@ def test_tiktoks_challenge_is_hexadecimal_and_its_scopes_are_joined_by_commas(mo
 
 def test_a_public_redirect_of_tiktok_needs_no_pkce(mock: MockServer) -> None:
     """Documented for desktop apps only, whose redirects are loopback addresses."""
-    flow = registry.flow("tiktok", mock.hosts, tiktok_mode="direct")
+    flow = registry.flow("tiktok", mock.hosts, PublishingOptions(tiktok_mode="direct"))
     asked = flow.authorize_url(CLIENT, "https://vidprod.example/connect/tiktok/callback", "s")
     assert asked.verifier is None
     assert "code_challenge" not in asked.url

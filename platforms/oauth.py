@@ -1,0 +1,222 @@
+"""The protocol of all logins (OAuth 2.0), and the calls to token endpoints that they share.
+
+A login sends the account's owner to the platform, exchanges the code that comes back, and keeps the tokens valid. The
+caller stores the tokens, and holds the lock around a refresh (TikTok invalidates the old refresh token each time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ValidationError
+
+from platforms import error_table
+from platforms.errors import PlatformError, Reconnect, TryLater
+from platforms.http import client as http_client
+from platforms.http.client import Response
+
+
+@dataclass(frozen=True)
+class ClientCredentials:
+    """Our registration with a platform: id (TikTok: "client key") and secret."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """The address to send the owner to, and the secret to keep until they come back.
+
+    Attributes:
+        verifier: the PKCE secret to pass to `exchange`; None where the login uses no PKCE.
+    """
+
+    url: str = field(repr=False)
+    verifier: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of an account. All times are UTC.
+
+    Attributes:
+        refresh_token: None where the access token refreshes itself (Instagram) or never expires (Facebook pages).
+        expires_at: None: does not expire.
+        refresh_expires_at: the end of the last possible refresh; None: unknown.
+        scope: space-separated, as granted, which may be less than requested.
+        refresh_at: the best moment for the next refresh; None: there is nothing to refresh.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+    refresh_expires_at: datetime | None = None
+    scope: str = ""
+    refresh_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LoginResult:
+    """The account and the tokens that a login returned.
+
+    Attributes:
+        others: further accounts of the same owner that the same consent covers (several Facebook pages).
+    """
+
+    tokens: Tokens
+    remote_id: str
+    name: str
+    variant: str
+    others: tuple[LoginResult, ...] = ()
+
+
+class OAuthFlow(Protocol):
+    """One login."""
+
+    @property
+    def variant(self) -> str:
+        """The login's name: "tiktok", "instagram_login", "facebook_login", "google", …"""
+
+    def authorize_url(self, client: ClientCredentials, redirect_uri: str, state: str) -> AuthorizationRequest:
+        """Return the address to send the owner to; without network.
+
+        Args:
+            state: ours, unguessable, checked when the owner comes back.
+        """
+
+    def exchange(self, client: ClientCredentials, redirect_uri: str, code: str, verifier: str | None) -> LoginResult:
+        """Exchange the code that came back for tokens, and read the account they belong to. A code works once.
+
+        Raises:
+            Reconnect: the code is void, a needed permission was not granted, or there is no account to publish with.
+            TryLater: the platform could not be reached; the code may still be valid.
+        """
+
+    def refresh(self, client: ClientCredentials, tokens: Tokens) -> Tokens:
+        """Return fresh tokens. Store them before using them: the old ones may be invalid from then on.
+
+        Raises:
+            Reconnect: the owner has to connect the account again.
+            TryLater, Unclear: make the same call again later.
+        """
+
+    def revoke(self, client: ClientCredentials, tokens: Tokens) -> None:
+        """Revoke the tokens, as far as the platform offers it.
+
+        Raises:
+            PlatformError: the platform was not told; delete the tokens all the same.
+        """
+
+
+def refresh_moment(now: datetime, expires_in_s: float) -> datetime:
+    """Return when to refresh: half an hour before the end, or at three quarters of a shorter lifetime."""
+    return now + timedelta(seconds=expires_in_s - min(1_800.0, expires_in_s / 4))
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def authorization_address(
+    endpoint: str,
+    client: ClientCredentials,
+    redirect_uri: str,
+    state: str,
+    scopes: Iterable[str],
+    *,
+    id_parameter: str = "client_id",
+    **more: str,
+) -> str:
+    """Return an authorization endpoint with the query of the code grant, its scopes joined by commas.
+
+    Args:
+        id_parameter: the name of the parameter for the client's id.
+        more: further parameters.
+    """
+    query = {
+        id_parameter: client.id,
+        "redirect_uri": redirect_uri,
+        "response_type": "code",
+        "scope": ",".join(scopes),
+        "state": state,
+        **more,
+    }
+    return f"{endpoint}?{urlencode(query)}"
+
+
+# RFC 6749 §5.2. Its other codes (invalid_client, unauthorized_client, …) are faults of our registration: neither
+# another login nor waiting mends them.
+_DEAD_GRANT_CODES = frozenset({"invalid_grant", "invalid_request", "access_denied", "expired_token"})
+
+
+class OAuthErrorBody(BaseModel):
+    """The error body of RFC 6749 §5.2, with TikTok's log id."""
+
+    error: str
+    error_description: str = ""
+    log_id: str | None = None
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    token: str | None = None,
+    acts: bool = False,
+) -> Response:
+    """Send one request to a login's server.
+
+    Args:
+        token: an access token, sent as a bearer token.
+        acts: whether a lost response leaves something changed (a code used up, a refresh token replaced).
+    """
+    headers = None if token is None else {"Authorization": f"Bearer {token}"}
+    try:
+        return http_client.request(method, url, params=params, form=form, headers=headers)
+    except http_client.TransportError as error:
+        raise error_table.no_response(error, acts=acts) from error
+
+
+def parse(response: Response, model: type[ModelT]) -> ModelT:
+    """Return the response's body as a model, or raise the error that the response stands for."""
+    try:
+        if response.status < 300:
+            return model.model_validate_json(response.body)
+    except ValidationError:
+        pass  # some platforms refuse with a 200
+    # `from None` everywhere: a validation error quotes the body, and with it the tokens.
+    raise refusal(response) from None
+
+
+def refusal(response: Response) -> PlatformError:
+    """Return the error for an unusable response of a token endpoint."""
+    try:
+        body = OAuthErrorBody.model_validate_json(response.body)
+    except ValidationError:
+        if response.status == 429 or response.status >= 500:
+            return TryLater(
+                "login_down",
+                "The platform's login has a problem at the moment",
+                retry_after_s=response.retry_after_s or 30.0,
+            )
+        return Reconnect("login_refused", f"The platform refused the login (HTTP {response.status})")
+    code = "grant_dead" if body.error in _DEAD_GRANT_CODES else "login_refused"
+    return Reconnect(code, "The platform refused the login", platform_code=body.error, log_id=body.log_id)
+
+
+def check_scope(granted: str, needed: Iterable[str]) -> None:
+    """Raise Reconnect when a needed permission was not granted; people may untick some."""
+    missing = [scope for scope in needed if scope not in granted.split()]
+    if missing:
+        raise Reconnect("scope_missing", f"These permissions were not granted: {', '.join(missing)}")

@@ -1,1 +1,0 @@
-"""How an account is connected: a flow for each of the four logins, behind one contract."""
