@@ -1,4 +1,4 @@
-"""The one contract behind which every platform stands: a publication as a state machine of short steps.
+"""The protocol of all publishers: a publication is a state machine of short steps.
 
 The caller stores the handle that a step returned before it runs the next one. So whatever identifies something on
 the platform's side (an upload address, a publish id, a container) is on disk before the first byte is sent, and a
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 Fact = str | int
-Platform = Literal["tiktok", "instagram", "youtube"]
 Privacy = Literal["public", "unlisted", "private", "friends", "followers"]
 Disclosure = Literal["never", "gaze", "always"]
-"""When a post is declared as altered by AI: never, only when its gaze was corrected, always."""
+"""When a post is declared as altered by AI: never, only when its gaze was corrected, always. All platforms ask for the
+label on realistic content that was significantly altered; corrected gaze is a border case (their pages, read
+2026-11-22), so the operator decides."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ class Post:
     """One part of one video, ready for one platform.
 
     Attributes:
-        publication_id: ours, unique; letters, digits, `-` and `_`. Sent along where a platform can hand it back.
+        publication_id: ours, unique; letters, digits, `-` and `_`. Sent along where a platform can return it.
         video: the whole file, whose size is `size_bytes` (> 0).
         duration_s: measured after encoding.
         title: without numbering; `platforms.wording` adds "— Part 2/5".
-        caption: what stands below the title; may be empty.
+        caption: the text below the title; may be empty.
         part: 1 … parts.
         media_url: where the platform itself may fetch the video (Instagram Login only); a bearer secret.
         gaze_corrected: whether the eyes were altered; decides the disclosure flag under "gaze".
-        privacy: who may see it; a platform that lacks the choice rejects the post.
+        privacy: who may see the post; a platform that lacks the choice rejects the post.
     """
 
     publication_id: str
@@ -53,16 +54,21 @@ class Post:
     gaze_corrected: bool = False
     privacy: Privacy = "public"
 
+    def is_declared_as_ai(self, disclosure: Disclosure) -> bool:
+        """Return the value of `is_aigc`, `is_ai_generated` or `containsSyntheticMedia`."""
+        return disclosure == "always" or (disclosure == "gaze" and self.gaze_corrected)
+
 
 @dataclass(frozen=True)
-class Account:
-    """A connected account with a token that is good now.
+class AuthorizedAccount:
+    """A connected account with an access token that is valid now.
 
     Attributes:
         id: ours.
-        variant: "tiktok"; "instagram_login" or "facebook_login"; "google".
+        platform: its name in `platforms.registry`.
+        variant: of the login, e.g. "instagram_login" or "facebook_login".
         remote_id: TikTok open_id, Instagram user id, YouTube channel id.
-        name: what its owner calls it, e.g. "@creator".
+        name: the name that its owner knows, e.g. "@creator".
     """
 
     id: str
@@ -75,18 +81,18 @@ class Account:
 
 @dataclass(frozen=True)
 class Handle:
-    """Where a publication stands: the next step, and what identifies it on the platform's side.
+    """The state of a publication: the next step, and what identifies the post on the platform's side.
 
     Attributes:
         step: the step that `advance` will run.
-        facts: JSON-able; may hold bearer secrets (upload addresses), so store it encrypted and never log it.
+        facts: JSON-able; may hold bearer secrets (upload addresses), so store them encrypted and never log them.
     """
 
     step: str
     facts: Mapping[str, Fact] = field(default_factory=dict, repr=False)
 
     def then(self, step: str, **facts: Fact) -> Handle:
-        """Return a handle for another step that knows all that this one knows, and these facts."""
+        """Return a handle for another step, with the facts of this one and the given ones."""
         return Handle(step, {**self.facts, **facts})
 
     def without(self, *names: str) -> Handle:
@@ -112,12 +118,12 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Published:
-    """The post is live (or will be without anyone's help).
+    """The post is live, or will be without any further action.
 
     Attributes:
         remote_id: the platform's id of the post; of the publish job while the post's own id is still withheld.
-        link: where people see it; None while the platform withholds it.
-        again_after_s: None: nothing more to learn. Otherwise one may advance this handle later, only to learn the
+        link: the post's public address; None while the platform withholds it.
+        again_after_s: None: nothing more can be learnt. Otherwise this handle may be advanced later, only to learn the
             link; that step reads, and never publishes.
     """
 
@@ -134,8 +140,8 @@ class ActionNeeded:
     Attributes:
         note: stable code: "draft_in_inbox" (finish it in the TikTok app), "locked_private" (YouTube locked the video
             because the project is not audited).
-        again_after_s: None: nothing more to learn. Otherwise one may advance this handle later, to see whether the
-            person has acted; that step reads, and never publishes.
+        again_after_s: None: nothing more can be learnt. Otherwise this handle may be advanced later, to see whether the
+            owner has acted; that step reads, and never publishes.
     """
 
     handle: Handle
@@ -148,33 +154,48 @@ Outcome = Advanced | Published | ActionNeeded
 
 
 class Publisher(Protocol):
-    """One platform."""
+    """The publisher of one platform."""
 
     @property
     def platform(self) -> str:
-        """Say which platform: "tiktok", "instagram" or "youtube"."""
+        """The platform's name in `platforms.registry`."""
 
-    def begin(self, post: Post, account: Account) -> Handle:
-        """Check what can be checked without the network and return the first handle.
+    def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
+        """Check all that needs no network and return the first handle.
 
         Raises:
-            Rejected: title, caption, size or privacy cannot be taken by this platform.
+            Rejected: this platform cannot accept the title, caption, size or privacy.
         """
 
     def may_stop(self, handle: Handle) -> bool:
-        """Say whether nothing is public, nor ever will be, if this handle's step is not run. Without network.
+        """Return whether nothing is or becomes public if this handle's step is not run. Without network.
 
-        It holds for a step that has not been begun; of one that was interrupted nobody can say.
+        The answer holds for a step that has not begun; for an interrupted step nothing is certain.
         """
 
-    def advance(self, post: Post, account: Account, handle: Handle, *, interrupted: bool) -> Outcome:
+    def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run exactly one short step.
 
         Args:
             handle: as `begin` or the step before returned it, and as it is stored.
-            interrupted: this very step was begun before and its answer is not known (a crash, a cut connection, an
+            interrupted: this very step was begun before and its result is not known (a crash, a cut connection, an
                 `Unclear`). The step then asks before it repeats anything irreversible.
 
         Raises:
             PlatformError: see `platforms.errors`; each class says what to do next.
         """
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """The arguments of one call of `Publisher.advance`, as the steps of a publisher take them."""
+
+    post: Post
+    account: AuthorizedAccount
+    handle: Handle
+    interrupted: bool
+
+    @property
+    def token(self) -> str:
+        """The account's access token."""
+        return self.account.access_token

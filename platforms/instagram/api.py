@@ -1,6 +1,6 @@
-"""Meta's Graph API for Reels: one function a call, its answers, and what its error codes mean.
+"""Meta's Graph API for Reels: one method a call, the models of its responses, the meaning of its error codes.
 
-What to call when is not here (see `platforms.instagram.publisher`). Sources: developers.facebook.com, Instagram content
+The order of calls is decided in `platforms.instagram.publisher`. Sources: developers.facebook.com, Instagram content
 publishing, resumable uploads (updated 2026-03-15), error codes (2026-06-02); read 2026-11-22.
 """
 
@@ -26,45 +26,51 @@ from platforms.error_table import (
 from platforms.errors import PlatformError, RateLimited
 from platforms.http import client
 from platforms.http.client import FileRange, Response
-from platforms.http.hosts import Hosts
+from platforms.instagram.hosts import MetaHosts
 
-GRAPH_VERSION = "v26.0"  # out since 2026-07-29
+GRAPH_VERSION = "v26.0"  # released 2026-07-29
 
 Code = tuple[int, int]
+"""(code, error_subcode)."""
 
-_MEDIA = rejected("invalid_post", "Instagram finds the post's fields invalid")
-_VIDEO = rejected("video_refused", "Instagram cannot use the video")
-_TOKEN = reconnect("token_dead", "Instagram no longer takes the token; connect the account again")
-_SCOPE = reconnect("scope_missing", "the account has not granted what publishing needs")
-_ANEW = later("container_lost", "Instagram could not take the video in; a new attempt may", MINUTE_S)
-_CALLS = limited("rate_limit", "Instagram's calls for this hour are used up", HOUR_S)
+_MEDIA = rejected("invalid_post", "Instagram did not accept the details of this post")
+_VIDEO = rejected("video_refused", "Instagram cannot use this video")
+_TOKEN = reconnect("token_dead", "The Instagram login is no longer valid; connect the account again")
+_SCOPE = reconnect("scope_missing", "The Instagram account has not granted the permissions that publishing needs")
+_REMAKE = later("container_lost", "Instagram could not receive the video; a new attempt may succeed", MINUTE_S)
+_CALLS = limited("rate_limit", "The account has reached Instagram's limit of calls in this hour", HOUR_S)
 
 # By (code, subcode) first, then by code alone.
 BY_SUBCODE: Mapping[Code, ErrorMeaning] = {
-    (-2, 2207003): _ANEW,
-    (-2, 2207020): _ANEW,
-    (-1, 2207001): _ANEW,
-    (-1, 2207032): _ANEW,
-    (-1, 2207053): _ANEW,
+    (-2, 2207003): _REMAKE,
+    (-2, 2207020): _REMAKE,
+    (-1, 2207001): _REMAKE,
+    (-1, 2207032): _REMAKE,
+    (-1, 2207053): _REMAKE,
     (1, 2207057): _MEDIA,
-    (4, 2207051): account_refused("action_blocked", "Instagram suspects spam and blocks this account's posts"),
-    (9, 2207042): limited("post_limit", "Instagram's posts for 24 hours are used up", HOUR_S),
-    (24, 2207006): _ANEW,
-    (24, 2207008): _ANEW,
-    (25, 2207050): account_refused("account_restricted", "Instagram restricts this account"),
-    # Seen on reads of posts that were fine (2026-06): never a proof that something is not there.
-    (100, 33): later("object_hidden", "Instagram does not show the object at the moment", MINUTE_S),
+    (4, 2207051): account_refused(
+        "action_blocked",
+        "Instagram took this account's posts for spam and blocks them; see the notices in the Instagram app",
+    ),
+    (9, 2207042): limited("post_limit", "The account has reached Instagram's limit of posts in 24 hours", HOUR_S),
+    (24, 2207006): _REMAKE,
+    (24, 2207008): _REMAKE,
+    (25, 2207050): account_refused(
+        "account_restricted", "Instagram has restricted this account; see the notices in the Instagram app"
+    ),
+    # Seen when reading posts that existed (2026-06): never a proof that something does not exist.
+    (100, 33): later("object_hidden", "Instagram does not show the post at the moment", MINUTE_S),
     **{(100, subcode): _MEDIA for subcode in (2207023, 2207028, 2207035, 2207036, 2207037, 2207040)},
     (352, 2207026): _VIDEO,
-    (9004, 2207052): _ANEW,
+    (9004, 2207052): _REMAKE,
     (9007, 2207027): later("not_ready", "Instagram has not finished processing the video", 30.0),
     (36000, 2207004): _MEDIA,
     (36001, 2207005): _MEDIA,
     (36003, 2207009): _MEDIA,
-    (36004, 2207010): rejected("caption_too_long", "Instagram finds the caption too long"),
+    (36004, 2207010): rejected("caption_too_long", "Instagram found the caption too long"),
 }
 BY_CODE: Mapping[int, ErrorMeaning] = {
-    4: limited("rate_limit", "Instagram's calls of this app for this hour are used up", HOUR_S, "app"),
+    4: limited("rate_limit", "This app has reached Instagram's limit of calls in this hour", HOUR_S, "app"),
     **dict.fromkeys((17, 32, 613, 80002), _CALLS),
     10: _SCOPE,
     **dict.fromkeys(range(200, 300), _SCOPE),
@@ -72,16 +78,16 @@ BY_CODE: Mapping[int, ErrorMeaning] = {
     102: _TOKEN,
     190: _TOKEN,
     352: _VIDEO,
-    368: account_refused("policy_block", "Instagram blocks this account for a breach of its policies"),
+    368: account_refused("policy_block", "Instagram blocks this account for a violation of its policies"),
     **dict.fromkeys(range(36000, 36005), _MEDIA),
 }
-# The container's own end, told by the subcode inside its `status`: whether a new container may succeed.
+# Subcodes inside the `status` of a failed container after which a new container may succeed.
 CONTAINER_REMAKE = frozenset({2207001, 2207003, 2207020, 2207032, 2207052, 2207053, 2207077, 2207082})
-# Answers to media_publish after which the post may be live all the same (2207051: seen in July 2026).
+# Refusals of media_publish after which the post may be live all the same (2207051: seen in July 2026).
 UNCLEAR_AT_PUBLISH = frozenset({(-1, 2207001), (4, 2207051), (24, 2207008), (24, 2207006), (100, 33)})
 
 
-class Refusal(BaseModel):
+class GraphErrorBody(BaseModel):
     """Meta's error object."""
 
     code: int = 0
@@ -91,7 +97,7 @@ class Refusal(BaseModel):
 
     @property
     def key(self) -> Code:
-        """Code and subcode."""
+        """(code, error_subcode)."""
         return (self.code, self.error_subcode)
 
     @property
@@ -100,8 +106,8 @@ class Refusal(BaseModel):
         return f"{self.code}/{self.error_subcode}" if self.error_subcode else str(self.code)
 
 
-class _Failure(BaseModel):
-    error: Refusal
+class _GraphFailure(BaseModel):
+    error: GraphErrorBody
 
 
 class Container(BaseModel):
@@ -111,35 +117,33 @@ class Container(BaseModel):
     uri: str | None = Field(default=None, repr=False)
 
 
-class Phase(BaseModel):
+class UploadPhase(BaseModel):
     """One phase of the processing of uploaded bytes."""
 
     status: str = ""
     bytes_transferred: int = 0
 
 
-class VideoStatus(BaseModel):
-    """How far the bytes are."""
+class UploadProgress(BaseModel):
+    """The progress of an upload of bytes."""
 
-    uploading_phase: Phase = Field(default_factory=Phase)
-    processing_phase: Phase = Field(default_factory=Phase)
+    uploading_phase: UploadPhase = Field(default_factory=UploadPhase)
+    processing_phase: UploadPhase = Field(default_factory=UploadPhase)
 
 
 class ContainerStatus(BaseModel):
-    """How a container stands: IN_PROGRESS, FINISHED, ERROR, EXPIRED or PUBLISHED."""
+    """The state of a container: IN_PROGRESS, FINISHED, ERROR, EXPIRED or PUBLISHED."""
 
     status_code: str
     status: str = ""
-    video_status: VideoStatus = Field(default_factory=VideoStatus)
+    video_status: UploadProgress = Field(default_factory=UploadProgress)
 
 
-class Id(BaseModel):
-    """The id of what was made."""
-
+class _Created(BaseModel):
     id: str = Field(min_length=1)
 
 
-class Media(BaseModel):
+class InstagramMedia(BaseModel):
     """One post."""
 
     id: str = ""
@@ -149,10 +153,8 @@ class Media(BaseModel):
     media_product_type: str = ""
 
 
-class MediaList(BaseModel):
-    """The newest posts."""
-
-    data: list[Media] = Field(default_factory=list)
+class _MediaList(BaseModel):
+    data: list[InstagramMedia] = Field(default_factory=list)
 
 
 class _Uploaded(BaseModel):
@@ -162,75 +164,80 @@ class _Uploaded(BaseModel):
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
 
-class Refused(Exception):
-    """The Graph API said no; what that means depends on the step."""
+class GraphRefusal(Exception):
+    """The Graph API refused a call; the meaning depends on the step.
 
-    def __init__(self, refusal: Refusal, reply: Response) -> None:
-        super().__init__(refusal.platform_code)
-        self.refusal = refusal
-        self.wait_s = _regain_s(reply)
+    Attributes:
+        body: Meta's error object.
+        wait_s: how long Meta asks to wait; None: no time given.
+    """
+
+    def __init__(self, body: GraphErrorBody, response: Response) -> None:
+        super().__init__(body.platform_code)
+        self.body = body
+        self.wait_s = _requested_wait_s(response)
 
     def error(self) -> PlatformError:
-        """Say what it means at a step that publishes nothing."""
-        verdict = BY_SUBCODE.get(self.refusal.key) or BY_CODE.get(self.refusal.code)
-        verdict = verdict or later("refused", "Instagram has a problem of its own", MINUTE_S)
-        error = verdict.error(platform_code=self.refusal.platform_code, log_id=self.refusal.fbtrace_id)
+        """Return the error for a step that publishes nothing."""
+        meaning = BY_SUBCODE.get(self.body.key) or BY_CODE.get(self.body.code)
+        meaning = meaning or later("refused", "Instagram has a problem at the moment", MINUTE_S)
+        error = meaning.error(platform_code=self.body.platform_code, log_id=self.body.fbtrace_id)
         if isinstance(error, RateLimited) and self.wait_s:
             error.retry_after_s = self.wait_s
         return error
 
 
-def blocked() -> PlatformError:
-    """Say what a suspicion of spam means once it is certain that the post is not live."""
+def action_blocked() -> PlatformError:
+    """Return the error for a suspicion of spam, once it is certain that the post is not live."""
     return BY_SUBCODE[4, 2207051].error(platform_code="4/2207051")
 
 
-class Calls:
-    """Meta's calls below configurable roots, for one of the two variants."""
+class GraphApi:
+    """The Graph API calls for an account of one of the two logins."""
 
-    def __init__(self, hosts: Hosts, variant: str, version: str = GRAPH_VERSION) -> None:
-        self._root = hosts.facebook_graph_url if variant == "facebook_login" else hosts.instagram_graph_url
-        self._root = f"{self._root}/{version}"
+    def __init__(self, hosts: MetaHosts, variant: str, version: str = GRAPH_VERSION) -> None:
+        host = hosts.facebook_graph_url if variant == "facebook_login" else hosts.instagram_graph_url
+        self._root = f"{host}/{version}"
 
-    def container(self, token: str, user_id: str, fields: Mapping[str, str]) -> Container:
-        """Make a container; it lives for 24 hours and publishes nothing. 400 a day."""
+    def create_container(self, token: str, user_id: str, fields: Mapping[str, str]) -> Container:
+        """Create a container; it is valid for 24 hours and publishes nothing. 400 a day."""
         return self._call("POST", f"/{user_id}/media", token, Container, form=fields, acts=True)
 
-    def upload(self, token: str, uri: str, part: FileRange, offset: int, size_bytes: int) -> None:
-        """Send the bytes from `offset` to the end; slicing further is not documented."""
+    def upload(self, token: str, uri: str, file_range: FileRange, offset: int, size_bytes: int) -> None:
+        """Send the bytes from `offset` to the end; smaller ranges are not documented."""
         headers = {
             "Authorization": f"OAuth {token}",
             "offset": str(offset),
             "file_size": str(size_bytes),
             "Content-Type": "application/octet-stream",
         }
-        deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
+        deadline_s = client.upload_deadline_s(len(file_range))
         try:
-            reply = client.request("POST", uri, headers=headers, body=part, deadline_s=deadline_s)
+            response = client.request("POST", uri, headers=headers, body=file_range, deadline_s=deadline_s)
         except client.TransportError as error:
             raise error_table.no_response(error, acts=True) from error
-        if not _read(reply, _Uploaded, acts=True).success:
-            raise error_table.server_failed(reply.status, acts=True)
+        if not _read(response, _Uploaded, acts=True).success:
+            raise error_table.server_failed(response.status, acts=True)
 
     def status(self, token: str, container_id: str, *, with_bytes: bool = False) -> ContainerStatus:
-        """Ask how a container stands."""
+        """Read the state of a container."""
         fields = "id,status,status_code" + (",video_status" if with_bytes else "")
         return self._call("GET", f"/{container_id}", token, ContainerStatus, params={"fields": fields})
 
     def publish(self, token: str, user_id: str, container_id: str) -> str:
-        """Publish a container, the one call that cannot be taken back; return the post's id."""
+        """Publish a container, the only irreversible call; return the post's id."""
         form = {"creation_id": container_id}
-        return self._call("POST", f"/{user_id}/media_publish", token, Id, form=form, acts=True).id
+        return self._call("POST", f"/{user_id}/media_publish", token, _Created, form=form, acts=True).id
 
-    def media(self, token: str, media_id: str) -> Media:
-        """Ask for a post's public address."""
+    def media(self, token: str, media_id: str) -> InstagramMedia:
+        """Read a post, with its public address."""
         fields = "id,permalink,timestamp,media_product_type"
-        return self._call("GET", f"/{media_id}", token, Media, params={"fields": fields})
+        return self._call("GET", f"/{media_id}", token, InstagramMedia, params={"fields": fields})
 
-    def newest(self, token: str, user_id: str) -> list[Media]:
+    def newest(self, token: str, user_id: str) -> list[InstagramMedia]:
         """List the newest posts."""
         params = {"fields": "id,caption,timestamp,permalink,media_product_type", "limit": "10"}
-        return self._call("GET", f"/{user_id}/media", token, MediaList, params=params).data
+        return self._call("GET", f"/{user_id}/media", token, _MediaList, params=params).data
 
     def _call(
         self,
@@ -245,22 +252,22 @@ class Calls:
     ) -> _ModelT:
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            reply = client.request(method, f"{self._root}{path}", headers=headers, params=params, form=form)
+            response = client.request(method, f"{self._root}{path}", headers=headers, params=params, form=form)
         except client.TransportError as error:
             raise error_table.no_response(error, acts=acts) from error
-        return _read(reply, model, acts=acts)
+        return _read(response, model, acts=acts)
 
 
-def _read(reply: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
+def _read(response: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
     try:
-        if reply.status < 300:
-            return model.model_validate_json(reply.body)
-        raise Refused(_Failure.model_validate_json(reply.body).error, reply)
+        if response.status < 300:
+            return model.model_validate_json(response.body)
+        raise GraphRefusal(_GraphFailure.model_validate_json(response.body).error, response)
     except ValidationError:
         pass
-    if reply.status == 429:
-        raise _CALLS.error(retry_after_s=reply.retry_after_s)
-    raise error_table.server_failed(reply.status, acts=acts, retry_after_s=reply.retry_after_s)
+    if response.status == 429:
+        raise _CALLS.error(retry_after_s=response.retry_after_s)
+    raise error_table.server_failed(response.status, acts=acts, retry_after_s=response.retry_after_s)
 
 
 class _Usage(BaseModel):
@@ -273,8 +280,8 @@ class _Usages(BaseModel):
     accounts: dict[str, list[_Usage]]
 
 
-def _regain_s(reply: Response) -> float | None:
-    header = reply.headers.get("X-Business-Use-Case-Usage", "")
+def _requested_wait_s(response: Response) -> float | None:
+    header = response.headers.get("X-Business-Use-Case-Usage", "")
     try:
         usages = _Usages.model_validate_json(f'{{"accounts": {header or "{}"}}}')
     except ValidationError:
@@ -282,4 +289,4 @@ def _regain_s(reply: Response) -> float | None:
     minutes = max(
         (usage.estimated_time_to_regain_access for uses in usages.accounts.values() for usage in uses), default=0
     )
-    return min(minutes * MINUTE_S, DAY_S) or reply.retry_after_s
+    return min(minutes * MINUTE_S, DAY_S) or response.retry_after_s

@@ -1,6 +1,6 @@
-"""TikTok's Content Posting API: one function a call, its answers, and what its error codes mean.
+"""TikTok's Content Posting API: one method a call, the models of its responses, the meaning of its error codes.
 
-What to call when is not here (see `platforms.tiktok.publisher`). Sources: developers.tiktok.com, content-posting-api
+The order of calls is decided in `platforms.tiktok.publisher`. Sources: developers.tiktok.com, content-posting-api
 references (direct post, upload, creator info, video status), media transfer guide, error handling; read 2026-11-22.
 """
 
@@ -16,41 +16,54 @@ from platforms.error_table import DAY_S, HOUR_S, MINUTE_S, ErrorMeaning, account
 from platforms.errors import PlatformError
 from platforms.http import client
 from platforms.http.client import FileRange, Response
-from platforms.http.hosts import Hosts
+from platforms.tiktok.hosts import TikTokHosts
 
 # Every code of the reference pages' error tables (2026-11-22). `internal_error` is missing on purpose: like any 5xx
 # it leaves open whether the call was carried out.
 ERRORS: Mapping[str, ErrorMeaning] = {
-    "invalid_param": rejected("invalid_post", "TikTok finds the post's fields invalid"),
-    "invalid_params": rejected("invalid_post", "TikTok finds the post's fields invalid"),
-    "invalid_file_upload": rejected("video_refused", "TikTok finds the file unusable"),
+    "invalid_param": rejected("invalid_post", "TikTok did not accept the details of this post"),
+    "invalid_params": rejected("invalid_post", "TikTok did not accept the details of this post"),
+    "invalid_file_upload": rejected("video_refused", "TikTok cannot use this video file"),
     # No reset time is given; the limit is rolling over 24 h, so a quarter of it is a fair next try.
-    "spam_risk_too_many_posts": limited("post_limit", "TikTok's posts for 24 hours are used up", 6 * HOUR_S),
+    "spam_risk_too_many_posts": limited(
+        "post_limit", "The account has reached TikTok's limit of posts in 24 hours", 6 * HOUR_S
+    ),
     "spam_risk_too_many_pending_share": limited(
-        "draft_limit", "five unfinished drafts wait in the TikTok app; finish or delete them there", 6 * HOUR_S
+        "draft_limit", "Five unfinished drafts wait in the TikTok app; finish or delete them there", 6 * HOUR_S
     ),
-    "spam_risk_user_banned_from_posting": account_refused("account_banned", "TikTok bars this account from posting"),
-    "spam_risk_text": rejected("text_refused", "TikTok refuses the text"),
-    "spam_risk": rejected("spam_suspected", "TikTok suspects spam; a person should look"),
-    "reached_active_user_cap": limited("app_user_cap", "TikTok's daily number of users for this app", DAY_S, "app"),
+    "spam_risk_user_banned_from_posting": account_refused(
+        "account_banned", "TikTok does not let this account post; see the notices in the TikTok app"
+    ),
+    "spam_risk_text": rejected("text_refused", "TikTok did not accept the title or the caption; change the words"),
+    "spam_risk": rejected("spam_suspected", "TikTok took this post for spam; check it before you try again"),
+    "reached_active_user_cap": limited(
+        "app_user_cap", "TikTok's daily number of users for this app is reached", DAY_S, "app"
+    ),
     "unaudited_client_can_only_post_to_private_accounts": rejected(
-        "app_not_audited", "this TikTok app may only post privately to private accounts; use inbox mode"
+        "app_not_audited",
+        "TikTok has not audited this app, so it may post only privately to private accounts; use inbox mode",
     ),
-    "privacy_level_option_mismatch": rejected("privacy_refused", "the account does not offer this privacy"),
-    "access_token_invalid": reconnect("token_expired", "TikTok no longer takes the access token", refreshable=True),
-    "scope_not_authorized": reconnect("scope_missing", "the account has not granted what publishing needs"),
-    "scope_permission_missed": reconnect("scope_missing", "the account has not granted what publishing needs"),
-    "rate_limit_exceeded": limited("rate_limit", "too many calls in a minute", MINUTE_S),
+    "privacy_level_option_mismatch": rejected(
+        "privacy_refused", "This TikTok account does not offer the chosen privacy"
+    ),
+    "access_token_invalid": reconnect("token_expired", "The TikTok login has expired", refreshable=True),
+    "scope_not_authorized": reconnect(
+        "scope_missing", "The TikTok account has not granted the permissions that publishing needs"
+    ),
+    "scope_permission_missed": reconnect(
+        "scope_missing", "The TikTok account has not granted the permissions that publishing needs"
+    ),
+    "rate_limit_exceeded": limited("rate_limit", "TikTok received too many calls in a minute", MINUTE_S),
     "invalid_publish_id": error_table.unknown("publish_id_forgotten", "TikTok no longer knows this publish job"),
     "token_not_authorized_for_specified_publish_id": error_table.unknown(
-        "other_account", "the publish job belongs to another account; was it connected anew as someone else?"
+        "other_account", "The publish job belongs to another TikTok account; was another one connected meanwhile?"
     ),
 }
 
 # fail_reason of status/fetch: the job ended without a post.
 FAIL_ERRORS: Mapping[str, ErrorMeaning] = {
     **{
-        reason: rejected("video_refused", f"TikTok cannot use the video ({reason})")
+        reason: rejected("video_refused", f"TikTok cannot use this video ({reason})")
         for reason in (
             *("file_format_check_failed", "duration_check_failed", "frame_rate_check_failed"),
             "picture_size_check_failed",
@@ -60,29 +73,29 @@ FAIL_ERRORS: Mapping[str, ErrorMeaning] = {
     "spam_risk": ERRORS["spam_risk"],
     "spam_risk_too_many_posts": ERRORS["spam_risk_too_many_posts"],
     "spam_risk_user_banned_from_posting": ERRORS["spam_risk_user_banned_from_posting"],
-    "publish_cancelled": rejected("cancelled", "the publishing was cancelled on TikTok's side"),
-    "auth_removed": reconnect("authorization_removed", "the account has withdrawn its permission"),
+    "publish_cancelled": rejected("cancelled", "The publishing was cancelled at TikTok"),
+    "auth_removed": reconnect("authorization_removed", "The TikTok account has withdrawn its permission"),
 }
 RESTARTABLE = frozenset({"internal", "video_pull_failed"})  # documented as worth a new job
 
 
-class Refusal(BaseModel):
-    """The `error` of every answer; code "ok" is success, whatever the HTTP status."""
+class TikTokErrorBody(BaseModel):
+    """The `error` of every response; code "ok" is success, whatever the HTTP status."""
 
     code: str
     message: str = ""
     log_id: str | None = None
 
 
-class Envelope(BaseModel):
-    """What every data call answers."""
+class TikTokResponseBody(BaseModel):
+    """The body of every data call."""
 
     data: dict[str, Any] = Field(default_factory=dict)  # Any: each call has its own model for it
-    error: Refusal
+    error: TikTokErrorBody
 
 
-class Creator(BaseModel):
-    """Creator info: what this account may post now."""
+class CreatorInfo(BaseModel):
+    """The options that an account has for a post now."""
 
     creator_username: str = ""
     privacy_level_options: list[str] = Field(default_factory=list)
@@ -92,15 +105,15 @@ class Creator(BaseModel):
     max_video_post_duration_sec: int = 0
 
 
-class Session(BaseModel):
-    """A publish job; `upload_url` is a bearer secret that lives for an hour."""
+class PublishJob(BaseModel):
+    """A new publish job; `upload_url` is a bearer secret that is valid for an hour."""
 
     publish_id: str = Field(min_length=1, max_length=64)
     upload_url: str = Field(min_length=1, max_length=2048, repr=False)
 
 
-class Status(BaseModel):
-    """How a publish job stands. The misspelt name is TikTok's."""
+class PublishStatus(BaseModel):
+    """The state of a publish job. The misspelt name is TikTok's."""
 
     status: str
     fail_reason: str = ""
@@ -108,7 +121,7 @@ class Status(BaseModel):
     uploaded_bytes: int = 0
 
 
-class Video(BaseModel):
+class ListedVideo(BaseModel):
     """One entry of the list of public videos."""
 
     id: str
@@ -119,30 +132,28 @@ class Video(BaseModel):
     share_url: str | None = None
 
 
-class Videos(BaseModel):
-    """The newest public videos."""
-
-    videos: list[Video] = Field(default_factory=list)
+class _VideoList(BaseModel):
+    videos: list[ListedVideo] = Field(default_factory=list)
 
 
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
 
-class Calls:
-    """TikTok's calls below configurable roots."""
+class TikTokApi:
+    """TikTok's API calls."""
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: TikTokHosts) -> None:
         self._hosts = hosts
 
-    def creator(self, token: str) -> Creator:
-        """Ask what the account may post; obligatory before every direct post. 20 a minute."""
-        return self._call(token, "/v2/post/publish/creator_info/query/", {}, Creator)
+    def creator_info(self, token: str) -> CreatorInfo:
+        """Read the options of the account; required before every direct post. 20 calls a minute."""
+        return self._call(token, "/v2/post/publish/creator_info/query/", {}, CreatorInfo)
 
-    def init(self, token: str, mode: str, info: Mapping[str, object], chunk_bytes: int, size_bytes: int) -> Session:
-        """Open a publish job for a file that we shall upload. Nothing is posted before its last byte is in.
+    def init(self, token: str, mode: str, info: Mapping[str, object], chunk_bytes: int, size_bytes: int) -> PublishJob:
+        """Create a publish job for a file to be uploaded. Nothing is posted before its last byte is received.
 
         Args:
-            mode: "direct" (with `info` as post_info) or "inbox" (which takes no text at all). 6 a minute.
+            mode: "direct" (with `info` as post_info) or "inbox" (which takes no text at all). 6 calls a minute.
         """
         source = {
             "source": "FILE_UPLOAD",
@@ -152,73 +163,69 @@ class Calls:
         }
         if mode == "direct":
             body = {"post_info": dict(info), "source_info": source}
-            return self._call(token, "/v2/post/publish/video/init/", body, Session, acts=True)
-        return self._call(token, "/v2/post/publish/inbox/video/init/", {"source_info": source}, Session, acts=True)
+            return self._call(token, "/v2/post/publish/video/init/", body, PublishJob, acts=True)
+        return self._call(token, "/v2/post/publish/inbox/video/init/", {"source_info": source}, PublishJob, acts=True)
 
-    def put(self, upload_url: str, part: FileRange, first: int, size_bytes: int) -> Response:
-        """Send bytes `first` … of the file. The address carries its own permission; no token goes along."""
+    def put(self, upload_url: str, file_range: FileRange, first: int, size_bytes: int) -> Response:
+        """Send the file's bytes from `first` on. The address carries its own permission; no token is sent."""
         headers = {
             "Content-Type": "video/mp4",
-            "Content-Range": f"bytes {first}-{first + len(part) - 1}/{size_bytes}",
+            "Content-Range": f"bytes {first}-{first + len(file_range) - 1}/{size_bytes}",
         }
-        deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
+        deadline_s = client.upload_deadline_s(len(file_range))
         try:
-            return client.request("PUT", upload_url, headers=headers, body=part, deadline_s=deadline_s)
+            return client.request("PUT", upload_url, headers=headers, body=file_range, deadline_s=deadline_s)
         except client.TransportError as error:
             raise error_table.no_response(error, acts=True) from error
 
-    def status(self, token: str, publish_id: str) -> Status:
-        """Ask how a publish job stands. 30 a minute."""
-        return self._call(token, "/v2/post/publish/status/fetch/", {"publish_id": publish_id}, Status)
+    def status(self, token: str, publish_id: str) -> PublishStatus:
+        """Read the state of a publish job. 30 calls a minute."""
+        return self._call(token, "/v2/post/publish/status/fetch/", {"publish_id": publish_id}, PublishStatus)
 
-    def videos(self, token: str) -> list[Video]:
+    def videos(self, token: str) -> list[ListedVideo]:
         """List the newest public videos; needs the scope video.list."""
         path = "/v2/video/list/?fields=id,create_time,title,video_description,duration,share_url"
-        return self._call(token, path, {"max_count": 20}, Videos).videos
+        return self._call(token, path, {"max_count": 20}, _VideoList).videos
 
     def _call(
         self, token: str, path: str, body: Mapping[str, object], model: type[_ModelT], *, acts: bool = False
     ) -> _ModelT:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=UTF-8"}
         try:
-            reply = client.request("POST", f"{self._hosts.tiktok_api_url}{path}", headers=headers, json=body)
+            response = client.request("POST", f"{self._hosts.tiktok_api_url}{path}", headers=headers, json=body)
         except client.TransportError as error:
             raise error_table.no_response(error, acts=acts) from error
         try:
-            envelope = Envelope.model_validate_json(reply.body)
-            if envelope.error.code == "ok":
-                return model.model_validate(envelope.data)
+            parsed = TikTokResponseBody.model_validate_json(response.body)
+            if parsed.error.code == "ok":
+                return model.model_validate(parsed.data)
         except ValidationError:
-            # `from None`: a validation error quotes the answer, and with it the upload address.
-            raise _unreadable(reply, acts=acts) from None
-        raise _refused(reply, envelope.error, acts=acts)
+            # `from None`: a validation error quotes the body, and with it the upload address.
+            raise _unreadable(response, acts=acts) from None
+        raise _refusal(response, parsed.error, acts=acts)
 
 
-def _unreadable(reply: Response, *, acts: bool) -> PlatformError:
-    if reply.status in {401, 403}:
-        return ERRORS["access_token_invalid"].error(platform_code=f"http_{reply.status}")
-    if reply.status == 429:
-        return ERRORS["rate_limit_exceeded"].error(retry_after_s=reply.retry_after_s)
-    return error_table.server_failed(reply.status, acts=acts)
+def _unreadable(response: Response, *, acts: bool) -> PlatformError:
+    if response.status in {401, 403}:
+        return ERRORS["access_token_invalid"].error(platform_code=f"http_{response.status}")
+    if response.status == 429:
+        return ERRORS["rate_limit_exceeded"].error(retry_after_s=response.retry_after_s)
+    return error_table.server_failed(response.status, acts=acts)
 
 
-def _refused(reply: Response, refusal: Refusal, *, acts: bool) -> PlatformError:
-    verdict = ERRORS.get(refusal.code)
-    asked = reply.retry_after_s
-    if verdict is not None:
-        return verdict.error(platform_code=refusal.code, log_id=refusal.log_id, retry_after_s=asked)
-    if reply.status >= 500 or refusal.code == "internal_error":
-        return error_table.server_failed(reply.status, acts=acts, retry_after_s=asked)
-    if reply.status == 429:
-        return ERRORS["rate_limit_exceeded"].error(platform_code=refusal.code, retry_after_s=asked)
-    other = rejected("refused", "TikTok refuses the post")
-    return other.error(platform_code=refusal.code, log_id=refusal.log_id)
+def _refusal(response: Response, body: TikTokErrorBody, *, acts: bool) -> PlatformError:
+    meaning = ERRORS.get(body.code)
+    retry_after_s = response.retry_after_s
+    if meaning is not None:
+        return meaning.error(platform_code=body.code, log_id=body.log_id, retry_after_s=retry_after_s)
+    if response.status >= 500 or body.code == "internal_error":
+        return error_table.server_failed(response.status, acts=acts, retry_after_s=retry_after_s)
+    if response.status == 429:
+        return ERRORS["rate_limit_exceeded"].error(platform_code=body.code, retry_after_s=retry_after_s)
+    return rejected("refused", "TikTok did not accept this post").error(platform_code=body.code, log_id=body.log_id)
 
 
-def failed(reason: str) -> PlatformError:
-    """Say what a job's fail_reason means. A job that failed has no post."""
+def job_failed(reason: str) -> PlatformError:
+    """Return the error for a job's fail_reason. A job that failed has no post."""
     unlisted = rejected("processing_failed", "TikTok could not process the video")
     return FAIL_ERRORS.get(reason, unlisted).error(platform_code=reason or None)
-
-
-__all__ = ["RESTARTABLE", "Calls", "Creator", "Session", "Status", "Video", "failed"]

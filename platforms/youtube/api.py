@@ -1,6 +1,6 @@
-"""YouTube's Data API v3: one function a call, its answers, and what its error reasons mean.
+"""YouTube's Data API v3: one method a call, the models of its responses, the meaning of its error reasons.
 
-What to call when is not here (see `platforms.youtube.publisher`). Sources: developers.google.com/youtube/v3, resumable
+The order of calls is decided in `platforms.youtube.publisher`. Sources: developers.google.com/youtube/v3, resumable
 upload protocol, videos resource, errors, quota costs (2026-09); read 2026-11-22.
 """
 
@@ -19,16 +19,16 @@ from platforms.error_table import DAY_S, MINUTE_S, ErrorMeaning, account_refused
 from platforms.errors import PlatformError, RateLimited
 from platforms.http import client
 from platforms.http.client import FileRange, Response
-from platforms.http.hosts import Hosts
+from platforms.youtube.hosts import GoogleHosts
 
-_INVALID = rejected("invalid_post", "YouTube finds the post's fields invalid")
-_FORBIDDEN = rejected("forbidden", "YouTube does not allow this post")
-_TOKEN = reconnect("token_expired", "YouTube no longer takes the access token", refreshable=True)
-_SCOPE = reconnect("scope_missing", "the account has not granted what publishing needs")
-_NO_CHANNEL = account_refused("no_channel", "the Google account has no YouTube channel that may upload")
-# Per project, all channels together; the reset at midnight Pacific is filled in when the error is made.
-_QUOTA = limited("quota", "the project's YouTube quota of today is used up", DAY_S, "app")
-_RATE = limited("rate_limit", "too many calls in a short time", MINUTE_S)
+_INVALID = rejected("invalid_post", "YouTube did not accept the details of this video")
+_FORBIDDEN = rejected("forbidden", "YouTube does not allow this upload")
+_TOKEN = reconnect("token_expired", "The Google login has expired", refreshable=True)
+_SCOPE = reconnect("scope_missing", "The Google account has not granted the permissions that publishing needs")
+_NO_CHANNEL = account_refused("no_channel", "This Google account has no YouTube channel that may upload")
+# Per project, all channels together; the time until the reset (midnight Pacific) is computed with the error.
+_QUOTA = limited("quota", "This app has used up its YouTube quota for today", DAY_S, "app")
+_RATE = limited("rate_limit", "YouTube received too many calls in a short time", MINUTE_S)
 
 ERRORS: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(
@@ -40,7 +40,7 @@ ERRORS: Mapping[str, ErrorMeaning] = {
         _INVALID,
     ),
     **dict.fromkeys(("forbidden", "forbiddenPrivacySetting", "forbiddenLicenseSetting"), _FORBIDDEN),
-    "uploadLimitExceeded": limited("post_limit", "the channel's uploads of today are used up", DAY_S),
+    "uploadLimitExceeded": limited("post_limit", "The channel has reached YouTube's limit of uploads for today", DAY_S),
     **dict.fromkeys(("quotaExceeded", "dailyLimitExceeded"), _QUOTA),
     **dict.fromkeys(("rateLimitExceeded", "userRateLimitExceeded"), _RATE),
     "insufficientPermissions": _SCOPE,
@@ -49,22 +49,20 @@ ERRORS: Mapping[str, ErrorMeaning] = {
     "authenticatedUserNotChannel": _NO_CHANNEL,
     **dict.fromkeys(
         ("authenticatedUserAccountClosed", "authenticatedUserAccountSuspended"),
-        account_refused("account_closed", "the YouTube account is closed or suspended"),
+        account_refused("account_closed", "This YouTube account is closed or suspended"),
     ),
 }
 
 
-class Reason(BaseModel):
-    """One entry of an error's list."""
-
+class _GoogleErrorItem(BaseModel):
     reason: str = ""
 
 
-class Refusal(BaseModel):
+class GoogleErrorBody(BaseModel):
     """Google's error object."""
 
     code: int = 0
-    errors: list[Reason] = Field(default_factory=list)
+    errors: list[_GoogleErrorItem] = Field(default_factory=list)
 
     @property
     def reason(self) -> str:
@@ -72,11 +70,11 @@ class Refusal(BaseModel):
         return self.errors[0].reason if self.errors else ""
 
 
-class _Failure(BaseModel):
-    error: Refusal
+class _GoogleFailure(BaseModel):
+    error: GoogleErrorBody
 
 
-class VideoStatus(BaseModel):
+class YouTubeStatus(BaseModel):
     """The part `status` of a video."""
 
     uploadStatus: str = ""  # noqa: N815 - Google's spelling
@@ -99,63 +97,63 @@ class FileDetails(BaseModel):
     fileName: str = ""  # noqa: N815
 
 
-class Video(BaseModel):
+class YouTubeVideo(BaseModel):
     """One video, with the parts that were asked for."""
 
     id: str = Field(min_length=1)
-    status: VideoStatus = Field(default_factory=VideoStatus)
+    status: YouTubeStatus = Field(default_factory=YouTubeStatus)
     snippet: Snippet = Field(default_factory=Snippet)
     fileDetails: FileDetails = Field(default_factory=FileDetails)  # noqa: N815
 
 
 class _Videos(BaseModel):
-    items: list[Video] = Field(default_factory=list)
+    items: list[YouTubeVideo] = Field(default_factory=list)
 
 
-class _Related(BaseModel):
+class _RelatedPlaylists(BaseModel):
     uploads: str = ""
 
 
-class _Content(BaseModel):
-    relatedPlaylists: _Related = Field(default_factory=_Related)  # noqa: N815
+class _ChannelContent(BaseModel):
+    relatedPlaylists: _RelatedPlaylists = Field(default_factory=_RelatedPlaylists)  # noqa: N815
 
 
 class _Channel(BaseModel):
-    contentDetails: _Content = Field(default_factory=_Content)  # noqa: N815
+    contentDetails: _ChannelContent = Field(default_factory=_ChannelContent)  # noqa: N815
 
 
 class _Channels(BaseModel):
     items: list[_Channel] = Field(default_factory=list)
 
 
-class _Listed(BaseModel):
+class _PlaylistContent(BaseModel):
     videoId: str = ""  # noqa: N815
 
 
-class _Entry(BaseModel):
-    contentDetails: _Listed = Field(default_factory=_Listed)  # noqa: N815
+class _PlaylistItem(BaseModel):
+    contentDetails: _PlaylistContent = Field(default_factory=_PlaylistContent)  # noqa: N815
 
 
 class _Playlist(BaseModel):
-    items: list[_Entry] = Field(default_factory=list)
+    items: list[_PlaylistItem] = Field(default_factory=list)
 
 
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
 
 class SessionGone(Exception):
-    """The upload session is not known any more (404 or 410)."""
+    """YouTube no longer knows the upload session (404 or 410)."""
 
 
-class Calls:
-    """YouTube's calls below a configurable root."""
+class YouTubeApi:
+    """YouTube's API calls."""
 
-    def __init__(self, hosts: Hosts, clock: Callable[[], float]) -> None:
+    def __init__(self, hosts: GoogleHosts, clock: Callable[[], float]) -> None:
         self._root = hosts.youtube_api_url
         self._clock = clock
 
-    def session(self, token: str, resource: Mapping[str, object], size_bytes: int, slug: str) -> str:
-        """Open an upload session and return its address. No video exists before its last byte is in."""
+    def create_session(self, token: str, resource: Mapping[str, object], size_bytes: int, slug: str) -> str:
+        """Create an upload session and return its address. No video exists before its last byte is received."""
         headers = {
             **_bearer(token),
             "Content-Type": "application/json; charset=UTF-8",
@@ -164,13 +162,13 @@ class Calls:
             "Slug": slug,
         }
         url = f"{self._root}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status&notifySubscribers=false"
-        reply = self._send("POST", url, headers, json=resource, acts=True)
-        if reply.status != 200 or "Location" not in reply.headers:
-            raise self._refused(reply, acts=True)
-        return str(reply.headers["Location"])
+        response = self._send("POST", url, headers, json=resource, acts=True)
+        if response.status != 200 or "Location" not in response.headers:
+            raise self._refusal(response, acts=True)
+        return str(response.headers["Location"])
 
-    def put(self, token: str, session: str, part: FileRange, first: int, size_bytes: int) -> Video | int:
-        """Send bytes `first` …; return the offset to go on from, or the video when it is complete.
+    def put(self, token: str, session: str, file_range: FileRange, first: int, size_bytes: int) -> YouTubeVideo | int:
+        """Send bytes from `first` on; return the offset to go on from, or the video when it is complete.
 
         Raises:
             SessionGone.
@@ -178,13 +176,13 @@ class Calls:
         headers = {
             **_bearer(token),
             "Content-Type": "video/mp4",
-            "Content-Range": f"bytes {first}-{first + len(part) - 1}/{size_bytes}",
+            "Content-Range": f"bytes {first}-{first + len(file_range) - 1}/{size_bytes}",
         }
-        deadline_s = client.DEADLINE_S + len(part) / client.SLOWEST_UPLOAD_BYTES_S
-        return self._progress(self._send("PUT", session, headers, body=part, deadline_s=deadline_s, acts=True))
+        deadline_s = client.upload_deadline_s(len(file_range))
+        return self._progress(self._send("PUT", session, headers, body=file_range, deadline_s=deadline_s, acts=True))
 
-    def held(self, token: str, session: str, size_bytes: int) -> Video | int:
-        """Ask a session how much it holds: the offset to go on from, or the finished video.
+    def session_status(self, token: str, session: str, size_bytes: int) -> YouTubeVideo | int:
+        """Read the state of a session: the offset to go on from, or the finished video.
 
         Raises:
             SessionGone.
@@ -192,16 +190,16 @@ class Calls:
         headers = {**_bearer(token), "Content-Range": f"bytes */{size_bytes}"}
         return self._progress(self._send("PUT", session, headers, body=b""), acts=False)
 
-    def video(self, token: str, video_id: str, parts: str = "status,processingDetails") -> Video | None:
-        """Ask how a video stands. One unit of quota."""
+    def video(self, token: str, video_id: str, parts: str = "status,processingDetails") -> YouTubeVideo | None:
+        """Read the state of a video. One unit of quota."""
         found = self.videos(token, [video_id], parts)
         return found[0] if found else None
 
-    def videos(self, token: str, video_ids: list[str], parts: str) -> list[Video]:
-        """Ask for some videos at once. One unit of quota."""
+    def videos(self, token: str, video_ids: list[str], parts: str) -> list[YouTubeVideo]:
+        """Read several videos at once. One unit of quota."""
         return self._get(token, "/youtube/v3/videos", {"part": parts, "id": ",".join(video_ids)}, _Videos).items
 
-    def newest(self, token: str) -> list[Video]:
+    def newest(self, token: str) -> list[YouTubeVideo]:
         """List the channel's newest uploads, private ones too, with snippet, status and file name. Three units."""
         channels = self._get(token, "/youtube/v3/channels", {"part": "contentDetails", "mine": "true"}, _Channels)
         uploads = channels.items[0].contentDetails.relatedPlaylists.uploads if channels.items else ""
@@ -212,20 +210,20 @@ class Calls:
         ids = [entry.contentDetails.videoId for entry in entries if entry.contentDetails.videoId]
         return self.videos(token, ids, "snippet,status,fileDetails") if ids else []
 
-    def _progress(self, reply: Response, *, acts: bool = True) -> Video | int:
-        if reply.status == 308:
-            return _next_offset(reply.headers.get("Range", ""))
-        if reply.status in {404, 410}:
+    def _progress(self, response: Response, *, acts: bool = True) -> YouTubeVideo | int:
+        if response.status == 308:
+            return _next_offset(response.headers.get("Range", ""))
+        if response.status in {404, 410}:
             raise SessionGone
-        if reply.status not in {200, 201}:
-            raise self._refused(reply, acts=acts)
-        return _read(reply, Video, acts=acts)
+        if response.status not in {200, 201}:
+            raise self._refusal(response, acts=acts)
+        return _read(response, YouTubeVideo, acts=acts)
 
     def _get(self, token: str, path: str, params: Mapping[str, str], model: type[_ModelT]) -> _ModelT:
-        reply = self._send("GET", f"{self._root}{path}", _bearer(token), params=params)
-        if reply.status != 200:
-            raise self._refused(reply, acts=False)
-        return _read(reply, model, acts=False)
+        response = self._send("GET", f"{self._root}{path}", _bearer(token), params=params)
+        if response.status != 200:
+            raise self._refusal(response, acts=False)
+        return _read(response, model, acts=False)
 
     def _send(
         self,
@@ -246,16 +244,16 @@ class Calls:
         except client.TransportError as error:
             raise error_table.no_response(error, acts=acts) from error
 
-    def _refused(self, reply: Response, *, acts: bool) -> PlatformError:
+    def _refusal(self, response: Response, *, acts: bool) -> PlatformError:
         try:
-            reason = _Failure.model_validate_json(reply.body).error.reason
+            reason = _GoogleFailure.model_validate_json(response.body).error.reason
         except ValidationError:
             reason = ""
-        verdict = ERRORS.get(reason) or _by_status(reply.status)
-        if verdict is None:
-            return error_table.server_failed(reply.status, acts=acts, retry_after_s=reply.retry_after_s)
-        error = verdict.error(platform_code=reason or f"http_{reply.status}", retry_after_s=reply.retry_after_s)
-        if verdict is _QUOTA and isinstance(error, RateLimited):
+        meaning = ERRORS.get(reason) or _by_status(response.status)
+        if meaning is None:
+            return error_table.server_failed(response.status, acts=acts, retry_after_s=response.retry_after_s)
+        error = meaning.error(platform_code=reason or f"http_{response.status}", retry_after_s=response.retry_after_s)
+        if meaning is _QUOTA and isinstance(error, RateLimited):
             error.retry_after_s = until_pacific_midnight_s(self._clock())
         return error
 
@@ -265,14 +263,14 @@ def _by_status(status: int) -> ErrorMeaning | None:
         return _TOKEN
     if status == 429:
         return _RATE
-    return rejected("refused", "YouTube refuses the post") if 400 <= status < 500 else None
+    return rejected("refused", "YouTube did not accept this video") if 400 <= status < 500 else None
 
 
-def _read(reply: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
+def _read(response: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
     try:
-        return model.model_validate_json(reply.body)
+        return model.model_validate_json(response.body)
     except ValidationError:
-        raise error_table.server_failed(reply.status, acts=acts) from None
+        raise error_table.server_failed(response.status, acts=acts) from None
 
 
 def _bearer(token: str) -> dict[str, str]:
@@ -280,7 +278,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 def _next_offset(header: str) -> int:
-    # "bytes=0-N" or, when nothing is there yet, no header at all. Google's figure counts, not our arithmetic.
+    # "bytes=0-N" or, before the first byte, no header at all. Google's count is used, never our own.
     found = re.fullmatch(r"(?:bytes=)?0-(\d{1,15})", header.strip())
     return int(found[1]) + 1 if found else 0
 
@@ -289,5 +287,5 @@ def until_pacific_midnight_s(now: float) -> float:
     """Return the seconds until quotas are reset: midnight in Los Angeles, daylight saving time included."""
     here = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo("America/Los_Angeles"))
     midnight = (here + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    # Subtracted in UTC: the wall clocks of one zone lie about the length of the day when it changes.
+    # Subtracted in UTC: local times give the wrong length of a day on which daylight saving time changes.
     return (midnight.astimezone(UTC) - here.astimezone(UTC)).total_seconds() + 60.0

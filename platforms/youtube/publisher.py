@@ -1,27 +1,39 @@
-"""Publishes Shorts on YouTube by resumable upload.
+"""The publisher for YouTube Shorts, by resumable upload.
 
     session → upload ⇄ locate → processing → done
        ↑         ↓ session gone after the last byte may have been sent
        └────── search → (adopt the one video found) processing
 
-Why it cannot post twice: a video exists only once its last byte is in, and the session, whose address is stored before
-the first byte, repeats its final answer when asked. Only when the session itself is gone is the channel searched; one
-match is adopted, none at three looks over 15 minutes proves there is none, several are left to a person.
+Why it cannot post twice: a video exists only once its last byte is received. The session, whose address is stored
+before the first byte, repeats its final response when asked. Only when the session itself is gone is the channel
+searched: one match is adopted, none in three searches over 15 minutes proves that no video exists, several are left to
+a person.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 
-from platforms import video, wording
-from platforms.contract import Account, ActionNeeded, Advanced, Disclosure, Handle, Outcome, Post, Published
-from platforms.disclosure import declares
+from platforms import steps
+from platforms.contract import (
+    ActionNeeded,
+    Advanced,
+    AuthorizedAccount,
+    Disclosure,
+    Handle,
+    Outcome,
+    Post,
+    Published,
+    StepContext,
+)
 from platforms.errors import OutcomeUnknown, Rejected
-from platforms.http.hosts import Hosts
-from platforms.youtube.api import Calls, SessionGone, Video
+from platforms.http.hosts import Roots
+from platforms.steps import Pacing, Steps
+from platforms.wording import Wording
+from platforms.youtube import wording
+from platforms.youtube.api import SessionGone, YouTubeApi, YouTubeVideo
+from platforms.youtube.hosts import GoogleHosts
 
 MAX_BYTES = 256 * 1024**3  # developers.google.com/youtube/v3/docs/videos/insert (read 2026-11-22)
 MIN_S, MAX_S = 1.0, 180.0  # a Short has at most 3 minutes since 2024-10-15 (support.google.com/youtube/answer/15424877)
@@ -31,40 +43,24 @@ PRIVACIES = frozenset({"public", "unlisted", "private"})
 CATEGORY = "22"  # People & Blogs
 PROCESSING_CADENCE_S = (15.0, 15.0, 30.0, 60.0)
 SEARCH_CADENCE_S = (0.0, 300.0, 600.0)
-GIVE_UP_PROCESSING_S = 7_200.0  # the video exists; we stop waiting for it to be processed
-BLIND_CADENCE_S = (10.0, 60.0, 900.0)  # each more session costs one of the project's 100 uploads a day
+GIVE_UP_PROCESSING_S = 7_200.0  # the video exists; we stop waiting for the end of its processing
+BLIND_CADENCE_S = (10.0, 60.0, 900.0)  # each further session costs one of the project's 100 uploads a day
+CONFLICT_PAUSE_S = 1.0
+RESTART_PAUSE_S = 30.0
 RESTARTS = 3
 CONFLICTS = 3
 CLOCK_SKEW_S = 60
 _SESSION_FACTS = ("session", "offset", "looks", "sent_at")
 
 
-@dataclass(frozen=True)
-class _Turn:
-    """One call of `advance`."""
-
-    post: Post
-    account: Account
-    handle: Handle
-    interrupted: bool
-
-    @property
-    def token(self) -> str:
-        return self.account.access_token
-
-    @property
-    def slug(self) -> str:
-        return f"{self.post.publication_id}.mp4"
-
-
 class YouTube:
-    """The publisher; see `platforms.contract.Publisher`."""
+    """The publisher for YouTube; see `platforms.contract.Publisher`."""
 
     platform = "youtube"
 
     def __init__(
         self,
-        hosts: Hosts,
+        roots: Roots,
         *,
         disclosure: Disclosure = "gaze",
         made_for_kids: bool = False,
@@ -76,22 +72,22 @@ class YouTube:
         """Set how to publish.
 
         Args:
-            made_for_kids: what the owner declares for all videos.
+            made_for_kids: the owner's declaration for all videos.
+            category: id of a YouTube category.
             pace: factor on all pauses between questions; small in tests.
             clock: Unix seconds.
-            chunk_bytes: a multiple of 262,144; a chunk is one step, so it is also what a crash may cost.
+            chunk_bytes: a multiple of 262,144; a chunk is one step, so a crash costs at most one chunk.
         """
         if chunk_bytes % CHUNK_UNIT_BYTES:
             raise ValueError(f"chunks must be multiples of {CHUNK_UNIT_BYTES} bytes")
-        self._hosts = hosts
-        self._calls = Calls(hosts, clock)
+        self._hosts = GoogleHosts.at(roots)
+        self._api = YouTubeApi(self._hosts, clock)
         self._disclosure: Disclosure = disclosure
         self._made_for_kids = made_for_kids
         self._category = category
-        self._pace = pace
-        self._clock = clock
+        self._pacing = Pacing(pace, clock)
         self._chunk_bytes = chunk_bytes
-        self._steps: Mapping[str, Callable[[_Turn], Outcome]] = {
+        self._steps: Steps = {
             "session": self._session,
             "upload": self._upload,
             "locate": self._locate,
@@ -101,159 +97,161 @@ class YouTube:
             "done": self._done,
         }
 
-    def begin(self, post: Post, account: Account) -> Handle:
+    def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
         """Check the words and the file, and return the first handle."""
         del account
-        wording.compose(self.platform, post.title, post.caption, post.part, post.parts)
-        video.check(post, max_bytes=MAX_BYTES, min_s=MIN_S, max_s=MAX_S)
+        _words(post)
+        steps.check_video(post, max_bytes=MAX_BYTES, min_s=MIN_S, max_s=MAX_S)
         if post.privacy not in PRIVACIES:
-            raise Rejected("privacy_refused", f"YouTube has no privacy {post.privacy!r}")
+            raise Rejected("privacy_refused", f"YouTube does not offer the privacy {post.privacy!r}")
         return Handle("session")
 
     def may_stop(self, handle: Handle) -> bool:
-        """Say whether no video can come of it any more: it exists once its last byte is in."""
+        """Return whether no video can result any more: it exists once its last byte is received."""
         return handle.step in {"session", "upload"}
 
-    def advance(self, post: Post, account: Account, handle: Handle, *, interrupted: bool) -> Outcome:
+    def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run one step."""
-        step = self._steps.get(handle.step)
-        if step is None:
-            raise OutcomeUnknown("step_unknown", f"no step is called {handle.step!r}")
-        return step(_Turn(post, account, handle, interrupted))
+        return steps.run(self._steps, StepContext(post, account, handle, interrupted))
 
     # Up to the last byte ------------------------------------------------------------------------------------------
 
-    def _session(self, turn: _Turn) -> Outcome:
-        if turn.interrupted:
-            # A session nobody knows gets no byte, and so there is no video.
-            blind = turn.handle.number("blind_sessions")
+    def _session(self, context: StepContext) -> Outcome:
+        handle = context.handle
+        if context.interrupted:
+            # The address of a session that may exist is lost, so it gets no byte, and there is no video.
+            blind = handle.number("blind_sessions")
             if blind >= len(BLIND_CADENCE_S):
-                raise Rejected("session_unanswered", "YouTube left every request to begin unanswered")
-            again = turn.handle.then("session", blind_sessions=blind + 1)
-            return Advanced(again, BLIND_CADENCE_S[blind] * self._pace)
-        session = self._calls.session(turn.token, self._resource(turn.post), turn.post.size_bytes, turn.slug)
-        known = turn.handle.then("upload", session=self._hosts.accept_youtube_session(session), offset=0)
-        began = turn.handle.number("began_at") or int(self._clock())  # of the first session: its video counts, too
+                raise Rejected("session_unanswered", "YouTube did not answer any request to begin; nothing was posted")
+            again = handle.then("session", blind_sessions=blind + 1)
+            return Advanced(again, self._pacing.pause_s(BLIND_CADENCE_S, blind))
+        post = context.post
+        session = self._api.create_session(context.token, self._resource(post), post.size_bytes, _slug(post))
+        known = handle.then("upload", session=self._hosts.accept_session(session), offset=0)
+        began = handle.number("began_at") or int(self._pacing.now())  # of the first session: its video counts, too
         return Advanced(known.then("upload", began_at=began))
 
     def _resource(self, post: Post) -> dict[str, object]:
-        words = wording.compose(self.platform, post.title, post.caption, post.part, post.parts)
+        words = _words(post)
         return {
             "snippet": {"title": words.title, "description": words.text, "categoryId": self._category},
             "status": {
                 "privacyStatus": post.privacy,
                 "selfDeclaredMadeForKids": self._made_for_kids,
-                "containsSyntheticMedia": declares(post, self._disclosure),
+                "containsSyntheticMedia": post.is_declared_as_ai(self._disclosure),
             },
         }
 
-    def _upload(self, turn: _Turn) -> Outcome:
-        if turn.interrupted:
-            return self._locate(turn)
-        first = turn.handle.number("offset")
-        length = min(self._chunk_bytes, turn.post.size_bytes - first)
+    def _upload(self, context: StepContext) -> Outcome:
+        if context.interrupted:
+            return self._locate(context)
+        post, handle = context.post, context.handle
+        first = handle.number("offset")
+        length = min(self._chunk_bytes, post.size_bytes - first)
         try:
-            with video.part_of(turn.post, first, length) as part:
-                told = self._calls.put(turn.token, turn.handle.text("session"), part, first, turn.post.size_bytes)
+            with steps.open_range(post, first, length) as chunk:
+                progress = self._api.put(context.token, handle.text("session"), chunk, first, post.size_bytes)
         except SessionGone:
-            return self._gone(turn)
+            return self._session_gone(context)
         except Rejected:
-            # Perhaps they are there already (a step run again with a new token). Before this post is given up, the
-            # session has to say that it is not complete.
-            conflicts = turn.handle.number("conflicts") + 1
+            # The session may have these bytes already (a step run again with a new token). Before the post is given
+            # up, the session has to report that it is incomplete.
+            conflicts = handle.number("conflicts") + 1
             if conflicts > CONFLICTS:
                 raise
-            return Advanced(turn.handle.then("locate", conflicts=conflicts), self._pace)
-        return self._told(turn.handle, told)
+            return Advanced(handle.then("locate", conflicts=conflicts), self._pacing.scaled(CONFLICT_PAUSE_S))
+        return self._after_progress(handle, progress)
 
-    def _locate(self, turn: _Turn) -> Outcome:
+    def _locate(self, context: StepContext) -> Outcome:
+        session = context.handle.text("session")
         try:
-            told = self._calls.held(turn.token, turn.handle.text("session"), turn.post.size_bytes)
+            progress = self._api.session_status(context.token, session, context.post.size_bytes)
         except SessionGone:
-            return self._gone(turn)
-        return self._told(turn.handle, told)
+            return self._session_gone(context)
+        return self._after_progress(context.handle, progress)
 
-    def _told(self, handle: Handle, told: Video | int) -> Outcome:
-        if isinstance(told, Video):
-            return self._exists(handle, told.id)
-        return Advanced(handle.then("upload", offset=told))
+    def _after_progress(self, handle: Handle, progress: YouTubeVideo | int) -> Outcome:
+        if isinstance(progress, YouTubeVideo):
+            return self._exists(handle, progress.id)
+        return Advanced(handle.then("upload", offset=progress))
 
     def _exists(self, handle: Handle, video_id: str) -> Advanced:
-        known = handle.then("processing", video_id=video_id, sent_at=int(self._clock()), looks=0)
-        return Advanced(known, PROCESSING_CADENCE_S[0] * self._pace)
+        known = handle.then("processing", video_id=video_id, sent_at=int(self._pacing.now()), looks=0)
+        return Advanced(known, self._pacing.pause_s(PROCESSING_CADENCE_S, 0))
 
-    def _gone(self, turn: _Turn) -> Outcome:
-        if turn.handle.number("offset") + self._chunk_bytes >= turn.post.size_bytes:
-            return Advanced(turn.handle.then("search", looks=0))  # the last byte may have been sent
-        return self._restart(turn)
+    def _session_gone(self, context: StepContext) -> Outcome:
+        if context.handle.number("offset") + self._chunk_bytes >= context.post.size_bytes:
+            return Advanced(context.handle.then("search", looks=0))  # the last byte may have been sent
+        return self._restart(context)
 
-    def _restart(self, turn: _Turn) -> Outcome:
-        restarts = turn.handle.number("restarts") + 1
+    def _restart(self, context: StepContext) -> Outcome:
+        restarts = context.handle.number("restarts") + 1
         if restarts > RESTARTS:
-            raise Rejected("session_lost", "YouTube lost every upload session before its end")
-        return Advanced(turn.handle.without(*_SESSION_FACTS).then("session", restarts=restarts), 30.0 * self._pace)
+            raise Rejected("session_lost", "YouTube lost every upload session before the video was complete")
+        fresh = context.handle.without(*_SESSION_FACTS).then("session", restarts=restarts)
+        return Advanced(fresh, self._pacing.scaled(RESTART_PAUSE_S))
 
-    def _search(self, turn: _Turn) -> Outcome:
-        found = [entry for entry in self._calls.newest(turn.token) if self._is_ours(turn, entry)]
+    def _search(self, context: StepContext) -> Outcome:
+        found = [video for video in self._api.newest(context.token) if _matches(context, video)]
         if len(found) == 1:
-            return self._exists(turn.handle, found[0].id)
+            return self._exists(context.handle, found[0].id)
         if found:
             raise OutcomeUnknown("several_matches", f"{len(found)} videos of the channel match this one")
-        looks = turn.handle.number("looks") + 1
-        if looks >= len(SEARCH_CADENCE_S):
-            return self._restart(turn)
-        return Advanced(turn.handle.then("search", looks=looks), SEARCH_CADENCE_S[looks] * self._pace)
+        if context.handle.number("looks") + 1 >= len(SEARCH_CADENCE_S):
+            return self._restart(context)
+        return self._pacing.ask_again(context.handle, "search", SEARCH_CADENCE_S)
 
-    def _is_ours(self, turn: _Turn, entry: Video) -> bool:
-        # Whether the Slug reaches fileName is not documented; the words and the time are the second witness.
-        words = wording.compose(self.platform, turn.post.title, turn.post.caption, turn.post.part, turn.post.parts)
-        named = entry.fileDetails.fileName == turn.slug
-        since = turn.handle.number("began_at") - CLOCK_SKEW_S
-        worded = entry.snippet.title == words.title and entry.snippet.description == words.text
-        return named or (worded and _unix(entry.snippet.publishedAt) >= since)
+    # After it, only questions -------------------------------------------------------------------------------------
 
-    # After it: only questions -------------------------------------------------------------------------------------
-
-    def _processing(self, turn: _Turn) -> Outcome:
-        handle, video_id = turn.handle, turn.handle.text("video_id")
-        found = self._calls.video(turn.token, video_id)
+    def _processing(self, context: StepContext) -> Outcome:
+        handle, video_id = context.handle, context.handle.text("video_id")
+        found = self._api.video(context.token, video_id)
         status = found.status if found else None
         if status and status.uploadStatus == "failed":
-            raise Rejected("video_refused", "YouTube cannot use the video", platform_code=status.failureReason)
+            raise Rejected("video_refused", "YouTube cannot use this video", platform_code=status.failureReason)
         if status and status.uploadStatus == "rejected":
-            return self._rejected(turn, status.rejectionReason)
-        overdue = self._clock() - handle.number("sent_at") > GIVE_UP_PROCESSING_S
+            return self._rejected(context, status.rejectionReason)
+        overdue = self._pacing.now() - handle.number("sent_at") > GIVE_UP_PROCESSING_S
         if (status and status.uploadStatus == "processed") or overdue:
-            locked = status is not None and status.privacyStatus == "private" != turn.post.privacy
+            locked = status is not None and status.privacyStatus == "private" != context.post.privacy
             return self._live(handle, video_id, locked=locked)
-        looks = handle.number("looks") + 1
-        return Advanced(handle.then("processing", looks=looks), video.nth(PROCESSING_CADENCE_S, looks) * self._pace)
+        return self._pacing.ask_again(handle, "processing", PROCESSING_CADENCE_S)
 
-    def _rejected(self, turn: _Turn, reason: str) -> Outcome:
-        if reason == "duplicate":  # the same film is there already: look whether that one is ours
-            return Advanced(turn.handle.then("duplicate"))
-        raise Rejected("video_refused", "YouTube took the video down", platform_code=reason)
+    def _rejected(self, context: StepContext, reason: str) -> Outcome:
+        if reason == "duplicate":  # the channel has the same video already: check whether that one is ours
+            return Advanced(context.handle.then("duplicate"))
+        raise Rejected("video_refused", "YouTube removed the video", platform_code=reason)
 
-    def _duplicate(self, turn: _Turn) -> Outcome:
-        own_id = turn.handle.text("video_id")
-        others = [entry for entry in self._calls.newest(turn.token) if entry.id != own_id]
-        found = [entry for entry in others if self._is_ours(turn, entry) and entry.status.uploadStatus != "rejected"]
+    def _duplicate(self, context: StepContext) -> Outcome:
+        own_id = context.handle.text("video_id")
+        others = [video for video in self._api.newest(context.token) if video.id != own_id]
+        found = [video for video in others if _matches(context, video) and video.status.uploadStatus != "rejected"]
         if len(found) == 1:
-            return self._exists(turn.handle, found[0].id)
-        raise Rejected("duplicate", "YouTube finds that the channel has this video already")
+            return self._exists(context.handle, found[0].id)
+        raise Rejected("duplicate", "YouTube reports that the channel already has this video")
 
     def _live(self, handle: Handle, video_id: str, *, locked: bool) -> Outcome:
         if locked:
             # Projects that are not audited get every upload locked as private, for good (support.google.com 7300965).
             return ActionNeeded(handle.then("done", locked=1), video_id, "locked_private")
-        return Published(handle.then("done"), video_id, self._hosts.youtube_link(video_id))
+        return Published(handle.then("done"), video_id, self._hosts.link(video_id))
 
-    def _done(self, turn: _Turn) -> Outcome:
-        return self._live(turn.handle, turn.handle.text("video_id"), locked=bool(turn.handle.number("locked")))
+    def _done(self, context: StepContext) -> Outcome:
+        return self._live(context.handle, context.handle.text("video_id"), locked=bool(context.handle.number("locked")))
 
 
-def _unix(timestamp: str) -> float:
-    try:
-        return datetime.fromisoformat(timestamp).timestamp()
-    except ValueError:
-        return 0.0
+def _words(post: Post) -> Wording:
+    return wording.compose(post.title, post.caption, post.part, post.parts)
+
+
+def _slug(post: Post) -> str:
+    return f"{post.publication_id}.mp4"
+
+
+def _matches(context: StepContext, video: YouTubeVideo) -> bool:
+    # Whether the Slug header reaches fileName is not documented, so words and time together are evidence, too.
+    words = _words(context.post)
+    same_name = video.fileDetails.fileName == _slug(context.post)
+    same_words = video.snippet.title == words.title and video.snippet.description == words.text
+    since = context.handle.number("began_at") - CLOCK_SKEW_S
+    return same_name or (same_words and steps.unix_time(video.snippet.publishedAt) >= since)

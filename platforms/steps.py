@@ -1,0 +1,104 @@
+"""The parts that all publishers share: running a step by its name, pauses between questions, the video file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from platforms.contract import Advanced, Handle, Outcome, Post, StepContext
+from platforms.errors import OutcomeUnknown, Rejected
+from platforms.http.client import FileRange
+
+Steps = Mapping[str, Callable[[StepContext], Outcome]]
+
+
+def run(steps: Steps, context: StepContext) -> Outcome:
+    """Run the step that the handle names.
+
+    Raises:
+        OutcomeUnknown: no step has this name (the handle of a later version): guessing might publish twice.
+    """
+    step = steps.get(context.handle.step)
+    if step is None:
+        raise OutcomeUnknown("step_unknown", f"No step is called {context.handle.step!r}")
+    return step(context)
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """The clock and the pauses of a publisher.
+
+    Attributes:
+        factor: multiplies all pauses between questions: 1 against the real platforms, small against the mock.
+        clock: Unix seconds.
+    """
+
+    factor: float = 1.0
+    clock: Callable[[], float] = time.time
+
+    def now(self) -> float:
+        """Return the time in Unix seconds."""
+        return self.clock()
+
+    def scaled(self, pause_s: float) -> float:
+        """Return a pause, multiplied by the factor."""
+        return pause_s * self.factor
+
+    def pause_s(self, cadence_s: Sequence[float], number: int) -> float:
+        """Return the pause before question `number` (0, 1, …); the last pause repeats for ever."""
+        return self.scaled(cadence_s[min(number, len(cadence_s) - 1)])
+
+    def ask_again(self, handle: Handle, step: str, cadence_s: Sequence[float]) -> Advanced:
+        """Return the outcome that asks again later; the handle's fact "looks" counts the questions."""
+        looks = handle.number("looks") + 1
+        return Advanced(handle.then(step, looks=looks), self.pause_s(cadence_s, looks))
+
+
+def check_video(post: Post, *, max_bytes: int, min_s: float, max_s: float) -> None:
+    """Refuse a video that the platform is known to reject.
+
+    Raises:
+        Rejected: code "video_missing", "video_changed", "video_too_large", "video_too_short" or "video_too_long".
+    """
+    _check_file(post)
+    if post.size_bytes > max_bytes:
+        raise Rejected(
+            "video_too_large", f"The video has {post.size_bytes} bytes; the platform accepts at most {max_bytes}"
+        )
+    if post.duration_s < min_s:
+        raise Rejected(
+            "video_too_short", f"The video is {post.duration_s:.1f} s long; the platform needs at least {min_s:.0f} s"
+        )
+    if post.duration_s > max_s:
+        raise Rejected(
+            "video_too_long", f"The video is {post.duration_s:.1f} s long; the platform accepts at most {max_s:.0f} s"
+        )
+
+
+def open_range(post: Post, first: int, length: int) -> FileRange:
+    """Open the bytes of the video from `first` on for sending; use it in a `with`.
+
+    Raises:
+        Rejected: the file is missing or has another size than announced, so the upload would mix two files.
+    """
+    _check_file(post)
+    return FileRange(post.video, first, length)
+
+
+def _check_file(post: Post) -> None:
+    try:
+        size = post.video.stat().st_size
+    except OSError:
+        raise Rejected("video_missing", "The video file is missing") from None
+    if size != post.size_bytes or size == 0:
+        raise Rejected("video_changed", f"The video file has {size} bytes instead of {post.size_bytes}")
+
+
+def unix_time(timestamp: str) -> float:
+    """Return an ISO 8601 timestamp as Unix seconds; 0 when it is malformed."""
+    try:
+        return datetime.fromisoformat(timestamp).timestamp()
+    except ValueError:
+        return 0.0
