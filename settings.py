@@ -17,19 +17,15 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from platforms import registry
+
 VERSION = "0.1.0"
 """The version of VidProd. The API's description and the package metadata (pyproject.toml) take it from here."""
 
 BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
-# The names of remote roots, as in `platforms.http.hosts.Hosts`: tests and the mock server replace them.
-PLATFORM_ROOTS = (
-    "TIKTOK_AUTH_URL", "TIKTOK_API_URL", "TIKTOK_UPLOAD_URL",
-    "INSTAGRAM_AUTH_URL", "INSTAGRAM_TOKEN_URL", "INSTAGRAM_GRAPH_URL",
-    "FACEBOOK_AUTH_URL", "FACEBOOK_GRAPH_URL", "FACEBOOK_UPLOAD_URL",
-    "GOOGLE_AUTH_URL", "GOOGLE_TOKEN_URL", "YOUTUBE_API_URL",
-)  # fmt: skip
-
+# The variables of the platforms' roots: tests and the mock server replace the real hosts.
+PLATFORM_ROOTS = tuple(name.upper() for name in registry.ROOT_NAMES)
 
 LAST_PORT = 65_535
 SHORTEST_SECRET = 16  # characters; what is made here has 43
@@ -99,13 +95,8 @@ class Settings(BaseModel):
     ai_disclosure: Literal["never", "gaze", "always"] = "gaze"  # which posts are declared as altered by AI
     publish_pace: Annotated[float, Field(gt=0, le=1)] = 1.0  # scales the waits between looks at a platform
 
-    tiktok: OAuthClient | None = None
-    instagram: OAuthClient | None = None
-    facebook: OAuthClient | None = None
-    google: OAuthClient | None = None
-    platform_roots: dict[str, str] = Field(
-        default_factory=dict
-    )  # fields of `platforms.http.hosts.Hosts`, where replaced
+    oauth_clients: dict[str, OAuthClient] = Field(default_factory=dict)  # by the logins' `client_name`
+    platform_roots: dict[str, str] = Field(default_factory=dict)  # see `platforms.http.hosts.Roots`
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
@@ -167,21 +158,24 @@ def read(environ: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {  # Any: pydantic converts each text to its field's type
         name: given[name.upper()] for name in Settings.model_fields if given.get(name.upper(), "") != ""
     }
-    for platform, id_name in (
-        ("tiktok", "CLIENT_KEY"), ("instagram", "CLIENT_ID"), ("facebook", "CLIENT_ID"), ("google", "CLIENT_ID"),
-    ):  # fmt: skip
-        client_id = given.get(f"{platform.upper()}_{id_name}")
-        secret = given.get(f"{platform.upper()}_CLIENT_SECRET")
-        if bool(client_id) != bool(secret):
-            raise BadSettings(f"{platform.upper()}_{id_name} and {platform.upper()}_CLIENT_SECRET belong together")
-        if client_id and secret:
-            values[platform] = OAuthClient(client_id=client_id, client_secret=SecretStr(secret))
+    values["oauth_clients"] = _oauth_clients(given)
     values["platform_roots"] = {name.lower(): given[name].rstrip("/") for name in PLATFORM_ROOTS if given.get(name)}
     try:
         return Settings(**values)
     except ValidationError as exc:
         # pydantic's own text repeats the values, which may be secrets
         raise BadSettings("; ".join(_sentence(error["loc"], error["msg"]) for error in exc.errors())) from None
+
+
+def _oauth_clients(given: Mapping[str, str]) -> dict[str, OAuthClient]:
+    clients = {}
+    for login in registry.LOGINS.values():
+        client_id, secret = given.get(login.client_id_variable), given.get(login.client_secret_variable)
+        if bool(client_id) != bool(secret):
+            raise BadSettings(f"{login.client_id_variable} and {login.client_secret_variable} belong together")
+        if client_id and secret:
+            clients[login.client_name] = OAuthClient(client_id=client_id, client_secret=SecretStr(secret))
+    return clients
 
 
 def port(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -258,8 +252,6 @@ def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _known_names() -> set[str]:
     clients = {
-        f"{p}_{n}"
-        for p in ("TIKTOK", "INSTAGRAM", "FACEBOOK", "GOOGLE")
-        for n in ("CLIENT_ID", "CLIENT_KEY", "CLIENT_SECRET")
+        name for login in registry.LOGINS.values() for name in (login.client_id_variable, login.client_secret_variable)
     }
     return {name.upper() for name in Settings.model_fields} | clients | set(PLATFORM_ROOTS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from broker import SqliteBroker
 from platforms.contract import Publisher
-from platforms.http.hosts import Hosts
+from platforms.http.hosts import Roots
 from settings import Settings
 from store import Sealer, Store
 
@@ -35,7 +35,7 @@ class Machine:
         store: the database of jobs; `store.writing()` also commits the messages sent inside.
         broker: the message broker, in the same database file.
         sealer: encrypts and decrypts stored secrets.
-        hosts: root URLs of the platforms.
+        hosts: roots that replace those of the real platforms.
         publisher: returns the publisher of a platform, by the platform's name.
         now: the clock; returns an aware time in UTC.
         new_id: returns a new unique id with the given prefix.
@@ -46,7 +46,7 @@ class Machine:
     store: Store
     broker: SqliteBroker
     sealer: Sealer
-    hosts: Hosts
+    hosts: Roots
     publisher: Callable[[str], Publisher]
     now: Callable[[], datetime] = utc_now
     new_id: Callable[[str], str] = random_id

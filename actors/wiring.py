@@ -19,8 +19,9 @@ from actors.database_check import RequireDatabase
 from actors.machine import Machine
 from actors.stop_children import StopChildren
 from broker import SqliteBroker
+from platforms import registry
 from platforms.contract import Publisher
-from platforms.http.hosts import Hosts
+from platforms.definition import PublishingOptions
 from settings import Settings
 from store import Sealer, Store
 
@@ -50,14 +51,13 @@ def build(environ: Mapping[str, str]) -> Machine:
     )
     store = Store(path, gate=broker.gate, joining=broker.joining)
     broker.add_middleware(RequireDatabase(store))
-    hosts = Hosts(**settings.platform_roots)
     return Machine(
         settings=settings,
         store=store,
         broker=broker,
         sealer=Sealer(_secret_key(settings)),
-        hosts=hosts,
-        publisher=lambda platform: _publisher(platform, settings, hosts),
+        hosts=settings.platform_roots,
+        publisher=lambda platform: _publisher(platform, settings),
         stopping=stopping,
     )
 
@@ -68,16 +68,11 @@ def _secret_key(settings: Settings) -> str:
     return environment.kept_secret(settings.data_dir / "secret.key")[0]
 
 
-def _publisher(platform: str, settings: Settings, hosts: Hosts) -> Publisher:
-    from platforms import registry  # noqa: PLC0415 (8 MB that the API, which only sends messages, does not need)
-
-    return registry.publisher(
-        platform,
-        hosts,
-        tiktok_mode=settings.tiktok_mode,
-        disclosure=settings.ai_disclosure,
-        pace=settings.publish_pace,
+def _publisher(platform: str, settings: Settings) -> Publisher:
+    options = PublishingOptions(
+        tiktok_mode=settings.tiktok_mode, disclosure=settings.ai_disclosure, pace=settings.publish_pace
     )
+    return registry.publisher(platform, settings.platform_roots, options)
 
 
 def _build_or_exit() -> Machine:

@@ -11,7 +11,7 @@ from actors.machine import Machine
 from api.http.auth import ApiKeys
 from api.http.idempotency import InProgress
 from broker import SqliteBroker
-from platforms.http.hosts import Hosts
+from platforms.http.hosts import Roots
 from settings import Settings
 from store import Sealer, Store
 
@@ -33,7 +33,7 @@ class Context:
     store: Store
     broker: SqliteBroker
     sealer: Sealer
-    hosts: Hosts
+    hosts: Roots
     machine: Machine
     keys: ApiKeys
     now: Callable[[], datetime]

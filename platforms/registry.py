@@ -1,74 +1,58 @@
-"""The door to the publishers and the logins, by name."""
+"""The platforms and their logins, by name. A new platform adds one line to `NAMES`.
+
+Everything that is particular to a platform is found through this module; no other list of platforms exists.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from platforms.contract import Disclosure, Publisher
-from platforms.http.hosts import Hosts
-from platforms.instagram.facebook_oauth import FacebookFlow
-from platforms.instagram.oauth import InstagramFlow
-from platforms.instagram.publisher import Instagram
-from platforms.oauth.contract import Flow
-from platforms.tiktok.oauth import TikTokFlow
-from platforms.tiktok.publisher import TikTok
-from platforms.youtube.oauth import GoogleFlow
-from platforms.youtube.publisher import YouTube
+from platforms.contract import Publisher
+from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.http.hosts import Roots
 
-PLATFORMS = ("tiktok", "instagram", "youtube")
-VARIANTS = {
-    "tiktok": ("tiktok",),
-    "instagram": ("instagram_login", "facebook_login"),
-    "youtube": ("google",),
+if TYPE_CHECKING:
+    from platforms.oauth import OAuthFlow
+
+# Each name has a package `platforms.<name>` with a DEFINITION, and one `platforms.mock.<name>` with its mock.
+NAMES = (
+    "tiktok",
+    "instagram",
+    "youtube",
+)
+
+PLATFORMS: Mapping[str, PlatformDefinition] = {name: import_module(f"platforms.{name}").DEFINITION for name in NAMES}
+LOGINS: Mapping[str, LoginDefinition] = {
+    login.variant: login for platform in PLATFORMS.values() for login in platform.logins
 }
+ROOT_NAMES = tuple(name for platform in PLATFORMS.values() for name in platform.hosts.names())
 
 
-def publisher(
-    platform: str,
-    hosts: Hosts,
-    *,
-    tiktok_mode: str = "inbox",
-    disclosure: Disclosure = "gaze",
-    pace: float = 1.0,
-    clock: Callable[[], float] = time.time,
-) -> Publisher:
+def publisher(platform: str, roots: Roots, options: PublishingOptions | None = None) -> Publisher:
     """Return the publisher of a platform.
 
     Args:
-        tiktok_mode: "inbox" (drafts) or "direct".
-        disclosure: when a post is declared as altered by AI.
-        pace: factor on the pauses between questions: 1 against the real platforms, small against the mock.
+        roots: hosts that replace the real ones.
 
     Raises:
-        ValueError: there is no such platform or mode.
+        ValueError: no platform has this name.
     """
-    if tiktok_mode not in {"inbox", "direct"}:
-        raise ValueError(f"no TikTok mode {tiktok_mode!r}")
-    if platform == "tiktok":
-        return TikTok(hosts, mode=tiktok_mode, disclosure=disclosure, pace=pace, clock=clock)
-    if platform == "instagram":
-        return Instagram(hosts, disclosure=disclosure, pace=pace, clock=clock)
-    if platform == "youtube":
-        return YouTube(hosts, disclosure=disclosure, pace=pace, clock=clock)
-    raise ValueError(f"no platform {platform!r}")
+    if platform not in PLATFORMS:
+        raise ValueError(f"no platform {platform!r}")
+    return PLATFORMS[platform].make_publisher(roots, options or PublishingOptions())
 
 
-def flow(variant: str, hosts: Hosts, *, tiktok_mode: str = "inbox") -> Flow:
+def flow(variant: str, roots: Roots, options: PublishingOptions | None = None) -> OAuthFlow:
     """Return a login.
 
     Args:
-        variant: "tiktok", "instagram_login", "facebook_login" or "google".
+        roots: hosts that replace the real ones.
 
     Raises:
-        ValueError: there is no such login.
+        ValueError: no login has this name.
     """
-    if variant == "tiktok":
-        return TikTokFlow(hosts, mode=tiktok_mode)
-    if variant == "instagram_login":
-        return InstagramFlow(hosts)
-    if variant == "facebook_login":
-        return FacebookFlow(hosts)
-    if variant == "google":
-        return GoogleFlow(hosts)
-    raise ValueError(f"no login {variant!r}")
+    if variant not in LOGINS:
+        raise ValueError(f"no login {variant!r}")
+    return LOGINS[variant].make(roots, options or PublishingOptions())

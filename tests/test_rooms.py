@@ -74,7 +74,6 @@ FOLDERS: dict[str, set[str]] = {
         "mock/instagram",
         "mock/tiktok",
         "mock/youtube",
-        "oauth",
         "tiktok",
         "youtube",
     },

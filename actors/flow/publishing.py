@@ -30,7 +30,7 @@ from actors.machine import Machine
 from actors.recovery import publishing_notes
 from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from platforms import errors
-from platforms.contract import Account, ActionNeeded, Advanced, Handle, Outcome, Post, Published, Publisher
+from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Outcome, Post, Published, Publisher
 from store import accounts, jobs, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
@@ -158,7 +158,7 @@ class _StepRun:
         """Say whether nothing can be public if the machine goes no further."""
         return self.handle is None or (not self.interrupted and self.publisher.may_stop(self.handle))
 
-    def _begin(self, post: Post, account: Account) -> bool:
+    def _begin(self, post: Post, account: AuthorizedAccount) -> bool:
         """Store the first handle before the first step is carried out."""
         self.handle = self.publisher.begin(post, account)
         if not publishing_notes.add(self.machine, self.publication) and not self.interrupted:
@@ -170,7 +170,7 @@ class _StepRun:
                 connection, self.publication.id, self.holder, step=self.handle.step, handle=sealed
             )
 
-    def _advance(self, post: Post, account: Account) -> Outcome:
+    def _advance(self, post: Post, account: AuthorizedAccount) -> Outcome:
         assert self.handle is not None
         try:
             return self.publisher.advance(post, account, self.handle, interrupted=self.interrupted)

@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from actors.flow.events import emit
 from actors.machine import Machine
-from platforms.contract import Account as Usable
+from platforms import registry
+from platforms.contract import AuthorizedAccount
+from platforms.definition import PublishingOptions
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
-from platforms.oauth.contract import Client, Tokens
+from platforms.oauth import ClientCredentials, Tokens
 from store import accounts, publication_queue
 from store.accounts import Account
 from store.sealing import WrongKey
@@ -27,7 +29,7 @@ REFRESH_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards somebody e
 class Access:
     """An account as the platforms' code takes it, and the sealed tokens it was made from."""
 
-    account: Usable
+    account: AuthorizedAccount
     tokens: bytes = field(repr=False)
 
 
@@ -88,9 +90,7 @@ def refresh(machine: Machine, account: Account) -> Access:
 
 
 def _request_refresh(machine: Machine, account: Account) -> Access:
-    from platforms import registry  # noqa: PLC0415 (as in wiring: the API need not carry it)
-
-    flow = registry.flow(account.variant, machine.hosts, tiktok_mode=machine.settings.tiktok_mode)
+    flow = registry.flow(account.variant, machine.hosts, PublishingOptions(tiktok_mode=machine.settings.tiktok_mode))
     used = _sealed_tokens(account)
     try:
         tokens = flow.refresh(oauth_client(machine, account.variant), decrypt(machine, account))
@@ -165,21 +165,16 @@ def _sealed_tokens(account: Account) -> bytes:
     return account.tokens
 
 
-def oauth_client(machine: Machine, variant: str) -> Client:
+def oauth_client(machine: Machine, variant: str) -> ClientCredentials:
     """Return our registration for a login.
 
     Raises:
         Reconnect: this machine has none; nothing can be refreshed with it.
     """
-    registered = {
-        "tiktok": machine.settings.tiktok,
-        "instagram_login": machine.settings.instagram,
-        "facebook_login": machine.settings.facebook,
-        "google": machine.settings.google,
-    }[variant]
+    registered = machine.settings.oauth_clients.get(registry.LOGINS[variant].client_name)
     if registered is None:
         raise Reconnect("no_client", f"this machine has no client id and secret for {variant}")
-    return Client(registered.client_id, registered.client_secret.get_secret_value())
+    return ClientCredentials(registered.client_id, registered.client_secret.get_secret_value())
 
 
 def encrypt(machine: Machine, tokens: Tokens) -> bytes:
@@ -210,7 +205,7 @@ def _access(machine: Machine, account: Account) -> Access:
     except Reconnect as unreadable:
         needs_reconnect(machine, account.id, unreadable.detail, account.tokens)
         raise
-    usable_account = Usable(
+    usable_account = AuthorizedAccount(
         id=account.id,
         platform=account.platform,
         variant=account.variant,

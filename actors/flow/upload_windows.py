@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from platforms import registry
 from store.schedules import Schedule
 
 DAY = timedelta(hours=24)
 
-# Our own choice, well below what the platforms allow: TikTok about 15 posts a creator in any 24 hours, shared by all
-# apps (content-sharing rules, read 2026-08-04); Instagram 50 or 100, by documents that disagree (content publishing
-# guide, read 2026-11-22); YouTube 100 inserts a project and day (quota page, 2026-09).
 DEFAULTS = {
-    "tiktok": Schedule(platform="tiktok", time_zone="UTC", windows=[], max_per_day=6, min_gap_s=1800),
-    "instagram": Schedule(platform="instagram", time_zone="UTC", windows=[], max_per_day=8, min_gap_s=1800),
-    "youtube": Schedule(platform="youtube", time_zone="UTC", windows=[], max_per_day=10, min_gap_s=1800),
+    platform.name: Schedule(
+        platform=platform.name,
+        time_zone="UTC",
+        windows=[],
+        max_per_day=platform.max_posts_per_day,
+        min_gap_s=platform.min_gap_s,
+    )
+    for platform in registry.PLATFORMS.values()
 }
 
 

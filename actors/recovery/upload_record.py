@@ -16,9 +16,9 @@ import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from platforms.contract import Platform
+from platforms import registry
 from store import Sealer
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
@@ -136,7 +136,7 @@ def _read(document: Any, base: Job, sealer: Sealer) -> RestoredJob:  # Any: JSON
     platforms = options["platforms"]
     if platforms is not None and not (isinstance(platforms, list) and platforms):
         raise TypeError("no list of platforms")
-    if platforms is not None and not set(platforms) <= set(get_args(Platform)):
+    if platforms is not None and not set(platforms) <= set(registry.NAMES):
         raise ValueError("an unknown platform")
     job = Job(
         id=base.id,

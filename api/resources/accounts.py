@@ -15,20 +15,16 @@ from api.context import Context
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
+from platforms import registry
+from platforms.definition import PublishingOptions
 from platforms.errors import PlatformError, Reconnect
-from platforms.oauth.contract import Connection, Flow
+from platforms.oauth import LoginResult, OAuthFlow
 from store import accounts
 from store.accounts import Account, OAuthRequest
 from store.states import AccountStatus
 
 OAUTH_TIMEOUT = timedelta(minutes=30)
 """Time between the redirect to the platform and the callback."""
-
-VARIANTS = {
-    "tiktok": ("tiktok",),
-    "instagram": ("instagram_login", "facebook_login"),
-    "youtube": ("google",),
-}
 
 
 class AccountsResource(Resource):
@@ -94,9 +90,9 @@ class ConnectResource(Resource):
         response.cache_control = ["no-store"]
 
     def _variant(self, platform: str, wanted: str | None) -> str:
-        variants = VARIANTS.get(platform)
-        if variants is None:
+        if platform not in registry.PLATFORMS:
             raise not_found("platform")
+        variants = registry.PLATFORMS[platform].variants
         if wanted is not None and wanted not in variants:
             raise Problem(400, "bad_variant", f"variant: not one of {', '.join(variants)}", field="variant")
         for variant in (wanted,) if wanted else variants:
@@ -135,7 +131,7 @@ class ConnectCallbackResource(Resource):
             )
         return pending
 
-    def _exchange(self, pending: OAuthRequest, code: str) -> Connection:
+    def _exchange(self, pending: OAuthRequest, code: str) -> LoginResult:
         verifier = None if pending.verifier is None else self._context.sealer.open(pending.verifier)
         try:
             return _flow(self._context, pending.variant).exchange(
@@ -150,13 +146,13 @@ class ConnectCallbackResource(Resource):
             detail = f"{pending.platform} cannot be reached at the moment; connect again later"
             raise Problem(503, "connect_failed", detail, reason=exc.code, headers={"Retry-After": "60"}) from exc
 
-    def _store(self, pending: OAuthRequest, connected: Connection) -> None:
+    def _store(self, pending: OAuthRequest, connected: LoginResult) -> None:
         with self._context.store.writing() as connection:
             for one in (connected, *connected.others):
                 accounts.connect(connection, self._account(pending, one))
             start_due(self._context.machine, connection)  # publications that waited for these accounts
 
-    def _account(self, pending: OAuthRequest, connected: Connection) -> Account:
+    def _account(self, pending: OAuthRequest, connected: LoginResult) -> Account:
         return Account(
             id=self._context.new_id("acc_"),
             platform=pending.platform,
@@ -176,11 +172,9 @@ def _callback_url(context: Context, platform: str) -> str:
     return f"{context.settings.root_url}/connect/{platform}/callback"
 
 
-def _flow(context: Context, variant: str) -> Flow:
-    # Imported on first use: requests-oauthlib costs memory that an API without connections does not need.
-    from platforms.registry import flow  # noqa: PLC0415
-
-    return flow(variant, context.hosts, tiktok_mode=context.settings.tiktok_mode)
+def _flow(context: Context, variant: str) -> OAuthFlow:
+    options = PublishingOptions(tiktok_mode=context.settings.tiktok_mode)
+    return registry.flow(variant, context.hosts, options)
 
 
 def _account_document(account: Account) -> dict[str, Any]:  # Any: JSON

@@ -14,7 +14,7 @@ from actors.flow.upload_windows import DEFAULTS
 from api.http import json_body
 from api.http.problems import invalid_field
 from api.resources.base import Resource
-from api.uploads.options import PLATFORMS
+from platforms import registry
 from store import schedules
 from store.schedules import Schedule
 
@@ -68,8 +68,8 @@ class ScheduleResource(Resource):
         """Change schedules; publications that are due by the new ones start at once."""
         changes = json_body.read_body(request, Schedules).root
         for platform in changes:
-            if platform not in PLATFORMS:
-                raise invalid_field(platform[:40], f"is not one of {', '.join(PLATFORMS)}")
+            if platform not in registry.NAMES:
+                raise invalid_field(platform[:40], f"is not one of {', '.join(registry.NAMES)}")
         with self._context.store.writing() as connection:
             known = DEFAULTS | {schedule.platform: schedule for schedule in schedules.list_all(connection)}
             for platform, change in changes.items():

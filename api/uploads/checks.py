@@ -5,9 +5,9 @@ from __future__ import annotations
 from api.context import Context
 from api.http.problems import Problem, invalid_field
 from api.uploads.options import UploadOptions
+from platforms import registry
 from platforms.errors import Rejected
 from platforms.http import address_guard
-from platforms.wording import compose
 from store import accounts
 
 MAX_VIDEO_PARTS = 999
@@ -38,7 +38,7 @@ def check_options(context: Context, options: UploadOptions, file_name: str) -> N
 def _check_text(platform: str, title: str, caption: str) -> None:
     for field, text in (("title", ""), ("caption", caption)):
         try:
-            compose(platform, title, text, MAX_VIDEO_PARTS, MAX_VIDEO_PARTS)
+            registry.PLATFORMS[platform].compose(title, text, MAX_VIDEO_PARTS, MAX_VIDEO_PARTS)
         except Rejected as exc:
             raise invalid_field(field, exc.detail, platform=platform, reason=exc.code) from exc
 

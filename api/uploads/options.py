@@ -6,16 +6,15 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from api.http import json_values
 from api.http.json_body import validation_problem
 from api.http.problems import invalid_field
-from platforms.contract import Platform
+from platforms import registry
 
-PLATFORMS: tuple[str, ...] = get_args(Platform)
 MAX_METADATA_BYTES = 16_384
 MAX_FIELD_BYTES = 65_536
 MAX_NAME_CHARS = 200
@@ -39,9 +38,9 @@ def _platform_names(value: Any) -> Any:  # Any: before validation
     if not isinstance(value, str):
         return value
     names = list(dict.fromkeys(name.strip().lower() for name in value.split(",") if name.strip()))
-    unknown = [name for name in names if name not in PLATFORMS]
+    unknown = [name for name in names if name not in registry.NAMES]
     if unknown:
-        raise ValueError(f"{unknown[0][:40]!r} is not one of {', '.join(PLATFORMS)}")
+        raise ValueError(f"{unknown[0][:40]!r} is not one of {', '.join(registry.NAMES)}")
     return names or None
 
 

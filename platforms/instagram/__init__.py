@@ -1,1 +1,48 @@
-"""Instagram: the publisher, its API calls and its two logins."""
+"""Instagram: the definition of the platform, with Meta's two logins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from platforms.contract import Publisher
+from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.http.hosts import Roots
+from platforms.instagram.hosts import MetaHosts
+from platforms.instagram.wording import compose
+
+if TYPE_CHECKING:
+    from platforms.oauth import OAuthFlow
+
+
+def _publisher(roots: Roots, options: PublishingOptions) -> Publisher:
+    from platforms.instagram.publisher import Instagram
+
+    return Instagram(roots, disclosure=options.disclosure, pace=options.pace, clock=options.clock)
+
+
+def _instagram_login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
+    from platforms.instagram.oauth import InstagramFlow
+
+    del options
+    return InstagramFlow(roots)
+
+
+def _facebook_login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
+    from platforms.instagram.facebook_oauth import FacebookFlow
+
+    del options
+    return FacebookFlow(roots)
+
+
+DEFINITION = PlatformDefinition(
+    name="instagram",
+    hosts=MetaHosts,
+    logins=(
+        LoginDefinition("instagram_login", "instagram", _instagram_login),
+        LoginDefinition("facebook_login", "facebook", _facebook_login),
+    ),
+    compose=compose,
+    make_publisher=_publisher,
+    # Instagram allows 50 or 100 a day; its documents disagree (content publishing guide, read 2026-11-22).
+    max_posts_per_day=8,
+)

@@ -1,1 +1,40 @@
-"""TikTok: the publisher, its API calls and its login."""
+"""TikTok: the definition of the platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from platforms.contract import Publisher
+from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.http.hosts import Roots
+from platforms.tiktok.hosts import TikTokHosts
+from platforms.tiktok.wording import compose
+
+if TYPE_CHECKING:
+    from platforms.oauth import OAuthFlow
+
+
+def _publisher(roots: Roots, options: PublishingOptions) -> Publisher:
+    from platforms.tiktok.publisher import TikTok
+
+    return TikTok(
+        roots, mode=options.tiktok_mode, disclosure=options.disclosure, pace=options.pace, clock=options.clock
+    )
+
+
+def _login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
+    from platforms.tiktok.oauth import TikTokFlow
+
+    return TikTokFlow(roots, mode=options.tiktok_mode)
+
+
+DEFINITION = PlatformDefinition(
+    name="tiktok",
+    hosts=TikTokHosts,
+    logins=(LoginDefinition("tiktok", "tiktok", _login, client_id_suffix="CLIENT_KEY"),),
+    compose=compose,
+    make_publisher=_publisher,
+    # TikTok allows a creator about 15 posts in any 24 hours, shared by all apps (content-sharing rules, read
+    # 2026-08-04).
+    max_posts_per_day=6,
+)

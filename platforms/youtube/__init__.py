@@ -1,1 +1,37 @@
-"""YouTube: the publisher, its API calls and its login."""
+"""YouTube: the definition of the platform, with Google's login."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from platforms.contract import Publisher
+from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.http.hosts import Roots
+from platforms.youtube.hosts import GoogleHosts
+from platforms.youtube.wording import compose
+
+if TYPE_CHECKING:
+    from platforms.oauth import OAuthFlow
+
+
+def _publisher(roots: Roots, options: PublishingOptions) -> Publisher:
+    from platforms.youtube.publisher import YouTube
+
+    return YouTube(roots, disclosure=options.disclosure, pace=options.pace, clock=options.clock)
+
+
+def _login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
+    from platforms.youtube.oauth import GoogleFlow
+
+    del options
+    return GoogleFlow(roots)
+
+
+DEFINITION = PlatformDefinition(
+    name="youtube",
+    hosts=GoogleHosts,
+    logins=(LoginDefinition("google", "google", _login),),
+    compose=compose,
+    make_publisher=_publisher,
+    max_posts_per_day=10,  # YouTube allows 100 inserts a project and day (quota page, 2026-09)
+)

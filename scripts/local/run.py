@@ -20,6 +20,7 @@ from pathlib import Path
 import requests
 
 import settings as environment
+from platforms import registry
 from platforms.mock.roots import mock_hosts
 from scripts.local.client import ApiError, Client
 from scripts.local.journey import Journey, JourneyFailed
@@ -30,11 +31,8 @@ from store.errors import DatabaseUnavailable
 
 START_WITHIN_S = 60.0
 FAILURES = (JourneyFailed, ApiError, requests.RequestException, NoDatabase, DatabaseUnavailable)
-PLATFORMS = ("tiktok", "instagram", "youtube")
-MOCK_CLIENTS = (
-    "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET", "FACEBOOK_CLIENT_ID", "FACEBOOK_CLIENT_SECRET",
-    "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET",
-)  # fmt: skip
+# The last login of each platform: Instagram's is Facebook Login, which works without a public address.
+MOCK_LOGINS = tuple(platform.logins[-1] for platform in registry.PLATFORMS.values())
 
 
 class Machine:
@@ -96,11 +94,11 @@ class Machine:
 
     def _connect(self) -> None:
         known = {account["platform"] for account in self.client.call("GET", "/accounts")["accounts"]}
-        for platform in PLATFORMS:
+        for platform in registry.NAMES:
             if platform not in known:
                 self.client.connect(platform)
         if not known:
-            at_once = {name: {"windows": [], "max_per_day": 1000, "min_gap_s": 0} for name in PLATFORMS}
+            at_once = {name: {"windows": [], "max_per_day": 1000, "min_gap_s": 0} for name in registry.NAMES}
             self.client.call("PUT", "/schedule", json=at_once)
         endpoint = self.client.call("POST", "/webhooks", json={"url": f"{self.mock_url}/webhooks/receive"})
         requests.post(
@@ -114,8 +112,9 @@ def development(environ: dict[str, str]) -> dict[str, str]:
     api_port = environment.port(given, "PORT", 8000)
     given["MOCK_PORT"] = str(environment.port(given, "MOCK_PORT", api_port + 1))
     roots = mock_hosts(f"http://127.0.0.1:{given['MOCK_PORT']}")
-    chosen = {name.upper(): str(getattr(roots, name)) for name in roots.__dataclass_fields__}
-    chosen |= dict.fromkeys(MOCK_CLIENTS, "mock")
+    chosen = {name.upper(): root for name, root in roots.items()}
+    for login in MOCK_LOGINS:
+        chosen |= {login.client_id_variable: "mock", login.client_secret_variable: "mock"}
     chosen |= {
         "ENVIRONMENT": "development",
         "WEBHOOK_ALLOW_PRIVATE": "true",  # the mock receives them, on loopback

@@ -17,8 +17,7 @@ from actors import wiring
 from actors.delete_files import delete_files
 from actors.flow import job_commands, publishing, tokens
 from platforms import errors
-from platforms.contract import Account as Usable
-from platforms.contract import Advanced, Handle, Outcome, Post, Published
+from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import Sealer, Store, accounts, jobs, publication_queue, publications, segments, steps
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 from store.tables import metadata
@@ -41,13 +40,13 @@ class Remote:
     asked: int = 0
     platform: str = "tiktok"
 
-    def begin(self, post: Post, account: Usable) -> Handle:
+    def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
         return Handle("reserve", {})
 
     def may_stop(self, handle: Handle) -> bool:
         return True  # `publish`, the irreversible call, is its own step
 
-    def advance(self, post: Post, account: Usable, handle: Handle, *, interrupted: bool) -> Outcome:
+    def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "killed before":
             raise Killed
@@ -73,7 +72,7 @@ class Remote:
 @pytest.fixture
 def publishing_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Remote], None]:
     """Return what installs a platform; a job with one part, ready and let go, is there."""
-    usable = Usable("tiktok-1", "tiktok", "tiktok", "r", "@a", "token")
+    usable = AuthorizedAccount("tiktok-1", "tiktok", "tiktok", "r", "@a", "token")
     monkeypatch.setattr(tokens, "get_access", lambda *_: tokens.Access(usable, b"sealed"))
 
     def install(remote: Remote) -> None:

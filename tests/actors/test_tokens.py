@@ -12,7 +12,7 @@ from actors import wiring
 from actors.flow import job_commands, tokens
 from platforms import registry
 from platforms.errors import Reconnect, TryLater
-from platforms.oauth.contract import Client, Tokens
+from platforms.oauth import ClientCredentials, Tokens
 from store import Store, accounts
 from store.states import AccountStatus
 from tests.store.rows import account
@@ -25,7 +25,7 @@ class Login:
         self.meanwhile, self.error = meanwhile, error
         self.used: list[str] = []
 
-    def refresh(self, client: Client, held: Tokens) -> Tokens:
+    def refresh(self, client: ClientCredentials, held: Tokens) -> Tokens:
         self.used.append(held.access_token)
         self.meanwhile()
         if self.error is not None:
@@ -36,7 +36,7 @@ class Login:
 @pytest.fixture
 def login(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Login], Login]:
     """Return what installs a login's server; an account with a stale token is there."""
-    monkeypatch.setattr(tokens, "oauth_client", lambda *_: Client("id", "secret"))
+    monkeypatch.setattr(tokens, "oauth_client", lambda *_: ClientCredentials("id", "secret"))
     _connect(store, "stale")
 
     def install(made: Login) -> Login:

@@ -44,7 +44,7 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def door(context: Context, mock: str) -> TestClient:
     registered = OAuthClient(client_id="mock", client_secret=SecretStr("mock"))
     clients = {"tiktok": registered, "facebook": registered, "google": registered}
-    chosen = context.settings.model_copy(update=clients)
+    chosen = context.settings.model_copy(update={"oauth_clients": clients})
     machine = replace(context.machine, settings=chosen)
     changed = replace(context, machine=machine, settings=chosen, hosts=mock_hosts(mock))
     return TestClient(create_app(changed), headers=AUTH)

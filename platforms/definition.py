@@ -1,0 +1,94 @@
+"""The declaration of a platform: everything that the rest of the program needs to know about it.
+
+Each platform's package has a `DEFINITION` in its `__init__`. Definitions are light: publishers and logins are imported
+when they are made, since `requests-oauthlib` alone costs 8 MB that the API, which only sends messages, need not carry.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from platforms.contract import Disclosure, Publisher
+from platforms.http.hosts import PlatformHosts, Roots
+from platforms.wording import Wording
+
+if TYPE_CHECKING:
+    from platforms.oauth import OAuthFlow
+
+Compose = Callable[[str, str, int, int], Wording]
+"""(title, caption, part, parts) → the checked words of a post; raises Rejected when they do not fit."""
+
+
+@dataclass(frozen=True)
+class PublishingOptions:
+    """How to publish; each publisher uses the options that concern it.
+
+    Attributes:
+        tiktok_mode: "inbox" (a draft that its owner finishes in the app) or "direct".
+        disclosure: when a post is declared as altered by AI.
+        pace: factor on the pauses between questions: 1 against the real platforms, small against the mock.
+        clock: Unix seconds.
+    """
+
+    tiktok_mode: Literal["inbox", "direct"] = "inbox"
+    disclosure: Disclosure = "gaze"
+    pace: float = 1.0
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class LoginDefinition:
+    """One way to connect an account of a platform.
+
+    Attributes:
+        variant: the login's name, unique over all platforms and stored with each account, e.g. "facebook_login".
+        client_name: of our registration: its secret is the variable {CLIENT_NAME}_CLIENT_SECRET.
+        make: returns the login.
+        client_id_suffix: the variable of its id is {CLIENT_NAME}_{suffix}.
+    """
+
+    variant: str
+    client_name: str
+    make: Callable[[Roots, PublishingOptions], OAuthFlow]
+    client_id_suffix: str = "CLIENT_ID"
+
+    @property
+    def client_id_variable(self) -> str:
+        """The environment variable of the client's id."""
+        return f"{self.client_name.upper()}_{self.client_id_suffix}"
+
+    @property
+    def client_secret_variable(self) -> str:
+        """The environment variable of the client's secret."""
+        return f"{self.client_name.upper()}_CLIENT_SECRET"
+
+
+@dataclass(frozen=True)
+class PlatformDefinition:
+    """One platform.
+
+    Attributes:
+        name: in the API, the database and the settings; also of its package.
+        hosts: the roots of its hosts.
+        logins: the first one that has credentials is the default.
+        compose: composes and checks the words of a post.
+        make_publisher: returns the publisher.
+        max_posts_per_day: default limit of an account; our own choice, well below what the platform allows.
+        min_gap_s: default gap between two posts of an account.
+    """
+
+    name: str
+    hosts: type[PlatformHosts]
+    logins: tuple[LoginDefinition, ...]
+    compose: Compose
+    make_publisher: Callable[[Roots, PublishingOptions], Publisher]
+    max_posts_per_day: int
+    min_gap_s: int = 1_800
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The names of its logins."""
+        return tuple(login.variant for login in self.logins)

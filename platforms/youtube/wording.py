@@ -1,0 +1,32 @@
+"""The title and description of a video on YouTube, and their limits."""
+
+from __future__ import annotations
+
+from platforms.errors import Rejected
+from platforms.wording import Wording, title_and_caption
+
+# developers.google.com/youtube/v3/docs/videos: title ≤ 100 characters, description ≤ 5000 bytes, neither with < or >.
+TITLE_CHARS = 100
+DESCRIPTION_BYTES = 5000
+
+
+def compose(title: str, caption: str, part: int, parts: int) -> Wording:
+    """Compose and check the words of one part.
+
+    Raises:
+        Rejected: code "title_too_long", "title_missing", "caption_too_long" or "text_unusable".
+    """
+    title, description = title_and_caption(title, caption, part, parts)
+    if not title:
+        raise Rejected("title_missing", "YouTube needs a title")
+    if len(title) > TITLE_CHARS:
+        raise Rejected(
+            "title_too_long",
+            f"With its part number the title has {len(title)} characters; YouTube accepts {TITLE_CHARS}",
+        )
+    if any(bracket in text for bracket in "<>" for text in (title, description)):
+        raise Rejected("text_unusable", "YouTube accepts no < or > in title and description")
+    size = len(description.encode())
+    if size > DESCRIPTION_BYTES:
+        raise Rejected("caption_too_long", f"The caption has {size} bytes; YouTube accepts {DESCRIPTION_BYTES}")
+    return Wording(title, description)
