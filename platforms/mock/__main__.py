@@ -1,4 +1,4 @@
-"""`python -m platforms.mock --port P --directory DIR`: serves the mock platforms on 127.0.0.1 until it is ended."""
+"""`python -m platforms.mock --port P --directory DIR`: serves the mock platforms on 127.0.0.1 until it is stopped."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ import sys
 from pathlib import Path
 
 from platforms.mock.server import HOST, serve
-from platforms.mock.world import Rules
+from platforms.mock.state import MockOptions
 
 
 def main() -> None:
-    """Serve."""
-    usual = Rules()
+    """Serve the mock platforms."""
+    defaults = MockOptions()
     parser = argparse.ArgumentParser(prog="python -m platforms.mock", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="0: any free port; the first line of output names it")
+    parser.add_argument("--directory", type=Path, required=True, help="directory for posts, uploads and tokens")
     parser.add_argument(
-        "--port", type=int, required=True, help="0 for any free one; the first line printed tells which"
+        "--processing-seconds", type=float, default=defaults.processing_s, help="time until a video is published"
     )
-    parser.add_argument("--directory", type=Path, required=True, help="where posts, uploads and tokens are kept")
-    parser.add_argument("--processing-seconds", type=float, default=usual.processing_s)
-    parser.add_argument("--token-seconds", type=float, default=usual.access_s, help="life of access tokens")
-    parser.add_argument("--draft-done-seconds", type=float, default=None, help="TikTok drafts are posted after so long")
-    parser.add_argument("--unaudited", action="store_true", help="only private posts, as for apps that are not audited")
-    told = parser.parse_args()
-    rules = Rules(
-        processing_s=told.processing_seconds,
-        access_s=told.token_seconds,
-        draft_done_s=told.draft_done_seconds,
-        unaudited=told.unaudited,
+    parser.add_argument("--token-seconds", type=float, default=defaults.access_s, help="lifetime of access tokens")
+    parser.add_argument(
+        "--draft-done-seconds", type=float, default=None, help="time until a TikTok draft is posted; default: never"
     )
-    server = serve(told.port, told.directory, rules)
+    parser.add_argument("--unaudited", action="store_true", help="private posts only, as for apps without an audit")
+    arguments = parser.parse_args()
+    options = MockOptions(
+        processing_s=arguments.processing_seconds,
+        access_s=arguments.token_seconds,
+        draft_done_s=arguments.draft_done_seconds,
+        unaudited=arguments.unaudited,
+    )
+    server = serve(arguments.port, arguments.directory, options)
     sys.stdout.write(f"http://{HOST}:{server.effective_port}\n")
     sys.stdout.flush()
     server.run()

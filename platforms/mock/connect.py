@@ -1,4 +1,4 @@
-"""Walks through a login against the mock as a person's browser would, so that development needs no browser."""
+"""A login at the mock without a browser, for tests and development."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ import secrets
 from urllib.parse import parse_qs, urlsplit
 
 from platforms import registry
-from platforms.http import client as wire
-from platforms.http.hosts import Hosts
-from platforms.oauth.contract import Client, Connection
+from platforms.definition import PublishingOptions
+from platforms.http import client as http_client
+from platforms.http.hosts import Roots
+from platforms.oauth import ClientCredentials, LoginResult
 
 REDIRECT_URI = "http://127.0.0.1:8000/connect/mock/callback"
-CLIENT = Client("mock-client", "mock-secret")
+CLIENT = ClientCredentials("mock-client", "mock-secret")
 
 
 def connect(
     variant: str,
-    hosts: Hosts,
+    roots: Roots,
     *,
-    client: Client = CLIENT,
+    client: ClientCredentials = CLIENT,
     redirect_uri: str = REDIRECT_URI,
-    tiktok_mode: str = "inbox",
+    options: PublishingOptions | None = None,
     user: int = 1,
-) -> Connection:
+) -> LoginResult:
     """Connect one of the mock's accounts.
 
     Args:
-        variant: "tiktok", "instagram_login", "facebook_login" or "google".
-        user: 1, 2, …: different people with different accounts.
+        variant: of the login.
+        user: 1, 2, …: different users with different accounts.
 
     Raises:
-        RuntimeError: the mock did not consent; PlatformError as in `Flow.exchange`.
+        RuntimeError: the mock did not consent; PlatformError as in `OAuthFlow.exchange`.
     """
-    flow = registry.flow(variant, hosts, tiktok_mode=tiktok_mode)
+    flow = registry.flow(variant, roots, options)
     state = secrets.token_urlsafe(16)
-    asked = flow.authorize_url(client, redirect_uri, state)
-    reply = wire.request("GET", f"{asked.url}&mock_user={user}")
-    told = parse_qs(urlsplit(reply.headers.get("Location", "")).query)
-    if reply.status != 302 or told.get("state") != [state]:
-        raise RuntimeError(f"the mock answered {reply.status} to the login of {variant}")
-    return flow.exchange(client, redirect_uri, told["code"][0], asked.verifier)
+    request = flow.authorize_url(client, redirect_uri, state)
+    response = http_client.request("GET", f"{request.url}&mock_user={user}")
+    query = parse_qs(urlsplit(response.headers.get("Location", "")).query)
+    if response.status != 302 or query.get("state") != [state]:
+        raise RuntimeError(f"the mock answered the login of {variant} with HTTP {response.status}")
+    return flow.exchange(client, redirect_uri, query["code"][0], request.verifier)

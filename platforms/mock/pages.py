@@ -1,4 +1,4 @@
-"""What a person or a test looks at: the posts, their pages and their videos, and the switch for faults."""
+"""Pages for people and tests: the posts with their videos, and the control of faults."""
 
 # ruff: noqa: ARG002 - falcon hands every responder the request, the answer and all fields of the path
 
@@ -15,112 +15,110 @@ from typing import Any
 import falcon
 
 from platforms.mock.faults import Faults
-from platforms.mock.instagram import app as instagram
-from platforms.mock.shelf import Record
-from platforms.mock.tiktok import app as tiktok
-from platforms.mock.world import World
-from platforms.mock.youtube import app as youtube
+from platforms.mock.mocks import MOCKS
+from platforms.mock.state import MockState
+from platforms.mock.storage import Record
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>body{{font:16px sans-serif;max-width:30em;margin:1em auto;padding:0 1em}}
 video{{width:100%;max-height:80vh;background:#000}}pre{{white-space:pre-wrap}}</style>
 <h1>{platform}{draft}</h1><video controls playsinline src="{video}"></video><p>{caption}</p>
-<details><summary>What the platform was told</summary><pre>{metadata}</pre></details></html>"""
+<details><summary>Fields of the request</summary><pre>{metadata}</pre></details></html>"""
 
 
-def add_routes(app: falcon.App[Any, Any], world: World, faults: Faults) -> None:  # Any: falcon's own types
-    """Add the pages and the controls."""
-    app.add_route("/", Front())
-    app.add_route("/mock/posts", Posts(world))
-    app.add_route("/mock/faults", FaultSwitch(faults))
-    app.add_route("/mock/expire-tokens/{platform}", ExpireTokens(world))
-    app.add_route("/posts/{platform}/{post_id}", PostPage(world))
-    app.add_route("/posts/{platform}/{post_id}/video", PostVideo(world))
+def add_routes(app: falcon.App[Any, Any], state: MockState, faults: Faults) -> None:  # Any: falcon's own types
+    """Add the paths of the pages and the controls."""
+    app.add_route("/", Index())
+    app.add_route("/mock/posts", Posts(state))
+    app.add_route("/mock/faults", FaultControl(faults))
+    app.add_route("/mock/expire-tokens/{platform}", ExpireTokens(state))
+    app.add_route("/posts/{platform}/{post_id}", PostPage(state))
+    app.add_route("/posts/{platform}/{post_id}/video", PostVideo(state))
 
 
-def all_posts(world: World) -> list[Record]:
-    """Return the posts of all platforms, oldest first; drafts are among them, and say so."""
-    found = [*tiktok.posts(world), *instagram.posts(world), *youtube.posts(world)]
+def all_posts(state: MockState) -> list[Record]:
+    """Return the posts and drafts of all platforms, the oldest first."""
+    found = [post for mock in MOCKS.values() for post in mock.posts(state)]
     return sorted(found, key=lambda post: float(post["created_at"]))
 
 
-class Front:
-    """Shows that the mock is up."""
+class Index:
+    """The start page."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Say so."""
+        """Return the addresses of the lists."""
         resp.media = {"mock": "TikTok, Instagram, YouTube", "posts": "/mock/posts", "webhooks": "/mock/webhooks"}
 
 
 class Posts:
-    """All posts."""
+    """The posts of all platforms."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """List them with the size and SHA-256 of their videos and the address of their pages."""
-        resp.media = [self._shown(req, post) for post in all_posts(self._world)]
+        """List them with size and SHA-256 of the video and the address of the page."""
+        resp.media = [self._document(req, post) for post in all_posts(self._state)]
 
-    def _shown(self, req: falcon.Request, post: Record) -> Record:
-        path = self._world.shelf.bytes_path(post["upload"])
+    def _document(self, req: falcon.Request, post: Record) -> Record:
+        path = self._state.storage.bytes_path(post["upload"])
         page = f"{req.prefix}/posts/{post['platform']}/{post['id']}"
         return {**post, "size_bytes": path.stat().st_size, "sha256": _sha256(path), "page": page}
 
 
 @functools.lru_cache(maxsize=1000)
 def _sha256(path: Path) -> str:
-    # A post's bytes are complete and change no more.
+    # The bytes of a post are complete and no longer change.
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class FaultSwitch:
-    """What goes wrong next; see `platforms.mock.faults`."""
+class FaultControl:
+    """The control of faults; see `platforms.mock.faults`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Add one fault or several."""
-        told = req.get_media()
+        described = req.get_media()
         try:
-            for fault in told if isinstance(told, list) else [told]:
+            for fault in described if isinstance(described, list) else [described]:
                 self._faults.add(fault)
         except ValueError as error:
             raise falcon.HTTPBadRequest(description=str(error)) from error
         resp.media = {"struck": self._faults.struck}
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Say how many have struck."""
+        """Return how many have struck."""
         resp.media = {"struck": self._faults.struck}
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Forget all."""
+        """Remove all."""
         self._faults.clear()
         resp.media = {"struck": 0}
 
 
 class ExpireTokens:
-    """Lets time pass for access tokens."""
+    """The control of token expiry."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, platform: str) -> None:
         """Expire all access tokens of "tiktok", "instagram" or "google"."""
-        resp.media = {"expired": self._world.kill_tokens(platform)}
+        resp.media = {"expired": self._state.expire_tokens(platform)}
 
 
 class PostPage:
-    """One post, for a browser."""
+    """The page of a post."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, platform: str, post_id: str) -> None:
-        """Show it."""
-        post = _find(self._world, platform, post_id)
+        """Return the page."""
+        post = _find(self._state, platform, post_id)
         resp.content_type = falcon.MEDIA_HTML
         resp.text = _PAGE.format(
             title=html.escape(f"{platform} {post_id}"),
@@ -133,32 +131,32 @@ class PostPage:
 
 
 class PostVideo:
-    """One post's video."""
+    """The video of a post."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, platform: str, post_id: str) -> None:
-        """Send it, or the range that a player asks for."""
-        path = self._world.shelf.bytes_path(_find(self._world, platform, post_id)["upload"])
+        """Send the video, or the requested range."""
+        path = self._state.storage.bytes_path(_find(self._state, platform, post_id)["upload"])
         size = path.stat().st_size
-        asked = req.range if req.range and req.range_unit == "bytes" else None
-        first = 0 if asked is None else asked[0] if asked[0] >= 0 else max(size + asked[0], 0)
-        last = size - 1 if asked is None or asked[1] < 0 else min(asked[1], size - 1)
+        span = req.range if req.range and req.range_unit == "bytes" else None
+        first = 0 if span is None else span[0] if span[0] >= 0 else max(size + span[0], 0)
+        last = size - 1 if span is None or span[1] < 0 else min(span[1], size - 1)
         if first > last:
             raise falcon.HTTPRangeNotSatisfiable(size)
         file = path.open("rb")
         file.seek(first)
         resp.content_type = "video/mp4"
         resp.set_header("Accept-Ranges", "bytes")
-        if asked is not None:
+        if span is not None:
             resp.status = 206
             resp.set_header("Content-Range", f"bytes {first}-{last}/{size}")
-        resp.set_stream(_Range(file.fileno(), file, last - first + 1), last - first + 1)
+        resp.set_stream(_OpenRange(file.fileno(), file, last - first + 1), last - first + 1)
 
 
-class _Range:
-    """A part of an open file, for waitress to send."""
+class _OpenRange:
+    """A range of an open file, for waitress to send."""
 
     def __init__(self, descriptor: int, file: Any, left: int) -> None:  # Any: kept only so that it stays open
         self._descriptor = descriptor
@@ -174,8 +172,8 @@ class _Range:
         self._file.close()
 
 
-def _find(world: World, platform: str, post_id: str) -> Record:
-    for post in all_posts(world):
+def _find(state: MockState, platform: str, post_id: str) -> Record:
+    for post in all_posts(state):
         if post["platform"] == platform and post["id"] == post_id:
             return post
     raise falcon.HTTPNotFound

@@ -1,42 +1,36 @@
-"""Puts the mock together and serves it, on loopback only."""
+"""The mock server: all mock platforms, the webhook receiver and the pages in one application, on loopback only."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import falcon
 from waitress.server import create_server
 
-from platforms.mock import hooks, pages
+from platforms.mock import pages, webhook_receiver
 from platforms.mock.faults import Fault, Faults
-from platforms.mock.instagram import app as instagram
-from platforms.mock.instagram import login as instagram_login
-from platforms.mock.intake import Place, channel_class
-from platforms.mock.shelf import Shelf
-from platforms.mock.tiktok import app as tiktok
-from platforms.mock.tiktok import login as tiktok_login
-from platforms.mock.world import Answered, Rules, World
-from platforms.mock.youtube import app as youtube
-from platforms.mock.youtube import login as youtube_login
+from platforms.mock.mocks import MOCKS
+from platforms.mock.state import ErrorResponse, MockOptions, MockState
+from platforms.mock.storage import Storage
+from platforms.mock.upload_stream import LOSE_HEADER, UploadRequest, UploadTarget, channel_class
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 4_000_000_000
 
 
-def serve(port: int, directory: Path, rules: Rules) -> Any:  # Any: waitress ships no types
-    """Return a server that listens already; `.run()` it.
+def serve(port: int, directory: Path, options: MockOptions) -> Any:  # Any: waitress ships no types
+    """Return a server that already listens; call its `run()`.
 
     Args:
-        port: 0 for any free one; `effective_port` of the server tells which.
-        directory: where everything is kept.
+        port: 0 for any free one; the server's `effective_port` names it.
+        directory: of the storage.
     """
-    world, faults = World(Shelf(directory), rules), Faults()
+    state, faults = MockState(Storage(directory), options), Faults()
     server = create_server(
-        application(world, faults),
+        application(state, faults),
         host=HOST,
         port=port,
         threads=8,
@@ -44,67 +38,73 @@ def serve(port: int, directory: Path, rules: Rules) -> Any:  # Any: waitress shi
         asyncore_use_poll=True,
         ident=None,
     )
-    server.channel_class = channel_class(functools.partial(_admit, world), functools.partial(_strike, world, faults))
+    server.channel_class = channel_class(
+        functools.partial(_upload_target, state), functools.partial(_strike, state, faults)
+    )
     return server
 
 
-def _admit(world: World, method: str, path: str, query: str, headers: Mapping[str, str]) -> Place | None:
-    for platform in (tiktok, instagram, youtube):
-        place: Place | None = platform.admit(world, method, path, query, headers)
-        if place:
-            return place
+def _upload_target(state: MockState, request: UploadRequest) -> UploadTarget | None:
+    for mock in MOCKS.values():
+        try:
+            target = mock.upload_target(state, request)
+        except ErrorResponse:
+            return None  # the application repeats the check and sends the response
+        if target:
+            return target
     return None
 
 
-def _strike(world: World, faults: Faults, request_line: str) -> Fault | None:
+def _strike(state: MockState, faults: Faults, request_line: str) -> Fault | None:
     fault = faults.strike(request_line)
-    if fault is not None and fault.kind == "expire":  # before anything of this request is looked at
-        world.kill_tokens(fault.platform)
+    if fault is not None and fault.kind == "expire":  # before the request's token is checked
+        state.expire_tokens(fault.platform)
     return fault
 
 
-def application(world: World, faults: Faults) -> falcon.App[Any, Any]:  # Any: falcon's own request and response types
+def application(state: MockState, faults: Faults) -> falcon.App[Any, Any]:  # Any: falcon's request and response types
     """Return the WSGI application."""
-    app = falcon.App(middleware=[_Strike()])
+    app = falcon.App(middleware=[_FaultMiddleware()])
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_qs_csv = False
-    app.add_error_handler(Answered, _answer)
-    for part in (tiktok, tiktok_login, instagram, instagram_login, youtube, youtube_login, hooks):
-        part.add_routes(app, world)
-    pages.add_routes(app, world, faults)
+    app.add_error_handler(ErrorResponse, _send_error)
+    for mock in MOCKS.values():
+        mock.add_routes(app, state)
+    webhook_receiver.add_routes(app, state)
+    pages.add_routes(app, state, faults)
     return app
 
 
-def _answer(_req: falcon.Request, resp: falcon.Response, answered: Answered, _params: dict[str, Any]) -> None:
-    resp.status = answered.status
-    if answered.body is not None:
-        resp.media = answered.body
-    resp.set_headers(answered.headers)
+def _send_error(_req: falcon.Request, resp: falcon.Response, error: ErrorResponse, _params: dict[str, Any]) -> None:
+    resp.status = error.status
+    if error.body is not None:
+        resp.media = error.body
+    resp.set_headers(error.headers)
 
 
-class _Strike:
-    """Lets the faults strike that concern the answer."""
+class _FaultMiddleware:
+    """Applies the faults that concern the response."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer in the application's stead, or delay."""
+        """Respond instead of the application, or delay the request."""
         fault: Fault | None = req.env.get("mock.fault")
         if fault is None:
             return
         if fault.kind == "slow":
             time.sleep(fault.seconds)
         elif fault.kind == "answer":
-            self._instead(resp, fault)
+            self._respond(resp, fault)
             resp.complete = True
 
     def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _succeeded: bool) -> None:
-        """Lose the answer, or tell another one."""
+        """Drop the response, or replace it."""
         fault: Fault | None = req.env.get("mock.fault")
         if fault is not None and fault.kind == "lose":
-            resp.set_header("X-Mock-Lose", "1")
+            resp.set_header(LOSE_HEADER, "1")
         elif fault is not None and fault.kind == "lie":
-            self._instead(resp, fault)
+            self._respond(resp, fault)
 
-    def _instead(self, resp: falcon.Response, fault: Fault) -> None:
+    def _respond(self, resp: falcon.Response, fault: Fault) -> None:
         resp.status = fault.status
         resp.media = fault.body
         resp.set_headers(fault.headers)

@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from platforms.contract import Account, ActionNeeded, Advanced, Handle, Post, Published, Publisher
+from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Post, Published, Publisher
+from platforms.definition import PublishingOptions
 from platforms.errors import TryLater, Unclear
-from platforms.http.hosts import Hosts
+from platforms.http.hosts import Roots
 from platforms.instagram.publisher import Instagram
 from platforms.mock.connect import connect
-from platforms.oauth.contract import Connection
+from platforms.oauth import LoginResult
 from platforms.tiktok.publisher import TikTok
 from platforms.youtube.publisher import CHUNK_UNIT_BYTES, YouTube
 
@@ -30,22 +32,23 @@ class Case:
 
     name: str
     variant: str
-    make: Callable[[Hosts], Publisher]
-    tiktok_mode: str = "inbox"
+    make: Callable[[Roots], Publisher]
+    tiktok_mode: Literal["inbox", "direct"] = "inbox"
     upload_at: str = "no upload"
     """A pattern for the requests that carry bytes."""
 
     def __str__(self) -> str:
         return self.name
 
-    def publisher(self, hosts: Hosts) -> Publisher:
+    def publisher(self, hosts: Roots) -> Publisher:
         return self.make(hosts)
 
-    def account(self, hosts: Hosts) -> tuple[Account, Connection]:
-        connection = connect(self.variant, hosts, tiktok_mode=self.tiktok_mode)
+    def account(self, hosts: Roots) -> tuple[AuthorizedAccount, LoginResult]:
+        login = connect(self.variant, hosts, options=PublishingOptions(tiktok_mode=self.tiktok_mode))
         platform = self.publisher(hosts).platform
-        token = connection.tokens.access_token
-        return Account("acc", platform, self.variant, connection.remote_id, connection.name, token), connection
+        token = login.tokens.access_token
+        account = AuthorizedAccount("acc", platform, self.variant, login.remote_id, login.name, token)
+        return account, login
 
 
 CASES = [
@@ -118,7 +121,7 @@ class Journey:
 def travel(
     publisher: Publisher,
     post: Post,
-    account: Account,
+    account: AuthorizedAccount,
     *,
     deaths: Mapping[int, str] | None = None,
     start: Handle | None = None,

@@ -36,6 +36,15 @@ def server(talk: Talk) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def answering(status: str, body: bytes = b"", *headers: str) -> Talk:
-    """Answer at once."""
+    """Return a talk that sends this response at once."""
     head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers])
-    return lambda connection, _first: connection.sendall(head.encode() + b"\r\n\r\n" + body)
+
+    def talk(connection: socket.socket, _first: bytes) -> None:
+        connection.sendall(head.encode() + b"\r\n\r\n" + body)
+        # Closing with unread bytes (a request body that comes in a second segment) would reset the connection, and the
+        # client might lose the response.
+        connection.settimeout(5)
+        while connection.recv(65_536):
+            pass
+
+    return talk

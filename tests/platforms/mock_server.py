@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.http import client
-from platforms.http.hosts import Hosts
+from platforms.http.hosts import Roots
 from platforms.mock.roots import mock_hosts
 
 PROJECT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ class MockServer:
         self._process.stdout.close()
 
     @property
-    def hosts(self) -> Hosts:
+    def hosts(self) -> Roots:
         return mock_hosts(self.base)
 
     def get(self, path: str) -> Any:

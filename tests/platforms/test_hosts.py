@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from platforms.errors import Rejected
-from platforms.http.hosts import Hosts
+from platforms.instagram.hosts import MetaHosts
 from platforms.mock.roots import mock_hosts
+from platforms.tiktok.hosts import TikTokHosts
+from platforms.youtube.hosts import GoogleHosts
 
 MOCK = mock_hosts("http://127.0.0.1:9100")
 
@@ -22,8 +24,8 @@ MOCK = mock_hosts("http://127.0.0.1:9100")
 )
 def test_tiktoks_own_upload_hosts_are_accepted(url: str) -> None:
     """With the defaults, and beside a configured root, too."""
-    assert Hosts().accept_tiktok_upload(url) == url
-    assert MOCK.accept_tiktok_upload(url) == url
+    assert TikTokHosts().accept_upload(url) == url
+    assert TikTokHosts.at(MOCK).accept_upload(url) == url
 
 
 @pytest.mark.parametrize(
@@ -47,9 +49,9 @@ def test_tiktoks_own_upload_hosts_are_accepted(url: str) -> None:
 )
 def test_addresses_that_only_look_like_tiktoks_are_refused(url: str) -> None:
     """And the error does not repeat them."""
-    for hosts in (Hosts(), MOCK):
+    for hosts in (TikTokHosts(), TikTokHosts.at(MOCK)):
         with pytest.raises(Rejected) as caught:
-            hosts.accept_tiktok_upload(url)
+            hosts.accept_upload(url)
         assert caught.value.code == "foreign_address"
         assert not url or url not in str(caught.value)
 
@@ -72,10 +74,10 @@ def test_addresses_that_only_look_like_tiktoks_are_refused(url: str) -> None:
 def test_a_configured_root_is_accepted_exactly(url: str, accepted: bool) -> None:
     """Scheme, host, port and path of the root, then a border."""
     if accepted:
-        assert MOCK.accept_tiktok_upload(url) == url
+        assert TikTokHosts.at(MOCK).accept_upload(url) == url
     else:
         with pytest.raises(Rejected):
-            MOCK.accept_tiktok_upload(url)
+            TikTokHosts.at(MOCK).accept_upload(url)
 
 
 def test_each_platform_has_its_own_hosts() -> None:
@@ -83,14 +85,14 @@ def test_each_platform_has_its_own_hosts() -> None:
     meta = "https://rupload.facebook.com/ig-api-upload/v26.0/1"
     google = "https://www.googleapis.com/upload/youtube/v3/videos?upload_id=1"
 
-    assert Hosts().accept_facebook_upload(meta) == meta
-    assert Hosts().accept_youtube_session(google) == google
+    assert MetaHosts().accept_upload(meta) == meta
+    assert GoogleHosts().accept_session(google) == google
     for accept, foreign in [
-        (Hosts().accept_facebook_upload, google),
-        (Hosts().accept_youtube_session, meta),
-        (Hosts().accept_facebook_upload, "https://graph.facebook.com/1"),
-        (Hosts().accept_youtube_session, "https://googleapis.com.evil.example/1"),
-        (Hosts().accept_youtube_session, "https://evilgoogleapis.com/1"),
+        (MetaHosts().accept_upload, google),
+        (GoogleHosts().accept_session, meta),
+        (MetaHosts().accept_upload, "https://graph.facebook.com/1"),
+        (GoogleHosts().accept_session, "https://googleapis.com.evil.example/1"),
+        (GoogleHosts().accept_session, "https://evilgoogleapis.com/1"),
     ]:
         with pytest.raises(Rejected):
             accept(foreign)
@@ -98,6 +100,6 @@ def test_each_platform_has_its_own_hosts() -> None:
 
 def test_links_of_the_real_platforms_are_theirs() -> None:
     """Against the mock they lead to the mock."""
-    assert Hosts().youtube_link("abc") == "https://www.youtube.com/shorts/abc"
-    assert Hosts().tiktok_link("me", "7") == "https://www.tiktok.com/@me/video/7"
-    assert MOCK.youtube_link("abc") == "http://127.0.0.1:9100/youtube-api/shorts/abc"
+    assert GoogleHosts().link("abc") == "https://www.youtube.com/shorts/abc"
+    assert TikTokHosts().link("me", "7") == "https://www.tiktok.com/@me/video/7"
+    assert GoogleHosts.at(MOCK).link("abc") == "http://127.0.0.1:9100/youtube-api/shorts/abc"

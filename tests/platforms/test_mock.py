@@ -26,7 +26,7 @@ def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> cl
 
 def begin(mock: MockServer, token: str, size: int, chunk: int, count: int) -> client.Response:
     source = {"source": "FILE_UPLOAD", "video_size": size, "chunk_size": chunk, "total_chunk_count": count}
-    path = f"{roots.TIKTOK_API}/v2/post/publish/inbox/video/init/"
+    path = f"{roots.path('tiktok_api_url')}/v2/post/publish/inbox/video/init/"
     return say(mock, "POST", path, token, headers=JSON, json={"source_info": source})
 
 
@@ -92,7 +92,7 @@ def test_tiktoks_bytes_need_their_true_range(content_range: str, status: int, mo
     assert client.request("PUT", told["upload_url"], headers=headers, body=b"x" * 1000).status == status
 
     asked = {"publish_id": told["publish_id"]}
-    path = f"{roots.TIKTOK_API}/v2/post/publish/status/fetch/"
+    path = f"{roots.path('tiktok_api_url')}/v2/post/publish/status/fetch/"
     answer = json.loads(say(mock, "POST", path, account.access_token, headers=JSON, json=asked).body)
     assert answer["data"]["uploaded_bytes"] == (1000 if status == 201 else 0)
 
@@ -108,9 +108,9 @@ def test_a_wrong_upload_token_finds_nothing(mock: MockServer) -> None:
 def test_data_calls_of_tiktok_need_the_right_content_type_and_scope(mock: MockServer) -> None:
     """And say no in TikTok's way."""
     account, _ = INBOX.account(mock.hosts)
-    path = f"{roots.TIKTOK_API}/v2/post/publish/inbox/video/init/"
+    path = f"{roots.path('tiktok_api_url')}/v2/post/publish/inbox/video/init/"
     assert say(mock, "POST", path, account.access_token, json={}).status == 400
-    direct = f"{roots.TIKTOK_API}/v2/post/publish/creator_info/query/"
+    direct = f"{roots.path('tiktok_api_url')}/v2/post/publish/creator_info/query/"
     refused = say(mock, "POST", direct, account.access_token, headers=JSON, json={})
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (401, "scope_not_authorized")
 
@@ -122,7 +122,7 @@ def test_youtube_takes_only_whole_units_from_where_it_stands(mock: MockServer) -
         "snippet": {"title": "t", "description": "", "categoryId": "22"},
         "status": {"privacyStatus": "public", "selfDeclaredMadeForKids": False, "containsSyntheticMedia": False},
     }
-    path = f"{roots.YOUTUBE_API}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status"
+    path = f"{roots.path('youtube_api_url')}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status"
     headers = {"X-Upload-Content-Length": "600000"}
     session = say(mock, "POST", path, account.access_token, headers=headers, json=resource).headers["Location"]
 
@@ -145,7 +145,7 @@ def test_youtube_takes_only_whole_units_from_where_it_stands(mock: MockServer) -
 def test_instagram_login_takes_no_bytes(mock: MockServer) -> None:
     """A live try was answered: the parameter video_url is required."""
     account, _ = LOGIN.account(mock.hosts)
-    path = f"{roots.INSTAGRAM_GRAPH}/v26.0/{account.remote_id}/media"
+    path = f"{roots.path('instagram_graph_url')}/v26.0/{account.remote_id}/media"
     fields = {"media_type": "REELS", "upload_type": "resumable"}
     refused = say(mock, "POST", path, account.access_token, form=fields)
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (400, 100)
@@ -157,7 +157,7 @@ def test_a_container_published_twice_makes_two_posts(mock: MockServer, studio: S
     account, _ = FACEBOOK.account(mock.hosts)
     journey = travel(FACEBOOK.publisher(mock.hosts), post, account)
 
-    path = f"{roots.FACEBOOK_GRAPH}/v26.0/{account.remote_id}/media_publish"
+    path = f"{roots.path('facebook_graph_url')}/v26.0/{account.remote_id}/media_publish"
     container = {"creation_id": journey.handles[-1].text("container")}
     assert say(mock, "POST", path, account.access_token, form=container).status == 200
 
@@ -170,7 +170,7 @@ def test_another_persons_token_opens_nothing(mock: MockServer, studio: Studio) -
     account, _ = FACEBOOK.account(mock.hosts)
     travel(FACEBOOK.publisher(mock.hosts), post, account)
     tiktok, _ = INBOX.account(mock.hosts)
-    path = f"{roots.FACEBOOK_GRAPH}/v26.0/{account.remote_id}/media"
+    path = f"{roots.path('facebook_graph_url')}/v26.0/{account.remote_id}/media"
     assert say(mock, "GET", path, tiktok.access_token).status == 401
     assert say(mock, "GET", path, "nonsense").status == 401
 

@@ -12,7 +12,7 @@ from platforms.contract import ActionNeeded, Published
 from platforms.errors import OutcomeUnknown, PlatformError, RateLimited, Reconnect, Rejected, TryLater
 from platforms.mock.connect import CLIENT
 from platforms.mock.roots import mock_hosts
-from platforms.oauth.contract import Connection
+from platforms.oauth import LoginResult
 from platforms.registry import flow
 from tests.platforms.journey import CASES, FILM_BYTES, Case, Journey, Studio, travel
 from tests.platforms.mock_server import MockServer
@@ -194,7 +194,7 @@ def test_a_token_that_expires_at_any_call_costs_a_refresh_and_no_second_post(
     assert met > 1
 
 
-def _renewed(case: Case, mock: MockServer, connection: Connection) -> str:
+def _renewed(case: Case, mock: MockServer, connection: LoginResult) -> str:
     if case.variant in {"tiktok", "google"}:
         return flow(case.variant, mock.hosts).refresh(CLIENT, connection.tokens).access_token
     return case.account(mock.hosts)[0].access_token

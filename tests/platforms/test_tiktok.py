@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platforms.contract import Account, ActionNeeded, Handle, Published
+from platforms.contract import ActionNeeded, AuthorizedAccount, Handle, Published
 from platforms.errors import (
     AccountRefused,
     OutcomeUnknown,
@@ -368,7 +368,7 @@ def test_handles_are_json(mock: MockServer, studio: Studio) -> None:
 def test_an_unknown_step_is_never_guessed(mock: MockServer, studio: Studio) -> None:
     """A handle of a later version, read by an earlier one, must not start a second post."""
     post, _ = studio.post()
-    account = Account("a", "tiktok", "tiktok", "o", "n", "t")
+    account = AuthorizedAccount("a", "tiktok", "tiktok", "o", "n", "t")
     with pytest.raises(OutcomeUnknown):
         TikTok(mock.hosts).advance(post, account, Handle("from_the_future"), interrupted=False)
 

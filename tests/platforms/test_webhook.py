@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from platforms.mock.hooks import judge
+from platforms.mock.webhook_receiver import verify
 from platforms.webhook import Unreachable, deliver, sign
 from tests.platforms.loopback import answering, server
 from tests.platforms.mock_server import MockServer
@@ -51,7 +51,7 @@ def test_anything_changed_is_noticed() -> None:
     ]:
         with pytest.raises(WebhookVerificationError):
             Webhook(NEW).verify(changed, told)
-        assert judge([NEW], told, changed, now) != ""
+        assert verify([NEW], told, changed, now) != ""
 
 
 @given(
@@ -62,8 +62,8 @@ def test_sender_and_mock_agree_without_sharing_a_line(body: bytes, timestamp: in
     key = "whsec_" + base64.b64encode(secret).decode()
     told = headers(sign([key], "msg_1", timestamp, body), timestamp)
 
-    assert judge([key], told, body, timestamp) == ""
-    assert judge([key], told, body + b"x", timestamp) != ""
+    assert verify([key], told, body, timestamp) == ""
+    assert verify([key], told, body + b"x", timestamp) != ""
 
 
 @pytest.mark.parametrize(

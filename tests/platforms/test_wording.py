@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from platforms.errors import Rejected
-from platforms.wording import compose, numbered_title
+from platforms.registry import PLATFORMS
+from platforms.wording import Wording, numbered_title
+
+
+def compose(platform: str, title: str, caption: str, part: int, parts: int) -> Wording:
+    return PLATFORMS[platform].compose(title, caption, part, parts)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""TikTok, as far as publishing goes: creator info, init, bytes, status, list.
+"""TikTok's publishing API: creator info, init, bytes, status, list of videos.
 
-A job's state is not written down but read off its bytes and the clock, so no kill can leave it wrong.
+The state of a job is not stored but computed from its bytes and the clock, so no kill can leave it wrong.
 """
 
 # ruff: noqa: ARG002 - falcon hands every responder the request, the answer and all fields of the path
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 import falcon
 
 from platforms.mock import roots
-from platforms.mock.intake import Place
-from platforms.mock.shelf import Record, new_id
-from platforms.mock.world import Answered, World, bearer
+from platforms.mock.state import ErrorResponse, MockState, bearer
+from platforms.mock.storage import Record, new_id
+from platforms.mock.upload_stream import RECEIVED_HEADER, UploadRequest, UploadTarget
+
+TIKTOK_API = roots.path("tiktok_api_url")
+TIKTOK_AUTH = roots.path("tiktok_auth_url")
+TIKTOK_UPLOAD = roots.path("tiktok_upload_url")
 
 MAX_TITLE_UNITS = 2200
 PRIVACY = ("PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "FOLLOWER_OF_CREATOR", "SELF_ONLY")
@@ -26,38 +29,37 @@ MEGA = 1_000_000
 _JSON = "application/json; charset=UTF-8"
 
 
-def add_routes(app: falcon.App[Any, Any], world: World) -> None:  # Any: falcon's own request and response types
-    """Add TikTok's paths."""
-    auth, api = roots.TIKTOK_AUTH, roots.TIKTOK_API
+def add_routes(app: falcon.App[Any, Any], state: MockState) -> None:  # Any: falcon's own request and response types
+    """Add the paths of TikTok's publishing API."""
+    auth, api = TIKTOK_AUTH, TIKTOK_API
     app.add_route(f"{auth}/@{{username}}/video/{{post_id}}", Link())
-    app.add_route(f"{api}/v2/post/publish/creator_info/query/", CreatorInfo(world))
-    app.add_route(f"{api}/v2/post/publish/video/init/", Init(world, direct=True))
-    app.add_route(f"{api}/v2/post/publish/inbox/video/init/", Init(world, direct=False))
-    app.add_route(f"{api}/v2/post/publish/status/fetch/", StatusFetch(world))
-    app.add_route(f"{api}/v2/video/list/", VideoList(world))
-    app.add_route(f"{roots.TIKTOK_UPLOAD}/video/", Upload(world))
+    app.add_route(f"{api}/v2/post/publish/creator_info/query/", CreatorInfoQuery(state))
+    app.add_route(f"{api}/v2/post/publish/video/init/", Init(state, direct=True))
+    app.add_route(f"{api}/v2/post/publish/inbox/video/init/", Init(state, direct=False))
+    app.add_route(f"{api}/v2/post/publish/status/fetch/", StatusFetch(state))
+    app.add_route(f"{api}/v2/video/list/", VideoList(state))
+    app.add_route(f"{TIKTOK_UPLOAD}/video/", Upload(state))
 
 
-def admit(world: World, method: str, path: str, query: str, headers: Mapping[str, str]) -> Place | None:
-    """Say where an upload's bytes belong."""
-    if method != "PUT" or path != f"{roots.TIKTOK_UPLOAD}/video/":
+def upload_target(state: MockState, request: UploadRequest) -> UploadTarget | None:
+    """Return where the bytes of a chunk are stored."""
+    if request.method != "PUT" or request.path != f"{TIKTOK_UPLOAD}/video/":
         return None
-    try:
-        return _place(world, query, headers.get("CONTENT_RANGE", ""), headers.get("CONTENT_LENGTH", ""))
-    except Answered:
-        return None  # the application will say why
+    headers = request.headers
+    return _target(state, request.query, headers.get("CONTENT_RANGE", ""), headers.get("CONTENT_LENGTH", ""))
 
 
-def posts(world: World) -> list[Record]:
+def posts(state: MockState) -> list[Record]:
     """Return all jobs whose bytes are complete: each of them is a post or a draft."""
-    return [_post(world, name, job) for name, job in world.shelf.all("tiktok") if _state(world, name, job) in _DONE]
+    jobs = state.storage.records("tiktok")
+    return [_post(state, name, job) for name, job in jobs if _job_state(state, name, job) in _DONE]
 
 
 _DONE = ("PUBLISH_COMPLETE", "SEND_TO_USER_INBOX")
 
 
-def _post(world: World, name: str, job: Record) -> Record:
-    draft = _state(world, name, job) == "SEND_TO_USER_INBOX"
+def _post(state: MockState, name: str, job: Record) -> Record:
+    draft = _job_state(state, name, job) == "SEND_TO_USER_INBOX"
     return {
         "platform": "tiktok",
         "id": _post_id(name),
@@ -65,19 +67,19 @@ def _post(world: World, name: str, job: Record) -> Record:
         "account": open_id(job["user"]),
         "draft": draft,
         "title": job["post_info"].get("title", ""),
-        "created_at": world.shelf.completed_at(name),
+        "created_at": state.storage.completed_at(name),
         "upload": name,
         "metadata": job["post_info"],
     }
 
 
 def open_id(user: int) -> str:
-    """Return a user's id."""
+    """Return the open_id of a user."""
     return f"mock-open-id-{user}"
 
 
 def username(user: int) -> str:
-    """Return a user's handle."""
+    """Return the user name of a user."""
     return f"mock.creator{user}"
 
 
@@ -85,32 +87,32 @@ def _post_id(publish_id: str) -> str:
     return str(7_000_000_000_000_000_000 + int(hashlib.sha256(publish_id.encode()).hexdigest()[:14], 16))
 
 
-def _state(world: World, name: str, job: Record) -> str:
-    if world.shelf.size(name) < job["size"]:
-        late = world.clock() > job["created_at"] + 2 * world.rules.upload_url_s
+def _job_state(state: MockState, name: str, job: Record) -> str:
+    if state.storage.size(name) < job["size"]:
+        late = state.clock() > job["created_at"] + 2 * state.options.upload_url_s
         return "FAILED" if late else "PROCESSING_UPLOAD"
-    if not world.is_processed(name):
+    if not state.is_processed(name):
         return "PROCESSING_UPLOAD"
     if job["direct"]:
         return "PUBLISH_COMPLETE"
-    finished_s = world.rules.draft_done_s
-    owner_acted = finished_s is not None and world.clock() > world.shelf.completed_at(name) + finished_s
+    finished_s = state.options.draft_done_s
+    owner_acted = finished_s is not None and state.clock() > state.storage.completed_at(name) + finished_s
     return "PUBLISH_COMPLETE" if owner_acted else "SEND_TO_USER_INBOX"
 
 
-def refuse(status: int, code: str) -> Answered:
-    """Return a refusal in TikTok's envelope."""
-    return Answered(status, {"data": {}, "error": {"code": code, "message": "mock", "log_id": new_id("log")}})
+def refuse(status: int, code: str) -> ErrorResponse:
+    """Return an error response in TikTok's format."""
+    return ErrorResponse(status, {"data": {}, "error": {"code": code, "message": "mock", "log_id": new_id("log")}})
 
 
 def succeed(resp: falcon.Response, data: Record) -> None:
-    """Answer in TikTok's envelope."""
+    """Set a successful response in TikTok's format."""
     resp.media = {"data": data, "error": {"code": "ok", "message": "", "log_id": new_id("log")}}
 
 
-def user_of(world: World, req: falcon.Request, *scopes: str) -> int:
-    """Return whose token it is; raise when it is none, or lacks all of the scopes."""
-    token = world.token("tiktok", "access", bearer(req.auth))
+def user_of(state: MockState, req: falcon.Request, *scopes: str) -> int:
+    """Return the user of the request's token; raise when it is invalid, or lacks all of the scopes."""
+    token = state.token("tiktok", "access", bearer(req.auth))
     if token is None:
         raise refuse(401, "access_token_invalid")
     if scopes and not set(scopes) & set(token["scopes"]):
@@ -126,22 +128,22 @@ def _body(req: falcon.Request) -> Record:
 
 
 class Link:
-    """A post's public address."""
+    """The public address of a post."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, username: str, post_id: str) -> None:
-        """Show the post."""
+        """Redirect to the post's page."""
         raise falcon.HTTPFound(f"/posts/tiktok/{post_id}")
 
 
-class CreatorInfo:
-    """What an account may post."""
+class CreatorInfoQuery:
+    """The options of an account."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer the options."""
-        user = user_of(self._world, req, "video.publish")
+        """Return the options."""
+        user = user_of(self._state, req, "video.publish")
         info = {
             "creator_username": username(user),
             "creator_nickname": f"Mock Creator {user}",
@@ -155,15 +157,15 @@ class CreatorInfo:
 
 
 class Init:
-    """The beginning of a job."""
+    """The creation of a publish job."""
 
-    def __init__(self, world: World, *, direct: bool) -> None:
-        self._world = world
+    def __init__(self, state: MockState, *, direct: bool) -> None:
+        self._state = state
         self._direct = direct
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Check what was asked for and hand out an address for the bytes."""
-        user = user_of(self._world, req, "video.publish" if self._direct else "video.upload")
+        """Check the fields, and return an address for the bytes."""
+        user = user_of(self._state, req, "video.publish" if self._direct else "video.upload")
         body = _body(req)
         info = body.get("post_info", {})
         if self._direct:
@@ -181,10 +183,10 @@ class Init:
             "count": count,
             "post_info": info,
             "secret": secret,
-            "created_at": self._world.clock(),
+            "created_at": self._state.clock(),
         }
-        self._world.shelf.put("tiktok", publish_id, job)
-        address = f"{req.prefix}{roots.TIKTOK_UPLOAD}/video/?upload_id={publish_id}&upload_token={secret}"
+        self._state.storage.put("tiktok", publish_id, job)
+        address = f"{req.prefix}{TIKTOK_UPLOAD}/video/?upload_id={publish_id}&upload_token={secret}"
         succeed(resp, {"publish_id": publish_id, "upload_url": address})
 
     def _check_info(self, info: Record) -> None:
@@ -193,12 +195,12 @@ class Init:
             raise refuse(400, "invalid_params")
         if info.get("privacy_level") not in PRIVACY:
             raise refuse(403, "privacy_level_option_mismatch")
-        if self._world.rules.unaudited and info["privacy_level"] != "SELF_ONLY":
+        if self._state.options.unaudited and info["privacy_level"] != "SELF_ONLY":
             raise refuse(403, "unaudited_client_can_only_post_to_private_accounts")
 
     def _checked_source(self, source: Record) -> tuple[int, int, int]:
-        told = [source.get(name) for name in ("video_size", "chunk_size", "total_chunk_count")]
-        size, chunk, count = (number if isinstance(number, int) else 0 for number in told)
+        given = [source.get(name) for name in ("video_size", "chunk_size", "total_chunk_count")]
+        size, chunk, count = (number if isinstance(number, int) else 0 for number in given)
         if source.get("source") != "FILE_UPLOAD" or min(size, chunk, count) <= 0:
             raise refuse(400, "invalid_params")
         whole = count == 1 and chunk == size and size <= 64 * MEGA
@@ -209,80 +211,80 @@ class Init:
 
 
 class Upload:
-    """Where the bytes go; the intake has taken them when this runs."""
+    """The upload address; the bytes are stored already when this runs."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Say how much is there."""
+        """Return how many bytes the job has."""
         name = req.get_param("upload_id") or ""
-        if req.get_header("X-Mock-Taken") is None:
-            _place(self._world, req.query_string, req.get_header("Content-Range") or "", str(req.content_length or ""))
-            raise Answered(400)  # nothing was sent
-        total = self._world.shelf.get("tiktok", name) or {}
-        held = self._world.shelf.size(name)
-        resp.status = 201 if held == total["size"] else 206
-        resp.set_header("Content-Range", f"bytes 0-{held - 1}/{total['size']}")
+        if req.get_header(RECEIVED_HEADER) is None:
+            _target(self._state, req.query_string, req.get_header("Content-Range") or "", str(req.content_length or ""))
+            raise ErrorResponse(400)  # nothing was sent
+        job = self._state.storage.get("tiktok", name) or {}
+        received = self._state.storage.size(name)
+        resp.status = 201 if received == job["size"] else 206
+        resp.set_header("Content-Range", f"bytes 0-{received - 1}/{job['size']}")
 
 
-def _place(world: World, query: str, content_range: str, content_length: str) -> Place:
-    told = {name: values[0] for name, values in parse_qs(query).items()}
-    name = told.get("upload_id", "")
-    job = world.shelf.get("tiktok", name)
-    if job is None or job["secret"] != told.get("upload_token"):
-        raise Answered(404)
-    if world.clock() > job["created_at"] + world.rules.upload_url_s:
-        raise Answered(403)
+def _target(state: MockState, query: str, content_range: str, content_length: str) -> UploadTarget:
+    parameters = {name: values[0] for name, values in parse_qs(query).items()}
+    name = parameters.get("upload_id", "")
+    job = state.storage.get("tiktok", name)
+    if job is None or job["secret"] != parameters.get("upload_token"):
+        raise ErrorResponse(404)
+    if state.clock() > job["created_at"] + state.options.upload_url_s:
+        raise ErrorResponse(403)
     found = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", content_range)
     if found is None or int(found[3]) != job["size"] or content_length != str(int(found[2]) - int(found[1]) + 1):
-        raise Answered(400)
+        raise ErrorResponse(400)
     first, end = int(found[1]), int(found[2]) + 1
-    held = world.shelf.size(name)
-    if first != held or held >= job["size"] or end > job["size"]:
-        raise Answered(416, headers={"Content-Range": f"bytes 0-{max(held - 1, 0)}/{job['size']}"})
+    received = state.storage.size(name)
+    if first != received or received >= job["size"] or end > job["size"]:
+        raise ErrorResponse(416, headers={"Content-Range": f"bytes 0-{max(received - 1, 0)}/{job['size']}"})
     number = min(first // job["chunk"], job["count"] - 1)
     if end != (job["size"] if number == job["count"] - 1 else (number + 1) * job["chunk"]):
-        raise Answered(400)
-    return Place(world.shelf.bytes_path(name), first)
+        raise ErrorResponse(400)
+    return UploadTarget(state.storage.bytes_path(name), first)
 
 
 class StatusFetch:
-    """How a job stands."""
+    """The state of a publish job."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer its state."""
-        user = user_of(self._world, req, "video.upload", "video.publish")
+        """Return the state."""
+        user = user_of(self._state, req, "video.upload", "video.publish")
         name = str(_body(req).get("publish_id", ""))
-        job = self._world.shelf.get("tiktok", name)
+        job = self._state.storage.get("tiktok", name)
         if job is None:
             raise refuse(400, "invalid_publish_id")
         if job["user"] != user:
             raise refuse(400, "token_not_authorized_for_specified_publish_id")
-        state = _state(self._world, name, job)
+        state = _job_state(self._state, name, job)
         public = state == "PUBLISH_COMPLETE" and job["post_info"].get("privacy_level", PRIVACY[0]) == PRIVACY[0]
-        answer = {
+        body = {
             "status": state,
             "fail_reason": "",
             "publicaly_available_post_id": [int(_post_id(name))] if public else [],
-            "uploaded_bytes": self._world.shelf.size(name),
+            "uploaded_bytes": self._state.storage.size(name),
             "downloaded_bytes": 0,
         }
-        succeed(resp, answer)
+        succeed(resp, body)
 
 
 class VideoList:
     """The newest public videos."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer them."""
-        user = user_of(self._world, req, "video.list")
+        """Return them, the newest first."""
+        user = user_of(self._state, req, "video.list")
         listed = [
             {
                 "id": post["id"],
@@ -290,9 +292,9 @@ class VideoList:
                 "title": post["title"],
                 "video_description": post["title"],
                 "duration": 0,
-                "share_url": f"{req.prefix}{roots.TIKTOK_AUTH}/@{username(user)}/video/{post['id']}",
+                "share_url": f"{req.prefix}{TIKTOK_AUTH}/@{username(user)}/video/{post['id']}",
             }
-            for post in posts(self._world)
+            for post in posts(self._state)
             if post["account"] == open_id(user) and not post["draft"]
         ]
         listed.sort(key=lambda video: -int(str(video["create_time"])))

@@ -1,4 +1,4 @@
-"""YouTube, as far as publishing goes. A video exists once its session's last byte is in."""
+"""YouTube's upload API. A video exists once its session has received the last byte."""
 
 # ruff: noqa: ARG002 - falcon hands every responder the request, the answer and all fields of the path
 
@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -15,39 +14,40 @@ from urllib.parse import parse_qs
 import falcon
 
 from platforms.mock import roots
-from platforms.mock.intake import Place
-from platforms.mock.shelf import Record, new_id
-from platforms.mock.world import Answered, World, bearer
+from platforms.mock.state import ErrorResponse, MockState, bearer
+from platforms.mock.storage import Record, new_id
+from platforms.mock.upload_stream import RECEIVED_HEADER, UploadRequest, UploadTarget
+
+YOUTUBE_API = roots.path("youtube_api_url")
 
 UNIT = 262_144
 UPLOAD = "https://www.googleapis.com/auth/youtube.upload"
 READ = "https://www.googleapis.com/auth/youtube.readonly"
 PRIVACY = frozenset({"public", "unlisted", "private"})
-_UPLOAD_PATH = f"{roots.YOUTUBE_API}/upload/youtube/v3/videos"
+_UPLOAD_PATH = f"{YOUTUBE_API}/upload/youtube/v3/videos"
 
 
-def add_routes(app: falcon.App[Any, Any], world: World) -> None:  # Any: falcon's own request and response types
-    """Add YouTube's paths."""
-    app.add_route(_UPLOAD_PATH, Upload(world))
-    app.add_route(f"{roots.YOUTUBE_API}/youtube/v3/videos", Videos(world))
-    app.add_route(f"{roots.YOUTUBE_API}/youtube/v3/channels", Channels(world))
-    app.add_route(f"{roots.YOUTUBE_API}/youtube/v3/playlistItems", PlaylistItems(world))
-    app.add_route(f"{roots.YOUTUBE_API}/shorts/{{video_id}}", Link())
+def add_routes(app: falcon.App[Any, Any], state: MockState) -> None:  # Any: falcon's own request and response types
+    """Add the paths of YouTube's API."""
+    app.add_route(_UPLOAD_PATH, Upload(state))
+    app.add_route(f"{YOUTUBE_API}/youtube/v3/videos", Videos(state))
+    app.add_route(f"{YOUTUBE_API}/youtube/v3/channels", Channels(state))
+    app.add_route(f"{YOUTUBE_API}/youtube/v3/playlistItems", PlaylistItems(state))
+    app.add_route(f"{YOUTUBE_API}/shorts/{{video_id}}", Link())
 
 
-def admit(world: World, method: str, path: str, query: str, headers: Mapping[str, str]) -> Place | None:
-    """Say where an upload's bytes belong."""
-    if method != "PUT" or path != _UPLOAD_PATH:
+def upload_target(state: MockState, request: UploadRequest) -> UploadTarget | None:
+    """Return where the bytes of a chunk are stored."""
+    if request.method != "PUT" or request.path != _UPLOAD_PATH:
         return None
-    try:
-        return _place(world, query, headers.get("CONTENT_RANGE", ""), headers.get("AUTHORIZATION", ""))
-    except Answered:
-        return None  # the application will say why
+    headers = request.headers
+    return _target(state, request.query, headers.get("CONTENT_RANGE", ""), headers.get("AUTHORIZATION", ""))
 
 
-def posts(world: World) -> list[Record]:
+def posts(state: MockState) -> list[Record]:
     """Return all videos."""
-    found = [(name, session) for name, session in world.shelf.all("youtube") if _is_complete(world, name, session)]
+    sessions = state.storage.records("youtube")
+    found = [(name, session) for name, session in sessions if _is_complete(state, name, session)]
     return [
         {
             "platform": "youtube",
@@ -56,7 +56,7 @@ def posts(world: World) -> list[Record]:
             "account": channel_id(session["user"]),
             "draft": False,
             "title": session["resource"]["snippet"]["title"],
-            "created_at": world.shelf.completed_at(name),
+            "created_at": state.storage.completed_at(name),
             "upload": name,
             "metadata": session["resource"],
             "slug": session["slug"],
@@ -66,7 +66,7 @@ def posts(world: World) -> list[Record]:
 
 
 def channel_id(user: int) -> str:
-    """Return a user's channel."""
+    """Return the channel id of a user."""
     return f"UCmockchannel{user:011d}"
 
 
@@ -74,18 +74,18 @@ def _video_id(session: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(session.encode()).digest())[:11].decode().replace("-", "A")
 
 
-def _is_complete(world: World, name: str, session: Record) -> bool:
-    return world.shelf.size(name) == int(session["size"])
+def _is_complete(state: MockState, name: str, session: Record) -> bool:
+    return state.storage.size(name) == int(session["size"])
 
 
-def refuse(status: int, reason: str) -> Answered:
-    """Return a refusal in Google's shape."""
+def refuse(status: int, reason: str) -> ErrorResponse:
+    """Return an error response in Google's format."""
     error = {"code": status, "message": "mock", "errors": [{"reason": reason, "domain": "mock", "message": "mock"}]}
-    return Answered(status, {"error": error})
+    return ErrorResponse(status, {"error": error})
 
 
-def _user(world: World, authorization: str | None, scope: str) -> int:
-    token = world.token("google", "access", bearer(authorization))
+def _user(state: MockState, authorization: str | None, scope: str) -> int:
+    token = state.token("google", "access", bearer(authorization))
     if token is None:
         raise refuse(401, "authError")
     if scope not in token["scopes"]:
@@ -94,20 +94,20 @@ def _user(world: World, authorization: str | None, scope: str) -> int:
 
 
 class Upload:
-    """Sessions, and where their bytes go; the intake has taken them when `on_put` runs."""
+    """Upload sessions; the bytes of a chunk are stored already when `on_put` runs."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Open a session."""
-        user = _user(self._world, req.auth, UPLOAD)
+        """Create a session."""
+        user = _user(self._state, req.auth, UPLOAD)
         size = req.get_header("X-Upload-Content-Length") or ""
         if req.get_param("uploadType") != "resumable" or not size.isdigit() or int(size) == 0:
             raise refuse(400, "mediaBodyRequired")
         resource = req.get_media()
         _check_resource(resource)
-        if self._world.rules.unaudited:
+        if self._state.options.unaudited:
             resource["status"]["privacyStatus"] = "private"
         session = new_id("yt")
         record = {
@@ -115,28 +115,28 @@ class Upload:
             "size": int(size),
             "resource": resource,
             "slug": req.get_header("Slug") or "",
-            "created_at": self._world.clock(),
+            "created_at": self._state.clock(),
         }
-        self._world.shelf.put("youtube", session, record)
+        self._state.storage.put("youtube", session, record)
         resp.set_header("Location", f"{req.prefix}{_UPLOAD_PATH}?uploadType=resumable&upload_id={session}")
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Take a chunk's end, or tell how much is there."""
+        """Return the video when it is complete, and else how many bytes the session has."""
         name = req.get_param("upload_id") or ""
-        asked = re.fullmatch(r"bytes \*/(\d+|\*)", req.get_header("Content-Range") or "")
-        session = _session(self._world, name, req.auth or "")
-        if not asked and req.get_header("X-Mock-Taken") is None:
-            _place(self._world, req.query_string, req.get_header("Content-Range") or "", req.auth or "")
+        question = re.fullmatch(r"bytes \*/(\d+|\*)", req.get_header("Content-Range") or "")
+        session = _session(self._state, name, req.auth or "")
+        if not question and req.get_header(RECEIVED_HEADER) is None:
+            _target(self._state, req.query_string, req.get_header("Content-Range") or "", req.auth or "")
             raise refuse(400, "badRequest")
-        if _is_complete(self._world, name, session):
-            resp.status = 201 if not asked else 200
-            resp.media = _resource(self._world, name, session)
+        if _is_complete(self._state, name, session):
+            resp.status = 201 if not question else 200
+            resp.media = _resource(self._state, name, session)
             return
-        held = _kept(self._world, name)
+        received = _received(self._state, name)
         resp.status = "308 Resume Incomplete"
         resp.set_header("Content-Length", "0")
-        if held:
-            resp.set_header("Range", f"bytes=0-{held - 1}")
+        if received:
+            resp.set_header("Range", f"bytes=0-{received - 1}")
 
 
 def _check_resource(resource: Any) -> None:  # Any: JSON from outside
@@ -153,35 +153,40 @@ def _check_resource(resource: Any) -> None:  # Any: JSON from outside
         raise refuse(400, "invalidVideoMetadata")
 
 
-def _session(world: World, name: str, authorization: str) -> Record:
-    user = _user(world, authorization, UPLOAD)
-    session = world.shelf.get("youtube", name)
+def _session(state: MockState, name: str, authorization: str) -> Record:
+    user = _user(state, authorization, UPLOAD)
+    session = state.storage.get("youtube", name)
     if session is None or session["user"] != user:
-        raise Answered(404)
+        raise ErrorResponse(404)
     return session
 
 
-def _kept(world: World, name: str) -> int:
-    # Of a chunk that broke off, Google keeps whole units.
-    return world.shelf.size(name) // UNIT * UNIT
+def _received(state: MockState, name: str) -> int:
+    # Of a chunk that was cut off, Google keeps whole units only.
+    return state.storage.size(name) // UNIT * UNIT
 
 
-def _place(world: World, query: str, content_range: str, authorization: str) -> Place:
+def _target(state: MockState, query: str, content_range: str, authorization: str) -> UploadTarget:
     name = parse_qs(query).get("upload_id", [""])[0]
-    session = _session(world, name, authorization)
+    session = _session(state, name, authorization)
     found = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", content_range)
     if found is None or int(found[3]) != session["size"]:
         raise refuse(400, "badRequest")
     first, end = int(found[1]), int(found[2]) + 1
     whole_units = (end - first) % UNIT == 0 or end == session["size"]
-    if _is_complete(world, name, session) or first != _kept(world, name) or end > session["size"] or not whole_units:
+    if (
+        _is_complete(state, name, session)
+        or first != _received(state, name)
+        or end > session["size"]
+        or not whole_units
+    ):
         raise refuse(400, "badRequest")
-    return Place(world.shelf.bytes_path(name), first)
+    return UploadTarget(state.storage.bytes_path(name), first)
 
 
-def _resource(world: World, name: str, session: Record) -> Record:
-    done = world.is_processed(name)
-    published = datetime.fromtimestamp(world.shelf.completed_at(name), UTC)
+def _resource(state: MockState, name: str, session: Record) -> Record:
+    done = state.is_processed(name)
+    published = datetime.fromtimestamp(state.storage.completed_at(name), UTC)
     return {
         "kind": "youtube#video",
         "id": _video_id(name),
@@ -192,58 +197,58 @@ def _resource(world: World, name: str, session: Record) -> Record:
 
 
 class Videos:
-    """Videos by id."""
+    """Videos, by id."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer those that this user may see, with the parts asked for."""
-        user = _user(self._world, req.auth, READ)
+        """Return those of this user, with the requested parts."""
+        user = _user(self._state, req.auth, READ)
         ids = set((req.get_param("id") or "").split(","))
         parts = {"kind", "id", *(req.get_param("part") or "").split(",")}
         resp.media = {
             "items": [
-                {part: value for part, value in _resource(self._world, name, session).items() if part in parts}
-                for name, session in self._world.shelf.all("youtube")
-                if session["user"] == user and _video_id(name) in ids and _is_complete(self._world, name, session)
+                {part: value for part, value in _resource(self._state, name, session).items() if part in parts}
+                for name, session in self._state.storage.records("youtube")
+                if session["user"] == user and _video_id(name) in ids and _is_complete(self._state, name, session)
             ]
         }
 
 
 class Channels:
-    """The user's channel."""
+    """The channel of a user."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer it."""
-        user = _user(self._world, req.auth, READ)
+        """Return it."""
+        user = _user(self._state, req.auth, READ)
         uploads = {"relatedPlaylists": {"uploads": channel_id(user).replace("UC", "UU", 1)}}
         snippet = {"title": f"Mock Channel {user}"}
         resp.media = {"items": [{"id": channel_id(user), "snippet": snippet, "contentDetails": uploads}]}
 
 
 class PlaylistItems:
-    """The uploads of a channel, newest first."""
+    """The uploads of a channel, the newest first."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: MockState) -> None:
+        self._state = state
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answer them."""
-        user = _user(self._world, req.auth, READ)
+        """Return them."""
+        user = _user(self._state, req.auth, READ)
         if req.get_param("playlistId") != channel_id(user).replace("UC", "UU", 1):
             raise refuse(404, "playlistNotFound")
-        ours = [post for post in posts(self._world) if post["account"] == channel_id(user)]
+        ours = [post for post in posts(self._state) if post["account"] == channel_id(user)]
         ours.sort(key=lambda post: -float(post["created_at"]))
         resp.media = {"items": [{"contentDetails": {"videoId": post["id"]}} for post in ours[:25]]}
 
 
 class Link:
-    """A video's public address."""
+    """The public address of a video."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, video_id: str) -> None:
-        """Show it."""
+        """Redirect to the video's page."""
         raise falcon.HTTPFound(f"/posts/youtube/{video_id}")

@@ -1,7 +1,7 @@
-"""What the mock remembers: a JSON file for each thing, written by rename, and a file of bytes for each upload.
+"""The mock's storage: a JSON file for each record, written by rename, and a file of bytes for each upload.
 
-A change of state is one rename, so a kill between two leaves no half-state. Nothing is synced: the mock must survive a
-killed process, not a power cut.
+A change of state is one rename, so a kill between two of them leaves no partial state. Nothing is synced: the mock must
+survive a killed process, not a power failure.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Record = dict[str, Any]  # Any: each platform's module knows its own records
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
-class Shelf:
+class Storage:
     """Records by kind and name.
 
     Attributes:
-        lock: held by whoever reads, decides and writes.
+        lock: to be held from a read to the write that depends on it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -31,7 +31,7 @@ class Shelf:
         self._directory.mkdir(parents=True, exist_ok=True)
 
     def get(self, kind: str, name: str) -> Record | None:
-        """Return a copy of a record; None when there is none, or the name could not be one."""
+        """Return a copy of a record; None when it does not exist or the name is malformed."""
         if not _NAME.fullmatch(name):
             return None
         try:
@@ -40,40 +40,40 @@ class Shelf:
             return None
 
     def put(self, kind: str, name: str, record: Record) -> None:
-        """Write a record, replacing what was there."""
+        """Write a record, replacing an earlier one."""
         path = self._path(kind, f"{name}.json")
-        draft = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
-        draft.write_text(json.dumps(record))
-        draft.replace(path)
+        temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        temporary.write_text(json.dumps(record))
+        temporary.replace(path)
 
-    def take(self, kind: str, name: str) -> Record | None:
-        """Remove a record and return it; of several takers one gets it."""
+    def pop(self, kind: str, name: str) -> Record | None:
+        """Remove a record and return it; of several callers only one gets it."""
         with self.lock:
             record = self.get(kind, name)
             if record is not None:
                 (self._directory / kind / f"{name}.json").unlink()
             return record
 
-    def all(self, kind: str) -> list[tuple[str, Record]]:
-        """Return all records of a kind with their names, in the order of the names."""
+    def records(self, kind: str) -> list[tuple[str, Record]]:
+        """Return all records of a kind with their names, sorted by name."""
         found = sorted((self._directory / kind).glob("*.json"))
         return [(path.stem, self._read(path)) for path in found]
 
     def bytes_path(self, upload: str) -> Path:
-        """Return where an upload's bytes lie, whether or not any have come."""
+        """Return the path of an upload's bytes, whether or not any were received."""
         if not _NAME.fullmatch(upload):
             raise ValueError(upload)
         return self._path("bytes", upload)
 
     def size(self, upload: str) -> int:
-        """Return how many bytes of an upload have come."""
+        """Return the number of bytes that an upload has received."""
         try:
             return self.bytes_path(upload).stat().st_size
         except FileNotFoundError:
             return 0
 
     def completed_at(self, upload: str) -> float:
-        """Return when an upload's last byte came, in Unix seconds."""
+        """Return when an upload received its last byte, in Unix seconds."""
         return self.bytes_path(upload).stat().st_mtime
 
     def _path(self, kind: str, name: str) -> Path:
@@ -87,12 +87,12 @@ class Shelf:
 
 
 def new_id(prefix: str = "") -> str:
-    """Return an unguessable name."""
+    """Return a unique id that cannot be guessed."""
     return prefix + uuid.uuid4().hex
 
 
-def write_at(path: Path, offset: int) -> int:
-    """Open a file for appending from `offset`, dropping what lies behind it; return the descriptor."""
+def open_at(path: Path, offset: int) -> int:
+    """Open a file for writing from `offset` on, truncated there; return the descriptor."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     os.ftruncate(descriptor, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)

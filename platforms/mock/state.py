@@ -1,4 +1,4 @@
-"""What all mock platforms share: records, tokens, the clock, and how an answer that is not a success is raised."""
+"""The state that all mock platforms share: records, tokens, the clock; and the exception for error responses."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 
 import falcon
 
-from platforms.mock.shelf import Record, Shelf, new_id
+from platforms.mock.storage import Record, Storage, new_id
 
 CODE_LIFE_S = 600.0
 
 
-class Answered(Exception):
-    """An answer, raised from wherever it became clear."""
+class ErrorResponse(Exception):
+    """An error response; may be raised at any depth of a responder."""
 
     def __init__(self, status: int, body: object = None, headers: dict[str, str] | None = None) -> None:
         super().__init__(status)
@@ -26,16 +26,16 @@ class Answered(Exception):
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How the mock behaves where the real platforms vary.
+class MockOptions:
+    """The behaviour of the mock where the real platforms vary.
 
     Attributes:
-        processing_s: how long a whole video takes until it is published or processed.
-        access_s: life of TikTok's and Google's access tokens.
-        upload_url_s: life of TikTok's upload addresses.
-        container_s: life of Instagram's containers.
-        unaudited: TikTok posts only privately, YouTube locks all videos as private.
-        draft_done_s: after how long a TikTok draft is posted by its imaginary owner; None: never.
+        processing_s: time until a complete video is published or processed.
+        access_s: lifetime of TikTok's and Google's access tokens.
+        upload_url_s: lifetime of TikTok's upload addresses.
+        container_s: lifetime of Instagram's containers.
+        unaudited: TikTok accepts only private posts, YouTube locks all videos as private.
+        draft_done_s: time until a TikTok draft counts as posted by its owner; None: never.
     """
 
     processing_s: float = 0.5
@@ -47,15 +47,15 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class World:
-    """One mock."""
+class MockState:
+    """The state of one mock server."""
 
-    shelf: Shelf
-    rules: Rules
+    storage: Storage
+    options: MockOptions
     clock: Callable[[], float] = time.time
 
     def issue_code(self, platform: str, req: falcon.Request, client: str, scopes: Sequence[str]) -> str:
-        """Return a single-use code for the user that the request asks for (`mock_user`, 1 by default)."""
+        """Return a single-use code for the user that the request names (`mock_user`, 1 by default)."""
         code = new_id("code-")
         record = {
             "platform": platform,
@@ -66,25 +66,25 @@ class World:
             "challenge": req.get_param("code_challenge"),
             "expires_at": self.clock() + CODE_LIFE_S,
         }
-        self.shelf.put("codes", code, record)
+        self.storage.put("codes", code, record)
         return code
 
     def redeem_code(self, platform: str, code: str, client: str, redirect_uri: str) -> Record | None:
-        """Use a code up; None when it is not good for this client and this address, or no longer."""
-        record = self.shelf.take("codes", code)
-        good = (
+        """Use up a code and return its record; None when it is not valid for this client and address."""
+        record = self.storage.pop("codes", code)
+        valid = (
             record is not None
             and record["platform"] == platform
             and record["client"] == client
             and record["redirect_uri"] == redirect_uri
             and record["expires_at"] > self.clock()
         )
-        return record if good else None
+        return record if valid else None
 
     def issue_token(
         self, platform: str, kind: str, user: int, scopes: Sequence[str], life_s: float, client: str
     ) -> str:
-        """Return a new token; only its hash is kept."""
+        """Return a new token; only its hash is stored."""
         token = new_id(f"{platform[:2]}-{kind}-")
         record = {
             "platform": platform,
@@ -95,32 +95,32 @@ class World:
             "issued_at": self.clock(),
             "expires_at": self.clock() + life_s,
         }
-        self.shelf.put("tokens", _key(token), record)
+        self.storage.put("tokens", _key(token), record)
         return token
 
     def token(self, platform: str, kind: str, token: str) -> Record | None:
-        """Return what a token allows; None when it is unknown, of another platform, or expired."""
-        record = self.shelf.get("tokens", _key(token))
+        """Return the record of a token; None when it is unknown, of another platform, or expired."""
+        record = self.storage.get("tokens", _key(token))
         if record is None or record["platform"] != platform or record["kind"] != kind:
             return None
         return record if record["expires_at"] > self.clock() else None
 
-    def kill_token(self, token: str) -> bool:
-        """Make a token useless; say whether it was there."""
-        return self.shelf.take("tokens", _key(token)) is not None
+    def revoke_token(self, token: str) -> bool:
+        """Revoke a token; return whether it existed."""
+        return self.storage.pop("tokens", _key(token)) is not None
 
-    def kill_tokens(self, platform: str) -> int:
-        """Make all access tokens of a platform useless, as if their time had come; say how many."""
-        killed = 0
-        for name, record in self.shelf.all("tokens"):
+    def expire_tokens(self, platform: str) -> int:
+        """Expire all access tokens of a platform; return their number."""
+        expired = 0
+        for name, record in self.storage.records("tokens"):
             if record["platform"] == platform and record["kind"] == "access":
-                self.shelf.put("tokens", name, {**record, "expires_at": 0.0})
-                killed += 1
-        return killed
+                self.storage.put("tokens", name, {**record, "expires_at": 0.0})
+                expired += 1
+        return expired
 
     def is_processed(self, upload: str) -> bool:
-        """Say whether enough time has passed since an upload's last byte."""
-        return self.clock() >= self.shelf.completed_at(upload) + self.rules.processing_s
+        """Return whether the processing time has passed since an upload's last byte."""
+        return self.clock() >= self.storage.completed_at(upload) + self.options.processing_s
 
 
 def _key(token: str) -> str:
@@ -134,13 +134,13 @@ def bearer(authorization: str | None, scheme: str = "Bearer") -> str:
 
 
 def form(req: falcon.Request) -> dict[str, str]:
-    """Return a form-encoded body."""
+    """Return the fields of a form-encoded body."""
     media = req.get_media(default_when_empty={})
     return {str(name): str(value) for name, value in media.items()} if isinstance(media, dict) else {}
 
 
-def send_back(resp: falcon.Response, redirect_uri: str, **query: str) -> None:
-    """Redirect to where the person came from, as a login does after consent."""
+def redirect_back(resp: falcon.Response, redirect_uri: str, **query: str) -> None:
+    """Redirect to the client, as a login does after consent."""
     joint = "&" if "?" in redirect_uri else "?"
     resp.status = 302
     resp.set_header("Location", redirect_uri + joint + urlencode(query))
