@@ -114,6 +114,8 @@ class _UploadBuffer:
 class UploadParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """Parses one request; may end it before its body has arrived."""
 
+    path = ""  # waitress logs the path of a request, but sets none for a malformed one
+
     def __init__(self, adj: Any, *, opener: UploadOpener | None, peer: str) -> None:  # Any: waitress' settings
         self.upload: Upload | None = None
         self._error: ErrorResponse | None = None
@@ -157,9 +159,7 @@ class UploadParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no 
             self._refuse(exc)
         except Exception as exc:  # noqa: BLE001 (on the server's loop, which must not end)
             # Quoted and shortened: the path is chosen by the client and must not forge lines of the log.
-            logger.opt(exception=exc).error(
-                "request to {!r} failed while receiving", str(getattr(self, "path", ""))[:200]
-            )
+            logger.opt(exception=exc).error("request to {!r} failed while receiving", self.path[:200])
             self._refuse(problems.internal_error())
         if self._error is not None:
             self.expect_continue = False

@@ -1,4 +1,4 @@
-"""How the server receives: refusals that do not wait for the body, uploads that are cut off, connections that stay."""
+"""Requests on sockets: early errors, incomplete uploads, persistent connections, malformed requests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from waitress.channel import ClientDisconnected
+from waitress.task import ErrorTask
 
 from api.context import Context
 from store import jobs
@@ -236,3 +238,18 @@ def test_nobody_without_a_key_fills_memory_disk_or_log(serve: Serve, sent: bytes
         sock.sendall(sent)
 
         assert answer(sock).split(b" ")[1] == status
+
+
+def test_a_client_that_disconnects_while_its_error_is_sent_gets_its_connection_closed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A malformed request has no path; waitress logged its path and failed, and the connection stayed open."""
+
+    def service(task: ErrorTask) -> None:
+        raise ClientDisconnected
+
+    monkeypatch.setattr(ErrorTask, "service", service)
+    with connection(serve()) as sock:
+        sock.sendall(b"GET http://[::1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        assert answer(sock) == b""
