@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from media.process.files import atomic_write
 from media.sample import acting, voice
-from media.sample.portrait import SCALE, Sitter
+from media.sample.portrait import SCALE, Portrait
 
 FRAME_RATE = 30
 WIDE_PX = 212  # width of the portrait that the widest framing shows
@@ -36,9 +36,9 @@ def film(options: argparse.Namespace, progress: Callable[[float], None]) -> dict
     """
     frames = round(options.seconds * FRAME_RATE)
     size = (options.width, options.width * 16 // 9 // 2 * 2)
-    sitter = Sitter()
+    portrait = Portrait()
     with atomic_write(options.target) as temporary:
-        _write(temporary, sitter, frames, size, progress)
+        _write(temporary, portrait, frames, size, progress)
     into_lens = sum(acting.is_into_lens(index / FRAME_RATE) for index in range(frames))
     return {
         "frames": frames,
@@ -49,14 +49,16 @@ def film(options: argparse.Namespace, progress: Callable[[float], None]) -> dict
     }
 
 
-def _write(path: Path, sitter: Sitter, frames: int, size: tuple[int, int], progress: Callable[[float], None]) -> None:
+def _write(
+    path: Path, portrait: Portrait, frames: int, size: tuple[int, int], progress: Callable[[float], None]
+) -> None:
     sound = voice.speak(frames / FRAME_RATE)
     grains = _grains(size)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         video, audio = _streams(container, size)
         heard = 0
         for index in range(frames):
-            picture = picture_at(sitter, index / FRAME_RATE, size)
+            picture = picture_at(portrait, index / FRAME_RATE, size)
             container.mux(video.encode(_frame(picture, grains[index % GRAINS], index)))
             until = len(sound) if index == frames - 1 else round((index + 1) / FRAME_RATE * voice.RATE)
             while heard < until and (heard + AAC_FRAME <= until or index == frames - 1):
@@ -67,18 +69,18 @@ def _write(path: Path, sitter: Sitter, frames: int, size: tuple[int, int], progr
         container.mux(audio.encode(None))
 
 
-def picture_at(sitter: Sitter, time_s: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+def picture_at(portrait: Portrait, time_s: float, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Draw the camera picture of one moment.
 
     Args:
-        sitter: posed by this call.
+        portrait: posed by this call.
         time_s: since the clip's beginning.
         size: width and height.
 
     Returns:
         (H, W, 3), blue green red.
     """
-    posed = sitter.pose(acting.gaze_deg(time_s), acting.closed(time_s))
+    posed = portrait.pose(acting.gaze_deg(time_s), acting.closed(time_s))
     return np.asarray(
         cv2.warpAffine(
             posed,

@@ -23,7 +23,7 @@ SHA256 = "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"
 SCALE = 4  # the eyes are drawn on a copy this much larger
 IRIS_RADIUS = 4.05
 PX_PER_DEG = 0.17  # way of the iris for a degree: 11.7 mm of iris are 8.1 px, the eyeball turns on 12 mm
-# The sitter looks a little past the photographer; this much brings her into the lens.
+# The person looks a little past the photographer; this much brings her into the lens.
 TO_LENS_DEG = (4.0, 4.0)
 LASH_UP, LASH_DOWN = 1.5, 0.5  # the dark band of lashes around the upper lid's line moves as one
 FOLD = 5.0  # skin down to this far above the lid is drawn down with it
@@ -31,7 +31,7 @@ FEATHER = 0.45
 
 
 @dataclass(frozen=True)
-class Lids:
+class EyeContour:
     """The contours of one eye, traced by hand."""
 
     upper: tuple[tuple[float, float], ...]  # from the picture's left corner to its right one
@@ -56,7 +56,10 @@ _RIGHT_LOWER: _Line = (
     *((236.8, 105.3), (240.0, 105.9), (243.5, 106.5), (247.0, 106.9)),
     *((250.5, 106.6), (253.2, 105.7), (256.0, 104.0)),
 )
-EYES = (Lids(_LEFT_UPPER, _LEFT_LOWER, iris=(203.9, 101.2)), Lids(_RIGHT_UPPER, _RIGHT_LOWER, iris=(246.8, 103.4)))
+EYES = (
+    EyeContour(_LEFT_UPPER, _LEFT_LOWER, iris=(203.9, 101.2)),
+    EyeContour(_RIGHT_UPPER, _RIGHT_LOWER, iris=(246.8, 103.4)),
+)
 
 
 def locate() -> Path:
@@ -74,7 +77,7 @@ def locate() -> Path:
     return found[0]
 
 
-class Sitter:
+class Portrait:
     """The enlarged portrait, whose eyes can be posed."""
 
     def __init__(self) -> None:
@@ -83,7 +86,7 @@ class Sitter:
         large = cv2.resize(np.asarray(original, np.uint8), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
         soft = cv2.GaussianBlur(large, (0, 0), 2.2)
         self.picture: Picture = np.asarray(cv2.addWeighted(large, 1.5, soft, -0.5, 0), np.uint8)
-        self._eyes = [_Eye(self.picture, lids) for lids in EYES]
+        self._eyes = [_Eye(self.picture, contour) for contour in EYES]
 
     def pose(self, gaze_deg: tuple[float, float], closed: float) -> Picture:
         """Turn the eyes and lower the lids; return the picture, which the next call overwrites.
@@ -100,9 +103,9 @@ class Sitter:
 class _Eye:
     """One eye in layers, skin, white, iris and highlight, which are composed for each pose."""
 
-    def __init__(self, picture: Picture, lids: Lids) -> None:
-        left, right = (int(lids.upper[end][0]) + shift for end, shift in ((0, -5), (-1, 6)))
-        top, bottom = int(min(y for _, y in lids.upper)) - 9, int(max(y for _, y in lids.lower)) + 6
+    def __init__(self, picture: Picture, contour: EyeContour) -> None:
+        left, right = (int(contour.upper[end][0]) + shift for end, shift in ((0, -5), (-1, 6)))
+        top, bottom = int(min(y for _, y in contour.upper)) - 9, int(max(y for _, y in contour.lower)) + 6
         self._area = np.s_[top * SCALE : bottom * SCALE, left * SCALE : right * SCALE]
         self._skin = picture[self._area].astype(np.float32)
         grid = np.indices(self._skin.shape[:2], dtype=np.float32)
@@ -110,9 +113,9 @@ class _Eye:
         # Centres of large pixels, in pixels of the original.
         self._x: Patch = np.asarray((self._columns + 0.5) / SCALE + left, np.float32)
         self._y: Patch = np.asarray((self._rows + 0.5) / SCALE + top, np.float32)
-        self._upper, self._lower = _curve(lids.upper, self._x), _curve(lids.lower, self._x)
-        self._iris_at = lids.iris
-        distance = np.hypot(self._x - lids.iris[0], self._y - lids.iris[1])
+        self._upper, self._lower = _curve(contour.upper, self._x), _curve(contour.lower, self._x)
+        self._iris_at = contour.iris
+        distance = np.hypot(self._x - contour.iris[0], self._y - contour.iris[1])
         self._disc: Patch = np.clip((IRIS_RADIUS * 1.12 - distance) / 0.7 + 0.5, 0, 1).astype(np.float32)
         self._iris, self._light = _without_highlight(self._whole_iris(), distance)
         self._white = self._white_of_eye()

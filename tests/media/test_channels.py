@@ -82,11 +82,11 @@ def test_no_layout_ends_the_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_layout_ends_the_process_in_thousands(tmp_path: Path) -> None:
-    for first in range(0, 2000, 500):
-        outcomes = in_a_child(tmp_path, first, first + 500)
-        assert len(outcomes) == 500
-        assert "silent" not in outcomes.values()
+@pytest.mark.parametrize("first", range(0, 2000, 500))
+def test_no_layout_ends_the_process_in_thousands(first: int, tmp_path: Path) -> None:
+    outcomes = in_a_child(tmp_path, first, first + 500)
+    assert len(outcomes) == 500
+    assert "silent" not in outcomes.values()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def four_k(path: Path, *codec: str, rate: int = 4, pixels: str = "yuv420p") -> P
 def test_four_k_of_ten_bits_is_refused_on_a_small_machine_only(tmp_path: Path) -> None:
     source = four_k(
         tmp_path / "in.mp4", "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error",
-        pixels="yuv420p10le",
+        rate=1, pixels="yuv420p10le",
     )  # fmt: skip
     with pytest.raises(runner.Refused, match=r"2160 x 3840 as yuv420p10le take 29\d MB .* has 235 MB") as refusal:
         runner.run("plan", [str(source)], deadline_s=60, memory_bytes=SMALL_MACHINE)

@@ -24,9 +24,9 @@ def sizes(path: Path) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def noisy(shelf: Path) -> Path:
+def noisy(clip_dir: Path) -> Path:
     """Return ten seconds of what compresses worst."""
-    path = shelf / "noisy.mkv"
+    path = clip_dir / "noisy.mkv"
     films.ffmpeg(
         "-f", "lavfi", "-i", "nullsrc=s=640x360:d=10:r=30,format=gray,geq=random(1)*255",
         "-c:v", "libx264", "-preset", "ultrafast", "-qp", "20", "-pix_fmt", "yuv420p", path,

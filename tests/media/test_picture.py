@@ -31,9 +31,9 @@ def quadrants(luma: NDArray[np.uint8]) -> list[list[int]]:
 
 
 @pytest.fixture(scope="module")
-def corners(shelf: Path) -> Path:
+def corners(clip_dir: Path) -> Path:
     """Return a film of 128 x 64 whose corners have luma 40, 90, 140 and 190, row by row."""
-    path = shelf / "corners.mp4"
+    path = clip_dir / "corners.mp4"
     luma = np.repeat(np.repeat(np.array([[40, 90], [140, 190]], np.uint8), 32, axis=0), 64, axis=1)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "qp": "1"})

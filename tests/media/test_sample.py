@@ -11,21 +11,21 @@ from media.errors import Refused
 from media.gaze.face.faces import Mode
 from media.gaze.face.landmarks import Landmarker
 from media.sample import acting, film, portrait, voice
-from media.sample.portrait import Sitter
+from media.sample.portrait import Portrait
 from tests.media.gaze.sitting import planes
 
 SIZE = (540, 960)
 
 
 @pytest.fixture(scope="module")
-def sitter() -> Sitter:
-    return Sitter()
+def face() -> Portrait:
+    return Portrait()
 
 
-def test_a_moment_looks_the_same_whenever_it_is_drawn(sitter: Sitter) -> None:
-    first = film.picture_at(sitter, 6.3, SIZE)
-    film.picture_at(sitter, 2.0, SIZE)
-    assert np.array_equal(first, film.picture_at(sitter, 6.3, SIZE))
+def test_a_moment_looks_the_same_whenever_it_is_drawn(face: Portrait) -> None:
+    first = film.picture_at(face, 6.3, SIZE)
+    film.picture_at(face, 2.0, SIZE)
+    assert np.array_equal(first, film.picture_at(face, 6.3, SIZE))
 
 
 def test_she_looks_into_the_lens_for_some_seconds_and_reads_beside_it_for_more() -> None:
@@ -45,10 +45,10 @@ def test_she_blinks_every_few_seconds_for_a_quarter_of_a_second() -> None:
     assert 0.04 < (lids > 0).mean() < 0.08
 
 
-def test_landmarks_find_her_at_every_moment(sitter: Sitter) -> None:
+def test_landmarks_find_her_at_every_moment(face: Portrait) -> None:
     with Landmarker(mode=Mode.SPARSE) as finder:
         for index, time_s in enumerate(np.arange(0.3, 74, 5.1)):
-            frame = planes(film.picture_at(sitter, float(time_s), SIZE), index)
+            frame = planes(film.picture_at(face, float(time_s), SIZE), index)
             assert len(finder.find(frame)) == 1, f"no face at {time_s:.1f} s"
 
 

@@ -16,9 +16,9 @@ RATE, SCENES = 25, (0, 83, 190, 260)  # the last one ends at 325
 
 
 @pytest.fixture(scope="module")
-def scenes(shelf: Path) -> Path:
+def scenes(clip_dir: Path) -> Path:
     """Return thirteen seconds of four moving scenes, as an editor exports them: regular key frames and no more."""
-    path = shelf / "scenes.mp4"
+    path = clip_dir / "scenes.mp4"
     lengths = [(after - first) / RATE for first, after in zip(SCENES, (*SCENES[1:], 325), strict=True)]
     kinds = ["testsrc2=", "mandelbrot=start_scale=0.2:", "testsrc=decimals=2:", "cellauto="]
     sources = [

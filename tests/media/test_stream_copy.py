@@ -34,8 +34,8 @@ def filmed(path: Path, x264: str = PLAIN, *, rate: int = RATE, size: tuple[int, 
 
 
 @pytest.fixture(scope="module")
-def film(shelf: Path) -> Path:
-    return filmed(shelf / "plain.mp4")
+def film(clip_dir: Path) -> Path:
+    return filmed(clip_dir / "plain.mp4")
 
 
 def packets(path: Path) -> list[bytes]:

@@ -19,7 +19,7 @@ from media.gaze.estimate import head_pose
 from media.gaze.face import model
 from media.gaze.face.faces import Mode
 from media.gaze.face.landmarks import Landmarker
-from media.sample.portrait import Lids
+from media.sample.portrait import EyeContour
 
 Layer = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
@@ -65,7 +65,7 @@ class DepthMap:
     def __init__(
         self,
         portrait: NDArray[np.uint8],
-        eyes: Sequence[Lids],
+        eyes: Sequence[EyeContour],
         balls: Sequence[tuple[float, float]],
         ball: tuple[float, float],
     ) -> None:
@@ -77,7 +77,9 @@ class DepthMap:
         self._pivot = np.array([*np.mean(balls, axis=0), np.mean(centres)])
         self._apart = lru_cache(maxsize=4)(self._displacement)
 
-    def _put_ball(self, lids: Lids, centre: tuple[float, float], behind: float, size: tuple[float, float]) -> None:
+    def _put_ball(
+        self, lids: EyeContour, centre: tuple[float, float], behind: float, size: tuple[float, float]
+    ) -> None:
         radius, back = size
         rows, columns = np.indices(self._depth.shape, dtype=np.float32)
         x, y = (columns + 0.5 - centre[0]) / radius, (rows + 0.5 - centre[1]) / radius

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.gaze.estimate.head_pose import FOCAL_PER_LONG_SIDE
-from media.sample.portrait import EYES, IRIS_RADIUS, TO_LENS_DEG, Lids, locate
+from media.sample.portrait import EYES, IRIS_RADIUS, TO_LENS_DEG, EyeContour, locate
 from scripts.benchmarks.gaze.depth_map import DepthMap, angles_deg, direction, rotation
 
 Layer = NDArray[np.float32]
@@ -110,7 +110,7 @@ class RenderedFace:
 class _Eye:
     """One eye: layers taken from the portrait, put together anew for each pose."""
 
-    def __init__(self, picture: NDArray[np.uint8], lids: Lids) -> None:
+    def __init__(self, picture: NDArray[np.uint8], lids: EyeContour) -> None:
         left, right = int(lids.upper[0][0]) - 6, int(lids.upper[-1][0]) + 7
         top, bottom = int(min(y for _, y in lids.upper)) - 10, int(max(y for _, y in lids.lower)) + 10
         self.area = np.s_[top * SCALE : bottom * SCALE, left * SCALE : right * SCALE]

@@ -10,12 +10,12 @@ from media.gaze.face import model
 from media.gaze.face.faces import Mode
 from media.gaze.face.landmarks import Landmarker
 from media.sample import film
-from media.sample.portrait import Sitter
+from media.sample.portrait import Portrait
 
 
 @pytest.fixture(scope="session")
-def sitter() -> Sitter:
-    return Sitter()
+def sitter() -> Portrait:
+    return Portrait()
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,8 @@ def sparse_finder() -> Iterator[Landmarker]:
 
 
 @pytest.fixture(scope="session")
-def reading(shelf: Path) -> Path:
+def reading(clip_dir: Path) -> Path:
     """Seven seconds of the sample clip at half size: half of them into the lens, half beside it."""
-    target = shelf / "reading.mp4"
+    target = clip_dir / "reading.mp4"
     film.film(argparse.Namespace(target=target, seconds=7.0, width=540), lambda _: None)
     return target

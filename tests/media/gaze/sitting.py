@@ -14,7 +14,7 @@ from media.gaze.estimate.geometry import Eye
 from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.face.faces import Face
 from media.gaze.report import FrameResult
-from media.sample.portrait import EYES, SCALE, Sitter
+from media.sample.portrait import EYES, SCALE, Portrait
 
 CLIPS = Path(__file__).parents[4] / "shared" / "clips"  # real recordings; never part of the project
 LEFT, TOP, ZOOM = 118.0, 8.0, 3.4  # how the portrait is framed: its corner, and picture pixels a portrait pixel
@@ -26,7 +26,7 @@ def to_picture(x: float, y: float) -> tuple[float, float]:
     return (x - LEFT) * ZOOM, (y - TOP) * ZOOM
 
 
-def sitting(sitter: Sitter, gaze_deg: tuple[float, float], closed: float = 0.0, index: int = 0) -> Planes:
+def sitting(sitter: Portrait, gaze_deg: tuple[float, float], closed: float = 0.0, index: int = 0) -> Planes:
     """Draw one frame of the portrait with a known gaze."""
     step = SCALE / ZOOM
     framing = np.array([[step, 0, LEFT * SCALE], [0, step, TOP * SCALE]])
@@ -35,7 +35,7 @@ def sitting(sitter: Sitter, gaze_deg: tuple[float, float], closed: float = 0.0, 
 
 
 def two_sitting(
-    sitter: Sitter, left: tuple[float, float], right: tuple[float, float], *, scale: float = 1.0, index: int = 0
+    sitter: Portrait, left: tuple[float, float], right: tuple[float, float], *, scale: float = 1.0, index: int = 0
 ) -> Planes:
     """Draw two sitters side by side; the one on the right may be smaller."""
     one, other = sitting(sitter, left, index=index), sitting(sitter, right, index=index)

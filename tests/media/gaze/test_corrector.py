@@ -21,7 +21,7 @@ from media.gaze.preview import Preview
 from media.gaze.reasons import Reason
 from media.gaze.report import FrameResult, Report
 from media.gaze.time_budget import TimeBudget
-from media.sample.portrait import EYES, Sitter
+from media.sample.portrait import EYES, Portrait
 from tests.media.gaze.sitting import (
     Broken,
     Nobody,
@@ -97,7 +97,7 @@ def test_when_time_is_short_the_rest_stays_as_it_is_and_says_so(head: Head) -> N
 
 
 def test_frames_between_two_looks_are_corrected_as_if_they_had_been_looked_at(
-    sitter: Sitter, head: Head, finder: Landmarker
+    sitter: Portrait, head: Head, finder: Landmarker
 ) -> None:
     """Every third frame looked at while the picture wanders: the eyes are drawn where they are, not where they were."""
     frames = [_wandering(sitting(sitter, ASIDE, index=index), 2 * (index // 2)) for index in range(24)]
@@ -127,7 +127,7 @@ def _wandering(frame: Planes, right: int) -> Planes:
 
 
 def test_a_correction_fades_when_time_or_memory_end_and_says_why(
-    sitter: Sitter, head: Head, finder: Landmarker
+    sitter: Portrait, head: Head, finder: Landmarker
 ) -> None:
     told: list[FrameResult] = []
     budget = TimeBudget(memory_bytes=1 << 40)
@@ -147,7 +147,7 @@ def test_a_correction_fades_when_time_or_memory_end_and_says_why(
 
 @pytest.mark.parametrize(("spoil", "reason"), [(with_glasses, Reason.SUNGLASSES), (None, Reason.TOO_DARK)])
 def test_eyes_that_cannot_be_seen_stay_as_they_are_and_say_so(
-    spoil: Callable[[Planes], Planes] | None, reason: Reason, sitter: Sitter, head: Head, finder: Landmarker
+    spoil: Callable[[Planes], Planes] | None, reason: Reason, sitter: Portrait, head: Head, finder: Landmarker
 ) -> None:
     spoil = spoil or (lambda frame: darkened(frame, 0.09))
     frames = [spoil(sitting(sitter, ASIDE, index=index)) for index in range(14)]
@@ -156,7 +156,7 @@ def test_eyes_that_cannot_be_seen_stay_as_they_are_and_say_so(
     assert {reason} == {one.reason for one in told}
 
 
-def test_eyes_too_small_stay_as_they_are_and_say_so(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_eyes_too_small_stay_as_they_are_and_say_so(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     frames = [_smaller(sitting(sitter, ASIDE, index=index), 0.32) for index in range(14)]
     out, told = run([copied(frame) for frame in frames], finder, head)
     assert all(same(before, after) for before, after in zip(frames, out, strict=True))
@@ -172,7 +172,7 @@ def _smaller(frame: Planes, scale: float) -> Planes:
     return Planes(y, u, v, frame.index, frame.time_s)
 
 
-def test_whoever_watches_sees_everybody_corrected(sitter: Sitter, head: Head) -> None:
+def test_whoever_watches_sees_everybody_corrected(sitter: Portrait, head: Head) -> None:
     """The main speaker is pointed out; what is seen afterwards is the finished frame."""
     seen: list[Planes] = []
 
@@ -190,7 +190,7 @@ def test_whoever_watches_sees_everybody_corrected(sitter: Sitter, head: Head) ->
     assert all(same(one, other) for one, other in zip(seen, out, strict=True))
 
 
-def test_a_face_missed_for_a_moment_is_corrected_all_the_same(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_a_face_missed_for_a_moment_is_corrected_all_the_same(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     frames = [sitting(sitter, ASIDE, index=index) for index in range(24)]
 
     class Forgetful(Nobody):
@@ -203,7 +203,7 @@ def test_a_face_missed_for_a_moment_is_corrected_all_the_same(sitter: Sitter, he
     assert min(shares(told)[2:22]) > 0.85
 
 
-def test_a_correction_ends_softly_where_a_face_is_lost(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_a_correction_ends_softly_where_a_face_is_lost(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     frames = [sitting(sitter, ASIDE, index=index) for index in range(40)]
 
     class Gone(Nobody):
@@ -218,7 +218,7 @@ def test_a_correction_ends_softly_where_a_face_is_lost(sitter: Sitter, head: Hea
 
 
 @pytest.mark.parametrize("wanted", [1, 2])
-def test_of_two_people_as_many_are_corrected_as_are_wanted(wanted: int, sitter: Sitter, head: Head) -> None:
+def test_of_two_people_as_many_are_corrected_as_are_wanted(wanted: int, sitter: Portrait, head: Head) -> None:
     """The larger one is the speaker; what is asked for one leaves the other's picture as it was, bit for bit."""
     frames = [two_sitting(sitter, ASIDE, ASIDE, scale=0.7, index=index) for index in range(14)]
     told: list[FrameResult] = []
@@ -232,7 +232,7 @@ def test_of_two_people_as_many_are_corrected_as_are_wanted(wanted: int, sitter: 
     assert 14 * wanted == len(told)
 
 
-def test_intensity_zero_hands_frames_through_untouched(sitter: Sitter, head: Head) -> None:
+def test_intensity_zero_hands_frames_through_untouched(sitter: Portrait, head: Head) -> None:
     """Not even looked at: the very same arrays come out at once."""
     frame = sitting(sitter, ASIDE)
     before = copied(frame)
@@ -242,7 +242,7 @@ def test_intensity_zero_hands_frames_through_untouched(sitter: Sitter, head: Hea
     assert same(before, out)
 
 
-def test_the_iris_goes_to_the_lens(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_the_iris_goes_to_the_lens(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     """Measured by what is dark between the drawn lids, not by landmarks: most of the way to the true place."""
     into_lens, aside = sitting(sitter, (0.0, 0.0)), sitting(sitter, ASIDE)
     out, _ = run([sitting(sitter, ASIDE, index=index) for index in range(16)], finder, head)
@@ -252,14 +252,14 @@ def test_the_iris_goes_to_the_lens(sitter: Sitter, head: Head, finder: Landmarke
         assert 0.5 < share < 1.5, f"eye {side}: {share:.0%} of the way"
 
 
-def test_half_the_intensity_is_less_of_the_way(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_half_the_intensity_is_less_of_the_way(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     frames = [sitting(sitter, ASIDE, index=index) for index in range(30)]
     (whole, _), (half, _) = run(frames[:15], finder, head), run(frames[15:], finder, head, intensity=0.4)
     places = [iris_place(frame, 0)[0] for frame in (sitting(sitter, ASIDE), half[8], whole[8])]
     assert places == sorted(places, reverse=True)
 
 
-def test_nothing_outside_the_eyes_boxes_changes(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_nothing_outside_the_eyes_boxes_changes(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     before = sitting(sitter, ASIDE)
     boxes: list[Box] = []
 
@@ -284,7 +284,7 @@ def test_nothing_outside_the_eyes_boxes_changes(sitter: Sitter, head: Head, find
         assert np.array_equal(old, new)
 
 
-def test_shut_eyes_stay_bit_for_bit(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_shut_eyes_stay_bit_for_bit(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     lids = [0.0] * 14 + [0.5, 1.0, 1.0, 1.0, 0.5] + [0.0] * 14
     frames = [sitting(sitter, ASIDE, closed, index) for index, closed in enumerate(lids)]
     out, told = run([copied(frame) for frame in frames], finder, head)
@@ -294,7 +294,7 @@ def test_shut_eyes_stay_bit_for_bit(sitter: Sitter, head: Head, finder: Landmark
     assert min(shares(told)[8], shares(told)[25]) > 0.8
 
 
-def test_the_same_frames_give_the_same_result(sitter: Sitter, head: Head) -> None:
+def test_the_same_frames_give_the_same_result(sitter: Portrait, head: Head) -> None:
     results, reports = [], []
     for _ in range(2):
         with Landmarker() as finder:
@@ -307,7 +307,7 @@ def test_the_same_frames_give_the_same_result(sitter: Sitter, head: Head) -> Non
 
 
 @pytest.mark.slow
-def test_memory_stays_the_same_however_long_the_video(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_memory_stays_the_same_however_long_the_video(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     """Twenty-four seconds: what is held after eight is held at the end, but for a row of the report a frame."""
     shown = [sitting(sitter, gaze) for gaze in (ASIDE, (9.0, 2.0), (0.0, 0.0))]
     report, preview = Report(1.0), Preview(720)
@@ -321,7 +321,7 @@ def test_memory_stays_the_same_however_long_the_video(sitter: Sitter, head: Head
     assert max(held[index] for index in range(600, 720)) - max(held[index] for index in range(240)) < 4 << 20
 
 
-def test_eyes_in_the_lens_stay_as_they_are(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_eyes_in_the_lens_stay_as_they_are(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     """With the speaker's own zero, which a look at the whole video gives."""
     measured: list[FrameResult] = []
     corrected(Corrector(finder, head, on_result=measured.append), [sitting(sitter, (0, 0), index=i) for i in range(14)])
@@ -335,7 +335,7 @@ def test_eyes_in_the_lens_stay_as_they_are(sitter: Sitter, head: Head, finder: L
     assert {Reason.INTO_LENS} == {one.reason for one in told}
 
 
-def test_a_face_across_the_edge_of_the_picture_is_survived(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_a_face_across_the_edge_of_the_picture_is_survived(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     whole = [sitting(sitter, ASIDE, index=index) for index in range(14)]
     cut = [Planes(f.y[:, 300:].copy(), f.u[:, 150:].copy(), f.v[:, 150:].copy(), f.index, f.time_s) for f in whole]
     out, told = run(cut, finder, head)

@@ -24,7 +24,7 @@ from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
 from media.gaze.report import FrameResult
-from media.sample.portrait import Sitter
+from media.sample.portrait import Portrait
 from tests.media.gaze.sitting import Nobody, an_estimate, copied, corrected, iris_place, shares, sitting
 
 ASIDE = (11.0, -3.0)
@@ -69,7 +69,7 @@ def test_a_face_halfway_is_the_mean_of_both() -> None:
     assert (2.5, 2.5, pytest.approx(0.25), 3) == (*found.points[7], found.blendshapes["eyeBlinkLeft"], found.track)
 
 
-def test_lids_shut_in_one_picture_only_are_seen_in_it(sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_lids_shut_in_one_picture_only_are_seen_in_it(sitter: Portrait, head: Head, finder: Landmarker) -> None:
     """Neither noise nor light that changes evenly is taken for a blink."""
     frame = sitting(sitter, ASIDE)
     (face,) = finder.find(frame)
@@ -89,7 +89,7 @@ def grained(frame: Planes, seed: int, light: float = 0.0) -> NDArray[np.uint8]:
 
 
 def test_the_networks_are_spared_while_eyes_rest_and_little_changes(
-    sitter: Sitter, head: Head, finder: Landmarker
+    sitter: Portrait, head: Head, finder: Landmarker
 ) -> None:
     frames = [sitting(sitter, ASIDE, index=index) for index in range(31)]
     results, shown = [], []
@@ -106,7 +106,7 @@ def test_the_networks_are_spared_while_eyes_rest_and_little_changes(
 
 
 @pytest.mark.parametrize("shut", [{14}, {15}, {13, 14}, {14, 15}, {13, 14, 15}])
-def test_no_blink_is_passed_over(shut: set[int], sitter: Sitter, head: Head, finder: Landmarker) -> None:
+def test_no_blink_is_passed_over(shut: set[int], sitter: Portrait, head: Head, finder: Landmarker) -> None:
     """Be it as short as a frame, and on a frame that would have been passed over."""
     frames = [sitting(sitter, ASIDE, closed=float(index in shut), index=index) for index in range(30)]
     counting, told = Counting(finder), list[FrameResult]()

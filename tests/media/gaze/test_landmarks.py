@@ -13,7 +13,7 @@ from media.gaze.face.mediapipe_graph import MediaPipeLandmarker
 from media.gaze.face.model import Head, locate
 from media.gaze.face.networks import Networks
 from media.gaze.face.region import Region
-from media.sample.portrait import Sitter
+from media.sample.portrait import Portrait
 from tests.media.gaze.sitting import noise, sitting, to_picture, two_sitting
 
 EYE_POINTS = [33, 133, 159, 145, 468, 362, 263, 386, 374, 473]
@@ -44,7 +44,7 @@ def test_there_are_as_many_anchors_as_boxes() -> None:
     assert pytest.approx(np.array([120.0, 120.0])) == ANCHORS[-1]
 
 
-def test_the_detector_frames_the_portrait(sitter: Sitter) -> None:
+def test_the_detector_frames_the_portrait(sitter: Portrait) -> None:
     frame = sitting(sitter, (0.0, 0.0))
     (region,) = detect(Networks(locate()), frame, 2)
     nose = to_picture(225.0, 125.0)  # seen on the portrait
@@ -58,7 +58,7 @@ def test_nothing_is_found_in_noise() -> None:
 
 
 @pytest.mark.parametrize("gaze", [(0.0, 0.0), (12.0, -3.0), (-9.0, -10.0)])
-def test_the_same_is_seen_as_by_mediapipes_own_engine(sitter: Sitter, head: Head, gaze: tuple[float, float]) -> None:
+def test_the_same_is_seen_as_by_mediapipes_own_engine(sitter: Portrait, head: Head, gaze: tuple[float, float]) -> None:
     """Points to a fortieth of an eye's width, gaze to 2°; what is left is MediaPipe's smoothing and rounding."""
     frames = [sitting(sitter, gaze, index=index) for index in range(6)]
     with Landmarker() as direct, MediaPipeLandmarker() as reference:
@@ -73,7 +73,7 @@ def test_the_same_is_seen_as_by_mediapipes_own_engine(sitter: Sitter, head: Head
     assert pytest.approx(looks[1].gaze_deg, abs=2.0) == looks[0].gaze_deg
 
 
-def test_a_face_keeps_its_number_while_it_moves(sitter: Sitter) -> None:
+def test_a_face_keeps_its_number_while_it_moves(sitter: Portrait) -> None:
     whole = sitting(sitter, (0.0, 0.0))
     with Landmarker() as finder:
         for step in range(8):
@@ -83,7 +83,7 @@ def test_a_face_keeps_its_number_while_it_moves(sitter: Sitter) -> None:
             assert face.track == 0
 
 
-def test_several_faces_are_followed_if_wanted(sitter: Sitter) -> None:
+def test_several_faces_are_followed_if_wanted(sitter: Portrait) -> None:
     frame = two_sitting(sitter, (0.0, 0.0), (10.0, 0.0))
     with Landmarker(faces=2) as two, Landmarker() as one:
         assert len(two.find(frame)) == 2
@@ -91,7 +91,7 @@ def test_several_faces_are_followed_if_wanted(sitter: Sitter) -> None:
         assert len(one.find(frame)) == 1
 
 
-def test_mediapipes_own_engine_tells_speakers_apart_likewise(sitter: Sitter) -> None:
+def test_mediapipes_own_engine_tells_speakers_apart_likewise(sitter: Portrait) -> None:
     """The larger one first, each with the same number from frame to frame, somebody smaller left out."""
     with MediaPipeLandmarker(faces=2) as reference:
         for index in range(3):
@@ -108,7 +108,7 @@ def test_a_closed_landmarker_has_given_its_networks_back() -> None:
     assert finder._networks is None
 
 
-def test_sparse_pictures_are_searched_anew(sitter: Sitter) -> None:
+def test_sparse_pictures_are_searched_anew(sitter: Portrait) -> None:
     with Landmarker(mode=Mode.SPARSE) as finder:
         first, second = finder.find(sitting(sitter, (0.0, 0.0))), finder.find(sitting(sitter, (0.0, 0.0)))
     assert [0] == [face.track for face in first]

@@ -13,7 +13,7 @@ from media.gaze.estimate.visibility import BELOW, CHEEKS, DARK, PATCH, SETTLE_FR
 from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.reasons import Reason
-from media.sample.portrait import Sitter
+from media.sample.portrait import Portrait
 from tests.media.gaze.sitting import copied, darkened, sitting, with_glasses
 
 
@@ -71,7 +71,7 @@ def test_dark_glasses_put_on_are_noticed_within_a_second() -> None:
     assert after(sight, 25, 120, (100, 100)) is None
 
 
-def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(sitter: Sitter) -> None:
+def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(sitter: Portrait) -> None:
     frame = sitting(sitter, (11.0, -3.0))
     with Landmarker() as finder:
         for shown, expected in (
@@ -84,7 +84,7 @@ def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(sitter: 
             assert expected == EyeVisibility().obstruction(shown.y, face)
 
 
-def test_spectacles_are_no_dark_glasses(sitter: Sitter) -> None:
+def test_spectacles_are_no_dark_glasses(sitter: Portrait) -> None:
     """Rims alone: drawn around both eyes as thick as they come."""
     frame = sitting(sitter, (11.0, -3.0))
     with Landmarker() as finder:
