@@ -15,13 +15,12 @@ from broker.engine.engine import Engine
 from broker.engine.notifications import CANCELLED
 from broker.engine.processes import read_lease
 from broker.storage import dead_letters, inspection, looking
-from broker.storage.clearing import cancel
 from broker.storage.clock import now_ms
 from broker.storage.dead_letters import DeadLetter
 from broker.storage.inspection import QueueStats, WorkerProcess
 from broker.storage.looking import HeldMessage, WaitingMessage
-from broker.storage.pausing import pause, resume
 from broker.storage.places import Places
+from broker.storage.queue import cancel, pause, resume
 
 __all__ = ["QueueAdmin"]
 
@@ -144,6 +143,6 @@ def _cancel_rows(rows: list[int], message_id: str, batch: WriteBatch, *, abort: 
     outcomes = [cancel(batch.connection, row_id, message_id, abort=abort) for row_id in rows]
     for outcome in outcomes:
         batch.readied |= outcome.readied
-        if outcome.told:
+        if outcome.marked:
             batch.notify(CANCELLED)
-    return any(outcome.queue is not None or outcome.told for outcome in outcomes)
+    return any(outcome.queue is not None or outcome.marked for outcome in outcomes)

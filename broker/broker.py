@@ -26,13 +26,12 @@ from broker.engine.transactions import SendContext
 from broker.engine.worker_threads import WorkerThreads
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.storage import inspection
-from broker.storage.clearing import flush
 from broker.storage.clock import now_ms
 from broker.storage.database import IfReplaced, Synchronous
 from broker.storage.encoding import ACTOR_OPTIONS, AnyMessage, addressed, sealed
 from broker.storage.fork import forget_in_children
 from broker.storage.places import Places
-from broker.storage.queue import Entry
+from broker.storage.queue import Entry, flush
 from broker.storage.schema import Cursorable
 from broker.storage.write_lock import WriteGate
 

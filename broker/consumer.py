@@ -25,8 +25,7 @@ from broker.engine.message import FollowUps, SqliteMessage, decode_claim, log_fi
 from broker.engine.prefetch import QueueBuffer
 from broker.errors import BrokerClosed
 from broker.storage.encoding import AnyMessage
-from broker.storage.queue import Claim
-from broker.storage.settling import Obituary, is_cancelled
+from broker.storage.queue import Claim, Failure, is_cancelled
 
 __all__ = ["DelayQueueConsumer", "SqliteConsumer", "release_waiting"]
 
@@ -196,7 +195,7 @@ class SqliteConsumer(Consumer):
         logger.error(
             "Queue %r: a message cannot be decoded and is dead-lettered.", claim.queue, extra=log_fields(claim)
         )
-        failure = Obituary(f"{type(error).__name__}: {error}: {error.error!r}", None)
+        failure = Failure(f"{type(error).__name__}: {error}: {error.error!r}", None)
 
         self._engine.writer.call(lambda batch: batch.dead_letter(claim, failure))
 
@@ -235,7 +234,7 @@ def _clear(message: SqliteMessage) -> None:
     message.on_dropped = None
 
 
-def _failure(message: SqliteMessage) -> Obituary:
+def _failure(message: SqliteMessage) -> Failure:
     error = message._exception  # noqa: SLF001  # dramatiq keeps the actor's last error only here
     text = "failed without an exception"
     trace = message.options.get("traceback")
@@ -243,7 +242,7 @@ def _failure(message: SqliteMessage) -> Obituary:
         text = _text(error)
         trace = "".join(traceback.format_exception(error)) if error.__traceback__ else trace
     trace = _storable(trace[-TRACEBACK_CHARS:]) if isinstance(trace, str) else None
-    return Obituary(_storable(text), trace, _last_body(message))
+    return Failure(_storable(text), trace, _last_body(message))
 
 
 def _text(error: BaseException) -> str:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from broker.storage.concurrency import admit
-from broker.storage.queue import Claim, Entry, State, store
-from broker.storage.settling import Obituary, abandon, acknowledge, bury, claims_of, give_back
+from broker.storage.queue import Claim, Entry, Failure, State, ack, claims_of, dead_letter, redeliver, release, store
 
 __all__ = ["WriteBatch", "WriteRequest"]
 
@@ -45,23 +44,23 @@ class WriteBatch:
 
     def ack(self, claim: Claim) -> bool:
         """Delete a message that has been processed. False, here and below: the claim had been lost."""
-        return self._ended(claim, ours=acknowledge(self.connection, claim), outcome=self.done)
+        return self._ended(claim, ours=ack(self.connection, claim), outcome=self.done)
 
-    def dead_letter(self, claim: Claim, failure: Obituary) -> bool:
+    def dead_letter(self, claim: Claim, failure: Failure) -> bool:
         """Move a claimed message to the dead letters."""
-        return self._ended(claim, ours=bury(self.connection, claim, failure, self.now_ms), outcome=self.died)
+        return self._ended(claim, ours=dead_letter(self.connection, claim, failure, self.now_ms), outcome=self.died)
 
     def redeliver(self, claim: Claim, max_deliveries: int) -> bool:
         """Return a message whose processing was cut off to its old place; counts as a delivery."""
         self.readied.add(claim.queue)
-        ours = abandon(self.connection, claim, max_deliveries=max_deliveries, now_ms=self.now_ms)
+        ours = redeliver(self.connection, claim, max_deliveries=max_deliveries, now_ms=self.now_ms)
         return self._ended(claim, ours=ours)
 
     def release(self, claims: Iterable[Claim]) -> None:
         """Return messages whose processing has not begun to their old places."""
         for claim in claims:
             self.readied.add(claim.queue)
-            self._ended(claim, ours=give_back(self.connection, claim))
+            self._ended(claim, ours=release(self.connection, claim))
 
     def reclaim(self, holder: int, max_deliveries: int) -> None:
         """Return all messages of a process that is lost or stops."""

@@ -1,9 +1,9 @@
-"""At most n at once of a key: messages that would be one too many are blocked until one of their key has ended.
+"""Concurrency keys: at most n messages of a key are processed at once; the others are blocked.
 
-What holds after every transaction: a message that is blocked would not be next of its key in its queue, since as many
-as may be are leased (in all queues together) or ready before it. So whoever ends a claim, or takes away a ready
-message, lets the next ones in (`admit`), and nobody has to look at the blocked ones otherwise. A message's own limit
-counts, should those of one key differ.
+Invariant after every transaction: as many messages of a key as its limit allows are leased (in all queues together) or
+ready before each blocked message of its queue. So a transaction that ends a claim or removes a ready message makes the
+next ones ready (`admit`), and blocked messages need not be read otherwise. Where the limits of one key differ, a
+message's own limit counts.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from broker.storage.schema import Cursorable
 
-__all__ = ["Concurrency", "Slots", "admit", "admits"]
+__all__ = ["Concurrency", "SemaphoreCounts", "admit", "admits"]
 
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """Which messages count together, in all queues, and how many of them may be worked on at once."""
+    """A key that messages share, in all queues, and how many of them may be processed at once."""
 
     key: str
     limit: int
@@ -31,15 +31,15 @@ _FIRST = """
 """
 
 
-class Slots:
-    """How many of each key are leased, while one transaction claims."""
+class SemaphoreCounts:
+    """The leased messages of each key while one transaction claims, as counting semaphores."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._leased: dict[str, int] = {}
 
-    def take(self, key: str, limit: int) -> bool:
-        """Count one more of a key. False: it is at the limit."""
+    def acquire(self, key: str, limit: int) -> bool:
+        """Count one more message of a key. False: the limit is reached."""
         leased = self._leased.get(key)
         if leased is None:
             leased = _leased(self._connection, key, limit)
@@ -50,9 +50,9 @@ class Slots:
 def admits(
     connection: Cursorable, concurrency: Concurrency, queue: str, broker_priority: int, actor_priority: int
 ) -> bool:
-    """Tell whether a new message of a key may be ready at once.
+    """Return whether a new message of a key is ready at once.
 
-    Not if as many as may be are leased or stand before it in its queue; it would only be looked at in vain.
+    It is blocked if as many as the limit allows are leased or come before it in its queue.
     """
     cursor = connection.cursor()
     cursor.execute(
@@ -76,11 +76,11 @@ def admits(
 
 
 def admit(connection: sqlite3.Connection, key: str) -> set[str]:
-    """Make as many blocked messages of a key ready as may be; returns the queues that gained some."""
+    """Make as many blocked messages of a key ready as the limit allows; returns the queues that gained some."""
     readied: set[str] = set()
     queue = ""
     while True:
-        # From queue to queue by the index: DISTINCT would read all that is blocked.
+        # From queue to queue by the index: DISTINCT would read all blocked messages.
         row = connection.execute(
             "SELECT min(queue) FROM broker_messages WHERE concurrency_key = ? AND state = 3 AND queue > ?", (key, queue)
         ).fetchone()
@@ -102,7 +102,7 @@ def _admit_in(connection: sqlite3.Connection, key: str, queue: str) -> bool:
     free = limit - _leased(connection, key, limit)
     if free <= 0:
         return False
-    # Those that may go next, of all that wait: what was given back is ready, but may rank behind what is blocked.
+    # The next of all waiting messages: a released message is ready, but may rank behind a blocked one.
     admitted = connection.execute(
         f"""
         UPDATE broker_messages SET state = 0 WHERE state = 3 AND id IN (
@@ -110,7 +110,7 @@ def _admit_in(connection: sqlite3.Connection, key: str, queue: str) -> bool:
                 SELECT * FROM ({_FIRST.format(state=0)}) UNION ALL SELECT * FROM ({_FIRST.format(state=3)})
             ) ORDER BY broker_priority DESC, actor_priority, id LIMIT ?3
         )
-        """,  # noqa: S608  # constants of ours
+        """,  # noqa: S608  # constants
         (key, queue, free),
     )
     return admitted.rowcount > 0

@@ -1,7 +1,7 @@
-"""The way of a message into the tables and to a process: store, promote, claim. How claims end is in `settling`.
+"""The messages of the queues: store, promote, claim, the ends of a claim, cancel, flush, pause.
 
-Plain functions over an open transaction; no clock, no thread, no file. Who commits and who is told is decided in
-`clerk` and `joining`.
+Functions over an open transaction, without clock, threads or files. `engine.writer` and `engine.transactions` decide
+who commits and who is notified. Each end of a claim is fenced: a claim that was lost before changes nothing.
 """
 
 from __future__ import annotations
@@ -10,27 +10,57 @@ import sqlite3
 from dataclasses import dataclass
 from enum import IntEnum
 
-from broker.storage.concurrency import Concurrency, Slots, admits
+from broker.storage.concurrency import Concurrency, SemaphoreCounts, admit, admits
 from broker.storage.schema import Cursorable
-from broker.storage.unique import Unique, take
+from broker.storage.unique import Unique, free, free_queue, reserve
 
-__all__ = ["MOVED_AT_ONCE", "Claim", "Entry", "State", "claim", "promote", "store"]
+__all__ = [
+    "MOVED_PER_TRANSACTION",
+    "CancelResult",
+    "Claim",
+    "Entry",
+    "Failure",
+    "State",
+    "ack",
+    "cancel",
+    "claim",
+    "claims_of",
+    "dead_letter",
+    "flush",
+    "is_cancelled",
+    "pause",
+    "promote",
+    "redeliver",
+    "release",
+    "resume",
+    "store",
+]
 
-MOVED_AT_ONCE = 1000  # bounds how long one transaction holds the gate when a flood falls due or is blocked
+MOVED_PER_TRANSACTION = 1000  # limits how long one transaction holds the write lock when a flood is due or blocked
+
+_FENCED = "id = ? AND holder = ? AND claim = ?"
+
+# Literal conditions, so that SQLite uses the partial indexes. Blocked messages come first: without a ready message
+# before them, no process would find them.
+_WAITING = (
+    "concurrency_key IS NOT NULL AND state = 3 AND queue = ?",
+    "state = 0 AND queue = ?",
+    "state = 1 AND queue = ?",
+)
 
 
 class State(IntEnum):
-    """Where a message stands."""
+    """The state of a stored message."""
 
     READY = 0  # may be claimed
     DELAYED = 1  # waits for its eta
-    LEASED = 2  # is held by a process
-    BLOCKED = 3  # would be ready, but as many of its key as may be are being worked on or come before it
+    LEASED = 2  # claimed by a process
+    BLOCKED = 3  # would be ready, but the limit of its concurrency key is reached
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message on its way into the tables."""
+    """A message to be stored."""
 
     queue: str
     message_id: str
@@ -47,7 +77,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A message that a process holds. `(holder, number)` is the fencing token: no other claim ever has it."""
+    """A message claimed by a process. `(holder, number)` is the fencing token: no other claim ever has it."""
 
     row_id: int
     holder: int
@@ -58,13 +88,33 @@ class Claim:
     key: str | None = None  # its concurrency key
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The reason why a message goes to the dead letters, and its last body."""
+
+    error: str
+    traceback: str | None
+    body: bytes | None = None  # None: as it was stored
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResult:
+    """The result of cancelling one row."""
+
+    queue: str | None = None  # of a waiting message, which was deleted
+    marked: bool = False  # it is claimed, and will not run again
+    readied: frozenset[str] = frozenset()  # queues that gained ready messages
+
+
 def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
     """Insert a message through any DBAPI connection, inside its open transaction. None: a duplicate, not inserted.
 
-    One that has been run before is no duplicate, even if its key ran out meanwhile and is another's now.
+    A message that has run before is never a duplicate, even if its key has expired and another message reserved it.
     """
-    if entry.unique is not None and not take(connection, entry.unique, entry.message_id, now_ms) and not entry.attempts:
-        return None
+    if entry.unique is not None:
+        reserved = reserve(connection, entry.unique, entry.message_id, now_ms)
+        if not reserved and not entry.attempts:
+            return None
     state = _first_state(connection, entry, now_ms)
     concurrency = entry.concurrency
     cursor = connection.cursor()
@@ -97,13 +147,13 @@ def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
 def promote(connection: sqlite3.Connection, queue: str, now_ms: int) -> int:
     """Make due messages ready, at the tail of the queue and in the order of their eta. Returns how many.
 
-    They are inserted anew, so that ids keep rising in the order of becoming ready: a delay is not a way to the front.
+    The rows are inserted again, so that ids rise in the order of becoming ready: a delay is no shortcut to the head.
     """
     due = connection.execute(
         """
         SELECT id FROM broker_messages WHERE state = 1 AND queue = ? AND eta_ms <= ? ORDER BY eta_ms, id LIMIT ?
         """,
-        (queue, now_ms, MOVED_AT_ONCE),
+        (queue, now_ms, MOVED_PER_TRANSACTION),
     ).fetchall()
     connection.executemany(
         """
@@ -125,15 +175,15 @@ def claim(
 ) -> tuple[list[Claim], bool]:
     """Lease ready messages of a queue to a process, the most urgent first.
 
-    Messages whose key is at its limit are blocked on the way, up to `MOVED_AT_ONCE`.
+    Messages whose key is at its limit are blocked on the way, up to `MOVED_PER_TRANSACTION`.
 
     Returns:
         Up to `limit` claims, and whether the queue may hold more that can be claimed.
     """
     claims: list[Claim] = []
-    slots = Slots(connection)
+    counts = SemaphoreCounts(connection)
     blocked = 0
-    while blocked < MOVED_AT_ONCE:
+    while blocked < MOVED_PER_TRANSACTION:
         wanted = limit - len(claims)
         rows = connection.execute(
             """
@@ -143,7 +193,7 @@ def claim(
             """,
             (queue, wanted),
         ).fetchall()
-        free = [row for row in rows if row[3] is None or slots.take(row[3], row[4])]
+        free = [row for row in rows if row[3] is None or counts.acquire(row[3], row[4])]
         connection.executemany(
             """
             UPDATE broker_messages SET state = 2, holder = ?, claim = ?, claimed_ms = ?, deliveries = deliveries + 1
@@ -161,6 +211,120 @@ def claim(
     return claims, True
 
 
+def ack(connection: sqlite3.Connection, held: Claim) -> bool:
+    """Delete a message that has been processed. False, here and below: the claim was lost, nothing was changed."""
+    return connection.execute(f"DELETE FROM broker_messages WHERE {_FENCED}", _token(held)).rowcount == 1  # noqa: S608
+
+
+def release(connection: sqlite3.Connection, held: Claim) -> bool:
+    """Return a message that no thread has begun to its old place; does not count as a delivery.
+
+    A message that was cancelled meanwhile is deleted.
+    """
+    cursor = connection.execute(
+        f"""
+        UPDATE broker_messages SET state = 0, holder = NULL, claim = NULL, deliveries = deliveries - 1
+        WHERE {_FENCED} AND cancelled IS NULL
+        """,  # noqa: S608  # a constant
+        _token(held),
+    )
+    return cursor.rowcount == 1 or _delete_cancelled(connection, held)
+
+
+def redeliver(connection: sqlite3.Connection, held: Claim, *, max_deliveries: int, now_ms: int) -> bool:
+    """Return a message whose processing was cut off to its old place; counts as a delivery.
+
+    A message that was cancelled is deleted. A message that was cut off `max_deliveries` times is suspected of killing
+    its workers and goes to the dead letters.
+    """
+    row = connection.execute(
+        f"""
+        UPDATE broker_messages SET state = 0, holder = NULL, claim = NULL
+        WHERE {_FENCED} AND cancelled IS NULL RETURNING deliveries
+        """,  # noqa: S608  # a constant
+        _token(held),
+    ).fetchall()
+    if not row:
+        return _delete_cancelled(connection, held)
+    [(deliveries,)] = row
+    if deliveries >= max_deliveries:
+        error = (
+            f"DeliveryLimit: handed out {deliveries} times and cut off each time, by the end of its process or thread"
+        )
+        _move_to_dead_letters(connection, held.row_id, Failure(error, None), now_ms)
+    return True
+
+
+def dead_letter(connection: sqlite3.Connection, held: Claim, failure: Failure, now_ms: int) -> bool:
+    """Move a claimed message to the dead letters."""
+    ours = connection.execute(f"SELECT 1 FROM broker_messages WHERE {_FENCED}", _token(held)).fetchone()  # noqa: S608
+    if ours is None:
+        return False
+    _move_to_dead_letters(connection, held.row_id, failure, now_ms)
+    return True
+
+
+def claims_of(connection: sqlite3.Connection, holder: int) -> list[Claim]:
+    """Return all claims of a process, without the bodies."""
+    rows = connection.execute(
+        "SELECT id, claim, queue, concurrency_key FROM broker_messages WHERE state = 2 AND holder = ? ORDER BY id",
+        (holder,),
+    )
+    return [Claim(row_id, holder, number, queue, b"", 0, key) for row_id, number, queue, key in rows.fetchall()]
+
+
+def is_cancelled(connection: sqlite3.Connection, held: Claim) -> bool:
+    """Return whether a message has been cancelled since it was claimed."""
+    row = connection.execute(
+        f"SELECT 1 FROM broker_messages WHERE {_FENCED} AND cancelled = 1",  # noqa: S608  # a constant
+        _token(held),
+    ).fetchone()
+    return row is not None
+
+
+def cancel(connection: sqlite3.Connection, row_id: int, message_id: str, *, abort: bool) -> CancelResult:
+    """Delete a message that no thread has begun, and free its unique key.
+
+    Args:
+        abort: mark the message if it is claimed: the process that holds it interrupts it, and it does not run again.
+    """
+    rows = connection.execute(
+        """
+        DELETE FROM broker_messages WHERE id = ? AND message_id = ? AND state IN (0, 1, 3)
+        RETURNING queue, concurrency_key
+        """,
+        (row_id, message_id),
+    ).fetchall()
+    if rows:
+        free(connection, message_id)
+        [(queue, key)] = rows
+        return CancelResult(queue=queue, readied=frozenset() if key is None else frozenset(admit(connection, key)))
+    if not abort:
+        return CancelResult()
+    marked = connection.execute(
+        "UPDATE broker_messages SET cancelled = 1 WHERE id = ? AND message_id = ? AND state = 2", (row_id, message_id)
+    )
+    return CancelResult(marked=marked.rowcount == 1)
+
+
+def flush(connection: sqlite3.Connection, queue: str) -> None:
+    """Delete all waiting and dead messages of a queue; claimed messages stay."""
+    free_queue(connection, queue)
+    for condition in _WAITING:
+        connection.execute(f"DELETE FROM broker_messages WHERE {condition}", (queue,))  # noqa: S608  # constants
+    connection.execute("DELETE FROM broker_dead WHERE queue = ?", (queue,))
+
+
+def pause(connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
+    """Pause a queue: nothing is claimed from it, in any process. A paused queue keeps its old date."""
+    connection.execute("INSERT OR IGNORE INTO broker_paused (queue, since_ms) VALUES (?, ?)", (queue, now_ms))
+
+
+def resume(connection: sqlite3.Connection, queue: str) -> bool:
+    """End the pause of a queue. False: it was not paused."""
+    return connection.execute("DELETE FROM broker_paused WHERE queue = ?", (queue,)).rowcount == 1
+
+
 def _first_state(connection: Cursorable, entry: Entry, now_ms: int) -> State:
     if entry.eta_ms is not None and entry.eta_ms > now_ms:
         return State.DELAYED
@@ -168,3 +332,32 @@ def _first_state(connection: Cursorable, entry: Entry, now_ms: int) -> State:
         return State.READY
     place = (entry.queue, entry.broker_priority, entry.actor_priority)
     return State.READY if admits(connection, entry.concurrency, *place) else State.BLOCKED
+
+
+def _move_to_dead_letters(connection: sqlite3.Connection, row_id: int, failure: Failure, now_ms: int) -> None:
+    connection.execute(
+        """
+        INSERT INTO broker_dead
+            (queue, broker_priority, actor_priority, message_id, actor, body, sent_ms, died_ms, attempts, error,
+             traceback, concurrency_key, concurrency_limit)
+        SELECT queue, broker_priority, actor_priority, message_id, actor, coalesce(?, body), sent_ms, ?,
+            attempts + deliveries, ?, ?, concurrency_key, concurrency_limit
+        FROM broker_messages WHERE id = ?
+        """,
+        (failure.body, now_ms, failure.error, failure.traceback, row_id),
+    )
+    connection.execute("DELETE FROM broker_messages WHERE id = ?", (row_id,))
+
+
+def _delete_cancelled(connection: sqlite3.Connection, held: Claim) -> bool:
+    rows = connection.execute(
+        f"DELETE FROM broker_messages WHERE {_FENCED} AND cancelled = 1 RETURNING message_id",  # noqa: S608
+        _token(held),
+    ).fetchall()
+    for (message_id,) in rows:
+        free(connection, message_id)
+    return bool(rows)
+
+
+def _token(held: Claim) -> tuple[int, int, int]:
+    return held.row_id, held.holder, held.number

@@ -1,7 +1,7 @@
-"""Unique messages: while a key is taken, another message with it is not stored.
+"""Unique messages: while a key is reserved, no other message with this key is stored.
 
-A key outlives its message (the same tick may come late, when the first has long been worked off) and is dropped when
-its time is over. A message's own retries carry its id and are never its duplicates.
+A key outlives its message (the same tick may arrive late, when the first message has long been processed) and is
+deleted when it has expired. A message's own retries carry its id and are never its duplicates.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from dataclasses import dataclass
 
 from broker.storage.schema import Cursorable
 
-__all__ = ["Unique", "free", "free_all", "take"]
+__all__ = ["Unique", "free", "free_queue", "reserve"]
 
-DROPPED_AT_ONCE = 100  # more than are ever taken at once, so that the table does not grow
+EXPIRED_PER_RESERVATION = 100  # deletes more than one reservation adds, so that the table does not grow
 
 
 @dataclass(frozen=True, slots=True)
 class Unique:
-    """A key and how long it is taken."""
+    """A key and how long it is reserved."""
 
     key: str
     until_ms: int  # Unix milliseconds
 
 
-def take(connection: Cursorable, unique: Unique, message_id: str, now_ms: int) -> bool:
-    """Take a key for a message, inside the caller's open transaction. False: another message has it."""
+def reserve(connection: Cursorable, unique: Unique, message_id: str, now_ms: int) -> bool:
+    """Reserve a key for a message, inside the caller's open transaction. False: another message has it."""
     cursor = connection.cursor()
     try:
         cursor.execute(
             """
             DELETE FROM broker_unique WHERE key IN (SELECT key FROM broker_unique WHERE until_ms <= ? LIMIT ?)
             """,
-            (now_ms, DROPPED_AT_ONCE),
+            (now_ms, EXPIRED_PER_RESERVATION),
         )
         cursor.execute(
             """
@@ -50,16 +50,16 @@ def take(connection: Cursorable, unique: Unique, message_id: str, now_ms: int) -
 
 
 def free(connection: Cursorable, message_id: str) -> None:
-    """Drop the key of a message that will not be worked off."""
+    """Delete the key of a message that will not be processed."""
     cursor = connection.cursor()
     cursor.execute("DELETE FROM broker_unique WHERE message_id = ?", (message_id,))
     cursor.close()
 
 
-def free_all(connection: Cursorable, queue: str) -> None:
-    """Drop the keys of all waiting and delayed messages of a queue."""
+def free_queue(connection: Cursorable, queue: str) -> None:
+    """Delete the keys of all waiting messages of a queue: ready, delayed and blocked."""
     cursor = connection.cursor()
-    for state in (0, 1, 3):  # one each: an index for either
+    for state in (0, 1, 3):  # one statement each, so that each uses its index
         cursor.execute(
             """
             DELETE FROM broker_unique

@@ -20,12 +20,10 @@ from hypothesis.stateful import (
 )
 
 from broker.engine.batch import WriteBatch
-from broker.storage import clearing
 from broker.storage import queue as messages
 from broker.storage.concurrency import Concurrency
-from broker.storage.queue import Claim, Entry
+from broker.storage.queue import Claim, Entry, Failure
 from broker.storage.schema import ensure_schema
-from broker.storage.settling import Obituary
 
 MAX_DELIVERIES = 3
 QUEUES = st.sampled_from(["a", "b"])
@@ -140,7 +138,7 @@ class QueueMachine(RuleBasedStateMachine):
         if not rows:
             return
         row_id, name, state = data.draw(st.sampled_from(rows))
-        outcome = clearing.cancel(self.connection, row_id, name, abort=False)
+        outcome = messages.cancel(self.connection, row_id, name, abort=False)
         assert (outcome.queue is None) == (state == messages.State.LEASED)
         for where in (self.ready, self.delayed):
             where.pop(name, None)
@@ -162,7 +160,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(claim=claims)
     def bury(self, claim: Claim) -> None:
         ours = self.holds(claim)
-        assert self.batch().dead_letter(claim, Obituary("error", None)) == ours
+        assert self.batch().dead_letter(claim, Failure("error", None)) == ours
         if ours:
             del self.leased[claim.body.decode()]
             self.dead.add(claim.body.decode())

@@ -15,7 +15,7 @@ from periodiq import PeriodiqMiddleware, Scheduler, cron
 
 from broker import SqliteBroker
 from broker.storage.schema import ensure_schema
-from broker.storage.unique import Unique, take
+from broker.storage.unique import Unique, reserve
 from tests.broker.conftest import working
 
 
@@ -65,7 +65,7 @@ def test_a_key_stays_taken_after_the_work_and_is_free_when_its_time_is_over(brok
     assert seen == [1]
     with closing(sqlite3.connect(":memory:")) as connection:
         ensure_schema(connection)
-        answers = [take(connection, Unique("k", moment + 10), str(moment), moment) for moment in (0, 9, 10, 11)]
+        answers = [reserve(connection, Unique("k", moment + 10), str(moment), moment) for moment in (0, 9, 10, 11)]
     assert answers == [True, False, True, False]
 
 
@@ -149,5 +149,5 @@ def test_keys_that_are_over_are_dropped(broker: SqliteBroker) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         ensure_schema(connection)
         for moment in range(0, 1000, 10):
-            take(connection, Unique(str(moment), moment + 5), "m", moment)
+            reserve(connection, Unique(str(moment), moment + 5), "m", moment)
         assert connection.execute("SELECT count(*) FROM broker_unique").fetchone() == (1,)
