@@ -19,10 +19,10 @@ from dramatiq.threading import Interrupt
 from broker.engine.batch import WriteBatch, WriteRequest
 from broker.engine.notifications import ChannelWaiter
 from broker.engine.writer import Writer, WriterHooks
-from broker.storage.backend_schema import BACKEND_VERSION_QUERY, ensure_backend_schema
 from broker.storage.database import Database, Synchronous
 from broker.storage.fork import forget_in_children
 from broker.storage.places import Places
+from broker.storage.schema import BACKEND_SCHEMA
 from broker.storage.write_lock import WriteGate
 
 __all__ = ["BackendStore"]
@@ -55,7 +55,7 @@ class BackendStore:
         """
 
         def work_with_schema(batch: WriteBatch) -> T:
-            ensure_backend_schema(batch.connection)  # two queries; the file may have been replaced
+            BACKEND_SCHEMA.migrate(batch.connection)  # two queries; the file may have been replaced
             return work(batch)
 
         request = WriteRequest(work_with_schema)
@@ -121,7 +121,7 @@ class BackendStore:
 
     def _ensure_schema(self) -> None:
         # On the writer's thread. A thread that holds the write lock, perhaps with a transaction, only looks.
-        if not self._write_lock.held or not self._open()[0].read(BACKEND_VERSION_QUERY):
+        if not self._write_lock.held or not self._open()[0].read(BACKEND_SCHEMA.exists_query):
             self.write(lambda _: None)
         self._has_schema = True
 

@@ -24,7 +24,7 @@ from broker.errors import NotJoined
 from broker.storage.encoding import AnyMessage
 from broker.storage.places import Places
 from broker.storage.queue import Entry, store
-from broker.storage.schema import Cursorable, ensure_schema
+from broker.storage.schema import MESSAGE_SCHEMA, Cursorable
 
 __all__ = ["JoinedTransaction", "SendContext"]
 
@@ -63,7 +63,7 @@ class SendContext(threading.local):
         if not getattr(connection, "in_transaction", True):
             raise NotJoined("begin a transaction (BEGIN IMMEDIATE) before joining it")
         if not self._has_schema:
-            ensure_schema(connection)
+            MESSAGE_SCHEMA.migrate(connection)
         outer = self.joined
         joined = self.joined = JoinedTransaction(connection)
         try:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from broker.errors import DatabaseReplaced, DatabaseUnavailable, is_locked, translated
 from broker.storage.fork import close_before_forks
 from broker.storage.reading import Reader
-from broker.storage.schema import LATEST, ensure_schema, schema_version
+from broker.storage.schema import MESSAGE_SCHEMA
 from broker.storage.write_lock import WriteGate
 
 __all__ = ["Database", "IfReplaced", "Synchronous", "begin", "clamped"]
@@ -246,11 +246,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only heeded before the first table
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
-    if schema_version(connection.cursor()) == LATEST:
+    if MESSAGE_SCHEMA.version(connection) == MESSAGE_SCHEMA.latest:
         return  # nothing to write: a full disk can still be read
     connection.execute("BEGIN IMMEDIATE")
     try:
-        ensure_schema(connection)
+        MESSAGE_SCHEMA.migrate(connection)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -1,18 +1,20 @@
-"""The tables of the broker and how they came to be: forward-only steps, applied under the write gate.
+"""The tables and their migrations: forward-only steps, applied under the write lock.
 
-All names begin with `broker_`, so that the tables can live in the file of the application that uses the broker.
+All names begin with `broker_`, so that the tables can live in the file of the application that uses the broker. The
+tables of the backends have a version of their own: a file that holds only messages stays without them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from broker.errors import SchemaTooNew
 
-__all__ = ["LATEST", "Cursorable", "ensure_schema", "schema_version"]
+__all__ = ["BACKEND_SCHEMA", "MESSAGE_SCHEMA", "Cursorable", "Schema"]
 
-_STEP_1 = (
-    # As it was; step 3 makes it anew and says what the columns mean.
+_MESSAGE_STEP_1 = (
+    # The first version; step 3 replaces it and explains the columns.
     """
     CREATE TABLE broker_messages (
         id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, state INTEGER NOT NULL,
@@ -55,11 +57,11 @@ _STEP_1 = (
     )
     """,
 )
-_STEP_2 = (
+_MESSAGE_STEP_2 = (
     "ALTER TABLE broker_messages ADD COLUMN expires_ms INTEGER",
     "ALTER TABLE broker_messages ADD COLUMN claimed_ms INTEGER",
     "CREATE INDEX broker_expiring ON broker_messages (queue, expires_ms) WHERE state = 0 AND expires_ms IS NOT NULL",
-    # A row per unique message that was sent not long ago; it outlives the message, and goes when its time is over.
+    # A row per reserved key of a unique message; it outlives the message and is deleted when it has expired.
     """
     CREATE TABLE broker_unique (
         key TEXT PRIMARY KEY,
@@ -72,8 +74,8 @@ _STEP_2 = (
     # A row per queue from which nothing may be claimed.
     "CREATE TABLE broker_paused (queue TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",
 )
-_STEP_3 = (
-    # A row per message that waits or is being worked on. An acknowledged message is deleted. Made anew, because ids
+_MESSAGE_STEP_3 = (
+    # A row per message that waits or is being processed. An acknowledged message is deleted. Replaced, because ids
     # that are never reused cost every commit a page more (a tenth of its time, measured), and nothing needs them.
     """
     CREATE TABLE broker_messages_3 (
@@ -123,15 +125,34 @@ _STEP_3 = (
     # No longer used: a row per queue whose senders wait until it holds fewer messages.
     "CREATE TABLE broker_full (queue TEXT PRIMARY KEY) WITHOUT ROWID",
 )
-_STEPS = (_STEP_1, _STEP_2, _STEP_3)
-LATEST = len(_STEPS)
-
-
-class _Cursor(Protocol):
-    def execute(self, sql: str, parameters: Any = ..., /) -> Any:  # Any: DBAPI cursors agree on nothing narrower
-        ...
-
-    def fetchone(self) -> Any: ...
+_BACKEND_STEP_1 = (
+    # A row per stored result or error of an actor.
+    """
+    CREATE TABLE broker_results (
+        key TEXT PRIMARY KEY,                  -- dramatiq's: namespace, queue, actor and message id, or their digest
+        value BLOB NOT NULL,                   -- the encoder's bytes; a JSON null is a value
+        expires_ms INTEGER NOT NULL            -- from then on it does not count, Unix milliseconds
+    )
+    """,
+    "CREATE INDEX broker_results_by_end ON broker_results (expires_ms)",
+    # A row per counter of a rate limiter or barrier.
+    """
+    CREATE TABLE broker_counters (
+        key TEXT PRIMARY KEY,
+        value INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL            -- from then on it does not count, Unix milliseconds
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX broker_counters_by_end ON broker_counters (expires_ms)",
+    # A row per event that has happened; who comes late still sees it.
+    """
+    CREATE TABLE broker_events (
+        key TEXT PRIMARY KEY,
+        expires_ms INTEGER NOT NULL            -- from then on it is forgotten, Unix milliseconds
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX broker_events_by_end ON broker_events (expires_ms)",
+)
 
 
 class Cursorable(Protocol):
@@ -141,37 +162,63 @@ class Cursorable(Protocol):
         """Return a cursor."""
 
 
-def schema_version(cursor: _Cursor) -> int:
-    """Return the version of the broker's tables in this file, 0 when there are none."""
-    cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'broker_schema'")
-    if cursor.fetchone() is None:
-        return 0
-    cursor.execute("SELECT version FROM broker_schema")
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
+@dataclass(frozen=True)
+class Schema:
+    """A group of tables, their version in a file, and the steps from one version to the next."""
 
+    title: str  # in errors
+    version_table: str
+    steps: tuple[tuple[str, ...], ...]  # the n-th leads from version n to version n + 1
 
-def ensure_schema(connection: Cursorable, *, to: int = LATEST) -> None:
-    """Bring the tables to the present version, inside the caller's open transaction, which holds the gate.
+    @property
+    def latest(self) -> int:
+        """The version that this package uses."""
+        return len(self.steps)
 
-    Args:
-        to: an older version, as an older package would have left it.
+    @property
+    def exists_query(self) -> str:
+        """A query that returns a row if the tables exist."""
+        return f"SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{self.version_table}'"  # noqa: S608
 
-    Raises:
-        SchemaTooNew: a newer version of this package has been at work here.
-    """
-    cursor = connection.cursor()
-    try:
-        version = schema_version(cursor)
-        if version > LATEST:
-            raise SchemaTooNew(f"broker tables have version {version}, this package knows {LATEST}")
-        if version >= to:
+    def version(self, connection: Cursorable) -> int:
+        """Return the version of the tables in a file, 0 when there are none."""
+        cursor = connection.cursor()
+        try:
+            cursor.execute(self.exists_query)
+            if cursor.fetchone() is None:
+                return 0
+            cursor.execute(f"SELECT version FROM {self.version_table}")  # noqa: S608  # a constant
+            row = cursor.fetchone()
+            return int(row[0]) if row else 0
+        finally:
+            cursor.close()
+
+    def migrate(self, connection: Cursorable, *, to: int | None = None) -> None:
+        """Bring the tables to a version, inside the caller's open transaction, which holds the write lock.
+
+        Args:
+            to: the version, as an older package would have left it; None is the latest.
+
+        Raises:
+            SchemaTooNew: a newer version of this package has written the file.
+        """
+        target = self.latest if to is None else to
+        version = self.version(connection)
+        if version > self.latest:
+            raise SchemaTooNew(f"{self.title} have version {version}, this package knows {self.latest}")
+        if version >= target:
             return
-        cursor.execute("CREATE TABLE IF NOT EXISTS broker_schema (version INTEGER NOT NULL)")
-        for step in _STEPS[version:to]:
-            for statement in step:
-                cursor.execute(statement)
-        cursor.execute("DELETE FROM broker_schema")
-        cursor.execute("INSERT INTO broker_schema (version) VALUES (?)", (to,))
-    finally:
-        cursor.close()
+        cursor = connection.cursor()
+        try:
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {self.version_table} (version INTEGER NOT NULL)")
+            for step in self.steps[version:target]:
+                for statement in step:
+                    cursor.execute(statement)
+            cursor.execute(f"DELETE FROM {self.version_table}")  # noqa: S608  # a constant
+            cursor.execute(f"INSERT INTO {self.version_table} (version) VALUES (?)", (target,))  # noqa: S608  # likewise
+        finally:
+            cursor.close()
+
+
+MESSAGE_SCHEMA = Schema("broker tables", "broker_schema", (_MESSAGE_STEP_1, _MESSAGE_STEP_2, _MESSAGE_STEP_3))
+BACKEND_SCHEMA = Schema("backend tables", "broker_backend_schema", (_BACKEND_STEP_1,))

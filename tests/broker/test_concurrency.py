@@ -13,7 +13,7 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
-from broker.storage.schema import ensure_schema
+from broker.storage.schema import MESSAGE_SCHEMA
 from tests.broker.conftest import working
 
 
@@ -195,7 +195,7 @@ def test_a_limit_below_one_is_refused(broker: SqliteBroker) -> None:
 )
 def test_what_is_asked_of_a_key_is_answered_by_its_index(query: str) -> None:
     connection = sqlite3.connect(":memory:")
-    ensure_schema(connection)
+    MESSAGE_SCHEMA.migrate(connection)
     plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", ("key",)).fetchall()
     assert any("broker_keyed" in step[3] for step in plan)
     connection.close()

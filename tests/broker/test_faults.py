@@ -17,7 +17,7 @@ from dramatiq.errors import BrokerConnectionError
 from broker import DatabaseUnavailable, SchemaTooNew, SqliteBroker
 from broker.storage import queue
 from broker.storage.database import Database
-from broker.storage.schema import LATEST, ensure_schema, schema_version
+from broker.storage.schema import MESSAGE_SCHEMA
 from tests.broker.conftest import working
 
 
@@ -104,7 +104,7 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
 
 def test_tables_of_a_newer_version_are_left_alone(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        ensure_schema(connection)
+        MESSAGE_SCHEMA.migrate(connection)
         connection.execute("UPDATE broker_schema SET version = 99")
     broker = SqliteBroker(path)
     with pytest.raises(SchemaTooNew, match="99"):
@@ -114,11 +114,11 @@ def test_tables_of_a_newer_version_are_left_alone(path: Path) -> None:
 
 def test_making_the_tables_again_changes_nothing(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        ensure_schema(connection)
+        MESSAGE_SCHEMA.migrate(connection)
         before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
-        ensure_schema(connection)
+        MESSAGE_SCHEMA.migrate(connection)
         assert connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
-        assert schema_version(connection.cursor()) == LATEST
+        assert MESSAGE_SCHEMA.version(connection) == MESSAGE_SCHEMA.latest
 
 
 @pytest.mark.logs_errors("dramatiq")

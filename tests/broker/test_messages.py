@@ -23,7 +23,7 @@ from broker.engine.batch import WriteBatch
 from broker.storage import queue as messages
 from broker.storage.concurrency import Concurrency
 from broker.storage.queue import Claim, Entry, Failure
-from broker.storage.schema import ensure_schema
+from broker.storage.schema import MESSAGE_SCHEMA
 
 MAX_DELIVERIES = 3
 QUEUES = st.sampled_from(["a", "b"])
@@ -53,7 +53,7 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        ensure_schema(self.connection)
+        MESSAGE_SCHEMA.migrate(self.connection)
         self.now_ms = 1000
         self.number = 0
         self.places = 0

@@ -17,7 +17,7 @@ from dramatiq.results import ResultMissing
 
 from broker import SqliteBroker, SqliteRateLimiterBackend, SqliteResultBackend
 from broker.storage.database import Synchronous
-from broker.storage.schema import LATEST
+from broker.storage.schema import MESSAGE_SCHEMA
 from tests.broker.promises import GONE, Promises, State, cuts
 from tests.broker.recording import Recording, recorded
 from tests.broker.test_upgrades import leave_old_file
@@ -155,7 +155,7 @@ def upgrade(recording: Recording, path: Path, synchronous: Synchronous) -> None:
     broker.declare_queue("default")
     with recording.promised("m0", "m1", "m2", place=WAITING), recording.promised("m3", place=DEAD):
         path.parent.mkdir(parents=True)
-        leave_old_file(path, LATEST - 1)
+        leave_old_file(path, MESSAGE_SCHEMA.latest - 1)
         with recording.promised("new", place=WAITING):
             broker.enqueue(message("new"))
     broker.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import rate_limits as counters
-from broker.storage.backend_schema import ensure_backend_schema
+from broker.storage.schema import BACKEND_SCHEMA
 
 KEYS = st.sampled_from(["a", "b", "c"])
 AMOUNTS = st.integers(0, 4)
@@ -62,7 +62,7 @@ def do(connection: sqlite3.Connection, now_ms: int, verb: str, key: str, amount:
 def test_counters_follow_their_rules(steps: list[tuple[str, str, int, int, int]]) -> None:
     model = Model()
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        ensure_backend_schema(connection)
+        BACKEND_SCHEMA.migrate(connection)
         for verb, key, amount, bound, ttl_ms in steps:
             if verb == "pass":
                 model.now_ms += ttl_ms
@@ -80,7 +80,7 @@ def test_counters_follow_their_rules(steps: list[tuple[str, str, int, int, int]]
 def test_what_is_undone_was_not_done(value: int, amount: int, minimum: int) -> None:
     now_ms, ttl_ms = 1000, 100
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        ensure_backend_schema(connection)
+        BACKEND_SCHEMA.migrate(connection)
         counters.add(connection, "other", value, ttl_ms=ttl_ms, now_ms=now_ms)
         counters.undo(connection, "other", value)
         assert counters.add(connection, "other", value, ttl_ms=ttl_ms, now_ms=now_ms)

@@ -13,7 +13,7 @@ import pytest
 
 from broker.engine.batch import WriteBatch
 from broker.engine.processes import LeaseFile, ProcessRegistry, RegisteredProcess
-from broker.storage.schema import ensure_schema
+from broker.storage.schema import MESSAGE_SCHEMA
 
 OTHER_ID = 7
 
@@ -59,7 +59,7 @@ def test_a_process_that_comes_back_before_it_is_swept_keeps_what_it_holds(
     ours.lost([other(lease)])
     lost = ours.lost([other(lease)])
     with closing(sqlite3.connect(":memory:")) as connection:
-        ensure_schema(connection)
+        MESSAGE_SCHEMA.migrate(connection)
         connection.execute(
             "INSERT INTO broker_workers (id, lease, pid, host, started_ms, queues) VALUES (?, ?, 1, 'h', 0, '[]')",
             (OTHER_ID, lease.path.name),

@@ -14,7 +14,7 @@ import pytest
 from periodiq import PeriodiqMiddleware, Scheduler, cron
 
 from broker import SqliteBroker
-from broker.storage.schema import ensure_schema
+from broker.storage.schema import MESSAGE_SCHEMA
 from broker.storage.unique import Unique, reserve
 from tests.broker.conftest import working
 
@@ -64,7 +64,7 @@ def test_a_key_stays_taken_after_the_work_and_is_free_when_its_time_is_over(brok
             broker.join("default", timeout=5000)
     assert seen == [1]
     with closing(sqlite3.connect(":memory:")) as connection:
-        ensure_schema(connection)
+        MESSAGE_SCHEMA.migrate(connection)
         answers = [reserve(connection, Unique("k", moment + 10), str(moment), moment) for moment in (0, 9, 10, 11)]
     assert answers == [True, False, True, False]
 
@@ -147,7 +147,7 @@ def test_two_schedulers_send_each_tick_once(broker: SqliteBroker, path: Path) ->
 
 def test_keys_that_are_over_are_dropped(broker: SqliteBroker) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
-        ensure_schema(connection)
+        MESSAGE_SCHEMA.migrate(connection)
         for moment in range(0, 1000, 10):
             reserve(connection, Unique(str(moment), moment + 5), "m", moment)
         assert connection.execute("SELECT count(*) FROM broker_unique").fetchone() == (1,)

@@ -12,7 +12,7 @@ import pytest
 from dramatiq import Message
 
 from broker import SqliteBroker
-from broker.storage.schema import LATEST, ensure_schema, schema_version
+from broker.storage.schema import MESSAGE_SCHEMA
 from tests.broker.conftest import working
 
 COLUMNS = (
@@ -25,7 +25,7 @@ def leave_old_file(path: Path, version: int) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        ensure_schema(connection, to=version)
+        MESSAGE_SCHEMA.migrate(connection, to=version)
         connection.execute(
             "INSERT INTO broker_workers (id, lease, pid, host, started_ms, queues) VALUES (7, 'gone', 1, 'h', 0, '[]')"
         )
@@ -42,7 +42,7 @@ def leave_old_file(path: Path, version: int) -> None:
         connection.execute("COMMIT")
 
 
-@pytest.mark.parametrize("version", range(1, LATEST))
+@pytest.mark.parametrize("version", range(1, MESSAGE_SCHEMA.latest))
 def test_an_older_file_is_brought_up_to_date_with_its_messages(path: Path, version: int) -> None:
     leave_old_file(path, version)
     broker = SqliteBroker(path)
@@ -59,20 +59,20 @@ def test_an_older_file_is_brought_up_to_date_with_its_messages(path: Path, versi
     assert [letter.message_id for letter in broker.admin.dead_letters()] == ["m3"]
     broker.close()
     with closing(sqlite3.connect(path)) as connection:
-        assert schema_version(connection.cursor()) == LATEST
+        assert MESSAGE_SCHEMA.version(connection) == MESSAGE_SCHEMA.latest
 
 
-@pytest.mark.parametrize("version", range(1, LATEST))
+@pytest.mark.parametrize("version", range(1, MESSAGE_SCHEMA.latest))
 def test_an_upgraded_file_has_the_tables_of_a_new_one(version: int) -> None:
     with closing(sqlite3.connect(":memory:")) as old, closing(sqlite3.connect(":memory:")) as new:
-        ensure_schema(old, to=version)
-        ensure_schema(old)
-        ensure_schema(new)
+        MESSAGE_SCHEMA.migrate(old, to=version)
+        MESSAGE_SCHEMA.migrate(old)
+        MESSAGE_SCHEMA.migrate(new)
         query = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
         assert old.execute(query).fetchall() == new.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("version", range(1, LATEST))
+@pytest.mark.parametrize("version", range(1, MESSAGE_SCHEMA.latest))
 def test_many_processes_may_find_an_older_file_at_once(path: Path, version: int) -> None:
     leave_old_file(path, version)
     brokers = [SqliteBroker(path) for _ in range(4)]
