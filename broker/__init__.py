@@ -6,10 +6,8 @@ from broker.errors import BrokerClosed, DatabaseReplaced, DatabaseUnavailable, N
 from broker.rate_limits import SqliteRateLimiterBackend
 from broker.results import SqliteResultBackend
 from broker.storage.dead_letters import DeadLetter
-from broker.storage.inspection import QueueStats, WorkerProcess
-from broker.storage.looking import HeldMessage, WaitingMessage
-from broker.storage.tally import Counts
-from broker.storage.write_lock import WriteGate
+from broker.storage.inspection import Counts, HeldMessage, QueueStats, WaitingMessage, WorkerProcess
+from broker.storage.write_lock import WriteLock
 
 __all__ = [
     "BrokerClosed",
@@ -27,5 +25,5 @@ __all__ = [
     "SqliteResultBackend",
     "WaitingMessage",
     "WorkerProcess",
-    "WriteGate",
+    "WriteLock",
 ]

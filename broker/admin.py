@@ -14,12 +14,10 @@ from broker.engine.batch import WriteBatch
 from broker.engine.engine import Engine
 from broker.engine.notifications import CANCELLED
 from broker.engine.processes import read_lease
-from broker.storage import dead_letters, inspection, looking
-from broker.storage.clock import now_ms
+from broker.storage import dead_letters, inspection
+from broker.storage.database import BrokerPaths, now_ms
 from broker.storage.dead_letters import DeadLetter
-from broker.storage.inspection import QueueStats, WorkerProcess
-from broker.storage.looking import HeldMessage, WaitingMessage
-from broker.storage.places import Places
+from broker.storage.inspection import HeldMessage, QueueStats, WaitingMessage, WorkerProcess
 from broker.storage.queue import cancel, pause, resume
 
 __all__ = ["QueueAdmin"]
@@ -28,7 +26,7 @@ __all__ = ["QueueAdmin"]
 class QueueAdmin:
     """The queues of one file, as operators see and change them."""
 
-    def __init__(self, engine: Callable[[], Engine], paths: Places, declared: Callable[[], set[str]]) -> None:
+    def __init__(self, engine: Callable[[], Engine], paths: BrokerPaths, declared: Callable[[], set[str]]) -> None:
         """Administer through the engine that `engine` returns; `declared` returns the broker's declared queues."""
         self._declared = declared
         self._engine = engine
@@ -98,11 +96,11 @@ class QueueAdmin:
 
     def peek(self, queue_name: str, limit: int = 20) -> list[WaitingMessage]:
         """Return what waits in a queue, in the order in which it will be worked on; the delayed ones come last."""
-        return looking.waiting_messages(self._engine().database, q_name(queue_name), limit)
+        return inspection.waiting_messages(self._engine().database, q_name(queue_name), limit)
 
     def held_messages(self) -> list[HeldMessage]:
         """Return who holds what since when, in all processes, the longest held first."""
-        return looking.held_messages(self._engine().database)
+        return inspection.held_messages(self._engine().database)
 
     def pause_queue(self, queue_name: str) -> None:
         """Have no process claim from a queue until it is resumed; may be repeated.

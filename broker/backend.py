@@ -19,11 +19,10 @@ from dramatiq.threading import Interrupt
 from broker.engine.batch import WriteBatch, WriteRequest
 from broker.engine.notifications import ChannelWaiter
 from broker.engine.writer import Writer, WriterHooks
-from broker.storage.database import Database, Synchronous
+from broker.storage.database import BrokerPaths, Database, Synchronous
 from broker.storage.fork import forget_in_children
-from broker.storage.places import Places
 from broker.storage.schema import BACKEND_SCHEMA
-from broker.storage.write_lock import WriteGate
+from broker.storage.write_lock import WriteLock
 
 __all__ = ["BackendStore"]
 
@@ -34,8 +33,8 @@ class BackendStore:
     """One database file as one backend uses it."""
 
     def __init__(self, path: str | os.PathLike[str], synchronous: Synchronous) -> None:
-        self._paths = Places(Path(path).resolve())
-        self._write_lock = WriteGate(path)
+        self._paths = BrokerPaths(Path(path).resolve())
+        self._write_lock = WriteLock(path)
         self._synchronous = synchronous
         self._lock = threading.Lock()
         self._opened: tuple[Database, Writer] | None = None
@@ -142,5 +141,5 @@ class BackendStore:
             return waiter
         with self._lock:
             if self._waiter is None:
-                self._waiter = ChannelWaiter(self._paths.bells)
+                self._waiter = ChannelWaiter(self._paths.channels)
             return self._waiter

@@ -26,14 +26,12 @@ from broker.engine.transactions import SendContext
 from broker.engine.worker_threads import WorkerThreads
 from broker.errors import JoinTimeout, UnknownQueue
 from broker.storage import inspection
-from broker.storage.clock import now_ms
-from broker.storage.database import IfReplaced, Synchronous
-from broker.storage.encoding import ACTOR_OPTIONS, AnyMessage, addressed, sealed
+from broker.storage.database import BrokerPaths, IfReplaced, Synchronous, now_ms
+from broker.storage.encoding import ACTOR_OPTIONS, AnyMessage, encode_message, with_eta
 from broker.storage.fork import forget_in_children
-from broker.storage.places import Places
 from broker.storage.queue import Entry, flush
 from broker.storage.schema import Cursorable
-from broker.storage.write_lock import WriteGate
+from broker.storage.write_lock import WriteLock
 
 __all__ = ["SqliteBroker"]
 
@@ -73,10 +71,10 @@ class SqliteBroker(Broker):
         dead_letters_kept_s: float | None = None,
         if_replaced: IfReplaced = "reopen",
     ) -> None:
-        paths = Places(Path(path).resolve())
+        paths = BrokerPaths(Path(path).resolve())
         self._paths = paths
         self._options = Options(synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, if_replaced)
-        self.gate = WriteGate(path)
+        self.gate = WriteLock(path)
         self.admin = QueueAdmin(self._engine, paths, self.get_declared_queues)
         self._context = SendContext(paths)
         self._threads = WorkerThreads()
@@ -163,10 +161,12 @@ class SqliteBroker(Broker):
         for message in messages:
             if message.queue_name not in self.queues and q_name(message.queue_name) not in self.queues:
                 raise UnknownQueue(q_name(message.queue_name))
-            stored = message if delay is None else addressed(message, delay, moment_ms)
+            stored = message if delay is None else with_eta(message, delay, moment_ms)
             self.emit_before("enqueue", stored, delay)
             attempts = message.held.attempts if isinstance(message, SqliteMessage) else 0
-            entries.append(sealed(stored, self.actors.get(message.actor_name), attempts=attempts, now_ms=moment_ms))
+            entries.append(
+                encode_message(stored, self.actors.get(message.actor_name), attempts=attempts, now_ms=moment_ms)
+            )
             sent.append(stored)
         return sent, entries
 

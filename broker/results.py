@@ -12,8 +12,7 @@ from dramatiq.results.backend import DEFAULT_TIMEOUT, Missing
 from broker.backend import BackendStore
 from broker.engine.batch import WriteBatch
 from broker.engine.notifications import channel_of
-from broker.storage.clock import now_ms
-from broker.storage.database import Synchronous
+from broker.storage.database import Synchronous, now_ms
 
 __all__ = ["SqliteResultBackend"]
 

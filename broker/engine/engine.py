@@ -14,12 +14,10 @@ from broker.engine.processes import ProcessRegistry
 from broker.engine.worker_threads import WorkerThreads
 from broker.engine.writer import IDLE_S, Writer, WriterHooks
 from broker.errors import translated
-from broker.storage.clock import now_ms
-from broker.storage.database import Database, IfReplaced, Synchronous
-from broker.storage.places import Places
+from broker.storage.database import BrokerPaths, Database, IfReplaced, Synchronous, now_ms
+from broker.storage.inspection import TaskCounters
 from broker.storage.queue import Claim
-from broker.storage.tally import Tally
-from broker.storage.write_lock import WriteGate
+from broker.storage.write_lock import WriteLock
 
 __all__ = ["Engine", "Options"]
 
@@ -39,10 +37,10 @@ class Options:
 class Engine(WriterHooks):
     """Writes, claims, listens, and keeps the lease. Belongs to the process that made it."""
 
-    def __init__(self, paths: Places, lock: WriteGate, threads: WorkerThreads, options: Options) -> None:
+    def __init__(self, paths: BrokerPaths, lock: WriteLock, threads: WorkerThreads, options: Options) -> None:
         self._max_deliveries = options.max_deliveries
         self.database = Database(paths.database, lock, options.synchronous, options.if_replaced)
-        self._poller = Poller(paths.bells)
+        self._poller = Poller(paths.channels)
         self.registry = ProcessRegistry(paths.leases, lease_s=options.lease_s, max_deliveries=options.max_deliveries)
         self.prefetcher = Prefetcher(self.database, self.registry, threads, self._poller)
         self.maintenance = Maintenance(
@@ -54,7 +52,7 @@ class Engine(WriterHooks):
             interval_s=options.poll_interval_s,
             dead_letters_kept_s=options.dead_letters_kept_s,
         )
-        self._counters = Tally()
+        self._counters = TaskCounters()
         self.writer = Writer(paths, self.database, lock, self, self._poller)
 
     def open_buffer(self, queue: str, prefetch: int) -> QueueBuffer:

@@ -95,7 +95,7 @@ class Maintenance:
         return min(self._interval_s, self._registry.lease_s)
 
     def _prune_processes(self) -> None:
-        rows = self._database.read("SELECT id, lease, pid FROM broker_workers", by_clerk=True)
+        rows = self._database.read("SELECT id, lease, pid FROM broker_workers", by_writer=True)
         processes = [RegisteredProcess(*row) for row in rows]
         lost = self._registry.lost(processes)
         if lost:
@@ -111,7 +111,7 @@ class Maintenance:
             WHERE state = 2 AND holder = ? AND cancelled = 1
             """,
             (self._registry.id,),
-            by_clerk=True,
+            by_writer=True,
         )
         if rows:
             self._prefetcher.interrupt([(row_id, number) for row_id, number in rows])
@@ -121,15 +121,15 @@ class Maintenance:
         if self._dead_letters_kept_s is None:
             return False
         before_ms = int((time.time() - self._dead_letters_kept_s) * 1000)
-        if not self._database.read("SELECT 1 FROM broker_dead WHERE died_ms < ? LIMIT 1", (before_ms,), by_clerk=True):
+        if not self._database.read("SELECT 1 FROM broker_dead WHERE died_ms < ? LIMIT 1", (before_ms,), by_writer=True):
             return False
         self._commit(lambda batch: purge_some(batch.connection, before_ms, DEAD_LETTERS_PER_STEP))
         return True
 
     def _shrink_file(self) -> bool:
         """Return some unused pages to the disk; returns whether there may be more."""
-        [(mode,)] = self._database.read("PRAGMA auto_vacuum", by_clerk=True)
-        [(free,)] = self._database.read("PRAGMA freelist_count", by_clerk=True)
+        [(mode,)] = self._database.read("PRAGMA auto_vacuum", by_writer=True)
+        [(free,)] = self._database.read("PRAGMA freelist_count", by_writer=True)
         if mode != _INCREMENTAL or free <= SPARE_PAGES:
             return False
         self._database.shrink(PAGES_PER_STEP)

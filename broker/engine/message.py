@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from dramatiq.broker import MessageProxy
 
 from broker.engine.batch import WriteRequest
-from broker.storage.encoding import AnyMessage, decoded
+from broker.storage.encoding import AnyMessage, decode_message
 from broker.storage.queue import Claim, Entry
 
 __all__ = ["FollowUps", "SqliteMessage", "decode_claim", "log_fields"]
@@ -56,7 +56,7 @@ def decode_claim(claim: Claim) -> SqliteMessage:
     Raises:
         DecodeError: its bytes mean nothing to the encoder in use.
     """
-    message = decoded(claim.body)
+    message = decode_message(claim.body)
     if message.queue_name != claim.queue or "eta" in message.options:
         options = {name: value for name, value in message.options.items() if name != "eta"}
         message = replace(message, queue_name=claim.queue, options=options)

@@ -275,7 +275,7 @@ class Prefetcher:
                 (SELECT min(eta_ms) FROM broker_messages WHERE state = 1 AND queue = ?1)
             """,
             (queue,),
-            by_clerk=True,
+            by_writer=True,
         )
         return bool(rows[0][0]), rows[0][1]
 

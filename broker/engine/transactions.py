@@ -21,8 +21,8 @@ from dramatiq.threading import Interrupt
 from broker.engine.message import FollowUps, SqliteMessage
 from broker.engine.notifications import notify
 from broker.errors import NotJoined
+from broker.storage.database import BrokerPaths
 from broker.storage.encoding import AnyMessage
-from broker.storage.places import Places
 from broker.storage.queue import Entry, store
 from broker.storage.schema import MESSAGE_SCHEMA, Cursorable
 
@@ -50,7 +50,7 @@ class JoinedTransaction:
 class SendContext(threading.local):
     """What the messages sent by the calling thread become a part of; None of both: they are committed at once."""
 
-    def __init__(self, paths: Places) -> None:
+    def __init__(self, paths: BrokerPaths) -> None:
         """Begin without a transaction; called for every thread."""
         self.joined: JoinedTransaction | None = None
         self.follow_ups: FollowUps | None = None
@@ -73,7 +73,7 @@ class SendContext(threading.local):
         self._has_schema = True
         for queue in joined.queues:
             with contextlib.suppress(OSError):  # others read the tables at poll_interval_s
-                notify(self._paths.bells, queue)
+                notify(self._paths.channels, queue)
 
     @contextmanager
     def collect(self, message: SqliteMessage, *, failed: bool) -> Iterator[None]:

@@ -21,10 +21,8 @@ from dramatiq.worker import WorkerThread
 from broker.engine.batch import WriteBatch, WriteRequest
 from broker.engine.notifications import Poller, notify
 from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, is_locked, translated
-from broker.storage.clock import now_ms
-from broker.storage.database import Database, begin
-from broker.storage.places import Places
-from broker.storage.write_lock import WriteGate
+from broker.storage.database import BrokerPaths, Database, begin, now_ms
+from broker.storage.write_lock import WriteLock
 
 __all__ = ["Writer", "WriterHooks"]
 
@@ -67,9 +65,9 @@ class Writer:
     """The writer of one database in one process. Starts its thread when made; `close` ends it."""
 
     def __init__(
-        self, paths: Places, database: Database, lock: WriteGate, hooks: WriterHooks, poller: Poller | None = None
+        self, paths: BrokerPaths, database: Database, lock: WriteLock, hooks: WriterHooks, poller: Poller | None = None
     ) -> None:
-        self._channels = paths.bells
+        self._channels = paths.channels
         self._database = database
         self._lock = lock
         self._hooks = hooks
@@ -126,7 +124,7 @@ class Writer:
             self._database.is_open  # the first to open it makes the directory of the lock file, too
             and not self._lock.held
             and not isinstance(threading.current_thread(), WorkerThread)
-            and self._lock.enter_unless_busy()
+            and self._lock.acquire_unless_busy()
         )
         if not alone:
             return False

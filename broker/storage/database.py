@@ -1,6 +1,7 @@
-"""The connections of a process to the database file: one that writes, under the gate, and two that read.
+"""The database file: its paths, and the connections of a process, one that writes and two that read.
 
-Only opening, beginning, ending; the statements about messages are in `messages`, `dead_letters` and `report`.
+The connection that writes is used under the write lock only. This module opens, begins and ends; the statements about
+messages are in `queue`, `dead_letters` and `inspection`.
 """
 
 from __future__ import annotations
@@ -9,25 +10,39 @@ import contextlib
 import logging
 import os
 import sqlite3
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
 from broker.errors import DatabaseReplaced, DatabaseUnavailable, is_locked, translated
 from broker.storage.fork import close_before_forks
-from broker.storage.reading import Reader
 from broker.storage.schema import MESSAGE_SCHEMA
-from broker.storage.write_lock import WriteGate
+from broker.storage.write_lock import WriteLock
 
-__all__ = ["Database", "IfReplaced", "Synchronous", "begin", "clamped"]
+__all__ = [
+    "BrokerPaths",
+    "Database",
+    "IfReplaced",
+    "ReadConnection",
+    "Synchronous",
+    "begin",
+    "clamp_integer",
+    "now_ms",
+    "utc",
+]
 
 Synchronous = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
 IfReplaced = Literal["reopen", "refuse"]
 
 BUSY_TIMEOUT_S = 5.0
-WAL_PAGES = 1000  # a checkpoint runs at the end of the commit that passes this, so under the gate like every commit
+WAL_PAGES = 1000  # the commit that passes this runs a checkpoint, so under the write lock
 WAL_KEPT_BYTES = 8 * 1024 * 1024
 
 MAX_INTEGER = 2**63 - 1  # sqlite.org/datatype3.html, section 2
@@ -35,24 +50,100 @@ MAX_INTEGER = 2**63 - 1  # sqlite.org/datatype3.html, section 2
 logger = logging.getLogger(__name__)
 
 
-def clamped(number: int) -> int:
+def now_ms() -> int:
+    """Return the wall clock in Unix milliseconds, the unit of the tables."""
+    return time.time_ns() // 1_000_000
+
+
+def utc(moment_ms: int) -> datetime:
+    """Return the time of a moment of the tables."""
+    return datetime.fromtimestamp(moment_ms / 1000, tz=UTC)
+
+
+def clamp_integer(number: int) -> int:
     """Return the nearest 64-bit integer; `sqlite3` raises OverflowError for larger ones."""
     return max(-MAX_INTEGER - 1, min(number, MAX_INTEGER))
 
 
+@dataclass(frozen=True)
+class BrokerPaths:
+    """The paths of a database file and of its side files.
+
+    The side files hold no data and may be deleted while no process uses the database.
+    """
+
+    database: Path
+
+    @cached_property
+    def directory(self) -> Path:
+        """Directory of the side files."""
+        return self.database.with_name(self.database.name + "-broker")
+
+    @cached_property
+    def channels(self) -> Path:
+        """Directory with a file per notification channel."""
+        return self.directory / "bells"  # an old name; processes of all versions must meet there
+
+    @cached_property
+    def leases(self) -> Path:
+        """Directory with a locked file per consuming process."""
+        return self.directory / "leases"
+
+
+class ReadConnection:
+    """A connection that only reads, one query at a time, for any thread. Opened by the first query."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
+    def read(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Return all rows of a query.
+
+        Raises:
+            sqlite3.Error: the file cannot be read.
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect()
+                self._connection.execute("PRAGMA query_only = ON")
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def close(self) -> None:
+        """Close; the next query opens the connection again."""
+        with self._lock:
+            self._close()
+
+    def close_for_fork(self, until_forked: ExitStack) -> None:
+        """Close, and block all threads until the fork is over."""
+        until_forked.enter_context(self._lock)
+        self._close()
+
+    def forget(self) -> None:
+        """Reset in a forked child. The connection was closed before the fork."""
+        self._connection = None
+        self._lock = threading.Lock()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
 class Database:
-    """One database file as one process uses it."""
+    """The connections of one process to one database file."""
 
     def __init__(
-        self, path: Path, gate: WriteGate, synchronous: Synchronous, if_replaced: IfReplaced = "reopen"
+        self, path: Path, write_lock: WriteLock, synchronous: Synchronous, if_replaced: IfReplaced = "reopen"
     ) -> None:
         self.path = path
         self._refuses = if_replaced == "refuse"
-        self._gate = gate
+        self._write_lock = write_lock
         self._synchronous = synchronous
         self._writer: sqlite3.Connection | None = None
-        self._reader = Reader(self._connect)
-        self._clerks_reader = Reader(self._connect)
+        self._reader = ReadConnection(self._connect)
+        self._writer_reader = ReadConnection(self._connect)  # of the writer's thread
         self._identity: tuple[int, int] | None = None  # of the file that is open
         # Path → identity of the WAL and the shared memory, while they are open.
         self._wal_identities: dict[str, tuple[int, int]] = {}
@@ -77,23 +168,23 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:
-            logger.warning("Rolling back failed after %s; opening the database anew.", error)
+            logger.warning("Rollback failed after %s, reopening the database", error)
         if translated(error) is not error and not (isinstance(error, sqlite3.Error) and is_locked(error)):
             # Full, unreadable or replaced: a new connection recovers as soon as the cause is gone.
             self._writer = None
             self._wal_identities = {}
             connection.close()
 
-    def read(self, sql: str, parameters: tuple[Any, ...] = (), *, by_clerk: bool = False) -> list[tuple[Any, ...]]:
+    def read(self, sql: str, parameters: tuple[Any, ...] = (), *, by_writer: bool = False) -> list[tuple[Any, ...]]:
         """Return all rows of a query that sees committed data only. Any thread; never waits for a writer.
 
         Args:
-            by_clerk: do not wait for the slow queries of others (counting a million messages), either.
+            by_writer: do not wait for slow queries of other threads either (counting a million messages).
 
         Raises:
             DatabaseUnavailable: the file cannot be read.
         """
-        reader = self._clerks_reader if by_clerk else self._reader
+        reader = self._writer_reader if by_writer else self._reader
         try:
             self.open()
             return reader.read(sql, parameters)
@@ -103,17 +194,17 @@ class Database:
 
     @property
     def is_open(self) -> bool:
-        """Whether the file and its directory have been there."""
+        """Whether the file has been opened, so that its directory exists."""
         return self._writer is not None
 
     def open(self) -> None:
         """Create the file and its tables where they are missing."""
         if self._writer is None or self._is_replaced():
-            # A thread inside the gate may have a transaction of its own open, which would never end while we wait.
-            patience_s = 0.0 if self._gate.held else None
+            # A thread that holds the write lock may have an open transaction, which would never end meanwhile.
+            timeout_s = 0.0 if self._write_lock.held else None
             self.make_directory()
-            with self._gate:
-                self._opened_writer(patience_s)
+            with self._write_lock:
+                self._opened_writer(timeout_s)
 
     def shrink(self, pages: int) -> None:
         """Give up to `pages` unused pages back to the disk, and copy from the WAL what no reader needs any more.
@@ -121,33 +212,33 @@ class Database:
         Raises:
             sqlite3.Error: a foreign writer is in the way, or the file cannot be written.
         """
-        with self._gate:
+        with self._write_lock:
             connection = self._opened_writer(0.0)
             # It frees one page a step and has no rows, so `execute` would stop at the first: a script goes to the end.
             connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close all connections. The last close of a file checkpoints it, hence under the gate."""
-        with self._gate:
-            for reader in (self._reader, self._clerks_reader):
+        """Close all connections. The last close of a file checkpoints it, hence under the write lock."""
+        with self._write_lock:
+            for reader in (self._reader, self._writer_reader):
                 reader.close()
             self._close_writer()
 
     def close_for_fork(self, until_forked: ExitStack) -> None:
-        """Close, and keep other threads out until the fork is over."""
+        """Close, and block other threads until the fork is over."""
         if not self._used:
             return
-        with contextlib.suppress(OSError):  # its directory is gone, or never could be made: nothing is open there
-            until_forked.enter_context(self._gate)
-        for reader in (self._reader, self._clerks_reader):
+        with contextlib.suppress(OSError):  # its directory is missing: nothing is open there
+            until_forked.enter_context(self._write_lock)
+        for reader in (self._reader, self._writer_reader):
             reader.close_for_fork(until_forked)
         self._close_writer()
 
     def forget(self) -> None:
-        """Be as new in a forked child. Nothing was open when it was forked."""
+        """Reset in a forked child. All connections were closed before the fork."""
         self._writer = None
         self._wal_identities = {}
-        for reader in (self._reader, self._clerks_reader):
+        for reader in (self._reader, self._writer_reader):
             reader.forget()
 
     def _close_writer(self) -> None:
@@ -159,7 +250,7 @@ class Database:
     def make_directory(self) -> None:
         """Make the directory of the file and of the write lock beside it, unless the file is open."""
         self._used = True
-        if self._writer is None:  # before the gate is taken, whose file lies there, too
+        if self._writer is None:  # before the write lock is taken, whose file lies there, too
             self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def _is_replaced(self) -> bool:
@@ -171,32 +262,32 @@ class Database:
             return True
         return self._refuses and any(_identity(name) != known for name, known in self._wal_identities.items())
 
-    def _turn_to_new_file(self) -> None:
-        """Leave a file that has been deleted or replaced. What would be written to it nobody would ever find.
+    def _leave_replaced_file(self) -> None:
+        """Close a file that has been deleted or replaced: no other process would ever see what is written to it.
 
         Raises:
             DatabaseReplaced: `if_replaced` is "refuse".
         """
         if self._refuses:
             raise DatabaseReplaced(f"{self.path} was deleted or replaced; restart this process")
-        logger.error("%s was deleted or replaced; its messages are gone, new ones go to the new file.", self.path)
-        for reader in (self._reader, self._clerks_reader):
+        logger.error("%s was deleted or replaced; its messages are lost, new messages go to the new file.", self.path)
+        for reader in (self._reader, self._writer_reader):
             reader.close()
         self._close_writer()  # SQLite sees that the file has moved, and leaves the WAL of the new one alone
         self.make_directory()
 
-    def _opened_writer(self, patience_s: float | None) -> sqlite3.Connection:
+    def _opened_writer(self, timeout_s: float | None) -> sqlite3.Connection:
         opened_before = self._writer is not None or (self._refuses and self._identity is not None)
         if opened_before and self._is_replaced():
-            self._turn_to_new_file()
+            self._leave_replaced_file()
         if self._writer is None:
             connection = self._connect()
             try:
                 if self._refuses:
                     self._refuse_empty(connection)
-                _outlast(lambda: _prepare(connection), patience_s)
+                _retry_while_locked(lambda: _prepare(connection), timeout_s)
                 if self._synchronous != "OFF":
-                    _sync_way_to(self.path.parent)
+                    _sync_parents(self.path.parent)
             except BaseException:
                 connection.close()
                 raise
@@ -212,7 +303,7 @@ class Database:
             raise DatabaseUnavailable(f"{self.path} is empty; the application must create its tables first")
 
     def _connect(self) -> sqlite3.Connection:
-        # Threads share these connections, but never at the same time: the gate and the lock see to it.
+        # Threads share these connections one after the other: under the write lock, or the lock of a ReadConnection.
         name = f"file:{quote(str(self.path))}?mode=rw" if self._refuses else str(self.path)
         connection = sqlite3.connect(
             name, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=self._refuses
@@ -237,11 +328,11 @@ def begin(connection: sqlite3.Connection, timeout_s: float | None = None) -> Non
     except sqlite3.OperationalError as error:
         if not is_locked(error):
             raise
-        _outlast(lambda: connection.execute("BEGIN IMMEDIATE"), timeout_s)
+        _retry_while_locked(lambda: connection.execute("BEGIN IMMEDIATE"), timeout_s)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Set what belongs to the file, then its tables. Done under the gate, so that first openers do not race."""
+    """Set the pragmas that are stored in the file, and migrate its tables. Under the write lock, so without races."""
     if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only heeded before the first table
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -265,26 +356,26 @@ def _identity(name: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _sync_way_to(directory: Path) -> None:
-    """Make a directory that may be new survive a power cut, with all that lead to it.
+def _sync_parents(directory: Path) -> None:
+    """Make a directory that may be new survive a power cut, with its parents.
 
-    SQLite syncs the directory of its files, but not that directory's own name in the one above. Done by every process
-    before its first commit: who made them, another process or the application, may not have come to it.
+    SQLite syncs the directory of its files, but not the entry of that directory in its parent. Every process does it
+    before its first commit: the process that made the directories may not have done it.
     """
-    for above in directory.parents:
-        with contextlib.suppress(OSError):  # not readable for us, or its file system syncs none: SQLite lets it be, too
-            fd = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for parent in directory.parents:
+        with contextlib.suppress(OSError):  # not readable, or not synced by its file system: SQLite ignores that, too
+            fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)
             finally:
                 os.close(fd)
 
 
-def _outlast(action: Any, patience_s: float | None) -> None:
-    """Repeat an action until no foreign lock stands in its way.
+def _retry_while_locked(action: Any, timeout_s: float | None) -> None:
+    """Repeat an action until no foreign lock prevents it.
 
     Raises:
-        sqlite3.OperationalError: the patience is over, or it is not about a lock.
+        sqlite3.OperationalError: the timeout is over, or the error is not about a lock.
     """
     started = time.monotonic()
     while True:
@@ -292,9 +383,9 @@ def _outlast(action: Any, patience_s: float | None) -> None:
             action()
         except sqlite3.OperationalError as error:
             waited = time.monotonic() - started
-            if not is_locked(error) or (patience_s is not None and waited >= patience_s):
+            if not is_locked(error) or (timeout_s is not None and waited >= timeout_s):
                 raise
-            logger.warning("A writer that ignores the gate has held the database for %.1f s.", waited)
+            logger.warning("Database locked for %.1f s by a writer that does not take the write lock, retrying", waited)
             time.sleep(0.01)
         else:
             return

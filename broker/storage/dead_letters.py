@@ -1,36 +1,36 @@
-"""The messages that gave up: list, send again, purge."""
+"""Dead letters: list, send again, delete, purge."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dramatiq.errors import DecodeError
 
 from broker.storage.concurrency import Concurrency
-from broker.storage.database import Database, clamped
-from broker.storage.encoding import decoded
+from broker.storage.database import Database, clamp_integer, utc
+from broker.storage.encoding import decode_arguments, decode_message
 from broker.storage.queue import Entry, store
 
 __all__ = ["DeadLetter", "dead_letters", "delete", "newest", "purge", "purge_some", "retry", "retry_some"]
 
-RETRIED_AT_ONCE = 500
+RETRIED_PER_TRANSACTION = 500
 
-_SPENT_OPTIONS = frozenset({"retries", "traceback", "requeue_timestamp"})  # what dramatiq's Retries has left on it
+_SPENT_OPTIONS = frozenset({"retries", "traceback", "requeue_timestamp"})  # set by dramatiq's Retries
 _STORED = "id, queue, message_id, actor, body, broker_priority, actor_priority, concurrency_key, concurrency_limit"
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that gave up, and why."""
+    """A message that has failed for good, with its error."""
 
     id: int
     message_id: str
     queue: str
     actor: str
-    args: tuple[Any, ...]  # Any: whatever the actor was sent; empty when the body cannot be decoded
+    args: tuple[Any, ...]  # Any: what the actor was sent; empty when the body cannot be decoded
     kwargs: dict[str, Any]
     error: str
     traceback: str | None
@@ -40,7 +40,7 @@ class DeadLetter:
 
 
 def dead_letters(database: Database, queue: str | None, limit: int, before_id: int | None) -> list[DeadLetter]:
-    """Return the newest dead letters first.
+    """Return dead letters, the newest first.
 
     Args:
         before_id: only those with a smaller id, for the next page.
@@ -50,17 +50,17 @@ def dead_letters(database: Database, queue: str | None, limit: int, before_id: i
         SELECT id, message_id, queue, actor, body, error, traceback, attempts, sent_ms, died_ms FROM broker_dead
         WHERE (?1 IS NULL OR queue = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3
         """,
-        (queue, None if before_id is None else clamped(before_id), clamped(limit)),
+        (queue, None if before_id is None else clamp_integer(before_id), clamp_integer(limit)),
     )
     return [_letter(row) for row in rows]
 
 
 def retry(connection: sqlite3.Connection, letter_id: int, now_ms: int) -> str | None:
-    """Put a dead letter back into its queue as if it were sent now; returns the queue, None if there is no such."""
-    if clamped(letter_id) != letter_id:
+    """Put a dead letter back into its queue as if it were sent now; returns the queue, None if it does not exist."""
+    if clamp_integer(letter_id) != letter_id:
         return None
     rows = connection.execute(f"SELECT {_STORED} FROM broker_dead WHERE id = ?", (letter_id,)).fetchall()  # noqa: S608
-    return _revive(connection, rows[0], now_ms) if rows else None
+    return _restore(connection, rows[0], now_ms) if rows else None
 
 
 def delete(connection: sqlite3.Connection, letter_id: int) -> bool:
@@ -71,17 +71,17 @@ def delete(connection: sqlite3.Connection, letter_id: int) -> bool:
 def retry_some(
     connection: sqlite3.Connection, up_to_id: int, queue: str | None, actor: str | None, error: str | None, now_ms: int
 ) -> list[str]:
-    """Put up to `RETRIED_AT_ONCE` dead letters that fit the filters back, the oldest first; returns their queues."""
+    """Put up to `RETRIED_PER_TRANSACTION` matching dead letters back, the oldest first; returns their queues."""
     rows = connection.execute(
         f"""
         SELECT {_STORED} FROM broker_dead
         WHERE id <= ?1 AND (?2 IS NULL OR queue = ?2) AND (?3 IS NULL OR actor = ?3)
             AND (?4 IS NULL OR instr(error, ?4) > 0)
         ORDER BY id LIMIT ?5
-        """,  # noqa: S608  # columns of ours
-        (up_to_id, queue, actor, error, RETRIED_AT_ONCE),
+        """,  # noqa: S608  # a constant
+        (up_to_id, queue, actor, error, RETRIED_PER_TRANSACTION),
     ).fetchall()
-    return [_revive(connection, row, now_ms) for row in rows]
+    return [_restore(connection, row, now_ms) for row in rows]
 
 
 def newest(database: Database) -> int:
@@ -92,7 +92,7 @@ def newest(database: Database) -> int:
 
 def purge(connection: sqlite3.Connection, died_before_ms: int) -> int:
     """Delete dead letters by age; returns how many."""
-    return connection.execute("DELETE FROM broker_dead WHERE died_ms < ?", (clamped(died_before_ms),)).rowcount
+    return connection.execute("DELETE FROM broker_dead WHERE died_ms < ?", (clamp_integer(died_before_ms),)).rowcount
 
 
 def purge_some(connection: sqlite3.Connection, died_before_ms: int, limit: int) -> None:
@@ -103,13 +103,13 @@ def purge_some(connection: sqlite3.Connection, died_before_ms: int, limit: int) 
     )
 
 
-def _revive(connection: sqlite3.Connection, row: tuple[Any, ...], now_ms: int) -> str:
+def _restore(connection: sqlite3.Connection, row: tuple[Any, ...], now_ms: int) -> str:
     letter_id, queue, message_id, actor, body, broker_priority, actor_priority, key, limit = row
     entry = Entry(
         queue=queue,
         message_id=message_id,
         actor=actor,
-        body=_fresh(body, now_ms),
+        body=_without_retries(body, now_ms),
         broker_priority=broker_priority,
         actor_priority=actor_priority,
         sent_ms=now_ms,
@@ -123,11 +123,7 @@ def _revive(connection: sqlite3.Connection, row: tuple[Any, ...], now_ms: int) -
 
 def _letter(row: tuple[Any, ...]) -> DeadLetter:
     id_, message_id, queue, actor, body, error, traceback, attempts, sent_ms, died_ms = row
-    try:
-        message = decoded(body)
-        args, kwargs = message.args, message.kwargs
-    except DecodeError:
-        args, kwargs = (), {}
+    args, kwargs = decode_arguments(body)
     return DeadLetter(
         id=id_,
         message_id=message_id,
@@ -138,20 +134,16 @@ def _letter(row: tuple[Any, ...]) -> DeadLetter:
         error=error,
         traceback=traceback,
         attempts=attempts,
-        enqueued_at=_utc(sent_ms),
-        died_at=_utc(died_ms),
+        enqueued_at=utc(sent_ms),
+        died_at=utc(died_ms),
     )
 
 
-def _fresh(body: bytes, now_ms: int) -> bytes:
-    """Return the body with a new allowance of retries and a new age; as it is when it cannot be decoded."""
+def _without_retries(body: bytes, now_ms: int) -> bytes:
+    """Return the body with all retries left and a new age; unchanged if it cannot be decoded."""
     try:
-        message = decoded(body)
+        message = decode_message(body)
     except DecodeError:
         return body
     options = {name: value for name, value in message.options.items() if name not in _SPENT_OPTIONS}
     return replace(message, options=options, message_timestamp=now_ms).encode()
-
-
-def _utc(moment_ms: int) -> datetime:
-    return datetime.fromtimestamp(moment_ms / 1000, tz=UTC)

@@ -1,7 +1,7 @@
-"""From dramatiq's message to a row and back.
+"""Conversion between dramatiq's messages and rows of the tables.
 
-A row's body always carries the canonical queue name and no eta: an `eta` left on a message that comes from a canonical
-queue would send dramatiq's consumer down the road of delaying it in memory again.
+The body of a row has the canonical queue name and no `eta`: dramatiq's consumer would delay a message with an `eta` in
+memory again.
 """
 
 from __future__ import annotations
@@ -23,36 +23,37 @@ __all__ = [
     "ACTOR_OPTIONS",
     "AnyActor",
     "AnyMessage",
-    "addressed",
-    "decoded",
-    "sealed",
+    "decode_arguments",
+    "decode_message",
+    "encode_message",
+    "with_eta",
 ]
 
 AnyMessage = Message[Any]  # Any: what an actor takes and returns does not matter to a broker
 AnyActor = Actor[..., Any]
 
 ACTOR_OPTIONS = frozenset({"broker_priority", "concurrency_key", "concurrency_limit", "unique_for", "unique_key"})
-TICK_TAKEN_S = 3600.0  # a scheduler that is later than this by its clock has other troubles
+TICK_UNIQUE_S = 3600.0  # a scheduler whose clock is later than this has other problems
 
 logger = logging.getLogger(__name__)
 
 
-def addressed(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMessage:
-    """Return the message as dramatiq's brokers return it: a delayed one names its delay queue and its eta."""
+def with_eta(message: AnyMessage, delay_ms: int | None, now_ms: int) -> AnyMessage:
+    """Return the message as dramatiq's brokers return it: with a delay, it names its delay queue and its eta."""
     if delay_ms is None:
         return message
     return message.copy(queue_name=dq_name(message.queue_name), options={"eta": now_ms + delay_ms})
 
 
-def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms: int) -> Entry:
+def encode_message(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms: int) -> Entry:
     """Return the row for a message.
 
     Args:
-        actor: whose options hold where the message has none of its own; None: not declared here.
+        actor: its options apply where the message has none of its own; None: not declared in this process.
 
     Raises:
-        ValueError: an option of ours makes no sense.
-        Exception: whatever the encoder raises for arguments that it cannot encode.
+        ValueError: an option of this broker is invalid.
+        Exception: as the encoder raises for arguments that it cannot encode.
     """
     queue = q_name(message.queue_name)
     fields = message.asdict()
@@ -74,34 +75,43 @@ def sealed(message: AnyMessage, actor: AnyActor | None, *, attempts: int, now_ms
     )
 
 
-def decoded(body: bytes) -> AnyMessage:
+def decode_message(body: bytes) -> AnyMessage:
     """Return the message in a row's body.
 
     Raises:
-        DecodeError: its bytes mean nothing to the encoder in use, or something that no worker can handle.
+        DecodeError: the encoder in use cannot decode it, or it is no message that a worker can handle.
     """
     message = Message.decode(body)
-    actor, options = cast("object", message.actor_name), cast("object", message.options)  # the encoder promises nothing
+    actor, options = cast("object", message.actor_name), cast("object", message.options)  # encoders give no guarantee
     if not (isinstance(actor, str) and isinstance(options, dict)):
         error = TypeError(f"actor {actor!r}, options {options!r}")
         raise DecodeError("Not a message.", body, error)  # type: ignore[no-untyped-call]  # dramatiq's
     return message
 
 
-def _option(message: AnyMessage, actor: AnyActor | None, name: str) -> Any:  # Any: options hold what users put there
+def decode_arguments(body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of the message in a row's body; empty if it cannot be decoded."""
+    try:
+        message = decode_message(body)
+    except DecodeError:
+        return (), {}
+    return tuple(message.args), message.kwargs
+
+
+def _option(message: AnyMessage, actor: AnyActor | None, name: str) -> Any:  # Any: options hold any values
     value = message.options.get(name)
     return actor.options.get(name) if value is None and actor is not None else value
 
 
 def _unique(message: AnyMessage, actor: AnyActor | None, now_ms: int) -> Unique | None:
     seconds, key = _option(message, actor, "unique_for"), _option(message, actor, "unique_key")
-    tick = message.options.get("scheduled_at")  # what periodiq's schedulers write on their messages
+    tick = message.options.get("scheduled_at")  # set by periodiq's schedulers
     if seconds is None:
         if key is not None:
             raise ValueError(f"unique_key {key!r} of {message.actor_name!r} needs unique_for, in seconds")
         if not isinstance(tick, str):
             return None
-        seconds, key = TICK_TAKEN_S, f"at {tick}"
+        seconds, key = TICK_UNIQUE_S, f"at {tick}"
     if key is None:
         arguments = get_encoder().encode({"args": list(message.args), "kwargs": message.kwargs})
         key = hashlib.sha256(arguments).hexdigest()
@@ -123,6 +133,6 @@ def _eta(eta: object, message_id: str, now_ms: int) -> int | None:
         return None
     if isinstance(eta, (int, float)):
         return int(eta)
-    # As dramatiq's own worker would begin it, for whoever watches the log for that.
+    # Begins as the message of dramatiq's own worker, which operators may search for.
     logger.warning("Invalid eta value for message %r: %r. It is due now.", message_id, eta)
     return now_ms

@@ -1,43 +1,92 @@
-"""What can be seen from outside: how full the queues are and who works on them. Reads only."""
+"""Reads of the tables from outside: depths of queues, consuming processes, single messages, counters."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
-from broker.storage.database import Database
-from broker.storage.tally import Counts, parsed
+from broker.storage.database import Database, clamp_integer, utc
+from broker.storage.encoding import decode_arguments
+from broker.storage.queue import State
 
 __all__ = [
+    "Counts",
+    "HeldMessage",
     "QueueStats",
+    "TaskCounters",
+    "WaitingMessage",
     "WorkerProcess",
     "consumers",
+    "held_messages",
     "is_empty",
     "message_counts",
     "queue_stats",
     "rows_of",
+    "waiting_messages",
 ]
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """The messages that a process has finished for a queue since it began to consume."""
+
+    done: int  # processed, including those whose retries follow
+    died: int  # dead-lettered after processing
+
+
+class TaskCounters:
+    """The counts of this process, in memory. Other processes read them from its lease file.
+
+    Counting in the tables would make every commit larger. The price: the counts are lost when the process exits.
+    """
+
+    def __init__(self) -> None:
+        self._done: Counter[str] = Counter()
+        self._died: Counter[str] = Counter()
+        self.fresh = False  # whether the counts have changed since they were last published
+
+    def count(self, done: Sequence[str], died: Sequence[str]) -> None:
+        """Count one message for each queue named."""
+        if done or died:
+            self._done.update(done)
+            self._died.update(died)
+            self.fresh = True
+
+    def text(self) -> str:
+        """Return the counts as one line."""
+        queues = sorted(self._done | self._died)
+        return json.dumps({queue: [self._done[queue], self._died[queue]] for queue in queues})
+
+    @staticmethod
+    def parse(line: str) -> dict[str, Counts]:
+        """Return the counts of a line by queue; none if it is empty or half-written."""
+        try:
+            return {queue: Counts(*counts) for queue, counts in json.loads(line).items()}
+        except ValueError:
+            return {}
+
+
+@dataclass(frozen=True, slots=True)
 class QueueStats:
-    """One queue at one moment."""
+    """The figures of one queue at one moment."""
 
     queue: str
     ready: int  # including those whose delay is over
     delayed: int
-    leased: int  # being worked on, or on the way to a thread
+    leased: int  # being processed, or on the way to a thread
     dead: int
-    oldest_ready_age_s: float | None  # how long the oldest ready message has been ready; None when there is none
-    blocked: int = 0  # ready but for others of their concurrency key
-    paused: bool = False  # nothing is claimed from it until it is resumed
+    oldest_ready_age_s: float | None  # since it became ready; None without a ready message
+    blocked: int = 0  # by other messages of their concurrency key
+    paused: bool = False  # nothing is claimed until the queue is resumed
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """A living process that consumes."""
+    """A living process that consumes queues."""
 
     id: int
     pid: int
@@ -48,10 +97,39 @@ class WorkerProcess:
     counts: Mapping[str, Counts] = field(default_factory=dict)  # by queue, since it began to consume
 
 
-def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
-    """Return the figures of all queues that are declared or hold something, by name.
+@dataclass(frozen=True, slots=True)
+class WaitingMessage:
+    """A message that waits: ready, delayed or blocked."""
 
-    A message whose delay is over counts as ready: only a consuming process would move it, and there may be none.
+    message_id: str
+    queue: str
+    actor: str
+    args: tuple[Any, ...]  # Any: what the actor was sent; empty when the body cannot be decoded
+    kwargs: dict[str, Any]
+    attempts: int  # runs so far
+    delayed: bool
+    blocked: bool  # by other messages of its concurrency key
+    enqueued_at: datetime  # when it was first sent, UTC
+    due_at: datetime  # since when it is ready, or when it will be, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """A message that a process has claimed."""
+
+    message_id: str
+    queue: str
+    actor: str
+    pid: int
+    host: str
+    attempts: int  # runs so far, this one included
+    since: datetime | None  # UTC; None: claimed by an older version of this package
+
+
+def queue_stats(database: Database, declared: Iterable[str], now_ms: int) -> list[QueueStats]:
+    """Return the figures of all queues that are declared or hold messages, by name.
+
+    A message whose delay is over counts as ready: only a consuming process promotes it, and there may be none.
     """
     ready = _ready(database, now_ms)
     later = database.read(
@@ -122,8 +200,8 @@ def consumers(database: Database, published: Callable[[str], str | None]) -> lis
             host=host,
             queues=tuple(json.loads(queues)),
             leased=leased,
-            counts=parsed(line),
-            started_at=datetime.fromtimestamp(started_ms / 1000, tz=UTC),
+            counts=TaskCounters.parse(line),
+            started_at=utc(started_ms),
         )
         for id_, pid, host, queues, started_ms, lease, leased in rows
         if (line := published(lease)) is not None
@@ -131,7 +209,7 @@ def consumers(database: Database, published: Callable[[str], str | None]) -> lis
 
 
 def is_empty(database: Database, queue: str) -> bool:
-    """Tell whether nothing of a queue waits, is delayed or is being worked on."""
+    """Return whether a queue has no waiting, delayed or claimed messages."""
     rows = database.read(
         """
         SELECT EXISTS (SELECT 1 FROM broker_messages WHERE state = 0 AND queue = ?1)
@@ -146,9 +224,9 @@ def is_empty(database: Database, queue: str) -> bool:
 
 
 def rows_of(database: Database, message_id: str, *, leased: bool) -> list[int]:
-    """Return the rows of a message that nobody has begun, or all of them.
+    """Return the ids of the rows of a message that is not claimed, or of all its rows.
 
-    Reads the whole table, but keeps no writer waiting: an index on random ids would slow down every message.
+    Reads the whole table, but blocks no writer: an index on random ids would slow down every message.
     """
     rows = database.read(
         "SELECT id FROM broker_messages WHERE message_id = ? AND (state <> 2 OR (? AND cancelled IS NULL))",
@@ -171,6 +249,64 @@ def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
     )
     ready, delayed, dead = rows[0]
     return ready, delayed, dead
+
+
+def waiting_messages(database: Database, queue: str, limit: int) -> list[WaitingMessage]:
+    """Return the waiting messages of a queue in the order of processing; blocked and delayed messages come last."""
+    limit = clamp_integer(limit)
+    columns = "message_id, queue, actor, body, attempts + deliveries, state, sent_ms, eta_ms"
+    rows = database.read(
+        f"""
+        SELECT {columns} FROM broker_messages WHERE state = 0 AND queue = ?
+        ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
+        """,  # noqa: S608  # a constant
+        (queue, limit),
+    )
+    rows += database.read(
+        f"""
+        SELECT {columns} FROM broker_messages WHERE concurrency_key IS NOT NULL AND state = 3 AND queue = ?
+        ORDER BY broker_priority DESC, actor_priority, id LIMIT ?
+        """,  # noqa: S608  # a constant
+        (queue, limit - len(rows)),
+    )
+    rows += database.read(
+        f"SELECT {columns} FROM broker_messages WHERE state = 1 AND queue = ? ORDER BY eta_ms, id LIMIT ?",  # noqa: S608
+        (queue, limit - len(rows)),
+    )
+    return [_waiting(row) for row in rows]
+
+
+def held_messages(database: Database) -> list[HeldMessage]:
+    """Return the claimed messages of all processes, the oldest claim first."""
+    rows = database.read(
+        """
+        SELECT message_id, queue, actor, pid, host, attempts + deliveries, claimed_ms
+        FROM broker_messages INDEXED BY broker_leased
+        JOIN broker_workers ON broker_workers.id = broker_messages.holder
+        WHERE state = 2 ORDER BY claimed_ms, broker_messages.id
+        """
+    )
+    return [
+        HeldMessage(id_, queue, actor, pid, host, attempts, None if since_ms is None else utc(since_ms))
+        for id_, queue, actor, pid, host, attempts, since_ms in rows
+    ]
+
+
+def _waiting(row: tuple[Any, ...]) -> WaitingMessage:
+    message_id, queue, actor, body, attempts, state, sent_ms, eta_ms = row
+    args, kwargs = decode_arguments(body)
+    return WaitingMessage(
+        message_id=message_id,
+        queue=queue,
+        actor=actor,
+        args=args,
+        kwargs=kwargs,
+        attempts=attempts,
+        delayed=state == State.DELAYED,
+        blocked=state == State.BLOCKED,
+        enqueued_at=utc(sent_ms),
+        due_at=utc(eta_ms),
+    )
 
 
 def _counts(database: Database, sql: str) -> dict[str, int]:

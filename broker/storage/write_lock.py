@@ -1,8 +1,8 @@
-"""The write gate: whoever writes to the database file goes through here, one at a time, in turn.
+"""The write lock: mutual exclusion of all writers of a database file, threads and processes.
 
-SQLite's busy handler is a lottery (with four writers one of them waited 1.7 s; with the gate 0.2 s), and SQLite up to
-3.51.2 can corrupt a WAL that is written and checkpointed at the same instant. A kernel lock on a side file orders the
-processes, a thread lock the threads. Nothing of SQLite is in this module.
+SQLite's busy handler is not fair (with four writers one of them waited 1.7 s; with this lock 0.2 s), and SQLite up to
+3.51.2 can corrupt a WAL that is written and checkpointed at the same instant. A kernel lock (flock) on a side file
+orders the processes, a thread lock the threads. This module does not use SQLite.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from types import TracebackType
 
 from broker.storage.fork import forget_in_children
 
-__all__ = ["WriteGate"]
+__all__ = ["WriteLock"]
 
 
-class _Turnstile:
-    """What all gates of one file in one process share."""
+class _SharedLock:
+    """The state that all write locks of one file share in one process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,8 +27,8 @@ class _Turnstile:
         forget_in_children(self)
 
     def forget(self) -> None:
-        # Closing our copy of the inherited descriptor leaves the parent's lock alone; keeping it would keep the gate
-        # shut should the parent die inside.
+        # Closing the inherited copy of the descriptor does not release the parent's lock; keeping the copy would keep
+        # the lock held if the parent died with it.
         if self.fd >= 0:
             os.close(self.fd)
         self._renew()
@@ -39,98 +39,98 @@ class _Turnstile:
         self.depth = 0
         self.fd = -1
 
-    def enter(self, *, even_if_busy: bool = True) -> bool:
+    def acquire(self, *, blocking: bool = True) -> bool:
         me = threading.get_ident()
         if self.owner == me:
             self.depth += 1
             return True
         try:
-            if not self.lock.acquire(blocking=even_if_busy):
+            if not self.lock.acquire(blocking=blocking):
                 return False
             if self.fd < 0:
                 self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
-            # From here to the end no call is made, so no asynchronous exception can come in between.
+            # No call from here to the end, so no asynchronous exception can strike in between.
             self.owner = me
             self.depth = 1
             return True  # noqa: TRY300  # an `else` would be one step further from the lock
         except BaseException:
-            self._let_go()
+            self._unlock()
             raise
 
-    def leave(self) -> None:
+    def release(self) -> None:
         if self.owner != threading.get_ident():
-            return  # forked inside the gate: the parent holds it, not we
+            return  # forked while the lock was held: the parent holds it
         self.depth -= 1
         if self.depth == 0:
             self.owner = None
-            self._let_go()
+            self._unlock()
 
-    def force_open(self) -> None:
+    def force_release(self) -> None:
         if self.owner == threading.get_ident():
             self.depth = 1
-            self.leave()
+            self.release()
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         try:
             if self.fd >= 0:
                 fcntl.flock(self.fd, fcntl.LOCK_UN)
         finally:
-            # Interrupted between acquire() and the next line, only the lock itself knows whether it is ours.
+            # Interrupted between acquire() and the next line, only the lock itself knows whether this thread owns it.
             if self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # CPython's RLock has it; typeshed does not say so
                 self.lock.release()
 
 
-_turnstiles: dict[Path, _Turnstile] = {}
-_turnstiles_lock = threading.Lock()
+_shared_locks: dict[Path, _SharedLock] = {}
+_shared_locks_guard = threading.Lock()
 
 
-def _forget_registry_lock() -> None:
-    global _turnstiles_lock  # noqa: PLW0603  # another thread of the parent may have held it at the fork
-    _turnstiles_lock = threading.Lock()
+def _renew_guard() -> None:
+    global _shared_locks_guard  # noqa: PLW0603  # another thread of the parent may have held it at the fork
+    _shared_locks_guard = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget_registry_lock)
+os.register_at_fork(after_in_child=_renew_guard)
 
 
-class WriteGate:
+class WriteLock:
     """Mutual exclusion of all writers of one database file; re-entrant per thread.
 
-    Two gates of the same file are the same gate, in one process and between processes. The side file
+    Two instances for the same file are the same lock, in one process and between processes. The side file
     `<database>-gate` holds no data and may stay.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Name the database file (not the side file). Nothing is opened yet."""
+        """Take the path of the database file, not of the side file. Nothing is opened yet."""
         database = Path(path).resolve()
         side = database.with_name(database.name + "-gate")
-        with _turnstiles_lock:
-            self._turnstile = _turnstiles.setdefault(side, _Turnstile(side))
+        with _shared_locks_guard:
+            self._shared = _shared_locks.setdefault(side, _SharedLock(side))
 
     @property
     def held(self) -> bool:
-        """Whether the calling thread is inside."""
-        return self._turnstile.owner == threading.get_ident()
+        """Whether the calling thread holds the lock."""
+        return self._shared.owner == threading.get_ident()
 
     def release_leaked(self) -> bool:
-        """Leave for good if the calling thread is still inside although it cannot mean to be; True if it was.
+        """Release the lock if the calling thread still holds it although its block has ended; True if it did.
 
-        An exception raised into a thread from outside can strike on the first instruction of `__exit__`, before
-        anything of ours has run. Without this, everybody would wait for that thread for ever.
+        An exception raised into a thread from outside can strike on the first instruction of `__exit__`, before it has
+        run. Without this, all writers would wait for that thread for ever.
         """
         leaked = self.held
-        self._turnstile.force_open()
+        self._shared.force_release()
         return leaked
 
-    def enter_unless_busy(self) -> bool:
-        """Go in if no thread of this process is inside, waiting for other processes only. False: one is."""
-        return self._turnstile.enter(even_if_busy=False)
+    def acquire_unless_busy(self) -> bool:
+        """Acquire the lock unless another thread of this process holds it (False); waits for other processes only."""
+        return self._shared.acquire(blocking=False)
 
-    def __enter__(self) -> WriteGate:
-        self._turnstile.enter()
+    def __enter__(self) -> WriteLock:
+        self._shared.acquire()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._turnstile.leave()
+        self._shared.release()

@@ -15,7 +15,7 @@ from typing import IO
 
 from dramatiq.threading import Interrupt, raise_thread_exception
 
-from broker import WriteGate
+from broker import WriteLock
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +69,7 @@ def interrupted(path: Path, work: Callable[[], object]) -> bool:
             came_out.set()
 
     thread = threading.Thread(target=run)
-    with WriteGate(path):
+    with WriteLock(path):
         thread.start()
         time.sleep(0.1)
         raise_thread_exception(thread.ident, Interrupt)  # type: ignore[no-untyped-call]  # dramatiq's

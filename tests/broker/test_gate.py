@@ -10,15 +10,15 @@ from pathlib import Path
 import dramatiq
 import pytest
 
-from broker import SqliteBroker, WriteGate
+from broker import SqliteBroker, WriteLock
 from tests.broker.conftest import working
 
 
 def test_gates_of_one_file_are_one_gate(path: Path) -> None:
     """A store that makes its own gate shares the broker's, also inside the other's block."""
-    with WriteGate(path), WriteGate(path.parent / "." / path.name) as inner:
+    with WriteLock(path), WriteLock(path.parent / "." / path.name) as inner:
         assert inner.held
-    assert not WriteGate(path).held
+    assert not WriteLock(path).held
 
 
 def test_threads_exclude_each_other(path: Path) -> None:
@@ -27,7 +27,7 @@ def test_threads_exclude_each_other(path: Path) -> None:
 
     def pass_through() -> None:
         for _ in range(50):
-            with WriteGate(path):
+            with WriteLock(path):
                 inside.append(1)
                 crowd.append(len(inside))
                 inside.pop()
@@ -44,14 +44,14 @@ def test_processes_exclude_each_other_and_a_killed_one_lets_go(path: Path) -> No
     ready, steady = os.pipe()
     child = os.fork()
     if child == 0:
-        with WriteGate(path):
+        with WriteLock(path):
             os.write(steady, b"x")
             time.sleep(60)
         os._exit(0)
     os.read(ready, 1)
     threading.Timer(0.2, os.kill, (child, 9)).start()
     started = time.monotonic()
-    with WriteGate(path):
+    with WriteLock(path):
         waited = time.monotonic() - started
     os.waitpid(child, 0)
     os.close(ready)
@@ -60,7 +60,7 @@ def test_processes_exclude_each_other_and_a_killed_one_lets_go(path: Path) -> No
 
 
 def test_a_child_forked_inside_the_gate_does_not_hold_it(path: Path) -> None:
-    with WriteGate(path) as gate:
+    with WriteLock(path) as gate:
         child = os.fork()
         if child == 0:
             os._exit(1 if gate.held else 0)
@@ -70,7 +70,7 @@ def test_a_child_forked_inside_the_gate_does_not_hold_it(path: Path) -> None:
 
 
 def test_an_exception_leaves_the_gate_open(path: Path) -> None:
-    gate = WriteGate(path)
+    gate = WriteLock(path)
     try:
         with gate:
             raise ValueError

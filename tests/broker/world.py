@@ -93,7 +93,7 @@ class World(RuleBasedStateMachine):
         clock = SimpleNamespace(
             time_ns=lambda: self.model.now_ms * 1_000_000, monotonic=time.monotonic, sleep=time.sleep
         )
-        self.patch.setattr("broker.storage.clock.time", clock)
+        self.patch.setattr("broker.storage.database.time", clock)
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name) / "queue.sqlite3"
         self.path.write_bytes(_new_file())
