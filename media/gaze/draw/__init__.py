@@ -1,1 +1,1 @@
-"""Drawing a moved eye into a picture."""
+"""Drawing of a moved eye into the frame: maps for skin and eyeball, glints and spectacle rims."""

@@ -1,118 +1,119 @@
-"""What lids and skin do when an eye moves: the upper lid goes along, the lower one half, the skin follows its lid.
+"""Movement of lids and skin with the iris: the upper lid moves as far, the lower one half, skin follows its lid.
 
-Eye units throughout, see `media.gaze.estimate.geometry`.
+Eye units throughout, see `media.gaze.estimate.geometry`; y points down, so a lift is negative.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from media.gaze.draw.spectacles import Rim
+from media.gaze.draw.spectacles import SpectacleRim
 from media.gaze.estimate.geometry import Box, Grid, Outline, height
 
-# How far the skin follows its lid: as near as it can without folding, since brows and glasses stay where they are.
+# Distance over which the skin follows its lid: as short as possible without folding, as brows and glasses do not move.
 FOLLOW_LEAST, FOLLOW_PER_LIFT, FOLLOW_BELOW = 0.20, 2.2, 0.24
-# Reach of the box from the middle of the corners, in eye widths. The brow begins at about 0.6.
+# Extent of the eye's box from the middle of the corners. The brow begins at about 0.6.
 REACH_SIDE, REACH_UP, REACH_DOWN = 0.53, 0.58, 0.40
-BORDER = 0.08  # in which the movement ends at the latest
-# Share of the iris' vertical way that each lid goes along: the upper one nearly all, the lower one about half.
+BORDER = 0.08  # width of the box's margin in which the movement ends
+# Movement of each lid over the vertical movement of the iris.
 UPPER_LID, LOWER_LID = 0.95, 0.50
 MOST_LIFT = 0.15
-# Eyes in the lens all but rest on the lower lid: an iris that would leave more white below it than this, in eye widths,
-# goes on by this share only, else one looks over the lens. Seen on readers' eyes, lifted by up to 0.18.
-WHITE_BELOW, GOES_ON = 0.03, 0.25
-# Rims of glasses stay where they are: the skin's movement ends half a rim, in eye widths, before its line, and a lid
-# goes so little that the skin between the two keeps a third of its height.
+# The irises of eyes in the lens nearly touch the lower lid. An iris that would leave more sclera below it than this is
+# lifted by this share of the rest only; otherwise the eyes look over the lens. Seen on readers' eyes, lifted by up to
+# 0.18.
+SCLERA_BELOW, BEYOND_SHARE = 0.03, 0.25
+# Spectacle rims do not move: the movement of the skin ends half a rim before the rim's line, and a lid moves so little
+# that the skin between lid and rim keeps a third of its height.
 HALF_RIM, TO_RIM = 0.035, 2.2
-# The upper lashes belong to the lid, so the eyeball's layers begin this far inside it. On the lower lid they reach over
-# the edge, for the engine's line runs a little inside the visible one, and slivers of the old iris would stay behind.
+# The upper lashes belong to the lid, so the eyeball is drawn from this far inside it. At the lower lid it is drawn
+# beyond the line, as the landmarks lie a little inside of the visible edge and slivers of the old iris would remain.
 INSET_UPPER, INSET_LOWER, BEYOND_LOWER, FEATHER = 0.020, 0.010, 0.025, 0.022
 
 
 @dataclass(frozen=True)
-class Lids:
-    """Both lids after a movement, over the pixels of a rectangle."""
+class LidMaps:
+    """Both lids after a movement, for each pixel of a rectangle."""
 
-    bump: Grid  # 1 in the middle of the eye to 0 at its corners
-    up: Grid  # how far down the upper lid has gone
-    down: Grid  # and the lower one
-    upper: Grid  # heights
-    lower: Grid
+    arch: Grid  # 1 in the middle of the eye to 0 at its corners
+    upper_shift: Grid  # movement of the upper lid, + down
+    lower_shift: Grid  # movement of the lower lid, + down
+    upper: Grid  # y of the moved upper lid
+    lower: Grid  # y of the moved lower lid
 
-    def part(self, inner: Box) -> "Lids":
-        """Return them over the pixels of a rectangle within."""
+    def part(self, inner: Box) -> "LidMaps":
+        """Return the maps of a rectangle within."""
         cut = inner.slices()
-        return Lids(self.bump[cut], self.up[cut], self.down[cut], self.upper[cut], self.lower[cut])
+        return LidMaps(self.arch[cut], self.upper_shift[cut], self.lower_shift[cut], self.upper[cut], self.lower[cut])
 
 
 @dataclass(frozen=True)
-class Movement:
-    """An outline and the way its iris goes, in eye units: what the lids and the skin do about it."""
+class EyeMovement:
+    """A movement of the iris, and the movement of lids and skin that goes with it."""
 
     outline: Outline
-    way: tuple[float, float]  # of the iris
-    lifts_down: tuple[float, float]  # of the upper and the lower lid, at their middle; below 0 up
-    rim: Rim | None = None  # of glasses, above the eye
+    iris_shift: tuple[float, float]  # right and down
+    lid_shifts: tuple[float, float]  # of the upper and the lower lid at their middle, + down
+    rim: SpectacleRim | None = None  # above the eye
 
     @classmethod
-    def of(cls, outline: Outline, wanted: tuple[float, float], rim: Rim | None = None) -> "Movement":
-        """Go a wanted way, less what would tear the lids, bend a rim or leave much white below an iris."""
+    def of(cls, outline: Outline, wanted: tuple[float, float], rim: SpectacleRim | None = None) -> "EyeMovement":
+        """Limit a wanted shift so that no lid tears, no rim bends and little sclera shows below the iris."""
         right, down = wanted
         lift = float(np.clip(down, -MOST_LIFT, MOST_LIFT))
-        most = MOST_LIFT if rim is None else _most_below(rim, outline)
-        lifts_down = UPPER_LID * float(np.clip(lift, -most, most)), LOWER_LID * lift
-        return cls(outline, (right, max(down, _least_down(outline, wanted, lifts_down[1]))), lifts_down, rim)
+        most = MOST_LIFT if rim is None else _max_lift_below(rim, outline)
+        lid_shifts = UPPER_LID * float(np.clip(lift, -most, most)), LOWER_LID * lift
+        return cls(outline, (right, max(down, _min_iris_shift(outline, wanted, lid_shifts[1]))), lid_shifts, rim)
 
-    def laid(self, x: Grid) -> Lids:
-        """Return what the lids do over each pixel."""
+    def lid_maps(self, x: Grid) -> LidMaps:
+        """Return the moved lids for each pixel, from its x."""
         inside = np.maximum(np.float32(0.25) - x * x, np.float32(0))
-        bump = 4 * inside
-        up, down = (np.float32(lift) * bump for lift in self.lifts_down)
+        arch = 4 * inside
+        up, down = (np.float32(lift) * arch for lift in self.lid_shifts)
         upper, lower = (height(curve, x, inside) for curve in (self.outline.upper, self.outline.lower))
-        return Lids(bump, up, down, upper + up, lower + down)
+        return LidMaps(arch, up, down, upper + up, lower + down)
 
-    def lids(self, x: Grid) -> tuple[Grid, Grid]:
-        """Return the heights of both lids after the movement."""
-        laid = self.laid(x)
-        return laid.upper, laid.lower
+    def lid_heights(self, x: Grid) -> tuple[Grid, Grid]:
+        """Return the y of both moved lids, from x."""
+        maps = self.lid_maps(x)
+        return maps.upper, maps.lower
 
-    def skin(self, x: Grid, y: Grid, lids: Lids) -> Grid:
-        """Return the way back, across the eye, of pixels that show lids and skin."""
+    def skin_shift(self, x: Grid, y: Grid, lids: LidMaps) -> Grid:
+        """Return the dy from each pixel of lids and skin to its source."""
         is_above = y < (lids.upper + lids.lower) / 2
-        follow = np.full_like(x, max(FOLLOW_LEAST, FOLLOW_PER_LIFT * abs(self.lifts_down[0])))
+        follow = np.full_like(x, max(FOLLOW_LEAST, FOLLOW_PER_LIFT * abs(self.lid_shifts[0])))
         if self.rim is not None:
             room = np.maximum(lids.upper - self.rim.height(x) - np.float32(HALF_RIM), np.float32(0.5 * HALF_RIM))
-            follow += np.float32(self.rim.surely) * (np.minimum(follow, room) - follow)
+            follow += np.float32(self.rim.confidence) * (np.minimum(follow, room) - follow)
         distance = np.where(is_above, (lids.upper - y) / follow, (y - lids.lower) / np.float32(FOLLOW_BELOW))
-        back = np.where(is_above, lids.up, lids.down) * _follow(distance)
+        back = np.where(is_above, lids.upper_shift, lids.lower_shift) * _follow(distance)
         return np.asarray(-back * _within_reach(y), np.float32)
 
-    def share(self, y: Grid, lids: Lids) -> Grid:
-        """Return how far each pixel shows the eyeball: 0 skin to 1 between the moved lids."""
-        beyond = np.float32(BEYOND_LOWER) * lids.bump  # not at the corners, which are flesh
+    def eyeball_mask(self, y: Grid, lids: LidMaps) -> Grid:
+        """Return the mask of the eyeball: 0 skin to 1 between the moved lids."""
+        beyond = np.float32(BEYOND_LOWER) * lids.arch  # 0 at the corners, which are flesh
         depth = np.minimum(y - lids.upper - np.float32(INSET_UPPER), lids.lower + beyond - y)
         return _unit(depth / np.float32(FEATHER) + np.float32(0.5))
 
 
-def _most_below(rim: Rim, outline: Outline) -> float:
-    """Return how far lids may be lifted below a rim."""
+def _max_lift_below(rim: SpectacleRim, outline: Outline) -> float:
+    """Return the lift of the iris up to which the lid below a rim leaves enough skin."""
     x = np.linspace(-0.4, 0.4, 9, dtype=np.float32)
     room = height(outline.upper, x) - rim.height(x) - np.float32(HALF_RIM)
     most = float((room / (1 - 4 * x * x)).min()) / (UPPER_LID * (1 + TO_RIM))
-    return MOST_LIFT + rim.surely * (max(most, 0) - MOST_LIFT)
+    return MOST_LIFT + rim.confidence * (max(most, 0) - MOST_LIFT)
 
 
-def _least_down(outline: Outline, wanted: tuple[float, float], lid_down: float) -> float:
-    """Return how far an iris goes at least, as a way down, whose lower lid goes so far at its middle."""
+def _min_iris_shift(outline: Outline, wanted: tuple[float, float], lid_down: float) -> float:
+    """Return the least shift down of the iris (the highest lift), given that of the lower lid at its middle."""
     x, bottom = outline.iris[0] + wanted[0], outline.iris[1] + outline.radius
     lid = float(height(outline.lower, np.full(1, x, np.float32))[0])
     moved = lid + lid_down * max(1 - 4 * x * x, 0)
-    rests = min(moved - max(WHITE_BELOW, lid - bottom) - bottom, 0)
-    return rests + GOES_ON * (wanted[1] - rests)
+    rests = min(moved - max(SCLERA_BELOW, lid - bottom) - bottom, 0)
+    return rests + BEYOND_SHARE * (wanted[1] - rests)
 
 
 def _within_reach(y: Grid) -> Grid:
-    """Fall to 0 at the border of the eye's box; only very wide eyes reach that far."""
+    """Fall from 1 to 0 in the margin of the eye's box; only very wide eyes reach it."""
     inside = np.minimum(y + np.float32(REACH_UP), np.float32(REACH_DOWN) - y) / np.float32(BORDER) - np.float32(0.25)
     return _unit(inside)
 
@@ -124,5 +125,5 @@ def _follow(distance: Grid) -> Grid:
 
 
 def _unit(values: Grid) -> Grid:
-    """Bound to 0 … 1."""
+    """Clamp to 0 … 1."""
     return np.asarray(np.minimum(np.maximum(values, np.float32(0)), np.float32(1)), np.float32)

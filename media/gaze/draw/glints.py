@@ -1,7 +1,7 @@
-"""Catch-lights: lamps and windows mirrored in the cornea. They belong to the room, not to the iris.
+"""Glints: reflections of lamps and windows on the cornea.
 
-When an eye turns, its iris goes the whole way, a mirrored lamp only about half: so lights are lifted off the iris
-before it is moved, and laid on again where they belong.
+When an eye turns, a glint moves only about half as far as the iris. So glints are removed from the iris before it is
+moved, and added again where they belong.
 """
 
 from dataclasses import dataclass
@@ -13,45 +13,46 @@ from numpy.typing import NDArray
 from media.gaze.draw.eyelids import INSET_UPPER
 from media.gaze.estimate.geometry import Axes, Box, Grid, Outline, PixelGrid, height
 
-# Of the iris' way. The cornea's centre of curvature lies 5.6 mm, the pupil 10 mm before the point about which an eye
-# turns (Gullstrand's eye); a far lamp is mirrored half a radius behind the cornea, close to that centre.
+# Movement of a glint over that of the iris. The cornea's centre of curvature lies 5.6 mm, the pupil 10 mm in front of
+# the point about which an eye turns (Gullstrand's eye); the image of a far lamp lies half a radius behind the cornea,
+# close to that centre.
 FOLLOWS = 0.55
-WIDEST = 0.8  # of the iris' radius; what is wider is a window over the whole eye, or the white itself
-# Grey levels above what is around, and above the iris: no light … a light. In dim pictures lights are dim, too.
+WIDEST = 0.8  # of the iris radius; wider ones are windows over the whole eye, or the sclera itself
+# Grey levels above the surroundings and the iris: no glint … a glint. In dim pictures glints are dim, too.
 FAINT, BRIGHT = 7.0, 18.0
-WELL_LIT, DIMMEST = 140.0, 0.4  # grey level of an eye's white above black; the least that the levels come down to
+WELL_LIT, DIMMEST = (
+    140.0,
+    0.4,
+)  # grey level of the sclera over black at which the levels hold; smallest factor for darker ones
 WHITE_PERCENTILE, BLACK = 90, 16
-# An iris may itself be bright between its dark rim and the pupil: as bright as this share of its pixels is no light.
+# An iris may be bright between its dark rim and the pupil: pixels up to this percentile of it are no glint.
 IRIS_PERCENTILE = 80
-SOFT_EDGE = 0.13  # of the iris' radius
-AROUND = 0.3  # of the iris' radius: from this far comes what is painted below a light
-WITHIN = (0.80, 0.95)  # of the iris' radius: beyond its rim the white is brighter anyway
-SURELY_IRIS = 0.7  # of its radius, which may be measured a little too large
-REACHES = 0.5  # of its radius: from this far inside no white can be
-INSET = 0.035  # from the lower lid, in eye widths: its wet edge shines, too
+SOFT_EDGE = 0.13  # of the iris radius
+AROUND = 0.3  # of the iris radius: sigma of the surroundings that fill in a removed glint
+WITHIN = (0.80, 0.95)  # of the iris radius: beyond, the sclera is as bright as a glint
+SURELY_IRIS = 0.7  # of the iris radius, which may be measured a little too large
+REACHES = 0.5  # of the iris radius: the sclera cannot reach further inside
+INSET = 0.035  # from the lower lid, in eye widths: its wet edge reflects, too
 SMALLEST_RADIUS_PX = 4.0
 
 
 @dataclass(frozen=True)
-class Lights:
-    """Where lights lie within an eye's box."""
+class Glints:
+    """The glints within an eye's box."""
 
     area: Box  # around the iris, in pixels of the eye's box
-    share: Grid  # over the area: 0 none to 1 nothing but light
-    disc: Grid  # over the area: 1 where the iris is seen
+    mask: Grid  # over the area: 0 none to 1 glint
+    disc: Grid  # over the area: 1 where the iris is visible
 
 
-def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Lights | None:
-    """Look for small bright spots on an iris.
+def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Glints | None:
+    """Detect small bright spots on an iris; None when there are none.
 
     Args:
-        luma: the eye's box.
-        axes: where the eye lies in the picture.
-        outline: its shape before any movement.
-        box: the eye's box in the picture.
-
-    Returns:
-        None when there are no lights.
+        luma: (h, w), of the eye's box.
+        axes: of the eye in the frame.
+        outline: shape of the eye before the movement.
+        box: the eye's box in the frame.
     """
     radius = outline.radius * axes.width
     if radius < SMALLEST_RADIUS_PX:
@@ -60,29 +61,29 @@ def find(luma: NDArray[np.uint8], axes: Axes, outline: Outline, box: Box) -> Lig
     if area is None:
         return None
     patch = luma[area.slices()]
-    place = PixelGrid.of(_placed(area, box), axes)
-    distance = _distance(place, outline)
-    disc = _disc(place, outline, distance)
+    grid = PixelGrid.of(_placed(area, box), axes)
+    distance = _distance(grid, outline)
+    disc = _disc(grid, outline, distance)
     sure = (disc > 0.5) & (distance < SURELY_IRIS)
     if not sure.any():
         return None
     iris = np.float32(np.percentile(patch[sure], IRIS_PERCENTILE))
-    white = (distance > WITHIN[1]) | (place.y > height(outline.lower, place.x) - np.float32(INSET))
-    around = np.maximum(_reached(np.minimum(patch, _brightest(patch, place, outline, distance)), white, radius), iris)
+    white = (distance > WITHIN[1]) | (grid.y > height(outline.lower, grid.x) - np.float32(INSET))
+    around = np.maximum(_reached(np.minimum(patch, _brightest(patch, grid, outline, distance)), white, radius), iris)
     around = np.maximum(around, cv2.morphologyEx(patch, cv2.MORPH_OPEN, _kernel(radius)))
     dim = float(np.clip((np.percentile(patch, WHITE_PERCENTILE) - BLACK) / WELL_LIT, DIMMEST, 1))
     share = np.clip((patch - around - dim * FAINT) / (dim * (BRIGHT - FAINT)), 0, 1)
-    # A light's soft edge goes with it, else a ring of it would stay on the iris.
+    # A glint is removed with its soft edge, or a ring of it would remain on the iris.
     edge = 2 * max(1, round(SOFT_EDGE * radius)) + 1
     share = cv2.GaussianBlur(cv2.dilate(share, np.ones((edge, edge), np.uint8)), (0, 0), 0.7) * disc
-    return Lights(area, np.asarray(share, np.float32), disc) if float(share.max()) > 0.5 else None
+    return Glints(area, np.asarray(share, np.float32), disc) if float(share.max()) > 0.5 else None
 
 
-def lifted(plane: NDArray[np.uint8], lights: Lights, subsampling: int) -> NDArray[np.uint8]:
-    """Return a plane of the eye's box without its lights: below them lies what the iris is like around them."""
+def without_glints(plane: NDArray[np.uint8], found: Glints, subsampling: int) -> NDArray[np.uint8]:
+    """Return a plane of the eye's box with its glints filled in from the iris around them."""
     clean = plane.copy()
-    cut = lights.area.slices(subsampling)
-    share, disc = lights.share, lights.disc
+    cut = found.area.slices(subsampling)
+    share, disc = found.mask, found.disc
     if subsampling == 2:
         share, disc = _halved(share), _halved(disc)
     patch = plane[cut].astype(np.float32)
@@ -90,7 +91,7 @@ def lifted(plane: NDArray[np.uint8], lights: Lights, subsampling: int) -> NDArra
     sigma = AROUND * min(patch.shape) / 2
     total, weight = (cv2.GaussianBlur(grid, (0, 0), sigma) for grid in (patch * weights, weights))
     mean = np.float32((patch * weights).sum() / max(float(weights.sum()), 1e-6))
-    below = (total + 1e-3 * mean) / (weight + 1e-3)  # far from all that is seen of the iris, its mean
+    below = (total + 1e-3 * mean) / (weight + 1e-3)  # far from the visible iris, its mean
     clean[cut] = np.rint(patch + share * (below - patch))
     return clean
 
@@ -110,23 +111,23 @@ def _placed(area: Box, box: Box) -> Box:
     return Box(area.left + box.left, area.top + box.top, area.right + box.left, area.bottom + box.top)
 
 
-def _distance(place: PixelGrid, outline: Outline) -> Grid:
-    """Return how far each pixel lies from the middle of the iris, in radii."""
-    x, y = place.x - np.float32(outline.iris[0]), place.y - np.float32(outline.iris[1])
+def _distance(grid: PixelGrid, outline: Outline) -> Grid:
+    """Return each pixel's distance from the centre of the iris, in radii."""
+    x, y = grid.x - np.float32(outline.iris[0]), grid.y - np.float32(outline.iris[1])
     return np.asarray(np.hypot(x, y) / np.float32(outline.radius), np.float32)
 
 
-def _brightest(patch: NDArray[np.uint8], place: PixelGrid, outline: Outline, distance: Grid) -> np.uint8:
-    """Return how bright white is: a lamp that is brighter, half on the iris and half beside it, is none."""
-    above, below = height(outline.upper, place.x) + INSET_UPPER, height(outline.lower, place.x) - INSET
-    beside = (distance > WITHIN[1]) & (place.y > above) & (place.y < below)
+def _brightest(patch: NDArray[np.uint8], grid: PixelGrid, outline: Outline, distance: Grid) -> np.uint8:
+    """Return the brightness of the sclera; a brighter lamp that lies half on the iris counts as sclera."""
+    above, below = height(outline.upper, grid.x) + INSET_UPPER, height(outline.lower, grid.x) - INSET
+    beside = (distance > WITHIN[1]) & (grid.y > above) & (grid.y < below)
     return np.uint8(np.percentile(patch[beside], WHITE_PERCENTILE) if beside.any() else 255)
 
 
 def _reached(patch: NDArray[np.uint8], start: NDArray[np.bool_], radius: float) -> NDArray[np.uint8]:
-    """Return how bright one can stay at most on a way from the white to each pixel.
+    """Return for each pixel the greatest brightness that is connected with the sclera.
 
-    Light that is reached so is white or a lit rim, where the iris was measured too large; a lamp lies alone.
+    This is sclera, or a lit rim where the iris was measured too large; a glint is isolated.
     Source: morphological reconstruction by dilation, Vincent 1993.
     """
     reached, square = np.where(start, patch, np.uint8(0)), np.ones((3, 3), np.uint8)
@@ -135,11 +136,11 @@ def _reached(patch: NDArray[np.uint8], start: NDArray[np.bool_], radius: float) 
     return np.asarray(reached, np.uint8)
 
 
-def _disc(place: PixelGrid, outline: Outline, distance: Grid) -> Grid:
+def _disc(grid: PixelGrid, outline: Outline, distance: Grid) -> Grid:
     full, none = WITHIN
     inside = np.clip((none - distance) / (none - full), 0, 1)
-    above, below = height(outline.upper, place.x) + INSET_UPPER, height(outline.lower, place.x) - INSET
-    return np.asarray(np.where((place.y > above) & (place.y < below), inside, 0), np.float32)
+    above, below = height(outline.upper, grid.x) + INSET_UPPER, height(outline.lower, grid.x) - INSET
+    return np.asarray(np.where((grid.y > above) & (grid.y < below), inside, 0), np.float32)
 
 
 def _kernel(radius: float) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
-"""Draw a moved eye into a picture: three planes, only inside the eye's box, only what moves.
+"""Drawing of a moved eye into the three planes of a frame, only within the eye's box.
 
-Where the movement is zero a pixel comes from its own place and stays what it was, bit for bit.
+Where the movement is zero a pixel is its own source and stays the same, bit for bit.
 """
 
 from collections.abc import Sequence
@@ -13,60 +13,60 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze.draw import glints, spectacles, warp
-from media.gaze.draw.glints import Lights
-from media.gaze.draw.layers import Ball, borrowed
-from media.gaze.draw.warp import Eyeball
+from media.gaze.draw.glints import Glints
+from media.gaze.draw.layers import EyeballLayers, borrowed
+from media.gaze.draw.warp import EyeballMaps
 from media.gaze.estimate.geometry import Axes, Box, Grid, Outline
 
-DARKER = (0.40, 0.75)  # of the other side's white: no white at all … white in some shade
-# A borrowed white gets this power of the sides' ratio of brightness, for what a side shows beside white is darker.
+DARKER = (0.40, 0.75)  # brightness over the other side's: certainly no sclera … sclera in some shade
+# Borrowed sclera is darkened by this power of the sides' ratio of brightness, as a side shows darker things, too.
 SHADE, DARKEST = 0.5, 0.72
 Grids = NDArray[np.float32]  # (planes, h, w)
 _Value = TypeVar("_Value", np.uint8, np.float32)
-BRIGHTER_RIM = np.float32(6.0)  # grey levels that the iris' soft rim may be brighter than the white beside it
-GREY = 128  # of the colour planes
-SMALLEST_SHIFT_PX = 0.05  # below, eight bits show nothing
+BRIGHTER_RIM = np.float32(6.0)  # grey levels by which the soft edge of the iris may exceed the sclera beside it
+GREY = 128  # neutral value of the chroma planes
+SMALLEST_SHIFT_PX = 0.05  # smaller movements are invisible in 8 bits
 
 
 def redraw(frame: Planes, axes: Axes, outline: Outline, shift_px: tuple[float, float]) -> Box | None:
     """Move one eye in place.
 
     Args:
-        frame: changed inside the eye's box.
-        axes: where the eye lies in the frame.
-        outline: its shape.
-        shift_px: way of the iris, x right, y down.
+        frame: changed within the eye's box.
+        axes: of the eye in the frame.
+        outline: shape of the eye.
+        shift_px: movement of the iris, x right, y down.
 
     Returns:
-        The box that was touched, or None when nothing was done.
+        The box that was changed; None for a movement too small to see and for an eye at the frame's edge.
     """
     if np.hypot(*shift_px) < SMALLEST_SHIFT_PX:
         return None
-    area = warp.box(axes, (frame.y.shape[0], frame.y.shape[1]))
+    area = warp.eye_box(axes, (frame.y.shape[0], frame.y.shape[1]))
     if area is None:
         return None
     luma = frame.y[area.slices()]
-    field = warp.field(axes, outline, area, shift_px, spectacles.find(luma, axes, area))
+    maps = warp.eye_maps(axes, outline, area, shift_px, spectacles.find(luma, axes, area))
     shade = None
-    if field.ball is not None and field.ball.layers is not None:
-        layers, shade = _borrowing(luma, field.ball, field.ball.layers)
-        field = replace(field, ball=replace(field.ball, layers=layers))
-    lamps = glints.find(luma, axes, outline, area)
-    _draw([luma], field, lamps, 1, shade)
-    shade = None if shade is None else _area(shade)
-    _draw([plane[area.slices(2)] for plane in (frame.u, frame.v)], _halve(field), lamps, 2, shade)
+    if maps.eyeball is not None and maps.eyeball.layers is not None:
+        layers, shade = _borrow_sclera(luma, maps.eyeball, maps.eyeball.layers)
+        maps = replace(maps, eyeball=replace(maps.eyeball, layers=layers))
+    found = glints.find(luma, axes, outline, area)
+    _draw([luma], maps, found, 1, shade)
+    shade = None if shade is None else _halve_mask(shade)
+    _draw([plane[area.slices(2)] for plane in (frame.u, frame.v)], _halve(maps), found, 2, shade)
     return area
 
 
-def _borrowing(luma: NDArray[np.uint8], ball: Eyeball, layers: Ball) -> tuple[Ball, Grid]:
-    """Paint no white from a side that shows none: an eye turned far aside has iris or lid up to the corner.
+def _borrow_sclera(luma: NDArray[np.uint8], eyeball: EyeballMaps, layers: EyeballLayers) -> tuple[EyeballLayers, Grid]:
+    """Borrow the sclera of a side that shows none: in an eye turned far aside, iris or lid reach up to the corner.
 
     Returns:
-        The layers, and what is left of the white's light where it was borrowed: a side in the shade stays so.
+        The layers, and a factor for the brightness of the sclera: a side in the shade stays dark where it borrows.
     """
-    white = ball.open * (1 - layers.iris_share) * (1 - layers.corner)
-    left = _mean(_sampled(luma, layers.left), white * (1 - layers.right_share))
-    right = _mean(_sampled(luma, layers.right), white * layers.right_share)
+    sclera = eyeball.mask * (1 - layers.iris_share) * (1 - layers.corner)
+    left = _mean(_sampled(luma, layers.left_sclera), sclera * (1 - layers.right_share))
+    right = _mean(_sampled(luma, layers.right_sclera), sclera * layers.right_share)
     own = (layers.trust[0] * _trust(left / right), layers.trust[1] * _trust(right / left))
     more = borrowed(layers, *own)
     darker = min(left, right) / max(left, right)
@@ -75,7 +75,7 @@ def _borrowing(luma: NDArray[np.uint8], ball: Eyeball, layers: Ball) -> tuple[Ba
 
 
 def _mean(values: NDArray[np.uint8], weights: Grid) -> float:
-    # A grey of 1 stands in for a side that has no pixel at all.
+    # The 1 avoids a division by zero for a side without pixels.
     return float((values * weights).sum() + 1) / float(weights.sum() + 1)
 
 
@@ -86,52 +86,56 @@ def _trust(ratio: float) -> float:
 
 def _draw(
     patches: list[NDArray[np.uint8]],
-    field: warp.Field,
-    lamps: Lights | None,
+    maps: warp.EyeMaps,
+    found: Glints | None,
     subsampling: int,
     shade: Grid | None,
 ) -> None:
     """Draw planes of one size, each (h, w), in place."""
-    skins = [_sampled(patch, field.skin) for patch in patches]
-    if field.ball is not None:
-        cut = field.ball.inner.slices(subsampling)
+    skins = [_sampled(patch, maps.skin) for patch in patches]
+    if maps.eyeball is not None:
+        cut = maps.eyeball.area.slices(subsampling)
         drawn = np.array([skin[cut] for skin in skins], np.float32)
-        drawn += field.ball.open * (_eyeball(patches, field.ball, lamps, subsampling, shade) - drawn)
-        for skin, ball in zip(skins, np.clip(np.rint(drawn), 0, 255), strict=True):
-            skin[cut] = ball
+        drawn += maps.eyeball.mask * (_eyeball(patches, maps.eyeball, found, subsampling, shade) - drawn)
+        for skin, eyeball in zip(skins, np.clip(np.rint(drawn), 0, 255), strict=True):
+            skin[cut] = eyeball
     for patch, skin in zip(patches, skins, strict=True):
         patch[...] = skin
 
 
 def _eyeball(
-    patches: list[NDArray[np.uint8]], ball: Eyeball, lamps: Lights | None, subsampling: int, shade: Grid | None
+    patches: list[NDArray[np.uint8]], eyeball: EyeballMaps, found: Glints | None, subsampling: int, shade: Grid | None
 ) -> Grids:
-    without_lights = patches if lamps is None else [glints.lifted(patch, lamps, subsampling) for patch in patches]
-    drawn = _sample(without_lights, ball.bent)
-    if ball.layers is not None:
-        drawn += np.float32(ball.anew) * (_layered(patches, without_lights, ball.layers, subsampling, shade) - drawn)
-    if lamps is not None:
-        lit = [patch - clean.astype(np.float32) for patch, clean in zip(patches, without_lights, strict=True)]
-        drawn += ball.mirrors * _sample(lit, ball.light)
+    without_glints = (
+        patches if found is None else [glints.without_glints(patch, found, subsampling) for patch in patches]
+    )
+    drawn = _sample(without_glints, eyeball.warped)
+    if eyeball.layers is not None:
+        drawn += np.float32(eyeball.layers_share) * (
+            _layered(patches, without_glints, eyeball.layers, subsampling, shade) - drawn
+        )
+    if found is not None:
+        glint_values = [patch - clean.astype(np.float32) for patch, clean in zip(patches, without_glints, strict=True)]
+        drawn += eyeball.cornea * _sample(glint_values, eyeball.glints)
     return drawn
 
 
 def _layered(
     patches: list[NDArray[np.uint8]],
-    without_lights: list[NDArray[np.uint8]],
-    ball: Ball,
+    without_glints: list[NDArray[np.uint8]],
+    layers: EyeballLayers,
     subsampling: int,
     shade: Grid | None,
 ) -> Grids:
-    white = _mix(_sample(patches, ball.left), _sample(patches, ball.right), ball.right_share)
-    iris = _mix(_sample(without_lights, ball.iris), _sample(without_lights, ball.filled), ball.filled_share)
-    if shade is not None:  # less light, and as much less colour
-        white += (1 - shade) * (np.float32(0 if subsampling == 1 else GREY) - white)
+    sclera = _mix(_sample(patches, layers.left_sclera), _sample(patches, layers.right_sclera), layers.right_share)
+    iris = _mix(_sample(without_glints, layers.iris), _sample(without_glints, layers.filled), layers.filled_share)
+    if shade is not None:  # darker, and less saturated by the same factor
+        sclera += (1 - shade) * (np.float32(0 if subsampling == 1 else GREY) - sclera)
     if subsampling == 1:
-        # A lit rim of white that clings to the iris, or lies in it where the iris was measured too large, would be a
-        # bright arc where the new white is darker. Lamps are lifted off already: no iris is brighter than its white.
-        iris = np.minimum(iris, white + BRIGHTER_RIM)
-    return _mix(white, iris, ball.iris_share)
+        # A lit rim of sclera beside the iris, or in it where the iris was measured too large, would be a bright arc
+        # where the new sclera is darker. Glints are removed already: no iris is brighter than its sclera.
+        iris = np.minimum(iris, sclera + BRIGHTER_RIM)
+    return _mix(sclera, iris, layers.iris_share)
 
 
 def _mix(low: Grids, high: Grids, share: Grid) -> Grids:
@@ -143,43 +147,44 @@ def _sample(patches: Sequence[NDArray[_Value]], maps: tuple[Grid, Grid]) -> Grid
 
 
 def _sampled(patch: NDArray[_Value], maps: tuple[Grid, Grid]) -> NDArray[_Value]:
-    """Fetch colours between pixels: cubic, as linear sampling alone would cost 40 % of the iris' sharpness."""
+    """Remap a patch with cubic interpolation; linear would lose 40 % of the sharpness of the iris."""
     found = cv2.remap(patch, maps[0], maps[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found, patch.dtype)
 
 
-def _halve(field: warp.Field) -> warp.Field:
-    """Bring the maps to the chroma planes' size."""
-    ball = field.ball
-    if ball is None:
-        return warp.Field(_place(field.skin), None)
-    layers = ball.layers and _halve_layers(ball.layers)
-    mirrored = _place(ball.light), _area(ball.mirrors)
-    halved = Eyeball(ball.inner, _area(ball.open), _place(ball.bent), *mirrored, layers, ball.anew)
-    return warp.Field(_place(field.skin), halved)
+def _halve(maps: warp.EyeMaps) -> warp.EyeMaps:
+    """Scale the maps to the size of the chroma planes."""
+    eyeball = maps.eyeball
+    if eyeball is None:
+        return warp.EyeMaps(_halve_map(maps.skin), None)
+    layers = eyeball.layers and _halve_layers(eyeball.layers)
+    reflected = _halve_map(eyeball.glints), _halve_mask(eyeball.cornea)
+    warped, mask = _halve_map(eyeball.warped), _halve_mask(eyeball.mask)
+    halved = EyeballMaps(eyeball.area, mask, warped, *reflected, layers, eyeball.layers_share)
+    return warp.EyeMaps(_halve_map(maps.skin), halved)
 
 
-def _halve_layers(ball: Ball) -> Ball:
-    return Ball(
-        left=_place(ball.left),
-        right=_place(ball.right),
-        right_share=_area(ball.right_share),
-        trust=ball.trust,
-        corner=_area(ball.corner),
-        iris=_place(ball.iris),
-        filled=_place(ball.filled),
-        filled_share=_area(ball.filled_share),
-        iris_share=_area(ball.iris_share),
+def _halve_layers(layers: EyeballLayers) -> EyeballLayers:
+    return EyeballLayers(
+        left_sclera=_halve_map(layers.left_sclera),
+        right_sclera=_halve_map(layers.right_sclera),
+        right_share=_halve_mask(layers.right_share),
+        trust=layers.trust,
+        corner=_halve_mask(layers.corner),
+        iris=_halve_map(layers.iris),
+        filled=_halve_map(layers.filled),
+        filled_share=_halve_mask(layers.filled_share),
+        iris_share=_halve_mask(layers.iris_share),
     )
 
 
-def _place(maps: tuple[Grid, Grid]) -> tuple[Grid, Grid]:
-    """A chroma pixel's centre lies half a luma pixel further: (c + 0.5) · 2 − 0.5."""
-    x, y = (_area(grid) * np.float32(0.5) - np.float32(0.25) for grid in maps)
+def _halve_map(maps: tuple[Grid, Grid]) -> tuple[Grid, Grid]:
+    """Scale a pair of maps; a chroma pixel's centre lies half a luma pixel further: (c + 0.5) · 2 − 0.5."""
+    x, y = (_halve_mask(grid) * np.float32(0.5) - np.float32(0.25) for grid in maps)
     return x, y
 
 
-def _area(grid: Grid) -> Grid:
-    """Average each two by two."""
+def _halve_mask(grid: Grid) -> Grid:
+    """Average each 2 × 2 pixels."""
     size = (grid.shape[1] // 2, grid.shape[0] // 2)
     return np.asarray(cv2.resize(grid, size, interpolation=cv2.INTER_AREA), np.float32)

@@ -1,4 +1,4 @@
-"""Rims of glasses above an eye: lines that run on where lids end, and stay where they are when lids move.
+"""Detection of spectacle rims above an eye: long lines, which must not move with the lids.
 
 Eye units throughout, see `media.gaze.estimate.geometry`; nothing is drawn here.
 """
@@ -11,58 +11,60 @@ from numpy.typing import NDArray
 
 from media.gaze.estimate.geometry import Axes, Box, Grid
 
-# Where lines are looked for: rows above the corners and columns, in eye widths, and how far apart.
+# Search area: rows above the corners and their distance; half width, and number of columns.
 TOP, BOTTOM, ROW = -0.52, -0.06, 0.023
 SIDE, COLUMNS = 0.52, 16
-FINE = 3  # a row is looked at so many times, since a thin rim is thinner than it
-# A rim's ends may differ in height by so many rows, and its middle lie so far above them; lids and creases are rounder.
+FINE = 3  # samples for each row, as a rim may be thinner than a row
+# Rows by which a rim's ends may differ in height, and by which its middle may lie above them; lids and creases are
+# rounder.
 MOST_TILT, MOST_ARCH = 7, 5
-# Of the columns, this share must show the line, by so many grey levels from row to row: no line … a rim. Measured along
-# the best line: 63 to 78 with thin rims, at most 35 on lids, lashes, brows and faint rims of four other faces.
+# SHOWN is the share of the columns that must show the line, by FAINT (no rim) to CLEAR (certainly a rim) grey levels
+# from row to row. Measured along the best line: 63 to 78 with thin rims, at most 35 on lids, lashes, brows and faint
+# rims of four other faces.
 SHOWN, FAINT, CLEAR = 0.85, 42.0, 58.0
-AS_CLEAR = 0.75
+AS_CLEAR = 0.75  # of the clearest line: these are compared by their sum
 
 
 @dataclass(frozen=True)
-class Rim:
-    """A line y = a + b x + c x² that is surely, 1, or hardly, 0, a rim."""
+class SpectacleRim:
+    """A line y = a + b x + c x² that is a rim."""
 
-    curve: tuple[float, float, float]
-    surely: float
+    curve: tuple[float, float, float]  # a, b, c
+    confidence: float  # 0 no rim to 1 surely a rim
 
     def height(self, x: Grid) -> Grid:
-        """Return where it runs."""
+        """Return the y of the rim, from x."""
         a, b, c = (np.float32(value) for value in self.curve)
         return np.asarray(a + x * (b + c * x), np.float32)
 
 
-def find(luma: NDArray[np.uint8], axes: Axes, box: Box) -> Rim | None:
-    """Look for a rim above an eye.
+def find(luma: NDArray[np.uint8], axes: Axes, box: Box) -> SpectacleRim | None:
+    """Detect a rim above an eye; None when there is none.
 
     Args:
-        luma: the eye's box.
-        axes: where the eye lies in the picture.
-        box: the eye's box in the picture.
+        luma: (h, w), of the eye's box.
+        axes: of the eye in the frame.
+        box: the eye's box in the frame.
     """
     rows = _unrolled(luma, axes, box)
     fine = np.abs(rows[2 * FINE :] - rows[: -2 * FINE])
     edges = fine[: len(fine) // FINE * FINE].reshape(-1, FINE, COLUMNS).max(axis=1)
     above, here, below = edges[:-2], edges[1:-1], edges[2:]
-    along = np.take(np.maximum(np.maximum(above, here), below), _LINES)  # a line may run between two rows
+    along = np.take(np.maximum(np.maximum(above, here), below), _LINES)  # a line may lie between two rows
     least = round((1 - SHOWN) * COLUMNS)
     shown = np.partition(along, least, axis=1)[:, least]
     clearest = float(shown.max())
-    surely = float(np.clip((clearest - FAINT) / (CLEAR - FAINT), 0, 1))
-    if surely == 0:
+    confidence = float(np.clip((clearest - FAINT) / (CLEAR - FAINT), 0, 1))
+    if confidence == 0:
         return None
-    # Several lines pass so; a rim's two edges are most within three rows of its middle.
+    # Of several such lines, the rim's middle has the strongest edges within three rows.
     candidates = np.flatnonzero(shown >= AS_CLEAR * clearest)
     most = int(np.argmax(np.take(above + here + below, _LINES[candidates]).sum(axis=1)))
-    return Rim(_CURVES[candidates[most]], surely)
+    return SpectacleRim(_CURVES[candidates[most]], confidence)
 
 
 def _unrolled(luma: NDArray[np.uint8], axes: Axes, box: Box) -> Grid:
-    """Sample the skin above the eye, level with its corners."""
+    """Sample the skin above the eye in rows parallel to its corners."""
     right, down = axes.along, np.array([-axes.along[1], axes.along[0]])
     origin = axes.origin - (box.left + 0.5, box.top + 0.5) + right * _X[0] + down * _Y[0]
     step_x, step_y = right * (_X[1] - _X[0]), down * (_Y[1] - _Y[0])
@@ -73,7 +75,7 @@ def _unrolled(luma: NDArray[np.uint8], axes: Axes, box: Box) -> Grid:
 
 
 def _lines() -> tuple[NDArray[np.intp], list[tuple[float, float, float]]]:
-    """List all lines that a rim may run along: places among the edges, (lines, columns), and curves."""
+    """List all candidate lines: their indices into the edges, (lines, columns), and their curves."""
     count = len(_Y) // FINE - 4  # an edge lies between two rows, and is compared with its neighbours
     t = np.linspace(-1, 1, COLUMNS)
     places, curves = [], []

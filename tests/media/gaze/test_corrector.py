@@ -270,7 +270,7 @@ def test_nothing_outside_the_eyes_boxes_changes(sitter: Portrait, head: Head, fi
         def after(self, frame: Planes, look: object, decision: object) -> None:
             assert hasattr(look, "eyes")
             picture = (frame.y.shape[0], frame.y.shape[1])
-            found = [warp.box(Axes.of(eye), picture) for eye in look.eyes]
+            found = [warp.eye_box(Axes.of(eye), picture) for eye in look.eyes]
             boxes.extend(box for box in found if box is not None)
 
     stage = Corrector(finder, head, intensity=1.0, usual_opening=0.26, observer=Boxes())

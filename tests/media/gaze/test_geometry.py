@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from media.gaze.corrector import iris_shift_px
 from media.gaze.draw import warp
-from media.gaze.draw.eyelids import GOES_ON, LOWER_LID, MOST_LIFT, WHITE_BELOW, Movement
+from media.gaze.draw.eyelids import BEYOND_SHARE, LOWER_LID, MOST_LIFT, SCLERA_BELOW, EyeMovement
 from media.gaze.easing import fade, smootherstep
 from media.gaze.estimate.geometry import Axes, Eye, Outline
 from media.gaze.estimate.head_pose import fit
@@ -23,7 +23,7 @@ PICTURE = (200, 320)
 def way_of(outline: Outline, right: float, down: float) -> tuple[float, float]:
     """Say how far an iris really goes, in eye units, of a way that is wanted."""
     scale = min(1.0, warp.MOST_SHIFT / max(float(np.hypot(right, down)), 1e-9))
-    return Movement.of(outline, (right * scale, down * scale)).way
+    return EyeMovement.of(outline, (right * scale, down * scale)).iris_shift
 
 
 def test_an_eye_turned_thirty_degrees_right_goes_half_its_radius_left() -> None:
@@ -80,9 +80,9 @@ def test_a_turned_eye_has_the_same_outline() -> None:
 def test_nothing_moves_at_the_border_of_the_box(right: float, down: float, opening: float) -> None:
     eye = an_eye(opening=opening)
     axes = Axes.of(eye)
-    area = warp.box(axes, PICTURE)
+    area = warp.eye_box(axes, PICTURE)
     assert area is not None
-    maps = warp.field(axes, Outline.of(eye, axes), area, (right, down)).skin
+    maps = warp.eye_maps(axes, Outline.of(eye, axes), area, (right, down)).skin
     rows, columns = np.indices(area.shape, dtype=np.float32)
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         assert np.array_equal(columns[edge], maps[0][edge])
@@ -94,26 +94,26 @@ def test_nothing_moves_at_the_border_of_the_box(right: float, down: float, openi
 def test_the_middle_of_the_iris_comes_from_where_it_was(right: float, down: float, opening: float) -> None:
     eye = an_eye(opening=opening)
     axes = Axes.of(eye)
-    area = warp.box(axes, PICTURE)
+    area = warp.eye_box(axes, PICTURE)
     assert area is not None
     outline = Outline.of(eye, axes)
-    ball = warp.field(axes, outline, area, (right, down)).ball
+    ball = warp.eye_maps(axes, outline, area, (right, down)).eyeball
     assert ball is not None
     went = way_of(outline, right / axes.width, down / axes.width)
-    column = round(eye.iris[0] + went[0] * axes.width) - area.left - ball.inner.left
-    row = round(eye.iris[1] + went[1] * axes.width) - area.top - ball.inner.top
-    rows, columns = ball.inner.shape
+    column = round(eye.iris[0] + went[0] * axes.width) - area.left - ball.area.left
+    row = round(eye.iris[1] + went[1] * axes.width) - area.top - ball.area.top
+    rows, columns = ball.area.shape
     if not (0 <= row < rows and 0 <= column < columns and _is_seen(eye, ball, row, column)):
         return
-    for x, y in (ball.bent, *([ball.layers.iris] if ball.layers else [])):
+    for x, y in (ball.warped, *([ball.layers.iris] if ball.layers else [])):
         assert pytest.approx(eye.iris[0] - area.left, abs=0.51) == x[row, column]
         assert pytest.approx(eye.iris[1] - area.top, abs=0.51) == y[row, column]
 
 
-def _is_seen(eye: Eye, ball: warp.Eyeball, row: int, column: int) -> bool:
+def _is_seen(eye: Eye, ball: warp.EyeballMaps, row: int, column: int) -> bool:
     """Say whether nothing of a lid lies over the middle of the iris, before and after the movement."""
     upper, lower = eye.upper[4, 1], eye.lower[4, 1]
-    return bool(ball.open[row, column] == 1 and upper + 3 < eye.iris[1] < lower - 3)
+    return bool(ball.mask[row, column] == 1 and upper + 3 < eye.iris[1] < lower - 3)
 
 
 @pytest.mark.parametrize("way", [(0.0, 0.0), (3.0, 0.0), (-4.0, 1.0), (2.0, -0.8)])
@@ -121,17 +121,17 @@ def test_small_movements_only_bend_the_picture(way: tuple[float, float]) -> None
     """A movement of nothing leaves every pixel in its place; others never fold the white over itself."""
     eye = an_eye()
     axes = Axes.of(eye)
-    area = warp.box(axes, PICTURE)
+    area = warp.eye_box(axes, PICTURE)
     assert area is not None
-    ball = warp.field(axes, Outline.of(eye, axes), area, way).ball
+    ball = warp.eye_maps(axes, Outline.of(eye, axes), area, way).eyeball
     assert ball is not None
     assert ball.layers is None
     if way == (0.0, 0.0):
-        rows, columns = np.indices(ball.inner.shape, dtype=np.float32)
-        assert np.array_equal(columns + ball.inner.left, ball.bent[0])
-        assert np.array_equal(rows + ball.inner.top, ball.bent[1])
-    seen = (ball.open[:, 1:] == 1) & (ball.open[:, :-1] == 1)
-    assert (np.diff(ball.bent[0], axis=1)[seen] > 0.2).all()
+        rows, columns = np.indices(ball.area.shape, dtype=np.float32)
+        assert np.array_equal(columns + ball.area.left, ball.warped[0])
+        assert np.array_equal(rows + ball.area.top, ball.warped[1])
+    seen = (ball.mask[:, 1:] == 1) & (ball.mask[:, :-1] == 1)
+    assert (np.diff(ball.warped[0], axis=1)[seen] > 0.2).all()
 
 
 @given(st.floats(-0.24, 0.24), st.floats(-0.15, 0.15))
@@ -139,38 +139,38 @@ def test_larger_movements_are_drawn_anew_by_degrees(right: float, down: float) -
     """Sideways from 0.08 of the eye's width on, upwards from 0.015 on; nothing at once."""
     eye = an_eye()
     axes = Axes.of(eye)
-    area = warp.box(axes, PICTURE)
+    area = warp.eye_box(axes, PICTURE)
     assert area is not None
     outline = Outline.of(eye, axes)
-    ball = warp.field(axes, outline, area, (right * axes.width, down * axes.width)).ball
+    ball = warp.eye_maps(axes, outline, area, (right * axes.width, down * axes.width)).eyeball
     assert ball is not None
     went = way_of(outline, right, down)
     expected = 1 - fade(abs(went[0]), warp.SIDEWAYS) * fade(-went[1], warp.UPWARDS)
-    assert pytest.approx(expected, abs=1e-6) == ball.anew
-    assert (ball.layers is None) == (ball.anew == 0)
+    assert pytest.approx(expected, abs=1e-6) == ball.layers_share
+    assert (ball.layers is None) == (ball.layers_share == 0)
 
 
 def test_an_iris_that_would_show_much_white_below_it_goes_less_far_than_its_lids() -> None:
     """The lower lid lies 0.105 below the corners and goes up by half of 0.15; the iris' lower rim lies at 0.125."""
     outline = replace(Outline.of(an_eye(), Axes.of(an_eye())), iris=(0.0, -0.075))
-    moved = Movement.of(outline, (0.0, -0.16))
+    moved = EyeMovement.of(outline, (0.0, -0.16))
     rests = 0.105 - 0.075 - 0.03 - 0.125
-    assert pytest.approx((0.0, rests + 0.25 * (-0.16 - rests))) == moved.way
-    laid = moved.laid(np.zeros(1, np.float32))
-    assert pytest.approx((-0.95 * 0.15, -0.5 * 0.15)) == (laid.up[0], laid.down[0])
-    assert pytest.approx((0.02, -0.06)) == Movement.of(outline, (0.02, -0.06)).way
+    assert pytest.approx((0.0, rests + 0.25 * (-0.16 - rests))) == moved.iris_shift
+    laid = moved.lid_maps(np.zeros(1, np.float32))
+    assert pytest.approx((-0.95 * 0.15, -0.5 * 0.15)) == (laid.upper_shift[0], laid.lower_shift[0])
+    assert pytest.approx((0.02, -0.06)) == EyeMovement.of(outline, (0.02, -0.06)).iris_shift
 
 
 @given(st.floats(-0.1, 0.1), st.floats(-0.2, 0.2), st.floats(-0.15, 0.0))
 def test_an_iris_keeps_touching_a_lid_that_it_touched(right: float, down: float, height: float) -> None:
     outline = replace(Outline.of(an_eye(), Axes.of(an_eye())), iris=(0.0, height))
-    moved = Movement.of(outline, (right, down))
-    assert min(down, 0.0) <= moved.way[1] <= max(down, 0.0)
+    moved = EyeMovement.of(outline, (right, down))
+    assert min(down, 0.0) <= moved.iris_shift[1] <= max(down, 0.0)
     white_before = 0.105 * (1 - 4 * right**2) - (height + 0.2)
     lift = max(down, -MOST_LIFT) * (1 - 4 * right**2)
-    white_after = white_before + LOWER_LID * lift - moved.way[1]
+    white_after = white_before + LOWER_LID * lift - moved.iris_shift[1]
     if down < 0:
-        assert white_after <= max(WHITE_BELOW, white_before) + GOES_ON * abs(down) + 1e-6
+        assert white_after <= max(SCLERA_BELOW, white_before) + BEYOND_SHARE * abs(down) + 1e-6
 
 
 @settings(deadline=None)
@@ -179,20 +179,20 @@ def test_the_skin_never_folds_over(down: float) -> None:
     """Rows of the skin keep their order: the map back rises from top to bottom."""
     eye = an_eye()
     axes = Axes.of(eye)
-    area = warp.box(axes, PICTURE)
+    area = warp.eye_box(axes, PICTURE)
     assert area is not None
-    rows = warp.field(axes, Outline.of(eye, axes), area, (0.0, down)).skin[1]
+    rows = warp.eye_maps(axes, Outline.of(eye, axes), area, (0.0, down)).skin[1]
     lid_top = 60 - 0.315 * 60 + 0.95 * down - area.top  # below it the eyeball covers the skin
     assert (np.diff(rows[: int(lid_top)], axis=0) > 0).all()
     assert (np.diff(rows[int(60 + 0.105 * 60 + 0.5 * down) + 2 - area.top :], axis=0) > 0).all()
 
 
 def test_a_box_across_the_edge_of_the_picture_is_none() -> None:
-    assert warp.box(Axes.of(an_eye(middle=(20.0, 60.0))), PICTURE) is None
+    assert warp.eye_box(Axes.of(an_eye(middle=(20.0, 60.0))), PICTURE) is None
 
 
 def test_a_box_lies_on_even_pixels() -> None:
-    area = warp.box(Axes.of(an_eye(middle=(101.3, 60.7), width=55.5)), PICTURE)
+    area = warp.eye_box(Axes.of(an_eye(middle=(101.3, 60.7), width=55.5)), PICTURE)
     assert area is not None
     assert (area.left % 2, area.top % 2, area.right % 2, area.bottom % 2) == (0, 0, 0, 0)
 

@@ -55,7 +55,7 @@ def test_the_iris_under_a_lifted_light_is_as_dark_as_around_it() -> None:
     box = Box(80, 40, 240, 160)
     found = glints.find(frame.y[box.slices()], AXES, OUTLINE, box)
     assert found is not None
-    clean = glints.lifted(frame.y[box.slices()], found, 1)
+    clean = glints.without_glints(frame.y[box.slices()], found, 1)
     assert abs(int(clean[int(IRIS[1]) - box.top, int(IRIS[0]) - box.left]) - DARK) <= 3
     outside = np.ones(clean.shape, bool)
     outside[found.area.slices()] = False
@@ -80,7 +80,7 @@ def test_a_lit_rim_is_no_light_where_the_iris_was_measured_too_large() -> None:
     assert glints.find(an_eyes_picture(None).y[box.slices()], AXES, too_large, box) is None
     found = glints.find(an_eyes_picture(IRIS).y[box.slices()], AXES, too_large, box)
     assert found is not None
-    rows, columns = np.nonzero(found.share > 0.5)
+    rows, columns = np.nonzero(found.mask > 0.5)
     far = np.hypot(columns + found.area.left + 80.5 - IRIS[0], rows + found.area.top + 40.5 - IRIS[1])
     assert far.max() < 10
 

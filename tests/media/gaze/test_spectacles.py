@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.gaze.draw import spectacles, warp
-from media.gaze.draw.eyelids import HALF_RIM, LOWER_LID, UPPER_LID, Movement
+from media.gaze.draw.eyelids import HALF_RIM, LOWER_LID, UPPER_LID, EyeMovement
 from media.gaze.draw.glints import FOLLOWS
 from media.gaze.draw.redraw import redraw
-from media.gaze.draw.spectacles import Rim
-from media.gaze.draw.warp import light
+from media.gaze.draw.spectacles import SpectacleRim
+from media.gaze.draw.warp import glint_maps
 from media.gaze.estimate.geometry import Axes, Box, Outline, PixelGrid
 from tests.media.gaze.sitting import an_eye
 
@@ -41,7 +41,7 @@ def _on_rim(rim_px: float, lean: float) -> NDArray[np.bool_]:
 
 
 def the_box() -> Box:
-    found = warp.box(AXES, (200, 320))
+    found = warp.eye_box(AXES, (200, 320))
     assert found is not None
     return found
 
@@ -51,7 +51,7 @@ def test_a_rim_is_found_where_it_was_drawn(rim_px: float, lean: float) -> None:
     frame = an_eyes_picture(rim_px=rim_px, lean=lean)
     rim = spectacles.find(frame.y[the_box().slices()], AXES, the_box())
     assert rim is not None
-    assert rim.surely == 1
+    assert rim.confidence == 1
     x = np.array([-0.4, 0.0, 0.4], np.float32)
     assert pytest.approx(lean * x - rim_px / 120, abs=0.02) == rim.height(x)
 
@@ -72,25 +72,28 @@ def test_a_rim_stays_where_it_is_when_the_lid_below_it_moves(way: tuple[float, f
 
 def test_a_lid_below_a_rim_is_lifted_by_what_room_there_is() -> None:
     """The lid's top lies at 0.315; of the 0.08 up to the rim, 0.035 are the rim's own half."""
-    rim = Rim((-0.395, 0.0, 0.0), 1.0)
-    upper, lower = Movement.of(OUTLINE, (0.0, -0.1), rim).lifts_down
+    rim = SpectacleRim((-0.395, 0.0, 0.0), 1.0)
+    upper, lower = EyeMovement.of(OUTLINE, (0.0, -0.1), rim).lid_shifts
     assert pytest.approx(-(0.395 - 0.315 - HALF_RIM) / 3.2, abs=1e-6) == upper
     assert pytest.approx(-0.1 * LOWER_LID) == lower
-    assert pytest.approx(-0.1 * UPPER_LID) == Movement.of(OUTLINE, (0.0, -0.1)).lifts_down[0]
+    assert pytest.approx(-0.1 * UPPER_LID) == EyeMovement.of(OUTLINE, (0.0, -0.1)).lid_shifts[0]
 
 
 def test_a_line_that_is_hardly_a_rim_hardly_counts() -> None:
-    upper = [Movement.of(OUTLINE, (0.0, -0.1), Rim((-0.395, 0.0, 0.0), surely)).lifts_down[0] for surely in (0, 0.1, 1)]
+    upper = [
+        EyeMovement.of(OUTLINE, (0.0, -0.1), SpectacleRim((-0.395, 0.0, 0.0), confidence)).lid_shifts[0]
+        for confidence in (0, 0.1, 1)
+    ]
     assert pytest.approx(-0.1 * UPPER_LID) == upper[0]
     assert upper[0] <= upper[1] < upper[2]
 
 
 def test_what_shines_below_a_rim_goes_no_further_up_than_the_lid() -> None:
     """It would come to lie under the lid; on glasses it stays anyway."""
-    rim, wanted = Rim((-0.395, 0.0, 0.0), 1.0), (-0.05, -0.1)
+    rim, wanted = SpectacleRim((-0.395, 0.0, 0.0), 1.0), (-0.05, -0.1)
     place = PixelGrid.of(the_box(), AXES)
-    for moved in (Movement.of(OUTLINE, wanted, rim), Movement.of(OUTLINE, wanted)):
-        columns, rows = light(moved, place)
-        up = max(FOLLOWS * moved.way[1], moved.lifts_down[0])
+    for moved in (EyeMovement.of(OUTLINE, wanted, rim), EyeMovement.of(OUTLINE, wanted)):
+        columns, rows = glint_maps(moved, place)
+        up = max(FOLLOWS * moved.iris_shift[1], moved.lid_shifts[0])
         assert pytest.approx(120 * FOLLOWS * 0.05, abs=1e-3) == (columns - place.columns).max()
         assert pytest.approx(-120 * up, abs=1e-3) == (rows - place.rows).max()
