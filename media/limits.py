@@ -1,6 +1,6 @@
 """The limits that an upload must keep; no video library.
 
-Chosen for a machine of 512 MB; what the platforms want of a part is in `media.writing.encode`.
+Chosen for a machine of 512 MB; the platforms' requirements on a part are in `media.writing.encode`.
 """
 
 MIN_SECONDS = 3  # the platforms' minimum for one post (TikTok, Instagram; read 2026-11-22)

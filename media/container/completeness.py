@@ -1,7 +1,7 @@
-"""Measures how much of a film is missing at the end of its file. Only that makes a file "truncated".
+"""Measures how much of a video is missing at the end of its file. Only that makes a file "truncated".
 
 An index at the front lists all samples, so those beyond the end of the file are missing. A recording in fragments or
-clusters that was cut off shows only what is missing of the last one. Such a film is used as far as it goes, as players
+clusters that was cut off shows only what is missing of the last one. Such a video is used as far as it goes, as players
 do, with a warning.
 """
 
@@ -13,20 +13,20 @@ from av.video.stream import VideoStream
 from media.container.structure import Structure
 from media.errors import Refused
 
-# A film of declared length is truncated if more than either of these is missing.
+# A video of declared length is truncated if more than either of these is missing.
 MISSING_S, MISSING_SHARE = 1.0, 0.02
 MIN_WARNED_S = 0.1  # length fields that are wrong by a few bytes come to less
-# A film without one, which was cut off in its last fragment, likewise.
+# A video without one, which was cut off in its last fragment, likewise.
 FRAGMENT_S, FRAGMENT_SHARE = 10.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """How many seconds of a film are present, and how many are known to be missing."""
+    """The present and the missing duration of a video."""
 
     present_s: float
     missing_s: float
-    has_declared_length: bool  # the file declares the length of the whole film
+    has_declared_length: bool  # the file declares the length of the whole video
 
 
 def of_samples(
@@ -66,7 +66,7 @@ def of_clusters(begins_s: float, present_s: float, size_bytes: int, structure: S
 
 
 def check(completeness: Completeness) -> bool:
-    """Return whether the film needs a warning about a missing end.
+    """Return whether the video needs a warning about a missing end.
 
     Raises:
         Refused: truncated: more is missing than the limits above.

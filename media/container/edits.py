@@ -1,8 +1,8 @@
 """Corrects edit lists of ISO-BMFF files (ISO/IEC 14496-12, 8.6.6) that libavformat misreads.
 
 libavformat 62 ignores an edit of duration 0 (the standard and players: until the end), plays the beginning of the media
-for an empty edit in mid-film, plays on for a dwell, and presents nothing if a list has no presentable edit (read in its
-source and measured 2026-11-28).
+for an empty edit in mid-video, plays on for a dwell, and presents nothing if a list has no presentable edit (read in
+its source and measured 2026-11-28).
 """
 
 import struct

@@ -95,7 +95,7 @@ def packets(container: InputContainer, stream: _S) -> "Iterator[Packet[_S]]":
     """Yield the packets of a stream, and the empty packet at its end.
 
     Raises:
-        Refused: damaged: a packet is said to be bigger than this process's memory.
+        Refused: damaged: a packet claims to be larger than this process's memory.
     """
     try:
         yield from container.demux(stream)

@@ -56,4 +56,4 @@ def _what_it_is(head: bytes) -> str:
         return "The file is a sound file, not a video. Upload a video."
     if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(PLAYLISTS):
         return "The file is a playlist or a text that points to other files, not a video."
-    return "The file is neither MP4/MOV nor Matroska/WebM, whatever its name says."
+    return "The file is neither MP4/MOV nor Matroska/WebM. Upload a video in one of these formats."

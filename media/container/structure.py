@@ -24,7 +24,7 @@ MOOF_FIRST_CHILDREN = frozenset({b"mfhd"})
 NESTED_BOXES = frozenset(
     {b"mvhd", b"trak", b"mvex", b"mfhd", b"traf", b"tkhd", b"edts", b"mdia", b"tfhd", b"tfdt", b"trun"}
 )
-# Boxes that libavformat reads at the top level and fails at if they are malformed. No film needs them.
+# Boxes that libavformat reads at the top level and fails at if they are malformed. They are not needed.
 OPTIONAL_BOXES = frozenset({b"meta", b"uuid", b"udta"})
 FRAGMENT_BOXES = frozenset({b"moof", b"sidx"})
 REQUIRED_BOXES = frozenset({b"moov", b"moof", b"mdat"})
@@ -40,9 +40,9 @@ class Structure:
     patches: tuple[Patch, ...] = ()  # needed by the demuxer to find all samples
     is_fragmented: bool = False
     has_edits: bool = False  # a track has an edit list, which may hide samples
-    has_declared_length: bool = True  # a film of fragments or clusters may lack a duration
+    has_declared_length: bool = True  # a video of fragments or clusters may lack a duration
     declared_end: int = 0  # end of the last part by its length field; beyond the file's end if it was cut off
-    declared_s: float | None = None  # duration in the header of a film of fragments or clusters
+    declared_s: float | None = None  # duration in the header of a video of fragments or clusters
 
 
 def of(path: Path, container: str) -> Structure:

@@ -296,7 +296,7 @@ def to_frame(planes: Planes) -> VideoFrame:
     height, width = planes.y.shape
     frame = VideoFrame(width, height, "yuv420p")
     for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
-        # A plane is a writable buffer; its stub does not say so.
+        # A plane is a writable buffer, which its stub does not declare.
         buffer = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(plane.height, plane.line_size)
         buffer[:, : values.shape[1]] = values
     frame.colorspace = frame.color_primaries = frame.color_trc = H273_BT709
@@ -346,7 +346,7 @@ def _matrix_number(frame: VideoFrame) -> int:
 def _planes(frame: VideoFrame, width: int, height: int) -> list[NDArray[np.uint8]]:
     sizes = ((width, height), (width // 2, height // 2), (width // 2, height // 2))
     return [
-        # A plane is a buffer; its stub does not say so.
+        # A plane is a buffer, which its stub does not declare.
         np.frombuffer(cast("bytes", plane), np.uint8).reshape(plane.height, plane.line_size)[:high, :wide]
         for plane, (wide, high) in zip(frame.planes, sizes, strict=True)
     ]

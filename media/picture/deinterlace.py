@@ -108,7 +108,7 @@ def is_combed(frame: VideoFrame) -> bool:
     """Return whether any tile of a frame is combed: its two fields show different moments."""
     plane = frame.planes[0]
     bits = frame.format.components[0].bits
-    data = cast("bytes", plane)  # a plane is a buffer; its stub does not say so
+    data = cast("bytes", plane)  # a plane is a buffer, which its stub does not declare
     kind = np.uint8 if bits == 8 else np.uint16
     samples: NDArray[np.uint8 | np.uint16] = np.frombuffer(data, kind)
     rows = (samples >> (bits - 8)).astype(np.uint8, copy=False)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class MemoryProfile(StrEnum):
-    """How much memory a render may use; the values of `--memory`."""
+    """The memory profile of a render; the values of `--memory`."""
 
     FULL = "full"
     LESS = "less"  # a smaller picture

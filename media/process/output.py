@@ -13,7 +13,7 @@ MIN_INTERVAL_S = 0.25  # between two reports of progress
 
 
 class Output(Protocol):
-    """Where a stage reports its progress and its result."""
+    """Reports the progress and the result of a stage."""
 
     def progress(self, share: float) -> None:
         """Report the share of the work that is done, 0 to 1."""

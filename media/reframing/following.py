@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 SAMPLE_INTERVAL_S = 1.0
 MAX_KEY_INTERVAL_S = 2.5  # with key frames at least this often, only key frames are decoded
-MIN_FACE_SHARE = 0.3  # of the samples; with a face in fewer, there is nobody to follow
+MIN_FACE_SHARE = 0.3  # of the samples; with a face in fewer, no speaker is followed
 MAX_SEVERAL_SHARE = 0.15  # of the samples; with faces too far apart for the window in more, it is a conversation
 DEAD_ZONE = 0.12  # of the window's width: the face may move this far before the window does
 STEPS_A_SECOND = 10
@@ -138,10 +138,10 @@ def _smooth_path(times: Floats, middles: Floats, window: float, frames: Floats) 
     if not len(frames):
         return frames
     steps = np.arange(frames[0] - 3 * SMOOTHING_S, frames[-1] + 3 * SMOOTHING_S + 1, 1 / STEPS_A_SECOND)
-    wanted = np.interp(steps, times, middles)
-    tolerance, position = DEAD_ZONE * window, float(wanted[0])
-    resting = np.empty_like(wanted)
-    for number, middle in enumerate(wanted):
+    targets = np.interp(steps, times, middles)
+    tolerance, position = DEAD_ZONE * window, float(targets[0])
+    resting = np.empty_like(targets)
+    for number, middle in enumerate(targets):
         position = min(max(position, middle - tolerance), middle + tolerance)
         resting[number] = position
     reach = round(3 * SMOOTHING_S * STEPS_A_SECOND)

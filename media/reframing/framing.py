@@ -43,7 +43,7 @@ class Fallback(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FramingPlan:
-    """How a span's pictures are framed."""
+    """The framing of a span's pictures."""
 
     layout: Layout
     apply: Framing

@@ -56,14 +56,14 @@ def _write(
     grains = _grains(size)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         video, audio = _streams(container, size)
-        heard = 0
+        written = 0
         for index in range(frames):
             picture = picture_at(portrait, index / FRAME_RATE, size)
             container.mux(video.encode(_frame(picture, grains[index % GRAINS], index)))
             until = len(sound) if index == frames - 1 else round((index + 1) / FRAME_RATE * voice.RATE)
-            while heard < until and (heard + AAC_FRAME <= until or index == frames - 1):
-                container.mux(audio.encode(_block(sound[heard : heard + AAC_FRAME], heard)))
-                heard += AAC_FRAME
+            while written < until and (written + AAC_FRAME <= until or index == frames - 1):
+                container.mux(audio.encode(_block(sound[written : written + AAC_FRAME], written)))
+                written += AAC_FRAME
             progress((index + 1) / frames)
         container.mux(video.encode(None))
         container.mux(audio.encode(None))

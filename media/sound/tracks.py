@@ -3,7 +3,7 @@
 The choice depends on the file alone, so plan, render and copy use the same sound. Two mono tracks become stereo if
 their labels or titles say left and right. In MP4 and QuickTime files they also become stereo if both are enabled, agree
 in codec, rate, language and title, and are no alternates of each other (ISO/IEC 14496-12, 8.3.2). Matroska marks every
-track as default unless told otherwise, so only labels and titles count there. Otherwise the first track is used.
+track as default unless it is set otherwise, so only labels and titles count there. Otherwise the first track is used.
 """
 
 import itertools

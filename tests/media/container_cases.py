@@ -34,7 +34,7 @@ MORE_LAYOUTS = {
     "aac": ("3.0", "4.0", "5.0"), "opus": ("quad", "7.1"), "flac": ("quad", "7.1"), "ac3": ("2.1", "quad"),
     "pcm": ("2.1", "octagonal", "7.1(wide)", "hexadecagonal"),
 }  # fmt: skip
-"""What an encoder can beside them; layouts that no encoder writes are in `layouts`."""
+"""Further layouts that an encoder supports; layouts that no encoder writes are in `channel_layouts`."""
 
 FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mp4": (("h264", "hevc", "vp9", "mpeg4", "mjpeg"), ("aac", "mp3", "opus", "flac", "ac3", "alac")),

@@ -1,4 +1,4 @@
-"""Small films whose every frame carries its own number and whose sound can be found again in a copy."""
+"""Small videos with numbered frames, and sounds whose position can be found in a copy."""
 
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -19,13 +19,13 @@ MILLISECOND = Fraction(1, 1000)
 
 
 def ffmpeg(*arguments: str | Path) -> None:
-    """Run the ffmpeg that our own packages bring; fails loudly."""
+    """Run the ffmpeg of the package imageio-ffmpeg; raise an error if it fails."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", *map(str, arguments)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
 
 
 def numbered(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
-    """Draw a grey picture that says its number: (H, W)."""
+    """Draw a grey picture with its number in bits: (H, W)."""
     bits = [1, 0] + [(number >> place) & 1 for place in range(COLUMNS - 3, -1, -1)]
     columns = np.repeat(np.array(bits, np.uint8), width // COLUMNS)
     row = np.pad(columns, (0, width - len(columns)), mode="edge") * (BRIGHT - DARK) + DARK
@@ -33,7 +33,7 @@ def numbered(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[n
 
 
 def number_of(luma: NDArray[np.uint8]) -> int:
-    """Read the number of a picture again."""
+    """Read the number of a picture."""
     width = luma.shape[1]
     middles = [round((column + 0.5) * width / COLUMNS) for column in range(COLUMNS)]
     bright = [int(luma[luma.shape[0] // 2 - 2 : luma.shape[0] // 2 + 2, x - 1 : x + 2].mean() > 125) for x in middles]
@@ -42,7 +42,7 @@ def number_of(luma: NDArray[np.uint8]) -> int:
 
 
 def noise(seconds: float, seed: int = 7) -> NDArray[np.float32]:
-    """Make a sound like no other part of itself: (samples,), low-passed so that a codec keeps it."""
+    """Return noise, so that a position can be found by correlation: (samples,), low-passed so that codecs keep it."""
     white = np.random.default_rng(seed).normal(0, 0.2, round(seconds * SOUND_RATE))
     return np.convolve(white, np.hanning(9) / 4, mode="same").astype(np.float32)
 
@@ -63,7 +63,7 @@ def write(
     unit: Fraction = Fraction(1, 90_000),
     size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> Path:
-    """Write numbered frames at given times, and a sound; the container goes by the file's name."""
+    """Write numbered frames at given times, and a sound; the name's suffix determines the container."""
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, options=options or {"preset": "ultrafast", "bf": "2", "g": "40"})
         assert isinstance(video, av.VideoStream)
@@ -91,7 +91,7 @@ def write(
 
 
 def _blocks(sound: NDArray[np.float32], place: int) -> Iterator[av.AudioFrame]:
-    step = 960  # Opus takes nothing else; AAC's frames are cut from it by libav
+    step = 960  # the frame size of Opus; libav splits it into AAC's frames
     for start in range(0, len(sound) - step + 1, step):
         block = av.AudioFrame.from_ndarray(sound[None, start : start + step], format="fltp", layout="mono")
         block.sample_rate, block.time_base, block.pts = SOUND_RATE, Fraction(1, SOUND_RATE), start + place
@@ -105,7 +105,7 @@ def grey(frame: av.VideoFrame) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Copy:
-    """What a finished file holds, decoded from its beginning as any player would."""
+    """The content of a finished file, decoded from its beginning as in a player."""
 
     numbers: list[int]
     times: list[float]

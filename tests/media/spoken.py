@@ -1,6 +1,6 @@
-"""Speech whose every word's time is known: spoken by eSpeak NG's library, which tells when each phoneme begins.
+"""Synthesised speech with known times of all words, by eSpeak NG, which reports when each phoneme begins.
 
-Noise and rooms are added here, so that the same words are heard on a good and on a bad day.
+Noise and rooms are added, so that the same words are available with and without them.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
-"""Files made to do harm: each ends with a reason or as an ordinary video, within the memory and the time it was given.
+"""Malicious files are refused with a reason, or rendered, within the limits of memory and time.
 
-Every attack goes through the runner, as an upload does; nothing of it is decoded here.
+Every attack goes through the runner, as an upload does; nothing of it is decoded in the test process.
 """
 
 import struct

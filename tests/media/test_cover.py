@@ -1,4 +1,4 @@
-"""Covers show the sharpest picture, and the title where no platform covers it."""
+"""Covers show the sharpest frame, and the title in the area that no platform covers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Landscape becomes vertical: the speaker stays in the window, the window moves like a camera, and nothing is lost."""
+"""Landscape videos become vertical: the window follows the speaker smoothly, or the whole picture is shown."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Mutated files: never a hang, never a crash of ours, always an answer or a reason."""
+"""Mutated files never cause a hang or a crash; each is rendered or refused with a reason."""
 
 import random
 import subprocess

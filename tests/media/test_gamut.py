@@ -1,4 +1,4 @@
-"""Colours of a wider gamut come out as the BT.709 colours that look the same.
+"""Colours of a wider gamut are rendered as the BT.709 colours that look the same.
 
 The truth is computed here from the light itself: a patch's light in BT.709's primaries is turned into the signal that a
 camera of another gamut records for it, and must come back.

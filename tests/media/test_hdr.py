@@ -1,4 +1,4 @@
-"""What phones record in high dynamic range comes out in the colours in which it was lit.
+"""Recordings in high dynamic range are rendered in the colours of the scene's light.
 
 The truth is computed here from the light itself, by the formulas of ITU-R BT.2100 and BT.1886 in their direction from
 light to signal, the other way round than the renderer goes.

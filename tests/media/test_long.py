@@ -1,4 +1,4 @@
-"""Videos as long and as big as they may be: memory stays where it was, or the reason is told before work is lost."""
+"""The longest and largest accepted videos stay within the memory limit, or are refused before they are rendered."""
 
 import json
 from pathlib import Path

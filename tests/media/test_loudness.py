@@ -1,4 +1,4 @@
-"""Sound is as loud as it was, or as loud as one asked for: ffmpeg's own meter (EBU R 128) is the judge."""
+"""Sound keeps its loudness, or gets the requested one, as measured by ffmpeg's meter (EBU R 128)."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What every platform takes, whatever was filmed: the form, the bits, the colours, and nothing told that is private."""
+"""The master has the format, bit rate and colours that every platform accepts, and no private metadata."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""However a camera stores picture and sound: the parts are the video, each frame once, in step at every part's ends.
+"""For any way of storing picture and sound, the parts contain each frame once, in step at both ends of every part.
 
-Frame n of every film here was filmed at n / 30 s of its sound; a container may shift, trim, double or break off both.
+Frame n of every video here was recorded at n / 30 s of its sound; a container may shift, trim or truncate both.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pauses are found where nobody speaks, in noise and at any level; words are made here, so their times are known."""
+"""Pauses are found between words, in noise and at any level; the words are synthesised, so their times are known."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -275,7 +275,7 @@ def test_steady_noise_offers_no_sure_pause() -> None:
 
 
 def test_silence_between_sounds_that_are_no_voice_is_a_pause() -> None:
-    """What the voice detector makes of a tone must not hide that nothing at all is heard."""
+    """The voice detector's output for a tone must not hide silence."""
     time = np.arange(20 * SAMPLE_RATE) / SAMPLE_RATE
     tone = 0.2 * np.sin(2 * np.pi * 100 * time * (1 + time / 10)) * (time % 5 < 4.4)
     found = heard(tone.astype(np.float32))

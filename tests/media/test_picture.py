@@ -1,4 +1,4 @@
-"""Pictures stand upright, with square pixels, in a size and in colours that every platform shows alike."""
+"""Frames are upright, with square pixels, in the output size and in BT.709."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a master looks like beside its source, and what the eyes' correction does to the rest of the picture."""
+"""The fidelity of a master to its source, and of the picture outside the corrected eyes."""
 
 from pathlib import Path
 

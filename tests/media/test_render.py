@@ -1,4 +1,4 @@
-"""The parts, decoded and put end to end, are the video: each frame once, the sound in step."""
+"""The decoded parts together are the video: each frame once, the sound in step."""
 
 import gc
 import itertools

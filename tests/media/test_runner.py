@@ -1,4 +1,4 @@
-"""A child gives its answer or a reason, is killed when it must be, and never outlives its parent."""
+"""A child returns a result or an error, is killed at its limits, and never outlives its parent."""
 
 import errno
 import os
@@ -88,7 +88,7 @@ def start_and_answer(options, progress):
 
 @pytest.fixture(autouse=True)
 def trial_stage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a stage of our own beside the real ones, in a root of its own."""
+    """Add a stage for these tests to a copy of the package `media`."""
     root = tmp_path_factory.mktemp("root")
     (root / "media").mkdir()
     (root / "media" / "__init__.py").write_text(f"__path__.append({str(PROJECT / 'media')!r})\n", encoding="utf-8")
@@ -99,7 +99,7 @@ def trial_stage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 
 def is_gone(pid: int, within_s: float = 10.0) -> bool:
-    """Say whether a process ends in time; a zombie has ended."""
+    """Return whether a process ends in time; a zombie has ended."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""The sample clip: the same every time, with a face that is found and pauses that are heard."""
+"""The sample clip is reproducible, with a face that is detected and audible pauses."""
 
 import argparse
 from pathlib import Path

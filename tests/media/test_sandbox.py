@@ -1,4 +1,4 @@
-"""What a child cannot do, proved from inside one."""
+"""The restrictions of the sandbox, tested inside a child."""
 
 import ctypes
 import platform

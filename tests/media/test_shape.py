@@ -1,4 +1,4 @@
-"""All parts of a job have one size, and no picture in them is squeezed or cropped when its size changes."""
+"""All parts of a job have one size; a picture of another size is neither distorted nor cropped."""
 
 import struct
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Sound before the first picture or after the last one is kept, and the nearest picture is held.
+"""Sound before the first picture or after the last one is kept, and the nearest picture is repeated.
 
-Frame n of every film here was filmed n / 30 s after the first picture; its sound is like no other part of itself.
+Frame n of every video here was recorded n / 30 s after the first picture; its sound is like no other part of itself.
 """
 
 from dataclasses import replace

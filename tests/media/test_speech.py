@@ -1,4 +1,4 @@
-"""No cut falls into a word where a pause is in reach: proved on speech whose every word's time is known."""
+"""No cut is inside a word if a pause is in reach, in synthesised speech with known times of all words."""
 
 from collections.abc import Callable
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The stages as workers and people use them: children of the runner, and commands in a shell."""
+"""The stages as children of the runner and as commands in a shell."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Where nothing has to change nothing changes: the packets of a copied part are the creator's own, bit for bit."""
+"""Parts that need no change are stream-copied: their packets are the source's, bit for bit."""
 
 from fractions import Fraction
 from pathlib import Path

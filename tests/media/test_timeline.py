@@ -1,4 +1,4 @@
-"""The rate behind time stamps, and the grid on which the parts are cut."""
+"""The frame rate of time stamps, and the time grid of the parts."""
 
 import json
 from fractions import Fraction
