@@ -57,11 +57,13 @@ PLURALS = {word + "s": word for word in METAPHORS} | {
 # Files in which a word has its ordinary meaning.
 ORDINARY: dict[tuple[str, str], str] = {
     ("tests/test_names.py", "*"): "this list",
+    ("media/cutting/loudness.py", "shelf"): "a high-shelf filter (ITU-R BS.1770)",
+    ("media/process/runner.py", "arena"): "glibc's MALLOC_ARENA_MAX",
     ("scripts/benchmarks/gaze/__main__.py", "rival"): "`--rivals` is the earlier name of `--candidates`",
 }
 
 # Folders that still contain such words. To be emptied.
-REMAINING = ("broker/", "frontend/", "media/", "scripts/machine/", "settings.py", "store/", "tests/")
+REMAINING = ("broker/", "frontend/", "scripts/machine/", "settings.py", "store/", "tests/")
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 

@@ -20,7 +20,7 @@ SLOWEST_SPEECH, USUAL_SPEECH, QUICK_SPEECH, HURRIED_SPEECH = 130, 175, 220, 280 
 
 ROOMS: dict[str, Callable[[Speech], Speech]] = {
     "studio": lambda speech: speech,
-    "office": lambda speech: spoken.in_noise(speech, -50),
+    "quiet room": lambda speech: spoken.in_noise(speech, -50),
     "street": lambda speech: spoken.in_noise(speech, -34),
     "builder": lambda speech: spoken.in_noise(spoken.in_room(speech, 0.6), -50),
     "music": lambda speech: spoken.with_music(speech, -40),
