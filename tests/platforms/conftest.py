@@ -1,4 +1,4 @@
-"""Fixtures of this room: one mock for the whole run, films of random bytes, a server of films."""
+"""Fixtures for the platforms: one mock server for the whole run, videos of random bytes, a server for the videos."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.platforms.journey import Studio
 from tests.platforms.mock_server import MockServer
+from tests.platforms.publishing_run import PostFactory
 
 
 @pytest.fixture(scope="session")
@@ -22,27 +22,27 @@ def mock_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockServe
 
 @pytest.fixture
 def mock(mock_process: MockServer) -> Iterator[MockServer]:
-    mock_process.heal()
+    mock_process.clear_faults()
     yield mock_process
-    mock_process.heal()
+    mock_process.clear_faults()
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    directory = tmp_path_factory.mktemp("films")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _films_of(directory))
+def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostFactory]:
+    directory = tmp_path_factory.mktemp("videos")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _videos_of(directory))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Studio(directory, f"http://127.0.0.1:{server.server_port}")
+    yield PostFactory(directory, f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
     server.server_close()
 
 
-def _films_of(directory: Path) -> type[http.server.SimpleHTTPRequestHandler]:
-    class Films(http.server.SimpleHTTPRequestHandler):
+def _videos_of(directory: Path) -> type[http.server.SimpleHTTPRequestHandler]:
+    class Videos(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__(*args, directory=str(directory), **kwargs)  # type: ignore[arg-type]  # passed through
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass
 
-    return Films
+    return Videos

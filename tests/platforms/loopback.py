@@ -1,4 +1,4 @@
-"""Servers on loopback that behave badly, byte by byte."""
+"""Loopback servers whose behaviour a test controls byte by byte."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Talk = Callable[[socket.socket, bytes], None]
 
 @contextlib.contextmanager
 def server(talk: Talk) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve: hand each connection and its first block to `talk`; yield the address and all first blocks."""
+    """Serve each connection with `talk`, which gets its first block; yield the address and all first blocks."""
     listener = socket.create_server(("127.0.0.1", 0))
-    heard: list[bytes] = []
+    first_blocks: list[bytes] = []
 
     def serve() -> None:
         while True:
@@ -27,11 +27,11 @@ def server(talk: Talk) -> Iterator[tuple[str, list[bytes]]]:
     def answer(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             first = connection.recv(65_536)
-            heard.append(first)
+            first_blocks.append(first)
             talk(connection, first)
 
     threading.Thread(target=serve, daemon=True).start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", first_blocks
     listener.close()
 
 

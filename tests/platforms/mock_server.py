@@ -1,4 +1,4 @@
-"""A mock of all platforms in a process of its own, which a test may kill."""
+"""The mock server in a process of its own, which a test may kill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 class MockServer:
-    """One process on one directory and one port, which may be killed and started again."""
+    """One process on one directory and one port; it can be killed and started again."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         self._directory = directory
@@ -57,7 +57,7 @@ class MockServer:
     def fault(self, at: str, kind: str, **more: object) -> None:
         self.post("/mock/faults", {"at": at, "kind": kind, **more})
 
-    def heal(self) -> None:
+    def clear_faults(self) -> None:
         assert client.request("DELETE", f"{self.base}/mock/faults").status == 200
 
     def struck(self) -> int:

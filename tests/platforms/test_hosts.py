@@ -1,4 +1,4 @@
-"""Addresses that a platform hands us, and where the real platforms are."""
+"""The hosts of the platforms, and the check of the upload addresses that they name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOCK = mock_hosts("http://127.0.0.1:9100")
     ],
 )
 def test_tiktoks_own_upload_hosts_are_accepted(url: str) -> None:
-    """With the defaults, and beside a configured root, too."""
+    """They are accepted with the default roots and beside a configured root."""
     assert TikTokHosts().accept_upload(url) == url
     assert TikTokHosts.at(MOCK).accept_upload(url) == url
 
@@ -48,7 +48,7 @@ def test_tiktoks_own_upload_hosts_are_accepted(url: str) -> None:
     ],
 )
 def test_addresses_that_only_look_like_tiktoks_are_refused(url: str) -> None:
-    """And the error does not repeat them."""
+    """The error does not quote the address."""
     for hosts in (TikTokHosts(), TikTokHosts.at(MOCK)):
         with pytest.raises(Rejected) as caught:
             hosts.accept_upload(url)
@@ -72,7 +72,7 @@ def test_addresses_that_only_look_like_tiktoks_are_refused(url: str) -> None:
     ],
 )
 def test_a_configured_root_is_accepted_exactly(url: str, accepted: bool) -> None:
-    """Scheme, host, port and path of the root, then a border."""
+    """Scheme, host, port and path must match, up to a path separator."""
     if accepted:
         assert TikTokHosts.at(MOCK).accept_upload(url) == url
     else:
@@ -81,7 +81,7 @@ def test_a_configured_root_is_accepted_exactly(url: str, accepted: bool) -> None
 
 
 def test_each_platform_has_its_own_hosts() -> None:
-    """One platform cannot send another's token away."""
+    """A platform cannot name an upload address of another platform."""
     meta = "https://rupload.facebook.com/ig-api-upload/v26.0/1"
     google = "https://www.googleapis.com/upload/youtube/v3/videos?upload_id=1"
 
@@ -99,7 +99,7 @@ def test_each_platform_has_its_own_hosts() -> None:
 
 
 def test_links_of_the_real_platforms_are_theirs() -> None:
-    """Against the mock they lead to the mock."""
+    """With the roots of the mock, links lead to the mock."""
     assert GoogleHosts().link("abc") == "https://www.youtube.com/shorts/abc"
     assert TikTokHosts().link("me", "7") == "https://www.tiktok.com/@me/video/7"
     assert GoogleHosts.at(MOCK).link("abc") == "http://127.0.0.1:9100/youtube-api/shorts/abc"

@@ -1,4 +1,4 @@
-"""The mock itself: it must refuse what the real platforms refuse, or tests against it prove nothing."""
+"""The mock server: it must refuse what the real platforms refuse, or tests against it prove nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from platforms.contract import Published
 from platforms.http import client
 from platforms.mock import roots
-from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import PROJECT, MockServer
+from tests.platforms.publishing_run import CASES, PostFactory, publish
 
 INBOX, DIRECT, LOGIN, FACEBOOK, YOUTUBE = CASES
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
 
 
-def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> client.Response:  # Any: passed through
+def call(mock: MockServer, method: str, path: str, token: str, **more: Any) -> client.Response:  # Any: passed through
     headers = {"Authorization": f"Bearer {token}", **more.pop("headers", {})}
     return client.request(method, path if path.startswith("http") else mock.base + path, headers=headers, **more)
 
@@ -27,16 +27,16 @@ def say(mock: MockServer, method: str, path: str, token: str, **more: Any) -> cl
 def begin(mock: MockServer, token: str, size: int, chunk: int, count: int) -> client.Response:
     source = {"source": "FILE_UPLOAD", "video_size": size, "chunk_size": chunk, "total_chunk_count": count}
     path = f"{roots.path('tiktok_api_url')}/v2/post/publish/inbox/video/init/"
-    return say(mock, "POST", path, token, headers=JSON, json={"source_info": source})
+    return call(mock, "POST", path, token, headers=JSON, json={"source_info": source})
 
 
 @pytest.mark.parametrize("case", CASES[1:], ids=str)
-def test_a_link_leads_to_a_page_that_shows_the_video(case: object, mock: MockServer, studio: Studio) -> None:
-    """Links printed by a run open in a browser."""
+def test_a_link_leads_to_a_page_that_shows_the_video(case: object, mock: MockServer, factory: PostFactory) -> None:
+    """The links of published posts open in a browser."""
     assert isinstance(case, type(DIRECT))
-    post, _ = studio.post(title="<b>Eyes</b>" if case is not YOUTUBE else "Eyes & lens")
+    post, _ = factory.post(title="<b>Eyes</b>" if case is not YOUTUBE else "Eyes & lens")
     account, _ = case.account(mock.hosts)
-    outcome = travel(case.publisher(mock.hosts), post, account).outcome
+    outcome = publish(case.publisher(mock.hosts), post, account).outcome
     assert isinstance(outcome, Published)
     assert outcome.link is not None
 
@@ -68,7 +68,7 @@ def test_a_link_leads_to_a_page_that_shows_the_video(case: object, mock: MockSer
     ],
 )
 def test_tiktoks_chunk_rules_are_enforced(size: int, chunk: int, count: int, taken: bool, mock: MockServer) -> None:
-    """Media transfer guide."""
+    """The rules are those of the media transfer guide."""
     account, _ = INBOX.account(mock.hosts)
     assert (begin(mock, account.access_token, size, chunk, count).status == 200) == taken
 
@@ -83,22 +83,22 @@ def test_tiktoks_chunk_rules_are_enforced(size: int, chunk: int, count: int, tak
         ("", 400),
     ],
 )
-def test_tiktoks_bytes_need_their_true_range(content_range: str, status: int, mock: MockServer) -> None:
-    """Anything else is refused, and nothing of it is kept."""
+def test_tiktoks_bytes_need_the_right_range(content_range: str, status: int, mock: MockServer) -> None:
+    """Other ranges are refused, and none of their bytes is stored."""
     account, _ = INBOX.account(mock.hosts)
-    told = json.loads(begin(mock, account.access_token, 1000, 1000, 1).body)["data"]
+    job = json.loads(begin(mock, account.access_token, 1000, 1000, 1).body)["data"]
     headers = {"Content-Range": content_range, "Content-Type": "video/mp4"}
 
-    assert client.request("PUT", told["upload_url"], headers=headers, body=b"x" * 1000).status == status
+    assert client.request("PUT", job["upload_url"], headers=headers, body=b"x" * 1000).status == status
 
-    asked = {"publish_id": told["publish_id"]}
+    asked = {"publish_id": job["publish_id"]}
     path = f"{roots.path('tiktok_api_url')}/v2/post/publish/status/fetch/"
-    answer = json.loads(say(mock, "POST", path, account.access_token, headers=JSON, json=asked).body)
+    answer = json.loads(call(mock, "POST", path, account.access_token, headers=JSON, json=asked).body)
     assert answer["data"]["uploaded_bytes"] == (1000 if status == 201 else 0)
 
 
 def test_a_wrong_upload_token_finds_nothing(mock: MockServer) -> None:
-    """The address is the permission."""
+    """The upload address is itself the permission."""
     account, _ = INBOX.account(mock.hosts)
     address = json.loads(begin(mock, account.access_token, 1000, 1000, 1).body)["data"]["upload_url"]
     headers = {"Content-Range": "bytes 0-999/1000"}
@@ -106,17 +106,17 @@ def test_a_wrong_upload_token_finds_nothing(mock: MockServer) -> None:
 
 
 def test_data_calls_of_tiktok_need_the_right_content_type_and_scope(mock: MockServer) -> None:
-    """And say no in TikTok's way."""
+    """The refusals have TikTok's format."""
     account, _ = INBOX.account(mock.hosts)
     path = f"{roots.path('tiktok_api_url')}/v2/post/publish/inbox/video/init/"
-    assert say(mock, "POST", path, account.access_token, json={}).status == 400
+    assert call(mock, "POST", path, account.access_token, json={}).status == 400
     direct = f"{roots.path('tiktok_api_url')}/v2/post/publish/creator_info/query/"
-    refused = say(mock, "POST", direct, account.access_token, headers=JSON, json={})
+    refused = call(mock, "POST", direct, account.access_token, headers=JSON, json={})
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (401, "scope_not_authorized")
 
 
-def test_youtube_takes_only_whole_units_from_where_it_stands(mock: MockServer) -> None:
-    """Chunks are multiples of 262,144 bytes but the last; an offset of one's own invention is refused."""
+def test_youtube_accepts_whole_units_at_the_stored_offset_only(mock: MockServer) -> None:
+    """All chunks but the last are multiples of 262,144 bytes, and begin at the stored offset."""
     account, _ = YOUTUBE.account(mock.hosts)
     resource = {
         "snippet": {"title": "t", "description": "", "categoryId": "22"},
@@ -124,11 +124,11 @@ def test_youtube_takes_only_whole_units_from_where_it_stands(mock: MockServer) -
     }
     path = f"{roots.path('youtube_api_url')}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status"
     headers = {"X-Upload-Content-Length": "600000"}
-    session = say(mock, "POST", path, account.access_token, headers=headers, json=resource).headers["Location"]
+    session = call(mock, "POST", path, account.access_token, headers=headers, json=resource).headers["Location"]
 
     def put(content_range: str, size: int) -> int:
-        told = {"Content-Range": content_range}
-        return say(mock, "PUT", session, account.access_token, headers=told, body=b"x" * size).status
+        headers = {"Content-Range": content_range}
+        return call(mock, "PUT", session, account.access_token, headers=headers, body=b"x" * size).status
 
     assert put("bytes 0-99999/600000", 100_000) == 400
     assert put("bytes 262144-524287/600000", 262_144) == 400
@@ -138,45 +138,45 @@ def test_youtube_takes_only_whole_units_from_where_it_stands(mock: MockServer) -
     assert put("bytes */600000", 0) == 200
     for broken in ({"title": ""}, {"title": "x" * 101}, {"title": "<"}, {"title": "t", "description": "é" * 2501}):
         worse = {**resource, "snippet": broken}
-        refused = say(mock, "POST", path, account.access_token, headers=headers, json=worse)
+        refused = call(mock, "POST", path, account.access_token, headers=headers, json=worse)
         assert refused.status == 400
 
 
-def test_instagram_login_takes_no_bytes(mock: MockServer) -> None:
-    """A live try was answered: the parameter video_url is required."""
+def test_instagram_login_accepts_no_bytes(mock: MockServer) -> None:
+    """A request to the real API was refused with "the parameter video_url is required"."""
     account, _ = LOGIN.account(mock.hosts)
     path = f"{roots.path('instagram_graph_url')}/v26.0/{account.remote_id}/media"
     fields = {"media_type": "REELS", "upload_type": "resumable"}
-    refused = say(mock, "POST", path, account.access_token, form=fields)
+    refused = call(mock, "POST", path, account.access_token, form=fields)
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (400, 100)
 
 
-def test_a_container_published_twice_makes_two_posts(mock: MockServer, studio: Studio) -> None:
-    """Nobody documents that it does not; so a publisher that does it is caught."""
-    post, sha256 = studio.post()
+def test_a_container_published_twice_makes_two_posts(mock: MockServer, factory: PostFactory) -> None:
+    """Meta does not document otherwise, so a publisher that publishes twice is detected."""
+    post, sha256 = factory.post()
     account, _ = FACEBOOK.account(mock.hosts)
-    journey = travel(FACEBOOK.publisher(mock.hosts), post, account)
+    run = publish(FACEBOOK.publisher(mock.hosts), post, account)
 
     path = f"{roots.path('facebook_graph_url')}/v26.0/{account.remote_id}/media_publish"
-    container = {"creation_id": journey.handles[-1].text("container")}
-    assert say(mock, "POST", path, account.access_token, form=container).status == 200
+    container = {"creation_id": run.handles[-1].text("container")}
+    assert call(mock, "POST", path, account.access_token, form=container).status == 200
 
     assert len(mock.posts(sha256)) == 2
 
 
-def test_another_persons_token_opens_nothing(mock: MockServer, studio: Studio) -> None:
-    """Each platform's tokens are good for it and for their account alone."""
-    post, _ = studio.post()
+def test_another_users_token_is_refused(mock: MockServer, factory: PostFactory) -> None:
+    """A token is valid for its own platform and account only."""
+    post, _ = factory.post()
     account, _ = FACEBOOK.account(mock.hosts)
-    travel(FACEBOOK.publisher(mock.hosts), post, account)
+    publish(FACEBOOK.publisher(mock.hosts), post, account)
     tiktok, _ = INBOX.account(mock.hosts)
     path = f"{roots.path('facebook_graph_url')}/v26.0/{account.remote_id}/media"
-    assert say(mock, "GET", path, tiktok.access_token).status == 401
-    assert say(mock, "GET", path, "nonsense").status == 401
+    assert call(mock, "GET", path, tiktok.access_token).status == 401
+    assert call(mock, "GET", path, "nonsense").status == 401
 
 
-def test_a_fault_that_makes_no_sense_is_refused(mock: MockServer) -> None:
-    """A test with a spelling mistake in its fault would pass for nothing."""
+def test_a_malformed_fault_is_refused(mock: MockServer) -> None:
+    """Otherwise a test with a misspelt fault would pass without testing anything."""
     for fault in (
         {"kind": "lose"},
         {"at": "x", "kind": "explode"},
@@ -187,7 +187,7 @@ def test_a_fault_that_makes_no_sense_is_refused(mock: MockServer) -> None:
 
 
 def test_the_mock_is_small_and_imports_little(mock: MockServer) -> None:
-    """It runs beside everything else on a developer's machine; measured 33 MB on 2026-11-22."""
+    """The mock runs beside everything else on a developer's machine; measured 33 MB on 2026-11-22."""
     assert mock.memory_mb() < 60
     heavy = "{'requests', 'pydantic', 'cryptography', 'sqlalchemy', 'numpy'} & set(sys.modules)"
     code = f"import sys, platforms.mock.__main__; sys.exit(str({heavy}) if {heavy} else 0)"

@@ -1,4 +1,4 @@
-"""The four logins, there and back, against servers that check what the real ones check."""
+"""The four logins against the mock, which checks what the real servers check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from platforms import registry
 from platforms.definition import PublishingOptions
 from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
-from platforms.http import client as wire
+from platforms.http import client as http_client
 from platforms.mock.connect import CLIENT, REDIRECT_URI, connect
 from platforms.mock.roots import mock_hosts
 from platforms.oauth import ClientCredentials, Tokens, refresh_moment
@@ -31,17 +31,17 @@ TOKEN = {
 
 
 def consent(variant: str, mock: MockServer) -> tuple[str, str | None, dict[str, list[str]]]:
-    """Return the code, the verifier, and what we asked for."""
-    asked = registry.flow(variant, mock.hosts).authorize_url(CLIENT, REDIRECT_URI, "state-1")
-    reply = wire.request("GET", asked.url)
-    told = parse_qs(urlsplit(reply.headers["Location"]).query)
-    assert told["state"] == ["state-1"]
-    return told["code"][0], asked.verifier, parse_qs(urlsplit(asked.url).query)
+    """Return the code, the verifier and the query of the authorization request."""
+    request = registry.flow(variant, mock.hosts).authorize_url(CLIENT, REDIRECT_URI, "state-1")
+    response = http_client.request("GET", request.url)
+    query = parse_qs(urlsplit(response.headers["Location"]).query)
+    assert query["state"] == ["state-1"]
+    return query["code"][0], request.verifier, parse_qs(urlsplit(request.url).query)
 
 
 @every_login
-def test_a_login_brings_an_account_that_can_be_used(variant: str, mock: MockServer) -> None:
-    """Whose it is, what it is called, until when."""
+def test_a_login_returns_an_account_with_tokens(variant: str, mock: MockServer) -> None:
+    """The login returns its id, its name and the expiry of its tokens."""
     connection = connect(variant, mock.hosts)
 
     platform = next(name for name, platform in registry.PLATFORMS.items() if variant in platform.variants)
@@ -58,7 +58,7 @@ def test_a_login_brings_an_account_that_can_be_used(variant: str, mock: MockServ
 
 @every_login
 def test_a_code_works_once(variant: str, mock: MockServer) -> None:
-    """A replayed callback gets nothing."""
+    """A repeated callback gets no tokens."""
     code, verifier, _ = consent(variant, mock)
     flow = registry.flow(variant, mock.hosts)
     flow.exchange(CLIENT, REDIRECT_URI, code, verifier)
@@ -68,8 +68,8 @@ def test_a_code_works_once(variant: str, mock: MockServer) -> None:
 
 
 @every_login
-def test_a_code_is_good_for_its_address_and_its_client_only(variant: str, mock: MockServer) -> None:
-    """And a wrong secret is no client at all."""
+def test_a_code_is_valid_for_its_address_and_its_client_only(variant: str, mock: MockServer) -> None:
+    """A wrong secret is refused, too."""
     flow = registry.flow(variant, mock.hosts)
     for client, redirect_uri in [
         (CLIENT, "http://127.0.0.1:8000/elsewhere"),
@@ -82,34 +82,34 @@ def test_a_code_is_good_for_its_address_and_its_client_only(variant: str, mock: 
 
 
 def test_tiktoks_challenge_is_hexadecimal_and_its_scopes_are_joined_by_commas(mock: MockServer) -> None:
-    """RFC 7636's base64 is refused by TikTok."""
-    _, verifier, asked = consent("tiktok", mock)
+    """TikTok refuses the base64 challenges of RFC 7636."""
+    _, verifier, request = consent("tiktok", mock)
     assert verifier is not None
-    assert asked["code_challenge"] == [hashlib.sha256(verifier.encode()).hexdigest()]
-    assert asked["client_key"] == [CLIENT.id]
-    assert asked["scope"] == ["user.info.basic,video.upload"]
+    assert request["code_challenge"] == [hashlib.sha256(verifier.encode()).hexdigest()]
+    assert request["client_key"] == [CLIENT.id]
+    assert request["scope"] == ["user.info.basic,video.upload"]
     assert 43 <= len(verifier) <= 128
 
 
 def test_a_public_redirect_of_tiktok_needs_no_pkce(mock: MockServer) -> None:
-    """Documented for desktop apps only, whose redirects are loopback addresses."""
+    """PKCE is documented for desktop apps only, whose redirects are loopback addresses."""
     flow = registry.flow("tiktok", mock.hosts, PublishingOptions(tiktok_mode="direct"))
-    asked = flow.authorize_url(CLIENT, "https://vidprod.example/connect/tiktok/callback", "s")
-    assert asked.verifier is None
-    assert "code_challenge" not in asked.url
-    assert "video.publish%2Cvideo.list" in asked.url
+    request = flow.authorize_url(CLIENT, "https://vidprod.example/connect/tiktok/callback", "s")
+    assert request.verifier is None
+    assert "code_challenge" not in request.url
+    assert "video.publish%2Cvideo.list" in request.url
 
 
 @pytest.mark.parametrize("variant", ["tiktok", "google"])
-def test_a_wrong_verifier_gets_nothing(variant: str, mock: MockServer) -> None:
-    """Whoever stole the code does not have it."""
+def test_a_wrong_verifier_is_refused(variant: str, mock: MockServer) -> None:
+    """A stolen code is useless without the verifier."""
     code, _, _ = consent(variant, mock)
     with pytest.raises(Reconnect):
         registry.flow(variant, mock.hosts).exchange(CLIENT, REDIRECT_URI, code, "x" * 50)
 
 
-def test_a_refresh_at_tiktok_kills_the_old_refresh_token(mock: MockServer) -> None:
-    """The reason why the new one is stored before anything else."""
+def test_a_refresh_at_tiktok_invalidates_the_old_refresh_token(mock: MockServer) -> None:
+    """So the new one must be stored before it is used."""
     flow = registry.flow("tiktok", mock.hosts)
     first = connect("tiktok", mock.hosts).tokens
     second = flow.refresh(CLIENT, first)
@@ -121,8 +121,8 @@ def test_a_refresh_at_tiktok_kills_the_old_refresh_token(mock: MockServer) -> No
     flow.refresh(CLIENT, second)
 
 
-def test_a_lost_answer_to_tiktoks_refresh_is_unclear(mock: MockServer) -> None:
-    """The old token may be dead, and the new one unknown: one more try tells."""
+def test_a_lost_response_to_tiktoks_refresh_is_unclear(mock: MockServer) -> None:
+    """The old token may be invalid and the new one lost; one more try shows it."""
     flow = registry.flow("tiktok", mock.hosts)
     tokens = connect("tiktok", mock.hosts).tokens
     mock.fault(TOKEN["tiktok"], "lose")
@@ -134,7 +134,7 @@ def test_a_lost_answer_to_tiktoks_refresh_is_unclear(mock: MockServer) -> None:
 
 
 def test_a_refresh_at_google_keeps_the_refresh_token(mock: MockServer) -> None:
-    """Google does not rotate it, and does not send it again."""
+    """Google does not rotate the token and does not send it again."""
     flow = registry.flow("google", mock.hosts)
     first = connect("google", mock.hosts).tokens
     second = flow.refresh(CLIENT, first)
@@ -145,7 +145,7 @@ def test_a_refresh_at_google_keeps_the_refresh_token(mock: MockServer) -> None:
 
 
 def test_instagram_refreshes_a_token_that_is_a_day_old(tmp_path: Path, mock: MockServer) -> None:
-    """Younger ones are refused, so the plan is a week."""
+    """Younger tokens are refused, so the refresh is planned after a week."""
     flow = registry.flow("instagram_login", mock.hosts)
     tokens = connect("instagram_login", mock.hosts).tokens
     assert tokens.refresh_token is None
@@ -159,8 +159,8 @@ def test_instagram_refreshes_a_token_that_is_a_day_old(tmp_path: Path, mock: Moc
     assert flow.refresh(CLIENT, tokens).access_token == "fresh"
 
 
-def test_instagrams_answer_is_taken_flat_and_wrapped(mock: MockServer) -> None:
-    """Documented in a list, often sent without."""
+def test_instagrams_token_response_may_be_flat_or_a_list(mock: MockServer) -> None:
+    """The documentation shows a list; live responses are often flat."""
     code, _, _ = consent("instagram_login", mock)
     flow = registry.flow("instagram_login", mock.hosts)
     mock.fault(
@@ -174,8 +174,8 @@ def test_instagrams_answer_is_taken_flat_and_wrapped(mock: MockServer) -> None:
     assert caught.value.code == "scope_missing"
 
 
-def test_a_personal_instagram_account_is_told_that_it_cannot_publish(mock: MockServer) -> None:
-    """Better at the connection than at the first post."""
+def test_a_personal_instagram_account_is_refused(mock: MockServer) -> None:
+    """The error comes at the login, not at the first post."""
     code, _, _ = consent("instagram_login", mock)
     personal = {"user_id": "1", "username": "me", "account_type": "PERSONAL"}
     mock.fault("GET /instagram-graph/.*/me", "answer", status=200, body=personal)
@@ -184,8 +184,8 @@ def test_a_personal_instagram_account_is_told_that_it_cannot_publish(mock: MockS
     assert caught.value.code == "account_personal"
 
 
-def test_facebook_without_a_linked_account_says_so(mock: MockServer) -> None:
-    """Pages without Instagram, or without the right to publish, do not count."""
+def test_facebook_without_a_linked_account_is_refused(mock: MockServer) -> None:
+    """Pages without an Instagram account or without the right to publish do not count."""
     code, _, _ = consent("facebook_login", mock)
     linked = {"id": "9", "username": "x"}
     pages = [
@@ -199,7 +199,7 @@ def test_facebook_without_a_linked_account_says_so(mock: MockServer) -> None:
 
 
 def test_several_linked_pages_come_together(mock: MockServer) -> None:
-    """The first leads; the person may choose among them."""
+    """The first account comes first, the rest are `others`."""
     code, _, _ = consent("facebook_login", mock)
     pages = [
         {"id": n, "access_token": f"t{n}", "tasks": ["CREATE_CONTENT"], "instagram_business_account": {"id": f"ig{n}"}}
@@ -212,22 +212,22 @@ def test_several_linked_pages_come_together(mock: MockServer) -> None:
 
 @pytest.mark.parametrize("variant", ["tiktok", "google"])
 def test_a_permission_that_was_unticked_is_noticed_at_once(variant: str, mock: MockServer) -> None:
-    """People may grant less than was asked for."""
-    asked = registry.flow(variant, mock.hosts).authorize_url(CLIENT, REDIRECT_URI, "s")
-    less = asked.url.replace("%2Cvideo.upload", "").replace(
+    """Users may grant fewer permissions than requested."""
+    request = registry.flow(variant, mock.hosts).authorize_url(CLIENT, REDIRECT_URI, "s")
+    less = request.url.replace("%2Cvideo.upload", "").replace(
         "+https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fyoutube.readonly", ""
     )
-    assert less != asked.url
-    code = parse_qs(urlsplit(wire.request("GET", less).headers["Location"]).query)["code"][0]
+    assert less != request.url
+    code = parse_qs(urlsplit(http_client.request("GET", less).headers["Location"]).query)["code"][0]
 
     with pytest.raises(Reconnect) as caught:
-        registry.flow(variant, mock.hosts).exchange(CLIENT, REDIRECT_URI, code, asked.verifier)
+        registry.flow(variant, mock.hosts).exchange(CLIENT, REDIRECT_URI, code, request.verifier)
     assert caught.value.code == "scope_missing"
 
 
 @pytest.mark.parametrize("variant", ["tiktok", "google"])
-def test_a_revoked_permission_is_gone(variant: str, mock: MockServer) -> None:
-    """The person disconnects; the platform is told."""
+def test_a_revoked_token_is_invalid(variant: str, mock: MockServer) -> None:
+    """The platform is told when the user disconnects."""
     flow = registry.flow(variant, mock.hosts)
     tokens = connect(variant, mock.hosts).tokens
     flow.revoke(CLIENT, tokens)
@@ -237,7 +237,7 @@ def test_a_revoked_permission_is_gone(variant: str, mock: MockServer) -> None:
 
 @every_login
 def test_a_login_that_is_down_means_later(variant: str, mock: MockServer) -> None:
-    """No connection, 5xx, an answer that nobody can read."""
+    """No connection, a 5xx and an unreadable response mean TryLater or Unclear."""
     code, verifier, _ = consent(variant, mock)
     with pytest.raises(TryLater):
         registry.flow(variant, mock_hosts("http://127.0.0.1:1")).exchange(CLIENT, REDIRECT_URI, code, verifier)
@@ -248,8 +248,8 @@ def test_a_login_that_is_down_means_later(variant: str, mock: MockServer) -> Non
 
 
 @pytest.mark.parametrize("variant", ["tiktok", "google"])
-def test_a_dead_refresh_token_means_reconnect(variant: str, mock: MockServer) -> None:
-    """Only the person can help."""
+def test_an_invalid_refresh_token_means_reconnect(variant: str, mock: MockServer) -> None:
+    """Only a new login helps."""
     tokens = dataclasses.replace(connect(variant, mock.hosts).tokens, refresh_token="dead")
     with pytest.raises(Reconnect) as caught:
         registry.flow(variant, mock.hosts).refresh(CLIENT, tokens)
@@ -257,8 +257,8 @@ def test_a_dead_refresh_token_means_reconnect(variant: str, mock: MockServer) ->
 
 
 @every_login
-def test_no_token_shows_itself(variant: str, mock: MockServer, caplog: pytest.LogCaptureFixture) -> None:
-    """In a print, in a log at its loudest, in an error."""
+def test_no_token_is_shown(variant: str, mock: MockServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in a repr, not in a log at DEBUG, not in an error."""
     caplog.set_level(logging.DEBUG)
     flow = registry.flow(variant, mock.hosts)
     code, verifier, _ = consent(variant, mock)
@@ -274,7 +274,7 @@ def test_no_token_shows_itself(variant: str, mock: MockServer, caplog: pytest.Lo
 
 
 def test_tokens_are_refreshed_well_before_their_end() -> None:
-    """Half an hour before, or at three quarters of a shorter life."""
+    """Half an hour before the end, or at three quarters of a shorter lifetime."""
     now = datetime(2026, 11, 22, tzinfo=UTC)
     assert refresh_moment(now, 7200) == now + timedelta(seconds=5400)
     assert refresh_moment(now, 86_400) == now + timedelta(seconds=84_600)
@@ -282,6 +282,6 @@ def test_tokens_are_refreshed_well_before_their_end() -> None:
 
 
 def test_a_facebook_pages_token_cannot_be_refreshed(mock: MockServer) -> None:
-    """It does not expire; when it dies, only the person can help."""
+    """It does not expire; if it becomes invalid, only a new login helps."""
     with pytest.raises(Reconnect):
         registry.flow("facebook_login", mock.hosts).refresh(CLIENT, Tokens("t"))

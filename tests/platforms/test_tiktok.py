@@ -1,4 +1,4 @@
-"""What is TikTok's own: chunks, the life of upload addresses, drafts, links that come late, its error codes."""
+"""TikTok: chunks, expiring upload addresses, drafts, links that come later, error codes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from platforms.errors import (
 )
 from platforms.tiktok.chunks import CHUNK_BYTES, MAX_SINGLE_BYTES, chunk_end, chunk_size
 from platforms.tiktok.publisher import TikTok
-from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import MockServer
+from tests.platforms.publishing_run import CASES, PostFactory, first_step, publish
 from tests.support.clock import Clock
 
 INBOX, DIRECT = CASES[0], CASES[1]
@@ -57,7 +57,7 @@ def test_chunks_keep_every_rule_of_the_media_transfer_guide(size: int) -> None:
 
 @given(size=st.integers(64_000_001, 400_000_000), data=st.data())
 def test_from_an_offset_inside_a_chunk_only_its_rest_is_sent(size: int, data: st.DataObject) -> None:
-    """The server's offset may lie anywhere; chunk borders stay where they are."""
+    """The offset of the server may lie anywhere; chunk boundaries do not move."""
     chunk = chunk_size(size, CHUNK_BYTES)
     offset = data.draw(st.integers(0, size - 1))
 
@@ -70,34 +70,34 @@ def test_from_an_offset_inside_a_chunk_only_its_rest_is_sent(size: int, data: st
 
 @pytest.mark.parametrize("after_bytes", [-1, 1_234_567])
 def test_several_chunks_arrive_in_order_and_go_on_inside_a_chunk(
-    after_bytes: int, mock: MockServer, studio: Studio
+    after_bytes: int, mock: MockServer, factory: PostFactory
 ) -> None:
-    """The second chunk takes the remainder; a cut in it is resumed inside it."""
-    post, sha256 = studio.post(size_bytes=10_500_000)
+    """The last chunk includes the remainder; a cut upload is resumed inside its chunk."""
+    post, sha256 = factory.post(size_bytes=10_500_000)
     account, _ = DIRECT.account(mock.hosts)
     if after_bytes >= 0:
         mock.fault(DIRECT.upload_at, "cut", skip=1, after_bytes=after_bytes)
 
-    journey = travel(TikTok(mock.hosts, mode="direct", pace=0, chunk_bytes=5_000_000), post, account)
+    run = publish(TikTok(mock.hosts, mode="direct", pace=0, chunk_bytes=5_000_000), post, account)
 
     assert len(mock.posts(sha256)) == 1
-    offsets = [handle.number("offset") for handle in journey.handles if handle.step == "upload"]
+    offsets = [handle.number("offset") for handle in run.handles if handle.step == "upload"]
     assert [0, 5_000_000, *([5_000_000 + after_bytes] if after_bytes >= 0 else [])] == offsets
     post.video.unlink()
 
 
-def test_a_draft_that_its_owner_posts_becomes_published(mock: MockServer, studio: Studio) -> None:
-    """Asking again for a waiting draft only reads."""
-    post, sha256 = studio.post()
+def test_a_draft_that_its_owner_posts_becomes_published(mock: MockServer, factory: PostFactory) -> None:
+    """Asking about a waiting draft only reads."""
+    post, sha256 = factory.post()
     account, _ = INBOX.account(mock.hosts)
     publisher = TikTok(mock.hosts, pace=0)
-    waiting = travel(publisher, post, account).outcome
+    waiting = publish(publisher, post, account).outcome
     assert isinstance(waiting, ActionNeeded)
 
     still = publisher.advance(post, account, waiting.handle, interrupted=False)
     assert isinstance(still, ActionNeeded)
-    told = {"data": {"status": "PUBLISH_COMPLETE", "publicaly_available_post_id": [7001]}, "error": {"code": "ok"}}
-    mock.fault(STATUS, "answer", status=200, body=told)
+    complete = {"data": {"status": "PUBLISH_COMPLETE", "publicaly_available_post_id": [7001]}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", status=200, body=complete)
     done = publisher.advance(post, account, still.handle, interrupted=False)
 
     assert isinstance(done, Published)
@@ -105,15 +105,15 @@ def test_a_draft_that_its_owner_posts_becomes_published(mock: MockServer, studio
     assert len(mock.posts(sha256)) == 1
 
 
-def test_a_link_that_moderation_withholds_is_asked_for_later(mock: MockServer, studio: Studio) -> None:
-    """Published, link pending: the post id may come hours later; asking for it never posts."""
-    post, sha256 = studio.post()
+def test_a_link_that_moderation_withholds_is_asked_for_later(mock: MockServer, factory: PostFactory) -> None:
+    """The post is published and its id may come hours later; asking for the id never posts."""
+    post, sha256 = factory.post()
     account, _ = DIRECT.account(mock.hosts)
     publisher = TikTok(mock.hosts, mode="direct", pace=0)
     withheld = {"data": {"status": "PUBLISH_COMPLETE", "publicaly_available_post_id": []}, "error": {"code": "ok"}}
     mock.fault(STATUS, "answer", status=200, body=withheld)
 
-    pending = travel(publisher, post, account).outcome
+    pending = publish(publisher, post, account).outcome
     assert isinstance(pending, Published)
     assert (pending.link, pending.handle.step) == (None, "link")
     assert pending.again_after_s is not None
@@ -125,16 +125,16 @@ def test_a_link_that_moderation_withholds_is_asked_for_later(mock: MockServer, s
     assert len(mock.posts(sha256)) == 1
 
 
-def test_an_expired_upload_address_leads_to_a_new_job_only_when_the_old_one_is_surely_dead(
-    mock: MockServer, studio: Studio
+def test_an_expired_upload_address_leads_to_a_new_job_only_after_two_hours(
+    mock: MockServer, factory: PostFactory
 ) -> None:
-    """Half the bytes are in, the address is an hour old: two hours without a new byte must pass before a new job."""
-    post, sha256 = studio.post()
+    """With half of the bytes received and an expired address, two hours must pass before a new job is created."""
+    post, sha256 = factory.post()
     account, _ = INBOX.account(mock.hosts)
     clock = Clock(datetime.now(UTC))
     publisher = TikTok(mock.hosts, pace=0, clock=clock.timestamp)
     mock.fault(INBOX.upload_at, "cut", after_bytes=1000)
-    begun = publisher.advance(post, account, publisher.begin(post, account), interrupted=False).handle
+    begun = first_step(publisher, post, account).handle
     with pytest.raises(Unclear):
         publisher.advance(post, account, begun, interrupted=False)
     first_job = begun.text("publish_id")
@@ -149,42 +149,40 @@ def test_an_expired_upload_address_leads_to_a_new_job_only_when_the_old_one_is_s
     handle = publisher.advance(post, account, handle, interrupted=False).handle
 
     assert (handle.step, handle.text("publish_id")) == ("init", "")
-    travel(publisher, post, account, start=handle)
+    publish(publisher, post, account, start=handle)
     assert len(mock.posts(sha256)) == 1
 
 
-def test_requests_to_begin_that_stay_unanswered_are_repeated_twice_and_no_more(
-    mock: MockServer, studio: Studio
-) -> None:
-    """A blind init posts nothing, but each may be counted against the account."""
-    post, _ = studio.post()
+def test_unanswered_inits_are_repeated_twice_and_no_more(mock: MockServer, factory: PostFactory) -> None:
+    """An unanswered init posts nothing, but may count against the limit of the account."""
+    post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
     mock.fault(INIT, "lose", times=9)
 
     with pytest.raises(Rejected) as caught:
-        travel(TikTok(mock.hosts, pace=0), post, account)
+        publish(TikTok(mock.hosts, pace=0), post, account)
 
     assert caught.value.code == "init_unanswered"
     assert mock.struck() == 3
 
 
-def test_a_job_that_failed_on_tiktoks_side_is_begun_anew(mock: MockServer, studio: Studio) -> None:
-    """fail_reason "internal" is documented as worth another try; the failed job has no post."""
-    post, sha256 = studio.post()
+def test_a_job_that_failed_at_tiktok_is_restarted(mock: MockServer, factory: PostFactory) -> None:
+    """fail_reason "internal" is documented as worth a new job; the failed job has no post."""
+    post, sha256 = factory.post()
     account, _ = INBOX.account(mock.hosts)
     mock.fault(INBOX.upload_at, "answer", status=201)  # the bytes are not stored: this job stays without a post
     failed = {"data": {"status": "FAILED", "fail_reason": "internal"}, "error": {"code": "ok"}}
     mock.fault(STATUS, "answer", status=200, body=failed)
 
-    journey = travel(TikTok(mock.hosts, pace=0), post, account)
+    run = publish(TikTok(mock.hosts, pace=0), post, account)
 
-    assert journey.kinds.count("init") == 2
+    assert run.kinds.count("init") == 2
     assert len(mock.posts(sha256)) == 1
 
 
-def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer, studio: Studio) -> None:
-    """Exactly one match is evidence; the mock lists no durations, so this film has none."""
-    post, sha256 = studio.post()
+def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer, factory: PostFactory) -> None:
+    """Exactly one match is evidence; the mock lists no durations, so this video has none."""
+    post, sha256 = factory.post()
     post = dataclasses.replace(post, duration_s=0.4)
     account, _ = DIRECT.account(mock.hosts)
     publisher = TikTok(mock.hosts, mode="direct", pace=0)
@@ -192,22 +190,22 @@ def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer,
     forgotten = {"data": {}, "error": {"code": "invalid_publish_id", "message": "", "log_id": "log-1"}}
     mock.fault(STATUS, "answer", status=400, body=forgotten)
 
-    journey = travel(publisher, post, account, start=handle)
+    run = publish(publisher, post, account, start=handle)
 
-    assert "search" in journey.kinds
-    assert isinstance(journey.outcome, Published)
-    assert [journey.outcome.remote_id] == [one["id"] for one in mock.posts(sha256)]
+    assert "search" in run.kinds
+    assert isinstance(run.outcome, Published)
+    assert [run.outcome.remote_id] == [one["id"] for one in mock.posts(sha256)]
 
 
-def test_a_forgotten_job_without_a_match_is_left_to_a_person(mock: MockServer, studio: Studio) -> None:
-    """Asking cannot settle it, so nothing is posted again."""
-    post, sha256 = studio.post()
+def test_a_forgotten_job_without_a_match_is_left_to_a_person(mock: MockServer, factory: PostFactory) -> None:
+    """No question can settle the outcome, so nothing is posted again."""
+    post, sha256 = factory.post()
     account, _ = DIRECT.account(mock.hosts)
     forgotten = {"data": {}, "error": {"code": "invalid_publish_id"}}
     mock.fault(STATUS, "answer", status=400, body=forgotten)
 
     with pytest.raises(OutcomeUnknown) as caught:
-        travel(TikTok(mock.hosts, mode="direct", pace=0), post, account)
+        publish(TikTok(mock.hosts, mode="direct", pace=0), post, account)
 
     assert caught.value.code == "publish_id_forgotten"
     assert len(mock.posts(sha256)) == 1
@@ -231,16 +229,16 @@ def test_a_forgotten_job_without_a_match_is_left_to_a_person(mock: MockServer, s
     ],
 )
 def test_every_code_says_what_to_do_next(
-    http: int, code: str, kind: type[PlatformError], ours: str, mock: MockServer, studio: Studio
+    http: int, code: str, kind: type[PlatformError], ours: str, mock: MockServer, factory: PostFactory
 ) -> None:
     """The code decides, not the HTTP status: TikTok refuses with 200, too."""
-    post, _ = studio.post()
+    post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
     publisher = TikTok(mock.hosts, pace=0)
     mock.fault(INIT, "answer", status=http, body={"data": {}, "error": {"code": code, "log_id": "log-7"}})
 
     with pytest.raises(kind) as caught:
-        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+        first_step(publisher, post, account)
 
     assert ours == caught.value.code
     if kind is not Unclear:
@@ -258,10 +256,10 @@ def test_every_code_says_what_to_do_next(
     ],
 )
 def test_every_reason_of_failure_says_what_to_do_next(
-    reason: str, kind: type[PlatformError], ours: str, mock: MockServer, studio: Studio
+    reason: str, kind: type[PlatformError], ours: str, mock: MockServer, factory: PostFactory
 ) -> None:
     """A failed job has no post."""
-    post, _ = studio.post()
+    post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
     mock.fault(
         STATUS,
@@ -271,21 +269,21 @@ def test_every_reason_of_failure_says_what_to_do_next(
     )
 
     with pytest.raises(kind) as caught:
-        travel(TikTok(mock.hosts, pace=0), post, account)
+        publish(TikTok(mock.hosts, pace=0), post, account)
 
     assert (ours, reason) == (caught.value.code, caught.value.platform_code)
 
 
-def test_an_upload_address_elsewhere_is_never_called(mock: MockServer, studio: Studio) -> None:
-    """A platform that was broken into must not send our videos, or us, anywhere else."""
-    post, _ = studio.post()
+def test_an_upload_address_elsewhere_is_never_called(mock: MockServer, factory: PostFactory) -> None:
+    """A compromised platform must not direct our uploads to another host."""
+    post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
     publisher = TikTok(mock.hosts, pace=0)
     elsewhere = {"publish_id": "p1", "upload_url": "http://169.254.169.254/latest/meta-data"}
     mock.fault(INIT, "answer", status=200, body={"data": elsewhere, "error": {"code": "ok"}})
 
     with pytest.raises(Rejected) as caught:
-        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+        first_step(publisher, post, account)
 
     assert caught.value.code == "foreign_address"
     assert "169.254" not in str(caught.value)
@@ -296,52 +294,50 @@ def test_an_upload_address_elsewhere_is_never_called(mock: MockServer, studio: S
     [("never", True, False), ("gaze", True, True), ("gaze", False, False), ("always", False, True)],
 )
 def test_alteration_is_declared_by_the_operators_policy(
-    policy: Any, corrected: bool, declared: bool, mock: MockServer, studio: Studio
+    policy: Any, corrected: bool, declared: bool, mock: MockServer, factory: PostFactory
 ) -> None:
-    """`is_aigc` follows the policy and what was done to the film."""
-    post, sha256 = studio.post(gaze_corrected=corrected)
+    """`is_aigc` follows the policy and the correction of the video."""
+    post, sha256 = factory.post(gaze_corrected=corrected)
     account, _ = DIRECT.account(mock.hosts)
 
-    travel(TikTok(mock.hosts, mode="direct", pace=0, disclosure=policy), post, account)
+    publish(TikTok(mock.hosts, mode="direct", pace=0, disclosure=policy), post, account)
 
     assert [declared] == [one["metadata"]["is_aigc"] for one in mock.posts(sha256)]
 
 
-def test_interactions_are_off_until_the_owner_ticks_them(mock: MockServer, studio: Studio) -> None:
-    """TikTok's content sharing guidelines want nothing ticked by default."""
-    post, sha256 = studio.post()
+def test_interactions_are_off_until_the_owner_ticks_them(mock: MockServer, factory: PostFactory) -> None:
+    """TikTok's content sharing guidelines demand that nothing is allowed by default."""
+    post, sha256 = factory.post()
     account, _ = DIRECT.account(mock.hosts)
 
-    travel(TikTok(mock.hosts, mode="direct", pace=0, interactions=frozenset({"comment"})), post, account)
+    publish(TikTok(mock.hosts, mode="direct", pace=0, interactions=frozenset({"comment"})), post, account)
 
-    told = mock.posts(sha256)[0]["metadata"]
-    assert (told["disable_comment"], told["disable_duet"], told["disable_stitch"]) == (False, True, True)
+    metadata = mock.posts(sha256)[0]["metadata"]
+    assert (metadata["disable_comment"], metadata["disable_duet"], metadata["disable_stitch"]) == (False, True, True)
 
 
-def test_a_privacy_that_the_account_lacks_is_refused_not_replaced(mock: MockServer, studio: Studio) -> None:
-    """What was meant for friends must not become public."""
-    post, _ = studio.post(privacy="friends")
+def test_a_privacy_that_the_account_lacks_is_refused_not_replaced(mock: MockServer, factory: PostFactory) -> None:
+    """A post for friends must not become public."""
+    post, _ = factory.post(privacy="friends")
     account, _ = DIRECT.account(mock.hosts)
     info = {"creator_username": "x", "privacy_level_options": ["PUBLIC_TO_EVERYONE"]}
     mock.fault("creator_info", "answer", status=200, body={"data": info, "error": {"code": "ok"}})
 
     with pytest.raises(Rejected) as caught:
-        travel(TikTok(mock.hosts, mode="direct", pace=0), post, account)
+        publish(TikTok(mock.hosts, mode="direct", pace=0), post, account)
 
     assert caught.value.code == "privacy_refused"
 
 
-def test_a_mock_that_is_killed_in_the_middle_of_an_upload_goes_on_from_its_bytes(
-    tmp_path: Path, studio: Studio
-) -> None:
-    """Everything is on its disk: sessions, tokens, half an upload."""
+def test_a_mock_that_is_killed_during_an_upload_keeps_its_bytes(tmp_path: Path, factory: PostFactory) -> None:
+    """The mock stores everything on disk: jobs, tokens, incomplete uploads."""
     server = MockServer(tmp_path, "--processing-seconds", "0")
     try:
-        post, sha256 = studio.post()
+        post, sha256 = factory.post()
         account, _ = INBOX.account(server.hosts)
         publisher = TikTok(server.hosts, pace=0)
         server.fault(INBOX.upload_at, "cut", after_bytes=123_456)
-        begun = publisher.advance(post, account, publisher.begin(post, account), interrupted=False).handle
+        begun = first_step(publisher, post, account).handle
         with pytest.raises(Unclear):
             publisher.advance(post, account, begun, interrupted=False)
         server.kill()
@@ -351,57 +347,57 @@ def test_a_mock_that_is_killed_in_the_middle_of_an_upload_goes_on_from_its_bytes
 
         located = publisher.advance(post, account, begun, interrupted=True).handle
         assert located.number("offset") == 123_456
-        travel(publisher, post, account, start=located)
+        publish(publisher, post, account, start=located)
         assert len(server.posts(sha256)) == 1
     finally:
         server.kill()
 
 
-def test_handles_are_json(mock: MockServer, studio: Studio) -> None:
-    """They are stored; whatever cannot be stored would be lost with the process."""
-    post, _ = studio.post()
+def test_handles_are_json(mock: MockServer, factory: PostFactory) -> None:
+    """Handles are stored; a fact that is not JSON would be lost with the process."""
+    post, _ = factory.post()
     account, _ = DIRECT.account(mock.hosts)
-    for handle in travel(TikTok(mock.hosts, mode="direct", pace=0), post, account).handles:
+    for handle in publish(TikTok(mock.hosts, mode="direct", pace=0), post, account).handles:
         assert dict(handle.facts) == json.loads(json.dumps(dict(handle.facts)))
 
 
-def test_an_unknown_step_is_never_guessed(mock: MockServer, studio: Studio) -> None:
+def test_an_unknown_step_is_never_guessed(mock: MockServer, factory: PostFactory) -> None:
     """A handle of a later version, read by an earlier one, must not start a second post."""
-    post, _ = studio.post()
+    post, _ = factory.post()
     account = AuthorizedAccount("a", "tiktok", "tiktok", "o", "n", "t")
     with pytest.raises(OutcomeUnknown):
         TikTok(mock.hosts).advance(post, account, Handle("from_the_future"), interrupted=False)
 
 
-def test_bytes_that_are_refused_again_and_again_end_in_a_rejection(mock: MockServer, studio: Studio) -> None:
-    """Each time the job says that it is not complete, so it is certain that there is no post."""
-    post, sha256 = studio.post()
+def test_bytes_that_are_refused_again_and_again_end_in_a_rejection(mock: MockServer, factory: PostFactory) -> None:
+    """Each time the job reports that it is incomplete, so it is certain that there is no post."""
+    post, sha256 = factory.post()
     account, _ = INBOX.account(mock.hosts)
     mock.fault(INBOX.upload_at, "answer", status=400, times=99)
 
     with pytest.raises(Rejected) as caught:
-        travel(TikTok(mock.hosts, pace=0), post, account)
+        publish(TikTok(mock.hosts, pace=0), post, account)
 
     assert caught.value.code == "upload_refused"
     assert mock.posts(sha256) == []
 
 
-def test_a_job_that_is_being_processed_is_never_begun_anew(mock: MockServer, studio: Studio) -> None:
-    """All bytes are in: from here on there are only questions, however long it takes."""
-    post, sha256 = studio.post()
+def test_a_job_that_is_being_processed_is_never_restarted(mock: MockServer, factory: PostFactory) -> None:
+    """All bytes are received: from here on every step only reads, however long it takes."""
+    post, sha256 = factory.post()
     account, _ = INBOX.account(mock.hosts)
     busy = {"data": {"status": "PROCESSING_UPLOAD", "uploaded_bytes": post.size_bytes}, "error": {"code": "ok"}}
     mock.fault(STATUS, "answer", times=4, status=200, body=busy)
 
-    journey = travel(TikTok(mock.hosts, pace=0), post, account)
+    run = publish(TikTok(mock.hosts, pace=0), post, account)
 
-    assert journey.kinds == ["init", "upload", *["poll"] * 5]
+    assert run.kinds == ["init", "upload", *["poll"] * 5]
     assert len(mock.posts(sha256)) == 1
 
 
-def test_a_day_of_processing_is_left_to_a_person(mock: MockServer, studio: Studio) -> None:
-    """The job may still post; a new one would be the duplicate."""
-    post, _ = studio.post()
+def test_a_day_of_processing_is_left_to_a_person(mock: MockServer, factory: PostFactory) -> None:
+    """The job may still post; a new one would be a duplicate."""
+    post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
     clock = Clock(datetime.now(UTC))
     publisher = TikTok(mock.hosts, pace=0, clock=clock.timestamp)
@@ -418,15 +414,15 @@ def test_a_day_of_processing_is_left_to_a_person(mock: MockServer, studio: Studi
     assert caught.value.code == "processing_endless"
 
 
-def test_a_job_that_fails_again_and_again_is_given_up(mock: MockServer, studio: Studio) -> None:
+def test_a_job_that_fails_again_and_again_is_given_up(mock: MockServer, factory: PostFactory) -> None:
     """Each failed job certainly has no post; after two more the video is at fault."""
-    post, _ = studio.post()
+    post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
     mock.fault(INBOX.upload_at, "answer", times=9, status=201)
     failed = {"data": {"status": "FAILED", "fail_reason": "internal"}, "error": {"code": "ok"}}
     mock.fault(STATUS, "answer", times=9, status=200, body=failed)
 
     with pytest.raises(Rejected):
-        travel(TikTok(mock.hosts, pace=0), post, account)
+        publish(TikTok(mock.hosts, pace=0), post, account)
 
-    assert mock.struck() == 6  # three uploads, three answers
+    assert mock.struck() == 6  # three uploads, three status calls

@@ -1,4 +1,4 @@
-"""Titles, captions and their limits, in each platform's own units."""
+"""Titles and captions, with each platform's limits in its own units."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compose(platform: str, title: str, caption: str, part: int, parts: int) -> W
     ],
 )
 def test_a_part_carries_its_number(title: str, part: int, parts: int, expected: str) -> None:
-    """Unless it is the only one."""
+    """A single part has no number."""
     assert numbered_title(title, part, parts) == expected
 
 
@@ -48,7 +48,7 @@ def test_a_part_carries_its_number(title: str, part: int, parts: int, expected: 
     ],
 )
 def test_what_does_not_fit_is_refused_and_never_cut(platform: str, title: str, caption: str, code: str) -> None:
-    """UTF-16 units for TikTok, bytes for YouTube's description, characters elsewhere."""
+    """The units are UTF-16 for TikTok, bytes for YouTube's description, and else characters."""
     with pytest.raises(Rejected) as caught:
         compose(platform, title, caption, 1, 1)
     assert caught.value.code == code
@@ -63,13 +63,13 @@ def test_what_does_not_fit_is_refused_and_never_cut(platform: str, title: str, c
         ("instagram", "", "#tag " * 30 + "@friend " * 20 + "a@b.example"),
     ],
 )
-def test_what_just_fits_is_taken(platform: str, title: str, caption: str) -> None:
-    """The limits themselves are allowed."""
+def test_a_text_at_the_limit_is_accepted(platform: str, title: str, caption: str) -> None:
+    """A text exactly at the limit is accepted."""
     compose(platform, title, caption, 1, 1)
 
 
 def test_the_number_counts_towards_the_limit() -> None:
-    """A title of 100 characters fits YouTube alone, and not as part 2 of 5."""
+    """A title of 100 characters fits YouTube as a single part, but not as part 2 of 5."""
     compose("youtube", "x" * 100, "", 1, 1)
     with pytest.raises(Rejected):
         compose("youtube", "x" * 100, "", 2, 5)
@@ -77,13 +77,13 @@ def test_the_number_counts_towards_the_limit() -> None:
 
 
 def test_line_ends_of_web_forms_are_line_ends() -> None:
-    """Browsers send CR LF."""
+    """Web forms send CR LF; it becomes LF."""
     assert compose("tiktok", "a", "b\r\nc", 1, 1).text == "a\n\nb\nc"
 
 
 @given(title=st.text(max_size=120), caption=st.text(max_size=300), parts=st.integers(1, 99), data=st.data())
 def test_words_are_kept_whole_or_refused(title: str, caption: str, parts: int, data: st.DataObject) -> None:
-    """Whatever people write, nothing is lost silently."""
+    """No text is shortened silently."""
     part = data.draw(st.integers(1, parts))
     for platform in ("tiktok", "instagram", "youtube"):
         try:

@@ -1,4 +1,4 @@
-"""What is YouTube's own: sessions that repeat their answer, the search after a lost session, quotas, the audit lock."""
+"""YouTube: sessions that repeat their response, the search after a lost session, quotas, the audit lock."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from platforms.errors import (
 )
 from platforms.youtube.api import until_pacific_midnight_s
 from platforms.youtube.publisher import YouTube
-from tests.platforms.journey import CASES, Studio, travel
 from tests.platforms.mock_server import MockServer
+from tests.platforms.publishing_run import CASES, PostFactory, first_step, publish
 
 YOUTUBE = CASES[4]
 SESSION = "POST /youtube-api/upload"
@@ -34,82 +34,82 @@ def refusal(status: int, reason: str) -> dict[str, object]:
     return {"error": {"code": status, "message": "m", "errors": [{"reason": reason}]}}
 
 
-def test_a_session_lost_after_the_last_byte_is_settled_by_the_channels_list(mock: MockServer, studio: Studio) -> None:
-    """The answer to the last byte is lost, and then the session is gone: the one video found is adopted."""
-    post, sha256 = studio.post()
+def test_a_session_lost_after_the_last_byte_is_settled_by_a_search(mock: MockServer, factory: PostFactory) -> None:
+    """The response to the last byte is lost, then the session is gone: the one video found is adopted."""
+    post, sha256 = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     mock.fault(BYTES, "lose", skip=1)
     mock.fault(BYTES, "answer", skip=2, status=404)
 
-    journey = travel(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
+    run = publish(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
 
-    assert journey.kinds.count("session") == 1
-    assert journey.kinds.count("search") == 1
-    assert isinstance(journey.outcome, Published)
-    assert [journey.outcome.remote_id] == [one["id"] for one in mock.posts(sha256)]
+    assert run.kinds.count("session") == 1
+    assert run.kinds.count("search") == 1
+    assert isinstance(run.outcome, Published)
+    assert [run.outcome.remote_id] == [one["id"] for one in mock.posts(sha256)]
 
 
-def test_a_session_lost_before_the_last_byte_is_begun_anew(mock: MockServer, studio: Studio) -> None:
+def test_a_session_lost_before_the_last_byte_is_replaced(mock: MockServer, factory: PostFactory) -> None:
     """No video can exist before its last byte."""
-    post, sha256 = studio.post()
+    post, sha256 = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     mock.fault(BYTES, "answer", status=404)
 
-    journey = travel(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
+    run = publish(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
 
-    assert journey.kinds.count("search") == 0
-    assert journey.kinds.count("session") == 2
+    assert run.kinds.count("search") == 0
+    assert run.kinds.count("session") == 2
     assert len(mock.posts(sha256)) == 1
 
 
-def test_a_session_lost_with_its_last_byte_needs_three_looks_before_a_new_one(mock: MockServer, studio: Studio) -> None:
-    """Lists lag behind: nothing found at once proves nothing."""
-    post, sha256 = studio.post()
+def test_a_session_lost_with_its_last_byte_needs_three_searches(mock: MockServer, factory: PostFactory) -> None:
+    """Lists are updated late, so one empty search proves nothing."""
+    post, sha256 = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     mock.fault(BYTES, "answer", skip=1, status=404)
 
-    journey = travel(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
+    run = publish(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
 
-    assert journey.kinds.count("search") == 3
-    assert journey.kinds.count("session") == 2
+    assert run.kinds.count("search") == 3
+    assert run.kinds.count("session") == 2
     assert len(mock.posts(sha256)) == 1
 
 
-def test_several_matches_are_left_to_a_person(mock: MockServer, studio: Studio) -> None:
-    """Neither adopting one nor posting a third would be right."""
+def test_several_matches_are_left_to_a_person(mock: MockServer, factory: PostFactory) -> None:
+    """Neither adopting one of them nor posting another would be right."""
     account, _ = YOUTUBE.account(mock.hosts)
     publisher = YouTube(mock.hosts, pace=0)
-    twin, _ = studio.post(title="Twins", publication_id="twin")
-    travel(publisher, twin, account)
-    again, _ = studio.post(title="Twins", publication_id="twin")
+    twin, _ = factory.post(title="Twins", publication_id="twin")
+    publish(publisher, twin, account)
+    again, _ = factory.post(title="Twins", publication_id="twin")
     mock.fault(BYTES, "lose")
     mock.fault(BYTES, "answer", skip=1, status=404)
 
     with pytest.raises(OutcomeUnknown) as caught:
-        travel(publisher, again, account)
+        publish(publisher, again, account)
 
     assert caught.value.code == "several_matches"
 
 
-def test_a_lost_answer_to_the_last_byte_is_repeated_by_the_session(mock: MockServer, studio: Studio) -> None:
+def test_a_lost_response_to_the_last_byte_is_repeated_by_the_session(mock: MockServer, factory: PostFactory) -> None:
     """The session is the idempotency key: asked again, it repeats the video's id."""
-    post, sha256 = studio.post()
+    post, sha256 = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     mock.fault(BYTES, "lose", skip=1)
 
-    journey = travel(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
+    run = publish(YouTube(mock.hosts, pace=0, chunk_bytes=262_144), post, account)
 
-    assert ("upload", True) in journey.steps
-    assert journey.kinds.count("search") == 0
+    assert ("upload", True) in run.steps
+    assert run.kinds.count("search") == 0
     assert len(mock.posts(sha256)) == 1
 
 
-def test_what_is_sent_says_all_that_must_always_be_said(mock: MockServer, studio: Studio) -> None:
-    """Privacy, made for kids, synthetic media; the publication's id travels as the file's name."""
-    post, sha256 = studio.post(privacy="unlisted")
+def test_the_resource_has_all_required_fields(mock: MockServer, factory: PostFactory) -> None:
+    """Privacy, made for kids, synthetic media, and the id of the publication as file name."""
+    post, sha256 = factory.post(privacy="unlisted")
     account, _ = YOUTUBE.account(mock.hosts)
 
-    travel(YouTube(mock.hosts, pace=0), post, account)
+    publish(YouTube(mock.hosts, pace=0), post, account)
 
     found = mock.posts(sha256)[0]
     assert found["metadata"]["status"] == {
@@ -121,20 +121,20 @@ def test_what_is_sent_says_all_that_must_always_be_said(mock: MockServer, studio
     assert found["metadata"]["snippet"]["description"] == "On seeing"
 
 
-def test_a_video_locked_for_want_of_an_audit_is_shown_to_a_person(tmp_path: Path, studio: Studio) -> None:
-    """Asked for public, got private: it is up, but nobody sees it."""
+def test_a_video_locked_as_private_needs_an_action(tmp_path: Path, factory: PostFactory) -> None:
+    """Requested public, stored private: the video exists, but only its owner can see it."""
     server = MockServer(tmp_path, "--processing-seconds", "0", "--unaudited")
     try:
-        post, _ = studio.post()
+        post, _ = factory.post()
         account, _ = YOUTUBE.account(server.hosts)
-        outcome = travel(YouTube(server.hosts, pace=0), post, account).outcome
+        outcome = publish(YouTube(server.hosts, pace=0), post, account).outcome
         assert isinstance(outcome, ActionNeeded)
         assert outcome.note == "locked_private"
 
         direct = CASES[1]
         account, _ = direct.account(server.hosts)
         with pytest.raises(Rejected) as caught:
-            travel(direct.publisher(server.hosts), post, account)
+            publish(direct.publisher(server.hosts), post, account)
         assert caught.value.code == "app_not_audited"
     finally:
         server.kill()
@@ -149,16 +149,16 @@ def test_a_video_locked_for_want_of_an_audit_is_shown_to_a_person(tmp_path: Path
     ],
 )
 def test_a_video_that_youtube_takes_down_is_rejected(
-    status: dict[str, str], kind: type[PlatformError], ours: str, mock: MockServer, studio: Studio
+    status: dict[str, str], kind: type[PlatformError], ours: str, mock: MockServer, factory: PostFactory
 ) -> None:
-    """A rejected duplicate with no other video of ours is someone's earlier upload."""
-    post, _ = studio.post()
+    """A rejected duplicate without another video of ours is an earlier upload of the owner."""
+    post, _ = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     mock.fault(VIDEOS, "answer", status=200, body={"items": [{"id": "x", "status": status}]})
     mock.fault(PLAYLIST, "answer", status=200, body={"items": []})
 
     with pytest.raises(kind) as caught:
-        travel(YouTube(mock.hosts, pace=0), post, account)
+        publish(YouTube(mock.hosts, pace=0), post, account)
 
     assert ours == caught.value.code
 
@@ -181,30 +181,30 @@ def test_a_video_that_youtube_takes_down_is_rejected(
     ],
 )
 def test_every_reason_says_what_to_do_next(
-    http: int, reason: str, kind: type[PlatformError], ours: str, mock: MockServer, studio: Studio
+    http: int, reason: str, kind: type[PlatformError], ours: str, mock: MockServer, factory: PostFactory
 ) -> None:
-    """By reason first, then by status."""
-    post, _ = studio.post()
+    """The reason is looked up first, then the status."""
+    post, _ = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     publisher = YouTube(mock.hosts, pace=0)
     mock.fault(SESSION, "answer", status=http, body=refusal(http, reason))
 
     with pytest.raises(kind) as caught:
-        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+        first_step(publisher, post, account)
 
     assert ours == caught.value.code
 
 
-def test_a_used_up_quota_waits_for_midnight_in_california(mock: MockServer, studio: Studio) -> None:
-    """All channels of the project wait."""
-    post, _ = studio.post()
+def test_a_used_up_quota_waits_for_midnight_in_california(mock: MockServer, factory: PostFactory) -> None:
+    """All channels of the project have to wait."""
+    post, _ = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     noon = datetime(2026, 7, 1, 19, 0, tzinfo=UTC)  # 12:00 in Los Angeles, summer time
     publisher = YouTube(mock.hosts, pace=0, clock=noon.timestamp)
     mock.fault(SESSION, "answer", status=403, body=refusal(403, "quotaExceeded"))
 
     with pytest.raises(RateLimited) as caught:
-        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+        first_step(publisher, post, account)
 
     assert (caught.value.scope, caught.value.retry_after_s) == ("app", 12 * 3600 + 60.0)
 
@@ -217,30 +217,30 @@ def test_a_used_up_quota_waits_for_midnight_in_california(mock: MockServer, stud
         (datetime(2026, 12, 1, 8, 0, tzinfo=UTC), 24),
     ],
 )
-def test_a_californian_day_has_as_many_hours_as_it_has(now: datetime, hours: int) -> None:
-    """Counted from its first minute."""
+def test_the_length_of_a_californian_day_follows_its_clock_changes(now: datetime, hours: int) -> None:
+    """Counted from its first minute on days with clock changes."""
     assert hours * 3600 + 60.0 == until_pacific_midnight_s(now.timestamp())
 
 
-def test_a_session_address_elsewhere_is_never_called(mock: MockServer, studio: Studio) -> None:
+def test_a_session_address_elsewhere_is_never_called(mock: MockServer, factory: PostFactory) -> None:
     """The token would go there."""
-    post, _ = studio.post()
+    post, _ = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     publisher = YouTube(mock.hosts, pace=0)
     mock.fault(SESSION, "answer", status=200, headers={"Location": "https://googleapis.com.evil.example/u"})
 
     with pytest.raises(Rejected) as caught:
-        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+        first_step(publisher, post, account)
 
     assert caught.value.code == "foreign_address"
 
 
-def test_no_session_address_at_all_is_not_taken_for_success(mock: MockServer, studio: Studio) -> None:
+def test_no_session_address_at_all_is_not_taken_for_success(mock: MockServer, factory: PostFactory) -> None:
     """A 200 without Location opens nothing."""
-    post, _ = studio.post()
+    post, _ = factory.post()
     account, _ = YOUTUBE.account(mock.hosts)
     publisher = YouTube(mock.hosts, pace=0)
     mock.fault(SESSION, "answer", status=200)
 
     with pytest.raises((Unclear, TryLater)):
-        publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
+        first_step(publisher, post, account)

@@ -1,4 +1,4 @@
-"""What a stranger may not make us call."""
+"""Addresses given by users that must not be called."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_addresses_inside_any_network_are_not_public(address: str) -> None:
 
 @pytest.mark.parametrize("address", [*OUTSIDE, "::ffff:8.8.8.8"])
 def test_addresses_of_the_public_internet_are_public(address: str) -> None:
-    """The list must not swallow its neighbours."""
+    """Networks next to the closed ones stay open."""
     assert is_public(address)
 
 
@@ -41,7 +41,7 @@ Answers = Callable[[list[str]], None]
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """Return a way to say what the resolver answers, one list for each look-up; the last one stays."""
+    """Return a function that sets the addresses of the next look-up; the last list repeats."""
     pending: list[list[str]] = []
 
     def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:  # Any: the resolver's own shapes
@@ -55,23 +55,23 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_a_name_that_leads_inside_is_refused(address: str, resolver: Answers) -> None:
-    """Alone, and hidden among good ones."""
+def test_a_name_with_a_private_address_is_refused(address: str, resolver: Answers) -> None:
+    """A name with a single private address is refused."""
     resolver([address])
     with pytest.raises(AddressRefused) as caught:
         check("https://hooks.example.com/x", allow_private=False)
     assert caught.value.code == "address_private"
 
 
-def test_one_bad_address_among_good_ones_is_enough(resolver: Answers) -> None:
-    """Otherwise a retry would reach it."""
+def test_one_private_address_among_public_ones_is_refused(resolver: Answers) -> None:
+    """Otherwise a retry could connect to it."""
     resolver(["93.184.216.34", "8.8.8.8", "127.0.0.1"])
     with pytest.raises(AddressRefused):
         check("https://hooks.example.com/x", allow_private=False)
 
 
-def test_a_good_name_comes_back_with_the_addresses_that_were_judged(resolver: Answers) -> None:
-    """They, and not the name, are what is called."""
+def test_a_public_name_is_returned_with_its_checked_addresses(resolver: Answers) -> None:
+    """The connection goes to these addresses, not to the name."""
     resolver(["93.184.216.34", "2606:4700::1111", "93.184.216.34"])
     assert check("https://hooks.example.com/x", allow_private=False).addresses == ("93.184.216.34", "2606:4700::1111")
 
@@ -119,52 +119,52 @@ def test_a_good_name_comes_back_with_the_addresses_that_were_judged(resolver: An
     ],
 )
 def test_every_forbidden_spelling_is_refused(url: str, code: str) -> None:
-    """Without asking any resolver, but for literal addresses, which need none."""
+    """The refusal needs no look-up; literal addresses need none either."""
     with pytest.raises(AddressRefused) as caught:
         check(url, allow_private=False)
     assert caught.value.code == code
 
 
 @pytest.mark.parametrize("port", ["", ":443", ":8443", ":1024", ":65535"])
-def test_ordinary_ports_are_taken(port: str, resolver: Answers) -> None:
-    """443, and most from 1024 on."""
+def test_ordinary_ports_are_accepted(port: str, resolver: Answers) -> None:
+    """Port 443 and most ports from 1024 on are accepted."""
     resolver(["93.184.216.34"])
     check(f"https://hooks.example.com{port}/x?y=1", allow_private=False)
 
 
 def test_a_name_without_an_address_is_not_refused_for_good(resolver: Answers) -> None:
-    """It may have one tomorrow."""
+    """It may resolve tomorrow, so this is a different error."""
     resolver([])
     with pytest.raises(NameUnknown):
         check("https://hooks.example.com/", allow_private=False)
 
 
 def test_we_do_not_call_ourselves(resolver: Answers) -> None:
-    """Events about events would never end."""
+    """A webhook to this service itself would create a loop of events."""
     resolver(["93.184.216.34"])
     with pytest.raises(AddressRefused) as caught:
         check("https://Vidprod.example.com/hook", allow_private=False, own_hosts=frozenset({"vidprod.example.com"}))
     assert caught.value.code == "own_address"
 
 
-def test_in_development_private_addresses_are_taken_and_nonsense_is_not() -> None:
-    """WEBHOOK_ALLOW_PRIVATE."""
+def test_in_development_private_addresses_are_accepted() -> None:
+    """The setting WEBHOOK_ALLOW_PRIVATE allows private addresses, but no malformed ones."""
     assert check("http://127.0.0.1:9100/x", allow_private=True).addresses == ("127.0.0.1",)
     for url in ("file:///etc/passwd", "http://user@127.0.0.1/", "http:///"):
         with pytest.raises(AddressRefused):
             check(url, allow_private=True)
 
 
-def test_a_name_that_changes_its_address_between_judging_and_calling_gains_nothing(
+def test_a_name_that_resolves_differently_later_gains_nothing(
     resolver: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding: public when judged, loopback afterwards. The call goes to the address that was judged."""
+    """DNS rebinding: public when checked, loopback afterwards. The call goes to the checked address."""
     resolver(["93.184.216.34"])
     resolver(["127.0.0.1"])
-    dialled: list[str] = []
+    connected_to: list[str] = []
 
     def create_connection(address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:  # Any: unused
-        dialled.append(address[0])
+        connected_to.append(address[0])
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
@@ -179,12 +179,12 @@ def test_a_name_that_changes_its_address_between_judging_and_calling_gains_nothi
             allow_private=False,
         )
 
-    assert dialled == ["93.184.216.34"]
+    assert connected_to == ["93.184.216.34"]
     assert not caught.value.sent
 
 
-def test_every_attempt_is_judged_anew(resolver: Answers) -> None:
-    """An endpoint that was good when it was saved may lead inside today."""
+def test_the_address_is_checked_at_every_attempt(resolver: Answers) -> None:
+    """An endpoint that was public when it was saved may be private today."""
     resolver(["10.0.0.1"])
     with pytest.raises(AddressRefused):
         webhook.deliver(
@@ -198,6 +198,6 @@ def test_every_attempt_is_judged_anew(resolver: Answers) -> None:
 
 
 def test_the_list_of_closed_networks_is_parsed() -> None:
-    """A typing error there would open a network."""
+    """A typing error in the list would open a network."""
     assert len(address_guard._CLOSED_V4) == 19
     assert len(address_guard._CLOSED_V6) == 5

@@ -1,4 +1,4 @@
-"""One request, one answer, whatever the other side does."""
+"""The HTTP client: its limits hold whatever the server does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from platforms.http import client
 from platforms.http.client import FileRange, NeverSent, ResponseLost
 from tests.platforms.loopback import Talk, answering, server
 
-SECRET = "token-that-nobody-may-see"
+SECRET = "secret-token"
 
 
 def drip(connection: socket.socket, _first: bytes) -> None:
@@ -50,8 +50,8 @@ def broken_body(connection: socket.socket, _first: bytes) -> None:
 
 
 @pytest.mark.parametrize("talk", [drip, silent])
-def test_a_slow_answer_ends_at_the_deadline(talk: object) -> None:
-    """A drip of one byte at a time never meets a timeout of reads; the deadline counts from the beginning."""
+def test_a_slow_response_ends_at_the_deadline(talk: object) -> None:
+    """Single bytes never exceed the read timeout; the deadline counts from the start of the exchange."""
     with server(talk) as (base, _), pytest.raises(ResponseLost, match="deadline"):  # type: ignore[arg-type]  # one of two
         started = time.monotonic()
         try:
@@ -60,38 +60,38 @@ def test_a_slow_answer_ends_at_the_deadline(talk: object) -> None:
             assert time.monotonic() - started < 3
 
 
-def test_an_upload_that_nobody_takes_ends_at_the_deadline(tmp_path: Path) -> None:
-    """Writing, too, is under the deadline."""
-    film = tmp_path / "film"
-    film.write_bytes(b"x" * 30_000_000)
-    with server(silent) as (base, _), FileRange(film, 0, 30_000_000) as part, pytest.raises(ResponseLost):
+def test_an_upload_that_is_not_read_ends_at_the_deadline(tmp_path: Path) -> None:
+    """The deadline covers writing, too."""
+    video = tmp_path / "video"
+    video.write_bytes(b"x" * 30_000_000)
+    with server(silent) as (base, _), FileRange(video, 0, 30_000_000) as part, pytest.raises(ResponseLost):
         client.request("PUT", base, body=part, deadline_s=0.3)
 
 
-def test_an_answer_without_end_is_read_up_to_the_cap() -> None:
-    """And says that it is not whole."""
+def test_an_endless_response_is_read_up_to_the_cap() -> None:
+    """The response is marked as not whole."""
     with server(endless) as (base, _):
         reply = client.request("GET", base, body_cap=100_000)
     assert (len(reply.body), reply.whole) == (100_000, False)
 
 
 def test_a_status_counts_although_its_body_breaks_off() -> None:
-    """A receiver that says 202 has taken the event."""
+    """A receiver that responds with 202 has accepted the event."""
     with server(broken_body) as (base, _):
         reply = client.request("POST", base, body=b"{}")
     assert (reply.status, reply.whole) == (202, False)
 
 
-def test_redirects_are_answers_and_are_not_followed() -> None:
-    """Not even looked at: a malformed address in them harms nobody."""
+def test_redirects_are_returned_and_not_followed() -> None:
+    """The target is not even parsed, so a malformed one is harmless."""
     for location in ("http://127.0.0.1:1/", "http://[", "file:///etc/passwd"):
-        with server(answering("302 Found", b"", f"Location: {location}")) as (base, heard):
+        with server(answering("302 Found", b"", f"Location: {location}")) as (base, first_blocks):
             assert client.request("GET", base).status == 302
-        assert len(heard) == 1
+        assert len(first_blocks) == 1
 
 
-def test_whether_the_request_left_is_told_apart() -> None:
-    """Nothing was sent: simply try again. Something was sent: ask first."""
+def test_errors_say_whether_the_request_was_sent() -> None:
+    """After NeverSent the request is simply repeated; after ResponseLost the caller asks first."""
     with server(hang_up) as (base, _), pytest.raises(ResponseLost):
         client.request("POST", base, body=b"{}")
     for url in ("http://127.0.0.1:1/", "http://no-such-name.invalid/", "http://[bad/", "nonsense"):
@@ -102,31 +102,31 @@ def test_whether_the_request_left_is_told_apart() -> None:
 
 
 def test_no_proxy_no_netrc_no_cookie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The environment may not lead requests, and with them tokens, elsewhere."""
+    """The environment cannot redirect requests, and with them tokens, to another server."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with server(answering("200 OK")) as (proxy, led_astray):
+    with server(answering("200 OK")) as (proxy, proxied):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)
-        with server(answering("200 OK", b"", "Set-Cookie: a=b")) as (base, heard):
+        with server(answering("200 OK", b"", "Set-Cookie: a=b")) as (base, first_blocks):
             client.request("GET", base)
             client.request("GET", base)
-    assert led_astray == []
-    assert len(heard) == 2
-    assert all(b"ookie" not in block and b"uthorization" not in block for block in heard)
+    assert proxied == []
+    assert len(first_blocks) == 2
+    assert all(b"ookie" not in block and b"uthorization" not in block for block in first_blocks)
 
 
 def test_given_addresses_are_called_instead_of_the_name() -> None:
-    """Host keeps the name and its port."""
-    with server(answering("200 OK")) as (base, heard):
+    """The Host header still holds the name and its port."""
+    with server(answering("200 OK")) as (base, first_blocks):
         port = base.rpartition(":")[2]
         client.request("GET", f"http://hooks.example.com:{port}/x", addresses=("127.0.0.2", "127.0.0.1"))
-    assert f"Host: hooks.example.com:{port}".encode() in heard[0]
+    assert f"Host: hooks.example.com:{port}".encode() in first_blocks[0]
 
 
 def test_tokens_appear_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """The libraries below would write whole addresses."""
+    """The libraries below the client would log whole addresses."""
     caplog.set_level(logging.DEBUG)
     with server(hang_up) as (base, _), pytest.raises(ResponseLost) as caught:
         client.request("GET", f"{base}/?access_token={SECRET}", headers={"Authorization": f"Bearer {SECRET}"})
@@ -143,13 +143,13 @@ def test_tokens_appear_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) 
     assert SECRET not in caplog.text
 
 
-def test_a_part_of_a_file_is_exactly_that_part(tmp_path: Path) -> None:
-    """In blocks, from disk, with its length announced."""
-    film = tmp_path / "film"
-    film.write_bytes(bytes(range(256)) * 1000)
-    with FileRange(film, 1000, 200_000) as part:
+def test_a_file_range_is_exactly_that_range(tmp_path: Path) -> None:
+    """It is read from disk in blocks, and its length is announced."""
+    video = tmp_path / "video"
+    video.write_bytes(bytes(range(256)) * 1000)
+    with FileRange(video, 1000, 200_000) as part:
         assert len(part) == 200_000
-        assert b"".join(part) == film.read_bytes()[1000:201_000]
+        assert b"".join(part) == video.read_bytes()[1000:201_000]
 
 
 @pytest.mark.parametrize(
@@ -164,18 +164,18 @@ def test_a_part_of_a_file_is_exactly_that_part(tmp_path: Path) -> None:
     ],
 )
 def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -> None:
-    """Nobody makes us wait longer than a day."""
+    """A wait is never longer than a day."""
     assert client.Response(503, {"Retry-After": header}, b"").retry_after_s == seconds
 
 
 def test_a_handshake_that_never_ends_is_cut_at_the_deadline() -> None:
-    """Nothing of the request was sent then."""
+    """No byte of the request was sent by then."""
     with server(silent) as (base, _), pytest.raises(NeverSent, match="deadline"):
         client.request("POST", base.replace("http:", "https:"), body=b"{}", deadline_s=0.3)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the environment names another bundle of authorities."""
+def test_a_certificate_without_a_known_authority_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment cannot add another bundle of authorities."""
     certificate = self_signed(tmp_path, "hooks.example.com")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -188,10 +188,10 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, monkey
         client.request("POST", f"https://hooks.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
 
 
-def test_a_vouched_certificate_is_checked_against_the_name_and_not_the_address(
+def test_a_certificate_is_checked_against_the_name_and_not_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection goes to a judged address; SNI, certificate and Host keep the name."""
+    """The connection goes to a given address; SNI, certificate and Host use the name."""
     certificate = self_signed(tmp_path, "hooks.example.com")
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -227,7 +227,7 @@ def self_signed(directory: Path, name: str) -> Path:
 
 @contextlib.contextmanager
 def tls_server(context: ssl.SSLContext, talk: Talk) -> Iterator[int]:
-    """Serve over TLS; a failed handshake ends that connection only."""
+    """Serve over TLS; a failed handshake ends only its own connection."""
 
     def wrapped(connection: socket.socket) -> None:
         with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as safe:

@@ -1,4 +1,4 @@
-"""Plays the publishing actor: runs steps, stores handles as JSON, is killed on demand, goes on from what is stored."""
+"""Runs a publisher as the publishing actor does: stores handles as JSON, and can be killed and resumed at any step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Post, Published, Publisher
+from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Outcome, Post, Published, Publisher
 from platforms.definition import PublishingOptions
 from platforms.errors import TryLater, Unclear
 from platforms.http.hosts import Roots
@@ -23,7 +23,7 @@ from platforms.tiktok.publisher import TikTok
 from platforms.youtube.publisher import CHUNK_UNIT_BYTES, YouTube
 
 MAX_STEPS = 300
-FILM_BYTES = 300_000
+VIDEO_BYTES = 300_000
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,23 @@ CASES = [
 ]
 
 
-class Studio:
-    """Makes films that no other test has."""
+class PostFactory:
+    """Creates posts with unique videos."""
 
     def __init__(self, directory: Path, base_url: str) -> None:
         self._directory = directory
         self._base_url = base_url
         self._numbers = itertools.count(1)
 
-    def post(self, size_bytes: int = FILM_BYTES, **more: object) -> tuple[Post, str]:
-        """Return a post with a film of its own, and the film's SHA-256."""
+    def post(self, size_bytes: int = VIDEO_BYTES, **more: object) -> tuple[Post, str]:
+        """Return a post with a new video, and the video's SHA-256."""
         number = next(self._numbers)
         content = os.urandom(size_bytes)
-        film = self._directory / f"{number}.mp4"
-        film.write_bytes(content)
+        video = self._directory / f"{number}.mp4"
+        video.write_bytes(content)
         fields: dict[str, object] = {
             "publication_id": f"pub-{number}",
-            "video": film,
+            "video": video,
             "size_bytes": size_bytes,
             "duration_s": 12.0,
             "title": f"Talk {number}",
@@ -101,11 +101,11 @@ class Studio:
 
 
 @dataclass
-class Journey:
-    """What happened on the way to a post.
+class PublishingRun:
+    """The record of one publication.
 
     Attributes:
-        steps: every step begun, in order, with whether it was told that it had been interrupted.
+        steps: every step begun, in order, with its `interrupted` argument.
         handles: every handle stored.
     """
 
@@ -118,29 +118,29 @@ class Journey:
         return [step for step, _ in self.steps]
 
 
-def travel(
+def publish(
     publisher: Publisher,
     post: Post,
     account: AuthorizedAccount,
     *,
-    deaths: Mapping[int, str] | None = None,
+    kills: Mapping[int, str] | None = None,
     start: Handle | None = None,
-    journey: Journey | None = None,
-) -> Journey:
-    """Publish, as the actor would.
+    run: PublishingRun | None = None,
+) -> PublishingRun:
+    """Publish a post as the actor does.
 
     Args:
-        deaths: by number of the step: "before": the process dies after noting that the step begins, before any request;
+        kills: by number of the step: "before": the process dies after noting that the step begins, before any request;
             "after": it dies after the step is done, before its outcome is stored.
-        start: the stored handle to go on from.
-        journey: to be filled in, for a look at it when the way ends with an error.
+        start: the stored handle to resume from.
+        run: the record to fill in, for inspection when publishing ends with an error.
     """
-    journey, died = journey or Journey(), deaths or {}
+    run, kills = run or PublishingRun(), kills or {}
     handle = start or publisher.begin(post, account)
     interrupted = False
     for number in range(MAX_STEPS):
-        journey.steps.append((handle.step, interrupted))
-        if died.get(number) == "before":
+        run.steps.append((handle.step, interrupted))
+        if kills.get(number) == "before":
             interrupted = True
             continue
         try:
@@ -150,18 +150,23 @@ def travel(
             continue
         except TryLater:
             continue
-        if died.get(number) == "after":
+        if kills.get(number) == "after":
             interrupted = True
             continue
         handle, interrupted = stored(outcome.handle), False
-        journey.handles.append(handle)
+        run.handles.append(handle)
         if not isinstance(outcome, Advanced):
-            journey.outcome = outcome
-            return journey
-        time.sleep(max(outcome.again_after_s, 0.002 if handle.step == journey.kinds[-1] else 0))
-    raise AssertionError(f"no end in sight: {journey.kinds[-20:]}")
+            run.outcome = outcome
+            return run
+        time.sleep(max(outcome.again_after_s, 0.002 if handle.step == run.kinds[-1] else 0))
+    raise AssertionError(f"no end in sight: {run.kinds[-20:]}")
+
+
+def first_step(publisher: Publisher, post: Post, account: AuthorizedAccount) -> Outcome:
+    """Begin a publication and run its first step."""
+    return publisher.advance(post, account, publisher.begin(post, account), interrupted=False)
 
 
 def stored(handle: Handle) -> Handle:
-    """Return the handle as it comes back from a database."""
+    """Return the handle after a round trip through JSON."""
     return Handle(handle.step, json.loads(json.dumps(dict(handle.facts))))
