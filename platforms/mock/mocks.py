@@ -24,7 +24,7 @@ class MockPlatform(Protocol):
         """Return where the body of a request is stored; None when it is no upload to this platform.
 
         Raises:
-            ErrorResponse: the upload is not acceptable.
+            MockErrorResponse: the upload is not acceptable.
         """
 
     def posts(self, state: MockState) -> list[Record]:

@@ -13,7 +13,7 @@ from waitress.server import create_server
 from platforms.mock import pages, webhook_receiver
 from platforms.mock.faults import Fault, Faults
 from platforms.mock.mocks import MOCKS
-from platforms.mock.state import ErrorResponse, MockOptions, MockState
+from platforms.mock.state import MockErrorResponse, MockOptions, MockState
 from platforms.mock.storage import Storage
 from platforms.mock.upload_stream import LOSE_HEADER, UploadRequest, UploadTarget, channel_class
 
@@ -48,7 +48,7 @@ def _upload_target(state: MockState, request: UploadRequest) -> UploadTarget | N
     for mock in MOCKS.values():
         try:
             target = mock.upload_target(state, request)
-        except ErrorResponse:
+        except MockErrorResponse:
             return None  # the application repeats the check and sends the response
         if target:
             return target
@@ -67,7 +67,7 @@ def application(state: MockState, faults: Faults) -> falcon.App[Any, Any]:  # An
     app = falcon.App(middleware=[_FaultMiddleware()])
     app.req_options.strip_url_path_trailing_slash = False
     app.req_options.auto_parse_qs_csv = False
-    app.add_error_handler(ErrorResponse, _send_error)
+    app.add_error_handler(MockErrorResponse, _send_error)
     for mock in MOCKS.values():
         mock.add_routes(app, state)
     webhook_receiver.add_routes(app, state)
@@ -75,7 +75,7 @@ def application(state: MockState, faults: Faults) -> falcon.App[Any, Any]:  # An
     return app
 
 
-def _send_error(_req: falcon.Request, resp: falcon.Response, error: ErrorResponse, _params: dict[str, Any]) -> None:
+def _send_error(_req: falcon.Request, resp: falcon.Response, error: MockErrorResponse, _params: dict[str, Any]) -> None:
     resp.status = error.status
     if error.body is not None:
         resp.media = error.body

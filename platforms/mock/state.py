@@ -15,7 +15,7 @@ from platforms.mock.storage import Record, Storage, new_id
 CODE_LIFE_S = 600.0
 
 
-class ErrorResponse(Exception):
+class MockErrorResponse(Exception):
     """An error response; may be raised at any depth of a responder."""
 
     def __init__(self, status: int, body: object = None, headers: dict[str, str] | None = None) -> None:

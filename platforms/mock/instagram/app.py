@@ -16,7 +16,7 @@ import falcon
 
 from platforms.mock import roots
 from platforms.mock.instagram.fetcher import Fetcher
-from platforms.mock.state import ErrorResponse, MockState, bearer, form
+from platforms.mock.state import MockErrorResponse, MockState, bearer, form
 from platforms.mock.storage import Record, new_id
 from platforms.mock.upload_stream import RECEIVED_HEADER, UploadRequest, UploadTarget
 
@@ -37,7 +37,7 @@ def add_routes(app: falcon.App[Any, Any], state: MockState) -> None:  # Any: fal
         app.add_route(f"{root}/{{version}}/{{node}}/media", MediaEdge(state, fetcher, by_bytes=by_bytes))
         app.add_route(f"{root}/{{version}}/{{node}}/media_publish", Publish(state, fetcher))
         app.add_route(f"{root}/{{version}}/{{node}}/content_publishing_limit", PublishingLimit(state))
-    app.add_route(f"{_UPLOAD_PREFIX}{{version}}/{{container_id}}", Upload(state))
+    app.add_route(f"{_UPLOAD_PREFIX}{{version}}/{{container_id}}", UploadEndpoint(state))
 
 
 def upload_target(state: MockState, request: UploadRequest) -> UploadTarget | None:
@@ -78,7 +78,7 @@ def username(user: int) -> str:
     return f"mock.creator{user}"
 
 
-def refuse(status: int, code: int, subcode: int = 0) -> ErrorResponse:
+def refuse(status: int, code: int, subcode: int = 0) -> MockErrorResponse:
     """Return an error response in Meta's format."""
     error = {
         "message": "mock",
@@ -87,7 +87,7 @@ def refuse(status: int, code: int, subcode: int = 0) -> ErrorResponse:
         "error_subcode": subcode,
         "fbtrace_id": new_id(),
     }
-    return ErrorResponse(status, {"error": error})
+    return MockErrorResponse(status, {"error": error})
 
 
 def user_of(state: MockState, token: str) -> int:
@@ -240,7 +240,7 @@ class PublishingLimit:
         resp.media = {"data": [{"quota_usage": used, "config": {"quota_total": 50, "quota_duration": 86_400}}]}
 
 
-class Upload:
+class UploadEndpoint:
     """The upload address; the bytes are stored already when this runs."""
 
     def __init__(self, state: MockState) -> None:
@@ -256,7 +256,9 @@ class Upload:
         }
         if req.get_header(RECEIVED_HEADER) is None:
             _target(self._state, container_id, headers)
-            raise ErrorResponse(400, {"debug_info": {"retriable": False, "type": "mock", "message": "nothing sent"}})
+            raise MockErrorResponse(
+                400, {"debug_info": {"retriable": False, "type": "mock", "message": "nothing sent"}}
+            )
         resp.media = {"success": True, "message": "mock"}
 
 
@@ -275,7 +277,7 @@ def _target(state: MockState, container_id: str, headers: Mapping[str, str]) -> 
             or container.get("size", int(headers["FILE_SIZE"])) != int(headers["FILE_SIZE"])
         ):
             message = "offset and length must cover the rest"
-            raise ErrorResponse(
+            raise MockErrorResponse(
                 400, {"debug_info": {"retriable": True, "type": "OffsetInvalidError", "message": message}}
             )
         if "size" not in container:

@@ -10,7 +10,7 @@ import falcon
 
 from platforms.mock import roots
 from platforms.mock.instagram import app as instagram
-from platforms.mock.state import ErrorResponse, MockState, bearer, form, redirect_back
+from platforms.mock.state import MockErrorResponse, MockState, bearer, form, redirect_back
 
 FACEBOOK_AUTH = roots.path("facebook_auth_url")
 FACEBOOK_GRAPH = roots.path("facebook_graph_url")
@@ -38,7 +38,7 @@ def add_routes(app: falcon.App[Any, Any], state: MockState) -> None:  # Any: fal
 
 def _check_client(client: str | None, secret: str | None) -> str:
     if not client or secret in {None, "", "wrong"}:
-        raise ErrorResponse(400, {"error_type": "OAuthException", "code": 400, "error_message": "Invalid client"})
+        raise MockErrorResponse(400, {"error_type": "OAuthException", "code": 400, "error_message": "Invalid client"})
     return client
 
 
@@ -52,7 +52,7 @@ class Authorize:
         """Redirect back with a code."""
         target = req.get_param("redirect_uri", required=True)
         if not req.get_param("client_id") or req.get_param("response_type") != "code":
-            raise ErrorResponse(400, {"error": "invalid_request"})
+            raise MockErrorResponse(400, {"error": "invalid_request"})
         scopes = (req.get_param("scope") or "").replace(",", " ").split()
         code = self._state.issue_code("instagram", req, req.get_param("client_id") or "", scopes)
         redirect_back(resp, target, code=code, state=req.get_param("state") or "")
@@ -78,7 +78,7 @@ class ShortToken:
                 "code": 400,
                 "error_message": "This authorization code has been used",
             }
-            raise ErrorResponse(400, body)
+            raise MockErrorResponse(400, body)
         token = self._state.issue_token("instagram", "short", grant["user"], grant["scopes"], SHORT_S, client)
         permissions = ",".join(grant["scopes"])
         user_id = instagram.ig_id(grant["user"])

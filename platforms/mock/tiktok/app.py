@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import falcon
 
 from platforms.mock import roots
-from platforms.mock.state import ErrorResponse, MockState, bearer
+from platforms.mock.state import MockErrorResponse, MockState, bearer
 from platforms.mock.storage import Record, new_id
 from platforms.mock.upload_stream import RECEIVED_HEADER, UploadRequest, UploadTarget
 
@@ -38,7 +38,7 @@ def add_routes(app: falcon.App[Any, Any], state: MockState) -> None:  # Any: fal
     app.add_route(f"{api}/v2/post/publish/inbox/video/init/", Init(state, direct=False))
     app.add_route(f"{api}/v2/post/publish/status/fetch/", StatusFetch(state))
     app.add_route(f"{api}/v2/video/list/", VideoList(state))
-    app.add_route(f"{TIKTOK_UPLOAD}/video/", Upload(state))
+    app.add_route(f"{TIKTOK_UPLOAD}/video/", UploadEndpoint(state))
 
 
 def upload_target(state: MockState, request: UploadRequest) -> UploadTarget | None:
@@ -100,9 +100,9 @@ def _job_state(state: MockState, name: str, job: Record) -> str:
     return "PUBLISH_COMPLETE" if owner_acted else "SEND_TO_USER_INBOX"
 
 
-def refuse(status: int, code: str) -> ErrorResponse:
+def refuse(status: int, code: str) -> MockErrorResponse:
     """Return an error response in TikTok's format."""
-    return ErrorResponse(status, {"data": {}, "error": {"code": code, "message": "mock", "log_id": new_id("log")}})
+    return MockErrorResponse(status, {"data": {}, "error": {"code": code, "message": "mock", "log_id": new_id("log")}})
 
 
 def succeed(resp: falcon.Response, data: Record) -> None:
@@ -210,7 +210,7 @@ class Init:
         return size, chunk, count
 
 
-class Upload:
+class UploadEndpoint:
     """The upload address; the bytes are stored already when this runs."""
 
     def __init__(self, state: MockState) -> None:
@@ -221,7 +221,7 @@ class Upload:
         name = req.get_param("upload_id") or ""
         if req.get_header(RECEIVED_HEADER) is None:
             _target(self._state, req.query_string, req.get_header("Content-Range") or "", str(req.content_length or ""))
-            raise ErrorResponse(400)  # nothing was sent
+            raise MockErrorResponse(400)  # nothing was sent
         job = self._state.storage.get("tiktok", name) or {}
         received = self._state.storage.size(name)
         resp.status = 201 if received == job["size"] else 206
@@ -233,19 +233,19 @@ def _target(state: MockState, query: str, content_range: str, content_length: st
     name = parameters.get("upload_id", "")
     job = state.storage.get("tiktok", name)
     if job is None or job["secret"] != parameters.get("upload_token"):
-        raise ErrorResponse(404)
+        raise MockErrorResponse(404)
     if state.clock() > job["created_at"] + state.options.upload_url_s:
-        raise ErrorResponse(403)
+        raise MockErrorResponse(403)
     found = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", content_range)
     if found is None or int(found[3]) != job["size"] or content_length != str(int(found[2]) - int(found[1]) + 1):
-        raise ErrorResponse(400)
+        raise MockErrorResponse(400)
     first, end = int(found[1]), int(found[2]) + 1
     received = state.storage.size(name)
     if first != received or received >= job["size"] or end > job["size"]:
-        raise ErrorResponse(416, headers={"Content-Range": f"bytes 0-{max(received - 1, 0)}/{job['size']}"})
+        raise MockErrorResponse(416, headers={"Content-Range": f"bytes 0-{max(received - 1, 0)}/{job['size']}"})
     number = min(first // job["chunk"], job["count"] - 1)
     if end != (job["size"] if number == job["count"] - 1 else (number + 1) * job["chunk"]):
-        raise ErrorResponse(400)
+        raise MockErrorResponse(400)
     return UploadTarget(state.storage.bytes_path(name), first)
 
 

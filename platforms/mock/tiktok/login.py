@@ -12,7 +12,7 @@ from typing import Any
 import falcon
 
 from platforms.mock import roots
-from platforms.mock.state import ErrorResponse, MockState, form, redirect_back
+from platforms.mock.state import MockErrorResponse, MockState, form, redirect_back
 from platforms.mock.storage import Record, new_id
 from platforms.mock.tiktok.app import open_id, succeed, user_of
 
@@ -40,11 +40,11 @@ class Authorize:
         """Redirect back with a code."""
         target = req.get_param("redirect_uri", required=True)
         if not req.get_param("client_key") or req.get_param("response_type") != "code" or not req.get_param("scope"):
-            raise ErrorResponse(400, {"error": "invalid_request"})
+            raise MockErrorResponse(400, {"error": "invalid_request"})
         loopback = re.match(r"https?://(localhost|127\.0\.0\.1)[:/]", target) is not None
         challenge = req.get_param("code_challenge")
         if loopback and not re.fullmatch(r"[0-9a-f]{64}", challenge or ""):
-            raise ErrorResponse(400, {"error": "Code verifier or code challenge is invalid"})
+            raise MockErrorResponse(400, {"error": "Code verifier or code challenge is invalid"})
         scopes = (req.get_param("scope") or "").split(",")
         code = self._state.issue_code("tiktok", req, req.get_param("client_key") or "", scopes)
         redirect_back(resp, target, code=code, state=req.get_param("state") or "", scopes=",".join(scopes))
@@ -91,8 +91,8 @@ class Token:
         self._state.revoke_token(fields["refresh_token"])  # rotation: the old one is invalid at once
         return grant
 
-    def _refuse(self, error: str) -> ErrorResponse:
-        return ErrorResponse(400, {"error": error, "error_description": "mock", "log_id": new_id("log")})
+    def _refuse(self, error: str) -> MockErrorResponse:
+        return MockErrorResponse(400, {"error": error, "error_description": "mock", "log_id": new_id("log")})
 
 
 class Revoke:
@@ -104,7 +104,7 @@ class Revoke:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Revoke the token; TikTok sends an empty body."""
         if not self._state.revoke_token(form(req).get("token", "")):
-            raise ErrorResponse(400, {"error": "invalid_request", "error_description": "mock"})
+            raise MockErrorResponse(400, {"error": "invalid_request", "error_description": "mock"})
 
 
 class UserInfo:

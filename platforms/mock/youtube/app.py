@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import falcon
 
 from platforms.mock import roots
-from platforms.mock.state import ErrorResponse, MockState, bearer
+from platforms.mock.state import MockErrorResponse, MockState, bearer
 from platforms.mock.storage import Record, new_id
 from platforms.mock.upload_stream import RECEIVED_HEADER, UploadRequest, UploadTarget
 
@@ -29,7 +29,7 @@ _UPLOAD_PATH = f"{YOUTUBE_API}/upload/youtube/v3/videos"
 
 def add_routes(app: falcon.App[Any, Any], state: MockState) -> None:  # Any: falcon's own request and response types
     """Add the paths of YouTube's API."""
-    app.add_route(_UPLOAD_PATH, Upload(state))
+    app.add_route(_UPLOAD_PATH, UploadEndpoint(state))
     app.add_route(f"{YOUTUBE_API}/youtube/v3/videos", Videos(state))
     app.add_route(f"{YOUTUBE_API}/youtube/v3/channels", Channels(state))
     app.add_route(f"{YOUTUBE_API}/youtube/v3/playlistItems", PlaylistItems(state))
@@ -78,10 +78,10 @@ def _is_complete(state: MockState, name: str, session: Record) -> bool:
     return state.storage.size(name) == int(session["size"])
 
 
-def refuse(status: int, reason: str) -> ErrorResponse:
+def refuse(status: int, reason: str) -> MockErrorResponse:
     """Return an error response in Google's format."""
     error = {"code": status, "message": "mock", "errors": [{"reason": reason, "domain": "mock", "message": "mock"}]}
-    return ErrorResponse(status, {"error": error})
+    return MockErrorResponse(status, {"error": error})
 
 
 def _user(state: MockState, authorization: str | None, scope: str) -> int:
@@ -93,8 +93,8 @@ def _user(state: MockState, authorization: str | None, scope: str) -> int:
     return int(token["user"])
 
 
-class Upload:
-    """Upload sessions; the bytes of a chunk are stored already when `on_put` runs."""
+class UploadEndpoint:
+    """UploadEndpoint sessions; the bytes of a chunk are stored already when `on_put` runs."""
 
     def __init__(self, state: MockState) -> None:
         self._state = state
@@ -102,7 +102,7 @@ class Upload:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Create a session."""
         user = _user(self._state, req.auth, UPLOAD)
-        size = req.get_header("X-Upload-Content-Length") or ""
+        size = req.get_header("X-UploadEndpoint-Content-Length") or ""
         if req.get_param("uploadType") != "resumable" or not size.isdigit() or int(size) == 0:
             raise refuse(400, "mediaBodyRequired")
         resource = req.get_media()
@@ -157,7 +157,7 @@ def _session(state: MockState, name: str, authorization: str) -> Record:
     user = _user(state, authorization, UPLOAD)
     session = state.storage.get("youtube", name)
     if session is None or session["user"] != user:
-        raise ErrorResponse(404)
+        raise MockErrorResponse(404)
     return session
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import falcon
 
 from platforms.mock import roots
-from platforms.mock.state import ErrorResponse, MockState, form, redirect_back
+from platforms.mock.state import MockErrorResponse, MockState, form, redirect_back
 from platforms.mock.storage import Record
 
 GOOGLE_AUTH = roots.path("google_auth_url")
@@ -39,7 +39,7 @@ class Authorize:
         challenge = req.get_param("code_challenge") or ""
         well_formed = re.fullmatch(r"[A-Za-z0-9_-]{43}", challenge) and req.get_param("code_challenge_method") == "S256"
         if not req.get_param("client_id") or (challenge and not well_formed):
-            raise ErrorResponse(400, {"error": "invalid_request"})
+            raise MockErrorResponse(400, {"error": "invalid_request"})
         scopes = (req.get_param("scope") or "").split(" ")
         if req.get_param("access_type") == "offline" and req.get_param("prompt") == "consent":
             scopes.append("offline")
@@ -57,7 +57,7 @@ class Token:
         """Exchange a code for a pair of tokens, or a refresh token for an access token."""
         fields = form(req)
         if not fields.get("client_id") or fields.get("client_secret") in {None, "", "wrong"}:
-            raise ErrorResponse(401, {"error": "invalid_client"})
+            raise MockErrorResponse(401, {"error": "invalid_client"})
         by_code = fields.get("grant_type") == "authorization_code"
         grant = self._by_code(fields) if by_code else self._by_refresh(fields)
         user, scopes, client = grant["user"], [s for s in grant["scopes"] if s != "offline"], fields["client_id"]
@@ -77,13 +77,13 @@ class Token:
         grant = self._state.redeem_code("google", fields.get("code", ""), fields["client_id"], redirect_uri)
         digest = base64.urlsafe_b64encode(hashlib.sha256(fields.get("code_verifier", "").encode()).digest())
         if grant is None or (grant["challenge"] and grant["challenge"] != digest.rstrip(b"=").decode()):
-            raise ErrorResponse(400, {"error": "invalid_grant"})
+            raise MockErrorResponse(400, {"error": "invalid_grant"})
         return grant
 
     def _by_refresh(self, fields: Mapping[str, str]) -> Record:
         grant = self._state.token("google", "refresh", fields.get("refresh_token", ""))
         if grant is None or grant["client"] != fields["client_id"]:
-            raise ErrorResponse(400, {"error": "invalid_grant", "error_description": "mock"})
+            raise MockErrorResponse(400, {"error": "invalid_grant", "error_description": "mock"})
         return grant
 
 
@@ -96,5 +96,5 @@ class Revoke:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Revoke the token."""
         if not self._state.revoke_token(form(req).get("token", "")):
-            raise ErrorResponse(400, {"error": "invalid_token"})
+            raise MockErrorResponse(400, {"error": "invalid_token"})
         resp.media = {}
