@@ -1,4 +1,7 @@
-"""What follows when a part, a publication or a job ends. Everything here runs inside somebody's open transaction."""
+"""Ends parts, publications and jobs, with the events and messages that follow from it.
+
+All functions run inside the caller's open transaction.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ from actors.recovery.missing_files import failed_for_files
 from store import jobs, publications, segments, steps
 from store.states import JOB_OVER, JobStatus, PublicationStatus
 
-MIN_RETENTION_H = 24.0  # what failed can be tried again, and what went nowhere be fetched, for a day
+MIN_RETENTION_H = 24.0  # unless all went well: failed work can be retried, and unpublished parts be fetched, for a day
 
 
 def close_finished(machine: Machine, connection: Connection, job_id: str) -> None:
-    """Close what has nothing open left: the parts, then the job. The caller that closes it tells of it."""
+    """Close those parts of a job, and then the job, that have nothing open left; emit the events of the job."""
     if (moved_to := jobs.close_parts(connection, job_id)) is not None:
         job = jobs.get(connection, job_id)
         emit(machine, connection, "job.processed", job, parts=job.segment_count if job else None)
         if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
-            logger.info("job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
+            logger.info("Job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
             emit(machine, connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
     for segment in segments.of_job(connection, job_id):
         if publications.count_of_segment(connection, segment.id):
@@ -30,40 +33,36 @@ def close_finished(machine: Machine, connection: Connection, job_id: str) -> Non
     if outcome is None:
         return
     job = jobs.get(connection, job_id)
-    logger.info("job {}: {}", job_id, outcome)
+    logger.info("Job {}: {}", job_id, outcome)
     emit(machine, connection, "job.failed" if outcome is JobStatus.FAILED else "job.completed", job, status=outcome)
     machine.send("delete_files", job_id, delay_s=retention_s(machine, connection, job_id, outcome))
 
 
 def retention_s(machine: Machine, connection: Connection, job_id: str, outcome: JobStatus) -> float:
-    """Return how long the files of a job that ended so are kept."""
+    """Return for how many seconds the files of a job are kept after it has ended with an outcome."""
     kept_h = machine.settings.retention_hours
     if outcome is JobStatus.COMPLETED and publications.of_job(connection, job_id):
         return 3600 * kept_h
     job = jobs.get(connection, job_id)
     if job is not None and failed_for_files(connection, job):
-        kept_h = max(kept_h, 24 * machine.settings.lost_found_days)  # as long as they may be found
+        kept_h = max(kept_h, 24 * machine.settings.lost_found_days)  # as long as its files may be in lost+found
     return 3600 * max(kept_h, MIN_RETENTION_H)
 
 
-def fail_job(machine: Machine, job_id: str, *, code: str, error: str, retryable: bool) -> None:
-    """End a job that never got as far as its parts, with the reason its creator will read.
+def fail_job(machine: Machine, connection: Connection, job_id: str, *, code: str, error: str, retryable: bool) -> None:
+    """Fail a job that has no parts yet; nothing if it is over.
 
     Args:
-        job_id: which one.
-        code: stable, for programs.
+        machine: for its clock.
+        connection: inside `store.writing()`.
+        job_id: of the job.
+        code: stable error code, for programs.
         error: a sentence for the creator.
-        retryable: whether another try could go better; if not, the file is deleted at once.
+        retryable: a retry may succeed; otherwise the file is deleted at once.
     """
-    with machine.store.writing() as connection:
-        end_job(machine, connection, job_id, code=code, error=error, retryable=retryable)
-
-
-def end_job(machine: Machine, connection: Connection, job_id: str, *, code: str, error: str, retryable: bool) -> None:
-    """Fail a job as `fail_job` does, inside an open transaction."""
     if not jobs.fail(connection, job_id, code=code, error=error, now=machine.now()):
         return
-    logger.warning("job {}: failed ({}): {}", job_id, code, error)
+    logger.warning("Job {}: failed ({}): {}", job_id, code, error)
     emit(machine, connection, "job.failed", jobs.get(connection, job_id), code=code, reason=error)
     if retryable:
         machine.send("delete_files", job_id, delay_s=retention_s(machine, connection, job_id, JobStatus.FAILED))
@@ -71,32 +70,24 @@ def end_job(machine: Machine, connection: Connection, job_id: str, *, code: str,
         machine.send("delete_files", job_id, "now")
 
 
-def publication_crashed(machine: Machine, publication_id: str, *, reason: str) -> None:
-    """End a publication whose steps crash this machine's own code. If one was begun, its outcome is unknown."""
-    with machine.store.writing() as connection:
-        found = publications.get(connection, publication_id)
-        if found is None or not steps.fail_crashed(connection, publication_id, reason=reason, now=machine.now()):
-            return
-        publication = publications.get(connection, publication_id)
-        job = jobs.get(connection, found.job_id)
-        if publication is None or job is None:
-            return
-        unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
-        emit_for_publication(
-            machine, connection, "publication.outcome_unknown" if unknown else "publication.failed", publication, job
-        )
-        close_finished(machine, connection, job.id)
-        start_due(machine, connection)
-
-
-def part_failed(machine: Machine, segment_id: str, *, reason: str) -> None:
-    """Give a part up. Its publications are over, too; the parts after it go on."""
-    with machine.store.writing() as connection:
-        fail_part(machine, connection, segment_id, reason=reason)
+def fail_crashed_publication(machine: Machine, connection: Connection, publication_id: str, *, reason: str) -> None:
+    """End a publication whose steps raise errors of our own code; if a step was begun, its outcome is unknown."""
+    found = publications.get(connection, publication_id)
+    if found is None or not steps.fail_crashed(connection, publication_id, reason=reason, now=machine.now()):
+        return
+    publication = publications.get(connection, publication_id)
+    job = jobs.get(connection, found.job_id)
+    if publication is None or job is None:
+        return
+    is_unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
+    kind = "publication.outcome_unknown" if is_unknown else "publication.failed"
+    emit_for_publication(machine, connection, kind, publication, job)
+    close_finished(machine, connection, job.id)
+    start_due(machine, connection)
 
 
 def fail_part(machine: Machine, connection: Connection, segment_id: str, *, reason: str) -> None:
-    """Fail a part as `part_failed` does, inside an open transaction."""
+    """Fail a part and its publications; the other parts of the job continue. Nothing if the part has ended."""
     segment = segments.get(connection, segment_id)
     if segment is None or not segments.fail(connection, segment_id, reason=reason, now=machine.now()):
         return

@@ -11,7 +11,7 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors.flow import media_child, media_claims, rendering, retrying
-from actors.flow.completion import end_job, fail_job
+from actors.flow.completion import fail_job
 from actors.flow.events import emit
 from actors.flow.media_claims import Claim, MediaWork
 from actors.flow.retrying import MediaSettings
@@ -84,7 +84,7 @@ class _JobPlanning(MediaWork):
 
     def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
         code = attempts[-1].outcome
-        end_job(self.machine, connection, self.job.id, code=code, error=LOST_SENTENCES[code], retryable=True)
+        fail_job(self.machine, connection, self.job.id, code=code, error=LOST_SENTENCES[code], retryable=True)
 
     def send(self) -> None:
         send(self.machine, self.job.id)
@@ -111,10 +111,7 @@ def plan_job(machine: Machine, job_id: str) -> None:
     except runner.Stopped:
         media_claims.requeue(claim)
     except runner.Refused as refused:
-        if refused.code == NO_SUCH_FILE:  # retryable: the file may be in lost+found
-            fail_job(machine, job_id, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
-        else:
-            fail_job(machine, job_id, code=refused.code, error=refused.detail, retryable=False)
+        _record_refusal(machine, job_id, refused)
     except runner.ChildError as failure:
         media_claims.record_failure(claim, retrying.failed_attempt(machine, failure, claim.settings, began_at))
     else:
@@ -144,14 +141,22 @@ def _run(machine: Machine, claim: Claim[_JobPlanning]) -> dict[str, Any]:  # Any
     return media_child.run(machine, "plan", arguments, deadline_s=DEADLINE_S)
 
 
+def _record_refusal(machine: Machine, job_id: str, refused: runner.Refused) -> None:
+    with machine.store.writing() as connection:
+        if refused.code == NO_SUCH_FILE:  # retryable: the file may be in lost+found
+            fail_job(machine, connection, job_id, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
+        else:
+            fail_job(machine, connection, job_id, code=refused.code, error=refused.detail, retryable=False)
+
+
 def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any: JSON of `media.plan`
-    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get(
-        "warnings", ()
-    )  # `media.reading.facts` has the same code
+    is_mute = ReviewReason.SOUND_UNREADABLE in plan["facts"].get("warnings", ())  # the codes of `media`'s facts
     if is_mute and machine.settings.mute_video == "refuse":
-        fail_job(machine, job_id, code=ReviewReason.SOUND_UNREADABLE, error=MUTE_REFUSED, retryable=True)
+        code = ReviewReason.SOUND_UNREADABLE
+        with machine.store.writing() as connection:
+            fail_job(machine, connection, job_id, code=code, error=MUTE_REFUSED, retryable=True)
         return
-    asks = is_mute and machine.settings.mute_video == "ask"
+    needs_review = is_mute and machine.settings.mute_video == "ask"
     with machine.store.writing() as connection:
         planned = jobs.set_plan(
             connection,
@@ -160,7 +165,7 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
             gaze_zero=plan["zero"],
             segment_count=len(plan["spans"]),
         )
-        if planned and asks:
+        if planned and needs_review:
             jobs.require_review(connection, job_id, ReviewReason.SOUND_UNREADABLE)
         job = jobs.get(connection, job_id)
         if not planned or job is None:
@@ -171,7 +176,7 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
         publications.create(connection, [_publication(machine, part, account) for part in parts for account in wanted])
         for part in parts:
             rendering.send(machine, part)
-    logger.info("job {}: {} for {}", job_id, _count(len(parts), "part"), _count(len(wanted), "account"))
+    logger.info("Job {}: {} for {}", job_id, _count(len(parts), "part"), _count(len(wanted), "account"))
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""A part as the platforms' code takes it."""
+"""Converts a rendered part into the `Post` that publishers take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from store.segments import Segment
 
 
 def create_post(machine: Machine, publication: Publication, segment: Segment, job: Job) -> Post:
-    """Return what is to be published: the file, its words, its number."""
+    """Return the post of a publication: the part's file, its title and caption, and its number."""
     return Post(
         publication_id=publication.id,
         video=machine.in_data(segment.file_path),

@@ -14,7 +14,7 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors.flow import media_child, media_claims, retrying
-from actors.flow.completion import close_finished, fail_part, part_failed
+from actors.flow.completion import close_finished, fail_part
 from actors.flow.events import emit
 from actors.flow.media_claims import Claim, MediaWork
 from actors.flow.retrying import MediaSettings
@@ -132,10 +132,12 @@ def _record_refusal(machine: Machine, claim: Claim[_PartRendering], refused: run
     with machine.store.reading() as connection:
         job = jobs.get(connection, work.job.id)
     if job is not None and job.status is JobStatus.CANCELLED:
-        logger.info("{}: its job was cancelled", work.name)
+        logger.info("{}: rendering ended, its job was cancelled", work.name)
         return
     logger.error("{}: {}", work.name, refused)
-    part_failed(machine, work.segment.id, reason=UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail)
+    reason = UPLOAD_GONE if refused.code == NO_SUCH_FILE else refused.detail
+    with machine.store.writing() as connection:
+        fail_part(machine, connection, work.segment.id, reason=reason)
 
 
 class _ProgressObserver:
@@ -175,10 +177,12 @@ def _run(
         "--report", str(target.with_suffix(".report.json")),
         "--preview", str(target.with_suffix(".preview.jpg")),
         "--cover", str(target.with_suffix(".cover.jpg")),
-        f"--title={job.title}",  # in one word: a title may begin with a dash
+        f"--title={job.title}",  # one argument: a title may begin with a dash
         "--deadline", str(SAVE_TIME_FROM * machine.settings.processing_deadline),
     ]  # fmt: skip
-    if job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY:  # the search for it takes memory, too
+    if (
+        job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY
+    ):  # without it the child would search for one, which takes memory
         arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
     return media_child.run(
         machine,
@@ -197,12 +201,12 @@ def _landscape(machine: Machine, settings: MediaSettings) -> str:
 
 
 def _record(machine: Machine, claim: Claim[_PartRendering], rendered: dict[str, Any]) -> None:  # Any: as above
-    gaze_facts = rendered["gaze"]
+    gaze_report = rendered["gaze"]
     if claim.work.job.gaze_intensity > 0 and not claim.settings.has_gaze:
-        gaze_facts = gaze_facts | {
+        gaze_report = gaze_report | {
             "corrected": False, "share": 0.0, "reason": retrying.reason_without_gaze(claim.attempts),
         }  # fmt: skip
-    facts_of_rendering = rendered["rendering"] | {"settings": claim.settings}
+    rendering_report = rendered["rendering"] | {"settings": claim.settings}
     with machine.store.writing() as connection:
         finished = segments.finish(
             connection,
@@ -210,9 +214,9 @@ def _record(machine: Machine, claim: Claim[_PartRendering], rendered: dict[str, 
             claim.token,
             duration_s=float(rendered["duration_s"]),
             size_bytes=int(rendered["size_bytes"]),
-            gaze=gaze_facts,
+            gaze=gaze_report,
             stage_seconds=rendered["stages_s"],
-            rendering=facts_of_rendering,
+            rendering=rendering_report,
             now=machine.now(),
         )
         segment = segments.get(connection, claim.work.segment.id)
@@ -220,9 +224,10 @@ def _record(machine: Machine, claim: Claim[_PartRendering], rendered: dict[str, 
         if not finished or segment is None or job is None:
             return
         if rendered["rendering"]["sound"] == "unreadable" and machine.settings.mute_video != "publish":
-            # Found only now: its track begins well. Before `settle` and `release`, so that nothing of it goes out.
+            # Found only now: the beginning of its track is readable. Before `close_finished` and `start_due`, so that
+            # nothing is published.
             jobs.require_review(connection, job.id, ReviewReason.SOUND_UNREADABLE)
-        facts = {"part": segment.segment_number, "parts": job.segment_count, "gaze": gaze_facts}
+        facts = {"part": segment.segment_number, "parts": job.segment_count, "gaze": gaze_report}
         emit(machine, connection, "segment.ready", job, duration_s=segment.duration, **facts)
         close_finished(machine, connection, job.id)
         start_due(machine, connection)

@@ -636,7 +636,8 @@ def test_a_job_that_is_known_gets_its_file_back(store: Store) -> None:
     lost_found.move_unrecorded(wiring.machine)
     with store.writing() as connection:
         jobs.create(connection, asked)
-    fail_job(wiring.machine, ONE, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
+    with store.writing() as connection:
+        fail_job(wiring.machine, connection, ONE, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
 
     assert adoption.adopt(wiring.machine, lost())[0] is Outcome.RETURNED
 
@@ -702,7 +703,8 @@ def test_a_job_that_failed_for_its_file_waits_as_long_as_it_may_be_found(
     lost_found.move_unrecorded(wiring.machine)
     with store.writing() as connection:
         jobs.create(connection, asked)
-    fail_job(wiring.machine, ONE, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
+    with store.writing() as connection:
+        fail_job(wiring.machine, connection, ONE, code=FILE_MISSING, error=UPLOAD_GONE, retryable=True)
     pass_running(monkeypatch, timedelta(days=days))
     delete_files.fn(ONE)
     assert adoption.adopt(wiring.machine, lost())[0] is Outcome.RETURNED
