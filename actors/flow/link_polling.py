@@ -1,4 +1,7 @@
-"""Looks at posts that are out, but whose link, or whose owner's last tap, is still awaited. It never publishes."""
+"""Polls the platforms about published posts whose link, or whose owner's action, is still missing.
+
+Polling never publishes.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from store.segments import Segment
 from store.states import PUBLICATION_SUCCEEDED
 
 EARLY_TOLERANCE = timedelta(seconds=2)
-POLL_FOR = timedelta(hours=24)  # after the publication; a draft that nobody finished by then is its owner's affair
-RETRY_S = 300.0
+POLL_FOR = timedelta(hours=24)  # after the publication; a draft unfinished by then is left to its owner
+RETRY_S = 300.0  # after an unclear answer
 
 
 def poll(machine: Machine, publication_id: str) -> None:
-    """Ask once more about a publication that went out; nothing if there is nothing to learn, or not yet."""
+    """Ask the platform once about a publication that went out; nothing if no poll is due."""
     with machine.store.reading() as connection:
         found = publications.get(connection, publication_id)
         segment = segments.get(connection, found.segment_id) if found else None
@@ -39,12 +42,13 @@ def poll(machine: Machine, publication_id: str) -> None:
 
 
 def _is_due(machine: Machine, found: Publication) -> bool:
-    awaited = found.status in PUBLICATION_SUCCEEDED and found.next_at is not None
-    return awaited and found.next_at is not None and found.next_at <= machine.now() + EARLY_TOLERANCE
+    if found.status not in PUBLICATION_SUCCEEDED or found.next_at is None:
+        return False
+    return found.next_at <= machine.now() + EARLY_TOLERANCE
 
 
 def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tuple[Outcome | None, float | None]:
-    """Return what was learnt, and after how long to ask again (None: never)."""
+    """Return the outcome if there is one, and after how many seconds to poll again (None: never)."""
     if found.handle is None or found.step is None:
         return None, None
     try:
@@ -55,7 +59,7 @@ def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tu
     except (errors.TryLater, errors.Unclear) as later:
         return None, max(later.retry_after_s, RETRY_S * machine.settings.publish_pace)
     except errors.PlatformError as error:
-        logger.info("publication {}: nothing more to learn: {}", found.id, error)
+        logger.info("Publication {}: polling ended: {}", found.id, error)
         return None, None
     return outcome, outcome.again_after_s
 
@@ -72,8 +76,8 @@ def _record(machine: Machine, found: Publication, job: Job, outcome: Outcome | N
     with machine.store.writing() as connection:
         steps.set_link(connection, found.id, step=step, remote_id=remote_id, link=link, handle=sealed, next_at=next_at)
         posted = isinstance(outcome, Published) and steps.mark_published(connection, found.id)
-        news = publications.get(connection, found.id)
-        if news is not None and (posted or (link is not None and found.link is None)):
-            emit_for_publication(machine, connection, "publication.published", news, job)
+        updated = publications.get(connection, found.id)
+        if updated is not None and (posted or (link is not None and found.link is None)):
+            emit_for_publication(machine, connection, "publication.published", updated, job)
         if again_s is not None:
             machine.send(f"publish_{found.platform}", found.id, delay_s=again_s)

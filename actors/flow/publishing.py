@@ -237,7 +237,7 @@ class _StepRun:
             case errors.Unclear():
                 self._retry_later(error, error.retry_after_s, unclear=True)
             case errors.Reconnect():
-                tokens.needs_reconnect(self.machine, self.publication.account_id, error.detail, self.tokens)
+                self._mark_account_unusable(error)
                 self._retry_later(error, 0.0, unclear=self.interrupted, no_limit=True, send=False)
             case errors.OutcomeUnknown():
                 self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
@@ -294,6 +294,10 @@ class _StepRun:
                 is_limited = account.platform == self.publication.platform and limit.scope == "app"
                 if is_limited or account.id == self.publication.account_id:
                     accounts.pause(connection, account.id, until, limit.detail)
+
+    def _mark_account_unusable(self, error: errors.Reconnect) -> None:
+        with self.machine.store.writing() as connection:
+            tokens.mark_unusable(self.machine, connection, self.publication.account_id, error.detail, self.tokens)
 
     def _end(
         self, status: PublicationStatus, code: str, reason: str, event: str | None, *, account_refused: bool = False

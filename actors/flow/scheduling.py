@@ -1,7 +1,7 @@
-"""Whose turn it is: lets publications go that order, upload windows, limits and the account allow right now.
+"""Starts the publications that are due: order, upload windows, limits and the account allow them.
 
-Decided after every part that becomes ready and every publication that ends, in that same transaction; the tick each
-minute is for time passing.
+Called in the transaction of each part that becomes ready and each publication that ends; the tick of each minute
+starts what has become due by time alone.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def tick(machine: Machine) -> None:
 
 
 def start_due(machine: Machine, connection: Connection) -> None:
-    """Let go what may go now, and note for the others when they may."""
-    known = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
+    """Start the publications that are due now, and store for the others when they will be."""
+    by_platform = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
     queue = publication_queue.next_in_order(connection)
     queue.sort(key=lambda queued: queued.account_id)  # stable: the order on each account stays
     for account_id, candidates in groupby(queue, key=lambda queued: queued.account_id):
         account = accounts.get(connection, account_id)
         if account is not None:
-            schedule = known.get(account.platform, DEFAULTS[account.platform])
+            schedule = by_platform.get(account.platform, DEFAULTS[account.platform])
             _start_next(machine, connection, account, schedule, list(candidates))
 
 
@@ -51,10 +51,10 @@ def _start_next(
             if publication_queue.start(connection, queued.id, now):
                 machine.send(f"publish_{queued.platform}", queued.id)
             return
-        _note_due(machine, connection, queued, due)
+        _store_due(machine, connection, queued, due)
 
 
-def _note_due(machine: Machine, connection: Connection, queued: QueuedPublication, due: datetime) -> None:
+def _store_due(machine: Machine, connection: Connection, queued: QueuedPublication, due: datetime) -> None:
     if not publication_queue.set_due(connection, queued.id, due):
         return
     publication = publications.get(connection, queued.id)

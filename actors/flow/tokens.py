@@ -1,4 +1,4 @@
-"""Access tokens that are good now. Refreshing is serialised per account, since a refresh may kill the token it used."""
+"""Valid access tokens. Refreshes are serialised per account, because a refresh may revoke the token it used."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from store.accounts import Account
 from store.sealing import WrongKey
 from store.states import AccountStatus
 
-MIN_VALIDITY = timedelta(minutes=5)  # longer than a step needs its token
-REFRESH_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards somebody else may try
+MIN_VALIDITY = timedelta(minutes=5)  # longer than a step uses its token
+REFRESH_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards another process may try
 
 
 @dataclass(frozen=True)
 class Access:
-    """An account as the platforms' code takes it, and the sealed tokens it was made from."""
+    """An account with a valid access token, and the encrypted tokens it was read from."""
 
     account: AuthorizedAccount
     tokens: bytes = field(repr=False)
@@ -45,17 +45,17 @@ def refresh_if_due(machine: Machine, account_id: str) -> None:
     try:
         get_access(machine, account_id)
     except Reconnect:
-        return  # recorded and announced there
+        return  # recorded there, with an event
     except PlatformError as error:
         logger.warning("Account {}: tokens not refreshed: {}", account_id, error)
 
 
 def get_access(machine: Machine, account_id: str) -> Access:
-    """Return an account with a token that is good now, exchanging it first if it ends soon.
+    """Return an account with a valid access token, after a refresh if one is due.
 
     Raises:
-        Reconnect: there is no way to a good token but a person; the account is marked so and that is announced.
-        TryLater: the exchange cannot be made right now.
+        Reconnect: a person has to connect the account again; it is marked so, with an event.
+        TryLater: the refresh cannot be made now.
     """
     account = _load(machine, account_id)
     if account.refresh_at is None or account.refresh_at > machine.now():
@@ -65,23 +65,24 @@ def get_access(machine: Machine, account_id: str) -> Access:
     except (TryLater, Unclear) as later:
         if account.expires_at is not None and account.expires_at < machine.now() + MIN_VALIDITY:
             raise TryLater(later.code, later.detail, retry_after_s=later.retry_after_s) from later
-        return _access(machine, account)  # the login's server is down, but what we have is good for a while
+        return _access(machine, account)  # the refresh failed, but the present token is still valid
 
 
 def refresh(machine: Machine, account: Account) -> Access:
-    """Exchange an account's tokens, whatever they say of their end, and return it with the new ones.
+    """Refresh an account's tokens, also before they expire, and return it with the new ones.
 
     Args:
-        account: with the tokens that are stale. If it has others by now, these are returned as they are.
+        machine: for its store, clock and OAuth clients.
+        account: with the tokens that are to be refreshed. If it has others by now, these are returned as they are.
 
     Raises:
-        Reconnect: as for `usable`.
-        TryLater: as for `usable`; also while somebody else is exchanging them.
+        Reconnect: as for `get_access`.
+        TryLater: as for `get_access`; also while another process refreshes them.
     """
-    moment = machine.now()
+    now = machine.now()
     with machine.store.writing() as connection:
-        if not accounts.lock_refresh(connection, account.id, now=moment, until=moment + REFRESH_DEADLINE):
-            raise TryLater("refresh_under_way", "the account's token is being exchanged", retry_after_s=2.0)
+        if not accounts.lock_refresh(connection, account.id, now=now, until=now + REFRESH_DEADLINE):
+            raise TryLater("refresh_under_way", "the account's token is being refreshed", retry_after_s=2.0)
         present = accounts.get(connection, account.id)
         stale = present is not None and present.tokens == account.tokens
         if not stale:
@@ -94,8 +95,9 @@ def _request_refresh(machine: Machine, account: Account) -> Access:
     used = _sealed_tokens(account)
     try:
         tokens = flow.refresh(oauth_client(machine, account.variant), decrypt(machine, account))
-    except Reconnect as dead:
-        needs_reconnect(machine, account.id, dead.detail, used)
+    except Reconnect as revoked:
+        with machine.store.writing() as connection:
+            mark_unusable(machine, connection, account.id, revoked.detail, used)
         raise
     except PlatformError:
         with machine.store.writing() as connection:
@@ -114,25 +116,25 @@ def _request_refresh(machine: Machine, account: Account) -> Access:
     return _access(machine, _load(machine, account.id))
 
 
-def needs_reconnect(
-    machine: Machine, account_id: str, reason: str, used: bytes | None, *, refused: bool = False
+def mark_unusable(
+    machine: Machine,
+    connection: Connection,
+    account_id: str,
+    reason: str,
+    used: bytes | None,
+    *,
+    refused: bool = False,
 ) -> None:
-    """Mark an account that cannot be used with the tokens it has, and tell of it once.
+    """Mark an account that cannot publish with its tokens, and emit an event once.
 
     Args:
-        account_id: which one.
+        machine: for events.
+        connection: inside `store.writing()`.
+        account_id: of the account.
         reason: for its owner.
-        used: the tokens that failed; an account with other ones by now is left alone.
+        used: the encrypted tokens that failed; an account that has others by now is not changed.
         refused: the platform does not let this account post, whatever its tokens.
     """
-    with machine.store.writing() as connection:
-        mark_unusable(machine, connection, account_id, reason, used, refused=refused)
-
-
-def mark_unusable(
-    machine: Machine, connection: Connection, account_id: str, reason: str, used: bytes | None, *, refused: bool
-) -> None:
-    """Do what `needs_reconnect` says, inside an open transaction."""
     status = AccountStatus.REFUSED if refused else AccountStatus.RECONNECT
     accounts.unlock_refresh(connection, account_id)
     if not accounts.mark_unusable(connection, account_id, status, reason, tokens=used):
@@ -140,7 +142,7 @@ def mark_unusable(
     account = accounts.get(connection, account_id)
     if account is None:
         return
-    logger.warning("account {} of {}: {} ({})", account_id, account.platform, status, reason)
+    logger.warning("Account {} on {}: {} ({})", account_id, account.platform, status, reason)
     code = "account_refused" if refused else "reconnect_needed"
     publication_queue.set_waiting_reason(connection, account_id, code=code, reason=reason)
     emit(machine,
@@ -161,15 +163,15 @@ def _checked(account: Account | None) -> Account:
 
 
 def _sealed_tokens(account: Account) -> bytes:
-    assert account.tokens is not None  # `_checked` has looked
+    assert account.tokens is not None  # `_checked` guarantees it
     return account.tokens
 
 
 def oauth_client(machine: Machine, variant: str) -> ClientCredentials:
-    """Return our registration for a login.
+    """Return the client id and secret for an account variant.
 
     Raises:
-        Reconnect: this machine has none; nothing can be refreshed with it.
+        Reconnect: none is configured.
     """
     registered = machine.settings.oauth_clients.get(registry.LOGINS[variant].client_name)
     if registered is None:
@@ -190,9 +192,9 @@ def decrypt(machine: Machine, account: Account) -> Tokens:
         Reconnect: they were encrypted with another SECRET_KEY.
     """
     try:
-        facts: dict[str, Any] = machine.sealer.open(_sealed_tokens(account))  # Any: what `sealed` wrote
-    except WrongKey as other:
-        raise Reconnect("wrong_key", "the account's tokens were encrypted with another SECRET_KEY") from other
+        facts: dict[str, Any] = machine.sealer.open(_sealed_tokens(account))  # Any: what `encrypt` wrote
+    except WrongKey as wrong:
+        raise Reconnect("wrong_key", "the account's tokens were encrypted with another SECRET_KEY") from wrong
     moments = {
         n: datetime.fromisoformat(facts[n]) for n in ("expires_at", "refresh_expires_at", "refresh_at") if facts[n]
     }
@@ -203,9 +205,10 @@ def _access(machine: Machine, account: Account) -> Access:
     try:
         access_token = decrypt(machine, account).access_token
     except Reconnect as unreadable:
-        needs_reconnect(machine, account.id, unreadable.detail, account.tokens)
+        with machine.store.writing() as connection:
+            mark_unusable(machine, connection, account.id, unreadable.detail, account.tokens)
         raise
-    usable_account = AuthorizedAccount(
+    with_token = AuthorizedAccount(
         id=account.id,
         platform=account.platform,
         variant=account.variant,
@@ -213,4 +216,4 @@ def _access(machine: Machine, account: Account) -> Access:
         name=account.name,
         access_token=access_token,
     )
-    return Access(usable_account, _sealed_tokens(account))
+    return Access(with_token, _sealed_tokens(account))

@@ -1,4 +1,4 @@
-"""When a platform's schedule lets the next post go. Pure functions of times; no store, no clock."""
+"""Computes when a platform's schedule allows the next post. Pure functions of times: no store, no clock."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DEFAULTS = {
 
 
 def earliest_start(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> datetime:
-    """Return the first moment, not before `now`, at which the schedule lets another post of an account go.
+    """Return the first time, not before `now`, at which the schedule allows another post of an account.
 
     Args:
         schedule: windows, posts a day, gap between posts.
         recent: when the account's posts of the last 24 hours began, oldest first.
-        now: aware.
+        now: an aware time.
     """
     moment = now
     within_a_day = [began for began in recent if began > now - DAY]
@@ -41,12 +41,12 @@ def earliest_start(schedule: Schedule, recent: Sequence[datetime], now: datetime
 
 
 def next_opening(schedule: Schedule, moment: datetime) -> datetime:
-    """Return the first moment, not before the given one, that lies in one of the schedule's windows."""
+    """Return the first time, not before the given one, that lies in one of the schedule's windows."""
     if not schedule.windows:
         return moment
     zone = ZoneInfo(schedule.time_zone)
     today = moment.astimezone(zone).date()
-    # Yesterday's windows may reach over midnight; a clock change may skip a window, hence two days ahead.
+    # Yesterday's windows may cross midnight; a clock change may skip a window, hence two days ahead.
     spans = [
         _span(today + timedelta(days=ahead), time.fromisoformat(opens), time.fromisoformat(closes), zone)
         for ahead in (-1, 0, 1, 2)
