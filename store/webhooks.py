@@ -173,9 +173,9 @@ def record_attempt(
     return True
 
 
-def record_health(connection: Connection, endpoint_id: str, *, well: bool, now: datetime) -> datetime | None:
+def record_health(connection: Connection, endpoint_id: str, *, succeeded: bool, now: datetime) -> datetime | None:
     """Note whether an endpoint answers; return since when it has not."""
-    since = None if well else func.coalesce(endpoints.c.failing_since, now)
+    since = None if succeeded else func.coalesce(endpoints.c.failing_since, now)
     connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(failing_since=since))
     return connection.scalar(select(endpoints.c.failing_since).where(endpoints.c.id == endpoint_id))
 

@@ -1,6 +1,6 @@
-"""What people ask for: a new job, its cancellation, another try of what failed, its deletion.
+"""The commands of the API: create, cancel, retry, approve and delete jobs, and others.
 
-The API calls these; each is one transaction in which the change and its messages commit together.
+Each is one transaction, in which the change and its messages commit together.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import EndpointState, JobStatus, PublicationStatus
 
-DEAD_LETTERS_SEEN = 1000  # the newest; they are purged after a month
+MAX_DEAD_LETTERS = 1000  # the newest; they are purged after a month
 
 
 def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
-    """Take a new job whose video lies at its path, whole and synced.
+    """Create a job, whose video is at its path, complete and synced.
 
     Args:
+        machine: for its store.
         job: to be created.
         answer: to the request, if it has an idempotency key; stored with the job.
 
     Returns:
-        The stored answer if the key has one: no job was created then. None if the job was created.
+        None if the job was created. If the key has a stored answer, that answer, and no job was created.
     """
     with machine.store.writing() as connection:
         if answer is not None:
-            stored = idempotency_keys.get(connection, answer.key_hash, job.created_at)  # as it was when it was sent
+            stored = idempotency_keys.get(connection, answer.key_hash, job.created_at)  # expiry as of the request
             if stored is not None:
                 return stored
             idempotency_keys.add(connection, answer)
@@ -54,8 +55,8 @@ def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> St
 def add_endpoint(
     machine: Machine, connection: Connection, url: str, *, scope: str, events: list[str]
 ) -> webhooks.Endpoint:
-    """Remember where to send events, with a fresh signing secret; a known address keeps its own and is enabled."""
-    fresh = webhooks.Endpoint(
+    """Add a webhook endpoint with a new signing secret; a known address keeps its secret and is enabled again."""
+    new = webhooks.Endpoint(
         id=machine.new_id("ep_"),
         url=url,
         scope=scope,
@@ -64,10 +65,10 @@ def add_endpoint(
         secret=machine.sealer.seal(new_signing_secret()),
         created_at=machine.now(),
     )
-    known = webhooks.add_endpoint(connection, fresh)
+    known = webhooks.add_endpoint(connection, new)
     if scope == "all" and known.scope != "all":
         webhooks.set_scope_all(connection, known.id)
-    webhooks.set_state(connection, known.id, EndpointState.ENABLED)  # whoever names it wants it told
+    webhooks.set_state(connection, known.id, EndpointState.ENABLED)
     return known
 
 
@@ -77,57 +78,58 @@ def new_signing_secret() -> str:
 
 
 def cancel(machine: Machine, job_id: str) -> bool:
-    """End a job: nothing more is rendered or begun, and nothing goes out that can still be held back.
+    """Cancel a job: rendering ends, and what can still be held back is not published.
 
     Returns:
-        False if there is no such job or it is over.
+        False if there is no such job, or it is over.
     """
     with machine.store.writing() as connection:
-        moment = machine.now()
+        now = machine.now()
         job = jobs.get(connection, job_id)
-        if job is None or not jobs.cancel(connection, job_id, moment):
+        if job is None or not jobs.cancel(connection, job_id, now):
             return False
-        segments.fail_all(connection, job_id, reason="cancelled", now=moment)
+        segments.fail_all(connection, job_id, reason="cancelled", now=now)
         publications.end_waiting(
-            connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=moment
+            connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=now
         )
-        for publication in publications.in_progress(connection, job_id):  # each decides at its next step, which is now
-            steps.schedule(connection, publication.id, moment)
+        for publication in publications.in_progress(connection, job_id):
+            # It ends at its next step, which is sent now.
+            steps.schedule(connection, publication.id, now)
             machine.send(f"publish_{publication.platform}", publication.id)
         emit(machine, connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
         machine.send("delete_files", job_id)
         start_due(machine, connection)
-    logger.info("job {}: cancelled", job_id)
+    logger.info("Job {}: cancelled", job_id)
     return True
 
 
 def retry(machine: Machine, job_id: str) -> bool:
-    """Try again what failed, and only that; delete the dead letters about it.
+    """Retry the failed work of a job, and delete the dead letters about it.
 
     Returns:
-        False if nothing of the job failed, or its files are deleted.
+        False if nothing of the job has failed, or its files are deleted.
     """
     with machine.store.writing() as connection:
-        moment = machine.now()
+        now = machine.now()
         job = jobs.get(connection, job_id)
-        unplanned = job is not None and job.segment_count is None
-        again = JobStatus.PENDING if unplanned else JobStatus.PROCESSING
-        if job is None or not jobs.reopen(connection, job_id, again, moment):
+        is_unplanned = job is not None and job.segment_count is None
+        again = JobStatus.PENDING if is_unplanned else JobStatus.PROCESSING
+        if job is None or not jobs.reopen(connection, job_id, again, now):
             return False
         retried = {("split", job_id)}
-        if unplanned:
+        if is_unplanned:
             planning.send(machine, job_id)
         else:
-            retried |= {("gaze", part_id) for part_id in _retry_parts(machine, connection, job_id, moment)}
+            retried |= {("gaze", part_id) for part_id in _retry_parts(machine, connection, job_id, now)}
     _delete_dead_letters(machine, retried)
     return True
 
 
-def _retry_parts(machine: Machine, connection: Connection, job_id: str, moment: datetime) -> list[str]:
-    failed = segments.retry_failed(connection, job_id, moment)
+def _retry_parts(machine: Machine, connection: Connection, job_id: str, now: datetime) -> list[str]:
+    failed = segments.retry_failed(connection, job_id, now)
     for segment in failed:
         rendering.send(machine, segment)
-    publishing_notes.remove(machine, publications.retry_failed(connection, job_id, moment))
+    publishing_notes.remove(machine, publications.retry_failed(connection, job_id, now))
     segments.reopen(connection, job_id)
     close_finished(machine, connection, job_id)
     start_due(machine, connection)
@@ -135,8 +137,11 @@ def _retry_parts(machine: Machine, connection: Connection, job_id: str, moment: 
 
 
 def _delete_dead_letters(machine: Machine, retried: set[tuple[str, str]]) -> None:
-    """Delete the dead letters about retried work. One that a crash leaves is older than the retry and has no effect."""
-    for letter in machine.broker.admin.dead_letters("media", limit=DEAD_LETTERS_SEEN):
+    """Delete the dead letters about retried work.
+
+    After a crash one may stay; it is older than the retry, so `stuck_work` ignores it.
+    """
+    for letter in machine.broker.admin.dead_letters("media", limit=MAX_DEAD_LETTERS):
         if letter.args and (letter.actor, letter.args[0]) in retried:
             machine.broker.admin.delete_dead_letter(letter.id)
 
@@ -152,15 +157,15 @@ def approve(machine: Machine, job_id: str) -> bool:
             return False
         close_finished(machine, connection, job_id)
         start_due(machine, connection)
-    logger.info("job {}: approved", job_id)
+    logger.info("Job {}: approved", job_id)
     return True
 
 
 def retry_dead_letter(machine: Machine, letter: DeadLetter) -> bool:
-    """Send a message that gave up again; for media work that means to try the part or the job again.
+    """Send a dead-lettered message again; for media work, retry its job.
 
     Returns:
-        False if there is nothing to try again.
+        False if there is nothing to retry.
     """
     if letter.actor in {"split", "gaze"} and letter.args and isinstance(letter.args[0], str):
         with machine.store.reading() as connection:
@@ -170,7 +175,7 @@ def retry_dead_letter(machine: Machine, letter: DeadLetter) -> bool:
 
 
 def delete(machine: Machine, job_id: str) -> bool:
-    """End a job if it is not over, and delete its files now. The record stays.
+    """Cancel a job if it is not over, and delete its files now. Its record stays.
 
     Returns:
         False if there is no such job.
@@ -184,10 +189,10 @@ def delete(machine: Machine, job_id: str) -> bool:
 
 
 def disconnect(machine: Machine, account_id: str) -> bool:
-    """Forget an account's tokens, and end what was to be published on it.
+    """Delete an account's tokens, and end its publications.
 
     Returns:
-        False if there is no such account or it is disconnected already.
+        False if there is no such account, or it is disconnected already.
     """
     with machine.store.writing() as connection:
         if not accounts.disconnect(connection, account_id):
@@ -196,8 +201,8 @@ def disconnect(machine: Machine, account_id: str) -> bool:
         for before in ended:
             job, publication = jobs.get(connection, before.job_id), publications.get(connection, before.id)
             if job is not None and publication is not None:
-                unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
-                kind = "publication.outcome_unknown" if unknown else "publication.failed"
+                is_unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
+                kind = "publication.outcome_unknown" if is_unknown else "publication.failed"
                 emit_for_publication(machine, connection, kind, publication, job)
         for job_id in {publication.job_id for publication in ended}:
             close_finished(machine, connection, job_id)
@@ -206,7 +211,7 @@ def disconnect(machine: Machine, account_id: str) -> bool:
 
 
 def resolve(machine: Machine, publication_id: str, *, published: bool, link: str | None) -> bool:
-    """Note what a person found out about a publication whose outcome is unknown.
+    """Resolve a publication whose outcome is unknown, with what a person has found out.
 
     Returns:
         False if there is no such publication, or its outcome is known.

@@ -49,7 +49,7 @@ class _JobPlanning(MediaWork):
 
     @property
     def name(self) -> str:
-        return f"job {self.job.id} planning"
+        return f"Job {self.job.id} planning"
 
     @property
     def row(self) -> Job:

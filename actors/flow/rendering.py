@@ -40,7 +40,7 @@ class _PartRendering(MediaWork):
 
     @property
     def name(self) -> str:
-        return f"job {self.job.id} part {self.segment.segment_number} of {self.job.segment_count}"
+        return f"Job {self.job.id} part {self.segment.segment_number} of {self.job.segment_count}"
 
     @property
     def row(self) -> Segment:

@@ -1,8 +1,8 @@
-"""Decides when and with which settings failed media work is retried, and when it is given up.
+"""The retry policy of media work: when and with which settings it is attempted again, and when it fails.
 
-A part or a plan is attempted at most four times, after growing delays and with settings that need less, depending on
-the cause. The attempts are recorded in the store, which decides about the next one; messages may be lost or repeated.
-The delay is the message's own in the broker, so the worker is free meanwhile. After the last attempt the message is
+A part or a plan is attempted at most four times, with growing delays and with less demanding settings, which depend on
+the cause. The attempts are recorded in the store and decide about the next one, because messages may be lost or
+repeated. The delay is that of the message in the broker, so no worker waits. After the last attempt the message is
 dead-lettered.
 
 An attempt whose worker ended is recorded by the next attempt as interrupted. The first interruption changes nothing:
@@ -46,12 +46,12 @@ class MediaSettings(StrEnum):
 
     @property
     def has_gaze(self) -> bool:
-        """Say whether gaze is corrected."""
+        """Whether gaze is corrected."""
         return self in {MediaSettings.FULL, MediaSettings.LESS_MEMORY}
 
     @property
     def memory(self) -> str:
-        """Return the value of the stage's `--memory`."""
+        """The value of the stage's option `--memory`."""
         return {MediaSettings.LESS_MEMORY: "less", MediaSettings.LEAST: "least"}.get(self, "full")
 
 
@@ -70,7 +70,7 @@ OUTCOME_PHRASES = {
 
 
 def is_recorded(error: str) -> bool:
-    """Say whether the failure in a dead letter's error has been recorded in the store already."""
+    """Return whether the failure in a dead letter's error has been recorded in the store already."""
     return error.startswith(f"{GivenUp.__name__}:")
 
 
@@ -91,7 +91,7 @@ def settings_after(attempts: Sequence[MediaAttempt], *, with_gaze: bool) -> Medi
     settings = MediaSettings.FULL
     for number, attempt in enumerate(attempts):
         if number == 0 and attempt.outcome in {MediaOutcome.CRASHED, MediaOutcome.INTERRUPTED}:
-            continue  # a crash may be chance, an interruption mostly is: repeat once with the same settings
+            continue  # may be an accident: repeat once with the same settings
         settings = _less(settings, attempt.outcome, with_gaze=with_gaze)
     return settings
 
@@ -103,7 +103,7 @@ def _less(settings: MediaSettings, outcome: MediaOutcome, *, with_gaze: bool) ->
 
 
 def are_exhausted(attempts: Sequence[MediaAttempt]) -> bool:
-    """Say whether no attempt is left."""
+    """Return whether no attempt is left."""
     interrupted = sum(attempt.outcome is MediaOutcome.INTERRUPTED for attempt in attempts)
     return len(attempts) - interrupted >= MAX_ATTEMPTS or interrupted >= MAX_INTERRUPTIONS
 
@@ -115,14 +115,14 @@ def next_attempt_at(machine: Machine, attempts: Sequence[MediaAttempt]) -> datet
 
 
 def max_delay(machine: Machine) -> timedelta:
-    """Return how far a retry can lie ahead."""
+    """Return the longest delay before a retry."""
     return timedelta(seconds=machine.settings.media_retry_seconds * DELAY_FACTOR ** (MAX_ATTEMPTS - 2))
 
 
-def retry_exception(machine: Machine, moment: datetime) -> Retry:
-    """Return the exception with which an actor has its message delivered again at a moment."""
-    left = moment - machine.now()
-    return Retry("tried again later", delay=max(0, -(-left // timedelta(milliseconds=1))))
+def retry_exception(machine: Machine, retry_at: datetime) -> Retry:
+    """Return the exception that makes dramatiq deliver an actor's message again at the given time."""
+    left = retry_at - machine.now()
+    return Retry("next attempt later", delay=max(0, -(-left // timedelta(milliseconds=1))))
 
 
 def interrupted_attempt(machine: Machine, began_at: datetime | None, settings: MediaSettings) -> MediaAttempt:
@@ -173,48 +173,48 @@ def reason_without_gaze(attempts: Sequence[MediaAttempt]) -> str | None:
 
 
 def log_failure(
-    machine: Machine, what: str, attempts: Sequence[MediaAttempt], error: Retry | GivenUp, *, with_gaze: bool
+    machine: Machine, name: str, attempts: Sequence[MediaAttempt], error: Retry | GivenUp, *, with_gaze: bool
 ) -> None:
-    """Log the last failed attempt, and the next one or that there is none. Its stderr is in its record.
+    """Log the last failed attempt, and when the next one is. The stderr of the child is in the attempt's record.
 
     Args:
-        what: job and part.
+        name: job and part.
         attempts: all failed ones, oldest first.
-        error: what the actor raises for its message.
+        error: what the actor raises.
         with_gaze: the job asks for gaze correction.
     """
     last = attempts[-1]
     counted = [attempt for attempt in attempts if (attempt.outcome is MediaOutcome.INTERRUPTED) is _interrupted(last)]
     number = f"interruption {len(counted)}" if _interrupted(last) else f"attempt {len(counted)} of {MAX_ATTEMPTS}"
-    failed = f"{what}: {_ending(last)} at {number} with {last.settings} settings"
+    failed = f"{name}: {_ending(last)} at {number} with {last.settings} settings"
     if isinstance(error, Retry):
-        moment = (machine.now() + timedelta(milliseconds=error.delay or 0)).astimezone()  # as the log's own times
+        next_at = (machine.now() + timedelta(milliseconds=error.delay or 0)).astimezone()  # local time, as the log's
         after = settings_after(attempts, with_gaze=with_gaze)
-        logger.warning("{}; tried again at {:%H:%M:%S} with {} settings", failed, moment, after)
+        logger.warning("{}; next attempt at {:%H:%M:%S} with {} settings", failed, next_at, after)
         return
     logger.warning("{}", failed)
-    log_given_up(what, attempts)
+    log_given_up(name, attempts)
 
 
-def log_given_up(what: str, attempts: Sequence[MediaAttempt]) -> None:
-    """Log that no attempt is left: an error, so that Sentry hears of it."""
-    logger.error("{}: given up after {} attempts", what, len(attempts))
+def log_given_up(name: str, attempts: Sequence[MediaAttempt]) -> None:
+    """Log that no attempt is left, at level ERROR, so that Sentry reports it."""
+    logger.error("{}: given up after {} attempts", name, len(attempts))
 
 
 def _interrupted(attempt: MediaAttempt) -> bool:
     return attempt.outcome is MediaOutcome.INTERRUPTED
 
 
-def given_up(what: str, attempts: Sequence[MediaAttempt], job: Job) -> GivenUp:
-    """Return the exception with which an actor dead-letters its message, with all known facts.
+def given_up(name: str, attempts: Sequence[MediaAttempt], job: Job) -> GivenUp:
+    """Return the exception with which an actor dead-letters its message, with all that is known of the attempts.
 
     Args:
-        what: job and part.
+        name: job and part.
         attempts: all of them, oldest first.
-        job: for the facts of its file; texts of its creator are not included.
+        job: for properties of its file; texts of its creator are not included.
     """
     ends = "; ".join(_summary(number, attempt) for number, attempt in enumerate(attempts, start=1))
-    error = GivenUp(f"{what}: given up after {len(attempts)} attempts. File: {_file(job)}. {ends}")
+    error = GivenUp(f"{name}: given up after {len(attempts)} attempts. File: {_file(job)}. {ends}")
     for number, attempt in enumerate(attempts, start=1):
         if attempt.stderr_tail.strip():
             error.add_note(f"End of stderr of attempt {number}:\n{attempt.stderr_tail.strip()}")
@@ -225,16 +225,16 @@ def _summary(number: int, attempt: MediaAttempt) -> str:
     seconds = (attempt.ended_at - attempt.began_at).total_seconds()
     return (
         f"Attempt {number} ({attempt.settings}, {attempt.began_at:%Y-%m-%d %H:%M:%S} UTC, {seconds:.0f} s): "
-        f"{attempt.outcome}{_known(attempt)}"
+        f"{attempt.outcome}{_details(attempt)}"
     )
 
 
 def _ending(attempt: MediaAttempt) -> str:
-    return f"{OUTCOME_PHRASES[attempt.outcome]}{_known(attempt)}"
+    return f"{OUTCOME_PHRASES[attempt.outcome]}{_details(attempt)}"
 
 
-def _known(attempt: MediaAttempt) -> str:
-    """Return what is known about an attempt's end, in brackets; '' if nothing is."""
+def _details(attempt: MediaAttempt) -> str:
+    """Return the details of an attempt's end, in brackets; '' if there are none."""
     facts = [
         None if attempt.signal is None else f"signal {attempt.signal}",
         None if attempt.exit_code is None else f"exit code {attempt.exit_code}",
@@ -242,13 +242,13 @@ def _known(attempt: MediaAttempt) -> str:
         None if attempt.limit_bytes is None else f"{attempt.limit_bytes >> 20} MB allowed",
         None if attempt.deadline_s is None else f"{attempt.deadline_s:g} s allowed",
     ]
-    told = ", ".join(fact for fact in facts if fact is not None)
-    return f" ({told})" if told else ""
+    known = ", ".join(fact for fact in facts if fact is not None)
+    return f" ({known})" if known else ""
 
 
 def _file(job: Job) -> str:
     names = ("container", "video_codec", "width", "height", "pixel_format", "hdr", "frame_rate", "duration_s", "audio")
     facts = {name: (job.facts or {}).get(name) for name in names}
     known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
-    kind = re.sub(r"[^.a-z0-9]", "", Path(job.original_name).suffix.lower())[:8]  # not the name: its creator chose it
+    kind = re.sub(r"[^.a-z0-9]", "", Path(job.original_name).suffix.lower())[:8]  # not its name: the creator chose it
     return f"{job.size_bytes} bytes {kind}".strip() + (f", {known}" if known else ", not examined")

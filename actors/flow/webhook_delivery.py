@@ -17,28 +17,38 @@ from store.sealing import WrongKey
 from store.states import DeliveryStatus, EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 
-# Seconds after each failed try; with the spread below about 52 hours in all. Standard Webhooks 1.0.0 advises several
-# days, exponential, with jitter.
+# Seconds after each failed attempt; with the jitter below about 52 hours in all. Standard Webhooks 1.0.0 advises
+# several days, exponential, with jitter.
 RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000)
-JITTER = 0.2
-MISCONFIGURED_ATTEMPTS = 3  # a 3xx or 4xx is the receiver's mistake and seldom mends itself
+JITTER = 0.2  # of each delay, up or down
+MISCONFIGURED_ATTEMPTS = 3  # a 3xx or 4xx is the receiver's mistake and seldom ends by itself
 MAX_RETRY_DELAY_S = 86_400.0
-DISABLE_AFTER = timedelta(days=5)  # of nothing but failure
+DISABLE_AFTER = timedelta(days=5)  # without one success
 GONE = 410
-EARLY_TOLERANCE = timedelta(seconds=2)
+EARLY_TOLERANCE = timedelta(seconds=2)  # a message that is earlier than its attempt's time by more is a duplicate
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """How one try went."""
+    """The outcome of one attempt.
 
-    well: bool
-    final: bool  # further tries are of no use
-    http_status: int | None
-    duration_ms: int
-    retry_after_s: float
-    error: str | None
-    excerpt: str | None
+    Attributes:
+        succeeded: the receiver answered 2xx.
+        final: there is no further attempt.
+        http_status: of the answer; None if none came.
+        duration_ms: of the request.
+        retry_after_s: what the receiver asks for; 0 is nothing.
+        error: text for the operator; None if it succeeded.
+        excerpt: beginning of the answer's body.
+    """
+
+    succeeded: bool
+    final: bool
+    http_status: int | None = None
+    duration_ms: int = 0
+    retry_after_s: float = 0.0
+    error: str | None = None
+    excerpt: str | None = None
 
 
 def attempt(machine: Machine, delivery_id: str) -> None:
@@ -49,7 +59,7 @@ def attempt(machine: Machine, delivery_id: str) -> None:
         return
     delivery, event, endpoint = found
     if endpoint.state is EndpointState.DISABLED:
-        outcome = _Outcome(False, True, None, 0, 0.0, "the endpoint is disabled", None)
+        outcome = _Outcome(succeeded=False, final=True, error="the endpoint is disabled")
     else:
         outcome = _send(machine, event, endpoint, delivery.tries + 1)
     _record(machine, delivery, event, endpoint, outcome)
@@ -75,29 +85,25 @@ def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> _Ou
             own_hosts=machine.settings.own_hosts,
         )
     except (PlatformError, WrongKey) as error:
-        return _Outcome(False, tries > len(RETRY_DELAYS_S), None, 0, 0.0, str(error), None)
-    well = 200 <= answer.status < 300
-    misconfigured = 300 <= answer.status < 500 and answer.status not in {408, 425, 429}
-    final = answer.status == GONE or tries > len(RETRY_DELAYS_S) or (misconfigured and tries >= MISCONFIGURED_ATTEMPTS)
-    error_text = None if well else f"HTTP {answer.status}"
+        return _Outcome(succeeded=False, final=tries > len(RETRY_DELAYS_S), error=str(error))
+    succeeded = 200 <= answer.status < 300
+    is_misconfigured = 300 <= answer.status < 500 and answer.status not in {408, 425, 429}
+    attempts = MISCONFIGURED_ATTEMPTS if is_misconfigured else len(RETRY_DELAYS_S) + 1
     return _Outcome(
-        well,
-        well or final,
-        answer.status,
-        round(answer.duration_ms),
-        answer.retry_after_s or 0.0,
-        error_text,
-        answer.excerpt,
+        succeeded=succeeded,
+        final=succeeded or answer.status == GONE or tries >= attempts,
+        http_status=answer.status,
+        duration_ms=round(answer.duration_ms),
+        retry_after_s=answer.retry_after_s or 0.0,
+        error=None if succeeded else f"HTTP {answer.status}",
+        excerpt=answer.excerpt,
     )
 
 
 def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoint, outcome: _Outcome) -> None:
     tries = delivery.tries + 1
-    wait_s = 0.0 if outcome.final else _retry_delay_s(tries, outcome.retry_after_s)
-    status = (
-        DeliveryStatus.DELIVERED if outcome.well else DeliveryStatus.FAILED if outcome.final else DeliveryStatus.WAITING
-    )
     now = machine.now()
+    delay_s = 0.0 if outcome.final else _retry_delay_s(tries, outcome.retry_after_s)
     attempt = Attempt(
         delivery_id=delivery.id,
         at=now,
@@ -107,21 +113,32 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
         excerpt=outcome.excerpt,
     )
     with machine.store.writing() as connection:
-        next_at = None if outcome.final else now + timedelta(seconds=wait_s)
+        next_at = None if outcome.final else now + timedelta(seconds=delay_s)
+        status = _delivery_status(outcome)
         if not webhooks.record_attempt(connection, attempt, status=status, next_at=next_at, tries=tries):
             return
         if not outcome.final:
-            machine.send("dispatch_webhook", delivery.id, delay_s=wait_s)
-        failing_since = webhooks.record_health(connection, endpoint.id, well=outcome.well, now=now)
-        dead = failing_since is not None and now - failing_since > DISABLE_AFTER
-        if (dead or outcome.http_status == GONE) and webhooks.set_state(
+            machine.send("dispatch_webhook", delivery.id, delay_s=delay_s)
+        failing_since = webhooks.record_health(connection, endpoint.id, succeeded=outcome.succeeded, now=now)
+        is_dead = failing_since is not None and now - failing_since > DISABLE_AFTER
+        if (is_dead or outcome.http_status == GONE) and webhooks.set_state(
             connection, endpoint.id, EndpointState.DISABLED
         ):
             emit(machine, connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url)
-    if not outcome.well:
-        logger.warning("webhook {} ({}) to {}: try {}: {}", event.id, event.type, endpoint.id, tries, outcome.error)
+    if not outcome.succeeded:
+        logger.warning(
+            "Webhook {} ({}) to endpoint {}: attempt {} failed: {}",
+            event.id, event.type, endpoint.id, tries, outcome.error,
+        )  # fmt: skip
+
+
+def _delivery_status(outcome: _Outcome) -> DeliveryStatus:
+    if outcome.succeeded:
+        return DeliveryStatus.DELIVERED
+    return DeliveryStatus.FAILED if outcome.final else DeliveryStatus.WAITING
 
 
 def _retry_delay_s(tries: int, asked_s: float) -> float:
-    planned = RETRY_DELAYS_S[min(tries, len(RETRY_DELAYS_S)) - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
-    return min(MAX_RETRY_DELAY_S, max(planned, asked_s))
+    planned_s = RETRY_DELAYS_S[min(tries, len(RETRY_DELAYS_S)) - 1]
+    with_jitter_s = planned_s * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+    return min(MAX_RETRY_DELAY_S, max(with_jitter_s, asked_s))

@@ -195,7 +195,7 @@ def test_a_planning_that_is_lost_is_tried_with_less_and_then_given_up(
     for _ in range(3):
         with pytest.raises(Retry):
             split.fn("job")
-    with pytest.raises(retrying.GivenUp, match="job job planning: given up after 4 attempts"):
+    with pytest.raises(retrying.GivenUp, match="Job job planning: given up after 4 attempts"):
         split.fn("job")
     assert ["--without-zero" in call for call in calls] == [False, True, True, True]
     assert ["--without-scenes" in call for call in calls] == [False, False, False, True]

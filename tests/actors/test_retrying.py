@@ -201,7 +201,7 @@ def test_a_part_that_is_lost_four_times_is_a_dead_letter_with_all_that_is_known(
     worker()
     assert len(calls) == 4
     [letter] = wiring.machine.broker.admin.dead_letters("media")
-    assert letter.error.startswith("GivenUp: job job part 1 of 1: given up after 4 attempts. File: 0 bytes")
+    assert letter.error.startswith("GivenUp: Job job part 1 of 1: given up after 4 attempts. File: 0 bytes")
     assert letter.error.count(f": {code}") == 4
     assert letter.error.count(known) == 4
     tail = getattr(CAUSES[cause], "stderr_tail", "")
@@ -237,12 +237,12 @@ def test_the_log_says_what_failed_and_what_follows(
     logger.remove(sink)
     first, *_, last, end = lines
     assert re.fullmatch(
-        r"job job part 1 of 1: out of memory \(220 MB allowed\) at attempt 1 of 4 with full settings; "
-        r"tried again at \d\d:\d\d:\d\d with less_memory settings",
+        r"Job job part 1 of 1: out of memory \(220 MB allowed\) at attempt 1 of 4 with full settings; "
+        r"next attempt at \d\d:\d\d:\d\d with less_memory settings",
         first,
     )
-    assert last == "job job part 1 of 1: a crash (signal 11) at attempt 4 of 4 with least settings"
-    assert end == "job job part 1 of 1: given up after 4 attempts"
+    assert last == "Job job part 1 of 1: a crash (signal 11) at attempt 4 of 4 with least settings"
+    assert end == "Job job part 1 of 1: given up after 4 attempts"
     assert len(lines) == 5
     assert "Traceback" not in capfd.readouterr().err + caplog.text
     assert "codec" not in "".join(lines)
@@ -467,7 +467,7 @@ def test_a_dead_letter_that_comes_after_a_retry_by_a_person_does_not_end_it(
     """The part is failed before its dead letter is there: in between somebody may have asked for another try."""
     _pending(store)
     died = wiring.machine.now() + timedelta(seconds=1)
-    letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "GivenUp: job job part 1", None, 4, died, died)
+    letter = DeadLetter(1, "m", "media", "gaze", ("job-1",), {}, "GivenUp: Job job part 1", None, 4, died, died)
     monkeypatch.setattr(wiring.machine.broker.admin, "dead_letters", lambda *_, **__: [letter])
     reap.fn()
     assert _segment(store).status is SegmentStatus.PENDING

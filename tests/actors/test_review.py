@@ -248,6 +248,6 @@ def test_the_log_tells_of_a_review_its_approval_and_an_end(store: Store, plan: C
     assert job_commands.approve(wiring.machine, "job")
     assert job_commands.cancel(wiring.machine, "job")
     logger.remove(sink)
-    assert "job job: 2 parts for 1 account" in told
-    steps = ["job job: waits for approval (sound_unreadable)", "job job: approved", "job job: cancelled"]
+    assert "Job job: 2 parts for 1 account" in told
+    steps = ["Job job: waits for approval (sound_unreadable)", "Job job: approved", "Job job: cancelled"]
     assert [line for line in told if line in steps] == steps
