@@ -1,8 +1,8 @@
-# Two stages: the first installs the locked requirements, the second has no compiler, no pip cache and no root.
+# Two stages: the first installs the locked requirements; the second has no pip cache and does not run as root.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
 COPY requirements.txt .
-# The lock is complete and leaves out on purpose what some packages ask for: see requirements-overrides.txt.
+# --no-deps: the lock file is complete, and omits some dependencies on purpose (requirements-overrides.txt).
 RUN python -m venv /app/.venv && /app/.venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.txt
 COPY settings.py ./
 COPY actors actors
@@ -13,11 +13,11 @@ COPY media media
 COPY platforms platforms
 COPY scripts scripts
 COPY store store
-# Compiled once here: a cold start reads half as much from a slow disk, and the final user cannot write there.
+# Byte code is compiled here: a cold start reads half as much from disk, and the final user cannot write to /app.
 RUN /app/.venv/bin/python -m compileall -q /app
 
 FROM python:3.11-slim-bookworm
-# mediapipe's shared object links these two.
+# mediapipe links these two libraries.
 RUN apt-get update && apt-get install -y --no-install-recommends libegl1 libgles2 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --create-home vidprod && mkdir /data && chown vidprod /data
 COPY --from=build /app /app
@@ -28,5 +28,5 @@ VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
   CMD ["/app/.venv/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
-# Not through a shell: signals reach the supervisor.
+# Without a shell, so that signals reach the supervisor.
 ENTRYPOINT ["/app/.venv/bin/python", "-m", "scripts.machine.serve"]
