@@ -40,6 +40,20 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+@pytest.fixture(scope="module")
+def shared_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestMachine]:
+    """Return a running machine with the module's ENVIRON, which the module's tests share.
+
+    Starting and stopping one takes longer than processing a video. Each test uploads videos with titles of its own.
+    """
+    api_port, mock_port = free_ports(2)
+    environ = {"UPLOAD_RATE_LIMIT": "1000", **request.module.ENVIRON}
+    running = TestMachine(tmp_path_factory.mktemp("shared") / "data", api_port, mock_port, environ)
+    running.wait_until_it_answers()
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Callable[..., TestMachine]]:
     """Return what starts the machine; starting again takes the same data directory and ports."""

@@ -15,6 +15,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
+ENVIRON = {"MEDIA_RETRY_SECONDS": "1"}
 MOMENTS: dict[str, Callable[[Any], bool]] = {  # Any: a status document
     "planning": lambda job: job["status"] == "processing",
     "rendering": lambda job: any(part["status"] == "rendering" for part in job["segments"]),
@@ -35,16 +36,16 @@ VICTIMS = {
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_the_supervisor_brings_a_killed_process_back(
-    machine: Callable[..., TestMachine], talk: Path, victim: str, moment: str
+    shared_machine: TestMachine, talk: Path, victim: str, moment: str
 ) -> None:
-    running = machine(MEDIA_RETRY_SECONDS="1")
-    job_id = running.upload(talk)
+    running, title = shared_machine, f"{victim}, {moment}"
+    job_id = running.upload(talk, title=title)
     wait_for(lambda: MOMENTS[moment](running.status(job_id)), f"the job to be {moment}")
     killed = running.kill_9(VICTIMS[victim])
     assert killed > 0 or victim == "media child"  # it may be between two children
     job = running.finished(job_id)
     assert job["status"] == "completed"
-    assert parts_by_platform(running) == each_once_in_order(job)
+    assert parts_by_platform(running, title) == each_once_in_order(job)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -15,13 +15,17 @@ from tests.flows.machine import ROOT, Json, TestMachine
 from tests.support.waiting import wait_for
 
 PLATFORMS = ("instagram", "tiktok", "youtube")
+ENVIRON = {"RETENTION_HOURS": "0"}
+TITLE = "-rf --json"  # must not be taken for an option of a child process
 
 
-def parts_by_platform(machine: TestMachine) -> dict[str, list[str]]:
-    """Return what each platform has, oldest first, as the numbering in the titles says."""
+def parts_by_platform(machine: TestMachine, title: str = "A talk") -> dict[str, list[str]]:
+    """Return the numbers of the parts of a video on each platform, oldest first, as the titles of the posts say."""
     found: dict[str, list[str]] = {platform: [] for platform in PLATFORMS}
     for post in sorted(machine.posts(), key=lambda post: post["created_at"]):
         words = f"{post.get('title', '')} {post.get('caption', '')}"
+        if title not in words:
+            continue
         numbering = re.search(r"Part (\d+/\d+)", words)
         assert numbering is not None, f"a post without its number: {words}"
         found[post["platform"]].append(numbering[1])
@@ -35,55 +39,62 @@ def each_once_in_order(job: Json) -> dict[str, list[str]]:
     return {platform: [f"{number}/{of}" for number in range(1, of + 1)] for platform in PLATFORMS}
 
 
+@pytest.fixture(scope="module")
+def published(shared_machine: TestMachine, talk: Path) -> Json:
+    """Return the status of a published video."""
+    return shared_machine.finished(shared_machine.upload(talk, title=TITLE))
+
+
 def test_a_video_becomes_parts_published_in_order_with_signed_webhooks(
-    machine: Callable[..., TestMachine], talk: Path
+    shared_machine: TestMachine, published: Json
 ) -> None:
-    running = machine()
-    job = running.finished(running.upload(talk, title="-rf --json"))  # nobody takes it for an option
+    running, job = shared_machine, published
     assert job["status"] == "completed"
-    assert parts_by_platform(running) == each_once_in_order(job)
+    assert parts_by_platform(running, TITLE) == each_once_in_order(job)
     assert [part["gaze"]["reason"] for part in job["segments"]] == ["no_face"] * len(job["segments"])
     assert sum(part["duration_s"] for part in job["segments"]) == pytest.approx(17.0, abs=0.05)
-    wait_for(lambda: "job.completed" in {hook["event"]["type"] for hook in running.webhooks()}, "the last webhook")
+
+    def webhooks() -> list[Json]:
+        return [hook for hook in running.webhooks() if hook["event"]["data"].get("job_id") == job["job_id"]]
+
+    wait_for(lambda: "job.completed" in {hook["event"]["type"] for hook in webhooks()}, "the last webhook")
     parts = len(job["segments"])
-    told = [hook["event"]["type"] for hook in running.webhooks()]
-    assert {"job.created", "job.processing", "job.processed", "job.completed"} <= set(told)
-    assert (told.count("segment.ready"), told.count("publication.published")) == (parts, 3 * parts)
+    events = [hook["event"]["type"] for hook in webhooks()]
+    assert {"job.created", "job.processing", "job.processed", "job.completed"} <= set(events)
+    assert (events.count("segment.ready"), events.count("publication.published")) == (parts, 3 * parts)
     assert all(hook["verified"] for hook in running.webhooks())
 
 
-def test_a_cut_upload_to_a_platform_goes_on_where_it_was(machine: Callable[..., TestMachine], talk: Path) -> None:
-    running = machine()
+def test_the_files_are_deleted_when_the_last_publication_ends(shared_machine: TestMachine, published: Json) -> None:
+    kept = [shared_machine.data_dir / folder / published["job_id"] for folder in ("uploads", "jobs")]
+    wait_for(lambda: not any(path.exists() for path in kept), "the files to go")
+    assert shared_machine.status(published["job_id"])["status"] == "completed"
+
+
+def test_a_cut_upload_to_a_platform_goes_on_where_it_was(shared_machine: TestMachine, talk: Path) -> None:
+    running = shared_machine
     for at in ("PUT .*/tiktok-upload/", "POST .*/facebook-upload/", "PUT .*/upload/youtube/"):
         running.fault(at=at, kind="cut", after_bytes=50_000)
-    job = running.finished(running.upload(talk))
+    job = running.finished(running.upload(talk, title="Cut off"))
     assert job["status"] == "completed"
-    assert parts_by_platform(running) == each_once_in_order(job)
+    assert parts_by_platform(running, "Cut off") == each_once_in_order(job)
 
 
-def test_lost_answers_to_what_cannot_be_undone_double_nothing(machine: Callable[..., TestMachine], talk: Path) -> None:
-    running = machine()
+def test_lost_answers_to_what_cannot_be_undone_double_nothing(shared_machine: TestMachine, talk: Path) -> None:
+    running = shared_machine
     for at in ("PUT .*/tiktok-upload/", "POST .*/media_publish", "PUT .*/upload/youtube/", "POST .*/video/init/"):
         running.fault(at=at, kind="lose")
-    job = running.finished(running.upload(talk))
+    job = running.finished(running.upload(talk, title="Lost answers"))
     assert job["status"] == "completed"
-    assert parts_by_platform(running) == each_once_in_order(job)
-
-
-def test_the_files_are_deleted_when_the_last_publication_ends(machine: Callable[..., TestMachine], talk: Path) -> None:
-    running = machine(RETENTION_HOURS="0")
-    job = running.finished(running.upload(talk))
-    kept = [running.data_dir / room / job["job_id"] for room in ("uploads", "jobs")]
-    wait_for(lambda: not any(path.exists() for path in kept), "the files to go")
-    assert running.status(job["job_id"])["status"] == "completed"
+    assert parts_by_platform(running, "Lost answers") == each_once_in_order(job)
 
 
 def test_a_file_that_is_no_video_is_a_job_error_with_its_reason_and_leaves_nothing(
-    machine: Callable[..., TestMachine], talk: Path, tmp_path: Path
+    shared_machine: TestMachine, talk: Path, tmp_path: Path
 ) -> None:
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(talk.read_bytes()[:30_000])
-    running = machine()
+    running = shared_machine
     job = running.finished(running.upload(cut))
     assert (job["status"], bool(job["error"])) == ("failed", True)
     kept = running.data_dir / "uploads" / job["job_id"]
