@@ -1,4 +1,4 @@
-"""A tool that a test needs may be missing on somebody's machine; where all are to be there its lack is a failure."""
+"""A test skips if a tool is missing; with CI=true, where all tools are installed, it fails."""
 
 import os
 import subprocess

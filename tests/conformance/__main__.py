@@ -1,7 +1,7 @@
-"""`scripts/conformance CHECKOUT`: run dramatiq's own tests against `broker`, and say what passes.
+"""`scripts/conformance CHECKOUT`: run Dramatiq's own tests with the package `broker` and print a summary.
 
-CHECKOUT is a clone of dramatiq's repository (github.com/Bogdanp/dramatiq); the lists of tests that say nothing about a
-broker were made for commit 848b35f. It is copied first and stays as it is. The copy's dramatiq is used, not ours.
+CHECKOUT is a clone of Dramatiq's repository (github.com/Bogdanp/dramatiq); the lists of excluded tests were made for
+commit 848b35f. The clone is copied and not changed. The run uses the Dramatiq of the copy.
 Two tests of `--watch` need `watchdog` (version 6) in .venv or on PYTHONPATH. Takes about three minutes.
 """
 
@@ -21,10 +21,10 @@ SITE_CUSTOMIZE = "from conformance.import_hook import install\n\ninstall()\n"
 
 
 def main() -> int:
-    """Run the suite; returns pytest's exit code, 0 if nothing fails but what is known to."""
+    """Run the suite; return pytest's exit code, or 0 if only known failures occurred."""
     options, pytest_options = _parser().parse_known_args()
     if not (options.checkout / "tests" / "test_worker.py").exists():
-        sys.stderr.write(f"{options.checkout} is no checkout of dramatiq with its tests\n")
+        sys.stderr.write(f"{options.checkout} is not a checkout of Dramatiq with its tests\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         place = Path(name)
@@ -43,12 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/conformance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkout", type=Path, metavar="CHECKOUT", help="other options go to pytest, e.g. -k retries")
+    parser.add_argument(
+        "checkout", type=Path, metavar="CHECKOUT", help="other options go to pytest, such as -k retries"
+    )
     return parser
 
 
 def _pytest(place: Path, options: list[str]) -> list[str]:
-    plugin = "conformance.plugin"  # in place of the suite's conftest, whose fixtures connect to servers
+    plugin = "conformance.plugin"  # replaces the suite's conftest, whose fixtures connect to servers
     return [
         *(sys.executable, "-m", "pytest", "--noconftest", "-p", plugin, "-p", "no:cacheprovider", "-q"),
         *("-c", os.devnull, "--rootdir", str(place / "suite"), "--ignore", "tests/benchmarks", "tests"),

@@ -1,6 +1,6 @@
-"""Modules that stand in for dramatiq's brokers and their client libraries, in every Python process of a run.
+"""An import hook that replaces the modules of Dramatiq's brokers and their client libraries.
 
-Only a finder: nothing is imported before a test asks for it.
+It is installed in every Python process of a run and imports nothing before a test does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLIENTS = frozenset({"pika", "pika.exceptions", "redis"})
 
 
 def install() -> None:
-    """Have these modules found here from now on."""
+    """Install the hook."""
     sys.meta_path.insert(0, _Finder())
 
 
@@ -36,16 +36,17 @@ class _Finder(MetaPathFinder, Loader):
         return _Module(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Leave the module empty: names are made when asked for."""
+        """Leave the module empty: attributes are created on access."""
 
 
 class _Module(ModuleType):
-    def __getattr__(self, name: str) -> Any:  # Any: a broker, or whatever a client library may hold
+    def __getattr__(self, name: str) -> Any:  # Any: a broker, or any attribute of a client library
         if name.startswith("__"):
             raise AttributeError(name)
         peers = importlib.import_module("conformance.stand_ins")
         stand_in = getattr(peers, name, None) if self.__name__ in BROKERS else None
-        # An exception class serves wherever the suite names something of a peer's: it can be caught and called.
+        # An exception class can be used wherever the suite names an attribute of a client library: it can be caught
+        # and called.
         unused = _Module(f"{self.__name__}.{name}") if name.islower() else type(name, (Exception,), {})
         setattr(self, name, stand_in or unused)
         return self.__dict__[name]

@@ -1,6 +1,6 @@
-"""The pytest plugin of a conformance run: our brokers and backends as the suite's fixtures, and the count at the end.
+"""The pytest plugin of a conformance run: fixtures with this project's broker and backends, and a summary.
 
-It stands in the place of the suite's conftest. Parameters over several peers' backends shrink to one: ours.
+It replaces the suite's conftest. Tests that are parametrized over several backends run once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from broker import SqliteRateLimiterBackend, SqliteResultBackend
 from .selection import DEPENDS_ON_NO_BROKER, DOES_NOT_PASS, INSIDE_A_PEER
 from .stand_ins import RabbitmqBroker, RedisBroker, StubBroker
 
-LIMIT_S = 120  # a test that takes longer is stuck; the longest takes about 20 s
+LIMIT_S = 120  # the longest test takes about 20 s
 
 B = TypeVar("B", StubBroker, RedisBroker, RabbitmqBroker)
 Outcomes = dict[str, str]
@@ -32,12 +32,12 @@ _left_out = pytest.StashKey[list[int]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to count."""
+    """Create the counter of outcomes."""
     config.stash[_outcomes] = {}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what says nothing about a broker."""
+    """Deselect the excluded tests."""
     config.stash[_left_out] = []
     for names in (DEPENDS_ON_NO_BROKER, INSIDE_A_PEER):
         left_out = [item for item in items if _test_name(item.nodeid) in names]
@@ -47,12 +47,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if _watchdog_version() != "6":
         for item in items:
             if _test_name(item.nodeid) == "test_cli_can_watch_for_source_code_changes":
-                item.add_marker(pytest.mark.skip("needs watchdog 6; version 7 tells dramatiq's handler nothing"))
+                item.add_marker(pytest.mark.skip("needs watchdog 6; version 7 does not call dramatiq's handler"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """End a test that is stuck."""
+    """Interrupt a test that exceeds the time limit."""
 
     def give_up(_signal: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"{item.name} is stuck: not over after {LIMIT_S} s")
@@ -66,31 +66,31 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 class _Counting:
-    """Kept apart, because the hook has no `config`."""
+    """Counts outcomes; a class of its own, because the hook has no `config`."""
 
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how a test has ended; a failure while setting up or clearing away is one, too."""
+        """Record the outcome of a test; errors in set-up and tear-down are failures."""
         if report.when == "call" or report.outcome != "passed":
             self._outcomes[report.nodeid] = report.outcome
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Count what follows."""
+    """Register the counter."""
     session.config.pluginmanager.register(_Counting(session.config.stash[_outcomes]))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let known failures not fail the run."""
+    """Make the run successful if only known failures occurred."""
     failed = {_test_name(test) for test, outcome in session.config.stash[_outcomes].items() if outcome == "failed"}
     if failed and failed <= DOES_NOT_PASS.keys():
         session.exitstatus = pytest.ExitCode.OK
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # Any: not public in pytest
-    """Say how many have passed, and why the others have not."""
+    """Print the number of passed tests, and the reasons for the others."""
     outcomes = config.stash[_outcomes]
     passed = sum(outcome == "passed" for outcome in outcomes.values())
     write = terminalreporter.write_line
@@ -121,19 +121,19 @@ def _test_name(nodeid: str) -> str:
 
 @pytest.fixture
 def stub_broker(tmp_path: Path) -> Iterator[StubBroker]:
-    """Our broker, with what only the broker in memory has."""
+    """This project's broker in place of the stub broker."""
     yield from _in_use(StubBroker(tmp_path / "queue.sqlite3"))
 
 
 @pytest.fixture
 def rabbitmq_broker(tmp_path: Path) -> Iterator[RabbitmqBroker]:
-    """Our broker, where the suite means RabbitMQ."""
+    """This project's broker in place of RabbitMQ."""
     yield from _in_use(RabbitmqBroker(tmp_path / "queue.sqlite3"))
 
 
 @pytest.fixture
 def redis_broker(tmp_path: Path) -> Iterator[RedisBroker]:
-    """Our broker, where the suite means Redis."""
+    """This project's broker in place of Redis."""
     yield from _in_use(RedisBroker(tmp_path / "queue.sqlite3"))
 
 
@@ -147,19 +147,19 @@ def _in_use(broker: B) -> Iterator[B]:
 
 @pytest.fixture
 def stub_worker(stub_broker: StubBroker) -> Iterator[Worker]:
-    """A worker of many threads that looks up often."""
+    """A worker with 32 threads and a short timeout."""
     yield from _at_work(Worker(stub_broker, worker_timeout=100, worker_threads=32))
 
 
 @pytest.fixture
 def rabbitmq_worker(rabbitmq_broker: RabbitmqBroker) -> Iterator[Worker]:
-    """A worker of many threads."""
+    """A worker with 32 threads."""
     yield from _at_work(Worker(rabbitmq_broker, worker_threads=32))
 
 
 @pytest.fixture
 def redis_worker(redis_broker: RedisBroker) -> Iterator[Worker]:
-    """A worker of many threads."""
+    """A worker with 32 threads."""
     yield from _at_work(Worker(redis_broker, worker_threads=32))
 
 
@@ -171,7 +171,7 @@ def _at_work(worker: Worker) -> Iterator[Worker]:
 
 @pytest.fixture
 def result_backend(tmp_path: Path) -> Iterator[SqliteResultBackend]:
-    """Our results, in the broker's own file."""
+    """This project's result backend, in the broker's file."""
     backend = SqliteResultBackend(tmp_path / "queue.sqlite3")
     yield backend
     backend.close()
@@ -182,7 +182,7 @@ redis_result_backend = result_backend
 
 @pytest.fixture
 def rate_limiter_backend(tmp_path: Path) -> Iterator[SqliteRateLimiterBackend]:
-    """Our counters and events, in the broker's own file."""
+    """This project's rate limiter backend, in the broker's file."""
     backend = SqliteRateLimiterBackend(tmp_path / "queue.sqlite3")
     yield backend
     backend.close()
@@ -190,7 +190,7 @@ def rate_limiter_backend(tmp_path: Path) -> Iterator[SqliteRateLimiterBackend]:
 
 @pytest.fixture
 def start_cli() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
-    """Start dramatiq's command, which finds our broker where it looks for another; stopped after the test."""
+    """Start dramatiq's command with this project's broker; stopped after the test."""
     running: list[subprocess.Popen[Any]] = []
 
     def start(

@@ -1,6 +1,6 @@
-"""Which tests of dramatiq's suite say nothing about a broker, and which do not pass on ours; each with its reason.
+"""Tests of Dramatiq's suite that are excluded, and those that do not pass; each with its reason.
 
-Made for its commit 848b35f, of whose 248 tests 176 remain. Parameters of a test are not told apart.
+Made for commit 848b35f, of whose 248 tests 176 remain. The parameters of a test are not distinguished.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Our broker under the names of dramatiq's own: with their arguments, and with what the suite asks of each of them.
+"""This project's broker under the names, and with the arguments, of Dramatiq's brokers.
 
-Nothing here does a broker's work; what only one peer has (a stub's queues and dead letters as Python objects) is
-looked up in the tables or noted on the way.
+Features that only one of them has (such as the stub broker's queues and dead letters as Python objects) are read from
+the tables or recorded when they occur.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ __all__ = ["RabbitmqBroker", "RedisBroker", "StubBroker"]
 
 
 class _Peer(SqliteBroker):
-    """Without a path: the file that all processes of the run share, as they would share a server."""
+    """A broker that by default uses one file for all processes of the run, as they would share a server."""
 
-    connection = None  # the suite asks for it to learn whether there is a server
+    connection = None  # the suite reads it to check for a server
 
     def __init__(
         self,
         path: Path | None = None,
         *,
         middleware: list[Middleware] | None = None,
-        **_servers: Any,  # Any: hosts, credentials and the like, which mean nothing to a file
+        **_servers: Any,  # Any: hosts and credentials, which a file does not need
     ) -> None:
         super().__init__(path or Path(os.environ["CONFORMANCE_FILES"], "shared.sqlite3"), middleware=middleware)
 
 
 class RedisBroker(_Peer):
-    """What the suite takes for Redis."""
+    """Replaces the Redis broker."""
 
 
 class RabbitmqBroker(_Peer):
-    """What the suite takes for RabbitMQ."""
+    """Replaces the RabbitMQ broker."""
 
     def join(self, queue_name: str, *, timeout: int | None = None, **_guesses: Any) -> None:
-        """Wait until a queue is empty; how often it must look empty, as RabbitMQ's broker is told, is no question."""
+        """Wait until a queue is empty; RabbitMQ's further arguments are ignored."""
         super().join(queue_name, timeout=timeout)
 
 
 class StubBroker(_Peer):
-    """What the suite takes for the broker in memory."""
+    """Replaces the stub broker, which keeps its messages in memory."""
 
     def __init__(
         self, path: Path | None = None, *, middleware: list[Middleware] | None = None, fail_fast_default: bool = True
@@ -64,41 +64,41 @@ class StubBroker(_Peer):
         return [letter for letters in self.dead_letters_by_queue.values() for letter in letters]
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
-        """Note what is rejected, which the suite wants as objects, with their exceptions."""
+        """Record rejected messages, which the suite expects as objects with their exceptions."""
         if signal == "nack":
             self.dead_letters_by_queue[args[0].queue_name].append(args[0])
         super().emit_before(signal, *args, **kwargs)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> Consumer:
-        """Return a consumer that by default waits as shortly as the suite expects."""
+        """Return a consumer with the short default timeout that the suite expects."""
         return super().consume(queue_name, prefetch, timeout)
 
     def flush_all(self) -> None:
-        """Drop all messages, and the notes of what was rejected."""
+        """Drop all messages and the record of rejected ones."""
         super().flush_all()
         for letters in self.dead_letters_by_queue.values():
             letters.clear()
 
     def join(self, queue_name: str, *, timeout: int | None = None, fail_fast: bool | None = None) -> None:
-        """Wait until a queue is empty, then raise what a rejected message has failed with."""
+        """Wait until a queue is empty, then raise the exception of a rejected message."""
         super().join(queue_name, timeout=timeout)
         if self.fail_fast_default if fail_fast is None else fail_fast:
             for letter in self.dead_letters_by_queue[queue_name]:
-                raise letter._exception or RuntimeError("rejected without an error")  # kept only there
+                raise letter._exception or RuntimeError("rejected without an error")  # not available elsewhere
 
 
 class _StubMessageProxy(broker_message.SqliteMessage):
-    """A message that keeps its exception, because `join` is to raise it. The suite patches it by this name."""
+    """A message that keeps its exception for `join`. The suite patches the class by this name."""
 
     def clear_exception(self) -> None:
-        """Keep it."""
+        """Keep the exception."""
 
 
-broker_message.SqliteMessage = _StubMessageProxy  # type: ignore[misc]  # what the consumers of this process hand out
+broker_message.SqliteMessage = _StubMessageProxy  # type: ignore[misc]  # the class of messages that consumers return
 
 
 class _Queues(set[str]):
-    """Names of queues that can also be looked into, as those of the stub."""
+    """Names of queues, and access to the queues themselves, as the stub broker offers."""
 
     def __init__(self, broker: StubBroker) -> None:
         super().__init__()

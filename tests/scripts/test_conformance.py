@@ -1,4 +1,4 @@
-"""`scripts/conformance`, on a small suite made here that asks for what dramatiq's asks for."""
+"""`scripts/conformance` with a small suite that uses the same fixtures and modules as Dramatiq's."""
 
 from __future__ import annotations
 
