@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from scripts.documentation import imports, licences
@@ -15,9 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS: dict[str, dict[str, Callable[[Path], str]]] = {  # file → section → its text
     "docs/architecture.md": {
         "packages": imports.packages,
-        "broker": lambda root: imports.folders(root, "broker"),
-        "media": lambda root: imports.folders(root, "media"),
-        "platforms": lambda root: imports.folders(root, "platforms"),
+        **{name: partial(imports.folders, package=name) for name in ("actors", "api", "broker", "media", "platforms")},
     },
     "THIRD-PARTY.md": {"licences": licences.table},
 }
