@@ -94,7 +94,7 @@ def _user(state: MockState, authorization: str | None, scope: str) -> int:
 
 
 class UploadEndpoint:
-    """UploadEndpoint sessions; the bytes of a chunk are stored already when `on_put` runs."""
+    """Upload sessions; the bytes of a chunk are stored already when `on_put` runs."""
 
     def __init__(self, state: MockState) -> None:
         self._state = state
@@ -102,7 +102,7 @@ class UploadEndpoint:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Create a session."""
         user = _user(self._state, req.auth, UPLOAD)
-        size = req.get_header("X-UploadEndpoint-Content-Length") or ""
+        size = req.get_header("X-Upload-Content-Length") or ""
         if req.get_param("uploadType") != "resumable" or not size.isdigit() or int(size) == 0:
             raise refuse(400, "mediaBodyRequired")
         resource = req.get_media()
