@@ -15,13 +15,13 @@ from tests.flows.machine import TestMachine
 
 @pytest.fixture(scope="session")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return 17 seconds of moving pattern with bursts of sound and pauses: three or four parts of at most six."""
+    """Return 13 seconds of moving pattern with bursts of sound and pauses: three parts of at most six seconds."""
     path = tmp_path_factory.mktemp("talk") / "talk.mp4"
-    sound = "sine=frequency=220:duration=17,volume='if(lt(mod(t,2.5),1.9),0.5,0.001)':eval=frame"
+    sound = "sine=frequency=220:duration=13,volume='if(lt(mod(t,2.5),1.9),0.5,0.001)':eval=frame"
     subprocess.run(
         [
             imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y",
-            "-f", "lavfi", "-i", "testsrc2=size=360x640:rate=25:duration=17", "-f", "lavfi", "-i", sound,
+            "-f", "lavfi", "-i", "testsrc2=size=360x640:rate=25:duration=13", "-f", "lavfi", "-i", sound,
             "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac", str(path),
         ],
         check=True,

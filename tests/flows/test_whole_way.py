@@ -52,7 +52,7 @@ def test_a_video_becomes_parts_published_in_order_with_signed_webhooks(
     assert job["status"] == "completed"
     assert parts_by_platform(running, TITLE) == each_once_in_order(job)
     assert [part["gaze"]["reason"] for part in job["segments"]] == ["no_face"] * len(job["segments"])
-    assert sum(part["duration_s"] for part in job["segments"]) == pytest.approx(17.0, abs=0.05)
+    assert sum(part["duration_s"] for part in job["segments"]) == pytest.approx(13.0, abs=0.05)
 
     def webhooks() -> list[Json]:
         return [hook for hook in running.webhooks() if hook["event"]["data"].get("job_id") == job["job_id"]]
