@@ -46,7 +46,7 @@ export function send(fields, file, key, { onProgress, onSent }) {
 function form(fields, file) {
   const body = new FormData();
   for (const [name, value] of Object.entries(fields)) body.append(name, value);
-  body.append('file', file, file.name); // last, so that the server knows the wishes before the bytes come
+  body.append('file', file, file.name); // last, so that the server knows the options before the bytes arrive
   return body;
 }
 

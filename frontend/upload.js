@@ -1,4 +1,4 @@
-/** Sending the chosen video with its wishes: begin, cancel, retry, and what to do when no answer comes. */
+/** Sending the chosen video with its options: begin, cancel, retry, and what to do when no answer comes. */
 
 import { chosenPlatforms } from './accounts.js';
 import * as api from './api.js';
@@ -47,7 +47,7 @@ function submit(event) {
   else if (chosen && !sending) begin();
 }
 
-function wishes() {
+function uploadOptions() {
   const fields = {
     title: byId('title').value.trim(),
     caption: byId('caption').value.trim(),
@@ -58,7 +58,7 @@ function wishes() {
 }
 
 async function begin() {
-  const attempt = { file: chosen, key: chosenKey, fields: wishes(), known: knownJobs() };
+  const attempt = { file: chosen, key: chosenKey, fields: uploadOptions(), known: knownJobs() };
   const panel = showSending(attempt.file);
   stayAwake();
   try {

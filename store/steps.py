@@ -21,9 +21,9 @@ def claim(
 ) -> Publication | None:
     """Take the right to carry out the present step; None if the publication is over or somebody else has the right.
 
-    The holder is called "message id/nonce". The broker hands a message out again only when the process that had it is
-    gone or frozen, so a holder with the same message id is a predecessor and not a rival. The nonce tells the two
-    apart: a predecessor that wakes up again records nothing.
+    The holder is "message id/nonce". The broker delivers a message again only when the process that had it is dead or
+    frozen, so a holder with the same message id is an earlier attempt of this message. The nonce distinguishes the
+    attempts: an earlier one that continues later records nothing.
 
     Returns:
         The publication as it was before: a `holder` in it, or `unclear`, says that this very step was begun and its

@@ -263,7 +263,7 @@ oauth_requests = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# A row per sign of life: "scheduler" is the last tick.
+# A row per heartbeat: "scheduler" is the time of the last tick.
 marks = Table(
     "marks",
     metadata,

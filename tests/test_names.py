@@ -64,14 +64,9 @@ ORDINARY: dict[tuple[str, str], str] = {
 # Folders that still contain such words. To be emptied.
 REMAINING = (
     "broker/",
-    "frontend/",
-    "store/",
-    "tests/actors/",
     "tests/api/",
     "tests/broker/",
-    "tests/frontend/",
     "tests/media/",
-    "tests/store/",
 )
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

@@ -59,7 +59,7 @@ def upload(
     content: bytes = b"a video",
     accepted: bool = True,
     answer: StoredAnswer | None = None,
-    **wishes: object,
+    **options: object,
 ) -> Job:
     """Lay an upload down as the API does, without a row."""
     directory = wiring.machine.settings.uploads_dir / job_id
@@ -72,7 +72,7 @@ def upload(
         created_at=NOON,
         original_name="talk.mp4",
         size_bytes=len(content),
-        **{"platforms": ["tiktok"], "gaze_intensity": 0.3, "segment_seconds": 12.0} | wishes,  # type: ignore[arg-type]  # a test's words
+        **{"platforms": ["tiktok"], "gaze_intensity": 0.3, "segment_seconds": 12.0} | options,  # type: ignore[arg-type]  # a test's words
     )
     if record:
         (directory / upload_record.NAME).write_bytes(upload_record.encode(asked, wiring.machine.sealer, answer))

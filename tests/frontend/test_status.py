@@ -244,7 +244,7 @@ def test_a_link_to_an_unknown_job_says_so(page: Browser, api: StandIn) -> None:
 
 
 def test_text_from_outside_cannot_become_markup_or_a_script(page: Browser, api: StandIn) -> None:
-    """Titles, reasons and links come from strangers."""
+    """Titles, reasons and links are untrusted input."""
     job = samples.completed()
     job["title"] = "<img src=x onerror=alert(1)>"
     job["segments"][0]["publications"][0]["link"] = "javascript:alert(1)"

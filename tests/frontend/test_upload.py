@@ -18,7 +18,7 @@ def choose(page: Browser, api: StandIn, clip: Path) -> None:
 def test_a_chosen_file_is_uploaded_with_its_fields_and_its_job_is_shown(
     page: Browser, api: StandIn, clip: Path
 ) -> None:
-    """The wishes travel before the bytes, under the names of the API."""
+    """The options are sent before the bytes, under the names of the API."""
     choose(page, api, clip)
     page.fill("#title", "Five habits")
     page.fill("#caption", "Calm speakers do this. #talk")

@@ -87,13 +87,13 @@ def test_a_step_has_one_holder_and_a_predecessor_of_the_same_name_is_seen(store:
         assert publication_queue.start(connection, name, NOON)
         first = steps.claim(connection, name, "message", "a", now=NOON, until=LATER)
         again = steps.claim(connection, name, "message", "a", now=NOON, until=LATER)
-        rival = steps.claim(connection, name, "rival", "b", now=NOON, until=LATER)
-        after = steps.claim(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
+        other = steps.claim(connection, name, "other", "b", now=NOON, until=LATER)
+        after = steps.claim(connection, name, "other", "b", now=LATER + timedelta(seconds=1), until=LATER)
     assert first is not None
     assert first.holder is None
     assert again is not None
     assert again.holder == "message/a"
-    assert rival is None
+    assert other is None
     assert after is not None
     assert after.holder == "message/a"
 
@@ -104,7 +104,7 @@ def test_who_lost_the_right_to_a_step_records_nothing(store: Store) -> None:
         name = "job-1-tiktok-1"
         publication_queue.start(connection, name, NOON)
         steps.claim(connection, name, "frozen", "a", now=NOON, until=LATER)
-        steps.claim(connection, name, "rival", "b", now=LATER + timedelta(seconds=1), until=LATER)
+        steps.claim(connection, name, "other", "b", now=LATER + timedelta(seconds=1), until=LATER)
         assert not steps.advance(connection, name, "frozen/a", step="poll", handle=b"", next_at=NOON)
         assert not steps.end(connection, name, "frozen/a", PublicationStatus.PUBLISHED, now=NOON)
 
