@@ -61,7 +61,7 @@ def test_pauses_lie_between_words(noise_db: float, tmp_path: Path) -> None:
     words, gaps = sentences(40, seed=4)
     source = films.write(tmp_path / "in.mp4", films.at_rate(5, 200), sound=speech(words, 40, noise_db))
     found = found_in(source)
-    assert len(gaps) > 10
+    assert len(gaps) >= 10
     for pause in found:
         assert not [word for word in words if word[0] + 0.02 < (pause.start_s + pause.end_s) / 2 < word[1] - 0.02]
     met = [gap for gap in gaps if any(p.start_s < gap[1] and p.end_s > gap[0] for p in found)]

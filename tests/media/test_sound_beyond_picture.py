@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from media.cutting.scenes import SceneChanges
@@ -190,6 +190,7 @@ def test_a_stray_packet_hours_later_is_no_sound_of_the_film(tmp_path: Path) -> N
     st.fractions(0, 100, max_denominator=48_000),
     st.fractions(0, 100, max_denominator=48_000),
 )
+@example(steps=[1370], unit=Fraction(1, 1000), start=0, before_s=Fraction(0), after_s=Fraction(0))
 def test_the_grid_covers_the_sound_and_keeps_each_picture_on_its_tick(
     steps: list[int], unit: Fraction, start: int, before_s: Fraction, after_s: Fraction
 ) -> None:
@@ -200,8 +201,10 @@ def test_the_grid_covers_the_sound_and_keeps_each_picture_on_its_tick(
     heard = replace(plain, sound_s=sound)
     whole = heard.grid()
     if max(before_s, after_s) <= timeline.SOUND_TOLERANCE_S:
-        # The ends of picture and sound are each rounded to a tick.
-        assert whole.total <= alone.total + round(timeline.SOUND_TOLERANCE_S * whole.rate) + 2
+        # The ends of picture and sound are each rounded to a tick. A constant rate fits the times of the source to half
+        # of its own frame, so the grid of the pictures may end so much before the last picture's own end.
+        rounding = whole.rate / plain.rate / 2 if plain.constant else Fraction(0)
+        assert whole.total <= alone.total + round(timeline.SOUND_TOLERANCE_S * whole.rate + rounding) + 2
     assert whole.origin_s + whole.total / whole.rate >= sound[1] - timeline.SOUND_TOLERANCE_S
     assert whole.origin_s <= sound[0] + timeline.SOUND_TOLERANCE_S
     before = timeline.ticks(plain.times, alone.origin_s, unit, alone.rate)
