@@ -94,7 +94,7 @@ def test_a_part_whose_child_is_killed_each_time_ends_in_a_dead_letter_and_can_be
     assert [attempt["outcome"] for attempt in first["attempts"]] == ["out_of_memory"] * 4
     assert {post["code"] for post in first["publications"]} == {"part_failed"}
     [letter] = running.client.patient("GET", "/dead-letters")["dead_letters"]
-    assert f"job {job_id} part 1 of" in letter["error"]
+    assert f"Job {job_id} part 1 of" in letter["error"]
     running.client.patient("POST", f"/dead-letters/{letter['id']}/retry")
     job = running.finished(job_id)
     assert job["status"] == "completed"

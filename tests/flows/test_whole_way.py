@@ -19,8 +19,12 @@ ENVIRON = {"RETENTION_HOURS": "0"}
 TITLE = "-rf --json"  # must not be taken for an option of a child process
 
 
-def parts_by_platform(machine: TestMachine, title: str = "A talk") -> dict[str, list[str]]:
-    """Return the numbers of the parts of a video on each platform, oldest first, as the titles of the posts say."""
+def parts_by_platform(machine: TestMachine, title: str = "") -> dict[str, list[str]]:
+    """Return the numbers of the parts on each platform, oldest first, as the titles of the posts say.
+
+    Args:
+        title: of the video whose parts count; by default those of all videos.
+    """
     found: dict[str, list[str]] = {platform: [] for platform in PLATFORMS}
     for post in sorted(machine.posts(), key=lambda post: post["created_at"]):
         words = f"{post.get('title', '')} {post.get('caption', '')}"
