@@ -98,8 +98,15 @@ def wrong_about_a_cut(case: container_cases.Case, said: dict[str, Any]) -> str |
     return None
 
 
-def run_many(count: int, folder: Path, seed: int) -> None:
-    builder = container_cases.CaseBuilder(folder)
+@pytest.fixture(scope="session")
+def builder(clip_dir: Path) -> container_cases.CaseBuilder:
+    """Return the builder of all cases; it encodes each stream once a session."""
+    folder = clip_dir / "cases"
+    folder.mkdir()
+    return container_cases.CaseBuilder(folder)
+
+
+def run_many(count: int, builder: container_cases.CaseBuilder, folder: Path, seed: int) -> None:
     cases = [builder.case(seed + number) for number in range(count)]
     batch = folder / "batch"
     batch.mkdir()
@@ -111,11 +118,13 @@ def run_many(count: int, folder: Path, seed: int) -> None:
     assert len(list(batch.glob("*.1.mp4"))) == len(list(batch.glob("*.split"))) > 0, "the halves were rendered"
 
 
-def test_files_are_judged_by_their_samples(tmp_path: Path) -> None:
-    run_many(200, tmp_path, SEED)
+def test_files_are_judged_by_their_samples(builder: container_cases.CaseBuilder, tmp_path: Path) -> None:
+    run_many(200, builder, tmp_path, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(10))
-def test_thousands_of_files_are_judged_by_their_samples(batch: int, tmp_path: Path) -> None:
-    run_many(200, tmp_path, SEED + 1000 * (batch + 1))
+def test_thousands_of_files_are_judged_by_their_samples(
+    batch: int, builder: container_cases.CaseBuilder, tmp_path: Path
+) -> None:
+    run_many(200, builder, tmp_path, SEED + 1000 * (batch + 1))
