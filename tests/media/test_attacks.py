@@ -17,6 +17,12 @@ DEADLINE_S = 60
 SECRET = b"the neighbour's secret"
 
 
+@pytest.fixture(scope="session")
+def talk(clip_dir: Path) -> Path:
+    """Return a video like the shared `talk`, but of four seconds: what is harmless is rendered."""
+    return films.write(clip_dir / "attacked.mp4", films.at_rate(30, 120), sound=films.noise(4))
+
+
 def split(source: Path, folder: Path) -> str:
     """Return "rendered", or the code of the refusal; whatever else happens is a failure."""
     folder.mkdir()
