@@ -89,7 +89,7 @@ Work = TypeVar("Work", bound=MediaWork)
 
 
 @dataclass(frozen=True)
-class Claim(Generic[Work]):
+class MediaClaim(Generic[Work]):
     """A worker's claim for one attempt.
 
     Attributes:
@@ -105,7 +105,7 @@ class Claim(Generic[Work]):
     settings: MediaSettings
 
 
-def acquire(machine: Machine, load: Callable[[Connection], Work | None]) -> Claim[Work] | None:
+def acquire(machine: Machine, load: Callable[[Connection], Work | None]) -> MediaClaim[Work] | None:
     """Claim work for an attempt; return None if there is nothing to do.
 
     Args:
@@ -133,7 +133,7 @@ def acquire(machine: Machine, load: Callable[[Connection], Work | None]) -> Clai
         token = secrets.token_hex(8)
         if not work.claim(connection, token, attempts):
             return None
-        claim = Claim(work, token, attempts, _next_settings(work, attempts))
+        claim = MediaClaim(work, token, attempts, _next_settings(work, attempts))
         if not retrying.are_exhausted(attempts):
             return claim
         error = _put_back(connection, claim, attempts)
@@ -141,14 +141,14 @@ def acquire(machine: Machine, load: Callable[[Connection], Work | None]) -> Clai
     raise error or _given_up(work, attempts)
 
 
-def requeue(claim: Claim[Work]) -> None:
+def requeue(claim: MediaClaim[Work]) -> None:
     """Release a claim and send its message again: this worker is stopping."""
     with claim.work.machine.store.writing() as connection:
         if claim.work.release(connection, claim.token):
             claim.work.send()
 
 
-def record_failure(claim: Claim[Work], attempt: MediaAttempt) -> None:
+def record_failure(claim: MediaClaim[Work], attempt: MediaAttempt) -> None:
     """Record a failed attempt, unless its claim is no longer current.
 
     Raises:
@@ -163,7 +163,7 @@ def record_failure(claim: Claim[Work], attempt: MediaAttempt) -> None:
         raise error
 
 
-def _put_back(connection: Connection, claim: Claim[Work], attempts: list[MediaAttempt]) -> Retry | GivenUp | None:
+def _put_back(connection: Connection, claim: MediaClaim[Work], attempts: list[MediaAttempt]) -> Retry | GivenUp | None:
     """Record the attempts so far; the work waits for the next one, or fails.
 
     Returns:

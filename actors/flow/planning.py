@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from actors.flow import media_child, media_claims, rendering, retrying
 from actors.flow.completion import fail_job
 from actors.flow.events import emit
-from actors.flow.media_claims import Claim, MediaWork
+from actors.flow.media_claims import MediaClaim, MediaWork
 from actors.flow.retrying import MediaSettings
 from actors.machine import Machine
 from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
@@ -125,7 +125,7 @@ def _load(machine: Machine, connection: Connection, job_id: str) -> _JobPlanning
     return None if job is None or job.segment_count is not None else _JobPlanning(machine, job)
 
 
-def _run(machine: Machine, claim: Claim[_JobPlanning]) -> dict[str, Any]:  # Any: JSON of `media.plan`
+def _run(machine: Machine, claim: MediaClaim[_JobPlanning]) -> dict[str, Any]:  # Any: JSON of `media.plan`
     job, settings = claim.work.job, claim.settings
     arguments = [
         str(machine.in_data(job.video_path)),

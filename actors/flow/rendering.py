@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from actors.flow import media_child, media_claims, retrying
 from actors.flow.completion import close_finished, fail_part
 from actors.flow.events import emit
-from actors.flow.media_claims import Claim, MediaWork
+from actors.flow.media_claims import MediaClaim, MediaWork
 from actors.flow.retrying import MediaSettings
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
@@ -126,7 +126,7 @@ def _load(machine: Machine, connection: Connection, segment_id: str) -> _PartRen
     return _PartRendering(machine, job, segment)
 
 
-def _record_refusal(machine: Machine, claim: Claim[_PartRendering], refused: runner.Refused) -> None:
+def _record_refusal(machine: Machine, claim: MediaClaim[_PartRendering], refused: runner.Refused) -> None:
     """Fail the part, unless its job was cancelled: its files are deleted while a child still reads them."""
     work = claim.work
     with machine.store.reading() as connection:
@@ -162,7 +162,7 @@ class _ProgressObserver:
 
 
 def _run(
-    machine: Machine, claim: Claim[_PartRendering], observer: _ProgressObserver
+    machine: Machine, claim: MediaClaim[_PartRendering], observer: _ProgressObserver
 ) -> dict[str, Any]:  # Any: JSON of `media.gaze`
     job, segment, settings = claim.work.job, claim.work.segment, claim.settings
     target = machine.in_data(segment.file_path)
@@ -200,7 +200,7 @@ def _landscape(machine: Machine, settings: MediaSettings) -> str:
     return "blur" if wanted == "crop" and settings is MediaSettings.LEAST else wanted
 
 
-def _record(machine: Machine, claim: Claim[_PartRendering], rendered: dict[str, Any]) -> None:  # Any: as above
+def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[str, Any]) -> None:  # Any: as above
     gaze_report = rendered["gaze"]
     if claim.work.job.gaze_intensity > 0 and not claim.settings.has_gaze:
         gaze_report = gaze_report | {

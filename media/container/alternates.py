@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from media.container.boxes import Box, BoxReader
+from media.container.boxes import BoxReader, IsoBox
 from media.errors import Refused
 
 
@@ -26,7 +26,7 @@ def groups(path: Path) -> dict[int, int]:
     return found
 
 
-def _tracks(reader: BoxReader) -> Iterator[Box]:
+def _tracks(reader: BoxReader) -> Iterator[IsoBox]:
     box = reader.at(0)
     while box is not None:
         if box.kind == b"moov":

@@ -16,7 +16,7 @@ SCAN_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class IsoBox:
     """One box: its type and three offsets in the file."""
 
     kind: bytes
@@ -33,7 +33,7 @@ class BoxReader:
         self.size = size
         self._read = 0
 
-    def at(self, start: int, limit: int | None = None) -> Box | None:
+    def at(self, start: int, limit: int | None = None) -> IsoBox | None:
         """Return the box at an offset, or None if there is no valid header.
 
         Args:
@@ -54,9 +54,9 @@ class BoxReader:
         if length == 1 and len(header) == 16:
             length, payload = int.from_bytes(header[8:]), start + 16
         end = limit if length == 0 else start + length
-        return Box(header[4:8], start, payload, end) if end >= payload else None
+        return IsoBox(header[4:8], start, payload, end) if end >= payload else None
 
-    def children(self, box: Box) -> Iterator[Box]:
+    def children(self, box: IsoBox) -> Iterator[IsoBox]:
         """Yield the child boxes, up to the first that does not fit into its parent."""
         start, limit = box.payload, min(box.end, self.size)
         while start + 8 <= limit:
@@ -66,7 +66,7 @@ class BoxReader:
             yield child
             start = child.end
 
-    def child(self, box: Box | None, *path: bytes) -> Box | None:
+    def child(self, box: IsoBox | None, *path: bytes) -> IsoBox | None:
         """Return the first descendant at a path of types, or None."""
         for kind in path:
             if box is None:
@@ -107,7 +107,7 @@ class BoxReader:
         return child is not None and child.kind in first_child
 
 
-def hiding(box: Box) -> Patch:
+def hiding(box: IsoBox) -> Patch:
     """Return the patch that makes a demuxer skip a box: its type becomes `free`."""
     return Patch(box.start + 4, b"free")
 

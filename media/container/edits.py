@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from media.container.boxes import Box, BoxReader, hiding
+from media.container.boxes import BoxReader, IsoBox, hiding
 from media.container.patched import Patch
 
 MAX_EDITS = 10_000
@@ -41,7 +41,7 @@ ENTRY_LAYOUTS = {
 }
 
 
-def patches_of(reader: BoxReader, track: Box) -> list[Patch]:
+def patches_of(reader: BoxReader, track: IsoBox) -> list[Patch]:
     """Return the patches for a track's edit list; usually none."""
     box = reader.child(track, b"edts", b"elst")
     if box is None:
@@ -93,7 +93,7 @@ def _presents_anything(edits: Sequence[Edit], media_end: int) -> bool:
     return is_valid and any(0 <= edit.media_time < media_end and edit.duration > 0 for edit in edits)
 
 
-def _media_end(reader: BoxReader, track: Box) -> int:
+def _media_end(reader: BoxReader, track: IsoBox) -> int:
     """Return a track's duration in its own time scale; 2**62 if its header has none."""
     box = reader.child(track, b"mdia", b"mdhd")
     header = reader.bytes_at(box.payload, 32) if box else b""

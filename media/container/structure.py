@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from media.container import ebml, edits
-from media.container.boxes import Box, BoxReader, hiding
+from media.container.boxes import BoxReader, IsoBox, hiding
 from media.container.patched import Patch
 from media.errors import Refused
 
@@ -75,8 +75,8 @@ class _TopLevelBoxes:
         self._reader = reader
         self._starts = array("q")  # offsets of the boxes so far; a list of boxes would take too much memory
         self._patches: dict[int, Patch] = {}
-        self._index: Box | None = None  # the moov box
-        self._empty_index: Box | None = None  # a moov box without samples; the real one may follow
+        self._index: IsoBox | None = None  # the moov box
+        self._empty_index: IsoBox | None = None  # a moov box without samples; the real one may follow
         self._is_fragmented = False
         self._declared_end = 0
         self._has_edits = False
@@ -120,7 +120,7 @@ class _TopLevelBoxes:
                 self._add(box)
                 offset = box.end
 
-    def _add_last(self, box: Box) -> int | None:
+    def _add_last(self, box: IsoBox) -> int | None:
         """Add the box that reaches the file's end; return the offset of a needed box inside it."""
         self._add(box)
         offset = self._search_next()
@@ -133,7 +133,7 @@ class _TopLevelBoxes:
         """Return whether the demuxer needs boxes that may follow: an index, or more fragments."""
         return self._index is None or self._is_fragmented
 
-    def _add(self, box: Box) -> None:
+    def _add(self, box: IsoBox) -> None:
         self._starts.append(box.start)
         if self._must_be_hidden(box):
             self._add_patch(hiding(box))
@@ -147,14 +147,14 @@ class _TopLevelBoxes:
         elif box.kind == b"sidx":
             self._add_segment_index(box)
 
-    def _must_be_hidden(self, box: Box) -> bool:
+    def _must_be_hidden(self, box: IsoBox) -> bool:
         """Return whether a box is malformed or not needed, and libavformat might fail at it."""
         if box.kind == b"moof" and self._needs_more:
             first = self._reader.at(box.payload)
             return box.end > self._reader.size or first is None or first.kind not in MOOF_FIRST_CHILDREN
         return box.kind in OPTIONAL_BOXES or (not self._needs_more and box.kind in NESTED_BOXES | FRAGMENT_BOXES)
 
-    def _add_segment_index(self, box: Box) -> None:
+    def _add_segment_index(self, box: IsoBox) -> None:
         """Add the end and duration from a segment index (ISO/IEC 14496-12, 8.16.3)."""
         header = self._reader.bytes_at(box.payload, 32)
         if len(header) < 32:
@@ -200,16 +200,16 @@ class _TopLevelBoxes:
     def _add_patch(self, patch: Patch) -> None:
         self._patches[patch.offset] = patch
 
-    def _tracks(self, index: Box | None = None) -> list[Box]:
+    def _tracks(self, index: IsoBox | None = None) -> list[IsoBox]:
         index = index or self._index
         assert index is not None
         return [box for box in self._reader.children(index) if box.kind == b"trak"]
 
-    def _has_samples(self, track: Box) -> bool:
+    def _has_samples(self, track: IsoBox) -> bool:
         box = self._reader.child(track, b"mdia", b"minf", b"stbl", b"stts")
         return box is None or int.from_bytes(self._reader.bytes_at(box.payload + 4, 4)) > 0
 
-    def _movie_duration_s(self, index: Box) -> float:
+    def _movie_duration_s(self, index: IsoBox) -> float:
         """Return the duration in a fragmented movie's headers, 0 for none (ISO/IEC 14496-12, 8.2.2 and 8.8.2)."""
         header = self._reader.child(index, b"mvhd")
         data = self._reader.bytes_at(header.payload, 32) if header else b""
