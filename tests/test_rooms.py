@@ -171,7 +171,7 @@ def test_the_media_package_imports_nothing_by_itself() -> None:
 # The folders of media, the lowest first: a module may import from its own entry and from those before it. The packages
 # `media.gaze.face` and `media.gaze.errors` are lower than the rest of `media.gaze`, because reframing follows a face.
 MEDIA_LAYERS = (
-    ("media.errors", "media.frames", "media.limits", "media.protobuf"),
+    ("media.errors", "media.frames", "media.limits", "media.packaged_file", "media.protobuf"),
     ("media.process",),
     ("media.container",),
     ("media.picture", "media.sound"),

@@ -4,16 +4,16 @@ NASA's portrait of the astronaut Eileen Collins, public domain; the package scik
 never imported. Coordinates are pixels of the original picture of 512 × 512 unless they say otherwise.
 """
 
-import hashlib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from media import packaged_file
 from media.errors import Refused
+from media.packaged_file import PackagedFileMissing
 
 Picture = NDArray[np.uint8]  # (H, W, 3), blue green red
 Patch = NDArray[np.float32]  # the same as numbers
@@ -69,12 +69,12 @@ def locate() -> Path:
         Refused: the package with the portrait is not installed, or contains another picture.
     """
     try:
-        found = [Path(str(file.locate())) for file in files(PACKAGE) or [] if file.name == FILE_NAME]
-    except PackageNotFoundError as exc:
-        raise Refused("no_portrait", f"The sample clip needs the package {PACKAGE}, which is not installed.") from exc
-    if not found or hashlib.sha256(found[0].read_bytes()).hexdigest() != SHA256:
+        path = packaged_file.locate(PACKAGE, FILE_NAME)
+    except PackagedFileMissing as exc:
+        raise Refused("no_portrait", f"The sample clip cannot be made: {exc}.") from exc
+    if not packaged_file.has_sha256(path, SHA256):
         raise Refused("no_portrait", f"The installed package {PACKAGE} does not contain the known {FILE_NAME}.")
-    return found[0]
+    return path
 
 
 class Portrait:

