@@ -142,7 +142,7 @@ def test_an_error_of_ours_does_not_use_the_key(
 ) -> None:
     root = serve()
     with monkeypatch.context() as patch:
-        patch.setattr(job_commands, "announce", lambda *_, **__: 1 / 0)
+        patch.setattr(job_commands, "emit", lambda *_, **__: 1 / 0)
         assert upload(root, key).status_code == 500
     assert (0, 0, []) == (count_jobs(context), count_keys(context), left())
 
