@@ -37,7 +37,7 @@ def number_of(luma: NDArray[np.uint8]) -> int:
     width = luma.shape[1]
     middles = [round((column + 0.5) * width / COLUMNS) for column in range(COLUMNS)]
     bright = [int(luma[luma.shape[0] // 2 - 2 : luma.shape[0] // 2 + 2, x - 1 : x + 2].mean() > 125) for x in middles]
-    assert bright[:2] == [1, 0], "the picture stands on its head or is not one of ours"
+    assert bright[:2] == [1, 0], "the picture is upside down, or has no number"
     return int("".join(map(str, bright[2:])), 2)
 
 

@@ -76,7 +76,7 @@ class Speech:
 
     @property
     def seconds(self) -> float:
-        """Say how long it is."""
+        """Return the duration in seconds."""
         return len(self.sound) / self.rate
 
     def at_rate(self, rate: int) -> Sound:
@@ -92,7 +92,7 @@ class Speech:
 
 
 def is_missing() -> bool:
-    """Say whether eSpeak NG's library is not there."""
+    """Return whether eSpeak NG's library is not installed."""
     return ctypes.util.find_library("espeak-ng") is None
 
 
@@ -124,7 +124,7 @@ def _library() -> tuple[ctypes.CDLL, int]:
 
 @lru_cache(maxsize=32)
 def speak(text: str, voice: str = "en-us", words_a_minute: int = 175) -> Speech:
-    """Have a text spoken; the same text comes out the same."""
+    """Return a spoken text; equal arguments give equal samples."""
     library, rate = _library()
     blocks: list[NDArray[np.int16]] = []
     marks: list[tuple[float, str | None]] = []  # when a phoneme begins; None: a word begins
@@ -161,7 +161,7 @@ def in_noise(speech: Speech, decibels: float, seed: int = 5) -> Speech:
 
 
 def in_room(speech: Speech, reverberation_s: float, seed: int = 5) -> Speech:
-    """Let the words ring on in a bare room; the time is what it takes them to fade by 60 dB."""
+    """Add the reverberation of an empty room, with the time in which it falls by 60 dB."""
     count = int(reverberation_s * speech.rate)
     echo = np.random.default_rng(seed).normal(size=count) * 10 ** (-3 * np.arange(count) / count) * 0.05
     echo[0] = 1.0
@@ -171,7 +171,7 @@ def in_room(speech: Speech, reverberation_s: float, seed: int = 5) -> Speech:
 
 
 def with_music(speech: Speech, decibels: float, seed: int = 5) -> Speech:
-    """Pluck two strings a second behind the speaker."""
+    """Add two plucked strings a second."""
     random, beat = np.random.default_rng(seed), speech.rate // 2
     time = np.arange(beat) / speech.rate
     notes = 220 * 2 ** (random.choice([0, 3, 5, 7, 10, 12], len(speech.sound) // beat + 1) / 12)

@@ -95,7 +95,7 @@ def test_a_lying_index_is_refused_or_harmless(lie: str, talk: Path, tmp_path: Pa
 
 
 def nested(talk: Path, folder: Path) -> Path:
-    """Write sixty thousand boxes, each within the other."""
+    """Write sixty thousand nested boxes."""
     depth = 60_000
     inner = b"".join(struct.pack(">I4s", 8 * (depth - level), b"moov") for level in range(depth))
     path = folder / "nested.mp4"
@@ -110,7 +110,7 @@ def many_boxes(talk: Path, folder: Path) -> Path:
 
 
 def index_behind_half_a_gigabyte(talk: Path, folder: Path) -> Path:
-    """Put a hole between pictures and index; only the disk's table knows that nothing is there."""
+    """Write a sparse file with a hole between samples and index."""
     data = talk.read_bytes()
     index = boxes(data, b"moov")[0]
     path = folder / "far.mp4"
@@ -135,7 +135,7 @@ def many_tracks(talk: Path, folder: Path) -> Path:
 
 
 def external_data(talk: Path, folder: Path) -> Path:
-    """Say that the pictures lie in another file of this machine (ISO/IEC 14496-12, 8.7.2)."""
+    """Refer to another file of this machine for the samples (ISO/IEC 14496-12, 8.7.2)."""
     secret = folder / "secret.bin"
     secret.write_bytes(SECRET * 5000)
     data = talk.read_bytes()
@@ -152,7 +152,7 @@ def external_data(talk: Path, folder: Path) -> Path:
 
 
 def subtitles_and_attachments(talk: Path, folder: Path) -> Path:
-    """Add what players of subtitles and fonts were attacked through; none of it is even read."""
+    """Add subtitles and a font, through which players were attacked; neither is read."""
     words, font = folder / "words.srt", folder / "font.ttf"
     words.write_text("1\n00:00:00,000 --> 00:00:05,000\n<font color=%n%n%n>hello</font>\n", encoding="ascii")
     font.write_bytes(SECRET * 1000)
@@ -171,7 +171,7 @@ def named_like_an_option(talk: Path, folder: Path) -> Path:
 
 
 def playlist_behind_a_box(talk: Path, folder: Path) -> Path:
-    """Begin like a video and go on like a playlist of somebody else's file."""
+    """Begin like a video and continue like a playlist."""
     path = folder / "behind.mp4"
     path.write_bytes(struct.pack(">I4s", 8, b"free") + f"#EXTM3U\n#EXTINF:9,\n{talk}\n".encode())
     return path

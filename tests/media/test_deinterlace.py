@@ -32,7 +32,7 @@ def bar(moment: int) -> Picture:
 
 
 def interlaced(number: int, *, top_first: bool = True) -> Picture:
-    """Weave two moments into one frame."""
+    """Interlace two moments in one frame."""
     frame, second = bar(2 * number), bar(2 * number + 1)
     frame[int(top_first) :: 2] = second[int(top_first) :: 2]
     return frame

@@ -108,7 +108,7 @@ def test_without_a_single_speaker_the_whole_picture_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("finder", "told"),
+    ("finder", "expected"),
     [
         (Standing((0.6, 0.7)), ("crop", None)),
         (Standing((0.6, 0.7), (0.1, 0.13)), ("crop", None)),  # somebody in the background
@@ -117,10 +117,10 @@ def test_without_a_single_speaker_the_whole_picture_is_shown(
         (Failing(), ("blur", "detector_failed")),
     ],
 )
-def test_the_reason_of_a_fallback_is_told(finder: Standing, told: tuple[str, str | None], mute: Path) -> None:
+def test_the_reason_of_a_fallback_is_told(finder: Standing, expected: tuple[str, str | None], mute: Path) -> None:
     framed = choose_framing(Layout.CROP, mute, inspect(mute).timeline.grid(), finder)
     assert framed is not None
-    assert tuple(framed.to_json().values()) == told
+    assert tuple(framed.to_json().values()) == expected
 
 
 def test_portrait_stays_as_it_is(tmp_path: Path) -> None:

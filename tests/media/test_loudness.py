@@ -35,7 +35,7 @@ def metered(path: Path) -> tuple[float, float]:
 
 
 def talking(level: float, seconds: float = 14) -> NDArray[np.float32]:
-    """Make noise that comes and goes like sentences, with a cough that is louder than all of it."""
+    """Return noise in intervals like sentences, with one much louder moment."""
     places = np.arange(round(seconds * RATE)) / RATE
     sound = films.noise(seconds) * (np.sin(2 * np.pi * places / 3.1) > -0.3)
     sound[7 * RATE : 7 * RATE + RATE // 20] *= 3

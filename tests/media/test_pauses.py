@@ -27,7 +27,7 @@ def found_in(source: Path) -> list[Pause]:
 
 
 def speech(words: list[tuple[float, float]], seconds: float, noise_db: float, seed: int = 1) -> NDArray[np.float32]:
-    """Make something like speech: syllables of 180 ms on a pitch, in a room with noise."""
+    """Return speech-like sound: harmonic syllables of 180 ms, with noise."""
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * films.SOUND_RATE)) / films.SOUND_RATE
     voice = np.zeros_like(time)
@@ -148,7 +148,7 @@ def clusters_moved(source: Path, target: Path, moved: Callable[[int], int]) -> P
 
 
 def near(found: list[Pause], start_s: float, end_s: float) -> bool:
-    """Say whether a pause lies in a silence and is most of it; its ends, where words fade, are left out."""
+    """Return whether a pause is inside a silence and covers most of it; words fade at its ends."""
     inside = [p for p in found if start_s - 0.1 < p.start_s and p.end_s < end_s + 0.1]
     return any(pause.end_s - pause.start_s > 0.6 * (end_s - start_s) for pause in inside)
 

@@ -48,7 +48,7 @@ class Film:
         return sum(part.duration_s for part in self.parts)
 
     def is_cut_in_silence(self, silences_s: Sequence[tuple[float, float]] = SILENCES_S) -> bool:
-        """Say whether all cuts are at pauses, and each in one of the silences."""
+        """Return whether there are cuts, all at pauses, and each in one of the silences."""
         return bool(self.cuts_s) and all(
             reason == "pause" and any(b <= at <= e for b, e in silences_s) for at, reason in self.cuts_s
         )

@@ -46,7 +46,7 @@ def crash(options, progress):
     ctypes.string_at(0)
 
 def fail(options, progress):
-    raise RuntimeError("a mistake of ours")
+    raise RuntimeError("a programming error")
 
 def swell(options, progress):
     hoard = [bytearray(1 << 20) for _ in range(4096)]
@@ -113,7 +113,7 @@ def is_gone(pid: int, within_s: float = 10.0) -> bool:
 
 
 def test_a_result_comes_back_with_progress(monkeypatch: pytest.MonkeyPatch, trial_stage: Path) -> None:
-    monkeypatch.setenv("SECRET_KEY", "nobody's business")
+    monkeypatch.setenv("SECRET_KEY", "not for the child")
     shares: list[float] = []
     result = runner.run("trial", ["answer"], deadline_s=20, on_progress=shares.append)
     assert shares == [0.5]
@@ -138,11 +138,11 @@ def test_a_crash_is_told_with_its_signal_and_last_words() -> None:
 
 
 def test_a_mistake_is_told_with_its_traceback() -> None:
-    """An exception of ours is neither a word about the file nor a crash in a codec."""
+    """An exception in the program is neither a refusal nor a crash in a codec."""
     with pytest.raises(runner.InternalError) as death:
         runner.run("trial", ["fail"], deadline_s=20)
     assert (death.value.exit_code, death.value.signal) == (EXIT_INTERNAL_ERROR, None)
-    assert "a mistake of ours" in death.value.stderr_tail
+    assert "a programming error" in death.value.stderr_tail
 
 
 @pytest.mark.parametrize("how", ["swell", "swell_behind_the_limit"])

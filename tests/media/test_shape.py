@@ -220,7 +220,7 @@ def test_a_phone_that_is_turned_while_it_streams_stays_upright(tmp_path: Path) -
 
 
 def vp9_header(size: Size | None, *, is_key: bool = False) -> bytes:
-    """Write the head of a VP9 picture that takes its size from its third reference, or tells one (6.2)."""
+    """Return the header of a VP9 frame with its size, or with the size of its third reference (6.2)."""
     bits = "10" + "00" + "0" + ("0" if is_key else "1") + "1" + "0" + "00" + "1" * 8 + "0000" * 3
     told = "001" if size is None else "000" + "".join(f"{side - 1:016b}" for side in size)
     return int((bits + told).ljust(192, "0"), 2).to_bytes(24)

@@ -47,7 +47,7 @@ def test_spatial_video_stands_upright(
 
 
 def exif(orientation: int) -> bytes:
-    """Write the metadata segment of a JPEG (EXIF 2.32) that tells an orientation."""
+    """Return the metadata segment of a JPEG (EXIF 2.32) with an orientation."""
     tiff = b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHH", 1, 0x0112, 3, 1, orientation, 0) + bytes(4)
     return b"\xff\xe1" + struct.pack(">H", 8 + len(tiff)) + b"Exif\0\0" + tiff
 

@@ -15,7 +15,7 @@ from tests.media.spoken import Speech
 pytestmark = pytest.mark.skipif(spoken.is_missing(), reason="libespeak-ng is missing; apt-get install espeak-ng")
 
 RATE = Fraction(30)
-EDGE_S = 0.005  # of a word, as exactly as its times are told
+EDGE_S = 0.005  # accuracy of the words' times
 SLOWEST_SPEECH, USUAL_SPEECH, QUICK_SPEECH, HURRIED_SPEECH = 130, 175, 220, 280  # words a minute
 
 ROOMS: dict[str, Callable[[Speech], Speech]] = {

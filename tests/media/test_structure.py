@@ -44,7 +44,7 @@ def test_a_length_that_misses_the_next_fragment_loses_nothing(wrong_by: int, tal
 
 
 def test_a_recording_that_breaks_off_is_used_as_far_as_it_goes(talk: Path, tmp_path: Path) -> None:
-    """A film of fragments does not tell how long it was to become; what is missing of its last fragment is told."""
+    """A fragmented file does not declare its intended duration; only the missing end of its last fragment is known."""
     data = fragments(talk, tmp_path)
     last = data.rindex(b"mdat") - 4
     path = tmp_path / "cut.mp4"

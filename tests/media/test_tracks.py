@@ -59,7 +59,7 @@ def spoiled(path: Path, stream: int) -> None:
 
 
 def renamed(path: Path, kind: bytes, to: bytes) -> None:
-    """Say that the first track of a kind is coded otherwise."""
+    """Change the codec identifier of the first track with a given one."""
     path.write_bytes(path.read_bytes().replace(kind, to, 1))
 
 

@@ -83,7 +83,7 @@ def test_speech_is_told_from_noise_tone_and_silence(name: str) -> None:
 
 @pytest.mark.parametrize("name", backgrounds.MUSIC)
 def test_music_alone_is_seldom_taken_for_speech(name: str) -> None:
-    """A string or a piano can sound like a voice for a moment; most of the time nobody sings here."""
+    """A string or a piano can sound like a voice for a moment, but not most of the time."""
     music = backgrounds.background(name, 20, 22_050)
     places = np.arange(20 * SAMPLE_RATE) * (22_050 / SAMPLE_RATE)
     sound = np.interp(places, np.arange(len(music)), 0.1 * music).astype(np.float32)
