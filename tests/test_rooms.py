@@ -164,6 +164,21 @@ def test_the_layers_of_the_broker_import_only_downwards() -> None:
     assert upward == set()
 
 
+def test_the_image_contains_all_that_its_modules_import() -> None:
+    """Folders that .dockerignore omits are not imported by the others."""
+    omitted = [line for line in (ROOT / ".dockerignore").read_text().split() if (ROOT / line).is_dir()]
+    assert {"scripts/benchmarks", "scripts/documentation", "tests"} <= set(omitted)
+    modules = tuple(f"{folder.replace('/', '.')}." for folder in omitted)
+    missing = [
+        (str(path), name)
+        for path in _tracked("*.py")
+        if not str(path).startswith(tuple(omitted))
+        for name in _imports(ROOT / path)
+        if f"{name}.".startswith(modules)
+    ]
+    assert missing == []
+
+
 def test_the_media_package_imports_nothing_by_itself() -> None:
     assert list(_imports(ROOT / "media" / "__init__.py")) == []
 
