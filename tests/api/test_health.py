@@ -110,7 +110,7 @@ def test_health_is_red_and_still_answers_without_a_database(
     answer = client.simulate_get("/health")
 
     assert (answer.status_code, answer.json["checks"]["database"]["ok"]) == (503, False)
-    assert "device" not in answer.text  # a stranger reads this
+    assert "device" not in answer.text  # anybody may read this
 
 
 def test_metrics_tell_what_the_store_and_the_queue_hold(client: TestClient, context: Context, clock: Clock) -> None:

@@ -114,7 +114,7 @@ def test_something_else_under_the_same_key_is_refused(
     assert len(left()) == 1
 
 
-def test_the_answer_is_repeated_when_the_world_has_changed(serve: Serve, context: Context, key: str) -> None:
+def test_the_answer_is_repeated_when_the_state_has_changed(serve: Serve, context: Context, key: str) -> None:
     """The job is deleted, the account gone, the time passed: the answer is still the one that was given."""
     connect(context, "tiktok")
     root = serve()

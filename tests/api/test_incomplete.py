@@ -263,7 +263,7 @@ def test_a_replaced_database_turns_health_red_and_every_call_is_refused(
     assert (health.status_code, health.json["status"]) == (503, "failing")
     assert health.json["checks"]["database"]["reason"] == "replaced"
     assert "restart the machine" in health.json["checks"]["database"]["detail"]
-    assert str(own.store.path) not in health.text  # a stranger reads this
+    assert str(own.store.path) not in health.text  # anybody may read this
     for method, path in (
         ("GET", "/jobs"),
         ("GET", "/status/x"),
@@ -373,7 +373,7 @@ def test_health_shows_what_is_lost_and_stays_well(client: TestClient, context: C
     found = health.json["checks"]["lost_found"]
     assert (found["count"], found["bytes"]) == (1, 1)
     assert "scripts/adopt" in found["detail"]
-    assert ONE not in health.text  # a stranger reads this
+    assert ONE not in health.text  # anybody may read this
 
 
 def test_a_full_disk_names_what_lost_found_takes(

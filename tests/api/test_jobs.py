@@ -324,7 +324,7 @@ def test_what_nobody_expected_is_a_problem_document_that_tells_nothing(
     assert "secret" not in answer.text
 
 
-def test_names_and_titles_of_strangers_come_back_as_text(client: TestClient, context: Context, tmp_path: Path) -> None:
+def test_untrusted_names_and_titles_come_back_as_text(client: TestClient, context: Context, tmp_path: Path) -> None:
     remember(context, replace(rows.job(), title="<script>alert(1)</script> 影片", metadata={"a": [1, None]}))
 
     document = client.simulate_get("/status/job").json

@@ -1,4 +1,4 @@
-"""What strangers write into the fields of an upload, and into its body."""
+"""Untrusted input in the fields of an upload and in its body."""
 
 from __future__ import annotations
 

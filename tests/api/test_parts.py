@@ -113,21 +113,21 @@ def test_a_platform_fetches_by_signed_address_without_a_key(context: Context, vi
     assert address.startswith(context.settings.root_url)
     assert "job" not in path.removeprefix("/media/")
 
-    stranger = TestClient(create_app(context))
-    assert stranger.simulate_get(path).content == CONTENT
-    assert stranger.simulate_get(path, headers={"Range": "bytes=0-3"}).content == CONTENT[:4]
-    assert stranger.simulate_head(path).headers["content-length"] == "10240"
+    anonymous = TestClient(create_app(context))
+    assert anonymous.simulate_get(path).content == CONTENT
+    assert anonymous.simulate_get(path, headers={"Range": "bytes=0-3"}).content == CONTENT[:4]
+    assert anonymous.simulate_head(path).headers["content-length"] == "10240"
 
     clock.move(hours=1)
-    assert stranger.simulate_get(path).status_code == 404
+    assert anonymous.simulate_get(path).status_code == 404
 
 
 def test_an_address_that_was_not_made_here_leads_nowhere(context: Context, video: Path, clock: Clock) -> None:
-    stranger = TestClient(create_app(context))
+    anonymous = TestClient(create_app(context))
     session = context.keys.create_session("test-key")
 
     for token in ("x", session, context.sealer.seal({"job": "job"}).decode(), "%ff"):
-        assert stranger.simulate_get(f"/media/{token}").status_code == 404
+        assert anonymous.simulate_get(f"/media/{token}").status_code == 404
 
 
 def test_a_links_reader_knows_its_part(context: Context, clock: Clock) -> None:

@@ -44,7 +44,7 @@ def refused(answer: requests.Response, status: int, **facts: Any) -> None:
 
 def test_a_video_becomes_a_job_with_its_wishes(serve: Serve, context: Context) -> None:
     connect(context, "tiktok", "youtube")
-    wishes = {
+    fields = {
         "title": " A talk ",
         "caption": "first line\r\nsecond line",
         "platforms": "youtube, TikTok",
@@ -55,7 +55,7 @@ def test_a_video_becomes_a_job_with_its_wishes(serve: Serve, context: Context) -
         "webhook_url": "http://127.0.0.1:9/hook",
     }
 
-    answer = upload(serve(), wishes)
+    answer = upload(serve(), fields)
 
     assert answer.status_code == 202
     job_id = answer.json()["job_id"]

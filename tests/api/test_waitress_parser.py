@@ -142,7 +142,7 @@ def test_a_chunked_upload_that_grows_too_large_is_stopped(serve: Serve, left: Le
     assert left() == []
 
 
-def test_many_idle_strangers_do_not_shut_the_door(serve: Serve) -> None:
+def test_many_idle_connections_do_not_block_others(serve: Serve) -> None:
     root = serve()
     idle = [connection(root) for _ in range(150)]
     opened = [one.__enter__() for one in idle]
