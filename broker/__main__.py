@@ -70,8 +70,8 @@ def _stats(broker: SqliteBroker, _: argparse.Namespace) -> int:
     for worker in broker.admin.consumers():
         done, died = _totals([worker])
         _say(
-            f"process {worker.pid} on {worker.host} holds {worker.leased}, has done {done} and buried {died} since "
-            f"{worker.started_at:%Y-%m-%d %H:%M:%S}Z, and serves {', '.join(worker.queues)}"
+            f"process {worker.pid} on {worker.host} holds {worker.leased}, has done {done} and dead-lettered {died} "
+            f"since {worker.started_at:%Y-%m-%d %H:%M:%S}Z, and serves {', '.join(worker.queues)}"
         )
     return 0
 
@@ -82,9 +82,9 @@ def _rates(broker: SqliteBroker, options: argparse.Namespace) -> int:
     passed_s, workers, depths = time.monotonic() - began_s, broker.admin.consumers(), _depths(broker)
     for queue in sorted({*depths, *depths_before}):
         before, after = _totals(workers_before, queue), _totals(workers, queue)
-        done, buried = (now - then for now, then in zip(after, before, strict=True))
-        came = depths.get(queue, 0) - depths_before.get(queue, 0) + done + buried
-        counts = {"in": came, "done": done, "buried": buried}
+        done, dead_lettered = (now - then for now, then in zip(after, before, strict=True))
+        came = depths.get(queue, 0) - depths_before.get(queue, 0) + done + dead_lettered
+        counts = {"in": came, "done": done, "dead-lettered": dead_lettered}
         _say(f"{queue:<24}{', '.join(f'{word} {count / passed_s:.1f}/s' for word, count in counts.items())}")
     return 0
 

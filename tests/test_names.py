@@ -59,12 +59,16 @@ ORDINARY: dict[tuple[str, str], str] = {
     ("media/cutting/loudness.py", "shelf"): "a high-shelf filter (ITU-R BS.1770)",
     ("media/process/runner.py", "arena"): "glibc's MALLOC_ARENA_MAX",
     ("broker/storage/database.py", "bell"): "the folder's name in existing data directories",
+    ("tests/broker/test_results.py", "bell"): "the folder's name in existing data directories",
+    ("tests/broker/test_wakeup.py", "bell"): "the folder's name in existing data directories",
+    ("tests/media/spoken.py", "hungry"): "a sentence that is spoken",
+    ("tests/media/test_pauses.py", "envelope"): "the amplitude envelope of a sound",
     ("tests/api/test_uploads.py", "bell"): "the ASCII control character",
     ("scripts/benchmarks/gaze/__main__.py", "rival"): "`--rivals` is the earlier name of `--candidates`",
 }
 
 # Folders that still contain such words. To be emptied.
-REMAINING = ("broker/__main__.py", "tests/broker/", "tests/media/")
+REMAINING = ("tests/media/gaze/",)
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 

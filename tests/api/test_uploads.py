@@ -42,7 +42,7 @@ def refused(answer: requests.Response, status: int, **facts: Any) -> None:
     assert document["detail"]
 
 
-def test_a_video_becomes_a_job_with_its_wishes(serve: Serve, context: Context) -> None:
+def test_a_video_becomes_a_job_with_its_options(serve: Serve, context: Context) -> None:
     connect(context, "tiktok", "youtube")
     fields = {
         "title": " A talk ",

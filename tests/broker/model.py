@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-__all__ = ["MAX_DELIVERIES", "Dead", "Desk", "Item", "Model"]
+__all__ = ["MAX_DELIVERIES", "Buffer", "Dead", "Item", "Model"]
 
 MAX_DELIVERIES = 3
 
@@ -37,7 +37,7 @@ class Dead:
 
 
 @dataclass(slots=True)
-class Desk:
+class Buffer:
     """A queue as one process consumes it."""
 
     prefetch: int
@@ -105,28 +105,28 @@ class Model:
 
     # Working.
 
-    def claim(self, queue: str, desk: Desk, process: int) -> None:
-        """Hand out as much as the desk may hold."""
+    def claim(self, queue: str, buffer: Buffer, process: int) -> None:
+        """Claim as much as the buffer may hold."""
         if queue in self.paused:
             return
-        for item in self.ready(queue)[: max(0, desk.prefetch - desk.held)]:
+        for item in self.ready(queue)[: max(0, buffer.prefetch - buffer.held)]:
             item.holder = process
             item.attempts += 1
-            desk.held += 1
-            desk.inbox.append(item)
+            buffer.held += 1
+            buffer.inbox.append(item)
 
     def settle(self, item: Item, end: str) -> None:
         if end == "requeue":
             self.give_back([item])
         elif end == "nack":
-            self.bury(item)
+            self.dead_letter(item)
         else:
             self.forget(item)
 
     def forget(self, item: Item) -> None:
         self.items.remove(item)
 
-    def bury(self, item: Item) -> None:
+    def dead_letter(self, item: Item) -> None:
         self.items.remove(item)
         item.holder = None
         self.dead.append(Dead(item, self.now_ms))
@@ -142,7 +142,7 @@ class Model:
         for item in self.held_by(process):
             item.holder = None
             if limited and item.attempts >= MAX_DELIVERIES:
-                self.bury(item)
+                self.dead_letter(item)
 
     # Operators.
 

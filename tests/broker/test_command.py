@@ -15,7 +15,7 @@ from tests.broker.conftest import working
 
 
 @pytest.fixture
-def buried(broker: SqliteBroker) -> int:
+def dead_lettered(broker: SqliteBroker) -> int:
     @dramatiq.actor(max_retries=0)
     def fail() -> None:
         raise ValueError("on purpose")
@@ -28,13 +28,13 @@ def buried(broker: SqliteBroker) -> int:
 
 @pytest.mark.logs_errors("dramatiq")
 def test_stats_show_queues_and_processes(
-    broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
+    broker: SqliteBroker, path: Path, dead_lettered: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with working(broker):
         assert main([str(path), "stats"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[1].split() == ["default", "0", "0", "0", "0", "1", "-"]
-    assert "has done 0 and buried 1 since" in out
+    assert "has done 0 and dead-lettered 1 since" in out
     assert "serves default" in out
 
 
@@ -57,10 +57,10 @@ def test_rates_tell_what_processes_do_meanwhile(
         threading.Timer(0.1, go_on.set).start()
         assert main([str(path), "rates", "--seconds", "1"]) == 0
     [default] = capsys.readouterr().out.splitlines()
-    came, done, buried = (float(rate) for rate in re.findall(r"([\d.]+)/s", default))
+    came, done, dead_lettered = (float(rate) for rate in re.findall(r"([\d.]+)/s", default))
     assert came == 0
     assert done == pytest.approx(2, rel=0.3)
-    assert buried == pytest.approx(1, rel=0.3)
+    assert dead_lettered == pytest.approx(1, rel=0.3)
 
 
 @pytest.mark.logs_errors("dramatiq")
@@ -92,7 +92,7 @@ def test_dead_letters_that_fit_a_filter_are_sent_again(
 
 @pytest.mark.logs_errors("dramatiq")
 def test_dead_letters_are_listed_with_their_errors(
-    broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
+    broker: SqliteBroker, path: Path, dead_lettered: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(path), "dead", "--traceback"]) == 0
     out = capsys.readouterr().out
@@ -102,10 +102,10 @@ def test_dead_letters_are_listed_with_their_errors(
 
 @pytest.mark.logs_errors("dramatiq")
 def test_a_dead_letter_is_sent_again_with_a_new_allowance(
-    broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
+    broker: SqliteBroker, path: Path, dead_lettered: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(path), "retry", str(buried)]) == 0
-    assert main([str(path), "retry", str(buried)]) == 1
+    assert main([str(path), "retry", str(dead_lettered)]) == 0
+    assert main([str(path), "retry", str(dead_lettered)]) == 1
     assert broker.get_queue_message_counts("default") == (1, 0, 0)
     consumer = broker.consume("default", timeout=5000)
     message = next(consumer)
@@ -115,7 +115,7 @@ def test_a_dead_letter_is_sent_again_with_a_new_allowance(
 
 @pytest.mark.logs_errors("dramatiq")
 def test_purge_deletes_by_age(
-    broker: SqliteBroker, path: Path, buried: int, capsys: pytest.CaptureFixture[str]
+    broker: SqliteBroker, path: Path, dead_lettered: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(path), "purge", "--older-than-s", "3600"]) == 0
     assert len(broker.admin.dead_letters()) == 1

@@ -73,7 +73,7 @@ def test_broker_priority_wins_over_actor_priority_and_that_over_age(broker: Sqli
 
 
 @pytest.mark.logs_errors("dramatiq")
-def test_a_failing_message_is_retried_and_then_buried_with_its_story(broker: SqliteBroker) -> None:
+def test_a_failing_message_is_retried_and_then_dead_lettered_with_its_story(broker: SqliteBroker) -> None:
     @dramatiq.actor(max_retries=2, min_backoff=1, max_backoff=2)
     def fail(a: int, *, b: str) -> None:
         raise ValueError(f"no {a} {b}")
@@ -111,7 +111,7 @@ def test_a_retry_without_delay_is_not_lost(broker: SqliteBroker) -> None:
 
 
 @pytest.mark.logs_errors("dramatiq")
-def test_a_message_for_an_unknown_actor_is_buried(broker: SqliteBroker) -> None:
+def test_a_message_for_an_unknown_actor_is_dead_lettered(broker: SqliteBroker) -> None:
     broker.declare_queue("some")
     with working(broker):
         broker.enqueue(message_to("some"))
@@ -121,7 +121,7 @@ def test_a_message_for_an_unknown_actor_is_buried(broker: SqliteBroker) -> None:
 
 
 @pytest.mark.logs_errors("broker")
-def test_an_undecodable_message_is_buried_and_the_next_one_runs(broker: SqliteBroker) -> None:
+def test_an_undecodable_message_is_dead_lettered_and_the_next_one_runs(broker: SqliteBroker) -> None:
     seen: list[int] = []
 
     @dramatiq.actor

@@ -74,7 +74,7 @@ def live(path: Path, pipe: int) -> None:
             tell("acked", number)
         elif number == 3:
             consumer.nack(got)
-            tell("buried", number)
+            tell("dead-lettered", number)
         else:
             kept.append(got)
     consumer.requeue(kept[:1])
@@ -154,7 +154,7 @@ def test_death_before_any_statement_loses_nothing_and_repeats_nothing_acknowledg
         where = f"killed before statement {point}, told {sorted(told)}"
         assert len(there) == len(again) + len(dead), where
         assert not numbers(told, "acked") & there, where
-        assert numbers(told, "buried") <= set(dead), where
+        assert numbers(told, "dead-lettered") <= set(dead), where
         in_hand = {1, 2} & numbers(told, "sent")  # its acknowledgement may have been committed without an answer
         assert numbers(told, "sent") - in_hand <= there, where
         assert len(in_hand - there - numbers(told, "acked")) <= 1, where

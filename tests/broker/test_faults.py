@@ -148,7 +148,7 @@ def test_claiming_recovers_from_a_broken_moment(broker: SqliteBroker, monkeypatc
 
 @pytest.mark.slow
 def test_a_poison_message_ends_in_the_dead_letters(path: Path) -> None:
-    """Each process that takes it dies; after the third it is suspected and buried, and the queue goes on."""
+    """Each process that takes it dies; after the third it is suspected and dead-lettered, and the queue goes on."""
     broker = SqliteBroker(path, max_deliveries=3)
     broker.declare_queue("default")
     broker.enqueue(message("poison"))

@@ -75,7 +75,7 @@ def test_hooks_hear_of_follow_ups_after_the_commit(broker: SqliteBroker) -> None
 
 
 @pytest.mark.logs_errors("dramatiq")
-def test_a_follow_up_that_cannot_be_sent_buries_the_message(broker: SqliteBroker) -> None:
+def test_a_follow_up_that_cannot_be_sent_dead_letters_the_message(broker: SqliteBroker) -> None:
     """Dramatiq itself would log it and acknowledge the message: a retry would be lost without a trace."""
 
     @dramatiq.actor

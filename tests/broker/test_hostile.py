@@ -27,7 +27,7 @@ FRAME = '{{"queue_name": "default", "actor_name": {}, "args": [], "kwargs": {{}}
 
 @pytest.mark.logs_errors("broker")
 @pytest.mark.parametrize("body", ["[]", "null", "{}", FRAME.format('"note"', "null"), FRAME.format("[]", "{}")])
-def test_bytes_that_decode_to_no_message_are_buried_and_can_be_listed(broker: SqliteBroker, body: str) -> None:
+def test_bytes_that_decode_to_no_message_are_dead_lettered_and_can_be_listed(broker: SqliteBroker, body: str) -> None:
     seen: list[str] = []
 
     @dramatiq.actor
@@ -53,7 +53,7 @@ class Unspeakable(Exception):
 
 
 @pytest.mark.parametrize("error", [Unspeakable(), ValueError("film-\udcff.mp4")])
-def test_an_error_whose_text_cannot_be_stored_is_buried_all_the_same(
+def test_an_error_whose_text_cannot_be_stored_is_dead_lettered_all_the_same(
     broker: SqliteBroker, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "dramatiq")  # pytest-xdist cannot carry a lone surrogate in captured output
@@ -148,7 +148,7 @@ def test_a_file_that_was_taken_away_is_made_anew(broker: SqliteBroker, path: Pat
 
 
 def test_a_look_that_fails_is_repeated_soon(broker: SqliteBroker, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bell rings once: whoever cannot read then must not sleep until the next round."""
+    """A notification arrives once: a failed read must not delay the message until the next poll."""
     done = threading.Event()
 
     @dramatiq.actor
@@ -190,7 +190,7 @@ def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_lo
 
     with broker.gate:
         threading.Thread(target=lambda: lapsed.append(engine.writer.call(lapsed_inside)), daemon=True).start()
-        time.sleep(0.3)  # the clerk stands before the gate
+        time.sleep(0.3)  # the writer waits for the write lock
         lease.extend(time.monotonic() - 1)
     deadline_s = time.monotonic() + 5
     while not lapsed and time.monotonic() < deadline_s:
@@ -201,7 +201,7 @@ def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_lo
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, -(2**63) - 1, 10**100])
 def test_a_number_that_sqlite_cannot_hold_finds_nothing(broker: SqliteBroker, number: int) -> None:
-    """`sqlite3` raises OverflowError; whoever has such an id from a stranger asks for what is not there."""
+    """`sqlite3` raises OverflowError; such an id, from untrusted input, is an unknown id."""
     assert not broker.admin.retry_dead_letter(number)
     assert broker.admin.dead_letters(limit=number, before_id=number) == []
     assert broker.admin.peek("default", limit=number) == []

@@ -158,7 +158,7 @@ class QueueMachine(RuleBasedStateMachine):
             del self.leased[claim.body.decode()]
 
     @rule(claim=claims)
-    def bury(self, claim: Claim) -> None:
+    def dead_letter(self, claim: Claim) -> None:
         ours = self.holds(claim)
         assert self.batch().dead_letter(claim, Failure("error", None)) == ours
         if ours:

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from broker.engine.message import SqliteMessage
-from tests.broker.model import Desk
-from tests.broker.world import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, Held, World, until
+from tests.broker.model import Buffer
+from tests.broker.state_machine import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, BrokerMachine, Held, until
 
 queues = st.sampled_from(QUEUES)
 numbers = st.integers(0, 1)
 picks = st.integers(0, 50)
 
 
-class Life(World):
+class Life(BrokerMachine):
     """Each rule does the same to the broker and to the model. What the broker learns to do gets a rule here."""
 
     @initialize(counts=st.tuples(st.integers(0, 4), st.integers(0, 4)), working=st.integers(0, 3))
@@ -96,28 +96,28 @@ class Life(World):
     def consume(self, number: int, queue: str, prefetch: int) -> None:
         process = self.processes[number]
         process.consumers[queue] = process.broker.consume(queue, prefetch=prefetch)
-        desk = process.desks.setdefault(queue, Desk(prefetch))
-        desk.prefetch, desk.open = prefetch, True
+        buffer = process.buffers.setdefault(queue, Buffer(prefetch))
+        buffer.prefetch, buffer.open = prefetch, True
         self.reclaim()
         self.fall_due()
 
     @rule(number=numbers, queue=queues)
     def take(self, number: int, queue: str) -> None:
         process = self.processes[number]
-        desk = process.desks.get(queue)
-        if desk is None or not desk.open:
+        buffer = process.buffers.get(queue)
+        if buffer is None or not buffer.open:
             self.consume(number, queue, 1)
-            desk = process.desks[queue]
-        if not desk.inbox:
-            self.model.claim(queue, desk, number)
+            buffer = process.buffers[queue]
+        if not buffer.inbox:
+            self.model.claim(queue, buffer, number)
         consumer = process.consumers[queue]
-        consumer._timeout_s = AT_ONCE_S if desk.inbox else NEVER_S  # type: ignore[attr-defined]  # a SqliteConsumer
+        consumer._timeout_s = AT_ONCE_S if buffer.inbox else NEVER_S  # type: ignore[attr-defined]  # a SqliteConsumer
         got = next(consumer)
         process.let_go()
-        assert (None if got is None else got.message_id) == (desk.inbox[0].name if desk.inbox else None)
+        assert (None if got is None else got.message_id) == (buffer.inbox[0].name if buffer.inbox else None)
         if got is not None:
             assert isinstance(got, SqliteMessage)
-            self.held.append(Held(process, queue, got, desk.inbox.pop(0)))
+            self.held.append(Held(process, queue, got, buffer.inbox.pop(0)))
 
     @precondition(lambda self: self.held)
     @rule(pick=picks, end=st.sampled_from(("ack", "ack", "nack", "requeue")))
@@ -126,7 +126,7 @@ class Life(World):
         held = self.held.pop(pick % len(self.held))
         self.settled.append(held)
         held.settle(end)
-        held.desk.held -= 1
+        held.buffer.held -= 1
         if held.ours is not None:
             self.model.settle(held.ours, end)
         held.item = None
@@ -161,14 +161,14 @@ class Life(World):
     @rule(number=numbers, queue=queues)
     def stop_consuming(self, number: int, queue: str) -> None:
         process = self.processes[number]
-        desk = process.desks.get(queue)
-        if desk is None or not desk.open:
+        buffer = process.buffers.get(queue)
+        if buffer is None or not buffer.open:
             return
         process.consumers[queue].close()
-        self.model.give_back(item for item in desk.inbox if item.holder == number)
-        desk.held -= len(desk.inbox)
-        desk.inbox.clear()
-        desk.open = False
+        self.model.give_back(item for item in buffer.inbox if item.holder == number)
+        buffer.held -= len(buffer.inbox)
+        buffer.inbox.clear()
+        buffer.open = False
 
     # Ends of processes.
 
@@ -198,12 +198,12 @@ class Life(World):
         if not process.consumes or not other.consumes:
             return
         process.let_go()
-        patrol = process.broker._engine().registry
-        if not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.id):
+        registry = process.broker._engine().registry
+        if not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", registry.id):
             return  # frozen before, and not noticed yet
-        assert patrol._lease is not None
-        os.pwrite(patrol._lease._fd, f"{1:020.3f}\n".encode(), 0)
-        until(lambda: not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", patrol.id), other.hurry)
+        assert registry._lease is not None
+        os.pwrite(registry._lease._fd, f"{1:020.3f}\n".encode(), 0)
+        until(lambda: not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", registry.id), other.hurry)
         for item in self.model.held_by(number):
             item.holder = -1
         for held in self.held:

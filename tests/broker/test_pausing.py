@@ -32,7 +32,7 @@ def test_a_queue_that_another_process_pauses_rests_until_it_is_resumed(broker: S
         assert operator.admin.resume_queue("default")
         broker.join("default", timeout=5000)
     assert len(seen) == 2
-    assert seen[0] - resumed < 1  # measured: a few ms; without the bell it would be 30 s
+    assert seen[0] - resumed < 1  # measured: a few ms; without the notification it would be 30 s
     assert not operator.admin.resume_queue("default")
     assert operator.admin.queue_stats() == []
     operator.close()
@@ -54,7 +54,7 @@ def test_other_queues_go_on(broker: SqliteBroker) -> None:
 
 
 def test_a_worker_of_a_paused_queue_sleeps(broker: SqliteBroker) -> None:
-    """Neither what is ready nor what falls due may keep the clerk turning."""
+    """Neither what is ready nor what falls due may keep the writer busy."""
 
     @dramatiq.actor
     def note() -> None:

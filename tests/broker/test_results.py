@@ -145,9 +145,9 @@ def test_who_waits_is_woken_by_another_process(results: SqliteResultBackend, pat
 
 def test_waiting_does_not_look_at_the_tables_in_vain(path: Path) -> None:
     looks: list[float] = []
-    lookout = ChannelWaiter(path.parent / "bells")
-    assert lookout.wait(lambda: looks.append(0.0), ".results-00", 1.3) is None
-    lookout.close()
+    waiter = ChannelWaiter(path.parent / "bells")
+    assert waiter.wait(lambda: looks.append(0.0), ".results-00", 1.3) is None
+    waiter.close()
     assert len(looks) == 2  # in the beginning and in the end
 
 
@@ -164,8 +164,8 @@ def test_many_threads_wait_for_a_result_each(results: SqliteResultBackend) -> No
 
 def test_a_bell_that_is_deleted_is_hung_up_again(results: SqliteResultBackend, path: Path) -> None:
     def delete() -> None:
-        for bell in (path.with_name(path.name + "-broker") / "bells").iterdir():
-            bell.unlink()
+        for channel in (path.with_name(path.name + "-broker") / "bells").iterdir():
+            channel.unlink()
 
     deletion = threading.Timer(0.1, delete)
     deletion.start()
@@ -180,7 +180,7 @@ def test_a_bell_that_is_deleted_is_hung_up_again(results: SqliteResultBackend, p
 def test_without_inotify_the_tables_are_looked_at(
     results: SqliteResultBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(bells: Path) -> None:
+    def none(channels: Path) -> None:
         raise OSError("no inotify here")
 
     monkeypatch.setattr("broker.engine.notifications.Listener", none)

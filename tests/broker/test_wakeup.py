@@ -30,7 +30,7 @@ def message(number: int = 0) -> dramatiq.Message[None]:
 
 
 def test_a_sleeping_worker_is_woken_at_once(broker: SqliteBroker, sender: SqliteBroker) -> None:
-    """Without the bell it would look after 30 s."""
+    """Without the notification it would poll after 30 s."""
     ran: list[float] = []
 
     @dramatiq.actor
@@ -48,12 +48,12 @@ def test_a_sleeping_worker_is_woken_at_once(broker: SqliteBroker, sender: Sqlite
         sender.flush("default")
 
 
-def test_bells_that_were_deleted_are_hung_up_again(broker: SqliteBroker, sender: SqliteBroker, path: Path) -> None:
+def test_channels_that_were_deleted_are_created_again(broker: SqliteBroker, sender: SqliteBroker, path: Path) -> None:
     broker.declare_queue("default")
     consumer = broker.consume("default", timeout=5000)
     time.sleep(0.1)
-    for bell in (path.with_name(path.name + "-broker") / "bells").iterdir():
-        bell.unlink()
+    for channel in (path.with_name(path.name + "-broker") / "bells").iterdir():
+        channel.unlink()
     time.sleep(0.1)
     sender.enqueue(message())
     assert next(consumer) is not None
@@ -62,7 +62,7 @@ def test_bells_that_were_deleted_are_hung_up_again(broker: SqliteBroker, sender:
 def test_without_inotify_the_tables_are_looked_at(
     broker: SqliteBroker, sender: SqliteBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(bells: Path) -> None:
+    def none(channels: Path) -> None:
         raise OSError("no inotify here")
 
     monkeypatch.setattr("broker.engine.notifications.Listener", none)
@@ -98,10 +98,8 @@ def test_a_process_taken_for_lost_comes_back_under_another_name(broker: SqliteBr
     assert [process.id for process in sender.admin.consumers()] == [again.held.holder]
 
 
-def test_what_is_sent_while_the_clerk_looks_is_not_overlooked(
-    broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The sender commits on its own thread; then the clerk notes that it had found nothing a moment before."""
+def test_a_message_sent_during_a_claim_is_not_missed(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender commits on its own thread; then the writer records that it had found nothing before."""
     seen = threading.Event()
     book = Prefetcher.book
 
@@ -138,6 +136,6 @@ def test_a_slow_look_at_the_tables_keeps_no_message_waiting(broker: SqliteBroker
         for _ in range(3):
             sender.enqueue(note.message())
             assert seen.acquire(timeout=10)
-            time.sleep(0.05)  # the clerk looks what is left
+            time.sleep(0.05)  # the writer reads what is left
         assert operator.is_alive()
         operator.join()

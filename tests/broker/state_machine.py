@@ -21,9 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from broker import SqliteBroker
 from broker.engine.message import SqliteMessage
-from tests.broker.model import MAX_DELIVERIES, Desk, Item, Model
+from tests.broker.model import MAX_DELIVERIES, Buffer, Item, Model
 
-__all__ = ["ACTORS", "AT_ONCE_S", "NEVER_S", "QUEUES", "Held", "Process", "World", "until"]
+__all__ = ["ACTORS", "AT_ONCE_S", "NEVER_S", "QUEUES", "BrokerMachine", "Held", "Process", "until"]
 
 QUEUES = ("a", "b")
 ACTORS = {"calm": 0, "urgent": -1}  # name → priority
@@ -32,7 +32,7 @@ NEVER_S = 0.005  # how long is waited for what must not
 
 
 class Process:
-    """What belongs to one process: a broker, its desks, and the messages its actors work on."""
+    """What belongs to one process: a broker, its buffers, and the messages its actors work on."""
 
     def __init__(self, number: int, path: Path) -> None:
         self.number = number
@@ -44,20 +44,20 @@ class Process:
         self.begin()
 
     def begin(self) -> None:
-        self.desks: dict[str, Desk] = {}
+        self.buffers: dict[str, Buffer] = {}
         self.consumers: dict[str, Consumer] = {}
 
     @property
     def consumes(self) -> bool:
-        return bool(self.desks)
+        return bool(self.buffers)
 
     def let_go(self) -> None:
-        """Wait until the clerk has done what it was about to do."""
+        """Wait until the writer has done its pending work."""
         for _ in range(2):  # the first ends the turn under way, the second its rounds
             self.broker._engine().writer.call(lambda batch: None)
 
     def hurry(self) -> None:
-        """Have the clerk look around, as it does when a process dies or a timer ends."""
+        """Run the writer's maintenance, as when a process ends or a timer expires."""
         self.broker._engine().maintenance.run_soon()
         self.broker._engine().writer.wake()
 
@@ -66,7 +66,7 @@ class Held:
     """A message in an actor's hand."""
 
     def __init__(self, process: Process, queue: str, message: SqliteMessage, item: Item) -> None:
-        self.desk = process.desks[queue]
+        self.buffer = process.buffers[queue]
         self.consumer = process.consumers[queue]
         self.process = process
         self.message = message
@@ -83,7 +83,7 @@ class Held:
         return self.item if self.item is not None and self.item.holder == self.process.number else None
 
 
-class World(RuleBasedStateMachine):
+class BrokerMachine(RuleBasedStateMachine):
     """What rules act on."""
 
     def __init__(self) -> None:
@@ -131,7 +131,9 @@ class World(RuleBasedStateMachine):
     def fall_due(self) -> None:
         """Wait until what is due is ready, where somebody consumes; elsewhere nobody needs it."""
         for queue in QUEUES:
-            consuming = [process for process in self.processes if queue in process.desks and process.desks[queue].open]
+            consuming = [
+                process for process in self.processes if queue in process.buffers and process.buffers[queue].open
+            ]
             if consuming:
                 query = "SELECT 1 FROM broker_messages WHERE state = 1 AND queue = ? AND eta_ms <= ?"
                 until(lambda: not self.rows(query, queue, self.model.now_ms), consuming[0].hurry)  # noqa: B023
