@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import dramatiq
 import pytest
@@ -40,9 +42,15 @@ def test_stats_show_queues_and_processes(
 
 @pytest.mark.logs_errors("dramatiq")
 def test_rates_tell_what_processes_do_meanwhile(
-    broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]
+    broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
+
+    def sleep(seconds: float) -> None:
+        go_on.set()  # the first count is over
+        time.sleep(seconds)
+
+    monkeypatch.setattr("broker.__main__.time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
 
     @dramatiq.actor(max_retries=0)
     def note(fails: bool) -> None:
@@ -54,7 +62,6 @@ def test_rates_tell_what_processes_do_meanwhile(
         for fails in (True, False, False):
             note.send(fails)
         assert begun.wait(10)
-        threading.Timer(0.1, go_on.set).start()
         assert main([str(path), "rates", "--seconds", "1"]) == 0
     [default] = capsys.readouterr().out.splitlines()
     came, done, dead_lettered = (float(rate) for rate in re.findall(r"([\d.]+)/s", default))

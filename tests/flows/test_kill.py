@@ -93,6 +93,8 @@ def test_a_part_whose_child_is_killed_each_time_ends_in_a_dead_letter_and_can_be
     first = running.status(job_id)["segments"][0]
     assert [attempt["outcome"] for attempt in first["attempts"]] == ["out_of_memory"] * 4
     assert {post["code"] for post in first["publications"]} == {"part_failed"}
+    # The failure is recorded a moment before its message is dead-lettered.
+    wait_for(lambda: running.client.patient("GET", "/dead-letters")["dead_letters"], "the dead letter")
     [letter] = running.client.patient("GET", "/dead-letters")["dead_letters"]
     assert f"Job {job_id} part 1 of" in letter["error"]
     running.client.patient("POST", f"/dead-letters/{letter['id']}/retry")
