@@ -19,7 +19,7 @@ from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
 from media.gaze.policy import Policy
 from media.gaze.report import FrameResult, Report
-from media.process import child, runner
+from media.process import memory, runner
 from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.stages import gaze as part
@@ -82,7 +82,7 @@ def test_short_of_memory_a_part_is_finished_as_filmed(
 ) -> None:
     allowed = 150 << 20  # enough for the pictures; this process holds more
     ballast = np.ones(allowed, np.uint8)
-    monkeypatch.setattr(child, "memory_bytes", lambda: len(ballast))
+    monkeypatch.setattr(memory, "limit_bytes", lambda: len(ballast))
     result = part.correct(parser().parse_args([str(reading), str(tmp_path / "o.mp4")]), lambda _: None)
     assert (False, "memory_short") == (result["gaze"]["corrected"], result["gaze"]["reason"])
     assert 210 == frames_of(tmp_path / "o.mp4")
