@@ -12,7 +12,7 @@ from media.gaze.face.faces import Mode
 from media.gaze.face.landmarks import Landmarker
 from media.sample import acting, film, portrait, voice
 from media.sample.portrait import Portrait
-from tests.media.gaze.sitting import planes
+from tests.media.gaze.synthetic import planes
 
 SIZE = (540, 960)
 

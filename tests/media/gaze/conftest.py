@@ -1,4 +1,4 @@
-"""One landmark engine and one sitter for all tests of the gaze."""
+"""One landmark engine and one portrait for all tests of the gaze."""
 
 import argparse
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from media.sample.portrait import Portrait
 
 
 @pytest.fixture(scope="session")
-def sitter() -> Portrait:
+def portrait() -> Portrait:
     return Portrait()
 
 

@@ -8,7 +8,7 @@ import pytest
 from media.gaze import calibration
 from media.gaze.calibration import Calibration
 from media.gaze.estimate.measure import GazeEstimate
-from tests.media.gaze.sitting import CLIPS, Nobody, an_estimate
+from tests.media.gaze.synthetic import CLIPS, NoFaces, an_estimate
 
 
 def around(middle: tuple[float, float], count: int, scatter: float = 1.0, seed: int = 0) -> list[GazeEstimate]:
@@ -84,7 +84,7 @@ def test_what_is_no_zero_is_refused(change: dict[str, object]) -> None:
 
 
 def test_a_video_without_faces_has_no_zero(talk: Path) -> None:
-    assert calibration.calibrate(talk, finder=Nobody()) is None
+    assert calibration.calibrate(talk, finder=NoFaces()) is None
 
 
 def test_a_sparse_look_spreads_over_the_whole_video(talk: Path) -> None:

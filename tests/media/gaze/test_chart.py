@@ -11,7 +11,7 @@ WIDTH = 1000
 PLOT = np.s_[chart.TOP : chart.HEIGHT_PX - chart.BOTTOM, chart.LEFT : WIDTH - chart.RIGHT]
 
 
-def told(index: int, off: float | None, applied: float = 0.0, **more: object) -> FrameResult:
+def result(index: int, off: float | None, applied: float = 0.0, **more: object) -> FrameResult:
     reason, after = more.get("reason"), more.get("after")
     assert reason is None or isinstance(reason, Reason)
     assert after is None or isinstance(after, float)
@@ -27,27 +27,27 @@ def share_of(picture: chart.Picture, colour: chart.Colour) -> float:
 
 
 def test_what_was_corrected_is_shaded() -> None:
-    rows = [told(index, 8.0, 0.8 if 100 <= index < 150 else 0.1) for index in range(200)]
+    rows = [result(index, 8.0, 0.8 if 100 <= index < 150 else 0.1) for index in range(200)]
     assert pytest.approx(0.25, abs=0.01) == share_of(chart.draw(rows, WIDTH, 0.4), chart.CORRECTED)
 
 
 def test_the_line_stands_at_its_angle() -> None:
-    rows = [told(index, 10.0) for index in range(100)]
+    rows = [result(index, 10.0) for index in range(100)]
     picture = chart.draw(rows, WIDTH, 0.4)
     row = chart.HEIGHT_PX - chart.BOTTOM - round(10 / chart.LEAST_DEG * (chart.HEIGHT_PX - chart.TOP - chart.BOTTOM))
     assert chart.BEFORE == tuple(picture[row, WIDTH // 2])
 
 
 def test_shut_and_unseen_eyes_leave_a_gap_in_the_line() -> None:
-    rows = [told(index, 8.0) for index in range(40)]
-    rows += [told(index, 30.0, reason=Reason.BLINK) for index in range(40, 60)]
-    rows += [told(index, None, reason=Reason.NO_FACE) for index in range(60, 80)]
-    rows += [told(index, 8.0) for index in range(80, 100)]
+    rows = [result(index, 8.0) for index in range(40)]
+    rows += [result(index, 30.0, reason=Reason.BLINK) for index in range(40, 60)]
+    rows += [result(index, None, reason=Reason.NO_FACE) for index in range(60, 80)]
+    rows += [result(index, 8.0) for index in range(80, 100)]
     assert pytest.approx(0.6, abs=0.03) == share_of(chart.draw(rows, WIDTH, 0.4), chart.BEFORE)
 
 
 def test_a_dot_stands_where_it_was_measured_again() -> None:
-    rows = [told(index, 12.0, 1.0, after=5.0 if index == 50 else None) for index in range(101)]
+    rows = [result(index, 12.0, 1.0, after=5.0 if index == 50 else None) for index in range(101)]
     picture = chart.draw(rows, WIDTH, 0.4)
     marked = np.argwhere((picture[PLOT] == chart.AFTER).all(axis=2)).mean(axis=0)
     height, width = picture[PLOT].shape[:2]
@@ -56,5 +56,5 @@ def test_a_dot_stands_where_it_was_measured_again() -> None:
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 40_000])
 def test_parts_of_any_length_have_a_chart(frames: int) -> None:
-    rows = [told(index, 50.0 * (index % 2)) for index in range(frames)]
+    rows = [result(index, 50.0 * (index % 2)) for index in range(frames)]
     assert (chart.HEIGHT_PX, WIDTH, 3) == chart.draw(rows, WIDTH, 0.4).shape

@@ -15,7 +15,7 @@ from media.gaze.estimate.geometry import Axes, Eye, Outline
 from media.gaze.estimate.head_pose import fit
 from media.gaze.estimate.measure import combine
 from media.gaze.face.model import Head
-from tests.media.gaze.sitting import an_eye
+from tests.media.gaze.synthetic import an_eye
 
 PICTURE = (200, 320)
 

@@ -10,7 +10,7 @@ from media.frames import Planes
 from media.gaze.draw import glints
 from media.gaze.draw.redraw import redraw
 from media.gaze.estimate.geometry import Axes, Box, Outline
-from tests.media.gaze.sitting import an_eye, copied, same
+from tests.media.gaze.synthetic import an_eye, copied, same
 
 DARK, WHITE, SKIN, LIGHT = 40, 190, 150, 230
 IRIS = (160.0, 88.0)

@@ -25,12 +25,12 @@ from media.gaze.face.landmarks import Landmarker
 from media.gaze.face.model import Head
 from media.gaze.report import FrameResult
 from media.sample.portrait import Portrait
-from tests.media.gaze.sitting import Nobody, an_estimate, copied, corrected, iris_place, shares, sitting
+from tests.media.gaze.synthetic import NoFaces, an_estimate, copied, corrected, iris_place, portrait_frame, shares
 
 ASIDE = (11.0, -3.0)
 
 
-class Counting(Nobody):
+class CountingFinder(NoFaces):
     """A finder that remembers which frames it was shown."""
 
     def __init__(self, finder: Landmarker, *, in_any_order: bool = True) -> None:
@@ -69,14 +69,14 @@ def test_a_face_halfway_is_the_mean_of_both() -> None:
     assert (2.5, 2.5, pytest.approx(0.25), 3) == (*found.points[7], found.blendshapes["eyeBlinkLeft"], found.track)
 
 
-def test_lids_shut_in_one_picture_only_are_seen_in_it(sitter: Portrait, head: Head, finder: Landmarker) -> None:
+def test_lids_shut_in_one_picture_only_are_seen_in_it(portrait: Portrait, head: Head, finder: Landmarker) -> None:
     """Neither noise nor light that changes evenly is taken for a blink."""
-    frame = sitting(sitter, ASIDE)
+    frame = portrait_frame(portrait, ASIDE)
     (face,) = finder.find(frame)
     own = estimate(face, head, frame.y)
     assert own is not None
     before, between, after = (grained(frame, seed) for seed in range(3))
-    shut = grained(sitting(sitter, ASIDE, closed=1.0), 3)
+    shut = grained(portrait_frame(portrait, ASIDE, closed=1.0), 3)
     assert is_unchanged([before, between, after], own)
     assert is_unchanged([before, grained(frame, 1, light=6), grained(frame, 2, light=12)], own)
     assert not is_unchanged([before, shut, after], own)
@@ -89,12 +89,12 @@ def grained(frame: Planes, seed: int, light: float = 0.0) -> NDArray[np.uint8]:
 
 
 def test_the_networks_are_spared_while_eyes_rest_and_little_changes(
-    sitter: Portrait, head: Head, finder: Landmarker
+    portrait: Portrait, head: Head, finder: Landmarker
 ) -> None:
-    frames = [sitting(sitter, ASIDE, index=index) for index in range(31)]
+    frames = [portrait_frame(portrait, ASIDE, index=index) for index in range(31)]
     results, shown = [], []
     for in_any_order in (True, False):
-        counting = Counting(finder, in_any_order=in_any_order)
+        counting = CountingFinder(finder, in_any_order=in_any_order)
         stage = Corrector(counting, head, intensity=1.0, usual_opening=0.26)
         results.append(corrected(stage, [copied(frame) for frame in frames]))
         shown.append(counting.shown)
@@ -106,11 +106,11 @@ def test_the_networks_are_spared_while_eyes_rest_and_little_changes(
 
 
 @pytest.mark.parametrize("shut", [{14}, {15}, {13, 14}, {14, 15}, {13, 14, 15}])
-def test_no_blink_is_passed_over(shut: set[int], sitter: Portrait, head: Head, finder: Landmarker) -> None:
+def test_no_blink_is_passed_over(shut: set[int], portrait: Portrait, head: Head, finder: Landmarker) -> None:
     """Be it as short as a frame, and on a frame that would have been passed over."""
-    frames = [sitting(sitter, ASIDE, closed=float(index in shut), index=index) for index in range(30)]
-    counting, told = Counting(finder), list[FrameResult]()
-    corrected(Corrector(counting, head, intensity=1.0, usual_opening=0.26, on_result=told.append), frames)
+    frames = [portrait_frame(portrait, ASIDE, closed=float(index in shut), index=index) for index in range(30)]
+    counting, results = CountingFinder(finder), list[FrameResult]()
+    corrected(Corrector(counting, head, intensity=1.0, usual_opening=0.26, on_result=results.append), frames)
     assert set(range(min(shut) - 1, max(shut) + 2)) <= set(counting.shown)
-    assert max(shares(told)[index] for index in shut) < 0.1
-    assert max(shares(told)[:8]) > 0.9
+    assert max(shares(results)[index] for index in shut) < 0.1
+    assert max(shares(results)[:8]) > 0.9

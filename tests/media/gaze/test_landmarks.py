@@ -14,7 +14,7 @@ from media.gaze.face.model import Head, locate
 from media.gaze.face.networks import Networks
 from media.gaze.face.region import Region
 from media.sample.portrait import Portrait
-from tests.media.gaze.sitting import noise, sitting, to_picture, two_sitting
+from tests.media.gaze.synthetic import noise, portrait_frame, to_frame_px, two_portraits
 
 EYE_POINTS = [33, 133, 159, 145, 468, 362, 263, 386, 374, 473]
 
@@ -44,10 +44,10 @@ def test_there_are_as_many_anchors_as_boxes() -> None:
     assert pytest.approx(np.array([120.0, 120.0])) == ANCHORS[-1]
 
 
-def test_the_detector_frames_the_portrait(sitter: Portrait) -> None:
-    frame = sitting(sitter, (0.0, 0.0))
+def test_the_detector_frames_the_portrait(portrait: Portrait) -> None:
+    frame = portrait_frame(portrait, (0.0, 0.0))
     (region,) = detect(Networks(locate()), frame, 2)
-    nose = to_picture(225.0, 125.0)  # seen on the portrait
+    nose = to_frame_px(225.0, 125.0)  # seen on the portrait
     assert pytest.approx(nose, abs=40) == region.centre
     assert 400 < region.side < 900
 
@@ -58,9 +58,11 @@ def test_nothing_is_found_in_noise() -> None:
 
 
 @pytest.mark.parametrize("gaze", [(0.0, 0.0), (12.0, -3.0), (-9.0, -10.0)])
-def test_the_same_is_seen_as_by_mediapipes_own_engine(sitter: Portrait, head: Head, gaze: tuple[float, float]) -> None:
+def test_the_same_is_seen_as_by_mediapipes_own_engine(
+    portrait: Portrait, head: Head, gaze: tuple[float, float]
+) -> None:
     """Points to a fortieth of an eye's width, gaze to 2°; what is left is MediaPipe's smoothing and rounding."""
-    frames = [sitting(sitter, gaze, index=index) for index in range(6)]
+    frames = [portrait_frame(portrait, gaze, index=index) for index in range(6)]
     with Landmarker() as direct, MediaPipeLandmarker() as reference:
         ours, theirs = ([engine.find(frame)[0] for frame in frames][-1] for engine in (direct, reference))
     width = float(np.linalg.norm(theirs.points[33] - theirs.points[133]))
@@ -73,8 +75,8 @@ def test_the_same_is_seen_as_by_mediapipes_own_engine(sitter: Portrait, head: He
     assert pytest.approx(looks[1].gaze_deg, abs=2.0) == looks[0].gaze_deg
 
 
-def test_a_face_keeps_its_number_while_it_moves(sitter: Portrait) -> None:
-    whole = sitting(sitter, (0.0, 0.0))
+def test_a_face_keeps_its_number_while_it_moves(portrait: Portrait) -> None:
+    whole = portrait_frame(portrait, (0.0, 0.0))
     with Landmarker() as finder:
         for step in range(8):
             right = 2 * (10 * step // 2)
@@ -83,19 +85,19 @@ def test_a_face_keeps_its_number_while_it_moves(sitter: Portrait) -> None:
             assert face.track == 0
 
 
-def test_several_faces_are_followed_if_wanted(sitter: Portrait) -> None:
-    frame = two_sitting(sitter, (0.0, 0.0), (10.0, 0.0))
+def test_several_faces_are_followed_if_wanted(portrait: Portrait) -> None:
+    frame = two_portraits(portrait, (0.0, 0.0), (10.0, 0.0))
     with Landmarker(faces=2) as two, Landmarker() as one:
         assert len(two.find(frame)) == 2
         assert {0, 1} == {face.track for face in two.find(frame)}
         assert len(one.find(frame)) == 1
 
 
-def test_mediapipes_own_engine_tells_speakers_apart_likewise(sitter: Portrait) -> None:
+def test_mediapipes_own_engine_tells_speakers_apart_likewise(portrait: Portrait) -> None:
     """The larger one first, each with the same number from frame to frame, somebody smaller left out."""
     with MediaPipeLandmarker(faces=2) as reference:
         for index in range(3):
-            found = reference.find(two_sitting(sitter, (0.0, 0.0), (10.0, 0.0), scale=0.7, index=index))
+            found = reference.find(two_portraits(portrait, (0.0, 0.0), (10.0, 0.0), scale=0.7, index=index))
             assert [0, 1] == [face.track for face in found]
             sizes = [float(np.ptp(face.points[:, 0])) for face in found]
             assert sizes == sorted(sizes, reverse=True)
@@ -108,9 +110,12 @@ def test_a_closed_landmarker_has_given_its_networks_back() -> None:
     assert finder._networks is None
 
 
-def test_sparse_pictures_are_searched_anew(sitter: Portrait) -> None:
+def test_sparse_pictures_are_searched_anew(portrait: Portrait) -> None:
     with Landmarker(mode=Mode.SPARSE) as finder:
-        first, second = finder.find(sitting(sitter, (0.0, 0.0))), finder.find(sitting(sitter, (0.0, 0.0)))
+        first, second = (
+            finder.find(portrait_frame(portrait, (0.0, 0.0))),
+            finder.find(portrait_frame(portrait, (0.0, 0.0))),
+        )
     assert [0] == [face.track for face in first]
     assert np.array_equal(first[0].points, second[0].points)
 

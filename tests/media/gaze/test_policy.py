@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.policy import LOOK_AHEAD, Decision, Policy, decide
 from media.gaze.reasons import Reason
-from tests.media.gaze.sitting import an_estimate
+from tests.media.gaze.synthetic import an_estimate
 
 AROUND = 2 * LOOK_AHEAD + 1
 

@@ -9,7 +9,7 @@ import pytest
 from media.frames import Planes
 from media.gaze.policy import Decision
 from media.gaze.preview import COLUMN_PX, MOMENTS, SHEET_PX, Preview
-from tests.media.gaze.sitting import an_estimate
+from tests.media.gaze.synthetic import an_estimate
 
 LOOK = an_estimate((8.0, 0.0))
 

@@ -16,7 +16,7 @@ def row(index: int, face: int | None, off: float | None, applied: float, **more:
 
 def test_a_frame_counts_once_however_many_speak_in_it_and_angles_are_the_main_ones() -> None:
     report = Report(0.8)
-    for told in (
+    for result in (
         row(0, 5, 10.0, 0.8, after=3.0),
         row(0, 7, 30.0, 0.8),
         row(1, 5, 12.0, 0.8),
@@ -25,7 +25,7 @@ def test_a_frame_counts_once_however_many_speak_in_it_and_angles_are_the_main_on
         row(2, 7, 20.0, 0.8),
         row(3, None, None, 0.0, reason=Reason.NO_FACE),
     ):
-        report.add(told)
+        report.add(result)
     said = report.summary(Timing(landmarks=0.02, decision=0.004, redraw=0.008, measured_frames=2))
     assert (True, 0.75, None, 4, 2) == tuple(said[key] for key in ("corrected", "share", "reason", "frames", "faces"))
     assert (11.0, 3.0) == (said["median_before_deg"], said["median_after_deg"])
@@ -35,7 +35,7 @@ def test_a_frame_counts_once_however_many_speak_in_it_and_angles_are_the_main_on
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("result", "reason"),
     [
         ([(0.0, Reason.BLINK)] * 9 + [(0.0, Reason.SUNGLASSES)], "sunglasses"),  # a blink hinders nothing for long
         ([(0.0, Reason.BLINK)] * 10, "into_lens"),
@@ -44,9 +44,9 @@ def test_a_frame_counts_once_however_many_speak_in_it_and_angles_are_the_main_on
         ([], "into_lens"),
     ],
 )
-def test_a_part_as_filmed_names_its_lasting_reason(told: list[tuple[float, Reason | None]], reason: str) -> None:
+def test_a_part_as_filmed_names_its_lasting_reason(result: list[tuple[float, Reason | None]], reason: str) -> None:
     report = Report(0.8)
-    for index, (applied, why) in enumerate(told):
+    for index, (applied, why) in enumerate(result):
         report.add(row(index, 0, 8.0, applied, reason=why))
     assert (False, 0.0, reason) == tuple(report.summary()[key] for key in ("corrected", "share", "reason"))
 

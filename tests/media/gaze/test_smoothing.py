@@ -8,7 +8,7 @@ import pytest
 from media.gaze.estimate.geometry import Axes, Eye
 from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.estimate.smoothing import REACH_FRAMES, smooth_axes, smooth_outlines
-from tests.media.gaze.sitting import an_estimate
+from tests.media.gaze.synthetic import an_estimate
 
 MIDDLE = 20
 COUNT = 2 * MIDDLE + 1

@@ -13,7 +13,7 @@ from media.gaze.draw.redraw import redraw
 from media.gaze.draw.spectacles import SpectacleRim
 from media.gaze.draw.warp import glint_maps
 from media.gaze.estimate.geometry import Axes, Box, Outline, PixelGrid
-from tests.media.gaze.sitting import an_eye
+from tests.media.gaze.synthetic import an_eye
 
 SKIN, WHITE, DARK = 150, 200, 40
 EYE = an_eye(middle=(160.0, 100.0), width=120.0, opening=0.3)  # its lid's top lies 38 px above the corners

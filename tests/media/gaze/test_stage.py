@@ -23,7 +23,7 @@ from media.process import memory, runner
 from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.stages import gaze as part
-from tests.media.gaze.sitting import CLIPS, copied, corrected, same
+from tests.media.gaze.synthetic import CLIPS, copied, corrected, same
 
 
 def frames_of(path: Path) -> int:

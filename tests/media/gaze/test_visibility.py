@@ -14,7 +14,7 @@ from media.gaze.face.faces import Face
 from media.gaze.face.landmarks import Landmarker
 from media.gaze.reasons import Reason
 from media.sample.portrait import Portrait
-from tests.media.gaze.sitting import copied, darkened, sitting, with_glasses
+from tests.media.gaze.synthetic import copied, darkened, portrait_frame, with_sunglasses
 
 
 def painted(cheeks: float, below: tuple[float, float]) -> tuple[NDArray[np.uint8], Face]:
@@ -71,12 +71,12 @@ def test_dark_glasses_put_on_are_noticed_within_a_second() -> None:
     assert after(sight, 25, 120, (100, 100)) is None
 
 
-def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(sitter: Portrait) -> None:
-    frame = sitting(sitter, (11.0, -3.0))
+def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(portrait: Portrait) -> None:
+    frame = portrait_frame(portrait, (11.0, -3.0))
     with Landmarker() as finder:
         for shown, expected in (
             (frame, None),
-            (with_glasses(copied(frame)), Reason.SUNGLASSES),
+            (with_sunglasses(copied(frame)), Reason.SUNGLASSES),
             (darkened(copied(frame), 0.09), Reason.TOO_DARK),
             (darkened(copied(frame), 0.4), None),
         ):
@@ -84,9 +84,9 @@ def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(sitter: 
             assert expected == EyeVisibility().obstruction(shown.y, face)
 
 
-def test_spectacles_are_no_dark_glasses(sitter: Portrait) -> None:
+def test_spectacles_are_no_dark_glasses(portrait: Portrait) -> None:
     """Rims alone: drawn around both eyes as thick as they come."""
-    frame = sitting(sitter, (11.0, -3.0))
+    frame = portrait_frame(portrait, (11.0, -3.0))
     with Landmarker() as finder:
         (face,) = finder.find(frame)
         for corner, other in ((33, 133), (362, 263)):

@@ -1,4 +1,4 @@
-"""A sitter whose true gaze is known, faces that were never seen, and looks made of numbers."""
+"""A portrait whose true gaze is known, faces that were never seen, and looks made of numbers."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,24 +21,24 @@ LEFT, TOP, ZOOM = 118.0, 8.0, 3.4  # how the portrait is framed: its corner, and
 SIZE = (720, 960)  # width and height
 
 
-def to_picture(x: float, y: float) -> tuple[float, float]:
+def to_frame_px(x: float, y: float) -> tuple[float, float]:
     """Say where a place of the portrait lies in the frames made here."""
     return (x - LEFT) * ZOOM, (y - TOP) * ZOOM
 
 
-def sitting(sitter: Portrait, gaze_deg: tuple[float, float], closed: float = 0.0, index: int = 0) -> Planes:
+def portrait_frame(portrait: Portrait, gaze_deg: tuple[float, float], closed: float = 0.0, index: int = 0) -> Planes:
     """Draw one frame of the portrait with a known gaze."""
     step = SCALE / ZOOM
     framing = np.array([[step, 0, LEFT * SCALE], [0, step, TOP * SCALE]])
     flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
-    return planes(cv2.warpAffine(sitter.pose(gaze_deg, closed), framing, SIZE, flags=flags), index)
+    return planes(cv2.warpAffine(portrait.pose(gaze_deg, closed), framing, SIZE, flags=flags), index)
 
 
-def two_sitting(
-    sitter: Portrait, left: tuple[float, float], right: tuple[float, float], *, scale: float = 1.0, index: int = 0
+def two_portraits(
+    portrait: Portrait, left: tuple[float, float], right: tuple[float, float], *, scale: float = 1.0, index: int = 0
 ) -> Planes:
     """Draw two sitters side by side; the one on the right may be smaller."""
-    one, other = sitting(sitter, left, index=index), sitting(sitter, right, index=index)
+    one, other = portrait_frame(portrait, left, index=index), portrait_frame(portrait, right, index=index)
     planes_of = []
     for name, size in (("y", SIZE), ("u", (SIZE[0] // 2, SIZE[1] // 2)), ("v", (SIZE[0] // 2, SIZE[1] // 2))):
         small = cv2.resize(getattr(other, name), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -48,10 +48,10 @@ def two_sitting(
     return Planes(planes_of[0], planes_of[1], planes_of[2], index, index / 30)
 
 
-def with_glasses(frame: Planes) -> Planes:
-    """Put dark glasses on the sitter, in place."""
+def with_sunglasses(frame: Planes) -> Planes:
+    """Put dark glasses on the portrait, in place."""
     for lids in EYES:
-        (left, top), (right, bottom) = to_picture(*lids.upper[0]), to_picture(*lids.upper[-1])
+        (left, top), (right, bottom) = to_frame_px(*lids.upper[0]), to_frame_px(*lids.upper[-1])
         middle, width = ((left + right) / 2, (top + bottom) / 2), abs(right - left)
         for plane, size, shade in ((frame.y, 1, 32), (frame.u, 2, 128), (frame.v, 2, 128)):
             centre = (round(middle[0] / size), round((middle[1] + 0.1 * width) / size))
@@ -101,7 +101,7 @@ def iris_place(frame: Planes, side: int) -> NDArray[np.float64]:
     """
     lids = EYES[side]
     outline = [*lids.upper, *reversed(lids.lower)]
-    polygon = np.array([to_picture(x, y) for x, y in outline]).round().astype(np.int32)
+    polygon = np.array([to_frame_px(x, y) for x, y in outline]).round().astype(np.int32)
     between = cv2.fillPoly(np.zeros(frame.y.shape, np.uint8), [polygon], 1)
     between = cv2.erode(between, np.ones((5, 5), np.uint8))  # without lashes and lid edges
     darkness = np.clip(120 - frame.y.astype(np.float64), 0, None) * between
@@ -111,7 +111,7 @@ def iris_place(frame: Planes, side: int) -> NDArray[np.float64]:
     return np.asarray(centre / ZOOM + (LEFT, TOP), np.float64)
 
 
-class Nobody:
+class NoFaces:
     """A finder that sees no face."""
 
     in_any_order = True
@@ -126,7 +126,7 @@ class Nobody:
         pass
 
 
-class Broken(Nobody):
+class FailingFinder(NoFaces):
     """A finder that fails on every picture."""
 
     def find(self, frame: Planes) -> list[Face]:
