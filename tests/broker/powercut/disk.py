@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.broker.recording import DIRECTORY, DirectorySynced, Event, Named, Synced, Truncated, Wrote
+from tests.broker.powercut.recording import DIRECTORY, DirectorySynced, Event, Named, Synced, Truncated, Wrote
 
 __all__ = ["Disk"]
 

@@ -18,8 +18,8 @@ from dramatiq.results import ResultMissing
 from broker import SqliteBroker, SqliteRateLimiterBackend, SqliteResultBackend
 from broker.storage.database import Synchronous
 from broker.storage.schema import MESSAGE_SCHEMA
-from tests.broker.promises import GONE, Promises, State, cuts
-from tests.broker.recording import Recording, recorded
+from tests.broker.powercut.promises import GONE, Promises, State, cuts
+from tests.broker.powercut.recording import Recording, recorded
 from tests.broker.test_upgrades import leave_old_file
 
 WAITING, DEAD, WRITTEN = "waiting", "dead", "written"

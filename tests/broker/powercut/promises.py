@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.broker.disk import Disk
-from tests.broker.recording import Mark, Recording, Wrote
+from tests.broker.powercut.disk import Disk
+from tests.broker.powercut.recording import Mark, Recording, Wrote
 
 __all__ = ["GONE", "Cut", "Promises", "State", "cuts"]
 
