@@ -57,6 +57,11 @@ class OAuthClient(BaseModel):
     client_secret: SecretStr
 
 
+# Also the types of the options of an upload.
+SegmentSeconds = Annotated[float, Field(ge=6, le=60, allow_inf_nan=False)]
+GazeIntensity = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 class Settings(BaseModel):
     """The validated environment. Field names are the variables' names in lower case."""
 
@@ -75,8 +80,8 @@ class Settings(BaseModel):
     worker_concurrency: Annotated[int, Field(ge=0, le=64)] = 1
     max_upload_size: Annotated[int, BeforeValidator(_size_bytes), Field(ge=1)] = 500 * 10**6
     queue_poll_interval: Annotated[float, Field(gt=0, le=3600)] = 30.0  # seconds
-    segment_seconds: Annotated[float, Field(ge=6, le=60)] = 60.0
-    gaze_intensity: Annotated[float, Field(ge=0, le=1)] = 0.8
+    segment_seconds: SegmentSeconds = 60.0
+    gaze_intensity: GazeIntensity = 0.8
     gaze_faces: Annotated[int, Field(ge=1, le=4)] = 1  # people whose eyes are turned, the most prominent ones
     landscape: Literal["crop", "blur", "none"] = "crop"  # what is made of videos that are wider than high
     loudness: Annotated[float, Field(ge=-31, le=-9)] | None = None  # LUFS; none leaves the sound as it is

@@ -18,8 +18,11 @@ class Resolution(BaseModel):
     """The outcome of a publication, found by a person on the platform."""
 
     model_config = ConfigDict(extra="forbid")
-    published: StrictBool
-    link: Annotated[str, Field(max_length=2048, pattern="^https?://")] | None = None
+    published: Annotated[StrictBool, Field(description="Whether the post is online.")]
+    link: Annotated[
+        Annotated[str, Field(max_length=2048, pattern="^https?://")] | None,
+        Field(description="Address of the post. Default: unknown."),
+    ] = None
 
 
 class ResolveResource(Resource):

@@ -44,10 +44,25 @@ class PlatformSchedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    time_zone: Annotated[str, Field(max_length=64), AfterValidator(_known_zone)] | None = None
-    windows: Annotated[list[tuple[Clock, Clock]], Field(max_length=MAX_WINDOWS)] | None = None
-    max_per_day: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
-    min_gap_s: Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)] | None = None
+    time_zone: Annotated[
+        Annotated[str, Field(max_length=64), AfterValidator(_known_zone)] | None,
+        Field(description="IANA time zone of the windows, such as Europe/Berlin."),
+    ] = None
+    windows: Annotated[
+        Annotated[list[tuple[Clock, Clock]], Field(max_length=MAX_WINDOWS)] | None,
+        Field(
+            description="Daily upload windows as pairs of start and end, such as 08:00 and 22:30; a window that ends "
+            f"before it starts goes over midnight. At most {MAX_WINDOWS}; an empty list allows all times."
+        ),
+    ] = None
+    max_per_day: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=1000)] | None,
+        Field(description="Maximum number of posts of an account in 24 hours, 1 to 1000."),
+    ] = None
+    min_gap_s: Annotated[
+        Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)] | None,
+        Field(description="Minimum time between two posts of an account in seconds, 0 to 86400."),
+    ] = None
 
 
 class Schedules(RootModel[dict[str, PlatformSchedule]]):

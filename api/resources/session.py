@@ -20,7 +20,7 @@ class Credentials(BaseModel):
     """The credentials of a sign-in."""
 
     model_config = ConfigDict(extra="forbid")
-    key: Annotated[str, Field(min_length=1, max_length=1000)]
+    key: Annotated[str, Field(min_length=1, max_length=1000, description="An API key of the server.")]
 
 
 class LoginResource:

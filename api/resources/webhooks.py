@@ -42,16 +42,19 @@ class NewEndpoint(BaseModel):
     """A new endpoint; an empty list of events stands for all."""
 
     model_config = ConfigDict(extra="forbid")
-    url: Annotated[str, Field(min_length=1, max_length=2048)]
-    events: Annotated[list[EventName], Field(max_length=len(EVENTS))] = []
+    url: Annotated[str, Field(min_length=1, max_length=2048, description="Address that receives the events.")]
+    events: Annotated[list[EventName], Field(max_length=len(EVENTS), description="Types of events. Default: all.")] = []
 
 
 class EndpointChange(BaseModel):
     """A change of an endpoint; omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
-    state: EndpointState | None = None
-    events: Annotated[list[EventName], Field(max_length=len(EVENTS))] | None = None
+    state: Annotated[EndpointState | None, Field(description="Whether events are sent.")] = None
+    events: Annotated[
+        Annotated[list[EventName], Field(max_length=len(EVENTS))] | None,
+        Field(description="Types of events; an empty list stands for all."),
+    ] = None
 
 
 class EndpointsResource(Resource):

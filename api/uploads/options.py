@@ -14,6 +14,7 @@ from api.http import json_values
 from api.http.json_body import validation_problem
 from api.http.problems import invalid_field
 from platforms import registry
+from settings import GazeIntensity, SegmentSeconds
 
 MAX_METADATA_BYTES = 16_384
 MAX_FIELD_BYTES = 65_536
@@ -64,31 +65,69 @@ def _decimal(value: Any) -> Any:  # Any: before validation
     return value
 
 
-def _moment(value: Any) -> Any:  # Any: before validation
+def _time(value: Any) -> Any:  # Any: before validation
     if not isinstance(value, str):
         return value
     try:
-        moment = datetime.fromisoformat(value.strip())
-        if moment.tzinfo is None:
+        time = datetime.fromisoformat(value.strip())
+        if time.tzinfo is None:
             raise ValueError
-        return moment.astimezone(UTC)
+        return time.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("must be a time with its zone such as 2026-11-22T18:00:00+01:00") from None
+        raise ValueError("must be a time with a time zone such as 2026-11-22T18:00:00+01:00") from None
 
 
 class UploadOptions(BaseModel):
-    """The options of an upload; defaults that are None come from the settings or mean "all connected accounts"."""
+    """The options of an upload; options that are None come from the settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    title: Annotated[str, Field(max_length=200), AfterValidator(_plain_text)] = ""
-    caption: Annotated[str, Field(max_length=5000), AfterValidator(_plain_text)] = ""
-    platforms: Annotated[list[str] | None, BeforeValidator(_platform_names)] = None
-    webhook_url: Annotated[str, Field(max_length=2048)] | None = None
-    gaze_intensity: Annotated[float, BeforeValidator(_decimal), Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    segment_seconds: Annotated[float, BeforeValidator(_decimal), Field(ge=6, le=60, allow_inf_nan=False)] | None = None
-    publish_after: Annotated[datetime | None, BeforeValidator(_moment)] = None
-    metadata: Annotated[dict[str, Any] | None, BeforeValidator(_json_object)] = None  # Any: the creator's own
+    title: Annotated[
+        str,
+        Field(max_length=200, description="Title of the posts, at most 200 characters. Default: the file's name."),
+        AfterValidator(_plain_text),
+    ] = ""
+    caption: Annotated[
+        str,
+        Field(max_length=5000, description="Caption of every post, at most 5000 characters. Default: none."),
+        AfterValidator(_plain_text),
+    ] = ""
+    platforms: Annotated[
+        list[str] | None,
+        BeforeValidator(_platform_names),
+        Field(description=f"Comma list of {', '.join(registry.PLATFORMS)}. Default: all connected accounts."),
+    ] = None
+    webhook_url: Annotated[
+        Annotated[str, Field(max_length=2048)] | None,
+        Field(description="Address that receives the events of this job. Default: none."),
+    ] = None
+    gaze_intensity: Annotated[
+        Annotated[GazeIntensity, BeforeValidator(_decimal)] | None,
+        Field(
+            description="Strength of the eye correction, from 0 (unchanged) to 1 (eyes directed at the lens). "
+            "Default: the server's GAZE_INTENSITY."
+        ),
+    ] = None
+    segment_seconds: Annotated[
+        Annotated[SegmentSeconds, BeforeValidator(_decimal)] | None,
+        Field(description="Maximum duration of a part in seconds, 6 to 60. Default: the server's SEGMENT_SECONDS."),
+    ] = None
+    publish_after: Annotated[
+        datetime | None,
+        BeforeValidator(_time),
+        Field(
+            description="Earliest time of publication, RFC 3339 with a time zone, at most "
+            f"{MAX_PUBLISH_AHEAD.days} days ahead. Default: as soon as possible."
+        ),
+    ] = None
+    metadata: Annotated[
+        dict[str, Any] | None,  # Any: the client's own
+        BeforeValidator(_json_object),
+        Field(
+            description=f"JSON object of your own, at most {MAX_METADATA_BYTES} bytes; it is returned in the status "
+            "and in webhooks. Default: none."
+        ),
+    ] = None
 
 
 def parse_options(fields: Mapping[str, str], now: datetime) -> UploadOptions:

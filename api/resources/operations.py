@@ -1,0 +1,207 @@
+"""The operations of the API, as listed in its OpenAPI document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.http.idempotency import MAX_KEY_CHARS
+from api.http.numbers import MAX_INTEGER
+from api.resources import dead_letters, jobs, webhooks
+from api.resources.publications import Resolution
+from api.resources.schedules import PlatformSchedule
+from api.resources.session import Credentials
+from api.resources.webhooks import EndpointChange, NewEndpoint
+from api.uploads.options import UploadOptions
+from platforms import registry
+
+Json = dict[str, Any]  # Any: JSON
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one route.
+
+    Attributes:
+        summary: in the imperative, at most eight words.
+        statuses: of its responses, besides 400, 401, 403, 413 and 422 where they follow from body and authentication.
+        query: JSON schemas of the query parameters by name.
+        headers: likewise of the request headers.
+        content: of the successful response: a schema of the document, or a media type; None for any JSON object.
+        public: needs no authentication.
+    """
+
+    method: str
+    path: str
+    summary: str
+    statuses: tuple[int, ...]
+    description: str = ""
+    body: type[BaseModel] | None = None
+    query: dict[str, Json] = field(default_factory=dict)
+    headers: dict[str, Json] = field(default_factory=dict)
+    content: str | None = None
+    public: bool = False
+
+
+def _text(description: str) -> Json:
+    return {"type": "string", "description": description}
+
+
+def _limit(maximum: int, default: int) -> Json:
+    return {
+        "type": "integer", "minimum": 1, "maximum": maximum, "default": default,
+        "description": f"Maximum number of entries, 1 to {maximum}. Default: {default}.",
+    }  # fmt: skip
+
+
+def _number(description: str) -> Json:
+    return {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER, "description": description}
+
+
+PATH_PARAMETERS: dict[str, Json] = {
+    "job_id": _text("Id of the job."),
+    "number": _number("Number of the part, from 1."),
+    "token": _text("Signed token of the link."),
+    "account_id": _text("Id of the account."),
+    "platform": {"type": "string", "enum": list(registry.PLATFORMS), "description": "Name of the platform."},
+    "endpoint_id": _text("Id of the webhook endpoint."),
+    "delivery_id": _text("Id of the delivery."),
+    "letter_id": _number("Id of the dead letter."),
+    "publication_id": _text("Id of the publication."),
+    "name": _text("Name of the file."),
+}
+
+_IDEMPOTENCY_KEY: Json = {
+    "type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS,
+    "description": "A new UUID for each upload; send the same key when you repeat an upload. For 24 hours, a repeated "
+    "upload gets the first response again (with `Idempotent-Replayed: true`) and creates no second job. 422 if the key "
+    "was used for a different upload, 409 while the first request is in progress. Optional; 1 to "
+    f"{MAX_KEY_CHARS} printable ASCII characters.",
+}  # fmt: skip
+_CURSOR = _text("`next` of the previous page. Default: the first page.")
+_QUEUE = _text("Name of a queue. Default: all queues.")
+_VARIANT = {
+    "type": "string", "enum": list(registry.LOGINS),
+    "description": "Login of the platform. Default: the first one that is configured.",
+}  # fmt: skip
+_CALLBACK = {
+    "state": _text("State of the connection request."),
+    "code": _text("Authorization code; missing if the platform did not grant access."),
+    "error": _text("Error code of the platform."),
+}
+
+_PART = "/jobs/{job_id}/segments/{number}"
+_DELIVERIES = "/webhooks/{endpoint_id}/deliveries"
+_FILE = (200, 206, 304, 404, 416)
+_UNTIL_DELETED = "Available until the files of the job are deleted. Supports Range and If-None-Match."
+
+OPERATIONS = (
+    Operation(
+        "post", "/upload", "Upload a video", (202, 400, 409, 413, 415, 422, 429, 503),
+        "Send the options before the file: invalid options are then refused before the file is sent.",
+        UploadOptions, headers={"Idempotency-Key": _IDEMPOTENCY_KEY}, content="Upload",
+    ),
+    Operation(
+        "get", "/status/{job_id}", "Get the status of a job", (200, 304, 404),
+        "Supports If-None-Match: 304 if nothing has changed.", content="Job",
+    ),
+    Operation(
+        "get", "/jobs", "List jobs, newest first", (200, 400),
+        query={"cursor": _CURSOR, "limit": _limit(jobs.MAX_LIMIT, jobs.DEFAULT_LIMIT)}, content="Jobs",
+    ),
+    Operation(
+        "delete", "/jobs/{job_id}", "Delete the files of a job", (204, 404),
+        "Cancels the job if it has not ended. Its record is kept.",
+    ),
+    Operation(
+        "post", "/jobs/{job_id}/cancel", "Cancel a job", (200, 404, 409),
+        "Rendering and publishing stop, and the files are deleted. Published posts stay online.",
+    ),
+    Operation(
+        "post", "/jobs/{job_id}/retry", "Retry failed parts and publications", (202, 404, 409),
+        "409 if nothing of the job failed, or if its files were deleted.",
+    ),
+    Operation(
+        "post", "/jobs/{job_id}/approve", "Approve the publications of a job", (200, 404, 409),
+        "409 if the job needs no approval.",
+    ),
+    Operation("get", f"{_PART}/video", "Get the video of a part", _FILE, _UNTIL_DELETED, content="video/mp4"),
+    Operation("get", f"{_PART}/cover", "Get the cover of a part", _FILE, _UNTIL_DELETED, content="image/jpeg"),
+    Operation(
+        "get", f"{_PART}/preview", "Get before and after of a part", _FILE,
+        f"Frames before and after eye correction. {_UNTIL_DELETED}", content="image/jpeg",
+    ),
+    Operation(
+        "get", "/media/{token}", "Get a video by signed link", _FILE,
+        "For platforms that download a video by its URL. The link expires.", content="video/mp4", public=True,
+    ),
+    Operation(
+        "get", "/accounts", "List connected accounts", (200,),
+        "Also returns `max_upload_bytes`, the maximum size of an upload in bytes.",
+    ),
+    Operation(
+        "delete", "/accounts/{account_id}", "Disconnect an account", (204, 404),
+        "Deletes its tokens and revokes them at the platform.",
+    ),
+    Operation(
+        "get", "/connect/{platform}", "Connect an account", (303, 400, 404, 409),
+        "Open this address in a browser: it redirects to the platform.", query={"variant": _VARIANT},
+    ),
+    Operation(
+        "get", "/connect/{platform}/callback", "Complete the connection of an account", (303, 400, 422, 503),
+        "The platform redirects the browser here; then the browser is redirected to the web page.",
+        query=_CALLBACK, public=True,
+    ),
+    Operation("get", "/schedule", "Get the schedules of all platforms", (200,), content="Schedules"),
+    Operation(
+        "put", "/schedule", "Change the schedules of platforms", (200, 400, 422),
+        "Omitted platforms and fields keep their values. Publications that are due start at once.", PlatformSchedule,
+    ),
+    Operation("get", "/webhooks", "List webhook endpoints", (200,)),
+    Operation(
+        "post", "/webhooks", "Add a webhook endpoint", (201, 400, 409, 422),
+        f"The response has the signing secret, which is not shown again. At most {webhooks.MAX_ENDPOINTS} endpoints.",
+        NewEndpoint,
+    ),
+    Operation("get", "/webhooks/{endpoint_id}", "Get a webhook endpoint", (200, 404)),
+    Operation(
+        "patch", "/webhooks/{endpoint_id}", "Change a webhook endpoint", (200, 404, 422),
+        "Enables or disables it, or changes its events.", EndpointChange,
+    ),
+    Operation("delete", "/webhooks/{endpoint_id}", "Delete a webhook endpoint", (204, 404)),
+    Operation(
+        "get", _DELIVERIES, "List deliveries to an endpoint, newest first", (200, 400, 404),
+        query={"limit": _limit(webhooks.MAX_LIMIT, webhooks.DEFAULT_LIMIT)},
+    ),
+    Operation(
+        "post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Send an event again", (202, 404, 409),
+        "Same id and body, new signature.",
+    ),
+    Operation(
+        "get", "/dead-letters", "List dead letters, newest first", (200, 400),
+        "Messages whose processing failed for good.",
+        query={"queue": _QUEUE, "limit": _limit(dead_letters.MAX_LIMIT, dead_letters.DEFAULT_LIMIT)},
+    ),
+    Operation("post", "/dead-letters/{letter_id}/retry", "Retry a dead letter", (202, 404, 409)),
+    Operation(
+        "post", "/publications/{publication_id}/resolve", "Resolve an unknown outcome", (204, 404, 409, 422),
+        "For a publication in status `outcome_unknown`, after you have looked on the platform.", Resolution,
+    ),
+    Operation(
+        "get", "/health", "Check the health of the server", (200, 503),
+        "503 if a check fails; both responses list all checks.", public=True,
+    ),
+    Operation("get", "/metrics", "Get metrics for Prometheus", (200,), content="text/plain"),
+    Operation(
+        "post", "/login", "Sign in on the web page", (204, 400, 401, 422, 429),
+        "Exchanges an API key for a session cookie.", Credentials, public=True,
+    ),
+    Operation("delete", "/login", "Sign out on the web page", (204,), "Deletes the session cookie.", public=True),
+    Operation("get", "/openapi.json", "Get this document", (200,), public=True),
+    Operation("get", "/", "Get the web page", (200, 304), content="text/html", public=True),
+    Operation(
+        "get", "/static/{name}", "Get a file of the web page", (200, 304, 404), content="text/html", public=True
+    ),
+)  # fmt: skip
