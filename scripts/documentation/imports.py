@@ -34,7 +34,7 @@ def folders(root: Path, package: str) -> str:
         if module.split(".", maxsplit=1)[0] != package:
             return ""
         path = root / module.replace(".", "/")
-        folder = path if path.is_dir() else path.parent
+        folder = path if (path / "__init__.py").exists() else path.parent
         return folder.relative_to(root).as_posix()
 
     return _diagram(root, (package,), node, shared=package)
@@ -79,6 +79,6 @@ def _module(root: Path, name: str) -> str:
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         path = root.joinpath(*parts[:length])
-        if path.is_dir() or path.with_suffix(".py").exists():
+        if (path / "__init__.py").exists() or path.with_suffix(".py").exists():
             return ".".join(parts[:length])
     return name

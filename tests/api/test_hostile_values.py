@@ -17,6 +17,7 @@ from falcon.testing import Result, TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+import settings
 from actors import wiring
 from api.app import create_app
 from api.context import Context
@@ -29,6 +30,8 @@ from store import accounts, jobs, segments
 from tests.api.conftest import AUTH, VIDEO, with_settings
 from tests.api.test_waitress_parser import answer, connection, head
 from tests.store import rows
+
+DEFAULTS = settings.read({})
 
 # As they stand in an address: each is one step of a path or one value of a query.
 TEXTS = (
@@ -80,7 +83,7 @@ def client(context: Context) -> TestClient:
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield each method, path and description of the API."""
-    for path, methods in openapi.document(10**9)["paths"].items():
+    for path, methods in openapi.document(DEFAULTS)["paths"].items():
         for method, described in methods.items():
             yield method.upper(), path, described
 
@@ -143,7 +146,7 @@ def test_no_json_body_is_an_error_of_ours(
 
 def _fields(schema: dict[str, Any]) -> list[str]:
     if "$ref" in schema:
-        schema = openapi.document(1)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        schema = openapi.document(DEFAULTS)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return list(schema.get("properties") or schema["additionalProperties"]["properties"])
 
 

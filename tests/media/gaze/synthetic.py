@@ -37,7 +37,7 @@ def portrait_frame(portrait: Portrait, gaze_deg: tuple[float, float], closed: fl
 def two_portraits(
     portrait: Portrait, left: tuple[float, float], right: tuple[float, float], *, scale: float = 1.0, index: int = 0
 ) -> Planes:
-    """Draw two sitters side by side; the one on the right may be smaller."""
+    """Draw two faces side by side; the one on the right may be smaller."""
     one, other = portrait_frame(portrait, left, index=index), portrait_frame(portrait, right, index=index)
     planes_of = []
     for name, size in (("y", SIZE), ("u", (SIZE[0] // 2, SIZE[1] // 2)), ("v", (SIZE[0] // 2, SIZE[1] // 2))):

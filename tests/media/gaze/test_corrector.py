@@ -301,13 +301,13 @@ def test_shut_eyes_stay_bit_for_bit(portrait: Portrait, head: Head, finder: Land
 
 
 def test_the_same_frames_give_the_same_result(portrait: Portrait, head: Head) -> None:
-    results, reports = [], []
+    outputs, reports = [], []
     for _ in range(2):
         with Landmarker() as finder:
             out, results = run([portrait_frame(portrait, ASIDE, index=index) for index in range(20)], finder, head)
-        results.append(out)
+        outputs.append(out)
         reports.append(results)
-    assert all(same(one, other) for one, other in zip(*results, strict=True))
+    assert all(same(one, other) for one, other in zip(*outputs, strict=True))
     assert reports[0] == reports[1]
     assert reports[0][0].after_deg is not None, "measured again, too"
 

@@ -56,7 +56,7 @@ def test_somebody_larger_takes_the_turn_only_after_a_while() -> None:
 
 
 def test_a_passer_by_never_has_the_turn() -> None:
-    """A tall stranger crosses the picture in a second."""
+    """A tall second person crosses the picture in a second."""
     speaker = face(640, 200)
     surveys = [[speaker]] * 4 + [[speaker, face(x, 300)] for x in (100, 450, 1100)] + [[speaker]] * 4
     assert {(0,)} == {tuple(chosen) for chosen in turns(surveys)}

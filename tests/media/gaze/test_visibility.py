@@ -71,7 +71,7 @@ def test_dark_glasses_put_on_are_noticed_within_a_second() -> None:
     assert after(sight, 25, 120, (100, 100)) is None
 
 
-def test_the_sitter_is_seen_and_with_dark_glasses_or_in_the_dark_is_not(portrait: Portrait) -> None:
+def test_eyes_are_visible_but_not_behind_dark_glasses_or_in_the_dark(portrait: Portrait) -> None:
     frame = portrait_frame(portrait, (11.0, -3.0))
     with Landmarker() as finder:
         for shown, expected in (
