@@ -11,6 +11,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 from queue import Empty
 
 from dramatiq import Worker
@@ -85,12 +86,12 @@ class SqliteConsumer(Consumer):
         error, or runs again if its end was interrupted.
         """
         if isinstance(message, SqliteMessage) and not self._settled_otherwise(message):
-            self._settle(message, lambda batch: batch.ack(message.held))
+            self._settle(message, partial(WriteBatch.ack, claim=message.held))
 
     def nack(self, message: MessageProxy) -> None:
         """Move the message, as it is now, to the dead letters with its error. A cancelled one is deleted."""
         if isinstance(message, SqliteMessage) and message.cancelled:
-            self._settle(message, lambda batch: batch.ack(message.held))
+            self._settle(message, partial(WriteBatch.ack, claim=message.held))
         elif isinstance(message, SqliteMessage) and not self._settled_otherwise(message):
             self._dead_letter(message)
 
@@ -127,29 +128,27 @@ class SqliteConsumer(Consumer):
             message.stuff_exception(follow_ups.failure)
             self._dead_letter(message)
         else:
-            self._settle(message, lambda batch: self._engine.redeliver(message.held, batch))
+            self._settle(message, partial(self._engine.redeliver, message.held))
         return True
 
     def _dead_letter(self, message: SqliteMessage) -> None:
-        failure = _failure(message)
-        self._settle(message, lambda batch: batch.dead_letter(message.held, failure))
+        self._settle(message, partial(WriteBatch.dead_letter, claim=message.held, failure=_failure(message)))
 
     def _settle(self, message: SqliteMessage, end: Callable[[WriteBatch], bool]) -> None:
         """End a claim and store the follow-ups of its message, in one commit."""
         follow_ups = message.follow_ups or FollowUps()
 
-        def work(batch: WriteBatch) -> bool:
-            if any(entry.message_id == message.message_id for entry in follow_ups.entries) and is_cancelled(
-                batch.connection, message.held
-            ):
+        def end_and_store(batch: WriteBatch) -> bool:
+            own_retry = any(entry.message_id == message.message_id for entry in follow_ups.entries)
+            if own_retry and is_cancelled(batch.connection, message.held):
                 follow_ups.drop(message.message_id)
             ours = end(batch)
-            if ours and follow_ups.complete:
+            if ours:
                 batch.store(follow_ups.entries)
             return ours
 
         try:
-            ours = self._commit(message, work)
+            ours = self._commit(message, end_and_store if follow_ups.entries and follow_ups.complete else end)
         except BrokerConnectionError:
             raise
         except Exception as error:

@@ -8,7 +8,7 @@ from functools import partial
 
 from broker.engine.batch import WriteBatch, WriteRequest
 from broker.engine.maintenance import Maintenance
-from broker.engine.notifications import WORKERS, Poller
+from broker.engine.notifications import CANCELLED, WORKERS, Poller
 from broker.engine.prefetch import Prefetcher, QueueBuffer
 from broker.engine.processes import ProcessRegistry
 from broker.engine.worker_threads import WorkerThreads
@@ -108,7 +108,8 @@ class Engine(WriterHooks):
 
     def after_begin(self) -> None:
         """Extend the lease: the write lock may have been held by others for long."""
-        self.registry.heartbeat(holding=bool(self.prefetcher.claims))
+        if self.registry.id is not None:
+            self.registry.heartbeat(holding=bool(self.prefetcher.claims))
 
     def before_commit(self, batch: WriteBatch) -> None:
         """Claim messages for idle threads in the same transaction."""
@@ -116,12 +117,18 @@ class Engine(WriterHooks):
 
     def after_commit(self, batch: WriteBatch) -> None:
         """Hand out the claims, count, and notify other processes unless this one has claimed all there was."""
+        if not self.prefetcher.buffers:
+            batch.channels |= batch.readied | batch.delayed
+            return
         self.prefetcher.book(batch)
         self._counters.count(batch.done, batch.died)
-        batch.channels |= self.prefetcher.unclaimed(batch)
-        if not batch.claims and self.prefetcher.buffers:
+        if not batch.claims:
             self.prefetcher.recheck(batch.readied)
             self.writer.wake()
+        if CANCELLED in batch.channels:
+            self.maintenance.run_soon()
+            self.writer.wake()  # before the acknowledgement that lets a cancelled message begin
+        batch.channels |= self.prefetcher.unclaimed(batch)
 
     def more_expected(self, requests: int) -> bool:
         """Return whether acknowledgements will arrive in a moment, whose threads a backlog waits for."""

@@ -45,13 +45,13 @@ _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that f
 logger = logging.getLogger(__name__)
 
 
-def notify(channels: Path, channel: str) -> None:
+def notify(channels: str, channel: str) -> None:
     """Wake every process that listens to a channel. Needs no disk space; harmless without listeners."""
     path = f"{channels}/{channel}"
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except FileNotFoundError:
-        channels.mkdir(parents=True, exist_ok=True)
+        Path(channels).mkdir(parents=True, exist_ok=True)
         Path(path).touch()  # a file made just now has no listeners; later ones read the tables first
 
 
@@ -137,8 +137,10 @@ class Poller:
         self._woken = True  # set before `_asleep` is read; `wait` does both in the other order
         if not self._asleep:
             return  # spares a system call, and with it a change of threads
-        with contextlib.suppress(BlockingIOError):  # woken 2**64 times: it is awake
+        try:
             os.eventfd_write(self._wakeups, 1)
+        except BlockingIOError:  # woken 2**64 times: it is awake
+            return
 
     def listen(self, channel: str, callback: Callable[[], None]) -> None:
         """Have `wait` return and call `callback` when this channel is notified."""

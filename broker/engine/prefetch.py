@@ -161,7 +161,7 @@ class Prefetcher:
         """Claim messages for idle threads inside an open transaction."""
         for queue in batch.readied & self.buffers.keys():
             self.buffers[queue].mark_ready()
-        if not batch.claims or time.monotonic() < self._resume_s:
+        if time.monotonic() < self._resume_s:
             return
         for buffer, wanted in self._wanting(batch.settled, batch.claimed):
             process = self.register(batch)
@@ -291,19 +291,13 @@ class Prefetcher:
         for offset in range(len(buffers)):
             buffer = buffers[(self._first + offset) % len(buffers)]
             free = buffer.prefetch - buffer.claimed + sum(claim.queue == buffer.queue for claim in settled)
-            idle = self._idle_threads(buffer.prefetch)
-            if idle is not None:
-                free = min(free, idle + len(settled) - len(claimed))
+            # A prefetch that somebody has set (dramatiq_queue_prefetch) is heeded to the letter; dramatiq's default of
+            # two messages a thread is not.
+            threads = self._threads.count()
+            if threads is not None and (threads == 0 or self._threads.is_default(buffer.prefetch)):
+                free = min(free, threads - len(self.claims) + len(settled) - len(claimed))
             if free > 0 and buffer.wants():
                 yield buffer, free
-
-    def _idle_threads(self, prefetch: int) -> int | None:
-        # A prefetch that somebody has set (dramatiq_queue_prefetch) is heeded to the letter; dramatiq's default of two
-        # messages a thread is not.
-        threads = self._threads.count()
-        if threads and not self._threads.is_default(prefetch):
-            return None
-        return None if threads is None else threads - len(self.claims)
 
 
 def _is_paused(batch: WriteBatch, queue: str) -> bool:

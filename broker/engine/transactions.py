@@ -54,7 +54,7 @@ class SendContext(threading.local):
         """Begin without a transaction; called for every thread."""
         self.joined: JoinedTransaction | None = None
         self.follow_ups: FollowUps | None = None
-        self._paths = paths
+        self._channels = str(paths.channels)
         self._has_schema = False
 
     @contextmanager
@@ -73,7 +73,7 @@ class SendContext(threading.local):
         self._has_schema = True
         for queue in joined.queues:
             with contextlib.suppress(OSError):  # others read the tables at poll_interval_s
-                notify(self._paths.channels, queue)
+                notify(self._channels, queue)
 
     @contextmanager
     def collect(self, message: SqliteMessage, *, failed: bool) -> Iterator[None]:

@@ -54,7 +54,13 @@ class WorkerThreads:
         """Return how many threads can process a message; None when no worker was started (consumers used by hand)."""
         if not self._running and not self._stopping:
             return None
-        return sum(_living_threads(worker) for worker in self._running)
+        count = 0
+        for worker in self._running:
+            count += worker.worker_threads
+            for thread in worker.workers:
+                # An exception raised into a worker thread at the wrong moment ends it for good: it does not count.
+                count -= thread.ident is not None and not thread.is_alive()
+        return count
 
     def is_default(self, prefetch: int) -> bool:
         """Return whether a prefetch is dramatiq's default, so that nobody has set it."""
@@ -96,12 +102,6 @@ class WorkerThreads:
                     raise_thread_exception(thread, Cancelled)  # type: ignore[no-untyped-call]  # dramatiq's
                 elif token in claimed:
                     self._cancelled.add(token)
-
-
-def _living_threads(worker: Worker) -> int:
-    # An exception raised into a worker thread at the wrong moment ends it for good: such a thread does not count.
-    dead = sum(thread.ident is not None and not thread.is_alive() for thread in worker.workers)
-    return worker.worker_threads - dead
 
 
 def _token(message: SqliteMessage) -> Token:

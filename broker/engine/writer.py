@@ -44,7 +44,7 @@ class WriterHooks:
         """Called when the write lock is held and the transaction has begun."""
 
     def before_commit(self, batch: WriteBatch) -> None:
-        """Called when all requests of the batch have been done."""
+        """Called when all requests of a batch with `claims` have been done."""
 
     def after_commit(self, batch: WriteBatch) -> None:
         """Called while the write lock is still held, before the channels of the batch are notified."""
@@ -67,11 +67,11 @@ class Writer:
     def __init__(
         self, paths: BrokerPaths, database: Database, lock: WriteLock, hooks: WriterHooks, poller: Poller | None = None
     ) -> None:
-        self._channels = paths.channels
+        self._channels = str(paths.channels)
         self._database = database
         self._lock = lock
         self._hooks = hooks
-        self._poller = poller or Poller(self._channels)
+        self._poller = poller or Poller(paths.channels)
         self._requests: deque[WriteRequest[Any]] = deque()
         self._closing = False
         self.closed = False
@@ -124,7 +124,7 @@ class Writer:
             self._database.is_open  # the first to open it makes the directory of the lock file, too
             and not self._lock.held
             and not isinstance(threading.current_thread(), WorkerThread)
-            and self._lock.acquire_unless_busy()
+            and self._lock.acquire(blocking=False)
         )
         if not alone:
             return False
@@ -135,12 +135,13 @@ class Writer:
         except (sqlite3.Error, OSError):
             return False
         finally:
-            self._lock.release_leaked()  # whatever a signal's handler has raised on the way
+            self._lock.release_leaked()  # for good, whatever a signal's handler has raised on the way
         self._notify(batch)
         return True
 
     def wake(self) -> None:
-        """Have the writer's thread call `idle` soon."""
+        """Have the writer's thread call `idle` before it commits another group, or now if it sleeps."""
+        self._idle_due_s = 0.0
         self._poller.wake()
 
     def close(self) -> None:
@@ -156,7 +157,9 @@ class Writer:
         Raises:
             DatabaseUnavailable, sqlite3.Error, OSError: nothing was written.
         """
-        batch, _ = self._commit((), claims=True) if work is None else self._commit((work,), claims=False)
+        self._database.make_directory()
+        with self._lock:
+            batch, _ = self._commit((), claims=True) if work is None else self._commit((work,), claims=False)
         self._notify(batch)
 
     # Runs on the writer's thread.
@@ -164,7 +167,15 @@ class Writer:
     def _run(self) -> None:
         while not self._closing or self._requests:
             try:
-                self._step()
+                self._gather()
+                requests = self._taken_requests()
+                if requests:
+                    self._commit_group(requests)
+                busy = requests and self._requests and time.monotonic() < self._idle_due_s
+                if not self._closing and not busy:
+                    timeout_s = self._hooks.idle()
+                    self._poller.wait(0.0 if self._requests else timeout_s)
+                    self._idle_due_s = time.monotonic() + IDLE_HOOK_INTERVAL_S
             except Exception:
                 # The edge of the thread. Foreseen errors go to the thread that waits for the request; this is a bug,
                 # and a process without its writer would block for ever.
@@ -175,19 +186,6 @@ class Writer:
         finally:
             self.closed = True
             self._refuse_requests()
-
-    def _step(self) -> None:
-        self._gather()
-        requests = self._taken_requests()
-        if requests:
-            self._commit_group(requests)
-            if self._closing or (self._requests and time.monotonic() < self._idle_due_s):
-                return
-        elif self._closing:
-            return
-        timeout_s = self._hooks.idle()
-        self._poller.wait(0.0 if self._requests else timeout_s)
-        self._idle_due_s = time.monotonic() + IDLE_HOOK_INTERVAL_S
 
     def _gather(self) -> None:
         """Wait until no further request arrives, as long as the hooks expect more for this commit."""
@@ -211,7 +209,9 @@ class Writer:
     def _commit_group(self, requests: list[WriteRequest[Any]]) -> None:
         """Commit these requests together, with what can be claimed; one by one if that fails."""
         try:
-            batch, results = self._commit([request.work for request in requests], claims=True)
+            self._database.make_directory()
+            with self._lock:
+                batch, results = self._commit([request.work for request in requests], claims=True)
         except Exception:  # noqa: BLE001  # the cause may be one of them, or the claims
             for request in requests:
                 self._commit_alone(request)
@@ -222,7 +222,9 @@ class Writer:
 
     def _commit_alone(self, request: WriteRequest[Any], timeout_s: float | None = None) -> None:
         try:
-            batch, [result] = self._commit((request.work,), claims=False, timeout_s=timeout_s)
+            self._database.make_directory()
+            with self._lock:
+                batch, [result] = self._commit((request.work,), claims=False, timeout_s=timeout_s)
         except Exception as error:  # noqa: BLE001  # every error goes to the thread that waits for the request
             if self._lock.held and isinstance(error, sqlite3.OperationalError) and is_locked(error):
                 error = NotJoined(f"this thread holds the write lock and a transaction; join it ({error})")
@@ -236,7 +238,7 @@ class Writer:
     ) -> tuple[WriteBatch, list[Any]]:
         """Do all work in one transaction, in its order; returns the batch and the results.
 
-        Any thread; the channels of the batch are not notified yet.
+        Any thread that holds the write lock. The channels of the batch are to be notified after the lock's release.
 
         Args:
             works: of the requests.
@@ -246,22 +248,21 @@ class Writer:
         Raises:
             Exception: of one of them, or of the file; nothing was written.
         """
-        self._database.make_directory()
-        with self._lock:
-            connection = self._database.writer(timeout_s)
-            try:
-                begin(connection, timeout_s)
-                self._hooks.after_begin()
-                batch = WriteBatch(connection, now_ms(), claims)
-                results = []
-                for work in works:
-                    results.append(work(batch))  # noqa: PERF401  # a comprehension would be one call deeper
+        connection = self._database.writer(timeout_s)
+        try:
+            begin(connection, timeout_s)
+            self._hooks.after_begin()
+            batch = WriteBatch(connection, now_ms(), claims)
+            results = []
+            for work in works:
+                results.append(work(batch))  # noqa: PERF401  # a comprehension would be one call deeper
+            if claims:
                 self._hooks.before_commit(batch)
-                connection.execute("COMMIT")
-            except BaseException as error:
-                self._database.roll_back(connection, error)
-                raise
-            self._hooks.after_commit(batch)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._database.roll_back(connection, error)
+            raise
+        self._hooks.after_commit(batch)
         return batch, results
 
     def _notify(self, batch: WriteBatch) -> None:

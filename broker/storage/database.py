@@ -138,6 +138,7 @@ class Database:
         self, path: Path, write_lock: WriteLock, synchronous: Synchronous, if_replaced: IfReplaced = "reopen"
     ) -> None:
         self.path = path
+        self._name = str(path)
         self._refuses = if_replaced == "refuse"
         self._write_lock = write_lock
         self._synchronous = synchronous
@@ -160,7 +161,26 @@ class Database:
             sqlite3.Error: the file cannot be opened.
             DatabaseReplaced: the file was replaced, and `if_replaced` is "refuse".
         """
-        return self._opened_writer(timeout_s)
+        opened_before = self._writer is not None or (self._refuses and self._identity is not None)
+        if opened_before and self._is_replaced():
+            self._leave_replaced_file()
+        if self._writer is None:
+            connection = self._connect()
+            try:
+                if self._refuses:
+                    self._refuse_empty(connection)
+                _retry_while_locked(lambda: _prepare(connection), timeout_s)
+                if self._synchronous != "OFF":
+                    _sync_parents(self.path.parent)
+            except BaseException:
+                connection.close()
+                raise
+            self._identity = _identity(str(self.path))
+            if self._refuses:
+                names = (f"{self.path}-wal", f"{self.path}-shm")
+                self._wal_identities = {name: found for name in names if (found := _identity(name)) is not None}
+            self._writer = connection
+        return self._writer
 
     def roll_back(self, connection: sqlite3.Connection, error: BaseException) -> None:
         """End a transaction that an error has broken off; close the connection if that may cure the error."""
@@ -204,7 +224,7 @@ class Database:
             timeout_s = 0.0 if self._write_lock.held else None
             self.make_directory()
             with self._write_lock:
-                self._opened_writer(timeout_s)
+                self.writer(timeout_s)
 
     def shrink(self, pages: int) -> None:
         """Give up to `pages` unused pages back to the disk, and copy from the WAL what no reader needs any more.
@@ -213,7 +233,7 @@ class Database:
             sqlite3.Error: a foreign writer is in the way, or the file cannot be written.
         """
         with self._write_lock:
-            connection = self._opened_writer(0.0)
+            connection = self.writer(0.0)
             # It frees one page a step and has no rows, so `execute` would stop at the first: a script goes to the end.
             connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(PASSIVE)")
 
@@ -255,7 +275,7 @@ class Database:
 
     def _is_replaced(self) -> bool:
         try:
-            found = os.stat(self.path)  # noqa: PTH116  # at every commit: 3 us less than by Path
+            found = os.stat(self._name)  # noqa: PTH116  # at every commit: 3 us less than by Path
         except FileNotFoundError:
             return True
         if (found.st_dev, found.st_ino) != self._identity or (self._refuses and found.st_size == 0):
@@ -275,28 +295,6 @@ class Database:
             reader.close()
         self._close_writer()  # SQLite sees that the file has moved, and leaves the WAL of the new one alone
         self.make_directory()
-
-    def _opened_writer(self, timeout_s: float | None) -> sqlite3.Connection:
-        opened_before = self._writer is not None or (self._refuses and self._identity is not None)
-        if opened_before and self._is_replaced():
-            self._leave_replaced_file()
-        if self._writer is None:
-            connection = self._connect()
-            try:
-                if self._refuses:
-                    self._refuse_empty(connection)
-                _retry_while_locked(lambda: _prepare(connection), timeout_s)
-                if self._synchronous != "OFF":
-                    _sync_parents(self.path.parent)
-            except BaseException:
-                connection.close()
-                raise
-            self._identity = _identity(str(self.path))
-            if self._refuses:
-                names = (f"{self.path}-wal", f"{self.path}-shm")
-                self._wal_identities = {name: found for name in names if (found := _identity(name)) is not None}
-            self._writer = connection
-        return self._writer
 
     def _refuse_empty(self, connection: sqlite3.Connection) -> None:
         if connection.execute("PRAGMA page_count").fetchone()[0] == 0:

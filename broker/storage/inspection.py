@@ -52,8 +52,10 @@ class TaskCounters:
     def count(self, done: Sequence[str], died: Sequence[str]) -> None:
         """Count one message for each queue named."""
         if done or died:
-            self._done.update(done)
-            self._died.update(died)
+            for queue in done:
+                self._done[queue] += 1
+            for queue in died:
+                self._died[queue] += 1
             self.fresh = True
 
     def text(self) -> str:

@@ -115,8 +115,15 @@ def store(connection: Cursorable, entry: Entry, now_ms: int) -> State | None:
         reserved = reserve(connection, entry.unique, entry.message_id, now_ms)
         if not reserved and not entry.attempts:
             return None
-    state = _first_state(connection, entry, now_ms)
     concurrency = entry.concurrency
+    if entry.eta_ms is not None and entry.eta_ms > now_ms:
+        state = State.DELAYED
+    elif concurrency is None or admits(
+        connection, concurrency, entry.queue, entry.broker_priority, entry.actor_priority
+    ):
+        state = State.READY
+    else:
+        state = State.BLOCKED
     cursor = connection.cursor()
     cursor.execute(
         """
@@ -323,15 +330,6 @@ def pause(connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
 def resume(connection: sqlite3.Connection, queue: str) -> bool:
     """End the pause of a queue. False: it was not paused."""
     return connection.execute("DELETE FROM broker_paused WHERE queue = ?", (queue,)).rowcount == 1
-
-
-def _first_state(connection: Cursorable, entry: Entry, now_ms: int) -> State:
-    if entry.eta_ms is not None and entry.eta_ms > now_ms:
-        return State.DELAYED
-    if entry.concurrency is None:
-        return State.READY
-    place = (entry.queue, entry.broker_priority, entry.actor_priority)
-    return State.READY if admits(connection, entry.concurrency, *place) else State.BLOCKED
 
 
 def _move_to_dead_letters(connection: sqlite3.Connection, row_id: int, failure: Failure, now_ms: int) -> None:

@@ -12,125 +12,125 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar
 
 from broker.storage.fork import forget_in_children
 
 __all__ = ["WriteLock"]
 
 
-class _SharedLock:
-    """The state that all write locks of one file share in one process."""
+class WriteLock:
+    """Mutual exclusion of all writers of one database file; re-entrant per thread.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._renew()
-        forget_in_children(self)
+    There is one lock object for a file in a process: making it again returns the same object. The side file
+    `<database>-gate` holds no data and may stay.
+    """
 
-    def forget(self) -> None:
-        # Closing the inherited copy of the descriptor does not release the parent's lock; keeping the copy would keep
-        # the lock held if the parent died with it.
-        if self.fd >= 0:
-            os.close(self.fd)
-        self._renew()
+    _locks: ClassVar[dict[Path, WriteLock]] = {}  # by side file
+    _locks_lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def _renew(self) -> None:
-        self.lock = threading.RLock()
-        self.owner: int | None = None
-        self.depth = 0
-        self.fd = -1
+    _path: Path
+    _thread_lock: threading.RLock
+    _owner: int | None  # the thread that holds the lock
+    _depth: int
+    _fd: int
+
+    def __new__(cls, path: str | os.PathLike[str]) -> WriteLock:
+        """Return the lock of a database file (not of the side file). Nothing is opened yet."""
+        database = Path(path).resolve()
+        side_file = database.with_name(database.name + "-gate")
+        with cls._locks_lock:
+            lock = cls._locks.get(side_file)
+            if lock is None:
+                lock = cls._locks[side_file] = super().__new__(cls)
+                lock._path = side_file
+                lock._reset()
+                forget_in_children(lock)
+            return lock
+
+    @property
+    def held(self) -> bool:
+        """Whether the calling thread holds the lock."""
+        return self._owner == threading.get_ident()
 
     def acquire(self, *, blocking: bool = True) -> bool:
+        """Acquire the lock, waiting for other processes and, if `blocking`, for other threads. False: one holds it."""
         me = threading.get_ident()
-        if self.owner == me:
-            self.depth += 1
+        if self._owner == me:
+            self._depth += 1
             return True
         try:
-            if not self.lock.acquire(blocking=blocking):
+            if not self._thread_lock.acquire(blocking=blocking):
                 return False
-            if self.fd < 0:
-                self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self.fd, fcntl.LOCK_EX)
-            # No call from here to the end, so no asynchronous exception can strike in between.
-            self.owner = me
-            self.depth = 1
+            if self._fd < 0:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            # From here to the end no call is made, so no asynchronous exception can come in between.
+            self._owner = me
+            self._depth = 1
             return True  # noqa: TRY300  # an `else` would be one step further from the lock
         except BaseException:
             self._unlock()
             raise
 
     def release(self) -> None:
-        if self.owner != threading.get_ident():
-            return  # forked while the lock was held: the parent holds it
-        self.depth -= 1
-        if self.depth == 0:
-            self.owner = None
+        """Release the lock, once for each time that it was acquired."""
+        if self._owner != threading.get_ident():
+            return  # forked with the lock held: the parent holds it, not this process
+        self._depth -= 1
+        if self._depth == 0:
+            self._owner = None
             self._unlock()
 
-    def force_release(self) -> None:
-        if self.owner == threading.get_ident():
-            self.depth = 1
-            self.release()
-
-    def _unlock(self) -> None:
-        try:
-            if self.fd >= 0:
-                fcntl.flock(self.fd, fcntl.LOCK_UN)
-        finally:
-            # Interrupted between acquire() and the next line, only the lock itself knows whether this thread owns it.
-            if self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # CPython's RLock has it; typeshed does not say so
-                self.lock.release()
-
-
-_shared_locks: dict[Path, _SharedLock] = {}
-_shared_locks_guard = threading.Lock()
-
-
-def _renew_guard() -> None:
-    global _shared_locks_guard  # noqa: PLW0603  # another thread of the parent may have held it at the fork
-    _shared_locks_guard = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_guard)
-
-
-class WriteLock:
-    """Mutual exclusion of all writers of one database file; re-entrant per thread.
-
-    Two instances for the same file are the same lock, in one process and between processes. The side file
-    `<database>-gate` holds no data and may stay.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Take the path of the database file, not of the side file. Nothing is opened yet."""
-        database = Path(path).resolve()
-        side = database.with_name(database.name + "-gate")
-        with _shared_locks_guard:
-            self._shared = _shared_locks.setdefault(side, _SharedLock(side))
-
-    @property
-    def held(self) -> bool:
-        """Whether the calling thread holds the lock."""
-        return self._shared.owner == threading.get_ident()
-
     def release_leaked(self) -> bool:
-        """Release the lock if the calling thread still holds it although its block has ended; True if it did.
+        """Release the lock for good if the calling thread holds it; returns whether it did.
 
-        An exception raised into a thread from outside can strike on the first instruction of `__exit__`, before it has
-        run. Without this, all writers would wait for that thread for ever.
+        An exception raised into a thread from outside can strike on the first instruction of `__exit__`, before any
+        other has run. Without this, all other writers would wait for that thread for ever.
         """
-        leaked = self.held
-        self._shared.force_release()
+        leaked = self._owner == threading.get_ident()
+        if leaked:
+            self._owner = None
+            self._unlock()
         return leaked
 
-    def acquire_unless_busy(self) -> bool:
-        """Acquire the lock unless another thread of this process holds it (False); waits for other processes only."""
-        return self._shared.acquire(blocking=False)
-
     def __enter__(self) -> WriteLock:
-        self._shared.acquire()
+        self.acquire()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shared.release()
+        self.release()
+
+    def forget(self) -> None:
+        """Be unlocked in a forked child.
+
+        Closing the copy of the inherited descriptor leaves the parent's lock alone; an open copy would keep the file
+        locked should the parent die with the lock held.
+        """
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._thread_lock = threading.RLock()
+        self._owner = None
+        self._depth = 0
+        self._fd = -1
+
+    def _unlock(self) -> None:
+        try:
+            if self._fd >= 0:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            # Interrupted between acquire() and the next line, only the lock itself knows whether it is ours.
+            if self._thread_lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001  # CPython's RLock has it; typeshed does not say so
+                self._thread_lock.release()
+
+
+def _renew_class_lock() -> None:
+    WriteLock._locks_lock = threading.Lock()  # noqa: SLF001  # another thread of the parent may hold it at the fork
+
+
+os.register_at_fork(after_in_child=_renew_class_lock)
