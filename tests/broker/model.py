@@ -21,7 +21,8 @@ class Item:
     eta_ms: int | None = None  # while it is delayed
     unique_key: str | None = None
     unique_until_ms: int = 0
-    attempts: int = 0
+    attempts: int = 0  # of this message, also by its retries, which are new rows
+    deliveries: int = 0  # of this row
     rank: int = 0  # its turn, among equal priorities
     holder: int | None = None  # number of the process that holds it
 
@@ -112,6 +113,7 @@ class Model:
         for item in self.ready(queue)[: max(0, buffer.prefetch - buffer.held)]:
             item.holder = process
             item.attempts += 1
+            item.deliveries += 1
             buffer.held += 1
             buffer.inbox.append(item)
 
@@ -136,12 +138,13 @@ class Model:
         for item in items:
             item.holder = None
             item.attempts -= 1
+            item.deliveries -= 1
 
     def lose(self, process: int, *, limited: bool) -> None:
         """Return what a process held that has ended: it counts, and too often is the end."""
         for item in self.held_by(process):
             item.holder = None
-            if limited and item.attempts >= MAX_DELIVERIES:
+            if limited and item.deliveries >= MAX_DELIVERIES:
                 self.dead_letter(item)
 
     # Operators.
@@ -163,7 +166,7 @@ class Model:
     def retry(self, letter: Dead) -> None:
         """Send it as if for the first time, without its unique key."""
         self.dead.remove(letter)
-        self._queue_up(replace(letter.item, eta_ms=None, unique_key=None, attempts=0, holder=None))
+        self._queue_up(replace(letter.item, eta_ms=None, unique_key=None, attempts=0, deliveries=0, holder=None))
 
     def purge(self) -> None:
         self.dead = [letter for letter in self.dead if letter.died_ms > self.now_ms]

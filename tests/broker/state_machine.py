@@ -45,7 +45,7 @@ class Process:
 
     def begin(self) -> None:
         self.buffers: dict[str, Buffer] = {}
-        self.consumers: dict[str, Consumer] = {}
+        self.consumers: dict[str, list[Consumer]] = {}  # open ones, by queue; the last one fetches
 
     @property
     def consumes(self) -> bool:
@@ -67,7 +67,7 @@ class Held:
 
     def __init__(self, process: Process, queue: str, message: SqliteMessage, item: Item) -> None:
         self.buffer = process.buffers[queue]
-        self.consumer = process.consumers[queue]
+        self.consumer = process.consumers[queue][-1]
         self.process = process
         self.message = message
         self.item: Item | None = item  # None: it has been given to others

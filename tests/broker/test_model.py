@@ -95,7 +95,7 @@ class Life(BrokerMachine):
     @rule(number=numbers, queue=queues, prefetch=st.sampled_from((1, 1, 3)))
     def consume(self, number: int, queue: str, prefetch: int) -> None:
         process = self.processes[number]
-        process.consumers[queue] = process.broker.consume(queue, prefetch=prefetch)
+        process.consumers.setdefault(queue, []).append(process.broker.consume(queue, prefetch=prefetch))
         buffer = process.buffers.setdefault(queue, Buffer(prefetch))
         buffer.prefetch, buffer.open = prefetch, True
         self.reclaim()
@@ -110,7 +110,7 @@ class Life(BrokerMachine):
             buffer = process.buffers[queue]
         if not buffer.inbox:
             self.model.claim(queue, buffer, number)
-        consumer = process.consumers[queue]
+        consumer = process.consumers[queue][-1]
         consumer._timeout_s = AT_ONCE_S if buffer.inbox else NEVER_S  # type: ignore[attr-defined]  # a SqliteConsumer
         got = next(consumer)
         process.let_go()
@@ -164,7 +164,8 @@ class Life(BrokerMachine):
         buffer = process.buffers.get(queue)
         if buffer is None or not buffer.open:
             return
-        process.consumers[queue].close()
+        for consumer in process.consumers.pop(queue):
+            consumer.close()
         self.model.give_back(item for item in buffer.inbox if item.holder == number)
         buffer.held -= len(buffer.inbox)
         buffer.inbox.clear()
