@@ -89,11 +89,12 @@ def serving(context: Context) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        # In the loop's own thread: it ends when nothing is left to listen to.
-        with suppress(OSError):  # it may have heard already, by another pull
+        # Tasks first: at its end each one writes to the trigger, which `close_all` closes.
+        server.task_dispatcher.shutdown()
+        # In the loop's own thread, which ends when no socket is left.
+        with suppress(OSError):  # the loop may have run it already, woken by another task
             server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
         thread.join(10)
-        server.task_dispatcher.shutdown()
         tempfile.tempdir = tempdir  # the server's own, where pytest would else make its directories
 
 
