@@ -25,7 +25,7 @@ class WriteBatch:
     claims: bool = False  # whether messages may be claimed in it
     readied: set[str] = field(default_factory=set)  # queues that gained ready messages
     delayed: set[str] = field(default_factory=set)  # queues that gained delayed messages
-    settled: list[Claim] = field(default_factory=list)  # claims that ended
+    settled: list[Claim] = field(default_factory=list)  # claims of this process that ended
     claimed: list[Claim] = field(default_factory=list)  # claims that began
     done: list[str] = field(default_factory=list)  # queues of the messages that were processed
     died: list[str] = field(default_factory=list)  # queues of those dead-lettered after processing
@@ -63,17 +63,26 @@ class WriteBatch:
             self._ended(claim, ours=release(self.connection, claim))
 
     def reclaim(self, holder: int, max_deliveries: int) -> None:
-        """Return all messages of a process that is lost or stops."""
+        """Return all messages of a process that is lost or stops.
+
+        Its claims are not added to `settled`: they were never claims of this process, or it makes no more.
+        """
         for claim in claims_of(self.connection, holder):
-            self.redeliver(claim, max_deliveries)
+            self.readied.add(claim.queue)
+            if redeliver(self.connection, claim, max_deliveries=max_deliveries, now_ms=self.now_ms):
+                self._admit(claim)
 
     def _ended(self, claim: Claim, *, ours: bool, outcome: list[str] | None = None) -> bool:
         self.settled.append(claim)
-        if ours and claim.key is not None:
-            self.readied |= admit(self.connection, claim.key)
+        if ours:
+            self._admit(claim)
         if ours and outcome is not None:
             outcome.append(claim.queue)
         return ours
+
+    def _admit(self, claim: Claim) -> None:
+        if claim.key is not None:
+            self.readied |= admit(self.connection, claim.key)
 
 
 class WriteRequest(Generic[T]):

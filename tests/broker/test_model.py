@@ -271,3 +271,50 @@ def test_random_lives_go_as_the_model_says(lives: int) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     steps = settings(max_examples=lives, stateful_step_count=25, deadline=None, suppress_health_check=checks)
     run_state_machine_as_test(Life, settings=steps)
+
+
+# Lives that random search has found, shortened by it; each showed an error of the broker or of the model.
+CONSUMER_OPENED_TWICE = (
+    ("begin_at_work", {"counts": (2, 0), "working": 1}),
+    ("settle", {"end": "ack", "pick": 0}),
+    ("stop_consuming", {"number": 0, "queue": "a"}),
+    ("send_many", {"count": 1, "delay": None, "number": 0, "queue": "a"}),
+    ("take", {"number": 0, "queue": "a"}),
+    ("send_again_what_is_in_hand", {"delay": None, "number": 0, "pick": 0}),
+    ("settle", {"end": "nack", "pick": 0}),
+    ("consume", {"number": 1, "prefetch": 3, "queue": "a"}),
+    ("take", {"number": 1, "queue": "a"}),
+    ("consume", {"number": 1, "prefetch": 1, "queue": "a"}),
+    ("stop_consuming", {"number": 1, "queue": "a"}),
+)
+RETRY_AFTER_TWO_LOSSES = (
+    ("begin_at_work", {"counts": (1, 1), "working": 1}),
+    ("close_and_open", {"number": 0}),
+    ("settle_what_was_given_back_and_taken_again", {"end": "ack", "pick": 0}),
+    ("close_and_open", {"number": 0}),
+    ("flush", {"number": 0, "queue": "a"}),
+    ("send_again_what_is_in_hand", {"delay": None, "number": 0, "pick": 0}),
+    ("settle_what_was_given_back_and_taken_again", {"end": "ack", "pick": 0}),
+    ("die", {"number": 0}),
+    ("settle_what_was_given_back_and_taken_again", {"end": "ack", "pick": 0}),
+)
+CLAIMS_OF_A_PRUNED_PROCESS = (  # were taken for claims of the process that pruned it, which then claimed too much
+    ("begin_at_work", {"counts": (2, 1), "working": 2}),
+    ("take", {"number": 1, "queue": "b"}),
+    ("freeze", {"number": 1}),
+    ("freeze", {"number": 0}),
+    ("take", {"number": 0, "queue": "b"}),
+    ("freeze", {"number": 0}),
+    ("take", {"number": 1, "queue": "b"}),
+)
+
+
+@pytest.mark.parametrize("life", [CONSUMER_OPENED_TWICE, RETRY_AFTER_TWO_LOSSES, CLAIMS_OF_A_PRUNED_PROCESS])
+def test_lives_found_earlier_go_as_the_model_says(life: tuple[tuple[str, dict[str, object]], ...]) -> None:
+    state = Life()
+    try:
+        for rule_name, arguments in life:
+            getattr(state, rule_name)(**arguments)
+            state.everything_is_where_it_belongs()
+    finally:
+        state.teardown()
