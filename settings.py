@@ -149,7 +149,7 @@ class Settings(BaseModel):
 
     @property
     def root_url(self) -> str:
-        """Where the outside reaches this machine, without a slash at the end."""
+        """Root of the public address of this machine, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
 

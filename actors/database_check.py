@@ -9,7 +9,7 @@ from broker import SchemaTooNew
 from store import DatabaseUnavailable, Store
 
 DATABASE_ERRORS = (DatabaseUnavailable, BrokerUnavailable, SchemaTooNew)
-"""What the store and the broker raise when the database cannot be used."""
+"""Errors of store and broker when the database cannot be used."""
 
 
 def require_database(store: Store) -> None:

@@ -49,7 +49,7 @@ def build(environ: Mapping[str, str]) -> Machine:
         poll_interval_s=settings.queue_poll_interval,
         if_replaced="refuse",  # a new file would lack the store's tables
     )
-    store = Store(path, gate=broker.gate, joining=broker.joining)
+    store = Store(path, write_lock=broker.write_lock, joining=broker.joining)
     broker.add_middleware(RequireDatabase(store))
     return Machine(
         settings=settings,

@@ -1,4 +1,4 @@
-"""A Dramatiq broker on SQLite: durable, instant, without a server. It knows nothing of the application that uses it."""
+"""A Dramatiq broker on SQLite: durable, instant, without a server. It is independent of the application."""
 
 from broker.broker import SqliteBroker
 from broker.engine.worker_threads import Cancelled

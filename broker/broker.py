@@ -74,7 +74,7 @@ class SqliteBroker(Broker):
         paths = BrokerPaths(Path(path).resolve())
         self._paths = paths
         self._options = Options(synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, if_replaced)
-        self.gate = WriteLock(path)
+        self.write_lock = WriteLock(path)
         self.admin = QueueAdmin(self._engine, paths, self.get_declared_queues)
         self._context = SendContext(paths)
         self._threads = WorkerThreads()
@@ -107,7 +107,7 @@ class SqliteBroker(Broker):
             delay: milliseconds; 0 is a delay, too (the message goes to the tail of the queue).
 
         Raises:
-            UnknownQueue: nobody has declared its queue.
+            UnknownQueue: its queue has not been declared.
             DatabaseUnavailable: the file or the disk does not serve; never because of a lock.
         """
         return self._send([message], delay)[0]
@@ -120,8 +120,8 @@ class SqliteBroker(Broker):
     def joining(self, connection: Cursorable) -> Iterator[None]:
         """Make messages sent by this thread part of a transaction that is open on a DBAPI connection.
 
-        The caller holds `gate`, has begun (BEGIN IMMEDIATE) and commits before leaving the block; workers are notified
-        then. Left with an exception, nobody is notified.
+        The caller holds `write_lock`, has begun (BEGIN IMMEDIATE) and commits before leaving the block; workers are
+        notified then. If an exception leaves the block, no worker is notified.
 
         Raises:
             NotJoined: the connection has no open transaction.
@@ -176,7 +176,7 @@ class SqliteBroker(Broker):
         """Return a consumer of a queue. That of a delay queue never has anything.
 
         Raises:
-            UnknownQueue: nobody has declared the queue.
+            UnknownQueue: the queue has not been declared.
         """
         if queue_name in self.delay_queues:
             return DelayQueueConsumer(timeout)
@@ -205,7 +205,7 @@ class SqliteBroker(Broker):
         if signal in {"process_message", "skip_message"} and isinstance(args[0], SqliteMessage):
             self._threads.end(args[0])
         if signal == "process_message" and isinstance(args[0], SqliteMessage):
-            if self.gate.release_leaked():
+            if self.write_lock.release_leaked():
                 self.logger.error(
                     "Message %s: its actor ended with the write lock held; released.",
                     args[0].message_id,
@@ -238,7 +238,7 @@ class SqliteBroker(Broker):
         """Wait until a queue has nothing waiting, delayed or being worked on, in any process. Meant for tests.
 
         Raises:
-            UnknownQueue: nobody has declared the queue.
+            UnknownQueue: the queue has not been declared.
             JoinTimeout: `timeout` milliseconds have passed.
         """
         queue = q_name(queue_name)
@@ -279,6 +279,6 @@ class SqliteBroker(Broker):
             return engine
         with self._lock:
             if self._opened is None:
-                self._opened = Engine(self._paths, self.gate, self._threads, self._options)
+                self._opened = Engine(self._paths, self.write_lock, self._threads, self._options)
                 atexit.register(self._opened.close)
             return self._opened

@@ -1,4 +1,4 @@
-"""What can go wrong in the broker, named by what the caller should do next.
+"""Errors of the broker, classed by what the caller should do next.
 
 Tree (dramatiq's own errors above the line, so that its workers react rightly):
 
@@ -81,11 +81,11 @@ class BrokerClosed(_Typed, ConnectionClosed):
 
 
 class NotJoined(_Typed, BrokerError):
-    """A connection was used for joining that has no open transaction, or a held gate was not joined."""
+    """A connection was used for joining that has no open transaction, or the write lock is held without joining."""
 
 
 class UnknownQueue(_Typed, QueueNotFound):
-    """Nobody has declared the queue in this process."""
+    """The queue has not been declared in this process."""
 
 
 class JoinTimeout(_Typed, QueueJoinTimeout):
@@ -99,7 +99,7 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def is_locked(error: sqlite3.Error) -> bool:
-    """Tell whether the error only says that somebody else is writing."""
+    """Return whether the error means that another connection is writing."""
     return primary_code(error) in _LOCKED
 
 

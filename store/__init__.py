@@ -1,4 +1,4 @@
-"""What is remembered: jobs, segments, publications, accounts, webhook endpoints and deliveries.
+"""The application's database: jobs, segments, publications, accounts, webhook endpoints and deliveries.
 
 Read `tables` first, then `connection` (how a change is written), then one module a table. Functions take the open
 connection, so that several changes, and the messages that follow from them, commit together. Messages themselves live

@@ -46,7 +46,7 @@ class OAuthRequest:
 
 
 def connect(connection: Connection, account: Account) -> str:
-    """Remember an account, or give a known one its new tokens; return its id."""
+    """Store an account, or the new tokens of a known one; return its id."""
     known = connection.scalar(
         select(accounts.c.id).where(accounts.c.platform == account.platform, accounts.c.remote_id == account.remote_id)
     )
@@ -87,7 +87,7 @@ def mark_unusable(
         account_id: which one.
         status: RECONNECT or REFUSED.
         reason: for its owner.
-        tokens: the ones that failed. Somebody may have connected the account anew since.
+        tokens: the ones that failed. The account may have been connected again since.
     """
     change = update(accounts).where(
         accounts.c.id == account_id, accounts.c.status == AccountStatus.CONNECTED, accounts.c.tokens == tokens
@@ -110,7 +110,7 @@ def pause(connection: Connection, account_id: str, until: datetime, reason: str)
 
 
 def lock_refresh(connection: Connection, account_id: str, *, now: datetime, until: datetime) -> bool:
-    """Take the right to exchange an account's tokens; False while somebody else has it.
+    """Claim the exchange of an account's tokens; False while another process has claimed it.
 
     A refresh may kill the token it used, so two at once would lose the account.
     """
@@ -157,7 +157,7 @@ def due_for_refresh(connection: Connection, now: datetime) -> list[Account]:
 
 
 def add_oauth_request(connection: Connection, request: OAuthRequest) -> None:
-    """Remember a connection that was begun."""
+    """Store an OAuth login that was begun."""
     values = {name: getattr(request, name) for name in OAuthRequest.__dataclass_fields__}
     connection.execute(oauth_requests.insert().values(**values))
 

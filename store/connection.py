@@ -1,7 +1,7 @@
-"""How the store is read and written: one door each.
+"""Reading and writing the store: one method each.
 
-`reading()` is a snapshot and takes no gate. `writing()` is the gate, then BEGIN IMMEDIATE, then COMMIT; a message sent
-inside it commits with it, because whoever builds the store hands in the broker's gate and its way to join.
+`reading()` is a snapshot without the write lock. `writing()` is the write lock, BEGIN IMMEDIATE and COMMIT; a message
+sent inside commits with it, because the store is given the broker's write lock and its way to join a transaction.
 
 Both raise `store.errors.DatabaseUnavailable` when the file cannot be used, and `DatabaseReplaced` when it is no longer
 the file that this process opened.
@@ -33,19 +33,19 @@ Join = Callable[[Any], AbstractContextManager[Any]]  # Any: a DBAPI connection h
 
 
 class Store:
-    """One database file, read and written under one gate."""
+    """One database file; all writers hold one write lock."""
 
-    def __init__(self, path: Path, *, gate: AbstractContextManager[Any], joining: Join) -> None:
+    def __init__(self, path: Path, *, write_lock: AbstractContextManager[Any], joining: Join) -> None:
         """Prepare; nothing is opened before the first use.
 
         Args:
             path: the SQLite file, shared with the broker.
-            gate: held for every write, re-entrant on a thread (`broker.storage.write_lock`).
+            write_lock: held for every write, re-entrant on a thread (`broker.storage.write_lock`).
             joining: lets sends on this thread use the given connection's open transaction
                 (`broker.engine.transactions`).
         """
         self.path = path
-        self._gate = gate
+        self._write_lock = write_lock
         self._joining = joining
         self._file = DatabaseFile(path)
         self._engine = _engine(path, self._file)
@@ -62,7 +62,7 @@ class Store:
             DatabaseUnavailable: nothing was written.
             DatabaseReplaced: nothing was written, or only into a file that was deleted or replaced.
         """
-        with self._gate, self._connected() as connection:
+        with self._write_lock, self._connected() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 with self._joining(connection.connection.driver_connection):
@@ -145,7 +145,7 @@ class Store:
         self._make_file()
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with self._gate, self._connected() as connection:
+        with self._write_lock, self._connected() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -193,9 +193,9 @@ class Store:
         self._file.reset()
 
     def close(self) -> None:
-        """Close all connections. The last one to close a file checkpoints it, hence the gate."""
+        """Close all connections. The last one to close a file checkpoints it, hence the write lock."""
         if self.path.exists():
-            with self._gate:
+            with self._write_lock:
                 self._engine.dispose()
                 self._file.reset()
 
@@ -217,7 +217,7 @@ def newer_version(found: str) -> DatabaseUnavailable:
 
 
 def _engine(path: Path, file: DatabaseFile) -> Engine:
-    # AUTOCOMMIT: the driver begins nothing by itself, the doors above say BEGIN and COMMIT.
+    # AUTOCOMMIT: the driver begins no transaction by itself; the methods above execute BEGIN and COMMIT.
     engine = create_engine(
         f"sqlite:///{path}",
         creator=lambda: connect(path),

@@ -62,7 +62,7 @@ class Job:
 
 
 def create(connection: Connection, job: Job) -> None:
-    """Remember a new job."""
+    """Insert a new job."""
     values = {name: getattr(job, name) for name in Job.__dataclass_fields__}
     connection.execute(jobs.insert().values(**values))
 

@@ -50,7 +50,7 @@ OPEN_STATUSES = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, Public
 
 
 def create(connection: Connection, items: Iterable[Publication]) -> None:
-    """Remember that parts shall be published."""
+    """Store publications of parts, waiting."""
     for item in items:
         values = {name: getattr(item, name) for name in Publication.__dataclass_fields__}
         connection.execute(publications.insert().values(**values))

@@ -46,7 +46,7 @@ class Segment:
 
 
 def create(connection: Connection, parts: Iterable[Segment]) -> None:
-    """Remember the planned parts of a job."""
+    """Insert the planned parts of a job."""
     for part in parts:
         values = {name: getattr(part, name) for name in Segment.__dataclass_fields__}
         connection.execute(job_segments.insert().values(**values))

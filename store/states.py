@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """Where a video stands."""
+    """The states of a job."""
 
     PENDING = "pending"  # stored, not looked at
     PROCESSING = "processing"  # parts are being planned and rendered
@@ -26,7 +26,7 @@ class ReviewReason(StrEnum):
 
 
 class SegmentStatus(StrEnum):
-    """Where a part stands."""
+    """The states of a part."""
 
     PENDING = "pending"
     RENDERING = "rendering"
@@ -36,7 +36,7 @@ class SegmentStatus(StrEnum):
 
 
 class PublicationStatus(StrEnum):
-    """Where a part stands on one account."""
+    """The states of a publication: one part on one account."""
 
     WAITING = "waiting"  # for its window, limit or turn
     PUBLISHING = "publishing"  # the state machine of steps is under way
@@ -49,7 +49,7 @@ class PublicationStatus(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """Whether an account can be used."""
+    """The states of an account."""
 
     CONNECTED = "connected"
     RECONNECT = "reconnect"  # the tokens are dead; a person must connect it again
@@ -58,14 +58,14 @@ class AccountStatus(StrEnum):
 
 
 class EndpointState(StrEnum):
-    """Whether an endpoint is told anything."""
+    """The states of a webhook endpoint."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
 
 
 class DeliveryStatus(StrEnum):
-    """Where one event stands at one endpoint."""
+    """The states of a delivery: one event to one endpoint."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"

@@ -19,7 +19,7 @@ from store.tables import accounts, publications
 def claim(
     connection: Connection, publication_id: str, message_id: str, nonce: str, *, now: datetime, until: datetime
 ) -> Publication | None:
-    """Take the right to carry out the present step; None if the publication is over or somebody else has the right.
+    """Claim the current step; None if the publication is over or another worker has claimed the step.
 
     The holder is "message id/nonce". The broker delivers a message again only when the process that had it is dead or
     frozen, so a holder with the same message id is an earlier attempt of this message. The nonce distinguishes the
@@ -113,11 +113,11 @@ def schedule(connection: Connection, publication_id: str, now: datetime) -> bool
 
 
 def stalled(connection: Connection, *, next_before: datetime, held_before: datetime) -> list[Publication]:
-    """Return publications under way on usable accounts that nobody takes further.
+    """Return publications under way on usable accounts that no worker continues.
 
     Args:
         next_before: a step that should have been taken up before this moment was not.
-        held_before: a step that somebody took up should have ended before this moment.
+        held_before: claimed steps are overdue if they should have ended before this time.
     """
     not_taken_up = and_(publications.c.holder.is_(None), publications.c.next_at < next_before)
     not_ended = and_(publications.c.holder.is_not(None), publications.c.holder_until < held_before)
@@ -131,7 +131,7 @@ def stalled(connection: Connection, *, next_before: datetime, held_before: datet
 
 
 def fail_crashed(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
-    """End a publication under way that nobody can take further; False if it is not under way."""
+    """End a publication under way that cannot continue; False if it is not under way."""
     begun = publications.c.step.is_not(None)
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING

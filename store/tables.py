@@ -50,7 +50,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's signature)
-        """Refuse naive times, which would be somebody's local ones; store the rest as UTC."""
+        """Refuse times without a time zone; store all others as UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -144,7 +144,7 @@ accounts = Table(
     Column("expires_at", UtcDateTime),  # of the access token
     Column("refresh_at", UtcDateTime),  # the best moment to exchange the tokens
     Column("refresh_expires_at", UtcDateTime),  # afterwards only a person can help
-    Column("refreshing_until", UtcDateTime),  # somebody is exchanging the tokens; nobody else may until then
+    Column("refreshing_until", UtcDateTime),  # a process exchanges the tokens; no other process may until then
     Column("paused_until", UtcDateTime),  # the platform asked us to wait
     Column("reason", Text),  # why reconnect or paused
     Column("created_at", UtcDateTime, nullable=False),
@@ -167,7 +167,7 @@ publications = Table(
     Column("handle", LargeBinary),  # sealed JSON: what identifies the remote operation, stored before the next byte
     Column("holder", Text),  # who is carrying out `step` right now; still set after a crash, which is how one shows
     Column("holder_until", UtcDateTime),
-    Column("next_at", UtcDateTime),  # when the step is to be carried out, if nobody is at it
+    Column("next_at", UtcDateTime),  # when the step is due, if no worker carries it out
     Column(
         "unclear", Boolean, nullable=False, server_default="0"
     ),  # the step's last answer was lost: ask, do not repeat
@@ -196,7 +196,7 @@ schedules = Table(
     Column("min_gap_s", Float, nullable=False),  # between two posts of one account
 )
 
-# A row per place that wants to hear of events.
+# A row per webhook endpoint.
 endpoints = Table(
     "endpoints",
     metadata,
@@ -212,7 +212,7 @@ endpoints = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# A row per thing that happened and that somebody may want to hear of.
+# A row per event that endpoints may receive.
 events = Table(
     "events",
     metadata,

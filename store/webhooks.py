@@ -1,4 +1,4 @@
-"""Who wants to hear of events, what happened, and how telling them went."""
+"""Webhook endpoints, events, and the deliveries of events to endpoints."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Attempt:
 
 
 def add_endpoint(connection: Connection, endpoint: Endpoint) -> Endpoint:
-    """Remember an endpoint; the one known under its address, if there is one, comes back instead."""
+    """Insert an endpoint, or return the existing one with the same address."""
     known = rows.fetch_one(connection, select(endpoints).where(endpoints.c.url == endpoint.url), Endpoint)
     if known is not None:
         return known
@@ -81,12 +81,12 @@ def add_endpoint(connection: Connection, endpoint: Endpoint) -> Endpoint:
 
 
 def set_scope_all(connection: Connection, endpoint_id: str) -> None:
-    """Let an endpoint that only heard of jobs naming it hear of all."""
+    """Have an endpoint that received the events of single jobs receive those of all jobs."""
     connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(scope="all"))
 
 
 def set_events(connection: Connection, endpoint_id: str, wanted: list[str]) -> bool:
-    """Change which events an endpoint hears of; an empty list means all. False if there is no such endpoint."""
+    """Change which events an endpoint receives; an empty list means all. False if there is no such endpoint."""
     change = update(endpoints).where(endpoints.c.id == endpoint_id)
     return connection.execute(change.values(events=wanted)).rowcount == 1
 
@@ -118,7 +118,7 @@ def set_state(connection: Connection, endpoint_id: str, state: EndpointState) ->
 def record_event(
     connection: Connection, event: Event, webhook_url: str | None, new_id: Callable[[str], str]
 ) -> list[Delivery]:
-    """Remember an event and make a delivery for each endpoint that wants it.
+    """Insert an event, and a delivery for each endpoint that receives it.
 
     Args:
         event: what happened.
@@ -186,7 +186,7 @@ def schedule(connection: Connection, delivery_id: str, now: datetime) -> None:
 
 
 def purge(connection: Connection, before: datetime) -> int:
-    """Forget events of before the given moment that nobody waits for any more; return how many."""
+    """Delete older events without open deliveries; return how many."""
     awaited = select(deliveries.c.event_id).where(deliveries.c.status == DeliveryStatus.WAITING)
     old = select(events.c.id).where(events.c.created_at < before, events.c.id.not_in(awaited))
     theirs = select(deliveries.c.id).where(deliveries.c.event_id.in_(old))

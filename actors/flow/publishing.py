@@ -7,7 +7,7 @@ Each step is recorded before and after it uses the network:
     record    handle, next step, next message     (one transaction; compare-and-set on the holder)
 
 So a process may end between any two instructions: the broker delivers the message again, the holder found is this
-message, and the publisher is told that this very step was begun before. After an unclear answer the same happens, by
+message, with the fact that this step was begun before. After an unclear answer the same happens, by
 the flag `unclear`. The publisher then asks the platform for the outcome and does not repeat the step.
 """
 

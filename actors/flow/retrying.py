@@ -66,7 +66,7 @@ OUTCOME_PHRASES = {
     MediaOutcome.INTERNAL_ERROR: "an error in VidProd",
     MediaOutcome.INTERRUPTED: "repeated interruptions",
 }
-"""How an attempt ended, as part of a sentence."""
+"""The outcome of an attempt, as part of a sentence."""
 
 
 def is_recorded(error: str) -> bool:

@@ -5,7 +5,7 @@
 
 A missing record proves nothing: the database may be another one, or yesterday's. So nothing is deleted for want of a
 record, only moved, by renaming. An upload that is just being accepted has no record yet, either; its process holds a
-lock (flock) on the file from its first byte until the record is committed, and nobody moves a file that is locked.
+lock (flock) on the file from its first byte until the record is committed, and a locked file is never moved.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from actors.recovery import upload_record
 from store import jobs
 
 DIRECTORY_NAMES = ("lost+found", "lost+found-vidprod")
-"""Where lost files go, below the data directory. The root of an ext4 volume has a `lost+found` of its own, which only
+"""Folder of lost files, below the data directory. The root of an ext4 volume has a `lost+found` of its own, which only
 root may write; then the second name is taken."""
 
 SOURCE, INCOMING = "source", ".incoming"
@@ -287,7 +287,7 @@ def _size_bytes(path: Path) -> int:
 
 
 def _move(machine: Machine, path: Path, below: str | None = None) -> Path | None:
-    """Rename a directory to a free place in lost+found; None if somebody else has moved it, or no place will do.
+    """Rename a directory to a free place in lost+found; None if another process has moved it, or no name is free.
 
     The time of the move is the entry's modification time, which is set before the move: a crash in between leaves a
     directory that is merely touched.

@@ -35,7 +35,7 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, Arithmet
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a job gets whose record is missing or unreadable."""
+    """The options of a job whose record is missing or unreadable."""
 
     gaze_intensity: float
     segment_seconds: float

@@ -27,7 +27,7 @@ PAUSE_AFTER_FAILURE_S = 1.0
 
 
 class Availability(Enum):
-    """Whether a queue has messages to claim, as far as this process knows."""
+    """The availability of messages in a queue, as last known here."""
 
     EMPTY = auto()
     READY = auto()  # there probably are some
@@ -291,8 +291,8 @@ class Prefetcher:
         for offset in range(len(buffers)):
             buffer = buffers[(self._first + offset) % len(buffers)]
             free = buffer.prefetch - buffer.claimed + sum(claim.queue == buffer.queue for claim in settled)
-            # A prefetch that somebody has set (dramatiq_queue_prefetch) is heeded to the letter; dramatiq's default of
-            # two messages a thread is not.
+            # A configured prefetch (dramatiq_queue_prefetch) is kept exactly; dramatiq's default of two messages a
+            # thread is not.
             threads = self._threads.count()
             if threads is not None and (threads == 0 or self._threads.is_default(buffer.prefetch)):
                 free = min(free, threads - len(self.claims) + len(settled) - len(claimed))

@@ -48,7 +48,7 @@ class JoinedTransaction:
 
 
 class SendContext(threading.local):
-    """What the messages sent by the calling thread become a part of; None of both: they are committed at once."""
+    """The transaction or follow-ups that messages of this thread join; without both they are committed at once."""
 
     def __init__(self, paths: BrokerPaths) -> None:
         """Begin without a transaction; called for every thread."""

@@ -63,7 +63,7 @@ class WorkerThreads:
         return count
 
     def is_default(self, prefetch: int) -> bool:
-        """Return whether a prefetch is dramatiq's default, so that nobody has set it."""
+        """Return whether a prefetch is dramatiq's default and not a configured one."""
         return any(prefetch == worker.worker_threads * 2 for worker in self._running)
 
     def begin(self, message: SqliteMessage) -> None:

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class WriterHooks:
-    """What its owner adds to a writer; nothing by default."""
+    """Hooks of a writer's owner; they do nothing by default."""
 
     def after_begin(self) -> None:
         """Called when the write lock is held and the transaction has begun."""

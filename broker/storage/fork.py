@@ -1,4 +1,4 @@
-"""What must not be carried over a fork: open database files, and what else belongs to the process that made it.
+"""Fork safety: open database files and other state must not be used in a forked child.
 
 SQLite forbids using or even closing a connection inherited over a fork (sqlite.org/howtocorrupt.html, 2.6). Leaving it
 alone is not enough: a child finds the file in SQLite's memory, takes the parent's locks for its own, and so holds none

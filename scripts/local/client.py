@@ -45,7 +45,7 @@ class Client:
         return response.json() if "json" in response.headers.get("Content-Type", "") else None
 
     def patient(self, method: str, path: str, *, within_s: float = 30.0) -> Any:  # Any: JSON
-        """Make a harmless call, again and again while nobody answers: the supervisor brings the API back.
+        """Make an idempotent request, repeated while the API does not answer: the supervisor restarts it.
 
         Raises:
             ApiError: the answer was an error, or none came in time.
@@ -56,7 +56,7 @@ class Client:
                 return self.call(method, path)
             except requests.ConnectionError as gone:
                 if time.monotonic() > deadline:
-                    raise ApiError(f"{method} {path}: nobody answers at {self.root_url}") from gone
+                    raise ApiError(f"{method} {path}: no answer at {self.root_url}") from gone
                 time.sleep(0.2)
 
     def connect(self, platform: str) -> None:

@@ -1,4 +1,4 @@
-"""One video's way through a running machine, told as it happens, and the table at its end."""
+"""The progress of one video through a running machine, printed, and a table at its end."""
 
 from __future__ import annotations
 
@@ -138,5 +138,5 @@ def _gaze(part: Json) -> str:
 
 
 def _reasons(job: Json) -> str:
-    told = [p.get("reason") for part in job["segments"] for p in [part, *part["publications"]] if p.get("reason")]
-    return "; ".join(dict.fromkeys(told)) or "no reason given"
+    reasons = [p.get("reason") for part in job["segments"] for p in [part, *part["publications"]] if p.get("reason")]
+    return "; ".join(dict.fromkeys(reasons)) or "no reason given"

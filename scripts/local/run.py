@@ -79,7 +79,7 @@ class Machine:
 
     def _tend(self) -> None:
         while not self._tending.wait(0.2):
-            self.supervisor.tend()
+            self.supervisor.check_services()
 
     def _api_key(self) -> str:
         if self.settings.api_keys:
@@ -119,7 +119,7 @@ def development(environ: dict[str, str]) -> dict[str, str]:
         "ENVIRONMENT": "development",
         "WEBHOOK_ALLOW_PRIVATE": "true",  # the mock receives them, on loopback
         "TIKTOK_MODE": "direct",
-        "PUBLISH_PACE": "0.05",  # nobody waits minutes for a mock
+        "PUBLISH_PACE": "0.05",  # a mock needs no pauses of minutes
         "RETENTION_HOURS": "24",  # so that one can look at the pictures
         "DATA_DIR": "data",
     }

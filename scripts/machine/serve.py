@@ -56,7 +56,7 @@ def migrate(environ: dict[str, str]) -> None:
 
 
 def main() -> int:
-    """Run until told to stop."""
+    """Run until SIGTERM or SIGINT."""
     argparse.ArgumentParser(prog="scripts/serve", description=__doc__).parse_args()
     try:
         chosen = environment.read(os.environ)

@@ -13,7 +13,7 @@ NETWORK_THREADS = 8
 
 
 def api() -> Service:
-    """Return the front door."""
+    """Return the service of the API."""
     return Service("api", ["api"], without_database=True)
 
 

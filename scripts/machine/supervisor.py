@@ -66,14 +66,14 @@ class _Running:
         self.not_before = 0.0
         self.stopping = False
 
-    def start(self, leash: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
+    def start(self, parent_pipe: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
         self.started = time.monotonic()
         self.stopping = False
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.machine.leash", str(leash), *self.service.argv],
+            [sys.executable, "-m", "scripts.machine.child", str(parent_pipe), *self.service.argv],
             cwd=ROOT,
             env={**environ, SERVICE: self.service.name},
-            pass_fds=[leash],
+            pass_fds=[parent_pipe],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -113,7 +113,7 @@ class _Running:
 
 
 class Supervisor:
-    """Keeps services running until told to stop."""
+    """Keeps services running until `stop`."""
 
     def __init__(
         self, services: Sequence[Service], *, environ: Mapping[str, str], data_dir: Path, log_to_files: bool
@@ -121,7 +121,7 @@ class Supervisor:
         """Take the data directory for this machine alone.
 
         Raises:
-            AlreadyRunning: somebody else has it.
+            AlreadyRunning: another supervisor holds it.
             OSError: it cannot be written.
         """
         self._running = [_Running(service) for service in services]
@@ -133,8 +133,8 @@ class Supervisor:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise AlreadyRunning(f"another start of this machine works in {data_dir}") from exc
-        # Nobody ever writes into the pipe; the kernel closes our end when we end, by whatever death.
-        self._leash, self._leash_held = os.pipe()
+        # No byte is ever written; the kernel closes the writing end when this process exits, however it exits.
+        self._parent_pipe, self._parent_pipe_end = os.pipe()
         self._stopping = False
         self._looked = 0.0
         self._database: DatabaseMonitor | None = None
@@ -155,7 +155,7 @@ class Supervisor:
         """Start all services that are wanted."""
         self._look()
 
-    def tend(self) -> None:
+    def check_services(self) -> None:
         """Take note of deaths, and start and stop what is wanted or not; call it often."""
         for running in self._running:
             running.reap()
@@ -163,12 +163,12 @@ class Supervisor:
             self._look()
 
     def run(self) -> None:
-        """Tend the services until SIGTERM or SIGINT, then stop them."""
+        """Keep the services running until SIGTERM or SIGINT, then stop them."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(self, "_stopping", True))
         try:
             while not self._stopping:
-                self.tend()
+                self.check_services()
                 time.sleep(TEND_EVERY_S)
         finally:
             self.stop()
@@ -220,8 +220,8 @@ class Supervisor:
 
     def _start(self, running: _Running) -> None:
         if self._log_dir is None:
-            running.start(self._leash, None, self._environ)
+            running.start(self._parent_pipe, None, self._environ)
             return
         self._log_dir.mkdir(parents=True, exist_ok=True)
         with (self._log_dir / f"{running.service.name}.log").open("ab") as log:
-            running.start(self._leash, log, self._environ)
+            running.start(self._parent_pipe, log, self._environ)

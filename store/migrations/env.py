@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `Store.migrate` opened under the gate."""
+"""Alembic's entry: runs the migrations on the connection that `Store.migrate` opened under the write lock."""
 
 from alembic import context
 

@@ -228,7 +228,7 @@ def own(context: Context, tmp_path: Path, clock: Clock) -> Iterator[Context]:
     broker = SqliteBroker(path, if_replaced="refuse")
     for queue in wiring.machine.broker.queues:
         broker.declare_queue(queue)
-    store = Store(path, gate=broker.gate, joining=broker.joining)
+    store = Store(path, write_lock=broker.write_lock, joining=broker.joining)
     store.migrate()
     settings = context.settings.model_copy(update={"data_dir": path.parent})
     made = replace(context, store=store, broker=broker, settings=settings)

@@ -21,7 +21,7 @@ from broker.storage.schema import MESSAGE_SCHEMA
 from tests.broker.conftest import working
 
 
-def test_sending_outlasts_a_writer_that_ignores_the_gate(
+def test_sending_outlasts_a_writer_that_ignores_the_lock(
     broker: SqliteBroker, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("broker.storage.database.BUSY_TIMEOUT_S", 0.05)
@@ -71,7 +71,7 @@ def test_one_bad_order_does_not_spoil_the_others_of_its_batch(broker: SqliteBrok
             errors.append(error)
 
     threads = [threading.Thread(target=send, args=(priority,)) for priority in (1, 2**80, 2, 3)]
-    with broker.gate:  # so that they end up in one batch
+    with broker.write_lock:  # so that they end up in one batch
         for thread in threads:
             thread.start()
         time.sleep(0.1)

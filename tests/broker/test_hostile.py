@@ -188,7 +188,7 @@ def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_lo
     def lapsed_inside(batch: WriteBatch) -> bool:
         return read_lease(lease.path).expired(time.monotonic())
 
-    with broker.gate:
+    with broker.write_lock:
         threading.Thread(target=lambda: lapsed.append(engine.writer.call(lapsed_inside)), daemon=True).start()
         time.sleep(0.3)  # the writer waits for the write lock
         lease.extend(time.monotonic() - 1)

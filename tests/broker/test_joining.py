@@ -33,7 +33,7 @@ def noting() -> tuple[list[int], dramatiq.Actor[[int], None]]:
 
 @contextmanager
 def plain(broker: SqliteBroker, path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection, broker.gate:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, broker.write_lock:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
 
@@ -69,7 +69,7 @@ def test_a_rollback_takes_the_messages_back(broker: SqliteBroker, path: Path) ->
 def test_sqlalchemy_connections_join_as_well(broker: SqliteBroker, path: Path, committing: bool) -> None:
     _, note = noting()
     engine = sqlalchemy.create_engine(f"sqlite:///{path}")
-    with broker.gate, engine.connect() as connection:
+    with broker.write_lock, engine.connect() as connection:
         connection.exec_driver_sql("CREATE TABLE mine (id)")
         connection.commit()
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -131,7 +131,7 @@ def test_a_connection_without_transaction_is_refused(broker: SqliteBroker, path:
 
 def test_sending_inside_the_gate_without_joining_never_waits_for_itself(broker: SqliteBroker, path: Path) -> None:
     _, note = noting()
-    with broker.gate:
+    with broker.write_lock:
         note.send(1)
     assert broker.get_queue_message_counts("default") == (1, 0, 0)
 

@@ -62,7 +62,7 @@ def test_old_dead_letters_are_deleted_by_workers_and_young_ones_are_not(path: Pa
             broker.enqueue(dramatiq.Message("default", "nobody knows", (), {}, {}))
         broker.join("default", timeout=5000)
         old, young = broker.admin.dead_letters()
-        with broker.gate, closing(sqlite3.connect(path)) as connection, connection:
+        with broker.write_lock, closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE broker_dead SET died_ms = died_ms - 3700000 WHERE id = ?", (old.id,))
         until(lambda: len(broker.admin.dead_letters()) == 1)
         time.sleep(0.2)
@@ -77,7 +77,7 @@ def test_dead_letters_are_kept_unless_told_otherwise(path: Path) -> None:
     with working(broker):
         broker.enqueue(dramatiq.Message("default", "nobody knows", (), {}, {}))
         broker.join("default", timeout=5000)
-        with broker.gate, closing(sqlite3.connect(path)) as connection, connection:
+        with broker.write_lock, closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE broker_dead SET died_ms = 0")
         time.sleep(0.3)
     assert len(broker.admin.dead_letters()) == 1

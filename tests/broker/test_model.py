@@ -70,7 +70,7 @@ class Life(BrokerMachine):
     def send_in_a_transaction(self, number: int, queue: str, commit: bool, unique_key: str | None) -> None:
         broker = self.processes[number].broker
         message = self.message(queue, options={"unique_key": unique_key, "unique_for": 3} if unique_key else None)
-        with broker.gate:
+        with broker.write_lock:
             self.application.execute("BEGIN IMMEDIATE")
             with broker.joining(self.application):
                 self.application.execute("INSERT INTO notes VALUES (1)")

@@ -234,7 +234,7 @@ def test_storing_inside_an_open_transaction_is_refused(
     monkeypatch.setattr("broker.storage.database.BUSY_TIMEOUT_S", 0.1)
     broker = SqliteBroker(path)
     results.store_result(message(), 1, MINUTE_MS)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection, broker.gate:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, broker.write_lock:
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(NotJoined):
             results.store_result(message(), 2, MINUTE_MS)

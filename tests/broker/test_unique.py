@@ -105,7 +105,7 @@ def test_a_joined_transaction_that_rolls_back_takes_no_key(broker: SqliteBroker,
     broker.admin.queue_stats()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for end in ("ROLLBACK", "COMMIT"):
-            with broker.gate:
+            with broker.write_lock:
                 db.execute("BEGIN IMMEDIATE")
                 with broker.joining(db):
                     note.send()

@@ -14,7 +14,7 @@ from store import Store
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "store.sqlite3", gate=threading.RLock(), joining=lambda _: nullcontext())
+    made = Store(tmp_path / "store.sqlite3", write_lock=threading.RLock(), joining=lambda _: nullcontext())
     made.migrate()
     yield made
     made.close()

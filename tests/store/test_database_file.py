@@ -274,4 +274,4 @@ def test_a_foreign_lock_is_told_as_that(store: Store, monkeypatch: pytest.Monkey
 
 
 def _new(directory: Path) -> Store:
-    return Store(directory / "store.sqlite3", gate=threading.RLock(), joining=lambda _: nullcontext())
+    return Store(directory / "store.sqlite3", write_lock=threading.RLock(), joining=lambda _: nullcontext())

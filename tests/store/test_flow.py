@@ -119,7 +119,7 @@ def test_turns_follow_the_parts_numbers(
     """Whatever the states: at most one goes next, it waits, its file is there, and all before it are over."""
     from contextlib import nullcontext  # noqa: PLC0415
 
-    store = Store(tmp_path_factory.mktemp("turns") / "s", gate=threading.RLock(), joining=lambda _: nullcontext())
+    store = Store(tmp_path_factory.mktemp("turns") / "s", write_lock=threading.RLock(), joining=lambda _: nullcontext())
     store.migrate()
     with store.writing() as connection:
         jobs.create(connection, job(parts=len(statuses)))

@@ -1,4 +1,4 @@
-"""What a part's rendering did beside the eyes."""
+"""Facts of a part's rendering other than gaze."""
 
 import sqlalchemy as sa
 from alembic import op

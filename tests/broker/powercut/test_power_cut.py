@@ -67,14 +67,14 @@ def _send_in_transactions(recording: Recording, broker: SqliteBroker, path: Path
     """Rows of the application's own and messages, committed together; others rolled back together."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA synchronous = {broker._options.synchronous}")
-        with broker.gate:
+        with broker.write_lock:
             connection.execute("CREATE TABLE notes (name TEXT)")
         for name, end in (("kept", "COMMIT"), ("dropped", "ROLLBACK"), ("kept, too", "COMMIT")):
             message_and_row = {"COMMIT": (name,), "ROLLBACK": ()}[end]
             with (
                 recording.promised(*message_and_row, place=WAITING),
                 recording.promised(*(f"note {name}" for name in message_and_row), place=WRITTEN),
-                broker.gate,
+                broker.write_lock,
             ):
                 connection.execute("BEGIN IMMEDIATE")
                 with broker.joining(connection):

@@ -14,8 +14,8 @@ from broker import SqliteBroker, WriteLock
 from tests.broker.conftest import working
 
 
-def test_gates_of_one_file_are_one_gate(path: Path) -> None:
-    """A store that makes its own gate shares the broker's, also inside the other's block."""
+def test_locks_of_one_file_are_one_lock(path: Path) -> None:
+    """A store that makes its own lock shares the broker's, also inside the other's block."""
     with WriteLock(path), WriteLock(path.parent / "." / path.name) as inner:
         assert inner.held
     assert not WriteLock(path).held
@@ -60,27 +60,27 @@ def test_processes_exclude_each_other_and_a_killed_one_lets_go(path: Path) -> No
 
 
 def test_a_child_forked_inside_the_gate_does_not_hold_it(path: Path) -> None:
-    with WriteLock(path) as gate:
+    with WriteLock(path) as lock:
         child = os.fork()
         if child == 0:
-            os._exit(1 if gate.held else 0)
+            os._exit(1 if lock.held else 0)
         _, status = os.waitpid(child, 0)
-        assert gate.held
+        assert lock.held
     assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_an_exception_leaves_the_gate_open(path: Path) -> None:
-    gate = WriteLock(path)
+    lock = WriteLock(path)
     try:
-        with gate:
+        with lock:
             raise ValueError
     except ValueError:
         pass
-    assert not gate.held
+    assert not lock.held
     passed = threading.Event()
 
     def enter() -> None:
-        with gate:
+        with lock:
             passed.set()
 
     thread = threading.Thread(target=enter)
@@ -91,11 +91,11 @@ def test_an_exception_leaves_the_gate_open(path: Path) -> None:
 
 @pytest.mark.logs_errors("dramatiq")
 def test_an_actor_that_leaves_the_gate_shut_does_not_stop_the_others(broker: SqliteBroker) -> None:
-    """An exception from outside can make a thread leave a `with` block without leaving the gate."""
+    """An exception from outside can make a thread leave a `with` block without leaving the lock."""
 
     @dramatiq.actor(max_retries=0)
     def leak() -> None:
-        broker.gate.__enter__()
+        broker.write_lock.__enter__()
 
     @dramatiq.actor
     def other() -> None:

@@ -1,4 +1,4 @@
-"""What the ticks do: let go as time passes, delete what is over, and find what is stuck."""
+"""The periodic actors: due publications, deletion of old files, and recovery of stuck work."""
 
 from __future__ import annotations
 

@@ -1,0 +1,40 @@
+"""`python -m scripts.machine.child FD MODULE ARGS`: run a module that exits with the supervisor, however that exits.
+
+FD is the reading end of a pipe whose writing end only the supervisor holds, so the kernel closes it with the
+supervisor. A thread waits for that in this process and in every process that it forks (dramatiq forks its workers).
+Programs that are exec'd have pipes of their own: media children have one to their worker.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import threading
+
+
+def exit_with_parent(parent_pipe: int) -> None:
+    """Kill this process when the writing end of the pipe is closed."""
+    threading.Thread(target=_wait, args=(parent_pipe,), daemon=True, name="parent-pipe").start()
+
+
+def _wait(parent_pipe: int) -> None:
+    os.read(parent_pipe, 1)  # nothing is ever written: returns when the last writing end is closed
+    os.kill(os.getpid(), signal.SIGKILL)  # unfinished work is resumed after the next start
+
+
+def main() -> None:
+    """Run the module as `python -m MODULE ARGS` would."""
+    parent_pipe, module = int(sys.argv[1]), sys.argv[2]
+    os.umask(0o077)  # videos, tokens and logs are readable by this user only
+    exit_with_parent(parent_pipe)
+    os.register_at_fork(after_in_child=lambda: exit_with_parent(parent_pipe))
+    multiprocessing.set_start_method("fork")  # the default before Python 3.14; the hook above runs in forked children
+    sys.argv = sys.argv[2:]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
