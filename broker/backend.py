@@ -20,7 +20,7 @@ from broker.engine.batch import WriteBatch, WriteRequest
 from broker.engine.notifications import ChannelWaiter
 from broker.engine.writer import Writer, WriterHooks
 from broker.storage.database import BrokerPaths, Database, Synchronous
-from broker.storage.fork import forget_in_children
+from broker.storage.fork import reset_in_children
 from broker.storage.schema import BACKEND_SCHEMA
 from broker.storage.write_lock import WriteLock
 
@@ -40,7 +40,7 @@ class BackendStore:
         self._opened: tuple[Database, Writer] | None = None
         self._waiter: ChannelWaiter | None = None
         self._has_schema = False
-        forget_in_children(self)
+        reset_in_children(self)
 
     def write(self, work: Callable[[WriteBatch], T], *, undo: Callable[[WriteBatch], object] | None = None) -> T:
         """Have work committed and return its result.
@@ -107,16 +107,12 @@ class BackendStore:
             atexit.unregister(self.close)
             opened[1].close()
 
-    def forget(self) -> None:
-        """Be as new in a forked child."""
+    def reset_after_fork(self) -> None:
+        """Drop the parent's writer and waiter in a forked child."""
         self._lock = threading.Lock()
-        opened, self._opened = self._opened, None
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.forget()
-        if opened is not None:
+        if self._opened is not None:
             atexit.unregister(self.close)
-            opened[0].forget()
+        self._opened = self._waiter = None
 
     def _ensure_schema(self) -> None:
         # On the writer's thread. A thread that holds the write lock, perhaps with a transaction, only looks.

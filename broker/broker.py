@@ -28,7 +28,7 @@ from broker.errors import JoinTimeout, UnknownQueue
 from broker.storage import inspection
 from broker.storage.database import BrokerPaths, IfReplaced, Synchronous, now_ms
 from broker.storage.encoding import ACTOR_OPTIONS, AnyMessage, encode_message, with_eta
-from broker.storage.fork import forget_in_children
+from broker.storage.fork import reset_in_children
 from broker.storage.queue import Entry, flush
 from broker.storage.schema import Cursorable
 from broker.storage.write_lock import WriteLock
@@ -83,7 +83,7 @@ class SqliteBroker(Broker):
         super().__init__(middleware)
         self.queues: set[str] = set()  # the base class makes it a dict
         self.actor_options |= ACTOR_OPTIONS
-        forget_in_children(self)
+        reset_in_children(self)
 
     # Sending.
 
@@ -262,15 +262,14 @@ class SqliteBroker(Broker):
             atexit.unregister(engine.close)
             engine.close()
 
-    def forget(self) -> None:
-        """Be as new in a forked child."""
+    def reset_after_fork(self) -> None:
+        """Drop the parent's engine, threads and transactions in a forked child."""
         self._lock = threading.Lock()
         self._context = SendContext(self._paths)
         self._threads = WorkerThreads()
         engine, self._opened = self._opened, None
         if engine is not None:
             atexit.unregister(engine.close)
-            engine.forget()
 
     def _engine(self) -> Engine:
         """Return the engine of this process, started at the first use."""

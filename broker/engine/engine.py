@@ -87,12 +87,6 @@ class Engine(WriterHooks):
         """Commit what was submitted, return the claimed messages, end the thread, close the file."""
         self.writer.close()
 
-    def forget(self) -> None:
-        """Drop what is the parent's in a forked child."""
-        self.database.forget()
-        self.registry.forget()
-        self._poller.close()
-
     def _release(self, buffers: list[QueueBuffer]) -> None:
         leftovers: list[Claim] = []  # drained once, though the work may be repeated
 

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import finalize
 
+from broker.storage.fork import close_descriptor, close_in_children
+
 __all__ = ["CANCELLED", "WORKERS", "ChannelWaiter", "Listener", "Poller", "channel_of", "notify"]
 
 T = TypeVar("T")
@@ -71,7 +73,7 @@ class Listener:
         self._channels = channels
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._names: dict[int, str] = {}
-        self.fd: int = self._checked(self._libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
+        self.fd: int = close_in_children(self._checked(self._libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)))
 
     def listen(self, channel: str) -> None:
         """Watch a channel, again if its file was replaced. Idempotent."""
@@ -101,7 +103,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
-        os.close(self.fd)
+        close_descriptor(self.fd)
 
     @staticmethod
     def _checked(result: int) -> int:
@@ -164,7 +166,7 @@ class Poller:
         for pid in pids - set(self._pidfds):
             # Not permitted, another PID namespace, or exited already: the lease files are read, too.
             with contextlib.suppress(OSError):
-                self._pidfds[pid] = os.pidfd_open(pid)
+                self._pidfds[pid] = close_in_children(os.pidfd_open(pid))
                 self._poll.register(self._pidfds[pid], select.POLLIN)
 
     def wait(self, timeout_s: float) -> None:
@@ -183,7 +185,7 @@ class Poller:
                 self._process_exited(fd)
 
     def close(self) -> None:
-        """Stop listening and watching; also right in a forked child, which owns copies of the descriptors."""
+        """Stop listening and watching."""
         for pid in list(self._pidfds):
             self._unwatch_process(pid)
         if self._listener is not None:
@@ -199,7 +201,7 @@ class Poller:
     def _unwatch_process(self, pid: int) -> None:
         pidfd = self._pidfds.pop(pid)
         self._poll.unregister(pidfd)
-        os.close(pidfd)
+        close_descriptor(pidfd)
 
 
 class _Wait:
@@ -238,7 +240,7 @@ class ChannelWaiter:
         except OSError as error:
             logger.warning("Notifications unavailable (%s): the tables are polled four times a second.", error)
             return
-        self._end = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._end = close_in_children(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
         self._thread = threading.Thread(target=self._run, name="broker-waiter", daemon=True, args=(self._listener,))
         self._thread.start()
 
@@ -270,16 +272,9 @@ class ChannelWaiter:
             os.eventfd_write(self._end, 1)
             self._thread.join()
             listener.close()
-            os.close(self._end)
+            close_descriptor(self._end)
             for wait in self._waits.copy():
                 wait.wake()
-
-    def forget(self) -> None:
-        """Close a forked child's copies of the parent's descriptors."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
-            os.close(self._end)
 
     def _listens(self, channel: str) -> bool:
         listener = self._listener

@@ -9,7 +9,6 @@ its fencing token.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import logging
@@ -23,6 +22,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from broker.engine.batch import WriteBatch
+from broker.storage.fork import close_descriptor, close_in_children
 
 __all__ = ["LeaseFile", "LeaseState", "ProcessRegistry", "RegisteredProcess", "read_lease"]
 
@@ -52,7 +52,8 @@ class LeaseFile:
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / uuid4().hex
         # O_CLOEXEC: a program started by an actor must not keep a dead worker's lease alive.
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        # Nor may a forked child.
+        self._fd = close_in_children(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.expires_s = 0.0
         self.extend(0.0)
@@ -69,12 +70,7 @@ class LeaseFile:
     def release(self) -> None:
         """Drop the lock and remove the file."""
         self.path.unlink(missing_ok=True)
-        os.close(self._fd)
-
-    def forget(self) -> None:
-        """Close a forked child's copy, so that it does not keep a dead parent's lease alive."""
-        with contextlib.suppress(OSError):
-            os.close(self._fd)
+        close_descriptor(self._fd)
 
 
 def read_lease(path: Path) -> LeaseState:
@@ -194,12 +190,6 @@ class ProcessRegistry:
         """Drop the lease, after `deregister` has been committed."""
         if self._lease is not None:
             self._lease.release()
-        self._lease = self.id = None
-
-    def forget(self) -> None:
-        """Drop the parent's lease in a forked child."""
-        if self._lease is not None:
-            self._lease.forget()
         self._lease = self.id = None
 
     @property

@@ -120,11 +120,6 @@ class ReadConnection:
         until_forked.enter_context(self._lock)
         self._close()
 
-    def forget(self) -> None:
-        """Reset in a forked child. The connection was closed before the fork."""
-        self._connection = None
-        self._lock = threading.Lock()
-
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -253,13 +248,6 @@ class Database:
         for reader in (self._reader, self._writer_reader):
             reader.close_for_fork(until_forked)
         self._close_writer()
-
-    def forget(self) -> None:
-        """Reset in a forked child. All connections were closed before the fork."""
-        self._writer = None
-        self._wal_identities = {}
-        for reader in (self._reader, self._writer_reader):
-            reader.forget()
 
     def _close_writer(self) -> None:
         if self._writer is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from broker.storage.fork import forget_in_children
+from broker.storage.fork import close_in_children, reset_in_children
 
 __all__ = ["WriteLock"]
 
@@ -45,7 +45,7 @@ class WriteLock:
                 lock = cls._locks[side_file] = super().__new__(cls)
                 lock._path = side_file
                 lock._reset()
-                forget_in_children(lock)
+                reset_in_children(lock)
             return lock
 
     @property
@@ -63,7 +63,7 @@ class WriteLock:
             if not self._thread_lock.acquire(blocking=blocking):
                 return False
             if self._fd < 0:
-                self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._fd = close_in_children(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             # From here to the end no call is made, so no asynchronous exception can come in between.
             self._owner = me
@@ -103,14 +103,12 @@ class WriteLock:
     ) -> None:
         self.release()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Be unlocked in a forked child.
 
-        Closing the copy of the inherited descriptor leaves the parent's lock alone; an open copy would keep the file
-        locked should the parent die with the lock held.
+        The copy of the descriptor was closed, which leaves the parent's lock alone; an open copy would keep the file
+        locked if the parent exited with the lock held.
         """
-        if self._fd >= 0:
-            os.close(self._fd)
         self._reset()
 
     def _reset(self) -> None:

@@ -59,7 +59,7 @@ def test_processes_exclude_each_other_and_a_killed_one_lets_go(path: Path) -> No
     assert 0.15 <= waited < 5
 
 
-def test_a_child_forked_inside_the_gate_does_not_hold_it(path: Path) -> None:
+def test_a_child_forked_while_the_lock_is_held_does_not_hold_it(path: Path) -> None:
     with WriteLock(path) as lock:
         child = os.fork()
         if child == 0:
