@@ -24,7 +24,7 @@ VERSION = "0.1.0"
 
 BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
-# The variables of the platforms' roots: tests and the mock server replace the real hosts.
+# The variables of the platforms' base URLs: tests and the mock server replace the real hosts.
 PLATFORM_ROOTS = tuple(name.upper() for name in registry.ROOT_NAMES)
 
 LAST_PORT = 65_535
@@ -73,7 +73,9 @@ class Settings(BaseModel):
     broker_url: str = ""  # empty: the same SQLite file
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 8000
-    metrics_port: Annotated[int, Field(ge=1, le=LAST_PORT)] | None = None  # keyless metrics, for a private network
+    metrics_port: Annotated[int, Field(ge=1, le=LAST_PORT)] | None = (
+        None  # metrics without an API key, for a private network
+    )
     public_url: str = ""  # empty: http://host:port
     api_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_comma_list)] = ()
     secret_key: SecretStr | None = None
@@ -98,7 +100,9 @@ class Settings(BaseModel):
     webhook_allow_private: bool = False
     tiktok_mode: Literal["inbox", "direct"] = "inbox"
     ai_disclosure: Literal["never", "gaze", "always"] = "gaze"  # which posts are declared as altered by AI
-    publish_pace: Annotated[float, Field(gt=0, le=1)] = 1.0  # scales the waits between looks at a platform
+    publish_pace: Annotated[float, Field(gt=0, le=1)] = (
+        1.0  # factor on the delays between status requests to a platform
+    )
 
     oauth_clients: dict[str, OAuthClient] = Field(default_factory=dict)  # by the logins' `client_name`
     platform_roots: dict[str, str] = Field(default_factory=dict)  # see `platforms.http.hosts.Roots`
@@ -133,17 +137,17 @@ class Settings(BaseModel):
 
     @property
     def uploads_dir(self) -> Path:
-        """One directory a job with the file as it was sent."""
+        """One directory per job with the uploaded file."""
         return self.data_dir / "uploads"
 
     @property
     def jobs_dir(self) -> Path:
-        """One directory a job with its parts."""
+        """One directory per job with its parts."""
         return self.data_dir / "jobs"
 
     @property
     def own_hosts(self) -> frozenset[str]:
-        """Names under which the outside reaches this machine: a webhook to one of them would be a loop."""
+        """Names under which clients reach the API: a webhook to one of them would be a loop."""
         name = urlsplit(self.public_url).hostname
         return frozenset({name}) if name else frozenset()
 
@@ -232,7 +236,7 @@ def kept_secret(path: Path) -> tuple[str, bool]:
     _sync_directory(path.parent)
     secret = path.read_text().strip()
     if len(secret) < SHORTEST_SECRET:
-        raise BadSettings(f"{path} holds no secret; delete it, and what was encrypted with it is to be connected anew")
+        raise BadSettings(f"{path} contains no secret; delete it and connect all accounts again")
     return secret, made
 
 

@@ -21,10 +21,12 @@
     network    refresh_token                                                   refresh_tokens             ticks
     network    dispatch_webhook: each change of state above records an event in its own transaction
 
-Queues are on the left and, for ticks, on the right. Actors are in this package, one file each (`ticks` has all periodic
-ones); an actor calls one function of `flow` or `recovery` with `wiring.machine`. Each function checks the state, does
-its work, and records the outcome together with the messages that follow from it, in one transaction. Every actor may
-run twice. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
+The left column is the queue; actors marked `ticks` run on the queue of that name, in the scheduler's process. `split`
+is planning (child `media.plan`), `gaze` is rendering (child `media.gaze`). Actors are in this package, one file each
+(`ticks` has all periodic ones); an actor calls one function of `flow` or `recovery` with `wiring.machine`, which has
+the settings, the store and the broker of this process. Each function checks the state, does its work, and records the
+outcome together with the messages that follow from it, in one transaction. Every actor may run twice. To follow one
+video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
 """
 
 from actors import (

@@ -62,7 +62,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-# A row per uploaded video. The first ten columns are the seed's.
+# A row per uploaded video. The first ten columns are those of the first specification.
 jobs = Table(
     "jobs",
     metadata,
@@ -85,9 +85,11 @@ jobs = Table(
     Column("segment_seconds", Float, nullable=False),
     Column("publish_after", UtcDateTime),
     Column("facts", Json),  # what `media.probe` found
-    Column("gaze_zero", Json),  # where this speaker's "into the lens" lies; opaque, from `media.plan`
+    Column(
+        "gaze_zero", Json
+    ),  # JSON of `media.plan` for `media.gaze`: measured gaze of this speaker when looking into the lens
     Column("asked_at", UtcDateTime),  # when its planning was last asked for, as for parts
-    Column("attempt", Text),  # token of the planning under way, as for parts
+    Column("attempt", Text),  # token of the claim on the running planning, as for parts
     Column("attempts", Json),  # failed attempts at its planning, as for parts
     Column("retry_at", UtcDateTime),  # when its planning is retried, as for parts
     Column("segment_count", Integer),  # null until planned
@@ -99,7 +101,7 @@ jobs = Table(
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
 Index("jobs_by_status", jobs.c.status)
 
-# A row per part of a video. The columns up to upload_at are the seed's.
+# A row per part of a video. The columns up to upload_at are those of the first specification.
 job_segments = Table(
     "job_segments",
     metadata,
@@ -108,15 +110,15 @@ job_segments = Table(
     Column("segment_number", Integer, nullable=False),  # from 1
     Column("file_path", Text, nullable=False),  # relative to the data directory; the file is whole once it exists
     Column("duration", Float),  # seconds
-    Column("platform", Text),  # the seed's; a part has one fate per platform, see publications
-    Column("upload_status", Text),  # the seed's; see publications
-    Column("upload_at", UtcDateTime),  # the seed's; see publications
+    Column("platform", Text),  # unused: a part has one publication per account, see publications
+    Column("upload_status", Text),  # unused: see publications
+    Column("upload_at", UtcDateTime),  # unused: see publications
     Column("status", Text, nullable=False),  # store.states.SegmentStatus
     Column("start_s", Float, nullable=False),  # within the source
     Column("span", Json, nullable=False),  # opaque, from `media.plan`: which frames this part has, and its gain
     Column("cut_reason", Text, nullable=False),  # why it ends where it ends
     Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
-    Column("attempt", Text),  # token of the rendering under way; who holds another one comes too late
+    Column("attempt", Text),  # token of the claim on the running rendering; an outcome with another token is dropped
     Column("attempts", Json),  # list of store.attempts.MediaAttempt, failed ones since `asked_at`, oldest first
     Column("retry_at", UtcDateTime),  # when the next attempt may begin; null unless it waits
     Column("asked_at", UtcDateTime),  # when its rendering was last asked for: an older dead letter says nothing of it
@@ -140,7 +142,7 @@ accounts = Table(
     Column("remote_id", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("status", Text, nullable=False),  # store.states.AccountStatus
-    Column("tokens", LargeBinary),  # sealed JSON; null once disconnected
+    Column("tokens", LargeBinary),  # encrypted JSON (`store.sealing`); null once disconnected
     Column("expires_at", UtcDateTime),  # of the access token
     Column("refresh_at", UtcDateTime),  # the best moment to exchange the tokens
     Column("refresh_expires_at", UtcDateTime),  # afterwards only a person can help
@@ -164,15 +166,17 @@ publications = Table(
     Column("status", Text, nullable=False),  # store.states.PublicationStatus
     Column("due_at", UtcDateTime),  # when it may go out, as far as is known
     Column("step", Text),  # of the publisher's state machine; null before the first
-    Column("handle", LargeBinary),  # sealed JSON: what identifies the remote operation, stored before the next byte
-    Column("holder", Text),  # who is carrying out `step` right now; still set after a crash, which is how one shows
+    Column("handle", LargeBinary),  # encrypted JSON: what identifies the remote operation, stored before the next byte
+    Column(
+        "holder", Text
+    ),  # message id and nonce of the actor run that executes `step`; still set: that run was interrupted
     Column("holder_until", UtcDateTime),
     Column("next_at", UtcDateTime),  # when the step is due, if no worker carries it out
     Column(
         "unclear", Boolean, nullable=False, server_default="0"
     ),  # the step's last answer was lost: ask, do not repeat
     Column("tries", Integer, nullable=False, server_default="0"),  # of the present step; the waits grow with it
-    Column("troubled_since", UtcDateTime),  # first of these tries that failed
+    Column("troubled_since", UtcDateTime),  # time of the first failure of the present step; given up after 24 h
     Column("remote_id", Text),
     Column("link", Text),
     Column("reason", Text),
@@ -205,7 +209,7 @@ endpoints = Table(
     Column("scope", Text, nullable=False),  # "all" jobs, or "named": only jobs that name this address
     Column("events", Json, nullable=False),  # list of types; empty: every one
     Column("state", Text, nullable=False),  # store.states.EndpointState
-    Column("secret", LargeBinary, nullable=False),  # sealed whsec_...
+    Column("secret", LargeBinary, nullable=False),  # encrypted whsec_...
     Column("previous_secret", LargeBinary),
     Column("previous_until", UtcDateTime),
     Column("failing_since", UtcDateTime),
@@ -259,11 +263,11 @@ oauth_requests = Table(
     Column("state", Text, primary_key=True),  # random; single use
     Column("platform", Text, nullable=False),
     Column("variant", Text, nullable=False),
-    Column("verifier", LargeBinary),  # sealed PKCE verifier
+    Column("verifier", LargeBinary),  # encrypted PKCE verifier
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# A row per heartbeat: "scheduler" is the time of the last tick.
+# A row per heartbeat (`store.heartbeats`): "scheduler" is the time of the last run of `open_windows`.
 marks = Table(
     "marks",
     metadata,

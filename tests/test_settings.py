@@ -119,5 +119,5 @@ def test_processes_that_start_together_keep_the_same_secret(tmp_path: Path) -> N
 
 def test_an_empty_secret_is_not_taken_for_one(tmp_path: Path) -> None:
     (tmp_path / "secret.key").write_text("")
-    with pytest.raises(BadSettings, match="holds no secret"):
+    with pytest.raises(BadSettings, match="contains no secret"):
         kept_secret(tmp_path / "secret.key")

@@ -1,8 +1,8 @@
 """How much of the gaze is corrected in each frame: one decision for both eyes, from the estimates around the frame.
 
-All rules about gaze are here: a rule returns 0 to 1 for a frame, 0 to leave the eyes alone, and has a `Reason`
-(`media.gaze.reasons`). `decide` multiplies the rules after smoothing them over time, so that nothing lags and every
-fade begins before its cause. No picture is read.
+All rules that judge a measured face are here: a rule returns 0 to 1 for a frame, 0 to leave the eyes alone, and has a
+`Reason` (`media.gaze.reasons`). `decide` multiplies the rules after smoothing them over time, so that nothing lags and
+every fade begins before its cause. No picture is read.
 
 Angles in degrees: yaw + to the picture's right, pitch + up, (0, 0) into the lens. "Open" and "shut" mean the lids.
 """
