@@ -160,6 +160,13 @@ class Publisher(Protocol):
     def platform(self) -> str:
         """The platform's name in `platforms.registry`."""
 
+    @property
+    def irreversible_steps(self) -> frozenset[str]:
+        """The steps that can make a post public.
+
+        After any error at one of them the caller runs the step with `interrupted=True`: it asks before it acts.
+        """
+
     def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
         """Check all that needs no network and return the first handle.
 

@@ -12,9 +12,12 @@ from functools import partial
 
 from platforms.errors import (
     AccountRefused,
+    Cause,
+    OperatorNeeded,
     Origin,
     OutcomeUnknown,
     PlatformError,
+    PostFailed,
     RateLimited,
     Reconnect,
     Rejected,
@@ -53,9 +56,14 @@ class ErrorMeaning:
         return self.build(retry_after_s=retry_after_s or self.wait_s, **origin)
 
 
-def later(code: str, detail: str, wait_s: float) -> ErrorMeaning:
+def later(code: str, detail: str, wait_s: float, cause: Cause = "platform") -> ErrorMeaning:
     """Return the meaning "nothing happened, try again later"."""
-    return ErrorMeaning(partial(TryLater, code, detail), wait_s)
+    return ErrorMeaning(partial(TryLater, code, detail, cause=cause), wait_s)
+
+
+def operator_needed(code: str, detail: str, wait_s: float = HOUR_S) -> ErrorMeaning:
+    """Return the meaning "the operator must mend our registration"; the detail says how."""
+    return ErrorMeaning(partial(OperatorNeeded, code, detail), wait_s)
 
 
 def limited(code: str, detail: str, wait_s: float, scope: Scope = "account") -> ErrorMeaning:
@@ -69,8 +77,13 @@ def reconnect(code: str, detail: str, *, refreshable: bool = False) -> ErrorMean
 
 
 def rejected(code: str, detail: str) -> ErrorMeaning:
-    """Return the meaning "this post will never be accepted"."""
+    """Return the meaning "this request will never be accepted"."""
     return ErrorMeaning(partial(Rejected, code, detail))
+
+
+def post_failed(code: str, detail: str) -> ErrorMeaning:
+    """Return the meaning "the platform says that this post has failed"."""
+    return ErrorMeaning(partial(PostFailed, code, detail))
 
 
 def account_refused(code: str, detail: str) -> ErrorMeaning:
@@ -90,7 +103,8 @@ def no_response(error: client.TransportError, *, acts: bool) -> PlatformError:
         acts: whether the request changes something. A question whose answer was lost is simply asked again.
     """
     if isinstance(error, client.NeverSent):
-        return TryLater("unreachable", f"The server cannot be reached ({error})", retry_after_s=UNREACHABLE_RETRY_S)
+        detail = f"The server cannot be reached ({error})"
+        return TryLater("unreachable", detail, retry_after_s=UNREACHABLE_RETRY_S, cause="network")
     return _lost(f"The server did not answer ({error})", acts=acts)
 
 

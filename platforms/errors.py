@@ -1,22 +1,44 @@
 """Errors of calls to other people's servers, classed by what the caller does next.
 
     PlatformError
-    ├── TryLater         nothing irreversible happened: run the same step again after retry_after_s
-    │   └── RateLimited  the same, and make no other call for this account or this whole app until then
-    ├── Unclear          the request may have been carried out: run the same step again with interrupted=True
-    ├── Reconnect        the token is invalid (refreshable: try one refresh first, then the same step)
-    ├── Rejected         the platform will never accept this post
-    ├── AccountRefused   the platform refuses this account; pause it until a person has checked it
-    └── OutcomeUnknown   no question can settle whether the post exists; only a person can
+    ├── TryLater            nothing irreversible happened: run the same step again after retry_after_s
+    │   ├── RateLimited     the same, and make no other call for this account or this whole app until then
+    │   └── OperatorNeeded  the same for the whole platform, until the operator has mended our registration
+    ├── Unclear             the request may have been carried out: run the same step again with interrupted=True
+    ├── StartOver           the job at the platform ended without a post: go on with a new one, from a given handle
+    ├── Reconnect           the token is invalid (refreshable: try one refresh first, then the same step)
+    ├── Rejected            this request was refused, and will be refused again
+    ├── PostFailed          the post certainly does not exist and will not: the platform says so, or its file is gone
+    ├── AccountRefused      the platform refuses this account; pause it until a person has checked it
+    └── OutcomeUnknown      no question can settle whether the post exists; only a person can
+
+Two rules hold for every platform, and the caller (`actors.flow.publishing`) enforces them:
+
+- An error at an irreversible step (`Publisher.irreversible_steps`) is unclear, whatever its class: the next run of the
+  step asks the platform before it acts. There is no list of answers that "may" have published something.
+- A refused question says nothing about the post. `Rejected` ends a publication only while nothing can be public
+  (`Publisher.may_stop`); later, only `PostFailed` does.
 
 No error carries a token, a signed address or a request body: errors appear in logs and in front of users.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+if TYPE_CHECKING:
+    from platforms.contract import Handle
 
 Scope = Literal["account", "app"]
+
+Cause = Literal["post", "platform", "network", "wait"]
+"""What an error is due to, which decides whether it counts as one of a publication's retries.
+
+- "post": this post; counts.
+- "platform": the server failed (5xx, no usable response); counts, unless the platform as a whole is out of order.
+- "network": the server cannot be reached; does not count.
+- "wait": nothing is wrong, it is too early (a limit, processing, a refresh under way); does not count.
+"""
 
 
 class Origin(TypedDict, total=False):
@@ -58,11 +80,18 @@ class PlatformError(Exception):
 
 
 class TryLater(PlatformError):
-    """Nothing irreversible happened: run the same step again after `retry_after_s`."""
+    """Nothing irreversible happened: run the same step again after `retry_after_s`.
 
-    def __init__(self, code: str, detail: str, *, retry_after_s: float, **origin: Unpack[Origin]) -> None:
+    Attributes:
+        cause: see `Cause`.
+    """
+
+    def __init__(
+        self, code: str, detail: str, *, retry_after_s: float, cause: Cause = "platform", **origin: Unpack[Origin]
+    ) -> None:
         super().__init__(code, detail, **origin)
         self.retry_after_s = retry_after_s
+        self.cause: Cause = cause
 
 
 class RateLimited(TryLater):
@@ -73,16 +102,58 @@ class RateLimited(TryLater):
     """
 
     def __init__(self, code: str, detail: str, *, retry_after_s: float, scope: Scope, **origin: Unpack[Origin]) -> None:
-        super().__init__(code, detail, retry_after_s=retry_after_s, **origin)
+        super().__init__(code, detail, retry_after_s=retry_after_s, cause="wait", **origin)
         self.scope: Scope = scope
 
 
-class Unclear(PlatformError):
-    """The request may have been carried out: run the step after `retry_after_s` with interrupted=True."""
+class OperatorNeeded(TryLater):
+    """Our registration with the platform, or its settings, must be mended by the operator; `detail` says what to do.
 
-    def __init__(self, code: str, detail: str, *, retry_after_s: float, **origin: Unpack[Origin]) -> None:
+    No publication of the platform can go on until then. The step is tried again after `retry_after_s`.
+    """
+
+    def __init__(self, code: str, detail: str, *, retry_after_s: float = 3_600.0, **origin: Unpack[Origin]) -> None:
+        super().__init__(code, detail, retry_after_s=retry_after_s, cause="wait", **origin)
+
+
+class Unclear(PlatformError):
+    """The request may have been carried out: run the step after `retry_after_s` with interrupted=True.
+
+    Attributes:
+        cause: see `Cause`.
+    """
+
+    def __init__(
+        self, code: str, detail: str, *, retry_after_s: float, cause: Cause = "platform", **origin: Unpack[Origin]
+    ) -> None:
         super().__init__(code, detail, **origin)
         self.retry_after_s = retry_after_s
+        self.cause: Cause = cause
+
+
+class StartOver(PlatformError):
+    """The job at the platform has ended, certainly without a post: store `handle` and run its step later.
+
+    Attributes:
+        handle: the first handle of a new job.
+        retry_after_s: seconds until its step may be run.
+        scope: "account": the account makes no other call until then; None: it may.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        handle: Handle,
+        retry_after_s: float,
+        scope: Literal["account"] | None = None,
+        **origin: Unpack[Origin],
+    ) -> None:
+        super().__init__(code, detail, **origin)
+        self.handle = handle
+        self.retry_after_s = retry_after_s
+        self.scope = scope
 
 
 class Reconnect(PlatformError):
@@ -99,11 +170,22 @@ class Reconnect(PlatformError):
 
 
 class Rejected(PlatformError):
-    """The platform will never accept this post as it is. Nothing was published; that is certain."""
+    """The platform refused this request, and will refuse it again.
+
+    At a step before anything can be public, the post is not accepted as it is. Later it says nothing about the post.
+    """
+
+
+class PostFailed(PlatformError):
+    """The post certainly does not exist and will not.
+
+    Raised only for the platform's own word about the post (`uploadStatus`, `fail_reason`, the status of a container or
+    of an upload session), or for a file that is gone while its upload is certainly incomplete.
+    """
 
 
 class AccountRefused(PlatformError):
-    """The platform refuses this account (banned, restricted, blocked). Nothing was published; that is certain."""
+    """The platform refuses this account (banned, restricted, blocked)."""
 
 
 class OutcomeUnknown(PlatformError):

@@ -57,6 +57,7 @@ class Instagram:
     """The publisher for Instagram; see `platforms.contract.Publisher`."""
 
     platform = "instagram"
+    irreversible_steps = frozenset({"publish"})  # a container by itself is never public
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class TikTok:
     """The publisher for TikTok; see `platforms.contract.Publisher`."""
 
     platform = "tiktok"
+    irreversible_steps = frozenset({"upload"})  # posting begins with the last byte
 
     def __init__(
         self,

@@ -57,6 +57,7 @@ class YouTube:
     """The publisher for YouTube; see `platforms.contract.Publisher`."""
 
     platform = "youtube"
+    irreversible_steps = frozenset({"upload"})  # a video exists once its last byte is received
 
     def __init__(
         self,
