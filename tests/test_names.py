@@ -61,8 +61,8 @@ ORDINARY: dict[tuple[str, str], str] = {
     ("broker/storage/database.py", "bell"): "the folder's name in existing data directories",
     ("tests/broker/test_results.py", "bell"): "the folder's name in existing data directories",
     ("tests/broker/test_wakeup.py", "bell"): "the folder's name in existing data directories",
-    ("tests/media/spoken.py", "hungry"): "a sentence that is spoken",
-    ("tests/media/test_pauses.py", "envelope"): "the amplitude envelope of a sound",
+    ("tests/media/cutting/spoken.py", "hungry"): "a sentence that is spoken",
+    ("tests/media/cutting/test_pauses.py", "envelope"): "the amplitude envelope of a sound",
     ("tests/api/test_uploads.py", "bell"): "the ASCII control character",
     ("scripts/benchmarks/gaze/__main__.py", "rival"): "`--rivals` is the earlier name of `--candidates`",
 }

@@ -18,7 +18,8 @@ LATE_BONUS = 0.2  # score of a cut at the very end of the searched time
 SCENE_BONUS = 0.5  # of a scene change in a pause, which hides the cut best
 KEY_BONUS = 0.5  # of a key frame in a pause, at which a stream copy can begin
 CERTAINTY_BONUS = 6.0  # outweighs all others: a cut in a false pause is inside a word
-# Of cuts in pauses with less certainty, a tenth to a half were inside words (tests/media/backgrounds.py, 2026-11-28).
+# Of cuts in pauses with less certainty, a tenth to a half were inside words (2026-11-28, with the sounds of
+# tests/media/cutting/backgrounds.py).
 RELIABLE = 0.9
 # Steady noise alone has dips with a certainty of 0.41 (2026-11-28), which are worse than a key frame.
 MIN_BEFORE_KEY = 0.5

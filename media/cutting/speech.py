@@ -25,8 +25,8 @@ NEAR_S = 15.0  # floor and speech level are taken from this much on either side
 FLOOR_PERCENT, SPEECH_PERCENT = 4, 90  # percentiles; a fast speaker pauses for little more than 4 % of the time
 SILENT_DB = -80.0
 
-# Tuned on 2026-11-28 by the number of cuts inside words, over the sounds of tests/media/backgrounds.py; other voices
-# and backgrounds were held out for the report. Halving or doubling a weight changes the number by less than a fifth.
+# Tuned on 2026-11-28 by the number of cuts inside words, with the sounds of tests/media/cutting/backgrounds.py. The
+# report used other voices and backgrounds. Halving or doubling a weight changes the number by less than a fifth.
 VOICE_WEIGHT = 2.0  # relative to loudness
 VOICE_LAG_S = 0.03  # delay of the network's output
 LOUDNESS_SMOOTH_S, DIP_SMOOTH_S = 0.09, 0.15

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from media.cutting import cuts
 from media.cutting import speech as media_speech
 from media.cutting.voice_activity import SAMPLE_RATE, VoiceDetector
-from tests.media import backgrounds, spoken
-from tests.media.spoken import Speech
-from tests.media.test_speech import EDGE_S, RATE, ROOMS, avoidably_inside, planned
+from tests.media.cutting import backgrounds, spoken
+from tests.media.cutting.spoken import Speech
+from tests.media.cutting.test_speech import EDGE_S, RATE, ROOMS, avoidably_inside, planned
 
 Samples = NDArray[np.float32]
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from media.process import runner
-from tests.media import container_cases, films
+from tests.media import films
+from tests.media.container import container_cases
 
 PROJECT = Path(runner.__file__).resolve().parents[2]
 SEED = 20_261_128

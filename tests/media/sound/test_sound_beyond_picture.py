@@ -27,7 +27,7 @@ from media.writing.cover import Cover
 from media.writing.render import render
 from media.writing.stream_copy import Obstacle
 from tests.media import films
-from tests.media.test_partition import check_sound
+from tests.media.stages.test_partition import check_sound
 
 RATE = 48_000
 TAGS = "keyint=50:min-keyint=50:scenecut=0:colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"

@@ -9,8 +9,8 @@ import pytest
 from media.cutting import cuts
 from media.cutting.speech import PauseFinder
 from media.cutting.voice_activity import SAMPLE_RATE
-from tests.media import backgrounds, spoken
-from tests.media.spoken import Speech
+from tests.media.cutting import backgrounds, spoken
+from tests.media.cutting.spoken import Speech
 
 pytestmark = pytest.mark.skipif(spoken.is_missing(), reason="libespeak-ng is missing; apt-get install espeak-ng")
 

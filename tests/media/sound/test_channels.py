@@ -14,15 +14,16 @@ from media.container.opening import open_upload
 from media.sound import mixing, tracks
 from media.sound.mixing import labels_of, matrix
 from media.sound.samples import Samples, Window
-from tests.media import channel_layouts
-from tests.media.channel_layouts import Case, chan
+from tests.media.container import channel_layouts
+from tests.media.container.channel_layouts import Case, chan
 
 RATE = 48_000
 LEFT, RIGHT, CENTRE = 1, 2, 3  # QuickTime's labels
 PROGRAM = """
 import gc, json, sys
 from pathlib import Path
-from tests.media import channel_layouts, test_channels
+from tests.media.container import channel_layouts
+from tests.media.sound import test_channels
 folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 outcomes = {}
 for number, case in enumerate(channel_layouts.cases(last)):

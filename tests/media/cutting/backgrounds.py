@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.media import spoken
-from tests.media.spoken import Speech
+from tests.media.cutting import spoken
+from tests.media.cutting.spoken import Speech
 
 Background = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from media import packaged_file
 from media.cutting import voice_activity
 from media.cutting.voice_activity import SAMPLE_RATE, WINDOW, VoiceDetector, VoiceModelMissing, probability
-from tests.media import backgrounds, spoken
+from tests.media.cutting import backgrounds, spoken
 
 Sound = NDArray[np.float32]
 

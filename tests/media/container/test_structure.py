@@ -12,7 +12,8 @@ from media.container.patched import Patch, PatchedFile
 from media.errors import Refused
 from media.reading.facts import MediaWarning
 from media.reading.inspection import inspect
-from tests.media import box_editing, films
+from tests.media import films
+from tests.media.container import box_editing
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 20), (3, 2), (4, 3), (5, 1), (7, -1), (19, 5), (20, 4)])

@@ -14,7 +14,7 @@ from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.writing.stream_copy import Obstacle, obstacle
 from tests.media import films
-from tests.media.test_matrix import CODES_OFF, PATCHES, coded
+from tests.media.picture.test_matrix import CODES_OFF, PATCHES, coded
 
 SIDE = 64
 BT709, BT601, UNTAGGED = 1, 6, 2

@@ -10,7 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tests.media import box_editing, films
+from tests.media import films
+from tests.media.container import box_editing
 
 RATE, FRAMES, GOP = 25, 150, 25
 SECONDS = FRAMES / RATE

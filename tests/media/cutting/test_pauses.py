@@ -17,7 +17,8 @@ from media.errors import Refused
 from media.process import runner
 from media.reading.inspection import inspect
 from media.reading.soundtrack import RATE, Soundtrack
-from tests.media import backgrounds, films
+from tests.media import films
+from tests.media.cutting import backgrounds
 
 NO_VOICE = np.zeros(2000, np.float32)  # the detector hears no difference throughout
 

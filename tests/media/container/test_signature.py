@@ -8,7 +8,7 @@ import pytest
 from api.uploads import sniff
 from media.container import signature
 from media.errors import Refused
-from tests.media import container_cases
+from tests.media.container import container_cases
 
 LENGTHS = (0, 1, 8, 20, 0x00FF_FFFF, 0x0100_0000, 0x4142_4344)
 BRANDS = sorted(signature.PICTURE_BRANDS | signature.SOUND_BRANDS | {b"isom", b"qt  ", b"mp42", b"M4V ", b"3gp4"})

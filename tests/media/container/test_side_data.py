@@ -11,7 +11,8 @@ from media.container.libav_enums import FROM_FILES
 from media.container.opening import open_upload, select_video
 from media.process import runner
 from media.reading.inspection import inspect
-from tests.media import box_editing, films
+from tests.media import films
+from tests.media.container import box_editing
 
 # x' = a x + c y, y' = b x + d y, as 16.16 fixed point (ISO/IEC 14496-12, 6.2.2): a quarter turn clockwise, mirrored.
 ONE, TURNED, MIRRORED = 1 << 16, (0, 1, -1, 0), (-1, 0, 0, 1)

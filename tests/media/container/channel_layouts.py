@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tests.media import box_editing
+from tests.media.container import box_editing
 
 CHAN_LABELS = [
     0, *range(1, 19), 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 49, 50, 51, 100, 200, 201, 202, 203, 204,
