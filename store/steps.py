@@ -58,6 +58,36 @@ def advance(
     return connection.execute(change.values(**values)).rowcount == 1
 
 
+def start_over(
+    connection: Connection,
+    publication_id: str,
+    holder: str,
+    *,
+    step: str,
+    handle: bytes,
+    next_at: datetime,
+    code: str,
+    reason: str,
+) -> bool:
+    """Store the first handle of a new job at the platform; False if the claim is no longer current.
+
+    Args:
+        connection: inside `Store.writing`.
+        publication_id: of the publication.
+        holder: of the claim.
+        step: first step of the new job.
+        handle: encrypted facts of the new job.
+        next_at: when its first step is due.
+        code: why the job before ended, for programs.
+        reason: the same, for people.
+    """
+    values = {
+        "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
+        "next_at": next_at, "code": code, "reason": reason, "troubled_since": None,
+    }  # fmt: skip
+    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+
+
 def record_failed_step(
     connection: Connection,
     publication_id: str,

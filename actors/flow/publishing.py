@@ -9,6 +9,12 @@ Each step is recorded before and after it uses the network:
 So a process may end between any two instructions: the broker delivers the message again, the holder found is this
 message, with the fact that this step was begun before. After an unclear answer the same happens, by
 the flag `unclear`. The publisher then asks the platform for the outcome and does not repeat the step.
+
+Two rules hold here for all platforms, whatever their modules raise:
+
+- Once an irreversible step has been run, every error of it is unclear. No list of answers decides about that.
+- A publication ends as failed only if nothing can be public (`_StepRun._may_stop`), or by the platform's own word
+  about the post (`PostFailed`). Any other refusal is that of a question, which is asked again for a day.
 """
 
 from __future__ import annotations
@@ -42,6 +48,7 @@ STEP_DEADLINE = timedelta(minutes=15)  # 60 MB over a slow line; no step takes l
 EARLY_TOLERANCE = timedelta(seconds=2)  # a message that is earlier than its step's time by more is a duplicate
 GIVE_UP_AFTER = timedelta(hours=24)  # of failed attempts at one step; containers and sessions live no longer
 MAX_RETRY_DELAY_S = 3600.0  # between two attempts at a step, unless the platform asks for more
+REFUSED_QUESTION_RETRY_S = 60.0  # before a question that was refused is asked again; doubles with each attempt
 DATABASE_OLDER = (
     "publishing had begun before, as a note beside the upload shows; the database is older, as after a backup was "
     "restored"
@@ -79,7 +86,7 @@ def _claim(machine: Machine, publication_id: str, message_id: str, nonce: str) -
         found = publications.get(connection, publication_id)
         if found is None or _is_early(found, now):
             return None
-        if found.holder is None and not found.unclear and _postpone_if_paused(machine, connection, found, now):
+        if found.holder is None and _postpone_if_paused(machine, connection, found, now):
             return None
         until = now + STEP_DEADLINE
         return steps.claim(connection, publication_id, message_id, nonce, now=now, until=until)
@@ -111,6 +118,7 @@ class _StepRun:
         self.publication = before
         self.holder = holder
         self.interrupted = before.holder is not None or before.unclear
+        self.has_acted = False  # an irreversible step has been run here
         self.publisher: Publisher = machine.publisher(before.platform)
         self.handle: Handle | None = None
         self.tokens: bytes | None = None  # encrypted; those that this step uses
@@ -133,8 +141,7 @@ class _StepRun:
         except FileNotFoundError:
             if not part_is_gone(self.machine, segment):
                 raise
-            never_begun = self.publication.handle is None  # so not one byte was ever sent
-            gone = errors.Rejected if never_begun or self._may_stop() else errors.OutcomeUnknown
+            gone = errors.PostFailed if self._may_stop() else errors.OutcomeUnknown
             self._handle_error(gone(FILE_MISSING, PART_GONE))
 
     def _read(self) -> tuple[Job, Segment]:
@@ -157,7 +164,13 @@ class _StepRun:
 
     def _may_stop(self) -> bool:
         """Return whether nothing can be public if no further step is taken."""
-        return self.handle is None or (not self.interrupted and self.publisher.may_stop(self.handle))
+        if self.handle is None:
+            return True
+        is_open = self._is_irreversible() and (self.interrupted or self.has_acted)
+        return not is_open and self.publisher.may_stop(self.handle)
+
+    def _is_irreversible(self) -> bool:
+        return self.handle is not None and self.handle.step in self.publisher.irreversible_steps
 
     def _begin(self, post: Post, account: AuthorizedAccount) -> bool:
         """Store the first handle before the first step is carried out."""
@@ -172,20 +185,30 @@ class _StepRun:
             )
 
     def _advance(self, post: Post, account: AuthorizedAccount) -> Outcome:
-        assert self.handle is not None
         try:
-            return self.publisher.advance(post, account, self.handle, interrupted=self.interrupted)
+            return self._call_publisher(post, account)
         except errors.Reconnect as expired:
             if not expired.refreshable:
                 raise
-        # The platform refused the token before it did anything: repeat the same step once with a refreshed token.
+        # Repeat the step once with a refreshed token. An irreversible step then counts as interrupted.
         with self.machine.store.reading() as connection:
             stale = accounts.get(connection, account.id)
         if stale is None:
             raise errors.Reconnect("not_connected", "the account is not connected")
         access = tokens.refresh(self.machine, replace(stale, tokens=self.tokens))
         self.tokens = access.tokens
-        return self.publisher.advance(post, access.account, self.handle, interrupted=self.interrupted)
+        return self._call_publisher(post, access.account)
+
+    def _call_publisher(self, post: Post, account: AuthorizedAccount) -> Outcome:
+        assert self.handle is not None
+        has_acted_before = self.has_acted
+        self.has_acted = self._is_irreversible()
+        interrupted = self.interrupted or has_acted_before
+        try:
+            return self.publisher.advance(post, account, self.handle, interrupted=interrupted)
+        except FileNotFoundError:
+            self.has_acted = has_acted_before  # a publisher opens the part's file before it sends anything
+            raise
 
     def _record(self, outcome: Outcome) -> None:
         sealed = self.machine.sealer.seal(dict(outcome.handle.facts))
@@ -229,42 +252,60 @@ class _StepRun:
     def _handle_error(self, error: errors.PlatformError) -> None:
         logger.warning("Publication {}: step failed on {}: {}", self.publication.id, self.publication.platform, error)
         match error:
-            case errors.RateLimited():
-                self._pause_accounts(error)
-                self._retry_later(error, error.retry_after_s, unclear=self.interrupted, no_limit=True)
             case errors.TryLater():
-                self._retry_later(error, error.retry_after_s, unclear=self.interrupted)
+                self._pause_accounts(error)
+                must_wait = isinstance(error, errors.RateLimited | errors.OperatorNeeded)
+                self._retry_later(error, error.retry_after_s, no_limit=must_wait)
             case errors.Unclear():
                 self._retry_later(error, error.retry_after_s, unclear=True)
+            case errors.StartOver():
+                self._start_over(error)
             case errors.Reconnect():
                 self._mark_account_unusable(error)
-                self._retry_later(error, 0.0, unclear=self.interrupted, no_limit=True, send=False)
+                self._retry_later(error, 0.0, no_limit=True, send=False)
             case errors.OutcomeUnknown():
                 self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
-            case errors.AccountRefused():
-                self._end(
-                    PublicationStatus.FAILED, error.code, error.detail, "publication.failed", account_refused=True
-                )
-            case _:
+            case errors.PostFailed():
                 self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
+            case errors.AccountRefused():
+                self._handle_refused_account(error)
+            case _ if self._may_stop():
+                self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
+            case _:  # the question was refused, which says nothing about the post
+                self._retry_later(error, REFUSED_QUESTION_RETRY_S * self.machine.settings.publish_pace)
+
+    def _handle_refused_account(self, error: errors.AccountRefused) -> None:
+        """End the publication if nothing can be public; otherwise it goes on when the account is connected again."""
+        if self._may_stop():
+            self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed", account_refused=True)
+        else:
+            self._mark_account_unusable(error)
+            self._retry_later(error, 0.0, no_limit=True, send=False)
 
     def _retry_later(
-        self, error: errors.PlatformError, after_s: float, *, unclear: bool, no_limit: bool = False, send: bool = True
+        self,
+        error: errors.PlatformError,
+        after_s: float,
+        *,
+        unclear: bool = False,
+        no_limit: bool = False,
+        send: bool = True,
     ) -> None:
         """Record a failed attempt, and let the same step be repeated later.
 
         Args:
             error: of the attempt.
             after_s: what the platform or its module asks for; the delay doubles with each attempt.
-            unclear: the outcome of the step is not known.
+            unclear: the outcome of the step is not known. Always so after an irreversible step.
             no_limit: retry beyond GIVE_UP_AFTER: the platform named a time, or a person has to act.
             send: send the next message; False if a person's action sends it.
         """
         now = self.machine.now()
+        unclear = unclear or self.interrupted or self.has_acted
         since = None if no_limit else self.publication.troubled_since or now
         if since is not None:
             if now - since > GIVE_UP_AFTER:
-                self._give_up(error, unclear=unclear)
+                self._give_up(error)
                 return
             after_s = max(after_s, min(MAX_RETRY_DELAY_S, after_s * 2 ** min(self.publication.tries, 12)))
         with self.machine.store.writing() as connection:
@@ -281,23 +322,52 @@ class _StepRun:
             ) and send:  # fmt: skip
                 self._send_next(after_s)
 
-    def _give_up(self, error: errors.PlatformError, *, unclear: bool) -> None:
-        if not unclear and self._may_stop():
+    def _give_up(self, error: errors.PlatformError) -> None:
+        if self._may_stop():
             self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
         else:
             self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
 
-    def _pause_accounts(self, limit: errors.RateLimited) -> None:
-        until = self.machine.now() + timedelta(seconds=limit.retry_after_s)
+    def _start_over(self, error: errors.StartOver) -> None:
+        """Store the first handle of a new job at the platform."""
+        sealed = self.machine.sealer.seal(dict(error.handle.facts))
+        until = self.machine.now() + timedelta(seconds=error.retry_after_s)
+        with self.machine.store.writing() as connection:
+            if not steps.start_over(
+                connection,
+                self.publication.id,
+                self.holder,
+                step=error.handle.step,
+                handle=sealed,
+                next_at=until,
+                code=error.code,
+                reason=error.detail,
+            ):
+                return
+            if error.scope == "account":
+                accounts.pause(connection, self.publication.account_id, until, error.detail)
+            self._send_next(error.retry_after_s)
+
+    def _pause_accounts(self, error: errors.TryLater) -> None:
+        """Pause the accounts that may make no call before the error's time; none after an ordinary error."""
+        is_platform_wide = isinstance(error, errors.OperatorNeeded)
+        if isinstance(error, errors.RateLimited):
+            is_platform_wide = error.scope == "app"
+        elif not is_platform_wide:
+            return
+        until = self.machine.now() + timedelta(seconds=error.retry_after_s)
         with self.machine.store.writing() as connection:
             for account in accounts.list_all(connection):
-                is_limited = account.platform == self.publication.platform and limit.scope == "app"
-                if is_limited or account.id == self.publication.account_id:
-                    accounts.pause(connection, account.id, until, limit.detail)
+                is_concerned = is_platform_wide and account.platform == self.publication.platform
+                if is_concerned or account.id == self.publication.account_id:
+                    accounts.pause(connection, account.id, until, error.detail)
 
-    def _mark_account_unusable(self, error: errors.Reconnect) -> None:
+    def _mark_account_unusable(self, error: errors.Reconnect | errors.AccountRefused) -> None:
+        is_refused = isinstance(error, errors.AccountRefused)
         with self.machine.store.writing() as connection:
-            tokens.mark_unusable(self.machine, connection, self.publication.account_id, error.detail, self.tokens)
+            tokens.mark_unusable(
+                self.machine, connection, self.publication.account_id, error.detail, self.tokens, refused=is_refused
+            )
 
     def _end(
         self, status: PublicationStatus, code: str, reason: str, event: str | None, *, account_refused: bool = False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from actors import wiring
+from actors.flow import tokens
 from actors.recovery.lost_found import DIRECTORY_NAMES
+from platforms.contract import AuthorizedAccount
 from store import Store
 from store.tables import metadata
-from tests.actors.queues import change_settings
+from tests.actors.one_publication import Remote, create_job
+from tests.actors.queues import change_machine, change_settings
 
 
 @pytest.fixture
@@ -31,3 +34,17 @@ def store() -> Iterator[Store]:
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let media work be tried again at once."""
     change_settings(monkeypatch, media_retry_seconds=0.0)
+
+
+@pytest.fixture
+def publishing_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Remote], None]:
+    """Return what installs a platform; a job with one part, ready and let go, is there."""
+    usable = AuthorizedAccount("tiktok-1", "tiktok", "tiktok", "r", "@a", "token")
+    monkeypatch.setattr(tokens, "get_access", lambda *_: tokens.Access(usable, b"sealed"))
+
+    def install(remote: Remote) -> None:
+        change_machine(monkeypatch, publisher=lambda _: remote)
+
+    with store.writing() as connection:
+        create_job(connection)
+    return install

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,103 +14,21 @@ from hypothesis import strategies as st
 
 from actors import wiring
 from actors.delete_files import delete_files
-from actors.flow import job_commands, publishing, tokens
+from actors.flow import job_commands, publishing
 from platforms import errors
-from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
-from store import Sealer, Store, accounts, jobs, publication_queue, publications, segments, steps
+from platforms.contract import Handle, Outcome, Post, Published
+from store import Sealer, Store, accounts, jobs, publications, segments, steps
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 from store.tables import metadata
+from tests.actors.one_publication import NAME, Killed, Remote, create_job, drive
 from tests.actors.queues import change_machine, move_clock
-from tests.store.rows import account, job, publication, segment
-
-NAME = "job-1-tiktok-1"
-
-
-class Killed(BaseException):
-    """kill -9, as far as one process can play it: nothing after it runs, nothing is tidied up."""
-
-
-@dataclass
-class Remote:
-    """A platform with one irreversible call, and a fault to come for each call."""
-
-    faults: list[str] = field(default_factory=list)
-    posts: list[str] = field(default_factory=list)
-    asked: int = 0
-    platform: str = "tiktok"
-
-    def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
-        return Handle("reserve", {})
-
-    def may_stop(self, handle: Handle) -> bool:
-        return True  # `publish`, the irreversible call, is its own step
-
-    def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
-        fault = self.faults.pop(0) if self.faults else ""
-        if fault == "killed before":
-            raise Killed
-        if fault == "later":
-            raise errors.TryLater("busy", "try later", retry_after_s=0.0)
-        outcome = self._carry_out(post, handle, interrupted=interrupted)
-        if fault == "killed after":
-            raise Killed
-        if fault == "answer lost":
-            raise errors.Unclear("cut", "no answer", retry_after_s=0.0)
-        return outcome
-
-    def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
-        if handle.step == "reserve":
-            return Advanced(handle.then("publish", ticket=1))
-        if interrupted:
-            self.asked += 1
-        if not (interrupted and self.posts):
-            self.posts.append(post.publication_id)
-        return Published(handle, "remote-1", "https://example.test/1")
-
-
-@pytest.fixture
-def publishing_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Remote], None]:
-    """Return what installs a platform; a job with one part, ready and let go, is there."""
-    usable = AuthorizedAccount("tiktok-1", "tiktok", "tiktok", "r", "@a", "token")
-    monkeypatch.setattr(tokens, "get_access", lambda *_: tokens.Access(usable, b"sealed"))
-
-    def install(remote: Remote) -> None:
-        change_machine(monkeypatch, publisher=lambda _: remote)
-
-    with store.writing() as connection:
-        _job(connection)
-    return install
-
-
-def _job(connection) -> None:  # type: ignore[no-untyped-def]  # a connection, as everywhere
-    jobs.create(connection, job(status=JobStatus.PUBLISHING, parts=1))
-    part = segment(1, status=SegmentStatus.READY)
-    segments.create(connection, [part])
-    accounts.connect(connection, account())
-    publications.create(connection, [publication(part, account())])
-    publication_queue.start(connection, NAME, wiring.machine.now())
-
-
-def _drive(holder: str = "message", rounds: int = 30) -> publications.Publication:
-    """Deliver messages until the publication is over: the same one again after a kill, a new one after a record."""
-    for number in range(rounds):
-        with wiring.machine.store.reading() as connection:
-            found = publications.get(connection, NAME)
-        assert found is not None
-        if found.status is not PublicationStatus.PUBLISHING:
-            return found
-        try:
-            asked_by = found.holder.split("/")[0] if found.holder else f"{holder}-{number}"
-            publishing.run_step(wiring.machine, NAME, asked_by)
-        except Killed:
-            continue
-    raise AssertionError("the publication never ends")
+from tests.store.rows import account, publication, segment
 
 
 def test_a_publication_runs_through_its_steps_and_ends_its_job(publishing_job: Callable[[Remote], None]) -> None:
     remote = Remote()
     publishing_job(remote)
-    ended = _drive()
+    ended = drive()
     assert (ended.status, ended.remote_id, ended.link) == ("published", "remote-1", "https://example.test/1")
     with wiring.machine.store.reading() as connection:
         assert [part.status for part in segments.of_job(connection, "job")] == [SegmentStatus.DONE]
@@ -130,10 +47,10 @@ def test_whatever_is_cut_off_there_is_one_post(
     with store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
-        _job(connection)
+        create_job(connection)
     remote = Remote(faults=list(faults))
     publishing_job(remote)
-    assert _drive().status is PublicationStatus.PUBLISHED
+    assert drive().status is PublicationStatus.PUBLISHED
     assert remote.posts == [NAME]
 
 
@@ -150,7 +67,7 @@ def _older_database(status: PublicationStatus = PublicationStatus.WAITING) -> No
     with wiring.machine.store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
-        _job(connection)
+        create_job(connection)
         if status is PublicationStatus.FAILED:
             failed = {"status": status, "ended_at": wiring.machine.now(), "code": "x"}
             connection.execute(metadata.tables["publications"].update().values(**failed))
@@ -162,9 +79,9 @@ def test_an_older_database_publishes_nothing_twice(publishing_job: Callable[[Rem
     """It says "waiting" of a part that is public, and the upload is still there for the others."""
     remote = Remote()
     publishing_job(remote)
-    assert _drive().status is PublicationStatus.PUBLISHED
+    assert drive().status is PublicationStatus.PUBLISHED
     _older_database()
-    ended = _drive()
+    ended = drive()
     assert (ended.status, ended.code) == (PublicationStatus.OUTCOME_UNKNOWN, "database_older")
     assert "the database is older" in (ended.reason or "")
     assert len(remote.posts) == 1
@@ -177,10 +94,10 @@ def test_an_older_database_that_knows_an_earlier_failure_publishes_nothing_twice
     """A person tries again what failed then: it went out since."""
     remote = Remote()
     publishing_job(remote)
-    _drive()
+    drive()
     _older_database(PublicationStatus.FAILED)
     assert job_commands.retry(wiring.machine, "job")
-    assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
+    assert drive().status is PublicationStatus.OUTCOME_UNKNOWN
     assert len(remote.posts) == 1
 
 
@@ -190,17 +107,17 @@ def test_what_certainly_failed_is_tried_again_as_before(publishing_job: Callable
     remote = Remote()
     publishing_job(remote)
     if way == "resolved":  # a person has looked, and it is not there
-        _drive()
+        drive()
         _older_database()
-        assert _drive().status is PublicationStatus.OUTCOME_UNKNOWN
+        assert drive().status is PublicationStatus.OUTCOME_UNKNOWN
         remote.posts.clear()
         assert job_commands.resolve(wiring.machine, NAME, published=False, link=None)
     else:
         publishing_job(Refusing())
-        assert _drive().status is PublicationStatus.FAILED
+        assert drive().status is PublicationStatus.FAILED
         publishing_job(remote)
     assert job_commands.retry(wiring.machine, "job")
-    assert _drive().status is PublicationStatus.PUBLISHED
+    assert drive().status is PublicationStatus.PUBLISHED
     assert len(remote.posts) == 1
 
 
@@ -222,14 +139,14 @@ def test_a_crash_between_the_note_and_its_record_is_no_older_database(
         raise Killed
 
     monkeypatch.setattr(steps, "record_first_step", die)
-    assert _drive().status is PublicationStatus.PUBLISHED
+    assert drive().status is PublicationStatus.PUBLISHED
     assert len(remote.posts) == 1
 
 
 def test_a_step_that_was_cut_off_asks_before_it_repeats(publishing_job: Callable[[Remote], None]) -> None:
     remote = Remote(faults=["", "killed after"])
     publishing_job(remote)
-    _drive()
+    drive()
     assert (len(remote.posts), remote.asked) == (1, 1)
 
 
@@ -256,7 +173,7 @@ def test_an_unknown_outcome_is_shown_and_never_repeated(publishing_job: Callable
 
     remote = Mute()
     publishing_job(remote)
-    ended = _drive()
+    ended = drive()
     publishing.run_step(wiring.machine, NAME, "again")
     assert (ended.status, ended.code, len(remote.posts)) == (PublicationStatus.OUTCOME_UNKNOWN, "nobody_knows", 1)
 
@@ -423,7 +340,7 @@ def test_a_part_that_is_gone_ends_its_publication_with_the_reason(
     remote = Reading()
     remote.at = at
     publishing_job(remote)
-    ended = _drive()
+    ended = drive()
     assert (ended.status, ended.code, remote.posts) == (status, "file_missing", [])
     assert "the database is older" in (ended.reason or "")
 
@@ -439,7 +356,7 @@ def test_the_files_of_a_part_that_is_being_sent_stay_whatever_is_asked(
         found = jobs.get(connection, "job")
     assert found is not None
     assert found.files_deleted_at is None
-    _drive()
+    drive()
     delete_files.fn("job", "now")
     with store.reading() as connection:
         found = jobs.get(connection, "job")
