@@ -28,6 +28,7 @@ BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "
 PLATFORM_ROOTS = tuple(name.upper() for name in registry.ROOT_NAMES)
 
 LAST_PORT = 65_535
+LOOPBACK = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # by listening address
 SHORTEST_SECRET = 16  # characters; generated secrets have 43
 
 
@@ -88,8 +89,8 @@ class Settings(BaseModel):
     landscape: Literal["crop", "blur", "none"] = "crop"  # what is made of videos that are wider than high
     loudness: Annotated[float, Field(ge=-31, le=-9)] | None = None  # LUFS; none leaves the sound as it is
     worker_memory_mb: Annotated[int, Field(ge=200)] | None = None
-    processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds a part may take
-    media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0  # before the first retry; then 4 times as long
+    processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds of one attempt at a part
+    media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0  # before the first retry; then 4 and 16 times
     mute_video: Literal["ask", "publish", "refuse"] = "ask"  # for a video whose sound cannot be read
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0
     lost_found_days: Annotated[float, Field(ge=0, le=3650)] = 14.0  # for which files without a record are kept
@@ -100,12 +101,10 @@ class Settings(BaseModel):
     webhook_allow_private: bool = False
     tiktok_mode: Literal["inbox", "direct"] = "inbox"
     ai_disclosure: Literal["never", "gaze", "always"] = "gaze"  # which posts are declared as altered by AI
-    publish_pace: Annotated[float, Field(gt=0, le=1)] = (
-        1.0  # factor on the delays between status requests to a platform
-    )
+    publish_pace: Annotated[float, Field(gt=0, le=1)] = 1.0  # factor for pauses: `platforms.steps.Pacing`
 
     oauth_clients: dict[str, OAuthClient] = Field(default_factory=dict)  # by the logins' `client_name`
-    platform_roots: dict[str, str] = Field(default_factory=dict)  # see `platforms.http.hosts.Roots`
+    platform_roots: dict[str, str] = Field(default_factory=dict)  # by the fields in `hosts.py` of each platform
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
@@ -119,8 +118,8 @@ class Settings(BaseModel):
         for name, url in (("DATABASE_URL", self.database_url), ("BROKER_URL", self.broker_url)):
             if url and not url.startswith("sqlite:///"):
                 raise ValueError(
-                    f"{name}: only sqlite:///PATH works today; other engines need the outbox relay, without which "
-                    "a change of state and its message could not commit together"
+                    f"{name}: only sqlite:///PATH is supported, because a change of state and its messages are "
+                    "committed together, in one SQLite file"
                 )
         if self.broker_url and Path(self.broker_url.removeprefix("sqlite:///")) != self.database_path:
             raise ValueError("BROKER_URL must name the database's own file: both commit in one transaction")
@@ -154,7 +153,13 @@ class Settings(BaseModel):
     @property
     def root_url(self) -> str:
         """Root of the public address of this machine, without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return self.public_url.rstrip("/") or f"http://{_client_host(self.host)}:{self.port}"
+
+
+def _client_host(host: str) -> str:
+    """Return the host with which a client on this machine reaches a server that listens on `host`."""
+    reached = LOOPBACK.get(host, host)
+    return f"[{reached}]" if ":" in reached else reached
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -188,7 +193,9 @@ def _oauth_clients(given: Mapping[str, str]) -> dict[str, OAuthClient]:
 
 
 def port(environ: Mapping[str, str], name: str, default: int) -> int:
-    """Return a port that is read before the settings; the default if the variable is empty or missing.
+    """Return a port from the environment; the default if the variable is empty or missing.
+
+    For `scripts/run`, which chooses the mock's port, and with it other settings, before the settings are read.
 
     Raises:
         BadSettings: the value is not a number from 1 to 65535.
@@ -200,7 +207,10 @@ def port(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:
-    """Return an error message of pydantic with the name of its variable; our own checks name theirs."""
+    """Return an error message of pydantic after the name of its variable.
+
+    The checks of two variables have no place; their messages contain the names.
+    """
     name = ".".join(map(str, place)).upper()
     return f"{name}: {_own(message)}" if name else _own(message)
 
@@ -236,7 +246,10 @@ def kept_secret(path: Path) -> tuple[str, bool]:
     _sync_directory(path.parent)
     secret = path.read_text().strip()
     if len(secret) < SHORTEST_SECRET:
-        raise BadSettings(f"{path} contains no secret; delete it and connect all accounts again")
+        raise BadSettings(
+            f"{path} contains no secret; delete it, and the next start generates a new one (after a new secret.key, "
+            "connect all accounts again)"
+        )
     return secret, made
 
 

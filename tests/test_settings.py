@@ -41,8 +41,8 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
         ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "s" * 32}, "PUBLIC_URL"),
         ({"SECRET_KEY": "x"}, "at least 16"),
-        ({"DATABASE_URL": "postgresql://db/vidprod"}, "outbox"),
-        ({"BROKER_URL": "redis://queue"}, "outbox"),
+        ({"DATABASE_URL": "postgresql://db/vidprod"}, "only sqlite:///PATH"),
+        ({"BROKER_URL": "redis://queue"}, "only sqlite:///PATH"),
         ({"DATABASE_URL": "sqlite:///a", "BROKER_URL": "sqlite:///b"}, "one transaction"),
         ({"TIKTOK_CLIENT_KEY": "only half"}, "TIKTOK_CLIENT_SECRET"),
         ({"SECRET_KEY_FILE": "/does/not/exist"}, "SECRET_KEY_FILE"),
@@ -115,6 +115,22 @@ def test_processes_that_start_together_keep_the_same_secret(tmp_path: Path) -> N
     assert len({secret for secret, _ in made}) == 1
     assert sum(1 for _, fresh in made if fresh) == 1
     assert (tmp_path / "api.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("environ", "root"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"HOST": "*", "PORT": "9000"}, "http://127.0.0.1:9000"),
+        ({"HOST": "0.0.0.0"}, "http://127.0.0.1:8000"),  # noqa: S104  # read, not bound
+        ({"HOST": "::"}, "http://[::1]:8000"),
+        ({"HOST": "::1"}, "http://[::1]:8000"),
+        ({"HOST": "*", "PUBLIC_URL": "https://video.example/"}, "https://video.example"),
+    ],
+)
+def test_the_root_url_is_an_address_that_a_client_can_open(environ: dict[str, str], root: str) -> None:
+    """The listening address `*` is none: with it, a login would send the browser to http://*:8000."""
+    assert read(environ).root_url == root
 
 
 def test_an_empty_secret_is_not_taken_for_one(tmp_path: Path) -> None:
