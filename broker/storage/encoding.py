@@ -16,6 +16,7 @@ from dramatiq.common import dq_name, q_name
 from dramatiq.errors import DecodeError
 from dramatiq.message import get_encoder
 
+from broker.storage.boot_clock import boot_id, boot_ms
 from broker.storage.concurrency import Concurrency
 from broker.storage.queue import Entry
 from broker.storage.unique import Unique
@@ -38,7 +39,9 @@ _UNIQUE_OPTIONS = {"unique_for", "unique_key", "scheduled_at"}
 _CONCURRENCY_OPTIONS = {"concurrency_key", "concurrency_limit"}
 _FIELDS = ("queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp")
 _field_values = attrgetter(*_FIELDS)
-TICK_UNIQUE_S = 3600.0  # a scheduler whose clock is later than this has other problems
+# A scheduler that is later than this sends ticks that periodiq skips (its `skip_delay`). Not longer: when the wall
+# clock is set back, the same minutes come again, and each needs its ticks.
+TICK_UNIQUE_S = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ def encode_message(message: AnyMessage, actor: AnyActor | None, *, attempts: int
         sent_ms=message.message_timestamp,
         eta_ms=eta_ms,
         attempts=attempts,
-        unique=_unique(message, effective, now_ms) if _UNIQUE_OPTIONS & effective.keys() else None,
+        unique=_unique(message, effective) if _UNIQUE_OPTIONS & effective.keys() else None,
         concurrency=_concurrency(message, effective) if _CONCURRENCY_OPTIONS & effective.keys() else None,
     )
 
@@ -110,9 +113,10 @@ def _effective(options: dict[str, Any], actor: AnyActor) -> dict[str, Any]:  # A
     return actor.options | {name: value for name, value in options.items() if value is not None}
 
 
-def _unique(message: AnyMessage, options: dict[str, Any], now_ms: int) -> Unique | None:
+def _unique(message: AnyMessage, options: dict[str, Any]) -> Unique | None:
     seconds, key = options.get("unique_for"), options.get("unique_key")
     tick = message.options.get("scheduled_at")  # set by periodiq's schedulers
+    is_tick = seconds is None
     if seconds is None:
         if key is not None:
             raise ValueError(f"unique_key {key!r} of {message.actor_name!r} needs unique_for, in seconds")
@@ -122,7 +126,8 @@ def _unique(message: AnyMessage, options: dict[str, Any], now_ms: int) -> Unique
     if key is None:
         arguments = get_encoder().encode({"args": list(message.args), "kwargs": message.kwargs})
         key = hashlib.sha256(arguments).hexdigest()
-    return Unique(f"{message.actor_name} {key}", now_ms + int(float(seconds) * 1000))
+    for_ms = int(float(seconds) * 1000)
+    return Unique(f"{message.actor_name} {key}", for_ms, boot_id(), boot_ms(), survives_boot=not is_tick)
 
 
 def _concurrency(message: AnyMessage, options: dict[str, Any]) -> Concurrency | None:

@@ -125,6 +125,13 @@ _MESSAGE_STEP_3 = (
     # No longer used: a row per queue whose senders wait until it holds fewer messages.
     "CREATE TABLE broker_full (queue TEXT PRIMARY KEY) WITHOUT ROWID",
 )
+_MESSAGE_STEP_4 = (
+    # Reservations by a clock that is not set: `boot_clock`. Those that there are end by the wall clock.
+    "ALTER TABLE broker_unique ADD COLUMN boot TEXT NOT NULL DEFAULT ''",  # identity of the machine's boot
+    "ALTER TABLE broker_unique ADD COLUMN boot_until_ms INTEGER NOT NULL DEFAULT 0",  # milliseconds since that boot
+    "DROP INDEX broker_unique_by_end",
+    "CREATE INDEX broker_unique_by_end ON broker_unique (boot, boot_until_ms)",
+)
 _BACKEND_STEP_1 = (
     # A row per stored result or error of an actor.
     """
@@ -220,5 +227,6 @@ class Schema:
             cursor.close()
 
 
-MESSAGE_SCHEMA = Schema("broker tables", "broker_schema", (_MESSAGE_STEP_1, _MESSAGE_STEP_2, _MESSAGE_STEP_3))
+_MESSAGE_STEPS = (_MESSAGE_STEP_1, _MESSAGE_STEP_2, _MESSAGE_STEP_3, _MESSAGE_STEP_4)
+MESSAGE_SCHEMA = Schema("broker tables", "broker_schema", _MESSAGE_STEPS)
 BACKEND_SCHEMA = Schema("backend tables", "broker_backend_schema", (_BACKEND_STEP_1,))

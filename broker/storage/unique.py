@@ -2,6 +2,9 @@
 
 A key outlives its message (the same tick may arrive late, when the first message has long been processed) and is
 deleted when it has expired. A message's own retries carry its id and are never its duplicates.
+
+The time of a reservation is measured since the machine booted, because the wall clock may be set. Only a reservation
+of an earlier boot expires by the wall clock.
 """
 
 from __future__ import annotations
@@ -17,29 +20,40 @@ EXPIRED_PER_RESERVATION = 100  # deletes more than one reservation adds, so that
 
 @dataclass(frozen=True, slots=True)
 class Unique:
-    """A key and how long it is reserved."""
+    """A key, how long it is reserved, and when its message was sent by the clock of `boot_clock`."""
 
     key: str
-    until_ms: int  # Unix milliseconds
+    for_ms: int
+    boot: str  # identity of the boot
+    boot_ms: int
+    survives_boot: bool = True  # False: after a restart of the machine the key is free
 
 
 def reserve(connection: Cursorable, unique: Unique, message_id: str, now_ms: int) -> bool:
     """Reserve a key for a message, inside the caller's open transaction. False: another message has it."""
+    boot, boot_ms = unique.boot, unique.boot_ms
+    until_ms = now_ms + unique.for_ms if unique.survives_boot else 0
     cursor = connection.cursor()
     try:
+        # Two ranges of one index for the other boots, because "<>" reads the whole index.
         cursor.execute(
             """
-            DELETE FROM broker_unique WHERE key IN (SELECT key FROM broker_unique WHERE until_ms <= ? LIMIT ?)
+            DELETE FROM broker_unique WHERE key IN (
+                SELECT key FROM broker_unique WHERE boot = ? AND boot_until_ms <= ?
+                UNION ALL SELECT key FROM broker_unique WHERE boot < ? AND until_ms <= ?
+                UNION ALL SELECT key FROM broker_unique WHERE boot > ? AND until_ms <= ?
+                LIMIT ?)
             """,
-            (now_ms, EXPIRED_PER_RESERVATION),
+            (boot, boot_ms, boot, now_ms, boot, now_ms, EXPIRED_PER_RESERVATION),
         )
         cursor.execute(
             """
-            INSERT INTO broker_unique (key, message_id, until_ms) VALUES (?, ?, ?)
-            ON CONFLICT (key) DO UPDATE SET message_id = excluded.message_id, until_ms = excluded.until_ms
-            WHERE until_ms <= ?
+            INSERT INTO broker_unique (key, message_id, until_ms, boot, boot_until_ms) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (key) DO UPDATE SET message_id = excluded.message_id, until_ms = excluded.until_ms,
+                boot = excluded.boot, boot_until_ms = excluded.boot_until_ms
+            WHERE CASE WHEN boot = ? THEN boot_until_ms <= ? ELSE until_ms <= ? END
             """,
-            (unique.key, message_id, unique.until_ms, now_ms),
+            (unique.key, message_id, until_ms, boot, boot_ms + unique.for_ms, boot, boot_ms, now_ms),
         )
         if cursor.rowcount == 1:
             return True

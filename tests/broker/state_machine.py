@@ -94,6 +94,7 @@ class BrokerMachine(RuleBasedStateMachine):
             time_ns=lambda: self.model.now_ms * 1_000_000, monotonic=time.monotonic, sleep=time.sleep
         )
         self.patch.setattr("broker.storage.database.time", clock)
+        self.patch.setattr("broker.storage.encoding.boot_ms", lambda: self.model.now_ms)
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name) / "queue.sqlite3"
         self.path.write_bytes(_new_file())

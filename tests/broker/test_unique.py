@@ -14,6 +14,7 @@ import pytest
 from periodiq import PeriodiqMiddleware, Scheduler, cron
 
 from broker import SqliteBroker
+from broker.storage import boot_clock, encoding
 from broker.storage.schema import MESSAGE_SCHEMA
 from broker.storage.unique import Unique, reserve
 from tests.broker.conftest import working
@@ -65,7 +66,7 @@ def test_a_key_stays_taken_after_the_work_and_is_free_when_its_time_is_over(brok
     assert seen == [1]
     with closing(sqlite3.connect(":memory:")) as connection:
         MESSAGE_SCHEMA.migrate(connection)
-        answers = [reserve(connection, Unique("k", moment + 10), str(moment), moment) for moment in (0, 9, 10, 11)]
+        answers = [reserve(connection, Unique("k", 10, "b", moment), str(moment), 5) for moment in (0, 9, 10, 11)]
     assert answers == [True, False, True, False]
 
 
@@ -145,9 +146,44 @@ def test_two_schedulers_send_each_tick_once(broker: SqliteBroker, path: Path) ->
     other.close()
 
 
+def test_no_tick_is_dropped_when_the_clock_is_set_back(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock runs through the same half hour twice; the machine runs for an hour."""
+    broker.add_middleware(PeriodiqMiddleware())
+
+    @dramatiq.actor(periodic=cron("* * * * *"))
+    def tick() -> None:
+        pass
+
+    began_ms = boot_clock.boot_ms()
+    for minute in range(60):
+        monkeypatch.setattr(encoding, "boot_ms", lambda minute=minute: began_ms + 60_000 * minute)
+        for _ in range(2):  # schedulers
+            tick.send_with_options(scheduled_at=f"2026-01-01T00:{minute % 30:02}:00+00:00")
+    assert ready(broker) == 60
+
+
+def test_a_key_of_another_boot_ends_by_the_wall_clock_and_a_ticks_key_with_its_boot() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        MESSAGE_SCHEMA.migrate(connection)
+        reserve(connection, Unique("k", 1000, "first boot", 500_000), "a", 10_000)
+        reserve(connection, Unique("tick", 1000, "first boot", 500_000, survives_boot=False), "a", 10_000)
+        assert not reserve(connection, Unique("k", 1000, "a second boot", 0), "b", 10_999)
+        assert reserve(connection, Unique("tick", 1000, "a second boot", 0, survives_boot=False), "b", 10_001)
+        assert reserve(connection, Unique("k", 1000, "a second boot", 1), "c", 11_000)
+
+
+def test_keys_of_other_boots_that_are_over_are_dropped() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        MESSAGE_SCHEMA.migrate(connection)
+        for boot in ("1", "3"):
+            reserve(connection, Unique(boot, 5, boot, 1_000_000), "m", 0)
+        reserve(connection, Unique("now", 5, "2", 0), "m", 5)
+        assert connection.execute("SELECT key FROM broker_unique").fetchall() == [("now",)]
+
+
 def test_keys_that_are_over_are_dropped(broker: SqliteBroker) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         MESSAGE_SCHEMA.migrate(connection)
         for moment in range(0, 1000, 10):
-            reserve(connection, Unique(str(moment), moment + 5), "m", moment)
+            reserve(connection, Unique(str(moment), 5, "b", moment), "m", moment)
         assert connection.execute("SELECT count(*) FROM broker_unique").fetchone() == (1,)
