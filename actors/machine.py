@@ -13,7 +13,8 @@ from broker import SqliteBroker
 from platforms.contract import Publisher
 from platforms.http.hosts import Roots
 from settings import Settings
-from store import Sealer, Store
+from store import Sealer, Store, boot_clock
+from store.boot_clock import BootTime
 
 
 def utc_now() -> datetime:
@@ -38,6 +39,7 @@ class Machine:
         hosts: roots that replace those of the real platforms.
         publisher: returns the publisher of a platform, by the platform's name.
         now: the clock; returns an aware time in UTC.
+        boot_time: the clock that is never set, for what is measured rather than told.
         new_id: returns a new unique id with the given prefix.
         stopping: set once this worker process is asked to stop.
     """
@@ -49,6 +51,7 @@ class Machine:
     hosts: Roots
     publisher: Callable[[str], Publisher]
     now: Callable[[], datetime] = utc_now
+    boot_time: Callable[[], BootTime] = boot_clock.boot_time
     new_id: Callable[[str], str] = random_id
     stopping: threading.Event = field(default_factory=threading.Event)
 

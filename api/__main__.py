@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -36,7 +35,8 @@ def context() -> Context:
         now=machine.now,
         new_id=machine.new_id,
         behind_fly="FLY_APP_NAME" in os.environ,
-        started_at=datetime.now(UTC),
+        boot_time=machine.boot_time,
+        started_s=machine.boot_time().seconds,
         pages=PAGES,
     )
 

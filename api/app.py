@@ -55,7 +55,7 @@ def create_metrics_app(context: Context) -> App:
 
 def upload_limiter(context: Context) -> RateLimiter:
     """Return the rate limiter of uploads."""
-    return RateLimiter(context.settings.upload_rate_limit, noun="upload", now=context.now)
+    return RateLimiter(context.settings.upload_rate_limit, noun="upload", now_s=context.now_s)
 
 
 def routes(context: Context, limiter: RateLimiter) -> dict[str, Any]:  # Any: resources have no common type

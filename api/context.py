@@ -14,6 +14,7 @@ from broker import SqliteBroker
 from platforms.http.hosts import Roots
 from settings import Settings
 from store import Sealer, Store
+from store.boot_clock import BootTime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,9 @@ class Context:
         machine: first argument of the functions in `actors.flow`; its clock is the real one also in tests.
         new_id: returns a random, unguessable id with the given prefix.
         behind_fly: requests come through Fly's proxy, which sends the client's address in Fly-Client-IP.
-        started_at: start of this process; a machine that has just started may lack a scheduler tick.
+        now: the clock; returns an aware time in UTC.
+        boot_time: the clock that is never set.
+        started_s: start of this process by `boot_time`; a machine that has just started may lack a scheduler tick.
         pages: directory of the files of the web page.
         in_progress: requests with an idempotency key that this process is receiving.
     """
@@ -37,11 +40,16 @@ class Context:
     machine: Machine
     keys: ApiKeys
     now: Callable[[], datetime]
+    boot_time: Callable[[], BootTime]
     new_id: Callable[[str], str]
     behind_fly: bool
-    started_at: datetime
+    started_s: float
     pages: Path
     in_progress: InProgress = field(default_factory=InProgress)
+
+    def now_s(self) -> float:
+        """Return the seconds since the machine booted."""
+        return self.boot_time().seconds
 
     def in_data(self, relative: str) -> Path:
         """Return the absolute path of a path stored relative to the data directory."""

@@ -6,15 +6,31 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
+from store.boot_clock import BootTime
 from store.tables import marks
 
 
-def record(connection: Connection, name: str, now: datetime) -> None:
+def record(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> None:
     """Record that the named work runs now."""
-    if connection.execute(update(marks).where(marks.c.name == name).values(at=now)).rowcount == 0:
-        connection.execute(marks.insert().values(name=name, at=now))
+    values = {"at": now, "boot": boot_time.boot, "boot_s": boot_time.seconds}
+    if connection.execute(update(marks).where(marks.c.name == name).values(**values)).rowcount == 0:
+        connection.execute(marks.insert().values(name=name, **values))
 
 
 def last(connection: Connection, name: str) -> datetime | None:
-    """Return when the named work last ran; None if it never has."""
+    """Return when the named work last ran, by the wall clock of that time; None if it never has."""
     return connection.scalar(select(marks.c.at).where(marks.c.name == name))
+
+
+def age_s(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> float | None:
+    """Return how many seconds ago the named work last ran, even if the wall clock was set since; None if it never has.
+
+    Of an earlier boot only a wall clock is known, but never is it less than the time since this boot.
+    """
+    found = connection.execute(select(marks.c.at, marks.c.boot, marks.c.boot_s).where(marks.c.name == name)).first()
+    if found is None:
+        return None
+    if found.boot == boot_time.boot:
+        return float(boot_time.seconds - found.boot_s)
+    wall_s: float = (now - found.at).total_seconds()
+    return max(wall_s, boot_time.seconds)

@@ -273,6 +273,8 @@ marks = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
+    Column("boot", Text),  # identity of the machine's boot (`store.boot_clock`); null: written by an older version
+    Column("boot_s", Float),  # seconds since that boot
 )
 
 # A row per upload that was accepted with an Idempotency-Key, while its answer is replayed.

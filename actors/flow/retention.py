@@ -113,7 +113,7 @@ def _extend_lost_entries(machine: Machine) -> None:
     elif now - before > MAX_RUN_INTERVAL:
         lost_found.extend(machine, now - before)
     with machine.store.writing() as connection:
-        heartbeats.record(connection, HEARTBEAT, now)
+        heartbeats.record(connection, HEARTBEAT, now, machine.boot_time())
 
 
 def _are_files_deleted(machine: Machine, job_id: str) -> bool:

@@ -23,7 +23,7 @@ from store.schedules import Schedule
 def tick(machine: Machine) -> None:
     """Record the scheduler's heartbeat, and start the publications that are due."""
     with machine.store.writing() as connection:
-        heartbeats.record(connection, "scheduler", machine.now())
+        heartbeats.record(connection, "scheduler", machine.now(), machine.boot_time())
         start_due(machine, connection)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import falcon
 
 from api.http.problems import Problem
 
-WINDOW = timedelta(minutes=1)
+WINDOW_S = 60.0
 MAX_CLIENTS = 10_000
 
 
@@ -47,15 +46,15 @@ class RateLimiter:
     Args:
         per_minute: maximum number of requests, at least 1.
         noun: of what is counted, in the singular, for the error text; its plural ends in s.
-        now: the clock.
+        now_s: a clock in seconds that is never set: after a wall clock is set back, clients would wait for as long.
     """
 
-    def __init__(self, per_minute: int, *, noun: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, per_minute: int, *, noun: str, now_s: Callable[[], float]) -> None:
         self._per_minute = per_minute
         self._noun = noun if per_minute == 1 else f"{noun}s"
-        self._now = now
+        self._now_s = now_s
         self._lock = threading.Lock()
-        self._hits: dict[str, deque[datetime]] = {}
+        self._hits: dict[str, deque[float]] = {}
 
     def hit(self, client: str) -> None:
         """Count one request.
@@ -63,24 +62,24 @@ class RateLimiter:
         Raises:
             Problem: 429 with Retry-After in seconds, if the limit is exceeded.
         """
-        moment = self._now()
+        moment_s = self._now_s()
         with self._lock:
             times = self._hits.setdefault(client, deque())
-            while times and times[0] <= moment - WINDOW:
+            while times and times[0] <= moment_s - WINDOW_S:
                 times.popleft()
             if len(times) < self._per_minute:
-                times.append(moment)
-                self._evict(moment)
+                times.append(moment_s)
+                self._evict(moment_s)
                 return
-            wait_s = int((times[0] + WINDOW - moment).total_seconds()) + 1
+            wait_s = int(times[0] + WINDOW_S - moment_s) + 1
         detail = f"at most {self._per_minute} {self._noun} a minute from one address; try again in {wait_s} s"
         raise Problem(429, "too_many", detail, headers={"Retry-After": str(wait_s)}, limit_per_minute=self._per_minute)
 
-    def _evict(self, moment: datetime) -> None:
+    def _evict(self, moment_s: float) -> None:
         # A client with many addresses must not fill the memory.
         if len(self._hits) > MAX_CLIENTS:
             self._hits = {
-                client: times for client, times in self._hits.items() if times and times[-1] > moment - WINDOW
+                client: times for client, times in self._hits.items() if times and times[-1] > moment_s - WINDOW_S
             }
             while len(self._hits) > MAX_CLIENTS:
                 del self._hits[next(iter(self._hits))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import falcon
@@ -22,7 +21,7 @@ from store import heartbeats, jobs
 
 Check = dict[str, Any]  # Any: JSON
 
-MAX_TICK_AGE = timedelta(seconds=90)
+MAX_TICK_AGE_S = 90.0
 MAX_QUEUE_LATENCY_S = 60.0
 DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the response
 
@@ -95,13 +94,12 @@ class HealthChecks:
         return check
 
     def _scheduler(self) -> Check:
-        now = self._context.now()
+        now, boot_time = self._context.now(), self._context.boot_time()
         with self._context.store.reading() as connection:
-            ticked = heartbeats.last(connection, "scheduler")
-        age_s = None if ticked is None else (now - ticked).total_seconds()
-        just_started = now - self._context.started_at < MAX_TICK_AGE
+            age_s = heartbeats.age_s(connection, "scheduler", now, boot_time)
+        just_started = boot_time.seconds - self._context.started_s < MAX_TICK_AGE_S
         return {
-            "ok": just_started or (age_s is not None and age_s < MAX_TICK_AGE.total_seconds()),
+            "ok": just_started or (age_s is not None and age_s < MAX_TICK_AGE_S),
             "last_tick_age_s": age_s if age_s is None else round(age_s, 1),
         }
 

@@ -75,7 +75,7 @@ class _MachineCollector(Collector):
             }
             posts = publications.count_by_status(connection)
             known = accounts.list_all(connection)
-            ticked = heartbeats.last(connection, "scheduler")
+            tick_age_s = heartbeats.age_s(connection, "scheduler", self._context.now(), self._context.boot_time())
         for name, by_status in counts.items():
             family = GaugeMetricFamily(f"vidprod_{name}", f"Number of {name} by status", labels=["status"])
             for status, count in sorted(by_status.items()):
@@ -94,9 +94,9 @@ class _MachineCollector(Collector):
         for pair in sorted(set(pairs)):
             family.add_metric(list(pair), pairs.count(pair))
         yield family
-        if ticked is not None:
+        if tick_age_s is not None:
             family = GaugeMetricFamily(
                 "vidprod_scheduler_tick_age_seconds", "Seconds since the last tick of the scheduler"
             )
-            family.add_metric([], (self._context.now() - ticked).total_seconds())
+            family.add_metric([], tick_age_s)
             yield family

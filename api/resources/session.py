@@ -30,7 +30,7 @@ class LoginResource:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._limiter = RateLimiter(ATTEMPTS_PER_MINUTE, noun="attempt", now=context.now)
+        self._limiter = RateLimiter(ATTEMPTS_PER_MINUTE, noun="attempt", now_s=context.now_s)
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Exchange an API key for a session."""

@@ -161,7 +161,7 @@ def pass_running(monkeypatch: pytest.MonkeyPatch, time: timedelta) -> None:
     """Let time pass in which the machine runs: its clean-ups saw each moment of it."""
     moment = move_clock(monkeypatch, time)
     with wiring.machine.store.writing() as connection:
-        heartbeats.record(connection, HEARTBEAT, moment)
+        heartbeats.record(connection, HEARTBEAT, moment, wiring.machine.boot_time())
     cleanup.fn()
 
 
@@ -345,7 +345,7 @@ def test_one_that_cannot_be_moved_or_deleted_does_not_hold_the_others_up(
         for job_id in (THREE, FOUR):
             jobs.create(connection, job(job_id, status=JobStatus.FAILED))
             assert jobs.mark_files_deleted(connection, job_id, wiring.machine.now())
-        heartbeats.record(connection, HEARTBEAT, wiring.machine.now())
+        heartbeats.record(connection, HEARTBEAT, wiring.machine.now(), wiring.machine.boot_time())
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(shutil, "rmtree", rmtree)
     cleanup.fn()

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,8 @@ def context(clock: Clock) -> Iterator[Context]:
         now=clock,
         new_id=wiring.machine.new_id,
         behind_fly=False,
-        started_at=clock() - timedelta(hours=1),
+        boot_time=clock.boot_time,
+        started_s=clock.now_s() - 3600,
         pages=PAGES,
     )
     wiring.machine.broker.flush_all()

@@ -36,7 +36,7 @@ MAX_RSS_KB = 80 * 1024  # the budget of the whole front door, measured 78 MB on 
 
 def tick(context: Context, clock: Clock) -> None:
     with context.store.writing() as connection:
-        heartbeats.record(connection, "scheduler", clock())
+        heartbeats.record(connection, "scheduler", clock(), clock.boot_time())
 
 
 def test_all_is_well_when_everything_is(client: TestClient, context: Context, clock: Clock) -> None:
@@ -62,11 +62,42 @@ def test_health_is_red_when_the_scheduler_has_not_ticked(client: TestClient, con
 
 
 def test_a_machine_that_has_just_started_need_not_have_ticked(context: Context, clock: Clock) -> None:
-    young = TestClient(create_app(replace(context, started_at=clock())))
+    young = TestClient(create_app(replace(context, started_s=clock.now_s())))
 
     assert young.simulate_get("/health").status_code == 200
     clock.move(seconds=91)
     assert young.simulate_get("/health").status_code == 503
+
+
+@pytest.mark.parametrize("hours", [-1, 1], ids=["back", "ahead"])
+def test_health_of_the_scheduler_does_not_depend_on_the_wall_clock(
+    client: TestClient, context: Context, clock: Clock, hours: float
+) -> None:
+    tick(context, clock)
+    clock.correct(hours=hours)
+    assert client.simulate_get("/health").json["checks"]["scheduler"] == {"ok": True, "last_tick_age_s": 0.0}
+
+    clock.move(seconds=91)
+    assert client.simulate_get("/health").json["checks"]["scheduler"] == {"ok": False, "last_tick_age_s": 91.0}
+
+
+def test_a_clock_that_was_set_back_makes_no_machine_young(context: Context, clock: Clock) -> None:
+    young = TestClient(create_app(replace(context, started_s=clock.now_s())))
+    clock.correct(hours=-1)
+    clock.move(seconds=91)
+
+    assert young.simulate_get("/health").status_code == 503
+
+
+@pytest.mark.parametrize(("wall_s", "age_s"), [(30.0, 30.0), (-1800.0, 20.0)], ids=["clock went on", "clock set back"])
+def test_a_tick_before_the_boot_is_as_old_as_the_boot_at_least(
+    client: TestClient, context: Context, clock: Clock, wall_s: float, age_s: float
+) -> None:
+    tick(context, clock)
+    clock.correct(seconds=wall_s)
+    clock.boot, clock.boot_s = "next boot", 20.0
+
+    assert client.simulate_get("/health").json["checks"]["scheduler"]["last_tick_age_s"] == age_s
 
 
 @pytest.mark.parametrize(
@@ -166,7 +197,7 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
     described = {(operation.method, operation.path) for operation in OPERATIONS}
     served = {
         (method, re.sub(r":int\([^)]*\)", "", path))
-        for path, resource in routes(context, RateLimiter(1, noun="upload", now=clock)).items()
+        for path, resource in routes(context, RateLimiter(1, noun="upload", now_s=clock.now_s)).items()
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(resource, f"on_{method}")
     }
@@ -179,7 +210,7 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
 def test_the_description_says_which_doors_are_open(context: Context, clock: Clock) -> None:
     public = {
         re.sub(r":int\([^)]*\)", "", path)
-        for path, resource in routes(context, RateLimiter(1, noun="upload", now=clock)).items()
+        for path, resource in routes(context, RateLimiter(1, noun="upload", now_s=clock.now_s)).items()
         if getattr(resource, "public", False)
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from falcon.testing import TestClient
 
 from api.http import rate_limit
 from api.http.problems import Problem
@@ -30,7 +31,7 @@ def test_a_caller_is_known_by_what_it_cannot_choose(
 
 
 def test_each_caller_has_so_many_a_minute(clock: Clock) -> None:
-    limit = RateLimiter(2, noun="upload", now=clock)
+    limit = RateLimiter(2, noun="upload", now_s=clock.now_s)
     limit.hit("a")
     clock.move(seconds=30)
     limit.hit("a")
@@ -44,9 +45,19 @@ def test_each_caller_has_so_many_a_minute(clock: Clock) -> None:
     limit.hit("a")
 
 
+def test_a_wall_clock_that_is_set_back_limits_nobody(client: TestClient, clock: Clock) -> None:
+    """The limits of uploads and of sign-ins."""
+    for path, status in (("/login", 401), ("/upload", 415)):
+        answers = [client.simulate_post(path, json={"key": "wrong"}).status_code for _ in range(11)]
+        assert answers == [status] * 10 + [429]
+        clock.correct(hours=-1)
+        clock.move(seconds=61)
+        assert client.simulate_post(path, json={"key": "wrong"}).status_code == status
+
+
 def test_many_callers_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "MAX_CLIENTS", 10)
-    limit = RateLimiter(1, noun="upload", now=clock)
+    limit = RateLimiter(1, noun="upload", now_s=clock.now_s)
     for number in range(100):
         limit.hit(str(number))
 
