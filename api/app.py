@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import falcon
+from falcon.routing import CompiledRouter
 
 from api.context import Context
 from api.http import problems
@@ -29,14 +30,15 @@ from api.resources.webhooks import DeliveriesResource, EndpointResource, Endpoin
 App = falcon.App[falcon.Request, falcon.Response]
 
 
-def create_app(context: Context, limiter: RateLimiter | None = None) -> App:
+def create_app(context: Context, limiter: RateLimiter | None = None, router: CompiledRouter | None = None) -> App:
     """Return the WSGI application.
 
     Args:
         limiter: of uploads; shared with a server that checks it before it receives a body. Default: a new one.
+        router: gets the routes; shared with a server that checks paths before it receives a body. Default: a new one.
     """
     headers = SecurityHeaders(https=context.settings.root_url.startswith("https://"))
-    app: App = falcon.App(middleware=[headers, AuthMiddleware(context.keys)])
+    app: App = falcon.App(middleware=[headers, AuthMiddleware(context.keys)], router=router)
     app.router_options.converters["int"] = Int64Converter
     app.resp_options.secure_cookies_by_default = False  # set for each cookie
     problems.install(app)

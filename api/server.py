@@ -11,6 +11,7 @@ import tempfile
 from typing import Any
 
 import waitress
+from falcon.routing import CompiledRouter
 from waitress.server import BaseWSGIServer
 
 from api.app import create_app, create_metrics_app, upload_limiter
@@ -38,8 +39,9 @@ def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: wai
     tempfile.tempdir = str(spool)
     sockets: dict[int, Any] = {}  # Any: of waitress; one loop serves both ports
     limiter = upload_limiter(context)
+    router = CompiledRouter()
     server = waitress.create_server(
-        create_app(context, limiter),
+        create_app(context, limiter, router),
         map=sockets,
         host=host,
         port=port,
@@ -48,7 +50,7 @@ def create_server(context: Context, *, host: str, port: int) -> Any:  # Any: wai
         max_request_body_size=context.settings.max_upload_size + 2 * MAX_FORM_OVERHEAD_BYTES,
         **_LIMITS,
     )
-    channel = type("UploadChannel", (UploadChannel,), {"opener": UploadOpener(context, limiter)})
+    channel = type("UploadChannel", (UploadChannel,), {"opener": UploadOpener(context, limiter, router)})
     for listener in list(sockets.values()):
         if isinstance(listener, BaseWSGIServer):
             listener.channel_class = channel

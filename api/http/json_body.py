@@ -8,6 +8,7 @@ import falcon
 from pydantic import BaseModel, ValidationError
 
 from api.http import json_values
+from api.http.content_encodings import require_identity
 from api.http.problems import Problem, invalid_field
 
 MAX_BYTES = 65_536
@@ -19,8 +20,10 @@ def read_body(request: falcon.Request, model: type[Body]) -> Body:
     """Return the request's JSON body as a model.
 
     Raises:
-        Problem: 413 if it is larger than `MAX_BYTES`, 400 if it is not a JSON object, 422 if it is invalid.
+        Problem: 413 if it is larger than `MAX_BYTES`, 415 if it is encoded, 400 if it is not a JSON object, 422 if it
+            is invalid.
     """
+    require_identity(request.get_header("Content-Encoding"))
     raw = request.bounded_stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise too_large()

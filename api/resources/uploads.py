@@ -40,6 +40,7 @@ class UploadResource:
             request.content_length,
             identity=request.context.identity,
             idempotency_key=request.get_header(idempotency.HEADER),
+            content_encoding=request.get_header("Content-Encoding"),
         )
         try:
             while data := request.bounded_stream.read(READ_BYTES):

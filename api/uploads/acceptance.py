@@ -14,8 +14,8 @@ from api.context import Context
 from api.http import idempotency
 from api.uploads.checks import check_options
 from api.uploads.options import UploadOptions, parse_options
-from api.uploads.upload import Upload
-from store import idempotency_keys, jobs
+from api.uploads.upload import Upload, stored_answer
+from store import jobs
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus
@@ -41,7 +41,7 @@ def accept(context: Context, upload: Upload) -> UploadResponse:
     """
     try:
         fields = upload.finish()
-        stored = _stored_response(context, upload)  # first: what was accepted then might be refused today
+        stored = stored_answer(context, upload.key_hash)  # first: what was accepted then might be refused today
         found = stored or _create_job(context, upload, fields)
         if isinstance(found, UploadResponse):
             upload.keep()
@@ -52,13 +52,6 @@ def accept(context: Context, upload: Upload) -> UploadResponse:
         upload.discard()
         raise
     return response
-
-
-def _stored_response(context: Context, upload: Upload) -> StoredAnswer | None:
-    if upload.key_hash is None:
-        return None
-    with context.store.reading() as connection:
-        return idempotency_keys.get(connection, upload.key_hash, context.now())
 
 
 def _create_job(context: Context, upload: Upload, fields: dict[str, str]) -> UploadResponse | StoredAnswer:

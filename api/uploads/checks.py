@@ -1,6 +1,12 @@
-"""Checks of upload options against this machine: its accounts, its platforms' limits, its network."""
+"""Checks of upload options against this machine: its accounts, its platforms' limits, its network.
+
+`check_given` judges the fields that come before the file, so that a wrong one is refused before the file is sent.
+`check_options` judges all of them, when the upload is complete.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from api.context import Context
 from api.http.problems import Problem, invalid_field
@@ -14,8 +20,24 @@ MAX_VIDEO_PARTS = 999
 """Number of video parts for which titles are checked: the longest numbering."""
 
 
+def check_given(context: Context, options: UploadOptions) -> None:
+    """Check the options that are given so far; others may follow the file.
+
+    Runs on the server's loop: no look-up of names, and no more than one short read of the database.
+
+    Raises:
+        Problem: as `check_options`.
+    """
+    if options.platforms:
+        _check_accounts(options.platforms, _usable_platforms(context))
+    for platform in options.platforms or ():
+        _check_text(platform, options.title, options.caption)
+    if options.webhook_url is not None:
+        check_webhook_url(context, "webhook_url", options.webhook_url, resolve=False)
+
+
 def check_options(context: Context, options: UploadOptions, file_name: str) -> None:
-    """Check the options of an upload.
+    """Check the options of a complete upload.
 
     Args:
         file_name: the title of a video without a title.
@@ -23,34 +45,48 @@ def check_options(context: Context, options: UploadOptions, file_name: str) -> N
     Raises:
         Problem: 409 for a platform without an account, 422 for an invalid field.
     """
-    with context.store.reading() as connection:
-        usable = {account.platform for account in accounts.connected(connection)}
-    for platform in options.platforms or ():
-        if platform not in usable:
-            detail = f"platforms: no {platform} account is connected; connect one at /connect/{platform}"
-            raise Problem(409, "account_missing", detail, field="platforms", platform=platform)
+    usable = _usable_platforms(context)
+    _check_accounts(options.platforms or (), usable)
     for platform in options.platforms or sorted(usable):
         _check_text(platform, options.title or file_name, options.caption)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url)
 
 
+def _usable_platforms(context: Context) -> set[str]:
+    with context.store.reading() as connection:
+        return {account.platform for account in accounts.connected(connection)}
+
+
+def _check_accounts(platforms: Iterable[str], usable: set[str]) -> None:
+    for platform in platforms:
+        if platform not in usable:
+            detail = f"platforms: no {platform} account is connected; connect one at /connect/{platform}"
+            raise Problem(409, "account_missing", detail, field="platforms", platform=platform)
+
+
 def _check_text(platform: str, title: str, caption: str) -> None:
+    """Refuse texts that a platform would refuse. An empty title is not checked: the title may follow the file."""
     for field, text in (("title", ""), ("caption", caption)):
+        if field == "title" and not title:
+            continue
         try:
             registry.PLATFORMS[platform].compose(title, text, MAX_VIDEO_PARTS, MAX_VIDEO_PARTS)
         except Rejected as exc:
             raise invalid_field(field, exc.detail, platform=platform, reason=exc.code) from exc
 
 
-def check_webhook_url(context: Context, field: str, url: str) -> None:
+def check_webhook_url(context: Context, field: str, url: str, *, resolve: bool = True) -> None:
     """Refuse an address to which this machine does not send webhooks.
+
+    Args:
+        resolve: look up its name, which may take seconds; False: judge its text only.
 
     Raises:
         Problem: 422 for `field`, with the code of `address_guard` as `reason`.
     """
     try:
-        address_guard.check(
+        (address_guard.check if resolve else address_guard.check_text)(
             url,
             allow_private=context.settings.webhook_allow_private,
             own_hosts=context.settings.own_hosts,

@@ -12,15 +12,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from actors.database_check import DATABASE_ERRORS
 from api.context import Context
-from api.http import idempotency
+from api.http import content_encodings, idempotency
 from api.http.idempotency import Fingerprint, InProgress
 from api.http.problems import Problem, database_unavailable, invalid_field
 from api.uploads import options
+from api.uploads.checks import check_given
 from api.uploads.file import UploadFile, check_free_space, file_too_large
 from api.uploads.multipart import MultipartError, MultipartParser, parse_boundary
 from api.uploads.options import MAX_FIELD_BYTES
-from store import DatabaseUnavailable
+from store import DatabaseUnavailable, idempotency_keys
+from store.idempotency_keys import StoredAnswer
 
 UPLOAD = "vidprod.upload"
 """Key of the WSGI environment under which the server passes an upload that it has received from the socket."""
@@ -43,7 +46,7 @@ class Upload:
             directory: the upload's own, named after the future job; created when the file begins.
             limit_bytes: maximum size of the file.
             check_fields: called with the fields before the file, when the file begins, so that a wrong field is
-                refused without waiting for the file. Runs on the server's loop: no network, no database.
+                refused without waiting for the file. Runs on the server's loop: no network.
         """
         self._directory = directory
         self._limit_bytes = limit_bytes
@@ -189,17 +192,19 @@ def open_upload(
     *,
     identity: str = "",
     idempotency_key: str | None = None,
+    content_encoding: str | None = None,
 ) -> Upload:
     """Check the headers of an upload and prepare to receive its body.
 
     Args:
+        content_encoding: the header's value; only an unencoded body is accepted.
         content_length: in bytes; None if unknown.
         identity: of the client, from `ApiKeys.authenticate`; idempotency keys are separate for each client.
         idempotency_key: the header's value, if it was sent.
 
     Raises:
         Problem: 400 for a malformed form or idempotency key, 409 for a key in use, 413 for too large a body, 415 for
-            another content type, 503 if the disk is full or the database is unavailable.
+            another content type or an encoded body, 503 if the disk is full or the database is unavailable.
     """
     settings = context.settings
     try:
@@ -207,6 +212,7 @@ def open_upload(
     except DatabaseUnavailable as exc:
         raise database_unavailable(exc) from exc
     key = None if idempotency_key is None else idempotency.parse(idempotency_key)
+    content_encodings.require_identity(content_encoding)
     if not (content_type or "").lower().startswith("multipart/form-data"):
         raise Problem(415, "not_a_form", "send the video as multipart/form-data, in the field `file`")
     if content_length is not None and content_length > settings.max_upload_size + MAX_FORM_OVERHEAD_BYTES:
@@ -220,11 +226,27 @@ def open_upload(
         settings.uploads_dir / context.new_id("job_"),
         limit_bytes=settings.max_upload_size,
         boundary=boundary,
-        check_fields=lambda fields: options.parse_options(fields, context.now()),
+        check_fields=lambda fields: _check_given(context, upload, fields),
     )
     if key is not None:
         upload.use_key(idempotency.key_hash(identity, key), context.in_progress)
     return upload
+
+
+def _check_given(context: Context, upload: Upload, fields: dict[str, str]) -> None:
+    try:
+        if stored_answer(context, upload.key_hash) is None:  # what was accepted then might be refused today
+            check_given(context, options.parse_options(fields, context.now()))
+    except DATABASE_ERRORS as exc:
+        raise database_unavailable(exc) from exc
+
+
+def stored_answer(context: Context, key_hash: str | None) -> StoredAnswer | None:
+    """Return the stored answer of an idempotency key; None without one."""
+    if key_hash is None:
+        return None
+    with context.store.reading() as connection:
+        return idempotency_keys.get(connection, key_hash, context.now())
 
 
 def _no_file() -> Problem:

@@ -4,7 +4,7 @@ Stock waitress spools a whole body before it calls the application, which then c
 the second time between the last byte and the response (0.3 s for 500 MB on a fast disk, 30 s on a small one). And a
 client without a key sends 500 MB before it gets its 401. This parser
 
-    at the headers       checks key, rate limit, size and disk space; sends errors at once, before "100 Continue"
+    at the headers       checks route, key, rate limit, size and disk space; sends errors at once, before "100 Continue"
     at each piece        feeds the `Upload`, on the server's loop: no copy, no spool file
     at a disconnection   discards the upload
 
@@ -21,6 +21,7 @@ from io import BytesIO
 from typing import Any
 
 import falcon
+from falcon.routing import CompiledRouter
 from loguru import logger
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
@@ -44,11 +45,31 @@ MAX_TRAILER_BYTES = 8192
 
 
 class UploadOpener:
-    """Opens an upload from its request headers, or refuses it."""
+    """Opens an upload from its request headers, or refuses it; refuses long bodies of other requests."""
 
-    def __init__(self, context: Context, limiter: RateLimiter) -> None:
+    def __init__(self, context: Context, limiter: RateLimiter, router: CompiledRouter) -> None:
+        """Prepare.
+
+        Args:
+            limiter: of uploads.
+            router: of the application, for requests to a wrong path.
+        """
         self._context = context
         self._limiter = limiter
+        self._router = router
+
+    def check_route(self, path: str, method: str) -> None:
+        """Refuse a request that no resource answers.
+
+        Raises:
+            falcon.HTTPError: 404 or 405.
+        """
+        found = self._router.find(path)
+        if found is None:
+            raise falcon.HTTPNotFound
+        allowed = [name for name in falcon.HTTP_METHODS if hasattr(found[0], f"on_{name.lower()}")]
+        if method not in allowed:
+            raise falcon.HTTPMethodNotAllowed(allowed)
 
     def open(self, headers: dict[str, str], method: str, peer: str, content_length: int | None) -> Upload:
         """Authenticate the client, count the request, and open the upload.
@@ -71,6 +92,7 @@ class UploadOpener:
             content_length,
             identity=identity,
             idempotency_key=headers.get("IDEMPOTENCY_KEY"),
+            content_encoding=headers.get("CONTENT_ENCODING"),
         )
 
 
@@ -141,14 +163,22 @@ class UploadParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no 
             super().parse_header(header_plus)
         except ValueError as exc:  # Content-Length of thousands of digits, malformed IPv6 address
             raise Problem(400, "bad_request", "the request line or a header is malformed") from exc
-        if self.body_rcv is None or self._opener is None:
+        if self._opener is None:
+            return
+        path = "/" + self.path.lstrip("/")
+        is_upload = self.command == "POST" and path == "/upload"
+        if self.body_rcv is None:
+            if is_upload and "CONTENT_LENGTH" not in self.headers:
+                raise Problem(411, "length_required", "send the length of the form in Content-Length")
             return
         length = None if self.chunked else self.content_length
-        if self.command == "POST" and "/" + self.path.lstrip("/") == "/upload":
+        if is_upload:
             self.upload = self._opener.open(self.headers, self.command, self._peer, length)
             self.body_rcv.buf = _UploadBuffer(self.upload)
-        elif length is not None and length > json_body.MAX_BYTES:
-            raise json_body.too_large()
+        elif length is None or length > json_body.MAX_BYTES:
+            self._opener.check_route(path, self.command)
+            if length is not None:
+                raise json_body.too_large()
 
     def received(self, data: bytes) -> int:
         """Parse bytes from the socket; return how many were consumed. After an error all are dropped."""

@@ -80,16 +80,34 @@ def check(url: str, *, allow_private: bool, own_hosts: frozenset[str] = frozense
         AddressRefused: the address must not be called; `code` and `detail` say why.
         NameUnknown: the host name does not resolve now.
     """
-    host, port = _host_and_port(url, allow_private=allow_private)
-    if host in own_hosts:
-        raise AddressRefused("own_address", "The address is this service itself")
-    if not allow_private and not _is_literal(host):
-        _check_name(host)
+    host, port = _check_text(url, allow_private=allow_private, own_hosts=own_hosts)
     addresses = _resolve(host, port)
     if not allow_private:
         for address in addresses:
             _check_address(address)
     return CheckedAddress(url, addresses)
+
+
+def check_text(url: str, *, allow_private: bool, own_hosts: frozenset[str] = frozenset()) -> None:
+    """Check what the text of an address tells, without a look-up of its name. The arguments are those of `check`.
+
+    Raises:
+        AddressRefused: the address must not be called; `code` and `detail` say why.
+    """
+    _check_text(url, allow_private=allow_private, own_hosts=own_hosts)
+
+
+def _check_text(url: str, *, allow_private: bool, own_hosts: frozenset[str]) -> tuple[str, int]:
+    """Return the host and the port of an address whose text is acceptable."""
+    host, port = _host_and_port(url, allow_private=allow_private)
+    if host in own_hosts:
+        raise AddressRefused("own_address", "The address is this service itself")
+    if not allow_private:
+        if _is_literal(host):
+            _check_address(host)
+        else:
+            _check_name(host)
+    return host, port
 
 
 def _host_and_port(url: str, *, allow_private: bool) -> tuple[str, int]:

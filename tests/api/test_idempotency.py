@@ -26,6 +26,7 @@ from api.http import idempotency
 from api.http.idempotency import Fingerprint, InProgress
 from api.http.problems import Problem
 from api.uploads import acceptance
+from api.uploads.upload import stored_answer
 from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
 from tests.actors.queues import change_machine
@@ -353,14 +354,14 @@ def test_one_of_many_requests_at_once_makes_the_job(serve: Serve, context: Conte
 def test_two_processes_make_one_job(context: Context, left: Left, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither knows of the other's request; both have seen that the key is free before either writes."""
     both_looked = threading.Barrier(2, timeout=30)
-    look = acceptance._stored_response
+    look = stored_answer
 
     def look_together(*of: Any) -> StoredAnswer | None:
         found = look(*of)
         both_looked.wait()
         return found
 
-    monkeypatch.setattr(acceptance, "_stored_response", look_together)
+    monkeypatch.setattr(acceptance, "stored_answer", look_together)
     one, other = with_settings(context), with_settings(context)
     object.__setattr__(other, "in_progress", InProgress())  # as another process has its own
     with serving(one) as first, serving(other) as second, ThreadPoolExecutor(2) as pool:
@@ -376,7 +377,7 @@ def test_two_processes_make_one_job(context: Context, left: Left, key: str, monk
 def test_two_processes_with_different_uploads_under_one_key_make_one_job(
     context: Context, left: Left, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acceptance, "_stored_response", lambda *_: None)
+    monkeypatch.setattr(acceptance, "stored_answer", lambda *_: None)
     with serving(context) as root:
         assert upload(root, key, title="one").status_code == 202
         assert upload(root, key, title="other").status_code == 422

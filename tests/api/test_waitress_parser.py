@@ -15,8 +15,8 @@ from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask
 
 from api.context import Context
-from store import jobs
-from tests.api.conftest import AUTH, KEY, VIDEO
+from store import accounts, jobs
+from tests.api.conftest import AUTH, KEY, VIDEO, connect
 from tests.store import rows
 
 Serve = Callable[..., str]
@@ -45,6 +45,11 @@ def answer(sock: socket.socket) -> bytes:
     return sock.recv(65_536)
 
 
+def whole_answer(sock: socket.socket) -> bytes:
+    """Return an answer after which the server closes the connection."""
+    return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+
 @pytest.mark.parametrize(
     ("request_head", "status"),
     [
@@ -52,6 +57,17 @@ def answer(sock: socket.socket) -> bytes:
         pytest.param(head(10**12), b"413", id="too large"),
         pytest.param(head(10**8, path="/webhooks"), b"413", id="too large for JSON"),
         pytest.param(head(10**8).replace(b"multipart/form-data", b"text/plain"), b"415", id="no form"),
+        pytest.param(head(10**8, path="/uploads"), b"404", id="no such path"),
+        pytest.param(head(10**8, path="/upload/"), b"404", id="a slash too many"),
+        pytest.param(head(10**8).replace(b"POST", b"PUT"), b"405", id="wrong method"),
+        pytest.param(head(10**8, path="/status/x"), b"405", id="a path that takes no body"),
+        pytest.param(head(10**8, more="Content-Encoding: gzip\r\n"), b"415", id="compressed"),
+        pytest.param(
+            head(1, path="/uploads").replace(b"Content-Length: 1", b"Transfer-Encoding: chunked"),
+            b"404",
+            id="no such path, chunked",
+        ),
+        pytest.param(head(1).replace(b"Content-Length: 1\r\n", b""), b"411", id="no length"),
     ],
 )
 def test_a_refusal_does_not_wait_for_the_body(serve: Serve, request_head: bytes, status: bytes) -> None:
@@ -94,6 +110,69 @@ def test_a_wrong_field_before_the_file_is_refused_before_the_file(serve: Serve, 
 
         assert answer(sock).startswith(b"HTTP/1.1 422")
     assert left() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "word"),
+    [
+        pytest.param({"platforms": "tiktok"}, b"409", b"account_missing", id="platform without an account"),
+        pytest.param({"webhook_url": "ftp://example.com/x"}, b"422", b"webhook_url", id="webhook scheme"),
+        pytest.param({"webhook_url": "https://127.0.0.1/x"}, b"422", b"webhook_url", id="webhook to this machine"),
+        pytest.param(
+            {"webhook_url": "https://printer.local/x"}, b"422", b"webhook_url", id="webhook to a private name"
+        ),
+        pytest.param({"platforms": "youtube", "title": "x" * 95}, b"422", b"title_too_long", id="title too long"),
+        pytest.param({"platforms": "youtube", "caption": "<b>"}, b"422", b"text_unusable", id="caption unusable"),
+    ],
+)
+def test_options_that_come_before_the_file_are_judged_before_it(
+    serve: Serve, context: Context, left: Left, fields: dict[str, str], status: bytes, word: bytes
+) -> None:
+    connect(context, "youtube")
+    with connection(serve(webhook_allow_private=False)) as sock:
+        sock.sendall(head(10**8) + _fields(fields) + FORM)
+
+        received = whole_answer(sock)
+
+    assert received.startswith(b"HTTP/1.1 " + status)
+    assert word in received
+    assert left() == []
+
+
+def test_what_may_still_follow_the_file_is_not_judged_before_it(serve: Serve, context: Context) -> None:
+    """The file's name is the title only if no title follows, and platforms may follow, too."""
+    connect(context, "youtube")
+    form = _fields({"caption": "<b>"}) + FORM.replace(b"a.mp4", b"x" * 150 + b".mp4") + VIDEO
+    form += b"\r\n" + _fields({"title": "Short", "platforms": "youtube", "metadata": "{}"})[:-2] + END
+    with connection(serve()) as sock:
+        sock.sendall(head(len(form), more="Connection: close\r\n") + form)
+
+        received = whole_answer(sock)
+
+    assert received.startswith(b"HTTP/1.1 422")
+    assert b"text_unusable" in received  # judged at the end: the caption, not the name
+
+
+def test_a_repeated_upload_is_answered_although_its_account_is_gone(serve: Serve, context: Context) -> None:
+    connect(context, "youtube")
+    form = _fields({"platforms": "youtube"}) + FORM + VIDEO + END
+    root = serve()
+    answers = []
+    for _ in range(2):
+        with connection(root) as sock:
+            sock.sendall(head(len(form), more='Idempotency-Key: "k1"\r\n') + form)
+            answers.append(answer(sock))
+        with context.store.writing() as database:
+            accounts.disconnect(database, "youtube-1")
+
+    assert [b"HTTP/1.1 202"] * 2 == [one[:12] for one in answers]
+
+
+def _fields(fields: dict[str, str]) -> bytes:
+    return b"".join(
+        f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    )
 
 
 def test_who_still_sends_can_read_the_refusal_afterwards(serve: Serve) -> None:
