@@ -212,8 +212,27 @@ endpoints = Table(
     Column("secret", LargeBinary, nullable=False),  # encrypted whsec_...
     Column("previous_secret", LargeBinary),
     Column("previous_until", UtcDateTime),
-    Column("failing_since", UtcDateTime),
+    Column("failing_since", UtcDateTime),  # the first failed attempt since the last successful one
     Column("created_at", UtcDateTime, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),  # failed attempts since the last successful one
+    Column("failing_s", Integer, nullable=False, server_default="0"),  # seconds in which attempts were made, all failed
+    Column("exhausted", Integer, nullable=False, server_default="0"),  # deliveries given up since the last success
+    Column("dropped", Integer, nullable=False, server_default="0"),  # deliveries given up because too many waited
+    Column("attempted_at", UtcDateTime),  # the last attempt
+    Column("last_duration_ms", Integer),  # of the last attempt
+    Column("last_error", Text),  # of the last attempt; null if it succeeded
+    Column("paused_until", UtcDateTime),  # no attempt before: it fails repeatedly, or has asked for time
+    Column("wake_at", UtcDateTime),  # time of its next message, which carries this value; others are outdated
+    Column("disabled_at", UtcDateTime),
+    Column("disabled_code", Text),  # "gone" (410), "failing" (for five days) or "requested"
+)
+
+# A row per subject of events that belong to no job; `subject` is like "account_id:acc_1".
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("number", Integer, nullable=False),  # of its last event
 )
 
 # A row per event that endpoints may receive.
@@ -238,8 +257,10 @@ deliveries = Table(
     Column("status", Text, nullable=False),  # store.states.DeliveryStatus
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("next_at", UtcDateTime),
+    Column("reason", Text),  # why it is missed, or failed without a last attempt
     UniqueConstraint("event_id", "endpoint_id"),
 )
+Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.status, deliveries.c.next_at)
 Index("deliveries_waiting", deliveries.c.status, deliveries.c.next_at)
 
 # A row per try of a delivery.

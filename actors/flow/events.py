@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from loguru import logger
 from sqlalchemy import Connection
 
 from actors.machine import Machine
-from store import jobs, webhooks
+from platforms import webhook_events
+from store import jobs, sequences, webhooks
 from store.jobs import Job
 from store.publications import Publication
+
+_SUBJECTS = ("account_id", "endpoint_id", "platform")  # of events without a job; the first that an event has
 
 
 def emit(
@@ -21,26 +25,49 @@ def emit(
     Args:
         machine: for its clock and ids.
         connection: inside `store.writing()`.
-        kind: one of the public event types, such as "segment.ready".
+        kind: one of `platforms.webhook_events.EVENT_TYPES`, such as "segment.ready".
         job: the job that the event belongs to; the endpoint named by the job gets it, and its sequence rises.
-        facts: further members of `data`.
+        facts: the other members of `data`, as in the model of the event type.
     """
+    event = create_event(machine, connection, kind, job, **facts)
+    for delivery in webhooks.record_event(connection, event, job.webhook_url if job else None, machine.new_id):
+        machine.send("dispatch_webhook", delivery.id)
+
+
+def create_event(
+    machine: Machine, connection: Connection, kind: str, job: Job | None = None, **facts: Any
+) -> webhooks.Event:  # Any: JSON
+    """Return a new event with the next sequence of its subject; it is not recorded yet. Arguments as of `emit`."""
     now = machine.now()
     data: dict[str, Any] = {}  # Any: JSON
     if job is not None:
-        data = {"job_id": job.id, "sequence": jobs.next_sequence(connection, job.id), "title": job.title}
-        if job.metadata is not None:
-            data["metadata"] = job.metadata
-    body = {"type": kind, "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data | facts}
-    event = webhooks.Event(
+        number = jobs.next_sequence(connection, job.id)
+        data = {"job_id": job.id, "sequence": number, "title": job.title, "metadata": job.metadata}
+    else:
+        subject = next((f"{name}:{facts[name]}" for name in _SUBJECTS if name in facts), kind)
+        data = {"sequence": sequences.next_number(connection, subject)}
+    body = {
+        "type": kind,
+        "timestamp": now.isoformat().replace("+00:00", "Z"),
+        "data": _checked(kind, data | facts),
+    }
+    return webhooks.Event(
         id=machine.new_id("msg_"),
         type=kind,
         job_id=job.id if job else None,
         body=json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
         created_at=now,
     )
-    for delivery in webhooks.record_event(connection, event, job.webhook_url if job else None, machine.new_id):
-        machine.send("dispatch_webhook", delivery.id)
+
+
+def _checked(kind: str, data: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+    try:
+        return webhook_events.checked(kind, data)
+    except webhook_events.UnknownEvent as error:
+        # A mistake of ours, which a test finds because a logged error fails it. Raised here, it would undo the change
+        # that the event reports, such as the record of a post.
+        logger.error("{}", error)
+        return data
 
 
 def emit_for_publication(

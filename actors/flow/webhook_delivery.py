@@ -124,7 +124,11 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
         if (is_dead or outcome.http_status == GONE) and webhooks.set_state(
             connection, endpoint.id, EndpointState.DISABLED
         ):
-            emit(machine, connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url)
+            emit(
+                machine, connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url,
+                code="gone" if outcome.http_status == GONE else "failing", reason=outcome.error,
+                failing_since=failing_since, missed=0,
+            )  # fmt: skip
     if not outcome.succeeded:
         logger.warning(
             "Webhook {} ({}) to endpoint {}: attempt {} failed: {}",

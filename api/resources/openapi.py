@@ -12,6 +12,7 @@ from api.http.auth import COOKIE
 from api.resources.base import Resource
 from api.resources.operations import OPERATIONS, PATH_PARAMETERS, Operation
 from api.resources.schedules import PlatformSchedule
+from platforms import webhook_events
 from settings import VERSION, Settings
 from store.attempts import MediaOutcome
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
@@ -63,6 +64,7 @@ def document(settings: Settings) -> Json:
         "servers": [{"url": "/"}],
         "security": [{"key": []}, {"session": []}],
         "paths": paths,
+        "webhooks": {kind: {"post": _event(kind)} for kind in webhook_events.EVENT_TYPES},
         "components": {
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key of the server."},
@@ -93,6 +95,38 @@ def _operation(operation: Operation, settings: Settings) -> Json:
     if operation.public:
         described["security"] = []
     return described
+
+
+_EVENT_HEADERS = {
+    "webhook-id": {
+        "type": "string", "description": "Id of the event, the same at every attempt: process each id once.",
+    },
+    "webhook-timestamp": {"type": "string", "description": "Time of this attempt, in Unix seconds."},
+    "webhook-signature": {
+        "type": "string",
+        "description": "`v1,` and the base64 HMAC-SHA256 of `{id}.{timestamp}.{body}`; several, separated by spaces, "
+        "while a secret is being replaced.",
+    },
+}  # fmt: skip
+
+
+def _event(kind: str) -> Json:
+    event = webhook_events.EVENT_TYPES[kind]
+    return {
+        "summary": event.summary,
+        "parameters": [
+            _parameter("header", name, schema) | {"required": True} for name, schema in _EVENT_HEADERS.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": webhook_events.body_schema(kind, _REF)}},
+        },
+        "responses": {
+            "2XX": {"description": "The event was received."},
+            "410": {"description": "Nothing more is to be sent: the endpoint is disabled."},
+            "default": {"description": "The event was not received. It is sent again for two days."},
+        },
+    }
 
 
 def _parameter(place: str, name: str, schema: Json) -> Json:
@@ -204,6 +238,7 @@ def _schemas() -> Json:
         "Upload": _object(upload),
         "Schedules": {"type": "object", "additionalProperties": _body_schema(PlatformSchedule)},
         "Problem": _object(problem),
+        **webhook_events.data_schemas(_REF),
         **_shared_schemas(),
     }
 

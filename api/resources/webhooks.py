@@ -15,15 +15,12 @@ from api.http.problems import Problem, not_found
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
+from platforms.webhook_events import EVENT_TYPES
 from store import webhooks
 from store.states import EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 
-EVENTS = (
-    "job.created", "job.processing", "segment.ready", "job.processed", "job.review_needed", "publication.scheduled",
-    "publication.published", "publication.failed", "publication.outcome_unknown", "publication.action_needed",
-    "job.completed", "job.failed", "account.reconnect_needed", "endpoint.disabled", "ping",
-)  # fmt: skip
+EVENTS = tuple(EVENT_TYPES)
 MAX_ENDPOINTS = 100
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
