@@ -1,32 +1,44 @@
 """The actors, and the way of a message from one to the next.
 
+    queue      actor      function, and what follows in the same transaction
+
                     POST /upload
-                         │  job_commands.accept: job, event and message in one transaction
+                         │  job_commands.accept: job, event and message
                          ▼
     media      split ──── planning: child media.plan examines the video and chooses cut points
                  │  creates segments, waiting publications, and one message a part
-                 │  if a child fails, here and below: a delayed message retries with less memory or time (retrying)
                  ▼
     media      gaze ───── rendering: child media.gaze decodes, corrects the eyes and encodes one part
-                 │  the part is ready ── completion (have all parts ended?) ── scheduling (which publication is due?)
-                 │                                                                ▲
-                 ▼                                                                │ each minute
-    network    publish_tiktok · publish_instagram · publish_youtube            open_windows               ticks
+                 │  the part is ready, or has failed with its publications
+                 │  completion (have all parts ended?) ── scheduling (which publications are due?)
+                 ▼                                                        ▲
+    network    publish_tiktok · publish_instagram · publish_youtube       open_windows
                  │  publishing: one short step a message, recorded before and after
-                 │  the publication is over ── completion (is the job over?) ── scheduling
+                 │  the publication is over
+                 │  completion (is the job over?) ── scheduling
                  ▼
-    network    delete_files                                                    cleanup · reap             ticks
-                                                                               retention · stuck_work
+    network    delete_files ── retention
+    network    refresh_token ── tokens
+    network    dispatch_webhook ── webhook_delivery: each change of state above records an event with its deliveries
 
-    network    refresh_token                                                   refresh_tokens             ticks
-    network    dispatch_webhook: each change of state above records an event in its own transaction
+    ticks      open_windows ── scheduling: starts the publications that are due          each minute
+    ticks      reap ── stuck_work: resumes or ends work that is past its deadline        each minute
+    ticks      cleanup ── retention: ends publications that are open for 60 days, sends  every 5 minutes
+                 delete_files, moves files without a record to lost+found
+    ticks      refresh_tokens ── tokens: sends refresh_token where tokens are due        every 10 minutes
 
-The left column is the queue; actors marked `ticks` run on the queue of that name, in the scheduler's process. `split`
-is planning (child `media.plan`), `gaze` is rendering (child `media.gaze`). Actors are in this package, one file each
-(`ticks` has all periodic ones); an actor calls one function of `flow` or `recovery` with `wiring.machine`, which has
-the settings, the store and the broker of this process. Each function checks the state, does its work, and records the
-outcome together with the messages that follow from it, in one transaction. Every actor may run twice. To follow one
-video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
+If a child of `split` or `gaze` fails, its message is delayed and starts another one, up to four attempts in all. The
+settings descend: full, less_memory, without_gaze, least. For a part they mean: a smaller picture; no gaze correction;
+both, and a cheaper encoder. Which of them are skipped depends on the cause (`flow.retrying`). After the last attempt
+the job (`split`) or the part with its publications (`gaze`) has failed, and the message is dead-lettered; the other
+parts continue.
+
+Periodic messages are called ticks; their queue is consumed by the scheduler's process. Actors are in this package, one
+file each (`ticks` has all periodic ones). An actor calls one function of `flow` or `recovery` with `wiring.machine`,
+which has the settings, the store and the broker of this process. Each function checks the state, does its work, and
+records the outcome together with the messages that follow from it, in one transaction. Every actor may run twice.
+`recovery` handles what was lost: work that nobody continues, files without a record in the database, records without
+files. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
 """
 
 from actors import (

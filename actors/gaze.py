@@ -8,8 +8,9 @@ from actors import wiring
 from actors.flow import rendering, retrying
 
 
-# `retry_when` decides about retries: dramatiq then ignores `max_retries`.
-@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry, throws=retrying.GivenUp)
+# Retried for three causes. A child fails: `flow` raises `Retry` with a delay, up to four attempts, then `GivenUp`. The
+# actor itself raises, as on a full disk: dramatiq's backoff, three times. The worker ends: the broker redelivers.
+@dramatiq.actor(queue_name="media", retry_when=retrying.should_retry, throws=retrying.GivenUp)
 def gaze(segment_id: str) -> None:
-    """Render one part with the speaker's eyes turned to the lens."""
+    """Make one attempt at rendering a part; which ones correct the gaze is decided by `flow.retrying`."""
     rendering.render_part(wiring.machine, segment_id)

@@ -8,8 +8,9 @@ from actors import wiring
 from actors.flow import planning, retrying
 
 
-# `retry_when` decides about retries: dramatiq then ignores `max_retries`.
-@dramatiq.actor(queue_name="media", max_retries=3, retry_when=retrying.should_retry, throws=retrying.GivenUp)
+# Retried for three causes. A child fails: `flow` raises `Retry` with a delay, up to four attempts, then `GivenUp`. The
+# actor itself raises, as on a full disk: dramatiq's backoff, three times. The worker ends: the broker redelivers.
+@dramatiq.actor(queue_name="media", retry_when=retrying.should_retry, throws=retrying.GivenUp)
 def split(job_id: str) -> None:
-    """Examine an uploaded video, choose its cut points, and create its parts."""
+    """Make one attempt at examining an uploaded video; choose its cut points, and create its parts."""
     planning.plan_job(wiring.machine, job_id)

@@ -36,8 +36,8 @@ def build(environ: Mapping[str, str]) -> Machine:
     settings = environment.read(environ)
     stopping = threading.Event()
     path = settings.database_path.resolve()
-    # Actors each state their own `max_retries`. No TimeLimit: it cannot interrupt a wait for a child and may strike
-    # inside a commit; `media.process.runner` keeps the deadlines and ends the child.
+    # Each actor states `max_retries` or `retry_when`. No TimeLimit: it cannot interrupt a wait for a child and may
+    # strike inside a commit; `media.process.runner` keeps the deadlines and ends the child.
     broker = SqliteBroker(
         path,
         middleware=[

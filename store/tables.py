@@ -1,4 +1,8 @@
-"""The tables, as SQLAlchemy Core sees them. Alembic's migrations make them; a test holds the two together."""
+"""The tables of the store, for SQLAlchemy Core. Alembic's migrations create them; a test compares the two.
+
+An attempt is one execution of work that may fail. The column `attempt` is the token of the running one, `attempts` has
+the failed ones, `tries` counts attempts. The table `attempts` has those at webhook deliveries.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ Json = JSON(none_as_null=True)  # a missing value is NULL, not the JSON text nul
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC: aware in Python, without a zone in SQLite (which has none to offer)."""
+    """A time: aware (UTC) in Python; stored in UTC without its zone, for which SQLite has no type."""
 
     impl = DateTime
     cache_ok = True
@@ -62,7 +66,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-# A row per uploaded video. The first ten columns are those of the first specification.
+# A row per uploaded video.
 jobs = Table(
     "jobs",
     metadata,
@@ -75,7 +79,7 @@ jobs = Table(
     Column("error", Text),  # a sentence for the creator
     Column("metadata", Json),  # the creator's own, handed back untouched
     Column("webhook_url", Text),
-    Column("platforms", Json),  # list of names; null: every connected account
+    Column("platforms", Json),  # list of names in `platforms.registry`; null: every connected account
     Column("error_code", Text),  # stable, for programs
     Column("title", Text, nullable=False, server_default=""),
     Column("caption", Text, nullable=False, server_default=""),
@@ -85,13 +89,13 @@ jobs = Table(
     Column("segment_seconds", Float, nullable=False),
     Column("publish_after", UtcDateTime),
     Column("facts", Json),  # what `media.probe` found
-    Column(
-        "gaze_zero", Json
-    ),  # JSON of `media.plan` for `media.gaze`: measured gaze of this speaker when looking into the lens
-    Column("asked_at", UtcDateTime),  # when its planning was last asked for, as for parts
-    Column("attempt", Text),  # token of the claim on the running planning, as for parts
-    Column("attempts", Json),  # failed attempts at its planning, as for parts
-    Column("retry_at", UtcDateTime),  # when its planning is retried, as for parts
+    # JSON of `media.plan` for `media.gaze`: measured gaze of this speaker when looking into the lens.
+    Column("gaze_zero", Json),
+    # About the planning, like the columns of these names in job_segments about the rendering.
+    Column("asked_at", UtcDateTime),
+    Column("attempt", Text),
+    Column("attempts", Json),
+    Column("retry_at", UtcDateTime),
     Column("segment_count", Integer),  # null until planned
     Column("review_reasons", Json),  # list of store.states.ReviewReason: nothing is published before approval
     Column("approved_at", UtcDateTime),  # when it was approved
@@ -101,7 +105,7 @@ jobs = Table(
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
 Index("jobs_by_status", jobs.c.status)
 
-# A row per part of a video. The columns up to upload_at are those of the first specification.
+# A row per part of a video.
 job_segments = Table(
     "job_segments",
     metadata,
@@ -118,10 +122,10 @@ job_segments = Table(
     Column("span", Json, nullable=False),  # opaque, from `media.plan`: which frames this part has, and its gain
     Column("cut_reason", Text, nullable=False),  # why it ends where it ends
     Column("progress", Float, nullable=False, server_default="0"),  # 0 to 1
-    Column("attempt", Text),  # token of the claim on the running rendering; an outcome with another token is dropped
+    Column("attempt", Text),  # random token of the running attempt; an outcome with another token is dropped
     Column("attempts", Json),  # list of store.attempts.MediaAttempt, failed ones since `asked_at`, oldest first
     Column("retry_at", UtcDateTime),  # when the next attempt may begin; null unless it waits
-    Column("asked_at", UtcDateTime),  # when its rendering was last asked for: an older dead letter says nothing of it
+    Column("asked_at", UtcDateTime),  # when a person last retried it: older dead letters are ignored
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("gaze", Json),  # {"corrected", "share", "reason", ...} from `media.gaze`
@@ -153,7 +157,8 @@ accounts = Table(
     UniqueConstraint("platform", "remote_id"),
 )
 
-# A row per part and account: the one place that knows whether something went out.
+# A row per part and account: whether it was published. That publishing began is also noted in a file beside the upload
+# (`actors.recovery.publishing_notes`), for the case that this database is replaced by a backup.
 publications = Table(
     "publications",
     metadata,
@@ -164,18 +169,18 @@ publications = Table(
     Column("platform", Text, nullable=False),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("status", Text, nullable=False),  # store.states.PublicationStatus
-    Column("due_at", UtcDateTime),  # when it may go out, as far as is known
+    Column("due_at", UtcDateTime),  # when the schedule allows it, as last computed; null: its turn has not come
     Column("step", Text),  # of the publisher's state machine; null before the first
-    Column("handle", LargeBinary),  # encrypted JSON: what identifies the remote operation, stored before the next byte
-    Column(
-        "holder", Text
-    ),  # message id and nonce of the actor run that executes `step`; still set: that run was interrupted
-    Column("holder_until", UtcDateTime),
-    Column("next_at", UtcDateTime),  # when the step is due, if no worker carries it out
-    Column(
-        "unclear", Boolean, nullable=False, server_default="0"
-    ),  # the step's last answer was lost: ask, do not repeat
-    Column("tries", Integer, nullable=False, server_default="0"),  # of the present step; the waits grow with it
+    # Encrypted JSON: facts of a `platforms.contract.Handle`, such as an upload address; stored before the next step.
+    Column("handle", LargeBinary),
+    # "message id/nonce" of the run that executes `step`; null between two steps. A run that finds the id of its own
+    # message here, or an expired one, follows an interrupted run.
+    Column("holder", Text),
+    Column("holder_until", UtcDateTime),  # when it expires
+    Column("next_at", UtcDateTime),  # when the next step is due
+    # The last answer was lost: a new run of the step first asks the platform, and sends only what is missing.
+    Column("unclear", Boolean, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),  # failed attempts at `step`; the delay grows with it
     Column("troubled_since", UtcDateTime),  # time of the first failure of the present step; given up after 24 h
     Column("remote_id", Text),
     Column("link", Text),
@@ -189,15 +194,15 @@ publications = Table(
 Index("publications_by_account", publications.c.account_id, publications.c.status)
 Index("publications_by_job", publications.c.job_id)
 
-# A row per platform: when and how much may go out.
+# A row per platform: when and how much may be published. The limits are counted for each account.
 schedules = Table(
     "schedules",
     metadata,
     Column("platform", Text, primary_key=True),
     Column("time_zone", Text, nullable=False),  # IANA name the windows are read in
     Column("windows", Json, nullable=False),  # [["08:00", "22:30"], ...]; empty: always
-    Column("max_per_day", Integer, nullable=False),  # in any 24 hours, for each account
-    Column("min_gap_s", Float, nullable=False),  # between two posts of one account
+    Column("max_per_day", Integer, nullable=False),  # in any 24 hours
+    Column("min_gap_s", Float, nullable=False),  # between two posts
 )
 
 # A row per webhook endpoint.
@@ -239,7 +244,7 @@ sequences = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", Text, primary_key=True),  # the webhook-id, the same on each try
+    Column("id", Text, primary_key=True),  # the webhook-id, the same at each attempt
     Column("type", Text, nullable=False),
     Column("job_id", Text, ForeignKey("jobs.id")),
     Column("body", Text, nullable=False),  # the exact JSON that is signed and sent
@@ -263,7 +268,7 @@ deliveries = Table(
 Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.status, deliveries.c.next_at)
 Index("deliveries_waiting", deliveries.c.status, deliveries.c.next_at)
 
-# A row per try of a delivery.
+# A row per attempt at a delivery.
 attempts = Table(
     "attempts",
     metadata,
