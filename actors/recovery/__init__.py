@@ -1,1 +1,1 @@
-"""Recovery of uploads whose record in the database is lost."""
+"""Recovery: files without a database record, missing files, and work past its deadline."""

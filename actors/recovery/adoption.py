@@ -1,9 +1,9 @@
-"""Making jobs again of what is in lost+found: the file goes back, then the job, its event and its message commit.
+"""Creates jobs for uploads in lost+found: moves the files back, then commits the job, its event and its message.
 
     lock the file ─▶ rename lost+found/<id> to uploads/<id> ─▶ one transaction ─▶ unlock
 
-Cut off between the two, the upload is a whole file without a record: the next start or clean-up moves it to lost+found
-again, and it can be adopted again. Works beside a running machine and without one.
+After a crash between the rename and the commit, the upload is a complete file without a record. The next start or
+clean-up moves it to lost+found, and it can be adopted again. Works while the machine runs and while it is stopped.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from store.jobs import Job
 class Outcome(Enum):
     """The outcome of an adoption, as printed by `scripts/adopt`."""
 
-    ADOPTED = "is a job again"
-    RETURNED = "its job is in the database; its files were returned to it"
-    KNOWN = "its job is in the database and has all of its files"
-    OVER = "its job is over and its files were deleted; the entry may be deleted, too"
-    NO_UPLOAD = "only rendered parts are left; no job can be made of them"
-    REPEATED = "it was uploaded again, and there is a job of that; the entry may be deleted"
-    BUSY = "another process is working on it"
+    ADOPTED = "adopted; a job was created"
+    RETURNED = "its job exists; missing files of the job were restored"
+    KNOWN = "its job exists and has all of its files"
+    OVER = "its job has ended and its files were deleted; the entry can be deleted, too"
+    NO_UPLOAD = "contains only rendered parts, from which no job can be created"
+    REPEATED = "the video was uploaded again and has a job; the entry can be deleted"
+    BUSY = "in use by another process"
 
 
 def adopt(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | None]:
-    """Make a job of an entry, as the API does of an upload. Can be repeated safely.
+    """Create a job for an entry, as the API does for an upload. Idempotent.
 
     Returns:
-        The outcome, and a new job with what could not be restored of it.
+        The outcome, and the new job with a description of what could not be restored; None without a new job.
 
     Raises:
         DatabaseUnavailable: nothing was committed; the entry stays.
@@ -58,7 +58,7 @@ def adopt(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | No
 
 
 def platforms_without_account(machine: Machine, job: Job) -> list[str]:
-    """Return the job's platforms that have no connected account; ["any"] if it names none and there is no account."""
+    """Return the job's platforms without a connected account; ["any"] if it is for all platforms and none has one."""
     with machine.store.reading() as connection:
         usable = {account.platform for account in accounts.connected(connection)}
     if job.platforms is None:
@@ -85,12 +85,12 @@ def _create_job(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJo
         return Outcome.REPEATED, None
     lost_found.mark_accepted(machine, entry.job_id)
     (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
-    logger.info("job {}: adopted from lost+found", entry.job_id)
+    logger.info("Job {}: adopted from lost+found", entry.job_id)
     return Outcome.ADOPTED, restored
 
 
 def _usable_answer(machine: Machine, answer: StoredAnswer | None) -> StoredAnswer | None:
-    """Return the stored answer of an upload's request; None if its key has been used for another upload."""
+    """Return the stored answer to an upload's request; None if its key has been used for another upload."""
     if answer is None:
         return None
     with machine.store.reading() as connection:
@@ -99,11 +99,11 @@ def _usable_answer(machine: Machine, answer: StoredAnswer | None) -> StoredAnswe
 
 
 def _is_job(machine: Machine, job_id: str) -> bool:
-    """Say whether the job was committed; True also if the database cannot be read, so that the file stays."""
+    """Return whether the job was committed; True also if the database cannot be read, so that the file stays."""
     try:
         with machine.store.reading() as connection:
             return jobs.get(connection, job_id) is not None
-    except Exception:  # noqa: BLE001 (the caller raises the first error)
+    except Exception:  # noqa: BLE001 (the caller raises the original error)
         return True
 
 
@@ -123,12 +123,12 @@ def _return_files(machine: Machine, entry: LostEntry, job: Job) -> Outcome:
         failed = failed_for_files(connection, job)
     if failed:
         job_commands.retry(machine, job.id)
-    logger.info("job {}: files returned from lost+found", job.id)
+    logger.info("Job {}: files returned from lost+found", job.id)
     return Outcome.RETURNED
 
 
 def _return_parts(machine: Machine, lost: Path, job: Job) -> bool:
-    """Move missing rendered parts of the job back, with the files beside them; return whether there were any."""
+    """Move missing rendered parts and their reports back to the job's folder; return whether any was moved."""
     returned = False
     with machine.store.reading() as connection:
         parts = segments.of_job(connection, job.id)
@@ -143,5 +143,5 @@ def _return_parts(machine: Machine, lost: Path, job: Job) -> bool:
         returned = True
     for directory in (lost, lost.parent):
         with contextlib.suppress(OSError):
-            directory.rmdir()  # if nothing is left in it
+            directory.rmdir()  # fails if it is not empty
     return returned

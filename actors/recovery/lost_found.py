@@ -1,11 +1,11 @@
-"""Files without a record in the database: moved to lost+found, kept for a while, and made jobs of again.
+"""Moves files without a database record to lost+found, and deletes them after a period.
 
     uploads/<job id>/  ─▶ lost+found/<job id>/          the file as it was sent, `upload.json` beside it
     jobs/<job id>/     ─▶ lost+found/<job id>/parts/    rendered parts with their reports
 
-A missing record proves nothing: the database may be another one, or yesterday's. So nothing is deleted for want of a
-record, only moved, by renaming. An upload that is just being accepted has no record yet, either; its process holds a
-lock (flock) on the file from its first byte until the record is committed, and a locked file is never moved.
+A missing record is no reason to delete a file: a restored database is older than the files. So such files are only
+renamed. An upload that is being accepted has no record yet, either. Its process holds a lock (flock) on the file from
+the first byte until the record is committed, and a locked file is never moved.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from actors.recovery import upload_record
 from store import jobs
 
 DIRECTORY_NAMES = ("lost+found", "lost+found-vidprod")
-"""Folder of lost files, below the data directory. The root of an ext4 volume has a `lost+found` of its own, which only
-root may write; then the second name is taken."""
+"""Names of the folder below the data directory, in order of preference. The root of an ext4 volume has a `lost+found`
+of the file system, which only root may write; then the second name is used."""
 
 SOURCE, INCOMING = "source", ".incoming"
 PARTS = "parts"
@@ -50,16 +50,17 @@ class LostEntry:
     """One entry of lost+found.
 
     Attributes:
-        directory: named after the job's id, with a number appended if that name was taken.
-        job_id: of the job that the files belong to.
+        directory: the entry's folder: the job's id, with a number appended if that name existed.
+        job_id: the id of the job that the files belong to.
         file_name: the upload's original name; empty if unknown.
-        size_bytes: of all files.
-        has_upload: it contains an upload, of which a job can be made; otherwise only rendered parts.
-        parts: number of rendered parts.
-        publishing_began: parts of it may be public already.
-        was_accepted: its sender may have got the answer; a sender without one has probably uploaded it again.
-        lost_at: when it was moved here.
-        kept_until: when it is deleted.
+        size_bytes: the size of all files.
+        has_upload: the entry contains an upload, from which a job can be created; otherwise only rendered parts.
+        parts: the number of rendered parts.
+        publishing_began: some parts may be public already.
+        was_accepted: the job was committed, so the client may have got the answer; otherwise it has probably uploaded
+            the video again.
+        lost_at: the time at which the files were moved to lost+found.
+        kept_until: the time after which the entry is deleted.
     """
 
     directory: Path
@@ -75,7 +76,7 @@ class LostEntry:
 
 
 def directory(machine: Machine) -> Path:
-    """Return the directory of lost files; create it if it is missing.
+    """Return the lost+found directory; create it if it is missing.
 
     Raises:
         OSError: it cannot be created.
@@ -91,20 +92,22 @@ def _directories(machine: Machine) -> Iterator[Path]:
         found = machine.settings.data_dir / name
         try:
             found.mkdir(parents=True, exist_ok=True)
-        except (PermissionError, FileExistsError):  # also a file, or a link to nothing
+        except (PermissionError, FileExistsError):  # FileExistsError: a file, or a broken link
             continue
         if os.access(found, os.W_OK | os.X_OK):
             yield found
 
 
 def entries(machine: Machine) -> list[LostEntry]:
-    """Return what is in lost+found, longest lost first; what has no job's name is not acquired."""
+    """Return the entries of lost+found, the oldest first; skip folders that are not named after a job."""
     found = []
     for name in DIRECTORY_NAMES:
         root = machine.settings.data_dir / name
         if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
             for path in root.iterdir():
-                with contextlib.suppress(FileNotFoundError, PermissionError):  # just adopted or deleted; not acquired
+                with contextlib.suppress(
+                    FileNotFoundError, PermissionError
+                ):  # adopted or deleted meanwhile; unreadable
                     found += [_entry(machine, path)] if _is_entry(path) else []
     return sorted(found, key=lambda entry: entry.lost_at)
 
@@ -115,30 +118,30 @@ def errors_logged(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        logger.error("not moved or deleted: {}: {}", path, error)
+        logger.error("lost+found: {}: not moved or deleted: {}", path, error)
 
 
 def move_unrecorded(machine: Machine) -> list[Path]:
-    """Move whole files and rendered parts whose job the database does not know; return where they are now.
+    """Move complete uploads and rendered parts without a job in the database; return their new folders.
 
-    Half-received uploads, files that are just being accepted, directories of no job's shape, and what the file system
-    refuses to move stay.
+    Incomplete uploads, locked uploads, folders that are not named after a job, and folders that the file system cannot
+    move stay in place.
 
     Raises:
-        DatabaseUnavailable: the database cannot be asked; nothing was moved.
+        DatabaseUnavailable: the database cannot be read.
     """
     found = [*_unrecorded_uploads(machine), *_unrecorded_parts(machine)]
     for target in found:
         kept = f"{machine.settings.lost_found_days:g}"
-        logger.warning("{}: the database has no record of it; kept for {} days", target, kept)
+        logger.warning("lost+found: {}: moved, no record in the database; kept for {} days", target, kept)
     return found
 
 
 def move_cut_off_adoptions(machine: Machine) -> None:
-    """Move back what an adoption has renamed to the uploads and then, cut off, made no job of.
+    """Move the uploads of interrupted adoptions back to lost+found: renamed, but without a committed job.
 
     Raises:
-        DatabaseUnavailable: the database cannot be asked.
+        DatabaseUnavailable: the database cannot be read.
     """
     for path in _subdirectories(machine.settings.uploads_dir):
         if (path / ADOPTING_MARK).exists():
@@ -170,10 +173,10 @@ def _unrecorded_parts(machine: Machine) -> Iterator[Path]:
 
 
 def extend(machine: Machine, by: timedelta | None) -> None:
-    """Keep all entries longer.
+    """Postpone the deletion of all entries.
 
     Args:
-        by: how much; None for "their days begin now".
+        by: the time to add; None restarts each entry's period now.
     """
     for entry in entries(machine):
         with errors_logged(entry.directory):
@@ -182,7 +185,7 @@ def extend(machine: Machine, by: timedelta | None) -> None:
 
 
 def delete_expired(machine: Machine) -> int:
-    """Delete expired entries; return how many."""
+    """Delete expired entries; return their number."""
     deleted = 0
     for entry in entries(machine):
         with errors_logged(entry.directory):
@@ -191,7 +194,7 @@ def delete_expired(machine: Machine) -> int:
 
 
 def delete(machine: Machine, entry: LostEntry) -> bool:
-    """Delete an entry's files; False if it is being adopted, has been adopted, or has been replaced by another one.
+    """Delete an entry's files; return False if it is being adopted, was adopted, or was replaced by another entry.
 
     Raises:
         OSError: the files cannot be deleted.
@@ -201,7 +204,7 @@ def delete(machine: Machine, entry: LostEntry) -> bool:
             return False
         shutil.rmtree(entry.directory)
     logger.warning(
-        "lost+found: {} ({!r}, {} bytes, lost since {:%Y-%m-%d}) is deleted",
+        "lost+found: {}: deleted ({!r}, {} bytes, lost since {:%Y-%m-%d})",
         entry.directory.name, entry.file_name, entry.size_bytes, entry.lost_at,
     )  # fmt: skip
     return True
@@ -209,9 +212,9 @@ def delete(machine: Machine, entry: LostEntry) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold an upload's file lock during a block; yield False if another process holds it.
+    """Hold the file lock of an upload during a block; yield False if another process holds the lock.
 
-    A missing file needs no lock. The lock stays with the file when it is renamed.
+    Without the file, yield True: no lock is needed. The lock stays with the file when it is renamed.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -229,21 +232,21 @@ def locked(path: Path) -> Iterator[bool]:
 
 
 def mark_accepted(machine: Machine, job_id: str) -> None:
-    """Note beside the upload that its job was committed: only such files are adopted without being named."""
+    """Mark an upload whose job is committed: `scripts/adopt --all` adopts only such uploads."""
     _mark(machine, job_id, ACCEPTED_MARK)
 
 
 def _mark(machine: Machine, job_id: str, name: str) -> None:
     try:
         (machine.settings.uploads_dir / job_id / name).touch()
-    except OSError as error:  # the note is for a lost database only
-        logger.warning("job {}: cannot note {!r} beside its file: {}", job_id, name, error)
+    except OSError as error:  # the mark is needed only after a loss of the database
+        logger.warning("Job {}: mark {!r} not written: {}", job_id, name, error)
 
 
 def restore(machine: Machine, path: Path, job_id: str) -> Path | None:
-    """Rename an entry back to the uploads; None if the job's directory exists.
+    """Move an entry back to the uploads and return its new folder; None if the job's folder exists.
 
-    The directory is marked as being adopted. The caller removes the mark after it has committed the job.
+    The folder is marked as being adopted. The caller removes the mark after it has committed the job.
     """
     target = machine.settings.uploads_dir / job_id
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -263,10 +266,10 @@ def _is_entry(path: Path) -> bool:
 
 def _entry(machine: Machine, path: Path) -> LostEntry:
     name = _ENTRY.fullmatch(path.name)
-    assert name is not None  # `entries` asks for it
+    assert name is not None  # `_is_entry` has matched it
     parts = path / PARTS
     file_name, size_bytes = upload_record.original_name(path), _size_bytes(path)
-    lost_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)  # last: it is still there
+    lost_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)  # read last: raises if the entry is gone
     return LostEntry(
         directory=path,
         job_id=name[1],
@@ -276,7 +279,7 @@ def _entry(machine: Machine, path: Path) -> LostEntry:
         parts=len(list(parts.glob("part-*.mp4"))) if parts.is_dir() else 0,
         publishing_began=(path / PUBLISHING_NOTES).exists(),
         was_accepted=(path / ACCEPTED_MARK).exists()
-        or not (path / upload_record.NAME).exists(),  # neither: an old upload
+        or not (path / upload_record.NAME).exists(),  # an upload from before records and marks existed
         lost_at=lost_at,
         kept_until=lost_at + timedelta(days=machine.settings.lost_found_days),
     )
@@ -287,15 +290,15 @@ def _size_bytes(path: Path) -> int:
 
 
 def _move(machine: Machine, path: Path, below: str | None = None) -> Path | None:
-    """Rename a directory to a free place in lost+found; None if another process has moved it, or no name is free.
+    """Move a folder into lost+found; None if another process has moved it, or lost+found is on another volume.
 
-    The time of the move is the entry's modification time, which is set before the move: a crash in between leaves a
-    directory that is merely touched.
+    The entry's modification time is the time of the move. It is set before the move, so a crash between the two
+    changes only the modification time.
 
     Raises:
-        OSError: the file system refuses.
+        OSError: the folder cannot be moved.
     """
-    directory(machine)  # or its error
+    directory(machine)  # raises if there is none
     for root in _directories(machine):
         try:
             return _move_into(root, path, below)
@@ -304,7 +307,7 @@ def _move(machine: Machine, path: Path, below: str | None = None) -> Path | None
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            logger.warning("{} lies on another volume than {}", path, root)
+            logger.warning("lost+found: {}: not moved to {}, which is on another volume", path, root)
     return None
 
 
@@ -322,7 +325,7 @@ def _move_into(root: Path, path: Path, below: str | None) -> Path:
         except OSError as error:
             if below is not None:
                 with contextlib.suppress(OSError):
-                    entry.rmdir()  # if nothing else is in it
+                    entry.rmdir()  # fails if it is not empty
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise
         else:

@@ -1,7 +1,7 @@
-"""Errors for work whose files are missing, as after a restored backup.
+"""Errors of work whose files are missing, for example after a backup was restored.
 
-The restored database asks to render or publish files that were deleted after the backup was made. Such work fails at
-once, because a retry cannot succeed unless the file is found (`scripts/adopt`).
+The restored database contains work on files that were deleted after the backup was made. Such work fails at once: a
+retry succeeds only after the file has been restored (`scripts/adopt`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ PART_GONE = f"The rendered part {_OLDER}"
 
 
 def part_is_gone(machine: Machine, segment: Segment) -> bool:
-    """Say whether a rendered part's file is missing."""
+    """Return whether a rendered part's file is missing."""
     return not machine.in_data(segment.file_path).exists()
 
 
 def failed_for_files(connection: Connection, job: Job) -> bool:
-    """Say whether a job, part or publication failed because of a missing file, which may be in lost+found."""
+    """Return whether a job, or one of its parts or publications, failed because of a missing file."""
     return (
         job.error_code == FILE_MISSING
         or any(

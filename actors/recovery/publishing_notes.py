@@ -1,9 +1,10 @@
-"""Notes beside an upload about the publications that have begun, which outlive the database.
+"""Records in a file, beside an upload, which of its publications have begun; independent of the database.
 
-    uploads/<job id>/publishing-began      one line each: part number, account id, when it began
+    uploads/<job id>/publishing-began      a line per publication: part number, account id, time of the beginning
 
-In an older database a publication may be "waiting" although it is public. So its note is checked before its first byte
-is sent: if there is a note that this database does not know of, the outcome is unknown.
+In a restored database a publication may be "waiting" although it is public. So this file is checked before a
+publication's first byte is sent. If it has a line for a publication that never began in the database, the publication's
+outcome is unknown.
 """
 
 from __future__ import annotations
@@ -17,31 +18,34 @@ from actors.machine import Machine
 from actors.recovery.lost_found import PUBLISHING_NOTES
 from store.publications import Publication
 
-RESOLVED = "resolved"  # the code that `publications.resolve` leaves
+RESOLVED = "resolved"  # the code that `publications.resolve` sets
 
 
 def add(machine: Machine, publication: Publication) -> bool:
-    """Note that a publication begins; False if there is a note that it has begun before."""
+    """Record that a publication begins; return False if the file says that it has begun before."""
     path = _path(machine, publication.job_id)
     try:
-        if any(line.startswith(_whose(publication)) for line in _lines(path)):
+        if any(line.startswith(_prefix(publication)) for line in _lines(path)):
             return False
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{_line(publication)}\n")
-    except OSError as error:  # the note is needed only if the database is lost
-        logger.warning("job {}: cannot note that publishing began: {}", publication.job_id, error)
+    except OSError as error:  # the file is needed only after a loss of the database
+        logger.warning(
+            "Job {}: publication {}: beginning not recorded beside the upload: {}",
+            publication.job_id, publication.id, error,
+        )  # fmt: skip
     return True
 
 
 def remove(machine: Machine, failed: Sequence[Publication]) -> None:
-    """Delete the notes of publications that certainly failed and are retried.
+    """Delete the lines of publications that certainly failed and are retried.
 
-    Only the note of the failed attempt is deleted, because the database may be older than a later one. If a person has
-    resolved the publication, all its notes are deleted.
+    Only the line of the failed attempt is deleted: a restored database does not contain later attempts. If the operator
+    has resolved the publication, all its lines are deleted.
     """
     for publication in failed:
         path = _path(machine, publication.job_id)
-        gone = _whose(publication) if publication.code == RESOLVED else _line(publication)
+        gone = _prefix(publication) if publication.code == RESOLVED else _line(publication)
         try:
             lines = _lines(path)
             kept = [line for line in lines if not line.startswith(gone)]
@@ -51,7 +55,10 @@ def remove(machine: Machine, failed: Sequence[Publication]) -> None:
                 )
                 path.with_name(f".{PUBLISHING_NOTES}").replace(path)
         except OSError as error:
-            logger.warning("job {}: cannot change the notes beside its file: {}", publication.job_id, error)
+            logger.warning(
+                "Job {}: publication {}: line beside the upload not deleted: {}",
+                publication.job_id, publication.id, error,
+            )  # fmt: skip
 
 
 def _path(machine: Machine, job_id: str) -> Path:
@@ -65,10 +72,10 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _whose(publication: Publication) -> str:
+def _prefix(publication: Publication) -> str:
     return f"{publication.segment_number} {publication.account_id} "
 
 
 def _line(publication: Publication) -> str:
     began = publication.started_at
-    return f"{_whose(publication)}{'' if began is None else began.isoformat()}"
+    return f"{_prefix(publication)}{'' if began is None else began.isoformat()}"

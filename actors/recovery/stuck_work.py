@@ -1,4 +1,4 @@
-"""Recovers work in progress that is past its deadline: it is resumed, or ended with an error."""
+"""Recovers work past its deadline: resumes it, or ends it with an error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from actors.machine import Machine
 from broker import DeadLetter
 from store import jobs, publications, segments, steps, webhooks
 
-GRACE_PERIOD = timedelta(minutes=5)  # messages may wait behind others; those of an ended worker the broker redelivers
-DEAD_LETTER_AGE = timedelta(days=1)  # older dead letters have been handled: this runs each minute
+GRACE_PERIOD = timedelta(minutes=5)  # a message may wait in its queue, or for redelivery after its worker's end
+DEAD_LETTER_AGE = timedelta(days=1)  # older dead letters have been handled: `recover` runs each minute
 REASON = "an error in VidProd stopped it every time; the dead letters have the details"
 
 
 def recover(machine: Machine) -> None:
-    """Recover all kinds of work: dead-lettered, parts, retries, publications, deliveries."""
+    """Recover dead-lettered work, and overdue parts, retries, publications and webhook deliveries."""
     _fail_dead_lettered(machine)
     _resume_parts(machine)
     _resume_retries(machine)
@@ -27,7 +27,7 @@ def recover(machine: Machine) -> None:
 
 
 def _fail_dead_lettered(machine: Machine) -> None:
-    """Fail the work of dead-lettered messages. The dead letters stay, for the operator to read."""
+    """Fail the work of dead-lettered messages. The dead letters are kept for the operator."""
     for letter in machine.broker.admin.dead_letters(limit=1000):
         is_new = letter.died_at > machine.now() - DEAD_LETTER_AGE
         if letter.args and is_new and not retrying.is_recorded(letter.error):
@@ -58,7 +58,7 @@ def _is_current(letter: DeadLetter, asked_at: datetime | None) -> bool:
 
 
 def _resume_parts(machine: Machine) -> None:
-    # A part between two attempts is pending, and its message waits in the broker.
+    # A part between two attempts is not affected: it is pending, and its message waits in the broker.
     overdue_after = timedelta(seconds=machine.settings.processing_deadline) + GRACE_PERIOD
     with machine.store.writing() as connection:
         for segment in segments.rendering_started_before(connection, machine.now() - overdue_after):
@@ -68,7 +68,7 @@ def _resume_parts(machine: Machine) -> None:
 
 
 def _resume_retries(machine: Machine) -> None:
-    """Send retries that lie too far ahead: they were scheduled while the clock was ahead, before it was set back."""
+    """Send retries that are due too late: they were scheduled before the clock was set back."""
     latest = machine.now() + retrying.max_delay(machine) + GRACE_PERIOD
     with machine.store.writing() as connection:
         for job in jobs.clear_retries_after(connection, latest):

@@ -1,11 +1,11 @@
-"""The record beside an uploaded file: what a job is made of again when the database has no row of it.
+"""The record beside an uploaded file, from which its job is created again if the database has lost it.
 
     {"version": 1, "job_id": ..., "received_at": ..., "name": ..., "size_bytes": ..., "options": {...}, "sealed": ...,
      "answer": {...} or null}
 
-`sealed` holds what may be secret (a token in the webhook's address, the creator's own metadata), encrypted with
-SECRET_KEY. The options are those of the job, so a default that is changed later does not change them. `answer` is what
-was stored under the upload's idempotency key: so that what was sent again meanwhile is not published twice.
+`sealed` contains the possibly secret fields (the webhook's address may contain a token; the creator's metadata),
+encrypted with SECRET_KEY. `options` are the job's own values, so a later change of a default does not change them.
+`answer` is the stored answer of the upload's idempotency key, so that a repeated upload is not published twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from store.states import JobStatus, ReviewReason
 NAME = "upload.json"
 VERSION = 1
 UNKNOWN_NAME = "recovered video, its options were lost"
-MAX_BYTES = 2**20  # ours have at most 100 kB
+MAX_BYTES = 2**20  # records have at most 100 kB
 MAX_NAME_CHARS = 200
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
@@ -44,12 +44,12 @@ class Defaults:
 
 @dataclass(frozen=True)
 class RestoredJob:
-    """A job made of a record.
+    """A job restored from a record.
 
     Attributes:
-        job: to be created; if its options were lost, it needs approval.
-        missing: what could not be read of the record, for its operator; None when nothing is missing.
-        answer: of its request, if that had an idempotency key.
+        job: the job to create; if its options were lost, it needs approval.
+        missing: a sentence for the operator about unreadable fields; None if all were read.
+        answer: the stored answer to its request; None without an idempotency key.
     """
 
     job: Job
@@ -58,7 +58,7 @@ class RestoredJob:
 
 
 def encode(job: Job, sealer: Sealer, answer: StoredAnswer | None = None) -> bytes:
-    """Return the record of a new job as JSON; `answer` is that of its request, if it has an idempotency key."""
+    """Return the record of a new job as JSON; `answer` is given if its request has an idempotency key."""
     after = job.publish_after
     document = {
         "version": VERSION,
@@ -109,7 +109,7 @@ def restore_job(directory: Path, job_id: str, video: Path, sealer: Sealer, defau
         segment_seconds=defaults.segment_seconds,
         original_name=UNKNOWN_NAME,
         size_bytes=size_bytes,
-        review_reasons=[ReviewReason.OPTIONS_LOST],  # it may have been meant for one platform, or for next month
+        review_reasons=[ReviewReason.OPTIONS_LOST],  # the options may have named one platform, or a later date
     )
     try:
         return _read(_loaded(directory), base, sealer)
@@ -167,7 +167,7 @@ def _answer(stored: Any) -> StoredAnswer | None:  # Any: JSON
             **texts, status=stored["status"], headers=headers, expires_at=_moment(stored["expires_at"])
         )  # fmt: skip
     except UNREADABLE:
-        return None  # then it is as an upload without a key
+        return None  # the job is restored without an idempotency key
 
 
 def _unsealed(sealed: str, sealer: Sealer) -> tuple[dict[str, Any], str | None]:  # Any: JSON
@@ -181,7 +181,7 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without its zone")
-    return moment.astimezone(UTC)  # too far at either end of the calendar
+    return moment.astimezone(UTC)  # OverflowError near the years 1 and 9999
 
 
 def _number(value: Any, least: float, most: float) -> float:  # Any: JSON
@@ -197,5 +197,5 @@ def _text(value: Any) -> str:  # Any: JSON
 
 
 def _plain(value: Any) -> str:  # Any: JSON
-    """Return a name that can be printed: it may hold a terminal's control sequences."""
+    """Return a name without control characters, so that it can be printed to a terminal."""
     return "".join(sign for sign in _text(value) if unicodedata.category(sign)[0] != "C")[:MAX_NAME_CHARS]

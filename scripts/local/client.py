@@ -1,4 +1,4 @@
-"""The API as a program on the other side uses it: what `scripts/run` and the tests of whole journeys do."""
+"""A client of the API, for `scripts/run` and the tests of the whole machine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import requests
 
 
 class ApiError(Exception):
-    """The API said no; the message is its own."""
+    """The API answered with an error, or not in time."""
 
 
 class Client:
-    """Speaks to one machine."""
+    """Sends requests to the API of one machine."""
 
     def __init__(self, root_url: str, api_key: str) -> None:
         self.root_url = root_url
@@ -27,40 +27,40 @@ class Client:
         self._session.headers["Authorization"] = f"Bearer {api_key}"
 
     def healthy(self) -> bool:
-        """Say whether the API answers at all (its verdict on the workers may still be red)."""
+        """Return whether the API answers; the workers may still be unhealthy."""
         try:
             return self._session.get(f"{self.root_url}/health", timeout=5).status_code in {200, 503}
         except requests.RequestException:
             return False
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:  # Any: JSON both ways
-        """Make one call and return its JSON, or None.
+        """Send one request and return the JSON of its answer, or None.
 
         Raises:
-            ApiError: the answer was an error.
+            ApiError: the answer is an error.
         """
         response = self._session.request(method, f"{self.root_url}{path}", timeout=60, **arguments)
         if response.status_code >= 400:
             raise ApiError(f"{method} {path}: {response.status_code} {response.text[:500]}")
         return response.json() if "json" in response.headers.get("Content-Type", "") else None
 
-    def patient(self, method: str, path: str, *, within_s: float = 30.0) -> Any:  # Any: JSON
-        """Make an idempotent request, repeated while the API does not answer: the supervisor restarts it.
+    def call_with_retries(self, method: str, path: str, *, within_s: float = 30.0) -> Any:  # Any: JSON
+        """Send an idempotent request, and repeat it while nothing listens: the supervisor restarts the API.
 
         Raises:
-            ApiError: the answer was an error, or none came in time.
+            ApiError: the answer is an error, or nothing listened within `within_s`.
         """
         deadline = time.monotonic() + within_s
         while True:
             try:
                 return self.call(method, path)
-            except requests.ConnectionError as gone:
+            except requests.ConnectionError as error:
                 if time.monotonic() > deadline:
-                    raise ApiError(f"{method} {path}: no answer at {self.root_url}") from gone
+                    raise ApiError(f"{method} {path}: no answer at {self.root_url}") from error
                 time.sleep(0.2)
 
     def connect(self, platform: str) -> None:
-        """Connect an account as a browser would: to the platform and back."""
+        """Connect an account by following the redirects to the platform and back, as a browser does."""
         self.call("GET", f"/connect/{platform}")
 
     def upload(self, video: Path, fields: dict[str, str], progress: Callable[[float], None]) -> str:
@@ -74,7 +74,7 @@ class Client:
 
 
 class _Multipart:
-    """A form with a file at its end, read as it is sent: requests' own would hold the whole video in memory."""
+    """A form that reads its file while it is sent; that of requests would hold the whole video in memory."""
 
     def __init__(self, boundary: str, fields: dict[str, str], video: Path, progress: Callable[[float], None]) -> None:
         head = "".join(
@@ -102,7 +102,7 @@ class _Multipart:
         self._file.close()
 
     def __len__(self) -> int:
-        """Return what is still to be sent, which is what requests asks for."""
+        """Return the number of unsent bytes, as requests expects of a body."""
         return self._length - self._sent
 
     def read(self, size: int = -1) -> bytes:

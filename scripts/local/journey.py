@@ -1,4 +1,4 @@
-"""The progress of one video through a running machine, printed, and a table at its end."""
+"""Uploads one video to a running machine, prints its progress, and prints a table of the parts at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import requests
 
 from scripts.local.client import Client
 
-LOOK_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
 OVER = {"completed", "completed_with_errors", "failed", "cancelled"}
 WARNINGS = {
     "sound_unreadable": "the sound cannot be read, so the parts are silent",
@@ -21,81 +21,84 @@ WARNINGS = {
     "end_missing": "the end of the file is missing; the video is used as far as it goes",
     "size_changes": "the picture changes its size; all of it is shown, on black where it does not fill the frame",
 }
-"""Codes of `media.reading.facts.MediaWarning`, as sentences; the page has its own in `frontend/words.js`."""
-Json = dict[str, Any]  # Any: what the API answers
+"""A sentence for each code of `media.reading.facts.MediaWarning`; those of the page are in `frontend/words.js`."""
+Json = dict[str, Any]  # Any: the API's answers
 
 
 class JourneyFailed(Exception):
-    """The video did not come through; the message says what happened."""
+    """The job failed, or the webhook about its end did not arrive."""
 
 
 class Journey:
-    """Uploads, watches, and prints."""
+    """Uploads a video, follows its job, and prints the progress."""
 
     def __init__(self, client: Client, mock_url: str, data_dir: Path) -> None:
         self._client = client
         self._mock_url = mock_url
         self._data_dir = data_dir
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
 
-    def bring(self, video: Path, *, title: str) -> int:
-        """Bring a video the whole way; return the exit code.
+    def run(self, video: Path, *, title: str) -> int:
+        """Upload a video and wait until its job and its webhooks have ended; return the exit code.
 
         Raises:
-            JourneyFailed: it was refused, or something did not arrive.
+            JourneyFailed: the job failed, or the webhook about its end did not arrive.
         """
         began = time.monotonic()
-        job_id = self._client.upload(video, {"title": title}, lambda share: self._say("upload", f"{share:.0%}"))
-        self._say("job", job_id)
-        job = self._watch(job_id)
+        job_id = self._client.upload(
+            video, {"title": title}, lambda share: self._print_change("upload", f"{share:.0%}")
+        )
+        self._print_change("job", job_id)
+        job = self._follow(job_id)
         if job["status"] == "failed":
             raise JourneyFailed(f"The job failed: {job['error'] or _reasons(job)}")
         webhooks = self._await_webhooks(job_id)
-        self._print(job, webhooks, time.monotonic() - began)
+        self._print_result(job, webhooks, time.monotonic() - began)
         return 0 if job["status"] == "completed" else 1
 
-    def _watch(self, job_id: str) -> Json:
+    def _follow(self, job_id: str) -> Json:
         while True:
-            job: Json = self._client.patient("GET", f"/status/{job_id}")
-            self._tell(job)
+            job: Json = self._client.call_with_retries("GET", f"/status/{job_id}")
+            self._print_progress(job)
             if job["status"] in OVER:
                 return job
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_INTERVAL_S)
 
-    def _tell(self, job: Json) -> None:
-        self._say("status", job["status"])
+    def _print_progress(self, job: Json) -> None:
+        self._print_change("status", job["status"])
         if job["status"] == "review":
-            self._ask(job["job_id"])
+            self._print_review(job["job_id"])
         if job["segments"]:
-            self._say("split", _count(len(job["segments"]), "part"))
+            self._print_change("split", _count(len(job["segments"]), "part"))
         for part in job["segments"]:
             name = f"part {part['number']}/{part['of']}"
             rendering = f" {25 * int(4 * part.get('progress', 0))} %" if part["status"] == "rendering" else ""
-            self._say(f"{name} gaze", f"{part['status']}{rendering}")
+            self._print_change(f"{name} gaze", f"{part['status']}{rendering}")
             for publication in part["publications"]:
                 if publication["status"] != "waiting":
-                    self._say(f"{name} {publication['platform']}", publication["status"])
+                    self._print_change(f"{name} {publication['platform']}", publication["status"])
 
-    def _ask(self, job_id: str) -> None:
-        """Say once how to approve or cancel a job in review."""
-        if "review" in self._said:
+    def _print_review(self, job_id: str) -> None:
+        """Print once how to approve a job in review."""
+        if "review" in self._printed:
             return
-        self._said["review"] = job_id
+        self._printed["review"] = job_id
         root = self._client.root_url
         print("\n  Nothing is published before you approve it:")
         print(f"    {root}/#job={job_id}     (API key: {self._client.api_key})")
         print("  or")
         print(f'    curl -X POST -H "Authorization: Bearer {self._client.api_key}" {root}/jobs/{job_id}/approve')
-        print("  Waiting for your answer ...\n", flush=True)
+        print("  Waiting for your approval ...\n", flush=True)
 
-    def _say(self, about: str, what: str) -> None:
-        if self._said.get(about) == what:
+    def _print_change(self, subject: str, state: str) -> None:
+        """Print the state of something, unless it was printed before."""
+        if self._printed.get(subject) == state:
             return
-        self._said[about] = what
-        if about == "upload" and sys.stdout.isatty():
-            print(f"\r  upload {what}", end="\n" if what == "100%" else "", flush=True)
-        elif about != "upload" or what == "100%":
-            print(f"  {about:<20} {what}", flush=True)
+        self._printed[subject] = state
+        if subject == "upload" and sys.stdout.isatty():
+            print(f"\r  upload {state}", end="\n" if state == "100%" else "", flush=True)
+        elif subject != "upload" or state == "100%":
+            print(f"  {subject:<20} {state}", flush=True)
 
     def _await_webhooks(self, job_id: str) -> list[Json]:
         deadline = time.monotonic() + 60
@@ -104,10 +107,10 @@ class Journey:
             mine = [hook for hook in received if hook["event"]["data"].get("job_id") == job_id]
             if any(hook["event"]["type"] in {"job.completed", "job.failed"} for hook in mine):
                 return mine
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_INTERVAL_S)
         raise JourneyFailed("The webhook about the job's end did not arrive within a minute.")
 
-    def _print(self, job: Json, webhooks: list[Json], took_s: float) -> None:
+    def _print_result(self, job: Json, webhooks: list[Json], took_s: float) -> None:
         print(f"\n{job['title']}: {job['status']} after {took_s:.0f} s\n")
         print(f"  {'part':<6}{'seconds':>8}  {'gaze':<34} published")
         for part in job["segments"]:

@@ -1,7 +1,7 @@
-"""scripts/run: everything on one machine, with mocks of TikTok, Instagram and YouTube.
+"""scripts/run: run all services on this machine, with mocks of TikTok, Instagram and YouTube.
 
-With a video (or --demo) it does the whole job once: uploads it, waits until every part is published and the webhook
-has come, prints what became of each part, and stops. Without, it starts everything and stays.
+With a video (or --demo): upload it, wait until all parts are published and the webhook has arrived, print the result of
+each part, and stop. Without: run until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scripts.local.client import ApiError, Client
 from scripts.local.journey import Journey, JourneyFailed
 from scripts.machine import services
 from scripts.machine.serve import NoDatabase, migrate, unusable_directory
-from scripts.machine.supervisor import ROOT, AlreadyRunning, Supervisor
+from scripts.machine.supervisor import REAP_INTERVAL_S, ROOT, AlreadyRunning, Supervisor
 from store.errors import DatabaseUnavailable
 
 START_WITHIN_S = 60.0
@@ -36,7 +36,7 @@ MOCK_LOGINS = tuple(platform.logins[-1] for platform in registry.PLATFORMS.value
 
 
 class Machine:
-    """All processes of a development machine, and the mock beside them."""
+    """The services of a development machine, and the mock platforms."""
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.environ = development(environ)
@@ -57,14 +57,19 @@ class Machine:
         )
         self.api_key = self._api_key()
         self.client = Client(self.settings.root_url, self.api_key)
-        self._tending = threading.Event()
+        self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Start all, wait until they answer, connect the mock accounts and the mock receiver of webhooks."""
+        """Start all services, wait until they answer, and connect the mock accounts and the mock webhook receiver.
+
+        Raises:
+            NoDatabase: the database cannot be used.
+            JourneyFailed: the services do not answer within `START_WITHIN_S`.
+        """
         migrate(self.environ)
         self.supervisor.monitor_database(self.settings.database_path.resolve())
         self.supervisor.start()
-        threading.Thread(target=self._tend, daemon=True, name="supervisor").start()
+        threading.Thread(target=self._supervise, daemon=True, name="supervisor").start()
         deadline = time.monotonic() + START_WITHIN_S
         while not (self.client.healthy() and self._mock_answers()):
             if time.monotonic() > deadline:
@@ -73,12 +78,12 @@ class Machine:
         self._connect()
 
     def stop(self) -> None:
-        """Stop everything."""
-        self._tending.set()
+        """Stop all services."""
+        self._stopping.set()
         self.supervisor.stop()
 
-    def _tend(self) -> None:
-        while not self._tending.wait(0.2):
+    def _supervise(self) -> None:
+        while not self._stopping.wait(REAP_INTERVAL_S):
             self.supervisor.check_services()
 
     def _api_key(self) -> str:
@@ -93,11 +98,11 @@ class Machine:
             return False
 
     def _connect(self) -> None:
-        known = {account["platform"] for account in self.client.call("GET", "/accounts")["accounts"]}
+        connected = {account["platform"] for account in self.client.call("GET", "/accounts")["accounts"]}
         for platform in registry.NAMES:
-            if platform not in known:
+            if platform not in connected:
                 self.client.connect(platform)
-        if not known:
+        if not connected:
             at_once = {name: {"windows": [], "max_per_day": 1000, "min_gap_s": 0} for name in registry.NAMES}
             self.client.call("PUT", "/schedule", json=at_once)
         endpoint = self.client.call("POST", "/webhooks", json={"url": f"{self.mock_url}/webhooks/receive"})
@@ -107,7 +112,7 @@ class Machine:
 
 
 def development(environ: dict[str, str]) -> dict[str, str]:
-    """Return the environment of a development machine: what is given, and for the rest the mocks."""
+    """Return the given environment, with the defaults of a development machine for missing variables."""
     given = dict(environ)
     api_port = environment.port(given, "PORT", 8000)
     given["MOCK_PORT"] = str(environment.port(given, "MOCK_PORT", api_port + 1))
@@ -117,44 +122,44 @@ def development(environ: dict[str, str]) -> dict[str, str]:
         chosen |= {login.client_id_variable: "mock", login.client_secret_variable: "mock"}
     chosen |= {
         "ENVIRONMENT": "development",
-        "WEBHOOK_ALLOW_PRIVATE": "true",  # the mock receives them, on loopback
+        "WEBHOOK_ALLOW_PRIVATE": "true",  # the mock receiver is on loopback
         "TIKTOK_MODE": "direct",
-        "PUBLISH_PACE": "0.05",  # a mock needs no pauses of minutes
-        "RETENTION_HOURS": "24",  # so that one can look at the pictures
+        "PUBLISH_PACE": "0.05",  # the mocks need no pauses of minutes
+        "RETENTION_HOURS": "24",  # keeps the before/after pictures for a day
         "DATA_DIR": "data",
     }
     return chosen | given
 
 
 def main() -> int:
-    """Run the machine."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         prog="scripts/run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("video", nargs="?", type=Path, help="a video to bring the whole way")
-    parser.add_argument("--demo", action="store_true", help="bring the sample clip the whole way; it is made first")
-    parser.add_argument("--title", default="", help="of the posts; the file's name if not given")
+    parser.add_argument("video", nargs="?", type=Path, help="a video to upload and publish")
+    parser.add_argument("--demo", action="store_true", help="upload the sample clip, which is rendered first")
+    parser.add_argument("--title", default="", help="the title of the posts (default: the file's name)")
     arguments = parser.parse_args()
-    if arguments.video is not None:  # the command changes into the project before it comes here
+    if arguments.video is not None:  # the shell command has changed into the project's folder
         arguments.video = Path(os.environ.get("STARTED_IN", "")) / arguments.video
     if arguments.video is not None and not arguments.video.is_file():
         parser.error(f"there is no file {arguments.video}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         machine = Machine(dict(os.environ))
-    except environment.BadSettings as wrong:
-        print(f"settings: {wrong}", file=sys.stderr)
+    except environment.BadSettings as error:
+        print(f"settings: {error}", file=sys.stderr)
         return 2
-    except AlreadyRunning as wrong:
-        print(wrong, file=sys.stderr)
+    except AlreadyRunning as error:
+        print(error, file=sys.stderr)
         return 2
-    except OSError as wrong:
-        print(unusable_directory(Path(os.environ.get("DATA_DIR") or "data"), wrong), file=sys.stderr)
+    except OSError as error:
+        print(unusable_directory(Path(os.environ.get("DATA_DIR") or "data"), error), file=sys.stderr)
         return 1
     try:
         return _run(machine, arguments)
-    except (*FAILURES, subprocess.CalledProcessError) as failed:
-        print(f"\n{failed}", file=sys.stderr)
+    except (*FAILURES, subprocess.CalledProcessError) as error:
+        print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -169,30 +174,30 @@ def _run(machine: Machine, arguments: argparse.Namespace) -> int:
     print("Starting API, workers, scheduler and the mock platforms ...", flush=True)
     machine.start()
     if video is None:
-        stay(machine, partial(print, flush=True))
+        wait_for_interrupt(machine, partial(print, flush=True))
         return 0
-    return Journey(machine.client, machine.mock_url, machine.settings.data_dir.resolve()).bring(
+    return Journey(machine.client, machine.mock_url, machine.settings.data_dir.resolve()).run(
         video, title=arguments.title or video.stem
     )
 
 
 def sample(data_dir: Path) -> Path:
-    """Make the sample clip, or return the one made before."""
+    """Return the path of the sample clip; render the clip if it does not exist."""
     clip = data_dir / "sample.mp4"
     if not clip.exists():
-        print("Making the sample clip ...", flush=True)
+        print("Rendering the sample clip ...", flush=True)
         clip.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", "media.sample", str(clip.resolve())], cwd=ROOT, check=True)
     return clip
 
 
-def stay(machine: Machine, tell: Callable[[str], None]) -> None:
-    """Say where everything is, and wait for Ctrl-C."""
-    tell(f"The page:   {machine.settings.root_url}/")
-    tell(f"API key:    {machine.api_key}")
-    tell(f"Mock posts: {machine.mock_url}/mock/posts")
-    tell(f"Logs:       {machine.settings.data_dir / 'logs'}")
-    tell("Ctrl-C stops everything.")
+def wait_for_interrupt(machine: Machine, write: Callable[[str], None]) -> None:
+    """Write the addresses, the API key and the folder of the logs, and wait for Ctrl-C."""
+    write(f"The page:   {machine.settings.root_url}/")
+    write(f"API key:    {machine.api_key}")
+    write(f"Mock posts: {machine.mock_url}/mock/posts")
+    write(f"Logs:       {machine.settings.data_dir / 'logs'}")
+    write("Ctrl-C stops everything.")
     while True:
         time.sleep(3600)
 

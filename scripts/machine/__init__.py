@@ -1,1 +1,1 @@
-"""The processes of one production machine, and commands for its operator."""
+"""The processes of one machine, and commands for its operator."""

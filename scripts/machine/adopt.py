@@ -1,13 +1,13 @@
-"""List the videos in lost+found, and make jobs of them again.
+"""List the videos in lost+found, and create jobs for them again.
 
 Videos without a record in the database are moved to DATA_DIR/lost+found, for example after a backup was restored. They
 are kept for LOST_FOUND_DAYS. Works while the machine runs and while it is stopped.
 
-    scripts/adopt                  list them
-    scripts/adopt ID…              make jobs of them, with the options of their uploads
-    scripts/adopt --all            likewise for all whose publishing never began
-    scripts/adopt --again ID…      likewise for one whose publishing had begun: it is published again
-    scripts/adopt --delete ID…     delete them now, to free the disk
+    scripts/adopt                  list the videos
+    scripts/adopt ID…              create jobs for them, with the options of their uploads
+    scripts/adopt --all            create jobs for all videos whose publishing never began
+    scripts/adopt --again ID…      also for videos whose publishing had begun: they are published again
+    scripts/adopt --delete ID…     delete videos now, to free disk space
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("ids", nargs="*", metavar="ID", help="job ids, as listed")
     parser.add_argument(
-        "--all", action="store_true", help="all whose publishing never began; with --delete, every entry"
+        "--all", action="store_true", help="all videos whose publishing never began; with --delete, every entry"
     )
     parser.add_argument("--delete", action="store_true", help="delete instead of adopting; cannot be undone")
-    parser.add_argument("--again", action="store_true", help="adopt IDs whose publishing had begun, too")
+    parser.add_argument("--again", action="store_true", help="also adopt videos whose publishing had begun")
     chosen = parser.parse_args(arguments)
     if chosen.all and chosen.ids:
         parser.error("give ids or --all, not both")
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("give the ids to delete, or --all")
     try:
         known = environment.read(os.environ)
-    except environment.BadSettings as wrong:
-        return _fail(f"settings: {wrong}")
+    except environment.BadSettings as error:
+        return _fail(f"settings: {error}")
     if not known.data_dir.is_dir():
         return _fail(f"DATA_DIR {known.data_dir}: there is no such directory")
     _drop_privileges(known.data_dir.stat())
@@ -58,7 +58,7 @@ def _drop_privileges(facts: os.stat_result) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from actors import logging_setup, wiring  # noqa: PLC0415 (opens files, as the owner)
+    from actors import logging_setup, wiring  # noqa: PLC0415 (opens files, so only after the change of user)
     from actors.database_check import DATABASE_ERRORS, require_database  # noqa: PLC0415 (as above)
     from actors.recovery import lost_found  # noqa: PLC0415 (as above)
     from scripts.machine.adopting import EntryCommand, show  # noqa: PLC0415 (as above)
@@ -72,17 +72,17 @@ def _run(chosen: argparse.Namespace) -> int:
             return 0
         command = EntryCommand(lost_found.entries(wiring.machine), delete=chosen.delete, again=chosen.again)
         return 0 if (command.run_all() if chosen.all else command.run(chosen.ids)) else 1
-    except DATABASE_ERRORS as unusable:
-        return _fail(f"{wiring.machine.store.path}: {unusable}")
-    except OSError as wrong:
-        return _fail(f"{wrong.filename}: {wrong.strerror}")
+    except DATABASE_ERRORS as error:
+        return _fail(f"{wiring.machine.store.path}: {error}")
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}")
     finally:
         wiring.machine.broker.close()
         wiring.machine.store.close()
 
 
-def _fail(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
     return 1
 
 

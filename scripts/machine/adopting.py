@@ -19,7 +19,7 @@ SUCCESSFUL = {Outcome.ADOPTED, Outcome.RETURNED, Outcome.KNOWN, Outcome.OVER, Ou
 def show(entries: Sequence[LostEntry]) -> None:
     """Print what is in lost+found: id, name, size, when it was lost, and how long it is kept."""
     if not entries:
-        _say_nothing()
+        _print_empty()
         return
     print(f"{'ID':36}  {'BYTES':>13}  {'LOST (UTC)':16}  {'DAYS LEFT':>9}  NAME")
     for entry in entries:
@@ -28,26 +28,26 @@ def show(entries: Sequence[LostEntry]) -> None:
             f"{entry.directory.name:36}  {entry.size_bytes:13}  {entry.lost_at:%Y-%m-%d %H:%M}  {left_days:9.1f}  "
             f"{_name(entry)}"
         )
-    print("scripts/adopt ID… makes jobs of them again, scripts/adopt --delete ID… deletes them.")
+    print("scripts/adopt ID… creates jobs for them again, scripts/adopt --delete ID… deletes them.")
 
 
-def _say_nothing() -> None:
+def _print_empty() -> None:
     if is_running(wiring.machine.settings.data_dir):
-        print("Nothing is lost.")
+        print("lost+found is empty.")
     else:
-        print("Nothing is listed yet; files without a record are moved here when the machine starts.")
+        print("lost+found is empty; files without a record are moved there when the machine starts.")
 
 
 def _name(entry: LostEntry) -> str:
     notes = [] if entry.file_name else ["name unknown"]
     if not entry.has_upload:
-        notes = ["rendered parts only, no job can be made of them"]
+        notes = ["only rendered parts, from which no job can be created"]
     if not entry.was_accepted:
-        notes.append("its sender got no answer and may have sent it again")
+        notes.append("the client got no answer and may have uploaded it again")
     if entry.parts:
         notes.append(f"{entry.parts} rendered parts")
     if entry.publishing_began:
-        notes.append("publishing had begun: parts of it may be public already")
+        notes.append("publishing had begun: some parts may be public already")
     return f"{entry.file_name} ({'; '.join(notes)})".strip() if notes else entry.file_name
 
 
@@ -56,8 +56,8 @@ def _is_job(entry: LostEntry) -> bool:
         return jobs.get(connection, entry.job_id) is not None
 
 
-def _needs_a_person(entry: LostEntry) -> bool:
-    """Say whether an entry is not adopted by --all: its job might be a second one, or cannot be made."""
+def _needs_review(entry: LostEntry) -> bool:
+    """Return whether --all skips an entry: its video may be published twice, or no job can be created."""
     if _is_job(entry):
         return False
     return not entry.has_upload or entry.publishing_began or not entry.was_accepted
@@ -67,9 +67,9 @@ class EntryCommand:
     """Adopts or deletes entries, and prints the outcome of each.
 
     Args:
-        entries: all of lost+found.
-        delete: delete instead of adopting.
-        again: adopt named entries whose publishing has begun, too.
+        entries: all entries of lost+found.
+        delete: delete the entries instead of adopting them.
+        again: also adopt entries whose publishing had begun, if they are given by their ids.
     """
 
     def __init__(self, entries: Sequence[LostEntry], *, delete: bool, again: bool = False) -> None:
@@ -78,20 +78,20 @@ class EntryCommand:
         self._again = again
 
     def run_all(self) -> bool:
-        """Process all entries, but adopt none that needs a person; return False if one failed."""
+        """Process all entries, except adopting those that need a review; return False if one failed."""
         is_successful = True
         for entry in self._entries:
-            if not self._delete and _needs_a_person(entry):
-                print(f"{entry.directory.name}: left where it is: {_name(entry)}")
+            if not self._delete and _needs_review(entry):
+                print(f"{entry.directory.name}: not adopted: {_name(entry)}")
             else:
                 is_successful &= self._run_one(entry)
         if not self._entries:
-            _say_nothing()
+            _print_empty()
         return is_successful
 
     def run(self, ids: Sequence[str]) -> bool:
-        """Process entries by their names; return False if one failed."""
-        done = [self._run_by_name(name) for name in ids]  # each, also after one that failed
+        """Process the entries with the given ids; return False if one failed."""
+        done = [self._run_by_name(name) for name in ids]  # a list: continues after a failure
         return all(done)
 
     def _run_by_name(self, name: str) -> bool:
@@ -102,9 +102,9 @@ class EntryCommand:
         with wiring.machine.store.reading() as connection:
             job = jobs.get(connection, name)
         if job is not None and not self._delete:
-            print(f"{name}: is a job ({job.status})")
+            print(f"{name}: not in lost+found; its job exists ({job.status})")
             return True
-        print(f"{name}: there is no such entry", file=sys.stderr)
+        print(f"{name}: not found in lost+found", file=sys.stderr)
         return False
 
     def _run_one(self, entry: LostEntry) -> bool:
@@ -115,9 +115,9 @@ class EntryCommand:
             return deleted
         if entry.publishing_began and entry.has_upload and not self._again and not _is_job(entry):
             print(
-                f"{name}: its publishing had begun. It would be published again from its first part, except for posts "
-                f"that are known to have begun on the same connected account. Delete what is public already on the "
-                f"platforms, then run: scripts/adopt --again {name}",
+                f"{name}: not adopted, its publishing had begun. All parts would be published again, except posts that "
+                f"are recorded as begun on the same connected account. Delete the public posts on the platforms, then "
+                f"run: scripts/adopt --again {name}",
                 file=sys.stderr,
             )
             return False
@@ -132,5 +132,5 @@ class EntryCommand:
     def _warn_about_accounts(self, job: Job) -> None:
         missing = adoption.platforms_without_account(wiring.machine, job)
         if missing:
-            where = f"{wiring.machine.settings.root_url}/connect/"
-            print(f"  no account is connected for {', '.join(missing)}: that is not published; connect one at {where}")
+            page = f"{wiring.machine.settings.root_url}/connect/"
+            print(f"  not published on {', '.join(missing)}: no account is connected; connect one at {page}")

@@ -1,8 +1,8 @@
-"""`python -m scripts.machine.child FD MODULE ARGS`: run a module that exits with the supervisor, however that exits.
+"""`python -m scripts.machine.child FD MODULE ARGS`: run a module in a process that exits with the supervisor.
 
-FD is the reading end of a pipe whose writing end only the supervisor holds, so the kernel closes it with the
-supervisor. A thread waits for that in this process and in every process that it forks (dramatiq forks its workers).
-Programs that are exec'd have pipes of their own: media children have one to their worker.
+FD is the reading end of a pipe. Only the supervisor has the writing end, so the kernel closes it when the supervisor
+exits, also after SIGKILL. A thread waits for this in the process and in every process that it forks (dramatiq forks its
+workers). Programs started with exec are not covered; media children have a pipe to their worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def exit_with_parent(parent_pipe: int) -> None:
 
 
 def _wait(parent_pipe: int) -> None:
-    os.read(parent_pipe, 1)  # nothing is ever written: returns when the last writing end is closed
+    os.read(parent_pipe, 1)  # nothing is ever written: returns when the writing end is closed
     os.kill(os.getpid(), signal.SIGKILL)  # unfinished work is resumed after the next start
 
 

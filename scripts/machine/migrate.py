@@ -1,7 +1,7 @@
 """Migrates the database to this version: `python -m scripts.machine.migrate`.
 
-A separate process, so that Alembic's memory is released. Only this command creates a missing database. It also checks
-the whole file for damage.
+It runs as a separate process, so that Alembic's memory is released. Only this command creates a missing database. It
+also checks the whole file for damage.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`python -m scripts.machine.scheduler`: periodiq sends the ticks, and a thread beside it carries them out.
+"""`python -m scripts.machine.scheduler`: periodiq sends the ticks, and a thread of the same process runs them.
 
-In one process with one thread of their own, ticks are never behind anything slow (periodiq drops those that are 30
-seconds late), and cost no process of their own.
+Ticks have a queue and a thread of their own, because a tick behind slow work would be late, and periodiq drops ticks
+that are 30 seconds late. A thread needs less memory than another process.
 """
 
 import signal
@@ -16,7 +16,7 @@ from actors.worker import broker
 
 if __name__ == "__main__":
     require_database(machine.store)
-    # periodiq leaves SIGTERM alone, which would end the process in the middle of a tick.
+    # periodiq does not handle SIGTERM, whose default would end the process in the middle of a tick.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     ticks = Worker(broker, queues={"ticks"}, worker_threads=1)
     ticks.start()

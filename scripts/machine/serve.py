@@ -1,4 +1,4 @@
-"""scripts/serve: API, scheduler and network worker always on, the media worker when there is work for it."""
+"""scripts/serve: runs the API, the scheduler and the network worker, and the media worker while it has work."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from scripts.machine.supervisor import ROOT, AlreadyRunning, Supervisor
 from settings import Settings
 from store.errors import DatabaseUnavailable
 
-IDLE_S = 60.0  # a media worker without work for so long is stopped
+IDLE_S = 60.0  # a media worker is stopped after this time without work
 
 
 class MediaDemand:
-    """Says whether a media worker is wanted: while its queue has work, and for a while afterwards."""
+    """Decides whether the media worker runs: while its queue has messages, and for `IDLE_S` afterwards."""
 
     def __init__(self, database: Path, concurrency: int) -> None:
         self._broker = SqliteBroker(database, if_replaced="refuse")
@@ -30,7 +30,11 @@ class MediaDemand:
         self._busy_until = 0.0
 
     def __call__(self) -> bool:
-        """Look at the queue."""
+        """Return whether the media worker is needed.
+
+        Raises:
+            broker.DatabaseUnavailable: the queue cannot be read.
+        """
         if self._concurrency == 0:
             return False
         if any(queue.ready or queue.leased for queue in self._broker.admin.queue_stats() if queue.queue == "media"):
@@ -60,8 +64,8 @@ def main() -> int:
     argparse.ArgumentParser(prog="scripts/serve", description=__doc__).parse_args()
     try:
         chosen = environment.read(os.environ)
-    except environment.BadSettings as wrong:
-        print(f"settings: {wrong}", file=sys.stderr)
+    except environment.BadSettings as error:
+        print(f"settings: {error}", file=sys.stderr)
         return 2
     logger.remove()
     logger.add(sys.stderr, level=chosen.log_level, serialize=chosen.log_format == "json")
@@ -70,14 +74,14 @@ def main() -> int:
     except (AlreadyRunning, NoDatabase, DatabaseUnavailable) as refused:
         print(refused, file=sys.stderr)
         return 2 if isinstance(refused, AlreadyRunning) else 1
-    except OSError as wrong:
-        print(unusable_directory(chosen.data_dir, wrong), file=sys.stderr)
+    except OSError as error:
+        print(unusable_directory(chosen.data_dir, error), file=sys.stderr)
         return 1
 
 
-def unusable_directory(data_dir: Path, wrong: OSError) -> str:
+def unusable_directory(data_dir: Path, error: OSError) -> str:
     """Return the error message for an unusable data directory."""
-    return f"DATA_DIR {data_dir} cannot be used: {wrong.strerror or wrong} ({wrong.filename or data_dir})"
+    return f"DATA_DIR {data_dir} cannot be used: {error.strerror or error} ({error.filename or data_dir})"
 
 
 def _serve(chosen: Settings) -> int:
@@ -91,13 +95,13 @@ def _serve(chosen: Settings) -> int:
     )
     migrate(dict(os.environ))
     supervisor.monitor_database(chosen.database_path.resolve())
-    logger.info("serving at {}", chosen.root_url)
+    logger.info("Machine: serving at {}", chosen.root_url)
     supervisor.run()
     return 0
 
 
 def _temporary(data_dir: Path) -> Path:
-    # On the volume: on Fly the root file system is the slower disk, and a rename across the two would be a copy.
+    # On the volume of the data: a rename from another file system would be a copy, and Fly's root disk is slower.
     directory = data_dir.resolve() / "tmp"
     directory.mkdir(parents=True, exist_ok=True)
     return directory

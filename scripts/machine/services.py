@@ -1,4 +1,4 @@
-"""Which processes one machine has."""
+"""The services of one machine: the command of each process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.machine.supervisor import Service
 from settings import Settings
 
-# One process whose threads mostly wait: publications (one at a time for each account) and webhooks.
+# Most of these threads wait for the network: publications (one at a time for each account) and webhooks.
 NETWORK_THREADS = 8
 
 
@@ -18,22 +18,22 @@ def api() -> Service:
 
 
 def scheduler() -> Service:
-    """Return what sends the ticks and carries them out."""
+    """Return the service that sends and runs the ticks."""
     return Service("scheduler", ["scripts.machine.scheduler", "actors.worker"])
 
 
 def network_worker() -> Service:
-    """Return the worker for everything that is light: platforms, webhooks, deletion."""
+    """Return the worker for platforms, webhooks and the deletion of files."""
     return Service("network", _worker(["network"], NETWORK_THREADS))
 
 
 def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) -> Service:
-    """Return the worker that starts media children, one a thread."""
+    """Return the worker that starts media children, one per thread."""
     return Service("media", _worker(["media"], max(1, settings.worker_concurrency)), wanted=wanted)
 
 
 def mock_platforms(port: int, directory: Path) -> Service:
-    """Return the mock of all platforms, on loopback."""
+    """Return the service that mocks all platforms, on loopback."""
     return Service(
         "mock", ["platforms.mock", "--port", str(port), "--directory", str(directory)], without_database=True
     )

@@ -1,4 +1,4 @@
-"""Starts the processes of one machine, restarts what dies, and takes everything along when it ends, however it ends."""
+"""Starts the services of one machine, restarts processes that exit, and stops them all when it exits itself."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from loguru import logger
 from store.database_file import DatabaseMonitor
 from store.errors import DatabaseUnavailable
 
-SERVICE = "VIDPROD_SERVICE"  # read by actors.logging_setup: what the process is called in the log
+SERVICE = "VIDPROD_SERVICE"  # read by `actors.logging_setup`: the name of the process in the log
 ROOT = Path(__file__).resolve().parent.parent.parent
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled each time a process dies young
-YOUNG_S = 60.0
-TEND_EVERY_S = 0.2
-LOOK_EVERY_S = 1.0  # whether a service is wanted: a media worker is started this late at most
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled after each early exit
+EARLY_EXIT_S = 60.0
+REAP_INTERVAL_S = 0.2
+DEMAND_INTERVAL_S = 1.0  # between the checks of whether each service is needed
 STOP_WITHIN_S = 15.0
 LOCK_NAME = "machine.lock"
 
 
 class AlreadyRunning(Exception):
-    """Another machine works on this data directory."""
+    """Another machine uses this data directory."""
 
 
 def is_running(data_dir: Path) -> bool:
-    """Say whether a machine works on this data directory."""
+    """Return whether a machine uses this data directory."""
     try:
         with (data_dir / LOCK_NAME).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -47,16 +47,16 @@ def is_running(data_dir: Path) -> bool:
 
 @dataclass(frozen=True)
 class Service:
-    """A process that is to be there."""
+    """A process that the supervisor runs while it is needed."""
 
     name: str
     argv: Sequence[str]  # a module and its arguments
-    wanted: Callable[[], bool] = lambda: True  # asked each second or so: scales a worker to zero
-    without_database: bool = False  # keeps running when the database is deleted or replaced
+    wanted: Callable[[], bool] = lambda: True  # called every `DEMAND_INTERVAL_S`; False stops the process
+    without_database: bool = False  # continues after the database was deleted or replaced
 
 
 class _Running:
-    """A service and its present process, if it has one."""
+    """A service and its process, if it has one."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -77,31 +77,37 @@ class _Running:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C reaches the supervisor, which stops the others in order
+            start_new_session=True,  # Ctrl-C is sent to the supervisor only, which stops the services in order
         )
 
     def reap(self) -> None:
-        """Note a death, and end what the dead process leaves behind: a dramatiq master has workers."""
+        """Reap the process if it has exited, kill the rest of its group, and set the time of the restart.
+
+        The group of a dramatiq master has workers.
+        """
         if self.process is None or self.process.poll() is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        alive_s = time.monotonic() - self.started
-        self.wait_s = FIRST_WAIT_S if alive_s > YOUNG_S else min(LONGEST_WAIT_S, self.wait_s * 2)
-        self.not_before = time.monotonic() + (0.0 if alive_s > YOUNG_S else self.wait_s)
-        logger.warning("{} ended with {} after {:.0f} s", self.service.name, self.process.returncode, alive_s)
+        ran_s = time.monotonic() - self.started
+        self.wait_s = FIRST_WAIT_S if ran_s > EARLY_EXIT_S else min(LONGEST_WAIT_S, self.wait_s * 2)
+        self.not_before = time.monotonic() + (0.0 if ran_s > EARLY_EXIT_S else self.wait_s)
+        process, code = self.process, self.process.returncode
+        logger.warning(
+            "Service {}: process {} exited with {} after {:.0f} s", self.service.name, process.pid, code, ran_s
+        )
         self.process = None
 
     def wanted(self) -> bool:
-        """Ask whether the service is to be there; what is, stays, when that cannot be found out."""
+        """Return whether the service is needed; after an error, whether it runs."""
         try:
             return self.service.wanted()
-        except Exception:  # noqa: BLE001 (a sick disk must not take the machine down: this is its outermost edge)
-            logger.exception("cannot tell whether {} is needed", self.service.name)
+        except Exception:  # noqa: BLE001 (the outermost edge: a disk error must not stop the machine)
+            logger.exception("Service {}: demand unknown, left unchanged", self.service.name)
             return self.process is not None
 
     def stop(self) -> None:
-        """Ask the process to stop, once: a second signal would mean "at once" to dramatiq."""
+        """Send SIGTERM, once: dramatiq would stop at once after a second signal."""
         if self.process is not None and self.process.poll() is None and not self.stopping:
             self.stopping = True
             self.process.send_signal(signal.SIGTERM)
@@ -118,10 +124,10 @@ class Supervisor:
     def __init__(
         self, services: Sequence[Service], *, environ: Mapping[str, str], data_dir: Path, log_to_files: bool
     ) -> None:
-        """Take the data directory for this machine alone.
+        """Lock the data directory.
 
         Raises:
-            AlreadyRunning: another supervisor holds it.
+            AlreadyRunning: another supervisor has locked it.
             OSError: it cannot be written.
         """
         self._running = [_Running(service) for service in services]
@@ -132,19 +138,19 @@ class Supervisor:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            raise AlreadyRunning(f"another start of this machine works in {data_dir}") from exc
-        # No byte is ever written; the kernel closes the writing end when this process exits, however it exits.
+            raise AlreadyRunning(f"VidProd is already running with the data directory {data_dir}") from exc
+        # No byte is ever written. The kernel closes the writing end when this process exits, also after SIGKILL.
         self._parent_pipe, self._parent_pipe_end = os.pipe()
         self._stopping = False
-        self._looked = 0.0
+        self._demand_checked = 0.0
         self._database: DatabaseMonitor | None = None
         self._database_lost = False
 
     def monitor_database(self, database: Path) -> None:
         """Stop the services that need the database when it is deleted or replaced.
 
-        They could not record their work, and after a restart they would use a file whose records have not been compared
-        with the uploads. The next start of the machine does that.
+        They could not record their work. After a restart they would use a new file, whose records are compared with the
+        uploads only at the next start of the machine.
 
         Raises:
             DatabaseUnavailable: it cannot be opened.
@@ -152,15 +158,15 @@ class Supervisor:
         self._database = DatabaseMonitor(database)
 
     def start(self) -> None:
-        """Start all services that are wanted."""
-        self._look()
+        """Start all services that are needed."""
+        self._check_demand()
 
     def check_services(self) -> None:
-        """Take note of deaths, and start and stop what is wanted or not; call it often."""
+        """Reap processes that have exited, and start or stop services on demand; to be called often."""
         for running in self._running:
             running.reap()
-        if time.monotonic() - self._looked > LOOK_EVERY_S:
-            self._look()
+        if time.monotonic() - self._demand_checked > DEMAND_INTERVAL_S:
+            self._check_demand()
 
     def run(self) -> None:
         """Keep the services running until SIGTERM or SIGINT, then stop them."""
@@ -169,14 +175,14 @@ class Supervisor:
         try:
             while not self._stopping:
                 self.check_services()
-                time.sleep(TEND_EVERY_S)
+                time.sleep(REAP_INTERVAL_S)
         finally:
             self.stop()
 
     def stop(self) -> None:
-        """Ask all to stop, wait, and end those that do not."""
+        """Stop all services: send SIGTERM, wait, and kill the processes that still run."""
         if self._database is not None:
-            # Before the services: the last one to close the database checkpoints and deletes the WAL.
+            # Before the services: the last connection checkpoints and deletes the WAL when it is closed.
             self._database.close()
             self._database = None
         for running in self._running:
@@ -187,12 +193,14 @@ class Supervisor:
                 try:
                     running.process.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    logger.warning("{} does not stop, ending it", running.service.name)
+                    logger.warning(
+                        "Service {}: not stopped within {:.0f} s, killed", running.service.name, STOP_WITHIN_S
+                    )
                     running.kill()
                 running.process = None
 
-    def _look(self) -> None:
-        self._looked = time.monotonic()
+    def _check_demand(self) -> None:
+        self._demand_checked = time.monotonic()
         self._check_database()
         for running in self._running:
             if self._database_lost and not running.service.without_database:
@@ -201,7 +209,7 @@ class Supervisor:
             if wanted and running.process is None and time.monotonic() >= running.not_before:
                 self._start(running)
             elif not wanted and running.process is not None and not running.stopping:
-                logger.info("{} is not needed now", running.service.name)
+                logger.info("Service {}: stopping, not needed now", running.service.name)
                 running.stop()
                 running.not_before = time.monotonic()
 

@@ -486,7 +486,7 @@ def test_an_upload_whose_sender_got_no_answer_is_adopted_only_by_its_name(
     work = EntryCommand(lost_found.entries(wiring.machine), delete=False)
     assert work.run_all()
     assert [entry.job_id for entry in lost_found.entries(wiring.machine)] == [ONE]
-    assert f"{ONE}: left where it is: talk.mp4 (its sender got no answer and may have sent it again)" in (
+    assert f"{ONE}: not adopted: talk.mp4 (the client got no answer and may have uploaded it again)" in (
         capsys.readouterr().out
     )
     assert work.run([ONE])
@@ -746,21 +746,21 @@ def test_what_was_being_published_is_adopted_only_when_that_is_said(
     begin_publishing(ONE)
     lost_found.move_unrecorded(wiring.machine)
     assert not EntryCommand(lost_found.entries(wiring.machine), delete=False).run([ONE])
-    assert "It would be published again from its first part" in capsys.readouterr().err
+    assert "not adopted, its publishing had begun. All parts would be published again" in capsys.readouterr().err
     assert row() is None
     assert EntryCommand(lost_found.entries(wiring.machine), delete=False, again=True).run([ONE])
-    assert f"{ONE}: is a job again" in capsys.readouterr().out
+    assert f"{ONE}: adopted; a job was created" in capsys.readouterr().out
 
 
 def test_an_empty_list_says_when_it_is_filled(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """After a restored backup somebody looks before the start, and must not take the files for lost."""
     del store
     show([])
-    nothing = "Nothing is listed yet; files without a record are moved here when the machine starts.\n"
+    nothing = "lost+found is empty; files without a record are moved there when the machine starts.\n"
     assert capsys.readouterr().out == nothing
     with (wiring.machine.settings.data_dir / LOCK_NAME).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         show([])
-    assert capsys.readouterr().out == "Nothing is lost.\n"
+    assert capsys.readouterr().out == "lost+found is empty.\n"
     show([])
     assert capsys.readouterr().out == nothing

@@ -79,7 +79,7 @@ def test_a_killed_upload_leaves_no_job_or_the_job_with_its_answer(start_server: 
     assert {(False, False), (True, False), (True, True)} == outcomes
     assert steps > 15  # the steps are really counted
     adopted = sweep_and_adopt_all(tmp_path)
-    assert adopted.count("its sender got no answer") > 3  # copies that were whole when their process died
+    assert adopted.count("the client got no answer") > 3  # uploads that were complete when the process was killed
     assert count(database, "SELECT count(*) - count(DISTINCT title) FROM jobs WHERE title != ''") == 0, adopted
 
 

@@ -62,7 +62,7 @@ class TestMachine:
 
     def status(self, job_id: str) -> Json:
         """Return the job's status document."""
-        return self.client.patient("GET", f"/status/{job_id}")
+        return self.client.call_with_retries("GET", f"/status/{job_id}")
 
     def finished(self, job_id: str, within_s: float = 120.0) -> Json:
         """Wait until the job is over; return its status document."""

@@ -119,18 +119,18 @@ def test_a_database_that_is_gone_loses_no_upload(machine: Start, talk: Path, old
     listed = adopt(again)
     assert all(job in listed.stdout for job in [*jobs, *public])
     done = adopt(again, "--all")
-    assert (done.returncode, done.stdout.count("is a job again")) == (0, 2), done.stderr
-    assert all(f"{job}: left where it is: talk.mp4 (" in done.stdout for job in public)
+    assert (done.returncode, done.stdout.count("adopted; a job was created")) == (0, 2), done.stderr
+    assert all(f"{job}: not adopted: talk.mp4 (" in done.stdout for job in public)
     assert all(again.finished(job)["status"] == "completed" for job in jobs)
     assert [again.status(job)["title"] for job in jobs] == ["Talk 0", "Talk 1"]
     assert len(again.posts()) - posts == 2 * posts  # each once, as the known one
     assert lost(again)["count"] == len(public)
-    assert "is a job again" not in adopt(again, "--all").stdout
+    assert "adopted; a job was created" not in adopt(again, "--all").stdout
     if older:
         assert again.status(known["job_id"])["status"] == "completed"
     else:
         assert adopt(again, "--delete", *public).returncode == 0
-        assert adopt(again).stdout == "Nothing is lost.\n"
+        assert adopt(again).stdout == "lost+found is empty.\n"
 
 
 @pytest.mark.slow
@@ -208,13 +208,13 @@ def test_a_request_repeated_after_an_older_database_was_put_in_place_makes_one_j
     again = machine()
     assert lost(again)["count"] == 1
     if adopted_first:
-        assert "is a job again" in adopt(again, "--all").stdout
+        assert "adopted; a job was created" in adopt(again, "--all").stdout
     second = keyed_upload(again, talk, "one key")
     done = adopt(again, "--all")
     assert done.returncode == 0, done.stderr
     assert (second == first) is adopted_first
-    assert adopted_first or f"{first['job_id']}: it was uploaded again" in done.stdout
-    assert len(again.client.patient("GET", "/jobs")["jobs"]) == 1
+    assert adopted_first or f"{first['job_id']}: the video was uploaded again" in done.stdout
+    assert len(again.client.call_with_retries("GET", "/jobs")["jobs"]) == 1
     finished = again.finished(second["job_id"])
     assert parts_by_platform(again) == each_once_in_order(finished)
 

@@ -94,14 +94,14 @@ def test_a_part_whose_child_is_killed_each_time_ends_in_a_dead_letter_and_can_be
     assert [attempt["outcome"] for attempt in first["attempts"]] == ["out_of_memory"] * 4
     assert {post["code"] for post in first["publications"]} == {"part_failed"}
     # The failure is recorded a moment before its message is dead-lettered.
-    wait_for(lambda: running.client.patient("GET", "/dead-letters")["dead_letters"], "the dead letter")
-    [letter] = running.client.patient("GET", "/dead-letters")["dead_letters"]
+    wait_for(lambda: running.client.call_with_retries("GET", "/dead-letters")["dead_letters"], "the dead letter")
+    [letter] = running.client.call_with_retries("GET", "/dead-letters")["dead_letters"]
     assert f"Job {job_id} part 1 of" in letter["error"]
-    running.client.patient("POST", f"/dead-letters/{letter['id']}/retry")
+    running.client.call_with_retries("POST", f"/dead-letters/{letter['id']}/retry")
     job = running.finished(job_id)
     assert job["status"] == "completed"
     assert {kind: sorted(parts) for kind, parts in parts_by_platform(running).items()} == each_once_in_order(job)
-    assert running.client.patient("GET", "/dead-letters")["dead_letters"] == []
+    assert running.client.call_with_retries("GET", "/dead-letters")["dead_letters"] == []
     told = [hook["event"] for hook in running.webhooks() if hook["event"]["type"] == "segment.ready"]
     assert sorted(event["data"]["part"] for event in told) == list(range(1, len(job["segments"]) + 1))
 

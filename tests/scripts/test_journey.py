@@ -1,4 +1,4 @@
-"""One video's way as `scripts/run FILE` tells it."""
+"""The progress of one video as `scripts/run FILE` prints it."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ class ScriptedClient(Client):
     def upload(self, *_: Any, **__: Any) -> str:
         return str(self.documents[0]["job_id"])
 
-    def patient(self, *_: Any, **__: Any) -> Any:  # Any: JSON
+    def call_with_retries(self, *_: Any, **__: Any) -> Any:  # Any: JSON
         return self.documents.pop(0) if len(self.documents) > 1 else self.documents[0]
 
 
@@ -55,14 +55,14 @@ def receiver_url() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journey, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(journey, "POLL_INTERVAL_S", 0.0)
 
 
 def test_a_job_in_review_says_what_to_do_and_is_watched_on(
     tmp_path: Path, receiver_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     documents = [samples.in_review(), samples.in_review(), samples.in_review() | {"status": "completed"}]
-    code = journey.Journey(ScriptedClient(documents), receiver_url, tmp_path).bring(Path("talk.mp4"), title="A talk")
+    code = journey.Journey(ScriptedClient(documents), receiver_url, tmp_path).run(Path("talk.mp4"), title="A talk")
     said = capsys.readouterr().out
     assert code == 0
     assert said.count("Nothing is published before you approve it") == 1
@@ -78,7 +78,7 @@ def test_pictures_are_named_where_there_are_any(
     (tmp_path / "jobs" / "job-review").mkdir(parents=True)
     (tmp_path / "jobs" / "job-review" / "part-001.preview.jpg").touch()
     done = ScriptedClient([samples.in_review() | {"status": "completed"}])
-    journey.Journey(done, receiver_url, tmp_path).bring(Path("talk.mp4"), title="A talk")
+    journey.Journey(done, receiver_url, tmp_path).run(Path("talk.mp4"), title="A talk")
     assert "before/after pictures: " in capsys.readouterr().out
 
 
