@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 from platforms import registry
 from store.schedules import Schedule
 
+Window = tuple[time, time]
+
 DAY = timedelta(hours=24)
+DAYS_AHEAD = 3  # a clock change may skip a window, and even a day (Samoa, 30 December 2011)
 
 DEFAULTS = {
     platform.name: Schedule(
@@ -41,20 +46,46 @@ def earliest_start(schedule: Schedule, recent: Sequence[datetime], now: datetime
 
 
 def next_opening(schedule: Schedule, moment: datetime) -> datetime:
-    """Return the first time, not before the given one, that lies in one of the schedule's windows."""
+    """Return the first time, not before the given one, at which a local clock shows a time in one of the windows.
+
+    When clocks go forward, what a window has in the skipped hour is left out; when they go back, what it has in the
+    repeated hour comes twice.
+    """
     if not schedule.windows:
         return moment
     zone = ZoneInfo(schedule.time_zone)
+    windows = [(time.fromisoformat(opens), time.fromisoformat(closes)) for opens, closes in schedule.windows]
+    if _is_open(windows, moment, zone):
+        return moment
+    return min(opening for opening in _openings(windows, moment, zone) if _is_open(windows, opening, zone))
+
+
+def _is_open(windows: Sequence[Window], moment: datetime, zone: ZoneInfo) -> bool:
+    local = moment.astimezone(zone).time()
+    return any(
+        opens <= local < closes if opens < closes else local >= opens or local < closes for opens, closes in windows
+    )
+
+
+def _openings(windows: Sequence[Window], moment: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield the times after a moment at which a window may open: at its beginning, or with a clock change."""
     today = moment.astimezone(zone).date()
-    # Yesterday's windows may cross midnight; a clock change may skip a window, hence two days ahead.
-    spans = [
-        _span(today + timedelta(days=ahead), time.fromisoformat(opens), time.fromisoformat(closes), zone)
-        for ahead in (-1, 0, 1, 2)
-        for opens, closes in schedule.windows
-    ]
-    return min(max(moment, opens) for opens, closes in spans if closes > moment)
+    for ahead, (opens, _), fold in product(range(DAYS_AHEAD + 1), windows, (0, 1)):
+        opening = datetime.combine(today + timedelta(days=ahead), opens.replace(fold=fold), zone).astimezone(UTC)
+        if opening > moment:
+            yield opening
+    for ahead in range(DAYS_AHEAD):
+        begin = moment.astimezone(UTC) + timedelta(days=ahead)
+        if begin.astimezone(zone).utcoffset() != (begin + DAY).astimezone(zone).utcoffset():
+            yield _clock_change(begin, begin + DAY, zone)
 
 
-def _span(day: date, opens: time, closes: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    ends_on = day if closes > opens else day + timedelta(days=1)
-    return datetime.combine(day, opens, zone), datetime.combine(ends_on, closes, zone)
+def _clock_change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """Return the time (UTC, whole seconds) at which a zone's offset changes between two others."""
+    offset = before.astimezone(zone).utcoffset()
+    start, low, high = before.replace(microsecond=0), 0, math.ceil((after - before).total_seconds()) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_before = (start + timedelta(seconds=middle)).astimezone(zone).utcoffset() == offset
+        low, high = (middle, high) if is_before else (low, middle)
+    return start + timedelta(seconds=high)

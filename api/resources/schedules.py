@@ -36,7 +36,14 @@ def _clock(text: str) -> str:
     return text
 
 
+def _has_length(window: tuple[str, str]) -> tuple[str, str]:
+    if window[0] == window[1]:
+        raise ValueError("must not end when it starts; an empty list of windows allows all times")
+    return window
+
+
 Clock = Annotated[str, AfterValidator(_clock)]
+Window = Annotated[tuple[Clock, Clock], AfterValidator(_has_length)]
 
 
 class PlatformSchedule(BaseModel):
@@ -49,7 +56,7 @@ class PlatformSchedule(BaseModel):
         Field(description="IANA time zone of the windows, such as Europe/Berlin."),
     ] = None
     windows: Annotated[
-        Annotated[list[tuple[Clock, Clock]], Field(max_length=MAX_WINDOWS)] | None,
+        Annotated[list[Window], Field(max_length=MAX_WINDOWS)] | None,
         Field(
             description="Daily upload windows as pairs of start and end, such as 08:00 and 22:30; a window that ends "
             f"before it starts goes over midnight. At most {MAX_WINDOWS}; an empty list allows all times."

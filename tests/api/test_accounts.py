@@ -170,6 +170,7 @@ def test_a_schedule_is_changed_for_some_platforms_and_kept_for_the_others(client
         ({"tiktok": {"windows": [["8:00", "22:00"]]}}, "tiktok.windows.0.0"),
         ({"tiktok": {"windows": [["08:00", "24:00"]]}}, "tiktok.windows.0.1"),
         ({"tiktok": {"windows": [["08:00"]]}}, "tiktok.windows.0.1"),
+        ({"tiktok": {"windows": [["08:00", "09:00"], ["10:00", "10:00"]]}}, "tiktok.windows.1"),
         ({"tiktok": {"max_per_day": 0}}, "tiktok.max_per_day"),
         ({"tiktok": {"min_gap_s": -1}}, "tiktok.min_gap_s"),
         ({"tiktok": {"speed": 1}}, "tiktok.speed"),
@@ -179,6 +180,12 @@ def test_a_wrong_schedule_is_named(client: TestClient, body: dict[str, object], 
     answer = client.simulate_put("/schedule", json=body)
 
     assert (answer.status_code, answer.json["field"]) == (422, field)
+
+
+def test_a_window_without_length_is_refused_with_what_to_do_instead(client: TestClient) -> None:
+    answer = client.simulate_put("/schedule", json={"tiktok": {"windows": [["10:00", "10:00"]]}})
+
+    assert answer.json["detail"].endswith("must not end when it starts; an empty list of windows allows all times")
 
 
 def test_a_connected_account_shows_why_it_waits(client: TestClient, context: Context) -> None:
