@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -240,3 +242,13 @@ def test_the_start_of_a_child_imports_no_video_library(module: str) -> None:
     assert paths
     video = [name for path in paths for name in _imports(path) if name.split(".")[0] in VIDEO]
     assert video == []
+
+
+def test_each_migration_follows_the_one_before() -> None:
+    """Two branches may each add the next number."""
+    folder = ROOT / "store" / "migrations" / "versions"
+    names = sorted(path.name for path in folder.glob("v*.py"))
+    found = [re.findall(r'^(?:down_)?revision = "?(\w+)"?$', (folder / name).read_text(), re.M) for name in names]
+    numbers = ["None", *(f"{number:04}" for number in range(1, len(names) + 1))]
+    assert found == [[this, before] for before, this in itertools.pairwise(numbers)]
+    assert [name[1:5] for name in names] == numbers[1:]
