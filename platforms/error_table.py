@@ -1,7 +1,9 @@
 """Builders for the tables that map a platform's error codes to our errors.
 
 A table maps each code to an `ErrorMeaning`, which builds the error with the facts of one response. Meanings are looked
-up by code, never searched for in a text. The two functions at the end classify requests that got no usable response.
+up by code, never searched for in a text. `StatusMeanings` classifies what no table lists, by one rule for all
+platforms; the two functions at the end classify requests that got no usable response. All codes of our own are listed
+in docs/publishing-errors.md.
 """
 
 from __future__ import annotations
@@ -26,12 +28,18 @@ from platforms.errors import (
     Unclear,
 )
 from platforms.http import client
+from platforms.http.client import Response
 
 MINUTE_S = 60.0
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 UNREACHABLE_RETRY_S = 10.0
 LOST_RESPONSE_RETRY_S = 2.0
+
+# A refusal is a verdict only with one of these statuses and a body in the platform's own format. Any other 4xx may come
+# from a proxy, a captcha page or a load balancer, and says nothing about the request.
+VERDICT_STATUSES = frozenset({400, 403, 404, 413, 422})
+PASSING_STATUSES = frozenset({408, 409, 425})
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,61 @@ def account_refused(code: str, detail: str) -> ErrorMeaning:
 def unknown(code: str, detail: str) -> ErrorMeaning:
     """Return the meaning "no question can settle the outcome"."""
     return ErrorMeaning(partial(OutcomeUnknown, code, detail))
+
+
+@dataclass(frozen=True)
+class StatusMeanings:
+    """The meanings of responses whose code no table of a platform lists.
+
+    Attributes:
+        platform: the name that people know, for the details.
+        token: of a 401.
+        limit: of a 429.
+    """
+
+    platform: str
+    token: ErrorMeaning
+    limit: ErrorMeaning
+
+    def error(
+        self,
+        response: Response,
+        listed: ErrorMeaning | None,
+        *,
+        code: str | None,
+        log_id: str | None = None,
+        acts: bool = False,
+        retry_after_s: float | None = None,
+    ) -> PlatformError:
+        """Return the error for a response that is no success.
+
+        Args:
+            listed: what the platform's table says about the code; None: it does not list it.
+            code: the platform's code; None: the body is not in the platform's format.
+            acts: whether the request may have changed something.
+            retry_after_s: the platform's own estimate, before Retry-After.
+        """
+        wait_s = retry_after_s or response.retry_after_s
+        meaning = listed or self._by_status(response.status, code)
+        if meaning is not None:
+            error = meaning.error(platform_code=code or f"http_{response.status}", log_id=log_id, retry_after_s=wait_s)
+            # A server that fails is in no state to judge a post or an account.
+            if response.status < 500 or isinstance(error, TryLater | Reconnect | OutcomeUnknown):
+                return error
+        failed = server_failed(response.status, acts=acts, retry_after_s=wait_s)
+        failed.platform_code, failed.log_id = code, log_id
+        return failed
+
+    def _by_status(self, status: int, code: str | None) -> ErrorMeaning | None:
+        if status == 401:
+            return self.token
+        if status == 429:
+            return self.limit
+        if status in PASSING_STATUSES:
+            return later("try_again", f"{self.platform} could not handle the request at the moment", MINUTE_S)
+        if code and status in VERDICT_STATUSES:
+            return rejected("refused", f"{self.platform} did not accept this post")
+        return None
 
 
 def no_response(error: client.TransportError, *, acts: bool) -> PlatformError:

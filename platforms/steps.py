@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from platforms.contract import Advanced, Handle, Outcome, Post, StepContext
-from platforms.errors import OutcomeUnknown, Rejected
+from platforms.errors import OutcomeUnknown, PostFailed, Rejected, TryLater
 from platforms.http.client import FileRange
 
 Steps = Mapping[str, Callable[[StepContext], Outcome]]
+
+# Pauses before the same bytes are sent again while none arrive: an upload host may be down for hours.
+RESUME_CADENCE_S = (0.0, 5.0, 30.0, 120.0, 480.0, 900.0)
+CONFLICTS = 3  # refusals of bytes in a row, by the platform's own word, after which an incomplete upload is given up
+GIVE_UP_RESUMING_S = 86_400.0
+RESUME_FACTS = ("conflicts", "refused", "stuck", "stuck_at", "stuck_since")
 
 
 def run(steps: Steps, context: StepContext) -> Outcome:
@@ -56,6 +62,42 @@ class Pacing:
         return Advanced(handle.then(step, looks=looks), self.pause_s(cadence_s, looks))
 
 
+def at_least(error: TryLater, pause_s: float) -> TryLater:
+    """Return the error with at least this wait."""
+    error.retry_after_s = max(error.retry_after_s, pause_s)
+    return error
+
+
+def conflict(handle: Handle, step: str, refused: str) -> Handle:
+    """Return a handle for the step that asks for the offset, after the bytes were refused.
+
+    Args:
+        refused: the platform's code.
+    """
+    return handle.then(step, conflicts=handle.number("conflicts") + 1, refused=refused)
+
+
+def resume_upload(pacing: Pacing, handle: Handle, received: int) -> Advanced:
+    """Return the outcome that sends the bytes from `received` on, after a pause that grows while none arrive.
+
+    Call it only right after the platform reported that the upload is incomplete.
+
+    Raises:
+        PostFailed: the bytes were refused again and again, or none arrived for a day. An incomplete upload is no post.
+    """
+    stuck = handle.number("stuck") + 1
+    if stuck == 1 or received != handle.number("stuck_at"):  # the first time, or bytes have arrived since
+        stuck, conflicts = 1, min(handle.number("conflicts"), 1)
+        handle = handle.then("upload", stuck_at=received, stuck_since=int(pacing.now()), conflicts=conflicts)
+    if handle.number("conflicts") > CONFLICTS:
+        refused = handle.text("refused") or None
+        raise PostFailed("upload_refused", "The platform did not accept the video's bytes", platform_code=refused)
+    if pacing.now() - handle.number("stuck_since") > GIVE_UP_RESUMING_S:
+        raise PostFailed("upload_unanswered", "The platform has received no byte of the video for a day")
+    again = handle.then("upload", offset=received, stuck=stuck)
+    return Advanced(again, pacing.pause_s(RESUME_CADENCE_S, stuck - 1))
+
+
 def check_video(post: Post, *, max_bytes: int, min_s: float, max_s: float) -> None:
     """Refuse a video that the platform is known to reject.
 
@@ -80,10 +122,15 @@ def check_video(post: Post, *, max_bytes: int, min_s: float, max_s: float) -> No
 def open_range(post: Post, first: int, length: int) -> FileRange:
     """Open the bytes of the video from `first` on for sending; use it in a `with`.
 
+    Call it only while the upload is certainly incomplete.
+
     Raises:
-        Rejected: the file is missing or has another size than announced, so the upload would mix two files.
+        PostFailed: the file is missing or has another size than announced, so the upload would mix two files.
     """
-    _check_file(post)
+    try:
+        _check_file(post)
+    except Rejected as unusable:
+        raise PostFailed(unusable.code, unusable.detail) from None
     return FileRange(post.video, first, length)
 
 

@@ -17,9 +17,11 @@ from platforms.error_table import (
     HOUR_S,
     MINUTE_S,
     ErrorMeaning,
+    StatusMeanings,
     account_refused,
     later,
     limited,
+    operator_needed,
     reconnect,
     rejected,
 )
@@ -39,6 +41,8 @@ _TOKEN = reconnect("token_dead", "The Instagram login is no longer valid; connec
 _SCOPE = reconnect("scope_missing", "The Instagram account has not granted the permissions that publishing needs")
 _REMAKE = later("container_lost", "Instagram could not receive the video; a new attempt may succeed", MINUTE_S)
 _CALLS = limited("rate_limit", "The account has reached Instagram's limit of calls in this hour", HOUR_S)
+_DOWN = later("platform_down", "Instagram has a problem at the moment", MINUTE_S)
+_STATUSES = StatusMeanings("Instagram", _TOKEN, _CALLS)
 
 # By (code, subcode) first, then by code alone.
 BY_SUBCODE: Mapping[Code, ErrorMeaning] = {
@@ -59,32 +63,40 @@ BY_SUBCODE: Mapping[Code, ErrorMeaning] = {
         "account_restricted", "Instagram has restricted this account; see the notices in the Instagram app"
     ),
     # Seen when reading posts that existed (2026-06): never a proof that something does not exist.
-    (100, 33): later("object_hidden", "Instagram does not show the post at the moment", MINUTE_S),
+    (100, 33): later("object_hidden", "Instagram does not show the post at the moment", MINUTE_S, cause="wait"),
     **{(100, subcode): _MEDIA for subcode in (2207023, 2207028, 2207035, 2207036, 2207037, 2207040)},
     (352, 2207026): _VIDEO,
     (9004, 2207052): _REMAKE,
-    (9007, 2207027): later("not_ready", "Instagram has not finished processing the video", 30.0),
+    (9007, 2207027): later("not_ready", "Instagram has not finished processing the video", 30.0, cause="wait"),
     (36000, 2207004): _MEDIA,
     (36001, 2207005): _MEDIA,
     (36003, 2207009): _MEDIA,
     (36004, 2207010): rejected("caption_too_long", "Instagram found the caption too long"),
 }
 BY_CODE: Mapping[int, ErrorMeaning] = {
+    **dict.fromkeys((1, 2), _DOWN),  # "unknown error", "service temporarily unavailable": documented as worth a retry
+    3: operator_needed(
+        "app_not_allowed", "Meta has not given this app the capability to publish; see its App Dashboard"
+    ),
     4: limited("rate_limit", "This app has reached Instagram's limit of calls in this hour", HOUR_S, "app"),
     **dict.fromkeys((17, 32, 613, 80002), _CALLS),
     10: _SCOPE,
-    **dict.fromkeys(range(200, 300), _SCOPE),
+    12: operator_needed("api_outdated", "Meta no longer offers this version of the Graph API; update VidProd"),
     100: _MEDIA,
+    101: operator_needed("app_unknown", "Meta does not know this app; check its id and secret in the settings"),
     102: _TOKEN,
     190: _TOKEN,
+    # 200 comes also as "API access blocked", when Meta has restricted the app; the code alone does not tell which.
+    **dict.fromkeys(range(200, 300), _SCOPE),
     352: _VIDEO,
     368: account_refused("policy_block", "Instagram blocks this account for a violation of its policies"),
     **dict.fromkeys(range(36000, 36005), _MEDIA),
 }
 # Subcodes inside the `status` of a failed container after which a new container may succeed.
 CONTAINER_REMAKE = frozenset({2207001, 2207003, 2207020, 2207032, 2207052, 2207053, 2207077, 2207082})
-# Refusals of media_publish after which the post may be live all the same (2207051: seen in July 2026).
-UNCLEAR_AT_PUBLISH = frozenset({(-1, 2207001), (4, 2207051), (24, 2207008), (24, 2207006), (100, 33)})
+# A container that cannot be found or has expired: it was never published, and a new one may succeed.
+CONTAINER_GONE: frozenset[Code] = frozenset({(24, 2207006), (24, 2207008)})
+NOT_READY: Code = (9007, 2207027)
 
 
 class GraphErrorBody(BaseModel):
@@ -93,6 +105,7 @@ class GraphErrorBody(BaseModel):
     code: int = 0
     error_subcode: int = 0
     message: str = Field(default="", repr=False)
+    is_transient: bool = False
     fbtrace_id: str | None = None
 
     @property
@@ -102,7 +115,9 @@ class GraphErrorBody(BaseModel):
 
     @property
     def platform_code(self) -> str:
-        """Code and subcode as one text, e.g. "9007/2207027"."""
+        """Code and subcode as one text, e.g. "9007/2207027"; empty when there is neither."""
+        if self.key == (0, 0):
+            return ""
         return f"{self.code}/{self.error_subcode}" if self.error_subcode else str(self.code)
 
 
@@ -139,6 +154,26 @@ class ContainerStatus(BaseModel):
     video_status: UploadProgress = Field(default_factory=UploadProgress)
 
 
+class _QuotaConfig(BaseModel):
+    quota_total: int = 0
+
+
+class PublishingQuota(BaseModel):
+    """The account's limit of posts in 24 hours, and how many of them are used."""
+
+    quota_usage: int = 0
+    config: _QuotaConfig = Field(default_factory=_QuotaConfig)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether no post is left; False while Meta names no limit."""
+        return 0 < self.config.quota_total <= self.quota_usage
+
+
+class _Quotas(BaseModel):
+    data: list[PublishingQuota] = Field(default_factory=list)
+
+
 class _Created(BaseModel):
     id: str = Field(min_length=1)
 
@@ -165,31 +200,42 @@ _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
 
 class GraphRefusal(Exception):
-    """The Graph API refused a call; the meaning depends on the step.
+    """The Graph API refused a call, in its own format; the meaning depends on the step.
 
     Attributes:
         body: Meta's error object.
-        wait_s: how long Meta asks to wait; None: no time given.
     """
 
-    def __init__(self, body: GraphErrorBody, response: Response) -> None:
+    def __init__(self, body: GraphErrorBody, response: Response, *, acts: bool = False) -> None:
         super().__init__(body.platform_code)
         self.body = body
-        self.wait_s = _requested_wait_s(response)
+        self._response = response
+        self._acts = acts
 
     def error(self) -> PlatformError:
-        """Return the error for a step that publishes nothing."""
-        meaning = BY_SUBCODE.get(self.body.key) or BY_CODE.get(self.body.code)
-        meaning = meaning or later("refused", "Instagram has a problem at the moment", MINUTE_S)
-        error = meaning.error(platform_code=self.body.platform_code, log_id=self.body.fbtrace_id)
-        if isinstance(error, RateLimited) and self.wait_s:
-            error.retry_after_s = self.wait_s
-        return error
+        """Return the error that the refusal stands for."""
+        return _STATUSES.error(
+            self._response,
+            _listed(self.body),
+            code=self.body.platform_code or None,
+            log_id=self.body.fbtrace_id,
+            acts=self._acts,
+            retry_after_s=_estimated_wait_s(self._response),
+        )
 
 
-def action_blocked() -> PlatformError:
-    """Return the error for a suspicion of spam, once it is certain that the post is not live."""
-    return BY_SUBCODE[4, 2207051].error(platform_code="4/2207051")
+def _listed(body: GraphErrorBody) -> ErrorMeaning | None:
+    meaning = BY_SUBCODE.get(body.key) or BY_CODE.get(body.code)
+    # "Transient" is Meta's own word for "nothing is wrong with the request"; its limits are transient, too.
+    if body.is_transient and (meaning is None or not isinstance(meaning.error(), RateLimited)):
+        return _DOWN
+    return meaning
+
+
+def meaning_of(platform_code: str) -> ErrorMeaning | None:
+    """Return the meaning of a stored `GraphErrorBody.platform_code`; None when no table lists it."""
+    code, _, subcode = platform_code.partition("/")
+    return _listed(GraphErrorBody(code=int(code), error_subcode=int(subcode or 0)))
 
 
 class GraphApi:
@@ -199,9 +245,15 @@ class GraphApi:
         host = hosts.facebook_graph_url if variant == "facebook_login" else hosts.instagram_graph_url
         self._root = f"{host}/{version}"
 
+    def quota(self, token: str, user_id: str) -> PublishingQuota:
+        """Read how many posts of the last 24 hours count against the account's limit."""
+        params = {"fields": "quota_usage,config"}
+        found = self._call("GET", f"/{user_id}/content_publishing_limit", token, _Quotas, params=params).data
+        return found[0] if found else PublishingQuota()
+
     def create_container(self, token: str, user_id: str, fields: Mapping[str, str]) -> Container:
         """Create a container; it is valid for 24 hours and publishes nothing. 400 a day."""
-        return self._call("POST", f"/{user_id}/media", token, Container, form=fields, acts=True)
+        return self._call("POST", f"/{user_id}/media", token, Container, form=fields)
 
     def upload(self, token: str, uri: str, file_range: FileRange, offset: int, size_bytes: int) -> None:
         """Send the bytes from `offset` to the end; smaller ranges are not documented."""
@@ -262,12 +314,20 @@ def _read(response: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
     try:
         if response.status < 300:
             return model.model_validate_json(response.body)
-        raise GraphRefusal(_GraphFailure.model_validate_json(response.body).error, response)
     except ValidationError:
-        pass
-    if response.status == 429:
-        raise _CALLS.error(retry_after_s=response.retry_after_s)
-    raise error_table.server_failed(response.status, acts=acts, retry_after_s=response.retry_after_s)
+        pass  # some refusals come with a 200
+    try:
+        body = _GraphFailure.model_validate_json(response.body).error
+    except ValidationError:
+        # `from None`: a validation error quotes the body, and with it tokens and addresses.
+        raise _unreadable(response, acts=acts) from None
+    raise GraphRefusal(body, response, acts=acts)
+
+
+def _unreadable(response: Response, *, acts: bool) -> PlatformError:
+    if response.status == 401:  # not in Meta's format, so it is not Meta's word on the token, which cannot be refreshed
+        return error_table.server_failed(401, acts=acts, retry_after_s=response.retry_after_s)
+    return _STATUSES.error(response, None, code=None, acts=acts)
 
 
 class _Usage(BaseModel):
@@ -280,7 +340,7 @@ class _Usages(BaseModel):
     accounts: dict[str, list[_Usage]]
 
 
-def _requested_wait_s(response: Response) -> float | None:
+def _estimated_wait_s(response: Response) -> float | None:
     header = response.headers.get("X-Business-Use-Case-Usage", "")
     try:
         usages = _Usages.model_validate_json(f'{{"accounts": {header or "{}"}}}')
@@ -289,4 +349,4 @@ def _requested_wait_s(response: Response) -> float | None:
     minutes = max(
         (usage.estimated_time_to_regain_access for uses in usages.accounts.values() for usage in uses), default=0
     )
-    return min(minutes * MINUTE_S, DAY_S) or response.retry_after_s
+    return min(minutes * MINUTE_S, DAY_S) or None

@@ -2,14 +2,17 @@
 
     Facebook Login:   container → upload ⇄ locate ─┐
     Instagram Login:  container (Meta fetches) ────┴→ processing → publish → link → done
-                          ↑ expired, failed                 ↓ unclear   ↑ FINISHED each time
-                          └───────────────────────────────  confirm ────┘
-                                                            ↓ PUBLISHED
-                                                          find → done
+                          ↑ expired, failed                 ↑ FINISHED  ↓ anything but success
+                          └───────────────────────────────  each time   confirm → find → done
+                                                            refused   ←──┘    PUBLISHED
 
-Why it cannot post twice: only `publish` makes anything public. After an unclear response the container's state is read.
-While it is FINISHED four times over four minutes it was not published, and then the very same container is published
-again, since a second container would be a second post. Once it was seen PUBLISHED, `publish` is never run again.
+Why it cannot post twice: only `publish` makes anything public. After any response but success, whatever its code, the
+container's state is read. While it is FINISHED four times over four minutes it was not published, and then the very
+same container is published again, since a second container would be a second post. Once it was seen PUBLISHED,
+`publish` is never run again.
+
+Why it does not give up a post early: a request that Meta refused counts, one that it did not answer does not; between
+two requests the pause grows to an hour, and the container stays usable for a day.
 """
 
 from __future__ import annotations
@@ -20,18 +23,29 @@ from collections.abc import Callable
 
 from platforms import steps
 from platforms.contract import Advanced, AuthorizedAccount, Disclosure, Handle, Outcome, Post, Published, StepContext
-from platforms.errors import OutcomeUnknown, PlatformError, Reconnect, Rejected, TryLater, Unclear
+from platforms.errors import (
+    AccountRefused,
+    OutcomeUnknown,
+    PlatformError,
+    PostFailed,
+    RateLimited,
+    Reconnect,
+    Rejected,
+    TryLater,
+    Unclear,
+)
 from platforms.http.hosts import Roots
 from platforms.instagram import wording
 from platforms.instagram.api import (
+    CONTAINER_GONE,
     CONTAINER_REMAKE,
     GRAPH_VERSION,
-    UNCLEAR_AT_PUBLISH,
+    NOT_READY,
     ContainerStatus,
     GraphApi,
     GraphRefusal,
     InstagramMedia,
-    action_blocked,
+    meaning_of,
 )
 from platforms.instagram.hosts import MetaHosts
 from platforms.steps import Pacing, Steps
@@ -44,13 +58,20 @@ CONFIRM_CADENCE_S = (5.0, 15.0, 60.0, 180.0)
 FIND_CADENCE_S = (5.0, 30.0, 120.0)
 LINK_CADENCE_S = (5.0, 60.0, 600.0)
 REFUSED_UPLOAD_PAUSE_S = 2.0
-REMAKE_PAUSE_S = 60.0
+# The pauses grow so that a disturbance of Instagram's processing of an evening does not use up all containers.
+REMAKE_CADENCE_S = (60.0, 1_800.0, 7_200.0)
+PUBLISH_AGAIN_CADENCE_S = (0.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0)
+QUOTA_PAUSE_S = 3_600.0  # Meta does not say when the oldest post of the 24 hours no longer counts
 CONTAINER_LIFE_S = 86_400.0
 CLOCK_SKEW_S = 60
-REMAKES = 2
-PUBLISHES = 3
-UPLOADS_WITHOUT_PROGRESS = 10
-_CONTAINER_FACTS = ("container", "uri", "offset", "made_at", "looks", "publishes", "tried_at", "blocked", "located")
+REMAKES = 3
+PUBLISHES = 3  # requests that Meta refused, not those without an answer
+UNREADY = 10
+_CONTAINER_FACTS = (
+    *("container", "uri", "offset", "made_at", "looks", "publishes", "tried_at"),
+    *("refusals", "refusal", "unready", *steps.RESUME_FACTS),
+)
+_BEFORE_PUBLISH = frozenset({"container", "upload", "locate", "processing", "publish"})
 
 
 class Instagram:
@@ -89,6 +110,7 @@ class Instagram:
             "processing": self._processing,
             "publish": self._publish,
             "confirm": self._confirm,
+            "refused": self._refused,
             "find": self._find,
             "link": self._link,
             "done": self._done,
@@ -105,9 +127,12 @@ class Instagram:
         return Handle("container")
 
     def may_stop(self, handle: Handle) -> bool:
-        """Return whether nothing was made public yet: only `publish` does that."""
-        before = {"container", "upload", "locate", "processing", "publish"}
-        return handle.step in before and not handle.number("publishes")
+        """Return whether nothing was made public yet: only `publish` does that.
+
+        The step "refused" follows only when the container was not published, in all looks.
+        """
+        never_tried = handle.step in _BEFORE_PUBLISH and not handle.number("publishes")
+        return never_tried or handle.step == "refused"
 
     def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run one step."""
@@ -123,6 +148,7 @@ class Instagram:
 
     def _container(self, context: StepContext) -> Outcome:
         # Repeated without a question: an unused container expires within a day and cannot become a post.
+        self._check_quota(context)
         sends_bytes = context.account.variant == "facebook_login"
         source = {"upload_type": "resumable"} if sends_bytes else {"video_url": context.post.media_url or ""}
         created = self._api(context).create_container(
@@ -143,6 +169,26 @@ class Instagram:
         uri = self._hosts.accept_upload(created.uri or "")
         return Advanced(known.then("upload", uri=uri, offset=0))
 
+    def _check_quota(self, context: StepContext) -> None:
+        """Raise RateLimited when the account has used up its posts; a refusal of the question decides nothing."""
+        try:
+            quota = self._api(context).quota(context.token, context.account.remote_id)
+        except GraphRefusal as refusal:
+            if isinstance(error := refusal.error(), RateLimited):
+                raise error from None
+            return
+        except RateLimited:
+            raise
+        except PlatformError:
+            return
+        if quota.is_used_up:
+            raise RateLimited(
+                "post_limit",
+                f"The account has used all {quota.config.quota_total} posts that Instagram allows in 24 hours",
+                retry_after_s=self._pacing.scaled(QUOTA_PAUSE_S),
+                scope="account",
+            )
+
     def _upload(self, context: StepContext) -> Outcome:
         if context.interrupted:
             return self._locate(context)
@@ -152,10 +198,11 @@ class Instagram:
             try:
                 self._api(context).upload(context.token, handle.text("uri"), rest, offset, size)
             except GraphRefusal as refusal:
-                if isinstance(refusal.error(), Reconnect):
+                if isinstance(refusal.error(), TryLater | Unclear | Reconnect):
                     raise
                 # Whatever the reason, the container's own count of bytes decides how to go on.
-                return Advanced(handle.then("locate"), self._pacing.scaled(REFUSED_UPLOAD_PAUSE_S))
+                located = steps.conflict(handle, "locate", refusal.body.platform_code)
+                return Advanced(located, self._pacing.scaled(REFUSED_UPLOAD_PAUSE_S))
         return self._uploaded(handle)
 
     def _uploaded(self, handle: Handle) -> Advanced:
@@ -163,22 +210,28 @@ class Instagram:
 
     def _locate(self, context: StepContext) -> Outcome:
         handle = context.handle
-        status = self._api(context).status(context.token, _container_id(context), with_bytes=True)
+        try:
+            status = self._api(context).status(context.token, _container_id(context), with_bytes=True)
+        except GraphRefusal as refusal:
+            return self._gone(context, refusal)
         received = status.video_status.uploading_phase.bytes_transferred
         if status.status_code in {"ERROR", "EXPIRED"}:
             return self._remake(context, status)
         if status.status_code != "IN_PROGRESS" or received >= context.post.size_bytes:
             return self._uploaded(handle)
-        located = handle.number("located") + 1
-        if located > UPLOADS_WITHOUT_PROGRESS and received <= handle.number("offset"):
+        try:
+            return steps.resume_upload(self._pacing, handle, received)
+        except PostFailed:
             return self._remake(context, status)
-        return Advanced(handle.then("upload", offset=received, located=located))
 
     def _processing(self, context: StepContext) -> Outcome:
         handle = context.handle
-        status = self._api(context).status(context.token, _container_id(context))
+        try:
+            status = self._api(context).status(context.token, _container_id(context))
+        except GraphRefusal as refusal:
+            return self._gone(context, refusal)
         if status.status_code == "FINISHED":
-            return Advanced(handle.then("publish", tried_at=int(self._pacing.now())))
+            return Advanced(handle.then("publish", tried_at=handle.number("tried_at") or int(self._pacing.now())))
         if status.status_code == "PUBLISHED":
             return Advanced(handle.then("find", looks=0))
         overdue = self._pacing.now() - handle.number("made_at") > CONTAINER_LIFE_S
@@ -186,18 +239,27 @@ class Instagram:
             return self._remake(context, status)
         return self._pacing.ask_again(handle, "processing", PROCESSING_CADENCE_S)
 
+    def _gone(self, context: StepContext, refusal: GraphRefusal) -> Outcome:
+        """Begin a new container after one that Meta no longer knows; raise for any other refusal.
+
+        Once `publish` was requested, no refusal of a question may lead to a new container.
+        """
+        if refusal.body.key not in CONTAINER_GONE or context.handle.number("tried_at"):
+            raise refusal
+        return self._remake(context, ContainerStatus(status_code="EXPIRED"))
+
     def _remake(self, context: StepContext, status: ContainerStatus) -> Outcome:
         """Begin a new container after one that certainly was not published; raise when that would not help."""
         subcode = _subcode(status.status)
-        remakes = context.handle.number("remakes") + 1
+        remakes = context.handle.number("remakes")
+        code = str(subcode) if subcode else None
         if status.status_code == "ERROR" and subcode and subcode not in CONTAINER_REMAKE:
-            raise Rejected("video_refused", "Instagram cannot use this video", platform_code=str(subcode))
-        if remakes > REMAKES:
-            raise Rejected(
-                "processing_failed", "Instagram could not process the video in three tries", platform_code=str(subcode)
-            )
-        fresh = context.handle.without(*_CONTAINER_FACTS).then("container", remakes=remakes)
-        return Advanced(fresh, self._pacing.scaled(REMAKE_PAUSE_S))
+            raise PostFailed("video_refused", "Instagram cannot use this video", platform_code=code)
+        if remakes >= REMAKES:
+            detail = f"Instagram could not process the video in {REMAKES + 1} tries"
+            raise PostFailed("processing_failed", detail, platform_code=code)
+        fresh = context.handle.without(*_CONTAINER_FACTS).then("container", remakes=remakes + 1)
+        return Advanced(fresh, self._pacing.pause_s(REMAKE_CADENCE_S, remakes))
 
     # The only irreversible call -----------------------------------------------------------------------------------
 
@@ -206,19 +268,20 @@ class Instagram:
             return self._unconfirmed(context.handle)
         try:
             media_id = self._api(context).publish(context.token, context.account.remote_id, _container_id(context))
-        except Unclear:
-            return self._unconfirmed(context.handle)
         except GraphRefusal as refusal:
             return self._after_refusal(context.handle, refusal)
         return Advanced(context.handle.then("link", media_id=media_id, looks=0))
 
     def _after_refusal(self, handle: Handle, refusal: GraphRefusal) -> Outcome:
-        body = refusal.body
-        if body.key == (9007, 2207027):
-            return Advanced(handle.then("processing", looks=1), self._pacing.pause_s(PROCESSING_CADENCE_S, 1))
-        if body.key in UNCLEAR_AT_PUBLISH or body.code in {1, 2}:
-            return self._unconfirmed(handle.then("publish", blocked=int(body.key == (4, 2207051))))
-        raise refusal.error()
+        unready = handle.number("unready")
+        if refusal.body.key == NOT_READY and unready < UNREADY:
+            waiting = handle.then("processing", looks=1, unready=unready + 1)
+            return Advanced(waiting, self._pacing.pause_s(PROCESSING_CADENCE_S, unready + 1))
+        error = refusal.error()
+        if refusal.body.key != NOT_READY and isinstance(error, TryLater | Unclear | Reconnect):
+            raise error  # the caller runs this step again as interrupted
+        refused = handle.then("publish", refusals=handle.number("refusals") + 1, refusal=refusal.body.platform_code)
+        return self._unconfirmed(refused)
 
     def _unconfirmed(self, handle: Handle) -> Advanced:
         unconfirmed = handle.then("confirm", looks=0, publishes=handle.number("publishes") + 1)
@@ -226,33 +289,41 @@ class Instagram:
 
     def _confirm(self, context: StepContext) -> Outcome:
         handle = context.handle
-        try:
-            status = self._api(context).status(context.token, _container_id(context))
-        except (GraphRefusal, TryLater) as error:
-            return self._unreadable(context, error)
+        status = self._api(context).status(context.token, _container_id(context))
         if status.status_code == "PUBLISHED":
             return Advanced(handle.then("find", looks=0))
         if status.status_code in {"ERROR", "EXPIRED"}:
             return self._remake(context, status)
-        if status.status_code == "IN_PROGRESS" or handle.number("looks") + 1 < len(CONFIRM_CADENCE_S):
+        if status.status_code != "FINISHED":  # no look: only FINISHED says that the container was not published
+            return self._undecided(handle)
+        if handle.number("looks") + 1 < len(CONFIRM_CADENCE_S):
             return self._pacing.ask_again(handle, "confirm", CONFIRM_CADENCE_S)
         return self._publish_again(handle)
 
+    def _undecided(self, handle: Handle) -> Advanced:
+        if self._pacing.now() - handle.number("tried_at") > CONTAINER_LIFE_S:
+            raise OutcomeUnknown("publish_unanswered", "Instagram has not shown for a day whether the post is live")
+        return Advanced(handle, self._pacing.scaled(CONFIRM_CADENCE_S[-1]))
+
     def _publish_again(self, handle: Handle) -> Outcome:
         # FINISHED each time: the container was not published, and may be published now.
-        if handle.number("blocked"):
-            raise action_blocked()
-        if handle.number("publishes") >= PUBLISHES:
-            raise OutcomeUnknown("publish_unanswered", "Instagram did not answer any request to publish")
-        return Advanced(handle.then("publish", looks=0))
+        overdue = self._pacing.now() - handle.number("tried_at") > CONTAINER_LIFE_S
+        if handle.number("refusals") >= PUBLISHES or overdue or _is_account_refusal(handle):
+            return Advanced(handle.then("refused"))
+        again = handle.then("publish", looks=0)
+        return Advanced(again, self._pacing.pause_s(PUBLISH_AGAIN_CADENCE_S, handle.number("publishes") - 1))
 
-    def _unreadable(self, context: StepContext, cause: GraphRefusal | TryLater) -> Outcome:
-        error = cause.error() if isinstance(cause, GraphRefusal) else cause
-        if isinstance(error, Reconnect):
+    def _refused(self, context: StepContext) -> Outcome:
+        """Raise the verdict on a container that was not published. Without network."""
+        code = context.handle.text("refusal")
+        meaning = meaning_of(code) if code else None
+        if meaning is None:
+            detail = "Instagram did not carry out any request to publish; nothing was posted"
+            raise PostFailed("publish_refused", detail, platform_code=code or None)
+        error = meaning.error(platform_code=code)
+        if isinstance(error, AccountRefused):
             raise error
-        if self._pacing.now() - context.handle.number("tried_at") > CONTAINER_LIFE_S:
-            raise OutcomeUnknown("publish_unanswered", "Instagram has not shown for a day whether the post is live")
-        return Advanced(context.handle, self._pacing.scaled(CONFIRM_CADENCE_S[-1]))
+        raise PostFailed(error.code, error.detail, platform_code=code)
 
     # After it, only questions -------------------------------------------------------------------------------------
 
@@ -286,6 +357,11 @@ class Instagram:
 
 def _container_id(context: StepContext) -> str:
     return context.handle.text("container")
+
+
+def _is_account_refusal(handle: Handle) -> bool:
+    meaning = meaning_of(handle.text("refusal")) if handle.text("refusal") else None
+    return meaning is not None and isinstance(meaning.error(), AccountRefused)
 
 
 def _caption(post: Post) -> str:

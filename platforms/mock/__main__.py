@@ -23,6 +23,9 @@ def main() -> None:
     parser.add_argument(
         "--draft-done-seconds", type=float, default=None, help="time until a TikTok draft is posted; default: never"
     )
+    parser.add_argument(
+        "--instagram-quota", type=int, default=defaults.instagram_quota, help="posts an account may publish in 24 hours"
+    )
     parser.add_argument("--unaudited", action="store_true", help="private posts only, as for apps without an audit")
     arguments = parser.parse_args()
     options = MockOptions(
@@ -30,6 +33,7 @@ def main() -> None:
         access_s=arguments.token_seconds,
         draft_done_s=arguments.draft_done_seconds,
         unaudited=arguments.unaudited,
+        instagram_quota=arguments.instagram_quota,
     )
     server = serve(arguments.port, arguments.directory, options)
     sys.stdout.write(f"http://{HOST}:{server.effective_port}\n")

@@ -35,6 +35,7 @@ class MockOptions:
         upload_url_s: lifetime of TikTok's upload addresses.
         container_s: lifetime of Instagram's containers.
         unaudited: TikTok accepts only private posts, YouTube locks all videos as private.
+        instagram_quota: posts that an Instagram account may publish in 24 hours (really 50 or 100).
         draft_done_s: time until a TikTok draft counts as posted by its owner; None: never.
     """
 
@@ -43,6 +44,7 @@ class MockOptions:
     upload_url_s: float = 3_600.0
     container_s: float = 86_400.0
     unaudited: bool = False
+    instagram_quota: int = 100_000
     draft_done_s: float | None = None
 
 

@@ -14,15 +14,17 @@ from typing import Literal
 
 from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Outcome, Post, Published, Publisher
 from platforms.definition import PublishingOptions
-from platforms.errors import TryLater, Unclear
+from platforms.errors import AccountRefused, PlatformError, Reconnect, Rejected, StartOver, TryLater, Unclear
 from platforms.http.hosts import Roots
 from platforms.instagram.publisher import Instagram
 from platforms.mock.connect import connect
 from platforms.oauth import LoginResult
 from platforms.tiktok.publisher import TikTok
 from platforms.youtube.publisher import CHUNK_UNIT_BYTES, YouTube
+from tests.support.clock import Clock
 
 MAX_STEPS = 300
+MAX_ERRORS = 30
 VIDEO_BYTES = 300_000
 
 
@@ -107,11 +109,15 @@ class PublishingRun:
     Attributes:
         steps: every step begun, in order, with its `interrupted` argument.
         handles: every handle stored.
+        errors: every error that was no verdict, in order.
+        paused_s: the sum of all pauses.
     """
 
     steps: list[tuple[str, bool]] = field(default_factory=list)
     handles: list[Handle] = field(default_factory=list)
+    errors: list[PlatformError] = field(default_factory=list)
     outcome: Published | ActionNeeded | None = None
+    paused_s: float = 0.0
 
     @property
     def kinds(self) -> list[str]:
@@ -126,18 +132,25 @@ def publish(
     kills: Mapping[int, str] | None = None,
     start: Handle | None = None,
     run: PublishingRun | None = None,
+    reconnects: bool = False,
+    clock: Clock | None = None,
 ) -> PublishingRun:
     """Publish a post as the actor does.
+
+    An error at an irreversible step leaves the step interrupted. A refusal is a verdict only while nothing can be
+    public; later it is a refused question, which is asked again. The last error is raised after `MAX_ERRORS` in a row.
 
     Args:
         kills: by number of the step: "before": the process dies after noting that the step begins, before any request;
             "after": it dies after the step is done, before its outcome is stored.
         start: the stored handle to resume from.
         run: the record to fill in, for inspection when publishing ends with an error.
+        reconnects: the owner connects the account again whenever the platform asks for it, with the same token.
+        clock: the publisher's; moved by every pause. None: the pauses are real.
     """
     run, kills = run or PublishingRun(), kills or {}
     handle = start or publisher.begin(post, account)
-    interrupted = False
+    interrupted, errors = False, 0
     for number in range(MAX_STEPS):
         run.steps.append((handle.step, interrupted))
         if kills.get(number) == "before":
@@ -145,21 +158,60 @@ def publish(
             continue
         try:
             outcome = publisher.advance(post, account, handle, interrupted=interrupted)
-        except Unclear:
-            interrupted = True
+        except StartOver as over:
+            handle, interrupted = stored(over.handle), False
+            run.handles.append(handle)
+            run.errors.append(over)
+            _pause(over.retry_after_s if clock else 0.0, clock, run)
             continue
-        except TryLater:
+        except PlatformError as error:
+            certain = not interrupted and handle.step not in publisher.irreversible_steps and publisher.may_stop(handle)
+            if _is_verdict(error, certain=certain, reconnects=reconnects):
+                raise
+            errors += 1
+            if errors >= MAX_ERRORS:
+                raise
+            run.errors.append(error)
+            interrupted = interrupted or isinstance(error, Unclear) or handle.step in publisher.irreversible_steps
+            _pause(_retry_after_s(error, errors) if clock else 0.0, clock, run)
             continue
         if kills.get(number) == "after":
             interrupted = True
             continue
-        handle, interrupted = stored(outcome.handle), False
+        handle, interrupted, errors = stored(outcome.handle), False, 0
         run.handles.append(handle)
         if not isinstance(outcome, Advanced):
             run.outcome = outcome
             return run
-        time.sleep(max(outcome.again_after_s, 0.002 if handle.step == run.kinds[-1] else 0))
+        waits = 0.0 if clock else 0.002 if handle.step == run.kinds[-1] else 0.0
+        _pause(max(outcome.again_after_s, waits), clock, run)
     raise AssertionError(f"no end in sight: {run.kinds[-20:]}")
+
+
+def _is_verdict(error: PlatformError, *, certain: bool, reconnects: bool) -> bool:
+    """Return whether the error ends the publication, where the actor would not run the step again."""
+    if isinstance(error, TryLater | Unclear):
+        return False
+    if isinstance(error, Reconnect):
+        return not reconnects
+    if isinstance(error, Rejected):
+        return certain
+    if isinstance(error, AccountRefused):
+        return certain or not reconnects
+    return True  # PostFailed, OutcomeUnknown
+
+
+def _retry_after_s(error: PlatformError, errors: int) -> float:
+    wait_s = error.retry_after_s if isinstance(error, TryLater | Unclear) else 60.0
+    return float(max(wait_s, min(30.0 * 4 ** (errors - 1), 3_600.0)))
+
+
+def _pause(pause_s: float, clock: Clock | None, run: PublishingRun) -> None:
+    run.paused_s += pause_s
+    if clock is None:
+        time.sleep(pause_s)
+    else:
+        clock.move(seconds=pause_s)
 
 
 def first_step(publisher: Publisher, post: Post, account: AuthorizedAccount) -> Outcome:

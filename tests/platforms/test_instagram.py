@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
 
 from platforms.contract import Published
-from platforms.errors import AccountRefused, PlatformError, RateLimited, Reconnect, Rejected, TryLater
+from platforms.errors import (
+    AccountRefused,
+    OperatorNeeded,
+    PlatformError,
+    PostFailed,
+    RateLimited,
+    Reconnect,
+    Rejected,
+    TryLater,
+)
 from platforms.instagram.publisher import Instagram
 from tests.platforms.mock_server import MockServer
-from tests.platforms.publishing_run import CASES, PostFactory, first_step, publish
+from tests.platforms.publishing_run import CASES, PostFactory, PublishingRun, first_step, publish
+from tests.support.clock import Clock
 
 LOGIN, FACEBOOK = CASES[2], CASES[3]
 PUBLISH = "POST .*/media_publish"
 MAKE = "POST .*/media[?]"
+QUOTA = "GET .*/content_publishing_limit"
 CONTAINER = r"GET .*graph/v[\d.]+/\d+[?]fields=id,status,status_code"
 
 
@@ -22,14 +34,15 @@ def refusal(code: int, subcode: int = 0) -> dict[str, object]:
     return {"error": {"code": code, "error_subcode": subcode, "message": "m", "fbtrace_id": "trace"}}
 
 
-@pytest.mark.parametrize(("code", "subcode"), [(4, 2207051), (-1, 2207001), (24, 2207008), (1, 0), (2, 0)])
-def test_after_a_doubtful_refusal_the_container_decides(
-    code: int, subcode: int, mock: MockServer, factory: PostFactory
+@pytest.mark.parametrize("status", [200, 400, 404, 409, 503])
+@pytest.mark.parametrize(("code", "subcode"), [(4, 2207051), (-1, 2207001), (24, 2207008), (77777, 0)])
+def test_after_any_answer_but_success_the_container_decides(
+    code: int, subcode: int, status: int, mock: MockServer, factory: PostFactory
 ) -> None:
-    """Seen in July 2026: "action blocked" on posts that were published. The state of the container decides."""
+    """Seen in July 2026: "action blocked" on posts that were published. No code proves that nothing was published."""
     post, sha256 = factory.post()
     account, _ = FACEBOOK.account(mock.hosts)
-    mock.fault(PUBLISH, "lie", status=400, body=refusal(code, subcode))
+    mock.fault(PUBLISH, "lie", status=status, body=refusal(code, subcode))
 
     run = publish(Instagram(mock.hosts, pace=0), post, account)
 
@@ -37,6 +50,102 @@ def test_after_a_doubtful_refusal_the_container_decides(
     assert isinstance(run.outcome, Published)
     assert [run.outcome.remote_id] == [one["id"] for one in found]
     assert run.outcome.link is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "ours", "platform_code"),
+    [(100, 2207023, "invalid_post", "100/2207023"), (77777, 0, "publish_refused", "77777")],
+)
+def test_a_container_that_meta_refuses_to_publish_ends_the_post_with_metas_code(
+    code: int, subcode: int, ours: str, platform_code: str, mock: MockServer, factory: PostFactory
+) -> None:
+    """Three requests are refused, and after each the container is FINISHED in four looks: it was not published."""
+    post, sha256 = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    publisher, run = Instagram(mock.hosts, pace=0), PublishingRun()
+    mock.fault(PUBLISH, "answer", times=99, status=400, body=refusal(code, subcode))
+
+    with pytest.raises(PostFailed) as caught:
+        publish(publisher, post, account, run=run)
+
+    assert (ours, platform_code) == (caught.value.code, caught.value.platform_code)
+    assert (run.kinds.count("publish"), run.kinds.count("confirm")) == (3, 12)
+    assert publisher.may_stop(run.handles[-1])
+    assert mock.posts(sha256) == []
+
+
+def test_two_hours_without_an_answer_to_publish_do_not_end_the_post(mock: MockServer, factory: PostFactory) -> None:
+    """Requests without an answer do not count as refused; the pauses between them grow."""
+    post, sha256 = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    clock = Clock(datetime.now(UTC))
+    mock.fault(PUBLISH, "answer", times=8, status=503, body="<html>")
+
+    run = publish(Instagram(mock.hosts, clock=clock.timestamp), post, account, clock=clock)
+
+    assert mock.struck() == 8
+    assert run.paused_s > 7_200
+    assert run.kinds.count("container") == 1
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_a_day_without_an_answer_to_publish_ends_the_post(mock: MockServer, factory: PostFactory) -> None:
+    """The container was FINISHED in every look, so nothing was posted."""
+    post, sha256 = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    clock, run = Clock(datetime.now(UTC)), PublishingRun()
+    mock.fault(PUBLISH, "answer", times=999, status=503, body="<html>")
+
+    with pytest.raises(PostFailed) as caught:
+        publish(Instagram(mock.hosts, clock=clock.timestamp), post, account, clock=clock, run=run)
+
+    assert caught.value.code == "publish_refused"
+    assert 86_400 < run.paused_s < 2 * 86_400
+    assert mock.posts(sha256) == []
+
+
+def test_a_state_that_is_not_known_is_no_proof_that_nothing_was_published(
+    mock: MockServer, factory: PostFactory
+) -> None:
+    """Only FINISHED is; a post is never repeated after anything else."""
+    post, sha256 = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    mock.fault(PUBLISH, "lose")
+    mock.fault(CONTAINER, "answer", skip=1, times=9, status=200, body={"id": "1", "status_code": "NEW_STATE"})
+
+    run = publish(Instagram(mock.hosts, pace=0), post, account)
+
+    assert mock.struck() == 10
+    assert isinstance(run.outcome, Published)
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_a_used_up_quota_waits_before_the_container_is_made(mock: MockServer, factory: PostFactory) -> None:
+    """Instagram names its limit only when asked; a refusal at `publish` would come after all the work."""
+    post, _ = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    quota = {"data": [{"quota_usage": 50, "config": {"quota_total": 50, "quota_duration": 86_400}}]}
+    mock.fault(QUOTA, "answer", status=200, body=quota)
+
+    with pytest.raises(RateLimited) as caught:
+        first_step(Instagram(mock.hosts), post, account)
+
+    assert (caught.value.code, caught.value.scope, caught.value.retry_after_s) == ("post_limit", "account", 3_600.0)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 100), (403, 10), (500, 1), (401, 190)])
+def test_a_refused_question_for_the_quota_decides_nothing(
+    status: int, code: int, mock: MockServer, factory: PostFactory
+) -> None:
+    """The limit is only a hint; not every app may ask for it."""
+    post, sha256 = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    mock.fault(QUOTA, "answer", status=status, body=refusal(code))
+
+    run = publish(Instagram(mock.hosts, pace=0), post, account)
+
+    assert run.errors == []
+    assert len(mock.posts(sha256)) == 1
 
 
 def test_a_block_of_a_post_that_is_not_live_pauses_the_account(mock: MockServer, factory: PostFactory) -> None:
@@ -61,7 +170,7 @@ def test_an_unclear_publish_is_repeated_with_the_same_container(mock: MockServer
     run = publish(Instagram(mock.hosts, pace=0), post, account)
 
     assert run.kinds.count("confirm") == 4
-    assert run.kinds.count("publish") == 2
+    assert run.kinds.count("publish") == 3  # the failed request, the question after it, the second request
     assert run.kinds.count("container") == 1
     assert len(mock.posts(sha256)) == 1
 
@@ -75,7 +184,7 @@ def test_publish_is_never_repeated_while_the_container_cannot_be_read(mock: Mock
 
     run = publish(Instagram(mock.hosts, pace=0), post, account)
 
-    assert run.kinds.count("publish") == 1
+    assert run.steps.count(("publish", False)) == 1
     assert len(mock.posts(sha256)) == 1
 
 
@@ -93,7 +202,7 @@ def test_a_video_that_is_not_ready_keeps_its_container(mock: MockServer, factory
 
 @pytest.mark.parametrize("state", ["EXPIRED", "ERROR"])
 def test_a_container_that_is_over_is_remade(state: str, mock: MockServer, factory: PostFactory) -> None:
-    """Containers publish nothing, so a new one is made, at most twice; then the video is at fault."""
+    """Containers publish nothing, so a new one is made, at most three times; then the video is at fault."""
     post, sha256 = factory.post()
     account, _ = FACEBOOK.account(mock.hosts)
     over = {"id": "1", "status_code": state, "status": f"{state}: 2207053"}
@@ -104,8 +213,8 @@ def test_a_container_that_is_over_is_remade(state: str, mock: MockServer, factor
     assert run.kinds.count("container") == 2
     assert len(mock.posts(sha256)) == 1
 
-    mock.fault(CONTAINER, "answer", times=3, status=200, body=over)
-    with pytest.raises(Rejected):
+    mock.fault(CONTAINER, "answer", times=4, status=200, body=over)
+    with pytest.raises(PostFailed):
         publish(Instagram(mock.hosts, pace=0), factory.post()[0], account)
 
 
@@ -116,7 +225,7 @@ def test_a_video_that_instagram_cannot_use_is_rejected_at_once(mock: MockServer,
     over = {"id": "1", "status_code": "ERROR", "status": "Error: failed with error code 2207026"}
     mock.fault(CONTAINER, "answer", status=200, body=over)
 
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(PostFailed) as caught:
         publish(Instagram(mock.hosts, pace=0), post, account)
 
     assert (caught.value.code, caught.value.platform_code) == ("video_refused", "2207026")
@@ -170,7 +279,11 @@ def test_two_posts_with_the_same_words_are_not_confused(mock: MockServer, factor
         (100, 2207023, Rejected, "invalid_post"),
         (100, 33, TryLater, "object_hidden"),
         (352, 2207026, Rejected, "video_refused"),
-        (99999, 0, TryLater, "refused"),
+        (1, 0, TryLater, "platform_down"),
+        (2, 0, TryLater, "platform_down"),
+        (3, 0, OperatorNeeded, "app_not_allowed"),
+        (101, 0, OperatorNeeded, "app_unknown"),
+        (99999, 0, Rejected, "refused"),
     ],
 )
 def test_every_code_says_what_to_do_next(
@@ -187,6 +300,39 @@ def test_every_code_says_what_to_do_next(
 
     assert ours == caught.value.code
     assert (f"{code}/{subcode}" if subcode else str(code), "trace") == (caught.value.platform_code, caught.value.log_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "ours"),
+    [
+        (400, {"error": {"code": 100, "is_transient": True}}, TryLater, "platform_down"),
+        (400, {"error": {"code": 4, "is_transient": True}}, RateLimited, "rate_limit"),
+        (500, {"error": {"code": 100}}, TryLater, "answer_lost"),
+        (401, {"error": {"code": 99999}}, Reconnect, "token_dead"),
+        (401, "<html>proxy", TryLater, "answer_lost"),
+        (403, "<html>captcha", TryLater, "answer_lost"),
+        (404, "", TryLater, "answer_lost"),
+        (418, {"error": {"code": 99999}}, TryLater, "answer_lost"),
+        (409, "", TryLater, "try_again"),
+        (429, "", RateLimited, "rate_limit"),
+        (200, {}, TryLater, "answer_lost"),
+        (204, None, TryLater, "answer_lost"),
+    ],
+)
+def test_what_is_not_metas_word_ends_nothing(
+    status: int, body: object, kind: type[PlatformError], ours: str, mock: MockServer, factory: PostFactory
+) -> None:
+    """A refusal needs a status of refusal and a body in Meta's format; `is_transient` is Meta's word for "later"."""
+    post, _ = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    mock.fault(MAKE, "answer", status=status, body=body, headers={"Retry-After": "77"})
+
+    with pytest.raises(kind) as caught:
+        first_step(Instagram(mock.hosts, pace=0), post, account)
+
+    assert (ours, False) == (caught.value.code, isinstance(caught.value, Rejected))
+    if isinstance(caught.value, TryLater):
+        assert caught.value.retry_after_s == 77.0
 
 
 def test_a_limit_lasts_as_long_as_meta_estimates(mock: MockServer, factory: PostFactory) -> None:
@@ -228,12 +374,12 @@ def test_instagram_login_needs_a_public_address_of_the_video(mock: MockServer, f
 
 
 def test_a_video_that_meta_cannot_fetch_is_tried_with_new_containers(mock: MockServer, factory: PostFactory) -> None:
-    """At most twice, each time with the current address."""
+    """At most three times, each time with the current address."""
     post, _ = factory.post()
     account, _ = LOGIN.account(mock.hosts)
     broken = dataclasses.replace(post, media_url=f"{post.media_url}-not-there")
 
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(PostFailed) as caught:
         publish(Instagram(mock.hosts, pace=0), broken, account)
 
     assert caught.value.code == "processing_failed"

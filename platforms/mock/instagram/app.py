@@ -221,6 +221,8 @@ class Publish:
                 raise refuse(400, 24, 2207008)
             if state not in {"FINISHED", "PUBLISHED"}:
                 raise refuse(400, 9007, 2207027)
+            if _used_posts(self._state, node) >= self._state.options.instagram_quota:
+                raise refuse(403, 9, 2207042)
             made = {"id": str(18_000_000_000_000_000 + int(new_id()[:11], 16)), "at": self._state.clock()}
             self._state.storage.put("instagram", name, {**container, "posts": [*container["posts"], made]})
         resp.media = {"id": made["id"]}
@@ -235,9 +237,13 @@ class PublishingLimit:
     def on_get(self, req: falcon.Request, resp: falcon.Response, version: str, node: str) -> None:
         """Return the number of posts in the last 24 hours."""
         user_of(self._state, _token(req))
-        since = self._state.clock() - 86_400
-        used = sum(post["account"] == node and post["created_at"] > since for post in posts(self._state))
-        resp.media = {"data": [{"quota_usage": used, "config": {"quota_total": 50, "quota_duration": 86_400}}]}
+        config = {"quota_total": self._state.options.instagram_quota, "quota_duration": 86_400}
+        resp.media = {"data": [{"quota_usage": _used_posts(self._state, node), "config": config}]}
+
+
+def _used_posts(state: MockState, account: str) -> int:
+    since = state.clock() - 86_400
+    return sum(post["account"] == account and post["created_at"] > since for post in posts(state))
 
 
 class UploadEndpoint:
