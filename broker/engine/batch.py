@@ -22,7 +22,7 @@ class WriteBatch:
 
     connection: sqlite3.Connection
     now_ms: int
-    claims: bool = False  # whether messages may be claimed in it
+    claims: bool = False  # whether `WriterHooks.before_commit` is called, which may claim messages
     readied: set[str] = field(default_factory=set)  # queues that gained ready messages
     delayed: set[str] = field(default_factory=set)  # queues that gained delayed messages
     settled: list[Claim] = field(default_factory=list)  # claims of this process that ended
@@ -43,7 +43,7 @@ class WriteBatch:
                 (self.delayed if state is State.DELAYED else self.readied).add(entry.queue)
 
     def ack(self, claim: Claim) -> bool:
-        """Delete a message that has been processed. False, here and below: the claim had been lost."""
+        """Delete a message that has been processed. False: its claim was lost, and nothing changed; likewise below."""
         return self._ended(claim, ours=ack(self.connection, claim), outcome=self.done)
 
     def dead_letter(self, claim: Claim, failure: Failure) -> bool:

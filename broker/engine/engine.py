@@ -77,7 +77,7 @@ class Engine(WriterHooks):
 
     def redeliver_soon(self, claim: Claim) -> None:
         """Return a message that its thread dropped unsettled. Called by the garbage collector, so it only submits."""
-        self.writer.submit_unblocked(WriteRequest(partial(self.redeliver, claim)))
+        self.writer.submit_nowait(WriteRequest(partial(self.redeliver, claim)))
 
     def redeliver(self, claim: Claim, batch: WriteBatch) -> bool:
         """Return a message whose processing was cut off; False when the claim had been lost before."""
@@ -159,7 +159,7 @@ class Engine(WriterHooks):
     def _commit_claims(self) -> None:
         try:
             self.writer.commit()
-        except Exception as error:  # noqa: BLE001  # the edge of the thread: every error goes to the waiting consumers
+        except Exception as error:  # noqa: BLE001  # every error is raised in the waiting consumers
             self.prefetcher.fail(translated(error))
 
     def _commit_promotion(self) -> None:

@@ -1,4 +1,4 @@
-"""A claimed message in the hands of dramatiq, and what its processing sends."""
+"""A claimed message as dramatiq gets it, and the follow-ups: messages that its processing sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are stored with something else: a transaction of the caller's, or the end of a message's processing.
+"""Sends that join a transaction: the caller's own, or the one that ends the processing of a message.
 
 In a joined transaction the insertion runs on the caller's thread and connection; notifications and hooks wait for the
 commit. Follow-ups are what dramatiq's middleware sends after the actor has run and before the acknowledgement: retries,

@@ -1,9 +1,13 @@
 """The single writer thread of a process: a queue of write requests with group commit.
 
-Other threads submit requests and wait. So no SQL runs on threads that dramatiq interrupts with exceptions, and requests
-that arrive together share one commit. A thread that finds the write lock free may commit by itself (`commit_inline`).
-What else belongs to a commit, and what the thread does when it is idle, is up to the `WriterHooks`, which
-`engine.engine.Engine` implements (claims, promotion of delayed messages, maintenance).
+Other threads submit requests and wait. Requests that arrive together share one commit, and an exception that dramatiq
+raises into a worker thread (time limit, shutdown, cancellation) does not interrupt SQL. Two kinds of threads commit by
+themselves: one that is no worker thread and finds the write lock free (`commit_inline`), and any that holds the write
+lock already (`submit`). Messages that are sent in `SqliteBroker.joining` do not come here: they are inserted on the
+sending thread, by the transaction that they join.
+
+What else is written in a commit, and what the thread does when no request waits, is decided by the `WriterHooks`.
+`engine.engine.Engine` implements them: claims, promotion of delayed messages, maintenance.
 """
 
 from __future__ import annotations
@@ -29,11 +33,11 @@ __all__ = ["Writer", "WriterHooks"]
 
 T = TypeVar("T")
 
-BATCH_LIMIT = 256
-IDLE_S = 3600.0
-GATHER_S = 0.00005
-IDLE_HOOK_INTERVAL_S = 0.02  # how often `idle` runs under load, when the thread never sleeps
-PAUSE_AFTER_FAILURE_S = 1.0
+BATCH_LIMIT = 256  # maximum of requests in one commit
+IDLE_S = 3600.0  # between two calls of `idle` when nothing is due and nothing happens
+GATHER_S = 0.00005  # wait for a further request of the same commit
+IDLE_HOOK_INTERVAL_S = 0.02  # between two calls of `idle` under load, when a request always waits
+PAUSE_AFTER_FAILURE_S = 1.0  # after an unexpected error on the writer's thread
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +46,13 @@ class WriterHooks:
     """Hooks of a writer's owner; they do nothing by default."""
 
     def after_begin(self) -> None:
-        """Called when the write lock is held and the transaction has begun."""
+        """Called at the beginning of each transaction. The engine extends its lease: it may have waited long."""
 
     def before_commit(self, batch: WriteBatch) -> None:
-        """Called before COMMIT when all requests are done, if `batch.claims`; may write with `batch.connection`."""
+        """Called before COMMIT, if `batch.claims`, after the work of all requests; may write with `batch.connection`.
+
+        `batch.claims` is true for groups of requests and for `commit()`, false for single requests and inline commits.
+        """
 
     def after_commit(self, batch: WriteBatch) -> None:
         """Called while the write lock is still held, before the channels of the batch are notified."""
@@ -55,7 +62,12 @@ class WriterHooks:
         return False
 
     def idle(self) -> float:
-        """Called without requests and every 20 ms under load, on the writer's thread; returns the seconds until due."""
+        """Called on the writer's thread when no request waits; under load every 20 ms.
+
+        Returns:
+            Seconds until the next call, at most. A request, `wake`, a notification or the exit of a watched process
+            leads to an earlier one.
+        """
         return IDLE_S
 
     def closing(self) -> None:
@@ -76,7 +88,7 @@ class Writer:
         self._requests: deque[WriteRequest[Any]] = deque()
         self._closing = False
         self.closed = False
-        self._idle_due_s = 0.0
+        self._idle_due_s = 0.0  # monotonic time from which `idle` is called even if requests wait
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._thread.start()
 
@@ -94,20 +106,27 @@ class Writer:
         return request.wait()
 
     def submit(self, request: WriteRequest[T]) -> None:
-        """Submit a request without waiting for it. Submitting it twice does no harm."""
+        """Submit a request without waiting for it. A second submission has no effect.
+
+        If this thread holds the write lock, the request is completed before the return: the writer's thread would wait
+        for the lock, and this thread for the request.
+
+        Raises:
+            BrokerClosed: the interpreter is shutting down.
+        """
         if sys.is_finalizing():
             raise BrokerClosed("the interpreter is shutting down")
         if request.completed:
             return
-        if self._lock.held:  # the writer's thread would wait for this one
+        if self._lock.held:
             self._commit_alone(request, timeout_s=0.0)
             return
-        self.submit_unblocked(request)
+        self.submit_nowait(request)
         if self.closed:
             self._refuse_requests()
 
-    def submit_unblocked(self, request: WriteRequest[T]) -> None:
-        """Submit a request without doing anything else. Safe in a finalizer, which runs at any instruction."""
+    def submit_nowait(self, request: WriteRequest[T]) -> None:
+        """Append a request and wake the writer's thread. It takes no lock, so finalizers may call it."""
         self._requests.append(request)
         self._poller.wake()
 
@@ -118,16 +137,20 @@ class Writer:
         committed together, and not by a worker's thread: dramatiq raises exceptions into those.
 
         Returns:
-            False: nothing was written, because the lock is held, this is a worker's thread, or an error occurred that
-            the writer's thread will meet, too, and report.
+            False: nothing was written, and the work should be submitted. The lock is held, this is a worker thread, the
+            file is not open, the writer is closing, or SQLite or the file had an error, which the writer's thread will
+            meet, too, and report.
+
+        Raises:
+            Exception: of the work, or DatabaseUnavailable; nothing was written.
         """
-        alone = (
-            self._database.is_open  # the first to open it makes the directory of the lock file, too
+        acquired = (
+            self._database.is_open  # otherwise the directory of the lock file may be missing
             and not self._lock.held
             and not isinstance(threading.current_thread(), WorkerThread)
             and self._lock.acquire(blocking=False)
         )
-        if not alone:
+        if not acquired:
             return False
         try:
             if self._closing or sys.is_finalizing():
@@ -136,12 +159,12 @@ class Writer:
         except (sqlite3.Error, OSError):
             return False
         finally:
-            self._lock.release_leaked()  # all levels of the lock, also after an exception of a signal handler
+            self._lock.release_leaked()  # not `release`: a signal handler's exception may have left it acquired twice
         self._notify(batch)
         return True
 
     def wake(self) -> None:
-        """Have the writer's thread call `idle` before it commits another group, or now if it sleeps."""
+        """Have the writer's thread call `idle`: at once if it sleeps, under load after some 20 ms at the latest."""
         self._idle_due_s = 0.0
         self._poller.wake()
 
@@ -153,7 +176,7 @@ class Writer:
             self._thread.join()
 
     def commit(self, work: Callable[[WriteBatch], object] | None = None) -> None:
-        """Commit work on the writer's thread, for the hooks. None: only what `before_commit` adds, which may claim.
+        """Commit work on the writer's thread, for the hooks. Without work, `before_commit` is called and may claim.
 
         Raises:
             DatabaseUnavailable, sqlite3.Error, OSError: nothing was written.
@@ -178,8 +201,8 @@ class Writer:
                     self._poller.wait(0.0 if self._requests else timeout_s)
                     self._idle_due_s = time.monotonic() + IDLE_HOOK_INTERVAL_S
             except Exception:
-                # The edge of the thread. Foreseen errors go to the thread that waits for the request; this is a bug,
-                # and a process without its writer would block for ever.
+                # Expected errors are raised in the thread that waits for the request. This one is a bug; without the
+                # writer's thread, all threads that submit requests would block for ever.
                 logger.exception("Writer thread: unexpected error, continuing.")
                 time.sleep(PAUSE_AFTER_FAILURE_S)
         try:
@@ -200,7 +223,7 @@ class Writer:
         while self._requests and len(requests) < BATCH_LIMIT:
             request = self._requests.popleft()
             if not request.completed:
-                requests[request] = None  # submitted twice, it is still one
+                requests[request] = None  # once, even if it was submitted twice
         return list(requests)
 
     def _refuse_requests(self) -> None:
@@ -213,7 +236,7 @@ class Writer:
             self._database.make_directory()
             with self._lock:
                 batch, results = self._commit([request.work for request in requests], claims=True)
-        except Exception:  # noqa: BLE001  # the cause may be one of them, or the claims
+        except Exception:  # noqa: BLE001  # of any request, or of the claims; each request gets its own error below
             for request in requests:
                 self._commit_alone(request)
         else:
@@ -239,7 +262,7 @@ class Writer:
     ) -> tuple[WriteBatch, list[Any]]:
         """Do all work in one transaction, in its order; returns the batch and the results.
 
-        Any thread that holds the write lock. The channels of the batch are to be notified after the lock's release.
+        The calling thread holds the write lock. The channels of the batch are to be notified after the lock's release.
 
         Args:
             works: of the requests.
@@ -247,7 +270,7 @@ class Writer:
             timeout_s: as in `Database.writer`.
 
         Raises:
-            Exception: of one of them, or of the file; nothing was written.
+            Exception: of the work, of a hook, or of the file; nothing was written.
         """
         connection = self._database.writer(timeout_s)
         try:
@@ -256,7 +279,7 @@ class Writer:
             batch = WriteBatch(connection, now_ms(), claims)
             results = []
             for work in works:
-                results.append(work(batch))  # noqa: PERF401  # a comprehension would be one call deeper
+                results.append(work(batch))  # noqa: PERF401  # before Python 3.12 a comprehension is a call
             if claims:
                 self._hooks.before_commit(batch)
             connection.execute("COMMIT")
@@ -279,6 +302,6 @@ class Writer:
             self._database.close()
         except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
             logger.warning(
-                "Closing %s failed (%s); other processes will find the lease free.", self._database.path, error
+                "Closing %s failed (%s); other processes will return its messages.", self._database.path, error
             )
         self._poller.close()
