@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, or_, select, update
 
 from store import rows
-from store.states import AccountStatus
+from store.states import AccountStatus, AfterFailure
 from store.tables import accounts, oauth_requests
 
 
@@ -28,10 +28,12 @@ class Account:
     refresh_expires_at: datetime | None
     created_at: datetime
     paused_until: datetime | None = None
+    after_failure: AfterFailure = AfterFailure.HOLD
     reason: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", AccountStatus(self.status))
+        object.__setattr__(self, "after_failure", AfterFailure(self.after_failure))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class OAuthRequest:
 
 
 def connect(connection: Connection, account: Account) -> str:
-    """Store an account, or the new tokens of a known one; return its id."""
+    """Store an account, or the new tokens of a known one, whose settings stay; return its id."""
     known = connection.scalar(
         select(accounts.c.id).where(accounts.c.platform == account.platform, accounts.c.remote_id == account.remote_id)
     )
@@ -54,7 +56,7 @@ def connect(connection: Connection, account: Account) -> str:
     if known is None:
         connection.execute(accounts.insert().values(**values))
         return account.id
-    del values["id"], values["created_at"]
+    del values["id"], values["created_at"], values["after_failure"]
     connection.execute(update(accounts).where(accounts.c.id == known).values(**values, refreshing_until=None))
     return str(known)
 
@@ -107,6 +109,12 @@ def pause(connection: Connection, account_id: str, until: datetime, reason: str)
     shorter = or_(accounts.c.paused_until.is_(None), accounts.c.paused_until < until)
     change = update(accounts).where(accounts.c.id == account_id, shorter)
     connection.execute(change.values(paused_until=until, reason=reason))
+
+
+def set_after_failure(connection: Connection, account_id: str, after_failure: AfterFailure) -> bool:
+    """Set the effect of a part that was not published; False if there is no such account, or it is disconnected."""
+    change = update(accounts).where(accounts.c.id == account_id, accounts.c.status != AccountStatus.DISCONNECTED)
+    return connection.execute(change.values(after_failure=after_failure)).rowcount == 1
 
 
 def lock_refresh(connection: Connection, account_id: str, *, now: datetime, until: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Failed attempts at media work, stored as JSON with their job or part."""
+"""Failed attempts at media work and at publishing, stored as JSON with their job, part or publication."""
 
 from __future__ import annotations
 
@@ -53,3 +53,39 @@ def decode_attempts(stored: Sequence[dict[str, Any]] | None) -> list[MediaAttemp
 def encode_attempts(attempts: Sequence[MediaAttempt]) -> list[dict[str, Any]]:  # Any: JSON
     """Return the column value for attempts."""
     return [attempt.to_json() for attempt in attempts]
+
+
+MAX_PUBLISHING_ATTEMPTS = 20  # the newest; a question may be refused for a day
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishingAttempt:
+    """A failed attempt at a step of a publication, with the platform's own facts."""
+
+    at: datetime
+    step: str | None  # None: before the first step
+    code: str
+    detail: str  # a sentence for a person; never a secret
+    platform_code: str | None = None
+    log_id: str | None = None  # the id that the platform's support asks for
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Return values for JSON; the time in ISO 8601."""
+        return asdict(self) | {"at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> PublishingAttempt:  # Any: JSON
+        """Return the attempt of `to_json`'s values."""
+        return cls(**(fields | {"at": datetime.fromisoformat(fields["at"])}))
+
+
+def decode_publishing_attempts(stored: Sequence[dict[str, Any]] | None) -> list[PublishingAttempt]:  # Any: JSON
+    """Return the attempts in a column's value, oldest first."""
+    return [PublishingAttempt.from_json(fields) for fields in stored or ()]
+
+
+def append_attempt(
+    stored: Sequence[dict[str, Any]] | None, attempt: PublishingAttempt
+) -> list[dict[str, Any]]:  # Any: JSON
+    """Return the column value with one more attempt; the oldest ones are dropped."""
+    return [*(stored or ()), attempt.to_json()][-MAX_PUBLISHING_ATTEMPTS:]

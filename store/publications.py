@@ -1,10 +1,11 @@
-"""Publications: one part on one account. Their turns are in `store.turns`, their steps in `store.steps`."""
+"""Publications: one part on one account. Their order is in `store.publication_queue`, their steps in `store.steps`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
@@ -33,6 +34,7 @@ class Publication:
     next_at: datetime | None = None
     unclear: bool = False
     tries: int = 0
+    attempts: list[dict[str, Any]] | None = None  # Any: JSON, see `store.attempts.PublishingAttempt`
     troubled_since: datetime | None = None
     remote_id: str | None = None
     link: str | None = None
@@ -145,7 +147,7 @@ def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Pub
     values = {
         "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
         "reason": None, "code": None, "ended_at": None, "started_at": None, "troubled_since": None,
-        "holder": None, "holder_until": None, "next_at": None, "created_at": now,
+        "holder": None, "holder_until": None, "next_at": None, "created_at": now, "attempts": None,
     }  # fmt: skip
     connection.execute(update(publications).where(*mine).values(**values))
     return found

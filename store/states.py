@@ -57,6 +57,13 @@ class AccountStatus(StrEnum):
     DISCONNECTED = "disconnected"  # kept for its history
 
 
+class AfterFailure(StrEnum):
+    """The effect of a part that was not published on the parts after it, on one account."""
+
+    HOLD = "hold"  # they wait until it is retried or skipped
+    CONTINUE = "continue"
+
+
 class EndpointState(StrEnum):
     """The states of a webhook endpoint."""
 

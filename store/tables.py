@@ -152,6 +152,7 @@ accounts = Table(
     Column("refresh_expires_at", UtcDateTime),  # afterwards only a person can help
     Column("refreshing_until", UtcDateTime),  # a process exchanges the tokens; no other process may until then
     Column("paused_until", UtcDateTime),  # the platform asked us to wait
+    Column("after_failure", Text, nullable=False, server_default="hold"),  # store.states.AfterFailure
     Column("reason", Text),  # why reconnect or paused
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("platform", "remote_id"),
@@ -180,7 +181,8 @@ publications = Table(
     Column("next_at", UtcDateTime),  # when the next step is due
     # The last answer was lost: a new run of the step first asks the platform, and sends only what is missing.
     Column("unclear", Boolean, nullable=False, server_default="0"),
-    Column("tries", Integer, nullable=False, server_default="0"),  # failed attempts at `step`; the delay grows with it
+    Column("tries", Integer, nullable=False, server_default="0"),  # counted failed attempts at `step`
+    Column("attempts", Json),  # list of store.attempts.PublishingAttempt, the newest 20, oldest first
     Column("troubled_since", UtcDateTime),  # time of the first failure of the present step; given up after 24 h
     Column("remote_id", Text),
     Column("link", Text),
@@ -193,6 +195,18 @@ publications = Table(
 )
 Index("publications_by_account", publications.c.account_id, publications.c.status)
 Index("publications_by_job", publications.c.job_id)
+
+# A row per platform that has failed: an outage lasts from the third failure in a row until the first success.
+platform_states = Table(
+    "platform_states",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("failures_in_a_row", Integer, nullable=False, server_default="0"),  # of the server or the network
+    Column("since", UtcDateTime),  # time of the first of them
+    Column("paused_until", UtcDateTime),  # no step is run before; null: no outage. In the past: the next step probes
+    Column("code", Text),  # of the last failure
+    Column("reason", Text),
+)
 
 # A row per platform: when and how much may be published. The limits are counted for each account.
 schedules = Table(

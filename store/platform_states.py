@@ -1,0 +1,60 @@
+"""The outages of platforms: failures in a row across publications, and pauses of whole platforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from store import rows
+from store.tables import platform_states
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformState:
+    """The state of one platform. Columns are explained in `store.tables`."""
+
+    platform: str
+    failures_in_a_row: int = 0
+    since: datetime | None = None
+    paused_until: datetime | None = None
+    code: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the platform has an outage; its pause may be over."""
+        return self.paused_until is not None
+
+    def is_paused(self, now: datetime) -> bool:
+        """Return whether no step may be run now."""
+        return self.paused_until is not None and self.paused_until > now
+
+
+def get(connection: Connection, platform: str) -> PlatformState:
+    """Return the state of a platform."""
+    query = select(platform_states).where(platform_states.c.platform == platform)
+    return rows.fetch_one(connection, query, PlatformState) or PlatformState(platform=platform)
+
+
+def list_out(connection: Connection) -> list[PlatformState]:
+    """Return the platforms that have an outage."""
+    query = select(platform_states).where(platform_states.c.paused_until.is_not(None))
+    return rows.fetch_all(connection, query.order_by(platform_states.c.platform), PlatformState)
+
+
+def put(connection: Connection, state: PlatformState) -> None:
+    """Store the state of a platform."""
+    values = {name: getattr(state, name) for name in PlatformState.__dataclass_fields__}
+    change = update(platform_states).where(platform_states.c.platform == state.platform)
+    if connection.execute(change.values(**values)).rowcount == 0:
+        connection.execute(platform_states.insert().values(**values))
+
+
+def clear(connection: Connection, platform: str) -> PlatformState:
+    """End the outage of a platform and forget its failures; return the state as it was."""
+    before = get(connection, platform)
+    if before != PlatformState(platform=platform):
+        put(connection, PlatformState(platform=platform))
+    return before
