@@ -19,7 +19,7 @@
                  ▼
     network    delete_files ── retention
     network    refresh_token ── tokens
-    network    dispatch_webhook ── webhook_delivery: each change of state above records an event with its deliveries
+    network    dispatch_webhook ── webhook_delivery: a change of state above also records an event and its deliveries
 
     ticks      open_windows ── scheduling: starts the publications that are due          each minute
     ticks      reap ── stuck_work: resumes or ends work that is past its deadline        each minute

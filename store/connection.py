@@ -54,9 +54,10 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction that writes, and commit it with the messages sent inside.
+        """Take the write lock, begin a transaction, and commit it with the messages sent inside.
 
-        Keep it short: no network, no child process, no sync of a large file in here.
+        An exception in the block rolls it back, and no worker is notified. Keep it short: no network, no child process,
+        no sync of a large file in here.
 
         Raises:
             DatabaseUnavailable: nothing was written.
