@@ -1,8 +1,8 @@
 """The application's database: jobs, segments, publications, accounts, webhook endpoints and deliveries.
 
-Read `tables` first, then `connection` (how a change is written), then one module a table. Functions take the open
-connection, so that several changes, and the messages that follow from them, commit together. Messages themselves live
-in the broker's tables of the same file; nothing here knows of them.
+Read `tables` first, then `connection` (transactions), then one module per table. Functions take an open connection, so
+that several changes and their messages commit together. Messages are stored in the broker's tables of the same file,
+which this package does not use.
 """
 
 from store.connection import Store

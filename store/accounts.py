@@ -1,4 +1,4 @@
-"""Accounts at platforms, and their tokens. Tokens leave this module only opened by the caller's `Sealer`."""
+"""Accounts on platforms, and their encrypted tokens; callers encrypt and decrypt them with a `Sealer`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class OAuthRequest:
-    """A connection that was begun."""
+    """An OAuth login that was begun. Columns are explained in `store.tables`."""
 
     state: str
     platform: str
@@ -48,7 +48,7 @@ class OAuthRequest:
 
 
 def connect(connection: Connection, account: Account) -> str:
-    """Store an account, or the new tokens of a known one, whose settings stay; return its id."""
+    """Insert an account, or update the tokens of the existing one, whose settings stay; return its id."""
     known = connection.scalar(
         select(accounts.c.id).where(accounts.c.platform == account.platform, accounts.c.remote_id == account.remote_id)
     )
@@ -73,8 +73,8 @@ def list_all(connection: Connection) -> list[Account]:
 
 
 def connected(connection: Connection) -> list[Account]:
-    """Return the accounts that publications can be made for."""
-    usable = {AccountStatus.CONNECTED, AccountStatus.RECONNECT}  # a dead token is mended by a person, the post waits
+    """Return the accounts for which publications are created."""
+    usable = {AccountStatus.CONNECTED, AccountStatus.RECONNECT}  # posts wait until the owner connects it again
     query = select(accounts).where(accounts.c.status.in_(usable))
     return rows.fetch_all(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
 
@@ -82,14 +82,17 @@ def connected(connection: Connection) -> list[Account]:
 def mark_unusable(
     connection: Connection, account_id: str, status: AccountStatus, reason: str, *, tokens: bytes | None
 ) -> bool:
-    """Note that a connected account cannot be used; False if it is not connected, or has other tokens by now.
+    """Set the status of a connected account that cannot be used.
 
     Args:
         connection: inside `Store.writing`.
-        account_id: which one.
+        account_id: the account's id.
         status: RECONNECT or REFUSED.
-        reason: for its owner.
-        tokens: the ones that failed. The account may have been connected again since.
+        reason: a sentence for its owner.
+        tokens: the tokens that failed; the account may have got new ones meanwhile.
+
+    Returns:
+        False if the account is not connected, or has other tokens.
     """
     change = update(accounts).where(
         accounts.c.id == account_id, accounts.c.status == AccountStatus.CONNECTED, accounts.c.tokens == tokens
@@ -98,14 +101,14 @@ def mark_unusable(
 
 
 def disconnect(connection: Connection, account_id: str) -> bool:
-    """Forget an account's tokens; its history stays. False if that was done before."""
+    """Delete an account's tokens; its row stays. False if it was disconnected before."""
     change = update(accounts).where(accounts.c.id == account_id, accounts.c.status != AccountStatus.DISCONNECTED)
     values = {"status": AccountStatus.DISCONNECTED, "tokens": None, "expires_at": None}
     return connection.execute(change.values(**values)).rowcount == 1
 
 
 def pause(connection: Connection, account_id: str, until: datetime, reason: str) -> None:
-    """Do not publish on an account until the given moment, because the platform asked for it; a longer pause stays."""
+    """Pause an account until the given moment, as the platform demands; a longer pause stays."""
     shorter = or_(accounts.c.paused_until.is_(None), accounts.c.paused_until < until)
     change = update(accounts).where(accounts.c.id == account_id, shorter)
     connection.execute(change.values(paused_until=until, reason=reason))
@@ -118,9 +121,9 @@ def set_after_failure(connection: Connection, account_id: str, after_failure: Af
 
 
 def lock_refresh(connection: Connection, account_id: str, *, now: datetime, until: datetime) -> bool:
-    """Claim the exchange of an account's tokens; False while another process has claimed it.
+    """Lock the refresh of an account's tokens until a moment; False while another process has locked it.
 
-    A refresh may kill the token it used, so two at once would lose the account.
+    A refresh may revoke the token that it used, so two at once would make both results invalid.
     """
     free = or_(accounts.c.refreshing_until.is_(None), accounts.c.refreshing_until < now)
     change = update(accounts).where(accounts.c.id == account_id, free)
@@ -137,11 +140,11 @@ def set_tokens(
     refresh_at: datetime | None,
     refresh_expires_at: datetime | None,
 ) -> bool:
-    """Store exchanged tokens and give the right to exchange back.
+    """Store refreshed tokens and unlock the refresh.
 
     Returns:
-        False if the account has other tokens than the `used` ones by now, or was disconnected: the new ones are not
-        kept, since a person has decided otherwise.
+        False if the account was connected again (it has other tokens than the `used` ones) or disconnected meanwhile.
+        The refreshed tokens are dropped then.
     """
     change = update(accounts).where(
         accounts.c.id == account_id, accounts.c.tokens == used, accounts.c.status == AccountStatus.CONNECTED
@@ -154,12 +157,12 @@ def set_tokens(
 
 
 def unlock_refresh(connection: Connection, account_id: str) -> None:
-    """Give the right to exchange tokens back without new ones."""
+    """Unlock the refresh without new tokens."""
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(refreshing_until=None))
 
 
 def due_for_refresh(connection: Connection, now: datetime) -> list[Account]:
-    """Return the connected accounts whose tokens are best exchanged now."""
+    """Return the connected accounts whose refresh is due."""
     query = select(accounts).where(accounts.c.status == AccountStatus.CONNECTED, accounts.c.refresh_at < now)
     return rows.fetch_all(connection, query, Account)
 
@@ -171,7 +174,7 @@ def add_oauth_request(connection: Connection, request: OAuthRequest) -> None:
 
 
 def pop_oauth_request(connection: Connection, state: str, *, since: datetime) -> OAuthRequest | None:
-    """Return the connection begun with this state, once, and forget it; None if there is none so young."""
+    """Delete the OAuth login with this state, and those begun before `since`; return it, or None."""
     query = select(oauth_requests).where(oauth_requests.c.state == state, oauth_requests.c.created_at >= since)
     found = rows.fetch_one(connection, query, OAuthRequest)
     connection.execute(

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class MediaOutcome(StrEnum):
-    """Why an attempt failed; stable codes, shown in status and page."""
+    """The reason for which an attempt failed; stable codes, shown in status and page."""
 
     OUT_OF_MEMORY = "out_of_memory"
     DEADLINE_PASSED = "deadline_passed"
@@ -35,12 +35,12 @@ class MediaAttempt:
     stderr_tail: str = ""  # end of the child's stderr; may contain paths
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
-        """Return values for JSON; times in ISO 8601."""
+        """Return the fields as JSON values; times in ISO 8601."""
         return asdict(self) | {"began_at": self.began_at.isoformat(), "ended_at": self.ended_at.isoformat()}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> MediaAttempt:  # Any: JSON
-        """Return the attempt of `to_json`'s values."""
+        """Return the attempt for the values of `to_json`."""
         moments = {name: datetime.fromisoformat(fields[name]) for name in ("began_at", "ended_at")}
         return cls(**(fields | moments | {"outcome": MediaOutcome(fields["outcome"])}))
 
@@ -51,7 +51,7 @@ def decode_attempts(stored: Sequence[dict[str, Any]] | None) -> list[MediaAttemp
 
 
 def encode_attempts(attempts: Sequence[MediaAttempt]) -> list[dict[str, Any]]:  # Any: JSON
-    """Return the column value for attempts."""
+    """Return the value of a column for attempts."""
     return [attempt.to_json() for attempt in attempts]
 
 

@@ -1,7 +1,8 @@
-"""Reading and writing the store: one method each.
+"""The connections to the database file, and its two kinds of transactions.
 
-`reading()` is a snapshot without the write lock. `writing()` is the write lock, BEGIN IMMEDIATE and COMMIT; a message
-sent inside commits with it, because the store is given the broker's write lock and its way to join a transaction.
+`Store.reading` opens a snapshot without the write lock. `Store.writing` holds the write lock from BEGIN IMMEDIATE to
+COMMIT. Messages sent inside are part of the transaction, because the store uses the broker's write lock and its
+function to join a transaction.
 
 Both raise `store.errors.DatabaseUnavailable` when the file cannot be used, and `DatabaseReplaced` when it is no longer
 the file that this process opened.
@@ -36,12 +37,12 @@ class Store:
     """One database file; all writers hold one write lock."""
 
     def __init__(self, path: Path, *, write_lock: AbstractContextManager[Any], joining: Join) -> None:
-        """Prepare; nothing is opened before the first use.
+        """Configure the store; the file is opened at the first use.
 
         Args:
             path: the SQLite file, shared with the broker.
-            write_lock: held for every write, re-entrant on a thread (`broker.storage.write_lock`).
-            joining: lets sends on this thread use the given connection's open transaction
+            write_lock: held during every write; re-entrant per thread (`broker.storage.write_lock`).
+            joining: makes messages sent on this thread part of the given connection's transaction
                 (`broker.engine.transactions`).
         """
         self.path = path
@@ -76,10 +77,11 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a snapshot to read from.
+        """Open a read transaction on a snapshot.
 
         Raises:
-            DatabaseUnavailable: the file cannot be read; `DatabaseReplaced`: it is another one now.
+            DatabaseUnavailable: the file cannot be read.
+            DatabaseReplaced: the file was deleted or replaced.
         """
         with self._connected() as connection:
             connection.exec_driver_sql("BEGIN")
@@ -140,7 +142,7 @@ class Store:
         Raises:
             DatabaseUnavailable: the file cannot be used, is damaged, or was written by a newer version.
         """
-        from alembic import command  # noqa: PLC0415 (11 MB that only the process that migrates should carry)
+        from alembic import command  # noqa: PLC0415 (11 MB of memory, needed only by the process that migrates)
         from alembic.config import Config  # noqa: PLC0415
 
         self._make_file()
@@ -189,12 +191,12 @@ class Store:
             yield connection
 
     def _reset_after_fork(self) -> None:
-        # A forked child must neither use nor close what its parent opened (sqlite.org/howtocorrupt.html, 2.6).
+        # A forked child must neither use nor close its parent's connections (sqlite.org/howtocorrupt.html, 2.6).
         self._engine.dispose(close=False)
         self._file.reset()
 
     def close(self) -> None:
-        """Close all connections. The last one to close a file checkpoints it, hence the write lock."""
+        """Close all connections, with the write lock held: closing the last one checkpoints the WAL."""
         if self.path.exists():
             with self._write_lock:
                 self._engine.dispose()

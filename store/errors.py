@@ -62,7 +62,7 @@ class DatabaseReplaced(DatabaseUnavailable):
 
 
 def unavailable(error: BaseException) -> DatabaseUnavailable | None:
-    """Return the error about the database file that a driver's error means; None if it is not about the file."""
+    """Return the `DatabaseUnavailable` for an error of the driver; None if the error is not about the file."""
     if isinstance(error, DBAPIError):
         error = error.orig or error
     if not isinstance(error, sqlite3.Error):
@@ -75,7 +75,7 @@ def unavailable(error: BaseException) -> DatabaseUnavailable | None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise `DatabaseUnavailable` instead of the driver's errors about the file; others pass."""
+    """Translate the driver's errors about the file to `DatabaseUnavailable`; other errors pass."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
@@ -86,7 +86,7 @@ def translated() -> Iterator[None]:
 
 
 def file_problem(path: Path) -> DatabaseUnavailable | None:
-    """Return what the file system shows to be wrong with a database file; None if nothing is."""
+    """Check a database file's existence, kind and permissions; return the problem, or None."""
     try:
         if not path.exists():
             return DatabaseUnavailable("missing", "there is no database")

@@ -23,9 +23,9 @@ def last(connection: Connection, name: str) -> datetime | None:
 
 
 def age_s(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> float | None:
-    """Return how many seconds ago the named work last ran, even if the wall clock was set since; None if it never has.
+    """Return how many seconds ago the named work last ran, unaffected by a set wall clock; None if it never has.
 
-    Of an earlier boot only a wall clock is known, but never is it less than the time since this boot.
+    If that was before the last boot, only the wall clock is known; the result is then at least the time since the boot.
     """
     found = connection.execute(select(marks.c.at, marks.c.boot, marks.c.boot_s).where(marks.c.name == name)).first()
     if found is None:

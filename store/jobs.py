@@ -1,4 +1,4 @@
-"""Jobs: one a video, from upload to the deletion of its files."""
+"""Jobs: one for each video, from upload to the deletion of its files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from store.tables import job_segments, jobs, publications
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A video and what is wanted of it. Columns are explained in `store.tables`."""
+    """A video and its options. Columns are explained in `store.tables`."""
 
     id: str
     status: JobStatus
@@ -73,7 +73,7 @@ def get(connection: Connection, job_id: str) -> Job | None:
 
 
 def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | None = None) -> list[Job]:
-    """Return jobs, newest first; `before` is the (created_at, id) of the last one already seen."""
+    """Return jobs, newest first; `before` is the (created_at, id) of the previous page's last job."""
     query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if before is not None:
         older = or_(jobs.c.created_at < before[0], and_(jobs.c.created_at == before[0], jobs.c.id < before[1]))
@@ -110,7 +110,7 @@ def record_failed_attempt(
 
 
 def clear_retries_after(connection: Connection, moment: datetime) -> list[Job]:
-    """Return the jobs whose planning is tried again after a moment; they wait for it no longer."""
+    """Clear the `retry_at` of jobs whose planning is retried after a moment; return them."""
     mine = (jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None), jobs.c.retry_at > moment)
     found = rows.fetch_all(connection, select(jobs).where(*mine), Job)
     connection.execute(update(jobs).where(*mine).values(retry_at=None))
@@ -134,7 +134,7 @@ def set_plan(
     gaze_zero: Any,
     segment_count: int,
 ) -> bool:
-    """Store what the plan found, once; False if the job has a plan already or is over."""
+    """Store the plan of a job, once; False if the job has a plan already or is over."""
     change = update(jobs).where(
         jobs.c.id == job_id, jobs.c.status == JobStatus.PROCESSING, jobs.c.segment_count.is_(None)
     )
@@ -145,14 +145,14 @@ def set_plan(
 
 
 def fail(connection: Connection, job_id: str, *, code: str, error: str, now: datetime) -> bool:
-    """End a job that cannot go on; False if it is over already."""
+    """End a job with an error; False if it is over already."""
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))
     values = {"status": JobStatus.FAILED, "error_code": code, "error": error, "completed_at": now}
     return connection.execute(change.values(**values)).rowcount == 1
 
 
 def cancel(connection: Connection, job_id: str, now: datetime) -> bool:
-    """End a job by its creator's wish; False if it is over already."""
+    """End a job as cancelled; False if it is over already."""
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))
     return connection.execute(change.values(status=JobStatus.CANCELLED, completed_at=now)).rowcount == 1
 
@@ -178,10 +178,10 @@ def reopen(connection: Connection, job_id: str, status: JobStatus, now: datetime
 
 
 def close_parts(connection: Connection, job_id: str) -> JobStatus | None:
-    """Move a job to its next state when its last part has ended; return that state to the one caller that did it.
+    """Move a job to its next state if all its parts have ended; return the state, None if nothing changed.
 
-    This is the join of the parts: it runs in the transaction that ends a part, so of two parts that end together
-    exactly one sees no open part left. A job that needs approval and has something to publish goes to `review`.
+    It runs in the transaction that ends a part. So of two parts that end at the same time exactly one finds no open
+    part, and moves the job. A job that needs approval and has something to publish is moved to `review`.
     """
     open_parts = select(job_segments.c.id).where(
         job_segments.c.job_id == job_id, job_segments.c.status.not_in(SEGMENT_ENDED)
@@ -226,7 +226,7 @@ def approve(connection: Connection, job_id: str, now: datetime) -> bool:
 
 
 def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | None:
-    """End a job when its last publication is over; the new state for the one caller that did it."""
+    """End a job if all its publications have ended; return its new state, None if nothing changed."""
     mine = publications.c.job_id == job_id
     open_ones = connection.scalar(
         select(func.count()).select_from(publications).where(mine, publications.c.status.not_in(PUBLICATION_OVER))
@@ -248,7 +248,7 @@ def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | Non
         status = JobStatus.COMPLETED_WITH_ERRORS
     else:
         status = JobStatus.COMPLETED
-    # Also in review: its publications may have expired, or their account may be gone.
+    # Also in review: its publications may have expired, or their accounts may be disconnected.
     ending = {JobStatus.REVIEW, JobStatus.PUBLISHING}
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(ending))
     if connection.execute(change.values(status=status, completed_at=now)).rowcount == 0:
@@ -257,13 +257,13 @@ def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | Non
 
 
 def next_sequence(connection: Connection, job_id: str) -> int:
-    """Count the job's events up and return the new number: receivers order by it."""
+    """Increment the number of the job's events and return it: receivers order events by it."""
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(sequence=jobs.c.sequence + 1))
     return int(connection.scalar(select(jobs.c.sequence).where(jobs.c.id == job_id)) or 0)
 
 
 def with_undeleted_files(connection: Connection, *, over_before: datetime) -> list[Job]:
-    """Return jobs whose files are still there although they were over before the given moment."""
+    """Return jobs that ended before a moment, and whose files are not marked as deleted."""
     query = select(jobs).where(
         jobs.c.status.in_(JOB_OVER), jobs.c.files_deleted_at.is_(None), jobs.c.completed_at <= over_before
     )
@@ -271,14 +271,14 @@ def with_undeleted_files(connection: Connection, *, over_before: datetime) -> li
 
 
 def mark_files_deleted(connection: Connection, job_id: str, now: datetime) -> bool:
-    """Decide that a job's files go; False if the job is not over, or that was decided before.
+    """Mark a job's files as deleted; False if the job is not over, or was marked before.
 
-    Decided before they are removed: from here on the job cannot be reopened.
+    Call it before the files are deleted: a marked job cannot be reopened.
     """
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(JOB_OVER), jobs.c.files_deleted_at.is_(None))
     return connection.execute(change.values(files_deleted_at=now)).rowcount == 1
 
 
 def count_by_status(connection: Connection) -> dict[str, int]:
-    """Return how many jobs are in each state."""
+    """Return the number of jobs in each state."""
     return rows.counts(connection, jobs.c.status)

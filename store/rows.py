@@ -1,4 +1,4 @@
-"""From a selected row to a frozen value."""
+"""Builds frozen values from selected rows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def fetch_all(connection: Connection, query: Select[Any], kind: type[Value]) -> 
 
 
 def build(row: Row[Any], kind: type[Value]) -> Value:  # Any: as above
-    """Build a dataclass from the columns that are named like its fields."""
+    """Build a dataclass from the columns with the names of its fields."""
     columns = row._mapping  # noqa: SLF001 (SQLAlchemy's public name for it)
     return kind(**{field.name: columns[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass by contract
 
 
 def counts(connection: Connection, column: Column[str]) -> dict[str, int]:
-    """Return how many rows have each value of a column."""
+    """Return the number of rows with each value of a column."""
     return {name: count for name, count in connection.execute(select(column, func.count()).group_by(column))}  # noqa: C416 (rows are no pairs to mypy)

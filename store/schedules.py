@@ -16,15 +16,13 @@ class Schedule:
 
     platform: str
     time_zone: str
-    windows: list[
-        list[str]
-    ]  # [["08:00", "22:30"], ...]; one that ends before it begins goes over midnight; empty: always
+    windows: list[list[str]]  # [["08:00", "22:30"], ...]; ["22:00", "02:00"] spans midnight; empty: always
     max_per_day: int  # in any 24 hours, for each account
     min_gap_s: float  # between two posts of one account
 
 
 def list_all(connection: Connection) -> list[Schedule]:
-    """Return the schedules that were set."""
+    """Return the schedules of the platforms that have one."""
     return rows.fetch_all(connection, select(schedules).order_by(schedules.c.platform), Schedule)
 
 

@@ -1,4 +1,4 @@
-"""Encryption of what must not be readable in the file: tokens, handles with bearer addresses, webhook secrets."""
+"""Encrypts the secrets in the database: tokens, handles with bearer addresses, webhook secrets."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from cryptography.fernet import Fernet, InvalidToken
 
 
 class WrongKey(Exception):
-    """Something was sealed with another SECRET_KEY: set that one, or connect the account again."""
+    """The value was encrypted with another SECRET_KEY: restore that key, or connect the account again."""
 
 
 class Sealer:
-    """Seals small JSON values with one key (Fernet: AES-128-CBC with HMAC-SHA256)."""
+    """Encrypts small JSON values with one key (Fernet: AES-128-CBC with HMAC-SHA256)."""
 
     def __init__(self, secret_key: str) -> None:
-        # SECRET_KEY is any text; Fernet wants 32 bytes. It is expected to be random, so one hash is enough.
+        # SECRET_KEY is any text; Fernet needs 32 bytes. The key is expected to be random, so one hash suffices.
         self._fernet = Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret_key.encode()).digest()))
 
-    def seal(self, value: Any) -> bytes:  # Any: whatever JSON can hold
+    def seal(self, value: Any) -> bytes:  # Any: a JSON value
         """Encrypt a JSON value."""
         return self._fernet.encrypt(json.dumps(value, separators=(",", ":")).encode())
 
-    def open(self, sealed: bytes) -> Any:  # Any: whatever JSON can hold
-        """Decrypt what `seal` made.
+    def open(self, sealed: bytes) -> Any:  # Any: a JSON value
+        """Decrypt a value that `seal` encrypted.
 
         Raises:
-            WrongKey: it was made with another key, or changed.
+            WrongKey: it was encrypted with another key, or changed.
         """
         try:
             return json.loads(self._fernet.decrypt(sealed))

@@ -1,4 +1,4 @@
-"""Segments: the parts of a video, and who is rendering each."""
+"""Segments: the rows of a video's parts, and the claims on their rendering."""
 
 from __future__ import annotations
 
@@ -72,24 +72,24 @@ def rendering_started_before(connection: Connection, before: datetime) -> list[S
 
 
 def reset_started_at(connection: Connection, segment_id: str, now: datetime) -> None:
-    """Count a rendering's time from now on: it was asked for again."""
+    """Restart the time of a rendering whose message was sent again."""
     connection.execute(update(job_segments).where(job_segments.c.id == segment_id).values(started_at=now))
 
 
 def claim(
     connection: Connection, segment_id: str, attempt: str, now: datetime, *, attempts: Sequence[MediaAttempt] = ()
 ) -> bool:
-    """Begin to render a part; False if it has ended.
+    """Claim a part for rendering; False if it has ended.
 
-    A part that is being rendered can be claimed again: its message came back because the process that had it is gone.
-    Should that one turn up after all, its attempt no longer fits and what it made is dropped.
+    A part that is being rendered can be claimed again: its message was redelivered because its process was lost. If
+    that process continues, its attempt's token is no longer current, and its result is dropped.
 
     Args:
-        connection: of an open transaction.
-        segment_id: of the part.
-        attempt: token of this rendering.
-        now: when it begins.
-        attempts: all earlier ones, including an interrupted one.
+        connection: inside `Store.writing`.
+        segment_id: the part's id.
+        attempt: the token of this attempt.
+        now: the time at which it begins.
+        attempts: all earlier attempts, including an interrupted one.
     """
     change = update(job_segments).where(
         job_segments.c.id == segment_id,
@@ -125,7 +125,7 @@ def record_failed_attempt(
 
 
 def clear_retries_after(connection: Connection, moment: datetime) -> list[Segment]:
-    """Return the parts whose next attempt lies after a moment; they wait for it no longer."""
+    """Clear the `retry_at` of parts whose rendering is retried after a moment; return them."""
     mine = (job_segments.c.status == SegmentStatus.PENDING, job_segments.c.retry_at > moment)
     found = rows.fetch_all(connection, select(job_segments).where(*mine), Segment)
     connection.execute(update(job_segments).where(*mine).values(retry_at=None))
@@ -133,7 +133,7 @@ def clear_retries_after(connection: Connection, moment: datetime) -> list[Segmen
 
 
 def set_progress(connection: Connection, segment_id: str, attempt: str, progress: float) -> bool:
-    """Note how far a rendering is; False if it is no longer the current one."""
+    """Store the progress of a rendering; False if its attempt is no longer current."""
     return connection.execute(_current(segment_id, attempt).values(progress=progress)).rowcount == 1
 
 
@@ -149,7 +149,7 @@ def finish(
     rendering: dict[str, Any],  # Any: as above
     now: datetime,
 ) -> bool:
-    """Note that a part's file is there; False if this attempt is no longer the current one."""
+    """Move a rendered part to ready and store its facts; False if the attempt is no longer current."""
     values = {
         "status": SegmentStatus.READY, "ended_at": now, "progress": 1.0, "duration": duration_s,
         "size_bytes": size_bytes, "gaze": gaze, "stage_seconds": stage_seconds, "rendering": rendering, "reason": None,
@@ -158,7 +158,7 @@ def finish(
 
 
 def fail(connection: Connection, segment_id: str, *, reason: str, now: datetime) -> bool:
-    """Give a part up; False if it has ended."""
+    """Fail a part; False if it has ended."""
     change = update(job_segments).where(
         job_segments.c.id == segment_id,
         job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
@@ -168,7 +168,7 @@ def fail(connection: Connection, segment_id: str, *, reason: str, now: datetime)
 
 
 def fail_all(connection: Connection, job_id: str, *, reason: str, now: datetime) -> None:
-    """Give up all parts of a job that have not ended."""
+    """Fail all parts of a job that have not ended."""
     change = update(job_segments).where(
         job_segments.c.job_id == job_id,
         job_segments.c.status.in_({SegmentStatus.PENDING, SegmentStatus.RENDERING}),
@@ -189,7 +189,7 @@ def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Seg
 
 
 def reopen(connection: Connection, job_id: str) -> None:
-    """Set those done parts of a job back to ready that have a publication waiting again."""
+    """Move done parts of a job back to ready if a publication of theirs waits again."""
     waiting = select(publications.c.id).where(
         publications.c.segment_id == job_segments.c.id, publications.c.status == PublicationStatus.WAITING
     )
@@ -200,7 +200,7 @@ def reopen(connection: Connection, job_id: str) -> None:
 
 
 def close(connection: Connection, segment_id: str) -> bool:
-    """Move a ready part to done when its last publication is over; True for the one caller that did it."""
+    """Move a ready part to done if all its publications have ended; False if nothing changed."""
     open_ones = select(publications.c.id).where(
         publications.c.segment_id == segment_id, publications.c.status.not_in(PUBLICATION_OVER)
     )
@@ -219,5 +219,5 @@ def _current(segment_id: str, attempt: str) -> Update:
 
 
 def count_by_status(connection: Connection) -> dict[str, int]:
-    """Return how many parts are in each state."""
+    """Return the number of parts in each state."""
     return rows.counts(connection, job_segments.c.status)

@@ -1,4 +1,4 @@
-"""The states of things, by the names that the outside sees."""
+"""The states of jobs, parts, publications, accounts, endpoints and deliveries; the API shows the same names."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from enum import StrEnum
 class JobStatus(StrEnum):
     """The states of a job."""
 
-    PENDING = "pending"  # stored, not looked at
+    PENDING = "pending"  # stored; planning has not begun
     PROCESSING = "processing"  # parts are being planned and rendered
     REVIEW = "review"  # all parts ended; publishing waits for approval
     PUBLISHING = "publishing"  # all parts ended; publications go on
     COMPLETED = "completed"
-    COMPLETED_WITH_ERRORS = "completed_with_errors"  # over, and not all of it went well
-    FAILED = "failed"  # nothing went out
+    COMPLETED_WITH_ERRORS = "completed_with_errors"  # some parts or publications failed
+    FAILED = "failed"  # nothing was published
     CANCELLED = "cancelled"
 
 
 class ReviewReason(StrEnum):
-    """Why a job needs approval before anything of it is published."""
+    """The reason for which a job needs approval before publishing."""
 
     SOUND_UNREADABLE = "sound_unreadable"  # its parts are silent although the upload has sound
     OPTIONS_LOST = "options_lost"  # restored without its record: platforms and publication time are unknown
@@ -31,30 +31,30 @@ class SegmentStatus(StrEnum):
     PENDING = "pending"
     RENDERING = "rendering"
     READY = "ready"  # the file exists
-    DONE = "done"  # all its publications are over
+    DONE = "done"  # all its publications have ended
     FAILED = "failed"
 
 
 class PublicationStatus(StrEnum):
     """The states of a publication: one part on one account."""
 
-    WAITING = "waiting"  # for its window, limit or turn
-    PUBLISHING = "publishing"  # the state machine of steps is under way
+    WAITING = "waiting"  # for an upload window, a limit, or earlier publications
+    PUBLISHING = "publishing"  # its steps are being executed
     PUBLISHED = "published"
-    ACTION_NEEDED = "action_needed"  # the platform's app waits for the creator (TikTok draft)
+    ACTION_NEEDED = "action_needed"  # the creator has to post it in the platform's app (TikTok draft)
     FAILED = "failed"
-    OUTCOME_UNKNOWN = "outcome_unknown"  # leaves only by evidence or by a person
+    OUTCOME_UNKNOWN = "outcome_unknown"  # ends only by evidence, or when a person resolves it
     CANCELLED = "cancelled"
-    EXPIRED = "expired"  # still open at the hard maximum
+    EXPIRED = "expired"  # still open at the maximum age
 
 
 class AccountStatus(StrEnum):
     """The states of an account."""
 
     CONNECTED = "connected"
-    RECONNECT = "reconnect"  # the tokens are dead; a person must connect it again
+    RECONNECT = "reconnect"  # the tokens are invalid; its owner must connect it again
     REFUSED = "refused"  # the platform does not let this account post
-    DISCONNECTED = "disconnected"  # kept for its history
+    DISCONNECTED = "disconnected"  # its publications refer to the row
 
 
 class AfterFailure(StrEnum):
@@ -76,7 +76,7 @@ class DeliveryStatus(StrEnum):
 
     WAITING = "waiting"
     DELIVERED = "delivered"
-    FAILED = "failed"  # given up; can be sent again by hand
+    FAILED = "failed"  # no more attempts; can be redelivered by request
 
 
 JOB_OVER = frozenset({JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS, JobStatus.FAILED, JobStatus.CANCELLED})

@@ -2,6 +2,9 @@
 
 An attempt is one execution of work that may fail. The column `attempt` is the token of the running one, `attempts` has
 the failed ones, `tries` counts attempts. The table `attempts` has those at webhook deliveries.
+
+A part is a numbered piece of a video, as its creator sees it. A segment is the row of a part. In prose the word is
+"part"; "segment" is the name in tables, JSON, events and settings (`segment_id`), which other programs read.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def _post(post: Publication, names: dict[str, str]) -> dict[str, Any]:  # Any: J
 
 
 def file_paths(part: Segment, data_dir: Path) -> dict[str, Path]:
-    """Return the paths of a part's files by kind, the last segment of their URLs."""
+    """Return the paths of a part's files by kind; the kind is the last component of their URLs."""
     video = data_dir / part.file_path
     return {
         "video": video,
