@@ -59,7 +59,7 @@ def one_scene(first: int, last: int) -> Sequence[int]:
 def choose(
     total: int,
     rate: Fraction,
-    segment_s: float,
+    max_part_s: float,
     pauses: Sequence[Pause],
     *,
     scenes: SceneFinder = one_scene,
@@ -71,18 +71,18 @@ def choose(
     Args:
         total: ticks in the video, at least 1.
         rate: ticks a second.
-        segment_s: the longest part, at least 6 s.
+        max_part_s: the longest part, at least 6 s.
         pauses: in order.
         scenes: finds scene changes; called only for intervals in which a cut may lie.
         keys: ticks of the key frames at which a stream copy can begin, in order; empty if all parts are encoded.
         exact: cut at the limit only.
 
     Returns:
-        Parts without gap or overlap from 0 to `total`; none longer than `segment_s`, none shorter than 3 s unless the
+        Parts without gap or overlap from 0 to `total`; none longer than `max_part_s`, none shorter than 3 s unless the
         whole video is.
     """
     search = _CutSearch(pauses, scenes, keys, rate)
-    longest = int(Fraction(segment_s).limit_denominator(1000) * rate)
+    longest = int(Fraction(max_part_s).limit_denominator(1000) * rate)
     shortest = -int(-MIN_SECONDS * rate // 1)
     cuts: list[Cut] = []
     first = 0

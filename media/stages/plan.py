@@ -95,7 +95,7 @@ def inspect_and_partition(
 def partition(
     path: Path,
     found: Inspection,
-    segment_s: float,
+    max_part_s: float,
     *,
     exact: bool,
     progress: Progress,
@@ -109,7 +109,7 @@ def partition(
     Args:
         path: the upload.
         found: the upload's inspection.
-        segment_s: duration of the longest part, at least 6 s.
+        max_part_s: duration of the longest part, at least 6 s.
         exact: cut at the limit instead of at pauses and scene changes.
         progress: called with the share of the sound that was searched for pauses.
         loudness: LUFS to which the sound is raised or lowered; None leaves it unchanged.
@@ -121,7 +121,7 @@ def partition(
     if loudness is not None:
         whole = replace(whole, gain_db=gain_db(path, whole, loudness))
     silent: list[cuts.Pause] = []
-    if found.facts.audio is not None and not exact and whole.duration_s > segment_s:
+    if found.facts.audio is not None and not exact and whole.duration_s > max_part_s:
         try:
             silent = pauses.find(path, whole, progress)
         except Refused as refused:  # the cuts will be at scene changes and at the limit
@@ -129,7 +129,7 @@ def partition(
             warn(MediaWarning.SOUND_UNREADABLE if is_mute else MediaWarning.PAUSES_NOT_FOUND)
     changes = scenes.SceneChanges(path, found.timeline).between if find_scenes else cuts.one_scene
     keys = found.timeline.key_ticks(whole) if copies and stream_copy.may_be_copied(path, whole) else ()
-    chosen = cuts.choose(whole.total, whole.rate, segment_s, silent, scenes=changes, keys=keys, exact=exact)
+    chosen = cuts.choose(whole.total, whole.rate, max_part_s, silent, scenes=changes, keys=keys, exact=exact)
     return [
         Part(number, len(chosen), cut.reason, found.timeline.span(whole, cut.first, cut.frames))
         for number, cut in enumerate(chosen, start=1)

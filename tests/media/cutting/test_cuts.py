@@ -20,29 +20,29 @@ DOUBTED = st.tuples(PAUSES, st.lists(st.floats(0, 1), min_size=60, max_size=60))
 @given(
     total=st.integers(1, 60 * 900),
     rate=RATES,
-    segment_s=st.floats(6, 120),
+    max_part_s=st.floats(6, 120),
     pauses=DOUBTED,
     exact=st.booleans(),
 )
 def test_the_parts_partition_the_video(
-    total: int, rate: Fraction, segment_s: float, pauses: list[Pause], exact: bool
+    total: int, rate: Fraction, max_part_s: float, pauses: list[Pause], exact: bool
 ) -> None:
-    cuts = choose(total, rate, segment_s, pauses, exact=exact)
+    cuts = choose(total, rate, max_part_s, pauses, exact=exact)
     assert cuts[0].first == 0
     assert [cut.first + cut.frames for cut in cuts] == [*(cut.first for cut in cuts[1:]), total]
-    assert all(cut.frames / rate <= segment_s + 1e-3 for cut in cuts)
+    assert all(cut.frames / rate <= max_part_s + 1e-3 for cut in cuts)
     assert len(cuts) == 1 or all(cut.frames / rate >= 3 for cut in cuts)
     assert [cut.reason == END for cut in cuts] == [False] * (len(cuts) - 1) + [True]
 
 
-@given(more_s=st.floats(10, 800), rate=RATES, segment_s=st.floats(6, 120), at=st.floats(0, 1), pauses=PAUSES)
+@given(more_s=st.floats(10, 800), rate=RATES, max_part_s=st.floats(6, 120), at=st.floats(0, 1), pauses=PAUSES)
 def test_a_cut_for_a_pause_lies_in_one(
-    more_s: float, rate: Fraction, segment_s: float, at: float, pauses: list[Pause]
+    more_s: float, rate: Fraction, max_part_s: float, at: float, pauses: list[Pause]
 ) -> None:
     """One pause always lies in reach of the first cut, so there is at least one cut to judge."""
-    start_s = 3.1 + at * (segment_s - 3.8)
+    start_s = 3.1 + at * (max_part_s - 3.8)
     known = sorted([*pauses, Pause(start_s, start_s + 0.5)], key=lambda pause: pause.start_s)
-    cuts = choose(round((segment_s + more_s) * rate), rate, segment_s, known)
+    cuts = choose(round((max_part_s + more_s) * rate), rate, max_part_s, known)
     assert cuts[0].reason == PAUSE
     for cut in [cut for cut in cuts if cut.reason == PAUSE]:
         end_s = (cut.first + cut.frames) / rate

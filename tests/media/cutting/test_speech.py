@@ -34,17 +34,17 @@ def heard(speech: Speech) -> list[cuts.Pause]:
     return finder.pauses()
 
 
-def planned(speech: Speech, segment_s: float) -> list[cuts.Cut]:
-    return cuts.choose(int(speech.seconds * RATE), RATE, segment_s, heard(speech))
+def planned(speech: Speech, max_part_s: float) -> list[cuts.Cut]:
+    return cuts.choose(int(speech.seconds * RATE), RATE, max_part_s, heard(speech))
 
 
-def avoidably_inside(speech: Speech, chosen: list[cuts.Cut], segment_s: float) -> list[float]:
+def avoidably_inside(speech: Speech, chosen: list[cuts.Cut], max_part_s: float) -> list[float]:
     """Return the cuts inside words that could have gone to a pause of 150 ms."""
     wrong = []
     for cut in chosen[:-1]:
         at, begins = float((cut.first + cut.frames) / RATE), float(cut.first / RATE)
         inside = any(start + EDGE_S < at < end - EDGE_S for start, end in speech.words)
-        reach = (begins + 3, begins + segment_s)
+        reach = (begins + 3, begins + max_part_s)
         if inside and any(reach[0] <= start and end <= reach[1] for start, end in speech.gaps()):
             wrong.append(at)
     return wrong

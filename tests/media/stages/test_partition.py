@@ -48,11 +48,11 @@ CONTAINERS: list[tuple[str, list[str], float]] = [
 ]  # fmt: skip
 
 
-def parts_of(source: Path, folder: Path, segment_s: float = 6) -> list[tuple[Span, films.Copy]]:
+def parts_of(source: Path, folder: Path, max_part_s: float = 6) -> list[tuple[Span, films.Copy]]:
     """Cut a film at its limit, render all parts, and read them as a player does."""
     found = inspect(source)
     done = []
-    for part in partition(source, found, segment_s, exact=True, progress=lambda share: None):
+    for part in partition(source, found, max_part_s, exact=True, progress=lambda share: None):
         target = folder / f"part-{part.number}.mp4"
         render(source, target, span=part.span)
         done.append((part.span, films.read(target)))

@@ -22,10 +22,10 @@ EACH_SECOND = {"preset": "ultrafast", "bf": "0", "g": "2"}
 STEP = 48  # one millisecond; 20 are allowed
 
 
-def rendered(source: Path, folder: Path, segment_s: float = 6) -> list[tuple[Part, Rendered, films.Copy]]:
+def rendered(source: Path, folder: Path, max_part_s: float = 6) -> list[tuple[Part, Rendered, films.Copy]]:
     """Cut a film at its limit and render all parts."""
     found = inspect(source)
-    parts = partition(source, found, segment_s, exact=True, progress=lambda share: None)
+    parts = partition(source, found, max_part_s, exact=True, progress=lambda share: None)
     done = []
     for part in parts:
         target = folder / f"{part.number}.mp4"
@@ -85,12 +85,12 @@ def test_the_parts_sound_together_is_the_whole_sound(talk: Path, tmp_path: Path)
     assert abs(films.lag_of(together[-96_000:], films.noise(20)[-96_000:])) <= 4 * 512
 
 
-@pytest.mark.parametrize("segment_s", [6, 6.3])
-def test_a_cut_does_not_click(segment_s: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_part_s", [6, 6.3])
+def test_a_cut_does_not_click(max_part_s: float, tmp_path: Path) -> None:
     """A steady tone is loudest where it is cut off; the fades take both edges away, wherever AAC's last block ends."""
     tone = (0.5 * np.cos(2 * np.pi * 100 * np.arange(24 * 48_000) / 48_000)).astype(np.float32)
     source = films.write(tmp_path / "in.mp4", films.at_rate(30, 720), sound=tone)
-    *cut_off, _ = [copy.sound for _, _, copy in rendered(source, tmp_path, segment_s)]
+    *cut_off, _ = [copy.sound for _, _, copy in rendered(source, tmp_path, max_part_s)]
     assert len(cut_off) == 3
     for sound in cut_off:
         assert np.abs(sound[-48:]).max() < 0.1
