@@ -138,6 +138,8 @@ class StatusMeanings:
         """
         wait_s = retry_after_s or response.retry_after_s
         meaning = listed or self._by_status(response.status, code)
+        if response.status == 401 and listed is not None and not isinstance(listed.error(), TryLater | Reconnect):
+            meaning = self.token  # whatever the code says: without a valid token nothing was judged
         if meaning is not None:
             error = meaning.error(platform_code=code or f"http_{response.status}", log_id=log_id, retry_after_s=wait_s)
             # A server that fails is in no state to judge a post or an account.

@@ -12,14 +12,28 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from platforms import error_table
-from platforms.error_table import DAY_S, HOUR_S, MINUTE_S, ErrorMeaning, account_refused, limited, reconnect, rejected
+from platforms.error_table import (
+    DAY_S,
+    HOUR_S,
+    MINUTE_S,
+    ErrorMeaning,
+    StatusMeanings,
+    account_refused,
+    later,
+    limited,
+    operator_needed,
+    post_failed,
+    reconnect,
+    rejected,
+)
 from platforms.errors import PlatformError
 from platforms.http import client
 from platforms.http.client import FileRange, Response
 from platforms.tiktok.hosts import TikTokHosts
 
-# Every code of the reference pages' error tables (2026-11-22). `internal_error` is missing on purpose: like any 5xx
-# it leaves open whether the call was carried out.
+_DOWN = later("platform_down", "TikTok has a problem at the moment", MINUTE_S)
+
+# Every code of the reference pages' error tables (2026-11-22).
 ERRORS: Mapping[str, ErrorMeaning] = {
     "invalid_param": rejected("invalid_post", "TikTok did not accept the details of this post"),
     "invalid_params": rejected("invalid_post", "TikTok did not accept the details of this post"),
@@ -39,10 +53,19 @@ ERRORS: Mapping[str, ErrorMeaning] = {
     "reached_active_user_cap": limited(
         "app_user_cap", "TikTok's daily number of users for this app is reached", DAY_S, "app"
     ),
-    "unaudited_client_can_only_post_to_private_accounts": rejected(
+    "unaudited_client_can_only_post_to_private_accounts": operator_needed(
         "app_not_audited",
-        "TikTok has not audited this app, so it may post only privately to private accounts; use inbox mode",
+        "TikTok has not audited this app, so it may post only privately to private accounts; set TIKTOK_MODE to inbox, "
+        "or have the app audited",
     ),
+    "url_ownership_unverified": operator_needed(
+        "app_misconfigured", "TikTok does not know the address of the videos; verify it on the app's page at TikTok"
+    ),
+    "app_version_check_failed": operator_needed(
+        "api_outdated", "TikTok no longer accepts this version of the upload; update VidProd"
+    ),
+    "internal": _DOWN,
+    "internal_error": _DOWN,
     "privacy_level_option_mismatch": rejected(
         "privacy_refused", "This TikTok account does not offer the chosen privacy"
     ),
@@ -60,23 +83,28 @@ ERRORS: Mapping[str, ErrorMeaning] = {
     ),
 }
 
-# fail_reason of status/fetch: the job ended without a post.
+# fail_reason of status/fetch: the job ended without a post. Each is a verdict on this post, none on the account.
 FAIL_ERRORS: Mapping[str, ErrorMeaning] = {
     **{
-        reason: rejected("video_refused", f"TikTok cannot use this video ({reason})")
+        reason: post_failed("video_refused", f"TikTok cannot use this video ({reason})")
         for reason in (
             *("file_format_check_failed", "duration_check_failed", "frame_rate_check_failed"),
             "picture_size_check_failed",
         )
     },
-    "spam_risk_text": ERRORS["spam_risk_text"],
-    "spam_risk": ERRORS["spam_risk"],
-    "spam_risk_too_many_posts": ERRORS["spam_risk_too_many_posts"],
-    "spam_risk_user_banned_from_posting": ERRORS["spam_risk_user_banned_from_posting"],
-    "publish_cancelled": rejected("cancelled", "The publishing was cancelled at TikTok"),
-    "auth_removed": reconnect("authorization_removed", "The TikTok account has withdrawn its permission"),
+    "spam_risk_text": post_failed("text_refused", "TikTok did not accept the title or the caption; change the words"),
+    "spam_risk": post_failed("spam_suspected", "TikTok took this post for spam; check it before you try again"),
+    "spam_risk_user_banned_from_posting": post_failed(
+        "account_banned", "TikTok does not let this account post; see the notices in the TikTok app"
+    ),
+    "publish_cancelled": post_failed("cancelled", "The publishing was cancelled at TikTok"),
+    "auth_removed": post_failed("authorization_removed", "The TikTok account has withdrawn its permission"),
 }
 RESTARTABLE = frozenset({"internal", "video_pull_failed"})  # documented as worth a new job
+TOO_MANY_POSTS = "spam_risk_too_many_posts"
+POST_LIMIT_WAIT_S = 6 * HOUR_S
+# Codes of a question about a job that TikTok does not find under this token.
+JOB_UNKNOWN = frozenset({"publish_id_forgotten", "other_account"})
 
 
 class TikTokErrorBody(BaseModel):
@@ -90,7 +118,7 @@ class TikTokErrorBody(BaseModel):
 class TikTokResponseBody(BaseModel):
     """The body of every data call."""
 
-    data: dict[str, Any] = Field(default_factory=dict)  # Any: each call has its own model for it
+    data: dict[str, Any] | None = None  # Any: each call has its own model for it
     error: TikTokErrorBody
 
 
@@ -118,7 +146,7 @@ class PublishStatus(BaseModel):
     status: str
     fail_reason: str = ""
     publicaly_available_post_id: list[int] = Field(default_factory=list)
-    uploaded_bytes: int = 0
+    uploaded_bytes: int | None = None
 
 
 class ListedVideo(BaseModel):
@@ -163,8 +191,8 @@ class TikTokApi:
         }
         if mode == "direct":
             body = {"post_info": dict(info), "source_info": source}
-            return self._call(token, "/v2/post/publish/video/init/", body, PublishJob, acts=True)
-        return self._call(token, "/v2/post/publish/inbox/video/init/", {"source_info": source}, PublishJob, acts=True)
+            return self._call(token, "/v2/post/publish/video/init/", body, PublishJob)
+        return self._call(token, "/v2/post/publish/inbox/video/init/", {"source_info": source}, PublishJob)
 
     def put(self, upload_url: str, file_range: FileRange, first: int, size_bytes: int) -> Response:
         """Send the file's bytes from `first` on. The address carries its own permission; no token is sent."""
@@ -187,45 +215,29 @@ class TikTokApi:
         path = "/v2/video/list/?fields=id,create_time,title,video_description,duration,share_url"
         return self._call(token, path, {"max_count": 20}, _VideoList).videos
 
-    def _call(
-        self, token: str, path: str, body: Mapping[str, object], model: type[_ModelT], *, acts: bool = False
-    ) -> _ModelT:
+    def _call(self, token: str, path: str, body: Mapping[str, object], model: type[_ModelT]) -> _ModelT:
+        # No call makes a post by itself, so one whose response was lost is simply repeated.
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=UTF-8"}
         try:
             response = client.request("POST", f"{self._hosts.tiktok_api_url}{path}", headers=headers, json=body)
         except client.TransportError as error:
-            raise error_table.no_response(error, acts=acts) from error
+            raise error_table.no_response(error, acts=False) from error
         try:
             parsed = TikTokResponseBody.model_validate_json(response.body)
             if parsed.error.code == "ok":
-                return model.model_validate(parsed.data)
+                return model.model_validate(parsed.data or {})
         except ValidationError:
             # `from None`: a validation error quotes the body, and with it the upload address.
-            raise _unreadable(response, acts=acts) from None
-        raise _refusal(response, parsed.error, acts=acts)
+            raise _STATUSES.error(response, None, code=None) from None
+        raise _STATUSES.error(
+            response, ERRORS.get(parsed.error.code), code=parsed.error.code, log_id=parsed.error.log_id
+        )
 
 
-def _unreadable(response: Response, *, acts: bool) -> PlatformError:
-    if response.status in {401, 403}:
-        return ERRORS["access_token_invalid"].error(platform_code=f"http_{response.status}")
-    if response.status == 429:
-        return ERRORS["rate_limit_exceeded"].error(retry_after_s=response.retry_after_s)
-    return error_table.server_failed(response.status, acts=acts)
-
-
-def _refusal(response: Response, body: TikTokErrorBody, *, acts: bool) -> PlatformError:
-    meaning = ERRORS.get(body.code)
-    retry_after_s = response.retry_after_s
-    if meaning is not None:
-        return meaning.error(platform_code=body.code, log_id=body.log_id, retry_after_s=retry_after_s)
-    if response.status >= 500 or body.code == "internal_error":
-        return error_table.server_failed(response.status, acts=acts, retry_after_s=retry_after_s)
-    if response.status == 429:
-        return ERRORS["rate_limit_exceeded"].error(platform_code=body.code, retry_after_s=retry_after_s)
-    return rejected("refused", "TikTok did not accept this post").error(platform_code=body.code, log_id=body.log_id)
+_STATUSES = StatusMeanings("TikTok", ERRORS["access_token_invalid"], ERRORS["rate_limit_exceeded"])
 
 
 def job_failed(reason: str) -> PlatformError:
     """Return the error for a job's fail_reason. A job that failed has no post."""
-    unlisted = rejected("processing_failed", "TikTok could not process the video")
+    unlisted = post_failed("processing_failed", "TikTok could not process the video")
     return FAIL_ERRORS.get(reason, unlisted).error(platform_code=reason or None)

@@ -2,12 +2,12 @@
 
     (creator →) init → upload ⇄ locate → poll → draft | link | done
                  ↑        ↓ address expired
-                 └──── stalled                        poll → search, when TikTok no longer knows the job
+                 └──── stalled                        poll → search ⇄ locate, when TikTok does not know the job
 
 Why it cannot post twice: `init` alone posts nothing, posting begins with the last byte, and no byte is sent before the
-upload address is stored. So an unanswered `init` is simply repeated; after a lost response to bytes, the next step asks
-how many bytes the job has; once all bytes are received, all steps only read (`platforms.tiktok.polling`). Pulling from
-our address, where `init` posts by itself, is not used for that reason.
+upload address is stored. So an unanswered `init` is simply repeated, a minute later; after a lost response to bytes,
+the next step asks how many bytes the job has; once all bytes are received, all steps only read
+(`platforms.tiktok.polling`). Pulling from our address, where `init` posts by itself, is not used for that reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 
 from platforms import steps
 from platforms.contract import Advanced, AuthorizedAccount, Disclosure, Handle, Outcome, Post, StepContext
-from platforms.errors import Rejected, Unclear
+from platforms.errors import OutcomeUnknown, Rejected, TryLater, Unclear
 from platforms.http.client import Response
 from platforms.http.hosts import Roots
 from platforms.steps import Pacing, Steps
@@ -41,10 +41,9 @@ from platforms.tiktok.polling import POLL_CADENCE_S, TikTokServices, first_step
 
 URL_LIFE_S = 3_600.0  # upload_url is valid for one hour (Direct Post reference)
 ABANDONED_AFTER_S = 7_200.0  # our choice: twice the life of the address, without a new byte
-# An init may count against the limit even if its response is lost: so few retries, far apart, to outlast an outage.
-BLIND_CADENCE_S = (60.0, 900.0)
-CONFLICTS = 3
+INIT_PAUSE_S = 60.0  # between two inits: an account may make six a minute, and a lost one counts, too
 CONFLICT_PAUSE_S = 1.0
+UNDECIDED_CADENCE_S = (5.0, 30.0, 120.0, 300.0)
 LOST_RESPONSE_PAUSE_S = 2.0
 STALLED_CADENCE_S = (300.0,)
 
@@ -132,26 +131,22 @@ class TikTok:
         return Advanced(known.then("init", **disabled_interactions(creator, self._interactions)))
 
     def _init(self, context: StepContext) -> Outcome:
-        if context.interrupted:
-            return self._repeat_init(context.handle)
+        # Repeated without a question: the upload address of a job whose response was lost is lost with it, so no byte
+        # can reach the job, and there is no post.
         size = context.post.size_bytes
-        job = self._api.init(
-            context.token,
-            polling.mode(context),
-            post_info(context.post, context.handle, self._disclosure),
-            chunk_size(size, self._chunk_bytes),
-            size,
-        )
+        try:
+            job = self._api.init(
+                context.token,
+                polling.mode(context),
+                post_info(context.post, context.handle, self._disclosure),
+                chunk_size(size, self._chunk_bytes),
+                size,
+            )
+        except TryLater as error:
+            raise steps.at_least(error, self._pacing.scaled(INIT_PAUSE_S)) from None
         url = self._hosts.accept_upload(job.upload_url)
         now = int(self._pacing.now())
         return Advanced(context.handle.then("upload", publish_id=job.publish_id, upload_url=url, offset=0, init_at=now))
-
-    def _repeat_init(self, handle: Handle) -> Outcome:
-        # The upload address of a job that may exist is lost, so no byte can reach the job: there is no post.
-        blind = handle.number("blind_inits")
-        if blind >= len(BLIND_CADENCE_S):
-            raise Rejected("init_unanswered", "TikTok did not answer any request to begin; nothing was posted")
-        return Advanced(handle.then("init", blind_inits=blind + 1), self._pacing.pause_s(BLIND_CADENCE_S, blind))
 
     # The bytes --------------------------------------------------------------------------------------------------
 
@@ -172,55 +167,62 @@ class TikTok:
             return self._sent(handle)
         if response.status == 206 and not complete and last_received(response) in {None, end - 1, end}:
             return Advanced(handle.then("upload", offset=end))
-        if response.status in {403, 404}:
-            return Advanced(handle.then("stalled", looks=0), self._pacing.scaled(CONFLICT_PAUSE_S))
-        if response.status < 500 and response.status != 429:  # the server has another offset: ask for it
-            located = handle.then("locate", conflicts=handle.number("conflicts") + 1)
-            return Advanced(located, self._pacing.scaled(CONFLICT_PAUSE_S))
-        raise Unclear(
-            "answer_lost",
-            f"TikTok could not store the video's bytes (HTTP {response.status})",
-            retry_after_s=self._pacing.scaled(LOST_RESPONSE_PAUSE_S),
-        )
+        if response.status >= 500 or response.status in {408, 425, 429}:
+            raise Unclear(
+                "answer_lost",
+                f"TikTok could not store the video's bytes (HTTP {response.status})",
+                retry_after_s=response.retry_after_s or self._pacing.scaled(LOST_RESPONSE_PAUSE_S),
+            )
+        # The server has another offset, or no longer takes bytes: the job's state decides how to go on.
+        located = steps.conflict(handle, "locate", f"http_{response.status}")
+        return Advanced(located, response.retry_after_s or self._pacing.scaled(CONFLICT_PAUSE_S))
 
     def _locate(self, context: StepContext) -> Outcome:
         """Ask how many bytes the job has, and go on from there."""
-        status = polling.known_status(self._services, context)
+        handle, status = context.handle, polling.known_status(self._services, context)
         if status is None:
-            return Advanced(context.handle.then("search"))
-        if self._has_all_bytes(context, status):
-            return self._sent(context.handle)
+            return polling.begin_search(handle)
         if status.status == "FAILED":
-            return polling.restart(self._services, context, status)
-        handle = context.handle
-        if self._expired(handle):
+            raise polling.failure(self._services, context, status)
+        if self._has_all_bytes(context, status):
+            return self._sent(handle)
+        if status.uploaded_bytes is None:
+            return self._undecided(handle)
+        no_address = handle.number("conflicts") > steps.CONFLICTS and handle.text("refused") in {"http_403", "http_404"}
+        if self._expired(handle) or no_address:
             return Advanced(handle.then("stalled", looks=0))
-        if handle.number("conflicts") > CONFLICTS:  # incomplete, and only we could complete it: there is no post
-            raise Rejected("upload_refused", "TikTok did not accept the video's bytes")
-        return Advanced(handle.then("upload", offset=status.uploaded_bytes))
+        return steps.resume_upload(self._pacing, handle, status.uploaded_bytes)
+
+    def _undecided(self, handle: Handle) -> Advanced:
+        """Ask again: TikTok did not say how many bytes the job has, so neither an end nor a repetition is certain."""
+        if self._pacing.now() - handle.number("init_at") > polling.GIVE_UP_POLLING_S:
+            raise OutcomeUnknown("processing_endless", "TikTok has not said for a day whether the upload is complete")
+        return self._pacing.ask_again(handle, handle.step, UNDECIDED_CADENCE_S)
 
     def _stalled(self, context: StepContext) -> Outcome:
         """Wait until a job whose address expired before its last byte will certainly never post."""
-        status = polling.known_status(self._services, context)
+        handle, status = context.handle, polling.known_status(self._services, context)
         if status is None:
-            return Advanced(context.handle.then("search"))
+            return polling.begin_search(handle)
+        if status.status == "FAILED":
+            raise polling.failure(self._services, context, status)
         if self._has_all_bytes(context, status):
-            return self._sent(context.handle)
-        handle = context.handle
+            return self._sent(handle)
+        if status.uploaded_bytes is None:
+            return self._undecided(handle)
         unchanged = status.uploaded_bytes == handle.number("stalled_bytes") and handle.number("looks") > 0
-        abandoned = unchanged and self._pacing.now() - handle.number("init_at") > ABANDONED_AFTER_S
-        if status.status == "FAILED" or abandoned:
-            return polling.restart(self._services, context, status)
+        if unchanged and self._pacing.now() - handle.number("init_at") > ABANDONED_AFTER_S:
+            raise polling.failure(self._services, context, status)
         waiting = handle.then("stalled", stalled_bytes=status.uploaded_bytes)
         return self._pacing.ask_again(waiting, "stalled", STALLED_CADENCE_S)
 
     def _has_all_bytes(self, context: StepContext, status: PublishStatus) -> bool:
-        uploading = status.status == "PROCESSING_UPLOAD" and status.uploaded_bytes < context.post.size_bytes
-        return status.status != "FAILED" and not uploading
+        return status.status != "PROCESSING_UPLOAD" or (status.uploaded_bytes or 0) >= context.post.size_bytes
 
     def _expired(self, handle: Handle) -> bool:
         return self._pacing.now() - handle.number("init_at") >= URL_LIFE_S
 
     def _sent(self, handle: Handle) -> Advanced:
-        sent = handle.then("poll", sent_at=int(self._pacing.now()), looks=0)
+        sent_at = handle.number("sent_at") or int(self._pacing.now())
+        sent = handle.then("poll", sent_at=sent_at, looks=0)
         return Advanced(sent, self._pacing.pause_s(POLL_CADENCE_S, 0))

@@ -15,7 +15,18 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, ValidationError
 
 from platforms import error_table
-from platforms.error_table import DAY_S, MINUTE_S, ErrorMeaning, account_refused, limited, reconnect, rejected
+from platforms.error_table import (
+    DAY_S,
+    MINUTE_S,
+    ErrorMeaning,
+    StatusMeanings,
+    account_refused,
+    later,
+    limited,
+    operator_needed,
+    reconnect,
+    rejected,
+)
 from platforms.errors import PlatformError, RateLimited
 from platforms.http import client
 from platforms.http.client import FileRange, Response
@@ -26,6 +37,13 @@ _FORBIDDEN = rejected("forbidden", "YouTube does not allow this upload")
 _TOKEN = reconnect("token_expired", "The Google login has expired", refreshable=True)
 _SCOPE = reconnect("scope_missing", "The Google account has not granted the permissions that publishing needs")
 _NO_CHANNEL = account_refused("no_channel", "This Google account has no YouTube channel that may upload")
+_DOWN = later("platform_down", "YouTube has a problem at the moment", MINUTE_S)
+_DISABLED = operator_needed(
+    "api_disabled", "The YouTube Data API v3 is not enabled in the Google Cloud project; enable it there"
+)
+_MISCONFIGURED = operator_needed(
+    "app_misconfigured", "Google does not accept this app; check its client, its keys and the state of its project"
+)
 # Per project, all channels together; the time until the reset (midnight Pacific) is computed with the error.
 _QUOTA = limited("quota", "This app has used up its YouTube quota for today", DAY_S, "app")
 _RATE = limited("rate_limit", "YouTube received too many calls in a short time", MINUTE_S)
@@ -43,35 +61,97 @@ ERRORS: Mapping[str, ErrorMeaning] = {
     "uploadLimitExceeded": limited("post_limit", "The channel has reached YouTube's limit of uploads for today", DAY_S),
     **dict.fromkeys(("quotaExceeded", "dailyLimitExceeded"), _QUOTA),
     **dict.fromkeys(("rateLimitExceeded", "userRateLimitExceeded"), _RATE),
+    "uploadRateLimitExceeded": limited("post_limit", "The channel has reached YouTube's limit of uploads", DAY_S),
     "insufficientPermissions": _SCOPE,
     **dict.fromkeys(("authError", "expired", "authorizationRequired"), _TOKEN),
-    "youtubeSignupRequired": _NO_CHANNEL,
+    # Without a channel no token is worth anything; the owner connects the account again once it has one.
+    "youtubeSignupRequired": reconnect("no_channel", "This Google account has no YouTube channel; create one first"),
     "authenticatedUserNotChannel": _NO_CHANNEL,
     **dict.fromkeys(
         ("authenticatedUserAccountClosed", "authenticatedUserAccountSuspended"),
         account_refused("account_closed", "This YouTube account is closed or suspended"),
     ),
+    **dict.fromkeys(
+        (
+            *("backendError", "internalError", "internalFailure", "processingFailure", "serviceUnavailable"),
+            *("aborted", "failedPrecondition", "conflict", "alreadyExists", "requestTimeout", "timeout"),
+        ),
+        _DOWN,
+    ),
+    "accessNotConfigured": _DISABLED,
+    **dict.fromkeys(("keyInvalid", "keyExpired", "ipRefererBlocked", "invalid_client"), _MISCONFIGURED),
+    # The newer format: `details[].reason` (google.rpc.ErrorInfo) and, less exact, `status` (google.rpc.Code).
+    "SERVICE_DISABLED": _DISABLED,
+    **dict.fromkeys(
+        (
+            *("API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "BILLING_DISABLED", "CONSUMER_INVALID"),
+            *("CONSUMER_SUSPENDED", "USER_PROJECT_DENIED"),
+        ),
+        _MISCONFIGURED,
+    ),
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": _SCOPE,
+    **dict.fromkeys(("ACCESS_TOKEN_EXPIRED", "CREDENTIALS_MISSING", "UNAUTHENTICATED"), _TOKEN),
+    "RESOURCE_QUOTA_EXCEEDED": _QUOTA,
+    **dict.fromkeys(("RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"), _RATE),
+    **dict.fromkeys(
+        (
+            *("ABORTED", "ALREADY_EXISTS", "CANCELLED", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INTERNAL"),
+            *("UNAVAILABLE", "UNKNOWN"),
+        ),
+        _DOWN,
+    ),
 }
+_STATUSES = StatusMeanings("YouTube", _TOKEN, _RATE)
 
 
 class _GoogleErrorItem(BaseModel):
     reason: str = ""
 
 
+class _GoogleErrorDetail(BaseModel):
+    """One of several kinds; only google.rpc.ErrorInfo has a reason."""
+
+    reason: str = ""
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
 class GoogleErrorBody(BaseModel):
-    """Google's error object."""
+    """Google's error object, in its older (`errors`) and its newer format (`details`, `status`)."""
 
     code: int = 0
+    status: str = ""
     errors: list[_GoogleErrorItem] = Field(default_factory=list)
+    details: list[_GoogleErrorDetail] = Field(default_factory=list)
 
     @property
-    def reason(self) -> str:
-        """The first reason; empty when there is none."""
-        return self.errors[0].reason if self.errors else ""
+    def reasons(self) -> list[str]:
+        """All reasons, the most exact first; the bare code when there is none."""
+        given = [detail.reason for detail in self.details] + [item.reason for item in self.errors] + [self.status]
+        return [reason for reason in given if reason] or ([str(self.code)] if self.code else [])
+
+    @property
+    def is_daily_limit(self) -> bool:
+        """Whether the limit is one of a day: its name tells, e.g. "VideoInsertsPerDayPerProject"."""
+        return any("PerDay" in detail.metadata.get("quota_limit", "") for detail in self.details)
 
 
 class _GoogleFailure(BaseModel):
     error: GoogleErrorBody
+
+
+class _OAuthFailure(BaseModel):
+    """The format of RFC 6749, which Google's API servers use for some faults of the client."""
+
+    error: str
+
+
+def _meaning(body: GoogleErrorBody) -> tuple[str | None, ErrorMeaning | None]:
+    """Return the reason that counts and its meaning: the first that is listed."""
+    for reason in body.reasons:
+        if reason in ERRORS:
+            meaning = ERRORS[reason]
+            return reason, _QUOTA if meaning is _RATE and body.is_daily_limit else meaning
+    return next(iter(body.reasons), None), None
 
 
 class YouTubeStatus(BaseModel):
@@ -162,9 +242,9 @@ class YouTubeApi:
             "Slug": slug,
         }
         url = f"{self._root}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status&notifySubscribers=false"
-        response = self._send("POST", url, headers, json=resource, acts=True)
+        response = self._send("POST", url, headers, json=resource)
         if response.status != 200 or "Location" not in response.headers:
-            raise self._refusal(response, acts=True)
+            raise refusal(response, self._clock())
         return str(response.headers["Location"])
 
     def put(self, token: str, session: str, file_range: FileRange, first: int, size_bytes: int) -> YouTubeVideo | int:
@@ -216,13 +296,13 @@ class YouTubeApi:
         if response.status in {404, 410}:
             raise SessionGone
         if response.status not in {200, 201}:
-            raise self._refusal(response, acts=acts)
+            raise refusal(response, self._clock(), acts=acts)
         return _read(response, YouTubeVideo, acts=acts)
 
     def _get(self, token: str, path: str, params: Mapping[str, str], model: type[_ModelT]) -> _ModelT:
         response = self._send("GET", f"{self._root}{path}", _bearer(token), params=params)
         if response.status != 200:
-            raise self._refusal(response, acts=False)
+            raise refusal(response, self._clock())
         return _read(response, model, acts=False)
 
     def _send(
@@ -244,33 +324,38 @@ class YouTubeApi:
         except client.TransportError as error:
             raise error_table.no_response(error, acts=acts) from error
 
-    def _refusal(self, response: Response, *, acts: bool) -> PlatformError:
-        try:
-            reason = _GoogleFailure.model_validate_json(response.body).error.reason
-        except ValidationError:
-            reason = ""
-        meaning = ERRORS.get(reason) or _by_status(response.status)
-        if meaning is None:
-            return error_table.server_failed(response.status, acts=acts, retry_after_s=response.retry_after_s)
-        error = meaning.error(platform_code=reason or f"http_{response.status}", retry_after_s=response.retry_after_s)
-        if meaning is _QUOTA and isinstance(error, RateLimited):
-            error.retry_after_s = until_pacific_midnight_s(self._clock())
-        return error
+
+def refusal(response: Response, now: float, *, acts: bool = False) -> PlatformError:
+    """Return the error for a response that is no success.
+
+    Args:
+        now: Unix seconds, from which the reset of a quota is computed.
+        acts: whether the request may have changed something.
+    """
+    reason, meaning = _parsed(response)
+    error = _STATUSES.error(response, meaning, code=reason, acts=acts)
+    if meaning is _QUOTA and isinstance(error, RateLimited):
+        error.retry_after_s = until_pacific_midnight_s(now)
+    return error
 
 
-def _by_status(status: int) -> ErrorMeaning | None:
-    if status == 401:
-        return _TOKEN
-    if status == 429:
-        return _RATE
-    return rejected("refused", "YouTube did not accept this video") if 400 <= status < 500 else None
+def _parsed(response: Response) -> tuple[str | None, ErrorMeaning | None]:
+    try:
+        return _meaning(_GoogleFailure.model_validate_json(response.body).error)
+    except ValidationError:
+        pass
+    try:
+        code = _OAuthFailure.model_validate_json(response.body).error
+    except ValidationError:
+        return None, None
+    return code, ERRORS.get(code)
 
 
 def _read(response: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
     try:
         return model.model_validate_json(response.body)
     except ValidationError:
-        raise error_table.server_failed(response.status, acts=acts) from None
+        raise error_table.server_failed(response.status, acts=acts, retry_after_s=response.retry_after_s) from None
 
 
 def _bearer(token: str) -> dict[str, str]:

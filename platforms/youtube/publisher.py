@@ -2,12 +2,13 @@
 
     session → upload ⇄ locate → processing → done
        ↑         ↓ session gone after the last byte may have been sent
-       └────── search → (adopt the one video found) processing
+       └────── search → (adopt the one video found) processing → duplicate
 
 Why it cannot post twice: a video exists only once its last byte is received. The session, whose address is stored
 before the first byte, repeats its final response when asked. Only when the session itself is gone is the channel
 searched: one match is adopted, none in three searches over 15 minutes proves that no video exists, several are left to
-a person.
+a person. A post is given up only right after the session has reported that bytes are missing, or by the video's own
+`uploadStatus`; a question that is refused decides nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from platforms.contract import (
     Published,
     StepContext,
 )
-from platforms.errors import OutcomeUnknown, Rejected
+from platforms.errors import OutcomeUnknown, PostFailed, Rejected, TryLater
 from platforms.http.hosts import Roots
 from platforms.steps import Pacing, Steps
 from platforms.wording import Wording
@@ -44,13 +45,14 @@ CATEGORY = "22"  # People & Blogs
 PROCESSING_CADENCE_S = (15.0, 15.0, 30.0, 60.0)
 SEARCH_CADENCE_S = (0.0, 300.0, 600.0)
 GIVE_UP_PROCESSING_S = 7_200.0  # the video exists; we stop waiting for the end of its processing
-BLIND_CADENCE_S = (10.0, 60.0, 900.0)  # each further session costs one of the project's 100 uploads a day
+SESSION_PAUSE_S = 60.0  # between two sessions: each costs one of the project's 100 uploads a day
+UNFINISHED_CADENCE_S = (5.0, 30.0, 120.0, 600.0)
+UNFINISHED_LOOKS = 8  # 50 minutes in which a session has all bytes but names no video
 CONFLICT_PAUSE_S = 1.0
-RESTART_PAUSE_S = 30.0
+RESTART_CADENCE_S = (30.0, 600.0, 3_600.0)
 RESTARTS = 3
-CONFLICTS = 3
 CLOCK_SKEW_S = 60
-_SESSION_FACTS = ("session", "offset", "looks", "sent_at")
+_SESSION_FACTS = ("session", "offset", "looks", "sent_at", *steps.RESUME_FACTS)
 
 
 class YouTube:
@@ -118,16 +120,13 @@ class YouTube:
     # Up to the last byte ------------------------------------------------------------------------------------------
 
     def _session(self, context: StepContext) -> Outcome:
-        handle = context.handle
-        if context.interrupted:
-            # The address of a session that may exist is lost, so it gets no byte, and there is no video.
-            blind = handle.number("blind_sessions")
-            if blind >= len(BLIND_CADENCE_S):
-                raise Rejected("session_unanswered", "YouTube did not answer any request to begin; nothing was posted")
-            again = handle.then("session", blind_sessions=blind + 1)
-            return Advanced(again, self._pacing.pause_s(BLIND_CADENCE_S, blind))
-        post = context.post
-        session = self._api.create_session(context.token, self._resource(post), post.size_bytes, _slug(post))
+        # Repeated without a question: the address of a session whose response was lost is lost with it, so it gets no
+        # byte, and there is no video.
+        handle, post = context.handle, context.post
+        try:
+            session = self._api.create_session(context.token, self._resource(post), post.size_bytes, _slug(post))
+        except TryLater as error:
+            raise steps.at_least(error, self._pacing.scaled(SESSION_PAUSE_S)) from None
         known = handle.then("upload", session=self._hosts.accept_session(session), offset=0)
         began = handle.number("began_at") or int(self._pacing.now())  # of the first session: its video counts, too
         return Advanced(known.then("upload", began_at=began))
@@ -154,27 +153,39 @@ class YouTube:
                 progress = self._api.put(context.token, handle.text("session"), chunk, first, post.size_bytes)
         except SessionGone:
             return self._session_gone(context)
-        except Rejected:
-            # The session may have these bytes already (a step run again with a new token). Before the post is given
-            # up, the session has to report that it is incomplete.
-            conflicts = handle.number("conflicts") + 1
-            if conflicts > CONFLICTS:
-                raise
-            return Advanced(handle.then("locate", conflicts=conflicts), self._pacing.scaled(CONFLICT_PAUSE_S))
-        return self._after_progress(handle, progress)
+        except Rejected as refused:
+            return self._refused_bytes(handle, refused.platform_code or refused.code)
+        if isinstance(progress, int) and progress <= first:  # no byte was accepted
+            return self._refused_bytes(handle, "http_308")
+        return self._after_progress(context, progress)
+
+    def _refused_bytes(self, handle: Handle, code: str) -> Advanced:
+        # The session may have these bytes already; only its own count decides how to go on.
+        return Advanced(steps.conflict(handle, "locate", code), self._pacing.scaled(CONFLICT_PAUSE_S))
 
     def _locate(self, context: StepContext) -> Outcome:
-        session = context.handle.text("session")
+        session, size = context.handle.text("session"), context.post.size_bytes
         try:
-            progress = self._api.session_status(context.token, session, context.post.size_bytes)
+            progress = self._api.session_status(context.token, session, size)
         except SessionGone:
             return self._session_gone(context)
-        return self._after_progress(context.handle, progress)
+        if isinstance(progress, int) and progress < size:
+            return steps.resume_upload(self._pacing, context.handle, progress)
+        return self._after_progress(context, progress)
 
-    def _after_progress(self, handle: Handle, progress: YouTubeVideo | int) -> Outcome:
+    def _after_progress(self, context: StepContext, progress: YouTubeVideo | int) -> Outcome:
+        handle = context.handle
         if isinstance(progress, YouTubeVideo):
             return self._exists(handle, progress.id)
-        return Advanced(handle.then("upload", offset=progress))
+        if progress < context.post.size_bytes:
+            return Advanced(handle.then("upload", offset=progress))
+        return self._unfinished(handle)
+
+    def _unfinished(self, handle: Handle) -> Advanced:
+        """Ask again: the session has all bytes, but has not named the video (seen by others, 2015)."""
+        if handle.number("looks") >= UNFINISHED_LOOKS:
+            return Advanced(handle.then("search", looks=0, complete=1))
+        return self._pacing.ask_again(handle, "locate", UNFINISHED_CADENCE_S)
 
     def _exists(self, handle: Handle, video_id: str) -> Advanced:
         known = handle.then("processing", video_id=video_id, sent_at=int(self._pacing.now()), looks=0)
@@ -186,21 +197,24 @@ class YouTube:
         return self._restart(context)
 
     def _restart(self, context: StepContext) -> Outcome:
-        restarts = context.handle.number("restarts") + 1
-        if restarts > RESTARTS:
-            raise Rejected("session_lost", "YouTube lost every upload session before the video was complete")
-        fresh = context.handle.without(*_SESSION_FACTS).then("session", restarts=restarts)
-        return Advanced(fresh, self._pacing.scaled(RESTART_PAUSE_S))
+        restarts = context.handle.number("restarts")
+        if restarts >= RESTARTS:
+            raise PostFailed("session_lost", "YouTube lost every upload session before the video was complete")
+        fresh = context.handle.without(*_SESSION_FACTS).then("session", restarts=restarts + 1)
+        return Advanced(fresh, self._pacing.pause_s(RESTART_CADENCE_S, restarts))
 
     def _search(self, context: StepContext) -> Outcome:
+        handle = context.handle
         found = [video for video in self._api.newest(context.token) if _matches(context, video)]
         if len(found) == 1:
-            return self._exists(context.handle, found[0].id)
+            return self._exists(handle, found[0].id)
         if found:
             raise OutcomeUnknown("several_matches", f"{len(found)} videos of the channel match this one")
-        if context.handle.number("looks") + 1 >= len(SEARCH_CADENCE_S):
-            return self._restart(context)
-        return self._pacing.ask_again(context.handle, "search", SEARCH_CADENCE_S)
+        if handle.number("looks") + 1 < len(SEARCH_CADENCE_S):
+            return self._pacing.ask_again(handle, "search", SEARCH_CADENCE_S)
+        if handle.number("complete") or handle.number("restarts") >= RESTARTS:
+            raise OutcomeUnknown("session_lost", "YouTube lost the upload session, and the channel shows no such video")
+        return self._restart(context)
 
     # After it, only questions -------------------------------------------------------------------------------------
 
@@ -209,7 +223,7 @@ class YouTube:
         found = self._api.video(context.token, video_id)
         status = found.status if found else None
         if status and status.uploadStatus == "failed":
-            raise Rejected("video_refused", "YouTube cannot use this video", platform_code=status.failureReason)
+            raise PostFailed("video_refused", "YouTube cannot use this video", platform_code=status.failureReason)
         if status and status.uploadStatus == "rejected":
             return self._rejected(context, status.rejectionReason)
         overdue = self._pacing.now() - handle.number("sent_at") > GIVE_UP_PROCESSING_S
@@ -220,8 +234,8 @@ class YouTube:
 
     def _rejected(self, context: StepContext, reason: str) -> Outcome:
         if reason == "duplicate":  # the channel has the same video already: check whether that one is ours
-            return Advanced(context.handle.then("duplicate"))
-        raise Rejected("video_refused", "YouTube removed the video", platform_code=reason)
+            return Advanced(context.handle.then("duplicate", looks=0))
+        raise PostFailed("video_refused", "YouTube removed the video", platform_code=reason)
 
     def _duplicate(self, context: StepContext) -> Outcome:
         own_id = context.handle.text("video_id")
@@ -229,7 +243,11 @@ class YouTube:
         found = [video for video in others if _matches(context, video) and video.status.uploadStatus != "rejected"]
         if len(found) == 1:
             return self._exists(context.handle, found[0].id)
-        raise Rejected("duplicate", "YouTube reports that the channel already has this video")
+        if found:
+            raise OutcomeUnknown("several_matches", f"{len(found)} videos of the channel match this one")
+        if context.handle.number("looks") + 1 < len(SEARCH_CADENCE_S):  # lists are updated late
+            return self._pacing.ask_again(context.handle, "duplicate", SEARCH_CADENCE_S)
+        raise PostFailed("duplicate", "YouTube reports that the channel already has this video")
 
     def _live(self, handle: Handle, video_id: str, *, locked: bool) -> Outcome:
         if locked:

@@ -165,7 +165,7 @@ def publish(
             _pause(over.retry_after_s if clock else 0.0, clock, run)
             continue
         except PlatformError as error:
-            certain = not interrupted and handle.step not in publisher.irreversible_steps and publisher.may_stop(handle)
+            certain = handle.step not in publisher.irreversible_steps and publisher.may_stop(handle)
             if _is_verdict(error, certain=certain, reconnects=reconnects):
                 raise
             errors += 1

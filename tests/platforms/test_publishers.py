@@ -9,7 +9,7 @@ import random
 import pytest
 
 from platforms.contract import ActionNeeded, Published
-from platforms.errors import OutcomeUnknown, PlatformError, RateLimited, Reconnect, Rejected, TryLater
+from platforms.errors import OutcomeUnknown, PlatformError, PostFailed, RateLimited, Reconnect, TryLater
 from platforms.mock.connect import CLIENT
 from platforms.mock.roots import mock_hosts
 from platforms.oauth import LoginResult
@@ -128,7 +128,7 @@ def test_any_mixture_of_faults_and_kills_posts_at_most_once(
 
     try:
         publish(publisher, post, account, kills=kills, run=run)
-    except Rejected:
+    except PostFailed:
         assert mock.posts(sha256) == [], run.steps
     except OutcomeUnknown:
         assert len(mock.posts(sha256)) <= 1, run.steps

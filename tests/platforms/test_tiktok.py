@@ -15,18 +15,21 @@ from hypothesis import strategies as st
 from platforms.contract import ActionNeeded, AuthorizedAccount, Handle, Published
 from platforms.errors import (
     AccountRefused,
+    OperatorNeeded,
     OutcomeUnknown,
     PlatformError,
+    PostFailed,
     RateLimited,
     Reconnect,
     Rejected,
+    StartOver,
     TryLater,
     Unclear,
 )
 from platforms.tiktok.chunks import CHUNK_BYTES, MAX_SINGLE_BYTES, chunk_end, chunk_size
 from platforms.tiktok.publisher import TikTok
 from tests.platforms.mock_server import MockServer
-from tests.platforms.publishing_run import CASES, PostFactory, first_step, publish
+from tests.platforms.publishing_run import CASES, PostFactory, PublishingRun, first_step, publish
 from tests.support.clock import Clock
 
 INBOX, DIRECT = CASES[0], CASES[1]
@@ -146,24 +149,92 @@ def test_an_expired_upload_address_leads_to_a_new_job_only_after_two_hours(
         handle = publisher.advance(post, account, handle, interrupted=False).handle
         assert first_job == handle.text("publish_id")
     clock.move(seconds=4_000)
-    handle = publisher.advance(post, account, handle, interrupted=False).handle
+    with pytest.raises(StartOver) as caught:
+        publisher.advance(post, account, handle, interrupted=False)
+    handle = caught.value.handle
 
     assert (handle.step, handle.text("publish_id")) == ("init", "")
     publish(publisher, post, account, start=handle)
     assert len(mock.posts(sha256)) == 1
 
 
-def test_unanswered_inits_are_repeated_twice_and_no_more(mock: MockServer, factory: PostFactory) -> None:
-    """An unanswered init posts nothing, but may count against the limit of the account."""
+def test_two_hours_of_unanswered_inits_do_not_end_the_post(mock: MockServer, factory: PostFactory) -> None:
+    """An init alone posts nothing, so it is repeated; a minute apart, since a lost one may count against the limit."""
+    post, sha256 = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    clock = Clock(datetime.now(UTC))
+    mock.fault(INIT, "lose", times=6)
+
+    run = publish(TikTok(mock.hosts, clock=clock.timestamp), post, account, clock=clock)
+
+    assert mock.struck() == 6
+    assert {("init", False)} == set(run.steps[:7])
+    assert {"answer_lost"} == {error.code for error in run.errors}
+    assert all(isinstance(error, TryLater) and error.retry_after_s >= 60 for error in run.errors)
+    assert run.paused_s > 7_200
+    assert len(mock.posts(sha256)) == 1
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_retry_after_is_obeyed_on_bytes_too(status: int, mock: MockServer, factory: PostFactory) -> None:
     post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
-    mock.fault(INIT, "lose", times=9)
+    publisher = TikTok(mock.hosts, pace=0)
+    mock.fault(INBOX.upload_at, "answer", status=status, headers={"Retry-After": "77"})
 
-    with pytest.raises(Rejected) as caught:
-        publish(TikTok(mock.hosts, pace=0), post, account)
+    begun = first_step(publisher, post, account).handle
+    with pytest.raises(Unclear) as caught:
+        publisher.advance(post, account, begun, interrupted=False)
 
-    assert caught.value.code == "init_unanswered"
-    assert mock.struck() == 3
+    assert caught.value.retry_after_s == 77.0
+
+
+def test_too_many_posts_at_the_end_wait_six_hours_and_begin_anew(mock: MockServer, factory: PostFactory) -> None:
+    """The job has ended without a post; only the limit of the account stands in the way of another one."""
+    post, sha256 = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    run = PublishingRun()
+    mock.fault(INBOX.upload_at, "answer", status=201)
+    failed = {"data": {"status": "FAILED", "fail_reason": "spam_risk_too_many_posts"}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", status=200, body=failed)
+    clock = Clock(datetime.now(UTC))
+
+    publish(TikTok(mock.hosts, clock=clock.timestamp), post, account, clock=clock, run=run)
+
+    over = run.errors[0]
+    assert isinstance(over, StartOver)
+    assert (over.code, over.scope, over.retry_after_s) == ("post_limit", "account", 6 * 3600)
+    assert over.handle.facts == {"mode": "inbox", "limit_waits": 1}
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_a_success_that_was_not_tiktoks_is_noticed(mock: MockServer, factory: PostFactory) -> None:
+    """The last byte was confirmed, and yet the job never has it: a new job follows once it is certainly abandoned."""
+    post, sha256 = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    clock = Clock(datetime.now(UTC))
+    mock.fault(INBOX.upload_at, "answer", status=201)
+
+    run = publish(TikTok(mock.hosts, clock=clock.timestamp), post, account, clock=clock)
+
+    assert "stalled" in run.kinds
+    assert run.kinds.count("init") == 2
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_a_count_of_bytes_that_is_missing_decides_nothing(mock: MockServer, factory: PostFactory) -> None:
+    """Without it, neither sending the bytes again nor giving up would be right."""
+    post, sha256 = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault(INBOX.upload_at, "lie", status=400)
+    silent = {"data": {"status": "PROCESSING_UPLOAD"}, "error": {"code": "ok"}}
+    mock.fault(STATUS, "answer", times=5, status=200, body=silent)
+
+    run = publish(TikTok(mock.hosts, pace=0), post, account)
+
+    assert run.kinds.count("upload") == 1
+    assert isinstance(run.outcome, ActionNeeded)
+    assert len(mock.posts(sha256)) == 1
 
 
 def test_a_job_that_failed_at_tiktok_is_restarted(mock: MockServer, factory: PostFactory) -> None:
@@ -188,7 +259,7 @@ def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer,
     publisher = TikTok(mock.hosts, mode="direct", pace=0)
     handle = publisher.advance(post, account, Handle("creator", {"mode": "direct"}), interrupted=False).handle
     forgotten = {"data": {}, "error": {"code": "invalid_publish_id", "message": "", "log_id": "log-1"}}
-    mock.fault(STATUS, "answer", status=400, body=forgotten)
+    mock.fault(STATUS, "answer", times=9, status=400, body=forgotten)
 
     run = publish(publisher, post, account, start=handle)
 
@@ -197,17 +268,34 @@ def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer,
     assert [run.outcome.remote_id] == [one["id"] for one in mock.posts(sha256)]
 
 
-def test_a_forgotten_job_without_a_match_is_left_to_a_person(mock: MockServer, factory: PostFactory) -> None:
-    """No question can settle the outcome, so nothing is posted again."""
+def test_a_job_forgotten_for_a_moment_is_found_again(mock: MockServer, factory: PostFactory) -> None:
+    """Drafts cannot be listed, so the job itself is asked for again."""
+    post, sha256 = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    forgotten = {"data": {}, "error": {"code": "invalid_publish_id"}}
+    mock.fault(STATUS, "answer", times=3, status=400, body=forgotten)
+
+    run = publish(TikTok(mock.hosts, pace=0), post, account)
+
+    assert run.kinds.count("search") == 3
+    assert isinstance(run.outcome, ActionNeeded)
+    assert len(mock.posts(sha256)) == 1
+
+
+@pytest.mark.parametrize("code", ["invalid_publish_id", "token_not_authorized_for_specified_publish_id"])
+def test_a_forgotten_job_without_a_match_is_left_to_a_person(code: str, mock: MockServer, factory: PostFactory) -> None:
+    """Three looks within 15 minutes; no question can settle the outcome, so nothing is posted again."""
     post, sha256 = factory.post()
     account, _ = DIRECT.account(mock.hosts)
-    forgotten = {"data": {}, "error": {"code": "invalid_publish_id"}}
-    mock.fault(STATUS, "answer", status=400, body=forgotten)
+    clock, run = Clock(datetime.now(UTC)), PublishingRun()
+    mock.fault(STATUS, "answer", times=9, status=400, body={"data": {}, "error": {"code": code}})
 
     with pytest.raises(OutcomeUnknown) as caught:
-        publish(TikTok(mock.hosts, mode="direct", pace=0), post, account)
+        publish(TikTok(mock.hosts, mode="direct", clock=clock.timestamp), post, account, clock=clock, run=run)
 
     assert caught.value.code == "publish_id_forgotten"
+    assert run.kinds.count("search") == 3
+    assert run.paused_s >= 900
     assert len(mock.posts(sha256)) == 1
 
 
@@ -219,12 +307,23 @@ def test_a_forgotten_job_without_a_match_is_left_to_a_person(mock: MockServer, f
         (403, "spam_risk_too_many_pending_share", RateLimited, "draft_limit"),
         (403, "spam_risk_user_banned_from_posting", AccountRefused, "account_banned"),
         (403, "reached_active_user_cap", RateLimited, "app_user_cap"),
-        (403, "unaudited_client_can_only_post_to_private_accounts", Rejected, "app_not_audited"),
+        (403, "unaudited_client_can_only_post_to_private_accounts", OperatorNeeded, "app_not_audited"),
+        (403, "url_ownership_unverified", OperatorNeeded, "app_misconfigured"),
+        (400, "app_version_check_failed", OperatorNeeded, "api_outdated"),
         (401, "access_token_invalid", Reconnect, "token_expired"),
         (401, "scope_not_authorized", Reconnect, "scope_missing"),
         (429, "rate_limit_exceeded", RateLimited, "rate_limit"),
         (400, "invalid_params", Rejected, "invalid_post"),
-        (500, "internal_error", Unclear, "answer_lost"),
+        (401, "something_new", Reconnect, "token_expired"),
+        (500, "internal_error", TryLater, "platform_down"),
+        (200, "internal_error", TryLater, "platform_down"),
+        (400, "internal", TryLater, "platform_down"),
+        (500, "invalid_params", TryLater, "answer_lost"),
+        (409, "something_new", TryLater, "try_again"),
+        (408, "something_new", TryLater, "try_again"),
+        (425, "something_new", TryLater, "try_again"),
+        (418, "something_new", TryLater, "answer_lost"),
+        (200, "something_new", TryLater, "answer_lost"),
         (400, "something_new", Rejected, "refused"),
     ],
 )
@@ -240,19 +339,49 @@ def test_every_code_says_what_to_do_next(
     with pytest.raises(kind) as caught:
         first_step(publisher, post, account)
 
-    assert ours == caught.value.code
-    if kind is not Unclear:
-        assert (code, "log-7") == (caught.value.platform_code, caught.value.log_id)
+    assert kind is type(caught.value)
+    assert (ours, code, "log-7") == (caught.value.code, caught.value.platform_code, caught.value.log_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, "<html>captcha", TryLater),
+        (404, None, TryLater),
+        (400, "", TryLater),
+        (200, {}, TryLater),
+        (200, {"data": {"publish_id": "x"}, "error": {"code": "ok"}}, TryLater),
+        (204, None, TryLater),
+        (451, "<html>", TryLater),
+        (401, "<html>", Reconnect),
+        (429, "<html>", RateLimited),
+    ],
+)
+def test_what_is_not_tiktoks_word_ends_nothing(
+    status: int, body: object, kind: type[PlatformError], mock: MockServer, factory: PostFactory
+) -> None:
+    """A captcha or a proxy's page says nothing about the post; Retry-After is obeyed all the same."""
+    post, _ = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault(INIT, "answer", status=status, body=body, headers={"Retry-After": "77"})
+
+    with pytest.raises(kind) as caught:
+        first_step(TikTok(mock.hosts, pace=0), post, account)
+
+    assert kind is type(caught.value)
+    if isinstance(caught.value, TryLater):
+        assert caught.value.retry_after_s == 77.0
 
 
 @pytest.mark.parametrize(
     ("reason", "kind", "ours"),
     [
-        ("file_format_check_failed", Rejected, "video_refused"),
-        ("spam_risk_text", Rejected, "text_refused"),
-        ("auth_removed", Reconnect, "authorization_removed"),
-        ("publish_cancelled", Rejected, "cancelled"),
-        ("something_new", Rejected, "processing_failed"),
+        ("file_format_check_failed", PostFailed, "video_refused"),
+        ("spam_risk_text", PostFailed, "text_refused"),
+        ("spam_risk_user_banned_from_posting", PostFailed, "account_banned"),
+        ("auth_removed", PostFailed, "authorization_removed"),
+        ("publish_cancelled", PostFailed, "cancelled"),
+        ("something_new", PostFailed, "processing_failed"),
     ],
 )
 def test_every_reason_of_failure_says_what_to_do_next(
@@ -375,10 +504,10 @@ def test_bytes_that_are_refused_again_and_again_end_in_a_rejection(mock: MockSer
     account, _ = INBOX.account(mock.hosts)
     mock.fault(INBOX.upload_at, "answer", status=400, times=99)
 
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(PostFailed) as caught:
         publish(TikTok(mock.hosts, pace=0), post, account)
 
-    assert caught.value.code == "upload_refused"
+    assert (caught.value.code, caught.value.platform_code) == ("upload_refused", "http_400")
     assert mock.posts(sha256) == []
 
 
@@ -415,14 +544,14 @@ def test_a_day_of_processing_is_left_to_a_person(mock: MockServer, factory: Post
 
 
 def test_a_job_that_fails_again_and_again_is_given_up(mock: MockServer, factory: PostFactory) -> None:
-    """Each failed job certainly has no post; after two more the video is at fault."""
+    """Each failed job certainly has no post; after three more the video is at fault."""
     post, _ = factory.post()
     account, _ = INBOX.account(mock.hosts)
     mock.fault(INBOX.upload_at, "answer", times=9, status=201)
     failed = {"data": {"status": "FAILED", "fail_reason": "internal"}, "error": {"code": "ok"}}
     mock.fault(STATUS, "answer", times=9, status=200, body=failed)
 
-    with pytest.raises(Rejected):
+    with pytest.raises(PostFailed):
         publish(TikTok(mock.hosts, pace=0), post, account)
 
-    assert mock.struck() == 6  # three uploads, three status calls
+    assert mock.struck() == 8  # four uploads, four status calls

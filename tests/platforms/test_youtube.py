@@ -10,8 +10,10 @@ import pytest
 from platforms.contract import ActionNeeded, Published
 from platforms.errors import (
     AccountRefused,
+    OperatorNeeded,
     OutcomeUnknown,
     PlatformError,
+    PostFailed,
     RateLimited,
     Reconnect,
     Rejected,
@@ -21,7 +23,8 @@ from platforms.errors import (
 from platforms.youtube.api import until_pacific_midnight_s
 from platforms.youtube.publisher import YouTube
 from tests.platforms.mock_server import MockServer
-from tests.platforms.publishing_run import CASES, PostFactory, first_step, publish
+from tests.platforms.publishing_run import CASES, PostFactory, PublishingRun, first_step, publish
+from tests.support.clock import Clock
 
 YOUTUBE = CASES[4]
 SESSION = "POST /youtube-api/upload"
@@ -133,7 +136,7 @@ def test_a_video_locked_as_private_needs_an_action(tmp_path: Path, factory: Post
 
         direct = CASES[1]
         account, _ = direct.account(server.hosts)
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(OperatorNeeded) as caught:
             publish(direct.publisher(server.hosts), post, account)
         assert caught.value.code == "app_not_audited"
     finally:
@@ -143,9 +146,9 @@ def test_a_video_locked_as_private_needs_an_action(tmp_path: Path, factory: Post
 @pytest.mark.parametrize(
     ("status", "kind", "ours"),
     [
-        ({"uploadStatus": "failed", "failureReason": "codec"}, Rejected, "video_refused"),
-        ({"uploadStatus": "rejected", "rejectionReason": "copyright"}, Rejected, "video_refused"),
-        ({"uploadStatus": "rejected", "rejectionReason": "duplicate"}, Rejected, "duplicate"),
+        ({"uploadStatus": "failed", "failureReason": "codec"}, PostFailed, "video_refused"),
+        ({"uploadStatus": "rejected", "rejectionReason": "copyright"}, PostFailed, "video_refused"),
+        ({"uploadStatus": "rejected", "rejectionReason": "duplicate"}, PostFailed, "duplicate"),
     ],
 )
 def test_a_video_that_youtube_takes_down_is_rejected(
@@ -173,11 +176,24 @@ def test_a_video_that_youtube_takes_down_is_rejected(
         (403, "insufficientPermissions", Reconnect, "scope_missing"),
         (403, "forbidden", Rejected, "forbidden"),
         (403, "authenticatedUserAccountSuspended", AccountRefused, "account_closed"),
-        (401, "youtubeSignupRequired", AccountRefused, "no_channel"),
+        (401, "youtubeSignupRequired", Reconnect, "no_channel"),
+        (401, "forbidden", Reconnect, "token_expired"),
+        (403, "authenticatedUserNotChannel", AccountRefused, "no_channel"),
         (401, "authError", Reconnect, "token_expired"),
         (401, "", Reconnect, "token_expired"),
-        (503, "backendError", Unclear, "answer_lost"),
-        (418, "", Rejected, "refused"),
+        (503, "backendError", TryLater, "platform_down"),
+        (400, "processingFailure", TryLater, "platform_down"),
+        (400, "failedPrecondition", TryLater, "platform_down"),
+        (409, "aborted", TryLater, "platform_down"),
+        (409, "alreadyExists", TryLater, "platform_down"),
+        (408, "", TryLater, "try_again"),
+        (409, "somethingNew", TryLater, "try_again"),
+        (425, "", TryLater, "try_again"),
+        (500, "invalidTitle", TryLater, "answer_lost"),
+        (403, "accessNotConfigured", OperatorNeeded, "api_disabled"),
+        (400, "keyInvalid", OperatorNeeded, "app_misconfigured"),
+        (403, "somethingNew", Rejected, "refused"),
+        (418, "somethingNew", TryLater, "answer_lost"),
     ],
 )
 def test_every_reason_says_what_to_do_next(
@@ -193,6 +209,142 @@ def test_every_reason_says_what_to_do_next(
         first_step(publisher, post, account)
 
     assert ours == caught.value.code
+
+
+def _new_style(reason: str, status: str, old: str = "forbidden", **metadata: str) -> dict[str, object]:
+    detail = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "metadata": metadata}
+    other = {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "message": "m"}
+    return {"error": {"code": 403, "status": status, "errors": [{"reason": old}], "details": [other, detail]}}
+
+
+@pytest.mark.parametrize(
+    ("http", "body", "kind", "ours"),
+    [
+        (403, _new_style("SERVICE_DISABLED", "PERMISSION_DENIED"), OperatorNeeded, "api_disabled"),
+        (403, _new_style("API_KEY_SERVICE_BLOCKED", "PERMISSION_DENIED"), OperatorNeeded, "app_misconfigured"),
+        (403, _new_style("ACCESS_TOKEN_SCOPE_INSUFFICIENT", "PERMISSION_DENIED"), Reconnect, "scope_missing"),
+        (429, _new_style("RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "rateLimitExceeded"), RateLimited, "rate_limit"),
+        (
+            429,
+            _new_style("RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", quota_limit="VideoInsertsPerDayPerProject"),
+            RateLimited,
+            "quota",
+        ),
+        (400, {"error": {"code": 400, "status": "FAILED_PRECONDITION"}}, TryLater, "platform_down"),
+        (409, {"error": {"code": 409, "status": "ALREADY_EXISTS"}}, TryLater, "platform_down"),
+        (401, {"error": {"code": 401, "status": "UNAUTHENTICATED"}}, Reconnect, "token_expired"),
+        (401, {"error": "invalid_client"}, OperatorNeeded, "app_misconfigured"),
+        (401, "<html>", Reconnect, "token_expired"),
+        (403, "<html>captcha", TryLater, "answer_lost"),
+        (404, None, TryLater, "answer_lost"),
+        (400, "", TryLater, "answer_lost"),
+        (200, {}, TryLater, "answer_lost"),
+    ],
+)
+def test_both_formats_of_googles_errors_are_read_and_nothing_else_is_a_verdict(
+    http: int, body: object, kind: type[PlatformError], ours: str, mock: MockServer, factory: PostFactory
+) -> None:
+    """`details[].reason` is the most exact, then `errors[].reason`, then `status`; a page of a proxy is no refusal."""
+    post, _ = factory.post()
+    account, _ = YOUTUBE.account(mock.hosts)
+    mock.fault(SESSION, "answer", status=http, body=body, headers={"Retry-After": "77"})
+
+    with pytest.raises(kind) as caught:
+        first_step(YouTube(mock.hosts, pace=0), post, account)
+
+    assert (kind, ours) == (type(caught.value), caught.value.code)
+    if isinstance(caught.value, TryLater) and ours != "quota":
+        assert caught.value.retry_after_s == 77.0
+
+
+def test_two_hours_without_a_session_do_not_end_the_post(mock: MockServer, factory: PostFactory) -> None:
+    """A session alone is no video, so it is asked for again; a minute apart, since each counts against the quota."""
+    post, sha256 = factory.post()
+    account, _ = YOUTUBE.account(mock.hosts)
+    clock = Clock(datetime.now(UTC))
+    mock.fault(SESSION, "lose", times=6)
+
+    run = publish(YouTube(mock.hosts, clock=clock.timestamp), post, account, clock=clock)
+
+    assert (mock.struck(), run.kinds.count("search")) == (6, 0)
+    assert all(isinstance(error, TryLater) and error.retry_after_s >= 60 for error in run.errors)
+    assert run.paused_s > 7_200
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_two_hours_without_an_answer_to_bytes_do_not_end_the_post(mock: MockServer, factory: PostFactory) -> None:
+    """The session answers questions all the time; the pauses between two attempts grow."""
+    post, sha256 = factory.post()
+    account, _ = YOUTUBE.account(mock.hosts)
+    clock = Clock(datetime.now(UTC))
+    mock.fault(BYTES, "answer", status=503, times=1)
+    for number in range(1, 12):
+        mock.fault(BYTES, "answer", skip=2 * number, status=503)
+
+    run = publish(YouTube(mock.hosts, clock=clock.timestamp), post, account, clock=clock)
+
+    assert run.kinds.count("session") == 1
+    assert run.paused_s > 7_200
+    assert len(mock.posts(sha256)) == 1
+
+
+def test_bytes_refused_again_and_again_end_the_post_by_the_sessions_word(
+    mock: MockServer, factory: PostFactory
+) -> None:
+    """Each time the session reports the missing bytes; the last report comes right before the end."""
+    post, sha256 = factory.post()
+    account, _ = YOUTUBE.account(mock.hosts)
+    run = PublishingRun()
+    for number in range(9):
+        mock.fault(BYTES, "answer", skip=2 * number, status=400, body=refusal(400, "badRequest"))
+
+    with pytest.raises(PostFailed) as caught:
+        publish(YouTube(mock.hosts, pace=0), post, account, run=run)
+
+    assert (caught.value.code, caught.value.platform_code) == ("upload_refused", "badRequest")
+    assert run.kinds[-1] == "locate"
+    assert mock.posts(sha256) == []
+
+
+def test_a_session_with_all_bytes_but_without_a_video_is_asked_again(mock: MockServer, factory: PostFactory) -> None:
+    """Seen by others: 308 after the last byte. Sending the file again made a duplicate there."""
+    post, sha256 = factory.post(size_bytes=262_144)
+    account, _ = YOUTUBE.account(mock.hosts)
+    mock.fault(BYTES, "lie", status=308, headers={"Range": "bytes=0-262143"})
+    mock.fault(BYTES, "answer", skip=1, times=3, status=308, headers={"Range": "bytes=0-262143"})
+
+    run = publish(YouTube(mock.hosts, pace=0), post, account)
+
+    assert run.kinds.count("locate") == 4
+    assert isinstance(run.outcome, Published)
+    assert len(mock.posts(sha256)) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, refusal(403, "forbidden")),
+        (403, refusal(403, "accessNotConfigured")),
+        (404, refusal(404, "videoNotFound")),
+        (400, refusal(400, "processingFailure")),
+        (409, refusal(409, "conflict")),
+        (403, refusal(403, "authenticatedUserAccountSuspended")),
+        (403, "<html>captcha</html>"),
+    ],
+)
+def test_a_refused_question_about_the_video_decides_nothing(
+    status: int, body: object, mock: MockServer, factory: PostFactory
+) -> None:
+    """The video exists; only its own `uploadStatus` ends the post as failed."""
+    post, sha256 = factory.post()
+    account, _ = YOUTUBE.account(mock.hosts)
+    mock.fault(VIDEOS, "answer", status=status, body=body)
+
+    run = publish(YouTube(mock.hosts, pace=0), post, account, reconnects=True)
+
+    assert isinstance(run.outcome, Published)
+    assert len(run.errors) == 1
+    assert len(mock.posts(sha256)) == 1
 
 
 def test_a_used_up_quota_waits_for_midnight_in_california(mock: MockServer, factory: PostFactory) -> None:
