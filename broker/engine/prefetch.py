@@ -256,7 +256,8 @@ class Prefetcher:
 
     def interrupt(self, cancelled: list[tuple[int, int]]) -> None:
         """Interrupt the actors of cancelled messages, given by row id and number of the claim."""
-        self._threads.interrupt(cancelled, self.claims)
+        held = [self.claims[token] for token in cancelled if token in self.claims]
+        self._threads.interrupt(held, self.claims.values())
 
     def _read(self, buffer: QueueBuffer) -> None:
         buffer.must_read = False  # before the read: a notification that arrives during it is not lost

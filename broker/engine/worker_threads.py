@@ -7,17 +7,18 @@ not inside a call that waits outside of it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from dramatiq import Worker
 from dramatiq.middleware import SkipMessage
 from dramatiq.threading import Interrupt, raise_thread_exception
 
 from broker.engine.message import SqliteMessage
+from broker.storage.queue import Claim
 
 __all__ = ["Cancelled", "WorkerThreads"]
 
-Token = tuple[int, int]  # row and number of a claim of this process
+Token = tuple[int, int, int]  # row, holder and number of a claim; no two claims have the same
 
 
 class Cancelled(Interrupt):
@@ -72,7 +73,7 @@ class WorkerThreads:
         Raises:
             SkipMessage: it was cancelled while it waited for a thread.
         """
-        token = _token(message)
+        token = _token(message.held)
         with self._lock:
             if token in self._cancelled:
                 self._cancelled.discard(token)
@@ -82,27 +83,28 @@ class WorkerThreads:
     def end(self, message: SqliteMessage) -> None:
         """Note that the processing is over. From here on no exception is raised into the thread for it."""
         with self._lock:
-            self._messages.pop(_token(message), None)
+            self._messages.pop(_token(message.held), None)
 
-    def interrupt(self, cancelled: Collection[Token], claimed: Collection[Token]) -> None:
+    def interrupt(self, cancelled: Iterable[Claim], claims: Iterable[Claim]) -> None:
         """Raise `Cancelled` into the threads that process these messages, once each.
 
         Args:
-            cancelled: claims of this process.
-            claimed: all claims of this process; those whose processing has not begun are skipped later.
+            cancelled: claims of this process; messages whose processing has not begun are skipped later.
+            claims: all claims of this process.
         """
         with self._lock:
-            self._cancelled &= set(claimed)
-            for token in cancelled:
+            self._cancelled &= {_token(claim) for claim in claims}
+            for claim in cancelled:
+                token = _token(claim)
                 if token in self._messages:
                     thread, message = self._messages.pop(token)
                     message.cancelled = True
                     message.options["throws"] = BaseException  # whatever the actor raises now, Retries ignores it
                     # Under the lock: before `end` the thread cannot go on to another message.
                     raise_thread_exception(thread, Cancelled)  # type: ignore[no-untyped-call]  # dramatiq's
-                elif token in claimed:
+                else:
                     self._cancelled.add(token)
 
 
-def _token(message: SqliteMessage) -> Token:
-    return message.held.row_id, message.held.number
+def _token(claim: Claim) -> Token:
+    return claim.row_id, claim.holder, claim.number
