@@ -120,27 +120,32 @@ class QueueAdmin:
 
         return self._engine().writer.call(work)
 
-    def cancel(self, message_id: str, *, abort: bool = False) -> bool:
-        """Drop a message that waits, is blocked or delayed, also between its retries. It leaves no dead letter.
+    def cancel(self, *message_ids: str, abort: bool = False) -> int:
+        """Delete messages that wait, are blocked or delayed, also between their retries. They leave no dead letters.
 
         Args:
-            abort: if it is running, in whatever process, raise `Cancelled` in its actor; it does not run again. An
-                actor that waits outside of Python (a system call, a library) ends it first, as with time limits.
+            message_ids: of one message or of several, which are cancelled in one commit.
+            abort: if a message is running, in any process, raise `Cancelled` in its actor; it does not run again. An
+                actor that blocks outside of Python (a system call, a library) ends that call first, as with time
+                limits.
 
         Returns:
-            False when there is nothing to cancel: it has ended, was never sent, or runs and `abort` was not asked.
+            How many were cancelled; not those that have ended, were never sent, or run without `abort`.
         """
-        # Seldom more than once: between looking and acting a delay may fall due (a new row) or a worker may take it.
-        while rows := inspection.rows_of(self._engine().database, message_id, leased=abort):
-            if self._engine().writer.call(partial(_cancel_rows, rows, message_id, abort=abort)):
-                return True
-        return False
+        cancelled: set[str] = set()
+        # Usually once: between reading and writing, a delayed message may get a new row, or a worker may claim one.
+        while rows := inspection.rows_of(self._engine().database, message_ids, leased=abort):
+            cancelled |= self._engine().writer.call(partial(_cancel_rows, rows, abort=abort))
+        return len(cancelled)
 
 
-def _cancel_rows(rows: list[int], message_id: str, batch: WriteBatch, *, abort: bool) -> bool:
-    outcomes = [cancel(batch.connection, row_id, message_id, abort=abort) for row_id in rows]
-    for outcome in outcomes:
+def _cancel_rows(rows: list[tuple[int, str]], batch: WriteBatch, *, abort: bool) -> set[str]:
+    cancelled: set[str] = set()
+    for row_id, message_id in rows:
+        outcome = cancel(batch.connection, row_id, message_id, abort=abort)
         batch.readied |= outcome.readied
         if outcome.marked:
             batch.notify(CANCELLED)
-    return any(outcome.queue is not None or outcome.marked for outcome in outcomes)
+        if outcome.marked or outcome.queue is not None:
+            cancelled.add(message_id)
+    return cancelled

@@ -225,16 +225,19 @@ def is_empty(database: Database, queue: str) -> bool:
     return not rows[0][0]
 
 
-def rows_of(database: Database, message_id: str, *, leased: bool) -> list[int]:
-    """Return the ids of the rows of a message that is not claimed, or of all its rows.
+def rows_of(database: Database, message_ids: Sequence[str], *, leased: bool) -> list[tuple[int, str]]:
+    """Return the rows (id, message id) of messages that are not claimed; if `leased`, also of claimed messages.
 
     Reads the whole table, but blocks no writer: an index on random ids would slow down every message.
     """
     rows = database.read(
-        "SELECT id FROM broker_messages WHERE message_id = ? AND (state <> 2 OR (? AND cancelled IS NULL))",
-        (message_id, leased),
+        """
+        SELECT id, message_id FROM broker_messages
+        WHERE message_id IN (SELECT value FROM json_each(?)) AND (state <> 2 OR (? AND cancelled IS NULL))
+        """,
+        (json.dumps(message_ids), leased),
     )
-    return [row_id for (row_id,) in rows]
+    return [(row_id, message_id) for row_id, message_id in rows]
 
 
 def message_counts(database: Database, queue: str) -> tuple[int, int, int]:
