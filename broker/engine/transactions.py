@@ -82,6 +82,7 @@ class SendContext(threading.local):
         An interruption (time limit, shutdown) that strikes here comes too late to interrupt the actor. After a success
         dramatiq treats it as a failure of the actor; after a failure it would end the thread, so it ends here.
         """
+        self.joined = None  # an exception raised into the actor's thread can strike at the end of `join`
         message.follow_ups = self.follow_ups = FollowUps()
         try:
             yield
