@@ -59,7 +59,9 @@ class Machine:
         """Return the absolute path of a file whose path is stored relative to the data directory."""
         return self.settings.data_dir.resolve() / relative
 
-    def send(self, actor_name: str, *args: str, delay_s: float = 0.0, priority: int = 0) -> None:
+    def send(
+        self, actor_name: str, *args: str, delay_s: float = 0.0, priority: int = 0, message_id: str | None = None
+    ) -> None:
         """Send a message to an actor by its name; inside `store.writing()` it commits with the change.
 
         By name, because the flow is circular (the end of a part may start the next one), and imports cannot be.
@@ -69,7 +71,9 @@ class Machine:
             args: ids; an actor reads everything else from the store.
             delay_s: seconds before the message can be delivered.
             priority: waiting messages of a queue with a higher number are delivered first.
+            message_id: of messages that may be cancelled by it; None makes a unique one.
         """
-        self.broker.get_actor(actor_name).send_with_options(
-            args=args, delay=round(delay_s * 1000) if delay_s > 0 else None, broker_priority=priority
-        )
+        message = self.broker.get_actor(actor_name).message_with_options(args=args, broker_priority=priority)
+        if message_id is not None:
+            message = message.copy(message_id=message_id)
+        self.broker.enqueue(message, delay=round(delay_s * 1000) if delay_s > 0 else None)

@@ -78,7 +78,7 @@ def new_signing_secret() -> str:
 
 
 def cancel(machine: Machine, job_id: str) -> bool:
-    """Cancel a job: rendering ends, and what can still be held back is not published.
+    """Cancel a job: planning and rendering end at once, and what can still be held back is not published.
 
     Returns:
         False if there is no such job, or it is over.
@@ -99,6 +99,10 @@ def cancel(machine: Machine, job_id: str) -> bool:
         emit(machine, connection, "job.failed", job, code="cancelled", reason="the job was cancelled")
         machine.send("delete_files", job_id)
         start_due(machine, connection)
+        parts = segments.of_job(connection, job_id)
+    # After the commit: a message that is delivered before it is cancelled finds that its job is over.
+    media_messages = [planning.message_id(job_id), *(rendering.message_id(part.id) for part in parts)]
+    machine.broker.admin.cancel(*media_messages, abort=True)
     logger.info("Job {}: cancelled", job_id)
     return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ def run(
     *,
     deadline_s: float,
     on_progress: Callable[[float], None] | None = None,
-    stop: threading.Event | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:  # Any: the stage's JSON
     """Run one media stage in a child process and return its result.
 
@@ -33,7 +32,7 @@ def run(
         arguments: of its command line.
         deadline_s: seconds after which the child is killed.
         on_progress: called with the share done, 0 to 1.
-        stop: ends the child once set; None is the machine's own stop event.
+        stop: asked several times a second; True ends the child.
 
     Raises:
         media.process.runner.ChildError: see there; `Stopped` also if this worker is asked to stop.
@@ -45,7 +44,7 @@ def run(
             deadline_s=deadline_s,
             memory_bytes=budget_bytes(machine.settings),
             on_progress=on_progress,
-            stop=stop or machine.stopping,
+            stop=lambda: machine.stopping.is_set() or stop(),
         )
     except (runner.ChildFailed, runner.OutOfMemory) as lost:
         if not machine.stopping.is_set():

@@ -92,7 +92,12 @@ class _JobPlanning(MediaWork):
 
 def send(machine: Machine, job_id: str) -> None:
     """Send the message that has a job planned."""
-    machine.send("split", job_id, priority=PRIORITY)
+    machine.send("split", job_id, priority=PRIORITY, message_id=message_id(job_id))
+
+
+def message_id(job_id: str) -> str:
+    """Return the id of every message that has a job planned, by which it can be cancelled."""
+    return f"split-{job_id}"
 
 
 def plan_job(machine: Machine, job_id: str) -> None:

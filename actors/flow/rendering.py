@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,7 +90,12 @@ def send(machine: Machine, segment: Segment) -> None:
 
     Part n of every job goes before part n + 1 of any: one long video does not starve the others.
     """
-    machine.send("gaze", segment.id, priority=-segment.segment_number)
+    machine.send("gaze", segment.id, priority=-segment.segment_number, message_id=message_id(segment.id))
+
+
+def message_id(segment_id: str) -> str:
+    """Return the id of every message that has a part rendered, by which it can be cancelled."""
+    return f"gaze-{segment_id}"
 
 
 def render_part(machine: Machine, segment_id: str) -> None:
@@ -141,24 +145,20 @@ def _record_refusal(machine: Machine, claim: MediaClaim[_PartRendering], refused
 
 
 class _ProgressObserver:
-    """Stores a rendering's progress, and stops the child when its claim is no longer current."""
+    """Stores a rendering's progress, and notices when its claim is no longer current."""
 
     def __init__(self, machine: Machine, segment_id: str, token: str) -> None:
         self._machine, self._segment_id, self._token = machine, segment_id, token
         self._written_s = 0.0
-        self.is_superseded = False  # cancelled, or claimed by another attempt
-        self.stop = threading.Event()
+        self.is_superseded = False  # claimed by another attempt, or the part has ended
 
     def __call__(self, share: float) -> None:
-        if self._machine.stopping.is_set():
-            self.stop.set()
         if time.monotonic() - self._written_s < PROGRESS_EVERY_S:
             return
         self._written_s = time.monotonic()
         with self._machine.store.writing() as connection:
             if not segments.set_progress(connection, self._segment_id, self._token, share):
                 self.is_superseded = True
-                self.stop.set()
 
 
 def _run(
@@ -190,7 +190,7 @@ def _run(
         arguments,
         deadline_s=machine.settings.processing_deadline,
         on_progress=observer,
-        stop=observer.stop,
+        stop=lambda: observer.is_superseded,
     )
 
 

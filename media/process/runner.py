@@ -14,7 +14,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ def run(
     deadline_s: float,
     memory_bytes: int | None = None,
     on_progress: Callable[[float], None] | None = None,
-    stop: threading.Event | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:  # Any: a stage's result is JSON
     """Run `python -m media.<stage> *arguments --json` in a sandbox and return its result.
 
@@ -54,7 +53,7 @@ def run(
         deadline_s: wall-clock time after which the child and all that it started are killed.
         memory_bytes: memory of its own, without the pages of libraries, that the child may use; None allows 1 GiB.
         on_progress: called in this thread with the share done, 0 to 1.
-        stop: ends the work when another thread sets it.
+        stop: asked every `POLL_INTERVAL_S`, in this thread; True ends the work.
 
     Raises:
         Refused, OutOfMemory, DeadlineExceeded, ChildFailed, InternalError, Stopped: see `media.errors`.
@@ -100,8 +99,8 @@ def _start(stage: str, arguments: Sequence[str], deadline_s: float, memory_bytes
     )
 
 
-def _check(pid: int, began: float, deadline_s: float, memory_bytes: int, stop: threading.Event | None) -> None:
-    if stop is not None and stop.is_set():
+def _check(pid: int, began: float, deadline_s: float, memory_bytes: int, stop: Callable[[], bool] | None) -> None:
+    if stop is not None and stop():
         raise Stopped("the caller stopped the work")
     if time.monotonic() - began > deadline_s:
         raise DeadlineExceeded(deadline_s)

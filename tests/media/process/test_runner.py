@@ -170,7 +170,7 @@ def test_a_stop_ends_the_work_and_removes_what_was_half_written(tmp_path: Path) 
     watcher = threading.Thread(target=stop_when_ready)
     watcher.start()
     with pytest.raises(runner.Stopped):
-        runner.run("trial", ["write_and_wait", str(tmp_path)], deadline_s=30, stop=stop)
+        runner.run("trial", ["write_and_wait", str(tmp_path)], deadline_s=30, stop=stop.is_set)
     watcher.join()
     assert [path.name for path in tmp_path.iterdir()] == ["ready"]
 
