@@ -1,4 +1,4 @@
-"""Documentation that can be checked: paths, commands, generated sections, the version number."""
+"""Documentation that can be checked: paths, names, commands, generated sections, the version number."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import settings
 from api.resources import openapi
 from platforms.registry import LOGINS
 from scripts.documentation.sections import outdated
+from tests.support import references
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (
@@ -47,6 +48,55 @@ def _exists(path: str, folder: Path) -> bool:
 def _file_names() -> set[str]:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     return {Path(name).name for name in listed.stdout.split()}
+
+
+def _tracked(*patterns: str) -> dict[str, str]:
+    listed = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name: (ROOT / name).read_text(encoding="utf-8") for name in listed.stdout.split() if (ROOT / name).exists()}
+
+
+@cache
+def _sources() -> dict[str, str]:
+    return _tracked("*.py")
+
+
+@cache
+def _words() -> dict[str, references.SourceWords]:
+    return {name: references.read(source) for name, source in _sources().items()}
+
+
+# Names in backticks that are neither the project's nor an installed package's.
+FOREIGN_NAMES = {
+    "AVChannel": "libavutil's enumeration of channels",
+    "NAME_FILE": "any setting's name with this ending",
+    "__dealloc__": "the destructor of PyAV's AudioLayout",
+    "av_guess_sample_aspect_ratio": "libavformat's function",
+    "broker_": "the prefix of the broker's tables",
+    "colr": "a box of ISO/IEC 14496-12",
+    "connection.connection": "SQLAlchemy's Connection of an open connection",
+    "get_audio_layout": "PyAV's function",
+    "vX.Y.Z": "the tag of a version",
+}
+
+
+def test_every_dotted_name_in_prose_exists() -> None:
+    """A docstring named a module for weeks after it had been renamed."""
+    project = references.Project(_sources())
+    texts = [(name, text) for name, words in _words().items() for text in words.prose]
+    texts += [(name, (ROOT / name).read_text(encoding="utf-8")) for name in DOCUMENTS]
+    found = {(name, dotted) for name, text in texts for dotted in references.dotted_names(text)}
+    assert len(found) > 100
+    unknown = [found for found in sorted(found) if found[1] not in FOREIGN_NAMES and not project.resolves(found[1])]
+    assert unknown == []
+
+
+def test_every_name_in_the_prose_of_code_exists() -> None:
+    others = _tracked("*.js", "*.html", "*.toml", "scripts/*", "Dockerfile", "requirements*")
+    known = {word for name, text in others.items() if not name.endswith(".py") for word in re.findall(r"\w+", text)}
+    known |= FOREIGN_NAMES.keys() | {name for words in _words().values() for name in words.identifiers}
+    texts = [(name, text) for name, words in _words().items() for text in words.prose]
+    found = {(name, word) for name, text in texts for word in references.words(text)}
+    assert sorted(found_ for found_ in found if found_[1] not in known) == []
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -49,9 +49,9 @@ class WriterHooks:
         """Called at the beginning of each transaction. The engine extends its lease: it may have waited long."""
 
     def before_commit(self, batch: WriteBatch) -> None:
-        """Called before COMMIT, if `batch.claims`, after the work of all requests; may write with `batch.connection`.
+        """Called before COMMIT, after the work of all requests; may write. Only for batches with `WriteBatch.claims`.
 
-        `batch.claims` is true for groups of requests and for `commit()`, false for single requests and inline commits.
+        That is true for groups of requests and for `commit`, false for single requests and inline commits.
         """
 
     def after_commit(self, batch: WriteBatch) -> None:

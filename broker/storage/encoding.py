@@ -64,7 +64,8 @@ def encode_message(message: AnyMessage, actor: AnyActor | None, *, attempts: int
         Exception: as the encoder raises for arguments that it cannot encode.
     """
     queue = q_name(message.queue_name)
-    fields = dict(zip(_FIELDS, _field_values(message), strict=True))  # as `Message.asdict`, which makes 10 calls
+    # The same as `dramatiq.Message.asdict`, which makes 10 calls.
+    fields = dict(zip(_FIELDS, _field_values(message), strict=True))
     options = dict(message.options)
     eta = options.pop("eta", None)
     eta_ms = None if eta is None else _eta(eta, message.message_id, now_ms)

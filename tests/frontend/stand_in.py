@@ -254,7 +254,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serving(state: StandIn) -> Iterator[StandIn]:
-    """Serve the stand-in on a free port of the loopback; `state.url` is its address."""
+    """Serve the stand-in on a free port of the loopback, and set its `url`."""
     with _Server(("127.0.0.1", 0), _Quiet) as server:
         server.set_app(application(state))
         state.url = f"http://127.0.0.1:{server.server_port}/"
