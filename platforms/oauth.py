@@ -6,7 +6,7 @@ caller stores the tokens, and holds the lock around a refresh (TikTok invalidate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ValidationError
 
 from platforms import error_table
-from platforms.errors import PlatformError, Reconnect, TryLater
+from platforms.errors import OperatorNeeded, Origin, PlatformError, Reconnect, TryLater
 from platforms.http import client as http_client
 from platforms.http.client import Response
 
@@ -94,15 +94,18 @@ class OAuthFlow(Protocol):
 
         Raises:
             Reconnect: the code is void, a needed permission was not granted, or there is no account to publish with.
-            TryLater: the platform could not be reached; the code may still be valid.
+            OperatorNeeded: the platform does not accept our registration.
+            TryLater: the platform has a problem at the moment; the code may still be valid.
         """
 
     def refresh(self, client: ClientCredentials, tokens: Tokens) -> Tokens:
         """Return fresh tokens. Store them before using them: the old ones may be invalid from then on.
 
         Raises:
-            Reconnect: the owner has to connect the account again.
-            TryLater, Unclear: make the same call again later.
+            Reconnect: the grant is invalid, by the platform's own word; the owner has to connect the account again.
+            OperatorNeeded: the platform does not accept our registration; the tokens are not to blame.
+            TryLater, Unclear: make the same call again later. Code "login_refused": a refusal that no table lists; if
+                it lasts, the owner has to connect the account again.
         """
 
     def revoke(self, client: ClientCredentials, tokens: Tokens) -> None:
@@ -150,9 +153,21 @@ def authorization_address(
     return f"{endpoint}?{urlencode(query)}"
 
 
-# RFC 6749 §5.2. Its other codes (invalid_client, unauthorized_client, …) are faults of our registration: neither
-# another login nor waiting mends them.
-_DEAD_GRANT_CODES = frozenset({"invalid_grant", "invalid_request", "access_denied", "expired_token"})
+# Only these say that the grant is invalid (RFC 6749 §5.2), so only these disconnect an account at once.
+_DEAD_GRANT_CODES = frozenset({"invalid_grant"})
+# Faults of our registration: neither another login nor waiting mends them (RFC 6749 §5.2; Google's "deleted_client").
+_REGISTRATION_CODES = frozenset(
+    {"invalid_client", "unauthorized_client", "redirect_uri_mismatch", "unsupported_grant_type", "deleted_client"}
+)
+# RFC 6749 §4.1.2.1, RFC 8628 §3.5, and what Google and TikTok send while they have a problem.
+_PASSING_CODES = frozenset(
+    {
+        *("temporarily_unavailable", "server_error", "slow_down"),
+        *("internal_failure", "internal_error", "backend_error", "rate_limit_exceeded"),
+    }
+)
+_LOGIN_RETRY_S = 30.0
+_REFUSED_RETRY_S = 300.0
 
 
 class OAuthErrorBody(BaseModel):
@@ -188,31 +203,96 @@ def call(
         raise error_table.no_response(error, acts=acts) from error
 
 
-def parse(response: Response, model: type[ModelT]) -> ModelT:
-    """Return the response's body as a model, or raise the error that the response stands for."""
+def parse(
+    response: Response, model: type[ModelT], *, refused: Callable[[Response], PlatformError] | None = None
+) -> ModelT:
+    """Return the response's body as a model, or raise the error that the response stands for.
+
+    Args:
+        refused: returns that error; None: `refusal`, as at the exchange of a code.
+    """
     try:
         if response.status < 300:
             return model.model_validate_json(response.body)
     except ValidationError:
         pass  # some platforms refuse with a 200
     # `from None` everywhere: a validation error quotes the body, and with it the tokens.
-    raise refusal(response) from None
+    raise (refused or refusal)(response) from None
 
 
-def refusal(response: Response) -> PlatformError:
-    """Return the error for an unusable response of a token endpoint."""
+def refusal(response: Response, *, refreshing: bool = False) -> PlatformError:
+    """Return the error for an unusable response of a token endpoint that keeps to RFC 6749.
+
+    Args:
+        refreshing: whether it refused a refresh; False: the exchange of a code.
+    """
     try:
         body = OAuthErrorBody.model_validate_json(response.body)
     except ValidationError:
-        if response.status == 429 or response.status >= 500:
-            return TryLater(
-                "login_down",
-                "The platform's login has a problem at the moment",
-                retry_after_s=response.retry_after_s or 30.0,
-            )
-        return Reconnect("login_refused", f"The platform refused the login (HTTP {response.status})")
-    code = "grant_dead" if body.error in _DEAD_GRANT_CODES else "login_refused"
-    return Reconnect(code, "The platform refused the login", platform_code=body.error, log_id=body.log_id)
+        body = None
+    return refused(
+        body.error if body else None,
+        status=response.status,
+        refreshing=refreshing,
+        retry_after_s=response.retry_after_s,
+        log_id=body.log_id if body else None,
+    )
+
+
+def refused(
+    code: str | None,
+    *,
+    status: int,
+    refreshing: bool,
+    retry_after_s: float | None = None,
+    log_id: str | None = None,
+) -> PlatformError:
+    """Return the error for a code of RFC 6749 in a response with this status.
+
+    Args:
+        code: None: the response has none.
+        refreshing: see `refusal`.
+        retry_after_s: as the platform asked for.
+        log_id: see `platforms.errors.Origin`.
+    """
+    origin = Origin(platform_code=code or f"http_{status}", log_id=log_id)
+    if status >= 500 or status == 429 or status in error_table.PASSING_STATUSES or code in _PASSING_CODES:
+        return login_down(origin, retry_after_s)
+    if code in _DEAD_GRANT_CODES:
+        return Reconnect("grant_dead", "The platform no longer accepts the login", **origin)
+    if code in _REGISTRATION_CODES:
+        return registration_refused(origin)
+    if code is None and status < 400:  # neither tokens nor a refusal: not the login's own page
+        return login_down(origin, retry_after_s)
+    return login_refused(origin, refreshing=refreshing, retry_after_s=retry_after_s)
+
+
+def login_down(origin: Origin, retry_after_s: float | None) -> PlatformError:
+    """Return the error for a token endpoint that has a problem; the tokens stay valid."""
+    detail = "The platform's login has a problem at the moment"
+    return TryLater("login_down", detail, retry_after_s=retry_after_s or _LOGIN_RETRY_S, **origin)
+
+
+def registration_refused(origin: Origin) -> PlatformError:
+    """Return the error for a token endpoint that does not accept our client id, secret or redirect address."""
+    return OperatorNeeded(
+        "login_misconfigured",
+        "The platform does not accept this app; check its client id, its secret and the redirect address, here and on "
+        "the platform's page for developers",
+        **origin,
+    )
+
+
+def login_refused(origin: Origin, *, refreshing: bool, retry_after_s: float | None = None) -> PlatformError:
+    """Return the error for a refusal that no table lists.
+
+    The exchange of a code is begun anew by its owner. A refresh is repeated, because no list is complete, and because
+    nothing but the grant's end may disconnect an account at once.
+    """
+    detail = "The platform refused the login"
+    if refreshing:
+        return TryLater("login_refused", detail, retry_after_s=retry_after_s or _REFUSED_RETRY_S, **origin)
+    return Reconnect("login_refused", detail, **origin)
 
 
 def check_scope(granted: str, needed: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from platforms import registry
 from platforms.definition import PublishingOptions
-from platforms.errors import PlatformError, Reconnect
+from platforms.errors import OperatorNeeded, PlatformError, Reconnect
 from platforms.oauth import LoginResult, OAuthFlow
 from store import accounts
 from store.accounts import Account, OAuthRequest
@@ -140,7 +140,7 @@ class ConnectCallbackResource(Resource):
                 code,
                 verifier,
             )
-        except Reconnect as exc:
+        except (Reconnect, OperatorNeeded) as exc:
             raise Problem(422, "connect_failed", exc.detail, reason=exc.code) from exc
         except PlatformError as exc:
             detail = f"{pending.platform} cannot be reached at the moment; connect again later"

@@ -183,6 +183,7 @@ class LimitedAdapter(HTTPAdapter):
     Attributes:
         whole: whether the last response's body was read to its end.
         status: of the last response; 0 when there was none.
+        retry_after_s: of the last response, as `Response.retry_after_s`.
     """
 
     def __init__(
@@ -202,6 +203,7 @@ class LimitedAdapter(HTTPAdapter):
         super().__init__()
         self.whole = True
         self.status = 0
+        self.retry_after_s: float | None = None
         self._deadline_s = deadline_s
         self._timeout_s = timeout_s
         self._body_cap = body_cap
@@ -218,6 +220,7 @@ class LimitedAdapter(HTTPAdapter):
             if self._deadline.expired:  # cut within the headers, which http.client takes for their end
                 raise requests.ConnectionError("deadline passed")
             self.status = response.status_code
+            self.retry_after_s = _retry_after_s(response.headers.get("Retry-After", ""))
             # The attribute that `requests` itself fills; there is no public way to hand over a body that is read.
             response._content = self._read(response)  # noqa: SLF001
         return response

@@ -121,7 +121,9 @@ class GraphErrorBody(BaseModel):
         return f"{self.code}/{self.error_subcode}" if self.error_subcode else str(self.code)
 
 
-class _GraphFailure(BaseModel):
+class GraphFailure(BaseModel):
+    """The body of every refusal."""
+
     error: GraphErrorBody
 
 
@@ -317,7 +319,7 @@ def _read(response: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:
     except ValidationError:
         pass  # some refusals come with a 200
     try:
-        body = _GraphFailure.model_validate_json(response.body).error
+        body = GraphFailure.model_validate_json(response.body).error
     except ValidationError:
         # `from None`: a validation error quotes the body, and with it tokens and addresses.
         raise _unreadable(response, acts=acts) from None

@@ -14,6 +14,7 @@ from platforms.errors import Reconnect
 from platforms.http.hosts import Roots
 from platforms.instagram.api import GRAPH_VERSION
 from platforms.instagram.hosts import MetaHosts
+from platforms.instagram.login_errors import login_refusal
 from platforms.oauth import AuthorizationRequest, ClientCredentials, LoginResult, Tokens
 
 SCOPES = ("instagram_basic", "instagram_content_publish", "pages_read_engagement", "pages_show_list")
@@ -65,7 +66,11 @@ class FacebookFlow:
         long = self._grant({**credentials, "grant_type": "fb_exchange_token", "fb_exchange_token": short})
         fields = "id,name,access_token,tasks,instagram_business_account{id,username}"
         response = oauth.call("GET", f"{self._graph}/me/accounts", params={"fields": fields}, token=long)
-        linked = [found for page in oauth.parse(response, _Pages).data if (found := self._account_of(page))]
+        linked = [
+            found
+            for page in oauth.parse(response, _Pages, refused=login_refusal).data
+            if (found := self._account_of(page))
+        ]
         if not linked:
             raise Reconnect(
                 "no_account", "None of your Facebook pages is linked to an Instagram account that may be published to"
@@ -83,7 +88,7 @@ class FacebookFlow:
 
     def _grant(self, query: dict[str, str], *, acts: bool = False) -> str:
         response = oauth.call("GET", f"{self._graph}/oauth/access_token", params=query, acts=acts)
-        return oauth.parse(response, _FacebookGrant).access_token
+        return oauth.parse(response, _FacebookGrant, refused=login_refusal).access_token
 
     def _account_of(self, page: _Page) -> LoginResult | None:
         account = page.instagram_business_account

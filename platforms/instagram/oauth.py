@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from platforms import oauth
 from platforms.errors import Reconnect
-from platforms.http.client import Response
 from platforms.http.hosts import Roots
 from platforms.instagram.api import GRAPH_VERSION
 from platforms.instagram.hosts import MetaHosts
+from platforms.instagram.login_errors import login_refusal
 from platforms.oauth import AuthorizationRequest, ClientCredentials, LoginResult, Tokens
 
 SCOPES = ("instagram_business_basic", "instagram_business_content_publish")
@@ -24,14 +25,18 @@ REFRESH_EVERY = timedelta(days=7)  # allowed once the token is a day old; weekly
 
 
 class _ShortLived(BaseModel):
+    """The documented shape is a list under "data"; live responses are often flat."""
+
     access_token: str = Field(min_length=1)
     permissions: str | list[str] = ""
 
-
-class _ShortLivedList(BaseModel):
-    """The documented shape; live responses are often flat."""
-
-    data: list[_ShortLived] = Field(min_length=1)
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrap(cls, body: object) -> object:
+        match body:
+            case {"data": [first, *_]}:
+                return first
+        return body
 
 
 class _LongLived(BaseModel):
@@ -75,7 +80,7 @@ class InstagramFlow:
             "code": code.removesuffix("#_"),  # Instagram appends it to the redirect; it is not part of the code
         }
         response = oauth.call("POST", f"{self._hosts.instagram_token_url}/oauth/access_token", form=form, acts=True)
-        short = _short_lived(response)
+        short = oauth.parse(response, _ShortLived, refused=login_refusal)
         granted = " ".join(short.permissions.split(",") if isinstance(short.permissions, str) else short.permissions)
         oauth.check_scope(granted, SCOPES)
         query = {
@@ -83,21 +88,21 @@ class InstagramFlow:
             "client_secret": client.secret,
             "access_token": short.access_token,
         }
-        return self._account_of(self._long_lived("/access_token", query, granted))
+        return self._account_of(self._long_lived("/access_token", query, granted, refreshing=False))
 
     def refresh(self, client: ClientCredentials, tokens: Tokens) -> Tokens:
         """Return the token for another 60 days."""
         del client
         query = {"grant_type": "ig_refresh_token", "access_token": tokens.access_token}
-        return self._long_lived("/refresh_access_token", query, tokens.scope)
+        return self._long_lived("/refresh_access_token", query, tokens.scope, refreshing=True)
 
     def revoke(self, client: ClientCredentials, tokens: Tokens) -> None:
         """Do nothing: Instagram documents no call for it; the owner removes the app in Instagram's settings."""
 
-    def _long_lived(self, path: str, query: dict[str, str], scope: str) -> Tokens:
+    def _long_lived(self, path: str, query: dict[str, str], scope: str, *, refreshing: bool) -> Tokens:
         # A repeated request returns another valid token, so a lost response is not unclear.
         response = oauth.call("GET", f"{self._hosts.instagram_graph_url}{path}", params=query)
-        grant = oauth.parse(response, _LongLived)
+        grant = oauth.parse(response, _LongLived, refused=partial(login_refusal, refreshing=refreshing))
         now = self._clock()
         life = timedelta(seconds=grant.expires_in)
         return Tokens(grant.access_token, None, now + life, now + life, scope, now + min(REFRESH_EVERY, life / 2))
@@ -105,7 +110,7 @@ class InstagramFlow:
     def _account_of(self, tokens: Tokens) -> LoginResult:
         url = f"{self._hosts.instagram_graph_url}/{self._version}/me"
         response = oauth.call("GET", url, params={"fields": "user_id,username,account_type"}, token=tokens.access_token)
-        profile = oauth.parse(response, _Profile)
+        profile = oauth.parse(response, _Profile, refused=login_refusal)
         if profile.account_type == "PERSONAL":
             raise Reconnect(
                 "account_personal",
@@ -113,10 +118,3 @@ class InstagramFlow:
                 "app and connect again",
             )
         return LoginResult(tokens, profile.user_id, f"@{profile.username}", self.variant)
-
-
-def _short_lived(response: Response) -> _ShortLived:
-    try:
-        return oauth.parse(response, _ShortLivedList).data[0]
-    except Reconnect:
-        return oauth.parse(response, _ShortLived)

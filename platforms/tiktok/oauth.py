@@ -10,12 +10,13 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
 from platforms import oauth
-from platforms.errors import Reconnect
+from platforms.errors import PlatformError, Reconnect
 from platforms.http.hosts import Roots
 from platforms.oauth import AuthorizationRequest, ClientCredentials, LoginResult, Tokens, refresh_moment
 from platforms.tiktok.hosts import TikTokHosts
@@ -97,7 +98,7 @@ class TikTokFlow:
         if tokens.refresh_token is None:
             raise Reconnect("grant_dead", "There is no refresh token")
         form = {**_credentials(client), "grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
-        return self._tokens(self._grant(form))
+        return self._tokens(self._grant(form, refreshing=True))
 
     def revoke(self, client: ClientCredentials, tokens: Tokens) -> None:
         """Withdraw the permission."""
@@ -106,9 +107,9 @@ class TikTokFlow:
         if response.status >= 300 or b'"error"' in response.body:
             raise oauth.refusal(response)
 
-    def _grant(self, form: dict[str, str]) -> _TikTokGrant:
+    def _grant(self, form: dict[str, str], *, refreshing: bool = False) -> _TikTokGrant:
         response = oauth.call("POST", f"{self._hosts.tiktok_api_url}/v2/oauth/token/", form=form, acts=True)
-        return oauth.parse(response, _TikTokGrant)
+        return oauth.parse(response, _TikTokGrant, refused=partial(oauth.refusal, refreshing=refreshing))
 
     def _tokens(self, grant: _TikTokGrant) -> Tokens:
         now = self._clock()
@@ -122,9 +123,13 @@ class TikTokFlow:
         )
 
     def _name(self, tokens: Tokens) -> str:
+        """Return the account's name; empty when it cannot be read, since that must not cost the login its code."""
         url = f"{self._hosts.tiktok_api_url}/v2/user/info/"
-        response = oauth.call("GET", url, params={"fields": "open_id,display_name"}, token=tokens.access_token)
-        return oauth.parse(response, _UserInfo).data.user.display_name
+        try:
+            response = oauth.call("GET", url, params={"fields": "open_id,display_name"}, token=tokens.access_token)
+            return oauth.parse(response, _UserInfo).data.user.display_name
+        except PlatformError:
+            return ""
 
 
 def _credentials(client: ClientCredentials) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import requests
@@ -20,6 +21,7 @@ from platforms.errors import PlatformError, Reconnect
 from platforms.http import client as http_client
 from platforms.http.hosts import Roots
 from platforms.oauth import AuthorizationRequest, ClientCredentials, LoginResult, Tokens, refresh_moment
+from platforms.youtube import api
 from platforms.youtube.hosts import GoogleHosts
 
 # youtube.upload cannot read: the channel's name, a video's state and the search after a lost session need the other.
@@ -100,6 +102,7 @@ class GoogleFlow:
             lambda: session.refresh_token(
                 _TOKEN_URL, tokens.refresh_token, client_id=client.id, client_secret=client.secret
             ),
+            refreshing=True,
         )
         return self._tokens(grant, grant.refresh_token or tokens.refresh_token)
 
@@ -115,20 +118,22 @@ class GoogleFlow:
         self,
         session: OAuth2Session,
         fetch: Callable[[], Mapping[str, Any]],  # Any: the library's own values
+        *,
+        refreshing: bool = False,
     ) -> _GoogleGrant:
         adapter = http_client.LimitedAdapter(reroute=(GoogleHosts.google_token_url, self._hosts.google_token_url))
         try:
             with http_client.apply_limits(session, adapter):
                 return _GoogleGrant.model_validate(dict(fetch()))
-        except MissingTokenError:
-            raise error_table.server_failed(adapter.status, acts=False) from None  # neither a token nor an OAuth error
         except OAuth2Error as error:
-            raise _refusal(error) from None  # the cause may quote the response
+            # `from None`: the cause may quote the response. MissingTokenError: neither a token nor an OAuth error.
+            known = isinstance(error.error, str) and not isinstance(error, MissingTokenError)
+            raise _refused(adapter, error.error if known else None, refreshing=refreshing) from None
         except (requests.RequestException, OSError) as error:
             # Repeating is safe: a refresh changes nothing at Google, and a used code is refused as such.
             raise error_table.no_response(adapter.transport_error(error), acts=False) from None
         except (ValidationError, ValueError):
-            raise error_table.server_failed(adapter.status, acts=False) from None
+            raise _refused(adapter, None, refreshing=refreshing) from None
 
     def _tokens(self, grant: _GoogleGrant, refresh_token: str | None) -> Tokens:
         now = self._clock()
@@ -139,12 +144,12 @@ class GoogleFlow:
     def _channel_of(self, tokens: Tokens) -> LoginResult:
         url = f"{self._hosts.youtube_api_url}/youtube/v3/channels"
         response = oauth.call("GET", url, params={"part": "snippet", "mine": "true"}, token=tokens.access_token)
-        channels = oauth.parse(response, _OwnChannels).items
+        refused = partial(api.refusal, now=self._clock().timestamp())
+        channels = oauth.parse(response, _OwnChannels, refused=refused).items
         if not channels:
             raise Reconnect("no_channel", "This Google account has no YouTube channel")
         return LoginResult(tokens, channels[0].id, channels[0].snippet.title, self.variant)
 
 
-def _refusal(error: OAuth2Error) -> PlatformError:
-    code = "grant_dead" if error.error == "invalid_grant" else "login_refused"
-    return Reconnect(code, "Google refused the login", platform_code=error.error)
+def _refused(adapter: http_client.LimitedAdapter, code: str | None, *, refreshing: bool) -> PlatformError:
+    return oauth.refused(code, status=adapter.status, refreshing=refreshing, retry_after_s=adapter.retry_after_s)

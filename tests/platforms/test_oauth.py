@@ -13,7 +13,7 @@ import pytest
 
 from platforms import registry
 from platforms.definition import PublishingOptions
-from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
+from platforms.errors import OperatorNeeded, PlatformError, Reconnect, TryLater, Unclear
 from platforms.http import client as http_client
 from platforms.mock.connect import CLIENT, REDIRECT_URI, connect
 from platforms.mock.roots import mock_hosts
@@ -69,7 +69,7 @@ def test_a_code_works_once(variant: str, mock: MockServer) -> None:
 
 @every_login
 def test_a_code_is_valid_for_its_address_and_its_client_only(variant: str, mock: MockServer) -> None:
-    """A wrong secret is refused, too."""
+    """A wrong secret is refused, too: that is the operator's to mend."""
     flow = registry.flow(variant, mock.hosts)
     for client, redirect_uri in [
         (CLIENT, "http://127.0.0.1:8000/elsewhere"),
@@ -77,7 +77,7 @@ def test_a_code_is_valid_for_its_address_and_its_client_only(variant: str, mock:
         (ClientCredentials(CLIENT.id, "wrong"), REDIRECT_URI),
     ]:
         code, verifier, _ = consent(variant, mock)
-        with pytest.raises(Reconnect):
+        with pytest.raises((Reconnect, OperatorNeeded)):
             flow.exchange(client, redirect_uri, code, verifier)
 
 
