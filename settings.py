@@ -101,6 +101,7 @@ class Settings(BaseModel):
     webhook_allow_private: bool = False
     tiktok_mode: Literal["inbox", "direct"] = "inbox"
     ai_disclosure: Literal["never", "gaze", "always"] = "gaze"  # which posts are declared as altered by AI
+    publish_retries: Annotated[int, Field(ge=0, le=20)] = 3  # of one step of a publication, in a row
     publish_pace: Annotated[float, Field(gt=0, le=1)] = 1.0  # factor for pauses: `platforms.steps.Pacing`
 
     oauth_clients: dict[str, OAuthClient] = Field(default_factory=dict)  # by the logins' `client_name`

@@ -47,15 +47,32 @@ def record_first_step(connection: Connection, publication_id: str, holder: str, 
 
 
 def advance(
-    connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes, next_at: datetime
+    connection: Connection,
+    publication_id: str,
+    holder: str,
+    *,
+    step: str,
+    handle: bytes,
+    next_at: datetime,
+    keeps_failures: bool = False,
 ) -> bool:
-    """Store where the state machine stands and give the right back; False if it was lost meanwhile."""
-    change = _held(publication_id, holder)
-    values = {
-        "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
-        "next_at": next_at, "code": None, "reason": None, "troubled_since": None,
+    """Store the next step and release the claim; False if the claim is no longer current.
+
+    Args:
+        connection: inside `Store.writing`.
+        publication_id: of the publication.
+        holder: of the claim.
+        step: the next one.
+        handle: its encrypted facts.
+        next_at: when it is due.
+        keeps_failures: the step has only asked and is to be run again; the failures before still count.
+    """
+    values: dict[str, Any] = {  # Any: as many types as columns
+        "step": step, "handle": handle, "unclear": False, "holder": None, "holder_until": None, "next_at": next_at,
     }  # fmt: skip
-    return connection.execute(change.values(**values)).rowcount == 1
+    if not keeps_failures:
+        values |= {"tries": 0, "troubled_since": None, "code": None, "reason": None}
+    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
 
 
 def start_over(
@@ -65,6 +82,7 @@ def start_over(
     *,
     step: str,
     handle: bytes,
+    attempts: list[dict[str, Any]],  # Any: JSON
     next_at: datetime,
     code: str,
     reason: str,
@@ -77,13 +95,14 @@ def start_over(
         holder: of the claim.
         step: first step of the new job.
         handle: encrypted facts of the new job.
+        attempts: failed ones, with this one.
         next_at: when its first step is due.
         code: why the job before ended, for programs.
         reason: the same, for people.
     """
     values = {
         "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
-        "next_at": next_at, "code": code, "reason": reason, "troubled_since": None,
+        "next_at": next_at, "code": code, "reason": reason, "troubled_since": None, "attempts": attempts,
     }  # fmt: skip
     return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
 
@@ -94,6 +113,7 @@ def record_failed_step(
     holder: str,
     *,
     tries: int,
+    attempts: list[dict[str, Any]],  # Any: JSON
     troubled_since: datetime | None,
     unclear: bool,
     next_at: datetime,
@@ -102,7 +122,7 @@ def record_failed_step(
 ) -> bool:
     """Give the right back with the step to be done again; False if it was lost meanwhile."""
     values = {
-        "tries": tries, "troubled_since": troubled_since, "unclear": unclear,
+        "tries": tries, "attempts": attempts, "troubled_since": troubled_since, "unclear": unclear,
         "holder": None, "holder_until": None, "next_at": next_at,
         "code": code, "reason": reason,
     }  # fmt: skip
@@ -116,6 +136,7 @@ def end(
     status: PublicationStatus,
     *,
     now: datetime,
+    attempts: list[dict[str, Any]] | None = None,  # Any: JSON
     remote_id: str | None = None,
     link: str | None = None,
     code: str | None = None,
@@ -123,12 +144,34 @@ def end(
     step: str | None = None,
     handle: bytes | None = None,
     next_at: datetime | None = None,
+    keeps_holder: bool = False,
 ) -> bool:
-    """End the state machine; False if the right was lost meanwhile. The handle stays as evidence."""
+    """End the state machine; False if the claim is no longer current. The handle stays as evidence.
+
+    Args:
+        connection: inside `Store.writing`.
+        publication_id: of the publication.
+        holder: of the claim.
+        status: the one it ends in.
+        now: when it ends.
+        attempts: failed ones, with a new one; None: the stored ones stay.
+        remote_id: the platform's id of the post.
+        link: its address.
+        code: why it ends, for programs.
+        reason: the same, for people.
+        step: of a new handle.
+        handle: the encrypted facts of a new handle; None: the stored one stays.
+        next_at: when the new handle's step is due, which only reads.
+        keeps_holder: the claim's message is still to be dead-lettered, and will be recognised by the holder.
+    """
     values: dict[str, Any] = {  # Any: as many types as columns
         "status": status, "ended_at": now, "remote_id": remote_id, "link": link, "code": code, "reason": reason,
-        "holder": None, "holder_until": None, "unclear": False,
+        "holder_until": None, "unclear": False,
     }  # fmt: skip
+    if attempts is not None:
+        values |= {"attempts": attempts}
+    if not keeps_holder:
+        values |= {"holder": None}
     if handle is not None:
         values |= {"step": step, "handle": handle, "next_at": next_at}
     return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
@@ -140,6 +183,17 @@ def schedule(connection: Connection, publication_id: str, now: datetime) -> bool
         publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING
     )
     return connection.execute(change.values(next_at=now)).rowcount == 1
+
+
+def waiting_until(connection: Connection, platform: str, moment: datetime) -> list[Publication]:
+    """Return publications of a platform whose next step is due at exactly this moment."""
+    query = select(publications).where(
+        publications.c.platform == platform,
+        publications.c.status == PublicationStatus.PUBLISHING,
+        publications.c.holder.is_(None),
+        publications.c.next_at == moment,
+    )
+    return rows.fetch_all(connection, query, Publication)
 
 
 def stalled(connection: Connection, *, next_before: datetime, held_before: datetime) -> list[Publication]:

@@ -38,6 +38,7 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
         ({"SEGMENT_SECONDS": "61"}, "SEGMENT_SECONDS"),
         ({"RETENTION_HOURS": "inf"}, "RETENTION_HOURS"),
         ({"PROCESSING_DEADLINE": "1e9"}, "PROCESSING_DEADLINE"),
+        ({"PUBLISH_RETRIES": "21"}, "PUBLISH_RETRIES"),
         ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "s" * 32}, "PUBLIC_URL"),
         ({"SECRET_KEY": "x"}, "at least 16"),

@@ -72,16 +72,20 @@ def fail_job(machine: Machine, connection: Connection, job_id: str, *, code: str
 
 def fail_crashed_publication(machine: Machine, connection: Connection, publication_id: str, *, reason: str) -> None:
     """End a publication whose steps raise errors of our own code; if a step was begun, its outcome is unknown."""
-    found = publications.get(connection, publication_id)
-    if found is None or not steps.fail_crashed(connection, publication_id, reason=reason, now=machine.now()):
+    if not steps.fail_crashed(connection, publication_id, reason=reason, now=machine.now()):
         return
     publication = publications.get(connection, publication_id)
-    job = jobs.get(connection, found.job_id)
+    assert publication is not None
+    after_publication(machine, connection, publication_id, f"publication.{publication.status}")
+
+
+def after_publication(machine: Machine, connection: Connection, publication_id: str, event: str) -> None:
+    """Emit the event of a publication that has just ended, close what is over with it, and start what may follow."""
+    publication = publications.get(connection, publication_id)
+    job = None if publication is None else jobs.get(connection, publication.job_id)
     if publication is None or job is None:
         return
-    is_unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
-    kind = "publication.outcome_unknown" if is_unknown else "publication.failed"
-    emit_for_publication(machine, connection, kind, publication, job)
+    emit_for_publication(machine, connection, event, publication, job)
     close_finished(machine, connection, job.id)
     start_due(machine, connection)
 

@@ -14,7 +14,7 @@ Two rules hold here for all platforms, whatever their modules raise:
 
 - Once an irreversible step has been run, every error of it is unclear. No list of answers decides about that.
 - A publication ends as failed only if nothing can be public (`_StepRun._may_stop`), or by the platform's own word
-  about the post (`PostFailed`). Any other refusal is that of a question, which is asked again for a day.
+  about the post (`PostFailed`). Any other refusal is that of a question, which is asked again (`failed_steps`).
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import link_polling, tokens
-from actors.flow.completion import close_finished
-from actors.flow.events import emit_for_publication
+from actors.flow import link_polling, outages, tokens
+from actors.flow import publishing_retries as retries
+from actors.flow.completion import after_publication
+from actors.flow.failed_steps import FailedStep
 from actors.flow.posts import create_post
-from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery import publishing_notes
 from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from platforms import errors
 from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Outcome, Post, Published, Publisher
-from store import accounts, jobs, publications, segments, steps
+from store import accounts, jobs, platform_states, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
 from store.sealing import WrongKey
@@ -46,9 +46,6 @@ from store.states import JobStatus, PublicationStatus
 
 STEP_DEADLINE = timedelta(minutes=15)  # 60 MB over a slow line; no step takes longer
 EARLY_TOLERANCE = timedelta(seconds=2)  # a message that is earlier than its step's time by more is a duplicate
-GIVE_UP_AFTER = timedelta(hours=24)  # of failed attempts at one step; containers and sessions live no longer
-MAX_RETRY_DELAY_S = 3600.0  # between two attempts at a step, unless the platform asks for more
-REFUSED_QUESTION_RETRY_S = 60.0  # before a question that was refused is asked again; doubles with each attempt
 DATABASE_OLDER = (
     "publishing had begun before, as a note beside the upload shows; the database is older, as after a backup was "
     "restored"
@@ -64,13 +61,26 @@ def run_step(machine: Machine, publication_id: str, message_id: str) -> None:
         machine: for its store, clock and publishers.
         publication_id: of the publication.
         message_id: of the message that asks for the step; a redelivered message has the same id.
+
+    Raises:
+        GivenUp: no retry is left; the message is to be dead-lettered.
     """
     nonce = secrets.token_hex(4)
     before = _claim(machine, publication_id, message_id, nonce)
     if before is None:
+        _raise_if_given_up(machine, publication_id, message_id)
         link_polling.poll(machine, publication_id)
         return
     _StepRun(machine, before, f"{message_id}/{nonce}").run()
+
+
+def _raise_if_given_up(machine: Machine, publication_id: str, message_id: str) -> None:
+    """Raise again for a message whose failure is recorded, but whose worker ended before it was dead-lettered."""
+    with machine.store.reading() as connection:
+        found = publications.get(connection, publication_id)
+    is_failed = found is not None and found.status is PublicationStatus.FAILED
+    if found is not None and is_failed and found.holder is not None and found.holder.startswith(f"{message_id}/"):
+        raise retries.given_up(found, found.attempts)
 
 
 def current_message_id() -> str:
@@ -97,16 +107,17 @@ def _is_early(found: Publication, now: datetime) -> bool:
 
 
 def _postpone_if_paused(machine: Machine, connection: Connection, found: Publication, now: datetime) -> bool:
-    """Postpone a step while its account is paused, because the platform asked for no requests at all."""
+    """Postpone a step while its account or platform is paused: no request is to be made at all."""
     account = accounts.get(connection, found.account_id)
     job = jobs.get(connection, found.job_id)
-    if account is None or account.paused_until is None or account.paused_until <= now + EARLY_TOLERANCE:
+    pauses = [platform_states.get(connection, found.platform).paused_until, account.paused_until if account else None]
+    until = max((pause for pause in pauses if pause is not None), default=now)
+    if until <= now + EARLY_TOLERANCE:
         return False
     if job is None or job.status is JobStatus.CANCELLED:
         return False  # ending the publication needs no request
-    if steps.schedule(connection, found.id, account.paused_until):
-        delay_s = (account.paused_until - now).total_seconds()
-        machine.send(f"publish_{found.platform}", found.id, delay_s=delay_s)
+    if steps.schedule(connection, found.id, until):
+        machine.send(f"publish_{found.platform}", found.id, delay_s=(until - now).total_seconds())
     return True
 
 
@@ -128,7 +139,7 @@ class _StepRun:
         try:
             self.handle = self._stored_handle()
             if job.status is JobStatus.CANCELLED and self._may_stop():
-                self._end(PublicationStatus.CANCELLED, "cancelled", "the job was cancelled", None)
+                self._cancel()
                 return
             access = tokens.get_access(self.machine, self.publication.account_id)
             self.tokens = access.tokens
@@ -143,6 +154,19 @@ class _StepRun:
                 raise
             gone = errors.PostFailed if self._may_stop() else errors.OutcomeUnknown
             self._handle_error(gone(FILE_MISSING, PART_GONE))
+
+    def _cancel(self) -> None:
+        with self.machine.store.writing() as connection:
+            if steps.end(
+                connection,
+                self.publication.id,
+                self.holder,
+                PublicationStatus.CANCELLED,
+                now=self.machine.now(),
+                code="cancelled",
+                reason="the job was cancelled",
+            ):
+                after_publication(self.machine, connection, self.publication.id, "publication.cancelled")
 
     def _read(self) -> tuple[Job, Segment]:
         with self.machine.store.reading() as connection:
@@ -211,8 +235,12 @@ class _StepRun:
             raise
 
     def _record(self, outcome: Outcome) -> None:
+        assert self.handle is not None
         sealed = self.machine.sealer.seal(dict(outcome.handle.facts))
-        now = self.machine.now()
+        # An interrupted run that leads back to its step has only asked, so the failures of the step still count.
+        is_progress = (
+            not isinstance(outcome, Advanced) or not self.interrupted or outcome.handle.step != self.handle.step
+        )
         with self.machine.store.writing() as connection:
             if not isinstance(outcome, Advanced):
                 self._record_success(connection, outcome, sealed)
@@ -222,9 +250,12 @@ class _StepRun:
                 self.holder,
                 step=outcome.handle.step,
                 handle=sealed,
-                next_at=now + timedelta(seconds=outcome.again_after_s),
+                next_at=self.machine.now() + timedelta(seconds=outcome.again_after_s),
+                keeps_failures=not is_progress,
             ):
                 self._send_next(outcome.again_after_s)
+            if is_progress:
+                outages.end(self.machine, connection, self.publication.platform)
 
     def _record_success(self, connection: Connection, outcome: Published | ActionNeeded, sealed: bytes) -> None:
         note = outcome.note if isinstance(outcome, ActionNeeded) else None
@@ -247,151 +278,20 @@ class _StepRun:
             return
         if again_s is not None:
             self._send_next(again_s)
-        self._after_end(connection, "publication.published" if note is None else "publication.action_needed")
+        event = "publication.published" if note is None else "publication.action_needed"
+        after_publication(self.machine, connection, self.publication.id, event)
 
     def _handle_error(self, error: errors.PlatformError) -> None:
         logger.warning("Publication {}: step failed on {}: {}", self.publication.id, self.publication.platform, error)
-        match error:
-            case errors.TryLater():
-                self._pause_accounts(error)
-                must_wait = isinstance(error, errors.RateLimited | errors.OperatorNeeded)
-                self._retry_later(error, error.retry_after_s, no_limit=must_wait)
-            case errors.Unclear():
-                self._retry_later(error, error.retry_after_s, unclear=True)
-            case errors.StartOver():
-                self._start_over(error)
-            case errors.Reconnect():
-                self._mark_account_unusable(error)
-                self._retry_later(error, 0.0, no_limit=True, send=False)
-            case errors.OutcomeUnknown():
-                self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
-            case errors.PostFailed():
-                self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
-            case errors.AccountRefused():
-                self._handle_refused_account(error)
-            case _ if self._may_stop():
-                self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
-            case _:  # the question was refused, which says nothing about the post
-                self._retry_later(error, REFUSED_QUESTION_RETRY_S * self.machine.settings.publish_pace)
-
-    def _handle_refused_account(self, error: errors.AccountRefused) -> None:
-        """End the publication if nothing can be public; otherwise it goes on when the account is connected again."""
-        if self._may_stop():
-            self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed", account_refused=True)
-        else:
-            self._mark_account_unusable(error)
-            self._retry_later(error, 0.0, no_limit=True, send=False)
-
-    def _retry_later(
-        self,
-        error: errors.PlatformError,
-        after_s: float,
-        *,
-        unclear: bool = False,
-        no_limit: bool = False,
-        send: bool = True,
-    ) -> None:
-        """Record a failed attempt, and let the same step be repeated later.
-
-        Args:
-            error: of the attempt.
-            after_s: what the platform or its module asks for; the delay doubles with each attempt.
-            unclear: the outcome of the step is not known. Always so after an irreversible step.
-            no_limit: retry beyond GIVE_UP_AFTER: the platform named a time, or a person has to act.
-            send: send the next message; False if a person's action sends it.
-        """
-        now = self.machine.now()
-        unclear = unclear or self.interrupted or self.has_acted
-        since = None if no_limit else self.publication.troubled_since or now
-        if since is not None:
-            if now - since > GIVE_UP_AFTER:
-                self._give_up(error)
-                return
-            after_s = max(after_s, min(MAX_RETRY_DELAY_S, after_s * 2 ** min(self.publication.tries, 12)))
-        with self.machine.store.writing() as connection:
-            if steps.record_failed_step(
-                connection,
-                self.publication.id,
-                self.holder,
-                tries=self.publication.tries + 1,
-                troubled_since=since,
-                unclear=unclear,
-                next_at=now + timedelta(seconds=after_s),
-                code=error.code,
-                reason=error.detail,
-            ) and send:  # fmt: skip
-                self._send_next(after_s)
-
-    def _give_up(self, error: errors.PlatformError) -> None:
-        if self._may_stop():
-            self._end(PublicationStatus.FAILED, error.code, error.detail, "publication.failed")
-        else:
-            self._end(PublicationStatus.OUTCOME_UNKNOWN, error.code, error.detail, "publication.outcome_unknown")
-
-    def _start_over(self, error: errors.StartOver) -> None:
-        """Store the first handle of a new job at the platform."""
-        sealed = self.machine.sealer.seal(dict(error.handle.facts))
-        until = self.machine.now() + timedelta(seconds=error.retry_after_s)
-        with self.machine.store.writing() as connection:
-            if not steps.start_over(
-                connection,
-                self.publication.id,
-                self.holder,
-                step=error.handle.step,
-                handle=sealed,
-                next_at=until,
-                code=error.code,
-                reason=error.detail,
-            ):
-                return
-            if error.scope == "account":
-                accounts.pause(connection, self.publication.account_id, until, error.detail)
-            self._send_next(error.retry_after_s)
-
-    def _pause_accounts(self, error: errors.TryLater) -> None:
-        """Pause the accounts that may make no call before the error's time; none after an ordinary error."""
-        is_platform_wide = isinstance(error, errors.OperatorNeeded)
-        if isinstance(error, errors.RateLimited):
-            is_platform_wide = error.scope == "app"
-        elif not is_platform_wide:
-            return
-        until = self.machine.now() + timedelta(seconds=error.retry_after_s)
-        with self.machine.store.writing() as connection:
-            for account in accounts.list_all(connection):
-                is_concerned = is_platform_wide and account.platform == self.publication.platform
-                if is_concerned or account.id == self.publication.account_id:
-                    accounts.pause(connection, account.id, until, error.detail)
-
-    def _mark_account_unusable(self, error: errors.Reconnect | errors.AccountRefused) -> None:
-        is_refused = isinstance(error, errors.AccountRefused)
-        with self.machine.store.writing() as connection:
-            tokens.mark_unusable(
-                self.machine, connection, self.publication.account_id, error.detail, self.tokens, refused=is_refused
-            )
-
-    def _end(
-        self, status: PublicationStatus, code: str, reason: str, event: str | None, *, account_refused: bool = False
-    ) -> None:
-        with self.machine.store.writing() as connection:
-            if not steps.end(
-                connection, self.publication.id, self.holder, status, now=self.machine.now(), code=code, reason=reason
-            ):
-                return
-            if account_refused:
-                tokens.mark_unusable(
-                    self.machine, connection, self.publication.account_id, reason, self.tokens, refused=True
-                )
-            self._after_end(connection, event)
-
-    def _after_end(self, connection: Connection, event: str | None) -> None:
-        publication = publications.get(connection, self.publication.id)
-        job = jobs.get(connection, self.publication.job_id)
-        if publication is None or job is None:
-            return
-        if event is not None:
-            emit_for_publication(self.machine, connection, event, publication, job)
-        close_finished(self.machine, connection, job.id)
-        start_due(self.machine, connection)
+        FailedStep(
+            machine=self.machine,
+            publication=self.publication,
+            holder=self.holder,
+            step=None if self.handle is None else self.handle.step,
+            may_stop=self._may_stop(),
+            is_unclear=self.interrupted or self.has_acted,
+            tokens=self.tokens,
+        ).record(error)
 
     def _send_next(self, delay_s: float) -> None:
         self.machine.send(f"publish_{self.publication.platform}", self.publication.id, delay_s=delay_s)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from actors.flow.events import emit, publication_data
 from actors.flow.upload_windows import DAY, DEFAULTS, earliest_start
 from actors.machine import Machine
-from store import accounts, heartbeats, jobs, publication_queue, publications, schedules
+from store import accounts, heartbeats, jobs, platform_states, publication_queue, publications, schedules
 from store.accounts import Account
 from store.publication_queue import QueuedPublication
 from store.schedules import Schedule
@@ -29,12 +29,13 @@ def tick(machine: Machine) -> None:
 
 def start_due(machine: Machine, connection: Connection) -> None:
     """Start the publications that are due now, and store for the others when they will be."""
+    paused = {state.platform for state in platform_states.list_out(connection) if state.is_paused(machine.now())}
     by_platform = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
     queue = publication_queue.next_in_order(connection)
     queue.sort(key=lambda queued: queued.account_id)  # stable: the order on each account stays
     for account_id, candidates in groupby(queue, key=lambda queued: queued.account_id):
         account = accounts.get(connection, account_id)
-        if account is not None:
+        if account is not None and account.platform not in paused:
             schedule = by_platform.get(account.platform, DEFAULTS[account.platform])
             _start_next(machine, connection, account, schedule, list(candidates))
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import pytest
 from sqlalchemy import Connection
 
 from actors import wiring
 from actors.flow import publishing
+from actors.flow.retrying import GivenUp
 from platforms import errors
 from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import accounts, jobs, publication_queue, publications, segments
 from store.states import JobStatus, PublicationStatus, SegmentStatus
+from tests.actors.queues import move_clock
 from tests.store.rows import account, job, publication, segment
 
 NAME = "job-1-tiktok-1"
@@ -71,16 +75,26 @@ def create_job(connection: Connection) -> None:
 
 
 def drive(holder: str = "message", rounds: int = 30) -> publications.Publication:
-    """Deliver messages until the publication is over: the same one again after a kill, a new one after a record."""
-    for number in range(rounds):
-        with wiring.machine.store.reading() as connection:
-            found = publications.get(connection, NAME)
-        assert found is not None
-        if found.status is not PublicationStatus.PUBLISHING:
-            return found
-        try:
+    """Deliver messages until the publication is over, each at its time.
+
+    After a kill the same message is delivered again, after a record a new one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for number in range(rounds):
+            found = stored()
+            if found.status is not PublicationStatus.PUBLISHING:
+                return found
+            if found.next_at is not None and found.next_at > wiring.machine.now():
+                move_clock(patch, found.next_at - wiring.machine.now())
             asked_by = found.holder.split("/")[0] if found.holder else f"{holder}-{number}"
-            publishing.run_step(wiring.machine, NAME, asked_by)
-        except Killed:
-            continue
+            with suppress(Killed, GivenUp):
+                publishing.run_step(wiring.machine, NAME, asked_by)
     raise AssertionError("the publication never ends")
+
+
+def stored() -> publications.Publication:
+    """Return the publication as it is stored."""
+    with wiring.machine.store.reading() as connection:
+        found = publications.get(connection, NAME)
+    assert found is not None
+    return found

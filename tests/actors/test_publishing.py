@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from actors import wiring
 from actors.delete_files import delete_files
-from actors.flow import job_commands, publishing
+from actors.flow import job_commands, publishing, publishing_retries
+from actors.flow.retrying import GivenUp
 from platforms import errors
 from platforms.contract import Handle, Outcome, Post, Published
 from store import Sealer, Store, accounts, jobs, publications, segments, steps
@@ -230,6 +231,7 @@ def test_a_paused_account_is_not_called_at_all(store: Store, publishing_job: Cal
     assert (_found(store).step, _found(store).next_at, remote.posts) == (None, until, [])
 
 
+@pytest.mark.logs_errors("loguru")
 def test_a_step_that_never_succeeds_is_given_up_after_a_day_and_asks_first(
     store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,8 +239,9 @@ def test_a_step_that_never_succeeds_is_given_up_after_a_day_and_asks_first(
     publishing_job(Remote(faults=["later"] * 99))
     publishing.run_step(wiring.machine, NAME, "early")
     assert _found(store).status is PublicationStatus.PUBLISHING
-    move_clock(monkeypatch, publishing.GIVE_UP_AFTER + timedelta(minutes=5))
-    publishing.run_step(wiring.machine, NAME, "a day later")
+    move_clock(monkeypatch, publishing_retries.GIVE_UP_AFTER + timedelta(minutes=5))
+    with pytest.raises(GivenUp):
+        publishing.run_step(wiring.machine, NAME, "a day later")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.FAILED, "busy")
 
 

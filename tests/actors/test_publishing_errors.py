@@ -13,13 +13,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from actors import wiring
-from actors.flow import publishing, tokens
+from actors.flow import publishing, publishing_retries, tokens
 from platforms import errors
 from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
-from store import Store, accounts, publications
+from store import Store, accounts
 from store.states import AccountStatus, PublicationStatus
 from store.tables import metadata
-from tests.actors.one_publication import NAME, Killed, create_job
+from tests.actors.one_publication import NAME, Killed, create_job, stored
 from tests.actors.queues import change_machine, move_clock
 
 FIRST = Handle("reserve")
@@ -121,13 +121,6 @@ def access(publishing_job: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "refresh", lambda *_: tokens.Access(usable, b"sealed"))
 
 
-def _stored() -> publications.Publication:
-    with wiring.machine.store.reading() as connection:
-        found = publications.get(connection, NAME)
-    assert found is not None
-    return found
-
-
 def _set_step(step: str, *, unclear: bool) -> None:
     sealed = wiring.machine.sealer.seal({})
     with wiring.machine.store.writing() as connection:
@@ -147,7 +140,7 @@ def test_an_error_has_its_effect(
     change_machine(monkeypatch, publisher=lambda _: Platform(faults=[(error, "before")]))
     _set_step(step, unclear=was_interrupted)
     publishing.run_step(wiring.machine, NAME, "message")
-    found = _stored()
+    found = stored()
     assert (found.status, found.unclear) == effect
     assert found.step == ("reserve" if error == "start over" else step)
     assert found.code == ERRORS[error]().code
@@ -160,7 +153,7 @@ def test_a_step_is_repeated_with_a_refreshed_token_as_an_interrupted_one(monkeyp
     change_machine(monkeypatch, publisher=lambda _: platform)
     _set_step("publish", unclear=False)
     publishing.run_step(wiring.machine, NAME, "message")
-    assert (_stored().step, platform.acted, platform.posts) == ("confirm", 1, [NAME])
+    assert (stored().step, platform.acted, platform.posts) == ("confirm", 1, [NAME])
 
 
 @pytest.mark.usefixtures("access")
@@ -169,7 +162,7 @@ def test_a_reversible_step_is_repeated_with_a_refreshed_token_as_it_was(monkeypa
     change_machine(monkeypatch, publisher=lambda _: platform)
     _set_step("reserve", unclear=False)
     publishing.run_step(wiring.machine, NAME, "message")
-    assert (_stored().status, _stored().unclear) == REPEATS
+    assert (stored().status, stored().unclear) == REPEATS
 
 
 @pytest.mark.usefixtures("access")
@@ -177,19 +170,20 @@ def test_a_reversible_step_is_repeated_with_a_refreshed_token_as_it_was(monkeypa
 def test_a_refused_question_is_asked_for_a_day_and_then_left_to_a_person(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
+    monkeypatch.setattr(publishing_retries, "jitter", lambda: 1.0)
     change_machine(monkeypatch, publisher=lambda _: Platform(faults=[("rejected", "before")]))
     _set_step(step, unclear=False)
     pauses = []
     for number in range(8):
         publishing.run_step(wiring.machine, NAME, f"message {number}")
-        due = _stored().next_at
+        due = stored().next_at
         assert due is not None
         pauses.append(round((due - wiring.machine.now()) / timedelta(minutes=1)))
         move_clock(monkeypatch, due - wiring.machine.now())
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
     move_clock(monkeypatch, timedelta(hours=24))
     publishing.run_step(wiring.machine, NAME, "the last")
-    assert (_stored().status, _stored().code) == (PublicationStatus.OUTCOME_UNKNOWN, "refused")
+    assert (stored().status, stored().code) == (PublicationStatus.OUTCOME_UNKNOWN, "refused")
 
 
 @pytest.mark.usefixtures("access")
@@ -200,7 +194,7 @@ def test_a_refused_account_keeps_a_post_that_may_be_public(store: Store, monkeyp
     with store.reading() as connection:
         owner = accounts.get(connection, "tiktok-1")
     assert owner is not None
-    assert (owner.status, _stored().status) == (AccountStatus.REFUSED, PublicationStatus.PUBLISHING)
+    assert (owner.status, stored().status) == (AccountStatus.REFUSED, PublicationStatus.PUBLISHING)
 
 
 @pytest.mark.usefixtures("access")
@@ -215,8 +209,8 @@ def test_a_new_job_may_make_its_account_wait(store: Store, monkeypatch: pytest.M
     with store.reading() as connection:
         owner = accounts.get(connection, "tiktok-1")
     assert owner is not None
-    assert owner.paused_until == _stored().next_at
-    assert (_stored().step, _stored().tries, _stored().troubled_since) == ("reserve", 0, None)
+    assert owner.paused_until == stored().next_at
+    assert (stored().step, stored().tries, stored().troubled_since) == ("reserve", 0, None)
 
 
 # The platform's word that the post has failed, or that its job has ended without a post, is true.
@@ -239,7 +233,7 @@ def test_no_error_makes_two_posts_or_fails_one_that_is_live(store: Store, faults
     with pytest.MonkeyPatch.context() as patch:
         change_machine(patch, publisher=lambda _: platform)
         for number in range(30):
-            found = _stored()
+            found = stored()
             if found.status is not PublicationStatus.PUBLISHING:
                 break
             message = found.holder.split("/")[0] if found.holder else f"message {number}"
@@ -248,7 +242,7 @@ def test_no_error_makes_two_posts_or_fails_one_that_is_live(store: Store, faults
             except Killed:
                 continue
             move_clock(patch, timedelta(hours=1, minutes=1))
-    ended = _stored()
+    ended = stored()
     assert platform.acted <= 1
     assert len(platform.posts) <= 1
     if platform.posts:
