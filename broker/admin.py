@@ -103,7 +103,7 @@ class QueueAdmin:
         return inspection.held_messages(self._engine().database)
 
     def pause_queue(self, queue_name: str) -> None:
-        """Have no process claim from a queue until it is resumed; may be repeated.
+        """Pause a queue: no process claims from it until it is resumed. Idempotent.
 
         Sending and delays go on. What a thread has in hand is worked off.
         """
@@ -111,7 +111,7 @@ class QueueAdmin:
         self._engine().writer.call(lambda batch: pause(batch.connection, queue, batch.now_ms))
 
     def resume_queue(self, queue_name: str) -> bool:
-        """Have a paused queue go on, at once and in all processes. False: it was not paused."""
+        """Resume a paused queue, at once and in all processes. False: it was not paused."""
         queue = q_name(queue_name)
 
         def work(batch: WriteBatch) -> bool:

@@ -43,10 +43,11 @@ class BackendStore:
         reset_in_children(self)
 
     def write(self, work: Callable[[WriteBatch], T], *, undo: Callable[[WriteBatch], object] | None = None) -> T:
-        """Have work committed and return its result.
+        """Commit work and return its result.
 
-        Dramatiq raises time limits and shutdowns into threads at any moment. The work is done all the same, once; then
-        the exception goes on. The caller never learns the result, so `undo` is done first if that was a true one.
+        Dramatiq raises time limits and shutdowns into threads at any moment. The work is committed once nevertheless,
+        and then the exception propagates. The caller does not get the result, so `undo` is committed before if the
+        result was true.
 
         Raises:
             DatabaseUnavailable: nothing was written; the cause lies in the file or the disk.

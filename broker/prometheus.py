@@ -31,7 +31,7 @@ class QueueCollector(Collector):
         self._prefix = prefix
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing beforehand: registering must not touch the database."""
+        """Return nothing, so that registration does not read the database."""
         return []
 
     def collect(self) -> Iterable[Metric]:

@@ -24,12 +24,12 @@ Compose = Callable[[str, str, int, int], Wording]
 
 @dataclass(frozen=True)
 class PublishingOptions:
-    """How to publish; each publisher uses the options that concern it.
+    """The options of publishing; each publisher uses its own ones.
 
     Attributes:
         tiktok_mode: "inbox" (a draft that its owner finishes in the app) or "direct".
-        disclosure: when a post is declared as altered by AI.
-        pace: factor on the pauses between questions: 1 against the real platforms, small against the mock.
+        disclosure: the posts that are declared as altered by AI.
+        pace: factor on the pauses between requests for a state: 1 for the real platforms, small for the mock.
         clock: Unix seconds.
     """
 

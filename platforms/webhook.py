@@ -55,7 +55,7 @@ class WebhookResponse:
 
     @property
     def accepted(self) -> bool:
-        """Whether the receiver accepted the event: by the specification, 2xx and nothing else."""
+        """Return whether the receiver accepted the event: by the specification, 2xx and nothing else."""
         return 200 <= self.status < 300
 
 

@@ -1,1 +1,1 @@
-"""Everything one can do, each a command with --help. The modules are what the commands of the same folder run."""
+"""The commands of the project, each with --help. The packages contain the modules that the commands run."""

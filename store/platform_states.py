@@ -24,7 +24,7 @@ class PlatformState:
 
     @property
     def is_out(self) -> bool:
-        """Whether the platform has an outage; its pause may be over."""
+        """Return whether the platform has an outage; its pause may be over."""
         return self.paused_until is not None
 
     def is_paused(self, now: datetime) -> bool:

@@ -46,7 +46,7 @@ class MediaSettings(StrEnum):
 
     @property
     def has_gaze(self) -> bool:
-        """Whether gaze is corrected."""
+        """Return whether gaze is corrected."""
         return self in {MediaSettings.FULL, MediaSettings.LESS_MEMORY}
 
     @property

@@ -61,6 +61,6 @@ def check(head: bytes) -> None:
 
 
 def _may_be_a_box(head: bytes) -> bool:
-    """Say whether the file begins with a length below 16 MB and a printable type; a text has no zero byte."""
+    """Return whether the file begins with a length below 16 MB and a printable type; a text has no zero byte."""
     kind = head[4:8]
     return len(kind) == 4 and head[0] == 0 and all(0x20 <= byte <= 0x7E or byte == 0xA9 for byte in kind)

@@ -30,7 +30,7 @@ class FollowUps:
 
     @property
     def complete(self) -> bool:
-        """Whether all follow-ups were collected."""
+        """Return whether all follow-ups were collected."""
         return self.failure is None and not self.interrupted
 
 

@@ -60,7 +60,7 @@ class QueueBuffer:
         self.must_read = True
 
     def mark_ready(self) -> None:
-        """Note that the queue has ready messages."""
+        """Record that the queue has ready messages."""
         self.availability = Availability.READY
 
     def mark_notified(self) -> None:
@@ -72,11 +72,11 @@ class QueueBuffer:
         self.must_read = True
 
     def mark_empty(self) -> None:
-        """Note that nothing can be claimed for the time being."""
+        """Record that the queue has no ready messages."""
         self.availability = Availability.EMPTY
 
     def mark_claimed(self, *, more: bool) -> None:
-        """Note the result of a claim."""
+        """Record the result of a claim."""
         self.availability = Availability.READY if more else Availability.EMPTY
 
     def mark_failed(self) -> None:
@@ -86,7 +86,7 @@ class QueueBuffer:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there probably are messages to claim."""
+        """Return whether the queue probably has messages to claim."""
         return self.availability is not Availability.EMPTY
 
     def wants(self) -> bool:

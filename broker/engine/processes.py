@@ -194,7 +194,7 @@ class ProcessRegistry:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether a second look at expired leases is due soon."""
+        """Return whether a second look at expired leases is due soon."""
         return bool(self._suspects)
 
     def _has_row(self, batch: WriteBatch, queues: list[str]) -> bool:

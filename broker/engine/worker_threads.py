@@ -37,7 +37,7 @@ class WorkerThreads:
         self._cancelled: set[Token] = set()  # cancelled before their processing began
 
     def booted(self, worker: Worker) -> None:
-        """Count the worker's threads in."""
+        """Add the worker's threads to the count."""
         self._running.append(worker)
 
     def stopping(self, worker: Worker) -> None:

@@ -95,7 +95,7 @@ class Writer:
     # Called by other threads.
 
     def call(self, work: Callable[[WriteBatch], T]) -> T:
-        """Have work committed and return its result.
+        """Submit work, wait for its commit, and return its result.
 
         Raises:
             DatabaseUnavailable: nothing was written; the cause lies in the file or the disk.

@@ -209,7 +209,7 @@ class Database:
 
     @property
     def is_open(self) -> bool:
-        """Whether the file has been opened, so that its directory exists."""
+        """Return whether the file has been opened, so that its directory exists."""
         return self._writer is not None
 
     def open(self) -> None:
@@ -222,7 +222,7 @@ class Database:
                 self.writer(timeout_s)
 
     def shrink(self, pages: int) -> None:
-        """Give up to `pages` unused pages back to the disk, and copy from the WAL what no reader needs any more.
+        """Return up to `pages` unused pages to the file system, and checkpoint the WAL.
 
         Raises:
             sqlite3.Error: a foreign writer is in the way, or the file cannot be written.

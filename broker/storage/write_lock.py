@@ -50,7 +50,7 @@ class WriteLock:
 
     @property
     def held(self) -> bool:
-        """Whether the calling thread holds the lock."""
+        """Return whether the calling thread holds the lock."""
         return self._owner == threading.get_ident()
 
     def acquire(self, *, blocking: bool = True) -> bool:

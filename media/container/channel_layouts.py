@@ -23,7 +23,7 @@ NATIVE_ORDER = (
 
 
 def drop_custom_layout(context: AudioCodecContext) -> Labels:
-    """Give a codec context that is not open yet a layout without a map; return the original labels.
+    """Replace the layout of a codec context that is not open yet by one without a map; return the original labels.
 
     The order matters: the getter shares the map with the context, the setter replaces it without freeing it, and the
     destructor of the local copy frees it once.

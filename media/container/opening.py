@@ -124,7 +124,7 @@ def select_video(container: InputContainer) -> VideoStream:
 
 
 def select_stream(container: InputContainer, chosen: VideoStream | AudioStream) -> None:
-    """Let the demuxer discard the packets of all streams but one."""
+    """Make the demuxer discard the packets of all streams but one."""
     for stream in container.streams:
         stream.discard = Discard.default if stream is chosen else Discard.all
 

@@ -47,7 +47,7 @@ LEAST_SHARE = 0.15  # share of the estimates within two kernels that a mode need
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a whole video says about its main speaker; the plan stores it as JSON."""
+    """The calibration for the main speaker of a video; the plan stores it as JSON."""
 
     yaw_deg: float  # measured gaze when the eyes are in the lens; + to the picture's right
     pitch_deg: float  # + up

@@ -53,7 +53,7 @@ class FrameObserver(Protocol):
 
 @dataclass
 class _Track:
-    """What is remembered about one person's face across frames."""
+    """The state of one person's face across frames."""
 
     is_main: bool  # the main speaker of the first frame in which the face was found
     visibility: EyeVisibility = field(default_factory=EyeVisibility)

@@ -1,4 +1,4 @@
-"""How much of the gaze is corrected in each frame: one decision for both eyes, from the estimates around the frame.
+"""Decides how much of the gaze is corrected in each frame, for both eyes at once, from the estimates around the frame.
 
 All rules that judge a measured face are here: a rule returns 0 to 1 for a frame, 0 to leave the eyes alone, and has a
 `Reason` (`media.gaze.reasons`). `decide` multiplies the rules after smoothing them over time, so that nothing lags and
@@ -61,7 +61,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is done to one face in one frame."""
+    """The decision about one face in one frame."""
 
     strength: float  # 0 to 1, share of the way from the eyes' own direction to the zero
     off_deg: tuple[float, float]  # smoothed gaze minus the zero

@@ -1,6 +1,6 @@
-"""What the correction did in each frame of a part, and its summary for the status document.
+"""Records the correction of each frame of a part, and summarizes it for the status document.
 
-Collects and counts; nothing is measured or decided here.
+It collects and counts; it neither measures nor decides.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ CORRECTED_FROM = 0.5  # share of the intensity; a frame that gets less is part o
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What was done to one face in one frame, or why the frame has none."""
+    """The correction of one face in one frame, or the reason for which the frame has no measured face."""
 
     index: int
     time_s: float
@@ -67,7 +67,7 @@ class Report:
 
     @property
     def is_untouched(self) -> bool:
-        """Say whether no eye was moved at all."""
+        """Return whether no eye was moved at all."""
         return all(row.applied == 0 for row in self.rows)
 
     def of_main_speaker(self) -> list[FrameResult]:

@@ -1,6 +1,6 @@
-"""How many frames may be measured in the time and memory that are left.
+"""Limits the number of measured frames to the time and memory that are left.
 
-Counts and clocks only; no picture is read here.
+It reads clocks and counters, no pictures.
 """
 
 import time

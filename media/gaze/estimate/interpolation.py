@@ -64,7 +64,7 @@ def _pair(one: tuple[float, float], other: tuple[float, float], share: float) ->
 
 
 def is_at_rest(one: GazeEstimate, other: GazeEstimate) -> bool:
-    """Say whether lids, gaze, head and eye corners differ by no more than noise."""
+    """Return whether lids, gaze, head and eye corners differ by no more than noise."""
     return (
         abs(one.narrower - other.narrower) < REST_OPENING
         and abs(one.opening - other.opening) < REST_OPENING
@@ -75,7 +75,7 @@ def is_at_rest(one: GazeEstimate, other: GazeEstimate) -> bool:
 
 
 def is_unchanged(pictures: Sequence[NDArray[np.uint8]], estimate: GazeEstimate) -> bool:
-    """Say whether the second of three lumas, (H, W) each, shows the same eyes as its neighbours: no blink between."""
+    """Return whether the second of three lumas, (H, W) each, shows the same eyes as the others: no blink between."""
     return all(_is_between(*(picture[cut] for picture in pictures)) for cut in map(_strip, estimate.eyes))
 
 

@@ -54,7 +54,7 @@ class FaceTracker(FaceFinder, Protocol):
 
     @property
     def in_any_order(self) -> bool:
-        """Say whether a frame may be searched after a later one."""
+        """Return whether a frame may be searched after a later one."""
         ...
 
     def redetect(self, frame: Planes, face: Face) -> Face | None:
@@ -66,7 +66,7 @@ class FaceTracker(FaceFinder, Protocol):
 
 
 class Mode(Enum):
-    """How the frames given to a finder follow one another."""
+    """The order of the frames that a finder receives."""
 
     VIDEO = "video"  # consecutive frames: faces are tracked
     SPARSE = "sparse"  # frames far apart: each is searched anew

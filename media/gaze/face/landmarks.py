@@ -130,6 +130,6 @@ class Landmarker:
 
 
 def _is_another(face: Face, other: Face) -> bool:
-    """Say whether two faces are different ones; the crops of two people may converge on the same face."""
+    """Return whether two faces are different ones; the crops of two people may converge on the same face."""
     apart = np.linalg.norm(face.points.mean(axis=0) - other.points.mean(axis=0))
     return float(apart) > SAME_PERSON * float(np.ptp(other.points, axis=0).max())

@@ -38,7 +38,7 @@ SMALL_BACKLOG = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What all measurements share."""
+    """The scratch directory, the servers and the sizes that all measurements share."""
 
     directory: Path
     servers: dict[str, Server]  # by the candidate's key

@@ -43,12 +43,12 @@ class Face:
 
     @property
     def corners(self) -> tuple[Numbers, Numbers]:
-        """Both eyes' corners, (2, 2) each, the picture's left one first."""
+        """The corners of both eyes, (2, 2) each, the picture's left one first."""
         return self.points[list(CORNERS[0])], self.points[list(CORNERS[1])]
 
     @property
     def eye_px(self) -> float:
-        """Mean width of the eyes."""
+        """The mean width of the eyes."""
         return float(np.mean([np.hypot(*(pair[1] - pair[0])) for pair in self.corners]))
 
     def camera(self) -> Numbers:
@@ -61,7 +61,7 @@ class Face:
         return middle
 
     def head_deg(self) -> tuple[float, float]:
-        """Yaw and pitch of the head against the ray to the camera."""
+        """Return yaw and pitch of the head against the ray to the camera."""
         return angles_deg(-self.rotation[:, 2], self.position)
 
 

@@ -93,7 +93,7 @@ class Graph:
         return self._add("Gemm", x, self._weight(f"{name}.weight"), self._weight(f"{name}.bias"), transB=1)
 
     def has(self, name: str) -> bool:
-        """Say whether there are weights of that name."""
+        """Return whether weights with this name exist."""
         return f"{name}.weight" in self._weights
 
     def serialised(self, output: str) -> bytes:

@@ -40,11 +40,11 @@ class Framing:
     down: float = 0.0
 
     def zoom(self) -> float:
-        """Pixels of the picture for one of the portrait."""
+        """Return the number of the picture's pixels for one of the portrait."""
         return SIZE[0] / self.wide_px
 
     def distance(self) -> float:
-        """From the eyes to the camera, in pixels of the portrait: 46 cm for the usual framing."""
+        """Return the distance from the eyes to the camera in pixels of the portrait: 46 cm for the usual framing."""
         return FOCAL_PER_LONG_SIDE * max(SIZE) / self.zoom()
 
     def corner(self) -> tuple[float, float]:
@@ -98,7 +98,7 @@ class RenderedFace:
         return np.asarray(cv2.remap(self._large, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
 
     def corners(self, head_deg: tuple[float, float] = (0, 0), framing: Framing | None = None) -> list[Numbers]:
-        """Say where each eye's corners lie in the picture, (2, 2), the picture's left one first."""
+        """Return the corners of each eye in the picture, (2, 2), the picture's left one first."""
         framing = framing or Framing()
         places = [np.array([lids.upper[0], lids.upper[-1]]) for lids in EYES]
         return [

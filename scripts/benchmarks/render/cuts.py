@@ -73,7 +73,7 @@ HELD_OUT = Voices(
 
 @dataclass
 class Count:
-    """What became of some cuts."""
+    """The numbers of cuts by outcome."""
 
     cuts: int = 0
     inside: int = 0
@@ -81,7 +81,7 @@ class Count:
     at_limit: int = 0
 
     def add(self, other: "Count") -> None:
-        """Count other cuts as well."""
+        """Add the numbers of other cuts."""
         self.cuts += other.cuts
         self.inside += other.inside
         self.avoidable += other.avoidable
