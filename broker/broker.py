@@ -76,7 +76,7 @@ class SqliteBroker(Broker):
         self._options = Options(synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, if_replaced)
         self.write_lock = WriteLock(path)
         self.admin = QueueAdmin(self._engine, paths, self.get_declared_queues)
-        self._context = SendContext(paths)
+        self._context = SendContext(paths, self.write_lock)
         self._threads = WorkerThreads()
         self._opened: Engine | None = None
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ class SqliteBroker(Broker):
         """Make messages sent by this thread part of a transaction that is open on a DBAPI connection.
 
         The caller holds `write_lock`, has begun (BEGIN IMMEDIATE) and commits before leaving the block; workers are
-        notified then. If an exception leaves the block, no worker is notified.
+        notified when the lock is released. If an exception leaves the block, no worker is notified.
 
         Raises:
             NotJoined: the connection has no open transaction.
@@ -265,7 +265,7 @@ class SqliteBroker(Broker):
     def reset_after_fork(self) -> None:
         """Drop the parent's engine, threads and transactions in a forked child."""
         self._lock = threading.Lock()
-        self._context = SendContext(self._paths)
+        self._context = SendContext(self._paths, self.write_lock)
         self._threads = WorkerThreads()
         engine, self._opened = self._opened, None
         if engine is not None:

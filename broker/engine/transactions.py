@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from dramatiq.threading import Interrupt
 
@@ -25,6 +26,7 @@ from broker.storage.database import BrokerPaths
 from broker.storage.encoding import AnyMessage
 from broker.storage.queue import Entry, store
 from broker.storage.schema import MESSAGE_SCHEMA, Cursorable
+from broker.storage.write_lock import WriteLock
 
 __all__ = ["JoinedTransaction", "SendContext"]
 
@@ -50,16 +52,20 @@ class JoinedTransaction:
 class SendContext(threading.local):
     """The transaction or follow-ups that messages of this thread join; without both they are committed at once."""
 
-    def __init__(self, paths: BrokerPaths) -> None:
+    def __init__(self, paths: BrokerPaths, lock: WriteLock) -> None:
         """Begin without a transaction; called for every thread."""
         self.joined: JoinedTransaction | None = None
         self.follow_ups: FollowUps | None = None
         self._channels = str(paths.channels)
+        self._lock = lock
         self._has_schema = False
 
     @contextmanager
     def join(self, connection: Cursorable) -> Iterator[JoinedTransaction]:
-        """Join a transaction for the length of a block, and notify afterwards for the messages sent in it."""
+        """Join a transaction for the length of a block, and notify for its messages when the write lock is released.
+
+        A consumer that woke up earlier would wait for the lock. It would find the messages, which are committed.
+        """
         if not getattr(connection, "in_transaction", True):
             raise NotJoined("begin a transaction (BEGIN IMMEDIATE) before joining it")
         if not self._has_schema:
@@ -71,7 +77,11 @@ class SendContext(threading.local):
         finally:
             self.joined = outer
         self._has_schema = True
-        for queue in joined.queues:
+        if joined.queues:
+            self._lock.call_after_release(partial(self._notify, joined.queues))
+
+    def _notify(self, queues: set[str]) -> None:
+        for queue in queues:
             with contextlib.suppress(OSError):  # others read the tables at poll_interval_s
                 notify(self._channels, queue)
 

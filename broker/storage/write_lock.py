@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
@@ -33,6 +34,7 @@ class WriteLock:
     _thread_lock: threading.RLock
     _owner: int | None  # the thread that holds the lock
     _depth: int
+    _after_release: list[Callable[[], None]]
     _fd: int
 
     def __new__(cls, path: str | os.PathLike[str]) -> WriteLock:
@@ -79,8 +81,7 @@ class WriteLock:
             return  # forked with the lock held: the parent holds it, not this process
         self._depth -= 1
         if self._depth == 0:
-            self._owner = None
-            self._unlock()
+            self._free()
 
     def release_leaked(self) -> bool:
         """Release the lock for good if the calling thread holds it; returns whether it did.
@@ -90,9 +91,15 @@ class WriteLock:
         """
         leaked = self._owner == threading.get_ident()
         if leaked:
-            self._owner = None
-            self._unlock()
+            self._free()
         return leaked
+
+    def call_after_release(self, callback: Callable[[], None]) -> None:
+        """Call back as soon as this thread has released the lock; at once if it does not hold it."""
+        if self.held:
+            self._after_release.append(callback)
+        else:
+            callback()
 
     def __enter__(self) -> WriteLock:
         self.acquire()
@@ -115,7 +122,15 @@ class WriteLock:
         self._thread_lock = threading.RLock()
         self._owner = None
         self._depth = 0
+        self._after_release = []
         self._fd = -1
+
+    def _free(self) -> None:
+        callbacks, self._after_release = self._after_release, []
+        self._owner = None
+        self._unlock()
+        for callback in callbacks:
+            callback()
 
     def _unlock(self) -> None:
         try:
