@@ -25,8 +25,11 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from loguru import logger  # noqa: E402
 
-settings.register_profile("untimed", deadline=None)  # no test fails because the machine is busy
-settings.load_profile("untimed")
+# No test fails because the machine is busy, and each run tries the same examples, so that a failure has its cause in a
+# change. `--hypothesis-profile=random` tries others.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("random", settings.get_profile("default"), deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 def pytest_configure(config: pytest.Config) -> None:

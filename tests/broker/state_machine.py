@@ -20,15 +20,17 @@ from dramatiq.broker import Consumer, MessageProxy
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from broker import SqliteBroker
+from broker.debug import BrokerDebug
 from broker.engine.message import SqliteMessage
 from tests.broker.model import MAX_DELIVERIES, Buffer, Item, Model
+from tests.support.waiting import wait_for
 
-__all__ = ["ACTORS", "AT_ONCE_S", "NEVER_S", "QUEUES", "BrokerMachine", "Held", "Process", "until"]
+__all__ = ["ACTORS", "NEVER_MS", "QUEUES", "BrokerMachine", "Held", "Process", "until"]
 
 QUEUES = ("a", "b")
 ACTORS = {"calm": 0, "urgent": -1}  # name → priority
 AT_ONCE_S = 10.0  # how long what must happen may take on a busy machine
-NEVER_S = 0.005  # how long is waited for what must not
+NEVER_MS = 5  # how long is waited for what must not
 
 
 class Process:
@@ -37,6 +39,7 @@ class Process:
     def __init__(self, number: int, path: Path) -> None:
         self.number = number
         self.broker = SqliteBroker(path, synchronous="OFF", max_deliveries=MAX_DELIVERIES)
+        self.debug = BrokerDebug(self.broker)
         for queue in QUEUES:
             self.broker.declare_queue(queue)
         for name, priority in ACTORS.items():
@@ -51,15 +54,29 @@ class Process:
     def consumes(self) -> bool:
         return bool(self.buffers)
 
+    def fetch(self, queue: str, *, expected: bool) -> MessageProxy | None:
+        """Return the next message of a queue; None if there is none, without a long wait if none is expected."""
+        deadline_s = time.monotonic() + AT_ONCE_S
+        while True:
+            got = next(self.consumers[queue][-1])
+            if got is not None or not expected or time.monotonic() > deadline_s:
+                return got
+
     def let_go(self) -> None:
         """Wait until the writer has done its pending work."""
         for _ in range(2):  # the first ends the turn under way, the second its rounds
-            self.broker._engine().writer.call(lambda batch: None)
+            self.debug.write(lambda batch: None)
 
     def hurry(self) -> None:
         """Run the writer's maintenance, as when a process ends or a timer expires."""
-        self.broker._engine().maintenance.run_soon()
-        self.broker._engine().writer.wake()
+        self.debug.run_maintenance_soon()
+
+    def freeze(self) -> None:
+        """Let the lease expire for the other process; this one does not notice."""
+        lease = self.debug.lease
+        known_s = lease.expires_s
+        lease.extend(1.0)
+        lease.expires_s = known_s
 
 
 class Held:
@@ -178,21 +195,17 @@ class BrokerMachine(RuleBasedStateMachine):
         """Wait until what a dead process held has been noticed, if there is anybody to notice it."""
         for process in self.processes:
             if process.consumes:
-                own = process.broker._engine().registry.id
+                own = process.debug.process_id
                 until(lambda: not self.dead_rows(own), process.hurry)  # noqa: B023  # called at once
                 self.model.lose(-1, limited=True)
 
     def dead_rows(self, own: int | None) -> list[Any]:
-        living = {process.broker._engine().registry.id for process in self.processes} | {own}
+        living = {process.debug.process_id for process in self.processes} | {own}
         return [row for (row,) in self.rows("SELECT id FROM broker_workers") if row not in living]
 
 
 def until(condition: Callable[[], bool], urge: Callable[[], None]) -> None:
-    deadline = time.monotonic() + AT_ONCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        urge()
-        time.sleep(0.001)
+    wait_for(condition, timeout_s=AT_ONCE_S, interval_s=0.001, meanwhile=urge)
 
 
 def _nothing() -> None:

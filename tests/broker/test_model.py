@@ -1,4 +1,9 @@
-"""Random lives of two processes at one file, step by step against the model: nothing lost, doubled or out of turn."""
+"""Random lives of two processes at one file, step by step against the model: nothing lost, doubled or out of turn.
+
+Each run lives the same lives. Let a changed broker live others, too, as many as there is time for:
+
+    LIVES=5000 python -m pytest tests/broker/test_model.py -k random_lives --hypothesis-profile=random
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,9 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 
 from broker.engine.message import SqliteMessage
 from tests.broker.model import Buffer
-from tests.broker.state_machine import ACTORS, AT_ONCE_S, NEVER_S, QUEUES, BrokerMachine, Held, until
+from tests.broker.state_machine import ACTORS, NEVER_MS, QUEUES, BrokerMachine, Held, until
+
+LIVES = int(os.environ.get("LIVES", "40"))
 
 queues = st.sampled_from(QUEUES)
 numbers = st.integers(0, 1)
@@ -95,7 +102,7 @@ class Life(BrokerMachine):
     @rule(number=numbers, queue=queues, prefetch=st.sampled_from((1, 1, 3)))
     def consume(self, number: int, queue: str, prefetch: int) -> None:
         process = self.processes[number]
-        process.consumers.setdefault(queue, []).append(process.broker.consume(queue, prefetch=prefetch))
+        process.consumers.setdefault(queue, []).append(process.broker.consume(queue, prefetch, NEVER_MS))
         buffer = process.buffers.setdefault(queue, Buffer(prefetch))
         buffer.prefetch, buffer.open = prefetch, True
         self.reclaim()
@@ -110,9 +117,7 @@ class Life(BrokerMachine):
             buffer = process.buffers[queue]
         if not buffer.inbox:
             self.model.claim(queue, buffer, number)
-        consumer = process.consumers[queue][-1]
-        consumer._timeout_s = AT_ONCE_S if buffer.inbox else NEVER_S  # type: ignore[attr-defined]  # a SqliteConsumer
-        got = next(consumer)
+        got = process.fetch(queue, expected=bool(buffer.inbox))
         process.let_go()
         assert (None if got is None else got.message_id) == (buffer.inbox[0].name if buffer.inbox else None)
         if got is not None:
@@ -138,7 +143,7 @@ class Life(BrokerMachine):
         held = self.held[pick % len(self.held)]
         ours, message = held.ours is not None, self.message(held.message.queue_name)
         delay = self.at_no_other_time(delay)
-        with held.process.broker._context.collect(held.message, failed=end == "nack"):
+        with held.process.debug.collect(held.message, failed=end == "nack"):
             held.process.broker.enqueue(message, delay=delay)
         self.settle(pick, end)
         if ours:
@@ -185,7 +190,7 @@ class Life(BrokerMachine):
         """The lease is let go, nothing else is done. A new process takes its place."""
         process = self.processes[number]
         if process.consumes:
-            process.broker._engine().registry.deregister = lambda batch: None  # type: ignore[method-assign]
+            process.debug.die()
         process.broker.close()
         for item in self.model.held_by(number):
             item.holder = -1  # nobody's, until somebody looks
@@ -199,12 +204,11 @@ class Life(BrokerMachine):
         if not process.consumes or not other.consumes:
             return
         process.let_go()
-        registry = process.broker._engine().registry
-        if not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", registry.id):
+        own = process.debug.process_id
+        if not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", own):
             return  # frozen before, and not noticed yet
-        assert registry._lease is not None
-        os.pwrite(registry._lease._fd, f"{1:020.3f}\n".encode(), 0)
-        until(lambda: not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", registry.id), other.hurry)
+        process.freeze()
+        until(lambda: not self.rows("SELECT 1 FROM broker_workers WHERE id = ?", own), other.hurry)
         for item in self.model.held_by(number):
             item.holder = -1
         for held in self.held:
@@ -266,7 +270,7 @@ class Life(BrokerMachine):
         self.model.now_ms = end_ms
 
 
-@pytest.mark.parametrize("lives", [40, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lives", [LIVES, pytest.param(1000, marks=pytest.mark.slow)])
 def test_random_lives_go_as_the_model_says(lives: int) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     steps = settings(max_examples=lives, stateful_step_count=25, deadline=None, suppress_health_check=checks)
