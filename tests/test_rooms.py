@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +166,56 @@ def test_the_layers_of_the_broker_import_only_downwards() -> None:
         if name.split(".")[0] == "broker" and _layer(name) < _layer(".".join(path.with_suffix("").parts))
     }
     assert upward == set()
+
+
+def test_only_tests_import_the_debug_module_of_the_broker() -> None:
+    """It shows private state. What production code needs belongs to a public name."""
+    importing = {
+        str(path)
+        for path in _tracked("*.py")
+        if path.parts[0] != "tests"
+        for name in _imports(ROOT / path)
+        if f"{name}.".startswith("broker.debug.")
+    }
+    assert importing == set()
+
+
+def _private_attributes(source: str) -> Iterator[str]:
+    """Yield private attributes of other objects than `self` and `cls`, also in programs that stand in strings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            owner = ast.unparse(node.value)
+            if owner not in {"self", "cls"} and f"{owner}.{node.attr}" != "os._exit":
+                yield f"{owner}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "broker":
+            yield from (alias.name for alias in node.names if alias.name.startswith("_"))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" in node.value:
+            with contextlib.suppress(SyntaxError):
+                yield from _private_attributes(textwrap.dedent(node.value))
+
+
+def test_tests_of_the_broker_use_no_private_attributes() -> None:
+    """They use `broker.debug` instead."""
+    found = [
+        f"{path}: {name}"
+        for path in _tracked("tests/broker/*.py")
+        for name in _private_attributes((ROOT / path).read_text())
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("broker._engine().close()", ["broker._engine"]),
+        ("from broker.engine.notifications import _Wait", ["_Wait"]),
+        ('"""\n    import broker\n    broker.x._y = 1\n"""', ["broker.x._y"]),
+        ("self._left, cls._locks, broker.__class__, os._exit(0)", []),
+    ],
+)
+def test_private_attributes_are_found(source: str, found: list[str]) -> None:
+    assert list(_private_attributes(source)) == found
 
 
 def test_the_image_contains_all_that_its_modules_import() -> None:

@@ -1,16 +1,20 @@
-"""A broker on a file of its own for every test, and workers that are always stopped."""
+"""A broker on a file of its own for every test, workers that are always stopped, and a clock that tests advance."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import dramatiq
 import pytest
 from dramatiq import Message, Worker
 
 from broker import SqliteBroker
+from broker.debug import BrokerDebug
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -27,6 +31,25 @@ def broker(path: Path) -> Iterator[SqliteBroker]:
     broker.close()
 
 
+class WallClock:
+    """The wall clock of the tables in this process; it stands still until a test advances it."""
+
+    def __init__(self) -> None:
+        self.now_ns = time.time_ns()
+
+    def advance(self, seconds: int) -> None:
+        self.now_ns += seconds * 1_000_000_000
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
+    """Return the clock by which delays end, and results, counters and unique keys expire."""
+    clock = WallClock()
+    patched = SimpleNamespace(time_ns=lambda: clock.now_ns, monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr("broker.storage.database.time", patched)
+    return clock
+
+
 @contextmanager
 def working(broker: SqliteBroker, threads: int = 4, timeout_ms: int = 50) -> Iterator[Worker]:
     """Run a dramatiq worker for the length of a block."""
@@ -36,6 +59,19 @@ def working(broker: SqliteBroker, threads: int = 4, timeout_ms: int = 50) -> Ite
         yield worker
     finally:
         worker.stop()
+
+
+def wait_until_idle(broker: SqliteBroker, *queues: str, consumers: int = 1) -> None:
+    """Wait until the writer sleeps and so many consumers of each queue wait: only a notification wakes them."""
+    debug = BrokerDebug(broker)
+    for queue in queues:
+        wait_for(lambda: debug.waiting(queue) >= consumers, f"consumers of {queue}")  # noqa: B023  # called at once
+    wait_for(lambda: debug.is_idle, "an idle writer")
+
+
+def stay() -> None:
+    """Keep an actor busy until an exception is raised into its thread, which needs Python code that goes on."""
+    wait_for(lambda: False, "an exception", 20, interval_s=0.005)
 
 
 def message_to(queue: str, actor: str = "nobody", **options: object) -> Message[None]:

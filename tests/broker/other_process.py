@@ -7,17 +7,21 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from dramatiq.threading import Interrupt, raise_thread_exception
 
 from broker import WriteLock
+from broker.debug import awaits_notification, is_blocked
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
+
+T = TypeVar("T")
 
 
 class OtherProcess:
@@ -40,7 +44,9 @@ class OtherProcess:
 def other_process(program: str, path: Path) -> Iterator[OtherProcess]:
     """Run a program that finds the file's name in `path` and both backends imported; killed in the end."""
     prelude = (
-        f"from broker import SqliteRateLimiterBackend, SqliteResultBackend\nimport sys, time\npath = {str(path)!r}\n"
+        "from broker import SqliteRateLimiterBackend, SqliteResultBackend\n"
+        "from tests.broker.other_process import announced\n"
+        f"import sys, time\npath = {str(path)!r}\n"
     )
     popen = subprocess.Popen(
         [sys.executable, "-c", prelude + textwrap.dedent(program)],
@@ -58,6 +64,16 @@ def other_process(program: str, path: Path) -> Iterator[OtherProcess]:
                 popen.kill()
 
 
+def announced(work: Callable[[], T]) -> T:
+    """Do work on a thread, print "waiting" once it waits for a notification, and return its result."""
+    with ThreadPoolExecutor(1) as pool:
+        thread = pool.submit(threading.current_thread).result()
+        future = pool.submit(work)
+        wait_for(lambda: awaits_notification(thread) or future.done(), "a thread that waits")
+        print("waiting")  # noqa: T201  # for `OtherProcess.line`
+        return future.result()
+
+
 def interrupted(path: Path, work: Callable[[], object]) -> bool:
     """Run it on a thread, raise an exception into that while it waits for the file; True if it came out in the end."""
     came_out = threading.Event()
@@ -71,7 +87,7 @@ def interrupted(path: Path, work: Callable[[], object]) -> bool:
     thread = threading.Thread(target=run)
     with WriteLock(path):
         thread.start()
-        time.sleep(0.1)
+        wait_for(lambda: is_blocked(thread), "a thread that waits for its write request")
         raise_thread_exception(thread.ident, Interrupt)  # type: ignore[no-untyped-call]  # dramatiq's
     thread.join(10)
     assert not thread.is_alive()

@@ -19,7 +19,6 @@ import pytest
 
 import broker as package
 from broker import SqliteBroker
-from broker.engine.writer import Writer
 from tests.broker.conftest import message_to
 
 OURS = str(Path(package.__file__).parent)
@@ -53,7 +52,7 @@ class Profile:
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
         thread = threading.get_ident()
-        if event == "call" and self._writer_too and frame.f_code is Writer._commit_group.__code__:
+        if event == "call" and self._writer_too and frame.f_code.co_qualname == "Writer._commit_group":
             self._writer_too, self._on[thread] = False, True
             self.ours[thread].depth = self.all[thread].depth = 1  # below `_run`
         if not self._on.get(thread) or event not in {"call", "return"}:

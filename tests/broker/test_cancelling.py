@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import dramatiq
@@ -12,7 +11,8 @@ from dramatiq.results import ResultFailure, Results
 
 from broker import Cancelled, SqliteBroker, SqliteResultBackend
 from broker.__main__ import main as command
-from tests.broker.conftest import working
+from tests.broker.conftest import stay, working
+from tests.support.waiting import wait_for
 
 
 def test_waiting_and_delayed_messages_are_cancelled_by_their_id(broker: SqliteBroker) -> None:
@@ -82,19 +82,17 @@ def torn_out(broker: SqliteBroker, operator: SqliteBroker) -> list[str]:
     noted: list[str] = []
 
     @dramatiq.actor
-    def stay() -> None:
+    def work() -> None:
         noted.append("begun")
         begun.set()
         try:
-            for _ in range(1000):
-                time.sleep(0.01)
-            noted.append("ended by itself")
+            stay()
         except Cancelled:
             noted.append("cleaned up")
             raise
 
     with working(broker):
-        message = stay.send()
+        message = work.send()
         assert begun.wait(10)
         assert operator.admin.cancel(message.message_id, abort=True)
         broker.join("default", timeout=10_000)
@@ -136,8 +134,7 @@ def test_a_cancelled_message_does_not_run_again_whatever_its_actor_raises(broker
         runs.append(1)
         begun.set()
         try:
-            for _ in range(1000):
-                time.sleep(0.01)
+            stay()
         except Cancelled as cancelled:
             raise ValueError("cleaning up failed, too") from cancelled
 
@@ -156,13 +153,12 @@ def test_who_waits_for_the_result_of_a_cancelled_message_is_told(broker: SqliteB
     begun = threading.Event()
 
     @dramatiq.actor(store_results=True)
-    def stay() -> None:
+    def work() -> None:
         begun.set()
-        for _ in range(1000):
-            time.sleep(0.01)
+        stay()
 
     with working(broker):
-        message = stay.send()
+        message = work.send()
         assert begun.wait(10)
         assert broker.admin.cancel(message.message_id, abort=True)
         with pytest.raises(ResultFailure, match="Cancelled"):
@@ -186,8 +182,7 @@ def test_a_message_that_waits_for_a_thread_is_skipped(broker: SqliteBroker, monk
         note.send("first")
         assert begun.wait(10)
         held = note.send("held")
-        while broker.admin.queue_stats()[0].leased < 2:
-            time.sleep(0.01)
+        wait_for(lambda: broker.admin.queue_stats()[0].leased == 2)
         assert not broker.admin.cancel(held.message_id)
         assert broker.admin.cancel(held.message_id, abort=True)
         go_on.set()
@@ -218,13 +213,12 @@ def test_the_command_aborts(broker: SqliteBroker, path: Path) -> None:
     begun = threading.Event()
 
     @dramatiq.actor
-    def stay() -> None:
+    def work() -> None:
         begun.set()
-        for _ in range(1000):
-            time.sleep(0.01)
+        stay()
 
     with working(broker):
-        message = stay.send()
+        message = work.send()
         assert begun.wait(10)
         assert command([str(path), "cancel", message.message_id]) == 1
         assert command([str(path), "cancel", message.message_id, "--abort"]) == 0

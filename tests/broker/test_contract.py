@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 
@@ -179,15 +180,21 @@ def test_joining_a_queue_that_does_not_empty_times_out(broker: SqliteBroker) -> 
 
 
 def test_join_waits_for_what_is_being_worked_on(broker: SqliteBroker) -> None:
-    over: list[float] = []
+    begun, go_on = threading.Event(), threading.Event()
+    over: list[int] = []
 
     @dramatiq.actor
     def slow() -> None:
-        time.sleep(0.2)
+        begun.set()
+        assert go_on.wait(10)
         over.append(1)
 
     with working(broker):
         slow.send()
+        assert begun.wait(10)
+        with pytest.raises(QueueJoinTimeout):
+            broker.join("default", timeout=50)
+        go_on.set()
         broker.join("default", timeout=JOIN_MS)
         assert over == [1]
 

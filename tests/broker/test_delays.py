@@ -10,7 +10,9 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
+from broker.debug import BrokerDebug
 from tests.broker.conftest import working
+from tests.support.waiting import wait_for
 
 
 def test_a_delayed_message_runs_when_it_is_due_and_not_before(broker: SqliteBroker) -> None:
@@ -58,7 +60,8 @@ def test_what_fell_due_while_all_threads_were_busy_keeps_its_turn(broker: Sqlite
     with working(broker, threads=1):
         block.send()
         note.send_with_options(args=("due first",), delay=50)
-        time.sleep(0.3)
+        ready = "SELECT 1 FROM broker_messages WHERE state = 0 AND actor = 'note'"
+        wait_for(lambda: BrokerDebug(broker).database.read(ready), "the delayed message, ready")
         note.send("sent later")
         go.set()
         broker.join("default", timeout=5000)

@@ -13,13 +13,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
 
 from broker import SqliteBroker
+from broker.debug import BrokerDebug, each_connection
 from broker.engine.message import SqliteMessage
-from broker.storage.database import Database
 
 POINTS_AT_MOST = 500
 
@@ -35,15 +34,8 @@ class Fuse:
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def lay(self, patch: pytest.MonkeyPatch) -> None:
-        connect = Database._connect
-
-        def connected(database: Database) -> sqlite3.Connection:
-            connection = connect(database)
-            connection.set_trace_callback(self.burn)
-            return connection
-
-        patch.setattr(Database, "_connect", connected)
+    def lay(self, connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(self.burn)
 
 
 def message(number: int) -> Message[None]:
@@ -92,7 +84,7 @@ def pass_on(path: Path, pipe: int) -> None:
     for number in (1, 2):
         got = next(consumer)
         assert isinstance(got, SqliteMessage)
-        with broker._context.collect(got, failed=False):
+        with BrokerDebug(broker).collect(got, failed=False):
             broker.enqueue(message(number + 1))
         consumer.ack(got)
         os.write(pipe, f"acked {number}\n".encode())
@@ -106,8 +98,7 @@ def lived(path: Path, statements: int, life: Callable[[Path, int], None] = live)
     child = os.fork()
     if child == 0:
         try:
-            with pytest.MonkeyPatch.context() as patch:
-                Fuse(statements).lay(patch)
+            with each_connection(Fuse(statements).lay):
                 life(path, writing)
         finally:
             os._exit(0)

@@ -15,10 +15,11 @@ import pytest
 from dramatiq.errors import BrokerConnectionError
 
 from broker import DatabaseUnavailable, SchemaTooNew, SqliteBroker
+from broker.debug import each_connection, is_blocked
 from broker.storage import queue
-from broker.storage.database import Database
 from broker.storage.schema import MESSAGE_SCHEMA
 from tests.broker.conftest import working
+from tests.support.waiting import wait_for
 
 
 def test_sending_outlasts_a_writer_that_ignores_the_lock(
@@ -37,21 +38,17 @@ def test_sending_outlasts_a_writer_that_ignores_the_lock(
     assert broker.get_queue_message_counts("default") == (1, 0, 0)
 
 
-def test_a_full_disk_is_reported_and_recovers(broker: SqliteBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_recovers(broker: SqliteBroker) -> None:
     """A limit on pages stands for the disk: SQLite answers SQLITE_FULL to both."""
     broker.declare_queue("default")
     broker.enqueue(message())
     broker.close()
-    connect = Database._connect
 
-    def limited(database: Database) -> sqlite3.Connection:
-        connection = connect(database)
+    def limit(connection: sqlite3.Connection) -> None:
         [(pages,)] = connection.execute("PRAGMA page_count").fetchall()
         connection.execute(f"PRAGMA max_page_count = {pages}")
-        return connection
 
-    with monkeypatch.context() as full:
-        full.setattr(Database, "_connect", limited)
+    with each_connection(limit):
         with pytest.raises(DatabaseUnavailable, match="FULL"):
             broker.enqueue_many([message("x" * 5000) for _ in range(20)])
         assert broker.get_queue_message_counts("default") == (1, 0, 0)
@@ -74,7 +71,7 @@ def test_one_bad_order_does_not_spoil_the_others_of_its_batch(broker: SqliteBrok
     with broker.write_lock:  # so that they end up in one batch
         for thread in threads:
             thread.start()
-        time.sleep(0.1)
+        wait_for(lambda: all(is_blocked(thread) for thread in threads), "four write requests")
     for thread in threads:
         thread.join()
     assert len(errors) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import dramatiq
 import pytest
 from dramatiq import Message, Middleware
@@ -12,6 +10,7 @@ from dramatiq.middleware import Interrupt
 
 from broker import SqliteBroker
 from tests.broker.conftest import working
+from tests.support.waiting import wait_for
 
 JOIN_MS = 10_000
 
@@ -70,7 +69,7 @@ def test_hooks_hear_of_follow_ups_after_the_commit(broker: SqliteBroker) -> None
     with working(broker):
         first.send()
         broker.join("default", timeout=JOIN_MS)
-        time.sleep(0.1)
+        wait_for(lambda: len(heard) == 2)
     assert heard[1:] == [("other", (0, 1, 0))]
 
 

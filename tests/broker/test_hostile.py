@@ -7,17 +7,21 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import dramatiq
 import pytest
 from dramatiq import Retry, Worker
 
 from broker import SqliteBroker
+from broker.debug import BrokerDebug, is_blocked
 from broker.engine.batch import WriteBatch
 from broker.engine.processes import read_lease
 from broker.errors import DatabaseReplaced, DatabaseUnavailable
+from broker.storage.database import Database
 from broker.storage.queue import Entry
-from tests.broker.conftest import working
+from tests.broker.conftest import WallClock, wait_until_idle, working
+from tests.support.waiting import wait_for
 
 JOIN_MS = 10_000
 
@@ -34,9 +38,7 @@ def test_bytes_that_decode_to_no_message_are_dead_lettered_and_can_be_listed(bro
     def note(name: str) -> None:
         seen.append(name)
 
-    broker._engine().writer.call(
-        lambda batch: batch.store([Entry("default", "x", "note", body.encode(), 0, 0, 1, None)])
-    )
+    BrokerDebug(broker).write(lambda batch: batch.store([Entry("default", "x", "note", body.encode(), 0, 0, 1, None)]))
     assert len(broker.admin.peek("default")) == 1
     note.send("the next")
     with working(broker):
@@ -82,15 +84,15 @@ def test_a_retry_that_cannot_be_stored_does_not_leave_its_message_stuck(broker: 
 
 
 @pytest.mark.logs_errors("dramatiq")
-def test_a_retry_is_stored_although_its_key_is_another_message_s_by_now(broker: SqliteBroker) -> None:
+def test_a_retry_is_stored_although_its_key_is_another_message_s_by_now(broker: SqliteBroker, clock: WallClock) -> None:
     """A key may run out while its message is being worked on, and then be taken by the next one."""
     attempts: list[str] = []
 
-    @dramatiq.actor(unique_for=0.05, unique_key="only", max_retries=1, min_backoff=0, max_backoff=0)
+    @dramatiq.actor(unique_for=60, unique_key="only", max_retries=1, min_backoff=0, max_backoff=0)
     def work(name: str) -> None:
         attempts.append(name)
         if attempts == ["first"]:
-            time.sleep(0.1)
+            clock.advance(60)
             work.send("second")
             raise RuntimeError("once more")
 
@@ -110,7 +112,7 @@ def test_a_worker_goes_on_when_another_one_of_its_process_stops(broker: SqliteBr
     with working(broker, threads=1):
         other = Worker(broker, worker_threads=1, worker_timeout=50)
         other.start()
-        time.sleep(0.2)
+        wait_for(lambda: BrokerDebug(broker).waiting("default") == 2, "consumers of both workers")
         other.stop()
         work.send()
         assert done.wait(5)
@@ -156,22 +158,22 @@ def test_a_look_that_fails_is_repeated_soon(broker: SqliteBroker, path: Path, mo
         done.set()
 
     with working(broker, threads=1):
-        time.sleep(0.2)
-        claiming = broker._engine().prefetcher
-        glance = claiming._read_queue
-        failures = iter([DatabaseUnavailable("disk I/O error")])
+        wait_until_idle(broker, "default")
+        failures = [DatabaseUnavailable("disk I/O error")]
+        read = Database.read
 
-        def failing(queue: str) -> tuple[bool, int | None]:
-            for failure in failures:
-                raise failure
-            return glance(queue)
+        def fail_once(database: Database, sql: str, *arguments: Any, **options: Any) -> list[Any]:  # Any: passed on
+            if failures and "broker_paused" in sql:
+                raise failures.pop()
+            return read(database, sql, *arguments, **options)
 
-        monkeypatch.setattr(claiming, "_read_queue", failing)
+        monkeypatch.setattr(Database, "read", fail_once)
         sender = SqliteBroker(path)
         sender.declare_queue("default")
         sender.enqueue(work.message())
         sender.close()
         assert done.wait(8)
+        wait_for(lambda: failures == [], "a read that fails")
 
 
 def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_look(broker: SqliteBroker) -> None:
@@ -179,22 +181,20 @@ def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_lo
     broker.declare_queue("default")
     broker.enqueue(dramatiq.Message("default", "nobody", (), {}, {}))
     message = next(broker.consume("default", timeout=JOIN_MS))
-    engine = broker._engine()
-    lease = engine.registry._lease
-    assert lease is not None
-
+    debug = BrokerDebug(broker)
+    lease = debug.lease
     lapsed: list[bool] = []
 
     def lapsed_inside(batch: WriteBatch) -> bool:
         return read_lease(lease.path).expired(time.monotonic())
 
+    thread = threading.Thread(target=lambda: lapsed.append(debug.write(lapsed_inside)))
     with broker.write_lock:
-        threading.Thread(target=lambda: lapsed.append(engine.writer.call(lapsed_inside)), daemon=True).start()
-        time.sleep(0.3)  # the writer waits for the write lock
+        thread.start()
+        [writer] = [thread for thread in threading.enumerate() if thread.name == "broker-writer"]
+        wait_for(lambda: is_blocked(writer), "the writer, waiting for the lock")
         lease.extend(time.monotonic() - 1)
-    deadline_s = time.monotonic() + 5
-    while not lapsed and time.monotonic() < deadline_s:
-        time.sleep(0.01)
+    thread.join()
     assert lapsed == [False]
     assert message is not None  # held until here
 

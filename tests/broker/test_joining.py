@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +13,9 @@ import pytest
 import sqlalchemy
 
 from broker import NotJoined, SqliteBroker
-from tests.broker.conftest import working
+from broker.debug import is_blocked
+from tests.broker.conftest import wait_until_idle, working
+from tests.support.waiting import wait_for
 
 
 class Change(Exception):  # a wish, not an error
@@ -41,13 +42,12 @@ def plain(broker: SqliteBroker, path: Path) -> Iterator[sqlite3.Connection]:
 def test_a_commit_takes_the_messages_along_and_wakes_the_worker(broker: SqliteBroker, path: Path) -> None:
     seen, note = noting()
     with working(broker):
-        time.sleep(0.1)
+        wait_until_idle(broker, "default")
         with plain(broker, path) as connection, broker.joining(connection):
             connection.execute("CREATE TABLE mine (id)")
             note.send(1)
             broker.enqueue_many([note.message(2), note.message(3)])
-            time.sleep(0.05)
-            assert seen == []
+            assert broker.get_queue_message_counts("default") == (0, 0, 0)  # no other connection sees them
             connection.execute("COMMIT")
         broker.join("default", timeout=2000)
     assert sorted(seen) == [1, 2, 3]
@@ -113,7 +113,7 @@ def test_other_threads_do_not_join_and_get_their_turn_afterwards(broker: SqliteB
         with pytest.raises(Change), broker.joining(connection):
             note.send(2)
             sender.start()
-            time.sleep(0.05)
+            wait_for(lambda: is_blocked(sender), "a sender that waits")
             raise Change
         connection.execute("ROLLBACK")
     sender.join()

@@ -10,7 +10,8 @@ import pytest
 
 from broker import SqliteBroker
 from broker.__main__ import main as command
-from tests.broker.conftest import working
+from tests.broker.conftest import wait_until_idle, working
+from tests.support.waiting import wait_for
 
 
 def test_a_queue_that_another_process_pauses_rests_until_it_is_resumed(broker: SqliteBroker, path: Path) -> None:
@@ -25,9 +26,10 @@ def test_a_queue_that_another_process_pauses_rests_until_it_is_resumed(broker: S
         operator.admin.pause_queue("default")
         note.send()
         note.send_with_options(delay=50)
-        time.sleep(0.3)
+        wait_for(lambda: [(s.ready, s.paused) for s in operator.admin.queue_stats()] == [(2, True)])
+        wait_until_idle(broker, "default")  # it has read the tables and claims nothing
+        assert [s.ready for s in operator.admin.queue_stats()] == [2]
         assert seen == []
-        assert [(s.ready, s.paused) for s in operator.admin.queue_stats()] == [(2, True)]
         resumed = time.monotonic()
         assert operator.admin.resume_queue("default")
         broker.join("default", timeout=5000)
@@ -60,15 +62,20 @@ def test_a_worker_of_a_paused_queue_sleeps(broker: SqliteBroker) -> None:
     def note() -> None:
         pass
 
+    used_s: list[float] = []
+
+    @dramatiq.actor(queue_name="open")
+    def measure() -> None:
+        used_s.append(time.process_time())
+
     broker.admin.pause_queue("default")
     with working(broker, timeout_ms=1000):
         note.send()
         note.send_with_options(delay=20)
-        time.sleep(0.3)
-        before = time.process_time()
-        time.sleep(1)
-        used = time.process_time() - before
-    assert used < 0.1
+        for delay_ms in (300, 1300):
+            measure.send_with_options(delay=delay_ms)
+        broker.join("open", timeout=10_000)
+    assert used_s[1] - used_s[0] < 0.1  # measured: 0.01 s; of a writer that never sleeps 0.23 s
 
 
 def test_the_command_pauses_and_resumes(broker: SqliteBroker, path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import dramatiq
 import pytest
@@ -12,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from broker import SqliteBroker
 from broker.prometheus import QueueCollector
 from tests.broker.conftest import working
+from tests.support.waiting import wait_for
 
 
 @pytest.mark.logs_errors("dramatiq")
@@ -46,12 +46,7 @@ def test_a_scrape_shows_depths_workers_and_what_they_have_done(broker: SqliteBro
         )
 
     with working(broker):
-        deadline_s = time.monotonic() + 10
-        while (done() < 2 or not value("app_queue_messages", queue="slow", state="leased")) and (
-            time.monotonic() < deadline_s
-        ):
-            time.sleep(0.01)
-        assert done() == 2
+        wait_for(lambda: done() == 2 and value("app_queue_messages", queue="slow", state="leased"))
         assert value("app_queue_messages", queue="default", state="dead") == 1
         assert value("app_queue_messages", queue="default", state="delayed") == 1
         assert value("app_queue_messages", queue="slow", state="leased") == 1

@@ -19,8 +19,11 @@ from dramatiq.rate_limits import Barrier, ConcurrentRateLimiter, WindowRateLimit
 from dramatiq.rate_limits.backend import RateLimiterBackend
 
 from broker import SqliteBroker, SqliteRateLimiterBackend
-from tests.broker.conftest import working
+from broker.debug import awaits_notification
+from broker.rate_limits import PURGED_PER_WRITE
+from tests.broker.conftest import WallClock, working
 from tests.broker.other_process import interrupted, other_process
+from tests.support.waiting import wait_for
 
 MINUTE_MS = 60_000
 WOKEN_S = 10.0  # measured: 1 ms; without a notification it would be 30 s
@@ -43,32 +46,32 @@ def is_free(limits: RateLimiterBackend) -> bool:
         return bool(acquired)
 
 
-def test_a_counter_that_expired_starts_again(limits: SqliteRateLimiterBackend) -> None:
-    assert limits.add("key", 5, 50)
+def test_a_counter_that_expired_starts_again(limits: SqliteRateLimiterBackend, clock: WallClock) -> None:
+    assert limits.add("key", 5, MINUTE_MS)
     assert not limits.add("key", 1, MINUTE_MS)
     assert not limits.incr("key", 1, 5, MINUTE_MS)
-    time.sleep(0.06)
+    clock.advance(60)
     assert limits.incr("key", 1, 1, MINUTE_MS)
     assert not limits.add("key", 1, MINUTE_MS)
 
 
-def test_changing_a_counter_lets_it_live_anew(limits: SqliteRateLimiterBackend) -> None:
-    limits.add("key", 1, 100)
+def test_changing_a_counter_lets_it_live_anew(limits: SqliteRateLimiterBackend, clock: WallClock) -> None:
+    limits.add("key", 1, MINUTE_MS)
     for _ in range(4):
-        time.sleep(0.04)
-        assert limits.incr("key", 1, 100, 100)
-    assert not limits.add("key", 1, 100)
+        clock.advance(40)
+        assert limits.incr("key", 1, 100, MINUTE_MS)
+    assert not limits.add("key", 1, MINUTE_MS)
 
 
-def test_what_expired_does_not_pile_up(limits: SqliteRateLimiterBackend, path: Path) -> None:
+def test_what_expired_does_not_pile_up(limits: SqliteRateLimiterBackend, path: Path, clock: WallClock) -> None:
     for number in range(100):
-        limits.add(str(number), 1, 1)
-    time.sleep(0.01)
+        limits.add(str(number), 1, 1000)
+    clock.advance(1)
     limits.add("last", 1, MINUTE_MS)
     with closing(sqlite3.connect(path)) as connection:
         [(left,)] = connection.execute("SELECT count(*) FROM broker_counters")
-    assert left < 40
-    assert limits.purge() == left - 1
+    assert left == 101 - PURGED_PER_WRITE
+    assert limits.purge() == 100 - PURGED_PER_WRITE
 
 
 def test_a_window_may_have_more_keys_than_sql_has_parameters(limits: SqliteRateLimiterBackend) -> None:
@@ -89,17 +92,19 @@ def test_an_error_in_finding_the_keys_changes_nothing(limits: SqliteRateLimiterB
     assert limits.add("key", 1, MINUTE_MS)
 
 
-def test_an_event_is_seen_before_and_after_and_until_it_expires(limits: SqliteRateLimiterBackend) -> None:
+def test_an_event_is_seen_before_and_after_and_until_it_expires(
+    limits: SqliteRateLimiterBackend, clock: WallClock
+) -> None:
     assert not limits.wait("event", 50)
-    notice = threading.Timer(0.1, lambda: limits.wait_notify("event", 1))
-    started = time.monotonic()
-    notice.start()
-    assert limits.wait("event", None)
-    assert time.monotonic() - started < 0.1 + WOKEN_S
-    notice.join()
+    thread = threading.Thread(target=limits.wait, args=("event", None))
+    thread.start()
+    wait_for(lambda: awaits_notification(thread), "a thread that waits for the event")
+    limits.wait_notify("event", 1)
+    thread.join(WOKEN_S)
+    assert not thread.is_alive()
     assert limits.wait("event", 0)
     assert limits.wait("event", MINUTE_MS)
-    time.sleep(1.0)
+    clock.advance(1)
     assert not limits.wait("event", 10)
 
 
@@ -109,12 +114,10 @@ def test_parties_in_two_processes_pass_a_barrier_together(limits: SqliteRateLimi
     program = """
         from dramatiq.rate_limits import Barrier
         barrier = Barrier(SqliteRateLimiterBackend(path), "barrier", ttl=60_000)
-        print("ready")
-        print(barrier.wait(timeout=20_000), time.monotonic())
+        print(announced(lambda: barrier.wait(timeout=20_000)), time.monotonic())
     """
     with other_process(program, path) as first, other_process(program, path) as second:
-        assert (first.line(), second.line()) == ("ready", "ready")
-        time.sleep(0.2)
+        assert (first.line(), second.line()) == ("waiting", "waiting")
         assert barrier.wait(timeout=20_000)  # type: ignore[no-untyped-call]  # dramatiq's
         passed_s = time.monotonic()
         for other in (first, second):
@@ -144,10 +147,12 @@ def test_a_mutex_holds_between_processes(limits: SqliteRateLimiterBackend, path:
     assert is_free(limits)
 
 
-def test_a_slot_of_a_killed_process_is_free_when_its_time_is_over(limits: SqliteRateLimiterBackend, path: Path) -> None:
+def test_a_slot_of_a_killed_process_is_free_when_its_time_is_over(
+    limits: SqliteRateLimiterBackend, path: Path, clock: WallClock
+) -> None:
     program = """
         from dramatiq.rate_limits import ConcurrentRateLimiter
-        with ConcurrentRateLimiter(SqliteRateLimiterBackend(path), "mutex", limit=1, ttl=1_000).acquire():
+        with ConcurrentRateLimiter(SqliteRateLimiterBackend(path), "mutex", limit=1, ttl=60_000).acquire():
             print("taken")
             sys.stdin.readline()
     """
@@ -156,7 +161,7 @@ def test_a_slot_of_a_killed_process_is_free_when_its_time_is_over(limits: Sqlite
         other.popen.kill()
         other.popen.wait(10)
     assert not is_free(limits)
-    time.sleep(1.0)
+    clock.advance(120)  # the other process's clock has gone on meanwhile
     assert is_free(limits)
 
 
@@ -226,6 +231,7 @@ def test_exceptions_raining_on_threads_leave_nothing_locked(limits: SqliteRateLi
     """They strike at any bytecode, also of our own; a slot may be lost outside of the backend, but no thread hangs."""
     program = """
         import random, threading
+        from tests.support.waiting import wait_for
         from dramatiq import Message
         from dramatiq.threading import Interrupt, raise_thread_exception
         limits, results = SqliteRateLimiterBackend(path), SqliteResultBackend(path)
@@ -251,11 +257,10 @@ def test_exceptions_raining_on_threads_leave_nothing_locked(limits: SqliteRateLi
             time.sleep(random.uniform(0.0005, 0.005))
             raise_thread_exception(random.choice(threads).ident, Interrupt)
         before = list(rounds)
-        time.sleep(1)
-        went_on = all(later > sooner for later, sooner in zip(rounds, before))
+        wait_for(lambda: all(later > sooner for later, sooner in zip(rounds, before)), "all threads")
         over.set()
-        print(went_on)
+        print("went on")
     """
     with other_process(program, path) as other:
-        assert other.line() == "True"
+        assert other.line() == "went on"
     assert limits.add("afterwards", 1, MINUTE_MS)

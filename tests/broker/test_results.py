@@ -7,8 +7,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from dramatiq import Message, PickleEncoder, group, pipeline
 from dramatiq.results import ResultFailure, ResultMissing, Results, ResultTimeout
 
 from broker import NotJoined, SchemaTooNew, SqliteBroker, SqliteResultBackend
+from broker.debug import awaits_notification
 from broker.engine.notifications import ChannelWaiter
-from tests.broker.conftest import working
+from broker.results import PURGED_PER_WRITE
+from tests.broker.conftest import WallClock, working
 from tests.broker.other_process import interrupted, other_process
+from tests.support.waiting import wait_for
 
 MINUTE_MS = 60_000
-WOKEN_S = 10.0  # measured: 1 ms; without a notification it would be 30 s
+WOKEN_S = 10.0  # measured: 1 ms; without a notification it would be 30 s, without inotify 0.25 s
 
 
 @pytest.fixture
@@ -37,10 +40,20 @@ def message(name: str = "1") -> Message[Any]:
     return Message("default", "work", (), {}, {}, message_id=name)
 
 
-def store_later(results: SqliteResultBackend, value: object, delay_s: float = 0.1) -> threading.Timer:
-    timer = threading.Timer(delay_s, lambda: results.store_result(message(), value, MINUTE_MS))
-    timer.start()
-    return timer
+@contextmanager
+def waiting(results: SqliteResultBackend, name: str = "1", timeout_ms: int = 60_000) -> Iterator[list[object]]:
+    """Run a block while a thread waits for a result; yields a list that has the result after the block.
+
+    Ends long before `timeout_ms` and the 30 s after which the thread would read the tables without a notification.
+    """
+    found: list[object] = []
+    ask = partial(results.get_result, message(name), block=True, timeout=timeout_ms)
+    thread = threading.Thread(target=lambda: found.append(ask()), daemon=True)
+    thread.start()
+    wait_for(lambda: awaits_notification(thread), "a thread that waits for the result")
+    yield found
+    thread.join(WOKEN_S)
+    assert not thread.is_alive()
 
 
 def row_count(path: Path) -> int:
@@ -96,31 +109,29 @@ def test_short_timeouts_hold(results: SqliteResultBackend, timeout_ms: int) -> N
     assert timeout_ms <= waited_ms < timeout_ms + 200  # measured: 1 to 6 ms late
 
 
-def test_results_expire(results: SqliteResultBackend) -> None:
-    results.store_result(message(), 1, 50)
+def test_results_expire(results: SqliteResultBackend, clock: WallClock) -> None:
+    results.store_result(message(), 1, MINUTE_MS)
+    clock.advance(30)
     assert results.get_result(message()) == 1
-    time.sleep(0.06)
+    clock.advance(30)
     with pytest.raises(ResultMissing):
         results.get_result(message())
 
 
-def test_expired_results_do_not_pile_up(results: SqliteResultBackend, path: Path) -> None:
+def test_expired_results_do_not_pile_up(results: SqliteResultBackend, path: Path, clock: WallClock) -> None:
     for number in range(100):
-        results.store_result(message(str(number)), number, 1)
-    time.sleep(0.01)
+        results.store_result(message(str(number)), number, 1000)
+    clock.advance(1)
     results.store_result(message("last"), 1, MINUTE_MS)
-    left = row_count(path)
-    assert left < 40
-    assert results.purge() == left - 1
+    assert row_count(path) == 101 - PURGED_PER_WRITE
+    assert results.purge() == 100 - PURGED_PER_WRITE
     assert row_count(path) == 1
 
 
 def test_who_waits_is_woken_by_this_process(results: SqliteResultBackend) -> None:
-    timer = store_later(results, 42)
-    started = time.monotonic()
-    assert results.get_result(message(), block=True) == 42
-    assert time.monotonic() - started < 0.1 + WOKEN_S
-    timer.join()
+    with waiting(results) as found:
+        results.store_result(message(), 42, MINUTE_MS)
+    assert found == [42]
 
 
 def test_who_waits_is_woken_by_another_process(results: SqliteResultBackend, path: Path) -> None:
@@ -128,19 +139,15 @@ def test_who_waits_is_woken_by_another_process(results: SqliteResultBackend, pat
         from dramatiq import Message
         results = SqliteResultBackend(path)
         question, answer = (Message("default", "work", (), {}, {}, message_id=name) for name in ("question", "answer"))
-        results.store_result(answer, "early", 1)
-        time.sleep(0.01)
-        print("ready")
-        value = results.get_result(question, block=True, timeout=20_000)
+        results.store_result(answer, "early", 0)
+        value = announced(lambda: results.get_result(question, block=True, timeout=60_000))
         results.store_result(answer, value + 1, 60_000)
     """
     with other_process(program, path) as other:
-        assert other.line() == "ready"
-        time.sleep(0.2)
-        started = time.monotonic()
-        results.store_result(message("question"), 41, MINUTE_MS)
-        assert results.get_result(message("answer"), block=True, timeout=20_000) == 42
-        assert time.monotonic() - started < WOKEN_S
+        assert other.line() == "waiting"
+        with waiting(results, "answer") as found:
+            results.store_result(message("question"), 41, MINUTE_MS)
+    assert found == [42]
 
 
 def test_waiting_does_not_look_at_the_tables_in_vain(path: Path) -> None:
@@ -154,27 +161,20 @@ def test_waiting_does_not_look_at_the_tables_in_vain(path: Path) -> None:
 def test_many_threads_wait_for_a_result_each(results: SqliteResultBackend) -> None:
     """More than there may be inotify instances a user: they share one."""
     names = [str(number) for number in range(150)]
-    with ThreadPoolExecutor(150) as pool:
-        found = pool.map(lambda name: results.get_result(message(name), block=True), names)
-        time.sleep(0.2)
+    with ExitStack() as threads:
+        found = [threads.enter_context(waiting(results, name)) for name in names]
         for name in names:
             results.store_result(message(name), name, MINUTE_MS)
-        assert list(found) == names
+    assert found == [[name] for name in names]
 
 
 def test_a_bell_that_is_deleted_is_hung_up_again(results: SqliteResultBackend, path: Path) -> None:
-    def delete() -> None:
-        for channel in (path.with_name(path.name + "-broker") / "bells").iterdir():
-            channel.unlink()
-
-    deletion = threading.Timer(0.1, delete)
-    deletion.start()
-    timer = store_later(results, 42, 0.3)
-    started = time.monotonic()
-    assert results.get_result(message(), block=True) == 42
-    assert time.monotonic() - started < 0.3 + WOKEN_S
-    timer.join()
-    deletion.join()
+    with waiting(results) as found:
+        [channel] = (path.with_name(path.name + "-broker") / "bells").iterdir()
+        channel.unlink()
+        wait_for(channel.exists, "the channel, made again")
+        results.store_result(message(), 42, MINUTE_MS)
+    assert found == [42]
 
 
 def test_without_inotify_the_tables_are_looked_at(
@@ -184,18 +184,16 @@ def test_without_inotify_the_tables_are_looked_at(
         raise OSError("no inotify here")
 
     monkeypatch.setattr("broker.engine.notifications.Listener", none)
-    timer = store_later(results, 42)
-    assert results.get_result(message(), block=True, timeout=3000) == 42
-    timer.join()
+    with waiting(results) as found:
+        results.store_result(message(), 42, MINUTE_MS)
+    assert found == [42]
 
 
 def test_closing_while_somebody_waits_leaves_him_waiting(results: SqliteResultBackend) -> None:
-    closing_time = threading.Timer(0.1, results.close)
-    closing_time.start()
-    timer = store_later(results, 42, 0.3)
-    assert results.get_result(message(), block=True, timeout=3000) == 42
-    timer.join()
-    closing_time.join()
+    with waiting(results) as found:
+        results.close()
+        results.store_result(message(), 42, MINUTE_MS)
+    assert found == [42]
 
 
 def test_a_closed_backend_opens_again(results: SqliteResultBackend) -> None:
@@ -208,17 +206,22 @@ def test_a_closed_backend_opens_again(results: SqliteResultBackend) -> None:
 def test_a_forked_child_stores_what_its_parent_waits_for(results: SqliteResultBackend) -> None:
     with pytest.raises(ResultTimeout):
         results.get_result(message(), block=True, timeout=10)
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        time.sleep(0.1)
+        os.read(reading, 1)
         results.store_result(message(), "from the child", MINUTE_MS)
         answered = results.get_result(message("2"), block=True) == "from the parent"
         results.close()
         os._exit(0 if answered else 1)
-    assert results.get_result(message(), block=True) == "from the child"
+    with waiting(results) as found:
+        os.write(writing, b"x")
+    assert found == ["from the child"]
     results.store_result(message("2"), "from the parent", MINUTE_MS)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+    os.close(reading)
+    os.close(writing)
 
 
 def test_an_interruption_does_not_keep_a_result_from_being_stored(results: SqliteResultBackend, path: Path) -> None:

@@ -11,9 +11,11 @@ import dramatiq
 import pytest
 
 from broker import SqliteBroker
+from broker.debug import BrokerDebug, each_connection
 from broker.engine.batch import WriteBatch
 from broker.engine.prefetch import Prefetcher
-from tests.broker.conftest import working
+from tests.broker.conftest import wait_until_idle, working
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_a_sleeping_worker_is_woken_at_once(broker: SqliteBroker, sender: Sqlite
         ran.append(time.monotonic())
 
     with working(broker):
-        time.sleep(0.2)
+        wait_until_idle(broker, "default")
         sent = time.monotonic()
         sender.enqueue(message())
         sender.join("default", timeout=5000)
@@ -51,10 +53,11 @@ def test_a_sleeping_worker_is_woken_at_once(broker: SqliteBroker, sender: Sqlite
 def test_channels_that_were_deleted_are_created_again(broker: SqliteBroker, sender: SqliteBroker, path: Path) -> None:
     broker.declare_queue("default")
     consumer = broker.consume("default", timeout=5000)
-    time.sleep(0.1)
-    for channel in (path.with_name(path.name + "-broker") / "bells").iterdir():
+    wait_until_idle(broker)
+    channels = list((path.with_name(path.name + "-broker") / "bells").iterdir())
+    for channel in channels:
         channel.unlink()
-    time.sleep(0.1)
+    wait_for(channels[0].parent.joinpath("default").exists, "the channel, made again")
     sender.enqueue(message())
     assert next(consumer) is not None
 
@@ -68,7 +71,7 @@ def test_without_inotify_the_tables_are_looked_at(
     monkeypatch.setattr("broker.engine.notifications.Listener", none)
     broker.declare_queue("default")
     consumer = broker.consume("default", timeout=5000)
-    time.sleep(0.1)
+    wait_until_idle(broker)
     sender.enqueue(message())
     assert next(consumer) is not None
 
@@ -86,7 +89,7 @@ def test_a_process_taken_for_lost_comes_back_under_another_name(broker: SqliteBr
         batch.connection.execute("DELETE FROM broker_workers WHERE id = ?", (holder,))
         batch.readied.add("default")
 
-    sender._engine().writer.call(declare_lost)
+    BrokerDebug(sender).write(declare_lost)
     again = next(consumer)
     assert again is not None
     assert again.held.holder != holder
@@ -113,7 +116,7 @@ def test_a_message_sent_during_a_claim_is_not_missed(broker: SqliteBroker, monke
             prefetcher.buffers["default"].mark_empty()
 
     with working(broker):
-        time.sleep(0.2)
+        wait_until_idle(broker, "default")
         monkeypatch.setattr(Prefetcher, "book", taken_in)
         note.send()
         assert seen.wait(5)  # without a second look it would take poll_interval_s
@@ -122,20 +125,28 @@ def test_a_message_sent_during_a_claim_is_not_missed(broker: SqliteBroker, monke
 def test_a_slow_look_at_the_tables_keeps_no_message_waiting(broker: SqliteBroker, sender: SqliteBroker) -> None:
     """Counting a million messages, say, for an operator or a scrape."""
     seen = threading.Semaphore(0)
-    counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000000) SELECT count(*) FROM n"
+    counting, ended = threading.Event(), threading.Event()
+    query = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE NOT ended()) SELECT count(*) FROM n"
+
+    def is_ended() -> bool:
+        counting.set()
+        return ended.is_set()
 
     @dramatiq.actor(broker=broker)
     def note() -> None:
         seen.release()
 
-    with working(broker):
-        time.sleep(0.2)
-        operator = threading.Thread(target=broker._engine().database.read, args=(counting,))
+    with each_connection(lambda connection: connection.create_function("ended", 0, is_ended)), working(broker):
+        operator = threading.Thread(target=BrokerDebug(broker).database.read, args=(query,))
         operator.start()
-        time.sleep(0.1)
-        for _ in range(3):
-            sender.enqueue(note.message())
-            assert seen.acquire(timeout=10)
-            time.sleep(0.05)  # the writer reads what is left
-        assert operator.is_alive()
-        operator.join()
+        assert counting.wait(10)
+        try:
+            wait_until_idle(broker, "default")
+            for _ in range(3):
+                sender.enqueue(note.message())
+                assert seen.acquire(timeout=10)
+                wait_until_idle(broker)  # the writer has read what is left
+            assert operator.is_alive()
+        finally:
+            ended.set()
+            operator.join()

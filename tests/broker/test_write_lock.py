@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
-import time
 from pathlib import Path
 
 import dramatiq
 import pytest
 
 from broker import SqliteBroker, WriteLock
+from broker.debug import is_blocked
 from tests.broker.conftest import working
+from tests.support.waiting import wait_for
 
 
 def test_locks_of_one_file_are_one_lock(path: Path) -> None:
@@ -46,17 +48,25 @@ def test_processes_exclude_each_other_and_a_killed_one_lets_go(path: Path) -> No
     if child == 0:
         with WriteLock(path):
             os.write(steady, b"x")
-            time.sleep(60)
+            signal.pause()
         os._exit(0)
     os.read(ready, 1)
-    threading.Timer(0.2, os.kill, (child, 9)).start()
-    started = time.monotonic()
-    with WriteLock(path):
-        waited = time.monotonic() - started
+    entered = threading.Event()
+
+    def enter() -> None:
+        with WriteLock(path):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    wait_for(lambda: is_blocked(thread) or entered.is_set(), "a thread that waits for the lock")
+    assert not entered.wait(0.05)
+    os.kill(child, signal.SIGKILL)
+    assert entered.wait(10)
+    thread.join()
     os.waitpid(child, 0)
     os.close(ready)
     os.close(steady)
-    assert 0.15 <= waited < 5
 
 
 def test_a_child_forked_while_the_lock_is_held_does_not_hold_it(path: Path) -> None:

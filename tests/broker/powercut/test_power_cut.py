@@ -16,6 +16,7 @@ from dramatiq.rate_limits import ConcurrentRateLimiter
 from dramatiq.results import ResultMissing
 
 from broker import SqliteBroker, SqliteRateLimiterBackend, SqliteResultBackend
+from broker.debug import BrokerDebug
 from broker.storage.database import Synchronous
 from broker.storage.schema import MESSAGE_SCHEMA
 from tests.broker.powercut.promises import GONE, Promises, State, cuts
@@ -42,7 +43,7 @@ def send_and_settle(recording: Recording, path: Path, synchronous: Synchronous) 
     broker = SqliteBroker(path, synchronous=synchronous)
     broker.declare_queue("default")
     _send(recording, broker)
-    _send_in_transactions(recording, broker, path)
+    _send_in_transactions(recording, broker, path, synchronous)
     _settle(recording, broker)
     broker.close()  # the WAL is deleted
     consumer = broker.consume("default", prefetch=1, timeout=5000)
@@ -63,10 +64,10 @@ def _send(recording: Recording, broker: SqliteBroker) -> None:
         broker.enqueue_many([message(f"many {number}", size=3000) for number in (1, 2, 3)])
 
 
-def _send_in_transactions(recording: Recording, broker: SqliteBroker, path: Path) -> None:
+def _send_in_transactions(recording: Recording, broker: SqliteBroker, path: Path, synchronous: Synchronous) -> None:
     """Rows of the application's own and messages, committed together; others rolled back together."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA synchronous = {broker._options.synchronous}")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
         with broker.write_lock:
             connection.execute("CREATE TABLE notes (name TEXT)")
         for name, end in (("kept", "COMMIT"), ("dropped", "ROLLBACK"), ("kept, too", "COMMIT")):
@@ -114,7 +115,7 @@ def grow_and_shrink(recording: Recording, path: Path, synchronous: Synchronous) 
     for number in range(4):
         with recording.promised(f"after {number}", place=WAITING):
             broker.enqueue(message(f"after {number}"))
-        broker._engine().database.shrink(pages=12)
+        BrokerDebug(broker).database.shrink(pages=12)
     broker.close()
 
 
@@ -188,12 +189,12 @@ def found(path: Path, *, working: bool = True) -> State:
         state = dict(names)
         assert len(state) == len(names), "something is there twice"
         if working:
-            _work_off(broker, {name for name, place in state.items() if place == WAITING})
+            _work_off(broker, path, {name for name, place in state.items() if place == WAITING})
     return state
 
 
-def _work_off(broker: SqliteBroker, waiting: set[str]) -> None:
-    with closing(sqlite3.connect(broker._paths.database, isolation_level=None)) as connection:
+def _work_off(broker: SqliteBroker, path: Path, waiting: set[str]) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE broker_messages SET eta_ms = 0 WHERE state = 1")
     broker.enqueue(message("last"))
     consumer = broker.consume("default", prefetch=1000, timeout=5000)
