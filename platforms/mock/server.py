@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,17 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 4_000_000_000
 
 
-def serve(port: int, directory: Path, options: MockOptions) -> Any:  # Any: waitress ships no types
+def serve(
+    port: int, directory: Path, options: MockOptions, *, clock: Callable[[], float] = time.time
+) -> Any:  # Any: waitress ships no types
     """Return a server that already listens; call its `run()`.
 
     Args:
         port: 0 for any free one; the server's `effective_port` names it.
         directory: of the storage.
+        clock: Unix seconds.
     """
-    state, faults = MockState(Storage(directory), options), Faults()
+    state, faults = MockState(Storage(directory), options, clock), Faults()
     server = create_server(
         application(state, faults),
         host=HOST,
