@@ -294,11 +294,26 @@ class Prefetcher:
             free = buffer.prefetch - buffer.claimed + sum(claim.queue == buffer.queue for claim in settled)
             # A configured prefetch (dramatiq_queue_prefetch) is kept exactly; dramatiq's default of two messages a
             # thread is not.
-            threads = self._threads.count()
+            threads = self._threads.count(buffer.queue)
             if threads is not None and (threads == 0 or self._threads.is_default(buffer.prefetch)):
-                free = min(free, threads - len(self.claims) + len(settled) - len(claimed))
+                free = min(free, threads - self._busy(buffer.queue, settled, claimed))
             if free > 0 and buffer.wants():
                 yield buffer, free
+
+    def _busy(self, queue: str, settled: list[Claim], claimed: list[Claim]) -> int:
+        """Return how many of the threads that serve a queue have a message. Arguments as of `_wanting`.
+
+        A process may have workers for separate queues, whose threads do not count. Plain loops: called for every claim.
+        """
+        busy = 0
+        for name, buffer in self.buffers.items():
+            if self._threads.share(queue, name):
+                busy += buffer.claimed
+                for claim in settled:
+                    busy -= claim.queue == name
+                for claim in claimed:
+                    busy += claim.queue == name
+        return busy
 
 
 def _is_paused(batch: WriteBatch, queue: str) -> bool:

@@ -51,17 +51,29 @@ class WorkerThreads:
         if worker in self._stopping:
             self._stopping.remove(worker)
 
-    def count(self) -> int | None:
-        """Return how many threads can process a message; None when no worker was started (consumers used by hand)."""
-        if not self._running and not self._stopping:
-            return None
-        count = 0
+    # Both are called for every claim: plain loops, without further calls.
+
+    def count(self, queue: str) -> int | None:
+        """Return how many threads can process a message of a queue; None when no worker consumes it (used by hand)."""
+        count = None
+        for worker in self._stopping:
+            if not worker.consumer_whitelist or queue in worker.consumer_whitelist:
+                count = 0
         for worker in self._running:
-            count += worker.worker_threads
+            if worker.consumer_whitelist and queue not in worker.consumer_whitelist:
+                continue
+            count = (count or 0) + worker.worker_threads
             for thread in worker.workers:
                 # An exception raised into a worker thread at the wrong moment ends it for good: it does not count.
                 count -= thread.ident is not None and not thread.is_alive()
         return count
+
+    def share(self, queue: str, other: str) -> bool:
+        """Return whether messages of two queues compete for the threads of a worker."""
+        for worker in (*self._running, *self._stopping):
+            if not worker.consumer_whitelist or worker.consumer_whitelist.issuperset((queue, other)):
+                return True
+        return queue == other
 
     def is_default(self, prefetch: int) -> bool:
         """Return whether a prefetch is dramatiq's default and not a configured one."""

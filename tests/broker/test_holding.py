@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from queue import SimpleQueue
 
 import dramatiq
 import dramatiq.worker
@@ -90,6 +91,36 @@ def test_only_idle_threads_get_messages(broker: SqliteBroker) -> None:
         assert counted(broker) == (3, 2)
         go.set()
         broker.join("default", timeout=JOIN_MS)
+
+
+def test_workers_of_one_process_do_not_take_each_others_threads(broker: SqliteBroker) -> None:
+    """A busy worker claims nothing more than it has threads, and another queue's worker is not kept waiting for it."""
+    begun: SimpleQueue[str] = SimpleQueue()
+    go_on = threading.Event()
+
+    @dramatiq.actor(queue_name="slow")
+    def slow() -> None:
+        begun.put("slow")
+        go_on.wait(60)
+
+    @dramatiq.actor(queue_name="quick")
+    def quick() -> None:
+        begun.put("quick")
+
+    workers = [Worker(broker, queues={queue}, worker_threads=1, worker_timeout=50) for queue in ("slow", "quick")]
+    for worker in workers:
+        worker.start()
+    try:
+        broker.enqueue_many([slow.message() for _ in range(8)])
+        assert begun.get(timeout=60) == "slow"
+        quick.send()
+        assert begun.get(timeout=60) == "quick"
+        leased = {stats.queue: stats.leased for stats in broker.admin.queue_stats()}
+        assert leased["slow"] == 1
+    finally:
+        go_on.set()
+        for worker in workers:
+            worker.stop()
 
 
 def test_a_worker_that_stops_leaves_nothing_held(broker: SqliteBroker) -> None:
