@@ -19,7 +19,7 @@ from platforms.http.address_guard import AddressRefused
 
 CONNECT_TIMEOUT_S = 5.0
 DEADLINE_S = 15.0  # the specification recommends 15 to 30
-BODY_CAP_BYTES = 65_536
+BODY_DEADLINE_S = 2.0  # the status has come; a body that stalls must not hold a thread for long
 EXCERPT_BYTES = 1024  # shown to the endpoint's owner only: a response may reveal details of their network
 SECRET_BYTES = (24, 64)
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix is public
@@ -124,7 +124,8 @@ def deliver(
             body=body,
             deadline_s=deadline_s,
             timeout_s=(min(CONNECT_TIMEOUT_S, deadline_s), deadline_s),
-            body_cap=BODY_CAP_BYTES,
+            body_cap=EXCERPT_BYTES,
+            body_deadline_s=BODY_DEADLINE_S,
             addresses=checked.addresses,
         )
     except (address_guard.NameUnknown, client.TransportError) as error:
@@ -133,14 +134,11 @@ def deliver(
     return WebhookResponse(response.status, _elapsed_ms(started), response.retry_after_s, excerpt)
 
 
-def _unreachable(error: Exception, duration_ms: int) -> Unreachable:
+def _unreachable(error: address_guard.NameUnknown | client.TransportError, duration_ms: int) -> Unreachable:
     if isinstance(error, address_guard.NameUnknown):
         return Unreachable(error.code, error.detail, sent=False, duration_ms=duration_ms)
-    if isinstance(error, client.NeverSent):
-        return Unreachable(
-            "no_connection", f"The endpoint cannot be reached ({error})", sent=False, duration_ms=duration_ms
-        )
-    return Unreachable("no_answer", f"The endpoint did not answer ({error})", sent=True, duration_ms=duration_ms)
+    failure, sent = error.failure, not isinstance(error, client.NeverSent)
+    return Unreachable(failure.code, failure.detail, sent=sent, duration_ms=duration_ms)
 
 
 def _elapsed_ms(started: float) -> int:

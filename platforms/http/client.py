@@ -24,6 +24,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from platforms.http.connections import ConnectionDeadline, PlainConnection, TlsConnection
+from platforms.http.failures import TransportFailure, classify
 
 _HEADERS = {
     "User-Agent": "VidProd/0.1",
@@ -43,7 +44,15 @@ for _logger_name in ("urllib3", "urllib3.connectionpool", "requests_oauthlib"):
 
 
 class TransportError(Exception):
-    """No usable response came. The message holds no address, since addresses carry secrets."""
+    """No usable response came. The message holds no address, since addresses carry secrets.
+
+    Attributes:
+        failure: what went wrong.
+    """
+
+    def __init__(self, reason: str, failure: TransportFailure | None = None) -> None:
+        super().__init__(reason)
+        self.failure = failure or TransportFailure("failed", reason)
 
 
 class NeverSent(TransportError):
@@ -130,19 +139,27 @@ def request(
     deadline_s: float = DEADLINE_S,
     timeout_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
     body_cap: int = BODY_CAP_BYTES,
+    body_deadline_s: float | None = None,
     addresses: tuple[str, ...] = (),
 ) -> Response:
     """Send one request and return its response, whatever its status.
 
     Args:
         timeout_s: for connecting (and each write), for each read.
+        body_deadline_s: at most so long for the response's body, where the status matters and the body does not.
         addresses: IP addresses to connect to instead of asking the resolver, tried in order; the name in the URL is
             still used for Host, SNI and the check of the certificate.
 
     Raises:
         NeverSent, ResponseLost.
     """
-    adapter = LimitedAdapter(deadline_s=deadline_s, timeout_s=timeout_s, body_cap=body_cap, addresses=addresses)
+    adapter = LimitedAdapter(
+        deadline_s=deadline_s,
+        timeout_s=timeout_s,
+        body_cap=body_cap,
+        body_deadline_s=body_deadline_s,
+        addresses=addresses,
+    )
     all_headers = {**_HEADERS, **(headers or {})}
     try:
         # Sent by the adapter, not by a session: a session parses the target of a redirect even when told not to follow.
@@ -192,6 +209,7 @@ class LimitedAdapter(HTTPAdapter):
         deadline_s: float = DEADLINE_S,
         timeout_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
         body_cap: int = BODY_CAP_BYTES,
+        body_deadline_s: float | None = None,
         addresses: tuple[str, ...] = (),
         reroute: tuple[str, str] | None = None,
     ) -> None:
@@ -207,6 +225,7 @@ class LimitedAdapter(HTTPAdapter):
         self._deadline_s = deadline_s
         self._timeout_s = timeout_s
         self._body_cap = body_cap
+        self._body_deadline_s = body_deadline_s
         self._addresses = addresses
         self._reroute = reroute
         self._deadline = ConnectionDeadline(0.0)
@@ -221,6 +240,8 @@ class LimitedAdapter(HTTPAdapter):
                 raise requests.ConnectionError("deadline passed")
             self.status = response.status_code
             self.retry_after_s = _retry_after_s(response.headers.get("Retry-After", ""))
+            if self._body_deadline_s is not None:
+                self._deadline.shorten(self._body_deadline_s)
             # The attribute that `requests` itself fills; there is no public way to hand over a body that is read.
             response._content = self._read(response)  # noqa: SLF001
         return response
@@ -235,8 +256,10 @@ class LimitedAdapter(HTTPAdapter):
 
     def transport_error(self, error: Exception) -> TransportError:
         """Return our error for an exception of the last exchange."""
-        reason = "deadline passed" if self._deadline.expired else type(error).__name__
-        return ResponseLost(reason) if self._deadline.connected else NeverSent(reason)
+        deadline = self._deadline
+        reason = "deadline passed" if deadline.expired else type(error).__name__
+        failure = classify(error, expired=deadline.expired, began=deadline.began, connected=deadline.connected)
+        return ResponseLost(reason, failure) if deadline.connected else NeverSent(reason, failure)
 
     def _read(self, response: requests.Response) -> bytes:
         body = bytearray()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Any, Self
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+MAX_INTERIM_RESPONSES = 20
 
 
 class ConnectionDeadline:
@@ -18,15 +22,33 @@ class ConnectionDeadline:
     It keeps a duplicate of the socket: TLS takes the original over, and shutting the duplicate down ends both.
 
     Attributes:
-        connected: whether a connection was established.
+        began: whether a TCP connection was established.
+        connected: whether a connection was established, with TLS where it is used.
         expired: whether the deadline has passed.
     """
 
     def __init__(self, deadline_s: float) -> None:
+        self.began = False
         self.connected = False
         self.expired = False
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
+        self._arm(deadline_s)
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the deadline; not negative."""
+        return max(0.0, self._end_s - time.monotonic())
+
+    def shorten(self, deadline_s: float) -> None:
+        """Move the deadline forward to so many seconds from now, if it is later."""
+        if deadline_s < self.remaining_s:
+            self._timer.cancel()
+            self._arm(deadline_s)
+            self._timer.start()
+
+    def _arm(self, deadline_s: float) -> None:
+        self._end_s = time.monotonic() + deadline_s
         self._timer = threading.Timer(deadline_s, self._expire)
         self._timer.daemon = True
 
@@ -35,6 +57,7 @@ class ConnectionDeadline:
         with self._lock:
             self._release()
             self._socket = sock.dup()
+            self.began = True
         if self.expired:
             self._expire()
 
@@ -61,8 +84,24 @@ class ConnectionDeadline:
             self._release()
 
 
+class FinalResponse(http.client.HTTPResponse):
+    """A response that skips all interim responses (1xx); the library skips 100 only, and takes 103 for the answer."""
+
+    def begin(self) -> None:
+        """Read the head of the final response."""
+        super().begin()
+        for _ in range(MAX_INTERIM_RESPONSES):
+            if not 100 < self.status < 200 or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return
+            self.headers = self.msg = None  # type: ignore[assignment]  # as in a new response: `begin` reads them once
+            super().begin()
+        raise http.client.HTTPException(f"more than {MAX_INTERIM_RESPONSES} interim responses")
+
+
 class PlainConnection(HTTPConnection):
     """A TCP connection with a deadline, made to the given addresses if there are any."""
+
+    response_class = FinalResponse
 
     def __init__(
         self,
@@ -84,10 +123,16 @@ class PlainConnection(HTTPConnection):
         failed: OSError = OSError("no address")
         for address in self._addresses:
             try:
-                return socket.create_connection((address, self.port), self.timeout if self.timeout else None)
+                return socket.create_connection((address, self.port), self._timeout_s())
             except OSError as error:
                 failed = error
-        raise urllib3.exceptions.NewConnectionError(self, type(failed).__name__)
+        raise urllib3.exceptions.NewConnectionError(self, type(failed).__name__) from failed
+
+    def _timeout_s(self) -> float:
+        """Return the timeout for one address: all together must not exceed the deadline."""
+        if self._deadline.remaining_s <= 0:
+            raise TimeoutError("deadline passed")
+        return min(self.timeout or self._deadline.remaining_s, self._deadline.remaining_s)
 
     def connect(self) -> None:
         """Connect, and note that the connection was established."""

@@ -205,15 +205,15 @@ def test_a_certificate_is_checked_against_the_name_and_not_the_address(
             client.request("POST", f"https://other.example.com:{port}/", body=b"{}", addresses=("127.0.0.1",))
 
 
-def self_signed(directory: Path, name: str) -> Path:
+def self_signed(directory: Path, name: str, *, ends_in: timedelta = timedelta(days=1)) -> Path:
     """Write a certificate for a name, with its key, into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=3))
+        .not_valid_after(now + ends_in)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

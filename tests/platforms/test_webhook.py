@@ -131,6 +131,6 @@ def test_an_error_says_whether_the_event_may_have_arrived() -> None:
     with server(lambda connection, _first: time.sleep(3)) as (base, _), pytest.raises(Unreachable) as silent:
         attempt(base, deadline_s=0.3)
 
-    assert (refused.value.code, refused.value.sent) == ("no_connection", False)
-    assert (silent.value.code, silent.value.sent) == ("no_answer", True)
+    assert (refused.value.code, refused.value.sent) == ("refused", False)
+    assert (silent.value.code, silent.value.sent) == ("answer_timeout", True)
     assert 250 < silent.value.duration_ms < 3000
