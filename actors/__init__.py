@@ -19,7 +19,8 @@
                  ▼
     network    delete_files ── retention
     network    refresh_token ── tokens
-    network    dispatch_webhook ── webhook_delivery: a change of state above also records an event and its deliveries
+    webhooks   dispatch_webhook, and for slow endpoints dispatch_slow_webhook (queue webhooks_slow) ── webhook_delivery:
+                 a change of state above also records an event and its deliveries, and wakes the endpoints
 
     ticks      open_windows ── scheduling: starts the publications that are due          each minute
     ticks      reap ── stuck_work: resumes or ends work that is past its deadline        each minute

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from broker import SqliteBroker
 from platforms.contract import Publisher
@@ -60,7 +61,13 @@ class Machine:
         return self.settings.data_dir.resolve() / relative
 
     def send(
-        self, actor_name: str, *args: str, delay_s: float = 0.0, priority: int = 0, message_id: str | None = None
+        self,
+        actor_name: str,
+        *args: str,
+        delay_s: float = 0.0,
+        priority: int = 0,
+        message_id: str | None = None,
+        concurrency_key: str | None = None,
     ) -> None:
         """Send a message to an actor by its name; inside `store.writing()` it commits with the change.
 
@@ -72,8 +79,11 @@ class Machine:
             delay_s: seconds before the message can be delivered.
             priority: waiting messages of a queue with a higher number are delivered first.
             message_id: of messages that may be cancelled by it; None makes a unique one.
+            concurrency_key: at most one message with the same key is processed at a time.
         """
-        message = self.broker.get_actor(actor_name).message_with_options(args=args, broker_priority=priority)
+        key: dict[str, Any] = {} if concurrency_key is None else {"concurrency_key": concurrency_key}  # Any: options
+        actor = self.broker.get_actor(actor_name)
+        message = actor.message_with_options(args=args, broker_priority=priority, **key)
         if message_id is not None:
             message = message.copy(message_id=message_id)
         self.broker.enqueue(message, delay=round(delay_s * 1000) if delay_s > 0 else None)

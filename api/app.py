@@ -25,7 +25,16 @@ from api.resources.publications import ResolveResource
 from api.resources.schedules import ScheduleResource
 from api.resources.session import LoginResource
 from api.resources.uploads import UploadResource
-from api.resources.webhooks import DeliveriesResource, EndpointResource, EndpointsResource, RedeliverResource
+from api.resources.webhooks import (
+    DeliveriesResource,
+    EndpointResource,
+    EndpointsResource,
+    PingResource,
+    RedeliverResource,
+    ReplayResource,
+    RotateResource,
+    SecretResource,
+)
 
 App = falcon.App[falcon.Request, falcon.Response]
 
@@ -83,6 +92,10 @@ def routes(context: Context, limiter: RateLimiter) -> dict[str, Any]:  # Any: re
         "/schedule": ScheduleResource(context),
         "/webhooks": EndpointsResource(context),
         "/webhooks/{endpoint_id}": EndpointResource(context),
+        "/webhooks/{endpoint_id}/secret": SecretResource(context),
+        "/webhooks/{endpoint_id}/rotate": RotateResource(context),
+        "/webhooks/{endpoint_id}/ping": PingResource(context),
+        "/webhooks/{endpoint_id}/replay": ReplayResource(context),
         "/webhooks/{endpoint_id}/deliveries": DeliveriesResource(context),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": RedeliverResource(context),
         "/dead-letters": DeadLettersResource(context),

@@ -77,6 +77,7 @@ class DeliveryStatus(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     FAILED = "failed"  # no more attempts; can be redelivered by request
+    MISSED = "missed"  # the endpoint was disabled; can be replayed
 
 
 JOB_OVER = frozenset({JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS, JobStatus.FAILED, JobStatus.CANCELLED})

@@ -278,8 +278,9 @@ deliveries = Table(
     Column("endpoint_id", Text, ForeignKey("endpoints.id"), nullable=False),
     Column("status", Text, nullable=False),  # store.states.DeliveryStatus
     Column("tries", Integer, nullable=False, server_default="0"),
-    Column("next_at", UtcDateTime),
+    Column("next_at", UtcDateTime),  # the endpoint's deliveries are attempted in this order
     Column("reason", Text),  # why it is missed, or failed without a last attempt
+    Column("queued_at", UtcDateTime),  # when it began to wait: at the event, or when it was sent again
     UniqueConstraint("event_id", "endpoint_id"),
 )
 Index("deliveries_by_endpoint", deliveries.c.endpoint_id, deliveries.c.status, deliveries.c.next_at)

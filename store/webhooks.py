@@ -1,16 +1,24 @@
-"""Webhook endpoints, events, and the deliveries of events to endpoints."""
+"""Webhook endpoints, events, and the deliveries of events to endpoints.
+
+Health and waiting times of endpoints are in `store.endpoints`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
 from store import rows
 from store.states import DeliveryStatus, EndpointState
-from store.tables import attempts, deliveries, endpoints, events
+from store.tables import attempts, deliveries, endpoints, events, jobs
+
+PING = "ping"  # type of the event that an operator sends to one endpoint
+ENDPOINT_DISABLED = "endpoint_disabled"  # reason of a missed delivery
+REPLAYED_AS_NEW = "replayed_as_new"  # reason of a failed delivery whose event was sent under a new id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +35,17 @@ class Endpoint:
     previous_secret: bytes | None = None
     previous_until: datetime | None = None
     failing_since: datetime | None = None
+    failures: int = 0
+    failing_s: int = 0
+    exhausted: int = 0
+    dropped: int = 0
+    attempted_at: datetime | None = None
+    last_duration_ms: int | None = None
+    last_error: str | None = None
+    paused_until: datetime | None = None
+    wake_at: datetime | None = None
+    disabled_at: datetime | None = None
+    disabled_code: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", EndpointState(self.state))
@@ -53,6 +72,8 @@ class Delivery:
     status: DeliveryStatus
     tries: int = 0
     next_at: datetime | None = None
+    reason: str | None = None
+    queued_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", DeliveryStatus(self.status))
@@ -109,38 +130,63 @@ def remove_endpoint(connection: Connection, endpoint_id: str) -> bool:
     return connection.execute(endpoints.delete().where(endpoints.c.id == endpoint_id)).rowcount == 1
 
 
-def set_state(connection: Connection, endpoint_id: str, state: EndpointState) -> bool:
-    """Switch an endpoint on or off; False if it was so before."""
-    change = update(endpoints).where(endpoints.c.id == endpoint_id, endpoints.c.state != state)
-    return connection.execute(change.values(state=state, failing_since=None)).rowcount == 1
-
-
 def record_event(
-    connection: Connection, event: Event, webhook_url: str | None, new_id: Callable[[str], str]
+    connection: Connection,
+    event: Event,
+    webhook_url: str | None,
+    new_id: Callable[[str], str],
+    *,
+    except_endpoint: str | None = None,
 ) -> list[Delivery]:
     """Insert an event, and a delivery for each endpoint that receives it.
 
     Args:
+        connection: inside `store.writing()`.
         event: what happened.
         webhook_url: the address that the event's job names, if it does.
         new_id: returns a new id with the given prefix.
+        except_endpoint: id of an endpoint that does not receive it.
+
+    Returns:
+        The deliveries that wait for an attempt. Those of disabled endpoints are missed.
     """
-    connection.execute(events.insert().values(**{n: getattr(event, n) for n in Event.__dataclass_fields__}))
+    add_event(connection, event)
     wanted = or_(endpoints.c.scope == "all", and_(endpoints.c.scope == "named", endpoints.c.url == webhook_url))
-    query = select(endpoints).where(endpoints.c.state == EndpointState.ENABLED, wanted)
-    made: list[Delivery] = []
-    for endpoint in rows.fetch_all(connection, query, Endpoint):
-        if endpoint.events and event.type not in endpoint.events:
-            continue
-        delivery = Delivery(
-            id=new_id(""), event_id=event.id, endpoint_id=endpoint.id,
-            status=DeliveryStatus.WAITING, next_at=event.created_at,
-        )  # fmt: skip
-        connection.execute(
-            deliveries.insert().values(**{n: getattr(delivery, n) for n in Delivery.__dataclass_fields__})
-        )
-        made.append(delivery)
-    return made
+    found = rows.fetch_all(connection, select(endpoints).where(wanted), Endpoint)
+    receivers = [one for one in found if one.id != except_endpoint and (not one.events or event.type in one.events)]
+    made = [add_delivery(connection, event, endpoint, new_id("")) for endpoint in receivers]
+    return [delivery for delivery in made if delivery.status is DeliveryStatus.WAITING]
+
+
+def add_event(connection: Connection, event: Event) -> None:
+    """Insert an event without deliveries."""
+    connection.execute(events.insert().values(**{n: getattr(event, n) for n in Event.__dataclass_fields__}))
+
+
+def add_delivery(
+    connection: Connection, event: Event, endpoint: Endpoint, delivery_id: str, *, queued_at: datetime | None = None
+) -> Delivery:
+    """Insert the delivery of an event to an endpoint, which misses it if it is disabled.
+
+    Args:
+        connection: inside `store.writing()`.
+        event: what is delivered.
+        endpoint: where.
+        delivery_id: the new id.
+        queued_at: when it begins to wait; None: at the event.
+    """
+    is_missed = endpoint.state is EndpointState.DISABLED and event.type != PING
+    delivery = Delivery(
+        id=delivery_id,
+        event_id=event.id,
+        endpoint_id=endpoint.id,
+        status=DeliveryStatus.MISSED if is_missed else DeliveryStatus.WAITING,
+        next_at=None if is_missed else event.created_at,
+        reason=ENDPOINT_DISABLED if is_missed else None,
+        queued_at=queued_at or event.created_at,
+    )
+    connection.execute(deliveries.insert().values(**{n: getattr(delivery, n) for n in Delivery.__dataclass_fields__}))
+    return delivery
 
 
 def count_endpoints(connection: Connection) -> int:
@@ -173,18 +219,6 @@ def record_attempt(
     return True
 
 
-def record_health(connection: Connection, endpoint_id: str, *, succeeded: bool, now: datetime) -> datetime | None:
-    """Note whether an endpoint answers; return since when it has not."""
-    since = None if succeeded else func.coalesce(endpoints.c.failing_since, now)
-    connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(failing_since=since))
-    return connection.scalar(select(endpoints.c.failing_since).where(endpoints.c.id == endpoint_id))
-
-
-def schedule(connection: Connection, delivery_id: str, now: datetime) -> None:
-    """Count a delivery's wait from now on: it was sent again."""
-    connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(next_at=now))
-
-
 def purge(connection: Connection, before: datetime) -> int:
     """Delete older events without open deliveries; return how many."""
     awaited = select(deliveries.c.event_id).where(deliveries.c.status == DeliveryStatus.WAITING)
@@ -193,12 +227,6 @@ def purge(connection: Connection, before: datetime) -> int:
     connection.execute(attempts.delete().where(attempts.c.delivery_id.in_(theirs)))
     connection.execute(deliveries.delete().where(deliveries.c.event_id.in_(old)))
     return connection.execute(events.delete().where(events.c.created_at < before, events.c.id.not_in(awaited))).rowcount
-
-
-def overdue(connection: Connection, before: datetime) -> list[Delivery]:
-    """Return deliveries whose next try should have been made before the given moment."""
-    query = select(deliveries).where(deliveries.c.status == DeliveryStatus.WAITING, deliveries.c.next_at < before)
-    return rows.fetch_all(connection, query, Delivery)
 
 
 def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[tuple[Delivery, Event, list[Attempt]]]:
@@ -222,8 +250,70 @@ def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[
 def redeliver(connection: Connection, delivery_id: str, now: datetime) -> bool:
     """Let a delivery that is over be tried again from the start; False if it is under way."""
     change = update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.status != DeliveryStatus.WAITING)
-    values = {"status": DeliveryStatus.WAITING, "tries": 0, "next_at": now}
-    return connection.execute(change.values(**values)).rowcount == 1
+    return connection.execute(change.values(**_again(now))).rowcount == 1
+
+
+def replay(connection: Connection, endpoint_id: str, *, since: datetime | None, failed: bool, now: datetime) -> int:
+    """Let deliveries that are over be tried again from the start, in the order of their events; return how many.
+
+    Args:
+        connection: inside `store.writing()`.
+        endpoint_id: of the endpoint.
+        since: only events from this time on; None: all.
+        failed: only those that have failed or were missed.
+        now: the present time.
+    """
+    chosen = select(deliveries.c.id).join(events).where(_replayed(endpoint_id, since, failed=failed))
+    change = update(deliveries).where(deliveries.c.id.in_(chosen)).values(**_again(now) | {"next_at": in_order(now)})
+    return connection.execute(change).rowcount
+
+
+def replayed_events(connection: Connection, endpoint_id: str, *, since: datetime | None, failed: bool) -> list[Event]:
+    """Return the events that `replay` would send again, oldest first."""
+    query = select(events).join(deliveries).where(_replayed(endpoint_id, since, failed=failed))
+    return rows.fetch_all(connection, query.order_by(events.c.created_at), Event)
+
+
+def close_replayed(connection: Connection, endpoint_id: str, *, since: datetime | None) -> None:
+    """Mark failed and missed deliveries whose events are sent under new ids: they are not replayed once more."""
+    chosen = select(deliveries.c.id).join(events).where(_replayed(endpoint_id, since, failed=True))
+    values = {"status": DeliveryStatus.FAILED, "reason": REPLAYED_AS_NEW}
+    connection.execute(update(deliveries).where(deliveries.c.id.in_(chosen)).values(**values))
+
+
+def unsent_events(connection: Connection, endpoint: Endpoint, since: datetime) -> list[Event]:
+    """Return the events since a time that concern an endpoint and have no delivery to it, oldest first.
+
+    They are from before the endpoint was added, or of types that it did not receive at the time.
+    """
+    theirs = select(deliveries.c.event_id).where(deliveries.c.endpoint_id == endpoint.id)
+    query = select(events).where(events.c.created_at >= since, events.c.id.not_in(theirs), events.c.type != PING)
+    if endpoint.scope != "all":
+        named = select(jobs.c.id).where(jobs.c.webhook_url == endpoint.url)
+        query = query.where(events.c.job_id.in_(named))
+    if endpoint.events:
+        query = query.where(events.c.type.in_(endpoint.events))
+    return rows.fetch_all(connection, query.order_by(events.c.created_at), Event)
+
+
+def in_order(now: datetime) -> ColumnElement[datetime]:
+    """Return a value of `next_at` with which deliveries are due now, in the order of their events."""
+    happened_at = select(events.c.created_at).where(events.c.id == deliveries.c.event_id).scalar_subquery()
+    return case((happened_at > now, now), else_=happened_at)  # the clock may have been set back since
+
+
+def _replayed(endpoint_id: str, since: datetime | None, *, failed: bool) -> ColumnElement[bool]:
+    over = [DeliveryStatus.FAILED, DeliveryStatus.MISSED, *([] if failed else [DeliveryStatus.DELIVERED])]
+    chosen = and_(
+        deliveries.c.endpoint_id == endpoint_id, deliveries.c.status.in_(over), events.c.type != PING
+    )  # fmt: skip
+    if failed:
+        chosen = and_(chosen, func.coalesce(deliveries.c.reason, "") != REPLAYED_AS_NEW)
+    return chosen if since is None else and_(chosen, events.c.created_at >= since)
+
+
+def _again(now: datetime) -> dict[str, Any]:  # Any: as many types as columns
+    return {"status": DeliveryStatus.WAITING, "tries": 0, "next_at": now, "reason": None, "queued_at": now}
 
 
 def count_by_status(connection: Connection) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
+from actors.flow import webhook_queue
 from actors.machine import Machine
 from platforms import webhook_events
 from store import jobs, sequences, webhooks
@@ -30,8 +31,11 @@ def emit(
         facts: the other members of `data`, as in the model of the event type.
     """
     event = create_event(machine, connection, kind, job, **facts)
-    for delivery in webhooks.record_event(connection, event, job.webhook_url if job else None, machine.new_id):
-        machine.send("dispatch_webhook", delivery.id)
+    address = job.webhook_url if job else None
+    # An endpoint's own end is not among the events that it missed.
+    subject = facts.get("endpoint_id")
+    for delivery in webhooks.record_event(connection, event, address, machine.new_id, except_endpoint=subject):
+        webhook_queue.wake(machine, connection, delivery.endpoint_id)
 
 
 def create_event(

@@ -5,8 +5,6 @@ Each is one transaction, in which the change and its messages commit together.
 
 from __future__ import annotations
 
-import base64
-import secrets
 from datetime import datetime
 
 from loguru import logger
@@ -14,12 +12,13 @@ from sqlalchemy import Connection
 
 from actors.flow import planning, rendering
 from actors.flow.completion import close_finished
+from actors.flow.endpoint_commands import new_signing_secret
 from actors.flow.events import emit, emit_for_publication
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery import publishing_notes
 from broker import DeadLetter
-from store import accounts, idempotency_keys, jobs, publications, segments, steps, webhooks
+from store import accounts, endpoints, idempotency_keys, jobs, publications, segments, steps, webhooks
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import EndpointState, JobStatus, PublicationStatus
@@ -68,13 +67,8 @@ def add_endpoint(
     known = webhooks.add_endpoint(connection, new)
     if scope == "all" and known.scope != "all":
         webhooks.set_scope_all(connection, known.id)
-    webhooks.set_state(connection, known.id, EndpointState.ENABLED)
+    endpoints.enable(connection, known.id)
     return known
-
-
-def new_signing_secret() -> str:
-    """Return a Standard Webhooks secret: whsec_ and 32 random bytes in base64."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def cancel(machine: Machine, job_id: str) -> bool:

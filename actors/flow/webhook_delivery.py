@@ -3,107 +3,93 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 
 from loguru import logger
+from sqlalchemy import Connection
 
+from actors.flow import endpoint_health, webhook_queue
+from actors.flow.endpoint_health import GONE, DeliveryOutcome
 from actors.flow.events import emit
 from actors.machine import Machine
 from platforms import webhook
 from platforms.errors import PlatformError
-from store import webhooks
+from store import endpoints, webhooks
 from store.sealing import WrongKey
-from store.states import DeliveryStatus, EndpointState
-from store.webhooks import Attempt, Delivery, Endpoint, Event
+from store.states import DeliveryStatus
+from store.webhooks import PING, Attempt, Delivery, Endpoint, Event
 
 # Seconds after each failed attempt; with the jitter below about 52 hours in all. Standard Webhooks 1.0.0 advises
-# several days, exponential, with jitter.
+# several days, exponential, with jitter. Whatever the answer is: a receiver that answers 404 or redirects is usually
+# being deployed or edited. Only 410 ends a delivery early.
 RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000)
 JITTER = 0.2  # of each delay, up or down
-MISCONFIGURED_ATTEMPTS = 3  # a 3xx or 4xx is the receiver's mistake and seldom ends by itself
 MAX_RETRY_DELAY_S = 86_400.0
-DISABLE_AFTER = timedelta(days=5)  # without one success
-GONE = 410
-EARLY_TOLERANCE = timedelta(seconds=2)  # a message that is earlier than its attempt's time by more is a duplicate
+EARLY_TOLERANCE = timedelta(seconds=1)  # messages are exact to milliseconds; a clock may be set by a little
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """The outcome of one attempt.
+def attempt(machine: Machine, endpoint_id: str, token: str) -> None:
+    """Make the next attempt at an endpoint, if one is due; send the message for the one after it.
 
-    Attributes:
-        succeeded: the receiver answered 2xx.
-        final: there is no further attempt.
-        http_status: of the answer; None if none came.
-        duration_ms: of the request.
-        retry_after_s: what the receiver asks for; 0 is nothing.
-        error: text for the operator; None if it succeeded.
-        excerpt: beginning of the answer's body.
+    Receivers recognise a repeated event by its webhook-id.
+
+    Args:
+        machine: for its store, clock and settings.
+        endpoint_id: of the endpoint.
+        token: of the message; nothing is done if the endpoint has another message by now.
     """
-
-    succeeded: bool
-    final: bool
-    http_status: int | None = None
-    duration_ms: int = 0
-    retry_after_s: float = 0.0
-    error: str | None = None
-    excerpt: str | None = None
-
-
-def attempt(machine: Machine, delivery_id: str) -> None:
-    """Make the next attempt at a delivery, if it is due. Receivers recognise a repeated one by its webhook-id."""
     with machine.store.reading() as connection:
-        found = webhooks.get_delivery(connection, delivery_id)
-    if found is None or found[0].status is not DeliveryStatus.WAITING or _is_early(machine, found[0]):
+        endpoint = webhooks.get_endpoint(connection, endpoint_id)
+        if endpoint is None or webhook_queue.token(endpoint.wake_at) != token:
+            return
+        due = endpoints.next_due(connection, endpoint, machine.now() + EARLY_TOLERANCE)
+    if due is None:
+        with machine.store.writing() as connection:
+            webhook_queue.wake_again(machine, connection, endpoint_id)
         return
-    delivery, event, endpoint = found
-    if endpoint.state is EndpointState.DISABLED:
-        outcome = _Outcome(succeeded=False, final=True, error="the endpoint is disabled")
-    else:
-        outcome = _send(machine, event, endpoint, delivery.tries + 1)
-    _record(machine, delivery, event, endpoint, outcome)
+    delivery, event = due
+    _record(machine, delivery, event, endpoint, _send(machine, event, endpoint, delivery.tries + 1))
 
 
-def _is_early(machine: Machine, delivery: Delivery) -> bool:
-    return delivery.next_at is not None and delivery.next_at > machine.now() + EARLY_TOLERANCE
-
-
-def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> _Outcome:
+def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> DeliveryOutcome:
     now = machine.now()
-    signing = [endpoint.secret]
-    if endpoint.previous_secret is not None and endpoint.previous_until is not None and now < endpoint.previous_until:
-        signing.append(endpoint.previous_secret)
+    started = time.monotonic()
+    is_last = tries > len(RETRY_DELAYS_S) or event.type == PING
     try:
         answer = webhook.deliver(
             endpoint.url,
             message_id=event.id,
             timestamp=int(now.timestamp()),
             body=event.body.encode(),
-            secrets=[machine.sealer.open(sealed) for sealed in signing],
+            secrets=[machine.sealer.open(sealed) for sealed in _signing(endpoint, now)],
             allow_private=machine.settings.webhook_allow_private,
             own_hosts=machine.settings.own_hosts,
         )
     except (PlatformError, WrongKey) as error:
-        return _Outcome(succeeded=False, final=tries > len(RETRY_DELAYS_S), error=str(error))
-    succeeded = 200 <= answer.status < 300
-    is_misconfigured = 300 <= answer.status < 500 and answer.status not in {408, 425, 429}
-    attempts = MISCONFIGURED_ATTEMPTS if is_misconfigured else len(RETRY_DELAYS_S) + 1
-    return _Outcome(
-        succeeded=succeeded,
-        final=succeeded or answer.status == GONE or tries >= attempts,
+        duration_ms = round((time.monotonic() - started) * 1000)
+        return DeliveryOutcome(succeeded=False, final=is_last, duration_ms=duration_ms, error=str(error))
+    return DeliveryOutcome(
+        succeeded=answer.accepted,
+        final=is_last or answer.accepted or answer.status == GONE,
         http_status=answer.status,
-        duration_ms=round(answer.duration_ms),
+        duration_ms=answer.duration_ms,
         retry_after_s=answer.retry_after_s or 0.0,
-        error=None if succeeded else f"HTTP {answer.status}",
+        error=None if answer.accepted else f"HTTP {answer.status}",
         excerpt=answer.excerpt,
     )
 
 
-def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoint, outcome: _Outcome) -> None:
-    tries = delivery.tries + 1
+def _signing(endpoint: Endpoint, now: datetime) -> list[bytes]:
+    """Return the sealed secrets that sign now: two while one replaces the other."""
+    if endpoint.previous_secret is None or endpoint.previous_until is None or now >= endpoint.previous_until:
+        return [endpoint.secret]
+    return [endpoint.secret, endpoint.previous_secret]
+
+
+def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoint, outcome: DeliveryOutcome) -> None:
     now = machine.now()
-    delay_s = 0.0 if outcome.final else _retry_delay_s(tries, outcome.retry_after_s)
+    tries = delivery.tries + 1
     attempt = Attempt(
         delivery_id=delivery.id,
         at=now,
@@ -112,23 +98,14 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
         error=outcome.error,
         excerpt=outcome.excerpt,
     )
+    next_at = None if outcome.final else now + timedelta(seconds=_retry_delay_s(tries, outcome.retry_after_s))
     with machine.store.writing() as connection:
-        next_at = None if outcome.final else now + timedelta(seconds=delay_s)
-        status = _delivery_status(outcome)
-        if not webhooks.record_attempt(connection, attempt, status=status, next_at=next_at, tries=tries):
-            return
-        if not outcome.final:
-            machine.send("dispatch_webhook", delivery.id, delay_s=delay_s)
-        failing_since = webhooks.record_health(connection, endpoint.id, succeeded=outcome.succeeded, now=now)
-        is_dead = failing_since is not None and now - failing_since > DISABLE_AFTER
-        if (is_dead or outcome.http_status == GONE) and webhooks.set_state(
-            connection, endpoint.id, EndpointState.DISABLED
-        ):
-            emit(
-                machine, connection, "endpoint.disabled", endpoint_id=endpoint.id, url=endpoint.url,
-                code="gone" if outcome.http_status == GONE else "failing", reason=outcome.error,
-                failing_since=failing_since, missed=0,
-            )  # fmt: skip
+        recorded = webhooks.record_attempt(
+            connection, attempt, status=_delivery_status(outcome), next_at=next_at, tries=tries
+        )
+        if recorded and (outcome.succeeded or event.type != PING):
+            _record_health(machine, connection, endpoints.reread(connection, endpoint), outcome)
+        webhook_queue.wake_again(machine, connection, endpoint.id)
     if not outcome.succeeded:
         logger.warning(
             "Webhook {} ({}) to endpoint {}: attempt {} failed: {}",
@@ -136,7 +113,24 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
         )  # fmt: skip
 
 
-def _delivery_status(outcome: _Outcome) -> DeliveryStatus:
+def _record_health(machine: Machine, connection: Connection, before: Endpoint, outcome: DeliveryOutcome) -> None:
+    now = machine.now()
+    after = endpoint_health.after_attempt(before, outcome, now)
+    endpoints.save_health(connection, after)
+    if endpoint_health.is_recovered(before, after):
+        endpoints.make_due(connection, after.id, after=now, now=now)
+    code = endpoint_health.disabling_code(after, outcome)
+    if code is None or not endpoints.disable(connection, after.id, code=code, now=now):
+        return
+    logger.warning("Endpoint {} ({}): disabled ({}): {}", after.id, after.url, code, outcome.error)
+    emit(
+        machine, connection, "endpoint.disabled", endpoint_id=after.id, url=after.url, code=code,
+        reason=outcome.error, failing_since=after.failing_since,
+        missed=endpoints.backlog(connection, after.id).missed,
+    )  # fmt: skip
+
+
+def _delivery_status(outcome: DeliveryOutcome) -> DeliveryStatus:
     if outcome.succeeded:
         return DeliveryStatus.DELIVERED
     return DeliveryStatus.FAILED if outcome.final else DeliveryStatus.WAITING

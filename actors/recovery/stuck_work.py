@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from actors.flow import planning, rendering, retrying
+from actors.flow import planning, rendering, retrying, webhook_queue
 from actors.flow.completion import fail_crashed_publication, fail_job, fail_part
 from actors.machine import Machine
 from broker import DeadLetter
-from store import jobs, publications, segments, steps, webhooks
+from store import jobs, publications, segments, steps
 
 GRACE_PERIOD = timedelta(minutes=5)  # a message may wait in its queue, or for redelivery after its worker's end
 DEAD_LETTER_AGE = timedelta(days=1)  # older dead letters have been handled: `recover` runs each minute
@@ -23,7 +23,7 @@ def recover(machine: Machine) -> None:
     _resume_parts(machine)
     _resume_retries(machine)
     _resume_publications(machine)
-    _resume_deliveries(machine)
+    webhook_queue.recover(machine)
 
 
 def _fail_dead_lettered(machine: Machine) -> None:
@@ -85,11 +85,3 @@ def _resume_publications(machine: Machine) -> None:
             logger.warning("Publication {}: step {} is overdue, sent again", publication.id, publication.step)
             steps.schedule(connection, publication.id, now)
             machine.send(f"publish_{publication.platform}", publication.id)
-
-
-def _resume_deliveries(machine: Machine) -> None:
-    now = machine.now()
-    with machine.store.writing() as connection:
-        for delivery in webhooks.overdue(connection, now - GRACE_PERIOD):
-            webhooks.schedule(connection, delivery.id, now)
-            machine.send("dispatch_webhook", delivery.id)

@@ -13,7 +13,7 @@ from api.resources import dead_letters, jobs, webhooks
 from api.resources.publications import Resolution
 from api.resources.schedules import PlatformSchedule
 from api.resources.session import Credentials
-from api.resources.webhooks import EndpointChange, NewEndpoint
+from api.resources.webhooks import EndpointChange, NewEndpoint, Replay, SecretRotation
 from api.uploads.options import UploadOptions
 from platforms import registry
 
@@ -162,15 +162,31 @@ OPERATIONS = (
     Operation("get", "/webhooks", "List webhook endpoints", (200,)),
     Operation(
         "post", "/webhooks", "Add a webhook endpoint", (201, 400, 409, 422),
-        f"The response has the signing secret, which is not shown again. At most {webhooks.MAX_ENDPOINTS} endpoints.",
+        f"The response has the signing secret. At most {webhooks.MAX_ENDPOINTS} endpoints.",
         NewEndpoint,
     ),
     Operation("get", "/webhooks/{endpoint_id}", "Get a webhook endpoint", (200, 404)),
     Operation(
         "patch", "/webhooks/{endpoint_id}", "Change a webhook endpoint", (200, 404, 422),
-        "Enables or disables it, or changes its events.", EndpointChange,
+        "Enables or disables it, or changes its events. `missed` says what it has not received.", EndpointChange,
     ),
     Operation("delete", "/webhooks/{endpoint_id}", "Delete a webhook endpoint", (204, 404)),
+    Operation(
+        "get", "/webhooks/{endpoint_id}/secret", "Get the signing secret of an endpoint", (200, 404),
+        "Also of an endpoint that was named by an upload (`webhook_url`).",
+    ),
+    Operation(
+        "post", "/webhooks/{endpoint_id}/rotate", "Replace the signing secret of an endpoint", (200, 404, 409, 422),
+        "Until the overlap ends, events are signed with both secrets.", SecretRotation,
+    ),
+    Operation(
+        "post", "/webhooks/{endpoint_id}/ping", "Send a test event", (202, 404),
+        "Sent once, also to a disabled endpoint. The outcome is in the deliveries.",
+    ),
+    Operation(
+        "post", "/webhooks/{endpoint_id}/replay", "Send events again", (202, 404, 409, 422),
+        "All since a time, or all that were not delivered. Events are kept for 30 days.", Replay,
+    ),
     Operation(
         "get", _DELIVERIES, "List deliveries to an endpoint, newest first", (200, 400, 404),
         query={"limit": _limit(webhooks.MAX_LIMIT, webhooks.DEFAULT_LIMIT)},

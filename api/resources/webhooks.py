@@ -1,22 +1,24 @@
-"""Webhook endpoints and their deliveries: add, change, delete, list, redeliver."""
+"""Webhook endpoints and their deliveries: add, change, delete, list, replay, ping, replace the secret."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import falcon
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
-from actors.flow import job_commands
+from actors.flow import endpoint_commands, job_commands
 from api.context import Context
 from api.http import json_body
 from api.http.numbers import query_limit
-from api.http.problems import Problem, not_found
+from api.http.problems import Problem, invalid_field, not_found
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
 from platforms.webhook_events import EVENT_TYPES
-from store import webhooks
+from store import endpoints, webhooks
 from store.states import EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 
@@ -54,6 +56,26 @@ class EndpointChange(BaseModel):
     ] = None
 
 
+class Replay(BaseModel):
+    """Which events are sent again."""
+
+    model_config = ConfigDict(extra="forbid")
+    since: Annotated[AwareDatetime | None, Field(description="Only events from this time on.")] = None
+    failed: Annotated[
+        bool, Field(description="Only events that were given up, or missed while the endpoint was disabled.")
+    ] = False
+    as_new: Annotated[bool, Field(description="Give the events new ids. Default: they keep their ids.")] = False
+
+
+class SecretRotation(BaseModel):
+    """How the secret of an endpoint is replaced."""
+
+    model_config = ConfigDict(extra="forbid")
+    overlap_hours: Annotated[
+        float, Field(ge=0, le=168, description="For how long the present secret signs, too. 0 if it has leaked.")
+    ] = 24.0
+
+
 class EndpointsResource(Resource):
     """GET and POST /webhooks."""
 
@@ -62,7 +84,7 @@ class EndpointsResource(Resource):
         del request
         with self._context.store.reading() as connection:
             found = webhooks.every_endpoint(connection)
-        response.media = {"endpoints": [_endpoint(endpoint) for endpoint in found]}
+            response.media = {"endpoints": [_endpoint(connection, endpoint) for endpoint in found]}
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Add an endpoint and return its signing secret; a known address keeps its secret."""
@@ -74,12 +96,13 @@ class EndpointsResource(Resource):
             made = job_commands.add_endpoint(
                 self._context.machine, connection, body.url, scope="all", events=body.events
             )
-            found = webhooks.get_endpoint(connection, made.id) or made
-        secret = self._context.sealer.open(found.secret)
+            found = endpoints.reread(connection, made)
+            document = _endpoint(connection, found)
+        secret = endpoint_commands.signing_secret(self._context.machine, found)
         response.status = falcon.HTTP_201
         response.location = f"/webhooks/{found.id}"
         response.cache_control = ["no-store"]
-        response.media = {**_endpoint(found), "secret": secret}
+        response.media = {**document, "secret": secret}
 
 
 class EndpointResource(Resource):
@@ -88,18 +111,18 @@ class EndpointResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """Show an endpoint."""
         del request
-        response.media = _endpoint(_get(self._context, endpoint_id))
+        response.media = _shown(self._context, endpoint_id)
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
-        """Enable or disable an endpoint, or change its events."""
+        """Enable or disable an endpoint, or change its events; the response says what it has missed."""
         body = json_body.read_body(request, EndpointChange)
         _get(self._context, endpoint_id)
         with self._context.store.writing() as connection:
             if body.state is not None:
-                webhooks.set_state(connection, endpoint_id, body.state)
+                endpoint_commands.set_state(self._context.machine, connection, endpoint_id, body.state)
             if body.events is not None:
                 webhooks.set_events(connection, endpoint_id, body.events)
-        response.media = _endpoint(_get(self._context, endpoint_id))
+        response.media = _shown(self._context, endpoint_id)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """Delete an endpoint and its deliveries."""
@@ -133,12 +156,74 @@ class RedeliverResource(Resource):
             if found is None or found[2].id != endpoint_id:
                 raise not_found("delivery")
             if found[2].state != EndpointState.ENABLED:
-                raise Problem(409, "endpoint_disabled", "the endpoint is disabled")
-            if not webhooks.redeliver(connection, delivery_id, self._context.now()):
+                raise _disabled()
+            if not endpoint_commands.redeliver(self._context.machine, connection, endpoint_id, delivery_id):
                 raise Problem(409, "under_way", "the delivery is in progress")
-            self._context.machine.send("dispatch_webhook", delivery_id)
         response.status = falcon.HTTP_202
         response.media = {"id": delivery_id, "status": "waiting"}
+
+
+class ReplayResource(Resource):
+    """POST /webhooks/{endpoint_id}/replay."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        """Send events again: all since a time, or all that were not delivered."""
+        body = json_body.read_body(request, Replay)
+        if body.since is None and not body.failed:
+            raise invalid_field("since", "needed unless failed is true")
+        try:
+            count = endpoint_commands.replay(
+                self._context.machine, endpoint_id, since=body.since, failed=body.failed, as_new=body.as_new
+            )
+        except endpoint_commands.EndpointDisabled:
+            raise _disabled() from None
+        if count is None:
+            raise not_found("endpoint")
+        response.status = falcon.HTTP_202
+        response.media = {"replayed": count}
+
+
+class PingResource(Resource):
+    """POST /webhooks/{endpoint_id}/ping."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        """Send a test event once; its outcome is in the deliveries."""
+        del request
+        delivery_id = endpoint_commands.ping(self._context.machine, endpoint_id)
+        if delivery_id is None:
+            raise not_found("endpoint")
+        response.status = falcon.HTTP_202
+        response.media = {"delivery_id": delivery_id, "status": "waiting"}
+
+
+class SecretResource(Resource):
+    """GET /webhooks/{endpoint_id}/secret."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        """Return the signing secret, also of an endpoint that an upload has named."""
+        del request
+        endpoint = _get(self._context, endpoint_id)
+        response.cache_control = ["no-store"]
+        response.media = {"secret": endpoint_commands.signing_secret(self._context.machine, endpoint)}
+
+
+class RotateResource(Resource):
+    """POST /webhooks/{endpoint_id}/rotate."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        """Replace the signing secret; for a while events have the signatures of both."""
+        body = json_body.read_body(request, SecretRotation)
+        try:
+            secret = endpoint_commands.rotate_secret(
+                self._context.machine, endpoint_id, timedelta(hours=body.overlap_hours)
+            )
+        except endpoint_commands.RotationInProgress:
+            detail = "the secret was replaced, and the one before is still valid; overlap_hours 0 ends that"
+            raise Problem(409, "rotation_in_progress", detail) from None
+        if secret is None:
+            raise not_found("endpoint")
+        response.cache_control = ["no-store"]
+        response.media = {**_shown(self._context, endpoint_id), "secret": secret}
 
 
 def _get(context: Context, endpoint_id: str) -> Endpoint:
@@ -149,14 +234,38 @@ def _get(context: Context, endpoint_id: str) -> Endpoint:
     return found
 
 
-def _endpoint(endpoint: Endpoint) -> dict[str, Any]:  # Any: JSON
+def _shown(context: Context, endpoint_id: str) -> dict[str, Any]:  # Any: JSON
+    with context.store.reading() as connection:
+        found = webhooks.get_endpoint(connection, endpoint_id)
+        if found is None:
+            raise not_found("endpoint")
+        return _endpoint(connection, found)
+
+
+def _disabled() -> Problem:
+    return Problem(409, "endpoint_disabled", "the endpoint is disabled; enable it first")
+
+
+def _endpoint(connection: Connection, endpoint: Endpoint) -> dict[str, Any]:  # Any: JSON
+    backlog = endpoints.backlog(connection, endpoint.id)
     return {
         "id": endpoint.id,
         "url": endpoint.url,
         "scope": endpoint.scope,
         "events": endpoint.events,
         "state": endpoint.state,
+        "disabled_code": endpoint.disabled_code,
+        "disabled_at": timestamp(endpoint.disabled_at),
         "failing_since": timestamp(endpoint.failing_since),
+        "failures": endpoint.failures,
+        "last_error": endpoint.last_error,
+        "attempted_at": timestamp(endpoint.attempted_at),
+        "paused_until": timestamp(endpoint.paused_until),
+        "waiting": backlog.waiting,
+        "failed": backlog.failed,
+        "dropped": endpoint.dropped,
+        "missed": {"count": backlog.missed, "since": timestamp(backlog.missed_since)},
+        "previous_secret_until": timestamp(endpoint.previous_until),
         "created_at": timestamp(endpoint.created_at),
     }
 
@@ -169,6 +278,7 @@ def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> dict
         "job_id": event.job_id,
         "created_at": timestamp(event.created_at),
         "status": delivery.status,
+        "reason": delivery.reason,
         "next_at": timestamp(delivery.next_at),
         "attempts": [
             {

@@ -8,9 +8,6 @@ from pathlib import Path
 from scripts.machine.supervisor import Service
 from settings import Settings
 
-# Most of these threads wait for the network: publications (one at a time for each account) and webhooks.
-NETWORK_THREADS = 8
-
 
 def api() -> Service:
     """Return the service of the API."""
@@ -24,7 +21,7 @@ def scheduler() -> Service:
 
 def network_worker() -> Service:
     """Return the worker for platforms, webhooks and the deletion of files."""
-    return Service("network", _worker(["network"], NETWORK_THREADS))
+    return Service("network", ["scripts.machine.network_worker"])
 
 
 def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) -> Service:

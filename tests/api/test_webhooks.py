@@ -155,9 +155,95 @@ def test_what_is_over_is_told_again_on_request(client: TestClient, context: Cont
     wiring.machine.broker.flush_all()
 
     assert client.simulate_post(again).status_code == 202
-    assert [stats.ready for stats in context.broker.admin.queue_stats() if stats.queue == "network"] == [1]
+    assert [stats.ready for stats in context.broker.admin.queue_stats() if stats.queue == "webhooks"] == [1]
     other = add(client, HOOK + "2")
     assert client.simulate_post(f"/webhooks/{other['id']}/deliveries/{delivery['id']}/redeliver").status_code == 404
+
+
+def test_enabling_an_endpoint_says_what_it_has_missed(client: TestClient, context: Context) -> None:
+    made = add(client)
+    address = f"/webhooks/{made['id']}"
+    tell(context)
+    disabled = client.simulate_patch(address, json={"state": "disabled"}).json
+    assert (disabled["disabled_code"], disabled["waiting"]) == ("requested", 0)
+    assert client.simulate_post(f"{address}/replay", json={"failed": True}).status_code == 409
+
+    enabled = client.simulate_patch(address, json={"state": "enabled"}).json
+
+    [event] = client.simulate_get(f"{address}/deliveries").json["deliveries"]
+    assert (event["status"], event["reason"]) == ("missed", "endpoint_disabled")
+    assert enabled["missed"] == {"count": 1, "since": event["created_at"]}
+    answer = client.simulate_post(f"{address}/replay", json={"since": event["created_at"]})
+    assert (answer.status_code, answer.json) == (202, {"replayed": 1})
+    assert client.simulate_get(address).json["missed"] == {"count": 0, "since": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({}, 422, "since"),
+        ({"since": None, "failed": False}, 422, "since"),
+        ({"since": "2026-11-22T12:00:00"}, 422, "since"),
+        ({"since": "2026-11-22T12:00:00Z", "as_new": "maybe"}, 422, "as_new"),
+        ({"failed": True}, 202, None),
+        ({"since": "2026-11-22T12:00:00+01:00", "failed": True, "as_new": True}, 202, None),
+    ],
+)
+def test_a_replay_needs_a_time_or_the_wish_for_what_failed(
+    client: TestClient, body: dict[str, object], status: int, field: str | None
+) -> None:
+    made = add(client)
+
+    answer = client.simulate_post(f"/webhooks/{made['id']}/replay", json=body)
+
+    assert (answer.status_code, answer.json.get("field")) == (status, field)
+
+
+def test_the_secret_can_be_read_without_more_events(client: TestClient, context: Context) -> None:
+    """An upload has named the address; its owner needs the secret, and shall not receive the events of other jobs."""
+    with context.store.writing() as connection:
+        named = job_commands.add_endpoint(context.machine, connection, HOOK, scope="named", events=[])
+
+    answer = client.simulate_get(f"/webhooks/{named.id}/secret")
+
+    assert answer.json == {"secret": context.sealer.open(named.secret)}
+    assert answer.headers["cache-control"] == "no-store"
+    assert client.simulate_get(f"/webhooks/{named.id}").json["scope"] == "named"
+
+
+def test_a_secret_is_replaced_while_the_old_one_is_valid(client: TestClient) -> None:
+    made = add(client)
+    address = f"/webhooks/{made['id']}"
+
+    rotated = client.simulate_post(f"{address}/rotate", json={})
+
+    assert rotated.json["secret"] != made["secret"]
+    assert client.simulate_get(f"{address}/secret").json == {"secret": rotated.json["secret"]}
+    assert rotated.json["previous_secret_until"] is not None
+    again = client.simulate_post(f"{address}/rotate", json={"overlap_hours": 1})
+    assert (again.status_code, again.json["code"]) == (409, "rotation_in_progress")
+    leaked = client.simulate_post(f"{address}/rotate", json={"overlap_hours": 0})
+    assert leaked.json["secret"] not in {made["secret"], rotated.json["secret"]}
+    assert client.simulate_post(f"{address}/rotate", json={"overlap_hours": 169}).status_code == 422
+
+
+def test_a_ping_is_a_delivery(client: TestClient) -> None:
+    made = add(client)
+
+    answer = client.simulate_post(f"/webhooks/{made['id']}/ping")
+
+    assert answer.status_code == 202
+    [delivery] = client.simulate_get(f"/webhooks/{made['id']}/deliveries").json["deliveries"]
+    assert (delivery["id"], delivery["type"], delivery["status"]) == (answer.json["delivery_id"], "ping", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("method", "action"), [("GET", "secret"), ("POST", "rotate"), ("POST", "ping"), ("POST", "replay")]
+)
+def test_an_unknown_endpoint_is_not_found(client: TestClient, method: str, action: str) -> None:
+    body = {"failed": True} if action == "replay" else {}
+
+    assert client.simulate_request(method, f"/webhooks/ep_none/{action}", json=body).status_code == 404
 
 
 @pytest.fixture
