@@ -31,8 +31,8 @@ def broker(path: Path) -> Iterator[SqliteBroker]:
     broker.close()
 
 
-class WallClock:
-    """The wall clock of the tables in this process; it stands still until a test advances it."""
+class TableClock:
+    """The clocks of the tables in this process; they stand still until a test advances them."""
 
     def __init__(self) -> None:
         self.now_ns = time.time_ns()
@@ -42,11 +42,12 @@ class WallClock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> TableClock:
     """Return the clock by which delays end, and results, counters and unique keys expire."""
-    clock = WallClock()
+    clock = TableClock()
     patched = SimpleNamespace(time_ns=lambda: clock.now_ns, monotonic=time.monotonic, sleep=time.sleep)
     monkeypatch.setattr("broker.storage.database.time", patched)
+    monkeypatch.setattr("broker.storage.encoding.boot_ms", lambda: clock.now_ns // 1_000_000)
     return clock
 
 

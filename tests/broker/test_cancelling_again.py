@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import dramatiq
 
 from broker import Cancelled, SqliteBroker
-from tests.broker.conftest import working
+from tests.broker.conftest import stay, working
 
 
 def test_several_messages_are_cancelled_in_one_call(broker: SqliteBroker) -> None:
@@ -16,15 +15,14 @@ def test_several_messages_are_cancelled_in_one_call(broker: SqliteBroker) -> Non
     begun = threading.Event()
 
     @dramatiq.actor
-    def stay() -> None:
+    def work() -> None:
         begun.set()
-        for _ in range(1000):
-            time.sleep(0.01)
+        stay()
 
     with working(broker, threads=1):
-        running = stay.send()
+        running = work.send()
         assert begun.wait(10)
-        waiting, delayed = stay.send(), stay.send_with_options(delay=60_000)
+        waiting, delayed = work.send(), work.send_with_options(delay=60_000)
         names = [message.message_id for message in (running, waiting, delayed)]
         assert broker.admin.cancel(*names) == 2
         assert broker.admin.cancel(*names, "unknown", abort=True) == 1
@@ -50,11 +48,10 @@ def test_a_broker_that_was_closed_and_opened_again_skips_no_message(broker: Sqli
     seen: list[int] = []
 
     @dramatiq.actor
-    def stay() -> None:
+    def work() -> None:
         begun.release()
         try:
-            for _ in range(1000):
-                time.sleep(0.01)
+            stay()
         except Cancelled:
             cancelled.release()
             assert go_on.wait(10)
@@ -65,7 +62,7 @@ def test_a_broker_that_was_closed_and_opened_again_skips_no_message(broker: Sqli
         seen.append(number)
 
     with working(broker, threads=2):
-        for message in (stay.send(), stay.send()):
+        for message in (work.send(), work.send()):
             assert begun.acquire(timeout=10)
             assert broker.admin.cancel(message.message_id, abort=True)  # the second time, both are found cancelled
             assert cancelled.acquire(timeout=10)

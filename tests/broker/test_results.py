@@ -21,7 +21,7 @@ from broker import NotJoined, SchemaTooNew, SqliteBroker, SqliteResultBackend
 from broker.debug import awaits_notification
 from broker.engine.notifications import ChannelWaiter
 from broker.results import PURGED_PER_WRITE
-from tests.broker.conftest import WallClock, working
+from tests.broker.conftest import TableClock, working
 from tests.broker.other_process import interrupted, other_process
 from tests.support.waiting import wait_for
 
@@ -109,7 +109,7 @@ def test_short_timeouts_hold(results: SqliteResultBackend, timeout_ms: int) -> N
     assert timeout_ms <= waited_ms < timeout_ms + 200  # measured: 1 to 6 ms late
 
 
-def test_results_expire(results: SqliteResultBackend, clock: WallClock) -> None:
+def test_results_expire(results: SqliteResultBackend, clock: TableClock) -> None:
     results.store_result(message(), 1, MINUTE_MS)
     clock.advance(30)
     assert results.get_result(message()) == 1
@@ -118,7 +118,7 @@ def test_results_expire(results: SqliteResultBackend, clock: WallClock) -> None:
         results.get_result(message())
 
 
-def test_expired_results_do_not_pile_up(results: SqliteResultBackend, path: Path, clock: WallClock) -> None:
+def test_expired_results_do_not_pile_up(results: SqliteResultBackend, path: Path, clock: TableClock) -> None:
     for number in range(100):
         results.store_result(message(str(number)), number, 1000)
     clock.advance(1)

@@ -59,12 +59,14 @@ def test_processes_exclude_each_other_and_a_killed_one_lets_go(path: Path) -> No
 
     thread = threading.Thread(target=enter)
     thread.start()
-    wait_for(lambda: is_blocked(thread) or entered.is_set(), "a thread that waits for the lock")
-    assert not entered.wait(0.05)
-    os.kill(child, signal.SIGKILL)
+    try:
+        wait_for(lambda: is_blocked(thread) or entered.is_set(), "a thread that waits for the lock")
+        assert not entered.wait(0.05)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     assert entered.wait(10)
     thread.join()
-    os.waitpid(child, 0)
     os.close(ready)
     os.close(steady)
 
