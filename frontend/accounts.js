@@ -1,4 +1,4 @@
-/** Where videos can go: the list of connected accounts, and the choice of platforms in the upload form. */
+/** The list of connected accounts, and the choice of platforms in the upload form. */
 
 import * as api from './api.js';
 import { byId, el, render } from './dom.js';
@@ -7,7 +7,7 @@ import { PLATFORM_NAMES, platformName, sentence } from './words.js';
 /** The server's limit on a file in bytes, or null while it is not known. */
 export let maxUploadBytes = null;
 
-/** Load the accounts and draw both places; a choice already made in the form is kept. */
+/** Load the accounts and render the list and the choice; ticked platforms stay ticked. */
 export async function openAccounts() {
   try {
     const answer = await api.accounts();
@@ -30,7 +30,7 @@ const needsReconnect = (account) => account.status === 'reconnect';
 const isRefused = (account) => account.status === 'refused';
 
 function draw(accounts) {
-  // With dead tokens the posts wait until the person has connected the account again: it may be chosen.
+  // An account with invalid tokens can be chosen: its posts wait until it is connected again.
   const usable = accounts.filter((account) => !isRefused(account));
   const platforms = PLATFORM_NAMES.filter((platform) => usable.some((account) => account.platform === platform));
   const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published.');
@@ -40,7 +40,7 @@ function draw(accounts) {
 
 function choice(platform, usable) {
   const names = usable.filter((account) => account.platform === platform).map((account) => account.name);
-  // `checked` as an attribute is only the first state: what the person ticks later survives a new drawing.
+  // The attribute `checked` is only the initial state, so rendering again does not undo a later choice.
   return el('label', { class: 'choice', 'data-key': platform },
     el('input', { type: 'checkbox', name: 'platforms', value: platform, checked: true }),
     el('span', {}, el('b', {}, platformName(platform)), el('span', { class: 'account' }, names.join(', '))));

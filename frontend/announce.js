@@ -1,16 +1,16 @@
-/** Telling screen readers what changed, politely and not too often. */
+/** Announcements for screen readers (a polite live region), limited in number. */
 
 import { byId } from './dom.js';
 
 const STEP = 0.1;
 
-/** Say a sentence when the reader has a moment; the same sentence twice in a row is said once. */
+/** Announce a sentence; the same sentence is not repeated. */
 export function announce(sentence) {
   const region = byId('announcer');
   if (region.textContent !== sentence) region.textContent = sentence;
 }
 
-/** Return a function (share, sentence) that speaks only when another tenth is reached. */
+/** Return a function (share, sentence) that announces only when another tenth is reached. */
 export function announceTenths() {
   let last = 0;
   return (share, sentence) => {

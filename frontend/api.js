@@ -1,7 +1,7 @@
 /**
- * The one module that talks to the API (the upload's own request is in transfer.js and takes its address from here).
+ * The requests to the API, except the upload's, which transfer.js sends to an address from here.
  *
- * What the page relies on; anything more in an answer is ignored:
+ * The page depends on the following; it ignores other fields of an answer:
  *
  *   every route     answers 401 without a session; errors are application/problem+json {detail, title, field}: the
  *                   detail is shown to the person (without a leading "field: "), the title only where there is none; 429 and 503 may carry Retry-After in seconds
@@ -45,7 +45,7 @@ export class Problem extends Error {
   }
 }
 
-/** No answer came: the network, the server or the patience (20 s) ended before it. */
+/** No answer was received within 20 s: the network or the server failed, or the request was aborted. */
 export class NoAnswer extends Error {}
 
 export const UPLOAD_ADDRESS = 'upload';
@@ -53,7 +53,7 @@ export const connectAddress = (platform) => `connect/${encodeURIComponent(platfo
 
 let signedOut = () => {};
 
-/** Say what shall happen when a session is missing or has ended. */
+/** Set the callback for a missing or expired session. */
 export function onSignedOut(action) {
   signedOut = action;
 }
@@ -62,7 +62,7 @@ export function tellSignedOut() {
   signedOut();
 }
 
-/** Exchange the key for a session cookie; raises Problem 401 when the key is wrong. */
+/** Exchange the key for a session cookie; throws Problem 401 for a wrong key. */
 export async function login(key) {
   await send('login', { key });
 }
@@ -104,14 +104,14 @@ async function ask(address, options = {}) {
 
 async function fetchInTime(address, options) {
   try {
-    // no-store: the page keeps the ETag itself, so that a 304 arrives here and not at the browser's cache.
+    // no-store: the page sends the ETag itself; with the browser's cache it would not see the 304.
     return await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS), ...options });
   } catch (error) {
     throw new NoAnswer('No answer', { cause: error });
   }
 }
 
-/** Turn an error answer into a Problem, also one that no part of VidProd wrote (a proxy's page, say). */
+/** Return the Problem for an error answer, also for one that VidProd did not send (for example a proxy's page). */
 export function readProblem(status, retryAfter, text) {
   const retryAfterS = Number.parseInt(retryAfter ?? '', 10);
   const facts = { status, retryAfterS: Number.isNaN(retryAfterS) ? null : retryAfterS };
@@ -119,12 +119,12 @@ export function readProblem(status, retryAfter, text) {
     const { title, detail, field, code } = JSON.parse(text);
     if (detail || title) return new Problem(withoutField(detail || title, field), { ...facts, code });
   } catch {
-    // Not JSON: fall through to words of our own.
+    // Not JSON: a generic message is used below.
   }
   return new Problem(`The server could not do this (code ${status}).`, facts);
 }
 
-/** "title: must be shorter" as "must be shorter": a field's name is for programs. */
+/** Remove a leading field name, which is for programs: "title: must be shorter" becomes "must be shorter". */
 function withoutField(detail, field) {
   return field && detail.startsWith(`${field}: `) ? detail.slice(field.length + 2) : detail;
 }

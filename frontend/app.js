@@ -1,4 +1,4 @@
-/** The page's start and its three views: sign-in, home, and one job under `#job=<id>`. */
+/** Starts the page and switches between its three views: sign-in, home, and one job under `#job=<id>`. */
 
 import { openAccounts } from './accounts.js';
 import * as api from './api.js';
@@ -29,7 +29,7 @@ function start() {
   enter();
 }
 
-/** Ask the server whether this browser is signed in, and show the view that the address names. */
+/** Check whether this browser is signed in, and show the view of the address. */
 async function enter() {
   byId('offline').hidden = true;
   try {
@@ -45,7 +45,7 @@ async function enter() {
 }
 
 function route() {
-  if (current === 'sign-in') return; // signing in leads to the address later
+  if (current === 'sign-in') return; // the view of the address is shown after signing in
   const jobId = jobInAddress();
   closeJob();
   closeJobs();
@@ -65,9 +65,9 @@ function jobInAddress() {
 }
 
 function show(view) {
-  const moved = current !== null; // at the first view the browser's own focus is right
+  const moved = current !== null; // the first view keeps the browser's own focus
   current = view;
-  document.body.dataset.view = view; // the strip of a running upload is for the other views
+  document.body.dataset.view = view; // the style sheet shows the upload strip in the other views only
   byId('loading').hidden = true;
   byId('sign-out').hidden = view === 'sign-in';
   for (const name of VIEWS) byId(`view-${name}`).hidden = name !== view;
@@ -90,7 +90,7 @@ function goHome() {
 function uploaded(jobId) {
   const address = `#job=${encodeURIComponent(jobId)}`;
   if (current === 'home') location.hash = address;
-  else showStrip('Upload complete. Show it', address); // whoever looks at another video is not torn away
+  else showStrip('Upload complete. Show it', address); // the view of another video stays
 }
 
 function unreachable(problem) {

@@ -1,4 +1,4 @@
-/** Choosing the video: from a file, the camera or a drop; and what the form shows of it before it is sent. */
+/** The choice of the video, from a file, the camera or a drop, and its preview in the form. */
 
 import { maxUploadBytes } from './accounts.js';
 import { announce } from './announce.js';
@@ -8,22 +8,22 @@ import { bytes, seconds } from './format.js';
 /** The file that will be uploaded, or null. */
 export let chosen = null;
 
-/** The idempotency key of this file's upload: the same in every attempt, so that the server makes only one video. */
+/** The idempotency key of this file's upload; the same in all attempts, so that the server creates one job. */
 export let chosenKey = null;
 
-/** Wire the inputs, the drop zone and the small picture once. */
+/** Add the listeners of the inputs, the drop zone and the preview; call it once. */
 export function startChooser() {
   for (const input of [byId('file'), byId('record')]) {
     input.addEventListener('change', () => {
       if (input.files.length) choose(input.files[0]);
-      input.value = ''; // so that choosing the same file again is noticed
+      input.value = ''; // choosing the same file again fires another event
     });
   }
   startDrop(byId('drop'));
   startPicture(byId('chosen-picture'));
 }
 
-/** Say before choosing what may be chosen; called again when the limit is known. */
+/** Show the accepted files before the choice; called again when the size limit is known. */
 export function showLimit() {
   const limit = maxUploadBytes ? ` up to ${bytes(maxUploadBytes)}` : '';
   if (chosen) return;
@@ -31,7 +31,7 @@ export function showLimit() {
   byId('drop-facts').textContent = `Any common video format${limit}.`;
 }
 
-/** Return to the empty form. */
+/** Reset the form. */
 export function forgetFile() {
   chosen = null;
   chosenKey = null;
@@ -44,7 +44,7 @@ export function forgetFile() {
 }
 
 function startDrop(zone) {
-  // A file dropped beside the zone would replace the page, and with it a running upload.
+  // Without this, a file dropped beside the zone would be opened instead of the page, and end a running upload.
   for (const name of ['dragover', 'drop']) window.addEventListener(name, (event) => event.preventDefault());
   const mark = (on) => zone.classList.toggle('drop-over', on);
   zone.addEventListener('dragover', () => mark(true));
@@ -61,7 +61,7 @@ function startPicture(video) {
     video.hidden = !video.videoWidth;
     if (Number.isFinite(video.duration)) byId('drop-facts').textContent = `${bytes(chosen.size)} · ${seconds(video.duration)}`;
   });
-  // Browsers cannot show every format that the server can read: then there is just no picture.
+  // Browsers cannot show all formats that the server reads; without a picture the preview stays hidden.
   video.addEventListener('error', () => {
     video.hidden = true;
   });
@@ -83,7 +83,7 @@ function choose(file) {
   announce(`${file.name} is chosen.`);
 }
 
-/** 128 random bits; crypto.randomUUID is missing where the page is not served over https. */
+/** Return 128 random bits in hexadecimal; crypto.randomUUID exists only on pages served over https. */
 function randomKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
@@ -92,7 +92,7 @@ function picture(file) {
   const video = byId('chosen-picture');
   if (video.src) URL.revokeObjectURL(video.src.split('#')[0]);
   video.hidden = true;
-  if (file) video.src = `${URL.createObjectURL(file)}#t=0.5`; // phones show no picture for the very first instant
+  if (file) video.src = `${URL.createObjectURL(file)}#t=0.5`; // phones show no picture at the time 0
   else video.removeAttribute('src');
 }
 

@@ -1,8 +1,8 @@
-/** The two windows over the page: a question to confirm, and a large view of a picture or a part. */
+/** The two dialogs: a confirmation, and a large view of a picture or a part. */
 
 import { byId, el } from './dom.js';
 
-/** Ask; resolves to true for yes, false for no, Escape or a closed window. Focus returns to where it was. */
+/** Ask for confirmation; resolves to true for yes, false for no, Escape or a closed dialog. Focus returns to its place. */
 export function confirm(title, text, yes, no) {
   const dialog = byId('question');
   byId('question-title').textContent = title;
@@ -24,15 +24,15 @@ export function showVideo(title, address) {
   show(title, el('video', { src: address, controls: true, playsinline: true, preload: 'metadata' }));
 }
 
-/** Wire the windows' own buttons once. */
+/** Add the listeners of the dialogs' own buttons; call it once. */
 export function startDialogs() {
   byId('question-yes').addEventListener('click', () => byId('question').close('yes'));
   byId('question-no').addEventListener('click', () => byId('question').close('no'));
   byId('viewer-close').addEventListener('click', () => byId('viewer').close());
   byId('viewer').addEventListener('click', (event) => {
-    if (event.target === byId('viewer')) byId('viewer').close(); // the dark area around it
+    if (event.target === byId('viewer')) byId('viewer').close(); // a click on the backdrop
   });
-  byId('viewer').addEventListener('close', () => byId('viewer-stage').replaceChildren()); // ends a playing video
+  byId('viewer').addEventListener('close', () => byId('viewer-stage').replaceChildren()); // stops a playing video
 }
 
 function show(title, content) {

@@ -1,14 +1,14 @@
 /**
- * Building page elements, and bringing a part of the page up to date without replacing what did not change.
+ * Creates page elements, and updates a part of the page without replacing unchanged nodes.
  *
- * Replacing elements would lose the reader's focus, scroll position and loaded pictures at every poll; so a view
- * is a plain function from a document to elements, and `render` carries only the differences into the page. Text
- * never passes through an HTML parser: what the server sends cannot become markup.
+ * Replacing elements would lose focus, scroll position and loaded pictures at every poll. So a view is a pure function
+ * from a document to elements, and `render` applies only the differences to the page. Text never passes through an HTML
+ * parser, so an answer of the server cannot become markup.
  */
 
 export const byId = (id) => document.getElementById(id);
 
-/** Make an element; `true` sets an empty attribute, `false` and `null` leave it out; children may be nested lists. */
+/** Create an element; `true` sets an empty attribute, `false` and `null` omit it; children may be nested lists. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -18,7 +18,7 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Make the children of `container` like the given ones, keeping every node that is already right. */
+/** Update the children of `container` to equal the given ones; nodes that are already equal are kept. */
 export function render(container, ...children) {
   patchChildren(container, el('div', {}, ...children));
 }
@@ -36,7 +36,7 @@ function patchChildren(current, wanted) {
       current.insertBefore(next, cursor);
       continue;
     }
-    // Moving a node takes its focus away; in the usual case, where the order is unchanged, nothing moves.
+    // Moving a node removes its focus, so a node in its place is not moved.
     if (match === cursor) cursor = cursor.nextSibling;
     else current.insertBefore(match, cursor);
     patchNode(match, next);

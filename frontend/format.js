@@ -1,7 +1,7 @@
-/** Quantities and moments as people read them; no words of the trade are decided here. */
+/** Formats sizes, durations, percentages and times for people. */
 
 const MB = 1_000_000;
-/** Between a number and its unit: they stay on one line. */
+/** The no-break space between a number and its unit. */
 const NB = '\u00a0';
 
 /** 48 MB, 1.2 GB; decimal units, as phones show them. */
@@ -28,14 +28,14 @@ export function position(count) {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${tail}`;
 }
 
-/** Whole percent; never 100 before the end and never 0 after the start, which would both be untrue. */
+/** Whole percent; 100 only at the end and 0 only at the start. */
 export function percent(share) {
   if (share <= 0) return `0${NB}%`;
   if (share >= 1) return `100${NB}%`;
   return `${Math.min(99, Math.max(1, Math.round(share * 100)))}${NB}%`;
 }
 
-/** About how long, coarse enough not to jump about: "about 2 min left". */
+/** The remaining time, rounded coarsely so that it changes rarely: "about 2 min left". */
 export function timeLeft(count) {
   if (!Number.isFinite(count)) return '';
   if (count < 10) return 'a few seconds left';

@@ -1,4 +1,4 @@
-/** The list of recent videos on the first page. */
+/** The list of recent videos in the home view. */
 
 import * as api from './api.js';
 import { byId, el, render } from './dom.js';
@@ -24,7 +24,7 @@ export function closeJobs() {
   poller = null;
 }
 
-/** Wire the list's "Show more" button once. */
+/** Add the listener of the button "Show more"; call it once. */
 export function startJobs() {
   byId('recent').addEventListener('click', ({ target }) => {
     if (target.closest('#recent-more')) more();
@@ -34,7 +34,7 @@ export function startJobs() {
 async function refresh() {
   try {
     const { jobs, next } = await api.jobs();
-    // Older pages that the reader opened stay below the fresh first page.
+    // Older pages that were opened stay below the new first page.
     const fresh = new Set(jobs.map((job) => job.job_id));
     const oldest = jobs.at(-1)?.created_at ?? '';
     const older = list.jobs.filter((job) => !fresh.has(job.job_id) && job.created_at < oldest);

@@ -1,9 +1,9 @@
-/** Asking again and again, politely: one question at a time, none while the page is hidden, at once when it returns. */
+/** Polling: one request at a time, none while the page is hidden, and one at once when it is shown again. */
 
 /**
- * Call `ask` now and then; it returns (a promise of) the milliseconds until the next time, or null for "no more".
+ * Call `ask` repeatedly; it returns (a promise of) the milliseconds until the next call, or null to pause.
  *
- * Returns {now, stop}: `now()` asks at once, also after a "no more"; `stop()` ends it for good.
+ * Returns {now, stop}: `now()` calls `ask` at once, also after a pause; `stop()` ends the polling.
  */
 export function poll(ask) {
   let timer = null;

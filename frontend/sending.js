@@ -1,4 +1,4 @@
-/** What is seen of a running upload: the panel in place of the form, and the strip in the page's head. No network here. */
+/** Shows a running upload: the panel in place of the form, and the strip in the page's header. No requests. */
 
 import { announceTenths } from './announce.js';
 import { byId } from './dom.js';
@@ -8,7 +8,7 @@ const STALLED_AFTER_MS = 15_000;
 const SPEED_WINDOW_MS = 8000;
 const PAGE_TITLE = document.title;
 
-/** Put the panel in place of the form and return what moves it: {progress(share), sent(), end()}. */
+/** Show the panel in place of the form; return the functions that update it: {progress(share), sent(), end()}. */
 export function showSending(file) {
   swap(true);
   byId('sending-title').textContent = 'Uploading';
@@ -16,7 +16,7 @@ export function showSending(file) {
   byId('sending-error').hidden = true;
   for (const name of ['keep', 'progress', 'numbers']) byId(`sending-${name}`).hidden = false;
   buttons({ cancel: true, retry: false, back: false });
-  byId('sending-title').focus(); // the button that was pressed is gone
+  byId('sending-title').focus(); // the pressed button is hidden now
   const tenths = announceTenths();
   const speed = meter(file.size);
   let stalled = null;
@@ -34,7 +34,7 @@ export function showSending(file) {
   return { progress: show, sent: () => showSent(stalled), end: () => endSending(stalled) };
 }
 
-/** Explain why it did not work; the form's fields are all kept. */
+/** Show why the upload failed; the form keeps its fields. */
 export function showFailure(text, mayRetry) {
   byId('sending-title').textContent = 'The upload did not work';
   byId('sending-error').textContent = text;
@@ -47,7 +47,7 @@ export function backToForm() {
   swap(false);
 }
 
-/** A word in the page's head, for whoever looks at another page meanwhile; '' takes it away. */
+/** Show a text in the page's header, for the other views; '' removes it. */
 export function showStrip(text, address = '#') {
   const strip = byId('upload-strip');
   strip.textContent = text;
@@ -57,8 +57,8 @@ export function showStrip(text, address = '#') {
 
 function showSent(stalled) {
   clearTimeout(stalled);
-  buttons({ cancel: false, retry: false, back: false }); // too late: the video may be there already
-  byId('sending-progress').removeAttribute('value'); // moving: everything is sent, the answer is not here yet
+  buttons({ cancel: false, retry: false, back: false }); // too late: the server may have the video already
+  byId('sending-progress').removeAttribute('value'); // indeterminate: all bytes are sent, the answer is pending
   byId('sending-percent').textContent = '';
   facts('Everything is sent. The server is taking it in…');
 }
@@ -82,7 +82,7 @@ function swap(on) {
   byId('upload-form').hidden = on;
 }
 
-/** Return a function from share to words, with the pace of the last seconds: "21 of 48 MB, about 1 min left". */
+/** Return a function from share to text, by the speed of the last seconds: "21 of 48 MB, about 1 min left". */
 function meter(size) {
   const marks = [];
   return (share) => {

@@ -1,10 +1,10 @@
-/** Signing in with the key, once per browser; the session itself is a cookie that no script can read. */
+/** Signing in with the key, once per browser; the session is a cookie that scripts cannot read. */
 
 import * as api from './api.js';
 import { byId } from './dom.js';
 import { sentence } from './words.js';
 
-/** Wire the form and the button; `onSignedIn` is called after the server took the key, `onSignedOut` after it forgot. */
+/** Add the listeners of the form and the button; `onSignedIn` and `onSignedOut` are called after the server's answer. */
 export function startSession(onSignedIn, onSignedOut) {
   byId('sign-out').addEventListener('click', () => api.logout().then(onSignedOut, () => {}));
   byId('sign-in').addEventListener('submit', async (event) => {

@@ -12,10 +12,10 @@ const MAYBE_OUT = new Set(['publishing', 'action_needed', 'outcome_unknown']);
 const REPAIRABLE = new Set(['failed', 'expired']);
 
 /**
- * Show a whole job.
+ * Return the elements of a whole job.
  *
- * `view` tells what the document cannot: {missing: Set of file addresses that did not load, busy: an action is under way, deleting: the files are being removed,
- * trouble: text or '', stale: ISO instant of the document when trouble began}.
+ * `view` is the state of the page: {missing: Set of file addresses that did not load, busy: an action is in progress,
+ * deleting: the files are being deleted, trouble: text or '', stale: ISO instant of the document when trouble began}.
  */
 export function jobView(job, view) {
   const parts = job.segments ?? [];
@@ -34,7 +34,7 @@ export function jobView(job, view) {
 
 const retryNotice = (job) => nextAttempt('Examining the video', job);
 
-/** The warnings about the file; one that is a question in the review is not repeated. */
+/** The warnings about the file, except one that is also the question of the review. */
 function warnings(job) {
   return (job.warnings ?? []).filter((code) => !reviewReasons(job)?.includes(code)).map((code) =>
     el('p', { class: 'notice notice-warn', 'data-key': `warning-${code}` }, warning(code)));
@@ -46,7 +46,7 @@ function reviewReasons(job) {
   return reasons?.length && !approvedAt && !OVER.has(job.status) ? reasons : null;
 }
 
-/** The question that is asked before anything is published, with both answers. */
+/** The question of the review, with the buttons that approve and cancel. */
 function review(job, { busy }) {
   const questions = reviewReasons(job).map(reviewQuestion);
   return el('section', { class: 'notice notice-warn review', 'data-key': 'review', 'aria-label': 'Your approval' },
@@ -72,7 +72,7 @@ function header(job, parts) {
     ].filter(Boolean).join(' · ')));
 }
 
-/** Say in one or two sentences how things stand. */
+/** The state of the job in one or two sentences. */
 export function summary(job, parts) {
   const posts = parts.flatMap((part) => part.publications ?? []);
   const published = posts.filter((post) => post.status === 'published').length;
@@ -90,7 +90,7 @@ export function summary(job, parts) {
   return [words[job.status]?.(), nextPost(job, posts)].filter(Boolean).join(' ');
 }
 
-/** Whether anything is out; silent while a post's outcome is open, which the post itself says. */
+/** A sentence on whether anything is public; empty while a post's outcome is unknown. */
 function stopped(posts, published) {
   if (published) return 'You stopped this video. Posts that were already published stay online.';
   return posts.some((post) => MAYBE_OUT.has(post.status)) ? 'You stopped this video.' : 'You stopped this video. Nothing was published.';
@@ -112,14 +112,14 @@ function nextPost(job, posts) {
 
 function actions(job, parts, { busy, deleting }) {
   const over = OVER.has(job.status);
-  const removing = deleting || job.status === 'cancelled'; // whose files go by themselves
+  const removing = deleting || job.status === 'cancelled'; // a cancelled job's files are deleted automatically
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
     !over && !reviewReasons(job) && button('cancel', 'Stop this video', 'button-quiet', busy),
     over && !job.files_deleted_at && button('delete', removing ? 'Removing files…' : 'Delete files', 'button-quiet', busy || removing));
 }
 
-/** Whether something failed that a retry may mend. */
+/** Return whether a retry may help. */
 export function repairable(job, parts) {
   if (job.status === 'cancelled' || job.files_deleted_at) return false;
   if (!OVER.has(job.status)) return parts.some((part) => part.status === 'failed');
@@ -183,7 +183,7 @@ function publication(part, post) {
       verdict('online', 'It is online', post.id), verdict('missing', 'It is not there', post.id)));
 }
 
-/** A button for what only a person can find out: whether a post is there. */
+/** A button for the outcome of a post, which only a person can find out. */
 function verdict(action, label, post) {
   return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post }, label);
 }
@@ -193,7 +193,7 @@ function postNotes(post) {
   return [due, post.reason ? sentence(post.reason, '.') : '', publicationHint(post.status, post.platform)].filter(Boolean);
 }
 
-/** A link is opened only when it is a web address; anything else might run as a script. */
+/** Return the link if it is a web address; other schemes might run a script. */
 function webAddress(link) {
   return /^https?:\/\//i.test(link ?? '') ? link : null;
 }

@@ -1,4 +1,4 @@
-/** The page of one job: asks for its status while it is in view, and carries out cancel, retry and delete. */
+/** The view of one job: polls its status while it is shown, and sends approve, cancel, retry and delete. */
 
 import * as api from './api.js';
 import { announce, announceTenths } from './announce.js';
@@ -9,13 +9,13 @@ import { poll } from './poll.js';
 import { jobView, OVER } from './status-view.js';
 import { jobState, sentence } from './words.js';
 
-/** Milliseconds between two questions: the first value after a change, then slower up to the second. */
+/** Milliseconds between two polls: the first value after a change, rising to the second. */
 const PACE = { pending: [2000, 5000], processing: [2000, 6000], publishing: [4000, 30_000] };
 const SLOWER = 1.5;
-/** A finished job changes only by what a person does elsewhere (a draft finished in an app, say). */
+/** A finished job changes only through actions elsewhere (for example, a draft is posted in the platform's app). */
 const PACE_WHEN_OVER_MS = 60_000;
 const PACE_WHILE_DELETING_MS = 1500;
-/** A cancelled job's files go at once, or after what is just being sent. */
+/** A cancelled job's files are deleted at once, or after a running upload to a platform. */
 const SLOWEST_WHILE_DELETING_MS = 15_000;
 const OPEN_ENDED = new Set(['action_needed', 'outcome_unknown']);
 
@@ -39,7 +39,7 @@ const REQUESTS = {
 let shown = null;
 let onGone = () => {};
 
-/** Show the job with this id and keep it up to date until `closeJob`. */
+/** Show the job with this id, and poll it until `closeJob`. */
 export function openJob(jobId) {
   closeJob();
   shown = { jobId, job: null, etag: null, readAt: null, waitMs: 0, missing: new Set(), busy: false, deleting: false, trouble: '', tenths: announceTenths() };
@@ -53,7 +53,7 @@ export function closeJob() {
   shown = null;
 }
 
-/** Listen to the page's buttons; `leave` is called when the shown job was deleted with its record. */
+/** Add the listeners of the view's buttons; `leave` is called when the job was deleted with its record. */
 export function startStatus(leave) {
   onGone = leave;
   byId('job').addEventListener('click', ({ target }) => {
@@ -62,7 +62,7 @@ export function startStatus(leave) {
     if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the pictures as filmed beside the corrected ones, and a chart of how far the eyes were off the lens over time`);
     if (look === 'video') showVideo(`Part ${number}`, address);
   });
-  // Loading errors of pictures do not bubble, but they can be caught on their way down.
+  // The error events of pictures do not bubble, so the listener uses the capture phase.
   byId('job').addEventListener('error', ({ target }) => {
     if (target.tagName !== 'IMG' || !shown) return;
     shown.missing.add(target.getAttribute('src'));
@@ -106,7 +106,7 @@ function slower(view, shortest, longest) {
 }
 
 function stumble(view, problem) {
-  if (problem.status === 401) return null; // the sign-in page takes over and opens this job again
+  if (problem.status === 401) return null; // the sign-in view is shown, and this job again after it
   if (problem.status === 404) {
     if (view === shown && view.deleting) onGone();
     else if (view === shown) render(byId('job'), gone());
@@ -132,7 +132,7 @@ function gone() {
   ];
 }
 
-/** Tell screen readers what matters: a new state, another tenth, a part that became ready. */
+/** Announce a new state, another tenth of the progress, and parts that became ready. */
 function report(view, before, after) {
   if (!before) return;
   const ready = (job) => job.segments?.filter((part) => part.status === 'ready' || part.status === 'done').length ?? 0;
@@ -155,6 +155,6 @@ async function act(view, action, post) {
   if (view !== shown) return;
   draw(view);
   if (view.trouble) return;
-  byId('job-title').focus(); // the button that was pressed may be gone now
+  byId('job-title').focus(); // the pressed button may be removed
   view.poller.now();
 }

@@ -1,11 +1,11 @@
-/** Sending one video to the server with byte progress; what is shown meanwhile is upload.js's. */
+/** Sends one video to the server and reports the progress in bytes; upload.js shows it. */
 
 import { readProblem, UPLOAD_ADDRESS } from './api.js';
 
-/** How long the answer may take once every byte is sent; a connection that died unnoticed would wait for ever. */
+/** The time limit of the answer after the last byte; without it, a broken connection would wait for ever. */
 const ANSWER_WITHIN_MS = 90_000;
 
-/** The connection ended without an answer. `sentAll`: every byte had left, so the video may have arrived. */
+/** The connection ended without an answer. `sentAll`: all bytes were sent, so the video may have arrived. */
 export class Interrupted extends Error {
   constructor(sentAll) {
     super('Interrupted');
@@ -13,14 +13,15 @@ export class Interrupted extends Error {
   }
 }
 
-/** The person stopped the upload. */
+/** The user cancelled the upload. */
 export class Stopped extends Error {}
 
 /**
  * Begin to send; returns {finished, stop}.
  *
- * `finished` gives the server's answer or throws Problem, Interrupted or Stopped. `onProgress(share)` hears 0-1 of all
- * bytes; `onSent()` that the last one has left. XMLHttpRequest, because fetch has no byte progress.
+ * `finished` resolves to the server's answer, or rejects with Problem, Interrupted or Stopped. `onProgress(share)` gets
+ * the share of sent bytes, 0-1; `onSent()` is called after the last one. XMLHttpRequest, because fetch has no upload
+ * progress.
  * `key` is the idempotency key: the same for all attempts at one upload.
  */
 export function send(fields, file, key, { onProgress, onSent }) {
@@ -30,7 +31,7 @@ export function send(fields, file, key, { onProgress, onSent }) {
     request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
     request.upload.onload = () => {
       sentAll = true;
-      setTimeout(() => request.abort(), ANSWER_WITHIN_MS); // does nothing to a request that is over
+      setTimeout(() => request.abort(), ANSWER_WITHIN_MS); // has no effect on a finished request
       onSent();
     };
     request.onload = () => settle(request, resolve, reject);
@@ -46,7 +47,7 @@ export function send(fields, file, key, { onProgress, onSent }) {
 function form(fields, file) {
   const body = new FormData();
   for (const [name, value] of Object.entries(fields)) body.append(name, value);
-  body.append('file', file, file.name); // last, so that the server knows the options before the bytes arrive
+  body.append('file', file, file.name); // last: the server checks the options before the bytes arrive
   return body;
 }
 
@@ -58,11 +59,11 @@ function settle(request, resolve, reject) {
   try {
     resolve(JSON.parse(request.responseText));
   } catch {
-    reject(new Interrupted(true)); // a cut-off or foreign answer to a whole upload: unclear, as if there were none
+    reject(new Interrupted(true)); // a truncated or foreign answer is treated as none
   }
 }
 
-/** Whether the browser can still read the file: phones take files from their photo pickers back after a while. */
+/** Return whether the browser can still read the file: phones revoke access to picked photos after a while. */
 export async function readable(file) {
   try {
     await file.slice(0, 1).arrayBuffer();

@@ -1,4 +1,4 @@
-/** Sending the chosen video with its options: begin, cancel, retry, and what to do when no answer comes. */
+/** Uploads the chosen video with its options: begin, cancel, retry, and recovery from a lost answer. */
 
 import { chosenPlatforms } from './accounts.js';
 import * as api from './api.js';
@@ -10,16 +10,16 @@ import { Interrupted, readable, send, Stopped } from './transfer.js';
 import { letSleep, stayAwake } from './wake.js';
 import { sentence } from './words.js';
 
-/** Refusals that a second try with the same file cannot mend. */
+/** Refusals for which a retry with the same file is useless. */
 const FINAL = new Set([400, 413, 415, 422]);
 
-/** The server refuses a new attempt until it has noticed that the broken one is over. */
+/** The server refuses a new attempt until it has detected the end of the broken one. */
 const MAX_RETRIES_IN_PROGRESS = 6;
 
 let sending = null;
 let uploaded = () => {};
 
-/** Wire the form; `onUploaded(jobId)` is called when a video has arrived. */
+/** Add the form's listeners; `onUploaded(jobId)` is called when the server has accepted a video. */
 export function startUpload(onUploaded) {
   uploaded = onUploaded;
   byId('gaze').addEventListener('input', showGaze);
@@ -83,7 +83,7 @@ async function sendWithRetries({ fields, file, key }, panel) {
   }
 }
 
-/** Wait, but let the cancel button end the wait. */
+/** Wait; the cancel button ends the wait. */
 async function pause(durationS) {
   await new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, durationS * 1000);
@@ -101,7 +101,7 @@ function leave(panel) {
   panel.end();
 }
 
-/** Ids of the newest jobs: what is not among them later is new. null when the server does not say. */
+/** The ids of the newest jobs, to recognise new ones later; null if the request fails. */
 async function knownJobs() {
   try {
     const { jobs } = await api.jobs();
@@ -118,7 +118,7 @@ async function fail(error, attempt) {
     announce('Upload cancelled.');
     return;
   }
-  // The answer may have got lost on its way although the video arrived: look before anything is sent twice.
+  // The answer may be lost although the video was accepted, so check before sending it again.
   const jobId = error instanceof Interrupted && error.sentAll ? await arrivedMeanwhile(attempt) : null;
   if (jobId) {
     arrived(jobId);

@@ -1,4 +1,4 @@
-/** Keeping the screen on while something must not be interrupted; browsers without that ability just go without. */
+/** Keeps the screen on during an upload, in browsers with the Screen Wake Lock API. */
 
 let wanted = false;
 let lock = null;
@@ -15,7 +15,7 @@ export function letSleep() {
   lock = null;
 }
 
-// The browser drops the lock whenever the page is hidden: ask again when it comes back.
+// The browser releases the lock when the page is hidden: request it again when the page is shown.
 document.addEventListener('visibilitychange', () => {
   if (wanted && !document.hidden) request();
 });
@@ -26,6 +26,6 @@ async function request() {
     if (wanted) lock = given ?? null;
     else await given?.release();
   } catch {
-    // Refused (low battery, say): the upload goes on, the line on the page still asks to keep it open.
+    // Refused, for example with a low battery: the upload continues, and the page still asks to keep it open.
   }
 }

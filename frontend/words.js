@@ -1,11 +1,11 @@
-/** What the API's codes are called on the page; a code that is not listed here is shown as plain words, never hidden. */
+/** The page's texts for the API's codes; an unlisted code is shown as plain words. */
 
 import { moment, percent } from './format.js';
 
 const PLATFORMS = { tiktok: 'TikTok', instagram: 'Instagram', youtube: 'YouTube' };
 export const PLATFORM_NAMES = Object.keys(PLATFORMS);
 
-/** code: [what it is called, tone]; a tone is one of wait, busy, good, warn, bad. */
+/** code: [text, tone]; a tone is one of wait, busy, good, warn, bad. */
 const JOB = {
   pending: ['In line', 'wait'],
   processing: ['Preparing', 'busy'],
@@ -82,7 +82,7 @@ const ATTEMPT = {
 };
 const SMALLER = new Set(['less_memory', 'least']);
 const LASTING_SHARE = 0.03; // of a part's frames
-const HURRIED_SHARE = 0.9; // likewise: below it, time was short
+const HURRIED_SHARE = 0.9; // likewise; with fewer measured frames, the page says that time was short
 const PUBLICATION_HINT = {
   action_needed: (platform) => `Open the ${platform} app and finish the draft that waits there.`,
   outcome_unknown: (platform) => `${platform} gave no clear answer. Please look there before you post it again.`,
@@ -98,10 +98,10 @@ export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(plat
 
 export const warning = (code) => WARNING[code] ?? sentence(code, '.');
 
-/** The question before anything is published, and the label of its approval: [question, label]. */
+/** The question of the review, and the label of the button that approves: [question, label]. */
 export const reviewQuestion = (code) => REVIEW[code] ?? REVIEW_OTHER;
 
-/** Why the last attempt failed and when the next one begins; '' if there is no next one. */
+/** The reason for the last failure and the time of the next attempt; '' without a next attempt. */
 export function nextAttempt(what, { attempts, retry_at: retryAt }) {
   const last = attempts?.at(-1);
   return retryAt && last ? `${what} failed (${ATTEMPT[last.outcome] ?? plain(last.outcome)}). Trying again ${moment(retryAt)}.` : '';
@@ -113,7 +113,7 @@ export function renderingResult({ picture, settings } = {}) {
   return SMALLER.has(settings) ? 'smaller picture to save memory' : '';
 }
 
-/** What happened to the eyes in one part, or '' while that is not known. */
+/** The result of the gaze correction of a part; '' while it is unknown. */
 export function gazeResult(gaze) {
   if (!gaze || (!gaze.corrected && !gaze.reason)) return '';
   const why = gaze.reason ? gazeReason(gaze.reason) : '';
@@ -122,7 +122,7 @@ export function gazeResult(gaze) {
   return `Eyes turned to the lens${share}${why ? ` (${why})` : ''}${gazeAngles(gaze)}`;
 }
 
-/** Why the eyes stayed as filmed in the rest of a corrected part, most frequent first; blinks and moments go without saying. */
+/** The reasons for uncorrected frames of a corrected part, most frequent first; without blinks and rare reasons. */
 export function gazeRest({ corrected, frames, reasons, looked_at: lookedAt = 1 } = {}) {
   if (!corrected || !frames) return '';
   const hurried = lookedAt < HURRIED_SHARE ? `Short of time, the eyes were measured in ${percent(lookedAt)} of the frames only` : '';
@@ -137,13 +137,13 @@ function gazeAngles({ median_before_deg: before, median_after_deg: after }) {
   return Number.isFinite(before) && Number.isFinite(after) ? `: ${Math.round(before)}° off before, ${Math.round(after)}° after` : '';
 }
 
-/** `too_many_pixels` as "too many pixels"; what already is a sentence stays as it is. */
+/** Return `too_many_pixels` as "too many pixels"; a sentence stays unchanged. */
 export function plain(code) {
   const text = String(code ?? '');
   return /\s/.test(text) ? text : text.replaceAll(/[_.-]+/g, ' ').trim();
 }
 
-/** Plain words, begun with a capital and ended with a full stop where nothing ends them. */
+/** Return a text as a sentence: with a capital, and a full stop if it has no end mark. */
 export function sentence(code, end = '') {
   const text = plain(code);
   const capital = text.charAt(0).toUpperCase() + text.slice(1);
