@@ -1,4 +1,4 @@
-"""What all tests share: a data directory of their own, set before any import of ours, and no silent errors."""
+"""Fixtures of all tests: their own data directory, set before any import of the project; a check for logged errors."""
 
 from __future__ import annotations
 

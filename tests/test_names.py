@@ -21,9 +21,11 @@ METAPHORS = {
     "contestant": "candidate",
     "crew": "workers",
     "desk": "queue buffer",
+    "door": "API, method, command",
     "doorbell": "channel",
     "envelope": "message, record",
     "errand": "message, request",
+    "gate": "write lock",
     "hungry": "idle",
     "intake": "upload",
     "landlord": "owner",
@@ -56,11 +58,20 @@ PLURALS = {word + "s": word for word in METAPHORS} | {
 # Files in which a word has its ordinary meaning.
 ORDINARY: dict[tuple[str, str], str] = {
     ("tests/test_names.py", "*"): "this list",
+    ("CHANGELOG.md", "gate"): "names of an earlier version",
+    ("DECISIONS.md", "gate"): "a noise gate",
+    ("broker/README.md", "gate"): "the lock file's name in existing data directories",
+    ("broker/storage/write_lock.py", "gate"): "the lock file's name in existing data directories",
+    ("tests/broker/test_hostile.py", "gate"): "the lock file's name in existing data directories",
+    ("media/cutting/speech.py", "gate"): "a noise gate",
+    ("media/cutting/voice_activity.py", "gate"): "the gates of an LSTM cell",
+    ("media/cutting/loudness.py", "gate"): "the gate of ITU-R BS.1770",
     ("media/cutting/loudness.py", "shelf"): "a high-shelf filter (ITU-R BS.1770)",
     ("media/process/runner.py", "arena"): "glibc's MALLOC_ARENA_MAX",
     ("broker/storage/database.py", "bell"): "the folder's name in existing data directories",
     ("tests/broker/test_results.py", "bell"): "the folder's name in existing data directories",
     ("tests/broker/test_wakeup.py", "bell"): "the folder's name in existing data directories",
+    ("tests/media/cutting/backgrounds.py", "door"): "a sentence in Dutch",
     ("tests/media/cutting/spoken.py", "hungry"): "a sentence that is spoken",
     ("tests/media/cutting/test_pauses.py", "envelope"): "the amplitude envelope of a sound",
     ("tests/api/test_uploads.py", "bell"): "the ASCII control character",
@@ -94,6 +105,23 @@ def test_standard_terms_are_used_instead_of_metaphors() -> None:
         for word, count in sorted(_metaphors((ROOT / name).read_text(encoding="utf-8")).items())
         if (name, word) not in ORDINARY and (name, "*") not in ORDINARY
     ]
+    assert found == []
+
+
+# A first line that begins so has no subject or verb. A property is "The ...", a function "Return whether ...".
+RIDDLES = ("What", "Who", "Whose", "Whether", "Why", "Say whether", "Tell whether")
+READ_FOR_RIDDLES = ("actors/", "api/", "broker/", "media/", "scripts/")
+
+
+def test_no_docstring_begins_with_a_riddle() -> None:
+    found = []
+    for name in _files():
+        if name.startswith(READ_FOR_RIDDLES) and name.endswith(".py"):
+            for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    first = (ast.get_docstring(node) or "").split("\n")[0]
+                    if first.startswith(tuple(f"{word} " for word in RIDDLES)):
+                        found.append(f"{name}: {first}")
     assert found == []
 
 

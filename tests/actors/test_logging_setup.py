@@ -1,4 +1,4 @@
-"""One log for everything, whoever writes into it."""
+"""One log contains the records of loguru and of the standard library."""
 
 from __future__ import annotations
 

@@ -548,7 +548,7 @@ def test_an_error_of_the_actor_itself_ends_the_part_by_its_dead_letter(
     assert (wiring.machine.broker.admin.dead_letters("media"), _segment(store).attempts) == ([], None)
 
 
-DOOR = """
+STAGE_MODULE = """
 import argparse, ctypes, os, signal, sys
 print("about to fail", file=sys.stderr, flush=True)
 ctypes.string_at(0) if sys.argv[1] == "SIGSEGV" else os.kill(os.getpid(), getattr(signal, sys.argv[1]))
@@ -562,7 +562,7 @@ def test_a_real_child_that_a_signal_ends_at_each_attempt(
     store: Store, worker: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, outcome: str
 ) -> None:
     (tmp_path / "media").mkdir()
-    (tmp_path / "media" / "gaze.py").write_text(DOOR, encoding="utf-8")
+    (tmp_path / "media" / "gaze.py").write_text(STAGE_MODULE, encoding="utf-8")
     monkeypatch.setattr(runner, "ROOT", tmp_path)
     run_child: Callable[..., Any] = media_child.run  # Any: JSON
     monkeypatch.setattr(

@@ -233,7 +233,7 @@ def test_an_account_that_goes_ends_a_review_that_has_nothing_left(store: Store, 
 
 
 def test_every_event_that_is_announced_can_be_subscribed_to() -> None:
-    """An endpoint that names its events would never hear of one that the door does not know."""
+    """An endpoint can choose only events that the API lists."""
     sources = "\n".join(path.read_text() for path in Path(job_commands.__file__).parent.glob("*.py"))
     announced = set(re.findall(r"\"((?:job|segment|publication|account|endpoint|platform)\.[a-z_]+)\"", sources))
     assert "job.review_needed" in announced

@@ -1,4 +1,4 @@
-"""The door on the tests' data directory, emptied before each test: as an application, and over real HTTP."""
+"""The API on the tests' data directory, emptied before each test: as an application, and over real HTTP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.clock import Clock
 KEY = "test-key"
 AUTH = {"Authorization": f"Bearer {KEY}"}
 
-# Begins as an MP4 does; whether it can be played is not the door's question.
+# Begins as an MP4 does; the API does not check more of it.
 VIDEO = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + bytes(range(256)) * 40
 
 
@@ -84,7 +84,7 @@ def serving(context: Context) -> Iterator[str]:
     """Serve on a free port and give the root address."""
     tempdir = tempfile.tempdir
     server = create_server(context, host="127.0.0.1", port=0)
-    thread = threading.Thread(target=server.run, name="door")
+    thread = threading.Thread(target=server.run, name="api")
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
@@ -100,14 +100,14 @@ def serving(context: Context) -> Iterator[str]:
 
 @pytest.fixture
 def serve(context: Context) -> Iterator[Callable[..., str]]:
-    """Return what starts the door over real HTTP, with other settings where given."""
+    """Return a function that serves the API over real HTTP, with changed settings, and returns its address."""
     with ExitStack() as stack:
         yield lambda **changes: stack.enter_context(serving(with_settings(context, **changes)))
 
 
 @pytest.fixture
 def left() -> Callable[[], list[Path]]:
-    """Return what tells which files of uploads there are, but for the records beside whole ones."""
+    """Return a function that lists the files of uploads, except the records beside complete ones."""
 
     def look() -> list[Path]:
         # os.walk, because a directory may go away under it.

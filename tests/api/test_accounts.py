@@ -41,7 +41,7 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def door(context: Context, mock: str) -> TestClient:
+def login_client(context: Context, mock: str) -> TestClient:
     registered = OAuthClient(client_id="mock", client_secret=SecretStr("mock"))
     clients = {"tiktok": registered, "facebook": registered, "google": registered}
     chosen = context.settings.model_copy(update={"oauth_clients": clients})
@@ -59,61 +59,63 @@ def at_the_platform(begun: Result) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("platform", ["tiktok", "instagram", "youtube"])
-def test_an_account_is_connected_by_going_there_and_back(door: TestClient, context: Context, platform: str) -> None:
-    said = at_the_platform(door.simulate_get(f"/connect/{platform}"))
+def test_an_account_is_connected_by_going_there_and_back(
+    login_client: TestClient, context: Context, platform: str
+) -> None:
+    said = at_the_platform(login_client.simulate_get(f"/connect/{platform}"))
 
     # The browser comes back from another site: without the key, and with no cookie of ours.
-    back = TestClient(door.app).simulate_get(f"/connect/{platform}/callback", params=said)
+    back = TestClient(login_client.app).simulate_get(f"/connect/{platform}/callback", params=said)
 
     assert (back.status_code, back.headers["location"]) == (303, "/")
-    found = door.simulate_get("/accounts").json["accounts"]
+    found = login_client.simulate_get("/accounts").json["accounts"]
     assert {(one["platform"], one["status"]) for one in found} == {(platform, "connected")}
     assert all(one["name"] for one in found)
     with context.store.reading() as connection:
         [*stored] = accounts.list_all(connection)
     assert all(one.tokens for one in stored)
-    assert "token" not in door.simulate_get("/accounts").text
+    assert "token" not in login_client.simulate_get("/accounts").text
 
 
-def test_connecting_again_keeps_the_account(door: TestClient) -> None:
+def test_connecting_again_keeps_the_account(login_client: TestClient) -> None:
     for _ in range(2):
-        said = at_the_platform(door.simulate_get("/connect/tiktok"))
-        assert door.simulate_get("/connect/tiktok/callback", params=said).status_code == 303
+        said = at_the_platform(login_client.simulate_get("/connect/tiktok"))
+        assert login_client.simulate_get("/connect/tiktok/callback", params=said).status_code == 303
 
-    assert len(door.simulate_get("/accounts").json["accounts"]) == 1
-
-
-def test_a_state_works_once_and_only_for_its_platform(door: TestClient) -> None:
-    said = at_the_platform(door.simulate_get("/connect/tiktok"))
-
-    assert door.simulate_get("/connect/youtube/callback", params=said).status_code == 400
-    assert door.simulate_get("/connect/tiktok/callback", params=said).json["code"] == "connect_unknown"
+    assert len(login_client.simulate_get("/accounts").json["accounts"]) == 1
 
 
-def test_a_state_of_nobody_is_refused(door: TestClient) -> None:
+def test_a_state_works_once_and_only_for_its_platform(login_client: TestClient) -> None:
+    said = at_the_platform(login_client.simulate_get("/connect/tiktok"))
+
+    assert login_client.simulate_get("/connect/youtube/callback", params=said).status_code == 400
+    assert login_client.simulate_get("/connect/tiktok/callback", params=said).json["code"] == "connect_unknown"
+
+
+def test_a_state_of_nobody_is_refused(login_client: TestClient) -> None:
     for params in ({}, {"state": "x", "code": "y"}, {"code": "y"}):
-        assert door.simulate_get("/connect/tiktok/callback", params=params).status_code == 400
+        assert login_client.simulate_get("/connect/tiktok/callback", params=params).status_code == 400
 
 
-def test_who_takes_too_long_begins_again(door: TestClient, clock: Clock) -> None:
-    said = at_the_platform(door.simulate_get("/connect/tiktok"))
+def test_who_takes_too_long_begins_again(login_client: TestClient, clock: Clock) -> None:
+    said = at_the_platform(login_client.simulate_get("/connect/tiktok"))
     clock.move(minutes=31)
 
-    assert door.simulate_get("/connect/tiktok/callback", params=said).status_code == 400
+    assert login_client.simulate_get("/connect/tiktok/callback", params=said).status_code == 400
 
 
-def test_a_person_who_says_no_has_no_account(door: TestClient) -> None:
-    said = at_the_platform(door.simulate_get("/connect/tiktok"))
+def test_a_person_who_says_no_has_no_account(login_client: TestClient) -> None:
+    said = at_the_platform(login_client.simulate_get("/connect/tiktok"))
     refused = {"state": said["state"], "error": "access_denied"}
 
-    assert door.simulate_get("/connect/tiktok/callback", params=refused).json["code"] == "connect_refused"
-    assert door.simulate_get("/accounts").json["accounts"] == []
+    assert login_client.simulate_get("/connect/tiktok/callback", params=refused).json["code"] == "connect_refused"
+    assert login_client.simulate_get("/accounts").json["accounts"] == []
 
 
-def test_a_code_of_nobody_is_refused_with_the_platforms_reason(door: TestClient) -> None:
-    said = at_the_platform(door.simulate_get("/connect/tiktok")) | {"code": "forged"}
+def test_a_code_of_nobody_is_refused_with_the_platforms_reason(login_client: TestClient) -> None:
+    said = at_the_platform(login_client.simulate_get("/connect/tiktok")) | {"code": "forged"}
 
-    answer = door.simulate_get("/connect/tiktok/callback", params=said)
+    answer = login_client.simulate_get("/connect/tiktok/callback", params=said)
 
     assert (answer.status_code, answer.json["code"]) == (422, "connect_failed")
 
@@ -126,19 +128,19 @@ def test_a_platform_without_our_registration_is_named(client: TestClient) -> Non
     assert client.simulate_get("/connect/instagram", params={"variant": "google"}).status_code == 400
 
 
-def test_a_disconnected_account_is_gone_with_its_tokens(door: TestClient, context: Context) -> None:
-    said = at_the_platform(door.simulate_get("/connect/tiktok"))
-    door.simulate_get("/connect/tiktok/callback", params=said)
-    [known] = door.simulate_get("/accounts").json["accounts"]
+def test_a_disconnected_account_is_gone_with_its_tokens(login_client: TestClient, context: Context) -> None:
+    said = at_the_platform(login_client.simulate_get("/connect/tiktok"))
+    login_client.simulate_get("/connect/tiktok/callback", params=said)
+    [known] = login_client.simulate_get("/accounts").json["accounts"]
 
-    assert door.simulate_delete(f"/accounts/{known['id']}").status_code == 204
+    assert login_client.simulate_delete(f"/accounts/{known['id']}").status_code == 204
 
-    assert door.simulate_get("/accounts").json["accounts"] == []
+    assert login_client.simulate_get("/accounts").json["accounts"] == []
     with context.store.reading() as connection:
         kept = accounts.get(connection, known["id"])
     assert kept is not None
     assert kept.tokens is None
-    assert door.simulate_delete(f"/accounts/{known['id']}").status_code == 404
+    assert login_client.simulate_delete(f"/accounts/{known['id']}").status_code == 404
 
 
 def test_the_pages_learn_how_large_a_video_may_be(client: TestClient, context: Context) -> None:

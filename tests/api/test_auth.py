@@ -39,7 +39,7 @@ def test_an_anonymous_client_is_asked_for_a_key(anonymous: TestClient, path: str
 
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
-def test_some_doors_are_open(anonymous: TestClient, path: str) -> None:
+def test_some_routes_are_public(anonymous: TestClient, path: str) -> None:
     assert anonymous.simulate_get(path).status_code in {200, 503}
 
 

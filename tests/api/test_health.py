@@ -31,7 +31,7 @@ from tests.support.clock import Clock
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-MAX_RSS_KB = 80 * 1024  # the budget of the whole front door, measured 78 MB on 2026-11-22
+MAX_RSS_KB = 80 * 1024  # the budget of the API's process, measured 78 MB on 2026-11-22
 
 
 def tick(context: Context, clock: Clock) -> None:
@@ -207,7 +207,7 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
     assert {(method, path) for path, item in document["paths"].items() for method in item} == served
 
 
-def test_the_description_says_which_doors_are_open(context: Context, clock: Clock) -> None:
+def test_the_description_says_which_routes_are_public(context: Context, clock: Clock) -> None:
     public = {
         re.sub(r":int\([^)]*\)", "", path)
         for path, resource in routes(context, RateLimiter(1, noun="upload", now_s=clock.now_s)).items()

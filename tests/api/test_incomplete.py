@@ -303,8 +303,8 @@ def test_an_upload_that_went_into_a_dead_file_is_refused_and_its_file_stays(
 
     monkeypatch.setattr(jobs, "create", create)
     changed = replace(context, store=own.store, machine=replace(context.machine, store=own.store))
-    door = TestClient(create_app(changed), headers=AUTH)
-    answer = post(door)
+    client = TestClient(create_app(changed), headers=AUTH)
+    answer = post(client)
     assert (answer.status_code, answer.json["reason"]) == (503, "replaced")
     assert len(uploads(context)) == 2
     with pytest.raises(DatabaseReplaced):

@@ -1,4 +1,4 @@
-"""Jobs: status, list, and what can be asked of them."""
+"""Jobs: status, list, and commands."""
 
 from __future__ import annotations
 

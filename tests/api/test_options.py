@@ -62,7 +62,7 @@ def test_empty_fields_count_as_not_given() -> None:
     cut=st.integers(0, 40),
     put=st.binary(max_size=20) | st.sampled_from([b"\r\n--B", b"--B--", b"\r\n\r\n", b'"', b"\xff", b"\x00"]),
 )
-def test_no_damage_to_a_form_breaks_the_door_or_leaves_a_file(
+def test_no_damage_to_a_form_causes_an_error_or_leaves_a_file(
     context: Context, left: Callable[[], list[Path]], at: int, cut: int, put: bytes
 ) -> None:
     client = TestClient(create_app(with_settings(context, upload_rate_limit=10**6)), headers=AUTH)

@@ -1,4 +1,4 @@
-"""A person's word about an unknown outcome."""
+"""A person resolves a publication with an unknown outcome."""
 
 from __future__ import annotations
 

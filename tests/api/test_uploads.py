@@ -1,4 +1,4 @@
-"""Uploads over real HTTP: what is taken in, what is refused, and that nothing is left behind."""
+"""Uploads over real HTTP are accepted or refused, and refused ones leave no files."""
 
 from __future__ import annotations
 

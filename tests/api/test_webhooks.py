@@ -1,4 +1,4 @@
-"""Endpoints, what they were told, and what gave up."""
+"""Webhook endpoints, their deliveries, and redelivery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actors.flow import job_commands
 from actors.flow.events import emit
 from api.app import create_app
 from api.context import Context
-from api.resources import webhooks as door
+from api.resources import webhooks as webhook_resources
 from store import jobs, webhooks
 from store.states import DeliveryStatus
 from store.webhooks import Attempt
@@ -88,7 +88,7 @@ def test_an_address_that_we_shall_not_call_is_refused(context: Context, url: str
 
 
 def test_there_is_an_end_to_endpoints(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MAX_ENDPOINTS", 1)
+    monkeypatch.setattr(webhook_resources, "MAX_ENDPOINTS", 1)
     add(client)
 
     assert client.simulate_post("/webhooks", json={"url": HOOK + "2"}).status_code == 409

@@ -1,4 +1,4 @@
-"""The broker as a few lists: what every operation means, without a file, a thread or a process."""
+"""A model of the broker: the effect of every operation on a few lists, without files, threads and processes."""
 
 from __future__ import annotations
 

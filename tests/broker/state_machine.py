@@ -1,4 +1,4 @@
-"""Two processes at one file, and the model beside them: what random lives are made of, and what always holds."""
+"""A state machine for Hypothesis: two processes on one file and the model, their operations and invariants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message that nobody has begun can be taken back; one that is running, too, if that is what is asked."""
+"""A waiting message can be cancelled; a running one, too, on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancelling several messages at once, and what is left of a cancellation afterwards: nothing."""
+"""Cancelling several messages at once; a cancellation leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m broker`: what an operator sees and can do."""
+"""The commands of `python -m broker`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No more than n messages of a key are worked on at once, in all processes and queues, and none waits in vain."""
+"""At most n messages of a key are processed at once, in all processes and queues, and none stays blocked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dramatiq expects of a broker, over a real Worker."""
+"""The broker fulfils Dramatiq's contract, with a real Worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks that ignore the gate, disks that refuse, files of the wrong kind: clear errors, nothing lost, no restart."""
+"""Foreign locks, failing disks and wrong files cause clear errors; no message is lost, no restart is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a message's processing sends is stored by the commit that ends the message, or not at all."""
+"""Messages that an actor sends are stored by the commit that ends its own message, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a consumer holds: settled once, given back in order, and nothing left when a worker stops or a broker closes."""
+"""Claimed messages are settled once and released in order; a stopped worker or closed broker keeps none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no well-behaved program does, and still nothing is lost, doubled or stuck."""
+"""Misuse of the broker: still no message is lost, duplicated or stuck."""
 
 from __future__ import annotations
 
@@ -189,8 +189,8 @@ def test_a_look_that_fails_is_repeated_soon(broker: SqliteBroker, path: Path, mo
         assert done.wait(8)
 
 
-def test_a_process_that_was_kept_from_the_gate_renews_its_lease_before_others_look(broker: SqliteBroker) -> None:
-    """While somebody else keeps the gate shut nobody can renew anything; then it is a race who comes first."""
+def test_a_process_that_waited_for_the_write_lock_extends_its_lease_before_others_check(broker: SqliteBroker) -> None:
+    """While another process holds the write lock, no lease can be extended; afterwards they race for it."""
     broker.declare_queue("default")
     broker.enqueue(dramatiq.Message("default", "nobody", (), {}, {}))
     message = next(broker.consume("default", timeout=JOIN_MS))

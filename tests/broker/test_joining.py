@@ -129,7 +129,9 @@ def test_a_connection_without_transaction_is_refused(broker: SqliteBroker, path:
         pass
 
 
-def test_sending_inside_the_gate_without_joining_never_waits_for_itself(broker: SqliteBroker, path: Path) -> None:
+def test_sending_with_the_write_lock_held_without_joining_never_waits_for_itself(
+    broker: SqliteBroker, path: Path
+) -> None:
     _, note = noting()
     with broker.write_lock:
         note.send(1)

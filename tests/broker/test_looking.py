@@ -1,4 +1,4 @@
-"""Looking inside: what waits in which order, and who holds what."""
+"""Inspection: the waiting messages in their order, and the claimed ones by process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A paused queue hands out nothing, to any process, and goes on at once when it is resumed."""
+"""No process claims from a paused queue; a resumed queue continues at once."""
 
 from __future__ import annotations
 

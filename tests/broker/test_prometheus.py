@@ -1,4 +1,4 @@
-"""What a scrape shows of the queues and of what the workers have done."""
+"""A scrape shows the queues and the counts of the workers."""
 
 from __future__ import annotations
 

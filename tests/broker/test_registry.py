@@ -1,4 +1,4 @@
-"""Who is taken for lost: the dead at once, the frozen when seen twice, nobody who comes back in time."""
+"""A dead process is pruned at once, a frozen one after two checks, and one that continues in time is not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_frozen_process_is_lost_when_seen_twice_with_the_same_time(lease: Leas
 
 
 def test_a_process_that_extends_between_two_looks_is_not_lost(lease: LeaseFile, ours: ProcessRegistry) -> None:
-    """Both may have stood before a gate that a third kept shut, and the other's heartbeat comes a moment later."""
+    """Both may have waited for the write lock of a third process; the other one's heartbeat comes a moment later."""
     lease.extend(time.monotonic() - 2)
     assert ours.lost([other(lease)]) == []
     lease.extend(time.monotonic() - 1)  # late again, but it lives

@@ -1,4 +1,4 @@
-"""Unique messages: a duplicate is not stored, whoever sends it and however; retries are no duplicates."""
+"""Unique messages: a duplicate is not stored, by any way of sending; retries are no duplicates."""
 
 from __future__ import annotations
 

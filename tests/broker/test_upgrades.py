@@ -1,4 +1,4 @@
-"""Files that an older version has left, with messages in them: brought up to date in place, nothing lost."""
+"""Files of older versions are migrated in place, with their messages."""
 
 from __future__ import annotations
 

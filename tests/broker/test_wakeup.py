@@ -1,4 +1,4 @@
-"""Waking up between processes (here: two brokers on one file), and coming back after having been taken for lost."""
+"""Notifications between processes (here: two brokers on one file), and the return of a process that was pruned."""
 
 from __future__ import annotations
 

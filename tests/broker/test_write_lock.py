@@ -1,4 +1,4 @@
-"""One writer at a time: between threads, between processes, and never against oneself."""
+"""One writer at a time, among threads and processes; re-entrant on one thread."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_child_forked_while_the_lock_is_held_does_not_hold_it(path: Path) -> N
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_an_exception_leaves_the_gate_open(path: Path) -> None:
+def test_an_exception_releases_the_lock(path: Path) -> None:
     lock = WriteLock(path)
     try:
         with lock:
@@ -102,7 +102,7 @@ def test_an_exception_leaves_the_gate_open(path: Path) -> None:
 
 
 @pytest.mark.logs_errors("dramatiq")
-def test_an_actor_that_leaves_the_gate_shut_does_not_stop_the_others(broker: SqliteBroker) -> None:
+def test_an_actor_that_leaves_the_lock_held_does_not_stop_the_others(broker: SqliteBroker) -> None:
     """An exception from outside can make a thread leave a `with` block without leaving the lock."""
 
     @dramatiq.actor(max_retries=0)

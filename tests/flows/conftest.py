@@ -1,4 +1,4 @@
-"""A whole machine on ports of its own, and a talk without a face that renders in a moment."""
+"""A complete machine on its own ports, and a short video without a face, which renders quickly."""
 
 from __future__ import annotations
 

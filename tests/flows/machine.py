@@ -1,4 +1,4 @@
-"""scripts/run as a test holds it: start, look at, kill, start again."""
+"""Controls `scripts/run` in a test: start, inspect, kill, start again."""
 
 from __future__ import annotations
 

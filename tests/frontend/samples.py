@@ -1,4 +1,4 @@
-"""Status documents as the API gives them: one job at each station of its life."""
+"""Status documents as the API sends them, for a job in each state."""
 
 from typing import Any
 

@@ -182,7 +182,7 @@ class Api:
         return self._state.jobs[job_id]
 
 
-class Doorkeeper:
+class StandInMiddleware:
     """Falcon middleware: asks for the session where the real API does, and notes every request."""
 
     def __init__(self, state: StandIn) -> None:
@@ -209,7 +209,7 @@ def new_job(job_id: str, title: str) -> dict[str, Any]:
 
 def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     """Build the stand-in's WSGI application."""
-    app = falcon.App(middleware=[Doorkeeper(state)])
+    app = falcon.App(middleware=[StandInMiddleware(state)])
     form = MultipartFormHandler()
     app.req_options.media_handlers[falcon.MEDIA_MULTIPART] = form
     app.add_error_handler(falcon.HTTPError, _problem)

@@ -1,4 +1,4 @@
-"""What happens where no browser is installed."""
+"""Without an installed browser, the tests of the page are skipped."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What holds for every view: signing in, the content policy, phones, assistive technology, the list of videos."""
+"""Tests of all views: signing in, the content policy, phones, assistive technology, the list of videos."""
 
 import re
 from pathlib import Path

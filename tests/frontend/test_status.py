@@ -1,4 +1,4 @@
-"""One job's page: what it shows, how it follows the job, and what can be done there."""
+"""The view of one job: its contents, its polling, and its actions."""
 
 from tests.frontend import samples
 from tests.frontend.browser import Browser

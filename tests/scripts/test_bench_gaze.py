@@ -1,4 +1,4 @@
-"""The gaze bench measures pictures rightly, knows its own truth and says what it lacks; optional judges are skipped."""
+"""The gaze benchmark measures known pictures correctly, and lists what is not installed; missing judges are skipped."""
 
 from __future__ import annotations
 

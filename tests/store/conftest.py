@@ -1,4 +1,4 @@
-"""A store on a file of its own, with a gate made of a lock."""
+"""A store on a file of its own, whose write lock is a plain lock."""
 
 from __future__ import annotations
 

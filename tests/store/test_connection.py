@@ -1,4 +1,4 @@
-"""The two doors of the store, and the tables behind them."""
+"""Reading and writing transactions of the store, its migrations, and its tables."""
 
 from __future__ import annotations
 

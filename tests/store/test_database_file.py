@@ -219,9 +219,9 @@ def test_a_file_in_order_has_no_damage(store: Store) -> None:
 def test_a_directory_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "store.sqlite3").mkdir()
     store = _new(tmp_path)
-    for door in (store.migrate, store.require_usable):
+    for method in (store.migrate, store.require_usable):
         with pytest.raises(DatabaseUnavailable, match="directory") as told:
-            door()
+            method()
         assert told.value.reason == "not_a_file"
 
 
@@ -244,9 +244,9 @@ def test_a_newer_and_an_older_database_are_told_apart(store: Store) -> None:
             connection.exec_driver_sql("UPDATE store_version SET version_num = ?", (number,))
 
     version("9999")
-    for door in (store.require_usable, store.migrate):
+    for method in (store.require_usable, store.migrate):
         with pytest.raises(DatabaseUnavailable, match="newer version") as told:
-            door()
+            method()
         assert told.value.reason == "newer"
     version("0001")
     with pytest.raises(DatabaseUnavailable, match="older version"):

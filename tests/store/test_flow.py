@@ -1,4 +1,4 @@
-"""Changes of state: each happens once, whoever else tries, and the join sees the last part."""
+"""Each change of state happens once, also with concurrent attempts, and the last part closes its job."""
 
 from __future__ import annotations
 

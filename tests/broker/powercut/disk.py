@@ -1,4 +1,4 @@
-"""A disk whose power can be cut: from a record of writes and syncs, what may be on it at a moment.
+"""A simulated disk: computes from recorded writes and syncs the possible contents after a power cut.
 
 Synced bytes are there. Of everything later each write may be there, whole, torn at blocks, or not, file by file on its
 own; the same holds for names, until their directory is synced. That is less than any file system promises.

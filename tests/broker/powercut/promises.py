@@ -1,4 +1,4 @@
-"""What a recorded life was promised, moment by moment, and the cuts that put it to the test."""
+"""The promises of a recorded run by time, and the power cuts after which they are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SQLite does to the disk, recorded in order: a VFS of our own stands before the system's, does and notes it.
+"""Records SQLite's system calls in order, by a VFS that wraps the system's.
 
 Shared memory is left out (it does not outlive the machine), so are files outside the recorded directory. What to make
 of the record is `disk`'s.

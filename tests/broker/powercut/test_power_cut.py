@@ -275,8 +275,8 @@ def answer(recording: Recording, path: Path, names: list[str]) -> None:
             results.store_result(got, name, 3_600_000)
         with recording.promised(name, place=GONE):
             consumer.ack(got)
-    for door in (broker, results, limits):
-        door.close()
+    for opened in (broker, results, limits):
+        opened.close()
 
 
 @pytest.mark.parametrize("moments", [SAMPLE, pytest.param(None, marks=pytest.mark.slow)])

@@ -1,4 +1,4 @@
-"""A portrait whose true gaze is known, faces that were never seen, and looks made of numbers."""
+"""Frames of a portrait with a known gaze, face finders without faces, and estimates made of numbers."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

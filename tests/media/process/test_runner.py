@@ -16,7 +16,7 @@ from media.process.child import EXIT_INTERNAL_ERROR
 from tests.support.waiting import wait_for
 
 PROJECT = Path(runner.__file__).resolve().parents[2]
-DOOR = """
+STAGE_MODULE = """
 import argparse, sys
 from media.process import child
 parser = argparse.ArgumentParser()
@@ -92,7 +92,7 @@ def trial_stage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     root = tmp_path_factory.mktemp("root")
     (root / "media").mkdir()
     (root / "media" / "__init__.py").write_text(f"__path__.append({str(PROJECT / 'media')!r})\n", encoding="utf-8")
-    (root / "media" / "trial.py").write_text(DOOR, encoding="utf-8")
+    (root / "media" / "trial.py").write_text(STAGE_MODULE, encoding="utf-8")
     (root / "media" / "trial_work.py").write_text(WORK, encoding="utf-8")
     monkeypatch.setattr(runner, "ROOT", root)
     return root

@@ -81,7 +81,7 @@ def test_threads_are_shut_in_as_well(server: int) -> None:
 
 
 @pytest.mark.parametrize("call", ["ptrace", "process_vm_readv", "io_uring_setup", "bpf", "pidfd_getfd"])
-def test_other_processes_and_back_doors_are_out_of_reach(call: str) -> None:
+def test_other_processes_and_kernel_interfaces_are_out_of_reach(call: str) -> None:
     number = sandbox.DENIED_SYSCALLS[platform.machine()][call]
     code = (
         "import ctypes\n"

@@ -1,4 +1,4 @@
-"""What the cornea mirrors goes only a part of the iris' way, and stays as bright as it was."""
+"""Glints move only a part of the way of the iris, and keep their brightness."""
 
 from dataclasses import replace
 

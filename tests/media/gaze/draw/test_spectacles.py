@@ -1,4 +1,4 @@
-"""Rims of glasses are found where they are, taken for nothing else, and stay where they are."""
+"""Rims of spectacles are detected, not confused with other lines, and do not move."""
 
 import cv2
 import numpy as np

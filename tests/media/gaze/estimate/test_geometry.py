@@ -1,4 +1,4 @@
-"""What moves where, with numbers that can be checked by hand."""
+"""The geometry of eyes and movements, with numbers that can be checked by hand."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which frames need no networks of their own: those between two in which the eyes rest."""
+"""Frames between two in which the eyes rest are interpolated, without running the networks."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Shapes and places are calmed without lag, and without mixing what differs."""
+"""Outlines and axes are smoothed without lag, and not across changes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Eyes that cannot be seen: darkness and dark glasses, told apart from spectacles, lashes and dim rooms."""
+"""Darkness and dark glasses are detected, and distinguished from spectacles, lashes and dim rooms."""
 
 from itertools import pairwise
 

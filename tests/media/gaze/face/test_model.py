@@ -1,4 +1,4 @@
-"""The landmark model is the right one, or it is said what to do."""
+"""The landmark model is the tested one, or the error says how to install it."""
 
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path

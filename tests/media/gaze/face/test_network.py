@@ -1,4 +1,4 @@
-"""Nothing in the gaze child asks for the network; and what would ask, gets none."""
+"""The gaze child uses no network, and its sandbox forbids it."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Who is corrected among several people, and that nobody's turn flickers."""
+"""The choice of the speakers among several people, without flicker."""
 
 from itertools import pairwise
 
