@@ -30,7 +30,7 @@ class BrokerDebug:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the writer thread sleeps, with no request, read or timer due. Notifications may be unread."""
+        """Return whether the writer thread sleeps, with no request, read or timer due. Notifications may be unread."""
         engine = self._broker._engine()
         asleep = engine._poller._asleep and not engine._poller._woken and not engine.writer._requests
         must_read = any(buffer.must_read for buffer in engine.prefetcher.open_buffers())
