@@ -221,8 +221,10 @@ class Instagram:
             return self._uploaded(handle)
         try:
             return steps.resume_upload(self._pacing, handle, received)
-        except PostFailed:
-            return self._remake(context, status)
+        except PostFailed as failed:
+            if failed.code == steps.UNANSWERED:
+                raise
+            return self._remake(context, status)  # another container may accept the bytes
 
     def _processing(self, context: StepContext) -> Outcome:
         handle = context.handle

@@ -7,6 +7,7 @@ POST /mock/faults takes one fault or a list of them:
             lose    the request is carried out, its response is not sent
             answer  the request is not carried out; the response is `status`, `body`, `headers`
             lie     the request is carried out; the response is `status`, `body`, `headers` all the same
+                    (with `content`, of the type `content_type`, in place of a `body` in JSON)
             slow    the request is carried out after `seconds`
             expire  the access tokens of `platform` expire before the request
     skip    number of matching requests to leave alone first, whether or not another fault strikes them
@@ -35,6 +36,8 @@ class Fault:
     after_bytes: int = 0
     status: int = 503
     body: Any = None  # Any: sent as JSON, whatever it is
+    content: str | None = None
+    content_type: str = "text/html; charset=utf-8"
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     platform: str = ""

@@ -31,6 +31,7 @@ def add_routes(app: falcon.App[Any, Any], state: MockState, faults: Faults) -> N
     app.add_route("/", Index())
     app.add_route("/mock/posts", Posts(state))
     app.add_route("/mock/faults", FaultControl(faults))
+    app.add_route("/mock/reset", Reset(state, faults))
     app.add_route("/mock/expire-tokens/{platform}", ExpireTokens(state))
     app.add_route("/posts/{platform}/{post_id}", PostPage(state))
     app.add_route("/posts/{platform}/{post_id}/video", PostVideo(state))
@@ -97,6 +98,23 @@ class FaultControl:
         """Remove all."""
         self._faults.clear()
         resp.media = {"struck": 0}
+
+
+class Reset:
+    """A new start with the same accounts and tokens."""
+
+    def __init__(self, state: MockState, faults: Faults) -> None:
+        self._state = state
+        self._faults = faults
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Remove all posts, what would become one, and all faults; then add the faults in the request."""
+        for kind in (*MOCKS, "bytes"):
+            self._state.storage.remove_all(kind)
+        self._faults.clear()
+        for fault in req.get_media():
+            self._faults.add(fault)
+        resp.media = {}
 
 
 class ExpireTokens:

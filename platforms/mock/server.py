@@ -19,6 +19,8 @@ from platforms.mock.storage import Storage
 from platforms.mock.upload_stream import LOSE_HEADER, UploadRequest, UploadTarget, channel_class
 
 HOST = "127.0.0.1"
+# Headers of a success, which must not remain in a response that hides it.
+_TELLING_HEADERS = ("Location", "Range", "Content-Range", "Content-Length", "Content-Type")
 MAX_BODY_BYTES = 4_000_000_000
 
 
@@ -109,6 +111,11 @@ class _FaultMiddleware:
             self._respond(resp, fault)
 
     def _respond(self, resp: falcon.Response, fault: Fault) -> None:
+        for name in _TELLING_HEADERS:
+            resp.delete_header(name)
         resp.status = fault.status
-        resp.media = fault.body
+        if fault.content is None:
+            resp.media = fault.body
+        else:
+            resp.media, resp.text, resp.content_type = None, fault.content, fault.content_type
         resp.set_headers(fault.headers)

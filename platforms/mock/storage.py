@@ -59,6 +59,12 @@ class Storage:
         found = sorted((self._directory / kind).glob("*.json"))
         return [(path.stem, self._read(path)) for path in found]
 
+    def remove_all(self, kind: str) -> None:
+        """Remove all records, or all bytes ("bytes"), of a kind."""
+        with self.lock:
+            for path in (self._directory / kind).glob("*"):
+                path.unlink(missing_ok=True)
+
     def bytes_path(self, upload: str) -> Path:
         """Return the path of an upload's bytes, whether or not any were received."""
         if not _NAME.fullmatch(upload):

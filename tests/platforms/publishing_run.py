@@ -23,7 +23,7 @@ from platforms.tiktok.publisher import TikTok
 from platforms.youtube.publisher import CHUNK_UNIT_BYTES, YouTube
 from tests.support.clock import Clock
 
-MAX_STEPS = 300
+MAX_STEPS = 1_000
 MAX_ERRORS = 30
 VIDEO_BYTES = 300_000
 
@@ -111,6 +111,7 @@ class PublishingRun:
         handles: every handle stored.
         errors: every error that was no verdict, in order.
         paused_s: the sum of all pauses.
+        may_fail: whether the actor may end the publication as failed after the last error, once no retry is left.
     """
 
     steps: list[tuple[str, bool]] = field(default_factory=list)
@@ -118,6 +119,7 @@ class PublishingRun:
     errors: list[PlatformError] = field(default_factory=list)
     outcome: Published | ActionNeeded | None = None
     paused_s: float = 0.0
+    may_fail: bool = False
 
     @property
     def kinds(self) -> list[str]:
@@ -166,6 +168,7 @@ def publish(
             continue
         except PlatformError as error:
             certain = handle.step not in publisher.irreversible_steps and publisher.may_stop(handle)
+            run.may_fail = certain
             if _is_verdict(error, certain=certain, reconnects=reconnects):
                 raise
             errors += 1

@@ -34,8 +34,9 @@ class Fetcher:
         except (OSError, http.client.HTTPException, ValueError) as error:
             outcome = {"failed": f"2207052 {type(error).__name__} {error}"}  # type: ignore[dict-item]  # size or reason
         with self._state.storage.lock:
-            container = self._state.storage.get("instagram", name) or {}
-            self._state.storage.put("instagram", name, {**container, **outcome})
+            container = self._state.storage.get("instagram", name)
+            if container is not None:  # it may have been removed meanwhile
+                self._state.storage.put("instagram", name, {**container, **outcome})
             self._running.discard(name)
 
     def _download(self, name: str, address: str) -> int:

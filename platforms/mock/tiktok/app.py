@@ -26,6 +26,13 @@ TIKTOK_UPLOAD = roots.path("tiktok_upload_url")
 MAX_TITLE_UNITS = 2200
 PRIVACY = ("PUBLIC_TO_EVERYONE", "MUTUAL_FOLLOW_FRIENDS", "FOLLOWER_OF_CREATOR", "SELF_ONLY")
 MEGA = 1_000_000
+_INFO_FIELDS = frozenset(
+    {
+        *("title", "privacy_level", "disable_comment", "disable_duet", "disable_stitch", "video_cover_timestamp_ms"),
+        *("brand_content_toggle", "brand_organic_toggle", "is_aigc"),
+    }
+)
+_SOURCE_FIELDS = frozenset({"source", "video_size", "chunk_size", "total_chunk_count"})
 _JSON = "application/json; charset=UTF-8"
 
 
@@ -168,6 +175,9 @@ class Init:
         user = user_of(self._state, req, "video.publish" if self._direct else "video.upload")
         body = _body(req)
         info = body.get("post_info", {})
+        known = set(info) <= _INFO_FIELDS and set(body.get("source_info", {})) <= _SOURCE_FIELDS
+        if not known or not set(body) <= {"post_info", "source_info"}:
+            raise refuse(400, "invalid_params")
         if self._direct:
             self._check_info(info)
         elif info:
