@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from store import rows
 from store.jobs import not_approved
-from store.states import PUBLICATION_OVER, AccountStatus, PublicationStatus, SegmentStatus
+from store.states import (
+    PUBLICATION_OVER,
+    PUBLICATION_UNPUBLISHED,
+    AccountStatus,
+    AfterFailure,
+    PublicationStatus,
+    SegmentStatus,
+)
 from store.tables import accounts, job_segments, jobs, publications
 
 
@@ -32,9 +39,11 @@ def next_in_order(connection: Connection) -> list[QueuedPublication]:
 
     The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
     outcome is unknown is not over: what follows it waits for a person, since out of order cannot be mended and late
-    can. At most one a job and account; the older job comes first, but does not hold the others up when it has
-    nothing that may go. Of a job that needs approval nothing may go.
+    can. A part that was not published holds those after it, unless the account's `after_failure` is "continue". At
+    most one a job and account; the older job comes first, but does not hold the others up when it has nothing that may
+    go. Of a job that needs approval nothing may go.
     """
+    holds = accounts.c.after_failure == AfterFailure.HOLD
     earlier = publications.alias()
     busy = publications.alias()
     blocked = (
@@ -43,7 +52,7 @@ def next_in_order(connection: Connection) -> list[QueuedPublication]:
             earlier.c.job_id == publications.c.job_id,
             earlier.c.account_id == publications.c.account_id,
             earlier.c.segment_number < publications.c.segment_number,
-            earlier.c.status.not_in(PUBLICATION_OVER),
+            or_(earlier.c.status.not_in(PUBLICATION_OVER), and_(holds, earlier.c.status.in_(PUBLICATION_UNPUBLISHED))),
         )
         .exists()
     )

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from store import rows
-from store.states import AccountStatus, PublicationStatus
+from store.states import PUBLICATION_SUCCEEDED, PUBLICATION_UNPUBLISHED, AccountStatus, PublicationStatus
 from store.tables import accounts, publications
 
 
@@ -129,28 +129,64 @@ def expire(connection: Connection, publication_id: str, *, reason: str, now: dat
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def retry_failed(connection: Connection, job_id: str, now: datetime) -> list[Publication]:
-    """Let what did not go out of a job wait again, from the first step, where the account is still there.
-
-    Its time for the hard maximum begins anew, or an expired one would expire again at once.
-
-    Returns:
-        What waits again, as it was.
-    """
+def unpublished(connection: Connection, job_id: str) -> list[Publication]:
+    """Return the publications of a job that failed or expired, where the account is still there, in order."""
     gone = select(accounts.c.id).where(accounts.c.status == AccountStatus.DISCONNECTED)
-    mine = (
+    query = select(publications).where(
         publications.c.job_id == job_id,
-        publications.c.status.in_({PublicationStatus.FAILED, PublicationStatus.EXPIRED}),
+        publications.c.status.in_(PUBLICATION_UNPUBLISHED),
         publications.c.account_id.not_in(gone),
     )
-    found = rows.fetch_all(connection, select(publications).where(*mine), Publication)
+    return rows.fetch_all(connection, query.order_by(publications.c.segment_number), Publication)
+
+
+def jobs_with_unpublished(connection: Connection, account_id: str) -> list[str]:
+    """Return the ids of the jobs in which a publication on an account failed or expired."""
+    query = select(publications.c.job_id).where(
+        publications.c.account_id == account_id, publications.c.status.in_(PUBLICATION_UNPUBLISHED)
+    )
+    return list(connection.scalars(query.distinct()))
+
+
+def later_published(connection: Connection, publication: Publication) -> list[Publication]:
+    """Return the later parts of the same job and account that are public, or may be, or are being published."""
+    statuses = {PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN, *PUBLICATION_SUCCEEDED}
+    query = select(publications).where(
+        publications.c.job_id == publication.job_id,
+        publications.c.account_id == publication.account_id,
+        publications.c.segment_number > publication.segment_number,
+        publications.c.status.in_(statuses),
+    )
+    return rows.fetch_all(connection, query.order_by(publications.c.segment_number), Publication)
+
+
+def restart(connection: Connection, publication_ids: Collection[str], now: datetime) -> None:
+    """Let publications wait again, from the first step.
+
+    Their time for the hard maximum begins anew, or an expired one would expire again at once.
+    """
     values = {
         "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
         "reason": None, "code": None, "ended_at": None, "started_at": None, "troubled_since": None,
         "holder": None, "holder_until": None, "next_at": None, "created_at": now, "attempts": None,
     }  # fmt: skip
-    connection.execute(update(publications).where(*mine).values(**values))
-    return found
+    connection.execute(update(publications).where(publications.c.id.in_(publication_ids)).values(**values))
+
+
+def cancel(connection: Connection, publication_id: str, *, code: str, reason: str, now: datetime) -> None:
+    """End a publication that waits, failed or expired as cancelled."""
+    change = update(publications).where(publications.c.id == publication_id)
+    values = {
+        "status": PublicationStatus.CANCELLED, "code": code, "reason": reason, "ended_at": now,
+        "holder": None, "holder_until": None,
+    }  # fmt: skip
+    connection.execute(change.values(**values))
+
+
+def set_reason(connection: Connection, publication_id: str, *, code: str | None, reason: str | None) -> None:
+    """Set why a publication waits."""
+    change = update(publications).where(publications.c.id == publication_id)
+    connection.execute(change.values(code=code, reason=reason))
 
 
 def in_progress(connection: Connection, job_id: str) -> list[Publication]:

@@ -87,4 +87,5 @@ PUBLICATION_OVER = frozenset(PublicationStatus) - {
     PublicationStatus.PUBLISHING,
     PublicationStatus.OUTCOME_UNKNOWN,
 }
+PUBLICATION_UNPUBLISHED = frozenset({PublicationStatus.FAILED, PublicationStatus.EXPIRED})  # and may be retried
 PUBLICATION_SUCCEEDED = frozenset({PublicationStatus.PUBLISHED, PublicationStatus.ACTION_NEEDED})

@@ -8,12 +8,13 @@ from __future__ import annotations
 from loguru import logger
 from sqlalchemy import Connection
 
+from actors.flow import holding
 from actors.flow.events import emit, emit_for_publication
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import failed_for_files
 from store import jobs, publications, segments, steps
-from store.states import JOB_OVER, JobStatus, PublicationStatus
+from store.states import JOB_OVER, PUBLICATION_UNPUBLISHED, JobStatus, PublicationStatus
 
 MIN_RETENTION_H = 24.0  # unless all went well: failed work can be retried, and unpublished parts be fetched, for a day
 
@@ -86,6 +87,8 @@ def after_publication(machine: Machine, connection: Connection, publication_id: 
     if publication is None or job is None:
         return
     emit_for_publication(machine, connection, event, publication, job)
+    if publication.status in PUBLICATION_UNPUBLISHED:
+        holding.update(machine, connection, job.id)
     close_finished(machine, connection, job.id)
     start_due(machine, connection)
 
@@ -101,5 +104,6 @@ def fail_part(machine: Machine, connection: Connection, segment_id: str, *, reas
     publications.end_waiting_of_segment(
         connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=machine.now()
     )
+    holding.update(machine, connection, segment.job_id)
     close_finished(machine, connection, segment.job_id)
     start_due(machine, connection)

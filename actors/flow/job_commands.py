@@ -5,25 +5,24 @@ Each is one transaction, in which the change and its messages commit together.
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import planning, rendering
+from actors.flow import planning, publication_commands, rendering
 from actors.flow.completion import close_finished
 from actors.flow.endpoint_commands import new_signing_secret
 from actors.flow.events import emit, emit_for_publication
+from actors.flow.publication_commands import MAX_DEAD_LETTERS, NotPossible
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
-from actors.recovery import publishing_notes
 from broker import DeadLetter
 from store import accounts, endpoints, idempotency_keys, jobs, publications, segments, steps, webhooks
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
-from store.states import EndpointState, JobStatus, PublicationStatus
-
-MAX_DEAD_LETTERS = 1000  # the newest; they are purged after a month
+from store.publications import Publication
+from store.states import JOB_OVER, EndpointState, JobStatus, PublicationStatus, SegmentStatus
 
 
 def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
@@ -83,9 +82,11 @@ def cancel(machine: Machine, job_id: str) -> bool:
         if job is None or not jobs.cancel(connection, job_id, now):
             return False
         segments.fail_all(connection, job_id, reason="cancelled", now=now)
-        publications.end_waiting(
+        for waiting in publications.end_waiting(
             connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=now
-        )
+        ):
+            cancelled = replace(waiting, status=PublicationStatus.CANCELLED, code=None, reason="the job was cancelled")
+            emit_for_publication(machine, connection, "publication.cancelled", cancelled, job)
         for publication in publications.in_progress(connection, job_id):
             # It ends at its next step, which is sent now.
             steps.schedule(connection, publication.id, now)
@@ -101,34 +102,69 @@ def cancel(machine: Machine, job_id: str) -> bool:
     return True
 
 
-def retry(machine: Machine, job_id: str) -> bool:
+@dataclass(frozen=True)
+class JobRetry:
+    """The effect of a retry of a job.
+
+    Attributes:
+        retried: whether anything is retried.
+        out_of_order: ids of failed publications that were left, because a later part has been published on their
+            account; `publication_commands.retry_publication` retries them if a person says so.
+    """
+
+    retried: bool
+    out_of_order: list[str]
+
+    def __bool__(self) -> bool:
+        return self.retried
+
+
+def retry(machine: Machine, job_id: str) -> JobRetry:
     """Retry the failed work of a job, and delete the dead letters about it.
 
-    Returns:
-        False if nothing of the job has failed, or its files are deleted.
+    Nothing is retried if nothing of the job has failed, only what is out of order, or its files are deleted.
     """
     with machine.store.writing() as connection:
         now = machine.now()
         job = jobs.get(connection, job_id)
-        is_unplanned = job is not None and job.segment_count is None
+        if job is None:
+            return JobRetry(retried=False, out_of_order=[])
+        failed, out_of_order = _failed_publications(connection, job_id)
+        has_failed_part = any(part.status is SegmentStatus.FAILED for part in segments.of_job(connection, job_id))
+        if out_of_order and not failed and not has_failed_part:
+            return JobRetry(retried=False, out_of_order=out_of_order)
+        is_unplanned = job.segment_count is None
         again = JobStatus.PENDING if is_unplanned else JobStatus.PROCESSING
-        if job is None or not jobs.reopen(connection, job_id, again, now):
-            return False
         retried = {("split", job_id)}
+        if not jobs.reopen(connection, job_id, again, now) and not (failed and _is_open(job)):
+            return JobRetry(retried=False, out_of_order=out_of_order)
         if is_unplanned:
             planning.send(machine, job_id)
         else:
-            retried |= {("gaze", part_id) for part_id in _retry_parts(machine, connection, job_id, now)}
+            retried |= {("gaze", part_id) for part_id in _retry_parts(machine, connection, job_id, failed)}
     _delete_dead_letters(machine, retried)
-    return True
+    publication_commands.delete_dead_letters(machine, {publication.id for publication in failed})
+    return JobRetry(retried=True, out_of_order=out_of_order)
 
 
-def _retry_parts(machine: Machine, connection: Connection, job_id: str, now: datetime) -> list[str]:
-    failed = segments.retry_failed(connection, job_id, now)
+def _is_open(job: Job) -> bool:
+    return job.status not in JOB_OVER and job.files_deleted_at is None
+
+
+def _failed_publications(connection: Connection, job_id: str) -> tuple[list[Publication], list[str]]:
+    """Return the publications of a job that can be retried in order, and the ids of the others."""
+    failed = publications.unpublished(connection, job_id)
+    late = [one.id for one in failed if publications.later_published(connection, one)]
+    return [one for one in failed if one.id not in late], late
+
+
+def _retry_parts(
+    machine: Machine, connection: Connection, job_id: str, failed_publications: list[Publication]
+) -> list[str]:
+    failed = segments.retry_failed(connection, job_id, machine.now())
     for segment in failed:
         rendering.send(machine, segment)
-    publishing_notes.remove(machine, publications.retry_failed(connection, job_id, now))
-    segments.reopen(connection, job_id)
+    publication_commands.restart(machine, connection, job_id, failed_publications)
     close_finished(machine, connection, job_id)
     start_due(machine, connection)
     return [segment.id for segment in failed]
@@ -160,16 +196,38 @@ def approve(machine: Machine, job_id: str) -> bool:
 
 
 def retry_dead_letter(machine: Machine, letter: DeadLetter) -> bool:
-    """Send a dead-lettered message again; for media work, retry its job.
+    """Send a dead-lettered message again; for media work, retry its job, and for a failed publication, retry that.
 
     Returns:
         False if there is nothing to retry.
+
+    Raises:
+        NotPossible: the publication cannot be retried.
     """
-    if letter.actor in {"split", "gaze"} and letter.args and isinstance(letter.args[0], str):
+    subject = letter.args[0] if letter.args and isinstance(letter.args[0], str) else None
+    if subject is not None and letter.actor in {"split", "gaze"}:
         with machine.store.reading() as connection:
-            segment = segments.get(connection, letter.args[0]) if letter.actor == "gaze" else None
-        return retry(machine, segment.job_id if segment is not None else letter.args[0])
+            segment = segments.get(connection, subject) if letter.actor == "gaze" else None
+        return bool(retry(machine, segment.job_id if segment is not None else subject))
+    if subject is not None and letter.actor.startswith("publish_"):
+        publication_commands.retry_publication(machine, subject)
+        return True
     return machine.broker.admin.retry_dead_letter(letter.id)
+
+
+def retry_dead_letters(machine: Machine, actor: str | None = None) -> tuple[list[int], list[int]]:
+    """Retry all dead letters, or those of an actor; return the ids of those that were retried, and of the others."""
+    retried: list[int] = []
+    left: list[int] = []
+    for letter in reversed(machine.broker.admin.dead_letters(limit=MAX_DEAD_LETTERS)):  # the oldest first
+        if actor is not None and letter.actor != actor:
+            continue
+        try:
+            is_retried = retry_dead_letter(machine, letter)
+        except NotPossible:
+            is_retried = False
+        (retried if is_retried else left).append(letter.id)
+    return retried, left
 
 
 def delete(machine: Machine, job_id: str) -> bool:
@@ -199,29 +257,8 @@ def disconnect(machine: Machine, account_id: str) -> bool:
         for before in ended:
             job, publication = jobs.get(connection, before.job_id), publications.get(connection, before.id)
             if job is not None and publication is not None:
-                is_unknown = publication.status is PublicationStatus.OUTCOME_UNKNOWN
-                kind = "publication.outcome_unknown" if is_unknown else "publication.failed"
-                emit_for_publication(machine, connection, kind, publication, job)
+                emit_for_publication(machine, connection, f"publication.{publication.status}", publication, job)
         for job_id in {publication.job_id for publication in ended}:
             close_finished(machine, connection, job_id)
         start_due(machine, connection)
-        return True
-
-
-def resolve(machine: Machine, publication_id: str, *, published: bool, link: str | None) -> bool:
-    """Resolve a publication whose outcome is unknown, with what a person has found out.
-
-    Returns:
-        False if there is no such publication, or its outcome is known.
-    """
-    status = PublicationStatus.PUBLISHED if published else PublicationStatus.FAILED
-    with machine.store.writing() as connection:
-        if not publications.resolve(connection, publication_id, status, link=link, now=machine.now()):
-            return False
-        publication = publications.get(connection, publication_id)
-        job = jobs.get(connection, publication.job_id) if publication else None
-        if publication is not None and job is not None:
-            emit_for_publication(machine, connection, f"publication.{status}", publication, job)
-            close_finished(machine, connection, job.id)
-            start_due(machine, connection)
         return True

@@ -7,7 +7,7 @@ from typing import Annotated
 import falcon
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from actors.flow import job_commands
+from actors.flow import publication_commands
 from api.http import json_body
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
@@ -31,7 +31,7 @@ class ResolveResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
         """Record the outcome; a publication that did not succeed can be retried then."""
         resolution = json_body.read_body(request, Resolution)
-        if not job_commands.resolve(
+        if not publication_commands.resolve(
             self._context.machine, publication_id, published=resolution.published, link=resolution.link
         ):
             with self._context.store.reading() as connection:

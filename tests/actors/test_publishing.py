@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from actors import wiring
 from actors.delete_files import delete_files
-from actors.flow import job_commands, publishing, publishing_retries
+from actors.flow import job_commands, publication_commands, publishing, publishing_retries
 from actors.flow.retrying import GivenUp
 from platforms import errors
 from platforms.contract import Handle, Outcome, Post, Published
@@ -112,7 +112,7 @@ def test_what_certainly_failed_is_tried_again_as_before(publishing_job: Callable
         _older_database()
         assert drive().status is PublicationStatus.OUTCOME_UNKNOWN
         remote.posts.clear()
-        assert job_commands.resolve(wiring.machine, NAME, published=False, link=None)
+        assert publication_commands.resolve(wiring.machine, NAME, published=False, link=None)
     else:
         publishing_job(Refusing())
         assert drive().status is PublicationStatus.FAILED
@@ -306,8 +306,8 @@ def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Calla
 
     publishing_job(Mute())
     publishing.run_step(wiring.machine, NAME, "message")
-    assert job_commands.resolve(wiring.machine, NAME, published=True, link="https://example.test/found")
-    assert not job_commands.resolve(wiring.machine, NAME, published=False, link=None)
+    assert publication_commands.resolve(wiring.machine, NAME, published=True, link="https://example.test/found")
+    assert not publication_commands.resolve(wiring.machine, NAME, published=False, link=None)
     with store.reading() as connection:
         ended = jobs.get(connection, "job")
     assert ended is not None

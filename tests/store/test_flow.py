@@ -168,7 +168,9 @@ def test_retrying_touches_only_what_failed(store: Store) -> None:
             segments.create(connection, [part])
             publications.create(connection, [publication(part, account(), status=status)])
         assert jobs.reopen(connection, "job", JobStatus.PROCESSING, NOON)
-        assert len(publications.retry_failed(connection, "job", NOON)) == 1
+        failed = publications.unpublished(connection, "job")
+        assert [one.segment_number for one in failed] == [2]
+        publications.restart(connection, [one.id for one in failed], NOON)
         segments.reopen(connection, "job")
         assert [p.status for p in publications.of_job(connection, "job")] == ["published", "waiting"]
         assert [s.status for s in segments.of_job(connection, "job")] == ["done", "ready"]
