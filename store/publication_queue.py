@@ -127,3 +127,11 @@ def set_waiting_reason(connection: Connection, account_id: str, *, code: str, re
         publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
     )
     connection.execute(change.values(code=code, reason=reason))
+
+
+def clear_waiting_reason(connection: Connection, account_id: str) -> None:
+    """Clear the reason of everything that waits for an account, which can be used again."""
+    change = update(publications).where(
+        publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
+    )
+    connection.execute(change.where(publications.c.code.is_not(None)).values(code=None, reason=None))

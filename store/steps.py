@@ -185,6 +185,18 @@ def schedule(connection: Connection, publication_id: str, now: datetime) -> bool
     return connection.execute(change.values(next_at=now)).rowcount == 1
 
 
+def wake(connection: Connection, account_id: str, now: datetime) -> list[Publication]:
+    """Make the next steps of all publications under way on an account due now, without the reason that they waited.
+
+    A step that is being run stays as it is.
+    """
+    mine = (publications.c.account_id == account_id, publications.c.status == PublicationStatus.PUBLISHING)
+    idle = publications.c.holder.is_(None)
+    values = {"next_at": now, "code": None, "reason": None}
+    connection.execute(update(publications).where(*mine, idle).values(**values))
+    return rows.fetch_all(connection, select(publications).where(*mine), Publication)
+
+
 def waiting_until(connection: Connection, platform: str, moment: datetime) -> list[Publication]:
     """Return publications of a platform whose next step is due at exactly this moment."""
     query = select(publications).where(

@@ -17,7 +17,7 @@ from actors.machine import Machine
 from platforms import errors
 from store import accounts, platform_states, steps
 from store.publications import Publication
-from store.states import PublicationStatus
+from store.states import AccountStatus, PublicationStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +177,11 @@ class FailedStep:
         tokens.mark_unusable(
             self.machine, connection, self.publication.account_id, error.detail, self.tokens, refused=is_refused
         )
+        account = accounts.get(connection, self.publication.account_id)
         if is_refused and self.may_stop:
             self._end(connection, PublicationStatus.FAILED, error)
+        elif account is not None and account.status is AccountStatus.CONNECTED:
+            self._wait(connection, error, 0.0)  # it has been connected again while the step was run
         else:
             self._wait(connection, error, None)
 

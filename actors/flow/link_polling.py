@@ -24,6 +24,7 @@ from store.states import PUBLICATION_SUCCEEDED
 EARLY_TOLERANCE = timedelta(seconds=2)
 POLL_FOR = timedelta(hours=24)  # after the publication; a draft unfinished by then is left to its owner
 RETRY_S = 300.0  # after an unclear answer
+REFUSED_RETRY_S = 3600.0  # after a refused question
 
 
 def poll(machine: Machine, publication_id: str) -> None:
@@ -58,9 +59,12 @@ def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tu
         outcome = machine.publisher(found.platform).advance(post, account, handle, interrupted=False)
     except (errors.TryLater, errors.Unclear) as later:
         return None, max(later.retry_after_s, RETRY_S * machine.settings.publish_pace)
-    except errors.PlatformError as error:
+    except (errors.PostFailed, errors.StartOver, errors.OutcomeUnknown) as error:
         logger.info("Publication {}: polling ended: {}", found.id, error)
         return None, None
+    except errors.PlatformError as error:  # the question was refused, or the account must be connected again
+        logger.info("Publication {}: polling failed: {}", found.id, error)
+        return None, REFUSED_RETRY_S * machine.settings.publish_pace
     return outcome, outcome.again_after_s
 
 
@@ -78,6 +82,7 @@ def _record(machine: Machine, found: Publication, job: Job, outcome: Outcome | N
         posted = isinstance(outcome, Published) and steps.mark_published(connection, found.id)
         updated = publications.get(connection, found.id)
         if updated is not None and (posted or (link is not None and found.link is None)):
-            emit_for_publication(machine, connection, "publication.published", updated, job)
+            kind = "publication.published" if posted else "publication.linked"  # each is sent once
+            emit_for_publication(machine, connection, kind, updated, job)
         if again_s is not None:
             machine.send(f"publish_{found.platform}", found.id, delay_s=again_s)

@@ -14,7 +14,7 @@ from actors.machine import Machine
 from platforms import registry
 from platforms.contract import AuthorizedAccount
 from platforms.definition import PublishingOptions
-from platforms.errors import PlatformError, Reconnect, TryLater, Unclear
+from platforms.errors import Cause, OperatorNeeded, PlatformError, Reconnect, TryLater, Unclear
 from platforms.oauth import ClientCredentials, Tokens
 from store import accounts, publication_queue
 from store.accounts import Account
@@ -22,6 +22,8 @@ from store.sealing import WrongKey
 from store.states import AccountStatus
 
 MIN_VALIDITY = timedelta(minutes=5)  # longer than a step uses its token
+LOGIN_REFUSED = "login_refused"  # the code of `OAuthFlow.refresh` for a refusal that no table lists
+REFUSED_FOR = timedelta(hours=24)  # after the token's end; a refusal may be a fault that passes
 REFRESH_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards another process may try
 
 
@@ -53,9 +55,12 @@ def refresh_if_due(machine: Machine, account_id: str) -> None:
 def get_access(machine: Machine, account_id: str) -> Access:
     """Return an account with a valid access token, after a refresh if one is due.
 
+    A refresh that fails leaves the present token in use while it is valid.
+
     Raises:
         Reconnect: a person has to connect the account again; it is marked so, with an event.
-        TryLater: the refresh cannot be made now.
+        OperatorNeeded: the platform does not accept our registration, and the token has expired.
+        TryLater: the refresh cannot be made now, and the token has expired.
     """
     account = _load(machine, account_id)
     if account.refresh_at is None or account.refresh_at > machine.now():
@@ -63,9 +68,28 @@ def get_access(machine: Machine, account_id: str) -> Access:
     try:
         return refresh(machine, account)
     except (TryLater, Unclear) as later:
-        if account.expires_at is not None and account.expires_at < machine.now() + MIN_VALIDITY:
-            raise TryLater(later.code, later.detail, retry_after_s=later.retry_after_s) from later
-        return _access(machine, account)  # the refresh failed, but the present token is still valid
+        if account.expires_at is None or account.expires_at >= machine.now() + MIN_VALIDITY:
+            return _access(machine, account)  # the refresh failed, but the present token is still valid
+        _end_lasting_refusal(machine, account, later)
+        if isinstance(later, OperatorNeeded):
+            raise
+        # Neither the post nor the platform's publishing is to blame.
+        cause: Cause = "network" if later.cause == "network" else "wait"
+        raise TryLater(later.code, later.detail, retry_after_s=later.retry_after_s, cause=cause) from later
+
+
+def _end_lasting_refusal(machine: Machine, account: Account, error: PlatformError) -> None:
+    """Give up tokens whose refresh is refused for a reason that no table lists, a day after they have expired.
+
+    Raises:
+        Reconnect: that day is over.
+    """
+    is_over = account.expires_at is not None and machine.now() - account.expires_at > REFUSED_FOR
+    if error.code != LOGIN_REFUSED or not is_over:
+        return
+    with machine.store.writing() as connection:
+        mark_unusable(machine, connection, account.id, error.detail, account.tokens)
+    raise Reconnect(error.code, error.detail) from error
 
 
 def refresh(machine: Machine, account: Account) -> Access:
@@ -82,7 +106,8 @@ def refresh(machine: Machine, account: Account) -> Access:
     now = machine.now()
     with machine.store.writing() as connection:
         if not accounts.lock_refresh(connection, account.id, now=now, until=now + REFRESH_DEADLINE):
-            raise TryLater("refresh_under_way", "the account's token is being refreshed", retry_after_s=2.0)
+            detail = "the account's token is being refreshed"
+            raise TryLater("refresh_under_way", detail, retry_after_s=2.0, cause="wait")
         present = accounts.get(connection, account.id)
         stale = present is not None and present.tokens == account.tokens
         if not stale:
@@ -171,11 +196,11 @@ def oauth_client(machine: Machine, variant: str) -> ClientCredentials:
     """Return the client id and secret for an account variant.
 
     Raises:
-        Reconnect: none is configured.
+        OperatorNeeded: none is configured.
     """
     registered = machine.settings.oauth_clients.get(registry.LOGINS[variant].client_name)
     if registered is None:
-        raise Reconnect("no_client", f"this machine has no client id and secret for {variant}")
+        raise OperatorNeeded("no_client", f"this machine has no client id and secret for {variant}: set them")
     return ClientCredentials(registered.client_id, registered.client_secret.get_secret_value())
 
 

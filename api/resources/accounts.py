@@ -9,8 +9,7 @@ from typing import Any
 import falcon
 from loguru import logger
 
-from actors.flow import job_commands, tokens
-from actors.flow.scheduling import start_due
+from actors.flow import account_commands, job_commands, tokens
 from api.context import Context
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
@@ -98,7 +97,7 @@ class ConnectResource(Resource):
         for variant in (wanted,) if wanted else variants:
             try:
                 tokens.oauth_client(self._context.machine, variant)
-            except Reconnect:
+            except OperatorNeeded:
                 continue
             return variant
         raise Problem(409, "no_client", f"no client id and secret for {platform} are configured; see the README")
@@ -147,10 +146,9 @@ class ConnectCallbackResource(Resource):
             raise Problem(503, "connect_failed", detail, reason=exc.code, headers={"Retry-After": "60"}) from exc
 
     def _store(self, pending: OAuthRequest, connected: LoginResult) -> None:
-        with self._context.store.writing() as connection:
-            for one in (connected, *connected.others):
-                accounts.connect(connection, self._account(pending, one))
-            start_due(self._context.machine, connection)  # publications that waited for these accounts
+        account_commands.connect(
+            self._context.machine, [self._account(pending, one) for one in (connected, *connected.others)]
+        )
 
     def _account(self, pending: OAuthRequest, connected: LoginResult) -> Account:
         return Account(

@@ -11,7 +11,7 @@ import pytest
 from actors import wiring
 from actors.flow import job_commands, tokens
 from platforms import registry
-from platforms.errors import Reconnect, TryLater
+from platforms.errors import OperatorNeeded, PlatformError, Reconnect, TryLater, Unclear
 from platforms.oauth import ClientCredentials, Tokens
 from store import Store, accounts
 from store.states import AccountStatus
@@ -120,6 +120,55 @@ def test_a_login_that_is_down_does_not_stop_a_token_that_is_still_good(
     _connect(store, "good for days", good_for=timedelta(days=5))
     login(Login(error=TryLater("login_down", "down", retry_after_s=30)))
     assert tokens.get_access(wiring.machine, "tiktok-1").account.access_token == "good for days"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperatorNeeded("client_refused", "correct the client's secret"),
+        TryLater("login_refused", "no table lists this", retry_after_s=600.0),
+        Unclear("answer_lost", "HTTP 503", retry_after_s=2.0),
+    ],
+    ids=["operator", "unlisted", "lost"],
+)
+def test_a_passing_fault_of_a_login_disconnects_nothing(
+    store: Store, login: Callable[[Login], Login], error: PlatformError
+) -> None:
+    """The token has expired just now."""
+    login(Login(error=error))
+    with pytest.raises((TryLater, OperatorNeeded)) as raised:
+        tokens.get_access(wiring.machine, "tiktok-1")
+    assert isinstance(raised.value, OperatorNeeded) == isinstance(error, OperatorNeeded)
+    assert raised.value.cause == "wait"  # no post is to blame, so none loses a retry
+    assert _account(store).status is AccountStatus.CONNECTED
+    _connect(store, "good for days", good_for=timedelta(days=5))
+    assert tokens.get_access(wiring.machine, "tiktok-1").account.access_token == "good for days"
+
+
+@pytest.mark.parametrize(("hours", "status"), [(23, AccountStatus.CONNECTED), (25, AccountStatus.RECONNECT)])
+def test_an_unlisted_refusal_that_lasts_a_day_disconnects(
+    store: Store, login: Callable[[Login], Login], hours: int, status: AccountStatus
+) -> None:
+    _connect(store, "long expired", good_for=timedelta(hours=-hours))
+    login(Login(error=TryLater("login_refused", "no table lists this", retry_after_s=600.0)))
+    with pytest.raises(TryLater if status is AccountStatus.CONNECTED else Reconnect):
+        tokens.get_access(wiring.machine, "tiktok-1")
+    assert _account(store).status is status
+
+
+def test_an_outage_of_the_login_never_disconnects(store: Store, login: Callable[[Login], Login]) -> None:
+    _connect(store, "long expired", good_for=timedelta(days=-30))
+    login(Login(error=TryLater("login_down", "HTTP 503", retry_after_s=30.0)))
+    with pytest.raises(TryLater):
+        tokens.get_access(wiring.machine, "tiktok-1")
+    assert _account(store).status is AccountStatus.CONNECTED
+
+
+def test_a_missing_registration_disconnects_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _connect(store, "stale")
+    with pytest.raises(OperatorNeeded, match="no client id"):
+        tokens.get_access(wiring.machine, "tiktok-1")
+    assert _account(store).status is AccountStatus.CONNECTED
 
 
 def test_a_dead_grant_is_told_once(store: Store, login: Callable[[Login], Login]) -> None:
