@@ -273,6 +273,12 @@ def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
     return given
 
 
+def secret_names() -> frozenset[str]:
+    """Return the variables whose values are secrets."""
+    fields = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in repr(field.annotation)}
+    return frozenset(fields | {login.client_secret_variable for login in registry.LOGINS.values()})
+
+
 def _known_names() -> set[str]:
     clients = {
         name for login in registry.LOGINS.values() for name in (login.client_id_variable, login.client_secret_variable)

@@ -14,6 +14,7 @@ import dramatiq
 import periodiq
 from dramatiq.middleware import CurrentMessage, Retries
 
+import process_protection
 import settings as environment
 from actors.database_check import RequireDatabase
 from actors.machine import Machine
@@ -78,12 +79,14 @@ def _publisher(platform: str, settings: Settings) -> Publisher:
 def _build_or_exit() -> Machine:
     """Build the machine of this process; exit with an error message if that is impossible."""
     try:
-        return build(os.environ)
+        built = build(os.environ)
     except environment.BadSettings as wrong:
         raise SystemExit(f"settings: {wrong}") from None
     except OSError as wrong:
         data_dir = environment.read(os.environ).data_dir
         raise SystemExit(f"DATA_DIR {data_dir} cannot be used: {wrong.strerror} ({wrong.filename})") from None
+    process_protection.remove_secrets(environment.secret_names())
+    return built
 
 
 machine = _build_or_exit()

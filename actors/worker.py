@@ -1,10 +1,12 @@
 """Entry point of `dramatiq actors.worker` and `periodiq actors.worker`: all actors and the broker; sets up logging."""
 
 import actors
+import process_protection
 from actors import logging_setup
 from actors.wiring import machine
 
 broker = machine.broker
+process_protection.forbid_inspection()
 logging_setup.set_up(machine.settings)
 
 __all__ = ["actors", "broker"]

@@ -10,6 +10,7 @@ from types import FrameType
 
 from loguru import logger
 
+import process_protection
 import settings as environment
 from actors import logging_setup, wiring
 from actors.database_check import require_database
@@ -43,6 +44,7 @@ def context() -> Context:
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
+    process_protection.forbid_inspection()
     logging_setup.set_up(wiring.machine.settings)
     require_database(wiring.machine.store)
     served = context()

@@ -19,14 +19,16 @@ from pathlib import Path
 
 import requests
 
+import process_protection
 import settings as environment
 from platforms import registry
 from platforms.mock.roots import mock_hosts
 from scripts.local.client import ApiError, Client
 from scripts.local.journey import Journey, JourneyFailed
 from scripts.machine import services
+from scripts.machine.launch import ROOT
 from scripts.machine.serve import NoDatabase, migrate, unusable_directory
-from scripts.machine.supervisor import REAP_INTERVAL_S, ROOT, AlreadyRunning, Supervisor
+from scripts.machine.supervisor import REAP_INTERVAL_S, AlreadyRunning, Supervisor
 from store.errors import DatabaseUnavailable
 
 START_WITHIN_S = 60.0
@@ -145,8 +147,10 @@ def main() -> int:
     if arguments.video is not None and not arguments.video.is_file():
         parser.error(f"there is no file {arguments.video}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    process_protection.forbid_inspection()
     try:
         machine = Machine(dict(os.environ))
+        process_protection.remove_secrets(environment.secret_names())
     except environment.BadSettings as error:
         print(f"settings: {error}", file=sys.stderr)
         return 2

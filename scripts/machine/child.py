@@ -1,4 +1,7 @@
-"""`python -m scripts.machine.child FD MODULE ARGS`: run a module in a process that exits with the supervisor.
+"""`python -m scripts.machine.child FD SECRETS MODULE ARGS`: run a module in a process that exits with the supervisor.
+
+SECRETS is the descriptor of a file with the secret settings (`scripts.machine.launch`). The environment that the
+process is started with has none, because others of its user can read it until `forbid_inspection` was called.
 
 FD is the reading end of a pipe. Only the supervisor has the writing end, so the kernel closes it when the supervisor
 exits, also after SIGKILL. A thread waits for this in the process and in every process that it forks (dramatiq forks its
@@ -7,12 +10,15 @@ workers). Programs started with exec are not covered; media children have a pipe
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import runpy
 import signal
 import sys
 import threading
+
+import process_protection
 
 
 def exit_with_parent(parent_pipe: int) -> None:
@@ -27,12 +33,15 @@ def _wait(parent_pipe: int) -> None:
 
 def main() -> None:
     """Run the module as `python -m MODULE ARGS` would."""
-    parent_pipe, module = int(sys.argv[1]), sys.argv[2]
+    process_protection.forbid_inspection()
+    parent_pipe, module = int(sys.argv[1]), sys.argv[3]
+    with open(int(sys.argv[2]), encoding="utf-8") as secrets:  # noqa: PTH123 (a descriptor)
+        os.environ.update(json.load(secrets))
     os.umask(0o077)  # videos, tokens and logs are readable by this user only
     exit_with_parent(parent_pipe)
     os.register_at_fork(after_in_child=lambda: exit_with_parent(parent_pipe))
     multiprocessing.set_start_method("fork")  # the default before Python 3.14; the hook above runs in forked children
-    sys.argv = sys.argv[2:]
+    sys.argv = sys.argv[3:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from loguru import logger
 
+import process_protection
 import settings as environment
 from broker import SqliteBroker
-from scripts.machine import services
-from scripts.machine.supervisor import ROOT, AlreadyRunning, Supervisor
+from scripts.machine import launch, services
+from scripts.machine.supervisor import AlreadyRunning, Supervisor
 from settings import Settings
 from store.errors import DatabaseUnavailable
 
@@ -52,16 +52,20 @@ def migrate(environ: dict[str, str]) -> None:
     Raises:
         NoDatabase: the database cannot be used.
     """
-    if (
-        subprocess.run([sys.executable, "-m", "scripts.machine.migrate"], cwd=ROOT, env=environ, check=False).returncode
-        != 0
-    ):
+    reading, writing = os.pipe()
+    try:
+        code = launch.start(["scripts.machine.migrate"], environ, parent_pipe=reading).wait()
+    finally:
+        os.close(reading)
+        os.close(writing)
+    if code != 0:
         raise NoDatabase("not started: the database cannot be used")
 
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     argparse.ArgumentParser(prog="scripts/serve", description=__doc__).parse_args()
+    process_protection.forbid_inspection()
     try:
         chosen = environment.read(os.environ)
     except environment.BadSettings as error:
@@ -86,14 +90,16 @@ def unusable_directory(data_dir: Path, error: OSError) -> str:
 
 def _serve(chosen: Settings) -> int:
     os.environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
+    environ = dict(os.environ)
+    process_protection.remove_secrets(environment.secret_names())
     demand = MediaDemand(chosen.database_path, chosen.worker_concurrency)
     supervisor = Supervisor(
         [services.api(), services.scheduler(), services.network_worker(), services.media_worker(chosen, demand)],
-        environ=dict(os.environ),
+        environ=environ,
         data_dir=chosen.data_dir,
         log_to_files=False,
     )
-    migrate(dict(os.environ))
+    migrate(environ)
     supervisor.monitor_database(chosen.database_path.resolve())
     logger.info("Machine: serving at {}", chosen.root_url)
     supervisor.run()

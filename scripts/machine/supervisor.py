@@ -7,7 +7,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from typing import IO
 
 from loguru import logger
 
+from scripts.machine import launch
 from store.database_file import DatabaseMonitor
 from store.errors import DatabaseUnavailable
 
 SERVICE = "VIDPROD_SERVICE"  # read by `actors.logging_setup`: the name of the process in the log
-ROOT = Path(__file__).resolve().parent.parent.parent
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled after each early exit
 EARLY_EXIT_S = 60.0
 REAP_INTERVAL_S = 0.2
@@ -69,16 +68,8 @@ class _Running:
     def start(self, parent_pipe: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
         self.started = time.monotonic()
         self.stopping = False
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.machine.child", str(parent_pipe), *self.service.argv],
-            cwd=ROOT,
-            env={**environ, SERVICE: self.service.name},
-            pass_fds=[parent_pipe],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is sent to the supervisor only, which stops the services in order
-        )
+        named = {**environ, SERVICE: self.service.name}
+        self.process = launch.start(self.service.argv, named, parent_pipe=parent_pipe, log=log)
 
     def reap(self) -> None:
         """Reap the process if it has exited, kill the rest of its group, and set the time of the restart.

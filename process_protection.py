@@ -1,0 +1,48 @@
+"""Keeps the secrets of a process from other processes of the same user. Linux only; nothing happens elsewhere."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+PR_SET_DUMPABLE = 4
+ENV_START, ENV_END = 50 - 3, 51 - 3  # fields of /proc/PID/stat (proc(5) counts from 1), counted after the name
+
+
+def forbid_inspection() -> None:
+    """Make the environment, memory and open files of this process unreadable for others of its user.
+
+    The kernel then gives /proc/PID to root and refuses ptrace(2) and core dumps. Forked processes inherit it; a program
+    started with exec does not. Debuggers and profilers need root.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def remove_secrets(names: Collection[str]) -> None:
+    """Remove variables, and those that name their files, from this process's environment.
+
+    Their values in its initial environment are overwritten: the kernel shows it in /proc/PID/environ, also after a
+    variable was removed. Programs started from now on do not inherit the secrets.
+    """
+    found = [name for name in names if os.environ.pop(name, None) is not None]
+    for name in names:
+        os.environ.pop(f"{name}_FILE", None)
+    if found and sys.platform.startswith("linux"):
+        _overwrite(found)
+
+
+def _overwrite(names: list[str]) -> None:
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    start, end = int(fields[ENV_START]), int(fields[ENV_END])
+    if not start < end:
+        return  # not shown to this process
+    at = start
+    for entry in ctypes.string_at(start, end - start).split(b"\0"):
+        name, separator, value = entry.partition(b"=")
+        if separator and os.fsdecode(name) in names:
+            ctypes.memset(at + len(name) + 1, 0, len(value))
+        at += len(entry) + 1
