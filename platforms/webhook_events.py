@@ -179,10 +179,19 @@ def checked(kind: str, data: Json) -> Json:
     if kind not in EVENT_TYPES:
         raise UnknownEvent(f"event {kind}: no such type in platforms/webhook_events.py")
     try:
-        return EVENT_TYPES[kind].data.model_validate(data).model_dump(mode="json")
+        return EVENT_TYPES[kind].data.model_validate(_encodable(data)).model_dump(mode="json")
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise UnknownEvent(f"event {kind} does not fit its model in platforms/webhook_events.py: {wrong}") from error
+
+
+def _encodable(value: Any) -> Any:  # Any: JSON
+    """Return a value whose text can be encoded in UTF-8: lone surrogates become question marks, as in the store."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
+    return [_encodable(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def body_schema(kind: str, ref_template: str) -> Json:

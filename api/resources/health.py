@@ -17,7 +17,8 @@ from api.context import Context
 from api.http.problems import database_unavailable
 from api.resources.base import Resource
 from api.uploads.file import MIN_FREE_BYTES
-from store import heartbeats, jobs
+from store import endpoints, heartbeats, jobs
+from store.states import EndpointState
 
 Check = dict[str, Any]  # Any: JSON
 
@@ -27,7 +28,7 @@ DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the re
 
 
 class HealthChecks:
-    """The health checks: database, disk, scheduler, workers, lost+found."""
+    """The health checks: database, disk, scheduler, workers, lost+found, webhooks."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -43,6 +44,7 @@ class HealthChecks:
                 "scheduler": self._scheduler,
                 "workers": self._workers,
                 "lost_found": self._lost_found,
+                "webhooks": self._webhooks,
             }.items()
         }
 
@@ -91,6 +93,16 @@ class HealthChecks:
         if lost:
             check["detail"] = "videos without a record in the database; list and restore them with scripts/adopt"
             check["next_deleted_at"] = min(entry.kept_until for entry in lost).isoformat(timespec="seconds")
+        return check
+
+    def _webhooks(self) -> Check:
+        """Count the endpoints in trouble. It is their receivers' trouble, so the check never fails."""
+        with self._context.store.reading() as connection:
+            found = endpoints.in_trouble(connection)
+        disabled = [endpoint.id for endpoint in found if endpoint.state is EndpointState.DISABLED]
+        check: Check = {"ok": True, "disabled": len(disabled), "failing": len(found) - len(disabled)}
+        if disabled:
+            check["detail"] = f"disabled, events are missed: {', '.join(disabled)}; see GET /webhooks"
         return check
 
     def _scheduler(self) -> Check:

@@ -75,6 +75,17 @@ def test_such_data_does_not_undo_the_change_that_it_reports(store: Store) -> Non
         assert connection.execute(recorded.select()).one().type == "job.completed"
 
 
+@pytest.mark.parametrize("text", ["\x1b[1m", "a\u2028b", "👩‍👩‍👧", "half \ud83d", "\udc80", "nul \x00"])
+def test_any_text_can_be_sent(store: Store, text: str) -> None:
+    """Reasons come from platforms, which may cut a surrogate pair in half."""
+    with store.writing() as connection:
+        jobs.create(connection, job())
+        event = events.create_event(wiring.machine, connection, "job.failed", job(), code="x", reason=text)
+
+    sent = json.loads(event.body.encode())["data"]["reason"]
+    assert sent == text.encode(errors="replace").decode()
+
+
 def test_every_emitted_type_has_a_model() -> None:
     """Types are literals in calls of `emit` and of functions that pass them on."""
     code = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "actors").rglob("*.py")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Event
 
 import dramatiq
@@ -92,8 +93,7 @@ def test_receivers_that_were_slow_share_a_few_threads(network: Network) -> None:
     for receiver in network.hanging:
         endpoint = network.run.endpoint(network.run.add(receiver.url))
         with network.run.store.writing() as connection:
-            object.__setattr__(endpoint, "last_duration_ms", webhook_queue.SLOW_MS + 1)
-            save_health(connection, endpoint)
+            save_health(connection, replace(endpoint, last_duration_ms=webhook_queue.SLOW_MS + 1))
     network.run.emit()
     wait_for(lambda: network.in_flight() == THREADS["webhooks_slow"], "the slow threads to be busy")
     network.run.add(network.healthy.url)

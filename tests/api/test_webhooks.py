@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import dramatiq
 import pytest
@@ -15,8 +16,9 @@ from api.app import create_app
 from api.context import Context
 from api.resources import webhooks as webhook_resources
 from store import jobs, webhooks
+from store.endpoints import save_health
 from store.states import DeliveryStatus
-from store.webhooks import Attempt
+from store.webhooks import Attempt, Endpoint
 from tests.api.conftest import AUTH, with_settings
 from tests.store import rows
 
@@ -176,6 +178,27 @@ def test_enabling_an_endpoint_says_what_it_has_missed(client: TestClient, contex
     answer = client.simulate_post(f"{address}/replay", json={"since": event["created_at"]})
     assert (answer.status_code, answer.json) == (202, {"replayed": 1})
     assert client.simulate_get(address).json["missed"] == {"count": 0, "since": None}
+
+
+def test_health_counts_endpoints_in_trouble_and_is_not_red_for_them(client: TestClient, context: Context) -> None:
+    """Without their addresses: anybody may read it."""
+    made, failing = add(client), add(client, HOOK + "2")
+    client.simulate_patch(f"/webhooks/{made['id']}", json={"state": "disabled"})
+    with context.store.writing() as connection:
+        save_health(connection, replace(endpoint_of(context, failing["id"]), failures=1))
+
+    check = client.simulate_get("/health").json["checks"]["webhooks"]
+
+    assert check["detail"].startswith(f"disabled, events are missed: {made['id']};")
+    assert check | {"detail": None} == {"ok": True, "disabled": 1, "failing": 1, "detail": None}
+    assert HOOK not in str(check)
+
+
+def endpoint_of(context: Context, endpoint_id: str) -> Endpoint:
+    with context.store.reading() as connection:
+        found = webhooks.get_endpoint(connection, endpoint_id)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
