@@ -26,17 +26,9 @@ def context() -> Context:
     """Return the context of this process, from its environment."""
     machine = wiring.machine
     return Context(
-        settings=machine.settings,
-        store=machine.store,
-        broker=machine.broker,
-        sealer=machine.sealer,
-        hosts=machine.hosts,
-        machine=machine,
+        **vars(machine),
         keys=ApiKeys(_api_keys(), sealer=machine.sealer, now=machine.now),
-        now=machine.now,
-        new_id=machine.new_id,
         behind_fly="FLY_APP_NAME" in os.environ,
-        boot_time=machine.boot_time,
         started_s=machine.boot_time().seconds,
         pages=PAGES,
     )

@@ -50,7 +50,7 @@ class AccountResource(Resource):
             account = accounts.get(connection, account_id)
         if account is None or account.status == AccountStatus.DISCONNECTED:
             raise not_found("account")
-        job_commands.disconnect(self._context.machine, account_id)
+        job_commands.disconnect(self._context, account_id)
         self._revoke(account)
         response.status = falcon.HTTP_204
 
@@ -58,8 +58,8 @@ class AccountResource(Resource):
         if account.tokens is None:
             return
         try:
-            client = tokens.oauth_client(self._context.machine, account.variant)
-            _flow(self._context, account.variant).revoke(client, tokens.decrypt(self._context.machine, account))
+            client = tokens.oauth_client(self._context, account.variant)
+            _flow(self._context, account.variant).revoke(client, tokens.decrypt(self._context, account))
         except PlatformError as exc:
             logger.warning("account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
 
@@ -73,7 +73,7 @@ class ConnectResource(Resource):
         state = secrets.token_urlsafe(32)
         flow = _flow(self._context, variant)
         authorization = flow.authorize_url(
-            tokens.oauth_client(self._context.machine, variant), _callback_url(self._context, platform), state
+            tokens.oauth_client(self._context, variant), _callback_url(self._context, platform), state
         )
         oauth_request = OAuthRequest(
             state=state,
@@ -96,7 +96,7 @@ class ConnectResource(Resource):
             raise Problem(400, "bad_variant", f"variant: not one of {', '.join(variants)}", field="variant")
         for variant in (wanted,) if wanted else variants:
             try:
-                tokens.oauth_client(self._context.machine, variant)
+                tokens.oauth_client(self._context, variant)
             except OperatorNeeded:
                 continue
             return variant
@@ -134,7 +134,7 @@ class ConnectCallbackResource(Resource):
         verifier = None if pending.verifier is None else self._context.sealer.open(pending.verifier)
         try:
             return _flow(self._context, pending.variant).exchange(
-                tokens.oauth_client(self._context.machine, pending.variant),
+                tokens.oauth_client(self._context, pending.variant),
                 _callback_url(self._context, pending.platform),
                 code,
                 verifier,
@@ -146,9 +146,7 @@ class ConnectCallbackResource(Resource):
             raise Problem(503, "connect_failed", detail, reason=exc.code, headers={"Retry-After": "60"}) from exc
 
     def _store(self, pending: OAuthRequest, connected: LoginResult) -> None:
-        account_commands.connect(
-            self._context.machine, [self._account(pending, one) for one in (connected, *connected.others)]
-        )
+        account_commands.connect(self._context, [self._account(pending, one) for one in (connected, *connected.others)])
 
     def _account(self, pending: OAuthRequest, connected: LoginResult) -> Account:
         return Account(
@@ -158,7 +156,7 @@ class ConnectCallbackResource(Resource):
             remote_id=connected.remote_id,
             name=connected.name,
             status=AccountStatus.CONNECTED,
-            tokens=tokens.encrypt(self._context.machine, connected.tokens),
+            tokens=tokens.encrypt(self._context, connected.tokens),
             expires_at=connected.tokens.expires_at,
             refresh_at=connected.tokens.refresh_at,
             refresh_expires_at=connected.tokens.refresh_expires_at,

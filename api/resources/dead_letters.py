@@ -36,7 +36,7 @@ class DeadLetterRetryResource(Resource):
         found = self._context.broker.admin.dead_letters(limit=1, before_id=letter_id + 1)
         if not found or found[0].id != letter_id:
             raise not_found("dead letter")
-        if not job_commands.retry_dead_letter(self._context.machine, found[0]):
+        if not job_commands.retry_dead_letter(self._context, found[0]):
             raise Problem(409, "nothing_to_retry", "the job of this message did not fail, or its files were deleted")
         response.status = falcon.HTTP_202
         response.media = {"id": letter_id}

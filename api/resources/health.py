@@ -80,7 +80,7 @@ class HealthChecks:
         directory = self._context.settings.data_dir
         free = shutil.disk_usage(directory).free
         check: Check = {"ok": free > MIN_FREE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
-        lost_bytes = sum(entry.size_bytes for entry in lost_found.entries(self._context.machine))
+        lost_bytes = sum(entry.size_bytes for entry in lost_found.entries(self._context))
         if lost_bytes:
             check["lost_found_bytes"] = lost_bytes
         if lost_bytes and not check["ok"]:
@@ -88,7 +88,7 @@ class HealthChecks:
         return check
 
     def _lost_found(self) -> Check:
-        lost = lost_found.entries(self._context.machine)
+        lost = lost_found.entries(self._context)
         check: Check = {"ok": True, "count": len(lost), "bytes": sum(entry.size_bytes for entry in lost)}
         if lost:
             check["detail"] = "videos without a record in the database; list and restore them with scripts/adopt"

@@ -73,7 +73,7 @@ class JobResource(Resource):
     def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Cancel a job that has not ended, and delete its files; its record is kept."""
         del request
-        if not job_commands.delete(self._context.machine, job_id):
+        if not job_commands.delete(self._context, job_id):
             raise not_found("job")
         response.status = falcon.HTTP_204
 
@@ -84,7 +84,7 @@ class CancelResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Cancel a job: rendering and publishing stop, and its files are deleted."""
         del request
-        if not job_commands.cancel(self._context.machine, job_id):
+        if not job_commands.cancel(self._context, job_id):
             raise _conflict(self._context, job_id, "the job has already ended")
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 
@@ -95,7 +95,7 @@ class RetryResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Retry the failed parts and publications of a job."""
         del request
-        if not job_commands.retry(self._context.machine, job_id):
+        if not job_commands.retry(self._context, job_id):
             raise _conflict(self._context, job_id, "nothing of this job failed, or its files were deleted")
         response.status = falcon.HTTP_202
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
@@ -107,7 +107,7 @@ class ApproveResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Approve a job; parts that are not ready yet are published later."""
         del request
-        if not job_commands.approve(self._context.machine, job_id):
+        if not job_commands.approve(self._context, job_id):
             raise _conflict(self._context, job_id, "the job needs no approval")
         response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
 

@@ -32,7 +32,7 @@ class ResolveResource(Resource):
         """Record the outcome; a publication that did not succeed can be retried then."""
         resolution = json_body.read_body(request, Resolution)
         if not publication_commands.resolve(
-            self._context.machine, publication_id, published=resolution.published, link=resolution.link
+            self._context, publication_id, published=resolution.published, link=resolution.link
         ):
             with self._context.store.reading() as connection:
                 if publications.get(connection, publication_id) is None:

@@ -97,7 +97,7 @@ class ScheduleResource(Resource):
             for platform, change in changes.items():
                 known[platform] = _changed(known[platform], change)
                 schedules.put(connection, known[platform])
-            start_due(self._context.machine, connection)
+            start_due(self._context, connection)
         response.media = _document(known)
 
 

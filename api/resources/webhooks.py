@@ -93,12 +93,10 @@ class EndpointsResource(Resource):
         with self._context.store.writing() as connection:
             if webhooks.count_endpoints(connection) >= MAX_ENDPOINTS:
                 raise Problem(409, "too_many_endpoints", f"the limit of {MAX_ENDPOINTS} endpoints is reached")
-            made = job_commands.add_endpoint(
-                self._context.machine, connection, body.url, scope="all", events=body.events
-            )
+            made = job_commands.add_endpoint(self._context, connection, body.url, scope="all", events=body.events)
             found = endpoints.reread(connection, made)
             document = _endpoint(connection, found)
-        secret = endpoint_commands.signing_secret(self._context.machine, found)
+        secret = endpoint_commands.signing_secret(self._context, found)
         response.status = falcon.HTTP_201
         response.location = f"/webhooks/{found.id}"
         response.cache_control = ["no-store"]
@@ -119,7 +117,7 @@ class EndpointResource(Resource):
         _get(self._context, endpoint_id)
         with self._context.store.writing() as connection:
             if body.state is not None:
-                endpoint_commands.set_state(self._context.machine, connection, endpoint_id, body.state)
+                endpoint_commands.set_state(self._context, connection, endpoint_id, body.state)
             if body.events is not None:
                 webhooks.set_events(connection, endpoint_id, body.events)
         response.media = _shown(self._context, endpoint_id)
@@ -157,7 +155,7 @@ class RedeliverResource(Resource):
                 raise not_found("delivery")
             if found[2].state != EndpointState.ENABLED:
                 raise _disabled()
-            if not endpoint_commands.redeliver(self._context.machine, connection, endpoint_id, delivery_id):
+            if not endpoint_commands.redeliver(self._context, connection, endpoint_id, delivery_id):
                 raise Problem(409, "under_way", "the delivery is in progress")
         response.status = falcon.HTTP_202
         response.media = {"id": delivery_id, "status": "waiting"}
@@ -173,7 +171,7 @@ class ReplayResource(Resource):
             raise invalid_field("since", "needed unless failed is true")
         try:
             count = endpoint_commands.replay(
-                self._context.machine, endpoint_id, since=body.since, failed=body.failed, as_new=body.as_new
+                self._context, endpoint_id, since=body.since, failed=body.failed, as_new=body.as_new
             )
         except endpoint_commands.EndpointDisabled:
             raise _disabled() from None
@@ -189,7 +187,7 @@ class PingResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """Send a test event once; its outcome is in the deliveries."""
         del request
-        delivery_id = endpoint_commands.ping(self._context.machine, endpoint_id)
+        delivery_id = endpoint_commands.ping(self._context, endpoint_id)
         if delivery_id is None:
             raise not_found("endpoint")
         response.status = falcon.HTTP_202
@@ -204,7 +202,7 @@ class SecretResource(Resource):
         del request
         endpoint = _get(self._context, endpoint_id)
         response.cache_control = ["no-store"]
-        response.media = {"secret": endpoint_commands.signing_secret(self._context.machine, endpoint)}
+        response.media = {"secret": endpoint_commands.signing_secret(self._context, endpoint)}
 
 
 class RotateResource(Resource):
@@ -214,9 +212,7 @@ class RotateResource(Resource):
         """Replace the signing secret; for a while events have the signatures of both."""
         body = json_body.read_body(request, SecretRotation)
         try:
-            secret = endpoint_commands.rotate_secret(
-                self._context.machine, endpoint_id, timedelta(hours=body.overlap_hours)
-            )
+            secret = endpoint_commands.rotate_secret(self._context, endpoint_id, timedelta(hours=body.overlap_hours))
         except endpoint_commands.RotationInProgress:
             detail = "the secret was replaced, and the one before is still valid; overlap_hours 0 ends that"
             raise Problem(409, "rotation_in_progress", detail) from None

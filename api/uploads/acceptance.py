@@ -64,7 +64,7 @@ def _create_job(context: Context, upload: Upload, fields: dict[str, str]) -> Upl
     upload.finalize_file(upload_record.encode(job, context.sealer, to_store))
     stored = _commit_job(context, upload, job, to_store)
     if stored is None:
-        lost_found.mark_accepted(context.machine, job.id)
+        lost_found.mark_accepted(context, job.id)
     return stored or response
 
 
@@ -97,7 +97,7 @@ def _replay(stored: StoredAnswer, upload: Upload) -> UploadResponse:
 def _commit_job(context: Context, upload: Upload, job: Job, to_store: StoredAnswer | None) -> StoredAnswer | None:
     """Commit the job; keep the file also if an error hides whether the commit succeeded."""
     try:
-        return job_commands.accept(context.machine, job, to_store)
+        return job_commands.accept(context, job, to_store)
     except BaseException:
         if _may_be_committed(context, job.id):
             upload.keep()

@@ -59,7 +59,7 @@ def delete_incomplete(context: Context) -> int:
     for directory in directories:
         with lost_found.errors_logged(directory):  # a directory without permission must not prevent the start
             deleted += _delete_if_incomplete(directory)
-    lost_found.move_unrecorded(context.machine)
+    lost_found.move_unrecorded(context)
     return deleted
 
 

@@ -53,17 +53,9 @@ def context(clock: Clock) -> Iterator[Context]:
     for name in DIRECTORY_NAMES:
         shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
     yield Context(
-        settings=wiring.machine.settings,
-        store=wiring.machine.store,
-        broker=wiring.machine.broker,
-        sealer=wiring.machine.sealer,
-        hosts=wiring.machine.hosts,
-        machine=wiring.machine,
+        **vars(replace(wiring.machine, now=clock, boot_time=clock.boot_time)),
         keys=ApiKeys([KEY, "another key"], sealer=wiring.machine.sealer, now=clock),
-        now=clock,
-        new_id=wiring.machine.new_id,
         behind_fly=False,
-        boot_time=clock.boot_time,
         started_s=clock.now_s() - 3600,
         pages=PAGES,
     )

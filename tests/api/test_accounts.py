@@ -45,8 +45,7 @@ def login_client(context: Context, mock: str) -> TestClient:
     registered = OAuthClient(client_id="mock", client_secret=SecretStr("mock"))
     clients = {"tiktok": registered, "facebook": registered, "google": registered}
     chosen = context.settings.model_copy(update={"oauth_clients": clients})
-    machine = replace(context.machine, settings=chosen)
-    changed = replace(context, machine=machine, settings=chosen, hosts=mock_hosts(mock))
+    changed = replace(context, settings=chosen, hosts=mock_hosts(mock))
     return TestClient(create_app(changed), headers=AUTH)
 
 

@@ -120,8 +120,8 @@ def test_the_answer_is_repeated_when_the_state_has_changed(serve: Serve, context
     connect(context, "tiktok")
     root = serve()
     first = upload(root, key, platforms="tiktok")
-    job_commands.disconnect(context.machine, "tiktok-1")
-    job_commands.delete(context.machine, first.json()["job_id"])
+    job_commands.disconnect(context, "tiktok-1")
+    job_commands.delete(context, first.json()["job_id"])
 
     assert first.content == upload(root, key, platforms="tiktok").content
     assert count_jobs(context) == 1

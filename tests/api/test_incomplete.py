@@ -302,7 +302,7 @@ def test_an_upload_that_went_into_a_dead_file_is_refused_and_its_file_stays(
         _replace(own.store.path)
 
     monkeypatch.setattr(jobs, "create", create)
-    changed = replace(context, store=own.store, machine=replace(context.machine, store=own.store))
+    changed = replace(context, store=own.store)
     client = TestClient(create_app(changed), headers=AUTH)
     answer = post(client)
     assert (answer.status_code, answer.json["reason"]) == (503, "replaced")

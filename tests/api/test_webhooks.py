@@ -53,7 +53,7 @@ def test_a_known_address_keeps_its_secret(client: TestClient) -> None:
 
 def test_an_address_named_by_a_job_hears_of_all_once_it_is_added(client: TestClient, context: Context) -> None:
     with context.store.writing() as connection:
-        job_commands.add_endpoint(context.machine, connection, HOOK, scope="named", events=[])
+        job_commands.add_endpoint(context, connection, HOOK, scope="named", events=[])
 
     assert add(client)["scope"] == "all"
 
@@ -225,7 +225,7 @@ def test_a_replay_needs_a_time_or_the_wish_for_what_failed(
 def test_the_secret_can_be_read_without_more_events(client: TestClient, context: Context) -> None:
     """An upload has named the address; its owner needs the secret, and shall not receive the events of other jobs."""
     with context.store.writing() as connection:
-        named = job_commands.add_endpoint(context.machine, connection, HOOK, scope="named", events=[])
+        named = job_commands.add_endpoint(context, connection, HOOK, scope="named", events=[])
 
     answer = client.simulate_get(f"/webhooks/{named.id}/secret")
 
