@@ -1,0 +1,160 @@
+"""Measure what the scheduler costs inside a write transaction while very many publications wait.
+
+Each figure is the time of one call in an open transaction, which is then rolled back. The database is new, and in
+memory as far as the machine's page cache holds it.
+"""
+
+import argparse
+import contextlib
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+from sqlalchemy import Connection, Table, update
+
+import settings as environment
+from actors.flow.completion import close_finished
+from actors.flow.scheduling import start_due
+from actors.machine import Machine
+from broker import SqliteBroker
+from platforms import registry
+from store import Sealer, Store, accounts, tables
+from store.accounts import Account
+from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+ROWS_PER_INSERT = 10_000
+PLATFORM = "tiktok"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a line a call."""
+    parser = argparse.ArgumentParser(prog="scripts/bench scheduler", description=__doc__)
+    parser.add_argument("--accounts", type=int, default=3, help="number of accounts (3)")
+    parser.add_argument("--waiting", type=int, default=100_000, help="publications that wait on each account (100000)")
+    parser.add_argument("--parts", type=int, default=100, help="parts of each job (100)")
+    parser.add_argument("--runs", type=int, default=20, help="runs of each call (20)")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as directory:
+        machine = _machine(Path(directory))
+        _fill(machine, options.accounts, options.waiting, options.parts)
+        for title, change in _changes(options.parts):
+            _print_times(machine, title, change, options.runs)
+        machine.broker.close()
+
+
+class _Measured(Exception):
+    """The call has been measured."""
+
+
+def _machine(directory: Path) -> Machine:
+    chosen = environment.read({"DATA_DIR": str(directory)})
+    broker = SqliteBroker(chosen.database_path)
+    store = Store(chosen.database_path, write_lock=broker.write_lock, joining=broker.joining)
+    store.migrate()
+    for name in (f"publish_{PLATFORM}", "start_publications", "delete_files", "dispatch_webhook"):
+        dramatiq.actor(_do_nothing, broker=broker, actor_name=name, queue_name="network")
+    return Machine(
+        settings=chosen,
+        store=store,
+        broker=broker,
+        sealer=Sealer("benchmark"),
+        hosts=chosen.platform_roots,
+        publisher=lambda platform: registry.publisher(platform, chosen.platform_roots),
+        now=lambda: NOW,
+    )
+
+
+def _do_nothing() -> None: ...
+
+
+def _fill(machine: Machine, account_count: int, waiting: int, parts: int) -> None:
+    account_ids = [f"acc_{number}" for number in range(account_count)]
+    job_count = waiting // parts
+    with machine.store.writing() as connection:
+        for account_id in account_ids:
+            accounts.connect(connection, _account(account_id))
+        _insert(connection, tables.jobs, map(_job, range(job_count)))
+        _insert(connection, tables.job_segments, (_part(job, n) for job in range(job_count) for n in range(parts)))
+        posts = (_post(job, n, a) for job in range(job_count) for n in range(parts) for a in account_ids)
+        _insert(connection, tables.publications, posts)
+    print(f"{account_count} accounts with {job_count * parts} waiting publications each, {parts} parts a job")
+
+
+def _insert(connection: Connection, table: Table, values: Iterator[dict[str, Any]]) -> None:  # Any: columns
+    while rows := list(itertools.islice(values, ROWS_PER_INSERT)):
+        connection.execute(table.insert(), rows)
+
+
+def _account(account_id: str) -> Account:
+    return Account(
+        id=account_id, platform=PLATFORM, variant=PLATFORM, remote_id=account_id, name=account_id,
+        status=AccountStatus.CONNECTED, tokens=b"", expires_at=None, refresh_at=None, refresh_expires_at=None,
+        created_at=NOW,
+    )  # fmt: skip
+
+
+def _job(number: int) -> dict[str, Any]:  # Any: columns
+    created_at = NOW - timedelta(days=10) + timedelta(seconds=number)
+    return {
+        "id": f"job_{number:06}", "status": JobStatus.PUBLISHING, "video_path": "", "created_at": created_at,
+        "gaze_intensity": 0.8, "segment_seconds": 60.0, "segment_count": 1,
+    }  # fmt: skip
+
+
+def _part(job: int, number: int) -> dict[str, Any]:  # Any: columns
+    return {
+        "id": f"seg_{job:06}_{number:04}", "job_id": f"job_{job:06}", "segment_number": number + 1, "file_path": "",
+        "status": SegmentStatus.READY, "start_s": 0.0, "span": {}, "cut_reason": "pause",
+        "gaze": {"text": "of usual length " * 60},
+    }  # fmt: skip
+
+
+def _post(job: int, number: int, account_id: str) -> dict[str, Any]:  # Any: columns
+    return {
+        "id": f"pub_{job:06}_{number:04}_{account_id}", "job_id": f"job_{job:06}",
+        "segment_id": f"seg_{job:06}_{number:04}", "segment_number": number + 1, "platform": PLATFORM,
+        "account_id": account_id, "status": PublicationStatus.WAITING, "created_at": NOW,
+    }  # fmt: skip
+
+
+def _changes(parts: int) -> Iterator[tuple[str, Callable[[Machine, Connection], object]]]:
+    yield "start the next publication of each account", start_due
+    yield "store the time of the next publication of each account", _start_later
+    yield f"close what is finished of a job of {parts} parts, one published", _close_one
+
+
+def _start_later(machine: Machine, connection: Connection) -> None:
+    """The accounts are paused: nothing may start, and the next times are stored."""
+    later = NOW + timedelta(hours=1)
+    connection.execute(update(tables.accounts).values(paused_until=later))
+    start_due(replace(machine, now=lambda: NOW), connection)
+
+
+def _close_one(machine: Machine, connection: Connection) -> None:
+    posts = tables.publications.c
+    change = update(tables.publications).where(posts.job_id == "job_000000", posts.segment_number == 1)
+    connection.execute(change.values(status=PublicationStatus.PUBLISHED))
+    close_finished(machine, connection, "job_000000")
+
+
+def _print_times(machine: Machine, title: str, change: Callable[[Machine, Connection], object], runs: int) -> None:
+    times_ms = []
+    for _ in range(runs):
+        with contextlib.suppress(_Measured), machine.store.writing() as connection:
+            began = time.perf_counter()
+            change(machine, connection)
+            times_ms.append(1000 * (time.perf_counter() - began))
+            raise _Measured  # rolls the transaction back
+    print(f"{title}: median {statistics.median(times_ms):.2f} ms, longest {max(times_ms):.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
