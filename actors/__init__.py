@@ -12,7 +12,7 @@
                  │  the part is ready, or has failed with its publications
                  │  completion (have all parts ended?) ── scheduling (which publications are due?)
                  ▼                                                        ▲
-    network    publish_tiktok · publish_instagram · publish_youtube       open_windows
+    network    publish_tiktok · publish_instagram · publish_youtube       start_publications
                  │  publishing: one short step a message, recorded before and after
                  │  the publication is over
                  │  completion (is the job over?) ── scheduling
@@ -22,7 +22,8 @@
     webhooks   dispatch_webhook, and for slow endpoints dispatch_slow_webhook (queue webhooks_slow) ── webhook_delivery:
                  a change of state above also records an event and its deliveries, and wakes the endpoints
 
-    ticks      open_windows ── scheduling: starts the publications that are due          each minute
+    ticks      start_publications ── scheduling: starts what has become due              at its time
+    ticks      open_windows ── scheduling: the same, for messages that were lost         each minute
     ticks      reap ── stuck_work: resumes or ends work that is past its deadline        each minute
     ticks      cleanup ── retention: ends publications that are open for 60 days, sends  every 5 minutes
                  delete_files, moves files without a record to lost+found
@@ -51,6 +52,7 @@ from actors import (
     publish_youtube,
     refresh_token,
     split,
+    start_publications,
     ticks,
 )
 
@@ -63,5 +65,6 @@ __all__ = [
     "publish_youtube",
     "refresh_token",
     "split",
+    "start_publications",
     "ticks",
 ]

@@ -228,10 +228,8 @@ def approve(connection: Connection, job_id: str, now: datetime) -> bool:
 def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | None:
     """End a job if all its publications have ended; return its new state, None if nothing changed."""
     mine = publications.c.job_id == job_id
-    open_ones = connection.scalar(
-        select(func.count()).select_from(publications).where(mine, publications.c.status.not_in(PUBLICATION_OVER))
-    )
-    if open_ones:
+    open_ones = select(publications.c.id).where(mine, publications.c.status.not_in(PUBLICATION_OVER))
+    if connection.scalar(open_ones.limit(1)) is not None:
         return None
     well = connection.scalar(
         select(func.count()).select_from(publications).where(mine, publications.c.status.in_(PUBLICATION_SUCCEEDED))

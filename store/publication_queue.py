@@ -1,87 +1,158 @@
-"""Whose turn it is on each account, and the beginning of a publication."""
+"""The order of publications on each account, and the beginning of a publication."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    FromClause,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from store import rows
+from store.accounts import Account
 from store.jobs import not_approved
-from store.states import (
-    PUBLICATION_OVER,
-    PUBLICATION_UNPUBLISHED,
-    AccountStatus,
-    AfterFailure,
-    PublicationStatus,
-    SegmentStatus,
-)
+from store.states import AccountStatus, AfterFailure, PublicationStatus, SegmentStatus
 from store.tables import accounts, job_segments, jobs, publications
+
+JOBS_PER_QUERY = 10  # usually the first job has a part that may go
 
 
 @dataclass(frozen=True)
 class QueuedPublication:
-    """A publication that waits, with what decides its turn."""
+    """A waiting publication, with what decides when it starts."""
 
     id: str
     job_id: str
     account_id: str
     platform: str
     segment_number: int
-    created_at: datetime
     publish_after: datetime | None
     due_at: datetime | None
 
 
-def next_in_order(connection: Connection) -> list[QueuedPublication]:
-    """Return, for each usable account with nothing under way, the publications that order allows to go next.
+def idle_accounts(connection: Connection, account_id: str | None = None) -> list[Account]:
+    """Return the connected accounts on which nothing is under way; with an id, at most that one."""
+    under_way = select(publications.c.id).where(
+        publications.c.account_id == accounts.c.id, publications.c.status == PublicationStatus.PUBLISHING
+    )
+    query = select(accounts).where(accounts.c.status == AccountStatus.CONNECTED, ~under_way.exists())
+    if account_id is not None:
+        query = query.where(accounts.c.id == account_id)
+    return rows.fetch_all(connection, query.order_by(accounts.c.id), Account)
 
-    The turn within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
-    outcome is unknown is not over: what follows it waits for a person, since out of order cannot be mended and late
-    can. A part that was not published holds those after it, unless the account's `after_failure` is "continue". At
-    most one a job and account; the older job comes first, but does not hold the others up when it has nothing that may
-    go. Of a job that needs approval nothing may go.
+
+def next_in_order(connection: Connection, account_id: str) -> Iterator[QueuedPublication]:
+    """Yield the publications that the order allows to go next on an account: at most one a job, oldest job first.
+
+    The order within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
+    outcome is unknown is not over: it waits for a person, since posts out of order cannot be put right, and late ones
+    can. A part that was not published holds those after it, unless the account's `after_failure` is "continue". A job
+    that may not go (not rendered, not approved, held) does not hold other jobs up.
+
+    The cost grows with the jobs that are read, not with the parts that wait: see `_walk`.
     """
-    holds = accounts.c.after_failure == AfterFailure.HOLD
-    earlier = publications.alias()
-    busy = publications.alias()
-    blocked = (
-        select(earlier.c.id)
-        .where(
-            earlier.c.job_id == publications.c.job_id,
-            earlier.c.account_id == publications.c.account_id,
-            earlier.c.segment_number < publications.c.segment_number,
-            or_(earlier.c.status.not_in(PUBLICATION_OVER), and_(holds, earlier.c.status.in_(PUBLICATION_UNPUBLISHED))),
-        )
-        .exists()
+    last = ""
+    while True:
+        found = connection.execute(_FIRST_PARTS, {"account": account_id, "after": last}).all()
+        for row in found:
+            if row.may_go:
+                yield QueuedPublication(**{field.name: getattr(row, field.name) for field in fields(QueuedPublication)})
+        if len(found) < JOBS_PER_QUERY:
+            return
+        last = found[-1].job_order
+
+
+def _first_parts() -> Select[Any]:  # Any: columns of several types
+    """Return the query for the first open parts of the next jobs, in order, with whether each may go."""
+    walk = _walk()
+    may_go = and_(
+        publications.c.status == PublicationStatus.WAITING,
+        job_segments.c.status == SegmentStatus.READY,
+        ~not_approved(),
+        or_(accounts.c.after_failure == AfterFailure.CONTINUE, ~_is_held()),
     )
-    under_way = (
-        select(busy.c.id)
-        .where(busy.c.account_id == publications.c.account_id, busy.c.status == PublicationStatus.PUBLISHING)
-        .exists()
-    )
-    query = (
+    return (
         select(
             publications.c.id,
             publications.c.job_id,
             publications.c.account_id,
             publications.c.platform,
             publications.c.segment_number,
-            jobs.c.created_at,
             jobs.c.publish_after,
             publications.c.due_at,
+            publications.c.job_order,
+            may_go.label("may_go"),
         )
+        .select_from(walk)
+        .join(publications, publications.c.id == walk.c.id)
         .join(jobs, jobs.c.id == publications.c.job_id)
         .join(job_segments, job_segments.c.id == publications.c.segment_id)
         .join(accounts, accounts.c.id == publications.c.account_id)
-        .where(publications.c.status == PublicationStatus.WAITING, ~blocked, ~under_way)
-        .where(job_segments.c.status == SegmentStatus.READY)
-        .where(accounts.c.status == AccountStatus.CONNECTED)
-        .where(~not_approved())
-        .order_by(jobs.c.created_at, jobs.c.id, publications.c.segment_number)
+        .order_by(walk.c.number)
     )
-    return rows.fetch_all(connection, query, QueuedPublication)
+
+
+def _walk() -> CTE:
+    """Return the ids of the first open parts of the next jobs.
+
+    Each is found from the one before it by one search of the index `publications_in_order`; a plain query would read
+    all parts that wait, or for each of them whether an earlier one is open.
+    """
+    first = _first_open(publications.alias("first"), bindparam("after", type_=publications.c.job_order.type))
+    walk = select(literal(1).label("number"), first.label("id")).cte("walk", recursive=True)
+    last = publications.alias("last")
+    following = _first_open(publications.alias("following"), last.c.job_order)
+    step = select(walk.c.number + 1, following).join(last, last.c.id == walk.c.id)
+    return walk.union_all(step.where(walk.c.number < JOBS_PER_QUERY))
+
+
+def _first_open(found: FromClause, after: ColumnElement[str]) -> ScalarSelect[str]:
+    """Return the subquery for the first open part, in order, of the jobs after one."""
+    is_open = _is_one_of(
+        found.c.status, (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN)
+    )
+    query = select(found.c.id).where(found.c.account_id == bindparam("account"), is_open, found.c.job_order > after)
+    query = query.order_by(found.c.job_order, found.c.segment_number).limit(1)
+    return query.correlate_except(found).scalar_subquery()
+
+
+def _is_held() -> ColumnElement[bool]:
+    """Return the SQL condition that an earlier part of the same job was not published on the same account."""
+    earlier = publications.alias("earlier")
+    return (
+        select(earlier.c.id)
+        .where(
+            earlier.c.account_id == publications.c.account_id,
+            earlier.c.job_id == publications.c.job_id,
+            earlier.c.segment_number < publications.c.segment_number,
+            _is_one_of(earlier.c.status, (PublicationStatus.FAILED, PublicationStatus.EXPIRED)),
+        )
+        .correlate(publications)
+        .exists()
+    )
+
+
+def _is_one_of(column: ColumnElement[str], statuses: Sequence[PublicationStatus]) -> ColumnElement[bool]:
+    """Return the SQL condition, with its values in the statement: with parameters SQLite uses no partial index."""
+    return column.in_([literal_column(f"'{status}'") for status in statuses])
+
+
+_FIRST_PARTS = _first_parts()  # built once: that takes longer than its execution
 
 
 def recent_starts(connection: Connection, account_id: str, since: datetime) -> list[datetime]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select, update
+from sqlalchemy import Connection, Text, and_, case, cast, func, or_, select, update
 
 from store import rows
 from store.states import PUBLICATION_SUCCEEDED, PUBLICATION_UNPUBLISHED, AccountStatus, PublicationStatus
-from store.tables import accounts, publications
+from store.tables import accounts, jobs, publications
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,8 @@ def create(connection: Connection, items: Iterable[Publication]) -> None:
     """Store publications of parts, waiting."""
     for item in items:
         values = {name: getattr(item, name) for name in Publication.__dataclass_fields__}
-        connection.execute(publications.insert().values(**values))
+        order = select(cast(jobs.c.created_at, Text) + " " + jobs.c.id).where(jobs.c.id == item.job_id)
+        connection.execute(publications.insert().values(**values, job_order=order.scalar_subquery()))
 
 
 def get(connection: Connection, publication_id: str) -> Publication | None:
@@ -108,12 +109,6 @@ def end_waiting_of_segment(
         publications.c.segment_id == segment_id, publications.c.status == PublicationStatus.WAITING
     )
     connection.execute(change.values(status=status, code=code, reason=reason, ended_at=now))
-
-
-def count_of_segment(connection: Connection, segment_id: str) -> int:
-    """Return how many publications a part has."""
-    query = select(func.count()).select_from(publications).where(publications.c.segment_id == segment_id)
-    return int(connection.scalar(query) or 0)
 
 
 def expire(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:

@@ -199,15 +199,17 @@ def reopen(connection: Connection, job_id: str) -> None:
     connection.execute(change.values(status=SegmentStatus.READY))
 
 
-def close(connection: Connection, segment_id: str) -> bool:
-    """Move a ready part to done if all its publications have ended; False if nothing changed."""
-    open_ones = select(publications.c.id).where(
-        publications.c.segment_id == segment_id, publications.c.status.not_in(PUBLICATION_OVER)
-    )
+def close(connection: Connection, job_id: str) -> None:
+    """Move the ready parts of a job to done whose last publication is over; parts without publications stay ready."""
+    mine = publications.c.segment_id == job_segments.c.id
+    open_ones = select(publications.c.id).where(mine, publications.c.status.not_in(PUBLICATION_OVER))
     change = update(job_segments).where(
-        job_segments.c.id == segment_id, job_segments.c.status == SegmentStatus.READY, ~open_ones.exists()
+        job_segments.c.job_id == job_id,
+        job_segments.c.status == SegmentStatus.READY,
+        select(publications.c.id).where(mine).exists(),
+        ~open_ones.exists(),
     )
-    return connection.execute(change.values(status=SegmentStatus.DONE)).rowcount == 1
+    connection.execute(change.values(status=SegmentStatus.DONE))
 
 
 def _current(segment_id: str, attempt: str) -> Update:

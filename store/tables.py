@@ -24,6 +24,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect
@@ -192,11 +193,30 @@ publications = Table(
     Column("reason", Text),
     Column("code", Text),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("job_order", Text),  # creation time and id of its job, in one column so that one index search finds the next
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     UniqueConstraint("segment_id", "account_id"),
 )
 Index("publications_by_account", publications.c.account_id, publications.c.status)
+# SQLite uses a partial index only for a query that repeats its condition literally: see `store.publication_queue`.
+_OPEN = text("status IN ('waiting', 'publishing', 'outcome_unknown')")
+Index(
+    "publications_in_order",
+    publications.c.account_id, publications.c.job_order, publications.c.segment_number,
+    sqlite_where=_OPEN, postgresql_where=_OPEN,
+)  # fmt: skip
+_NOT_PUBLISHED = text("status IN ('failed', 'expired')")
+Index(
+    "publications_not_published",
+    publications.c.account_id, publications.c.job_id, publications.c.segment_number,
+    sqlite_where=_NOT_PUBLISHED, postgresql_where=_NOT_PUBLISHED,
+)  # fmt: skip
+_STARTED = text("started_at IS NOT NULL")
+Index(
+    "publications_by_start",
+    publications.c.account_id, publications.c.started_at, sqlite_where=_STARTED, postgresql_where=_STARTED,
+)  # fmt: skip
 Index("publications_by_job", publications.c.job_id)
 
 # A row per platform that has failed: an outage lasts from the third failure in a row until the first success.

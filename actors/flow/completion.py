@@ -27,9 +27,7 @@ def close_finished(machine: Machine, connection: Connection, job_id: str) -> Non
         if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
             logger.info("Job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
             emit(machine, connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
-    for segment in segments.of_job(connection, job_id):
-        if publications.count_of_segment(connection, segment.id):
-            segments.close(connection, segment.id)
+    segments.close(connection, job_id)
     outcome = jobs.close(connection, job_id, machine.now())
     if outcome is None:
         return

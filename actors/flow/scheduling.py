@@ -1,23 +1,24 @@
 """Starts the publications that are due: order, upload windows, limits and the account allow them.
 
-Called in the transaction of each part that becomes ready and each publication that ends; the tick of each minute
-starts what has become due by time alone.
+Called in the transaction of each part that becomes ready and each publication that ends. What becomes due by time alone
+is started by a delayed message; the tick of each minute is for messages that were lost.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from sqlalchemy import Connection
 
 from actors.flow.events import emit, publication_data
 from actors.flow.upload_windows import DAY, DEFAULTS, earliest_start
 from actors.machine import Machine
-from store import accounts, heartbeats, jobs, platform_states, publication_queue, publications, schedules
+from store import heartbeats, jobs, platform_states, publication_queue, publications, schedules
 from store.accounts import Account
 from store.publication_queue import QueuedPublication
 from store.schedules import Schedule
+
+AFTER_DUE_S = 0.01  # a message that comes before its time starts nothing
 
 
 def tick(machine: Machine) -> None:
@@ -27,37 +28,50 @@ def tick(machine: Machine) -> None:
         start_due(machine, connection)
 
 
-def start_due(machine: Machine, connection: Connection) -> None:
-    """Start the publications that are due now, and store for the others when they will be."""
-    paused = {state.platform for state in platform_states.list_out(connection) if state.is_paused(machine.now())}
+def start_due_on(machine: Machine, account_id: str) -> None:
+    """Start the publication that is due on an account, if there is one."""
+    with machine.store.writing() as connection:
+        start_due(machine, connection, account_id)
+
+
+def start_due(machine: Machine, connection: Connection, account_id: str | None = None) -> None:
+    """Start the publications that are due now, and store when the next ones will be: on all accounts, or on one."""
     by_platform = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
-    queue = publication_queue.next_in_order(connection)
-    queue.sort(key=lambda queued: queued.account_id)  # stable: the order on each account stays
-    for account_id, candidates in groupby(queue, key=lambda queued: queued.account_id):
-        account = accounts.get(connection, account_id)
-        if account is not None and account.platform not in paused:
-            schedule = by_platform.get(account.platform, DEFAULTS[account.platform])
-            _start_next(machine, connection, account, schedule, list(candidates))
+    outages = {state.platform: state.paused_until for state in platform_states.list_out(connection)}
+    for account in publication_queue.idle_accounts(connection, account_id):
+        schedule = by_platform.get(account.platform, DEFAULTS[account.platform])
+        _start_next(machine, connection, account, schedule, outages.get(account.platform))
 
 
 def _start_next(
-    machine: Machine, connection: Connection, account: Account, schedule: Schedule, candidates: list[QueuedPublication]
+    machine: Machine, connection: Connection, account: Account, schedule: Schedule, outage_until: datetime | None
 ) -> None:
+    """Start the next publication of an account, or store its time.
+
+    One whose video has a later time of its own does not hold up those behind it.
+    """
     now = machine.now()
     gap = timedelta(seconds=schedule.min_gap_s)
     recent = publication_queue.recent_starts(connection, account.id, now - max(DAY, gap))
-    for queued in candidates:
-        due = earliest_start(schedule, recent, max(now, account.paused_until or now, queued.publish_after or now))
+    earliest = max(now, account.paused_until or now, outage_until or now)
+    next_start = earliest_start(schedule, recent, earliest)
+    for queued in publication_queue.next_in_order(connection, account.id):
+        own = queued.publish_after
+        due = next_start if own is None or own <= earliest else earliest_start(schedule, recent, own)
         if due <= now:
             if publication_queue.start(connection, queued.id, now):
                 machine.send(f"publish_{queued.platform}", queued.id)
             return
         _store_due(machine, connection, queued, due)
+        if due <= next_start:
+            return
 
 
 def _store_due(machine: Machine, connection: Connection, queued: QueuedPublication, due: datetime) -> None:
-    if not publication_queue.set_due(connection, queued.id, due):
+    if queued.due_at == due or not publication_queue.set_due(connection, queued.id, due):
         return
+    delay_s = (due - machine.now()).total_seconds() + AFTER_DUE_S
+    machine.send("start_publications", queued.account_id, delay_s=delay_s)
     publication = publications.get(connection, queued.id)
     job = jobs.get(connection, queued.job_id)
     if publication is not None and job is not None:

@@ -29,7 +29,7 @@ from broker import DeadLetter
 from media.process import runner
 from store import Store, accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, decode_attempts
-from store.states import JobStatus, PublicationStatus, SegmentStatus
+from store.states import AfterFailure, JobStatus, PublicationStatus, SegmentStatus
 from tests.actors.queues import change_machine, move_clock, waiting
 from tests.actors.test_rendering import RENDERED, SPAN, Result
 from tests.store.rows import NOON, account, job, publication, segment
@@ -264,8 +264,23 @@ def test_files_deleted_by_a_cancellation_are_no_error(
 
 @pytest.mark.usefixtures("no_waits")
 @pytest.mark.logs_errors
-def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]) -> None:
+@pytest.mark.parametrize(
+    ("after_failure", "fate"),
+    [
+        (AfterFailure.HOLD, (PublicationStatus.WAITING, "held")),
+        (AfterFailure.CONTINUE, (PublicationStatus.PUBLISHING, None)),
+    ],
+)
+def test_other_parts_are_rendered_and_published_as_their_account_says(
+    store: Store,
+    child: Callable[..., list[list[str]]],
+    worker: Callable[[], None],
+    after_failure: AfterFailure,
+    fate: tuple[PublicationStatus, str | None],
+) -> None:
     _pending(store, parts=2)
+    with store.writing() as connection:
+        accounts.set_after_failure(connection, "tiktok-1", after_failure)
     child(*[CAUSES["error"]] * 4, RENDERED)
     with store.writing():
         rendering.send(wiring.machine, _segment(store))
@@ -274,7 +289,7 @@ def test_other_parts_go_on(store: Store, child: Callable[..., list[list[str]]], 
         rendering.send(wiring.machine, _segment(store, "job-2"))
     worker()
     assert [_segment(store, name).status for name in ("job-1", "job-2")] == ["failed", "ready"]
-    assert _fate(store, "job-2-tiktok-1") == (PublicationStatus.WAITING, "held")  # rendered, and published in order
+    assert _fate(store, "job-2-tiktok-1") == fate
 
 
 @pytest.mark.parametrize("again", ["job", "letter"])

@@ -85,7 +85,7 @@ def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Call
     open_windows.fn()
     assert (_job(store).status, _sent(store)) == (JobStatus.REVIEW, [])
     with store.writing() as connection:
-        assert publication_queue.next_in_order(connection) == []
+        assert list(publication_queue.next_in_order(connection, "tiktok-1")) == []
         assert not any(publication_queue.start(connection, post.id, wiring.machine.now()) for post in _posts(store))
     assert {post.status for post in _posts(store)} == {PublicationStatus.WAITING}
     assert _events(store).count("job.review_needed") == 1

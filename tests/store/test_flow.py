@@ -6,12 +6,10 @@ import threading
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from store import Store, accounts, jobs, publication_queue, publications, segments, steps
-from store.states import PUBLICATION_OVER, JobStatus, PublicationStatus, SegmentStatus
+from store.states import JobStatus, PublicationStatus, SegmentStatus
 from tests.store.rows import NOON, account, job, publication, segment
 
 LATER = NOON + timedelta(minutes=15)
@@ -107,56 +105,6 @@ def test_who_lost_the_right_to_a_step_records_nothing(store: Store) -> None:
         steps.claim(connection, name, "other", "b", now=LATER + timedelta(seconds=1), until=LATER)
         assert not steps.advance(connection, name, "frozen/a", step="poll", handle=b"", next_at=NOON)
         assert not steps.end(connection, name, "frozen/a", PublicationStatus.PUBLISHED, now=NOON)
-
-
-@given(
-    statuses=st.lists(st.sampled_from(sorted(PublicationStatus)), min_size=1, max_size=5),
-    rendered=st.lists(st.booleans(), min_size=5, max_size=5),
-)
-def test_turns_follow_the_parts_numbers(
-    tmp_path_factory: pytest.TempPathFactory, statuses: list[PublicationStatus], rendered: list[bool]
-) -> None:
-    """Whatever the states: at most one goes next, it waits, its file is there, and all before it are over."""
-    from contextlib import nullcontext  # noqa: PLC0415
-
-    store = Store(tmp_path_factory.mktemp("turns") / "s", write_lock=threading.RLock(), joining=lambda _: nullcontext())
-    store.migrate()
-    with store.writing() as connection:
-        jobs.create(connection, job(parts=len(statuses)))
-        accounts.connect(connection, account())
-        for number, status in enumerate(statuses, 1):
-            part = segment(number, status=SegmentStatus.READY if rendered[number - 1] else SegmentStatus.RENDERING)
-            segments.create(connection, [part])
-            publications.create(connection, [publication(part, account(), status=status)])
-    with store.reading() as connection:
-        heads = [queued.segment_number for queued in publication_queue.next_in_order(connection)]
-    store.close()
-    candidates = [
-        number
-        for number, status in enumerate(statuses, 1)
-        if status is PublicationStatus.WAITING
-        and rendered[number - 1]
-        and all(before in PUBLICATION_OVER for before in statuses[: number - 1])
-    ]
-    busy = PublicationStatus.PUBLISHING in statuses
-    assert heads == ([] if busy else candidates)
-    assert len(heads) <= 1
-
-
-def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
-    with store.writing() as connection:
-        accounts.connect(connection, account())
-        for name, minutes, status in (("old", 0, SegmentStatus.PENDING), ("new", 5, SegmentStatus.READY)):
-            jobs.create(connection, job(name, minutes=minutes, parts=1))
-            part = segment(1, job_id=name, status=status)
-            segments.create(connection, [part])
-            publications.create(connection, [publication(part, account())])
-        assert [queued.job_id for queued in publication_queue.next_in_order(connection)] == ["new"]
-        segments.claim(connection, "old-1", "a", NOON)
-        segments.finish(
-            connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, rendering={}, now=NOON
-        )
-        assert [queued.job_id for queued in publication_queue.next_in_order(connection)] == ["old", "new"]
 
 
 def test_retrying_touches_only_what_failed(store: Store) -> None:

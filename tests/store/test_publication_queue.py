@@ -1,0 +1,177 @@
+"""The order of publications on each account: what may go next, and what finding it costs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import threading
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, select
+
+from store import Store, accounts, jobs, publication_queue, publications, segments, tables
+from store.publication_queue import QueuedPublication
+from store.states import PUBLICATION_OVER, AfterFailure, PublicationStatus, SegmentStatus
+from tests.store.rows import NOON, account, job, publication, segment
+
+
+@given(
+    statuses=st.lists(st.sampled_from(sorted(PublicationStatus)), min_size=1, max_size=5),
+    after_failure=st.sampled_from(AfterFailure),
+    rendered=st.lists(st.booleans(), min_size=5, max_size=5),
+)
+def test_turns_follow_the_parts_numbers(
+    tmp_path_factory: pytest.TempPathFactory,
+    statuses: list[PublicationStatus],
+    after_failure: AfterFailure,
+    rendered: list[bool],
+) -> None:
+    """Whatever the states: at most one goes next, it waits, its file is there, and all before it are over.
+
+    Nor was one before it not published, unless the account goes on then.
+    """
+    store = Store(tmp_path_factory.mktemp("turns") / "s", write_lock=threading.RLock(), joining=lambda _: nullcontext())
+    store.migrate()
+    with store.writing() as connection:
+        jobs.create(connection, job(parts=len(statuses)))
+        accounts.connect(connection, replace(account(), after_failure=after_failure))
+        for number, status in enumerate(statuses, 1):
+            part = segment(number, status=SegmentStatus.READY if rendered[number - 1] else SegmentStatus.RENDERING)
+            segments.create(connection, [part])
+            publications.create(connection, [publication(part, account(), status=status)])
+    with store.reading() as connection:
+        heads = [queued.segment_number for queued in _next(connection)]
+    store.close()
+    candidates = [
+        number
+        for number, status in enumerate(statuses, 1)
+        if status is PublicationStatus.WAITING
+        and rendered[number - 1]
+        and all(before in PUBLICATION_OVER for before in statuses[: number - 1])
+        and (
+            after_failure is AfterFailure.CONTINUE
+            or not {PublicationStatus.FAILED, PublicationStatus.EXPIRED} & {*statuses[: number - 1]}
+        )
+    ]
+    busy = PublicationStatus.PUBLISHING in statuses
+    assert heads == ([] if busy else candidates)
+    assert len(heads) <= 1
+
+
+def _next(connection: Connection) -> list[QueuedPublication]:
+    """Return what may go next, of all accounts."""
+    idle = publication_queue.idle_accounts(connection)
+    return [queued for each in idle for queued in publication_queue.next_in_order(connection, each.id)]
+
+
+def test_every_job_is_asked_however_many_there_are(store: Store) -> None:
+    """Some may not go; the order is that of the jobs, also between two searches and among jobs of the same moment."""
+    count = 3 * publication_queue.JOBS_PER_QUERY
+    with store.writing() as connection:
+        accounts.connect(connection, account())
+        for number in range(count):
+            name = f"job{number:03}"
+            jobs.create(connection, job(name, minutes=number // 10, parts=2))
+            for each in (2, 1):
+                status = SegmentStatus.PENDING if number % 7 == 0 else SegmentStatus.READY
+                part = segment(each, job_id=name, status=status)
+                segments.create(connection, [part])
+                publications.create(connection, [publication(part, account())])
+    with store.reading() as connection:
+        found = [(queued.job_id, queued.segment_number) for queued in _next(connection)]
+    assert found == [(f"job{number:03}", 1) for number in range(count) if number % 7]
+
+
+def test_the_order_of_an_older_database_is_kept(store: Store) -> None:
+    """The migration fills the column that new publications get when they are created."""
+    _wait(store, jobs_count=1, parts=2)
+    with store.writing() as connection:
+        [created] = connection.execute(select(tables.publications.c.job_order).distinct()).scalars()
+        connection.exec_driver_sql("UPDATE publications SET job_order = NULL")
+        connection.exec_driver_sql(importlib.import_module("store.migrations.versions.v0009_publication_order").FILL)
+        assert connection.execute(select(tables.publications.c.job_order).distinct()).scalars().all() == [created]
+
+
+def _wait(store: Store, *, jobs_count: int, parts: int) -> None:
+    """Let an account with some published and failed posts have all parts of all jobs waiting."""
+    with store.writing() as connection:
+        accounts.connect(connection, account())
+        for number in range(jobs_count):
+            name = f"job{number:03}"
+            jobs.create(connection, job(name, minutes=number, parts=parts))
+            made = [segment(each, job_id=name, status=SegmentStatus.READY) for each in range(1, parts + 1)]
+            segments.create(connection, made)
+            publications.create(connection, [publication(part, account()) for part in made])
+
+
+def _steps_of_sqlite(store: Store) -> int:
+    """Return how many instructions SQLite's virtual machine executes to find the next publication, in thousands."""
+    count = 0
+
+    def note() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    with store.reading() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        next(iter(_next(connection)))  # prepares the statements
+        driver.set_progress_handler(note, 100)
+        assert next(publication_queue.next_in_order(connection, "tiktok-1")).job_id == "job000"
+        publication_queue.recent_starts(connection, "tiktok-1", NOON)
+        publication_queue.idle_accounts(connection)
+        driver.set_progress_handler(None, 0)
+    return count
+
+
+def test_the_next_publication_costs_the_same_however_many_wait(store: Store) -> None:
+    _wait(store, jobs_count=publication_queue.JOBS_PER_QUERY, parts=2)
+    few = _steps_of_sqlite(store)
+    with store.writing() as connection:
+        for table in (tables.publications, tables.job_segments, tables.jobs):
+            connection.execute(table.delete())
+    _wait(store, jobs_count=2 * publication_queue.JOBS_PER_QUERY, parts=50)
+    assert few > 0
+    assert _steps_of_sqlite(store) <= 1.1 * few
+
+
+def test_the_next_publication_is_found_by_the_indexes_of_the_order(store: Store) -> None:
+    """SQLite uses a partial index only for a query that repeats its condition."""
+    statements: list[str] = []
+    with store.writing() as connection:
+        accounts.connect(connection, account())
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_trace_callback(statements.append)
+        list(publication_queue.next_in_order(connection, "tiktok-1"))
+        publication_queue.recent_starts(connection, "tiktok-1", NOON)
+        driver.set_trace_callback(None)
+        plans = [row[3] for one in statements for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}")]
+    for index, searches in {
+        "publications_in_order": 2,
+        "publications_not_published": 1,
+        "publications_by_start": 1,
+    }.items():
+        assert sum(f" {index} (" in plan for plan in plans) == searches
+    assert [plan for plan in plans if re.match("SCAN (?!walk|CONSTANT)", plan)] == []
+
+
+def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
+    with store.writing() as connection:
+        accounts.connect(connection, account())
+        for name, minutes, status in (("old", 0, SegmentStatus.PENDING), ("new", 5, SegmentStatus.READY)):
+            jobs.create(connection, job(name, minutes=minutes, parts=1))
+            part = segment(1, job_id=name, status=status)
+            segments.create(connection, [part])
+            publications.create(connection, [publication(part, account())])
+        assert [queued.job_id for queued in _next(connection)] == ["new"]
+        segments.claim(connection, "old-1", "a", NOON)
+        segments.finish(
+            connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, rendering={}, now=NOON
+        )
+        assert [queued.job_id for queued in _next(connection)] == ["old", "new"]
