@@ -24,6 +24,7 @@ DOCUMENTS = (
     "SECURITY.md",
     "THIRD-PARTY.md",
     "docs/architecture.md",
+    "docs/publishing-errors.md",
     "broker/README.md",
 )
 FOLDERS = "actors|api|broker|docs|frontend|media|platforms|scripts|store|tests"

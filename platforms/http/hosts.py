@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
-from platforms.errors import Rejected
+from platforms.errors import OperatorNeeded
 
 Roots = Mapping[str, str]
 """Roots that replace real ones, by field name of the `PlatformHosts` ("tiktok_api_url"); empty: all hosts are real."""
@@ -44,12 +44,15 @@ def accept(url: str, root: str, real_hosts: re.Pattern[str]) -> str:
     """Return an address named by a platform, if it is on one of its real hosts or below the configured root.
 
     Raises:
-        Rejected: it is anywhere else, so neither a video nor a token may go there.
+        OperatorNeeded: it is anywhere else, so neither a video nor a token may go there. No post is to blame.
     """
     unambiguous = _VISIBLE_ASCII.fullmatch(url) and "\\" not in url
     if unambiguous and (_is_real(url, real_hosts) or _is_below(url, root)):
         return url
-    raise Rejected("foreign_address", "The platform named an upload address on a host that is not its own")
+    raise OperatorNeeded(
+        "foreign_address",
+        "The platform named an upload address on a host that VidProd does not know as its own; update VidProd",
+    )
 
 
 def _is_real(url: str, real_hosts: re.Pattern[str]) -> bool:

@@ -25,6 +25,7 @@ from platforms.error_table import (
     post_failed,
     reconnect,
     rejected,
+    unknown,
 )
 from platforms.errors import PlatformError
 from platforms.http import client
@@ -77,8 +78,8 @@ ERRORS: Mapping[str, ErrorMeaning] = {
         "scope_missing", "The TikTok account has not granted the permissions that publishing needs"
     ),
     "rate_limit_exceeded": limited("rate_limit", "TikTok received too many calls in a minute", MINUTE_S),
-    "invalid_publish_id": error_table.unknown("publish_id_forgotten", "TikTok no longer knows this publish job"),
-    "token_not_authorized_for_specified_publish_id": error_table.unknown(
+    "invalid_publish_id": unknown("publish_id_forgotten", "TikTok no longer knows this publish job"),
+    "token_not_authorized_for_specified_publish_id": unknown(
         "other_account", "The publish job belongs to another TikTok account; was another one connected meanwhile?"
     ),
 }

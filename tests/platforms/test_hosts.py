@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from platforms.errors import Rejected
+from platforms.errors import OperatorNeeded
 from platforms.instagram.hosts import MetaHosts
 from platforms.mock.roots import mock_hosts
 from platforms.tiktok.hosts import TikTokHosts
@@ -50,7 +50,7 @@ def test_tiktoks_own_upload_hosts_are_accepted(url: str) -> None:
 def test_addresses_that_only_look_like_tiktoks_are_refused(url: str) -> None:
     """The error does not quote the address."""
     for hosts in (TikTokHosts(), TikTokHosts.at(MOCK)):
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(OperatorNeeded) as caught:
             hosts.accept_upload(url)
         assert caught.value.code == "foreign_address"
         assert not url or url not in str(caught.value)
@@ -76,7 +76,7 @@ def test_a_configured_root_is_accepted_exactly(url: str, accepted: bool) -> None
     if accepted:
         assert TikTokHosts.at(MOCK).accept_upload(url) == url
     else:
-        with pytest.raises(Rejected):
+        with pytest.raises(OperatorNeeded):
             TikTokHosts.at(MOCK).accept_upload(url)
 
 
@@ -94,7 +94,7 @@ def test_each_platform_has_its_own_hosts() -> None:
         (GoogleHosts().accept_session, "https://googleapis.com.evil.example/1"),
         (GoogleHosts().accept_session, "https://evilgoogleapis.com/1"),
     ]:
-        with pytest.raises(Rejected):
+        with pytest.raises(OperatorNeeded):
             accept(foreign)
 
 

@@ -356,7 +356,7 @@ def test_an_upload_address_elsewhere_is_never_called(mock: MockServer, factory: 
     publisher = Instagram(mock.hosts, pace=0)
     mock.fault(MAKE, "answer", status=200, body={"id": "1", "uri": "https://rupload.facebook.com.evil.example/1"})
 
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(OperatorNeeded) as caught:
         first_step(publisher, post, account)
 
     assert caught.value.code == "foreign_address"

@@ -411,7 +411,7 @@ def test_an_upload_address_elsewhere_is_never_called(mock: MockServer, factory: 
     elsewhere = {"publish_id": "p1", "upload_url": "http://169.254.169.254/latest/meta-data"}
     mock.fault(INIT, "answer", status=200, body={"data": elsewhere, "error": {"code": "ok"}})
 
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(OperatorNeeded) as caught:
         first_step(publisher, post, account)
 
     assert caught.value.code == "foreign_address"

@@ -381,7 +381,7 @@ def test_a_session_address_elsewhere_is_never_called(mock: MockServer, factory: 
     publisher = YouTube(mock.hosts, pace=0)
     mock.fault(SESSION, "answer", status=200, headers={"Location": "https://googleapis.com.evil.example/u"})
 
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(OperatorNeeded) as caught:
         first_step(publisher, post, account)
 
     assert caught.value.code == "foreign_address"
