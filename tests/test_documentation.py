@@ -78,6 +78,9 @@ FOREIGN_NAMES = {
     "connection.connection": "SQLAlchemy's Connection of an open connection",
     "get_audio_layout": "PyAV's function",
     "vX.Y.Z": "the tag of a version",
+    "video.list": "a scope of TikTok's API",
+    "video.publish": "a scope of TikTok's API",
+    "video.upload": "a scope of TikTok's API",
 }
 
 
