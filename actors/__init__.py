@@ -36,20 +36,19 @@ the job (`split`) or the part with its publications (`gaze`) has failed, and the
 parts continue.
 
 Periodic messages are called ticks; their queue is consumed by the scheduler's process. Actors are in this package, one
-file each (`ticks` has all periodic ones). An actor calls one function of `flow` or `recovery` with `wiring.machine`,
-which has the settings, the store and the broker of this process. Each function checks the state, does its work, and
-records the outcome together with the messages that follow from it, in one transaction. Every actor may run twice.
-`recovery` handles what was lost: work that nobody continues, files without a record in the database, records without
-files. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
+file each (`ticks` has all periodic ones, `publish` one for each platform). An actor calls one function of `flow` or
+`recovery` with `wiring.machine`, which has the settings, the store and the broker of this process. Each function checks
+the state, does its work, and records the outcome together with the messages that follow from it, in one transaction.
+Every actor may run twice. `recovery` handles what was lost: work that nobody continues, files without a record in the
+database, records without files. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and
+`flow.completion`.
 """
 
 from actors import (
     delete_files,
     dispatch_webhook,
     gaze,
-    publish_instagram,
-    publish_tiktok,
-    publish_youtube,
+    publish,
     refresh_token,
     split,
     start_publications,
@@ -60,9 +59,7 @@ __all__ = [
     "delete_files",
     "dispatch_webhook",
     "gaze",
-    "publish_instagram",
-    "publish_tiktok",
-    "publish_youtube",
+    "publish",
     "refresh_token",
     "split",
     "start_publications",

@@ -1,7 +1,7 @@
 """The platforms and their logins, by name. A new platform adds one line to `NAMES`.
 
-Everything that is particular to a platform is found through this module; the only other lists are
-`actors` (one actor a platform) and `PLATFORMS` in `frontend/words.js` (names for people).
+Everything that is particular to a platform is found through this module, also the actors that publish. The only other
+list is `PLATFORMS` in `frontend/words.js` (names for people).
 """
 
 from __future__ import annotations
