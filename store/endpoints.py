@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from store import rows
 from store.states import DeliveryStatus, EndpointState
 from store.tables import deliveries, endpoints, events
 from store.webhooks import ENDPOINT_DISABLED, PING, Delivery, Endpoint, Event, get_endpoint, in_order
 
+_WAITS_SINCE = func.coalesce(deliveries.c.queued_at, deliveries.c.next_at)
 BACKLOG = "backlog"  # reason of a failed delivery: too many waited, or it waited for too long
 
 _HEALTH = (
@@ -100,24 +100,20 @@ def next_due(connection: Connection, endpoint: Endpoint, now: datetime) -> tuple
 
     Pings first. Other deliveries only while the endpoint is enabled and not paused.
     """
-    delivery = rows.fetch_one(connection, _first(endpoint.id, pings=True), Delivery)
-    if delivery is None and _may_send(endpoint, now):
-        delivery = rows.fetch_one(connection, _first(endpoint.id, pings=False), Delivery)
-    if delivery is None or delivery.next_at is None or delivery.next_at > now:
+    first = _first(connection, endpoint.id)
+    if first is None or first[0].next_at is None or first[0].next_at > now:
         return None
-    event = rows.fetch_one(connection, select(events).where(events.c.id == delivery.event_id), Event)
-    return None if event is None else (delivery, event)
+    return first if first[1].type == PING or _may_send(endpoint, now) else None
 
 
 def next_attempt_at(connection: Connection, endpoint: Endpoint) -> datetime | None:
     """Return when the next attempt at an endpoint is due, perhaps in the past; None if nothing waits."""
-    ping = rows.fetch_one(connection, _first(endpoint.id, pings=True), Delivery)
-    if ping is not None:
-        return ping.next_at
-    first = rows.fetch_one(connection, _first(endpoint.id, pings=False), Delivery)
-    if first is None or first.next_at is None or endpoint.state is EndpointState.DISABLED:
+    first = _first(connection, endpoint.id)
+    if first is None or first[0].next_at is None or first[1].type == PING:
+        return None if first is None else first[0].next_at
+    if endpoint.state is EndpointState.DISABLED:
         return None
-    return max(first.next_at, endpoint.paused_until or first.next_at)
+    return max(first[0].next_at, endpoint.paused_until or first[0].next_at)
 
 
 def set_wake_at(connection: Connection, endpoint_id: str, at: datetime | None) -> None:
@@ -145,30 +141,33 @@ def make_due(connection: Connection, endpoint_id: str, *, after: datetime, now: 
     connection.execute(update(deliveries).where(later).values(next_at=in_order(now)))
 
 
-def drop_backlog(connection: Connection, *, keep: int, before: datetime) -> dict[str, int]:
-    """Give up deliveries that have waited since before a time, and the oldest of too many; return how many by endpoint.
+def crowded(connection: Connection, *, keep: int, before: datetime) -> list[str]:
+    """Return the ids of endpoints for which more deliveries wait than are kept, or some since before a time."""
+    waiting = select(deliveries.c.endpoint_id).where(deliveries.c.status == DeliveryStatus.WAITING)
+    grouped = waiting.group_by(deliveries.c.endpoint_id)
+    query = grouped.having(or_(func.count() > keep, func.min(_WAITS_SINCE) < before))
+    return list(connection.scalars(query))
+
+
+def drop_backlog(connection: Connection, endpoint_id: str, *, keep: int, before: datetime) -> int:
+    """Give up the deliveries that have waited since before a time, and the oldest of too many; return how many.
 
     Args:
         connection: inside `store.writing()`.
-        keep: how many deliveries may wait for one endpoint.
+        endpoint_id: of the endpoint.
+        keep: how many deliveries may wait for it.
         before: the time.
     """
-    waited_since = func.coalesce(deliveries.c.queued_at, deliveries.c.next_at)
-    dropped: dict[str, int] = {}
-    waiting = deliveries.c.status == DeliveryStatus.WAITING
-    counts = select(deliveries.c.endpoint_id, func.count()).where(waiting).group_by(deliveries.c.endpoint_id)
-    for endpoint_id, count in connection.execute(counts).all():
-        mine = _waiting_for(endpoint_id)
-        oldest = select(deliveries.c.id).where(mine).order_by(waited_since, deliveries.c.id).limit(max(0, count - keep))
-        too_old = select(deliveries.c.id).where(mine, waited_since < before)
-        chosen = or_(deliveries.c.id.in_(oldest), deliveries.c.id.in_(too_old))
-        values = {"status": DeliveryStatus.FAILED, "next_at": None, "reason": BACKLOG}
-        given_up = connection.execute(update(deliveries).where(chosen).values(**values)).rowcount
-        if given_up:
-            dropped[endpoint_id] = given_up
-            total = endpoints.c.dropped + given_up
-            connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(dropped=total))
-    return dropped
+    mine = _waiting_for(endpoint_id)
+    count = connection.scalar(select(func.count()).select_from(deliveries).where(mine)) or 0
+    oldest = select(deliveries.c.id).where(mine).order_by(_WAITS_SINCE, deliveries.c.id).limit(max(0, count - keep))
+    too_old = select(deliveries.c.id).where(mine, before > _WAITS_SINCE)
+    chosen = or_(deliveries.c.id.in_(oldest), deliveries.c.id.in_(too_old))
+    values = {"status": DeliveryStatus.FAILED, "next_at": None, "reason": BACKLOG}
+    given_up = connection.execute(update(deliveries).where(chosen).values(**values)).rowcount
+    total = endpoints.c.dropped + given_up
+    connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(dropped=total))
+    return given_up
 
 
 def in_trouble(connection: Connection) -> list[Endpoint]:
@@ -186,10 +185,13 @@ def _waiting_for(endpoint_id: str) -> ColumnElement[bool]:
     return and_(deliveries.c.endpoint_id == endpoint_id, deliveries.c.status == DeliveryStatus.WAITING)
 
 
-def _first(endpoint_id: str, *, pings: bool) -> Select[Any]:  # Any: a column's type
-    kind = events.c.type == PING if pings else events.c.type != PING
-    query = select(deliveries).join(events).where(_waiting_for(endpoint_id), kind)
-    return query.order_by(deliveries.c.next_at).limit(1)
+def _first(connection: Connection, endpoint_id: str) -> tuple[Delivery, Event] | None:
+    query = select(deliveries).where(_waiting_for(endpoint_id)).order_by(deliveries.c.next_at).limit(1)
+    delivery = rows.fetch_one(connection, query, Delivery)
+    if delivery is None:
+        return None
+    event = rows.fetch_one(connection, select(events).where(events.c.id == delivery.event_id), Event)
+    return None if event is None else (delivery, event)
 
 
 def _may_send(endpoint: Endpoint, now: datetime) -> bool:

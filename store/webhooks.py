@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
@@ -16,6 +16,7 @@ from store import rows
 from store.states import DeliveryStatus, EndpointState
 from store.tables import attempts, deliveries, endpoints, events, jobs
 
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)  # next attempt of a ping, so that it is the first in the order
 PING = "ping"  # type of the event that an operator sends to one endpoint
 ENDPOINT_DISABLED = "endpoint_disabled"  # reason of a missed delivery
 REPLAYED_AS_NEW = "replayed_as_new"  # reason of a failed delivery whose event was sent under a new id
@@ -181,7 +182,7 @@ def add_delivery(
         event_id=event.id,
         endpoint_id=endpoint.id,
         status=DeliveryStatus.MISSED if is_missed else DeliveryStatus.WAITING,
-        next_at=None if is_missed else event.created_at,
+        next_at=None if is_missed else BEFORE_ALL if event.type == PING else event.created_at,
         reason=ENDPOINT_DISABLED if is_missed else None,
         queued_at=queued_at or event.created_at,
     )

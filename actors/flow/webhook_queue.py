@@ -9,6 +9,7 @@ is also the message's concurrency key: never are two of its deliveries in flight
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from loguru import logger
 from sqlalchemy import Connection
@@ -33,11 +34,13 @@ def wake(machine: Machine, connection: Connection, endpoint_id: str) -> None:
         connection: inside `store.writing()`.
         endpoint_id: of the endpoint.
     """
-    endpoint = webhooks.get_endpoint(connection, endpoint_id)
-    due = None if endpoint is None else endpoints.next_attempt_at(connection, endpoint)
-    if endpoint is None or due is None:
-        return
     now = machine.now()
+    endpoint = webhooks.get_endpoint(connection, endpoint_id)
+    if endpoint is None or (endpoint.wake_at is not None and endpoint.wake_at <= now):
+        return
+    due = endpoints.next_attempt_at(connection, endpoint)
+    if due is None:
+        return
     at = max(due, now)
     if endpoint.wake_at is not None and endpoint.wake_at <= at:
         return
@@ -59,15 +62,21 @@ def token(wake_at: datetime | None) -> str:
 
 
 def recover(machine: Machine) -> None:
-    """Send lost messages again, and give up what has waited for too long."""
+    """Send lost messages again, and give up what has waited for too long. Without the write lock if all is well."""
     now = machine.now()
-    with machine.store.writing() as connection:
-        for endpoint_id, count in endpoints.drop_backlog(connection, keep=MAX_WAITING, before=now - MAX_WAIT).items():
-            logger.warning("Endpoint {}: {} deliveries given up: too many, or older than 7 days", endpoint_id, count)
-        for endpoint in endpoints.stalled(connection, before=now - GRACE_PERIOD, latest=now + MAX_AHEAD):
-            logger.warning("Endpoint {}: its next delivery is overdue, sent again", endpoint.id)
+    limits: dict[str, Any] = {"keep": MAX_WAITING, "before": now - MAX_WAIT}  # Any: an integer and a time
+    with machine.store.reading() as connection:
+        crowded = endpoints.crowded(connection, **limits)
+        stalled = endpoints.stalled(connection, before=now - GRACE_PERIOD, latest=now + MAX_AHEAD)
+    for endpoint_id in crowded:
+        with machine.store.writing() as connection:
+            count = endpoints.drop_backlog(connection, endpoint_id, **limits)
+        logger.warning("Endpoint {}: {} deliveries given up: too many, or older than 7 days", endpoint_id, count)
+    for endpoint in stalled:
+        with machine.store.writing() as connection:
             endpoints.make_due(connection, endpoint.id, after=now + MAX_AHEAD, now=now)  # the clock was set back
             wake_again(machine, connection, endpoint.id)
+        logger.warning("Endpoint {}: its next delivery was overdue, sent again", endpoint.id)
 
 
 def _actor(endpoint: Endpoint) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import falcon
@@ -266,6 +266,13 @@ def _endpoint(connection: Connection, endpoint: Endpoint) -> dict[str, Any]:  # 
     }
 
 
+def _due_at(delivery: Delivery) -> datetime | None:
+    """Return when the next attempt is due. Stored is a place in the order, which may be before it began to wait."""
+    if delivery.next_at is None or delivery.queued_at is None:
+        return delivery.next_at
+    return max(delivery.next_at, delivery.queued_at)
+
+
 def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> dict[str, Any]:  # Any: JSON
     return {
         "id": delivery.id,
@@ -275,7 +282,7 @@ def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> dict
         "created_at": timestamp(event.created_at),
         "status": delivery.status,
         "reason": delivery.reason,
-        "next_at": timestamp(delivery.next_at),
+        "next_at": timestamp(_due_at(delivery)),
         "attempts": [
             {
                 "at": timestamp(attempt.at),

@@ -345,6 +345,34 @@ def test_of_too_many_or_too_old_deliveries_the_oldest_are_given_up(
     assert run.endpoint(endpoint).dropped == 8
 
 
+def test_a_large_backlog_costs_nothing_to_wake(run: WebhookRun, receiver: Receiver) -> None:
+    """The first delivery is found by an index, without the others and without sorting."""
+    endpoint = run.add(receiver.url)
+    statement = (
+        "EXPLAIN QUERY PLAN SELECT * FROM deliveries WHERE endpoint_id = ? AND status = 'waiting' "
+        "ORDER BY next_at LIMIT 1"
+    )
+    with run.store.reading() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(statement, (endpoint,))]
+    assert plan == ["SEARCH deliveries USING INDEX deliveries_by_endpoint (endpoint_id=? AND status=?)"]
+
+
+def test_an_attempt_whose_record_is_lost_is_made_again_with_the_same_id(
+    run: WebhookRun, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process was killed after the answer: the receiver recognises the event."""
+    endpoint = run.add(receiver.url)
+    run.emit()
+    with monkeypatch.context() as patch:
+        patch.setattr(webhook_queue, "wake_again", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run.attempt(endpoint)
+    assert run.statuses(endpoint) == [WAITING]
+    run.attempt(endpoint)
+    assert receiver.ids == receiver.ids[:1] * 2
+    assert run.statuses(endpoint) == [DELIVERED]
+
+
 def test_a_replayed_event_is_not_too_old(run: WebhookRun, receiver: Receiver) -> None:
     endpoint = run.add(receiver.url)
     run.emit()
