@@ -214,7 +214,9 @@ class Simulation:
                 secret=machine.sealer.seal("whsec_" + "A" * 32), created_at=machine.now(),
             )  # fmt: skip
             webhooks.add_endpoint(connection, endpoint)
-            owners = [self.connect(connection, platform) for platform in platforms]
+            owners = [self.account(platform) for platform in platforms]
+            for owner in owners:
+                accounts.connect(connection, owner)
             jobs.create(
                 connection, replace(rows.job(status=JobStatus.PUBLISHING, parts=parts), created_at=machine.now())
             )
@@ -229,18 +231,16 @@ class Simulation:
                 unlimited = Schedule(platform=platform, time_zone="UTC", windows=[], max_per_day=10_000, min_gap_s=0.0)
                 schedules.put(connection, unlimited)
 
-    def connect(self, connection: Connection, platform: str) -> Account:
-        """Connect the account of a platform, also again."""
+    def account(self, platform: str) -> Account:
+        """Log in at a platform, also again; return its account."""
         options = PublishingOptions(tiktok_mode="direct", clock=self.clock.timestamp)
         login: LoginResult = connect(VARIANTS[platform], self.machine.hosts, options=options)
-        account = Account(
+        return Account(
             id=f"{platform}-1", platform=platform, variant=login.variant, remote_id=login.remote_id, name=login.name,
             status=AccountStatus.CONNECTED, tokens=tokens.encrypt(self.machine, login.tokens),
             expires_at=login.tokens.expires_at, refresh_at=login.tokens.refresh_at,
             refresh_expires_at=login.tokens.refresh_expires_at, created_at=self.machine.now(),
         )  # fmt: skip
-        accounts.connect(connection, account)
-        return account
 
     def publications(self) -> list[Publication]:
         """Return all publications of the job."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.flow import account_commands
+from platforms.http.client import Response
 from store import Store
 from store.states import PublicationStatus
 from tests.actors.simulation import Faults, Simulation, TimedAnswer
@@ -19,6 +21,14 @@ from tests.actors.simulation import Faults, Simulation, TimedAnswer
 # A longer run: SIMULATION_PARTS=200 SIMULATION_SEEDS=10
 PARTS = int(os.environ.get("SIMULATION_PARTS", "20"))
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "2"))
+
+API_PATHS = {"tiktok": "/tiktok-", "instagram": "/facebook-", "youtube": "/youtube-"}
+TOKEN_PATHS = {"tiktok": "/v2/oauth/token", "instagram": "no refresh", "youtube": "/google-token"}
+DEAD_TOKEN = {
+    "tiktok": {"data": {}, "error": {"code": "access_token_invalid", "message": "", "log_id": "1"}},
+    "instagram": {"error": {"code": 190, "error_subcode": 463, "message": ""}},
+    "youtube": {"error": {"code": 401, "errors": [{"reason": "authError"}]}},
+}
 
 Simulate = Callable[..., Simulation]
 
@@ -82,14 +92,13 @@ def test_faults_and_kills_double_and_lose_nothing(simulate: Simulate, seed: int)
 def test_an_outage_of_an_evening_costs_no_post(simulate: Simulate, platform: str) -> None:
     simulation = simulate()
     simulation.prepare(6, platforms=(platform,))
-    paths = {"tiktok": "/tiktok-", "instagram": "/facebook-", "youtube": "/youtube-"}
     began = simulation.clock() + timedelta(seconds=8)
-    simulation.faults.answers.append(TimedAnswer(paths[platform], began, began + timedelta(hours=2)))
+    simulation.faults.answers.append(TimedAnswer(API_PATHS[platform], began, began + timedelta(hours=2)))
 
     simulation.run()
 
     check_all_published(simulation, 6, 1)
-    assert 2 < simulation.counts[f"answer of {paths[platform]}"] < 60  # it is not asked all the time
+    assert 2 < simulation.counts[f"answer of {API_PATHS[platform]}"] < 60  # it is not asked all the time
     assert simulation.clock() - began < timedelta(hours=3, minutes=30)  # and it is noticed when it is over
 
 
@@ -106,3 +115,27 @@ def test_a_clock_that_is_set_back_and_forth_changes_nothing(simulate: Simulate) 
     )
 
     check_all_published(simulation, 10)
+
+
+@pytest.mark.parametrize("platform", ["tiktok", "instagram", "youtube"])
+def test_after_a_withdrawn_permission_everything_goes_on_at_once(simulate: Simulate, platform: str) -> None:
+    simulation = simulate()
+    simulation.prepare(6, platforms=(platform,))
+    withdrawn = simulation.clock() + timedelta(seconds=8)
+    connected = withdrawn + timedelta(hours=3)
+    dead = Response(401, {}, json.dumps(DEAD_TOKEN[platform]).encode())
+    grant = Response(400, {}, b'{"error": "invalid_grant"}')
+    for path, answer in ((TOKEN_PATHS[platform], grant), (API_PATHS[platform], dead)):
+        simulation.faults.answers.append(TimedAnswer(path, withdrawn, connected, answer))
+    before: list[int] = []
+
+    def connect_again() -> None:
+        before.append(len(simulation.posts()))
+        account_commands.connect(simulation.machine, [simulation.account(platform)])
+
+    at = {connected: connect_again, connected + timedelta(minutes=2): lambda: before.append(len(simulation.posts()))}
+    simulation.run(at=at)
+
+    check_all_published(simulation, 6, 1)
+    assert [json.loads(body)["type"] for _, body in simulation.received].count("account.reconnect_needed") == 1
+    assert before[0] < before[1]  # not after the next check of overdue work
