@@ -14,14 +14,14 @@ from api.http.numbers import Int64Converter
 from api.http.rate_limit import RateLimiter
 from api.http.security_headers import SecurityHeaders
 from api.resources.accounts import AccountResource, AccountsResource, ConnectCallbackResource, ConnectResource
-from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource
+from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
 from api.resources.health import HealthResource
 from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
 from api.resources.metrics import MetricsResource
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
-from api.resources.publications import ResolveResource
+from api.resources.publications import PublicationRetryResource, ResolveResource, SkipResource
 from api.resources.schedules import ScheduleResource
 from api.resources.session import LoginResource
 from api.resources.uploads import UploadResource
@@ -99,7 +99,10 @@ def routes(context: Context, limiter: RateLimiter) -> dict[str, Any]:  # Any: re
         "/webhooks/{endpoint_id}/deliveries": DeliveriesResource(context),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": RedeliverResource(context),
         "/dead-letters": DeadLettersResource(context),
+        "/dead-letters/retry": DeadLettersRetryResource(context),
         "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetryResource(context),
+        "/publications/{publication_id}/retry": PublicationRetryResource(context),
+        "/publications/{publication_id}/skip": SkipResource(context),
         "/publications/{publication_id}/resolve": ResolveResource(context),
         "/health": HealthResource(context),
         "/metrics": MetricsResource(context),

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import falcon
 from loguru import logger
+from pydantic import BaseModel, ConfigDict, Field
 
-from actors.flow import account_commands, job_commands, tokens
+from actors.flow import account_commands, job_commands, publication_commands, tokens
 from api.context import Context
+from api.http import json_body
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
-from api.resources.status_document import timestamp
+from api.resources.status_document import outage_document, timestamp
 from platforms import registry
 from platforms.definition import PublishingOptions
 from platforms.errors import OperatorNeeded, PlatformError, Reconnect
 from platforms.oauth import LoginResult, OAuthFlow
-from store import accounts
+from store import accounts, platform_states
 from store.accounts import Account, OAuthRequest
-from store.states import AccountStatus
+from store.states import AccountStatus, AfterFailure
 
 OAUTH_TIMEOUT = timedelta(minutes=30)
 """Time between the redirect to the platform and the callback."""
+
+
+class AccountChange(BaseModel):
+    """A change of an account's settings."""
+
+    model_config = ConfigDict(extra="forbid")
+    after_failure: Annotated[
+        AfterFailure,
+        Field(
+            description="Whether a part that was not published holds the later parts of its video on this account"
+            " until it is retried or skipped (hold), or not (continue)."
+        ),
+    ]
 
 
 class AccountsResource(Resource):
@@ -34,14 +49,27 @@ class AccountsResource(Resource):
         del request
         with self._context.store.reading() as connection:
             found = accounts.list_all(connection)
+            outages = platform_states.list_out(connection)
         response.media = {
             "accounts": [_account_document(account) for account in found],
+            "outages": {state.platform: outage_document(state) for state in outages},
             "max_upload_bytes": self._context.settings.max_upload_size,
         }
 
 
 class AccountResource(Resource):
-    """DELETE /accounts/{account_id}."""
+    """PATCH and DELETE /accounts/{account_id}."""
+
+    def on_patch(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        """Change the settings of an account."""
+        change = json_body.read_body(request, AccountChange)
+        if not publication_commands.set_after_failure(self._context, account_id, change.after_failure):
+            raise not_found("account")
+        with self._context.store.reading() as connection:
+            account = accounts.get(connection, account_id)
+        if account is None:
+            raise not_found("account")
+        response.media = _account_document(account)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
         """Delete an account's tokens, and revoke them at the platform if it is reachable."""
@@ -181,5 +209,6 @@ def _account_document(account: Account) -> dict[str, Any]:  # Any: JSON
         "status": account.status,
         "reason": account.reason,
         "paused_until": timestamp(account.paused_until),
+        "after_failure": account.after_failure,
         "connected_at": timestamp(account.created_at),
     }

@@ -1,4 +1,4 @@
-"""Dead letters: list them, retry one."""
+"""Dead letters: list them, retry one or all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 
 from actors.flow import job_commands
+from actors.flow.publication_commands import NotPossible
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
@@ -36,10 +37,24 @@ class DeadLetterRetryResource(Resource):
         found = self._context.broker.admin.dead_letters(limit=1, before_id=letter_id + 1)
         if not found or found[0].id != letter_id:
             raise not_found("dead letter")
-        if not job_commands.retry_dead_letter(self._context, found[0]):
+        try:
+            is_retried = job_commands.retry_dead_letter(self._context, found[0])
+        except NotPossible as exc:
+            raise Problem(409, exc.code, exc.detail) from None
+        if not is_retried:
             raise Problem(409, "nothing_to_retry", "the job of this message did not fail, or its files were deleted")
         response.status = falcon.HTTP_202
         response.media = {"id": letter_id}
+
+
+class DeadLettersRetryResource(Resource):
+    """POST /dead-letters/retry."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Retry all dead letters, or those of one actor; the others stay."""
+        retried, left = job_commands.retry_dead_letters(self._context, request.get_param("actor"))
+        response.status = falcon.HTTP_202
+        response.media = {"retried": retried, "left": left}
 
 
 def _json_argument(argument: Any) -> Any:  # Any: a message's argument

@@ -16,8 +16,9 @@ from actors.recovery import lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
 from api.resources.base import Resource
+from api.resources.status_document import outage_document
 from api.uploads.file import MIN_FREE_BYTES
-from store import endpoints, heartbeats, jobs
+from store import endpoints, heartbeats, jobs, platform_states
 from store.states import EndpointState
 
 Check = dict[str, Any]  # Any: JSON
@@ -28,7 +29,7 @@ DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the re
 
 
 class HealthChecks:
-    """The health checks: database, disk, scheduler, workers, lost+found, webhooks."""
+    """The health checks: database, disk, scheduler, workers, lost+found, webhooks, platforms."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -45,6 +46,7 @@ class HealthChecks:
                 "workers": self._workers,
                 "lost_found": self._lost_found,
                 "webhooks": self._webhooks,
+                "platforms": self._platforms,
             }.items()
         }
 
@@ -104,6 +106,12 @@ class HealthChecks:
         if disabled:
             check["detail"] = f"disabled, events are missed: {', '.join(disabled)}; see GET /webhooks"
         return check
+
+    def _platforms(self) -> Check:
+        """Return the outages of platforms; the server is well in spite of them."""
+        with self._context.store.reading() as connection:
+            outages = platform_states.list_out(connection)
+        return {"ok": True, "outages": {state.platform: outage_document(state) for state in outages}}
 
     def _scheduler(self) -> Check:
         now, boot_time = self._context.now(), self._context.boot_time()

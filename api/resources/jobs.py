@@ -15,7 +15,7 @@ from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
 from api.resources import status_document
 from api.resources.base import Resource
-from store import accounts, jobs, publications, segments
+from store import accounts, jobs, platform_states, publications, segments
 from store.jobs import Job
 
 DEFAULT_LIMIT = 20
@@ -44,7 +44,8 @@ class StatusResource(Resource):
             posts = publications.of_job(connection, job_id)
             ids = {post.account_id for post in posts}
             named = [account for account in (accounts.get(connection, known) for known in ids) if account]
-        return status_document.document(job, parts, posts, named, self._context.settings.data_dir)
+            outages = platform_states.list_out(connection)
+        return status_document.document(job, parts, posts, named, self._context.settings.data_dir, outages)
 
 
 class JobsResource(Resource):
@@ -95,10 +96,15 @@ class RetryResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Retry the failed parts and publications of a job."""
         del request
-        if not job_commands.retry(self._context, job_id):
+        retry = job_commands.retry(self._context, job_id)
+        if not retry and retry.out_of_order:
+            detail = "later parts were published before; retry the publications one by one with out_of_order"
+            raise Problem(409, "out_of_order", detail, publications=retry.out_of_order)
+        if not retry:
             raise _conflict(self._context, job_id, "nothing of this job failed, or its files were deleted")
         response.status = falcon.HTTP_202
-        response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
+        status = _get(self._context, job_id).status
+        response.media = {"job_id": job_id, "status": status, "out_of_order": retry.out_of_order}
 
 
 class ApproveResource(Resource):

@@ -19,7 +19,7 @@ from actors.database_check import DATABASE_ERRORS
 from api.context import Context
 from api.resources.health import HealthChecks
 from broker.prometheus import QueueCollector
-from store import accounts, heartbeats, jobs, publications, segments, webhooks
+from store import accounts, heartbeats, jobs, platform_states, publications, segments, webhooks
 
 
 class MetricsResource:
@@ -75,6 +75,7 @@ class _MachineCollector(Collector):
             }
             posts = publications.count_by_status(connection)
             known = accounts.list_all(connection)
+            outages = platform_states.list_out(connection)
             tick_age_s = heartbeats.age_s(connection, "scheduler", self._context.now(), self._context.boot_time())
         for name, by_status in counts.items():
             family = GaugeMetricFamily(f"vidprod_{name}", f"Number of {name} by status", labels=["status"])
@@ -93,6 +94,12 @@ class _MachineCollector(Collector):
         pairs = [(account.platform, str(account.status)) for account in known]
         for pair in sorted(set(pairs)):
             family.add_metric(list(pair), pairs.count(pair))
+        yield family
+        family = GaugeMetricFamily(
+            "vidprod_platform_paused", "1 while a platform has an outage and is paused", labels=["platform"]
+        )
+        for state in outages:
+            family.add_metric([state.platform], 1)
         yield family
         if tick_age_s is not None:
             family = GaugeMetricFamily(

@@ -248,6 +248,16 @@ def _segment() -> Json:
         "platform": _TEXT, "account": _TEXT, "status": {"type": "string", "enum": list(PublicationStatus)},
         "link": _OPTIONAL_TEXT | {"description": "Address of the published post."},
         "due_at": _TIME | {"description": "Earliest time of publication."}, "reason": _OPTIONAL_TEXT,
+        "code": _OPTIONAL_TEXT | {
+            "description": "Why it waits, failed or ended, for programs; `held`: an earlier part was not published."
+        },
+        "attempts": {
+            "type": "array", "description": "The newest failed attempts, at most 20, oldest first.",
+            "items": _object({
+                "at": _TIME, "step": _OPTIONAL_TEXT, "code": _TEXT, "detail": _TEXT, "platform_code": _OPTIONAL_TEXT,
+                "log_id": _OPTIONAL_TEXT | {"description": "The id that the platform's support asks for."},
+            }),
+        },
     }  # fmt: skip
     return _object({
         "number": {"type": "integer", "description": "Number of the part, from 1."},

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from api.http.idempotency import MAX_KEY_CHARS
 from api.http.numbers import MAX_INTEGER
 from api.resources import dead_letters, jobs, webhooks
-from api.resources.publications import Resolution
+from api.resources.accounts import AccountChange
+from api.resources.publications import PublicationRetry, Resolution
 from api.resources.schedules import PlatformSchedule
 from api.resources.session import Credentials
 from api.resources.webhooks import EndpointChange, NewEndpoint, Replay, SecretRotation
@@ -82,6 +83,7 @@ _IDEMPOTENCY_KEY: Json = {
 }  # fmt: skip
 _CURSOR = _text("`next` of the previous page. Default: the first page.")
 _QUEUE = _text("Name of a queue. Default: all queues.")
+_ACTOR = _text("Name of an actor, such as `gaze` or `publish_tiktok`. Default: all actors.")
 _VARIANT = {
     "type": "string", "enum": list(registry.LOGINS),
     "description": "Login of the platform. Default: the first one that is configured.",
@@ -121,7 +123,8 @@ OPERATIONS = (
     ),
     Operation(
         "post", "/jobs/{job_id}/retry", "Retry failed parts and publications", (202, 404, 409),
-        "409 if nothing of the job failed, or if its files were deleted.",
+        "409 if nothing of the job failed, or if its files were deleted. Publications whose later parts have been "
+        "published on the account are left: `out_of_order` lists their ids.",
     ),
     Operation(
         "post", "/jobs/{job_id}/approve", "Approve the publications of a job", (200, 404, 409),
@@ -139,7 +142,11 @@ OPERATIONS = (
     ),
     Operation(
         "get", "/accounts", "List connected accounts", (200,),
-        "Also returns `max_upload_bytes`, the maximum size of an upload in bytes.",
+        "Also returns `max_upload_bytes`, the maximum size of an upload in bytes, and `outages` by platform.",
+    ),
+    Operation(
+        "patch", "/accounts/{account_id}", "Change an account", (200, 404, 422),
+        "Sets the effect of a part that was not published.", AccountChange,
     ),
     Operation(
         "delete", "/accounts/{account_id}", "Disconnect an account", (204, 404),
@@ -200,7 +207,24 @@ OPERATIONS = (
         "Messages whose processing failed for good.",
         query={"queue": _QUEUE, "limit": _limit(dead_letters.MAX_LIMIT, dead_letters.DEFAULT_LIMIT)},
     ),
-    Operation("post", "/dead-letters/{letter_id}/retry", "Retry a dead letter", (202, 404, 409)),
+    Operation(
+        "post", "/dead-letters/retry", "Retry all dead letters", (202,),
+        "`retried` and `left` list their ids; a dead letter stays if there is nothing to retry.",
+        query={"actor": _ACTOR},
+    ),
+    Operation(
+        "post", "/dead-letters/{letter_id}/retry", "Retry a dead letter", (202, 404, 409),
+        "For rendering its job is retried, for publishing its publication.",
+    ),
+    Operation(
+        "post", "/publications/{publication_id}/retry", "Retry a publication", (202, 404, 409, 422),
+        "For a publication that failed, expired or was skipped. 409 with `code` `out_of_order` if a later part has "
+        "been published on the account, or may have been; `{}` is a body without options.", PublicationRetry,
+    ),
+    Operation(
+        "post", "/publications/{publication_id}/skip", "Skip a publication", (204, 404, 409),
+        "For a publication that waits, failed or expired; the parts after it go on.",
+    ),
     Operation(
         "post", "/publications/{publication_id}/resolve", "Resolve an unknown outcome", (204, 404, 409, 422),
         "For a publication in status `outcome_unknown`, after you have looked on the platform.", Resolution,

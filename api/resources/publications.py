@@ -1,13 +1,16 @@
-"""Publications: resolve an unknown outcome."""
+"""Publications: retry, skip, resolve an unknown outcome."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import falcon
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from actors.flow import publication_commands
+from actors.flow.publication_commands import NotPossible
 from api.http import json_body
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
@@ -23,6 +26,51 @@ class Resolution(BaseModel):
         Annotated[str, Field(max_length=2048, pattern="^https?://")] | None,
         Field(description="Address of the post. Default: unknown."),
     ] = None
+
+
+class PublicationRetry(BaseModel):
+    """A retry of a publication."""
+
+    model_config = ConfigDict(extra="forbid")
+    out_of_order: Annotated[
+        StrictBool,
+        Field(description="Retry also if a later part has been published on the account. Default: false."),
+    ] = False
+
+
+class PublicationRetryResource(Resource):
+    """POST /publications/{publication_id}/retry."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        """Let a publication that failed, expired or was skipped wait again."""
+        has_body = request.content_length not in {None, 0}
+        retry = json_body.read_body(request, PublicationRetry) if has_body else PublicationRetry()
+        with _conflicts():
+            publication_commands.retry_publication(self._context, publication_id, out_of_order=retry.out_of_order)
+        response.status = falcon.HTTP_202
+        response.media = {"id": publication_id}
+
+
+class SkipResource(Resource):
+    """POST /publications/{publication_id}/skip."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        """Cancel a publication that waits or was not published."""
+        del request
+        with _conflicts():
+            publication_commands.skip_publication(self._context, publication_id)
+        response.status = falcon.HTTP_204
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """Translate a command that is not possible into its problem."""
+    try:
+        yield
+    except NotPossible as exc:
+        if exc.code == "unknown":
+            raise not_found("publication") from None
+        raise Problem(409, exc.code, exc.detail) from None
 
 
 class ResolveResource(Resource):

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from store.accounts import Account
-from store.attempts import decode_attempts
+from store.attempts import decode_attempts, decode_publishing_attempts
 from store.jobs import Job
+from store.platform_states import PlatformState
 from store.publications import Publication
 from store.segments import Segment
 from store.states import JOB_OVER, PUBLICATION_OVER, JobStatus, PublicationStatus, SegmentStatus
 
 PLANNING_SHARE = 0.05
 """Share of planning in the progress of a job."""
+
+PLATFORM_PAUSED = "platform_paused"
+"""Code of a publication that waits for the end of its platform's outage."""
 
 RENDERING_SHARE = 0.75
 """Share of rendering in the progress of a part; the rest is publishing."""
@@ -27,9 +31,20 @@ def document(
     posts: Sequence[Publication],
     accounts: Sequence[Account],
     data_dir: Path,
+    outages: Sequence[PlatformState] = (),
 ) -> dict[str, Any]:  # Any: JSON
-    """Return the status document of a job."""
+    """Return the status document of a job.
+
+    Args:
+        job: the job.
+        parts: its parts, in order.
+        posts: its publications.
+        accounts: those of the publications.
+        data_dir: where the files of the parts are.
+        outages: of platforms; their waiting publications have no reason of their own.
+    """
     names = {account.id: account.name for account in accounts}
+    paused = {state.platform: state for state in outages}
     return {
         **summary(job, parts, posts),
         "caption": job.caption,
@@ -50,7 +65,13 @@ def document(
         "completed_at": timestamp(job.completed_at),
         "files_deleted_at": timestamp(job.files_deleted_at),
         "segments": [
-            _part(job, part, len(parts), [_post(post, names) for post in posts if post.segment_id == part.id], data_dir)
+            _part(
+                job,
+                part,
+                len(parts),
+                [_post(post, names, paused.get(post.platform)) for post in posts if post.segment_id == part.id],
+                data_dir,
+            )
             for part in parts
         ],
     }
@@ -149,7 +170,10 @@ def _review(job: Job) -> dict[str, Any] | None:  # Any: JSON
     return {"reasons": job.review_reasons, "approved_at": timestamp(job.approved_at)}
 
 
-def _post(post: Publication, names: dict[str, str]) -> dict[str, Any]:  # Any: JSON
+def _post(post: Publication, names: dict[str, str], outage: PlatformState | None) -> dict[str, Any]:  # Any: JSON
+    code, reason = post.code, post.reason
+    if post.status is PublicationStatus.WAITING and code is None and outage is not None:
+        code, reason = PLATFORM_PAUSED, outage.reason
     return {
         "id": post.id,
         "platform": post.platform,
@@ -158,9 +182,23 @@ def _post(post: Publication, names: dict[str, str]) -> dict[str, Any]:  # Any: J
         "status": post.status,
         "link": post.link,
         "due_at": timestamp(post.due_at),
-        "reason": post.reason,
-        "code": post.code,
+        "reason": reason,
+        "code": code,
         "ended_at": timestamp(post.ended_at),
+        "attempts": [
+            attempt.to_json() | {"at": timestamp(attempt.at)} for attempt in decode_publishing_attempts(post.attempts)
+        ],
+    }
+
+
+def outage_document(state: PlatformState) -> dict[str, Any]:  # Any: JSON
+    """Return the document of a platform's outage."""
+    return {
+        "paused_until": timestamp(state.paused_until),
+        "since": timestamp(state.since),
+        "failures_in_a_row": state.failures_in_a_row,
+        "code": state.code,
+        "reason": state.reason,
     }
 
 

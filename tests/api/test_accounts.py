@@ -145,6 +145,7 @@ def test_a_disconnected_account_is_gone_with_its_tokens(login_client: TestClient
 def test_the_pages_learn_how_large_a_video_may_be(client: TestClient, context: Context) -> None:
     assert client.simulate_get("/accounts").json == {
         "accounts": [],
+        "outages": {},
         "max_upload_bytes": context.settings.max_upload_size,
     }
 

@@ -45,7 +45,8 @@ def test_all_is_well_when_everything_is(client: TestClient, context: Context, cl
     answer = client.simulate_get("/health")
 
     assert (answer.status_code, answer.json["status"]) == (200, "ok")
-    assert set(answer.json["checks"]) == {"database", "disk", "scheduler", "workers", "lost_found", "webhooks"}
+    expected = {"database", "disk", "scheduler", "workers", "lost_found", "webhooks", "platforms"}
+    assert set(answer.json["checks"]) == expected
 
 
 def test_health_is_red_when_the_scheduler_has_not_ticked(client: TestClient, context: Context, clock: Clock) -> None:
