@@ -111,16 +111,24 @@ def end_waiting_of_segment(
     connection.execute(change.values(status=status, code=code, reason=reason, ended_at=now))
 
 
-def expire(connection: Connection, publication_id: str, *, reason: str, now: datetime) -> bool:
-    """End a publication at the hard maximum, whatever it waits for; False if it was over or is at work just now.
+def expire(
+    connection: Connection, found: Publication, status: PublicationStatus, *, reason: str, now: datetime
+) -> bool:
+    """End a publication at the hard maximum, whatever it waits for; False if it has changed, or is at work just now.
 
-    One whose outcome is unknown does not expire: that would claim that it did not go out.
+    Args:
+        connection: inside `Store.writing`.
+        found: the publication, as it was when the status was chosen.
+        status: EXPIRED; OUTCOME_UNKNOWN if its post may be public.
+        reason: for its owner.
+        now: when it ends.
     """
     idle = or_(publications.c.holder.is_(None), publications.c.holder_until < now)
+    unchanged = and_(publications.c.status == found.status, publications.c.handle.is_not_distinct_from(found.handle))
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status.in_(_NOT_ENDED), idle
+        publications.c.id == found.id, publications.c.status.in_(_NOT_ENDED), unchanged, idle
     )
-    values = {"status": PublicationStatus.EXPIRED, "reason": reason, "code": "expired", "ended_at": now}
+    values = {"status": status, "reason": reason, "code": "expired", "ended_at": now}
     return connection.execute(change.values(**values)).rowcount == 1
 
 

@@ -83,6 +83,19 @@ def _raise_if_given_up(machine: Machine, publication_id: str, message_id: str) -
         raise retries.given_up(found, found.attempts)
 
 
+def may_be_public(machine: Machine, publication: Publication) -> bool:
+    """Return whether the post of a publication that has not ended may be public. Without network."""
+    if publication.handle is None or publication.step is None:
+        return False
+    publisher = machine.publisher(publication.platform)
+    try:
+        handle = Handle(publication.step, machine.sealer.open(publication.handle))
+    except WrongKey:
+        return True
+    was_begun = publication.holder is not None or publication.unclear
+    return (was_begun and handle.step in publisher.irreversible_steps) or not publisher.may_stop(handle)
+
+
 def current_message_id() -> str:
     """Return the id of the message that this worker thread processes."""
     message = CurrentMessage.get_current_message()

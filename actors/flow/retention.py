@@ -9,14 +9,13 @@ from pathlib import Path
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow.completion import close_finished, retention_s
-from actors.flow.events import emit, publication_data
-from actors.flow.scheduling import start_due
+from actors.flow import publishing
+from actors.flow.completion import after_publication, retention_s
 from actors.machine import Machine
 from actors.recovery import lost_found
 from store import heartbeats, idempotency_keys, jobs, publications, webhooks
 from store.jobs import Job
-from store.states import JobStatus
+from store.states import JobStatus, PublicationStatus
 
 MAX_OPEN = timedelta(days=60)  # a video of three hours has 180 parts; at six a day they take thirty days
 RECORDS_KEPT_FOR = timedelta(days=30)  # delivered events, and dead letters
@@ -75,15 +74,16 @@ def _is_due(machine: Machine, connection: Connection, job: Job) -> bool:
 
 
 def _expire_publications(machine: Machine) -> None:
-    with machine.store.writing() as connection:
-        for publication in publications.open_created_before(connection, machine.now() - MAX_OPEN):
-            reason = f"not published within {MAX_OPEN.days} days"
-            job = jobs.get(connection, publication.job_id)
-            if job is not None and publications.expire(connection, publication.id, reason=reason, now=machine.now()):
-                facts = {"code": "expired", "reason": reason, **publication_data(publication, job)}
-                emit(machine, connection, "publication.failed", job, **facts)
-                close_finished(machine, connection, publication.job_id)
-        start_due(machine, connection)
+    """End what has been open for too long, each publication in a transaction of its own: a job has hundreds."""
+    reason = f"not published within {MAX_OPEN.days} days"
+    with machine.store.reading() as connection:
+        found = publications.open_created_before(connection, machine.now() - MAX_OPEN)
+    for publication in found:
+        is_public = publishing.may_be_public(machine, publication)
+        status = PublicationStatus.OUTCOME_UNKNOWN if is_public else PublicationStatus.EXPIRED
+        with machine.store.writing() as connection:
+            if publications.expire(connection, publication, status, reason=reason, now=machine.now()):
+                after_publication(machine, connection, publication.id, f"publication.{status}")
 
 
 def _delete_leftovers(machine: Machine) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from actors.flow.events import emit, publication_data
+from actors.flow.events import emit, emit_for_publication, publication_data
 from actors.flow.upload_windows import DAY, DEFAULTS, earliest_start
 from actors.machine import Machine
 from store import heartbeats, jobs, platform_states, publication_queue, publications, schedules
@@ -61,6 +61,7 @@ def _start_next(
         if due <= now:
             if publication_queue.start(connection, queued.id, now):
                 machine.send(f"publish_{queued.platform}", queued.id)
+                _emit_started(machine, connection, queued)
             return
         _store_due(machine, connection, queued, due)
         if due <= next_start:
@@ -83,3 +84,10 @@ def _store_due(machine: Machine, connection: Connection, queued: QueuedPublicati
             due_at=due.isoformat(),
             **publication_data(publication, job),
         )
+
+
+def _emit_started(machine: Machine, connection: Connection, queued: QueuedPublication) -> None:
+    publication = publications.get(connection, queued.id)
+    job = jobs.get(connection, queued.job_id)
+    if publication is not None and job is not None:
+        emit_for_publication(machine, connection, "publication.started", publication, job)

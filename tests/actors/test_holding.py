@@ -124,7 +124,7 @@ def test_a_part_that_failed_holds_those_after_it(platform: Choosy) -> None:
     assert [one.code for one in held] == ["held", "held"]
     assert held[0].reason == "part 2 was not published: not this one. Retry or skip it"
     assert (_job_status(), platform.posts) == (JobStatus.PUBLISHING, [1])
-    assert _events("publication.held") == [3]
+    assert (_events("publication.held"), _events("publication.started")) == ([3], [1, 2])
 
 
 def test_a_retried_part_goes_out_before_those_after_it(platform: Choosy) -> None:

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from actors import wiring
-from actors.flow import publishing, publishing_retries, tokens
+from actors.flow import publishing, publishing_retries, retention, tokens
 from platforms import errors
 from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import Store, accounts
@@ -211,6 +211,26 @@ def test_a_new_job_may_make_its_account_wait(store: Store, monkeypatch: pytest.M
     assert owner is not None
     assert owner.paused_until == stored().next_at
     assert (stored().step, stored().tries, stored().troubled_since) == ("reserve", 0, None)
+
+
+@pytest.mark.usefixtures("access")
+@pytest.mark.parametrize(
+    ("step", "unclear", "status"),
+    [
+        ("reserve", True, PublicationStatus.EXPIRED),
+        ("publish", False, PublicationStatus.EXPIRED),
+        ("publish", True, PublicationStatus.OUTCOME_UNKNOWN),
+        ("confirm", False, PublicationStatus.OUTCOME_UNKNOWN),
+    ],
+)
+def test_only_what_is_certainly_not_public_expires(
+    monkeypatch: pytest.MonkeyPatch, step: str, unclear: bool, status: PublicationStatus
+) -> None:
+    change_machine(monkeypatch, publisher=lambda _: Platform())
+    _set_step(step, unclear=unclear)
+    move_clock(monkeypatch, retention.MAX_OPEN + timedelta(days=8))
+    retention.clean_up(wiring.machine)
+    assert (stored().status, stored().code) == (status, "expired")
 
 
 # The platform's word that the post has failed, or that its job has ended without a post, is true.
