@@ -121,7 +121,7 @@ class _UploadParser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships 
         if found := re.search(rb"\r\nfile_size: *(\d{1,15})\r\n", header_plus + b"\r\n", re.IGNORECASE):
             self.headers["FILE_SIZE"] = found[1].decode()
         self.fault = self.strike(f"{self.command} {self.path}?{unquote_plus(self.query)}")
-        cuts = self.fault is not None and self.fault.kind == "cut"
+        cuts = self.fault is not None and self.fault.kind == "cut" and self.fault.after_bytes <= self.content_length
         replaced = self.fault is not None and self.fault.kind == "answer"
         request = UploadRequest(self.command, self.path, self.query, self.headers)
         target = None if replaced else self.find_target(request)

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from tests.support.clock import Clock
 
 Make = Callable[[Roots, Callable[[], float]], Publisher]
 
+EVERY_CALL = r"(/v2/post/|/v2/video/|/tiktok-upload/|-graph/v\d+\.\d+/\d|/facebook-upload/|/youtube-api/)"
 MAKERS: dict[str, Make] = {
     "tiktok-inbox": lambda hosts, clock: TikTok(hosts, clock=clock),
     "tiktok-direct": lambda hosts, clock: TikTok(hosts, mode="direct", clock=clock),
@@ -100,6 +101,20 @@ QUESTIONS: dict[str, tuple[str, str, int, Sequence[Answer]]] = {
 
 
 @dataclass
+class OutageClock(Clock):
+    """A clock that ends an outage when it passes a moment."""
+
+    until: datetime = field(default_factory=lambda: datetime.max.replace(tzinfo=UTC))
+    end: Callable[[], None] = lambda: None
+
+    def move(self, **by: float) -> None:
+        super().move(**by)
+        if self.moment >= self.until:
+            self.end()
+            self.until = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass
 class Bench:
     """One way of publishing against a mock of its own; counts how publications ended."""
 
@@ -110,10 +125,18 @@ class Bench:
     account: AuthorizedAccount
     counts: Counter[str] = field(default_factory=Counter)
 
-    def run(self, *faults: dict[str, object]) -> tuple[str, str]:
-        """Publish once under faults; return how it ended, and what is wrong with that (empty: nothing)."""
+    def run(self, *faults: dict[str, object], outage_s: float | None = None) -> tuple[str, str]:
+        """Publish once under faults; return how it ended, and what is wrong with that (empty: nothing).
+
+        Args:
+            outage_s: the faults end when the publication's pauses exceed it.
+        """
         self.mock.post("/mock/reset", list(faults))
         clock, run = Clock(datetime.now(UTC)), PublishingRun()
+        if outage_s is not None:
+            clock = OutageClock(
+                clock.moment, until=clock.moment + timedelta(seconds=outage_s), end=self.mock.clear_faults
+            )
         publisher = MAKERS[self.name](self.mock.hosts, clock.timestamp)
         try:
             publish(publisher, self.post, self.account, run=run, reconnects=True, clock=clock)
@@ -221,3 +244,15 @@ def test_a_fault_that_persists_doubles_nothing_and_fails_no_live_post(bench: Ben
         for answer in [*UNDOCUMENTED[::30], *call.documented[::30]]
     ]
     assert _wrong(bench, faults) == []
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_an_outage_of_two_hours_that_begins_at_any_request_costs_no_post(bench: Bench, status: int) -> None:
+    """Every call meets the same page of a proxy; afterwards the post goes out once."""
+    answer = next(answer for answer in UNDOCUMENTED if answer.status == status)
+    found = []
+    for number in range(8):
+        ended, wrong = bench.run(answer.fault(EVERY_CALL, "answer", skip=number, times=999), outage_s=7_200.0)
+        if wrong or ended != "succeeded":
+            found.append(f"from request {number}: {wrong or ended}")
+    assert found == []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from platforms.contract import Published
+from platforms.errors import RateLimited
 from platforms.http import client
 from platforms.mock import roots
 from tests.platforms.mock_server import PROJECT, MockServer
@@ -192,3 +194,46 @@ def test_the_mock_is_small_and_imports_little(mock: MockServer) -> None:
     heavy = "{'requests', 'pydantic', 'cryptography', 'sqlalchemy', 'numpy'} & set(sys.modules)"
     code = f"import sys, platforms.mock.__main__; sys.exit(str({heavy}) if {heavy} else 0)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_an_init_with_an_unknown_field_is_refused(mock: MockServer) -> None:
+    """A misspelt field would otherwise be ignored here, and be noticed at TikTok only."""
+    account, _ = INBOX.account(mock.hosts)
+    path = f"{roots.path('tiktok_api_url')}/v2/post/publish/inbox/video/init/"
+    source = {"source": "FILE_UPLOAD", "video_size": 10, "chunk_size": 10, "total_chunk_count": 1, "chunks": 1}
+
+    answer = call(mock, "POST", path, account.access_token, headers=JSON, json={"source_info": source})
+
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (400, "invalid_params")
+
+
+def test_a_quota_is_counted_shown_and_enforced(tmp_path: Path, factory: PostFactory) -> None:
+    """The publisher asks before it makes a container; a container made before is refused at its publishing."""
+    server = MockServer(tmp_path, "--processing-seconds", "0", "--instagram-quota", "1")
+    try:
+        account, _ = FACEBOOK.account(server.hosts)
+        publisher = FACEBOOK.publisher(server.hosts)
+        first, second = factory.post()[0], factory.post()[0]
+        published = publish(publisher, second, account).handles[-1]
+
+        with pytest.raises(RateLimited) as caught:
+            publish(publisher, first, account)
+        assert caught.value.code == "post_limit"
+        node = f"{roots.path('facebook_graph_url')}/v26.0/{account.remote_id}/media_publish"
+        form = {"creation_id": published.text("container")}
+        refused = call(server, "POST", node, account.access_token, form=form)
+        assert json.loads(refused.body)["error"]["error_subcode"] == 2207042
+    finally:
+        server.kill()
+
+
+def test_a_body_shorter_than_a_cut_is_not_cut(mock: MockServer, factory: PostFactory) -> None:
+    """Otherwise the platform would see an empty body, and refuse what was never sent like that."""
+    post, sha256 = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    mock.fault("POST .*init", "cut", after_bytes=100_000)
+
+    run = publish(INBOX.publisher(mock.hosts), post, account)
+
+    assert run.errors == []
+    assert len(mock.posts(sha256)) == 1
