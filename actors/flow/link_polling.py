@@ -5,7 +5,7 @@ Polling never publishes.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from loguru import logger
 
@@ -15,7 +15,7 @@ from actors.flow.posts import create_post
 from actors.machine import Machine
 from platforms import errors
 from platforms.contract import Advanced, Handle, Outcome, Published
-from store import jobs, publications, segments, steps
+from store import jobs, platform_states, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -35,6 +35,9 @@ def poll(machine: Machine, publication_id: str) -> None:
         job = jobs.get(connection, found.job_id) if found else None
     if found is None or segment is None or job is None or not _is_due(machine, found):
         return
+    if (paused_until := _paused_until(machine, found)) is not None:
+        _postpone(machine, found, paused_until)
+        return
     outcome, again_s = _ask(machine, found, segment, job)
     ended = found.ended_at or found.created_at
     if again_s is not None and machine.now() - ended > POLL_FOR:
@@ -46,6 +49,28 @@ def _is_due(machine: Machine, found: Publication) -> bool:
     if found.status not in PUBLICATION_SUCCEEDED or found.next_at is None:
         return False
     return found.next_at <= machine.now() + EARLY_TOLERANCE
+
+
+def _paused_until(machine: Machine, found: Publication) -> datetime | None:
+    """Return the end of an outage's pause, in which the platform is not asked anything; None if there is none."""
+    with machine.store.reading() as connection:
+        state = platform_states.get(connection, found.platform)
+    return state.paused_until if state.is_paused(machine.now() + EARLY_TOLERANCE) else None
+
+
+def _postpone(machine: Machine, found: Publication, until: datetime) -> None:
+    with machine.store.writing() as connection:
+        if steps.set_link(
+            connection,
+            found.id,
+            step=found.step,
+            remote_id=found.remote_id,
+            link=found.link,
+            handle=found.handle,
+            next_at=until,
+        ):
+            delay_s = (until - machine.now()).total_seconds()
+            machine.send(f"publish_{found.platform}", found.id, delay_s=delay_s)
 
 
 def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tuple[Outcome | None, float | None]:

@@ -12,7 +12,8 @@ from actors import wiring
 from actors.flow import link_polling, publishing
 from platforms import errors
 from platforms.contract import ActionNeeded, AuthorizedAccount, Handle, Outcome, Post, Published
-from store import Store, webhooks
+from store import Store, platform_states, webhooks
+from store.platform_states import PlatformState
 from store.states import EndpointState, PublicationStatus
 from store.tables import events
 from tests.actors.one_publication import NAME, drive, stored
@@ -108,3 +109,17 @@ def test_a_question_that_is_refused_for_a_day_ends(ask: Callable[..., list[str]]
     assert stored().next_at is not None
     ask(_refused, calls=int(link_polling.POLL_FOR / timedelta(hours=1)) + 2)
     assert (stored().status, stored().next_at) == (PublicationStatus.PUBLISHED, None)
+
+
+def test_nothing_is_asked_during_an_outage(store: Store, ask: Callable[..., list[str]]) -> None:
+    ask(_without_link, _with_link, calls=1)
+    until = wiring.machine.now() + timedelta(hours=1)
+    with store.writing() as connection:
+        platform_states.put(connection, PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=until))
+    with pytest.MonkeyPatch.context() as patch:
+        move_clock(patch, timedelta(minutes=2))
+        publishing.run_step(wiring.machine, NAME, "during the outage")
+        assert (stored().link, stored().next_at) == (None, until)
+        move_clock(patch, timedelta(hours=1))
+        publishing.run_step(wiring.machine, NAME, "after it")
+    assert stored().link == "https://example.test/1"
