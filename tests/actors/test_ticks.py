@@ -28,6 +28,7 @@ from store import (
 )
 from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, SegmentStatus
+from store.tables import events
 from tests.actors.queues import move_clock, waiting
 from tests.store.rows import account, job, publication, segment
 
@@ -51,6 +52,12 @@ def _status(store: Store, name: str = NAME) -> PublicationStatus:
     return found.status
 
 
+def _events(store: Store) -> list[str]:
+    """Return the types of the events so far."""
+    with store.reading() as connection:
+        return [event.type for event in connection.execute(events.select().order_by(events.c.created_at))]
+
+
 def _limit(store: Store, **rules: object) -> None:
     known: dict[str, object] = {"time_zone": "UTC", "windows": [], "max_per_day": 9, "min_gap_s": 0.0}
     with store.writing() as connection:
@@ -65,6 +72,7 @@ def test_a_tick_lets_the_first_part_go_and_leaves_a_sign_of_life(store: Store) -
         assert heartbeats.last(connection, "scheduler") is not None
     assert (_status(store), _status(store, "job-2-tiktok-1")) == ("publishing", "waiting")
     assert ("publish_tiktok", (NAME,)) in waiting()
+    assert _events(store) == ["publication.started"]
 
 
 def test_a_closed_window_keeps_a_part_and_says_until_when(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +141,8 @@ def test_an_open_publication_expires_at_the_hard_maximum(store: Store, monkeypat
         ended = jobs.get(connection, "job")
     assert ended is not None
     assert (_status(store), ended.status) == (PublicationStatus.EXPIRED, JobStatus.FAILED)
+    assert _events(store)[0] == "publication.expired"
+    assert "publication.failed" not in _events(store)
 
 
 def test_even_a_step_that_was_cut_off_for_good_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
