@@ -10,6 +10,9 @@
  *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status}]}; status connected,
  *                   reconnect (posts wait until it is connected again) or refused (not offered); beside it, optionally,
  *                   "max_upload_bytes": n, which lets the page refuse a file before sending it
+ *   GET /webhooks   {"endpoints": [{id, url, state: enabled|disabled, disabled_at, disabled_code, last_error,
+ *                   missed{count}}]}
+ *   PATCH /webhooks/ID {state: enabled}, then POST /webhooks/ID/replay {failed: true}   any 2xx; the body is not read
  *   GET /connect/P  a navigation: leads to the platform and, in the end, back to "/"
  *   POST /upload    multipart: title, caption, platforms (comma list), gaze_intensity (0-1), each only when given, then
  *                   `file` as the last part -> 2xx {job_id}. With Idempotency-Key: a repeated upload gets the first
@@ -73,6 +76,17 @@ export async function accounts() {
   return (await ask('accounts')).json();
 }
 
+export async function webhooks() {
+  return (await ask('webhooks')).json();
+}
+
+/** Enable an endpoint and have the server send what it has missed. */
+export async function enableWebhook(endpointId) {
+  const address = `webhooks/${encodeURIComponent(endpointId)}`;
+  await send(address, { state: 'enabled' }, 'PATCH');
+  await send(`${address}/replay`, { failed: true });
+}
+
 export async function jobs(cursor = null) {
   return (await ask(cursor ? `jobs?cursor=${encodeURIComponent(cursor)}` : 'jobs')).json();
 }
@@ -90,8 +104,8 @@ export const retry = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/retry`, {
 export const resolve = (publicationId, published) => send(`publications/${encodeURIComponent(publicationId)}/resolve`, { published });
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
 
-function send(address, body) {
-  return ask(address, { method: 'POST', body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+function send(address, body, method = 'POST') {
+  return ask(address, { method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
 }
 
 async function ask(address, options = {}) {

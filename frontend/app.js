@@ -10,6 +10,7 @@ import { showStrip } from './sending.js';
 import { startSession } from './session.js';
 import { closeJob, openJob, startStatus } from './status.js';
 import { startUpload } from './upload.js';
+import { openWebhooks } from './webhooks.js';
 import { sentence } from './words.js';
 
 const VIEWS = ['sign-in', 'home', 'job'];
@@ -42,6 +43,7 @@ async function enter() {
   route();
   await openAccounts();
   showLimit();
+  openWebhooks();
 }
 
 function route() {

@@ -16,6 +16,12 @@ const JOB = {
   failed: ['Failed', 'bad'],
   cancelled: ['Cancelled', 'wait'],
 };
+/** Why a webhook endpoint is disabled, by its `disabled_code`. */
+export const DISABLED = {
+  failing: 'it failed for five days',
+  gone: 'it answered that it is gone',
+  requested: 'it was turned off',
+};
 const PART = {
   pending: ['Waiting', 'wait'],
   rendering: ['In the works', 'busy'],

@@ -34,6 +34,7 @@ class StandIn:
     """What the API knows and what it was asked; tests write and read these freely."""
 
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
+    endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
     max_upload_bytes: int | None = None
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)  # job_id → status document, newest last
     cover: bytes = PICTURE  # for every part; empty: 404
@@ -49,6 +50,7 @@ class StandIn:
     uploads: list[dict[str, Any]] = field(default_factory=list)  # fields in order, the file as (name, size)
     keys: list[str | None] = field(default_factory=list)  # Idempotency-Key of each upload
     jobs_by_key: dict[str | None, str] = field(default_factory=dict)
+    replayed: list[tuple[str, Any]] = field(default_factory=list)  # endpoint and body of each replay
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status of the answer
     url: str = ""
 
@@ -94,6 +96,19 @@ class Api:
 
     def on_get_accounts(self, _request: falcon.Request, response: falcon.Response) -> None:
         response.media = {"accounts": self._state.accounts, "max_upload_bytes": self._state.max_upload_bytes}
+
+    def on_get_webhooks(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = {"endpoints": self._state.endpoints}
+
+    def on_patch_webhook(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        [endpoint] = [one for one in self._state.endpoints if one["id"] == endpoint_id]
+        endpoint.update(request.get_media())
+        response.media = endpoint
+
+    def on_post_replay(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        self._state.replayed.append((endpoint_id, request.get_media()))
+        response.status = falcon.HTTP_202
+        response.media = {"replayed": 3}
 
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         if self._state.lose_jobs:
@@ -217,7 +232,9 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     app.add_route("/", page)
     app.add_route("/static/{name}", page)
     routes = {
-        "/login": "login", "/accounts": "accounts", "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
+        "/login": "login", "/accounts": "accounts", "/webhooks": "webhooks",
+        "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
+        "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
         "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
         "/publications/{publication_id}/resolve": "resolve",

@@ -83,6 +83,21 @@ def test_accounts_show_what_has_to_be_connected(page: Browser, api: StandIn) -> 
     assert offered == ["tiktok"]
 
 
+def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Browser, api: StandIn) -> None:
+    well = {"id": "ep_1", "url": "https://well.example.com/hook", "state": "enabled"}
+    disabled = {
+        "id": "ep_2", "url": "https://hooks.example.com/hook", "state": "disabled", "disabled_code": "failing",
+        "disabled_at": "2026-11-22T10:00:00Z", "last_error": "HTTP 503", "missed": {"count": 3, "since": None},
+    }  # fmt: skip
+    api.endpoints = [well, disabled]
+    page.open(api.url).until_text("#webhooks", "it failed for five days")
+    page.until_text("#webhooks", "3 events were missed.")
+    assert page.run("return document.querySelectorAll('#webhooks li').length") == 1
+    page.click("#ep_2")
+    page.until("the notice to go", lambda: not page.visible("#webhooks-card"))
+    assert api.replayed == [("ep_2", {"failed": True})]
+
+
 def test_no_markup_carries_scripts_or_styles() -> None:
     """The content policy forbids them; a browser would silently leave them out."""
     html = (FRONTEND / "index.html").read_text(encoding="utf-8")
