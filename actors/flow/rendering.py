@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ from store.segments import Segment
 from store.states import JOB_OVER, JobStatus, ReviewReason, SegmentStatus
 
 SAVE_TIME_FROM = 0.8  # share of the deadline; afterwards the child takes cheaper landmarks, at last none
-PROGRESS_EVERY_S = 1.0  # a write a second looks smooth and costs one commit
+PROGRESS_EVERY_S = 5.0  # each write is a commit, which other writers wait for
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,14 @@ class _ProgressObserver:
 
     def __init__(self, machine: Machine, segment_id: str, token: str) -> None:
         self._machine, self._segment_id, self._token = machine, segment_id, token
-        self._written_s = 0.0
+        self._written_s = -math.inf
         self.is_superseded = False  # claimed by another attempt, or the part has ended
 
     def __call__(self, share: float) -> None:
-        if time.monotonic() - self._written_s < PROGRESS_EVERY_S:
+        now_s = self._machine.boot_time().seconds
+        if now_s - self._written_s < PROGRESS_EVERY_S:
             return
-        self._written_s = time.monotonic()
+        self._written_s = now_s
         with self._machine.store.writing() as connection:
             if not segments.set_progress(connection, self._segment_id, self._token, share):
                 self.is_superseded = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,9 @@ from actors.split import split
 from media.process import runner
 from store import Store, accounts, jobs, publications, segments
 from store.states import JobStatus, SegmentStatus
-from tests.actors.queues import change_settings, waiting
+from tests.actors.queues import change_machine, change_settings, waiting
 from tests.store.rows import account, job, publication, segment
+from tests.support.clock import Clock
 
 Result = dict[str, Any]  # Any: a stage's JSON
 RENDERED = {
@@ -107,6 +109,33 @@ def test_a_part_rendered_with_less_says_so(store: Store, child: Callable[..., li
     expected: Result = RENDERED["gaze"] | {"corrected": False, "share": 0.0, "reason": "deadline_passed"}  # type: ignore[operator]  # a dict
     assert (_segment(store).status, _segment(store).gaze) == (SegmentStatus.READY, expected)
     assert (_segment(store).rendering or {})["settings"] == "least"
+
+
+@pytest.mark.parametrize("reports_each_s", [0.1, 1.0, 7.0])
+def test_progress_is_written_at_most_every_five_seconds(
+    store: Store, monkeypatch: pytest.MonkeyPatch, reports_each_s: float
+) -> None:
+    """At 0 % at once, so that the part is seen to begin; each write is a transaction of its own."""
+    _pending(store)
+    clock = Clock()
+    written: list[tuple[float, float]] = []
+    change_machine(monkeypatch, boot_time=clock.boot_time)
+    began_s = clock.now_s()
+
+    def run(*_: object, on_progress: Callable[[float], None], **__: object) -> Result:
+        for number in range(int(60 / reports_each_s)):
+            on_progress(number * reports_each_s / 60)
+            if not written or written[-1][1] != _segment(store).progress:
+                written.append((clock.now_s() - began_s, _segment(store).progress))
+            clock.move(seconds=reports_each_s)
+        return RENDERED
+
+    monkeypatch.setattr(media_child, "run", run)
+    gaze.fn("job-1")
+    times = [at_s for at_s, _ in written]
+    assert times[0] == 0
+    assert all(5 <= after - before <= max(5.2, reports_each_s) for before, after in itertools.pairwise(times))
+    assert times[-1] > 45
 
 
 def test_a_rendering_that_was_overtaken_is_dropped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
