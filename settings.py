@@ -92,6 +92,7 @@ class Settings(BaseModel):
     processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds of one attempt at a part
     media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0  # before the first retry; then 4 and 16 times
     mute_video: Literal["ask", "publish", "refuse"] = "ask"  # for a video whose sound cannot be read
+    keep_source: bool = False  # keep an uploaded file until the other files of its job are deleted
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0
     lost_found_days: Annotated[float, Field(ge=0, le=3650)] = 14.0  # for which files without a record are kept
     upload_rate_limit: Annotated[int, Field(ge=1)] = 10  # uploads a minute and address

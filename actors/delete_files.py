@@ -10,10 +10,11 @@ from actors.flow import retention
 
 @dramatiq.actor(queue_name="network", max_retries=5)
 def delete_files(job_id: str, when: str = "due") -> None:
-    """Delete the files of a job that is over.
+    """Delete files of a job.
 
     Args:
         job_id: of the job.
-        when: "due": if its retention has ended; "now": whatever its retention.
+        when: "due": all, if the job is over and its retention has ended; "now": whatever its retention; "source": the
+            uploaded file, as was decided; "parts": the files of parts whose own retention has ended.
     """
     retention.delete_files(wiring.machine, job_id, when)

@@ -56,6 +56,7 @@ class Job:
     approved_at: datetime | None = None
     segment_count: int | None = None
     files_deleted_at: datetime | None = None
+    source_deleted_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", JobStatus(self.status))
@@ -275,6 +276,27 @@ def mark_files_deleted(connection: Connection, job_id: str, now: datetime) -> bo
     """
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(JOB_OVER), jobs.c.files_deleted_at.is_(None))
     return connection.execute(change.values(files_deleted_at=now)).rowcount == 1
+
+
+def mark_source_deleted(connection: Connection, job_id: str, now: datetime) -> bool:
+    """Decide to delete a job's uploaded file; False if it is needed, or that was decided before.
+
+    It is needed until all parts are rendered: a failed part may be retried. And until the job is approved, since a
+    person may decide otherwise.
+    """
+    unrendered = select(job_segments.c.id).where(
+        job_segments.c.job_id == job_id, job_segments.c.status.not_in({SegmentStatus.READY, SegmentStatus.DONE})
+    )
+    change = update(jobs).where(
+        jobs.c.id == job_id,
+        jobs.c.source_deleted_at.is_(None),
+        jobs.c.files_deleted_at.is_(None),
+        jobs.c.segment_count > 0,
+        jobs.c.status.not_in({JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.REVIEW}),
+        ~not_approved(),
+        ~unrendered.exists(),
+    )
+    return connection.execute(change.values(source_deleted_at=now)).rowcount == 1
 
 
 def count_by_status(connection: Connection) -> dict[str, int]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Update, select, update
+from sqlalchemy import Connection, Update, or_, select, update
 
 from store import rows
 from store.attempts import MediaAttempt, encode_attempts
-from store.states import PUBLICATION_OVER, PublicationStatus, SegmentStatus
+from store.states import PUBLICATION_OVER, PUBLICATION_SUCCEEDED, PublicationStatus, SegmentStatus
 from store.tables import job_segments, publications
 
 
@@ -40,6 +40,7 @@ class Segment:
     size_bytes: int | None = None
     stage_seconds: dict[str, float] | None = None
     rendering: dict[str, Any] | None = None  # Any: as above
+    files_deleted_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", SegmentStatus(self.status))
@@ -199,8 +200,11 @@ def reopen(connection: Connection, job_id: str) -> None:
     connection.execute(change.values(status=SegmentStatus.READY))
 
 
-def close(connection: Connection, job_id: str) -> None:
-    """Move the ready parts of a job to done whose last publication is over; parts without publications stay ready."""
+def close(connection: Connection, job_id: str) -> bool:
+    """Move the ready parts of a job to done whose last publication is over; False if there are none.
+
+    Parts without publications stay ready.
+    """
     mine = publications.c.segment_id == job_segments.c.id
     open_ones = select(publications.c.id).where(mine, publications.c.status.not_in(PUBLICATION_OVER))
     change = update(job_segments).where(
@@ -209,7 +213,29 @@ def close(connection: Connection, job_id: str) -> None:
         select(publications.c.id).where(mine).exists(),
         ~open_ones.exists(),
     )
-    connection.execute(change.values(status=SegmentStatus.DONE))
+    return connection.execute(change.values(status=SegmentStatus.DONE)).rowcount > 0
+
+
+def mark_files_deleted(connection: Connection, job_id: str, *, ended_before: datetime, now: datetime) -> None:
+    """Decide to delete the files of those parts of a job that were published on all accounts before a time.
+
+    Publications that failed or were skipped can be retried, and need the file.
+    """
+    mine = publications.c.segment_id == job_segments.c.id
+    keeps = or_(publications.c.status.not_in(PUBLICATION_SUCCEEDED), publications.c.ended_at > ended_before)
+    change = update(job_segments).where(
+        job_segments.c.job_id == job_id,
+        job_segments.c.status == SegmentStatus.DONE,
+        job_segments.c.files_deleted_at.is_(None),
+        ~select(publications.c.id).where(mine, keeps).exists(),
+    )
+    connection.execute(change.values(files_deleted_at=now))
+
+
+def deleted_files(connection: Connection, job_id: str) -> list[str]:
+    """Return the paths of the parts of a job whose files are to be deleted, or are."""
+    mine = (job_segments.c.job_id == job_id, job_segments.c.files_deleted_at.is_not(None))
+    return list(connection.scalars(select(job_segments.c.file_path).where(*mine)))
 
 
 def _current(segment_id: str, attempt: str) -> Update:

@@ -105,6 +105,7 @@ jobs = Table(
     Column("approved_at", UtcDateTime),  # when it was approved
     Column("sequence", Integer, nullable=False, server_default="0"),  # of the job's events, rising
     Column("files_deleted_at", UtcDateTime),
+    Column("source_deleted_at", UtcDateTime),  # of the uploaded file, which no part needs any more; null: with the rest
 )
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
 Index("jobs_by_status", jobs.c.status)
@@ -137,6 +138,7 @@ job_segments = Table(
     Column("size_bytes", Integer),
     Column("stage_seconds", Json),  # what took how long in the child
     Column("rendering", Json),  # {"picture", "encoded_because", "sound", ...} from `media.gaze`
+    Column("files_deleted_at", UtcDateTime),  # after its last publication; null: with those of its job
     UniqueConstraint("job_id", "segment_number"),
 )
 

@@ -22,6 +22,10 @@ def test_nothing_set_gives_a_machine_that_works_in_development() -> None:
     assert chosen.database_path == Path("data/vidprod.sqlite3")
 
 
+def test_uploads_are_deleted_early_unless_they_are_to_be_kept() -> None:
+    assert (read({}).keep_source, read({"KEEP_SOURCE": "true"}).keep_source) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("written", "size_bytes"), [("500MB", 500_000_000), ("1 GiB", 2**30), ("12", 12), ("3kb", 3000)]
 )

@@ -27,7 +27,10 @@ def close_finished(machine: Machine, connection: Connection, job_id: str) -> Non
         if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
             logger.info("Job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
             emit(machine, connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
-    segments.close(connection, job_id)
+    if segments.close(connection, job_id):
+        machine.send("delete_files", job_id, "parts", delay_s=3600 * machine.settings.retention_hours)
+    if not machine.settings.keep_source and jobs.mark_source_deleted(connection, job_id, machine.now()):
+        machine.send("delete_files", job_id, "source")
     outcome = jobs.close(connection, job_id, machine.now())
     if outcome is None:
         return

@@ -13,7 +13,7 @@ from actors.flow import publishing
 from actors.flow.completion import after_publication, retention_s
 from actors.machine import Machine
 from actors.recovery import lost_found
-from store import heartbeats, idempotency_keys, jobs, publications, webhooks
+from store import heartbeats, idempotency_keys, jobs, publications, segments, webhooks
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus
 
@@ -40,13 +40,51 @@ def clean_up(machine: Machine) -> None:
 
 
 def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:
-    """Delete the files of a job that is over, unless a part of it is just being published.
+    """Delete files of a job.
 
     Args:
         machine: for its settings and clock.
         job_id: of the job.
-        when: "due": if its retention has ended; "now": whatever its retention.
+        when: "due": all, if the job is over, its retention has ended, and no part of it is just being published; "now":
+            whatever its retention; "source": the uploaded file, as was decided; "parts": the files of parts whose own
+            retention has ended.
     """
+    match when:
+        case "source":
+            _delete_source(machine, job_id)
+        case "parts":
+            _delete_parts(machine, job_id)
+        case _:
+            _delete_all(machine, job_id, when)
+
+
+def _delete_source(machine: Machine, job_id: str) -> None:
+    with machine.store.reading() as connection:
+        job = jobs.get(connection, job_id)
+    if job is None or job.source_deleted_at is None:
+        return
+    source = machine.in_data(job.video_path)
+    if source.exists():
+        # First: without it, a start of the API takes the directory for an upload that was not completed.
+        source.with_name(lost_found.SOURCE_DELETED_MARK).touch()
+        source.unlink(missing_ok=True)
+        logger.info("Job {}: all parts are rendered, uploaded file deleted", job_id)
+
+
+def _delete_parts(machine: Machine, job_id: str) -> None:
+    """Delete the files of parts; also those whose deletion was decided by an earlier run that was interrupted."""
+    now = machine.now()
+    kept = timedelta(hours=machine.settings.retention_hours)
+    with machine.store.writing() as connection:
+        segments.mark_files_deleted(connection, job_id, ended_before=now - kept, now=now)
+        stems = {Path(path).stem for path in segments.deleted_files(connection, job_id)}
+    directory = machine.settings.jobs_dir / job_id
+    for path in list(directory.iterdir()) if directory.exists() else ():
+        if path.name.partition(".")[0] in stems:
+            path.unlink(missing_ok=True)
+
+
+def _delete_all(machine: Machine, job_id: str, when: str) -> None:
     with machine.store.writing() as connection:
         job = jobs.get(connection, job_id)
         if (

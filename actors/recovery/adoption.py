@@ -111,11 +111,13 @@ def _return_files(machine: Machine, entry: LostEntry, job: Job) -> Outcome:
     if job.files_deleted_at is not None:
         return Outcome.OVER
     returned = _return_parts(machine, entry.directory / lost_found.PARTS, job)
-    if entry.has_upload and not machine.in_data(job.video_path).exists():
+    if _is_upload_needed(machine, entry, job):
         target = lost_found.restore(machine, entry.directory, entry.job_id)
         if target is None:
             return Outcome.BUSY
         (target / lost_found.ADOPTING_MARK).unlink(missing_ok=True)
+        if job.source_deleted_at is not None:
+            machine.send("delete_files", job.id, "source")
         returned = True
     if not returned:
         return Outcome.KNOWN
@@ -127,6 +129,17 @@ def _return_files(machine: Machine, entry: LostEntry, job: Job) -> Outcome:
     return Outcome.RETURNED
 
 
+def _is_upload_needed(machine: Machine, entry: LostEntry, job: Job) -> bool:
+    """Return whether a job lacks the directory of its upload, or the uploaded file and may still need it.
+
+    Without the file, which is deleted early, the directory has the record of what has been published.
+    """
+    video = machine.in_data(job.video_path)
+    if not video.parent.exists():
+        return entry.has_upload or (entry.directory / upload_record.NAME).exists()
+    return entry.has_upload and job.source_deleted_at is None and not video.exists()
+
+
 def _return_parts(machine: Machine, lost: Path, job: Job) -> bool:
     """Move missing rendered parts and their reports back to the job's folder; return whether any was moved."""
     returned = False
@@ -135,7 +148,12 @@ def _return_parts(machine: Machine, lost: Path, job: Job) -> bool:
     for part in parts:
         place = machine.in_data(part.file_path)
         found = lost / place.name
-        if place.exists() or not found.is_file() or found.stat().st_size != part.size_bytes:
+        if (
+            part.files_deleted_at is not None
+            or place.exists()
+            or not found.is_file()
+            or found.stat().st_size != part.size_bytes
+        ):
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
         for beside in sorted(lost.glob(f"{place.stem}.*"), key=lambda path: path == found):  # the part itself last

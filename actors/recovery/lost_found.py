@@ -38,6 +38,7 @@ PARTS = "parts"
 PUBLISHING_NOTES = "publishing-began"
 ACCEPTED_MARK = "accepted"  # beside an upload whose job is committed, written before the answer is sent
 ADOPTING_MARK = "being-adopted"
+SOURCE_DELETED_MARK = "source-deleted"  # beside the records of an upload whose parts are all rendered
 
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 _LIKE_A_JOB_ID = re.compile(r"job_[0-9A-Za-z_-]{1,64}")

@@ -63,6 +63,7 @@ def document(
         "publish_after": timestamp(job.publish_after),
         "started_at": timestamp(job.started_at),
         "completed_at": timestamp(job.completed_at),
+        "source_deleted_at": timestamp(job.source_deleted_at),
         "files_deleted_at": timestamp(job.files_deleted_at),
         "segments": [
             _part(

@@ -14,6 +14,7 @@ import requests
 from falcon.testing import Result, TestClient
 
 from actors import wiring
+from actors.delete_files import delete_files
 from actors.flow import job_commands
 from actors.machine import Machine
 from actors.recovery import lost_found, upload_record
@@ -22,7 +23,7 @@ from api.context import Context
 from api.uploads import incomplete
 from api.uploads.file import RECORD_INCOMING, UploadFile
 from broker import SqliteBroker
-from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs
+from store import DatabaseReplaced, DatabaseUnavailable, Store, jobs, tables
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from tests.api.conftest import AUTH, VIDEO, serving
@@ -52,6 +53,21 @@ def uploads(context: Context) -> list[str]:
     root = context.settings.uploads_dir
     found = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     return [path for path in found if not path.endswith("/accepted")]
+
+
+def test_an_upload_whose_file_was_deleted_early_is_not_incomplete(client: TestClient, context: Context) -> None:
+    job_id = post(client).json["job_id"]
+    directory = context.settings.uploads_dir / job_id
+    (directory / lost_found.ACCEPTED_MARK).unlink()
+    with context.store.writing() as connection:
+        connection.execute(tables.jobs.update().values(source_deleted_at=rows.NOON))
+    delete_files.fn(job_id, "source")
+    assert {path.name for path in directory.iterdir()} == {"upload.json", "source-deleted"}
+
+    incomplete.delete_incomplete(context)
+
+    assert {path.name for path in directory.iterdir()} == {"upload.json", "source-deleted"}
+    assert client.simulate_get(f"/status/{job_id}").json["source_deleted_at"] == "2026-11-22T12:00:00.000Z"
 
 
 def test_a_file_under_its_name_has_its_record_beside_it(client: TestClient, context: Context) -> None:
