@@ -2,7 +2,8 @@
 
 import * as api from './api.js';
 import { byId, el, render } from './dom.js';
-import { PLATFORM_NAMES, platformName, sentence } from './words.js';
+import { moment } from './format.js';
+import { PLATFORM_NAMES, plain, platformName, sentence } from './words.js';
 
 /** The server's limit on a file in bytes, or null while it is not known. */
 export let maxUploadBytes = null;
@@ -12,7 +13,7 @@ export async function openAccounts() {
   try {
     const answer = await api.accounts();
     maxUploadBytes = answer.max_upload_bytes ?? null;
-    draw(answer.accounts);
+    draw(answer.accounts, answer.outages ?? {});
   } catch (problem) {
     if (problem.status === 401) return;
     const text = problem instanceof api.NoAnswer ? 'The accounts cannot be loaded right now.' : sentence(problem.message, '.');
@@ -29,13 +30,28 @@ export function chosenPlatforms() {
 const needsReconnect = (account) => account.status === 'reconnect';
 const isRefused = (account) => account.status === 'refused';
 
-function draw(accounts) {
+/** Add the listener of the accounts' settings. */
+export function startAccounts() {
+  byId('accounts').addEventListener('change', async ({ target }) => {
+    const { account } = target.dataset;
+    if (!account) return;
+    target.disabled = true;
+    try {
+      await api.setAfterFailure(account, target.checked ? 'continue' : 'hold');
+      target.disabled = false;
+    } catch {
+      openAccounts(); // shows what the server has stored
+    }
+  });
+}
+
+function draw(accounts, outages) {
   // An account with invalid tokens can be chosen: its posts wait until it is connected again.
   const usable = accounts.filter((account) => !isRefused(account));
   const platforms = PLATFORM_NAMES.filter((platform) => usable.some((account) => account.platform === platform));
   const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published.');
   render(byId('platform-choices'), platforms.length ? platforms.map((platform) => choice(platform, usable)) : none);
-  render(byId('accounts'), el('ul', { class: 'jobs' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts))));
+  render(byId('accounts'), el('ul', { class: 'jobs' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts, outages[platform]))));
 }
 
 function choice(platform, usable) {
@@ -46,13 +62,14 @@ function choice(platform, usable) {
     el('span', {}, el('b', {}, platformName(platform)), el('span', { class: 'account' }, names.join(', '))));
 }
 
-function entry(platform, accounts) {
+function entry(platform, accounts, outage) {
   const mine = accounts.filter((account) => account.platform === platform);
   const broken = mine.some(needsReconnect);
   const label = broken ? 'Reconnect' : mine.length ? 'Add another' : 'Connect';
   return el('li', { class: 'account-row', 'data-key': platform },
     el('span', { class: 'job-name' },
       el('b', {}, platformName(platform)),
+      outage && el('span', { class: 'warning', 'data-key': 'outage' }, outageText(platform, outage)),
       mine.length ? mine.map(accountLine) : el('span', { class: 'hint' }, 'Not connected')),
     el('a', {
       class: mine.length && !broken ? 'text-link' : 'button button-small',
@@ -61,8 +78,17 @@ function entry(platform, accounts) {
     }, label));
 }
 
+function outageText(platform, { paused_until: until, reason }) {
+  const again = Date.parse(until) > Date.now() ? ` Next try ${moment(until)}.` : '';
+  return `${platformName(platform)} does not work at the moment (${plain(reason)}). Posts wait.${again}`;
+}
+
 function accountLine(account) {
   if (needsReconnect(account)) return el('span', { class: 'warning' }, `${account.name}: please connect it again`);
   if (isRefused(account)) return el('span', { class: 'warning' }, `${account.name}: may not post there`);
-  return el('span', { class: 'hint' }, account.name);
+  return el('span', { class: 'account-line', 'data-key': account.id },
+    el('span', { class: 'hint' }, account.name),
+    el('label', { class: 'account-setting hint' },
+      el('input', { type: 'checkbox', 'data-account': account.id, checked: account.after_failure === 'continue' }),
+      el('span', {}, 'If a part fails, publish the next ones all the same')));
 }

@@ -7,9 +7,11 @@
  *                   detail is shown to the person (without a leading "field: "), the title only where there is none; 429 and 503 may carry Retry-After in seconds
  *   POST /login     JSON {"key"} -> any 2xx with Set-Cookie (HttpOnly, SameSite, Path=/); 401 for a wrong key
  *   DELETE /login   ends the session of this browser
- *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status}]}; status connected,
- *                   reconnect (posts wait until it is connected again) or refused (not offered); beside it, optionally,
- *                   "max_upload_bytes": n, which lets the page refuse a file before sending it
+ *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status, after_failure: hold|continue}]};
+ *                   status connected, reconnect (posts wait until it is connected again) or refused (not offered);
+ *                   optionally "max_upload_bytes": n, which lets the page refuse a file before sending it, and
+ *                   "outages": {platform: {paused_until, reason}}
+ *   PATCH /accounts/ID {after_failure}   any 2xx: whether the parts after one that was not published wait
  *   GET /webhooks   {"endpoints": [{id, url, state: enabled|disabled, disabled_at, disabled_code, last_error,
  *                   missed{count}}]}
  *   PATCH /webhooks/ID {state: enabled}, then POST /webhooks/ID/replay {failed: true}   any 2xx; the body is not read
@@ -26,9 +28,11 @@
  *                   attempts[{outcome}] and retry_at (instant of the next attempt, or null), both also of the whole job;
  *                   review{reasons[code], approved_at} or null: nothing is published before a person approves,
  *                   progress, links{cover, preview, video: address of each file that exists},
- *                   publications[{id, platform, account (its name), status, link, due_at, reason}]}], files_deleted_at
+ *                   publications[{id, platform, account (its name), status, link, due_at, code, reason}]}], files_deleted_at
  *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, status, progress, created_at}], "next": cursor or null}, newest first
  *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
+ *   POST /publications/ID/retry {out_of_order}   any 2xx; 409 with code out_of_order if later parts are published
+ *   POST /publications/ID/skip   any 2xx: the later parts go on without it
  *   POST /jobs/ID/approve, POST /jobs/ID/cancel, POST /jobs/ID/retry, DELETE /jobs/ID   any 2xx; the body is not read.
  *                   After DELETE either the job is gone (404), or it stays and gets files_deleted_at
  *   GET /jobs/ID/segments/N/cover, /preview (images), /video (mp4, Range)   only as given in links
@@ -102,6 +106,9 @@ export const approve = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/approve
 export const cancel = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/cancel`, { method: 'POST' });
 export const retry = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/retry`, { method: 'POST' });
 export const resolve = (publicationId, published) => send(`publications/${encodeURIComponent(publicationId)}/resolve`, { published });
+export const repost = (publicationId, outOfOrder) => send(`publications/${encodeURIComponent(publicationId)}/retry`, { out_of_order: outOfOrder });
+export const skip = (publicationId) => ask(`publications/${encodeURIComponent(publicationId)}/skip`, { method: 'POST' });
+export const setAfterFailure = (accountId, value) => send(`accounts/${encodeURIComponent(accountId)}`, { after_failure: value }, 'PATCH');
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
 
 function send(address, body, method = 'POST') {

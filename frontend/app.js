@@ -1,6 +1,6 @@
 /** Starts the page and switches between its three views: sign-in, home, and one job under `#job=<id>`. */
 
-import { openAccounts } from './accounts.js';
+import { openAccounts, startAccounts } from './accounts.js';
 import * as api from './api.js';
 import { showLimit, startChooser } from './chooser.js';
 import { startDialogs } from './dialogs.js';
@@ -22,6 +22,7 @@ function start() {
   startJobs();
   startSession(enter, signIn);
   startStatus(goHome);
+  startAccounts();
   startUpload(uploaded);
   api.onSignedOut(signIn);
   showLimit();

@@ -87,7 +87,7 @@ export function summary(job, parts) {
     failed: () => 'This video could not be prepared.',
     cancelled: () => stopped(posts, published),
   };
-  return [words[job.status]?.(), nextPost(job, posts)].filter(Boolean).join(' ');
+  return [words[job.status]?.(), heldPosts(job, posts), nextPost(job, posts)].filter(Boolean).join(' ');
 }
 
 /** A sentence on whether anything is public; empty while a post's outcome is unknown. */
@@ -100,6 +100,12 @@ function finished(parts, posts, published) {
   if (!posts.length) return parts.length === 1 ? 'The part is ready.' : `All ${count(parts.length, 'part')} are ready.`;
   if (published === posts.length) return posts.length === 1 ? 'The post is published.' : `All ${count(posts.length, 'post')} are published.`;
   return `${published} of ${count(posts.length, 'post')} published.`;
+}
+
+/** A sentence on the posts that wait because an earlier part was not published. */
+function heldPosts(job, posts) {
+  const held = posts.filter((post) => post.status === 'waiting' && post.code === 'held').length;
+  return held && !OVER.has(job.status) ? `${held === 1 ? 'One later post waits' : `${held} later posts wait`} for a part that was not published: try it again or skip it.` : '';
 }
 
 function nextPost(job, posts) {
@@ -122,7 +128,6 @@ function actions(job, parts, { busy, deleting }) {
 /** Return whether a retry may help. */
 export function repairable(job, parts) {
   if (job.status === 'cancelled' || job.files_deleted_at) return false;
-  if (!OVER.has(job.status)) return parts.some((part) => part.status === 'failed');
   return job.status === 'failed' || parts.some((part) => part.status === 'failed' || (part.publications ?? []).some((post) => REPAIRABLE.has(post.status)));
 }
 
@@ -150,7 +155,7 @@ function partCard(job, part, missing) {
     (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },
       files.preview && look('preview', files.preview, part, 'Before / after'),
       files.video && look('video', files.video, part, 'Watch')),
-    publications(part));
+    publications(job, part));
 }
 
 function look(kind, address, part, label) {
@@ -164,12 +169,12 @@ function partFacts(part) {
   return [seconds(part.duration_s), from, cutReason(part.cut_reason), renderingResult(part.rendering ?? {})].filter(Boolean).join(' · ');
 }
 
-function publications(part) {
+function publications(job, part) {
   const posts = part.publications ?? [];
-  return posts.length > 0 && el('ul', { class: 'posts', 'data-key': 'posts' }, posts.map((post) => publication(part, post)));
+  return posts.length > 0 && el('ul', { class: 'posts', 'data-key': 'posts' }, posts.map((post) => publication(job, part, post)));
 }
 
-function publication(part, post) {
+function publication(job, part, post) {
   const name = platformName(post.platform);
   const link = webAddress(post.link);
   return el('li', { class: 'post', 'data-key': `${post.platform} ${post.account}` },
@@ -177,20 +182,28 @@ function publication(part, post) {
       el('span', { class: 'post-name' }, el('b', {}, name), post.account && el('span', { class: 'account' }, post.account)),
       post.status === 'published' && link
         && el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open'),
-      pill(publicationState(post.status))),
+      pill(publicationState(post))),
     postNotes(post).map((note) => el('p', { class: 'reason' }, note)),
-    post.status === 'outcome_unknown' && post.id && el('div', { class: 'actions' },
-      verdict('online', 'It is online', post.id), verdict('missing', 'It is not there', post.id)));
+    post.id && choices(job, part, post));
 }
 
-/** A button for the outcome of a post, which only a person can find out. */
-function verdict(action, label, post) {
-  return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post }, label);
+/** What a person can decide about a post: the outcome that only they can find out; a retry; that the later parts go on without it. */
+function choices(job, part, post) {
+  const offered = [];
+  if (post.status === 'outcome_unknown') offered.push(['online', 'It is online'], ['missing', 'It is not there']);
+  if (REPAIRABLE.has(post.status) && part.status !== 'failed' && job.status !== 'cancelled' && !job.files_deleted_at) offered.push(['repost', 'Try again']);
+  if (REPAIRABLE.has(post.status) && !OVER.has(job.status)) offered.push(['skip', 'Skip it']);
+  const where = `part ${part.number} on ${platformName(post.platform)}`;
+  return offered.length > 0 && el('div', { class: 'actions' }, offered.map(([action, label]) => postButton(action, label, post.id, where)));
+}
+
+function postButton(action, label, post, where) {
+  return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post, 'aria-label': `${label}: ${where}` }, label);
 }
 
 function postNotes(post) {
   const due = post.status === 'waiting' && post.due_at ? `Goes out ${moment(post.due_at)}` : '';
-  return [due, post.reason ? sentence(post.reason, '.') : '', publicationHint(post.status, post.platform)].filter(Boolean);
+  return [due, post.reason ? sentence(post.reason, '.') : '', publicationHint(post)].filter(Boolean);
 }
 
 /** Return the link if it is a web address; other schemes might run a script. */

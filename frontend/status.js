@@ -24,6 +24,8 @@ const QUESTIONS = {
   refuse: ['Do not publish this video?', 'Its parts and the uploaded file are deleted.', 'Do not publish', 'Back'],
   online: ['Is it online?', 'You looked on the platform and the post is there. The parts after it go on.', 'It is online', 'Back'],
   missing: ['Is it not there?', 'You looked on the platform and the post is not there. You can then try it again.', 'It is not there', 'Back'],
+  skip: ['Skip this post?', 'It is not published on this account. The parts after it go on without it.', 'Skip it', 'Back'],
+  repostOutOfOrder: ['Publish it after the others?', 'Later parts of this video are already published there, so this part would appear after them.', 'Publish it now', 'Back'],
   delete: ['Delete the files?', 'The video and its parts are removed from the server for good. What is already published stays online.', 'Delete', 'Keep them'],
 };
 const REQUESTS = {
@@ -34,7 +36,19 @@ const REQUESTS = {
   delete: api.remove,
   online: (_jobId, post) => api.resolve(post, true),
   missing: (_jobId, post) => api.resolve(post, false),
+  skip: (_jobId, post) => api.skip(post),
+  repost: (_jobId, post) => repost(post),
 };
+
+/** Try a post again; ask first if it would appear after later parts. */
+async function repost(post) {
+  try {
+    await api.repost(post, false);
+  } catch (problem) {
+    if (problem.code !== 'out_of_order') throw problem;
+    if (await confirm(...QUESTIONS.repostOutOfOrder)) await api.repost(post, true);
+  }
+}
 
 let shown = null;
 let onGone = () => {};

@@ -40,6 +40,13 @@ const PUBLICATION = {
   cancelled: ['Cancelled', 'wait'],
   expired: ['Too late', 'bad'],
 };
+/** The states of a waiting publication, by the code of what it waits for. */
+const WAITING = {
+  held: ['Held', 'warn'],
+  platform_paused: ['Waiting', 'wait'],
+  reconnect_needed: ['Needs you', 'warn'],
+  account_refused: ['Needs you', 'warn'],
+};
 const CUT = {
   pause: 'ends at a pause',
   scene: 'ends at a change of scene',
@@ -94,13 +101,17 @@ const PUBLICATION_HINT = {
   outcome_unknown: (platform) => `${platform} gave no clear answer. Please look there before you post it again.`,
   expired: () => 'The time for publishing ran out.',
 };
+const WAITING_HINT = {
+  platform_paused: (platform) => `${platform} has a problem at the moment. The post goes out when it is over.`,
+  reconnect_needed: (platform) => `Connect ${platform} again on the start page; the post then goes out by itself.`,
+};
 
 export const platformName = (code) => PLATFORMS[code] ?? plain(code);
 export const jobState = (code) => JOB[code] ?? [sentence(code), 'wait'];
 export const partState = (code) => PART[code] ?? [sentence(code), 'wait'];
-export const publicationState = (code) => PUBLICATION[code] ?? [sentence(code), 'wait'];
+export const publicationState = ({ status, code }) => (status === 'waiting' && WAITING[code]) || PUBLICATION[status] || [sentence(status), 'wait'];
 export const cutReason = (code) => (code ? CUT[code] ?? plain(code) : '');
-export const publicationHint = (code, platform) => PUBLICATION_HINT[code]?.(platformName(platform)) ?? '';
+export const publicationHint = ({ status, code, platform }) => (status === 'waiting' ? WAITING_HINT[code] : PUBLICATION_HINT[status])?.(platformName(platform)) ?? '';
 
 export const warning = (code) => WARNING[code] ?? sentence(code, '.');
 

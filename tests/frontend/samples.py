@@ -98,6 +98,20 @@ def with_errors() -> dict[str, Any]:
     )
 
 
+def held() -> dict[str, Any]:
+    """Return a job whose second part was not published on TikTok, so that its third part waits."""
+    reason = "part 2 was not published: TikTok cannot use this video file. Retry or skip it"
+    refused = publication("tiktok", "failed", id="p2", code="video_refused", reason="TikTok cannot use this video file")
+    return job("job-held", "publishing", 0.9, [
+        segment(1, 3, "done", publications=[published("tiktok", 1), published("youtube", 1)]),
+        segment(2, 3, "ready", publications=[refused, published("youtube", 2)]),
+        segment(3, 3, "ready", publications=[
+            publication("tiktok", "waiting", id="p3", code="held", reason=reason),
+            publication("youtube", "waiting", id="p4", code="platform_paused", reason="HTTP 503"),
+        ]),
+    ])  # fmt: skip
+
+
 def failed() -> dict[str, Any]:
     """A file that was refused."""
     error = "the video is 16000×16000 pixels; the limit is 8192 on each side"

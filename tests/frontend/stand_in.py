@@ -36,6 +36,8 @@ class StandIn:
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
     max_upload_bytes: int | None = None
+    outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
+    later_parts_published: bool = False  # a retry of a post needs `out_of_order`
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)  # job_id → status document, newest last
     cover: bytes = PICTURE  # for every part; empty: 404
     preview: bytes = PICTURE
@@ -95,7 +97,16 @@ class Api:
         response.status = falcon.HTTP_204
 
     def on_get_accounts(self, _request: falcon.Request, response: falcon.Response) -> None:
-        response.media = {"accounts": self._state.accounts, "max_upload_bytes": self._state.max_upload_bytes}
+        response.media = {
+            "accounts": self._state.accounts,
+            "max_upload_bytes": self._state.max_upload_bytes,
+            "outages": self._state.outages,
+        }
+
+    def on_patch_account(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        (account,) = [account for account in self._state.accounts if account["id"] == account_id]
+        account |= request.get_media()
+        response.status = falcon.HTTP_204
 
     def on_get_webhooks(self, _request: falcon.Request, response: falcon.Response) -> None:
         response.media = {"endpoints": self._state.endpoints}
@@ -172,6 +183,21 @@ class Api:
                     post["status"] = "published" if request.get_media()["published"] else "failed"
         response.status = falcon.HTTP_204
 
+    def on_post_repost(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        if self._state.later_parts_published and not request.get_media()["out_of_order"]:
+            detail = "part 3 was published before"
+            raise Refusal(409, title="Conflict", description=detail, kind="out_of_order")
+        self._post(publication_id)["status"] = "waiting"
+        response.status = falcon.HTTP_202
+
+    def on_post_skip(self, _request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        self._post(publication_id)["status"] = "cancelled"
+        response.status = falcon.HTTP_204
+
+    def _post(self, publication_id: str) -> dict[str, Any]:
+        posts = [p for job in self._state.jobs.values() for part in job["segments"] for p in part["publications"]]
+        return next(post for post in posts if post.get("id") == publication_id)
+
     def on_delete_job(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         if self._state.delete_forgets:
             del self._state.jobs[self._job(job_id)["job_id"]]
@@ -237,7 +263,8 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
         "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
-        "/publications/{publication_id}/resolve": "resolve",
+        "/publications/{publication_id}/resolve": "resolve", "/publications/{publication_id}/retry": "repost",
+        "/publications/{publication_id}/skip": "skip", "/accounts/{account_id}": "account",
         "/jobs/{job_id}/segments/{number:int}/cover": "cover",
         "/jobs/{job_id}/segments/{number:int}/preview": "preview",
     }  # fmt: skip

@@ -98,6 +98,20 @@ def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Brows
     assert api.replayed == [("ep_2", {"failed": True})]
 
 
+def test_what_happens_after_a_failure_is_set_for_each_account(page: Browser, api: StandIn) -> None:
+    page.open(api.url).until_text("#accounts", "Mara Talks")
+    assert not page.run("return document.querySelector('[data-account=a3]').checked")
+    page.click("[data-account=a3]")
+    page.until("the setting to arrive", lambda: api.accounts[2].get("after_failure") == "continue")
+    page.open(api.url).until_text("#accounts", "Mara Talks")
+    assert page.run("return document.querySelector('[data-account=a3]').checked")
+
+
+def test_the_outage_of_a_platform_is_told(page: Browser, api: StandIn) -> None:
+    api.outages = {"youtube": {"paused_until": "2099-01-01T10:00:00Z", "reason": "HTTP 503"}}
+    page.open(api.url).until_text("#accounts", "YouTube does not work at the moment (HTTP 503). Posts wait.")
+
+
 def test_no_markup_carries_scripts_or_styles() -> None:
     """The content policy forbids them; a browser would silently leave them out."""
     html = (FRONTEND / "index.html").read_text(encoding="utf-8")
@@ -160,9 +174,10 @@ def test_fingers_find_every_control_on_a_phone(page: Browser, api: StandIn, clip
 
 def _small_targets(page: Browser) -> list[str]:
     script = """
-      const controls = [...document.querySelectorAll('a, button, input, textarea, label.button, label.choice')];
+      const kinds = 'a, button, input, textarea, label.button, label.choice, label.account-setting';
+      const controls = [...document.querySelectorAll(kinds)];
       const shown = controls.filter((node) => node.checkVisibility());
-      const targets = shown.filter((node) => !node.matches('.visually-hidden, .choice input'));
+      const targets = shown.filter((node) => !node.matches('.visually-hidden, label input'));
       return targets.filter((node) => node.getBoundingClientRect().height < arguments[0]).map((node) => node.outerHTML);
     """
     return [str(markup) for markup in page.run(script, MIN_TARGET_PX)]

@@ -219,6 +219,39 @@ def test_a_person_can_say_whether_an_unclear_post_is_there(page: Browser, api: S
     assert [post["status"] for post in resolved] == ["published"]
 
 
+def test_a_post_that_failed_holds_the_later_ones_until_a_person_decides(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.held())
+    assert "One later post waits for a part that was not published" in page.text("#job .lead")
+    assert "Held" in page.text("[data-key=part-3]")
+    assert "YouTube has a problem at the moment" in page.text("[data-key=part-3]")
+    page.click("[data-key=part-2] [data-action=skip]")
+    assert "The parts after it go on" in page.text("#question-text")
+    page.click("#question-yes")
+    page.until("the post to be skipped", lambda: "Cancelled" in page.text("[data-key=part-2]"))
+    assert ("POST", "/publications/p2/skip", 204) in api.asked
+
+
+def test_a_failed_post_is_tried_again_alone(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.held())
+    page.click("[data-key=part-2] [data-action=repost]")
+    page.until("the retry to be shown", lambda: "Waiting" in page.text("[data-key=part-2]"))
+    assert ("POST", "/publications/p2/retry", 202) in api.asked
+
+
+def test_a_post_goes_out_after_its_successors_only_after_a_yes(page: Browser, api: StandIn) -> None:
+    api.later_parts_published = True
+    open_job(page, api, samples.held())
+    page.click("[data-key=part-2] [data-action=repost]")
+    page.until("the question", lambda: "already published there" in page.text("#question-text"))
+    page.click("#question-no")
+    assert api.jobs["job-held"]["segments"][1]["publications"][0]["status"] == "failed"
+    page.click("[data-key=part-2] [data-action=repost]")
+    page.until("the question", lambda: page.visible("#question-yes"))
+    page.click("#question-yes")
+    page.until("the retry to be shown", lambda: "Waiting" in page.text("[data-key=part-2]"))
+    assert all("409 (Conflict)" in message for message in page.complaints())
+
+
 def test_deleting_the_files_leaves_the_record_and_its_links(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.completed())
     page.click("[data-action=delete]")
