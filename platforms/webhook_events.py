@@ -158,7 +158,7 @@ EVENT_TYPES: dict[str, EventType] = {
     "publication.held": EventType("A part is held because an earlier one failed", PublicationData),
     "publication.failed": EventType("A part was not published", PublicationData),
     "publication.outcome_unknown": EventType("It is not known whether a part was published", PublicationData),
-    "publication.cancelled": EventType("The publication of a part was cancelled or skipped", PublicationData),
+    "publication.cancelled": EventType("A part was skipped, or cancelled once it had begun", PublicationData),
     "publication.expired": EventType("A part was not published in time", PublicationData),
     "job.completed": EventType("All publications of a job have ended", JobCompletedData),
     "job.failed": EventType("Nothing of a job was published", JobFailedData),

@@ -5,7 +5,7 @@ Each is one transaction, in which the change and its messages commit together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from loguru import logger
 from sqlalchemy import Connection
@@ -82,11 +82,10 @@ def cancel(machine: Machine, job_id: str) -> bool:
         if job is None or not jobs.cancel(connection, job_id, now):
             return False
         segments.fail_all(connection, job_id, reason="cancelled", now=now)
-        for waiting in publications.end_waiting(
+        # Without events of their own: "job.failed" tells it, and hundreds of events take seconds.
+        publications.end_waiting(
             connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=now
-        ):
-            cancelled = replace(waiting, status=PublicationStatus.CANCELLED, code=None, reason="the job was cancelled")
-            emit_for_publication(machine, connection, "publication.cancelled", cancelled, job)
+        )
         for publication in publications.in_progress(connection, job_id):
             # It ends at its next step, which is sent now.
             steps.schedule(connection, publication.id, now)
@@ -245,7 +244,7 @@ def delete(machine: Machine, job_id: str) -> bool:
 
 
 def disconnect(machine: Machine, account_id: str) -> bool:
-    """Delete an account's tokens, and end its publications.
+    """Delete an account's tokens, and end its publications; those that had begun have an event each.
 
     Returns:
         False if there is no such account, or it is disconnected already.
@@ -254,7 +253,7 @@ def disconnect(machine: Machine, account_id: str) -> bool:
         if not accounts.disconnect(connection, account_id):
             return False
         ended = publications.end_all_of_account(connection, account_id, now=machine.now())
-        for before in ended:
+        for before in (one for one in ended if one.status is PublicationStatus.PUBLISHING):
             job, publication = jobs.get(connection, before.job_id), publications.get(connection, before.id)
             if job is not None and publication is not None:
                 emit_for_publication(machine, connection, f"publication.{publication.status}", publication, job)

@@ -271,6 +271,11 @@ def test_a_publication_under_way_cannot_be_skipped(store: Store, platform: Choos
         publication_commands.skip_publication(wiring.machine, _id(1))
 
 
-def test_a_cancelled_job_tells_of_each_part_that_does_not_come(platform: Choosy) -> None:
+def test_a_cancelled_job_tells_of_parts_that_had_begun(store: Store, platform: Choosy) -> None:
+    """The event of the job tells of those that waited."""
+    with store.writing() as connection:
+        publication_queue.start(connection, _id(1), wiring.machine.now())
     assert job_commands.cancel(wiring.machine, "job")
-    assert _events("publication.cancelled") == [1, 2, 3, 4]
+    publishing.run_step(wiring.machine, _id(1), "message")
+    assert _statuses() == ["cancelled"] * PARTS
+    assert _events("publication.cancelled") == [1]
