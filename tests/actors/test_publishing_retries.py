@@ -204,6 +204,7 @@ def test_a_worker_dead_letters_the_message_and_a_retry_of_it_publishes_nothing(
         wait_for(lambda: ("publish_tiktok", (NAME,)) not in waiting())
     finally:
         worker.stop()
+        wiring.machine.broker.close()  # else this process stays known as one that works on the queue
     assert (stored().status, len(platform.calls)) == (PublicationStatus.FAILED, calls)
 
 
