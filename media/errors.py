@@ -76,3 +76,7 @@ class InternalError(ChildFailed):
 
 class Stopped(ChildError):
     """The caller stopped the work."""
+
+
+class SandboxUnavailable(Exception):
+    """The sandbox cannot be entered, so the work must not be done."""

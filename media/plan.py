@@ -51,4 +51,4 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(child.run_stage(arguments(), "media.stages.plan:plan"))
+    sys.exit(child.run_stage(arguments(), "media.stages.plan:plan", reads=["source"]))

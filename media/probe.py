@@ -17,4 +17,4 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(child.run_stage(arguments(), "media.stages.probe:probe"))
+    sys.exit(child.run_stage(arguments(), "media.stages.probe:probe", reads=["source"]))

@@ -25,4 +25,4 @@ def arguments() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(child.run_stage(arguments(), "media.stages.split:split"))
+    sys.exit(child.run_stage(arguments(), "media.stages.split:split", reads=["source"], fills=["folder"]))

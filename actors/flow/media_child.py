@@ -21,6 +21,7 @@ def run(
     arguments: Sequence[str],
     *,
     deadline_s: float,
+    outputs: Sequence[Path] = (),
     on_progress: Callable[[float], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:  # Any: the stage's JSON
@@ -31,6 +32,7 @@ def run(
         stage: name of a module in `media`, such as "gaze".
         arguments: of its command line.
         deadline_s: seconds after which the child is killed.
+        outputs: those of the arguments that are files to write.
         on_progress: called with the share done, 0 to 1.
         stop: asked several times a second; True ends the child.
 
@@ -42,6 +44,7 @@ def run(
             stage,
             arguments,
             deadline_s=deadline_s,
+            outputs=outputs,
             memory_bytes=budget_bytes(machine.settings),
             on_progress=on_progress,
             stop=lambda: machine.stopping.is_set() or stop(),
@@ -50,6 +53,11 @@ def run(
         if not machine.stopping.is_set():
             raise
         raise runner.Stopped("ended together with its worker") from lost  # a stop of the machine may signal both
+
+
+def sandbox_report() -> dict[str, Any]:  # Any: JSON
+    """Return whether media children can run here (`ok`), and what their sandbox lacks (`detail`)."""
+    return runner.sandbox_report()
 
 
 def budget_bytes(settings: Settings) -> int:

@@ -168,6 +168,7 @@ def _run(
     job, segment, settings = claim.work.job, claim.work.segment, claim.settings
     target = machine.in_data(segment.file_path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    report, preview, cover = (target.with_suffix(end) for end in (".report.json", ".preview.jpg", ".cover.jpg"))
     arguments = [
         str(machine.in_data(job.video_path)), str(target),
         "--intensity", str(job.gaze_intensity if settings.has_gaze else 0.0),
@@ -175,9 +176,9 @@ def _run(
         "--landscape", _landscape(machine, settings),
         "--memory", settings.memory,
         f"--span={json.dumps(segment.span)}",
-        "--report", str(target.with_suffix(".report.json")),
-        "--preview", str(target.with_suffix(".preview.jpg")),
-        "--cover", str(target.with_suffix(".cover.jpg")),
+        "--report", str(report),
+        "--preview", str(preview),
+        "--cover", str(cover),
         f"--title={job.title}",  # one argument: a title may begin with a dash
         "--deadline", str(SAVE_TIME_FROM * machine.settings.processing_deadline),
     ]  # fmt: skip
@@ -189,6 +190,7 @@ def _run(
         machine,
         "gaze",
         arguments,
+        outputs=[target, report, preview, cover],
         deadline_s=machine.settings.processing_deadline,
         on_progress=observer,
         stop=lambda: observer.is_superseded,

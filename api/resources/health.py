@@ -12,6 +12,7 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
 from actors.database_check import DATABASE_ERRORS
+from actors.flow import media_child
 from actors.recovery import lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
@@ -29,7 +30,7 @@ DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the re
 
 
 class HealthChecks:
-    """The health checks: database, disk, scheduler, workers, lost+found, webhooks, platforms."""
+    """The health checks: database, disk, scheduler, workers, lost+found, webhooks, platforms, sandbox."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -47,6 +48,7 @@ class HealthChecks:
                 "lost_found": self._lost_found,
                 "webhooks": self._webhooks,
                 "platforms": self._platforms,
+                "sandbox": media_child.sandbox_report,
             }.items()
         }
 

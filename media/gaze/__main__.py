@@ -74,4 +74,11 @@ def _share(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(child.run_stage(parser(), "media.stages.gaze:correct"))
+    sys.exit(
+        child.run_stage(
+            parser(),
+            "media.stages.gaze:correct",
+            reads=["source", "model"],
+            writes=["target", "report", "preview", "cover"],
+        )
+    )

@@ -6,9 +6,9 @@ It reads clocks and counters, no pictures.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from media.gaze.reasons import Reason
+from media.process import memory
 
 WARM_UP_FRAMES = 45  # the first frames cost more than the later ones and predict little
 PLANNED_SHARE = 0.95  # of the deadline
@@ -34,7 +34,7 @@ class TimeBudget:
     frames: int | None = None
     clock: Callable[[], float] = time.monotonic
     memory_bytes: int | None = None
-    used_bytes: Callable[[], int] = field(default_factory=lambda: _used_bytes)
+    used_bytes: Callable[[], int] = field(default_factory=lambda: memory.used_bytes)
 
     stopped: Reason | None = field(init=False, default=None)  # why no further frame is measured
     _began: float = field(init=False)
@@ -84,9 +84,3 @@ class TimeBudget:
         # The widest interval is too slow, too. Correction goes on for as long as the rest can be finished without it.
         if elapsed + left * (other_s - self._drawing_s / index) > allowed_s:
             self.stopped = Reason.TIME_SHORT
-
-
-def _used_bytes() -> int:
-    """Return this process's memory that the kernel cannot drop, counted as its parent counts it."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))

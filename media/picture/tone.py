@@ -6,13 +6,14 @@ decoding included, swscale's own conversion took 141 ms a frame and this one 15 
 
 import functools
 import itertools
-import tempfile
 from collections.abc import Callable
 
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+
+from media.process.files import scratch_file
 
 Light = NDArray[np.float64]
 
@@ -67,9 +68,7 @@ class ToneMapper:
         graph = Graph()
         graph.threads = 1
         width, height = self._size
-        with tempfile.NamedTemporaryFile("w", suffix=".cube") as file:
-            file.write(cube(self.table))
-            file.flush()
+        with scratch_file(cube(self.table)) as table:
             scale = "flags=bicubic+accurate_rnd"
             steps = [
                 graph.add(
@@ -79,7 +78,7 @@ class ToneMapper:
                 ),
                 graph.add("scale", f"{width}:{height}:in_color_matrix={self._matrix}:{scale}"),
                 graph.add("format", "gbrpf32le"),
-                graph.add("lut3d", f"file={file.name}:interp=tetrahedral"),
+                graph.add("lut3d", f"file={table}:interp=tetrahedral"),
                 graph.add("scale", f"out_color_matrix=bt709:out_range=tv:{scale}"),
                 graph.add("format", "yuv420p"),
                 graph.add("buffersink"),

@@ -13,10 +13,12 @@ import select
 import signal
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from media.errors import OutOfMemory, Refused
-from media.process import memory, sandbox
+from media.process import files, memory, sandbox
+from media.process.landlock import FileAccess
 from media.process.output import JsonLinesOutput, Output, Progress, TerminalOutput
 
 ENV_PARENT_PIPE, ENV_CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_CPU_S"
@@ -35,27 +37,63 @@ PATH_ERRORS = {
 Work = Callable[[argparse.Namespace, Progress], dict[str, Any]]
 
 
-def run_stage(parser: argparse.ArgumentParser, work: str, arguments: Sequence[str] | None = None) -> int:
+def run_stage(
+    parser: argparse.ArgumentParser,
+    work: str,
+    arguments: Sequence[str] | None = None,
+    *,
+    reads: Sequence[str] = (),
+    writes: Sequence[str] = (),
+    fills: Sequence[str] = (),
+) -> int:
     """Run one stage and return the exit code of the process.
 
     Args:
         parser: the stage's own arguments; `--json` is added.
         work: "module:function", imported inside the sandbox; called with the arguments and a progress callback.
         arguments: the command line without the program; None for this process's own.
+        reads: names of the arguments that are files to read.
+        writes: of those that are files to write.
+        fills: of those that are directories for files to write; they are made if they do not exist.
     """
     parser.add_argument("--json", action="store_true", help="JSON lines: progress, then one result")
     options = parser.parse_args(arguments)
     output: Output = JsonLinesOutput(_private_stdout()) if options.json else TerminalOutput()
     memory.configure_malloc()
-    sandbox.enter(_limits())
     if os.environ.get(ENV_PARENT_PIPE):
         _end_with_parent()
-    return _run_work(output, work, options)
+    read, written, filled = (_paths(options, names) for names in (reads, writes, fills))
+    return _run_work(output, work, options, read=read, written=written, filled=filled)
 
 
-def _run_work(output: Output, work: str, options: argparse.Namespace) -> int:
+def _paths(options: argparse.Namespace, names: Sequence[str]) -> list[Path]:
+    return [path.absolute() for name in names if (path := getattr(options, name)) is not None]
+
+
+def _file_access(read: Sequence[Path], written: Sequence[Path], filled: Sequence[Path]) -> FileAccess:
+    """Return the files that the work may open: written ones alone if the parent has made them, else with their folders.
+
+    Without a parent, a file is written beside its target and renamed (`media.process.files`).
+    """
+    made = [path for path in written if files.is_made_by_parent(path)]
+    folders = {path.parent for path in written if path not in made}
+    return FileAccess(read=read, write=made, create=[*folders, *filled])
+
+
+def _run_work(
+    output: Output,
+    work: str,
+    options: argparse.Namespace,
+    *,
+    read: Sequence[Path],
+    written: Sequence[Path],
+    filled: Sequence[Path],
+) -> int:
     module, _, function = work.partition(":")
     try:
+        for folder in filled:
+            folder.mkdir(parents=True, exist_ok=True)
+        sandbox.enter(_limits(), _file_access(read, written, filled))
         # Any: looked up by name
         run: Work = getattr(importlib.import_module(module), function)
         result = run(options, output.progress)
@@ -101,20 +139,18 @@ def _private_stdout() -> TextIO:
 
 
 def _end_with_parent() -> None:
-    """Make the kernel kill this process, and all that it started, when the parent ends.
+    """Make the kernel kill this process when the parent ends.
 
     Standard input is a pipe whose other end only the parent holds and into which nothing is ever written. The kernel
-    signals its end to our process group. Two other ways were tried: a thread that waits for the end of the pipe does
-    not run while native code holds the interpreter lock; the parent-death signal ends this process before it can end
-    what it started.
+    signals its end to this process. Two other ways were tried: a thread that waits for the end of the pipe does not run
+    while native code holds the interpreter lock; the parent-death signal is sent when the parent's thread ends.
     """
     pipe = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)  # a program that this process starts must not inherit the pipe
+    os.dup2(null, 0)
     os.close(null)
-    # The parent made this process a session leader, so its group is everything it started.
-    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([pipe], [], [], 0)[0]:  # the parent ended before the signal was set
-        os.killpg(0, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)

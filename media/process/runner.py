@@ -1,12 +1,13 @@
 """Runs a stage of media work in a sandboxed child process and returns its result, or raises why there is none.
 
 Workers import this module, so it imports no video library, directly or indirectly. The child is exec'd, so it inherits
-no lock and no open file. It leads its own session, gets an almost empty environment, and ends with this process: its
+no lock and no open file. It gets an almost empty environment and can start no process. It ends with this process: its
 standard input is a pipe of this process, and the end of the pipe ends the child.
 """
 
 import contextlib
 import errno
+import functools
 import json
 import math
 import os
@@ -15,22 +16,38 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loguru import logger
+
 from media.errors import ChildError, ChildFailed, DeadlineExceeded, InternalError, OutOfMemory, Refused, Stopped
+from media.process import memory, sandbox
+from media.process.attempt import output_files
 from media.process.child import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY
-from media.process.files import remove_temporary_files
+from media.process.files import ENV_ATTEMPT_DIR, remove_temporary_files
 from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
 
-__all__ = ["ChildError", "ChildFailed", "DeadlineExceeded", "InternalError", "OutOfMemory", "Refused", "Stopped", "run"]
+__all__ = [
+    "ChildError",
+    "ChildFailed",
+    "DeadlineExceeded",
+    "InternalError",
+    "OutOfMemory",
+    "Refused",
+    "Stopped",
+    "run",
+    "sandbox_report",
+]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POLL_INTERVAL_S = 0.2  # between two checks for a stop, the deadline and the memory limit
 MAX_STDERR_BYTES = 8192  # the end of standard error that is kept
 MAX_LINE_BYTES = 16 << 20  # the plan of a video of three hours has about 100 KB
 DEFAULT_MEMORY_BYTES = 1 << 30  # limit for callers that set none
+MAX_THREADS = 256  # seen: 12 on two cores; decoders and encoders start up to 16 each on more
 
 # Thread pools of linear algebra take address space and memory, and make nothing faster here.
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -41,6 +58,7 @@ def run(
     arguments: Sequence[str],
     *,
     deadline_s: float,
+    outputs: Sequence[Path] = (),
     memory_bytes: int | None = None,
     on_progress: Callable[[float], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -50,7 +68,9 @@ def run(
     Args:
         stage: name of the stage, such as "plan" or "gaze".
         arguments: command line; with absolute paths, because the child's working directory is the project's root.
-        deadline_s: wall-clock time after which the child and all that it started are killed.
+        deadline_s: wall-clock time after which the child is killed.
+        outputs: those of the arguments that are files to write. The child writes other files instead, which are renamed
+            when it has succeeded. Without them it may make and replace files in the folders of its arguments.
         memory_bytes: memory of its own, without the pages of libraries, that the child may use; None allows 1 GiB.
         on_progress: called in this thread with the share done, 0 to 1.
         stop: asked every `POLL_INTERVAL_S`, in this thread; True ends the work.
@@ -58,33 +78,72 @@ def run(
     Raises:
         Refused, OutOfMemory, DeadlineExceeded, ChildFailed, InternalError, Stopped: see `media.errors`.
     """
-    memory = memory_bytes or DEFAULT_MEMORY_BYTES
+    limits = _Limits(deadline_s, memory_bytes or DEFAULT_MEMORY_BYTES)
+    _log_missing_features()
+    if not outputs:
+        return _run(stage, arguments, limits, {}, on_progress, stop)
+    with output_files(outputs) as made:
+        replaced = [made.argument(argument) for argument in arguments]
+        environment = {ENV_ATTEMPT_DIR: str(made.directory)}
+        result = _run(stage, replaced, limits, environment, on_progress, stop)
+        made.keep()
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    deadline_s: float
+    memory_bytes: int
+
+
+def _run(
+    stage: str,
+    arguments: Sequence[str],
+    limits: _Limits,
+    environment: Mapping[str, str],
+    on_progress: Callable[[float], None] | None,
+    stop: Callable[[], bool] | None,
+) -> dict[str, Any]:  # Any: JSON
     try:
-        child = _start(stage, arguments, deadline_s, memory)
+        child = _start(stage, arguments, limits, environment)
     except OSError as error:
         if error.errno not in {errno.ENOMEM, errno.EAGAIN}:
             raise
-        raise OutOfMemory("the machine cannot start another process", limit_bytes=memory) from error
+        raise OutOfMemory("the machine cannot start another process", limit_bytes=limits.memory_bytes) from error
     reader = _OutputReader(child, on_progress or _ignore_progress)
     try:
         for _ in reader.read():
-            _check(child.pid, reader.began, deadline_s, memory, stop)
+            _check(child.pid, reader.began, limits, stop)
     finally:
         _kill(child)
         _remove_temporary_files(arguments, child.pid)
-    return reader.result(deadline_s, memory)
+    return reader.result(limits.deadline_s, limits.memory_bytes)
 
 
-def _start(stage: str, arguments: Sequence[str], deadline_s: float, memory_bytes: int) -> subprocess.Popen[bytes]:
+def sandbox_report() -> dict[str, Any]:  # Any: JSON
+    """Return what this machine offers for the sandbox: `media.process.sandbox.report`."""
+    return sandbox.report()
+
+
+@functools.cache
+def _log_missing_features() -> None:
+    detail = sandbox.report().get("detail")
+    if detail:
+        logger.warning("Sandbox: {}", detail)
+
+
+def _start(stage: str, arguments: Sequence[str], limits: _Limits, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
     cores = os.cpu_count() or 1
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
+        "TMPDIR": os.environ.get("TMPDIR", ""),
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1" if os.environ.get("PYTHONDONTWRITEBYTECODE") else "",
         ENV_PARENT_PIPE: "1",
-        ENV_MEMORY_BYTES: str(memory_bytes + RESERVED_BYTES),
-        ENV_CPU_S: str(math.ceil(deadline_s * cores) + 1),
+        ENV_MEMORY_BYTES: str(limits.memory_bytes + RESERVED_BYTES),
+        ENV_CPU_S: str(math.ceil(limits.deadline_s * cores) + 1),
+        **extra,
     } | SINGLE_THREADED
     return subprocess.Popen(
         [sys.executable, "-m", f"media.{stage}", *arguments, "--json"],
@@ -99,27 +158,25 @@ def _start(stage: str, arguments: Sequence[str], deadline_s: float, memory_bytes
     )
 
 
-def _check(pid: int, began: float, deadline_s: float, memory_bytes: int, stop: Callable[[], bool] | None) -> None:
+def _check(pid: int, began: float, limits: _Limits, stop: Callable[[], bool] | None) -> None:
     if stop is not None and stop():
         raise Stopped("the caller stopped the work")
-    if time.monotonic() - began > deadline_s:
-        raise DeadlineExceeded(deadline_s)
-    if (resident := _resident_bytes(pid)) > memory_bytes:
-        detail = f"{resident >> 20} MB held, {memory_bytes >> 20} MB allowed"
-        raise OutOfMemory(detail, held_bytes=resident, limit_bytes=memory_bytes)
-
-
-def _resident_bytes(pid: int) -> int:
-    """Return a process's anonymous and shared memory; the pages of libraries, some 75 MB, can be dropped."""
+    if time.monotonic() - began > limits.deadline_s:
+        raise DeadlineExceeded(limits.deadline_s)
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        used = memory.usage(pid)
     except OSError:
-        return 0  # the process has just ended
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
+        return  # the process has just ended
+    if used.memory_bytes > limits.memory_bytes:
+        detail = f"{used.memory_bytes >> 20} MB held, {limits.memory_bytes >> 20} MB allowed"
+        raise OutOfMemory(detail, held_bytes=used.memory_bytes, limit_bytes=limits.memory_bytes)
+    if used.threads > MAX_THREADS:
+        detail = f"it had {used.threads} threads, {MAX_THREADS} are allowed"
+        raise ChildFailed(signal=signal.SIGKILL, stderr_tail=detail)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole session and reap the child; processes that it started may outlive it."""
+    """Kill the child and reap it. Its sandbox lets it start no other process."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -175,12 +232,11 @@ class _OutputReader:
 
     def result(self, deadline_s: float, memory_bytes: int) -> dict[str, Any]:  # Any: JSON
         """Return the stage's result, or raise the error for how the child ended."""
-        if "result" in self._last:
-            result = self._last["result"]
-            assert isinstance(result, dict)
-            return result
-        if "refused" in self._last:
-            raise Refused(self._last["refused"]["code"], self._last["refused"]["detail"])
+        match self._last:
+            case {"result": dict() as result}:
+                return result
+            case {"refused": {"code": str() as code, "detail": str() as detail}}:
+                raise Refused(code, detail)
         raise self._exit_error(deadline_s, memory_bytes)
 
     def _exit_error(self, deadline_s: float, memory_bytes: int) -> ChildError:
@@ -194,7 +250,7 @@ class _OutputReader:
         if code == -signal.SIGXCPU:
             return DeadlineExceeded(deadline_s)
         if "internal_error" in self._last:
-            return InternalError(self._last["internal_error"], exit_code=code, stderr_tail=stderr)
+            return InternalError(str(self._last["internal_error"]), exit_code=code, stderr_tail=stderr)
         if code < 0:
             return ChildFailed(signal=-code, stderr_tail=stderr)
         return ChildFailed(exit_code=code, stderr_tail=stderr)
@@ -212,16 +268,19 @@ class _OutputReader:
 
     def _on_stdout(self, chunk: bytes) -> None:
         self._line += chunk
-        *lines, rest = self._line.split(b"\n")
-        self._line = rest[:MAX_LINE_BYTES]
+        if len(self._line) > MAX_LINE_BYTES:
+            raise ChildFailed(stderr_tail="not the protocol: the line does not end")
+        if b"\n" not in chunk:
+            return
+        *lines, self._line = self._line.split(b"\n")
         for line in lines:
             try:
                 self._on_message(json.loads(line))
-            except ValueError as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 raise ChildFailed(stderr_tail=f"not the protocol: {line[:80]!r}") from error
 
-    def _on_message(self, message: dict[str, Any]) -> None:  # Any: JSON
-        if "progress" in message:
-            self._on_progress(float(message["progress"]))
-        else:
-            self._last = message
+    def _on_message(self, message: dict[str, Any]) -> None:  # Any: JSON, of a child that may be hostile
+        if "progress" not in message:
+            self._last = dict(message)
+        elif 0 <= (share := float(message["progress"])) <= 1:
+            self._on_progress(share)

@@ -27,4 +27,4 @@ def _seconds(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(child.run_stage(parser(), "media.sample.film:film"))
+    sys.exit(child.run_stage(parser(), "media.sample.film:film", writes=["target"]))

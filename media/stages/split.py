@@ -20,7 +20,6 @@ def split(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  #
         Refused: see `media.reading.inspection.inspect`.
     """
     facts, parts = inspect_and_partition(options, lambda share: progress(PLANNED * share), copies=True)
-    options.folder.mkdir(parents=True, exist_ok=True)
     return {"facts": facts.to_json(), "parts": [_render_part(options, part, progress) for part in parts]}
 
 

@@ -18,7 +18,7 @@ MANY = """
 import sys
 from pathlib import Path
 from media.process import sandbox
-sandbox.enter(sandbox.Limits(memory_bytes=1 << 30, cpu_s=240))
+sandbox.enter(sandbox.Limits(memory_bytes=1 << 30, cpu_s=240), sandbox.FileAccess(create=[Path(sys.argv[1])]))
 from media.errors import Refused
 from media.reading.inspection import inspect
 from media.writing.render import render

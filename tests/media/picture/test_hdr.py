@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from media.process import runner
 from media.reading.inspection import inspect
 from media.writing.render import render
 from tests.media import films
@@ -121,6 +122,14 @@ def test_lit_surfaces_keep_their_colours(name: str, tmp_path: Path) -> None:
     seen = patches(tmp_path / "out.mp4")
     should = coded(LIT ** (1 / 2.4), LUMA_709, 8)  # BT.1886
     assert np.abs(seen[: len(LIT)] - should).max() <= CODES_OFF, np.round(seen[: len(LIT)] - should, 1)
+
+
+def test_a_child_that_may_make_no_file_converts_as_well(tmp_path: Path) -> None:
+    """libav reads the table of colours from a file only."""
+    source, target = CAMERAS["an iPhone's HLG"].film(tmp_path), tmp_path / "out.mp4"
+    runner.run("gaze", [str(source), str(target), "--intensity", "0"], deadline_s=60, outputs=[target])
+    render(source, tmp_path / "here.mp4")
+    assert np.array_equal(patches(target), patches(tmp_path / "here.mp4"))
 
 
 @pytest.mark.parametrize("name", CAMERAS)

@@ -18,14 +18,17 @@ from tests.support.waiting import wait_for
 PROJECT = Path(runner.__file__).resolve().parents[2]
 STAGE_MODULE = """
 import argparse, sys
+from pathlib import Path
 from media.process import child
 parser = argparse.ArgumentParser()
 parser.add_argument("what")
-parser.add_argument("folder", nargs="?")
-sys.exit(child.run_stage(parser, "media.trial_work:work"))
+parser.add_argument("folder", nargs="?", type=Path)
+parser.add_argument("--out", type=Path)
+parser.add_argument("--text")
+sys.exit(child.run_stage(parser, "media.trial_work:work", fills=["folder"], writes=["out"]))
 """
 WORK = """
-import ctypes, os, pathlib, subprocess, sys, time
+import ctypes, os, pathlib, sys, time
 from media.errors import Refused
 from media.process.files import atomic_write
 
@@ -53,11 +56,29 @@ def swell(options, progress):
     return {}
 
 def swell_behind_the_limit(options, progress):
-    import mmap, resource
-    shared = mmap.mmap(-1, 1 << 30)  # shared memory is not in the data segment; only the parent sees it
-    for place in range(0, 1 << 30, 4096):
-        shared[place] = 1
-    return {}
+    hoard = bytearray(200 << 20)  # the child's own limit is 256 MB above the parent's
+    hoard[::4096] = b"x" * len(hoard[::4096])
+    time.sleep(60)
+
+def swell_by_page_tables(options, progress):
+    import mmap
+    nothing = mmap.mmap(-1, 1 << 38, flags=mmap.MAP_PRIVATE | 0x4000, prot=mmap.PROT_READ)  # MAP_NORESERVE
+    for place in range(0, 1 << 38, 2 << 20):
+        nothing[place]
+    time.sleep(60)
+
+def start_threads(options, progress):
+    import threading
+    threading.stack_size(32 << 10)
+    for _ in range(400):
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    time.sleep(60)
+
+def say(options, progress):
+    stream = progress.__self__._stream
+    stream.write(eval(options.text))
+    stream.flush()
+    os._exit(0)
 
 def wait(options, progress):
     time.sleep(60)
@@ -76,13 +97,19 @@ def write_and_wait(options, progress):
         pathlib.Path(options.folder, "ready").write_text("yes")
         time.sleep(60)
 
-def start_and_wait(options, progress):
-    other = subprocess.Popen(["sleep", "60"])
-    pathlib.Path(options.folder, "pids").write_text(f"{os.getpid()} {other.pid}")
-    getattr(ctypes.PyDLL(None), "sleep")(60)  # native code that keeps the interpreter lock
+def wait_in_native_code(options, progress):
+    pathlib.Path(options.folder, "pid").write_text(str(os.getpid()))
+    getattr(ctypes.PyDLL(None), "sleep")(60)  # keeps the interpreter lock
 
-def start_and_answer(options, progress):
-    return {"pid": subprocess.Popen(["sleep", "60"]).pid}
+def write(options, progress):
+    with atomic_write(pathlib.Path(options.out)) as temporary:
+        temporary.write_text("whole")
+    return {"path": str(options.out)}
+
+def write_and_fail(options, progress):
+    with atomic_write(pathlib.Path(options.out)) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("a programming error")
 """
 
 
@@ -121,7 +148,9 @@ def test_a_result_comes_back_with_progress(monkeypatch: pytest.MonkeyPatch, tria
     assert result["leader"]
     assert result["badness"] == "1000"
     assert not [name for name in result["environment"] if "SECRET" in name or "KEY" in name or name.endswith("_URL")]
-    assert len(result["files"]) <= 7  # the three standard ones, the pipe's, the protocol's, the listing's own
+    assert (
+        len(result["files"]) <= 9
+    )  # three standard ones, the pipe's, the protocol's, the listing's, scratch, /proc/self
 
 
 def test_a_refusal_keeps_its_code_and_sentence() -> None:
@@ -145,7 +174,7 @@ def test_a_mistake_is_told_with_its_traceback() -> None:
     assert "a programming error" in death.value.stderr_tail
 
 
-@pytest.mark.parametrize("how", ["swell", "swell_behind_the_limit"])
+@pytest.mark.parametrize("how", ["swell", "swell_behind_the_limit", "swell_by_page_tables"])
 def test_too_much_memory_is_told_as_such(how: str) -> None:
     with pytest.raises(runner.OutOfMemory):
         runner.run("trial", [how], deadline_s=30, memory_bytes=120 << 20)
@@ -175,25 +204,60 @@ def test_a_stop_ends_the_work_and_removes_what_was_half_written(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["ready"]
 
 
-def test_what_a_child_started_ends_with_it() -> None:
-    assert is_gone(runner.run("trial", ["start_and_answer"], deadline_s=20)["pid"])
+@pytest.mark.parametrize(
+    "text",
+    ["'word\\n'", "'5\\n'", "'[' * 200_000 + '\\n'", "'{\"progress\": {}}\\n'", "'x' * (17 << 20)"],
+)
+def test_a_child_that_speaks_another_language_has_failed(text: str) -> None:
+    """Not the worker: code in a decoder could write anything."""
+    with pytest.raises(runner.ChildFailed, match="not the protocol"):
+        runner.run("trial", ["say", "--text", text], deadline_s=30)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ['{"result": 5}', '{"refused": {"code": []}}', '{"progress": -1}', '{"progress": NaN}', "[]", '{"else": {}}'],
+)
+def test_a_message_without_its_content_is_no_result(message: str) -> None:
+    with pytest.raises(runner.ChildFailed):
+        runner.run("trial", ["say", "--text", repr(message + chr(10))], deadline_s=30)
+
+
+def test_a_child_with_too_many_threads_is_ended() -> None:
+    with pytest.raises(runner.ChildFailed, match="threads"):
+        runner.run("trial", ["start_threads"], deadline_s=30)
+
+
+def test_an_output_is_written_elsewhere_and_renamed_when_the_child_has_ended(tmp_path: Path) -> None:
+    target = tmp_path / "part-001.mp4"
+    target.write_text("of the attempt before")
+    result = runner.run("trial", ["write", "--out", str(target)], deadline_s=20, outputs=[target])
+    assert Path(result["path"]).parent.parent == tmp_path
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("part-001.mp4", "whole")]
+
+
+def test_a_failed_attempt_leaves_the_output_of_the_one_before(tmp_path: Path) -> None:
+    target = tmp_path / "part-001.mp4"
+    target.write_text("of the attempt before")
+    with pytest.raises(runner.InternalError):
+        runner.run("trial", ["write_and_fail", "--out", str(target)], deadline_s=20, outputs=[target])
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("part-001.mp4", "of the attempt before")]
 
 
 def test_kill_nine_of_the_parent_leaves_no_child(trial_stage: Path, tmp_path: Path) -> None:
-    """Neither the child, though native code holds its interpreter, nor the program that it started."""
+    """Though native code holds its interpreter."""
     code = (
         "import sys; from pathlib import Path; from media.process import runner; runner.ROOT = Path(sys.argv[1]);"
-        "runner.run('trial', ['start_and_wait', sys.argv[2]], deadline_s=60)"
+        "runner.run('trial', ['wait_in_native_code', sys.argv[2]], deadline_s=60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(trial_stage), str(tmp_path)], cwd=PROJECT)
-    pids = tmp_path / "pids"
-    wait_for(lambda: pids.exists() and len(pids.read_text(encoding="ascii").split()) == 2, "two processes")
-    child, other = map(int, pids.read_text(encoding="ascii").split())
+    pid = tmp_path / "pid"
+    wait_for(lambda: pid.exists() and pid.read_text(encoding="ascii") != "", "the child")
+    child = int(pid.read_text(encoding="ascii"))
     assert not is_gone(child, within_s=0.1)
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     assert is_gone(child)
-    assert is_gone(other)
 
 
 def test_the_runner_loads_no_video_library() -> None:

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from media.process import runner, sandbox
+from media.process import runner
 
-PROJECT = Path(sandbox.__file__).resolve().parents[2]
+PROJECT = runner.ROOT
 # The sandbox's own filter, but a call that it refuses ends the process at once instead of failing.
-DEADLY = "from media.process import sandbox\nsandbox.REFUSE = sandbox.KILL_PROCESS\nsandbox.enter(sandbox.Limits())\n"
+DEADLY = """
+from pathlib import Path
+from media.process import sandbox, syscall_filter
+syscall_filter.REFUSE = syscall_filter.KILL_PROCESS
+sandbox.enter(sandbox.Limits(), sandbox.FileAccess(read=[Path("/")], create=[Path("/")]))
+"""
 
 
 def under_the_deadly_filter(code: str) -> subprocess.CompletedProcess[str]:
