@@ -74,7 +74,14 @@ def test_an_error_is_a_plain_sentence(environ: dict[str, str], sentence: str) ->
     assert str(refused.value) == sentence
 
 
-COMMANDS = ["scripts.local.run", "scripts.machine.serve", "scripts.machine.adopt", "scripts.machine.migrate", "api"]
+COMMANDS = [
+    "scripts.local.run",
+    "scripts.machine.serve",
+    "scripts.machine.adopt",
+    "scripts.machine.migrate",
+    "scripts.machine.retry",
+    "api",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,61 @@
+"""The start of the operator's commands: they open the machine's database as the user who owns it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import settings as environment
+
+if TYPE_CHECKING:
+    from actors.machine import Machine
+
+
+def run(command: Callable[[Machine], int]) -> int:
+    """Run a command on the machine that the environment describes; return its exit code, or 1 after an error.
+
+    Works while the machine runs and while it is stopped.
+    """
+    try:
+        known = environment.read(os.environ)
+    except environment.BadSettings as error:
+        return fail(f"settings: {error}")
+    if not known.data_dir.is_dir():
+        return fail(f"DATA_DIR {known.data_dir}: there is no such directory")
+    _drop_privileges(known.data_dir.stat())
+    return _run(command)
+
+
+def _drop_privileges(facts: os.stat_result) -> None:
+    """Switch from root to the data directory's owner, so that the machine can write the files created here."""
+    os.umask(0o077)
+    if os.geteuid() == 0 and facts.st_uid != 0:
+        os.setgroups([])
+        os.setgid(facts.st_gid)
+        os.setuid(facts.st_uid)
+
+
+def _run(command: Callable[[Machine], int]) -> int:
+    from actors import logging_setup, wiring  # noqa: PLC0415 (opens files, so only after the change of user)
+    from actors.database_check import DATABASE_ERRORS, require_database  # noqa: PLC0415 (as above)
+
+    machine = wiring.machine
+    logging_setup.set_up(machine.settings.model_copy(update={"log_level": "WARNING"}))
+    require_database(machine.store)
+    try:
+        return command(machine)
+    except DATABASE_ERRORS as error:
+        return fail(f"{machine.store.path}: {error}")
+    except OSError as error:
+        return fail(f"{error.filename}: {error.strerror}")
+    finally:
+        machine.broker.close()
+        machine.store.close()
+
+
+def fail(message: str) -> int:
+    """Print an error message; return the exit code."""
+    print(message, file=sys.stderr)
+    return 1
