@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     literal,
-    literal_column,
     or_,
     select,
     update,
@@ -26,6 +25,7 @@ from sqlalchemy import (
 from store import rows
 from store.accounts import Account
 from store.jobs import not_approved
+from store.partial_indexes import is_open, is_unpublished
 from store.states import AccountStatus, AfterFailure, PublicationStatus, SegmentStatus
 from store.tables import accounts, job_segments, jobs, publications
 
@@ -84,7 +84,7 @@ def _first_parts() -> Select[Any]:  # Any: columns of several types
         publications.c.status == PublicationStatus.WAITING,
         job_segments.c.status == SegmentStatus.READY,
         ~not_approved(),
-        or_(accounts.c.after_failure == AfterFailure.CONTINUE, ~_is_held()),
+        or_(accounts.c.after_failure == AfterFailure.CONTINUE, ~_has_hold()),
     )
     return (
         select(
@@ -123,15 +123,14 @@ def _walk() -> CTE:
 
 def _first_open(found: FromClause, after: ColumnElement[str]) -> ScalarSelect[str]:
     """Return the subquery for the first open part, in order, of the jobs after one."""
-    is_open = _is_one_of(
-        found.c.status, (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN)
+    query = select(found.c.id).where(
+        found.c.account_id == bindparam("account"), is_open(found), found.c.job_order > after
     )
-    query = select(found.c.id).where(found.c.account_id == bindparam("account"), is_open, found.c.job_order > after)
     query = query.order_by(found.c.job_order, found.c.segment_number).limit(1)
     return query.correlate_except(found).scalar_subquery()
 
 
-def _is_held() -> ColumnElement[bool]:
+def _has_hold() -> ColumnElement[bool]:
     """Return the SQL condition that an earlier part of the same job was not published on the same account."""
     earlier = publications.alias("earlier")
     return (
@@ -140,16 +139,11 @@ def _is_held() -> ColumnElement[bool]:
             earlier.c.account_id == publications.c.account_id,
             earlier.c.job_id == publications.c.job_id,
             earlier.c.segment_number < publications.c.segment_number,
-            _is_one_of(earlier.c.status, (PublicationStatus.FAILED, PublicationStatus.EXPIRED)),
+            is_unpublished(earlier),
         )
         .correlate(publications)
         .exists()
     )
-
-
-def _is_one_of(column: ColumnElement[str], statuses: Sequence[PublicationStatus]) -> ColumnElement[bool]:
-    """Return the SQL condition, with its values in the statement: with parameters SQLite uses no partial index."""
-    return column.in_([literal_column(f"'{status}'") for status in statuses])
 
 
 _FIRST_PARTS = _first_parts()  # built once: that takes longer than its execution

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Text, and_, case, cast, func, or_, select, update
 
 from store import rows
+from store.partial_indexes import is_open
 from store.states import PUBLICATION_SUCCEEDED, PUBLICATION_UNPUBLISHED, AccountStatus, PublicationStatus
 from store.tables import accounts, jobs, publications
 
@@ -48,7 +49,6 @@ class Publication:
 
 
 _NOT_ENDED = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING)
-OPEN_STATUSES = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING, PublicationStatus.OUTCOME_UNKNOWN)
 
 
 def create(connection: Connection, items: Iterable[Publication]) -> None:
@@ -72,13 +72,18 @@ def of_job(connection: Connection, job_id: str) -> list[Publication]:
     )
 
 
+def has_any(connection: Connection, job_id: str) -> bool:
+    """Return whether a job has publications."""
+    return bool(connection.scalar(select(publications.c.id).where(publications.c.job_id == job_id).limit(1)))
+
+
 def end_waiting(
     connection: Connection, job_id: str, status: PublicationStatus, *, reason: str, now: datetime
 ) -> list[Publication]:
     """End those publications of a job of which nothing has gone out, and return them as they were."""
     mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
     found = rows.fetch_all(connection, select(publications).where(*mine), Publication)
-    connection.execute(update(publications).where(*mine).values(status=status, reason=reason, ended_at=now))
+    connection.execute(update(publications).where(*mine).values(status=status, code=None, reason=reason, ended_at=now))
     return found
 
 
@@ -186,12 +191,6 @@ def cancel(connection: Connection, publication_id: str, *, code: str, reason: st
     connection.execute(change.values(**values))
 
 
-def set_reason(connection: Connection, publication_id: str, *, code: str | None, reason: str | None) -> None:
-    """Set why a publication waits."""
-    change = update(publications).where(publications.c.id == publication_id)
-    connection.execute(change.values(code=code, reason=reason))
-
-
 def in_progress(connection: Connection, job_id: str) -> list[Publication]:
     """Return the publications of a job whose steps are being carried out."""
     query = select(publications).where(
@@ -211,11 +210,9 @@ def resolve(
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def open_created_before(
-    connection: Connection, before: datetime, statuses: Collection[PublicationStatus] = OPEN_STATUSES
-) -> list[Publication]:
+def open_created_before(connection: Connection, before: datetime) -> list[Publication]:
     """Return publications that were made before the given moment and are still open."""
-    query = select(publications).where(publications.c.status.in_(statuses), publications.c.created_at < before)
+    query = select(publications).where(is_open(publications), publications.c.created_at < before)
     return rows.fetch_all(connection, query, Publication)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Update, or_, select, update
 
 from store import rows
 from store.attempts import MediaAttempt, encode_attempts
+from store.partial_indexes import is_not_ended
 from store.states import PUBLICATION_OVER, PUBLICATION_SUCCEEDED, PublicationStatus, SegmentStatus
 from store.tables import job_segments, publications
 
@@ -67,7 +68,9 @@ def of_job(connection: Connection, job_id: str) -> list[Segment]:
 def rendering_started_before(connection: Connection, before: datetime) -> list[Segment]:
     """Return the parts whose rendering began before the given moment and has not ended."""
     query = select(job_segments).where(
-        job_segments.c.status == SegmentStatus.RENDERING, job_segments.c.started_at < before
+        is_not_ended(job_segments),  # for the index
+        job_segments.c.status == SegmentStatus.RENDERING,
+        job_segments.c.started_at < before,
     )
     return rows.fetch_all(connection, query, Segment)
 
@@ -127,7 +130,8 @@ def record_failed_attempt(
 
 def clear_retries_after(connection: Connection, moment: datetime) -> list[Segment]:
     """Clear the `retry_at` of parts whose rendering is retried after a moment; return them."""
-    mine = (job_segments.c.status == SegmentStatus.PENDING, job_segments.c.retry_at > moment)
+    is_pending = job_segments.c.status == SegmentStatus.PENDING
+    mine = (is_not_ended(job_segments), is_pending, job_segments.c.retry_at > moment)
     found = rows.fetch_all(connection, select(job_segments).where(*mine), Segment)
     connection.execute(update(job_segments).where(*mine).values(retry_at=None))
     return found

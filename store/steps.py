@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, and_, case, or_, select, update
 
 from store import rows
+from store.partial_indexes import is_under_way
 from store.publications import Publication, get
 from store.states import PUBLICATION_SUCCEEDED, AccountStatus, PublicationStatus
 from store.tables import accounts, publications
@@ -43,7 +44,7 @@ def claim(
 
 def record_first_step(connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes) -> bool:
     """Store the step that is about to be carried out for the first time; False if the right was lost meanwhile."""
-    return connection.execute(_held(publication_id, holder).values(step=step, handle=handle)).rowcount == 1
+    return connection.execute(_claimed(publication_id, holder).values(step=step, handle=handle)).rowcount == 1
 
 
 def advance(
@@ -72,7 +73,7 @@ def advance(
     }  # fmt: skip
     if not keeps_failures:
         values |= {"tries": 0, "troubled_since": None, "code": None, "reason": None}
-    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+    return connection.execute(_claimed(publication_id, holder).values(**values)).rowcount == 1
 
 
 def start_over(
@@ -104,7 +105,7 @@ def start_over(
         "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
         "next_at": next_at, "code": code, "reason": reason, "troubled_since": None, "attempts": attempts,
     }  # fmt: skip
-    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+    return connection.execute(_claimed(publication_id, holder).values(**values)).rowcount == 1
 
 
 def record_failed_step(
@@ -126,7 +127,7 @@ def record_failed_step(
         "holder": None, "holder_until": None, "next_at": next_at,
         "code": code, "reason": reason,
     }  # fmt: skip
-    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+    return connection.execute(_claimed(publication_id, holder).values(**values)).rowcount == 1
 
 
 def end(
@@ -174,7 +175,7 @@ def end(
         values |= {"holder": None}
     if handle is not None:
         values |= {"step": step, "handle": handle, "next_at": next_at}
-    return connection.execute(_held(publication_id, holder).values(**values)).rowcount == 1
+    return connection.execute(_claimed(publication_id, holder).values(**values)).rowcount == 1
 
 
 def schedule(connection: Connection, publication_id: str, now: datetime) -> bool:
@@ -201,7 +202,7 @@ def waiting_until(connection: Connection, platform: str, moment: datetime) -> li
     """Return publications of a platform whose next step is due at exactly this moment."""
     query = select(publications).where(
         publications.c.platform == platform,
-        publications.c.status == PublicationStatus.PUBLISHING,
+        is_under_way(publications),
         publications.c.holder.is_(None),
         publications.c.next_at == moment,
     )
@@ -221,7 +222,7 @@ def stalled(connection: Connection, *, next_before: datetime, held_before: datet
         select(publications)
         .join(accounts, accounts.c.id == publications.c.account_id)
         .where(accounts.c.status == AccountStatus.CONNECTED)
-        .where(publications.c.status == PublicationStatus.PUBLISHING, or_(not_taken_up, not_ended))
+        .where(is_under_way(publications), or_(not_taken_up, not_ended))
     )
     return rows.fetch_all(connection, query, Publication)
 
@@ -264,7 +265,7 @@ def mark_published(connection: Connection, publication_id: str) -> bool:
     return connection.execute(change.values(**values)).rowcount == 1
 
 
-def _held(publication_id: str, holder: str) -> Update:
+def _claimed(publication_id: str, holder: str) -> Update:
     return update(publications).where(
         publications.c.id == publication_id,
         publications.c.holder == holder,

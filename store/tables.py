@@ -24,11 +24,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy import Text as PlainText
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
+
+from store import partial_indexes
 
 metadata = MetaData()
 
@@ -141,6 +142,7 @@ job_segments = Table(
     Column("files_deleted_at", UtcDateTime),  # after its last publication; null: with those of its job
     UniqueConstraint("job_id", "segment_number"),
 )
+Index("job_segments_not_ended", job_segments.c.status, sqlite_where=partial_indexes.is_not_ended(job_segments))
 
 # A row per connected account of a platform.
 accounts = Table(
@@ -201,25 +203,16 @@ publications = Table(
     UniqueConstraint("segment_id", "account_id"),
 )
 Index("publications_by_account", publications.c.account_id, publications.c.status)
-# Without `postgresql_where`, which loads SQLAlchemy's PostgreSQL dialect: 2.9 MB in every process.
-# SQLite uses a partial index only for a query that repeats its condition literally: see `store.publication_queue`.
-_OPEN = text("status IN ('waiting', 'publishing', 'outcome_unknown')")
-Index(
-    "publications_in_order",
-    publications.c.account_id, publications.c.job_order, publications.c.segment_number,
-    sqlite_where=_OPEN,
-)  # fmt: skip
-_NOT_PUBLISHED = text("status IN ('failed', 'expired')")
-Index(
-    "publications_not_published",
-    publications.c.account_id, publications.c.job_id, publications.c.segment_number,
-    sqlite_where=_NOT_PUBLISHED,
-)  # fmt: skip
-_STARTED = text("started_at IS NOT NULL")
-Index(
-    "publications_by_start",
-    publications.c.account_id, publications.c.started_at, sqlite_where=_STARTED,
-)  # fmt: skip
+for _name, _columns, _is_indexed in (
+    ("publications_in_order", ("account_id", "job_order", "segment_number"), partial_indexes.is_open),
+    ("publications_not_published", ("account_id", "job_id", "segment_number"), partial_indexes.is_unpublished),
+    ("publications_by_start", ("account_id", "started_at"), partial_indexes.is_started),
+    ("publications_under_way", ("next_at",), partial_indexes.is_under_way),
+    ("publications_open_by_age", ("created_at",), partial_indexes.is_open),
+    ("publications_held", ("account_id", "job_id", "segment_number"), partial_indexes.is_held),
+):
+    # Without `postgresql_where`, which loads SQLAlchemy's PostgreSQL dialect: 2.9 MB in every process.
+    Index(_name, *(publications.c[_column] for _column in _columns), sqlite_where=_is_indexed(publications))
 Index("publications_by_job", publications.c.job_id)
 
 # A row per platform that has failed: an outage lasts from the third failure in a row until the first success.

@@ -43,7 +43,7 @@ def close_finished(machine: Machine, connection: Connection, job_id: str) -> Non
 def retention_s(machine: Machine, connection: Connection, job_id: str, outcome: JobStatus) -> float:
     """Return for how many seconds the files of a job are kept after it has ended with an outcome."""
     kept_h = machine.settings.retention_hours
-    if outcome is JobStatus.COMPLETED and publications.of_job(connection, job_id):
+    if outcome is JobStatus.COMPLETED and publications.has_any(connection, job_id):
         return 3600 * kept_h
     job = jobs.get(connection, job_id)
     if job is not None and failed_for_files(connection, job):

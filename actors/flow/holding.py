@@ -6,50 +6,40 @@ go on when the part is retried or skipped, or when the account is set to continu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
-
 from sqlalchemy import Connection
 
 from actors.flow.events import emit_for_publication
 from actors.machine import Machine
-from store import accounts, jobs, publications
+from store import holds, jobs, publications
+from store.accounts import Account
 from store.publications import Publication
-from store.states import PUBLICATION_UNPUBLISHED, AfterFailure, PublicationStatus
-
-HELD = "held"
+from store.states import AfterFailure
 
 
 def update(machine: Machine, connection: Connection, job_id: str) -> None:
     """Set or clear the code "held" of the waiting parts of a job; emit an event for each new hold."""
-    found = sorted(publications.of_job(connection, job_id), key=lambda one: (one.account_id, one.segment_number))
-    for account_id, parts in groupby(found, key=lambda one: one.account_id):
-        account = accounts.get(connection, account_id)
-        holds = account is None or account.after_failure is AfterFailure.HOLD
-        _update_account(machine, connection, list(parts), holds=holds)
+    for account in holds.list_accounts(connection, job_id):
+        _update_on(machine, connection, job_id, account)
 
 
 def update_account(machine: Machine, connection: Connection, account_id: str) -> None:
-    """Do the same for all jobs in which a part was not published on an account, or is held."""
+    """Do the same for all jobs in which a part was not published on an account."""
     for job_id in publications.jobs_with_unpublished(connection, account_id):
         update(machine, connection, job_id)
 
 
-def _update_account(machine: Machine, connection: Connection, parts: Iterable[Publication], *, holds: bool) -> None:
-    """Update the parts of one job on one account, in order."""
-    cause: Publication | None = None
-    is_announced = False
-    for part in parts:
-        if holds and cause is None and part.status in PUBLICATION_UNPUBLISHED:
-            cause = part
-        if part.status is not PublicationStatus.WAITING or part.code not in {None, HELD}:
-            continue  # another reason, such as an account that must be connected again, comes first
-        reason = None if cause is None else _reason(cause)
-        if part.reason != reason:
-            publications.set_reason(connection, part.id, code=None if cause is None else HELD, reason=reason)
-        if cause is not None and part.code is None and not is_announced:
-            _announce(machine, connection, part.id)
-        is_announced = is_announced or cause is not None
+def _update_on(machine: Machine, connection: Connection, job_id: str, account: Account) -> None:
+    cause = None
+    if account.after_failure is AfterFailure.HOLD:
+        cause = holds.find_cause(connection, job_id, account.id)
+    if cause is None:
+        holds.clear(connection, job_id, account.id)
+        return
+    holds.clear(connection, job_id, account.id, before=cause.segment_number)
+    first = holds.first_after(connection, cause)
+    holds.hold_after(connection, cause, reason=_reason(cause))
+    if first is not None and first.code is None:
+        _announce(machine, connection, first.id)
 
 
 def _reason(cause: Publication) -> str:

@@ -19,18 +19,21 @@ import dramatiq
 from sqlalchemy import Connection, Table, update
 
 import settings as environment
+from actors.flow import holding
 from actors.flow.completion import close_finished
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from broker import SqliteBroker
 from platforms import registry
-from store import Sealer, Store, accounts, publication_queue, tables
+from store import Sealer, Store, accounts, publication_queue, publications, segments, steps, tables
 from store.accounts import Account
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ROWS_PER_INSERT = 10_000
 PLATFORM = "tiktok"
+Prepared = Callable[[Machine, Connection], None]
+Change = Callable[[Machine, Connection], Prepared | None]  # returns the call that is measured, if not itself
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -125,11 +128,15 @@ def _post(job: int, number: int, account_id: str) -> dict[str, Any]:  # Any: col
     }  # fmt: skip
 
 
-def _changes(parts: int) -> Iterator[tuple[str, Callable[[Machine, Connection], object]]]:
+def _changes(parts: int) -> Iterator[tuple[str, Change]]:
     yield "find the next publication of each account", _find
     yield "start the next publication of each account", start_due
     yield "store the time of the next publication of each account", _start_later
     yield f"close what is finished of a job of {parts} parts, one published", _close_one
+    yield f"update the holds of a job of {parts} parts, none held", _update_holds
+    yield f"hold the parts after the first of {parts}, which failed", _hold
+    yield f"update the holds of a job of {parts} parts, all but the first held", _update_all_held
+    yield "find overdue work", _find_overdue
 
 
 def _find(machine: Machine, connection: Connection) -> None:
@@ -152,12 +159,44 @@ def _close_one(machine: Machine, connection: Connection) -> None:
     close_finished(machine, connection, "job_000000")
 
 
-def _print_times(machine: Machine, title: str, change: Callable[[Machine, Connection], object], runs: int) -> None:
+def _update_holds(machine: Machine, connection: Connection) -> None:
+    holding.update(machine, connection, "job_000000")
+
+
+def _hold(machine: Machine, connection: Connection) -> None:
+    _fail_first(connection)
+    holding.update(machine, connection, "job_000000")
+
+
+def _update_all_held(machine: Machine, connection: Connection) -> Prepared:
+    _hold(machine, connection)
+    return _update_holds
+
+
+def _find_overdue(machine: Machine, connection: Connection) -> None:
+    """Nothing is overdue, as usual."""
+    del machine
+    before = NOW - timedelta(days=60)
+    assert steps.stalled(connection, next_before=before, held_before=before) == []
+    assert publications.open_created_before(connection, before) == []
+    assert segments.rendering_started_before(connection, before) == []
+    assert segments.clear_retries_after(connection, NOW) == []
+
+
+def _fail_first(connection: Connection) -> None:
+    posts = tables.publications.c
+    change = update(tables.publications).where(posts.job_id == "job_000000", posts.segment_number == 1)
+    connection.execute(change.values(status=PublicationStatus.FAILED, code="refused", reason="refused"))
+
+
+def _print_times(machine: Machine, title: str, change: Change, runs: int) -> None:
     times_ms = []
     for _ in range(runs):
         with contextlib.suppress(_Measured), machine.store.writing() as connection:
             began = time.thread_time()
-            change(machine, connection)
+            if (prepared := change(machine, connection)) is not None:
+                began = time.thread_time()
+                prepared(machine, connection)
             times_ms.append(1000 * (time.thread_time() - began))
             raise _Measured  # rolls the transaction back
     print(f"{title}: median {statistics.median(times_ms):.2f} ms of CPU, longest {max(times_ms):.2f} ms")

@@ -127,6 +127,26 @@ def test_a_part_that_failed_holds_those_after_it(platform: Choosy) -> None:
     assert (_events("publication.held"), _events("publication.started")) == ([3], [1, 2])
 
 
+def test_the_first_part_that_failed_is_the_cause(store: Store, platform: Choosy) -> None:
+    """Parts before it are not held; one of them that fails as well becomes the cause."""
+    with store.writing() as connection:
+        table = metadata.tables["job_segments"]
+        connection.execute(table.update().values(status=SegmentStatus.RENDERING))
+        fail_part(wiring.machine, connection, "job-3", reason="out of memory")
+    assert [one.code for one in _all()] == [None, None, "part_failed", "held"]
+    with store.writing() as connection:
+        fail_part(wiring.machine, connection, "job-2", reason="out of time")
+    assert [one.code for one in _all()] == [None, "part_failed", "part_failed", "held"]
+    assert _all()[3].reason == "part 2 was not published: out of time. Retry or skip it"
+    assert _events("publication.held") == [4]
+
+
+def test_a_cancelled_part_is_no_longer_held(platform: Choosy) -> None:
+    _publish()
+    assert job_commands.cancel(wiring.machine, "job")
+    assert [(one.status, one.code) for one in _all()[2:]] == [(PublicationStatus.CANCELLED, None)] * 2
+
+
 def test_a_retried_part_goes_out_before_those_after_it(platform: Choosy) -> None:
     _publish()
     platform.refused.clear()

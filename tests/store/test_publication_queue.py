@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from store import Store, accounts, jobs, publication_queue, publications, segments, tables
 from store.publication_queue import QueuedPublication
 from store.states import PUBLICATION_OVER, AfterFailure, PublicationStatus, SegmentStatus
+from tests.store.query_cost import counted, query_plans, traced
 from tests.store.rows import NOON, account, job, publication, segment
 
 
@@ -108,50 +109,36 @@ def _wait(store: Store, *, jobs_count: int, parts: int) -> None:
             publications.create(connection, [publication(part, account()) for part in made])
 
 
-def _steps_of_sqlite(store: Store) -> int:
-    """Return how many instructions SQLite's virtual machine executes to find the next publication, in thousands."""
-    count = 0
-
-    def note() -> int:
-        nonlocal count
-        count += 1
-        return 0
-
+def _cost(store: Store) -> int:
+    """Return what it costs to find the next publication."""
     with store.reading() as connection:
-        driver = connection.connection.driver_connection
-        assert driver is not None
         next(iter(_next(connection)))  # prepares the statements
-        driver.set_progress_handler(note, 100)
-        assert next(publication_queue.next_in_order(connection, "tiktok-1")).job_id == "job000"
-        publication_queue.recent_starts(connection, "tiktok-1", NOON)
-        publication_queue.idle_accounts(connection)
-        driver.set_progress_handler(None, 0)
-    return count
+        with counted(connection) as count:
+            assert next(publication_queue.next_in_order(connection, "tiktok-1")).job_id == "job000"
+            publication_queue.recent_starts(connection, "tiktok-1", NOON)
+            publication_queue.idle_accounts(connection)
+    return count.hundreds
 
 
 def test_the_next_publication_costs_the_same_however_many_wait(store: Store) -> None:
     _wait(store, jobs_count=publication_queue.JOBS_PER_QUERY, parts=2)
-    few = _steps_of_sqlite(store)
+    few = _cost(store)
     with store.writing() as connection:
         for table in (tables.publications, tables.job_segments, tables.jobs):
             connection.execute(table.delete())
     _wait(store, jobs_count=2 * publication_queue.JOBS_PER_QUERY, parts=50)
     assert few > 0
-    assert _steps_of_sqlite(store) <= 1.1 * few
+    assert _cost(store) <= 1.1 * few
 
 
 def test_the_next_publication_is_found_by_the_indexes_of_the_order(store: Store) -> None:
     """SQLite uses a partial index only for a query that repeats its condition."""
-    statements: list[str] = []
     with store.writing() as connection:
         accounts.connect(connection, account())
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        driver.set_trace_callback(statements.append)
-        list(publication_queue.next_in_order(connection, "tiktok-1"))
-        publication_queue.recent_starts(connection, "tiktok-1", NOON)
-        driver.set_trace_callback(None)
-        plans = [row[3] for one in statements for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}")]
+        with traced(connection) as statements:
+            list(publication_queue.next_in_order(connection, "tiktok-1"))
+            publication_queue.recent_starts(connection, "tiktok-1", NOON)
+        plans = query_plans(connection, statements)
     for index, searches in {
         "publications_in_order": 2,
         "publications_not_published": 1,
