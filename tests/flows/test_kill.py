@@ -26,7 +26,7 @@ MOMENTS: dict[str, Callable[[Any], bool]] = {  # Any: a status document
 VICTIMS = {
     "api": " api",
     "scheduler": "scripts.machine.scheduler",
-    "network worker": "--queues network",
+    "network worker": "scripts.machine.network_worker",
     "media worker": "--queues media",
     "media child": "-m media.",
     "mock": "platforms.mock",
