@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import process_protection
 import settings as environment
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def run(command: Callable[[Machine], int]) -> int:
 
     Works while the machine runs and while it is stopped.
     """
+    process_protection.forbid_inspection()
     try:
         known = environment.read(os.environ)
     except environment.BadSettings as error:

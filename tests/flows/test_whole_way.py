@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -47,6 +48,23 @@ def each_once_in_order(job: Json) -> dict[str, list[str]]:
 def published(shared_machine: TestMachine, talk: Path) -> Json:
     """Return the status of a published video."""
     return shared_machine.finished(shared_machine.upload(talk, title=TITLE))
+
+
+def test_no_process_that_stays_shows_a_secret_in_its_environment(shared_machine: TestMachine) -> None:
+    """For other users than root, the kernel refuses to show it at all."""
+    stay = {"scripts.local.run", "api", "scripts.machine.scheduler", "dramatiq"}
+    seen = set()
+    for pid, line in shared_machine.processes().items():
+        seen |= stay & set(line.split())
+        try:
+            shown = Path(f"/proc/{pid}/environ").read_bytes()
+        except FileNotFoundError:
+            continue  # it has just ended
+        except PermissionError:
+            assert os.geteuid() != 0
+            continue
+        assert b"test-key" not in shown, line
+    assert seen == stay
 
 
 def test_a_video_becomes_parts_published_in_order_with_signed_webhooks(
