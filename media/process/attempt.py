@@ -36,6 +36,7 @@ class OutputFiles:
 
         Raises:
             ChildFailed: it has put something else in place of a file.
+            FileNotFoundError: a file or its folder was deleted.
         """
         for target, temporary in reversed(self._temporary.items()):
             if _is_written(temporary):
@@ -82,6 +83,8 @@ def _locked(directory: Path) -> Iterator[None]:
 def _is_written(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ChildFailed(stderr_tail=f"an output file was replaced: {error.strerror}") from error
     try:

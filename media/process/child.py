@@ -100,7 +100,7 @@ def _run_work(
     except Refused as error:
         return _refuse(output, error.code, error.detail)
     except FileNotFoundError as error:
-        return _refuse(output, "no_such_file", f"there is no file {error.filename}")
+        return _refuse(output, *no_such_file(error))
     except (MemoryError, OutOfMemory):
         output.write({"out_of_memory": True})
         return EXIT_OUT_OF_MEMORY
@@ -113,6 +113,11 @@ def _run_work(
         return EXIT_INTERNAL_ERROR
     output.write({"result": result})
     return 0
+
+
+def no_such_file(error: FileNotFoundError) -> tuple[str, str]:
+    """Return the code and the detail of the refusal for a missing file."""
+    return "no_such_file", f"there is no file {error.filename}"
 
 
 def _refuse(output: Output, code: str, detail: str) -> int:

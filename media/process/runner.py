@@ -26,7 +26,7 @@ from loguru import logger
 from media.errors import ChildError, ChildFailed, DeadlineExceeded, InternalError, OutOfMemory, Refused, Stopped
 from media.process import memory, sandbox
 from media.process.attempt import output_files
-from media.process.child import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY
+from media.process.child import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY, no_such_file
 from media.process.files import ENV_ATTEMPT_DIR, remove_temporary_files
 from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
 
@@ -82,12 +82,25 @@ def run(
     _log_missing_features()
     if not outputs:
         return _run(stage, arguments, limits, {}, on_progress, stop)
-    with output_files(outputs) as made:
+    with contextlib.ExitStack() as stack:
+        with _file_errors():
+            made = stack.enter_context(output_files(outputs))
         replaced = [made.argument(argument) for argument in arguments]
-        environment = {ENV_ATTEMPT_DIR: str(made.directory)}
-        result = _run(stage, replaced, limits, environment, on_progress, stop)
-        made.keep()
-        return result
+        result = _run(stage, replaced, limits, {ENV_ATTEMPT_DIR: str(made.directory)}, on_progress, stop)
+        with _file_errors():
+            made.keep()
+    return result
+
+
+@contextlib.contextmanager
+def _file_errors() -> Iterator[None]:
+    """Raise errors of the output files as those of the child."""
+    try:
+        yield
+    except FileNotFoundError as error:  # their folder was deleted, for example because the job was cancelled
+        raise Refused(*no_such_file(error)) from error
+    except OSError as error:
+        raise ChildFailed(stderr_tail=f"no output files: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

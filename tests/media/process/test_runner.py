@@ -204,6 +204,20 @@ def test_a_stop_ends_the_work_and_removes_what_was_half_written(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["ready"]
 
 
+def test_a_folder_that_was_deleted_is_told_as_a_missing_file(tmp_path: Path) -> None:
+    """As it is when the folder is deleted while the child runs: the job was cancelled."""
+    target = tmp_path / "deleted" / "part-001.mp4"
+    with pytest.raises(runner.Refused, match="no_such_file"):
+        runner.run("trial", ["write", "--out", str(target)], deadline_s=20, outputs=[target])
+
+
+def test_output_files_that_cannot_be_made_are_a_failed_attempt(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "part-001.mp4"
+    with pytest.raises(runner.ChildFailed, match="no output files"):
+        runner.run("trial", ["write", "--out", str(target)], deadline_s=20, outputs=[target])
+
+
 @pytest.mark.parametrize(
     "text",
     ["'word\\n'", "'5\\n'", "'[' * 200_000 + '\\n'", "'{\"progress\": {}}\\n'", "'x' * (17 << 20)"],
