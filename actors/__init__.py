@@ -1,4 +1,4 @@
-"""The actors, and the way of a message from one to the next.
+"""The actors, and the messages that they send to each other.
 
     queue      actor      function, and what follows in the same transaction
 
@@ -6,23 +6,25 @@
                          │  job_commands.accept: job, event and message
                          ▼
     media      split ──── planning: child media.plan examines the video and chooses cut points
-                 │  creates segments, waiting publications, and one message a part
+                 │  creates parts, waiting publications, and one message a part
                  ▼
     media      gaze ───── rendering: child media.gaze decodes, corrects the eyes and encodes one part
                  │  the part is ready, or has failed with its publications
-                 │  completion (have all parts ended?) ── scheduling (which publications are due?)
-                 ▼                                                        ▲
-    network    publish_tiktok · publish_instagram · publish_youtube       start_publications
+                 │  completion (have all parts ended?) ── scheduling (what is due? start_publications for the rest)
+                 ▼
+    network    publish_tiktok · publish_instagram · publish_youtube
                  │  publishing: one short step a message, recorded before and after
                  │  the publication is over
-                 │  completion (is the job over?) ── scheduling
+                 │  completion (is the job over?) ── holding (after a failure) ── scheduling
                  ▼
     network    delete_files ── retention
     network    refresh_token ── tokens
-    webhooks   dispatch_webhook, and for slow endpoints dispatch_slow_webhook (queue webhooks_slow) ── webhook_delivery:
-                 a change of state above also records an event and its deliveries, and wakes the endpoints
 
-    ticks      start_publications ── scheduling: starts what has become due              at its time
+    webhooks        dispatch_webhook ── webhook_delivery: one attempt at an endpoint; sent by every change of state
+                      above, which also records an event and its deliveries
+    webhooks_slow   dispatch_slow_webhook ── webhook_delivery: the same for endpoints that were slow the last time
+
+    ticks      start_publications ── scheduling: starts an account's next publication    at its time
     ticks      open_windows ── scheduling: the same, for messages that were lost         each minute
     ticks      reap ── stuck_work: resumes or ends work that is past its deadline        each minute
     ticks      cleanup ── retention: ends publications that are open for 60 days, sends  every 5 minutes
@@ -35,7 +37,7 @@ both, and a cheaper encoder. Which of them are skipped depends on the cause (`fl
 the job (`split`) or the part with its publications (`gaze`) has failed, and the message is dead-lettered; the other
 parts continue.
 
-Periodic messages are called ticks; their queue is consumed by the scheduler's process. Actors are in this package, one
+The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic. Actors are in this package, one
 file each (`ticks` has all periodic ones, `publish` one for each platform). An actor calls one function of `flow` or
 `recovery` with `wiring.machine`, which has the settings, the store and the broker of this process. Each function checks
 the state, does its work, and records the outcome together with the messages that follow from it, in one transaction.

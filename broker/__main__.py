@@ -1,4 +1,4 @@
-"""`python -m broker PATH …`: look at the queues of a file and at its messages, and set them right."""
+"""`python -m broker PATH …`: inspect and administer the queues and messages of a database file."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m broker", description=__doc__)
     parser.add_argument("path", type=Path, metavar="PATH", help="the database file")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("stats", help="how full every queue is, and which processes work")
+    commands.add_parser("stats", help="show the depth of each queue, and the processes that consume")
     dead = commands.add_parser("dead", help="list dead letters, newest first")
     dead.add_argument("--queue")
     dead.add_argument("--limit", type=int, default=20)
-    dead.add_argument("--traceback", action="store_true", help="with the whole traceback")
-    for name, purpose in (("pause", "claim nothing more from a queue"), ("resume", "let a paused queue go on")):
+    dead.add_argument("--traceback", action="store_true", help="with tracebacks")
+    for name, purpose in (("pause", "stop claiming messages from a queue"), ("resume", "resume a paused queue")):
         commands.add_parser(name, help=purpose).add_argument("queue", metavar="QUEUE")
-    peek = commands.add_parser("peek", help="list what waits in a queue, in its order")
+    peek = commands.add_parser("peek", help="list the waiting messages of a queue, in order")
     peek.add_argument("queue", metavar="QUEUE")
     peek.add_argument("--limit", type=int, default=20)
-    commands.add_parser("who", help="list who holds which message since when")
-    cancel = commands.add_parser("cancel", help="delete a message that waits or is delayed")
+    commands.add_parser("who", help="list the claimed messages, with process and time")
+    cancel = commands.add_parser("cancel", help="delete a waiting or delayed message")
     cancel.add_argument("message_id", metavar="MESSAGE_ID")
     cancel.add_argument("--abort", action="store_true", help="also interrupt the actor that is running it")
-    retry = commands.add_parser("retry", help="send one dead letter again, or all that fit")
+    retry = commands.add_parser("retry", help="send one dead letter again, or all that match")
     retry.add_argument("id", type=int, nargs="?", metavar="ID")
-    retry.add_argument("--all", action="store_true", help="all, or those that fit all of what follows")
+    retry.add_argument("--all", action="store_true", help="all, or those that match all of the following options")
     retry.add_argument("--queue")
     retry.add_argument("--actor")
-    retry.add_argument("--error", metavar="TEXT", help="whose error line contains this")
-    rates = commands.add_parser("rates", help="watch for a while, then tell messages per second")
+    retry.add_argument("--error", metavar="TEXT", help="only those whose error line contains this")
+    rates = commands.add_parser("rates", help="measure messages per second")
     rates.add_argument("--seconds", type=float, default=5.0)
     purge = commands.add_parser("purge", help="delete dead letters")
     purge.add_argument("--older-than-s", type=float, default=0.0, metavar="SECONDS")

@@ -24,7 +24,7 @@ __all__ = ["QueueAdmin"]
 
 
 class QueueAdmin:
-    """The queues of one file, as operators see and change them."""
+    """Administration of the queues of one file."""
 
     def __init__(self, engine: Callable[[], Engine], paths: BrokerPaths, declared: Callable[[], set[str]]) -> None:
         """Administer through the engine that `engine` returns; `declared` returns the broker's declared queues."""
@@ -99,13 +99,13 @@ class QueueAdmin:
         return inspection.waiting_messages(self._engine().database, q_name(queue_name), limit)
 
     def held_messages(self) -> list[HeldMessage]:
-        """Return who holds what since when, in all processes, the longest held first."""
+        """Return the claimed messages of all processes, the oldest claim first."""
         return inspection.held_messages(self._engine().database)
 
     def pause_queue(self, queue_name: str) -> None:
         """Pause a queue: no process claims from it until it is resumed. Idempotent.
 
-        Sending and delays go on. What a thread has in hand is worked off.
+        Messages can still be sent and become due. Threads finish the messages that they are processing.
         """
         queue = q_name(queue_name)
         self._engine().writer.call(lambda batch: pause(batch.connection, queue, batch.now_ms))

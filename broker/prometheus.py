@@ -59,7 +59,7 @@ class QueueCollector(Collector):
 
     def _work(self, workers: list[WorkerProcess]) -> Iterable[Metric]:
         # By process, because a process that dies takes its counts along: each of these only ever rises.
-        done = self._counter("messages_done", "Messages worked off")
+        done = self._counter("messages_done", "Messages processed")
         died = self._counter("messages_died", "Messages that went to the dead letters after their work")
         for worker in workers:
             for queue, counts in sorted(worker.counts.items()):

@@ -70,7 +70,7 @@ def later(code: str, detail: str, wait_s: float, cause: Cause = "platform") -> E
 
 
 def operator_needed(code: str, detail: str, wait_s: float = HOUR_S) -> ErrorMeaning:
-    """Return the meaning "the operator must mend our registration"; the detail says how."""
+    """Return the meaning "the operator must correct our registration"; the detail says how."""
     return ErrorMeaning(partial(OperatorNeeded, code, detail), wait_s)
 
 

@@ -3,7 +3,7 @@
     PlatformError
     ├── TryLater            nothing irreversible happened: run the same step again after retry_after_s
     │   ├── RateLimited     the same, and make no other call for this account or this whole app until then
-    │   └── OperatorNeeded  the same for the whole platform, until the operator has mended our registration
+    │   └── OperatorNeeded  the same for the whole platform, until the operator has corrected our registration
     ├── Unclear             the request may have been carried out: run the same step again with interrupted=True
     ├── StartOver           the job at the platform ended without a post: go on with a new one, from a given handle
     ├── Reconnect           the token is invalid (refreshable: try one refresh first, then the same step)
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Scope = Literal["account", "app"]
 
 Cause = Literal["post", "platform", "network", "wait"]
-"""What an error is due to, which decides whether it counts as one of a publication's retries.
+"""The cause of an error. It decides whether the error counts as one of the publication's retries.
 
 - "post": this post; counts.
 - "platform": the server failed (5xx, no usable response); counts, unless the platform as a whole is out of order.
@@ -107,7 +107,7 @@ class RateLimited(TryLater):
 
 
 class OperatorNeeded(TryLater):
-    """Our registration with the platform, or its settings, must be mended by the operator; `detail` says what to do.
+    """The operator must correct our registration with the platform, or its settings; `detail` says how.
 
     No publication of the platform can go on until then. The step is tried again after `retry_after_s`.
     """

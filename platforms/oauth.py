@@ -155,7 +155,7 @@ def authorization_address(
 
 # Only these say that the grant is invalid (RFC 6749 §5.2), so only these disconnect an account at once.
 _DEAD_GRANT_CODES = frozenset({"invalid_grant"})
-# Faults of our registration: neither another login nor waiting mends them (RFC 6749 §5.2; Google's "deleted_client").
+# Faults of our registration: neither another login nor waiting helps (RFC 6749 §5.2; Google's "deleted_client").
 _REGISTRATION_CODES = frozenset(
     {"invalid_client", "unauthorized_client", "redirect_uri_mismatch", "unsupported_grant_type", "deleted_client"}
 )

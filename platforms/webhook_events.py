@@ -1,4 +1,4 @@
-"""The events of webhooks: one model for the `data` of each type.
+"""The event types of webhooks, with a model of the `data` of each.
 
 `actors.flow.events` builds every event with these models, and the OpenAPI document is generated from them, so that the
 documented schema and what is sent are the same. A member is never removed and never changes its meaning; new members
@@ -136,7 +136,7 @@ class PingData(_Data):
 
 @dataclass(frozen=True)
 class EventType:
-    """What an event means, and the model of its `data`."""
+    """The meaning of an event type, and the model of its `data`."""
 
     summary: str
     data: type[_Data]
@@ -162,7 +162,7 @@ EVENT_TYPES: dict[str, EventType] = {
     "publication.expired": EventType("A part was not published in time", PublicationData),
     "job.completed": EventType("All publications of a job have ended", JobCompletedData),
     "job.failed": EventType("Nothing of a job was published", JobFailedData),
-    "platform.paused": EventType("A platform is out of order, or the operator must mend its settings", PlatformData),
+    "platform.paused": EventType("A platform is out of order, or the operator must correct its settings", PlatformData),
     "account.reconnect_needed": EventType("An account must be connected again", AccountData),
     "endpoint.disabled": EventType("Another webhook endpoint was disabled", EndpointData),
     "ping": EventType("A test that was requested", PingData),

@@ -1,4 +1,4 @@
-"""Health of webhook endpoints, and what waits for them."""
+"""The health of webhook endpoints, and their waiting deliveries."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def enable(connection: Connection, endpoint_id: str) -> bool:
 
 
 def disable(connection: Connection, endpoint_id: str, *, code: str, now: datetime) -> bool:
-    """Disable an endpoint; what waits for it is missed. False if it was disabled.
+    """Disable an endpoint and mark its waiting deliveries as missed. False if it was disabled.
 
     Args:
         connection: inside `store.writing()`.
@@ -79,7 +79,7 @@ def rotate_secret(connection: Connection, endpoint_id: str, *, secret: bytes, pr
 
 
 def backlog(connection: Connection, endpoint_id: str) -> Backlog:
-    """Return what has not been delivered to an endpoint."""
+    """Return how many deliveries of an endpoint wait, failed or were missed."""
     query = select(deliveries.c.status, func.count()).where(deliveries.c.endpoint_id == endpoint_id)
     counts = {status: count for status, count in connection.execute(query.group_by(deliveries.c.status))}  # noqa: C416 (rows are no pairs to mypy)
     missed_since = connection.scalar(
@@ -136,7 +136,7 @@ def stalled(connection: Connection, *, before: datetime, latest: datetime) -> li
 
 
 def make_due(connection: Connection, endpoint_id: str, *, after: datetime, now: datetime) -> None:
-    """Make due now what waits for an endpoint and is scheduled after a time, in the order of the events."""
+    """Make deliveries of an endpoint that are scheduled after a time due now, in the order of their events."""
     later = and_(_waiting_for(endpoint_id), deliveries.c.next_at > after)
     connection.execute(update(deliveries).where(later).values(next_at=in_order(now)))
 

@@ -1,4 +1,4 @@
-"""Holds: what waits on an account, after a part of the same job that was not published, has the code "held"."""
+"""Holds: parts that wait because an earlier part of their job was not published on the account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def first_after(connection: Connection, cause: Publication) -> Publication | Non
 
 
 def hold_after(connection: Connection, cause: Publication, *, reason: str) -> None:
-    """Hold what waits after a cause. Another code, such as of an account that must be connected again, stays."""
+    """Hold the parts that wait after a cause. Parts that wait for another reason keep their code."""
     change = update(publications).where(*_after(cause), publications.c.reason.is_distinct_from(reason))
     connection.execute(change.values(code=HELD, reason=reason))
 
@@ -50,7 +50,7 @@ def clear(connection: Connection, job_id: str, account_id: str, *, before: int |
 
 
 def _after(cause: Publication) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of what a cause holds, or will hold."""
+    """Return the conditions of the parts that a cause holds, or will hold."""
     job_order = select(publications.c.job_order).where(publications.c.id == cause.id).scalar_subquery()
     return (
         publications.c.account_id == cause.account_id,

@@ -53,7 +53,7 @@ def put(connection: Connection, state: PlatformState) -> None:
 
 
 def clear(connection: Connection, platform: str) -> PlatformState:
-    """End the outage of a platform and forget its failures; return the state as it was."""
+    """Delete the failures of a platform, which ends its outage; return the previous state."""
     before = get(connection, platform)
     if before != PlatformState(platform=platform):
         put(connection, PlatformState(platform=platform))

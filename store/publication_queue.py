@@ -1,4 +1,4 @@
-"""The order of publications on each account, and the beginning of a publication."""
+"""The queue of publications of each account: their order, starts and reasons for waiting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JOBS_PER_QUERY = 10  # usually the first job has a part that may go
 
 @dataclass(frozen=True)
 class QueuedPublication:
-    """A waiting publication, with what decides when it starts."""
+    """A waiting publication, with the facts that decide when it starts."""
 
     id: str
     job_id: str
@@ -150,7 +150,7 @@ _FIRST_PARTS = _first_parts()  # built once: that takes longer than its executio
 
 
 def recent_starts(connection: Connection, account_id: str, since: datetime) -> list[datetime]:
-    """Return when publications of an account that may have gone out began, oldest first."""
+    """Return the start times of publications of an account that may be public, oldest first."""
     query = select(publications.c.started_at).where(
         publications.c.account_id == account_id,
         publications.c.started_at > since,
@@ -160,7 +160,7 @@ def recent_starts(connection: Connection, account_id: str, since: datetime) -> l
 
 
 def start(connection: Connection, publication_id: str, now: datetime) -> bool:
-    """Let a waiting publication go; False if it was not waiting, or its job needs approval."""
+    """Start a waiting publication; False if it was not waiting, or its job needs approval."""
     held_back = select(jobs.c.id).where(jobs.c.id == publications.c.job_id, not_approved())
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.WAITING, ~held_back.exists()
@@ -177,7 +177,7 @@ def start(connection: Connection, publication_id: str, now: datetime) -> bool:
 
 
 def set_due(connection: Connection, publication_id: str, due_at: datetime) -> bool:
-    """Note when a waiting publication may go; False if that was known."""
+    """Store when a waiting publication may start; False if that was stored."""
     change = update(publications).where(
         publications.c.id == publication_id,
         publications.c.status == PublicationStatus.WAITING,
@@ -187,7 +187,7 @@ def set_due(connection: Connection, publication_id: str, due_at: datetime) -> bo
 
 
 def set_waiting_reason(connection: Connection, account_id: str, *, code: str, reason: str) -> None:
-    """Note on everything that waits for an account why it does."""
+    """Set the reason of all waiting publications of an account."""
     change = update(publications).where(
         publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
     )
@@ -195,7 +195,7 @@ def set_waiting_reason(connection: Connection, account_id: str, *, code: str, re
 
 
 def clear_waiting_reason(connection: Connection, account_id: str) -> None:
-    """Clear the reason of everything that waits for an account, which can be used again."""
+    """Clear the reason of all waiting publications of an account."""
     change = update(publications).where(
         publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
     )

@@ -80,7 +80,7 @@ def has_any(connection: Connection, job_id: str) -> bool:
 def end_waiting(
     connection: Connection, job_id: str, status: PublicationStatus, *, reason: str, now: datetime
 ) -> list[Publication]:
-    """End those publications of a job of which nothing has gone out, and return them as they were."""
+    """End the waiting publications of a job; return them as they were."""
     mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
     found = rows.fetch_all(connection, select(publications).where(*mine), Publication)
     connection.execute(update(publications).where(*mine).values(status=status, code=None, reason=reason, ended_at=now))
@@ -88,7 +88,7 @@ def end_waiting(
 
 
 def end_all_of_account(connection: Connection, account_id: str, *, now: datetime) -> list[Publication]:
-    """End what is open on an account whose tokens are gone, and return it as it was.
+    """End the open publications of an account without tokens; return them as they were.
 
     What has not begun is cancelled. What has begun can no longer be asked about: its outcome is unknown, unless who
     carries out a step at this moment still learns it; therefore the holder stays.
@@ -109,7 +109,7 @@ def end_all_of_account(connection: Connection, account_id: str, *, now: datetime
 def end_waiting_of_segment(
     connection: Connection, segment_id: str, status: PublicationStatus, *, code: str, reason: str, now: datetime
 ) -> None:
-    """End the publications of a part that will not come."""
+    """End the waiting publications of a part that failed."""
     change = update(publications).where(
         publications.c.segment_id == segment_id, publications.c.status == PublicationStatus.WAITING
     )
@@ -119,7 +119,7 @@ def end_waiting_of_segment(
 def expire(
     connection: Connection, found: Publication, status: PublicationStatus, *, reason: str, now: datetime
 ) -> bool:
-    """End a publication at the hard maximum, whatever it waits for; False if it has changed, or is at work just now.
+    """End a publication at the hard maximum, whatever it waits for; False if it has changed, or a step is running.
 
     Args:
         connection: inside `Store.writing`.
@@ -169,7 +169,7 @@ def later_published(connection: Connection, publication: Publication) -> list[Pu
 
 
 def restart(connection: Connection, publication_ids: Collection[str], now: datetime) -> None:
-    """Let publications wait again, from the first step.
+    """Reset publications to waiting, before the first step.
 
     Their time for the hard maximum begins anew, or an expired one would expire again at once.
     """
@@ -202,7 +202,7 @@ def in_progress(connection: Connection, job_id: str) -> list[Publication]:
 def resolve(
     connection: Connection, publication_id: str, status: PublicationStatus, *, link: str | None, now: datetime
 ) -> bool:
-    """Note what a person found out about an unknown outcome; False if it is not unknown."""
+    """Store what a person found out about an unknown outcome; False if it is not unknown."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.OUTCOME_UNKNOWN
     )

@@ -1,6 +1,6 @@
-"""The steps of a publication: who may carry one out, what is recorded before and after it, and what became of it.
+"""The steps of a publication: claims, and the records before and after each step.
 
-Whatever identifies the remote operation is written here before the next byte goes out.
+The identifiers of the remote operation are stored before the next byte is sent.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def claim(
 
 
 def record_first_step(connection: Connection, publication_id: str, holder: str, *, step: str, handle: bytes) -> bool:
-    """Store the step that is about to be carried out for the first time; False if the right was lost meanwhile."""
+    """Store the first step before it runs; False if the claim is no longer current."""
     return connection.execute(_claimed(publication_id, holder).values(step=step, handle=handle)).rowcount == 1
 
 
@@ -121,7 +121,7 @@ def record_failed_step(
     code: str,
     reason: str,
 ) -> bool:
-    """Give the right back with the step to be done again; False if it was lost meanwhile."""
+    """Store a failed attempt and release the claim; False if the claim is no longer current."""
     values = {
         "tries": tries, "attempts": attempts, "troubled_since": troubled_since, "unclear": unclear,
         "holder": None, "holder_until": None, "next_at": next_at,
@@ -179,7 +179,7 @@ def end(
 
 
 def schedule(connection: Connection, publication_id: str, now: datetime) -> bool:
-    """Let the step be taken up now; False if there is none to take up."""
+    """Make the next step due now; False if the publication is not under way."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.PUBLISHING
     )
@@ -248,7 +248,7 @@ def set_link(
     handle: bytes | None,
     next_at: datetime | None,
 ) -> bool:
-    """Note what became known of a post after it was published; False if it is not one that went out."""
+    """Store what became known of a post later; False if it was not published."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_SUCCEEDED)
     )
@@ -257,7 +257,7 @@ def set_link(
 
 
 def mark_published(connection: Connection, publication_id: str) -> bool:
-    """Note that the person for whom a draft waited has posted it; False if it did not wait."""
+    """Mark a draft as posted by its owner; False if it did not wait for that."""
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.ACTION_NEEDED
     )

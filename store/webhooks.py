@@ -24,7 +24,7 @@ REPLAYED_AS_NEW = "replayed_as_new"  # reason of a failed delivery whose event w
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A place to tell. Columns are explained in `store.tables`."""
+    """A webhook endpoint. Columns are explained in `store.tables`."""
 
     id: str
     url: str
@@ -54,7 +54,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened, as the exact text that is signed and sent."""
+    """An event, with the exact text that is signed and sent."""
 
     id: str
     type: str
@@ -65,7 +65,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One event on its way to one endpoint."""
+    """The delivery of one event to one endpoint."""
 
     id: str
     event_id: str
@@ -82,7 +82,7 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try of a delivery."""
+    """One attempt of a delivery."""
 
     delivery_id: str
     at: datetime
@@ -124,7 +124,7 @@ def every_endpoint(connection: Connection) -> list[Endpoint]:
 
 
 def remove_endpoint(connection: Connection, endpoint_id: str) -> bool:
-    """Forget an endpoint with its deliveries; False if there is none."""
+    """Delete an endpoint with its deliveries; False if there is none."""
     mine = select(deliveries.c.id).where(deliveries.c.endpoint_id == endpoint_id)
     connection.execute(attempts.delete().where(attempts.c.delivery_id.in_(mine)))
     connection.execute(deliveries.delete().where(deliveries.c.endpoint_id == endpoint_id))
@@ -208,7 +208,7 @@ def get_delivery(connection: Connection, delivery_id: str) -> tuple[Delivery, Ev
 def record_attempt(
     connection: Connection, attempt: Attempt, *, status: DeliveryStatus, next_at: datetime | None, tries: int
 ) -> bool:
-    """Note how a try went; False if the delivery had moved on meanwhile (another process made this try, too)."""
+    """Store the result of an attempt; False if the delivery has changed (another process made this attempt, too)."""
     change = update(deliveries).where(
         deliveries.c.id == attempt.delivery_id,
         deliveries.c.status == DeliveryStatus.WAITING,
@@ -231,7 +231,7 @@ def purge(connection: Connection, before: datetime) -> int:
 
 
 def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[tuple[Delivery, Event, list[Attempt]]]:
-    """Return an endpoint's deliveries, newest first, each with its event and tries."""
+    """Return an endpoint's deliveries, newest first, each with its event and attempts."""
     query = (
         select(deliveries)
         .join(events, events.c.id == deliveries.c.event_id)
@@ -249,13 +249,13 @@ def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[
 
 
 def redeliver(connection: Connection, delivery_id: str, now: datetime) -> bool:
-    """Let a delivery that is over be tried again from the start; False if it is under way."""
+    """Restart a delivery that has ended; False if it has not."""
     change = update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.status != DeliveryStatus.WAITING)
     return connection.execute(change.values(**_again(now))).rowcount == 1
 
 
 def replay(connection: Connection, endpoint_id: str, *, since: datetime | None, failed: bool, now: datetime) -> int:
-    """Let deliveries that are over be tried again from the start, in the order of their events; return how many.
+    """Restart deliveries that have ended, in the order of their events; return how many.
 
     Args:
         connection: inside `store.writing()`.

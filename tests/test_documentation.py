@@ -37,7 +37,7 @@ _MODULE = re.compile(rf"python -m ((?:{FOLDERS})[\w.]*)")
 
 
 def _exists(path: str, folder: Path) -> bool:
-    """Say whether a path exists, seen from the root or from the document; a bare name may be that of any file."""
+    """Return whether a path exists, seen from the root or from the document; a bare name may be that of any file."""
     return (
         (ROOT / path).exists()
         or (folder / path).exists()

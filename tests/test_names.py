@@ -25,11 +25,13 @@ METAPHORS = {
     "doorbell": "channel",
     "envelope": "message, record",
     "errand": "message, request",
+    "forget": "delete, drop, clear",
     "gate": "write lock",
     "hungry": "idle",
     "intake": "upload",
     "landlord": "owner",
     "lookout": "listener",
+    "mend": "fix, correct",
     "mourn": "watch a process",
     "obituary": "failure",
     "office": "backend store",
@@ -48,6 +50,11 @@ PLURALS = {word + "s": word for word in METAPHORS} | {
     "buries": "bury",
     "burying": "bury",
     "envelopes": "envelope",
+    "forgetting": "forget",
+    "forgot": "forget",
+    "forgotten": "forget",
+    "mended": "mend",
+    "mending": "mend",
     "mourned": "mourn",
     "mourning": "mourn",
     "obituaries": "obituary",
@@ -65,6 +72,11 @@ ORDINARY: dict[tuple[str, str], str] = {
     ("tests/broker/test_hostile.py", "gate"): "the lock file's name in existing data directories",
     ("media/cutting/speech.py", "gate"): "a noise gate",
     ("media/cutting/voice_activity.py", "gate"): "the gates of an LSTM cell",
+    ("media/cutting/voice_activity.py", "forget"): "the forget gate of an LSTM cell",
+    ("docs/publishing-errors.md", "forget"): "the error code publish_id_forgotten",
+    ("platforms/tiktok/api.py", "forget"): "the error code publish_id_forgotten",
+    ("platforms/tiktok/polling.py", "forget"): "the error code publish_id_forgotten",
+    ("tests/platforms/test_tiktok.py", "forget"): "the error code publish_id_forgotten",
     ("media/cutting/loudness.py", "gate"): "the gate of ITU-R BS.1770",
     ("media/cutting/loudness.py", "shelf"): "a high-shelf filter (ITU-R BS.1770)",
     ("media/process/runner.py", "arena"): "glibc's MALLOC_ARENA_MAX",
@@ -110,7 +122,7 @@ def test_standard_terms_are_used_instead_of_metaphors() -> None:
 
 # A first line that begins so has no subject or verb. A property is "The ...", a function "Return whether ...".
 RIDDLES = ("What", "Who", "Whose", "Whether", "Why", "Say whether", "Tell whether")
-READ_FOR_RIDDLES = ("actors/", "api/", "broker/", "media/", "scripts/")
+READ_FOR_RIDDLES = (*(f"{package}/" for package in PRODUCT), "scripts/", "tests/")
 
 
 def test_no_docstring_begins_with_a_riddle() -> None:

@@ -57,7 +57,7 @@ def record_failure(
 
 
 def pause_for_operator(machine: Machine, connection: Connection, platform: str, error: errors.OperatorNeeded) -> None:
-    """Pause a platform whose registration the operator must mend; nothing counts as a failure."""
+    """Pause a platform whose registration the operator must correct; nothing counts as a failure."""
     now = machine.now()
     before = platform_states.get(connection, platform)
     until = now + timedelta(seconds=error.retry_after_s)
@@ -67,7 +67,7 @@ def pause_for_operator(machine: Machine, connection: Connection, platform: str, 
 
 
 def end(machine: Machine, connection: Connection, platform: str) -> None:
-    """Forget the failures of a platform that has just carried out a step, and continue what waited for it."""
+    """Delete the failures of a platform after a successful step, and continue the publications that waited."""
     before = platform_states.clear(connection, platform)
     if before.paused_until is None:
         return

@@ -89,7 +89,7 @@ class AccountResource(Resource):
             client = tokens.oauth_client(self._context, account.variant)
             _flow(self._context, account.variant).revoke(client, tokens.decrypt(self._context, account))
         except PlatformError as exc:
-            logger.warning("account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
+            logger.warning("Account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
 
 
 class ConnectResource(Resource):

@@ -110,7 +110,7 @@ def _may_be_committed(context: Context, job_id: str) -> bool:
             return jobs.get(connection, job_id) is not None
     except Exception as error:  # noqa: BLE001 (the caller raises the first error)
         # Unknown: the upload must not be deleted.
-        logger.warning("job {}: unknown whether it was committed: {}", job_id, error)
+        logger.warning("Job {}: unknown whether it was committed: {}", job_id, error)
         return True
 
 

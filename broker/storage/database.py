@@ -45,6 +45,9 @@ BUSY_TIMEOUT_S = 5.0
 WAL_PAGES = 1000  # the commit that passes this runs a checkpoint, so under the write lock
 WAL_KEPT_BYTES = 8 * 1024 * 1024
 
+# Never renamed: a process of an older version that watches this directory would no longer be notified.
+CHANNELS_DIRECTORY = "bells"
+
 MAX_INTEGER = 2**63 - 1  # sqlite.org/datatype3.html, section 2
 
 logger = logging.getLogger(__name__)
@@ -82,7 +85,7 @@ class BrokerPaths:
     @cached_property
     def channels(self) -> Path:
         """Directory with a file per notification channel."""
-        return self.directory / "bells"  # an old name; processes of all versions must meet there
+        return self.directory / CHANNELS_DIRECTORY
 
     @cached_property
     def leases(self) -> Path:

@@ -224,7 +224,7 @@ def ack(connection: sqlite3.Connection, held: Claim) -> bool:
 
 
 def release(connection: sqlite3.Connection, held: Claim) -> bool:
-    """Return a message that no thread has begun to its old place; does not count as a delivery.
+    """Requeue a message that no thread has begun, at its old place; not counted as a delivery.
 
     A message that was cancelled meanwhile is deleted.
     """
@@ -239,10 +239,10 @@ def release(connection: sqlite3.Connection, held: Claim) -> bool:
 
 
 def redeliver(connection: sqlite3.Connection, held: Claim, *, max_deliveries: int, now_ms: int) -> bool:
-    """Return a message whose processing was cut off to its old place; counts as a delivery.
+    """Requeue a message whose processing was interrupted, at its old place; counted as a delivery.
 
-    A message that was cancelled is deleted. A message that was cut off `max_deliveries` times is suspected of killing
-    its workers and goes to the dead letters.
+    A message that was cancelled is deleted. A message that was interrupted `max_deliveries` times is suspected of
+    killing its workers, and is dead-lettered.
     """
     row = connection.execute(
         f"""

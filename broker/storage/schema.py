@@ -155,7 +155,7 @@ _BACKEND_STEP_1 = (
     """
     CREATE TABLE broker_events (
         key TEXT PRIMARY KEY,
-        expires_ms INTEGER NOT NULL            -- from then on it is forgotten, Unix milliseconds
+        expires_ms INTEGER NOT NULL            -- it is deleted afterwards, Unix milliseconds
     ) WITHOUT ROWID
     """,
     "CREATE INDEX broker_events_by_end ON broker_events (expires_ms)",

@@ -109,7 +109,7 @@ def restrict(access: FileAccess, scratch: int | None = None) -> None:
                 _allow(ruleset, descriptor, wanted & rights)
         if scratch is not None:
             _allow(ruleset, scratch, WRITE & rights)
-        # Rules are about inodes, and the kernel forgets that of /proc/PID when nobody uses it: it stays open.
+        # Rules refer to inodes, and the kernel drops that of /proc/PID when it is not in use: it stays open.
         _allow(ruleset, os.open("/proc/self", os.O_PATH | os.O_CLOEXEC), READ & rights)
         if _syscall(RESTRICT_SELF, ruleset, 0) != 0:
             raise SandboxUnavailable(f"landlock_restrict_self failed: {os.strerror(ctypes.get_errno())}")

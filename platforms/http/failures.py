@@ -1,4 +1,4 @@
-"""What went wrong when no response came, for a person who has to mend it: certificate, name, port, protocol, time."""
+"""Messages for requests without a response: certificate, name, port, protocol or time, for a person who can fix it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRN
 
 @dataclass(frozen=True)
 class TransportFailure:
-    """What went wrong.
+    """The cause of a missing response.
 
     Attributes:
         code: stable, snake_case, for programs.
@@ -46,7 +46,7 @@ class TransportFailure:
 
 
 def classify(error: BaseException, *, expired: bool, began: bool, connected: bool) -> TransportFailure:
-    """Return what went wrong in an exchange that ended with an exception.
+    """Return the cause of an exchange that ended with an exception.
 
     Args:
         error: the exception; its causes are examined.

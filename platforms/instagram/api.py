@@ -1,4 +1,4 @@
-"""Meta's Graph API for Reels: one method a call, the models of its responses, the meaning of its error codes.
+"""Client of Meta's Graph API for Reels, with models of its responses and a table of its error codes.
 
 The order of calls is decided in `platforms.instagram.publisher`. Sources: developers.facebook.com, Instagram content
 publishing, resumable uploads (updated 2026-03-15), error codes (2026-06-02); read 2026-11-22.
@@ -168,7 +168,7 @@ class PublishingQuota(BaseModel):
 
     @property
     def is_used_up(self) -> bool:
-        """Whether no post is left; False while Meta names no limit."""
+        """Return whether no post is left; False while Meta names no limit."""
         return 0 < self.config.quota_total <= self.quota_usage
 
 

@@ -108,7 +108,7 @@ class Reset:
         self._faults = faults
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Remove all posts, what would become one, and all faults; then add the faults in the request."""
+        """Remove all posts, unfinished posts and faults; then add the faults in the request."""
         for kind in (*MOCKS, "bytes"):
             self._state.storage.remove_all(kind)
         self._faults.clear()

@@ -1,4 +1,4 @@
-"""Upload bodies are written straight into the upload's file as they arrive, so a cut upload leaves what was received.
+"""Writes upload bodies into the upload's file as they arrive, so an interrupted upload leaves what was received.
 
 waitress by itself collects a body first and discards an incomplete one. Its parser is replaced by one that asks the
 platform, as soon as the headers are complete, where the body is stored. The parser also applies faults.

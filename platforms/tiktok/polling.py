@@ -114,12 +114,12 @@ def draft(services: TikTokServices, context: StepContext) -> Outcome:
 
 
 def begin_search(handle: Handle) -> Advanced:
-    """Return the outcome that looks for a job that TikTok does not know."""
+    """Return the outcome that searches for a job that TikTok does not know."""
     return Advanced(handle.then("search", looks=0))
 
 
 def search(services: TikTokServices, context: StepContext) -> Outcome:
-    """Look for a job that TikTok did not know: ask again, and search the account's public videos.
+    """Search for a job that TikTok did not know: ask again, and search the account's public videos.
 
     Only exactly one match counts as evidence. Lists are updated late, so three looks are needed to give up.
     """

@@ -1,4 +1,4 @@
-"""YouTube's Data API v3: one method a call, the models of its responses, the meaning of its error reasons.
+"""Client of YouTube's Data API v3, with models of its responses and a table of its error reasons.
 
 The order of calls is decided in `platforms.youtube.publisher`. Sources: developers.google.com/youtube/v3, resumable
 upload protocol, videos resource, errors, quota costs (2026-09); read 2026-11-22.
@@ -131,7 +131,7 @@ class GoogleErrorBody(BaseModel):
 
     @property
     def is_daily_limit(self) -> bool:
-        """Whether the limit is one of a day: its name tells, e.g. "VideoInsertsPerDayPerProject"."""
+        """Return whether the limit is a daily one, by its name, such as "VideoInsertsPerDayPerProject"."""
         return any("PerDay" in detail.metadata.get("quota_limit", "") for detail in self.details)
 
 

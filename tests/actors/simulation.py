@@ -79,7 +79,7 @@ class TimedAnswer:
 
 @dataclass
 class Faults:
-    """What goes wrong, at random or at a time.
+    """The faults of a run, at random or at a given time.
 
     Attributes:
         rate: share of requests to platforms that meet a passing fault.

@@ -66,7 +66,7 @@ def test_data_that_no_schema_describes_is_an_error(facts: dict[str, object]) -> 
 
 @pytest.mark.logs_errors("loguru")
 def test_such_data_does_not_undo_the_change_that_it_reports(store: Store) -> None:
-    """A post must not be forgotten, and sent again, because its event is wrong."""
+    """A wrong event must not undo the record of a post, which would then be sent again."""
     with store.writing() as connection:
         jobs.create(connection, job())
         events.emit(wiring.machine, connection, "job.completed", job(), status="asleep")

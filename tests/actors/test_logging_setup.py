@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_what_libraries_log_keeps_its_facts_in_the_json_log() -> None:
-    """Who looks for a message by its id need not search in texts."""
+    """The id of a message is a field of its own, by which a log can be searched."""
     code = """
 import logging
 from actors import logging_setup

@@ -102,7 +102,7 @@ def row(job_id: str = ONE) -> Job | None:
         return jobs.get(connection, job_id)
 
 
-def forget(store: Store) -> None:
+def delete_all_rows(store: Store) -> None:
     """Empty the database, as if a backup from before were put in its place."""
     with store.writing() as connection:
         for table in reversed(metadata.sorted_tables):
@@ -360,7 +360,7 @@ def test_an_entry_that_somebody_adopts_meanwhile_is_not_deleted(store: Store) ->
     seen = lost()
     assert adoption.adopt(wiring.machine, seen)[0] is Outcome.ADOPTED
     assert not lost_found.delete(wiring.machine, seen)
-    forget(store)
+    delete_all_rows(store)
     lost_found.move_unrecorded(wiring.machine)
     os.utime(lost().directory, (1, 1))
     assert not lost_found.delete(wiring.machine, seen)
@@ -464,7 +464,7 @@ def test_whatever_a_record_holds_in_any_place_is_adopted(store: Store, value: ob
         assert found.segment_seconds > 0
         assert found.original_name.isprintable(), place
         assert found.review_reasons or found.platforms in (None, ["tiktok"])
-        forget(store)
+        delete_all_rows(store)
         wiring.machine.broker.flush_all()
 
 
@@ -490,7 +490,7 @@ def test_an_upload_whose_sender_got_no_answer_is_adopted_only_by_its_name(
         capsys.readouterr().out
     )
     assert work.run([ONE])
-    forget(store)
+    delete_all_rows(store)
     lost_found.move_unrecorded(wiring.machine)
     assert all(entry.was_accepted for entry in lost_found.entries(wiring.machine))
 

@@ -170,7 +170,7 @@ def test_an_unknown_outcome_is_shown_and_never_repeated(publishing_job: Callable
     class Mute(Remote):
         def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
             self.posts.append(post.publication_id)
-            raise errors.OutcomeUnknown("nobody_knows", "the platform forgot")
+            raise errors.OutcomeUnknown("nobody_knows", "the platform does not know it")
 
     remote = Mute()
     publishing_job(remote)
@@ -302,7 +302,7 @@ def test_a_frozen_predecessor_that_wakes_up_records_nothing(
 def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Callable[[Remote], None]) -> None:
     class Mute(Remote):
         def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
-            raise errors.OutcomeUnknown("nobody_knows", "the platform forgot")
+            raise errors.OutcomeUnknown("nobody_knows", "the platform does not know it")
 
     publishing_job(Mute())
     publishing.run_step(wiring.machine, NAME, "message")

@@ -33,7 +33,7 @@ ERRORS: dict[str, Callable[[], errors.PlatformError]] = {
     "rejected": lambda: errors.Rejected("refused", "not this request"),
     "post failed": lambda: errors.PostFailed("video_refused", "the platform cannot use the video"),
     "account refused": lambda: errors.AccountRefused("banned", "the account may not post"),
-    "unknown": lambda: errors.OutcomeUnknown("nobody_knows", "the platform forgot"),
+    "unknown": lambda: errors.OutcomeUnknown("nobody_knows", "the platform does not know it"),
 }
 ASKS = (PublicationStatus.PUBLISHING, True)  # goes on, and asks before it acts
 REPEATS = (PublicationStatus.PUBLISHING, False)

@@ -312,7 +312,7 @@ def test_an_outage_of_a_day_ends_the_post(broken: Callable[..., Broken], monkeyp
     assert stored().status is PublicationStatus.FAILED
 
 
-def test_what_the_operator_must_mend_pauses_the_platform_and_counts_nothing(
+def test_a_fault_for_the_operator_pauses_the_platform_and_counts_nothing(
     store: Store, broken: Callable[..., Broken], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(partial(errors.OperatorNeeded, "client_refused", "correct TIKTOK_CLIENT_SECRET"))

@@ -188,7 +188,7 @@ def test_files_of_a_job_under_way_stay(store: Store) -> None:
 
 
 def test_disconnecting_an_account_ends_what_was_to_go_there(store: Store) -> None:
-    """What was begun can no longer be asked about: it is unknown, and shown as that."""
+    """Publications that had begun can no longer be asked about: their outcome is unknown."""
     _ready_part(store, parts=2)
     with store.writing() as connection:
         publication_queue.start(connection, NAME, wiring.machine.now())
@@ -242,7 +242,7 @@ def test_a_publication_whose_steps_crash_us_is_shown_as_unknown(store: Store, mo
     assert _status(store) is PublicationStatus.OUTCOME_UNKNOWN
 
 
-def test_what_was_told_long_ago_is_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_that_were_delivered_long_ago_are_deleted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.writing() as connection:
         jobs.create(connection, job())
         emit(wiring.machine, connection, "job.created", job())

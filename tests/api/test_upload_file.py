@@ -62,7 +62,7 @@ def test_bytes_are_synced_as_they_come_so_that_the_last_ones_wait_for_little(
     arriving.discard()
 
 
-def test_a_disk_that_failed_on_the_way_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_disk_during_the_upload_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel tells of a failed write once: a later sync of the same file succeeds."""
 
     def broken(fd: int) -> None:

@@ -113,7 +113,7 @@ def test_an_endpoint_is_switched_off_and_on(client: TestClient) -> None:
     assert client.simulate_patch(f"/webhooks/{made['id']}", json={"state": "asleep"}).status_code == 422
 
 
-def test_a_forgotten_endpoint_is_gone_with_its_history(client: TestClient, context: Context) -> None:
+def test_a_deleted_endpoint_is_gone_with_its_history(client: TestClient, context: Context) -> None:
     made = add(client)
     tell(context)
 

@@ -123,9 +123,9 @@ class Model:
         elif end == "nack":
             self.dead_letter(item)
         else:
-            self.forget(item)
+            self.remove(item)
 
-    def forget(self, item: Item) -> None:
+    def remove(self, item: Item) -> None:
         self.items.remove(item)
 
     def dead_letter(self, item: Item) -> None:
@@ -152,7 +152,7 @@ class Model:
     def cancel(self, name: str) -> bool:
         waiting = [item for item in self.items if item.name == name and item.holder is None]
         for item in waiting:
-            self.forget(item)
+            self.remove(item)
             self._free({name})
         return bool(waiting)
 
@@ -160,7 +160,7 @@ class Model:
         waiting = self.ready(queue) + self.delayed(queue)
         self._free({item.name for item in waiting})
         for item in waiting:
-            self.forget(item)
+            self.remove(item)
         self.dead = [letter for letter in self.dead if letter.item.queue != queue]
 
     def retry(self, letter: Dead) -> None:

@@ -34,7 +34,7 @@ NEVER_MS = 5  # how long is waited for what must not
 
 
 class Process:
-    """What belongs to one process: a broker, its buffers, and the messages its actors work on."""
+    """The state of one process: a broker, its buffers, and the messages that its actors process."""
 
     def __init__(self, number: int, path: Path) -> None:
         self.number = number
@@ -72,7 +72,7 @@ class Process:
         self.debug.run_maintenance_soon()
 
     def freeze(self) -> None:
-        """Let the lease expire for the other process; this one does not notice."""
+        """Expire this process's lease for the other process; this one is not told."""
         lease = self.debug.lease
         known_s = lease.expires_s
         lease.extend(1.0)
@@ -80,7 +80,7 @@ class Process:
 
 
 class Held:
-    """A message in an actor's hand."""
+    """A message that an actor processes."""
 
     def __init__(self, process: Process, queue: str, message: SqliteMessage, item: Item) -> None:
         self.buffer = process.buffers[queue]
@@ -101,7 +101,7 @@ class Held:
 
 
 class BrokerMachine(RuleBasedStateMachine):
-    """What rules act on."""
+    """The broker and the model, with the rules that act on both."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class BrokerMachine(RuleBasedStateMachine):
         assert {stats.queue for stats in broker.admin.queue_stats() if stats.paused} == self.model.paused
 
     def fall_due(self) -> None:
-        """Wait until what is due is ready, where somebody consumes; elsewhere nobody needs it."""
+        """Wait until due messages are ready, in queues with a consumer."""
         for queue in QUEUES:
             consuming = [
                 process for process in self.processes if queue in process.buffers and process.buffers[queue].open
@@ -192,7 +192,7 @@ class BrokerMachine(RuleBasedStateMachine):
         process.begin()
 
     def reclaim(self) -> None:
-        """Wait until what a dead process held has been noticed, if there is anybody to notice it."""
+        """Wait until the claims of a dead process are released, if a process is there to do so."""
         for process in self.processes:
             if process.consumes:
                 own = process.debug.process_id
@@ -214,7 +214,7 @@ def _nothing() -> None:
 
 @cache
 def _new_file() -> bytes:
-    """A database with all tables, so that each life need not make them."""
+    """Return a database with all tables, so that a run need not create them."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "queue.sqlite3"
         with closing(SqliteBroker(path)) as broker:

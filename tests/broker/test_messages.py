@@ -33,7 +33,7 @@ KEYS = st.none() | st.sampled_from([Concurrency("one", 1), Concurrency("two", 2)
 
 @dataclass(frozen=True)
 class Row:
-    """What the model knows of a message."""
+    """A message in the model."""
 
     name: str
     queue: str
@@ -122,7 +122,7 @@ class QueueMachine(RuleBasedStateMachine):
         return multiple(*claimed)
 
     def claimable(self, queue: str) -> list[Row]:
-        """What may be claimed from a queue now, the most urgent first: never more of a key than its limit."""
+        """Return the claimable messages of a queue, most urgent first, of each key at most its limit."""
         taken = Counter(row.key for row in self.leased.values())
         rows: list[Row] = []
         waiting = [row for row in self.ready.values() if row.queue == queue]

@@ -139,7 +139,7 @@ class Life(BrokerMachine):
     @precondition(lambda self: self.held)
     @rule(pick=picks, end=st.sampled_from(("ack", "nack")), delay=st.sampled_from((None, 1000)))
     def settle_and_send_on(self, pick: int, end: str, delay: int | None) -> None:
-        """What a message's processing sends shares its fate: a claim that was lost takes it along."""
+        """Messages that an actor sends are committed with the end of its claim, or not at all."""
         held = self.held[pick % len(self.held)]
         ours, message = held.ours is not None, self.message(held.message.queue_name)
         delay = self.at_no_other_time(delay)

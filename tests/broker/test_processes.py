@@ -170,7 +170,7 @@ def test_a_program_started_by_a_worker_does_not_keep_its_lease(broker: SqliteBro
         forked = os.fork()
         if forked == 0:
             os.close(1), os.close(2)
-            os.write(writing, b"forgotten what is the parent's")
+            os.write(writing, b"closed the parent's")
             signal.pause()
         os.read(reading, 1)
         print(sleeper.pid, forked, flush=True)

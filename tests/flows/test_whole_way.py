@@ -125,7 +125,7 @@ def test_a_file_that_is_no_video_is_a_job_error_with_its_reason_and_leaves_nothi
 
 
 def test_an_ordinary_stop_is_not_taken_for_a_death(machine: Callable[..., TestMachine]) -> None:
-    """Who stops in order gives its work back itself; a death in the log is to mean one."""
+    """A process that is stopped releases its claims itself; the log reports no dead process."""
     running = machine()
     running.stop()
     logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))

@@ -1,4 +1,4 @@
-"""Headless Chromium over the plain W3C WebDriver protocol: what a person does with a page, nothing of VidProd."""
+"""A driver for headless Chromium over the W3C WebDriver protocol; it knows nothing of VidProd."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Screen:
-    """What the page is shown on: size in CSS pixels, and whether it is touched or clicked."""
+    """A screen: its size in CSS pixels, and whether it is a touch screen."""
 
     width: int
     height: int
@@ -73,7 +73,7 @@ class Browser:
         return self
 
     def reset(self) -> Self:
-        """Forget cookies, emulations and the console of the test before."""
+        """Clear the cookies, emulations and console of the previous test."""
         self.open("about:blank")
         self.devtools("Network.clearBrowserCookies")
         self.devtools("Emulation.setEmulatedMedia", features=[])
@@ -82,7 +82,7 @@ class Browser:
         return self
 
     def show_on(self, screen: Screen) -> Self:
-        """Pretend to be this screen: width, height, and a coarse or a fine pointer."""
+        """Emulate a screen: width, height, and a coarse or a fine pointer."""
         metrics = {"width": screen.width, "height": screen.height, "deviceScaleFactor": 2 if screen.touch else 1}
         self.devtools("Emulation.setDeviceMetricsOverride", **metrics, mobile=screen.touch)
         self.devtools("Emulation.setTouchEmulationEnabled", enabled=screen.touch)
@@ -93,20 +93,20 @@ class Browser:
         return self
 
     def upload_at(self, bytes_per_s: int) -> None:
-        """Slow the network's upstream down; -1 takes the brake off."""
+        """Limit the upload rate of the network; -1 removes the limit."""
         self.devtools("Network.enable")
         limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
         self.devtools("Network.emulateNetworkConditions", **limits)
 
     def offline(self, cut: bool) -> None:
-        """Cut the network, or join it again."""
+        """Disconnect the network, or connect it again."""
         self.devtools("Network.enable")
         limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         self.devtools("Network.emulateNetworkConditions", offline=cut, **limits)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Put another tab in front for a while."""
+        """Open another tab in front of this one for a while."""
         own = self._call("GET", "/window")
         other = self._call("POST", "/window/new", {"type": "tab"})["handle"]
         self._call("POST", "/window", {"handle": other})
@@ -117,7 +117,7 @@ class Browser:
             self._call("POST", "/window", {"handle": own})
 
     def wait(self, duration_s: float) -> None:
-        """Let time pass, where the truth is that nothing happens in it."""
+        """Wait for a time in which nothing must happen."""
         time.sleep(duration_s)
 
     def devtools(self, command: str, **parameters: Any) -> Any:  # Any: whatever that command answers
@@ -180,7 +180,7 @@ class Browser:
         self.until(f"{part!r} in {css}", lambda: part in " ".join(self.run(read, css).split()), patience_s)
 
     def complaints(self) -> list[str]:
-        """Errors and warnings of the console since the last call: scripts, policy violations, refused requests."""
+        """Return errors and warnings of the console since the last call: scripts, policies, refused requests."""
         entries = self._call("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if entry["level"] in {"SEVERE", "WARNING"}]
 

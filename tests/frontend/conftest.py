@@ -1,4 +1,4 @@
-"""One browser for all tests of the pages, wiped between them; a fresh stand-in API, on a port of its own, for each."""
+"""One browser for all tests of the pages, reset between them, and a new stand-in API for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def api() -> Iterator[StandIn]:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """A file that calls itself a video; what is in it is the server's concern."""
+    """A file with the name of a video. Its content does not matter to the page."""
     path = tmp_path / "talk.mp4"
     path.write_bytes(bytes(300_000))
     return path

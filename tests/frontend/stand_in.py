@@ -1,4 +1,4 @@
-"""A stand-in for the API: serves the pages under the real content policy and gives the answers a test puts into it."""
+"""A stand-in for the API: serves the pages under the real content policy, and the answers that a test sets."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ ACCOUNTS = [
 
 @dataclass
 class StandIn:
-    """What the API knows and what it was asked; tests write and read these freely."""
+    """The state of the stand-in API, and the requests that it received; tests read and write both."""
 
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
@@ -45,7 +45,7 @@ class StandIn:
     needs_login: bool = False
     upload_problem: tuple[int, str, str] | None = None  # status, title, detail
     upload_problem_code: str | None = None
-    delete_forgets: bool = False  # a deleted job's record goes with its files
+    delete_removes_record: bool = False  # a deleted job's record goes with its files
     lose_upload_answer: bool = False  # take the video in, then cut the connection
     lose_jobs: bool = False  # the list of jobs cannot be had
     answer_in_progress: int = 0  # so many uploads are refused because an earlier try is in progress
@@ -61,7 +61,7 @@ class StandIn:
 
 
 class Refusal(falcon.HTTPError):
-    """A refusal with a word for programs."""
+    """An error response with a code for programs."""
 
     def __init__(self, status: int, *, kind: str | None, **words: str) -> None:
         super().__init__(status, title=words["title"], description=words["description"])
@@ -199,7 +199,7 @@ class Api:
         return next(post for post in posts if post.get("id") == publication_id)
 
     def on_delete_job(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        if self._state.delete_forgets:
+        if self._state.delete_removes_record:
             del self._state.jobs[self._job(job_id)["job_id"]]
         else:
             self._job(job_id)["files_deleted_at"] = datetime.now(UTC).isoformat()
@@ -224,7 +224,7 @@ class Api:
 
 
 class StandInMiddleware:
-    """Falcon middleware: asks for the session where the real API does, and notes every request."""
+    """Falcon middleware: requires the session where the real API does, and records every request."""
 
     def __init__(self, state: StandIn) -> None:
         self._state = state

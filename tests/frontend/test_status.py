@@ -147,7 +147,7 @@ def test_a_finished_job_is_not_asked_about_again(page: Browser, api: StandIn) ->
     assert answers(api) == [200]
 
 
-def test_a_short_outage_is_said_and_then_forgotten(page: Browser, api: StandIn) -> None:
+def test_the_message_of_a_short_outage_disappears(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.processing())
     page.offline(True)
     page.until_text("#job .notice", "The server cannot be reached. This is how it stood today at")
@@ -262,7 +262,7 @@ def test_deleting_the_files_leaves_the_record_and_its_links(page: Browser, api: 
 
 
 def test_a_job_deleted_with_its_record_leads_back_to_the_list(page: Browser, api: StandIn) -> None:
-    api.delete_forgets = True
+    api.delete_removes_record = True
     open_job(page, api, samples.completed())
     page.click("[data-action=delete]")
     page.click("#question-yes")

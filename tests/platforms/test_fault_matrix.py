@@ -59,7 +59,7 @@ class Call:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Whether the answer comes instead of the request's effect, or in spite of it: the same for a question."""
+        """Return the faults of a call: "answer" replaces the effect, "lie" comes in spite of it (acts only)."""
         return ("answer", "lie") if self.kind == "acts" else ("answer",)
 
 

@@ -69,7 +69,7 @@ def test_a_code_works_once(variant: str, mock: MockServer) -> None:
 
 @every_login
 def test_a_code_is_valid_for_its_address_and_its_client_only(variant: str, mock: MockServer) -> None:
-    """A wrong secret is refused, too: that is the operator's to mend."""
+    """A wrong secret is refused, too: only the operator can correct that."""
     flow = registry.flow(variant, mock.hosts)
     for client, redirect_uri in [
         (CLIENT, "http://127.0.0.1:8000/elsewhere"),

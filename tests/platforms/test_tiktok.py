@@ -251,15 +251,15 @@ def test_a_job_that_failed_at_tiktok_is_restarted(mock: MockServer, factory: Pos
     assert len(mock.posts(sha256)) == 1
 
 
-def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer, factory: PostFactory) -> None:
+def test_an_unknown_job_is_searched_among_the_public_videos(mock: MockServer, factory: PostFactory) -> None:
     """Exactly one match is evidence; the mock lists no durations, so this video has none."""
     post, sha256 = factory.post()
     post = dataclasses.replace(post, duration_s=0.4)
     account, _ = DIRECT.account(mock.hosts)
     publisher = TikTok(mock.hosts, mode="direct", pace=0)
     handle = publisher.advance(post, account, Handle("creator", {"mode": "direct"}), interrupted=False).handle
-    forgotten = {"data": {}, "error": {"code": "invalid_publish_id", "message": "", "log_id": "log-1"}}
-    mock.fault(STATUS, "answer", times=9, status=400, body=forgotten)
+    unknown = {"data": {}, "error": {"code": "invalid_publish_id", "message": "", "log_id": "log-1"}}
+    mock.fault(STATUS, "answer", times=9, status=400, body=unknown)
 
     run = publish(publisher, post, account, start=handle)
 
@@ -268,12 +268,12 @@ def test_a_forgotten_job_is_looked_for_among_the_public_videos(mock: MockServer,
     assert [run.outcome.remote_id] == [one["id"] for one in mock.posts(sha256)]
 
 
-def test_a_job_forgotten_for_a_moment_is_found_again(mock: MockServer, factory: PostFactory) -> None:
+def test_a_job_unknown_for_a_moment_is_found_again(mock: MockServer, factory: PostFactory) -> None:
     """Drafts cannot be listed, so the job itself is asked for again."""
     post, sha256 = factory.post()
     account, _ = INBOX.account(mock.hosts)
-    forgotten = {"data": {}, "error": {"code": "invalid_publish_id"}}
-    mock.fault(STATUS, "answer", times=3, status=400, body=forgotten)
+    unknown = {"data": {}, "error": {"code": "invalid_publish_id"}}
+    mock.fault(STATUS, "answer", times=3, status=400, body=unknown)
 
     run = publish(TikTok(mock.hosts, pace=0), post, account)
 
@@ -283,7 +283,7 @@ def test_a_job_forgotten_for_a_moment_is_found_again(mock: MockServer, factory: 
 
 
 @pytest.mark.parametrize("code", ["invalid_publish_id", "token_not_authorized_for_specified_publish_id"])
-def test_a_forgotten_job_without_a_match_is_left_to_a_person(code: str, mock: MockServer, factory: PostFactory) -> None:
+def test_an_unknown_job_without_a_match_is_left_to_a_person(code: str, mock: MockServer, factory: PostFactory) -> None:
     """Three looks within 15 minutes; no question can settle the outcome, so nothing is posted again."""
     post, sha256 = factory.post()
     account, _ = DIRECT.account(mock.hosts)

@@ -130,7 +130,7 @@ def test_a_refusal_that_no_table_lists_is_tried_again(
 
 
 @pytest.mark.parametrize(("variant", "status", "body"), REGISTRATION)
-def test_a_fault_of_our_registration_is_the_operators_to_mend(
+def test_a_fault_of_our_registration_is_for_the_operator(
     variant: str, status: int, body: object, mock: MockServer
 ) -> None:
     """Another login of the account's owner would be refused just the same."""

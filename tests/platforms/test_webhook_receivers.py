@@ -94,7 +94,7 @@ def test_a_body_that_stalls_does_not_hold_the_sender(monkeypatch: pytest.MonkeyP
     assert (got.status, got.duration_ms < 30_000) == (200, True)
 
 
-def test_an_error_names_what_is_to_be_mended() -> None:
+def test_an_error_names_what_is_to_be_corrected() -> None:
     with server(lambda *_: None) as (base, _):
         assert failure(base).code == "closed"
     with server(sending(b"SSH-2.0-OpenSSH_9\r\n")) as (base, _):

@@ -1,4 +1,4 @@
-"""What queries cost SQLite: the instructions that it executes, and the indexes that it uses."""
+"""Measures queries: the instructions that SQLite executes, and the indexes that it uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done each minute, or for each publication that ends, reads no table from beginning to end."""
+"""Queries that run each minute, or for each publication that ends, read no whole table."""
 
 from __future__ import annotations
 

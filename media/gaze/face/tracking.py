@@ -18,7 +18,7 @@ HYSTERESIS = 1.3  # a visible speaker is replaced by somebody this many times mo
 ASIDE = 0.4  # share of the prominence that is lost at the frame's left and right edges
 # Of the face's extent: regions with closer centres are the same person, while visible and after an absence.
 SAME_PERSON, SAME_AGAIN = 0.5, 1.0
-FORGOTTEN = 0.02  # prominence below which a person is dropped: four seconds after a large face has left
+DROPPED_BELOW = 0.02  # prominence below which a person is dropped: four seconds after a large face has left
 
 
 @dataclass
@@ -72,7 +72,7 @@ class SpeakerTracker:
             face = found.get(person.number, person.region)
             now = _prominence(face, picture) if person.is_visible else 0.0
             person.prominence += share * (now - person.prominence)
-        self._people = [person for person in self._people if person.prominence > FORGOTTEN]
+        self._people = [person for person in self._people if person.prominence > DROPPED_BELOW]
         self._choose()
         return found
 

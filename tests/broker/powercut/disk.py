@@ -51,7 +51,7 @@ class Disk:
 
     @property
     def calm(self) -> bool:
-        """Whether everything is synced, so that a cut can do nothing."""
+        """Return whether everything is synced, so that a power cut changes nothing."""
         return not self._pending and not any(file.pending for file in self._files.values())
 
     def play(self, event: Event) -> None:
@@ -70,7 +70,7 @@ class Disk:
                     _name(self._names, named)
 
     def cut(self, dice: random.Random, root: Path, target: Path) -> None:
-        """Write what is left of `root` after a cut below `target`."""
+        """Write the content of `root` after a power cut below `target`."""
         names = self._names.copy()
         share = dice.choice((0.0, 0.5, 1.0))
         for named in self._pending:

@@ -21,7 +21,7 @@ State = dict[str, str]  # thing → place; what is GONE is left out
 
 @dataclass(slots=True)
 class Promises:
-    """What has been done up to a moment, and what is under way."""
+    """The completed changes up to a moment, and those under way."""
 
     kept: list[State] = field(default_factory=lambda: [{}])  # after each thing done, in order
     under_way: list[Mark] = field(default_factory=list)
@@ -34,11 +34,11 @@ class Promises:
             self.under_way.append(mark)
 
     def allow(self, found: State) -> bool:
-        """Tell whether all that was done is there, and of what is under way each change as a whole or not at all."""
+        """Return whether all completed changes are there, and each change under way wholly or not at all."""
         return found == self._with_under_way(self.kept[-1], found)
 
     def allow_lost_end(self, found: State) -> bool:
-        """Tell whether at most the last changes are missing: all up to some moment are there, none after it."""
+        """Return whether at most the last changes are missing: all up to some moment are there, none after it."""
         return self.allow(found) or found in self.kept
 
     def _with_under_way(self, state: State, found: State) -> State:
@@ -50,7 +50,7 @@ class Promises:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A power cut that has happened."""
+    """A simulated power cut."""
 
     where: str
     promises: Promises
@@ -61,7 +61,7 @@ class Cut:
 
 
 def cuts(recording: Recording, path: Path, target: Path, *, moments: int | None) -> Iterator[Cut]:
-    """Play a record to a disk and cut the power again and again; each cut's files are gone when the next one comes.
+    """Play a recording to a disk and cut the power repeatedly; each cut's files are deleted before the next.
 
     Args:
         path: of the database in the recorded directory.

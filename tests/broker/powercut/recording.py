@@ -98,7 +98,7 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name came to mean a new file, a new DIRECTORY or, deleted, nothing."""
+    """A name was created, for a file or a directory, or deleted."""
 
     path: Path
     file: int | None
@@ -111,7 +111,7 @@ class DirectorySynced:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The recorded program begins or has done what brings these things to this place, all of them or none."""
+    """The recorded program begins or has completed a change that stores these items here, all or none."""
 
     things: tuple[str, ...]
     place: str
@@ -123,7 +123,7 @@ Event = Wrote | Truncated | Synced | Named | DirectorySynced | Mark
 
 @dataclass(eq=False)
 class Recording:
-    """What happened below a directory, in order."""
+    """The system calls below a directory, in order."""
 
     root: Path
     events: list[Event] = field(default_factory=list)
@@ -136,13 +136,13 @@ class Recording:
 
     @contextmanager
     def promised(self, *things: str, place: str) -> Iterator[None]:
-        """Mark that things are on their way to a place in this block, and there after it."""
+        """Mark that items are being stored during this block, and are stored after it."""
         self.events.append(Mark(things, place, done=False))
         yield
         self.events.append(Mark(things, place, done=True))
 
     def vfs(self, real: _Vfs) -> _Vfs:
-        """Return a VFS that does what the real one does, and notes it."""
+        """Return a VFS that calls the real one and records the calls."""
         really_open, really_delete = _OPEN(real.open), _DELETE(real.delete)
 
         def opened(vfs: int, name: int | None, file: int, flags: int, out_flags: int) -> int:
@@ -173,7 +173,7 @@ class Recording:
         return copy
 
     def directory_opener(self, real: int) -> int:
-        """Return a system call for SQLite that opens a directory, which it does only to sync it, and notes it."""
+        """Return a function with which SQLite opens a directory, only to sync it; the sync is recorded."""
         really = _OPEN_DIRECTORY(real)
 
         def opened(name: int, out: int) -> int:
@@ -263,7 +263,7 @@ def _path(name: int) -> Path:
 
 
 def _note_directories(recording: Recording, patch: pytest.MonkeyPatch) -> None:
-    """Note what the broker itself does about directories, past SQLite."""
+    """Record the directories that the broker itself creates and syncs."""
     really_make, really_sync = os.mkdir, os.fsync
 
     def made(path: str | os.PathLike[str], mode: int = 0o777) -> None:

@@ -1,4 +1,4 @@
-"""The power fails at any moment of a life: what is on the disk then is whole, serves, and holds what was promised."""
+"""Power cuts at any moment of a run: the file is intact, usable, and has all committed changes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _often_checkpointed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send_and_settle(recording: Recording, path: Path, synchronous: Synchronous) -> None:
-    """All that can happen to messages, one thing after the other, with a restart in the middle."""
+    """Run all operations on messages, one after the other, with a restart in the middle."""
     broker = SqliteBroker(path, synchronous=synchronous)
     broker.declare_queue("default")
     _send(recording, broker)
@@ -120,7 +120,7 @@ def grow_and_shrink(recording: Recording, path: Path, synchronous: Synchronous) 
 
 
 def send_and_work_at_once(recording: Recording, path: Path, synchronous: Synchronous) -> None:
-    """Threads send, two processes' worth of brokers work: orders share commits, acknowledgements ride with claims."""
+    """Threads send and two brokers consume: requests share commits, also acknowledgements and claims."""
     brokers = [SqliteBroker(path, synchronous=synchronous) for _ in range(2)]
     sent = {f"{thread} {number}": threading.Event() for thread in "abc" for number in range(8)}
 
@@ -176,7 +176,7 @@ def taken(consumer: Consumer) -> MessageProxy:
 
 
 def found(path: Path, *, working: bool = True) -> State:
-    """Open what a cut has left with a broker, see that it is whole and serves; return where everything is."""
+    """Open the files after a cut with a broker, check that they are intact and usable; return the state."""
     with closing(SqliteBroker(path, synchronous="OFF")) as broker:
         broker.declare_queue("default")
         broker.admin.queue_stats()
@@ -213,7 +213,7 @@ def check(
     moments: int | None,
     holds: Callable[[Promises, State], bool] = Promises.allow,
 ) -> int:
-    """Live, cut and look; returns in how many cases something was missing that FULL promises."""
+    """Record a run, cut and check; return how many cuts lost changes that FULL would have kept."""
     path = tmp_path / "life" / "made" / "for it" / "queue.sqlite3"
     path.parents[2].mkdir()
     with recorded(path.parents[2]) as recording:
@@ -242,13 +242,13 @@ def test_a_cut_at_any_moment_undoes_nothing_that_was_answered(life: Life, tmp_pa
 
 @pytest.mark.slow
 def test_with_normal_a_cut_undoes_the_last_changes_only(tmp_path: Path) -> None:
-    """What is there is what was there at some earlier moment. That something is missing shows that the cuts cut."""
+    """The content is that of an earlier moment. Missing changes show that the cuts have an effect."""
     missing = check(send_and_settle, tmp_path, "NORMAL", moments=None, holds=Promises.allow_lost_end)
     assert missing > 100
 
 
 def test_without_syncs_the_cuts_do_harm(tmp_path: Path) -> None:
-    """The proof can fail: with OFF messages are lost or the file is broken."""
+    """The check can fail: with OFF messages are lost or the file is damaged."""
     with pytest.raises((AssertionError, sqlite3.DatabaseError, BrokerConnectionError)):
         check(send_and_settle, tmp_path, "OFF", moments=SAMPLE, holds=Promises.allow_lost_end)
 

@@ -90,7 +90,7 @@ def copied(frame: Planes) -> Planes:
 
 
 def same(one: Planes, other: Planes) -> bool:
-    """Say whether two frames have the same samples."""
+    """Return whether two frames have the same samples."""
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("y", "u", "v"))
 
 

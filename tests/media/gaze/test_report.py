@@ -1,4 +1,4 @@
-"""What a report says of rows that are made of numbers."""
+"""The text of a report about rows of given numbers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What code that has taken over a decoder would try. Runs inside a real media child, as the work of a stage.
+"""Attacks by code that has taken over a decoder. They run inside a real media child, as the work of a stage.
 
 Each function of `ATTACKS` returns if it succeeded, and raises OSError if the system refused it. Standard library only.
 """

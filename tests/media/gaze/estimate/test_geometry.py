@@ -111,7 +111,7 @@ def test_the_middle_of_the_iris_comes_from_where_it_was(right: float, down: floa
 
 
 def _is_seen(eye: Eye, ball: warp.EyeballMaps, row: int, column: int) -> bool:
-    """Say whether nothing of a lid lies over the middle of the iris, before and after the movement."""
+    """Return whether no lid covers the middle of the iris, before and after the movement."""
     upper, lower = eye.upper[4, 1], eye.lower[4, 1]
     return bool(ball.mask[row, column] == 1 and upper + 3 < eye.iris[1] < lower - 3)
 
