@@ -27,6 +27,8 @@ export function chosenPlatforms() {
   return boxes.length ? boxes.filter((box) => box.checked).map((box) => box.value) : null;
 }
 
+const AFTER_FAILURE = 'Publish the next parts of a video although one was not published. Otherwise they wait until you retry or skip it.';
+
 const needsReconnect = (account) => account.status === 'reconnect';
 const isRefused = (account) => account.status === 'refused';
 
@@ -88,7 +90,12 @@ function accountLine(account) {
   if (isRefused(account)) return el('span', { class: 'warning' }, `${account.name}: may not post there`);
   return el('span', { class: 'account-line', 'data-key': account.id },
     el('span', { class: 'hint' }, account.name),
-    el('label', { class: 'account-setting hint' },
-      el('input', { type: 'checkbox', 'data-account': account.id, checked: account.after_failure === 'continue' }),
-      el('span', {}, 'If a part fails, publish the next ones all the same')));
+    el('label', { class: 'account-setting hint', title: AFTER_FAILURE },
+      el('input', {
+        type: 'checkbox',
+        'data-account': account.id,
+        'aria-description': AFTER_FAILURE,
+        checked: account.after_failure === 'continue',
+      }),
+      el('span', {}, 'Go on when a part fails')));
 }

@@ -32,7 +32,7 @@ export function showLimit() {
 }
 
 /** Reset the form. */
-export function forgetFile() {
+export function clearFile() {
   chosen = null;
   chosenKey = null;
   picture(null);

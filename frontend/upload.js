@@ -3,7 +3,7 @@
 import { chosenPlatforms } from './accounts.js';
 import * as api from './api.js';
 import { announce } from './announce.js';
-import { chosen, chosenKey, forgetFile } from './chooser.js';
+import { chosen, chosenKey, clearFile } from './chooser.js';
 import { byId } from './dom.js';
 import { backToForm, showFailure, showSending } from './sending.js';
 import { Interrupted, readable, send, Stopped } from './transfer.js';
@@ -158,6 +158,6 @@ function arrived(jobId) {
   byId('upload-form').reset();
   showGaze();
   backToForm();
-  forgetFile();
+  clearFile();
   uploaded(jobId);
 }

@@ -101,6 +101,9 @@ def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Brows
 def test_what_happens_after_a_failure_is_set_for_each_account(page: Browser, api: StandIn) -> None:
     page.open(api.url).until_text("#accounts", "Mara Talks")
     assert not page.run("return document.querySelector('[data-account=a3]').checked")
+    assert page.text("[data-key=a3] .account-setting") == "Go on when a part fails"
+    explained = page.run("return document.querySelector('[data-account=a3]').getAttribute('aria-description')")
+    assert explained == page.run("return document.querySelector('[data-key=a3] label').title") != ""
     page.click("[data-account=a3]")
     page.until("the setting to arrive", lambda: api.accounts[2].get("after_failure") == "continue")
     page.open(api.url).until_text("#accounts", "Mara Talks")
@@ -184,7 +187,7 @@ def _small_targets(page: Browser) -> list[str]:
 
 
 def test_every_control_has_a_name(page: Browser, api: StandIn, clip: Path) -> None:
-    """What a screen reader would call each field and button, asked of the browser's own accessibility tree."""
+    """The accessibility tree of the browser has a name for each field and button, as screen readers use it."""
     _fill(api)
     page.open(api.url).find("#recent li")
     page.choose_file("#file", clip)
