@@ -132,7 +132,8 @@ def _library_paths() -> Iterator[Path]:
     import media  # noqa: PLC0415 (its path; tests add to it)
 
     yield from map(Path, SYSTEM_PATHS)
-    yield from {Path(prefix) for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    # Not the whole prefix: a virtual environment may be the project's own directory.
+    yield from {Path(prefix, name) for prefix in (sys.prefix, sys.base_prefix) for name in ("lib", "lib64")}
     yield from map(Path, media.__path__)
     here = Path.cwd()
     for entry in map(Path, sys.path):
