@@ -17,6 +17,7 @@ Steps = Mapping[str, Callable[[StepContext], Outcome]]
 RESUME_CADENCE_S = (0.0, 5.0, 30.0, 120.0, 480.0, 900.0)
 CONFLICTS = 3  # refusals of bytes in a row, by the platform's own word, after which an incomplete upload is given up
 GIVE_UP_RESUMING_S = 86_400.0
+MIN_RESUMES = 12  # a day of tries has more; with fewer the machine was off most of the time
 UNANSWERED = "upload_unanswered"
 RESUME_FACTS = ("conflicts", "refused", "stuck", "stuck_at", "stuck_since")
 
@@ -93,7 +94,7 @@ def resume_upload(pacing: Pacing, handle: Handle, received: int) -> Advanced:
     if handle.number("conflicts") > CONFLICTS:
         refused = handle.text("refused") or None
         raise PostFailed("upload_refused", "The platform did not accept the video's bytes", platform_code=refused)
-    if pacing.now() - handle.number("stuck_since") > GIVE_UP_RESUMING_S:
+    if stuck > MIN_RESUMES and pacing.now() - handle.number("stuck_since") > GIVE_UP_RESUMING_S:
         raise PostFailed(UNANSWERED, "The platform has received no byte of the video for a day")
     again = handle.then("upload", offset=received, stuck=stuck)
     return Advanced(again, pacing.pause_s(RESUME_CADENCE_S, stuck - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Text, and_, case, cast, func, or_, select, update
@@ -46,6 +46,15 @@ class Publication:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", PublicationStatus(self.status))
+
+    def failing_since(self, now: datetime) -> datetime | None:
+        """Return `troubled_since`, later by the time for which the step has been overdue; None without failures.
+
+        While the machine is off, the step is not run, so that time is none of its failures.
+        """
+        if self.troubled_since is None or self.next_at is None:
+            return self.troubled_since
+        return self.troubled_since + max(now - self.next_at, timedelta(0))
 
 
 _NOT_ENDED = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING)

@@ -186,6 +186,18 @@ def schedule(connection: Connection, publication_id: str, now: datetime) -> bool
     return connection.execute(change.values(next_at=now)).rowcount == 1
 
 
+def postpone(connection: Connection, publication: Publication, until: datetime, now: datetime) -> bool:
+    """Let the step be run at a time, also now, which it has waited for; False if there is none to run.
+
+    The time for which it has been overdue does not count as time of failures: see `Publication.failing_since`.
+    """
+    change = update(publications).where(
+        publications.c.id == publication.id, publications.c.status == PublicationStatus.PUBLISHING
+    )
+    values = {"next_at": until, "troubled_since": publication.failing_since(now)}
+    return connection.execute(change.values(**values)).rowcount == 1
+
+
 def wake(connection: Connection, account_id: str, now: datetime) -> list[Publication]:
     """Make the next steps of all publications under way on an account due now, without the reason that they waited.
 

@@ -80,7 +80,7 @@ class FailedStep:
     ) -> GivenUp | None:
         """Let the step be run again later, or give the publication up."""
         now = self.machine.now()
-        tries, since = self.publication.tries, self.publication.troubled_since or now
+        tries, since = self.publication.tries, self.publication.failing_since(now) or now
         is_outage = cause in {"platform", "network"} and self._is_outage(connection, error)
         counts = cause in {"post", "platform"} and not is_outage
         is_last = self.may_stop and counts and tries >= self.machine.settings.publish_retries

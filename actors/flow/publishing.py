@@ -129,7 +129,7 @@ def _postpone_if_paused(machine: Machine, connection: Connection, found: Publica
         return False
     if job is None or job.status is JobStatus.CANCELLED:
         return False  # ending the publication needs no request
-    if steps.schedule(connection, found.id, until):
+    if steps.postpone(connection, found, until, now):
         machine.send(f"publish_{found.platform}", found.id, delay_s=(until - now).total_seconds())
     return True
 

@@ -5,6 +5,8 @@ the platform's server; afterwards the publication has failed, and its message is
 due to the post (a limit, processing, a token, the network, an outage of the whole platform) is no retry.
 
 Once something may be public, the platform is asked for a day, with growing delays; then the outcome is unknown.
+
+The time for which a step has been overdue, because the machine was off, does not count as part of a day.
 """
 
 from __future__ import annotations

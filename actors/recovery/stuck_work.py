@@ -83,5 +83,5 @@ def _resume_publications(machine: Machine) -> None:
         before = now - GRACE_PERIOD
         for publication in steps.stalled(connection, next_before=before, held_before=before):
             logger.warning("Publication {}: step {} is overdue, sent again", publication.id, publication.step)
-            steps.schedule(connection, publication.id, now)
+            steps.postpone(connection, publication, now, now)
             machine.send(f"publish_{publication.platform}", publication.id)

@@ -162,9 +162,10 @@ def test_a_lost_answer_is_asked_about_soon_and_never_counts(
     for number in range(10):
         _run(monkeypatch, f"message {number}")
     assert (stored().status, stored().unclear) == (PublicationStatus.PUBLISHING, True)
-    move_clock(monkeypatch, publishing_retries.GIVE_UP_AFTER)
-    _run(monkeypatch, "a day later")
+    while stored().status is PublicationStatus.PUBLISHING:
+        _run(monkeypatch, "for a day")
     assert stored().status is PublicationStatus.OUTCOME_UNKNOWN
+    assert timedelta(hours=1) > wiring.machine.now() - due - publishing_retries.GIVE_UP_AFTER > -timedelta(minutes=1)
 
 
 @pytest.mark.logs_errors("loguru")
@@ -310,6 +311,22 @@ def test_an_outage_of_a_day_ends_the_post(broken: Callable[..., Broken], monkeyp
         for number in range(60):
             _run(monkeypatch, f"message {number}")
     assert stored().status is PublicationStatus.FAILED
+
+
+@pytest.mark.parametrize("is_recovered_first", [False, True])
+@pytest.mark.parametrize(("fault", "at"), [(OFFLINE, "reserve"), (LOST, "publish")], ids=["offline", "unclear"])
+def test_days_in_which_the_machine_was_off_are_no_failures(
+    broken: Callable[..., Broken], monkeypatch: pytest.MonkeyPatch, fault: Fault, at: str, is_recovered_first: bool
+) -> None:
+    """A failure before a power cut of two days, and one after it, before the network is up."""
+    broken(fault, at=at)
+    while stored().troubled_since is None:
+        _run(monkeypatch, "before the power cut")
+    move_clock(monkeypatch, timedelta(days=2))
+    if is_recovered_first:
+        stuck_work.recover(wiring.machine)
+    publishing.run_step(wiring.machine, NAME, "after it")
+    assert stored().status is PublicationStatus.PUBLISHING
 
 
 def test_a_fault_for_the_operator_pauses_the_platform_and_counts_nothing(
