@@ -211,9 +211,13 @@ def in_progress(connection: Connection, job_id: str) -> list[Publication]:
 def resolve(
     connection: Connection, publication_id: str, status: PublicationStatus, *, link: str | None, now: datetime
 ) -> bool:
-    """Store what a person found out about an unknown outcome; False if it is not unknown."""
+    """Store what a person found out about an unknown outcome; False if it is not unknown, or a step is being run.
+
+    That step may be the one that makes the post public, and its worker records it.
+    """
+    idle = or_(publications.c.holder.is_(None), publications.c.holder_until < now)
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status == PublicationStatus.OUTCOME_UNKNOWN
+        publications.c.id == publication_id, publications.c.status == PublicationStatus.OUTCOME_UNKNOWN, idle
     )
     values = {"status": status, "link": link, "ended_at": now, "code": "resolved", "reason": "resolved by a person"}
     return connection.execute(change.values(**values)).rowcount == 1

@@ -72,7 +72,7 @@ def advance(
         "step": step, "handle": handle, "unclear": False, "holder": None, "holder_until": None, "next_at": next_at,
     }  # fmt: skip
     if not keeps_failures:
-        values |= {"tries": 0, "troubled_since": None, "code": None, "reason": None}
+        values |= {"tries": 0, "troubled_since": None, **_why(None, None)}
     return connection.execute(_claimed(publication_id, holder).values(**values)).rowcount == 1
 
 
@@ -103,7 +103,7 @@ def start_over(
     """
     values = {
         "step": step, "handle": handle, "tries": 0, "unclear": False, "holder": None, "holder_until": None,
-        "next_at": next_at, "code": code, "reason": reason, "troubled_since": None, "attempts": attempts,
+        "next_at": next_at, "troubled_since": None, "attempts": attempts, **_why(code, reason),
     }  # fmt: skip
     return connection.execute(_claimed(publication_id, holder).values(**values)).rowcount == 1
 
@@ -124,8 +124,7 @@ def record_failed_step(
     """Store a failed attempt and release the claim; False if the claim is no longer current."""
     values = {
         "tries": tries, "attempts": attempts, "troubled_since": troubled_since, "unclear": unclear,
-        "holder": None, "holder_until": None, "next_at": next_at,
-        "code": code, "reason": reason,
+        "holder": None, "holder_until": None, "next_at": next_at, **_why(code, reason),
     }  # fmt: skip
     return connection.execute(_claimed(publication_id, holder).values(**values)).rowcount == 1
 
@@ -252,7 +251,7 @@ def fail_crashed(connection: Connection, publication_id: str, *, reason: str, no
 
 def set_link(
     connection: Connection,
-    publication_id: str,
+    before: Publication,
     *,
     step: str | None,
     remote_id: str | None,
@@ -260,9 +259,11 @@ def set_link(
     handle: bytes | None,
     next_at: datetime | None,
 ) -> bool:
-    """Store what became known of a post later; False if it was not published."""
+    """Store what became known of a post later; False if it was not published, or another poll has stored something."""
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status.in_(PUBLICATION_SUCCEEDED)
+        publications.c.id == before.id,
+        publications.c.status.in_(PUBLICATION_SUCCEEDED),
+        publications.c.next_at == before.next_at,
     )
     values = {"step": step, "remote_id": remote_id, "link": link, "handle": handle, "next_at": next_at}
     return connection.execute(change.values(**values)).rowcount == 1
@@ -275,6 +276,15 @@ def mark_published(connection: Connection, publication_id: str) -> bool:
     )
     values = {"status": PublicationStatus.PUBLISHED, "reason": None, "code": None}
     return connection.execute(change.values(**values)).rowcount == 1
+
+
+def _why(code: str | None, reason: str | None) -> dict[str, Any]:  # Any: SQL expressions
+    """Return the values of `code` and `reason`; those of a publication whose outcome is unknown meanwhile stay."""
+    is_unknown = publications.c.status == PublicationStatus.OUTCOME_UNKNOWN
+    return {
+        "code": case((is_unknown, publications.c.code), else_=code),
+        "reason": case((is_unknown, publications.c.reason), else_=reason),
+    }
 
 
 def _claimed(publication_id: str, holder: str) -> Update:

@@ -62,7 +62,7 @@ def _postpone(machine: Machine, found: Publication, until: datetime) -> None:
     with machine.store.writing() as connection:
         if steps.set_link(
             connection,
-            found.id,
+            found,
             step=found.step,
             remote_id=found.remote_id,
             link=found.link,
@@ -103,7 +103,10 @@ def _record(machine: Machine, found: Publication, job: Job, outcome: Outcome | N
     sealed = found.handle if handle is None else machine.sealer.seal(dict(handle.facts))
     step = found.step if handle is None else handle.step
     with machine.store.writing() as connection:
-        steps.set_link(connection, found.id, step=step, remote_id=remote_id, link=link, handle=sealed, next_at=next_at)
+        if not steps.set_link(
+            connection, found, step=step, remote_id=remote_id, link=link, handle=sealed, next_at=next_at
+        ):
+            return
         posted = isinstance(outcome, Published) and steps.mark_published(connection, found.id)
         updated = publications.get(connection, found.id)
         if updated is not None and (posted or (link is not None and found.link is None)):

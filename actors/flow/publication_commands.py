@@ -153,7 +153,7 @@ def resolve(machine: Machine, publication_id: str, *, published: bool, link: str
     """Resolve a publication whose outcome is unknown, with what a person has found out.
 
     Returns:
-        False if there is no such publication, or its outcome is known.
+        False if there is no such publication, its outcome is known, or a step of it is still being run.
     """
     status = PublicationStatus.PUBLISHED if published else PublicationStatus.FAILED
     with machine.store.writing() as connection:

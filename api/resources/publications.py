@@ -15,6 +15,7 @@ from api.http import json_body
 from api.http.problems import Problem, not_found
 from api.resources.base import Resource
 from store import publications
+from store.states import PublicationStatus
 
 
 class Resolution(BaseModel):
@@ -83,7 +84,10 @@ class ResolveResource(Resource):
             self._context, publication_id, published=resolution.published, link=resolution.link
         ):
             with self._context.store.reading() as connection:
-                if publications.get(connection, publication_id) is None:
-                    raise not_found("publication")
+                found = publications.get(connection, publication_id)
+            if found is None:
+                raise not_found("publication")
+            if found.status is PublicationStatus.OUTCOME_UNKNOWN:
+                raise Problem(409, "step_running", "a step is still being run; it may tell the outcome")
             raise Problem(409, "outcome_known", "the outcome of this publication is already known")
         response.status = falcon.HTTP_204

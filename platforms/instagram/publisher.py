@@ -129,10 +129,9 @@ class Instagram:
     def may_stop(self, handle: Handle) -> bool:
         """Return whether nothing was made public yet: only `publish` does that.
 
-        The step "refused" follows only when the container was not published, in all looks.
+        The steps "publish" (again) and "refused" follow only when the container was not published, in all looks.
         """
-        never_tried = handle.step in _BEFORE_PUBLISH and not handle.number("publishes")
-        return never_tried or handle.step == "refused"
+        return handle.step in _BEFORE_PUBLISH or handle.step == "refused"
 
     def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
         """Run one step."""

@@ -111,6 +111,18 @@ def test_a_question_that_is_refused_for_a_day_ends(ask: Callable[..., list[str]]
     assert (stored().status, stored().next_at) == (PublicationStatus.PUBLISHED, None)
 
 
+def test_two_polls_at_once_tell_the_link_once(ask: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that was delivered twice, as after its process was frozen."""
+
+    def overtaken(handle: Handle) -> Outcome:
+        change_machine(monkeypatch, publisher=lambda _: Slow([_with_link]))
+        publishing.run_step(wiring.machine, NAME, "second")
+        return _with_link(handle)
+
+    assert ask(_without_link, overtaken, calls=2).count("publication.linked") == 1
+    assert (stored().link, stored().next_at) == ("https://example.test/1", None)
+
+
 def test_nothing_is_asked_during_an_outage(store: Store, ask: Callable[..., list[str]]) -> None:
     ask(_without_link, _with_link, calls=1)
     until = wiring.machine.now() + timedelta(hours=1)

@@ -317,6 +317,49 @@ def test_a_person_settles_an_unknown_outcome(store: Store, publishing_job: Calla
     assert (_found(store).link, ended.status) == ("https://example.test/found", JobStatus.COMPLETED)
 
 
+class Disconnecting(Remote):
+    """Its account is disconnected while a step is run; a person reports at once that the post is not there."""
+
+    at = "publish"
+    is_resolved = True
+
+    def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+        if handle.step == self.at:
+            assert job_commands.disconnect(wiring.machine, "tiktok-1")
+            self.is_resolved = publication_commands.resolve(wiring.machine, NAME, published=False, link=None)
+        return super()._carry_out(post, handle, interrupted=interrupted)
+
+
+def test_a_person_cannot_resolve_an_outcome_that_a_step_still_may_tell(
+    publishing_job: Callable[[Remote], None],
+) -> None:
+    """Otherwise the publication is failed, and may be retried, while its post goes online."""
+    remote = Disconnecting()
+    publishing_job(remote)
+    assert drive().status is PublicationStatus.PUBLISHED
+    assert (remote.posts, remote.is_resolved) == ([NAME], False)
+
+
+def test_an_outcome_can_be_resolved_once_the_step_must_have_ended(
+    publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process was killed."""
+    publishing_job(Disconnecting(faults=["", "killed after"]))
+    assert drive().status is PublicationStatus.OUTCOME_UNKNOWN
+    move_clock(monkeypatch, publishing.STEP_DEADLINE + timedelta(seconds=1))
+    assert publication_commands.resolve(wiring.machine, NAME, published=True, link=None)
+
+
+def test_a_step_that_ends_after_its_account_was_disconnected_leaves_the_reason(
+    publishing_job: Callable[[Remote], None],
+) -> None:
+    remote = Disconnecting()
+    remote.at = "reserve"
+    publishing_job(remote)
+    ended = drive()
+    assert (ended.status, ended.code, ended.holder) == ("outcome_unknown", "account_disconnected", None)
+
+
 def test_another_secret_key_ends_as_an_unknown_outcome_not_as_a_crash(
     store: Store, publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

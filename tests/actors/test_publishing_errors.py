@@ -173,7 +173,7 @@ def test_a_refused_question_is_asked_for_a_day_and_then_left_to_a_person(
     monkeypatch.setattr(publishing_retries, "jitter", lambda: 1.0)
     change_machine(monkeypatch, publisher=lambda _: Platform(faults=[("rejected", "before")]))
     _set_step(step, unclear=False)
-    pauses = []
+    pauses: list[int] = []
     while stored().status is PublicationStatus.PUBLISHING:
         publishing.run_step(wiring.machine, NAME, f"message {len(pauses)}")
         due = stored().next_at

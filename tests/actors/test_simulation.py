@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.flow import account_commands
+from actors.flow import account_commands, job_commands
 from platforms.http.client import Response
 from store import Store
 from store.states import PublicationStatus
@@ -115,6 +115,23 @@ def test_a_clock_that_is_set_back_and_forth_changes_nothing(simulate: Simulate) 
     )
 
     check_all_published(simulation, 10)
+
+
+def test_a_cancelled_reel_is_not_published_again(simulate: Simulate) -> None:
+    """Its first request to publish failed, and Instagram shows that it was not published."""
+    simulation = simulate()
+    simulation.prepare(1, platforms=("instagram",))
+    began = simulation.clock()
+    simulation.faults.answers.append(TimedAnswer("media_publish", began, began + timedelta(minutes=12)))
+
+    def cancel() -> None:
+        assert job_commands.cancel(simulation.machine, "job")
+
+    simulation.run(at={began + timedelta(minutes=11): cancel})
+
+    assert simulation.counts["answer of media_publish"] > 0
+    assert [one.status for one in simulation.publications()] == [PublicationStatus.CANCELLED]
+    assert simulation.posts() == []
 
 
 @pytest.mark.parametrize("platform", ["tiktok", "instagram", "youtube"])

@@ -61,6 +61,16 @@ def test_what_is_known_needs_no_word(client: TestClient, unknown: str) -> None:
     assert (again.status_code, again.json["code"], nobody.status_code) == (409, "outcome_known", 404)
 
 
+def test_a_step_that_is_being_run_may_tell_more_than_a_person(
+    context: Context, client: TestClient, unknown: str
+) -> None:
+    with context.store.writing() as connection:
+        until = context.now() + timedelta(minutes=15)
+        connection.execute(metadata.tables["publications"].update().values(holder="message/nonce", holder_until=until))
+    told = client.simulate_post(f"/publications/{unknown}/resolve", json={"published": False})
+    assert (told.status_code, told.json["code"]) == (409, "step_running")
+
+
 def test_a_link_is_an_address(client: TestClient, unknown: str) -> None:
     told = client.simulate_post(
         f"/publications/{unknown}/resolve", json={"published": True, "link": "javascript:alert(1)"}
