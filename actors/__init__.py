@@ -37,13 +37,13 @@ both, and a cheaper encoder. Which of them are skipped depends on the cause (`fl
 the job (`split`) or the part with its publications (`gaze`) has failed, and the message is dead-lettered; the other
 parts continue.
 
-The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic. Actors are in this package, one
-file each (`ticks` has all periodic ones, `publish` one for each platform). An actor calls one function of `flow` or
-`recovery` with `wiring.machine`, which has the settings, the store and the broker of this process. Each function checks
-the state, does its work, and records the outcome together with the messages that follow from it, in one transaction.
-Every actor may run twice. `recovery` handles what was lost: work that nobody continues, files without a record in the
-database, records without files. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and
-`flow.completion`.
+The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic.
+Actors are in this package, one file each (`ticks` has all periodic ones, `publish` one for each platform). An actor
+calls one function of `flow` or `recovery` with `wiring.machine`, which has the settings, the store and the broker of
+this process. Each function checks the state, does its work, and records the outcome together with the messages that
+follow from it, in one transaction. Every actor may run twice. `recovery` handles what was lost: work that nobody
+continues, files without a record in the database, records without files. To follow one video, read `flow.planning`,
+`flow.rendering`, `flow.publishing` and `flow.completion`.
 """
 
 from actors import (

@@ -79,10 +79,11 @@ class PlatformError(Exception):
         return "; ".join(parts)
 
 
-class TryLater(PlatformError):
-    """Nothing irreversible happened: run the same step again after `retry_after_s`.
+class _RunAgain(PlatformError):
+    """The same step is to be run again.
 
     Attributes:
+        retry_after_s: seconds until then.
         cause: see `Cause`.
     """
 
@@ -92,6 +93,10 @@ class TryLater(PlatformError):
         super().__init__(code, detail, **origin)
         self.retry_after_s = retry_after_s
         self.cause: Cause = cause
+
+
+class TryLater(_RunAgain):
+    """Nothing irreversible happened: run the same step again after `retry_after_s`."""
 
 
 class RateLimited(TryLater):
@@ -116,19 +121,8 @@ class OperatorNeeded(TryLater):
         super().__init__(code, detail, retry_after_s=retry_after_s, cause="wait", **origin)
 
 
-class Unclear(PlatformError):
-    """The request may have been carried out: run the step after `retry_after_s` with interrupted=True.
-
-    Attributes:
-        cause: see `Cause`.
-    """
-
-    def __init__(
-        self, code: str, detail: str, *, retry_after_s: float, cause: Cause = "platform", **origin: Unpack[Origin]
-    ) -> None:
-        super().__init__(code, detail, **origin)
-        self.retry_after_s = retry_after_s
-        self.cause: Cause = cause
+class Unclear(_RunAgain):
+    """The request may have been carried out: run the step after `retry_after_s` with interrupted=True."""
 
 
 class StartOver(PlatformError):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from platforms import steps
@@ -46,6 +47,14 @@ CONFLICT_PAUSE_S = 1.0
 UNDECIDED_CADENCE_S = (5.0, 30.0, 120.0, 300.0)
 LOST_RESPONSE_PAUSE_S = 2.0
 STALLED_CADENCE_S = (300.0,)
+
+
+@dataclass(frozen=True)
+class _Incomplete:
+    """A job that waits for bytes."""
+
+    status: PublishStatus
+    uploaded_bytes: int
 
 
 class TikTok:
@@ -179,6 +188,16 @@ class TikTok:
 
     def _locate(self, context: StepContext) -> Outcome:
         """Ask how many bytes the job has, and go on from there."""
+        handle, answer = context.handle, self._ask_for_bytes(context)
+        if not isinstance(answer, _Incomplete):
+            return answer
+        no_address = handle.number("conflicts") > steps.CONFLICTS and handle.text("refused") in {"http_403", "http_404"}
+        if self._expired(handle) or no_address:
+            return Advanced(handle.then("stalled", looks=0))
+        return steps.resume_upload(self._pacing, handle, answer.uploaded_bytes)
+
+    def _ask_for_bytes(self, context: StepContext) -> Outcome | _Incomplete:
+        """Ask for the job; return the outcome that its state decides, or how many bytes it has."""
         handle, status = context.handle, polling.known_status(self._services, context)
         if status is None:
             return polling.begin_search(handle)
@@ -188,10 +207,7 @@ class TikTok:
             return self._sent(handle)
         if status.uploaded_bytes is None:
             return self._undecided(handle)
-        no_address = handle.number("conflicts") > steps.CONFLICTS and handle.text("refused") in {"http_403", "http_404"}
-        if self._expired(handle) or no_address:
-            return Advanced(handle.then("stalled", looks=0))
-        return steps.resume_upload(self._pacing, handle, status.uploaded_bytes)
+        return _Incomplete(status, status.uploaded_bytes)
 
     def _undecided(self, handle: Handle) -> Advanced:
         """Ask again: TikTok did not say how many bytes the job has, so neither an end nor a repetition is certain."""
@@ -201,19 +217,13 @@ class TikTok:
 
     def _stalled(self, context: StepContext) -> Outcome:
         """Wait until a job whose address expired before its last byte will certainly never post."""
-        handle, status = context.handle, polling.known_status(self._services, context)
-        if status is None:
-            return polling.begin_search(handle)
-        if status.status == "FAILED":
-            raise polling.failure(self._services, context, status)
-        if self._has_all_bytes(context, status):
-            return self._sent(handle)
-        if status.uploaded_bytes is None:
-            return self._undecided(handle)
-        unchanged = status.uploaded_bytes == handle.number("stalled_bytes") and handle.number("looks") > 0
+        handle, answer = context.handle, self._ask_for_bytes(context)
+        if not isinstance(answer, _Incomplete):
+            return answer
+        unchanged = answer.uploaded_bytes == handle.number("stalled_bytes") and handle.number("looks") > 0
         if unchanged and self._pacing.now() - handle.number("init_at") > ABANDONED_AFTER_S:
-            raise polling.failure(self._services, context, status)
-        waiting = handle.then("stalled", stalled_bytes=status.uploaded_bytes)
+            raise polling.failure(self._services, context, answer.status)
+        waiting = handle.then("stalled", stalled_bytes=answer.uploaded_bytes)
         return self._pacing.ask_again(waiting, "stalled", STALLED_CADENCE_S)
 
     def _has_all_bytes(self, context: StepContext, status: PublishStatus) -> bool:

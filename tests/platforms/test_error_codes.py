@@ -21,7 +21,8 @@ BUILDERS = {
     "account_refused": "AccountRefused",
     "unknown": "OutcomeUnknown",
 }
-CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - {"PlatformError", "Origin"}
+_CLASSES = {name for name, kind in vars(errors).items() if isinstance(kind, type) and not name.startswith("_")}
+CLASSES = _CLASSES - {"PlatformError", "Origin"}
 # Codes whose class the code passes on: a refusal becomes a failure once it is certain that nothing is public.
 PASSED_ON = {"video_missing": "PostFailed", "video_changed": "PostFailed", "invalid_post": "PostFailed"}
 
