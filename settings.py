@@ -90,7 +90,8 @@ class Settings(BaseModel):
     loudness: Annotated[float, Field(ge=-31, le=-9)] | None = None  # LUFS; none leaves the sound as it is
     worker_memory_mb: Annotated[int, Field(ge=200)] | None = None
     processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds of one attempt at a part
-    media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0  # before the first retry; then 4 and 16 times
+    # before the first retry; the second waits 4 times as long, the third 16 times
+    media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0
     mute_video: Literal["ask", "publish", "refuse"] = "ask"  # for a video whose sound cannot be read
     keep_source: bool = False  # keep an uploaded file until the other files of its job are deleted
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0

@@ -32,18 +32,23 @@
     ticks      refresh_tokens ── tokens: sends refresh_token where tokens are due        every 10 minutes
 
 If a child of `split` or `gaze` fails, its message is delayed and starts another one, up to four attempts in all. The
-settings descend: full, less_memory, without_gaze, least. For a part they mean: a smaller picture; no gaze correction;
-both, and a cheaper encoder. Which of them are skipped depends on the cause (`flow.retrying`). After the last attempt
-the job (`split`) or the part with its publications (`gaze`) has failed, and the message is dead-lettered; the other
-parts continue.
+settings descend (`flow.retrying`). For a part, less_memory means a smaller picture, without_gaze no gaze correction,
+least both, and a cheaper encoder. With gaze correction, the settings of the four attempts are:
 
-The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic.
-Actors are in this package, one file each (`ticks` has all periodic ones, `publish` one for each platform). An actor
-calls one function of `flow` or `recovery` with `wiring.machine`, which has the settings, the store and the broker of
-this process. Each function checks the state, does its work, and records the outcome together with the messages that
-follow from it, in one transaction. Every actor may run twice. `recovery` handles what was lost: work that nobody
-continues, files without a record in the database, records without files. To follow one video, read `flow.planning`,
-`flow.rendering`, `flow.publishing` and `flow.completion`.
+    out_of_memory                     full, less_memory, without_gaze, least
+    deadline_passed, internal_error   full, without_gaze, least, least
+    crashed                           full, full, without_gaze, least
+
+If the causes differ, each failure decides about the settings after it. After the last attempt the job (`split`) or the
+part with its publications (`gaze`) has failed, and the message is dead-lettered; the other parts continue.
+
+The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic. Actors
+are in this package, one file each, except that `ticks` has all periodic ones, `publish` those of all platforms, and
+`dispatch_webhook` both that deliver webhooks. An actor calls one function of `flow` or `recovery` with
+`wiring.machine`, which has the settings, the store and the broker of this process. Each function checks the state, does
+its work, and records the outcome together with the messages that follow from it, in one transaction. Every actor may
+run twice. `recovery` handles what was lost: work that nobody continues, files without a record in the database, records
+without files. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
 """
 
 from actors import (

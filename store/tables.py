@@ -1,7 +1,8 @@
 """The tables of the store, for SQLAlchemy Core. Alembic's migrations create them; a test compares the two.
 
 An attempt is one execution of work that may fail. The column `attempt` is the token of the running one, `attempts` has
-the failed ones, `tries` counts attempts. The table `attempts` has those at webhook deliveries.
+the failed ones, `tries` counts attempts: at a delivery all, at a publication the failed ones of the present step that
+count. The table `attempts` has those at webhook deliveries.
 
 A part is a numbered piece of a video, as its creator sees it. A segment is the row of a part. In prose the word is
 "part"; "segment" is the name in tables, JSON, events and settings (`segment_id`), which other programs read.
@@ -182,8 +183,8 @@ publications = Table(
     Column("step", Text),  # of the publisher's state machine; null before the first
     # Encrypted JSON: facts of a `platforms.contract.Handle`, such as an upload address; stored before the next step.
     Column("handle", LargeBinary),
-    # "message id/nonce" of the run that executes `step`; null between two steps. A run that finds the id of its own
-    # message here, or an expired one, follows an interrupted run.
+    # "message id/nonce" of the run that executes `step`; null between two steps. A run that finds its own message's id
+    # here, or a holder that has expired, follows an interrupted run; a run that finds another holder does nothing.
     Column("holder", Text),
     Column("holder_until", UtcDateTime),  # when it expires
     Column("next_at", UtcDateTime),  # when the next step is due

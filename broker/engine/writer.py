@@ -1,4 +1,4 @@
-"""The single writer thread of a process: a queue of write requests with group commit.
+"""The writer thread of one broker or backend in one process: a queue of write requests with group commit.
 
 Other threads submit requests and wait. Requests that arrive together share one commit, and an exception that dramatiq
 raises into a worker thread (time limit, shutdown, cancellation) does not interrupt SQL. Two kinds of threads commit by
@@ -51,7 +51,9 @@ class WriterHooks:
     def before_commit(self, batch: WriteBatch) -> None:
         """Called before COMMIT, after the work of all requests; may write. Only for batches with `WriteBatch.claims`.
 
-        That is true for groups of requests and for `commit`, false for single requests and inline commits.
+        True for groups of requests, also of one, and for `commit` without work. False for a request that is committed
+        alone (after its group failed, or by a thread that holds the write lock), for `commit` with work, and for inline
+        commits.
         """
 
     def after_commit(self, batch: WriteBatch) -> None:
