@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,7 @@ def no_unexpected_errors(request: pytest.FixtureRequest) -> Iterator[None]:
     with _records_noted(errors):
         yield
     logger.remove(sink)
+    assert "actors.worker" not in sys.modules  # its import sets up the log of the whole process, and hides its memory
     marker = request.node.get_closest_marker("logs_errors")
     if marker is None:
         assert errors == []

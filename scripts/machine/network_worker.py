@@ -14,7 +14,6 @@ import threading
 from dramatiq import Worker
 
 from actors.wiring import machine
-from actors.worker import broker
 from broker import SqliteBroker
 
 # Threads by queue. Publications: one at a time for each account. Webhooks: one thread for each endpoint that is in
@@ -41,6 +40,8 @@ def stop_workers(workers: list[Worker]) -> None:
 
 def main() -> None:
     """Run until SIGTERM, SIGINT or SIGHUP; a second signal ends the process at once."""
+    from actors.worker import broker  # noqa: PLC0415 (sets up the process: its log, and what others may read of it)
+
     asked = threading.Event()
 
     def on_signal(*_: object) -> None:
