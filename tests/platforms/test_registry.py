@@ -280,8 +280,9 @@ print(json.dumps({"status": found().status, "code": found().code, "link": found(
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the packages to which the platform was added by the steps of CONTRIBUTING.md."""
     copy = tmp_path_factory.mktemp("program")
+    ignored = shutil.ignore_patterns("__pycache__", "*.task")
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__", "*.task"))
+        shutil.copytree(ROOT / package, copy / package, ignore=ignored, symlinks=True)
     shutil.copy(ROOT / "settings.py", copy)
     for name, text in FILES.items():
         (copy / name).parent.mkdir(exist_ok=True)
