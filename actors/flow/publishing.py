@@ -151,6 +151,7 @@ class _StepRun:
         job, segment = self._read()
         try:
             self.handle = self._stored_handle()
+            self._check_database()
             if job.status is JobStatus.CANCELLED and self._may_stop():
                 self._cancel()
                 return
@@ -167,6 +168,19 @@ class _StepRun:
                 raise
             gone = errors.PostFailed if self._may_stop() else errors.OutcomeUnknown
             self._handle_error(gone(FILE_MISSING, PART_GONE))
+
+    def _check_database(self) -> None:
+        """Check that the file beside the upload does not tell more than the database.
+
+        Raises:
+            OutcomeUnknown: it does, so the database is an older one, and the post may be public.
+        """
+        if self._is_irreversible() or not self._may_stop():
+            return  # the publisher asks the platform
+        is_begun = self.handle is not None or self.interrupted
+        notes = publishing_notes.is_sent if is_begun else publishing_notes.has_begun
+        if notes(self.machine, self.publication):
+            raise errors.OutcomeUnknown("database_older", DATABASE_OLDER)
 
     def _cancel(self) -> None:
         with self.machine.store.writing() as connection:
@@ -212,8 +226,7 @@ class _StepRun:
     def _begin(self, post: Post, account: AuthorizedAccount) -> bool:
         """Store the first handle before the first step is carried out."""
         self.handle = self.publisher.begin(post, account)
-        if not publishing_notes.add(self.machine, self.publication) and not self.interrupted:
-            raise errors.OutcomeUnknown("database_older", DATABASE_OLDER)
+        publishing_notes.add(self.machine, self.publication)
         self.interrupted = False  # nothing has ever been sent
         sealed = self.machine.sealer.seal(dict(self.handle.facts))
         with self.machine.store.writing() as connection:
@@ -241,6 +254,8 @@ class _StepRun:
         has_acted_before = self.has_acted
         self.has_acted = self._is_irreversible()
         interrupted = self.interrupted or has_acted_before
+        if self.has_acted:
+            publishing_notes.add_sent(self.machine, self.publication)
         try:
             return self.publisher.advance(post, account, self.handle, interrupted=interrupted)
         except FileNotFoundError:
@@ -254,6 +269,8 @@ class _StepRun:
         is_progress = (
             not isinstance(outcome, Advanced) or not self.interrupted or outcome.handle.step != self.handle.step
         )
+        if isinstance(outcome, Advanced) and self._is_over(outcome.handle):
+            publishing_notes.add_ended(self.machine, self.publication)
         with self.machine.store.writing() as connection:
             if not isinstance(outcome, Advanced):
                 self._record_success(connection, outcome, sealed)
@@ -269,6 +286,10 @@ class _StepRun:
                 self._send_next(outcome.again_after_s)
             if is_progress:
                 outages.end(self.machine, connection, self.publication.platform)
+
+    def _is_over(self, after: Handle) -> bool:
+        """Return whether the job at the platform has ended without a post, and another one follows."""
+        return after.step not in self.publisher.irreversible_steps and self.publisher.may_stop(after)
 
     def _record_success(self, connection: Connection, outcome: Published | ActionNeeded, sealed: bytes) -> None:
         note = outcome.note if isinstance(outcome, ActionNeeded) else None
@@ -296,6 +317,8 @@ class _StepRun:
 
     def _handle_error(self, error: errors.PlatformError) -> None:
         logger.warning("Publication {}: step failed on {}: {}", self.publication.id, self.publication.platform, error)
+        if isinstance(error, errors.StartOver):
+            publishing_notes.add_ended(self.machine, self.publication)
         FailedStep(
             machine=self.machine,
             publication=self.publication,

@@ -1,10 +1,13 @@
 """Records in a file, beside an upload, which of its publications have begun; independent of the database.
 
-    uploads/<job id>/publishing-began      a line per publication: part number, account id, time of the beginning
+    uploads/<job id>/publishing-began      lines of each publication: part number, account id, time of its beginning,
+                                           and nothing, or " sent", or " ended without a post"
 
-In a restored database a publication may be "waiting" although it is public. So this file is checked before a
-publication's first byte is sent. If it has a line for a publication that never began in the database, the publication's
-outcome is unknown.
+" sent" is written before the first step that may make the post public. The last line of a publication counts.
+
+In a restored database a publication may be waiting, or be about to begin an upload, although its post is public. So
+this file is checked before each step of a publication of which, by the database, nothing can be public. If the file has
+a line for a publication that never began in the database, or was not sent, the publication's outcome is unknown.
 """
 
 from __future__ import annotations
@@ -21,20 +24,55 @@ from store.publications import Publication
 RESOLVED = "resolved"  # the code that `publications.resolve` sets
 
 
-def add(machine: Machine, publication: Publication) -> bool:
-    """Record that a publication begins; return False if the file says that it has begun before."""
-    path = _path(machine, publication.job_id)
+_SENT = " sent"
+_ENDED = " ended without a post"
+
+
+def has_begun(machine: Machine, publication: Publication) -> bool:
+    """Return whether the file says that a publication has begun."""
+    return bool(_lines_of(machine, publication))
+
+
+def is_sent(machine: Machine, publication: Publication) -> bool:
+    """Return whether the file says that a post may be public."""
+    ends = [line for line in _lines_of(machine, publication) if line.endswith((_SENT, _ENDED))]
+    return bool(ends) and ends[-1].endswith(_SENT)
+
+
+def add(machine: Machine, publication: Publication, end: str = "") -> None:
+    """Record that a publication begins."""
     try:
-        if any(line.startswith(_prefix(publication)) for line in _lines(path)):
-            return False
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{_line(publication)}\n")
+        _append(machine, publication, end)
     except OSError as error:  # the file is needed only after a loss of the database
         logger.warning(
-            "Job {}: publication {}: beginning not recorded beside the upload: {}",
-            publication.job_id, publication.id, error,
-        )  # fmt: skip
-    return True
+            "Job {}: publication {}: not recorded beside the upload: {}", publication.job_id, publication.id, error
+        )
+
+
+def add_sent(machine: Machine, publication: Publication) -> None:
+    """Record that the post may be public from now on."""
+    if not is_sent(machine, publication):
+        add(machine, publication, _SENT)
+
+
+def add_ended(machine: Machine, publication: Publication) -> None:
+    """Record that what was sent has certainly ended without a post. Call it before the database tells so.
+
+    Raises:
+        OSError: it was not recorded, and the publication would look like one of an older database.
+    """
+    if is_sent(machine, publication):
+        _append(machine, publication, _ENDED)
+
+
+def _append(machine: Machine, publication: Publication, end: str) -> None:
+    with _path(machine, publication.job_id).open("a", encoding="utf-8") as file:
+        file.write(f"{_line(publication)}{end}\n")
+
+
+def _lines_of(machine: Machine, publication: Publication) -> list[str]:
+    lines = _lines(_path(machine, publication.job_id))
+    return [line for line in lines if line.startswith(_prefix(publication))]
 
 
 def remove(machine: Machine, failed: Sequence[Publication]) -> None:
@@ -68,7 +106,7 @@ def _path(machine: Machine, job_id: str) -> Path:
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
+    except OSError:  # usually there is none yet
         return []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -53,95 +52,6 @@ def test_whatever_is_cut_off_there_is_one_post(
     publishing_job(remote)
     assert drive().status is PublicationStatus.PUBLISHED
     assert remote.posts == [NAME]
-
-
-@pytest.fixture
-def uploaded(store: Store) -> Path:
-    """Return the directory of the job's upload."""
-    directory = wiring.machine.settings.uploads_dir / "job"
-    directory.mkdir(parents=True)
-    return directory
-
-
-def _older_database(status: PublicationStatus = PublicationStatus.WAITING) -> None:
-    """Put the publication back to before it began, as a restored backup does."""
-    with wiring.machine.store.writing() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
-        create_job(connection)
-        if status is PublicationStatus.FAILED:
-            failed = {"status": status, "ended_at": wiring.machine.now(), "code": "x"}
-            connection.execute(metadata.tables["publications"].update().values(**failed))
-            connection.execute(metadata.tables["jobs"].update().values(status=JobStatus.FAILED))
-
-
-@pytest.mark.usefixtures("uploaded")
-def test_an_older_database_publishes_nothing_twice(publishing_job: Callable[[Remote], None]) -> None:
-    """It says "waiting" of a part that is public, and the upload is still there for the others."""
-    remote = Remote()
-    publishing_job(remote)
-    assert drive().status is PublicationStatus.PUBLISHED
-    _older_database()
-    ended = drive()
-    assert (ended.status, ended.code) == (PublicationStatus.OUTCOME_UNKNOWN, "database_older")
-    assert "the database is older" in (ended.reason or "")
-    assert len(remote.posts) == 1
-
-
-@pytest.mark.usefixtures("uploaded")
-def test_an_older_database_that_knows_an_earlier_failure_publishes_nothing_twice(
-    publishing_job: Callable[[Remote], None],
-) -> None:
-    """A person tries again what failed then: it went out since."""
-    remote = Remote()
-    publishing_job(remote)
-    drive()
-    _older_database(PublicationStatus.FAILED)
-    assert job_commands.retry(wiring.machine, "job")
-    assert drive().status is PublicationStatus.OUTCOME_UNKNOWN
-    assert len(remote.posts) == 1
-
-
-@pytest.mark.usefixtures("uploaded")
-@pytest.mark.parametrize("way", ["failed", "resolved"])
-def test_what_certainly_failed_is_tried_again_as_before(publishing_job: Callable[[Remote], None], way: str) -> None:
-    remote = Remote()
-    publishing_job(remote)
-    if way == "resolved":  # a person has looked, and it is not there
-        drive()
-        _older_database()
-        assert drive().status is PublicationStatus.OUTCOME_UNKNOWN
-        remote.posts.clear()
-        assert publication_commands.resolve(wiring.machine, NAME, published=False, link=None)
-    else:
-        publishing_job(Refusing())
-        assert drive().status is PublicationStatus.FAILED
-        publishing_job(remote)
-    assert job_commands.retry(wiring.machine, "job")
-    assert drive().status is PublicationStatus.PUBLISHED
-    assert len(remote.posts) == 1
-
-
-class Refusing(Remote):
-    def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
-        raise errors.Rejected("refused", "not this one")
-
-
-@pytest.mark.usefixtures("uploaded")
-def test_a_crash_between_the_note_and_its_record_is_no_older_database(
-    publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    remote = Remote()
-    publishing_job(remote)
-    real = steps.record_first_step
-
-    def die(*_: object, **__: object) -> bool:
-        monkeypatch.setattr(steps, "record_first_step", real)
-        raise Killed
-
-    monkeypatch.setattr(steps, "record_first_step", die)
-    assert drive().status is PublicationStatus.PUBLISHED
-    assert len(remote.posts) == 1
 
 
 def test_a_step_that_was_cut_off_asks_before_it_repeats(publishing_job: Callable[[Remote], None]) -> None:
