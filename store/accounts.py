@@ -114,6 +114,11 @@ def pause(connection: Connection, account_id: str, until: datetime, reason: str)
     connection.execute(change.values(paused_until=until, reason=reason))
 
 
+def end_pauses_after(connection: Connection, moment: datetime) -> None:
+    """End the pauses that would last until after a moment."""
+    connection.execute(update(accounts).where(accounts.c.paused_until > moment).values(paused_until=None))
+
+
 def set_after_failure(connection: Connection, account_id: str, after_failure: AfterFailure) -> bool:
     """Set the effect of a part that was not published; False if there is no such account, or it is disconnected."""
     change = update(accounts).where(accounts.c.id == account_id, accounts.c.status != AccountStatus.DISCONNECTED)

@@ -52,6 +52,12 @@ def put(connection: Connection, state: PlatformState) -> None:
         connection.execute(platform_states.insert().values(**values))
 
 
+def end_pauses_after(connection: Connection, moment: datetime, now: datetime) -> None:
+    """Let the pauses that would last until after a moment end now; the next step is a trial, as after each pause."""
+    change = update(platform_states).where(platform_states.c.paused_until > moment)
+    connection.execute(change.values(paused_until=now))
+
+
 def clear(connection: Connection, platform: str) -> PlatformState:
     """Delete the failures of a platform, which ends its outage; return the previous state."""
     before = get(connection, platform)

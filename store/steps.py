@@ -220,14 +220,18 @@ def waiting_until(connection: Connection, platform: str, moment: datetime) -> li
     return rows.fetch_all(connection, query, Publication)
 
 
-def stalled(connection: Connection, *, next_before: datetime, held_before: datetime) -> list[Publication]:
+def stalled(
+    connection: Connection, *, next_before: datetime, next_after: datetime, held_before: datetime
+) -> list[Publication]:
     """Return publications under way on usable accounts that no worker continues.
 
     Args:
         next_before: a step that should have been taken up before this moment was not.
+        next_after: no step waits for a later moment, unless the clock was set back since.
         held_before: claimed steps are overdue if they should have ended before this time.
     """
-    not_taken_up = and_(publications.c.holder.is_(None), publications.c.next_at < next_before)
+    is_due_wrongly = or_(publications.c.next_at < next_before, publications.c.next_at > next_after)
+    not_taken_up = and_(publications.c.holder.is_(None), is_due_wrongly)
     not_ended = and_(publications.c.holder.is_not(None), publications.c.holder_until < held_before)
     query = (
         select(publications)

@@ -52,7 +52,8 @@ def _start_next(
     """
     now = machine.now()
     gap = timedelta(seconds=schedule.min_gap_s)
-    recent = publication_queue.recent_starts(connection, account.id, now - max(DAY, gap))
+    starts = publication_queue.recent_starts(connection, account.id, now - max(DAY, gap))
+    recent = [began for began in starts if began <= now + DAY]  # later ones: the clock was set back since
     earliest = max(now, account.paused_until or now, outage_until or now)
     next_start = earliest_start(schedule, recent, earliest)
     for queued in publication_queue.next_in_order(connection, account.id):

@@ -10,9 +10,10 @@ from actors.flow import planning, rendering, retrying, webhook_queue
 from actors.flow.completion import fail_crashed_publication, fail_job, fail_part
 from actors.machine import Machine
 from broker import DeadLetter
-from store import jobs, publications, segments, steps
+from store import accounts, jobs, platform_states, publications, segments, steps
 
 GRACE_PERIOD = timedelta(minutes=5)  # a message may wait in its queue, or for redelivery after its worker's end
+MAX_AHEAD = timedelta(hours=26)  # platforms ask for at most a day (`MAX_RETRY_AFTER_S`, quotas until midnight)
 DEAD_LETTER_AGE = timedelta(days=1)  # older dead letters have been handled: `recover` runs each minute
 REASON = "an error in VidProd stopped it every time; the dead letters have the details"
 
@@ -79,9 +80,16 @@ def _resume_retries(machine: Machine) -> None:
 
 def _resume_publications(machine: Machine) -> None:
     now = machine.now()
+    before, latest = now - GRACE_PERIOD, now + MAX_AHEAD
+    running = {held.message_id for held in machine.broker.admin.held_messages()}
     with machine.store.writing() as connection:
-        before = now - GRACE_PERIOD
-        for publication in steps.stalled(connection, next_before=before, held_before=before):
+        accounts.end_pauses_after(connection, latest)
+        platform_states.end_pauses_after(connection, latest, now)
+        for publication in steps.stalled(connection, next_before=before, next_after=latest, held_before=before):
+            if publication.holder is not None and publication.holder.split("/")[0] in running:
+                # A slow upload, or the clock was set ahead during it. A second worker would begin another upload.
+                logger.warning("Publication {}: step {} is overdue, still being run", publication.id, publication.step)
+                continue
             logger.warning("Publication {}: step {} is overdue, sent again", publication.id, publication.step)
             steps.postpone(connection, publication, now, now)
             machine.send(f"publish_{publication.platform}", publication.id)

@@ -176,8 +176,8 @@ def _update_all_held(machine: Machine, connection: Connection) -> Prepared:
 def _find_overdue(machine: Machine, connection: Connection) -> None:
     """Nothing is overdue, as usual."""
     del machine
-    before = NOW - timedelta(days=60)
-    assert steps.stalled(connection, next_before=before, held_before=before) == []
+    before, latest = NOW - timedelta(days=60), NOW + timedelta(days=60)
+    assert steps.stalled(connection, next_before=before, next_after=latest, held_before=before) == []
     assert publications.open_created_before(connection, before) == []
     assert segments.rendering_started_before(connection, before) == []
     assert segments.clear_retries_after(connection, NOW) == []

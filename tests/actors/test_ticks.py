@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from dramatiq import Worker
 
 from actors import wiring
 from actors.delete_files import delete_files
@@ -14,11 +17,13 @@ from actors.flow.events import emit
 from actors.recovery.stuck_work import GRACE_PERIOD
 from actors.ticks import cleanup, open_windows, reap
 from broker import DeadLetter
+from platforms.contract import Handle, Outcome, Post
 from store import (
     Store,
     accounts,
     heartbeats,
     jobs,
+    platform_states,
     publication_queue,
     publications,
     schedules,
@@ -26,9 +31,11 @@ from store import (
     steps,
     webhooks,
 )
+from store.platform_states import PlatformState
 from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from store.tables import events
+from tests.actors.one_publication import Remote
 from tests.actors.queues import move_clock, waiting
 from tests.store.rows import account, job, publication, segment
 
@@ -118,6 +125,65 @@ def test_a_publication_that_nobody_takes_further_is_taken_up_again(
     reap.fn()
     reap.fn()
     assert [sent for sent in waiting() if sent[0] == "publish_tiktok"] == [("publish_tiktok", (NAME,))]
+
+
+def test_a_step_that_is_still_being_run_is_not_given_to_a_second_worker(
+    publishing_job: Callable[[Remote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is set ahead during a slow upload: by it the step is overdue. Two uploads would be two posts."""
+    began, may_end = threading.Event(), threading.Event()
+
+    class Slow(Remote):
+        def _carry_out(self, post: Post, handle: Handle, *, interrupted: bool) -> Outcome:
+            began.set()
+            assert may_end.wait(30)
+            return super()._carry_out(post, handle, interrupted=interrupted)
+
+    publishing_job(Slow())
+    wiring.machine.send("publish_tiktok", NAME)
+    worker = Worker(wiring.machine.broker, queues={"network"}, worker_threads=1)
+    worker.start()
+    try:
+        assert began.wait(30)
+        move_clock(monkeypatch, timedelta(days=2))
+        reap.fn()
+        assert waiting().count(("publish_tiktok", (NAME,))) == 1
+    finally:
+        may_end.set()
+        worker.stop()
+
+
+def test_a_claim_whose_message_is_lost_is_given_to_another_worker(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ready_part(store)
+    with store.writing() as connection:
+        publication_queue.start(connection, NAME, wiring.machine.now())
+        steps.claim(connection, NAME, "lost", "x", now=wiring.machine.now(), until=wiring.machine.now())
+    move_clock(monkeypatch, GRACE_PERIOD + timedelta(minutes=1))
+    reap.fn()
+    assert waiting().count(("publish_tiktok", (NAME,))) == 1
+
+
+def test_a_clock_that_was_a_year_ahead_holds_nothing_for_a_year(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps, pauses and the last post are of that time."""
+    _ready_part(store, parts=2)
+    _limit(store, min_gap_s=60.0)
+    ahead = wiring.machine.now() + timedelta(days=365)
+    with store.writing() as connection:
+        publication_queue.start(connection, NAME, ahead)
+        accounts.pause(connection, "tiktok-1", ahead, "a limit")
+        platform_states.put(connection, PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=ahead))
+    reap.fn()
+    with store.writing() as connection:
+        found = publications.get(connection, NAME)
+        assert found is not None
+        assert found.next_at is not None
+        assert found.next_at <= wiring.machine.now()
+        steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
+        steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
+    open_windows.fn()
+    assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
 
 
 def test_a_part_that_renders_for_too_long_is_rendered_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from tests.store.rows import NOON, account, job, publication, segment
 Query = Callable[[Connection], object]
 QUERIES: dict[str, tuple[Query, str]] = {
     "stalled": (
-        lambda connection: steps.stalled(connection, next_before=NOON, held_before=NOON),
+        lambda connection: steps.stalled(connection, next_before=NOON, next_after=NOON, held_before=NOON),
         "publications_under_way",
     ),
     "waiting_until": (lambda connection: steps.waiting_until(connection, "tiktok", NOON), "publications_under_way"),
