@@ -25,7 +25,7 @@ from sqlalchemy import (
 from store import rows
 from store.accounts import Account
 from store.jobs import not_approved
-from store.partial_indexes import is_open, is_unpublished
+from store.partial_indexes import HELD, is_open, is_unpublished
 from store.states import AccountStatus, AfterFailure, PublicationStatus, SegmentStatus
 from store.tables import accounts, job_segments, jobs, publications
 
@@ -187,16 +187,20 @@ def set_due(connection: Connection, publication_id: str, due_at: datetime) -> bo
 
 
 def set_waiting_reason(connection: Connection, account_id: str, *, code: str, reason: str) -> None:
-    """Set the reason of all waiting publications of an account."""
-    change = update(publications).where(
-        publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
-    )
+    """Set the reason of all waiting publications of an account; those that are held keep theirs."""
+    change = update(publications).where(*_waiting_unheld(account_id))
     connection.execute(change.values(code=code, reason=reason))
 
 
 def clear_waiting_reason(connection: Connection, account_id: str) -> None:
-    """Clear the reason of all waiting publications of an account."""
-    change = update(publications).where(
-        publications.c.account_id == account_id, publications.c.status == PublicationStatus.WAITING
+    """Clear the reason of all waiting publications of an account; those that are held keep theirs."""
+    change = update(publications).where(*_waiting_unheld(account_id), publications.c.code.is_not(None))
+    connection.execute(change.values(code=None, reason=None))
+
+
+def _waiting_unheld(account_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        publications.c.account_id == account_id,
+        publications.c.status == PublicationStatus.WAITING,
+        publications.c.code.is_distinct_from(HELD),
     )
-    connection.execute(change.where(publications.c.code.is_not(None)).values(code=None, reason=None))

@@ -64,6 +64,10 @@ class AfterFailure(StrEnum):
     CONTINUE = "continue"
 
 
+UNUSABLE_CODES = {AccountStatus.RECONNECT: "reconnect_needed", AccountStatus.REFUSED: "account_refused"}
+"""The codes of publications that wait for an account which cannot be used."""
+
+
 class EndpointState(StrEnum):
     """The states of a webhook endpoint."""
 

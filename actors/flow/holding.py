@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from actors.flow.events import emit_for_publication
 from actors.machine import Machine
-from store import holds, jobs, publications
+from store import holds, jobs, publication_queue, publications
 from store.accounts import Account
 from store.publications import Publication
-from store.states import AfterFailure
+from store.states import UNUSABLE_CODES, AfterFailure
 
 
 def update(machine: Machine, connection: Connection, job_id: str) -> None:
@@ -32,10 +32,12 @@ def _update_on(machine: Machine, connection: Connection, job_id: str, account: A
     cause = None
     if account.after_failure is AfterFailure.HOLD:
         cause = holds.find_cause(connection, job_id, account.id)
+    holds.clear(connection, job_id, account.id, before=None if cause is None else cause.segment_number)
+    if account.status in UNUSABLE_CODES:  # what is no longer held waits for the account
+        code = UNUSABLE_CODES[account.status]
+        publication_queue.set_waiting_reason(connection, account.id, code=code, reason=account.reason or code)
     if cause is None:
-        holds.clear(connection, job_id, account.id)
         return
-    holds.clear(connection, job_id, account.id, before=cause.segment_number)
     first = holds.first_after(connection, cause)
     holds.hold_after(connection, cause, reason=_reason(cause))
     if first is not None and first.code is None:

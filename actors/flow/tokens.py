@@ -19,7 +19,7 @@ from platforms.oauth import ClientCredentials, Tokens
 from store import accounts, publication_queue
 from store.accounts import Account
 from store.sealing import WrongKey
-from store.states import AccountStatus
+from store.states import UNUSABLE_CODES, AccountStatus
 
 MIN_VALIDITY = timedelta(minutes=5)  # longer than a step uses its token
 LOGIN_REFUSED = "login_refused"  # the code of `OAuthFlow.refresh` for a refusal that no table lists
@@ -168,7 +168,7 @@ def mark_unusable(
     if account is None:
         return
     logger.warning("Account {} on {}: {} ({})", account_id, account.platform, status, reason)
-    code = "account_refused" if refused else "reconnect_needed"
+    code = UNUSABLE_CODES[status]
     publication_queue.set_waiting_reason(connection, account_id, code=code, reason=reason)
     emit(machine,
         connection, "account.reconnect_needed", code=code, reason=reason, account_id=account_id,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from actors import wiring
-from actors.flow import job_commands, publication_commands, publishing, scheduling, tokens
+from actors.flow import account_commands, job_commands, publication_commands, publishing, scheduling, tokens
 from actors.flow.completion import fail_part
 from actors.flow.publication_commands import NotPossible
 from platforms import errors
@@ -246,6 +246,24 @@ def test_the_whole_job_can_be_retried_while_it_is_not_over(platform: Choosy) -> 
     _publish()
     assert (platform.posts, _job_status()) == ([1, 2, 3, 4], JobStatus.COMPLETED)
     assert not job_commands.retry(wiring.machine, "job")
+
+
+def test_a_hold_is_told_once_also_when_the_account_is_connected_anew_meanwhile(store: Store, platform: Choosy) -> None:
+    _publish()
+    with store.writing() as connection:
+        tokens.mark_unusable(wiring.machine, connection, "tiktok-1", "the login has expired", b"sealed")
+    assert [one.code for one in _all()][2:] == ["held", "held"]
+    account_commands.connect(wiring.machine, [account()])
+    assert [one.code for one in _all()][2:] == ["held", "held"]
+    assert _events("publication.held") == [3]
+
+
+def test_what_is_no_longer_held_says_that_its_account_must_be_connected(store: Store, platform: Choosy) -> None:
+    _publish()
+    with store.writing() as connection:
+        tokens.mark_unusable(wiring.machine, connection, "tiktok-1", "the login has expired", b"sealed")
+    publication_commands.skip_publication(wiring.machine, _id(2))
+    assert [(one.code, one.reason) for one in _all()][2:] == [("reconnect_needed", "the login has expired")] * 2
 
 
 def test_another_reason_of_a_waiting_part_stays(store: Store, platform: Choosy) -> None:
