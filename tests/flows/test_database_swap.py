@@ -163,7 +163,7 @@ def resumed(machine: TestMachine) -> None:
 @pytest.mark.slow
 def test_an_old_job_whose_upload_is_still_there_is_not_published_twice(machine: Start, talk: Path) -> None:
     """The old database renders it anew and would publish it: the notes beside the upload say that it went out."""
-    running = machine(RETENTION_HOURS="24")
+    running = machine(RETENTION_HOURS="24", KEEP_SOURCE="true")
     [job] = uploaded(running, talk, 1)
     copy = backup(running)
     resumed(running)
@@ -173,7 +173,7 @@ def test_an_old_job_whose_upload_is_still_there_is_not_published_twice(machine: 
     running.stop()
     put_in_place(running, copy)
 
-    again = machine(RETENTION_HOURS="24")
+    again = machine(RETENTION_HOURS="24", KEEP_SOURCE="true")
 
     def first_parts() -> list[Json]:
         return [post for part in again.status(job)["segments"][:1] for post in part["publications"]]
