@@ -91,6 +91,8 @@ def after_publication(machine: Machine, connection: Connection, publication_id: 
     if publication.status in PUBLICATION_UNPUBLISHED:
         holding.update(machine, connection, job.id)
     close_finished(machine, connection, job.id)
+    if job.status is JobStatus.CANCELLED and not publications.in_progress(connection, job.id):
+        machine.send("delete_files", job.id)  # what was sent with the cancellation may have come too early
     start_due(machine, connection)
 
 

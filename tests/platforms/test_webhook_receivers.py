@@ -132,9 +132,9 @@ def test_a_timeout_says_what_was_waited_for() -> None:
         connection.recv(65_536)
 
     with server(silent) as (base, _):
-        answer, handshake = failure(base, 0.3), failure(base.replace("http:", "https:"), 0.3)
+        answer, handshake = failure(base, 1.0), failure(base.replace("http:", "https:"), 1.0)
     assert (answer.code, handshake.code) == ("answer_timeout", "tls_timeout")
-    assert min(answer.duration_ms, handshake.duration_ms) >= 300
+    assert min(answer.duration_ms, handshake.duration_ms) >= 900
 
 
 def test_many_addresses_that_do_not_answer_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
