@@ -118,6 +118,8 @@ class Settings(BaseModel):
                 raise ValueError("PUBLIC_URL must be set in production: logins and media links are made from it")
         if self.secret_key is not None and len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} characters; take random ones")
+        if any(len(key.get_secret_value()) < SHORTEST_SECRET for key in self.api_keys):
+            raise ValueError(f"API_KEYS: each key must have at least {SHORTEST_SECRET} characters; take random ones")
         for name, url in (("DATABASE_URL", self.database_url), ("BROKER_URL", self.broker_url)):
             if url and not url.startswith("sqlite:///"):
                 raise ValueError(

@@ -19,7 +19,7 @@ os.environ |= {
     "DATA_DIR": _DATA_DIR,
     "ENVIRONMENT": "development",
     "WEBHOOK_ALLOW_PRIVATE": "true",
-    "API_KEYS": "test-key",
+    "API_KEYS": "test-key-of-tests",
 }
 
 import pytest  # noqa: E402

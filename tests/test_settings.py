@@ -46,6 +46,7 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
         ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "s" * 32}, "PUBLIC_URL"),
         ({"SECRET_KEY": "x"}, "at least 16"),
+        ({"API_KEYS": "a-key-of-sixteen-characters,fifteen-letters"}, "API_KEYS: each key must have at least 16"),
         ({"DATABASE_URL": "postgresql://db/vidprod"}, "only sqlite:///PATH"),
         ({"BROKER_URL": "redis://queue"}, "only sqlite:///PATH"),
         ({"DATABASE_URL": "sqlite:///a", "BROKER_URL": "sqlite:///b"}, "one transaction"),

@@ -153,7 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=40, help="of each phase (40)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-webhooks-") as folder, ExitStack() as stack:
-        os.environ |= {"DATA_DIR": folder, "WEBHOOK_ALLOW_PRIVATE": "true", "LOG_LEVEL": "ERROR", "API_KEYS": "bench"}
+        os.environ |= {
+            "DATA_DIR": folder,
+            "WEBHOOK_ALLOW_PRIVATE": "true",
+            "LOG_LEVEL": "ERROR",
+            "API_KEYS": "a-key-of-the-benchmark",
+        }
         bench, receiver = Bench(), HealthyReceiver()
         stack.enter_context(network_worker(dict(os.environ)))
         bench.add_endpoint(receiver.url)

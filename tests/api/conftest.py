@@ -29,7 +29,7 @@ from store.tables import metadata
 from tests.store import rows
 from tests.support.clock import Clock
 
-KEY = "test-key"
+KEY = "test-key-of-tests"
 AUTH = {"Authorization": f"Bearer {KEY}"}
 
 # Begins as an MP4 does; the API does not check more of it.
@@ -54,7 +54,7 @@ def context(clock: Clock) -> Iterator[Context]:
         shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
     yield Context(
         **vars(replace(wiring.machine, now=clock, boot_time=clock.boot_time)),
-        keys=ApiKeys([KEY, "another key"], sealer=wiring.machine.sealer, now=clock),
+        keys=ApiKeys([KEY, "another-key-of-24-chars"], sealer=wiring.machine.sealer, now=clock),
         behind_fly=False,
         started_s=clock.now_s() - 3600,
         pages=PAGES,

@@ -27,7 +27,7 @@ from api.resources import openapi
 from api.uploads import upload
 from broker import SqliteBroker
 from store import accounts, jobs, segments
-from tests.api.conftest import AUTH, VIDEO, with_settings
+from tests.api.conftest import AUTH, KEY, VIDEO, with_settings
 from tests.api.test_waitress_parser import answer, connection, head
 from tests.store import rows
 
@@ -183,7 +183,7 @@ def test_a_number_of_the_form_is_a_plain_decimal(client: TestClient, value: str)
 )
 @pytest.mark.parametrize("path", ["/login", "/upload"])
 def test_no_content_length_is_an_error_of_ours(serve: Callable[..., str], path: str, length: str) -> None:
-    request = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer test-key\r\nContent-Length: {length}\r\n\r\n"
+    request = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {length}\r\n\r\n"
     with connection(serve()) as sock:
         sock.sendall(request.encode("latin-1"))
         assert answer(sock).split(b" ")[1] in {b"400", b"413", b"415"}

@@ -38,7 +38,7 @@ from tests.support.waiting import wait_for
 Serve = Callable[..., str]
 Left = Callable[[], list[Path]]
 
-OTHER = {"Authorization": "Bearer another key"}
+OTHER = {"Authorization": "Bearer another-key-of-24-chars"}
 
 
 def upload(

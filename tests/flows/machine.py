@@ -40,14 +40,14 @@ class TestMachine:
                 "DATA_DIR": str(data_dir),
                 "PORT": str(api_port),
                 "MOCK_PORT": str(mock_port),
-                "API_KEYS": "test-key",
+                "API_KEYS": "test-key-of-tests",
                 "SEGMENT_SECONDS": "6",
                 **environ,
             },
             stdout=self._output,
             stderr=self._output,
         )
-        self.client = Client(f"http://127.0.0.1:{api_port}", "test-key")
+        self.client = Client(f"http://127.0.0.1:{api_port}", "test-key-of-tests")
 
     def wait_until_it_answers(self) -> None:
         """Wait until everything is started and the accounts are connected."""

@@ -29,7 +29,7 @@ def health(machine: TestMachine) -> Json:
 
 def refused_upload(machine: TestMachine) -> requests.Response:
     body = b'--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + b"\0" * 4096 + b"\r\n--B--\r\n"
-    headers = {"Authorization": "Bearer test-key", "Content-Type": "multipart/form-data; boundary=B"}
+    headers = {"Authorization": "Bearer test-key-of-tests", "Content-Type": "multipart/form-data; boundary=B"}
     return requests.post(f"{machine.client.root_url}/upload", data=body, headers=headers, timeout=10)
 
 
@@ -186,7 +186,7 @@ def test_an_old_job_whose_upload_is_still_there_is_not_published_twice(machine: 
 
 
 def keyed_upload(machine: TestMachine, video: Path, key: str) -> Json:
-    headers = {"Authorization": "Bearer test-key", "Idempotency-Key": key}
+    headers = {"Authorization": "Bearer test-key-of-tests", "Idempotency-Key": key}
     files = {"title": (None, "A talk"), "file": (video.name, video.read_bytes())}
     answer = requests.post(f"{machine.client.root_url}/upload", files=files, headers=headers, timeout=30)  # type: ignore[arg-type]  # its stubs know no field without a name
     assert answer.status_code == 202, answer.text

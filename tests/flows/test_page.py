@@ -28,7 +28,7 @@ def test_a_creator_signs_in_uploads_and_sees_every_part_published(
     window.show_on(PHONE)
     video = Path(shutil.copy(talk, tmp_path / "My first talk.mp4"))
     window.open(f"{running.client.root_url}/").find("#sign-in")
-    window.fill("#key", "test-key")
+    window.fill("#key", "test-key-of-tests")
     window.click("#sign-in button")
     window.find("#accounts li")
     window.choose_file("#file", video)
