@@ -180,6 +180,7 @@ def _run(
         "--preview", str(preview),
         "--cover", str(cover),
         f"--title={job.title}",  # one argument: a title may begin with a dash
+        f"--label={_label(claim.work)}",
         "--deadline", str(SAVE_TIME_FROM * machine.settings.processing_deadline),
     ]  # fmt: skip
     if (
@@ -195,6 +196,12 @@ def _run(
         on_progress=observer,
         stop=lambda: observer.is_superseded,
     )
+
+
+def _label(work: _PartRendering) -> str:
+    """Return what tells the covers of one video apart: "2/4"; nothing for a video that is one part."""
+    of = work.job.segment_count
+    return f"{work.segment.segment_number}/{of}" if of and of > 1 else ""
 
 
 def _landscape(machine: Machine, settings: MediaSettings) -> str:

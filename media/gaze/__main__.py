@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--preview", type=Path, metavar="FILE", help="write a before/after picture, as JPEG")
     command.add_argument("--cover", type=Path, metavar="FILE", help="write a cover image, as JPEG")
     command.add_argument("--title", default="", help="text on the cover")
+    command.add_argument("--label", default="", help="short text above the title on the cover, such as 2/4")
     command.add_argument(
         "--deadline",
         type=float,

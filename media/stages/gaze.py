@@ -131,7 +131,7 @@ def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, pr
         on_progress=progress,
     )
     if options.cover:
-        cover.write(options.cover, options.title)
+        cover.write(options.cover, options.title, options.label)
     return rendered
 
 

@@ -1,4 +1,8 @@
-"""Makes the cover of a part: its sharpest, best-lit frame, with the title over it if there is one."""
+"""Makes the cover of a part: its sharpest, best-lit frame, with the part's number and the title over it.
+
+MoviePy's text was tried: without a font file it has no letters beyond English, and it breaks lines inside words.
+OpenCV's has Latin, Cyrillic and Greek letters, and draws Arabic ones unjoined and in the wrong order.
+"""
 
 from pathlib import Path
 
@@ -9,6 +13,7 @@ from numpy.typing import NDArray
 from media.frames import Planes
 from media.picture import conversion
 from media.process.files import atomic_write
+from media.writing.lettering import prepare
 
 CANDIDATES = 12  # frames compared, evenly spaced over the part
 JPEG_QUALITY = 90
@@ -16,9 +21,7 @@ MAX_TITLE_CHARS = 120  # a longer title would cover the face
 # The area that no platform covers with its own buttons and texts, as shares of a 1080 x 1920 picture
 # (platform sheet, section 5, third-party figures of January 2026): x 60 to 900, y 250 to 1440.
 LEFT, RIGHT, BOTTOM = 60 / 1080, 900 / 1080, 1440 / 1920  # the title is at its bottom, because faces are further up
-FONT = cv2.FontFace("sans")  # built into OpenCV; Latin, Cyrillic and Greek letters
-WEIGHT = 700
-LINE_HEIGHT = 1.3  # in font sizes
+LABEL_SIZE = 1.6  # of the part's number, in font sizes of the title: covers of a series are told apart by it
 
 
 class Cover:
@@ -38,11 +41,11 @@ class Cover:
             self._score = score
             self._best = Planes(frame.y.copy(), frame.u.copy(), frame.v.copy(), frame.index, frame.time_s)
 
-    def write(self, target: Path, title: str = "") -> bool:
+    def write(self, target: Path, title: str = "", label: str = "") -> bool:
         """Write the cover as a JPEG, atomically; return False if there was no frame to choose from."""
         if self._best is None:
             return False
-        write(self._best, target, title)
+        write(self._best, target, title, label)
         return True
 
 
@@ -54,56 +57,28 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
     return detail * max(0.1, 1 - abs(middle - 0.45) * 1.5)
 
 
-def write(frame: Planes, target: Path, title: str = "") -> None:
-    """Write a frame as a JPEG, with a title in the area that no platform covers."""
+def write(frame: Planes, target: Path, title: str = "", label: str = "") -> None:
+    """Write a frame as a JPEG, with a label such as "2/4" and a title in the area that no platform covers."""
     rgb = conversion.to_rgb(frame)
-    words = " ".join(title.split())[:MAX_TITLE_CHARS]
-    if words:
-        rgb = _titled(rgb, words)
+    _lettered(rgb, title, label)
     done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert done, "a valid picture can be encoded"
     with atomic_write(target) as temporary:
         temporary.write_bytes(jpeg.tobytes())
 
 
-def _titled(rgb: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
-    """Draw the title in white on a darkened band, in OpenCV's built-in font.
-
-    MoviePy's text was tried: without a font file it has no letters beyond English, and it breaks lines inside words.
-    """
+def _lettered(rgb: NDArray[np.uint8], title: str, label: str) -> None:
+    """Draw the label and the title under it, in white on a darkened band."""
     height, width = rgb.shape[:2]
     size = max(10, width // 16)
-    lines = wrapped(words, size, round((RIGHT - LEFT) * width))
-    step = round(size * LINE_HEIGHT)
-    top = round(BOTTOM * height) - step * len(lines)
-    band = np.s_[max(0, top - size // 2) : round(BOTTOM * height) + size // 2]
+    blocks = [prepare(label, round(size * LABEL_SIZE)), prepare(title[:MAX_TITLE_CHARS], size)]
+    texts = [(text, text.lines(round((RIGHT - LEFT) * width))) for text in blocks if text is not None]
+    if not texts:
+        return
+    bottom = round(BOTTOM * height)
+    top = bottom - sum(text.height(lines) for text, lines in texts)
+    band = np.s_[max(0, top - size // 2) : bottom + size // 2]
     rgb[band] = (rgb[band] * 0.45).astype(np.uint8)
-    middle = round((LEFT + RIGHT) / 2 * width)
-    for number, line in enumerate(lines):
-        place = (middle - line_width(line, size) // 2, top + step * number + size)
-        cv2.putText(rgb, line, place, (255, 255, 255), FONT, size, WEIGHT)
-    return rgb
-
-
-def wrapped(words: str, size: int, width: int) -> list[str]:
-    """Break a text into lines of a width; a word that is wider than a line is broken inside.
-
-    Args:
-        words: the text, with single spaces.
-        size: of the font, in pixels.
-        width: of a line, in pixels.
-    """
-    lines: list[str] = []
-    rest = words
-    while rest:
-        fitting = next(end for end in range(len(rest), 0, -1) if end == 1 or line_width(rest[:end], size) <= width)
-        space = rest.rfind(" ", 0, fitting + 1) if fitting < len(rest) else -1
-        end = space if space > 0 else fitting
-        lines.append(rest[:end].strip())
-        rest = rest[end:].strip()
-    return lines
-
-
-def line_width(text: str, size: int) -> int:
-    """Return the width of a line of text in pixels, in a font size in pixels."""
-    return int(cv2.getTextSize((0, 0), text, (0, 0), FONT, size, WEIGHT)[2])
+    for text, lines in texts:
+        text.draw(rgb, lines, middle=round((LEFT + RIGHT) / 2 * width), top=top)
+        top += text.height(lines)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import features
 
 from media.process import runner
 from media.reading.spans import Span
@@ -138,6 +139,31 @@ def test_less_memory_makes_a_smaller_picture(tmp_path: Path) -> None:
         found[memory] = (result["width"], result["height"], result["frames"], result["rendering"]["sound"])
     small = (720, 1280, 75, "encoded")
     assert found == {"less": small, "least": small}
+
+
+@pytest.mark.skipif(not features.check("raqm"), reason="libfribidi0 is not installed")
+def test_the_sandbox_lets_a_cover_be_lettered(tmp_path: Path) -> None:
+    """Fonts and the libraries that shape letters are read inside it."""
+    source, out = tmp_path / "in.mp4", tmp_path / "out"
+    films.write(source, films.at_rate(25, 75))
+    out.mkdir()
+    written = {}
+    for title in ("", "مرحبا 你好", "سلام", "你好"):
+        target, cover = out / "out.mp4", out / "cover.jpg"
+        arguments = [
+            str(source),
+            str(target),
+            "--intensity",
+            "0",
+            "--zero=null",
+            "--cover",
+            str(cover),
+            f"--title={title}",
+        ]
+        runner.run("gaze", arguments, deadline_s=60, outputs=[target, cover])
+        written[title] = cover.read_bytes()
+    assert len(set(written.values())) == 3, "no title is drawn for want of a font with both scripts"
+    assert written[""] == written["مرحبا 你好"]
 
 
 def test_a_plan_without_pictures_still_cuts_at_pauses(tmp_path: Path) -> None:

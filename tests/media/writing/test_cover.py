@@ -50,13 +50,16 @@ def test_nothing_seen_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("title", ["Über das Schneiden", "Как резать видео", "x" * 500, "  \n ", "100 % of it"])
-def test_titles_stay_inside_the_box_that_no_platform_covers(title: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("label", ["", "12/40"])
+@pytest.mark.parametrize(
+    "title", ["Über das Schneiden", "Как резать видео", "مرحبا بالعالم", "x" * 500, "  \n ", "100 % of it"]
+)
+def test_titles_stay_inside_the_box_that_no_platform_covers(title: str, label: str, tmp_path: Path) -> None:
     dark = planes(np.full((640, 360), 16, np.uint8))
-    cover.write(dark, tmp_path / "cover.jpg", title)
+    cover.write(dark, tmp_path / "cover.jpg", title, label)
     written = np.asarray(cv2.imread(str(tmp_path / "cover.jpg"), cv2.IMREAD_GRAYSCALE))
     rows, columns = np.nonzero(written > 128)
-    assert bool(len(rows)) == bool(title.strip())
+    assert bool(len(rows)) == bool(title.strip() or label)
     if len(rows):
         assert rows.min() > 250 / 1920 * 640
         assert rows.max() <= 1440 / 1920 * 640 + 6
@@ -64,6 +67,8 @@ def test_titles_stay_inside_the_box_that_no_platform_covers(title: str, tmp_path
         assert columns.max() <= 900 / 1080 * 360 + 2
 
 
-def test_lines_break_between_words() -> None:
-    assert cover.wrapped("one two three", 20, cover.line_width("one two", 20)) == ["one two", "three"]
-    assert "".join(cover.wrapped("abcdefghijklmnopqrstuvwxyz", 20, 75)) == "abcdefghijklmnopqrstuvwxyz"
+def test_covers_of_one_title_are_told_apart_by_their_label(tmp_path: Path) -> None:
+    for label in ("1/4", "2/4"):
+        cover.write(sharp(), tmp_path / f"{label[0]}.jpg", "The talk", label)
+    first, second = (np.asarray(cv2.imread(str(tmp_path / f"{n}.jpg")), np.int16) for n in (1, 2))
+    assert np.abs(first - second).max() > 100
