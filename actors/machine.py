@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from actors.disk import Disk
 from broker import SqliteBroker
 from platforms.contract import Publisher
 from platforms.http.hosts import Roots
@@ -43,6 +44,7 @@ class Machine:
         boot_time: the clock that is never set, for what is measured rather than told.
         new_id: returns a new unique id with the given prefix.
         stopping: set once this worker process is asked to stop.
+        disk: the disk of the data directory, and its ballast file.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class Machine:
     sealer: Sealer
     hosts: Roots
     publisher: Callable[[str], Publisher]
+    disk: Disk
     now: Callable[[], datetime] = utc_now
     boot_time: Callable[[], BootTime] = boot_clock.boot_time
     new_id: Callable[[str], str] = random_id

@@ -17,6 +17,7 @@ from dramatiq.middleware import CurrentMessage, Retries
 import process_protection
 import settings as environment
 from actors.database_check import RequireDatabase
+from actors.disk import Disk
 from actors.machine import Machine
 from actors.stop_children import StopChildren
 from broker import SqliteBroker
@@ -37,6 +38,7 @@ def build(environ: Mapping[str, str]) -> Machine:
     settings = environment.read(environ)
     stopping = threading.Event()
     path = settings.database_path.resolve()
+    disk = Disk(settings.data_dir.resolve())
     # Each actor states `max_retries` or `retry_when`. No TimeLimit: it cannot interrupt a wait for a child and may
     # strike inside a commit; `media.process.runner` keeps the deadlines and ends the child.
     broker = SqliteBroker(
@@ -49,8 +51,9 @@ def build(environ: Mapping[str, str]) -> Machine:
         ],
         poll_interval_s=settings.queue_poll_interval,
         if_replaced="refuse",  # a new file would lack the store's tables
+        before_write=disk.release_ballast_if_full,
     )
-    store = Store(path, write_lock=broker.write_lock, joining=broker.joining)
+    store = Store(path, write_lock=broker.write_lock, joining=broker.joining, before_write=disk.release_ballast_if_full)
     broker.add_middleware(RequireDatabase(store))
     return Machine(
         settings=settings,
@@ -60,6 +63,7 @@ def build(environ: Mapping[str, str]) -> Machine:
         hosts=settings.platform_roots,
         publisher=lambda platform: _publisher(platform, settings),
         stopping=stopping,
+        disk=disk,
     )
 
 

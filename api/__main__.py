@@ -39,6 +39,7 @@ def main() -> int:
     process_protection.forbid_inspection()
     logging_setup.set_up(wiring.machine.settings)
     require_database(wiring.machine.store)
+    wiring.machine.disk.make_ballast()
     served = context()
     # The port first: a second API on the same port exits here, before it deletes incomplete uploads of the first one.
     server = create_server(served, host=wiring.machine.settings.host, port=wiring.machine.settings.port)

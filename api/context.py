@@ -8,6 +8,7 @@ from pathlib import Path
 from actors.machine import Machine
 from api.http.auth import ApiKeys
 from api.http.idempotency import InProgress
+from api.uploads.reservations import Reservations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Context(Machine):
         started_s: start of this process by `boot_time`; a machine that has just started may lack a scheduler tick.
         pages: directory of the files of the web page.
         in_progress: requests with an idempotency key that this process is receiving.
+        reservations: of disk space, by the uploads that this process is receiving.
     """
 
     keys: ApiKeys
@@ -27,6 +29,7 @@ class Context(Machine):
     started_s: float
     pages: Path
     in_progress: InProgress = field(default_factory=InProgress)
+    reservations: Reservations = field(default_factory=Reservations)
 
     def now_s(self) -> float:
         """Return the seconds since the machine booted."""

@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,8 @@ class SqliteBroker(Broker):
             creates it if it is missing. "refuse" raises `DatabaseReplaced` until the process is restarted, also if the
             WAL or the shared memory was deleted, and never creates the file; it is for applications with tables of
             their own in the file.
+        before_write: called before each transaction of this process, with the write lock held; for an application that
+            keeps a reserve of disk space for its commits. It must be quick and raise nothing.
     """
 
     def __init__(
@@ -70,10 +72,13 @@ class SqliteBroker(Broker):
         max_deliveries: int = 10,
         dead_letters_kept_s: float | None = None,
         if_replaced: IfReplaced = "reopen",
+        before_write: Callable[[], None] | None = None,
     ) -> None:
         paths = BrokerPaths(Path(path).resolve())
         self._paths = paths
-        self._options = Options(synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, if_replaced)
+        self._options = Options(
+            synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, if_replaced, before_write
+        )
         self.write_lock = WriteLock(path)
         self.admin = QueueAdmin(self._engine, paths, self.get_declared_queues)
         self._context = SendContext(paths, self.write_lock)

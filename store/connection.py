@@ -36,7 +36,14 @@ Join = Callable[[Any], AbstractContextManager[Any]]  # Any: a DBAPI connection h
 class Store:
     """One database file; all writers hold one write lock."""
 
-    def __init__(self, path: Path, *, write_lock: AbstractContextManager[Any], joining: Join) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        write_lock: AbstractContextManager[Any],
+        joining: Join,
+        before_write: Callable[[], None] = lambda: None,
+    ) -> None:
         """Configure the store; the file is opened at the first use.
 
         Args:
@@ -44,10 +51,12 @@ class Store:
             write_lock: held during every write; re-entrant per thread (`broker.storage.write_lock`).
             joining: makes messages sent on this thread part of the given connection's transaction
                 (`broker.engine.transactions`).
+            before_write: called before each transaction that writes; it must be quick and raise nothing.
         """
         self.path = path
         self._write_lock = write_lock
         self._joining = joining
+        self._before_write = before_write
         self._file = DatabaseFile(path)
         self._engine = _engine(path, self._file)
         os.register_at_fork(after_in_child=self._reset_after_fork)
@@ -64,6 +73,7 @@ class Store:
             DatabaseUnavailable: nothing was written.
             DatabaseReplaced: nothing was written, or only into a file that was deleted or replaced.
         """
+        self._before_write()
         with self._write_lock, self._connected() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -145,6 +155,7 @@ class Store:
         from alembic import command  # noqa: PLC0415 (11 MB of memory, needed only by the process that migrates)
         from alembic.config import Config  # noqa: PLC0415
 
+        self._before_write()
         self._make_file()
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

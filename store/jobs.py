@@ -299,6 +299,14 @@ def mark_source_deleted(connection: Connection, job_id: str, now: datetime) -> b
     return connection.execute(change.values(source_deleted_at=now)).rowcount == 1
 
 
+def unplanned(connection: Connection) -> tuple[int, int]:
+    """Return the number of jobs that are not planned yet, and the size of all their uploaded files in bytes."""
+    open_ones = jobs.c.status.in_({JobStatus.PENDING, JobStatus.PROCESSING})
+    query = select(func.count(), func.sum(jobs.c.size_bytes)).where(open_ones, jobs.c.segment_count.is_(None))
+    count, size_bytes = connection.execute(query).one()
+    return count, size_bytes or 0
+
+
 def count_by_status(connection: Connection) -> dict[str, int]:
     """Return the number of jobs in each state."""
     return rows.counts(connection, jobs.c.status)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Update, or_, select, update
+from sqlalchemy import Connection, Update, func, or_, select, update
 
 from store import rows
 from store.attempts import MediaAttempt, encode_attempts
@@ -248,6 +248,13 @@ def _current(segment_id: str, attempt: str) -> Update:
         job_segments.c.attempt == attempt,
         job_segments.c.status == SegmentStatus.RENDERING,
     )
+
+
+def unrendered(connection: Connection) -> tuple[int, float]:
+    """Return the number of parts that wait to be rendered or are being rendered, and the seconds of all of them."""
+    query = select(func.count(), func.sum(job_segments.c.duration)).where(is_not_ended(job_segments))
+    count, duration_s = connection.execute(query).one()
+    return count, duration_s or 0.0
 
 
 def count_by_status(connection: Connection) -> dict[str, int]:

@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         "broker",
         "store",
         "platforms",
+        "media.limits",
         "media.process.runner",
     },
     "api": {

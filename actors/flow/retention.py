@@ -25,6 +25,7 @@ HEARTBEAT = "lost_found"  # name of the clean-up's heartbeat
 
 def clean_up(machine: Machine) -> None:
     """Delete what has expired; also what an earlier run has missed."""
+    machine.disk.release_ballast_if_full()  # to mark a directory as deleted takes room, too
     _expire_publications(machine)
     with machine.store.reading() as connection:
         over = jobs.with_undeleted_files(connection, over_before=machine.now())
@@ -49,6 +50,7 @@ def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:
             whatever its retention; "source": the uploaded file, as was decided; "parts": the files of parts whose own
             retention has ended.
     """
+    machine.disk.release_ballast_if_full()
     match when:
         case "source":
             _delete_source(machine, job_id)
@@ -98,6 +100,7 @@ def _delete_all(machine: Machine, job_id: str, when: str) -> None:
     for directory in _directories(machine, job_id):
         _remove(directory)
     logger.info("Job {}: files deleted", job_id)
+    machine.disk.make_ballast()
 
 
 def _directories(machine: Machine, job_id: str) -> tuple[Path, Path]:

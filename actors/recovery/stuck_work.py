@@ -19,7 +19,8 @@ REASON = "an error in VidProd stopped it every time; the dead letters have the d
 
 
 def recover(machine: Machine) -> None:
-    """Recover dead-lettered work, and overdue parts, retries, publications and webhook deliveries."""
+    """Recover dead-lettered work, overdue parts, retries, publications and webhook deliveries, and the ballast file."""
+    machine.disk.make_ballast()
     _fail_dead_lettered(machine)
     _resume_parts(machine)
     _resume_retries(machine)

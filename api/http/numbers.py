@@ -27,6 +27,12 @@ def parse_integer(text: str) -> int | None:
     return number if number <= MAX_INTEGER else None
 
 
+def readable_bytes(size: int) -> str:
+    """Return a size for people, such as "1.5 GB", rounded up to a tenth of a unit."""
+    unit, factor = ("GB", 10**9) if size >= 10**9 else ("MB", 10**6)
+    return f"{-(-size * 10 // factor) / 10:g} {unit}"
+
+
 class Int64Converter(IntConverter):
     """Falcon's `int` converter, limited to plain digits within 64 bits; else 404."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +17,12 @@ from api.context import Context
 from api.http.problems import database_unavailable
 from api.resources.base import Resource
 from api.resources.status_document import outage_document
-from api.uploads.file import MIN_FREE_BYTES
 from store import endpoints, heartbeats, jobs, platform_states
 from store.states import EndpointState
 
 Check = dict[str, Any]  # Any: JSON
 
+BALLAST_MISSING = "the ballast file is missing: the disk is full, or was; it is made again when there is room"
 MAX_TICK_AGE_S = 90.0
 MAX_QUEUE_LATENCY_S = 60.0
 DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the response
@@ -81,14 +80,18 @@ class HealthChecks:
         return self._last_check[1]
 
     def _disk(self) -> Check:
-        directory = self._context.settings.data_dir
-        free = shutil.disk_usage(directory).free
-        check: Check = {"ok": free > MIN_FREE_BYTES and os.access(directory, os.W_OK), "free_bytes": free}
+        directory, disk = self._context.settings.data_dir, self._context.disk
+        free, ballast = disk.free_bytes, disk.has_ballast()
+        ok = free > disk.sizes.headroom_bytes and os.access(directory, os.W_OK)
+        check: Check = {"ok": ok, "free_bytes": free, "ballast": "present" if ballast else "missing"}
+        details = [] if ballast else [BALLAST_MISSING]
         lost_bytes = sum(entry.size_bytes for entry in lost_found.entries(self._context))
         if lost_bytes:
             check["lost_found_bytes"] = lost_bytes
         if lost_bytes and not check["ok"]:
-            check["detail"] = f"lost+found takes {lost_bytes} bytes; free them with scripts/adopt"
+            details.append(f"lost+found takes {lost_bytes} bytes; free them with scripts/adopt")
+        if details:
+            check["detail"] = ". ".join(details)
         return check
 
     def _lost_found(self) -> Check:

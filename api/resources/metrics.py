@@ -5,7 +5,6 @@ Numbers of jobs, parts and publications by status are gauges, because they chang
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 
 import falcon
@@ -59,7 +58,7 @@ class _MachineCollector(Collector):
             except DATABASE_ERRORS as exc:  # shows as vidprod_health 0 below
                 logger.warning("metrics: the database cannot be read: {}", exc)
         free = GaugeMetricFamily("vidprod_disk_free_bytes", "Free bytes on the volume of the data directory")
-        free.add_metric([], shutil.disk_usage(self._context.settings.data_dir).free)
+        free.add_metric([], self._context.disk.free_bytes)
         yield free
         well = GaugeMetricFamily("vidprod_health", "1 if the check of /health succeeds", labels=["check"])
         for name, check in self._health.run().items():

@@ -28,12 +28,6 @@ SYNC_EVERY_BYTES = 8 * 2**20
 Disks of small machines write 16 MiB/s.
 """
 
-FREE_SPACE_FACTOR = 2
-"""Free space required for an upload, in multiples of its size: the rendered parts are about as large as the video."""
-
-MIN_FREE_BYTES = 64 * 2**20
-"""Free space that no upload may use."""
-
 RECORD_INCOMING = f".{RECORD}"
 
 _DISK_RETRY_AFTER_S = 600
@@ -41,16 +35,14 @@ _DISK_RETRY_AFTER_S = 600
 _sync_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
 
 
-def check_free_space(directory: Path, size_bytes: int) -> None:
-    """Create the uploads' directory; refuse an upload that does not fit on its disk.
+def make_directory(directory: Path) -> None:
+    """Create the uploads' directory.
 
     Raises:
-        Problem: 503.
+        Problem: 503 for a disk error.
     """
     with disk_errors_as_problems():
         directory.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(directory).free < size_bytes * FREE_SPACE_FACTOR + MIN_FREE_BYTES:
-            raise _disk_full()
 
 
 @contextmanager

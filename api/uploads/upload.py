@@ -13,15 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.database_check import DATABASE_ERRORS
+from actors.disk import Disk
 from api.context import Context
 from api.http import content_encodings, idempotency
 from api.http.idempotency import Fingerprint, InProgress
 from api.http.problems import Problem, database_unavailable, invalid_field
 from api.uploads import options
 from api.uploads.checks import check_given
-from api.uploads.file import UploadFile, check_free_space, file_too_large
+from api.uploads.file import UploadFile, file_too_large, make_directory
 from api.uploads.multipart import MultipartError, MultipartParser, parse_boundary
 from api.uploads.options import MAX_FIELD_BYTES
+from api.uploads.reservations import Reservation, became_full
 from store import DatabaseUnavailable, idempotency_keys
 from store.idempotency_keys import StoredAnswer
 
@@ -30,6 +32,9 @@ UPLOAD = "vidprod.upload"
 
 MAX_FORM_OVERHEAD_BYTES = 2**20
 """Maximum size of the fields and part headers of a form, beside the file."""
+
+CHECK_DISK_EVERY_BYTES = 2**20
+"""Interval of the checks during an upload that the disk has room."""
 
 _MAX_SHOWN_NAME_CHARS = 80  # of a field's name in a problem document
 
@@ -61,6 +66,9 @@ class Upload:
         self._complete = False
         self._fingerprint: Fingerprint | None = None
         self._in_progress: InProgress | None = None
+        self._reservation: Reservation | None = None
+        self._disk: Disk | None = None
+        self._disk_checked_bytes = 0
         self.key_hash: str | None = None
         self.file_name = ""
 
@@ -74,6 +82,20 @@ class Upload:
         self._in_progress = in_progress
         self._fingerprint = Fingerprint()
         self.key_hash = key_hash
+
+    def reserve(self, context: Context, size_bytes: int | None) -> None:
+        """Reserve disk space, before the first byte of the body.
+
+        Args:
+            context: for its reservations and its disk.
+            size_bytes: of the body; None if unknown.
+
+        Raises:
+            Problem: as `Reservations.reserve`.
+            DatabaseUnavailable: likewise.
+        """
+        self._disk = context.disk
+        self._reservation = context.reservations.reserve(context, size_bytes)
 
     @property
     def idle_s(self) -> float:
@@ -139,6 +161,7 @@ class Upload:
         """Keep the file: it belongs to a job, or it is unknown whether the job was committed."""
         self._kept = True
         self.release_key()
+        self._release_space()
         if self._file is not None:
             self._file.keep()
 
@@ -147,11 +170,16 @@ class Upload:
         self.release_key()
         if self._file is not None and not self._kept:
             self._file.discard()
+        self._release_space()
 
     def release_key(self) -> None:
         """Release the idempotency key for other requests."""
         if self._in_progress is not None and self.key_hash is not None:
             self._in_progress.end(self.key_hash, self)
+
+    def _release_space(self) -> None:
+        if self._reservation is not None:
+            self._reservation.release()
 
     def begin_part(self, name: str, file_name: str | None) -> None:
         """Begin a part of the form; the part `file` creates the file on disk."""
@@ -168,13 +196,22 @@ class Upload:
     def write_part(self, data: bytes) -> None:
         """Add bytes to the current part."""
         if self._part_name == "file" and self._file is not None:
-            self._file.write(data)
+            self._write(self._file, data)
             if self._fingerprint is not None:
                 self._fingerprint.update(data)
             return
         self._field += data
         if len(self._field) > MAX_FIELD_BYTES:
             raise invalid_field(_shown(self._part_name), f"must be at most {MAX_FIELD_BYTES} bytes")
+
+    def _write(self, file: UploadFile, data: bytes) -> None:
+        file.write(data)
+        if self._reservation is not None:
+            self._reservation.add_written(len(data))
+        if self._disk is not None and file.size_bytes - self._disk_checked_bytes >= CHECK_DISK_EVERY_BYTES:
+            self._disk_checked_bytes = file.size_bytes
+            if not self._disk.has_room():  # another program fills it: what is left is for commits and deletions
+                raise became_full(self._disk.free_bytes)
 
     def end_part(self) -> None:
         """End the current part."""
@@ -203,8 +240,8 @@ def open_upload(
         idempotency_key: the header's value, if it was sent.
 
     Raises:
-        Problem: 400 for a malformed form or idempotency key, 409 for a key in use, 413 for too large a body, 415 for
-            another content type or an encoded body, 503 if the disk is full or the database is unavailable.
+        Problem: 400 for a malformed form or idempotency key, 409 for a key in use, 411 or 413 for too large a body,
+            415 for another content type or an encoded body, 503 if the disk is full or the database is unavailable.
     """
     settings = context.settings
     try:
@@ -221,15 +258,23 @@ def open_upload(
         boundary = parse_boundary(content_type or "")
     except MultipartError as exc:
         raise _broken_form(exc) from exc
-    check_free_space(settings.uploads_dir, content_length or 0)
+    make_directory(settings.uploads_dir)
     upload = Upload(
         settings.uploads_dir / context.new_id("job_"),
         limit_bytes=settings.max_upload_size,
         boundary=boundary,
         check_fields=lambda fields: _check_given(context, upload, fields),
     )
-    if key is not None:
-        upload.use_key(idempotency.key_hash(identity, key), context.in_progress)
+    try:
+        if key is not None:
+            upload.use_key(idempotency.key_hash(identity, key), context.in_progress)
+        upload.reserve(context, content_length)
+    except DATABASE_ERRORS as exc:
+        upload.discard()
+        raise database_unavailable(exc) from exc
+    except BaseException:
+        upload.discard()
+        raise
     return upload
 
 

@@ -32,6 +32,7 @@ class Options:
     max_deliveries: int  # how often a message is delivered that is never settled
     dead_letters_kept_s: float | None = None  # None: until they are purged
     if_replaced: IfReplaced = "reopen"  # what to do when the database file is deleted or replaced
+    before_write: Callable[[], None] | None = None  # called before each transaction
 
 
 class Engine(WriterHooks):
@@ -39,7 +40,7 @@ class Engine(WriterHooks):
 
     def __init__(self, paths: BrokerPaths, lock: WriteLock, threads: WorkerThreads, options: Options) -> None:
         self._max_deliveries = options.max_deliveries
-        self.database = Database(paths.database, lock, options.synchronous, options.if_replaced)
+        self.database = Database(paths.database, lock, options.synchronous, options.if_replaced, options.before_write)
         self._poller = Poller(paths.channels)
         self.registry = ProcessRegistry(paths.leases, lease_s=options.lease_s, max_deliveries=options.max_deliveries)
         self.prefetcher = Prefetcher(self.database, self.registry, threads, self._poller)

@@ -133,13 +133,19 @@ class Database:
     """The connections of one process to one database file."""
 
     def __init__(
-        self, path: Path, write_lock: WriteLock, synchronous: Synchronous, if_replaced: IfReplaced = "reopen"
+        self,
+        path: Path,
+        write_lock: WriteLock,
+        synchronous: Synchronous,
+        if_replaced: IfReplaced = "reopen",
+        before_write: Callable[[], None] | None = None,
     ) -> None:
         self.path = path
         self._name = str(path)
         self._refuses = if_replaced == "refuse"
         self._write_lock = write_lock
         self._synchronous = synchronous
+        self._before_write = before_write
         self._writer: sqlite3.Connection | None = None
         self._reader = ReadConnection(self._connect)
         self._writer_reader = ReadConnection(self._connect)  # of the writer's thread
@@ -159,6 +165,8 @@ class Database:
             sqlite3.Error: the file cannot be opened.
             DatabaseReplaced: the file was replaced, and `if_replaced` is "refuse".
         """
+        if self._before_write is not None:
+            self._before_write()
         opened_before = self._writer is not None or (self._refuses and self._identity is not None)
         if opened_before and self._is_replaced():
             self._leave_replaced_file()

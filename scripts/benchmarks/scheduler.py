@@ -19,6 +19,7 @@ import dramatiq
 from sqlalchemy import Connection, Table, update
 
 import settings as environment
+from actors.disk import Disk
 from actors.flow import holding
 from actors.flow.completion import close_finished
 from actors.flow.scheduling import start_due
@@ -69,6 +70,7 @@ def _machine(directory: Path) -> Machine:
         broker=broker,
         sealer=Sealer("benchmark"),
         hosts=chosen.platform_roots,
+        disk=Disk(directory),
         publisher=lambda platform: registry.publisher(platform, chosen.platform_roots),
         now=lambda: NOW,
     )

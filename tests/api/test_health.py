@@ -18,10 +18,10 @@ import requests
 from falcon.testing import TestClient
 
 from actors import wiring
+from actors.disk import Sizes
 from api.app import create_app, routes
 from api.context import Context
 from api.http.rate_limit import RateLimiter
-from api.resources import health
 from api.resources.operations import OPERATIONS
 from broker.storage.inspection import QueueStats, WorkerProcess
 from store import heartbeats, jobs
@@ -124,7 +124,7 @@ def test_health_is_red_when_the_disk_is_full(
     client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tick(context, clock)
-    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**60)
+    monkeypatch.setattr(context.disk, "sizes", Sizes(headroom_bytes=2**60))
 
     answer = client.simulate_get("/health")
 

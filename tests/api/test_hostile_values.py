@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 import settings
 from actors import wiring
+from actors.disk import Disk
 from api.app import create_app
 from api.context import Context
 from api.http import json_values
 from api.http.numbers import MAX_INTEGER, parse_integer
 from api.resources import openapi
-from api.uploads import upload
 from broker import SqliteBroker
 from store import accounts, jobs, segments
 from tests.api.conftest import AUTH, KEY, VIDEO, with_settings
@@ -231,7 +231,8 @@ def test_a_name_cut_in_the_middle_of_a_sign_is_stored_and_shown(client: TestClie
 def test_sizes_beyond_32_bits_are_taken_and_shown(
     serve: Callable[..., str], context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload, "check_free_space", lambda *_: None)
+    monkeypatch.setattr(Disk, "room_bytes", 2**50)
+    monkeypatch.setattr(Disk, "capacity_bytes", 2**50)
     with context.store.writing() as opened:
         jobs.create(opened, replace(rows.job("job"), size_bytes=2**40))
         segments.create(opened, [replace(rows.segment(1), size_bytes=2**33)])

@@ -15,6 +15,7 @@ from falcon.testing import Result, TestClient
 
 from actors import wiring
 from actors.delete_files import delete_files
+from actors.disk import Sizes
 from actors.flow import job_commands
 from actors.machine import Machine
 from actors.recovery import lost_found, upload_record
@@ -395,11 +396,9 @@ def test_health_shows_what_is_lost_and_stays_well(client: TestClient, context: C
 def test_a_full_disk_names_what_lost_found_takes(
     client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api.resources import health  # noqa: PLC0415
-
     tick(context, clock)
     _lay(context, ONE, "source")
     lost_found.move_unrecorded(wiring.machine)
-    monkeypatch.setattr(health, "MIN_FREE_BYTES", 2**60)
+    monkeypatch.setattr(context.disk, "sizes", Sizes(headroom_bytes=2**60))
     disk = client.simulate_get("/health").json["checks"]["disk"]
     assert (disk["ok"], "lost+found takes 1 bytes" in disk["detail"]) == (False, True)

@@ -15,10 +15,10 @@ import pytest
 import requests
 
 from actors import wiring
+from actors.disk import Disk
 from actors.flow import job_commands
 from actors.recovery.lost_found import INCOMING
 from api.context import Context
-from api.uploads import file as landing
 from store import jobs, webhooks
 from tests.api.conftest import AUTH, VIDEO, connect
 
@@ -279,7 +279,7 @@ def test_a_field_that_is_not_utf_8_is_refused(serve: Serve, left: Left) -> None:
 def test_without_room_on_the_disk_nothing_is_taken_in(
     serve: Serve, left: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "MIN_FREE_BYTES", 2**60)
+    monkeypatch.setattr(Disk, "room_bytes", 0)
 
     answer = upload(serve())
 

@@ -1,0 +1,104 @@
+"""A real file system that a test can fill: a tmpfs of some megabytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from actors import wiring
+from actors.disk import Sizes
+from actors.machine import Machine
+
+SHARED_MEMORY = Path("/dev/shm")  # containers have a small file system there: 64 MB in Docker
+MAX_SHARED_BYTES = 512 * 2**20  # a larger one is the machine's memory, which must not be filled
+FILLER = "filler"
+
+
+SIZES = Sizes(ballast_bytes=8 * 2**20, headroom_bytes=8 * 2**20, floor_bytes=4 * 2**20, release_bytes=2 * 2**20)
+"""Thresholds for a disk of 40 MB."""
+
+DISK_BYTES = 40 * 2**20
+
+
+class SmallDisk:
+    """A directory on a small file system."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def free_bytes(self) -> int:
+        """Return the bytes that are left."""
+        found = os.statvfs(self.path)
+        return found.f_bavail * found.f_frsize
+
+    def fill(self, leave_bytes: int = 0) -> None:
+        """Let another program's file take the room, but for some bytes."""
+        with (self.path / FILLER).open("ab") as file, contextlib.suppress(OSError):
+            while (left := self.free_bytes - leave_bytes) > 0:
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, min(left, 2**20))
+
+    def clear(self, free_bytes: int | None = None) -> None:
+        """Delete that file, or give back so many of its bytes."""
+        filler = self.path / FILLER
+        if free_bytes is None:
+            filler.unlink(missing_ok=True)
+        else:
+            os.truncate(filler, filler.stat().st_size - free_bytes)
+
+
+@contextmanager
+def small_disk(parent: Path, size_bytes: int) -> Iterator[SmallDisk]:
+    """Mount a tmpfs below a directory; without the right to, take the small one of the container.
+
+    Skips the test if there is neither.
+    """
+    mount = parent / f"small-{secrets.token_hex(4)}"
+    mount.mkdir()
+    options = f"size={size_bytes},mode=700"
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(mount)], capture_output=True, check=False)
+    if made.returncode == 0:
+        try:
+            yield SmallDisk(mount)
+        finally:
+            subprocess.run(["umount", "-l", str(mount)], check=True)
+        return
+    found = os.statvfs(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None
+    free_bytes = found.f_bavail * found.f_frsize if found else 0
+    if found is None or not size_bytes <= free_bytes or found.f_blocks * found.f_frsize > MAX_SHARED_BYTES:
+        pytest.skip("a small file system is missing: no right to mount a tmpfs, and /dev/shm is no small one")
+    directory = SHARED_MEMORY / mount.name
+    directory.mkdir(mode=0o700)
+    try:
+        disk = SmallDisk(directory)
+        disk.fill(leave_bytes=size_bytes)  # the rest counts as the disk's other content
+        (directory / FILLER).rename(SHARED_MEMORY / f"{mount.name}-rest")
+        yield disk
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        (SHARED_MEMORY / f"{mount.name}-rest").unlink(missing_ok=True)
+
+
+@contextmanager
+def machine_on(disk: SmallDisk) -> Iterator[Machine]:
+    """Yield a machine of its own whose data directory is a small disk; its actors are those of this process."""
+    built = wiring.build(os.environ | {"DATA_DIR": str(disk.path)})
+    for actor in wiring.machine.broker.actors.values():
+        built.broker.declare_queue(actor.queue_name)
+        built.broker.actors[actor.actor_name] = actor
+    built.disk.sizes = SIZES
+    built.store.migrate()
+    try:
+        yield built
+    finally:
+        disk.clear()
+        built.broker.close()
+        built.store.close()
