@@ -101,7 +101,7 @@ _UNTIL_DELETED = "Available until the files of the job are deleted. Supports Ran
 
 OPERATIONS = (
     Operation(
-        "post", "/upload", "Upload a video", (202, 400, 409, 413, 415, 422, 429, 503),
+        "post", "/upload", "Upload a video", (202, 400, 409, 411, 413, 415, 422, 429, 503),
         "Send the options before the file: invalid options are then refused before the file is sent.",
         UploadOptions, headers={"Idempotency-Key": _IDEMPOTENCY_KEY}, content="Upload",
     ),

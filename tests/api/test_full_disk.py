@@ -262,7 +262,7 @@ def test_a_reservation_shrinks_by_what_is_written(small: Context) -> None:
     assert small.reservations.total_bytes == 0
 
 
-def test_a_forgotten_reservation_ends_with_its_upload(small: Context) -> None:
+def test_a_dropped_reservation_ends_with_its_upload(small: Context) -> None:
     held: Any = small.reservations.reserve(small, HALF_BYTES)  # Any: deleted below
     assert small.reservations.total_bytes == held.remaining_bytes
     del held

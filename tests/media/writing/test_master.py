@@ -7,9 +7,11 @@ import av
 import numpy as np
 import pytest
 
+from media import limits
 from media.frames import Planes
 from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
+from media.writing import sound_writers
 from media.writing.encode import BUFFER_BITS, PEAK_BITS_S
 from media.writing.render import render
 from media.writing.stream_copy import obstacle
@@ -114,3 +116,10 @@ def test_slow_motion_and_slow_cameras_get_a_rate_that_platforms_take(
     assert (result.frames, result.duration_s) == (round(4 * becomes), 4.0)
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.video[0].average_rate == becomes
+
+
+def test_the_room_reserved_for_a_part_covers_what_the_encoder_may_write() -> None:
+    """At the peak rate for the whole part, after a full buffer, with the largest sound that is copied."""
+    assert PEAK_BITS_S + sound_writers.MAX_BITS_S <= limits.MAX_PART_BITS_S
+    beside_bytes = 2**20  # index (16 bytes a picture), cover, preview and report
+    assert BUFFER_BITS / 8 + beside_bytes <= limits.PART_EXTRA_BYTES
