@@ -250,7 +250,7 @@ def test_a_video_of_zeros_takes_the_room_that_it_reserved(
 
 
 def test_a_reservation_shrinks_by_what_is_written(small: Context) -> None:
-    """What is on the disk is no longer free: to count it twice would refuse uploads that fit."""
+    """Bytes on the disk are no longer free: counted twice, they would refuse uploads that fit."""
     held = small.reservations.reserve(small, HALF_BYTES)
     assert held.remaining_bytes == 2 * HALF_BYTES + 4 * MB
     held.add_written(HALF_BYTES)
