@@ -9,12 +9,12 @@ the operator's task.
 from __future__ import annotations
 
 import re
-import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from platforms.errors import PlatformError
+from platforms.http import resolver
 
 MAX_URL_CHARS = 2048
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
@@ -67,7 +67,11 @@ class CheckedAddress:
 
 
 class NameUnknown(PlatformError):
-    """The host name does not resolve at the moment; that may change."""
+    """The host name does not resolve at the moment; that may change.
+
+    Attributes:
+        code: "name_unknown", or "name_timeout" if no name server answers.
+    """
 
 
 def check(url: str, *, allow_private: bool, own_hosts: frozenset[str] = frozenset()) -> CheckedAddress:
@@ -81,8 +85,8 @@ def check(url: str, *, allow_private: bool, own_hosts: frozenset[str] = frozense
         AddressRefused: the address must not be called; `code` and `detail` say why.
         NameUnknown: the host name does not resolve now.
     """
-    host, port = _check_text(url, allow_private=allow_private, own_hosts=own_hosts)
-    addresses = _resolve(host, port)
+    host = _check_text(url, allow_private=allow_private, own_hosts=own_hosts)
+    addresses = _resolve(host)
     if not allow_private:
         for address in addresses:
             _check_address(address)
@@ -98,9 +102,9 @@ def check_text(url: str, *, allow_private: bool, own_hosts: frozenset[str] = fro
     _check_text(url, allow_private=allow_private, own_hosts=own_hosts)
 
 
-def _check_text(url: str, *, allow_private: bool, own_hosts: frozenset[str]) -> tuple[str, int]:
-    """Return the host and the port of an address whose text is acceptable."""
-    host, port = _host_and_port(url, allow_private=allow_private)
+def _check_text(url: str, *, allow_private: bool, own_hosts: frozenset[str]) -> str:
+    """Return the host of an address whose text is acceptable."""
+    host = _host(url, allow_private=allow_private)
     if host in own_hosts:
         raise AddressRefused("own_address", "The address is this service itself")
     if not allow_private:
@@ -108,10 +112,10 @@ def _check_text(url: str, *, allow_private: bool, own_hosts: frozenset[str]) -> 
             _check_address(host)
         else:
             _check_name(host)
-    return host, port
+    return host
 
 
-def _host_and_port(url: str, *, allow_private: bool) -> tuple[str, int]:
+def _host(url: str, *, allow_private: bool) -> str:
     # Parsers disagree on backslashes, spaces and control characters; no address needs them.
     if len(url) > MAX_URL_CHARS or not _VISIBLE_ASCII.fullmatch(url) or "\\" in url:
         raise AddressRefused(
@@ -131,7 +135,7 @@ def _host_and_port(url: str, *, allow_private: bool) -> tuple[str, int]:
         )
     if not allow_private and port is not None and (port in _FORBIDDEN_PORTS or (port != 443 and port < 1024)):
         raise AddressRefused("port_refused", f"Port {port} is not allowed for webhooks")
-    return host.lower(), port or (443 if parts.scheme == "https" else 80)
+    return host.lower()
 
 
 def _is_literal(host: str) -> bool:
@@ -151,12 +155,13 @@ def _check_name(host: str) -> None:
         raise AddressRefused("name_refused", "The host name belongs to a private network")
 
 
-def _resolve(host: str, port: int) -> tuple[str, ...]:
+def _resolve(host: str) -> tuple[str, ...]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        return resolver.for_users.resolve(host)
+    except resolver.NameTimeout:
+        raise NameUnknown("name_timeout", "The host name cannot be resolved now: no name server answers") from None
+    except OSError:
         raise NameUnknown("name_unknown", "The host name cannot be resolved") from None
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _check_address(text: str) -> None:

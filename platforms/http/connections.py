@@ -1,4 +1,4 @@
-"""Connections with a deadline, optionally to given addresses; only `platforms.http.client` makes them."""
+"""Connections with a deadline, also of the look-up of the name; only `platforms.http.client` makes them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from platforms.http import resolver
 
 MAX_INTERIM_RESPONSES = 20
 
@@ -115,13 +117,21 @@ class PlainConnection(HTTPConnection):
         self._addresses = addresses
 
     def _new_conn(self) -> socket.socket:
-        sock = self._connect_to_addresses() if self._addresses else super()._new_conn()
+        sock = self._connect_to(self._addresses or self._resolve())
+        for option in self.socket_options or ():
+            sock.setsockopt(*option)
         self._deadline.attach(sock)
         return sock
 
-    def _connect_to_addresses(self) -> socket.socket:
+    def _resolve(self) -> tuple[str, ...]:
+        try:
+            return resolver.for_platforms.resolve(self.host, min(resolver.DEADLINE_S, self._deadline.remaining_s))
+        except socket.gaierror as error:
+            raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
+
+    def _connect_to(self, addresses: tuple[str, ...]) -> socket.socket:
         failed: OSError = OSError("no address")
-        for address in self._addresses:
+        for address in addresses:
             try:
                 return socket.create_connection((address, self.port), self._timeout_s())
             except OSError as error:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import urllib3
 
+from platforms.http.resolver import NameTimeout
+
 # Results of OpenSSL's check of a certificate (x509_vfy.h).
 _CERTIFICATE = {
     9: ("tls_not_yet_valid", "the certificate is not valid yet"),
@@ -91,6 +93,8 @@ def _tls(error: BaseException) -> TransportFailure | None:
 
 
 def _connection(error: BaseException, *, connected: bool) -> TransportFailure | None:
+    if isinstance(error, NameTimeout):
+        return TransportFailure("name_timeout", "the host name cannot be resolved now: no name server answers")
     if isinstance(error, socket.gaierror):
         return TransportFailure("name_unknown", "the host name cannot be resolved")
     if isinstance(error, ConnectionRefusedError):
