@@ -19,7 +19,7 @@ RUN /app/.venv/bin/python -m compileall -q /app
 FROM python:3.11-slim-bookworm
 # mediapipe links the first two libraries; Pillow loads the third for titles in Arabic, Hebrew and Indic scripts.
 RUN apt-get update && apt-get install -y --no-install-recommends libegl1 libgles2 libfribidi0 && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 10001 --create-home vidprod && mkdir /data && chown vidprod /data
+RUN useradd --system --uid 10001 --create-home vidprod && mkdir -m 700 /data && chown vidprod:vidprod /data
 COPY --from=build /app /app
 WORKDIR /app
 USER vidprod

@@ -1,4 +1,4 @@
-"""Keeps the secrets of a process from other processes of the same user. Linux only; nothing happens elsewhere."""
+"""Protects a process: its secrets from other processes of its user, its files from other users."""
 
 from __future__ import annotations
 
@@ -12,8 +12,19 @@ PR_SET_DUMPABLE = 4
 ENV_START, ENV_END = 50 - 3, 51 - 3  # fields of /proc/PID/stat (proc(5) counts from 1), counted after the name
 
 
+def protect() -> None:
+    """Protect this process and those that it starts; the first statement of each command and service."""
+    make_files_private()
+    forbid_inspection()
+
+
+def make_files_private() -> None:
+    """Create all files for their owner only: databases, locks, videos, secrets, logs. Programs inherit it."""
+    os.umask(0o077)
+
+
 def forbid_inspection() -> None:
-    """Make the environment, memory and open files of this process unreadable for others of its user.
+    """Make the environment, memory and open files of this process unreadable for others of its user. On Linux only.
 
     The kernel then gives /proc/PID to root and refuses ptrace(2) and core dumps. Forked processes inherit it; a program
     started with exec does not. Debuggers and profilers need root.

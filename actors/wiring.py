@@ -82,6 +82,7 @@ def _publisher(platform: str, settings: Settings) -> Publisher:
 
 def _build_or_exit() -> Machine:
     """Build the machine of this process; exit with an error message if that is impossible."""
+    process_protection.make_files_private()  # before the first file is created; also in a process that is started alone
     try:
         built = build(os.environ)
     except environment.BadSettings as wrong:

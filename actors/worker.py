@@ -6,7 +6,7 @@ from actors import logging_setup
 from actors.wiring import machine
 
 broker = machine.broker
-process_protection.forbid_inspection()
+process_protection.protect()
 logging_setup.set_up(machine.settings)
 
 __all__ = ["actors", "broker"]

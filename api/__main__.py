@@ -36,7 +36,7 @@ def context() -> Context:
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
-    process_protection.forbid_inspection()
+    process_protection.protect()
     logging_setup.set_up(wiring.machine.settings)
     require_database(wiring.machine.store)
     wiring.machine.disk.make_ballast()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -182,4 +183,5 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # the side files are for the user of the database only
     sys.exit(main())

@@ -177,7 +177,7 @@ class Store:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self.path.exists():
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))  # less the umask
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             detail = f"the database cannot be created ({error.strerror})"
             raise DatabaseUnavailable("cannot_open", detail) from error

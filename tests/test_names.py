@@ -70,6 +70,8 @@ ORDINARY: dict[tuple[str, str], str] = {
     ("broker/README.md", "gate"): "the lock file's name in existing data directories",
     ("broker/storage/write_lock.py", "gate"): "the lock file's name in existing data directories",
     ("tests/broker/test_hostile.py", "gate"): "the lock file's name in existing data directories",
+    ("scripts/machine/private_files.py", "gate"): "the lock file's name in existing data directories",
+    ("tests/scripts/test_private_files.py", "gate"): "the lock file's name in existing data directories",
     ("media/cutting/speech.py", "gate"): "a noise gate",
     ("media/cutting/voice_activity.py", "gate"): "the gates of an LSTM cell",
     ("media/cutting/voice_activity.py", "forget"): "the forget gate of an LSTM cell",

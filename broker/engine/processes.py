@@ -53,7 +53,7 @@ class LeaseFile:
         self.path = directory / uuid4().hex
         # O_CLOEXEC: a program started by an actor must not keep a dead worker's lease alive.
         # Nor may a forked child.
-        self._fd = close_in_children(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+        self._fd = close_in_children(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.expires_s = 0.0
         self.extend(0.0)

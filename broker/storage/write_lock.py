@@ -65,7 +65,7 @@ class WriteLock:
             if not self._thread_lock.acquire(blocking=blocking):
                 return False
             if self._fd < 0:
-                self._fd = close_in_children(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+                self._fd = close_in_children(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             # From here to the end no call is made, so no asynchronous exception can come in between.
             self._owner = me

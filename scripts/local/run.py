@@ -26,9 +26,11 @@ from platforms.mock.roots import mock_hosts
 from scripts.local.client import ApiError, Client
 from scripts.local.journey import Journey, JourneyFailed
 from scripts.machine import services
+from scripts.machine.installation import AlreadyRunning
 from scripts.machine.launch import ROOT
+from scripts.machine.private_files import NotPrivate
 from scripts.machine.serve import NoDatabase, migrate, unusable_directory
-from scripts.machine.supervisor import REAP_INTERVAL_S, AlreadyRunning, Supervisor
+from scripts.machine.supervisor import REAP_INTERVAL_S, Supervisor
 from store.errors import DatabaseUnavailable
 
 START_WITHIN_S = 60.0
@@ -54,7 +56,7 @@ class Machine:
                 services.media_worker(self.settings),
             ],
             environ=self.environ,
-            data_dir=self.settings.data_dir,
+            settings=self.settings,
             log_to_files=True,
         )
         self.api_key = self._api_key()
@@ -135,6 +137,7 @@ def development(environ: dict[str, str]) -> dict[str, str]:
 
 def main() -> int:
     """Run the command; return its exit code."""
+    process_protection.protect()
     parser = argparse.ArgumentParser(
         prog="scripts/run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -147,14 +150,13 @@ def main() -> int:
     if arguments.video is not None and not arguments.video.is_file():
         parser.error(f"there is no file {arguments.video}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    process_protection.forbid_inspection()
     try:
         machine = Machine(dict(os.environ))
         process_protection.remove_secrets(environment.secret_names())
     except environment.BadSettings as error:
         print(f"settings: {error}", file=sys.stderr)
         return 2
-    except AlreadyRunning as error:
+    except (AlreadyRunning, NotPrivate) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:

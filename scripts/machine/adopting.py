@@ -9,7 +9,7 @@ from actors import wiring
 from actors.recovery import adoption, lost_found
 from actors.recovery.adoption import Outcome
 from actors.recovery.lost_found import LostEntry
-from scripts.machine.supervisor import is_running
+from scripts.machine.installation import is_running
 from store import jobs
 from store.jobs import Job
 

@@ -33,11 +33,10 @@ def _wait(parent_pipe: int) -> None:
 
 def main() -> None:
     """Run the module as `python -m MODULE ARGS` would."""
-    process_protection.forbid_inspection()
+    process_protection.protect()
     parent_pipe, module = int(sys.argv[1]), sys.argv[3]
     with open(int(sys.argv[2]), encoding="utf-8") as secrets:  # noqa: PTH123 (a descriptor)
         os.environ.update(json.load(secrets))
-    os.umask(0o077)  # videos, tokens and logs are readable by this user only
     exit_with_parent(parent_pipe)
     os.register_at_fork(after_in_child=lambda: exit_with_parent(parent_pipe))
     multiprocessing.set_start_method("fork")  # the default before Python 3.14; the hook above runs in forked children

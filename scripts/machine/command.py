@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import process_protection
 import settings as environment
+from scripts.machine.installation import is_used_elsewhere
+from scripts.machine.private_files import NotPrivate, make_private
 
 if TYPE_CHECKING:
     from actors.machine import Machine
@@ -19,7 +21,7 @@ def run(command: Callable[[Machine], int]) -> int:
 
     Works while the machine runs and while it is stopped.
     """
-    process_protection.forbid_inspection()
+    process_protection.protect()
     try:
         known = environment.read(os.environ)
     except environment.BadSettings as error:
@@ -27,12 +29,19 @@ def run(command: Callable[[Machine], int]) -> int:
     if not known.data_dir.is_dir():
         return fail(f"DATA_DIR {known.data_dir}: there is no such directory")
     _drop_privileges(known.data_dir.stat())
+    try:
+        make_private(known.data_dir, known.database_path)
+    except NotPrivate as refused:
+        return fail(str(refused))
+    except OSError as error:
+        return fail(f"{error.filename}: {error.strerror}")
+    if is_used_elsewhere(known.data_dir, known.database_path):
+        return fail(f"another VidProd, with another DATA_DIR, is running with the database {known.database_path}")
     return _run(command)
 
 
 def _drop_privileges(facts: os.stat_result) -> None:
     """Switch from root to the data directory's owner, so that the machine can write the files created here."""
-    os.umask(0o077)
     if os.geteuid() == 0 and facts.st_uid != 0:
         os.setgroups([])
         os.setgid(facts.st_gid)

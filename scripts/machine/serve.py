@@ -15,7 +15,9 @@ import settings as environment
 from actors.disk import Disk
 from broker import SqliteBroker
 from scripts.machine import launch, services
-from scripts.machine.supervisor import AlreadyRunning, Supervisor
+from scripts.machine.installation import AlreadyRunning
+from scripts.machine.private_files import NotPrivate
+from scripts.machine.supervisor import Supervisor
 from settings import Settings
 from store.errors import DatabaseUnavailable
 
@@ -65,8 +67,8 @@ def migrate(environ: dict[str, str]) -> None:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
+    process_protection.protect()
     argparse.ArgumentParser(prog="scripts/serve", description=__doc__).parse_args()
-    process_protection.forbid_inspection()
     try:
         chosen = environment.read(os.environ)
     except environment.BadSettings as error:
@@ -76,7 +78,7 @@ def main() -> int:
     logger.add(sys.stderr, level=chosen.log_level, serialize=chosen.log_format == "json")
     try:
         return _serve(chosen)
-    except (AlreadyRunning, NoDatabase, DatabaseUnavailable) as refused:
+    except (AlreadyRunning, NotPrivate, NoDatabase, DatabaseUnavailable) as refused:
         print(refused, file=sys.stderr)
         return 2 if isinstance(refused, AlreadyRunning) else 1
     except OSError as error:
@@ -98,7 +100,7 @@ def _serve(chosen: Settings) -> int:
     supervisor = Supervisor(
         [services.api(), services.scheduler(), services.network_worker(), services.media_worker(chosen, demand)],
         environ=environ,
-        data_dir=chosen.data_dir,
+        settings=chosen,
         log_to_files=False,
     )
     migrate(environ)

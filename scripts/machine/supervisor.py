@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,6 +15,8 @@ from typing import IO
 from loguru import logger
 
 from scripts.machine import launch
+from scripts.machine.installation import Installation
+from settings import Settings
 from store.database_file import DatabaseMonitor
 from store.errors import DatabaseUnavailable
 
@@ -25,23 +26,6 @@ EARLY_EXIT_S = 60.0
 REAP_INTERVAL_S = 0.2
 DEMAND_INTERVAL_S = 1.0  # between the checks of whether each service is needed
 STOP_WITHIN_S = 15.0
-LOCK_NAME = "machine.lock"
-
-
-class AlreadyRunning(Exception):
-    """Another machine uses this data directory."""
-
-
-def is_running(data_dir: Path) -> bool:
-    """Return whether a machine uses this data directory."""
-    try:
-        with (data_dir / LOCK_NAME).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 @dataclass(frozen=True)
@@ -113,23 +97,19 @@ class Supervisor:
     """Keeps services running until `stop`."""
 
     def __init__(
-        self, services: Sequence[Service], *, environ: Mapping[str, str], data_dir: Path, log_to_files: bool
+        self, services: Sequence[Service], *, environ: Mapping[str, str], settings: Settings, log_to_files: bool
     ) -> None:
-        """Lock the data directory.
+        """Lock the data directory and the database, and make their files private.
 
         Raises:
-            AlreadyRunning: another supervisor has locked it.
-            OSError: it cannot be written.
+            AlreadyRunning: another supervisor has locked one of them.
+            NotPrivate: others can read or replace the files, and that cannot be repaired.
+            OSError: the data directory cannot be written.
         """
+        self._installation = Installation(settings.data_dir, settings.database_path)
         self._running = [_Running(service) for service in services]
         self._environ = environ
-        self._log_dir = data_dir / "logs" if log_to_files else None
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = (data_dir / LOCK_NAME).open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise AlreadyRunning(f"VidProd is already running with the data directory {data_dir}") from exc
+        self._log_dir = settings.data_dir / "logs" if log_to_files else None
         # No byte is ever written. The kernel closes the writing end when this process exits, also after SIGKILL.
         self._parent_pipe, self._parent_pipe_end = os.pipe()
         self._stopping = False
@@ -189,6 +169,7 @@ class Supervisor:
                     )
                     running.kill()
                 running.process = None
+        self._installation.release()
 
     def _check_demand(self) -> None:
         self._demand_checked = time.monotonic()

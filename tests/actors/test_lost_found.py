@@ -27,7 +27,7 @@ from actors.recovery.lost_found import LostEntry
 from actors.recovery.missing_files import FILE_MISSING, UPLOAD_GONE
 from actors.ticks import cleanup
 from scripts.machine.adopting import EntryCommand, show
-from scripts.machine.supervisor import LOCK_NAME
+from scripts.machine.installation import LOCK_NAME
 from store import (
     DatabaseUnavailable,
     Sealer,

@@ -50,6 +50,16 @@ def published(shared_machine: TestMachine, talk: Path) -> Json:
     return shared_machine.finished(shared_machine.upload(talk, title=TITLE))
 
 
+def test_every_file_of_a_published_video_is_for_its_owner_only(shared_machine: TestMachine, published: Json) -> None:
+    """The database, the locks, the secrets, the logs, and what is left of the video."""
+    assert published["status"] == "completed"
+    found = {
+        path.relative_to(shared_machine.data_dir): path.stat().st_mode for path in shared_machine.data_dir.rglob("*")
+    }
+    assert {str(path): oct(mode) for path, mode in found.items() if mode & 0o077} == {}
+    assert {"vidprod.sqlite3", "vidprod.sqlite3-wal", "vidprod.sqlite3-shm", "secret.key"} <= {*map(str, found)}
+
+
 def test_no_process_that_stays_shows_a_secret_in_its_environment(shared_machine: TestMachine) -> None:
     """For other users than root, the kernel refuses to show it at all."""
     stay = {"scripts.local.run", "api", "scripts.machine.scheduler", "dramatiq"}
