@@ -7,6 +7,7 @@ from pathlib import Path
 
 from actors.machine import Machine
 from api.http.auth import ApiKeys
+from api.http.connection_counters import ConnectionCounters
 from api.http.idempotency import InProgress
 from api.uploads.reservations import Reservations
 
@@ -22,6 +23,7 @@ class Context(Machine):
         pages: directory of the files of the web page.
         in_progress: requests with an idempotency key that this process is receiving.
         reservations: of disk space, by the uploads that this process is receiving.
+        connection_counters: connections and requests that the server refused.
     """
 
     keys: ApiKeys
@@ -30,6 +32,7 @@ class Context(Machine):
     pages: Path
     in_progress: InProgress = field(default_factory=InProgress)
     reservations: Reservations = field(default_factory=Reservations)
+    connection_counters: ConnectionCounters = field(default_factory=ConnectionCounters)
 
     def now_s(self) -> float:
         """Return the seconds since the machine booted."""

@@ -28,8 +28,8 @@ REPLAYED = "Idempotent-Replayed"
 RETENTION = timedelta(hours=24)
 MAX_KEY_CHARS = 255
 RETRY_AFTER_S = 5
-# A phone that changes its network leaves a dead connection open. The server closes it after two minutes
-# (`server.IDLE_TIMEOUT_S`) and would refuse the phone's next attempt until then.
+# A phone that changes its network leaves a dead connection open. The server closes it after two and a half minutes
+# (`ALLOWANCES` in `api.server.timing`) and would refuse the phone's next attempt until then.
 STALLED_AFTER_S = 15.0
 
 _PARAMETER = r'(?:[ ]*;[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[^";,]+))?)*'

@@ -39,9 +39,9 @@ def read_body(request: falcon.Request, model: type[Body]) -> Body:
         raise validation_problem(exc, tuple(model.model_fields)) from None
 
 
-def too_large() -> Problem:
-    """Return the 413 for a body larger than `MAX_BYTES`."""
-    return Problem(413, "too_large", f"the body is larger than {MAX_BYTES} bytes", limit_bytes=MAX_BYTES)
+def too_large(limit_bytes: int = MAX_BYTES) -> Problem:
+    """Return the 413 for a body larger than the limit."""
+    return Problem(413, "too_large", f"the body is larger than {limit_bytes} bytes", limit_bytes=limit_bytes)
 
 
 def validation_problem(exc: ValidationError, known: tuple[str, ...]) -> Problem:

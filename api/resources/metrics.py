@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import falcon
 from loguru import logger
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -64,6 +64,24 @@ class _MachineCollector(Collector):
         for name, check in self._health.run().items():
             well.add_metric([name], float(check["ok"]))
         yield well
+        yield from self._connections()
+
+    def _connections(self) -> Iterable[Metric]:
+        counters = self._context.connection_counters
+        opened = GaugeMetricFamily("vidprod_connections", "Open connections of the API")
+        opened.add_metric([], counters.open_connections)
+        yield opened
+        held = GaugeMetricFamily(
+            "vidprod_connection_held_bytes", "Memory of incomplete requests and unread responses of the API"
+        )
+        held.add_metric([], counters.held_bytes)
+        yield held
+        refused = CounterMetricFamily(
+            "vidprod_connections_refused", "Requests refused and connections closed by the server", labels=["reason"]
+        )
+        for reason, count in counters.totals().items():
+            refused.add_metric([reason], count)
+        yield refused
 
     def _stored(self) -> Iterable[Metric]:
         with self._context.store.reading() as connection:

@@ -2,7 +2,7 @@
 
     request headers ─▶ `open_upload` ─▶ `feed` … `feed` ─▶ `acceptance.accept` ─▶ job
 
-The bytes come from the socket (`waitress_parser`) or from a WSGI stream (`api.resources.uploads`). After any error,
+The bytes come from the socket (`api.server.parser`) or from a WSGI stream (`api.resources.uploads`). After any error,
 `discard` removes the file.
 """
 

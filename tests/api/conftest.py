@@ -7,14 +7,13 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from falcon.testing import TestClient
-from waitress import wasyncore
 
 from actors import wiring
 from actors.recovery import upload_record
@@ -81,11 +80,7 @@ def serving(context: Context) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        # Tasks first: at its end each one writes to the trigger, which `close_all` closes.
-        server.task_dispatcher.shutdown()
-        # In the loop's own thread, which ends when no socket is left.
-        with suppress(OSError):  # the loop may have run it already, woken by another task
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        server.stop()
         thread.join(10)
         tempfile.tempdir = tempdir  # the server's own, where pytest would else make its directories
 

@@ -21,7 +21,7 @@ from api.uploads.incomplete import delete_incomplete
 from store import jobs
 from store.states import JobStatus
 from tests.api.conftest import AUTH, KEY, VIDEO, serving
-from tests.api.test_waitress_parser import END, FORM, connection, head, whole_answer
+from tests.api.test_server import END, FORM, connection, head, whole_answer
 from tests.store import rows
 from tests.support.small_disk import DISK_BYTES, SIZES, SmallDisk, machine_on, small_disk
 from tests.support.waiting import wait_for

@@ -28,7 +28,7 @@ from api.resources import openapi
 from broker import SqliteBroker
 from store import accounts, jobs, segments
 from tests.api.conftest import AUTH, KEY, VIDEO, with_settings
-from tests.api.test_waitress_parser import answer, connection, head
+from tests.api.test_server import answer, connection, head
 from tests.store import rows
 
 DEFAULTS = settings.read({})

@@ -31,7 +31,7 @@ from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
 from tests.actors.queues import change_machine
 from tests.api.conftest import AUTH, KEY, VIDEO, connect, serving, with_settings
-from tests.api.test_waitress_parser import END, FORM, answer, connection, head
+from tests.api.test_server import END, FORM, answer, connection, head
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
 

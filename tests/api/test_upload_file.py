@@ -17,7 +17,7 @@ from api.http.problems import Problem
 from api.uploads import file
 from api.uploads.file import UploadFile
 from tests.api.conftest import AUTH, VIDEO
-from tests.api.test_waitress_parser import END, FORM
+from tests.api.test_server import END, FORM
 
 LIMIT = 10**9
 FORM_HEADERS = {**AUTH, "Content-Type": "multipart/form-data; boundary=B"}

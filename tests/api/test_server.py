@@ -67,6 +67,14 @@ def whole_answer(sock: socket.socket) -> bytes:
             b"404",
             id="no such path, chunked",
         ),
+        pytest.param(
+            head(1, path="/webhooks").replace(b"Content-Length: 1", b"Transfer-Encoding: chunked"),
+            b"411",
+            id="chunked, but no upload",
+        ),
+        pytest.param(head(10_000, path="/webhooks", key="wrong"), b"401", id="wrong key for a small body"),
+        pytest.param(head(10_000, path="/login"), b"413", id="too large for a sign-in"),
+        pytest.param(head(10, path="/health").replace(b"POST", b"GET"), b"413", id="a body of a GET"),
         pytest.param(head(1).replace(b"Content-Length: 1\r\n", b""), b"411", id="no length"),
     ],
 )
@@ -299,7 +307,8 @@ def test_the_private_port_tells_metrics_without_a_key(serve: Serve) -> None:
     assert requests.get(f"http://127.0.0.1:{port}/jobs", timeout=30).status_code == 404
 
 
-CHUNKED = b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+LOGIN = b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
 
 
 @pytest.mark.parametrize(
@@ -307,7 +316,7 @@ CHUNKED = b"POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\
     [
         pytest.param(CHUNKED + b"1" * 4096, b"400", id="a chunk size without end"),
         pytest.param(CHUNKED + b"0\r\nA: " + b"1" * 20_000, b"400", id="a trailer without end"),
-        pytest.param(CHUNKED + b"100000\r\n" + b"x" * 0x100000 + b"\r\n", b"413", id="a large body nobody announced"),
+        pytest.param(LOGIN + b"100000\r\n" + b"x" * 0x100000 + b"\r\n", b"411", id="a large body nobody announced"),
         pytest.param(b"GET /health HTTP/1.1\r\nContent-Length: " + b"1" * 5000 + b"\r\n\r\n", b"400", id="long number"),
         pytest.param(b"GET http://[::1/health HTTP/1.1\r\nHost: x\r\n\r\n", b"400", id="half an address"),
     ],

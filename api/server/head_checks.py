@@ -1,0 +1,148 @@
+"""Checks of a request before its body is received: route, key, rate limit, size, disk space.
+
+A request that is refused here costs nothing but its head; waitress would receive its whole body first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import falcon
+from falcon.routing import CompiledRouter
+
+from api.context import Context
+from api.http import json_body
+from api.http.auth import session_cookie
+from api.http.problems import Problem
+from api.http.rate_limit import RateLimiter, client_address
+from api.uploads.upload import Upload, open_upload
+
+MAX_PUBLIC_BODY_BYTES = 4096
+"""Maximum size of a body that needs no key: a sign-in."""
+
+UPLOAD_ROUTES = frozenset({("POST", "/upload")})
+"""Method and path of the requests that may have a long or chunked body."""
+
+
+@dataclass(frozen=True)
+class RequestHead:
+    """The head of a request.
+
+    Attributes:
+        headers: by upper-case name with underscores, as waitress stores them.
+        peer: address of the other end of the connection.
+        content_length: of the body, in bytes; 0 without a body, None for a chunked one.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    peer: str
+    content_length: int | None
+
+
+class HeadChecks(Protocol):
+    """The checks of a port, made before a body is received."""
+
+    def client(self, head: RequestHead) -> str | None:
+        """Return the address of the client, if a proxy tells it; else None."""
+
+    def check(self, head: RequestHead) -> Upload | None:
+        """Return the upload that the request begins, or None for another request.
+
+        Raises:
+            falcon.HTTPError: the request is refused.
+        """
+
+
+class MetricsHeadChecks:
+    """The checks of the metrics port: no request has a body."""
+
+    def client(self, head: RequestHead) -> str | None:
+        """Return None: nobody but the peer is known."""
+        del head
+        return None
+
+    def check(self, head: RequestHead) -> Upload | None:
+        """Refuse any body."""
+        if head.content_length != 0:
+            raise _no_body_expected()
+        return None
+
+
+class ApiHeadChecks:
+    """The checks of the API's port."""
+
+    def __init__(self, context: Context, limiter: RateLimiter, router: CompiledRouter) -> None:
+        """Prepare.
+
+        Args:
+            limiter: of uploads.
+            router: of the application; knows its resources.
+        """
+        self._context = context
+        self._limiter = limiter
+        self._router = router
+
+    def client(self, head: RequestHead) -> str | None:
+        """Return the client's address behind Fly's proxy, else None."""
+        told = head.headers.get("FLY_CLIENT_IP")
+        return client_address(head.peer, told, behind_fly=True) if self._context.behind_fly and told else None
+
+    def check(self, head: RequestHead) -> Upload | None:
+        """Open an upload; of other requests check route, key and size of the body."""
+        if (head.method, head.path) in UPLOAD_ROUTES:
+            return self._open_upload(head)
+        if head.content_length != 0:
+            self._check_body(head)
+        return None
+
+    def _open_upload(self, head: RequestHead) -> Upload:
+        if head.content_length == 0 and "CONTENT_LENGTH" not in head.headers:
+            raise Problem(411, "length_required", "send the length of the form in Content-Length")
+        identity = self._authenticate(head)
+        behind_fly = self._context.behind_fly
+        self._limiter.hit(client_address(head.peer, head.headers.get("FLY_CLIENT_IP"), behind_fly=behind_fly))
+        return open_upload(
+            self._context,
+            head.headers.get("CONTENT_TYPE"),
+            head.content_length,
+            identity=identity,
+            idempotency_key=head.headers.get("IDEMPOTENCY_KEY"),
+            content_encoding=head.headers.get("CONTENT_ENCODING"),
+        )
+
+    def _check_body(self, head: RequestHead) -> None:
+        resource = self._find_resource(head)
+        if head.method in {"GET", "HEAD"}:
+            raise _no_body_expected()
+        if head.content_length is None:
+            raise Problem(411, "length_required", "send the length of the body in Content-Length")
+        public = getattr(resource, "public", False)
+        limit_bytes = MAX_PUBLIC_BODY_BYTES if public else json_body.MAX_BYTES
+        if head.content_length > limit_bytes:
+            raise json_body.too_large(limit_bytes)
+        if not public:
+            self._authenticate(head)
+
+    def _authenticate(self, head: RequestHead) -> str:
+        return self._context.keys.authenticate(
+            head.headers.get("AUTHORIZATION"),
+            session_cookie(head.headers.get("COOKIE")),
+            head.headers.get("SEC_FETCH_SITE"),
+            head.method,
+        )
+
+    def _find_resource(self, head: RequestHead) -> Any:  # Any: resources have no common type
+        found = self._router.find(head.path)
+        if found is None:
+            raise falcon.HTTPNotFound
+        allowed = [name for name in falcon.HTTP_METHODS if hasattr(found[0], f"on_{name.lower()}")]
+        if head.method not in allowed:
+            raise falcon.HTTPMethodNotAllowed(allowed)
+        return found[0]
+
+
+def _no_body_expected() -> Problem:
+    return Problem(413, "too_large", "a request of this kind has no body", limit_bytes=0)

@@ -1,0 +1,159 @@
+"""Listening sockets, and the server made of them."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from api.server.connection import Connection
+from api.server.connections import Connections
+from api.server.event_loop import EventLoop
+from api.server.head_checks import HeadChecks
+from api.server.request_queue import RequestQueue
+
+MAX_HEADER_BYTES = 32_768
+
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted before the others are looked after."""
+
+UNSENT_BYTES = 32_768
+"""Unsent bytes that the kernel keeps for each connection; by default up to 4 MB, for clients that do not read."""
+
+WANTED_FILES = 4096
+"""File descriptors; some systems give 1,024 unless a process asks for more."""
+
+RESERVED_FILES = 300
+"""File descriptors for uploads, database, pages and the standard library."""
+
+_NO_WAITING = 2**40  # bytes of unread output from which waitress' threads wait for the client
+_OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class ListeningPort(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
+    """One listening socket."""
+
+    connections: Connections  # set on a subclass
+
+    def readable(self) -> bool:
+        """Return whether connections are accepted: always."""
+        return bool(self.accepting)
+
+    def handle_accept(self) -> None:
+        """Accept the waiting connections."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted = self.accept()
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    self.connections.evict(ACCEPTED_AT_ONCE)
+                return
+            if accepted is None:
+                return
+            sock, address = accepted
+            try:
+                self.set_socket_options(sock)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+            except OSError:  # the client has gone
+                sock.close()
+                continue
+            self.channel_class(self, sock, address, self.adj, map=self._map)
+
+
+class Server:
+    """Some ports, served by one event loop."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        """Prepare.
+
+        Args:
+            tick: called about once a second.
+        """
+        self.loop = EventLoop(tick)
+        self._listeners: list[ListeningPort] = []
+
+    @property
+    def effective_port(self) -> int:
+        """Return the port that was opened first."""
+        return int(self._listeners[0].effective_port)
+
+    def listen(
+        self,
+        application: Any,  # Any: WSGI's
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        max_body_bytes: int,
+        checks: HeadChecks,
+        connections: Connections,
+    ) -> None:
+        """Open a port on all addresses of a host.
+
+        Args:
+            port: 0 chooses a free one.
+            threads: that run the application.
+            max_body_bytes: of any request.
+            checks: of requests, before their bodies.
+            connections: the registry of the port's connections.
+        """
+        settings = Adjustments(
+            host=host,
+            port=port,
+            threads=threads,
+            max_request_body_size=max_body_bytes,
+            ident=None,
+            max_request_header_size=MAX_HEADER_BYTES,
+            outbuf_high_watermark=_NO_WAITING,
+            log_socket_errors=False,  # lost connections are expected from phones
+            clear_untrusted_proxy_headers=True,
+        )
+        variables = {"head_checks": checks, "connections": connections, "loop": self.loop}
+        connection = type("PortConnection", (Connection,), variables)
+        listener = type("PortListener", (ListeningPort,), {"channel_class": connection, "connections": connections})
+        dispatcher = ThreadedTaskDispatcher()
+        dispatcher.queue = RequestQueue()
+        dispatcher.set_thread_count(threads)
+        self._listeners += [
+            listener(application, self.loop.sockets, True, None, dispatcher, settings, address)
+            for address in settings.listen
+        ]
+
+    def run(self) -> None:
+        """Serve until SystemExit or KeyboardInterrupt is raised in this thread, or `stop` is called."""
+        try:
+            self.loop.run()
+        except (SystemExit, KeyboardInterrupt):
+            self._end_threads()
+
+    def stop(self) -> None:
+        """End the threads and the loop, from another thread."""
+        # Threads first: at its end each request writes to the trigger, which `close_all` closes.
+        self._end_threads()
+        with suppress(OSError):  # the loop may have run it already, woken by another task
+            self._listeners[0].trigger.pull_trigger(lambda: wasyncore.close_all(self.loop.sockets))
+
+    def _end_threads(self) -> None:
+        for dispatcher in {listener.task_dispatcher for listener in self._listeners}:
+            dispatcher.shutdown()
+
+
+def connection_limit(wanted: int) -> int:
+    """Raise this process's limit of open files if it is low; return how many connections it allows.
+
+    Args:
+        wanted: number of connections.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < WANTED_FILES:
+        soft = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - RESERVED_FILES))
