@@ -39,6 +39,8 @@ least both, and a cheaper encoder. With gaze correction, the settings of the fou
     deadline_passed, internal_error   full, without_gaze, least, least
     crashed                           full, full, without_gaze, least
 
+A part for which the disk has no room is no failure: it waits, up to a day, with the settings that it had.
+
 If the causes differ, each failure decides about the settings after it. After the last attempt the job (`split`) or the
 part with its publications (`gaze`) has failed, and the message is dead-lettered; the other parts continue.
 

@@ -91,6 +91,7 @@ const ATTEMPT = {
   deadline_passed: 'out of time',
   crashed: 'a crash',
   internal_error: 'an error in VidProd',
+  disk_full: 'no room on the disk',
   interrupted: 'repeated interruptions',
 };
 const SMALLER = new Set(['less_memory', 'least']);
@@ -121,6 +122,7 @@ export const reviewQuestion = (code) => REVIEW[code] ?? REVIEW_OTHER;
 /** The reason for the last failure and the time of the next attempt; '' without a next attempt. */
 export function nextAttempt(what, { attempts, retry_at: retryAt }) {
   const last = attempts?.at(-1);
+  if (retryAt && last?.outcome === 'disk_full') return `${what} waits until the disk of the server has room.`;
   return retryAt && last ? `${what} failed (${ATTEMPT[last.outcome] ?? plain(last.outcome)}). Trying again ${moment(retryAt)}.` : '';
 }
 

@@ -80,6 +80,13 @@ class SegmentData(_PartData):
     gaze: Annotated[Json | None, Field(description="What was corrected, or why nothing was.")]
 
 
+class WaitingSegmentData(_PartData):
+    """A part that cannot be rendered yet."""
+
+    code: Annotated[str, Field(description="disk_full: the disk of the server has no room for it.")]
+    reason: _Reason
+
+
 class PublicationData(_PartData):
     """A part on one account."""
 
@@ -145,6 +152,7 @@ class EventType:
 EVENT_TYPES: dict[str, EventType] = {
     "job.created": EventType("A video was accepted", JobData),
     "job.processing": EventType("The examination of the video has begun", JobData),
+    "segment.waiting": EventType("A part waits to be rendered until the disk has room", WaitingSegmentData),
     "segment.ready": EventType("A part was rendered", SegmentData),
     "job.processed": EventType("All parts were rendered or have failed", JobProcessedData),
     "job.review_needed": EventType("Nothing is published before the job is approved", JobReviewData),

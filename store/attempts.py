@@ -16,6 +16,7 @@ class MediaOutcome(StrEnum):
     DEADLINE_PASSED = "deadline_passed"
     CRASHED = "crashed"  # a signal ended the child
     INTERNAL_ERROR = "internal_error"  # the child ended with an exception of our own code
+    DISK_FULL = "disk_full"  # the disk had no room for the part; the work waits for it
     INTERRUPTED = "interrupted"  # the worker ended; the file may or may not be the cause
 
 

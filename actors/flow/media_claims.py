@@ -155,7 +155,7 @@ def record_failure(claim: MediaClaim[Work], attempt: MediaAttempt) -> None:
         Retry: the message is delivered again for the next attempt.
         GivenUp: this was the last attempt.
     """
-    work, attempts = claim.work, [*claim.attempts, attempt]
+    work, attempts = claim.work, retrying.appended(claim.attempts, attempt)
     with work.machine.store.writing() as connection:
         error = _put_back(connection, claim, attempts)
     if error is not None:

@@ -34,6 +34,7 @@ LOST_SENTENCES = {
     MediaOutcome.INTERNAL_ERROR: (
         "An error in VidProd stopped the examination of this video. Try again, or report the error to the operator."
     ),
+    MediaOutcome.DISK_FULL: "The disk of the server had no room for this video. Try again when there is room.",
     MediaOutcome.INTERRUPTED: "The server stopped several times while it examined the video. Try again.",
 }
 MUTE_REFUSED = (

@@ -12,7 +12,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import media_child, media_claims, retrying
+from actors.flow import disk_demand, media_child, media_claims, retrying
 from actors.flow.completion import close_finished, fail_part
 from actors.flow.events import emit
 from actors.flow.media_claims import MediaClaim, MediaWork
@@ -28,6 +28,8 @@ from store.segments import Segment
 from store.states import JOB_OVER, JobStatus, ReviewReason, SegmentStatus
 
 SAVE_TIME_FROM = 0.8  # share of the deadline; afterwards the child takes cheaper landmarks, at last none
+WAITS_FOR_DISK = "the disk of the server is full; the part is rendered as soon as there is room"
+NEVER_ROOM = f"the disk of the server had no room for this part for {retrying.MAX_DISK_WAIT / retrying.HOUR:.0f} hours"
 PROGRESS_EVERY_S = 5.0  # each write is a commit, which other writers wait for
 
 
@@ -71,13 +73,24 @@ class _PartRendering(MediaWork):
         self, connection: Connection, token: str, attempts: Sequence[MediaAttempt], retry_at: datetime | None
     ) -> bool:
         words = retrying.OUTCOME_PHRASES[attempts[-1].outcome]
-        return segments.record_failed_attempt(
-            connection, self.segment.id, token, attempts=attempts, retry_at=retry_at,
-            reason=f"rendering failed ({words})",
-        )  # fmt: skip
+        reason = WAITS_FOR_DISK if retrying.is_waiting(attempts) else f"rendering failed ({words})"
+        is_put_back = segments.record_failed_attempt(
+            connection, self.segment.id, token, attempts=attempts, retry_at=retry_at, reason=reason
+        )
+        if is_put_back and retry_at is not None and reason == WAITS_FOR_DISK and len(attempts) > self._attempts_before:
+            part = {"part": self.segment.segment_number, "parts": self.job.segment_count}
+            emit(self.machine, connection, "segment.waiting", self.job, code="disk_full", reason=reason, **part)
+        return is_put_back
+
+    @property
+    def _attempts_before(self) -> int:
+        return len(self.segment.attempts or ())
 
     def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
         words = retrying.OUTCOME_PHRASES[attempts[-1].outcome]
+        if retrying.is_waiting(attempts):
+            fail_part(self.machine, connection, self.segment.id, reason=NEVER_ROOM)
+            return
         reason = f"rendering failed {len(attempts)} times, at last: {words}"
         fail_part(self.machine, connection, self.segment.id, reason=reason)
 
@@ -110,7 +123,9 @@ def render_part(machine: Machine, segment_id: str) -> None:
         return
     began_at, observer = machine.now(), _ProgressObserver(machine, segment_id, claim.token)
     try:
-        rendered = _run(machine, claim, observer)
+        rendered = _run_with_room(machine, claim, observer)
+    except _NoRoom:
+        media_claims.record_failure(claim, retrying.disk_full_attempt(machine, claim.settings, began_at))
     except runner.Stopped:
         if not observer.is_superseded:
             media_claims.requeue(claim)
@@ -162,6 +177,32 @@ class _ProgressObserver:
                 self.is_superseded = True
 
 
+class _NoRoom(Exception):
+    """The disk has no room for the part."""
+
+
+def _run_with_room(
+    machine: Machine, claim: MediaClaim[_PartRendering], observer: _ProgressObserver
+) -> dict[str, Any]:  # Any: as of `_run`
+    """Run the child if the disk has room for the largest part; end it if another program takes the room.
+
+    The reason of a child that fails meanwhile is not trusted: its output is deleted, so whether there was room for it
+    can still be measured.
+
+    Raises:
+        _NoRoom: the disk is full.
+    """
+    needed_bytes = disk_demand.part_bytes(claim.work.segment.duration or 0.0)
+    if not machine.disk.has_room(needed_bytes):
+        raise _NoRoom
+    try:
+        return _run(machine, claim, observer)
+    except (runner.Stopped, runner.ChildFailed, OSError) as error:
+        if observer.is_superseded or machine.disk.has_room(needed_bytes):
+            raise
+        raise _NoRoom from error
+
+
 def _run(
     machine: Machine, claim: MediaClaim[_PartRendering], observer: _ProgressObserver
 ) -> dict[str, Any]:  # Any: JSON of `media.gaze`
@@ -194,7 +235,7 @@ def _run(
         outputs=[target, report, preview, cover],
         deadline_s=machine.settings.processing_deadline,
         on_progress=observer,
-        stop=lambda: observer.is_superseded,
+        stop=lambda: observer.is_superseded or not machine.disk.has_room(),
     )
 
 

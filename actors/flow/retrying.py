@@ -8,6 +8,9 @@ dead-lettered.
 An attempt whose worker ended is recorded by the next attempt as interrupted. The first interruption changes nothing:
 restarts are usual. From the second on less memory is used, because the kernel may have killed the worker for it. The
 fifth ends the work. (The broker by itself delivers a message ten times.)
+
+Work that finds no room on the disk waits, up to a day, and is attempted again each minute. This is no failure of the
+work: it changes no settings and uses up no attempt. All checks of one wait are one record.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +27,7 @@ from typing import Any
 from dramatiq.errors import Retry
 from loguru import logger
 
+from actors.database_check import DATABASE_ERRORS
 from actors.machine import Machine
 from media.process import runner
 from store.attempts import MediaAttempt, MediaOutcome
@@ -31,7 +36,11 @@ from store.jobs import Job
 MAX_ATTEMPTS = 4
 MAX_INTERRUPTIONS = 5
 DELAY_FACTOR = 4  # from one delay to the next
-MAX_EXCEPTION_RETRIES = 3  # for exceptions of the actor itself, such as a full disk; dramatiq's usual retries
+MAX_EXCEPTION_RETRIES = 3  # for exceptions of the actor itself; dramatiq's usual retries
+MAX_DATABASE_RETRIES = 150  # a day with dramatiq's delays, which grow to ten minutes: a full disk may last as long
+MAX_DISK_WAIT = timedelta(hours=24)
+DISK_CHECK_INTERVAL = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 MAX_STDERR_CHARS = 2000
 TERMINATION_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}  # systemd sends them to all processes of a service
 
@@ -64,6 +73,7 @@ OUTCOME_PHRASES = {
     MediaOutcome.DEADLINE_PASSED: "out of time",
     MediaOutcome.CRASHED: "a crash",
     MediaOutcome.INTERNAL_ERROR: "an error in VidProd",
+    MediaOutcome.DISK_FULL: "no room on the disk",
     MediaOutcome.INTERRUPTED: "repeated interruptions",
 }
 """The outcome of an attempt, as part of a sentence."""
@@ -78,6 +88,8 @@ def should_retry(retries: int, error: BaseException) -> bool:
     """Return whether dramatiq should retry a media message (`retry_when`)."""
     if isinstance(error, Retry):
         return True
+    if isinstance(error, DATABASE_ERRORS):
+        return retries < MAX_DATABASE_RETRIES
     return not isinstance(error, GivenUp) and retries < MAX_EXCEPTION_RETRIES
 
 
@@ -89,7 +101,7 @@ def settings_after(attempts: Sequence[MediaAttempt], *, with_gaze: bool) -> Medi
         with_gaze: the job asks for gaze correction.
     """
     settings = MediaSettings.FULL
-    for number, attempt in enumerate(attempts):
+    for number, attempt in enumerate(_without_waits(attempts)):
         if number == 0 and attempt.outcome in {MediaOutcome.CRASHED, MediaOutcome.INTERRUPTED}:
             continue  # may be an accident: repeat once with the same settings
         settings = _less(settings, attempt.outcome, with_gaze=with_gaze)
@@ -104,19 +116,41 @@ def _less(settings: MediaSettings, outcome: MediaOutcome, *, with_gaze: bool) ->
 
 def are_exhausted(attempts: Sequence[MediaAttempt]) -> bool:
     """Return whether no attempt is left."""
-    interrupted = sum(attempt.outcome is MediaOutcome.INTERRUPTED for attempt in attempts)
-    return len(attempts) - interrupted >= MAX_ATTEMPTS or interrupted >= MAX_INTERRUPTIONS
+    if is_waiting(attempts) and attempts[-1].ended_at - attempts[-1].began_at >= MAX_DISK_WAIT:
+        return True
+    counted = _without_waits(attempts)
+    interrupted = sum(attempt.outcome is MediaOutcome.INTERRUPTED for attempt in counted)
+    return len(counted) - interrupted >= MAX_ATTEMPTS or interrupted >= MAX_INTERRUPTIONS
+
+
+def is_waiting(attempts: Sequence[MediaAttempt]) -> bool:
+    """Return whether the last attempt found no room on the disk."""
+    return bool(attempts) and attempts[-1].outcome is MediaOutcome.DISK_FULL
+
+
+def appended(attempts: Sequence[MediaAttempt], attempt: MediaAttempt) -> list[MediaAttempt]:
+    """Return the attempts with one more; a further check of the same wait for the disk extends the last one."""
+    if is_waiting(attempts) and attempt.outcome is MediaOutcome.DISK_FULL:
+        return [*attempts[:-1], replace(attempt, began_at=attempts[-1].began_at)]
+    return [*attempts, attempt]
+
+
+def _without_waits(attempts: Sequence[MediaAttempt]) -> list[MediaAttempt]:
+    return [attempt for attempt in attempts if attempt.outcome is not MediaOutcome.DISK_FULL]
 
 
 def next_attempt_at(machine: Machine, attempts: Sequence[MediaAttempt]) -> datetime:
     """Return when the next attempt may begin."""
-    failed = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in attempts)
+    if is_waiting(attempts):
+        return machine.now() + DISK_CHECK_INTERVAL
+    failed = sum(attempt.outcome is not MediaOutcome.INTERRUPTED for attempt in _without_waits(attempts))
     return machine.now() + timedelta(seconds=machine.settings.media_retry_seconds * DELAY_FACTOR ** max(0, failed - 1))
 
 
 def max_delay(machine: Machine) -> timedelta:
     """Return the longest delay before a retry."""
-    return timedelta(seconds=machine.settings.media_retry_seconds * DELAY_FACTOR ** (MAX_ATTEMPTS - 2))
+    longest = timedelta(seconds=machine.settings.media_retry_seconds * DELAY_FACTOR ** (MAX_ATTEMPTS - 2))
+    return max(longest, DISK_CHECK_INTERVAL)
 
 
 def retry_exception(machine: Machine, retry_at: datetime) -> Retry:
@@ -129,6 +163,11 @@ def interrupted_attempt(machine: Machine, began_at: datetime | None, settings: M
     """Return the attempt of a worker that ended before it recorded an outcome."""
     now = machine.now()
     return MediaAttempt(began_at=began_at or now, ended_at=now, settings=settings, outcome=MediaOutcome.INTERRUPTED)
+
+
+def disk_full_attempt(machine: Machine, settings: MediaSettings, began_at: datetime) -> MediaAttempt:
+    """Return the attempt that found no room on the disk, or lost it."""
+    return MediaAttempt(began_at=began_at, ended_at=machine.now(), settings=settings, outcome=MediaOutcome.DISK_FULL)
 
 
 def failed_attempt(
@@ -168,7 +207,7 @@ def failed_attempt(
 
 def reason_without_gaze(attempts: Sequence[MediaAttempt]) -> str | None:
     """Return the outcome of the last attempt with gaze correction; None if there was none."""
-    with_gaze = [attempt for attempt in attempts if MediaSettings(attempt.settings).has_gaze]
+    with_gaze = [attempt for attempt in _without_waits(attempts) if MediaSettings(attempt.settings).has_gaze]
     return with_gaze[-1].outcome if with_gaze else None
 
 
@@ -184,6 +223,10 @@ def log_failure(
         with_gaze: the job asks for gaze correction.
     """
     last = attempts[-1]
+    if is_waiting(attempts) and isinstance(error, Retry):
+        if last.ended_at - last.began_at < DISK_CHECK_INTERVAL:  # once a wait
+            logger.warning("{}: no room on the disk, it waits up to {:.0f} h", name, MAX_DISK_WAIT / HOUR)
+        return
     counted = [attempt for attempt in attempts if (attempt.outcome is MediaOutcome.INTERRUPTED) is _interrupted(last)]
     number = f"interruption {len(counted)}" if _interrupted(last) else f"attempt {len(counted)} of {MAX_ATTEMPTS}"
     failed = f"{name}: {_ending(last)} at {number} with {last.settings} settings"
