@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+SHARED_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
+
+
+def _has_room(directory: Path) -> bool:
+    """Return whether a run fits into a directory in memory, and may start programs there."""
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return False
+    filesystem = os.statvfs(directory)
+    room = filesystem.f_bavail * filesystem.f_frsize
+    available = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    return (
+        not filesystem.f_flag & os.ST_NOEXEC
+        and room >= ROOM_BYTES
+        and available is not None
+        and int(available[1]) << 10 >= 2 * ROOM_BYTES
+    )
+
+
+# The tests make some ten thousand commits, each of which waits for the disk: 1 to 4 ms, in memory 0.02 ms.
+if "TMPDIR" not in os.environ and _has_room(SHARED_MEMORY):
+    os.environ["TMPDIR"] = str(SHARED_MEMORY)
+    tempfile.tempdir = None  # asked before
 _DATA_DIR = tempfile.mkdtemp(prefix="vidprod-tests-")
 for _name in [name for name in os.environ if name.endswith("_URL") or name in {"PORT", "API_KEYS", "SECRET_KEY"}]:
     del os.environ[_name]  # a developer's own settings must not steer the tests
