@@ -199,7 +199,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.connection.close()
 
 
-@pytest.mark.parametrize("lives", [100, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lives", [100, pytest.param(400, marks=pytest.mark.slow)])
 def test_messages_go_where_the_model_sends_them(lives: int) -> None:
     steps = settings(max_examples=lives, stateful_step_count=30, deadline=None)
     run_state_machine_as_test(QueueMachine, settings=steps)

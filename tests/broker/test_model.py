@@ -270,7 +270,7 @@ class Life(BrokerMachine):
         self.model.now_ms = end_ms
 
 
-@pytest.mark.parametrize("lives", [LIVES, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lives", [LIVES, pytest.param(max(LIVES, 300), marks=pytest.mark.slow)])
 def test_random_lives_go_as_the_model_says(lives: int) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     steps = settings(max_examples=lives, stateful_step_count=25, deadline=None, suppress_health_check=checks)
