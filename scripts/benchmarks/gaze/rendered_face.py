@@ -69,6 +69,9 @@ class RenderedFace:
         soft = cv2.GaussianBlur(self._large, (0, 0), 3.0)
         self._large = cv2.addWeighted(self._large, 1.5, soft, -0.5, 0)
         self._eyes = [_Eye(np.asarray(self._large, np.uint8), lids) for lids in EYES]
+        self._looks_deg: tuple[float, ...] = ()  # at which the eyes of the large copy look, against the head
+        rows, columns = np.indices((SIZE[1], SIZE[0]), dtype=np.float32)
+        self._columns, self._rows = columns + np.float32(0.5), rows + np.float32(0.5)  # centres of the picture's pixels
         self._relief = DepthMap(portrait, EYES, [eye.ball for eye in self._eyes], (BALL_RADIUS, BALL_BACK))
 
     def look(
@@ -86,13 +89,14 @@ class RenderedFace:
         """
         framing = framing or Framing()
         in_head = angles_deg(rotation(*head_deg).T @ direction(*gaze_deg))
-        for eye in self._eyes:
-            self._large[eye.area] = eye.draw(*in_head)
+        if in_head != self._looks_deg:
+            for eye in self._eyes:
+                self._large[eye.area] = eye.draw(*in_head)
+            self._looks_deg = in_head
         left, top = framing.corner()
         step = 1 / framing.zoom()
-        # Centres of the picture's pixels in the portrait, then where the turned head shows what.
-        rows, columns = np.indices((SIZE[1], SIZE[0]), dtype=np.float32)
-        x, y = (columns + 0.5) * step + left, (rows + 0.5) * step + top
+        # The pixels in the portrait, then where the turned head shows what.
+        x, y = self._columns * step + left, self._rows * step + top
         x, y = self._relief.shown_at(head_deg, framing.distance(), np.asarray(x, np.float32), np.asarray(y, np.float32))
         maps = (np.asarray(x * SCALE - 0.5, np.float32), np.asarray(y * SCALE - 0.5, np.float32))
         return np.asarray(cv2.remap(self._large, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
