@@ -16,6 +16,7 @@ from scripts.local.client import Client
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
+POLL_S = 0.1  # an answer costs API and test some milliseconds of the two cores that render the video
 OVER = {"completed", "completed_with_errors", "failed", "cancelled"}
 Json = Any  # what the machine and the mock answer
 
@@ -67,7 +68,7 @@ class TestMachine:
 
     def finished(self, job_id: str, within_s: float = 120.0) -> Json:
         """Wait until the job is over; return its status document."""
-        wait_for(lambda: self.status(job_id)["status"] in OVER, "the job to end", within_s)
+        wait_for(lambda: self.status(job_id)["status"] in OVER, "the job to end", within_s, interval_s=POLL_S)
         return self.status(job_id)
 
     def posts(self) -> list[Json]:
@@ -109,12 +110,12 @@ class TestMachine:
             at = by_pid.get(table[at][0])
         return False
 
-    def kill_9(self, name: str) -> int:
-        """Kill the processes whose command line has this text; return how many there were."""
-        victims = [pid for pid, line in self.processes().items() if name in line]
+    def kill_9(self, name: str) -> set[int]:
+        """Kill the processes whose command line has this text; return their pids."""
+        victims = {pid for pid, line in self.processes().items() if name in line}
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
-        return len(victims)
+        return victims
 
     def die(self) -> None:
         """Kill scripts/run itself, as a power cut would, and nothing else."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.flows.machine import TestMachine
+from broker import SqliteBroker
+from tests.flows.machine import POLL_S, TestMachine
 from tests.flows.test_whole_way import each_once_in_order, parts_by_platform
 from tests.support.waiting import wait_for
 
@@ -33,45 +34,66 @@ VICTIMS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@contextmanager
+def paused(machine: TestMachine, queue: str) -> Iterator[None]:
+    """Hold back the messages of a queue, so that a job does not pass its next moment."""
+    broker = SqliteBroker(machine.data_dir / "vidprod.sqlite3")
+    broker.admin.pause_queue(queue)
+    try:
+        yield
+    finally:
+        broker.admin.resume_queue(queue)
+        broker.close()
+
+
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_the_supervisor_brings_a_killed_process_back(
-    shared_machine: TestMachine, talk: Path, victim: str, moment: str
+def test_the_supervisor_brings_a_process_back_that_is_killed_at_every_moment(
+    shared_machine: TestMachine, talk: Path, victim: str
 ) -> None:
-    running, title = shared_machine, f"{victim}, {moment}"
-    job_id = running.upload(talk, title=title)
-    wait_for(lambda: MOMENTS[moment](running.status(job_id)), f"the job to be {moment}")
-    killed = running.kill_9(VICTIMS[victim])
-    assert killed > 0 or victim == "media child"  # it may be between two children
+    running, title, text = shared_machine, f"Without {victim}", VICTIMS[victim]
+
+    def reach(moment: str) -> None:
+        wait_for(lambda: MOMENTS[moment](running.status(job_id)), f"the job to be {moment}")
+
+    def kill() -> None:
+        killed = running.kill_9(text)
+        if victim == "media child":
+            return  # it may be between two children
+        assert killed
+        wait_for(
+            lambda: any(text in line for pid, line in running.processes().items() if pid not in killed),
+            f"another {victim}",
+            interval_s=POLL_S,
+        )
+
+    with paused(running, "network"):
+        job_id = running.upload(talk, title=title)
+        reach("planning")
+        with paused(running, "media"):
+            kill()
+        reach("rendering")
+        kill()
+    reach("publishing")
+    kill()
     job = running.finished(job_id)
     assert job["status"] == "completed"
     assert parts_by_platform(running, title) == each_once_in_order(job)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_restart_after_the_whole_machine_died_ends_in_the_same_parts(
-    machine: Callable[..., TestMachine], talk: Path, moment: str
-) -> None:
-    first = machine()
-    job_id = first.upload(talk)
-    wait_for(lambda: MOMENTS[moment](first.status(job_id)), f"the job to be {moment}")
-    first.die()
-    wait_for(lambda: first.processes() == {}, "every process to follow the supervisor", 10)
-    again = machine()
-    job = again.finished(job_id)
-    assert job["status"] == "completed"
-    assert parts_by_platform(again) == each_once_in_order(job)
+def die_at(moment: str, running: TestMachine, job_id: str) -> None:
+    """Kill the supervisor at a moment of a job, and wait until no process is left."""
+    wait_for(lambda: MOMENTS[moment](running.status(job_id)), f"the job to be {moment}")
+    running.die()
+    wait_for(lambda: running.processes() == {}, "every process to follow the supervisor", 10)
 
 
-def test_a_machine_that_dies_again_and_again_still_ends_in_the_same_parts(
+def test_a_machine_that_dies_at_every_moment_ends_in_the_same_parts(
     machine: Callable[..., TestMachine], talk: Path
 ) -> None:
     running = machine()
     job_id = running.upload(talk)
-    for pause_s in (0.5, 1.0, 1.5, 2.0):
-        time.sleep(pause_s)
-        running.die()
-        wait_for(lambda died=running: died.processes() == {}, "every process to follow the supervisor", 10)  # type: ignore[misc]  # a default binds the loop's variable
+    for moment in ("planning", "rendering", "rendering", "publishing"):
+        die_at(moment, running, job_id)
         running = machine()
     job = running.finished(job_id)
     assert job["status"] == "completed"
@@ -89,7 +111,7 @@ def test_a_part_whose_child_is_killed_each_time_ends_in_a_dead_letter_and_can_be
         running.kill_9("part-001.mp4")
         return bool(running.status(job_id)["segments"]) and running.status(job_id)["segments"][0]["status"] == "failed"
 
-    wait_for(gave_up, "the first part to be given up", 120)
+    wait_for(gave_up, "the first part to be given up", 120, interval_s=POLL_S)
     first = running.status(job_id)["segments"][0]
     assert [attempt["outcome"] for attempt in first["attempts"]] == ["out_of_memory"] * 4
     assert {post["code"] for post in first["publications"]} == {"part_failed"}
@@ -107,10 +129,13 @@ def test_a_part_whose_child_is_killed_each_time_ends_in_a_dead_letter_and_can_be
 
 
 def test_a_deploy_while_a_part_is_rendered_counts_for_nothing(machine: Callable[..., TestMachine], talk: Path) -> None:
+    """A process that is stopped releases its claims itself; the log reports no dead process."""
     first = machine()
     job_id = first.upload(talk)
     wait_for(lambda: MOMENTS["rendering"](first.status(job_id)), "the job to be rendering")
     first.stop()
+    logs = "".join(path.read_text() for path in (first.data_dir / "logs").glob("*.log"))
+    assert [line for line in logs.splitlines() if " died" in line] == []
     again = machine()
     job = again.finished(job_id)
     assert job["status"] == "completed"

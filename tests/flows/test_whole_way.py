@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,14 +131,6 @@ def test_a_file_that_is_no_video_is_a_job_error_with_its_reason_and_leaves_nothi
     kept = running.data_dir / "uploads" / job["job_id"]
     wait_for(lambda: not kept.exists(), "the file to go")
     assert running.finished(running.upload(talk))["status"] == "completed"  # the machine keeps serving
-
-
-def test_an_ordinary_stop_is_not_taken_for_a_death(machine: Callable[..., TestMachine]) -> None:
-    """A process that is stopped releases its claims itself; the log reports no dead process."""
-    running = machine()
-    running.stop()
-    logs = "".join(path.read_text() for path in (running.data_dir / "logs").glob("*.log"))
-    assert [line for line in logs.splitlines() if " died" in line] == []
 
 
 def test_the_command_brings_a_video_and_prints_what_became_of_it(talk: Path, tmp_path: Path) -> None:
