@@ -272,7 +272,9 @@ def test_periodiq_ticks(broker: SqliteBroker, path: Path, start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_share_thousands_of_messages_each_exactly_once(broker: SqliteBroker, path: Path, start: Start) -> None:
+def test_two_processes_share_thousands_of_messages_each_exactly_once(
+    broker: SqliteBroker, path: Path, start: Start
+) -> None:
     broker.declare_queue("default")
     commands = [start("-m", "dramatiq", "tests.broker.app", "-p", "1", "-t", "8") for _ in range(2)]
     wait_for(lambda: len(broker.admin.consumers()) == 2)
