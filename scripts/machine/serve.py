@@ -12,7 +12,6 @@ from loguru import logger
 
 import process_protection
 import settings as environment
-from actors.disk import Disk
 from broker import SqliteBroker
 from scripts.machine import launch, services
 from scripts.machine.installation import AlreadyRunning
@@ -92,7 +91,6 @@ def unusable_directory(data_dir: Path, error: OSError) -> str:
 
 
 def _serve(chosen: Settings) -> int:
-    Disk(chosen.data_dir.resolve()).release_ballast_if_full()  # to open the database takes room
     os.environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
     environ = dict(os.environ)
     process_protection.remove_secrets(environment.secret_names())

@@ -104,3 +104,14 @@ def test_an_entry_point_that_is_started_alone_makes_private_files(tmp_path: Path
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert "Umask:\\t0077" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("module", ["scripts.machine.serve", "scripts.local.run"])
+def test_a_supervisor_does_not_import_the_wiring(module: str, tmp_path: Path) -> None:
+    """The wiring builds a machine and removes the secrets from the environment, which the services then lack."""
+    code = f"import sys, {module}; print('actors.wiring' in sys.modules)"
+    environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.strip() == "False"
