@@ -170,8 +170,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.request.refuse(_timeout() if reason is Refusal.HEAD_TIMEOUT else _overload())
             self._end_request(lingers=False)
         else:
-            self._lingers = False
-            self.handle_close()
+            self.close_now()
+
+    def close_now(self) -> None:
+        """Close the connection without waiting for the client."""
+        self._lingers = False
+        self.handle_close()
 
     def handle_close(self) -> None:
         """Close the connection; after an error, first wait until the client has read it.

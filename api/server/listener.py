@@ -139,7 +139,13 @@ class Server:
         # Threads first: at its end each request writes to the trigger, which `close_all` closes.
         self._end_threads()
         with suppress(OSError):  # the loop may have run it already, woken by another task
-            self._listeners[0].trigger.pull_trigger(lambda: wasyncore.close_all(self.loop.sockets))
+            self._listeners[0].trigger.pull_trigger(self._close_all)
+
+    def _close_all(self) -> None:
+        for one in list(self.loop.sockets.values()):
+            if isinstance(one, Connection):
+                one.close_now()
+        wasyncore.close_all(self.loop.sockets)
 
     def _end_threads(self) -> None:
         for dispatcher in {listener.task_dispatcher for listener in self._listeners}:
