@@ -30,6 +30,7 @@ PLATFORM_ROOTS = tuple(name.upper() for name in registry.ROOT_NAMES)
 LAST_PORT = 65_535
 LOOPBACK = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # by listening address
 SHORTEST_SECRET = 16  # characters; generated secrets have 43
+API_KEY_FILE = "api.key"  # in DATA_DIR: the key that is generated at the first start
 
 
 class BadSettings(Exception):

@@ -18,6 +18,7 @@ from api.context import Context
 from api.http.auth import ApiKeys
 from api.server import create_server
 from api.uploads.incomplete import lock_uploads
+from store import api_keys
 
 PAGES = Path(__file__).resolve().parent.parent / "frontend"
 
@@ -27,7 +28,7 @@ def context() -> Context:
     machine = wiring.machine
     return Context(
         **vars(machine),
-        keys=ApiKeys(_api_keys(), sealer=machine.sealer, now=machine.now),
+        keys=_keys(),
         behind_fly="FLY_APP_NAME" in os.environ,
         started_s=machine.boot_time().seconds,
         pages=PAGES,
@@ -51,15 +52,29 @@ def main() -> int:
     return 0
 
 
-def _api_keys() -> list[str]:
-    settings = wiring.machine.settings
-    if settings.api_keys:
-        return [key.get_secret_value() for key in settings.api_keys]
-    key, made_now = environment.kept_secret(settings.data_dir / "api.key")
-    if made_now:
-        # Printed once, at the first start of the machine; afterwards it is only in the file.
-        print(f"The API key of this machine, shown once: {key}", file=sys.stderr, flush=True)  # noqa: T201
-    return [key]
+def _keys() -> ApiKeys:
+    machine = wiring.machine
+    given = [key.get_secret_value() for key in machine.settings.api_keys]
+    key_file = None if given else machine.settings.data_dir / environment.API_KEY_FILE
+    if key_file is not None and not _has_stored_key():
+        key, made_now = environment.kept_secret(key_file)
+        if made_now:
+            # Printed once, at the first start of the machine; afterwards it is only in the file.
+            print(f"The API key of this machine, shown once: {key}", file=sys.stderr, flush=True)  # noqa: T201
+    return ApiKeys(
+        given,
+        key_file=key_file,
+        store=machine.store,
+        sealer=machine.sealer,
+        now=machine.now,
+        now_s=lambda: machine.boot_time().seconds,
+        root_url=machine.settings.root_url,
+    )
+
+
+def _has_stored_key() -> bool:
+    with wiring.machine.store.reading() as connection:
+        return bool(api_keys.list_valid(connection))
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -13,7 +13,8 @@ from api.http.auth import AuthMiddleware
 from api.http.numbers import Int64Converter
 from api.http.rate_limit import RateLimiter
 from api.http.security_headers import SecurityHeaders
-from api.resources.accounts import AccountResource, AccountsResource, ConnectCallbackResource, ConnectResource
+from api.resources.accounts import AccountResource, AccountsResource
+from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
 from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
 from api.resources.health import HealthResource
 from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
@@ -47,7 +48,9 @@ def create_app(context: Context, limiter: RateLimiter | None = None, router: Com
         router: gets the routes; shared with a server that checks paths before it receives a body. Default: a new one.
     """
     headers = SecurityHeaders(https=context.settings.root_url.startswith("https://"))
-    app: App = falcon.App(middleware=[headers, AuthMiddleware(context.keys)], router=router)
+    app: App = falcon.App(
+        middleware=[headers, AuthMiddleware(context.keys, behind_fly=context.behind_fly)], router=router
+    )
     app.router_options.converters["int"] = Int64Converter
     app.resp_options.secure_cookies_by_default = False  # set for each cookie
     problems.install(app)
@@ -88,6 +91,7 @@ def routes(context: Context, limiter: RateLimiter) -> dict[str, Any]:  # Any: re
         "/accounts": AccountsResource(context),
         "/accounts/{account_id}": AccountResource(context),
         "/connect/{platform}": ConnectResource(context),
+        "/connect/{platform}/begin": ConnectTicketResource(context),
         "/connect/{platform}/callback": ConnectCallbackResource(context),
         "/schedule": ScheduleResource(context),
         "/webhooks": EndpointsResource(context),

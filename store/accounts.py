@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from store import rows
 from store.states import AccountStatus, AfterFailure
-from store.tables import accounts, oauth_requests
+from store.tables import accounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +34,6 @@ class Account:
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", AccountStatus(self.status))
         object.__setattr__(self, "after_failure", AfterFailure(self.after_failure))
-
-
-@dataclass(frozen=True, kw_only=True)
-class OAuthRequest:
-    """An OAuth login that was begun. Columns are explained in `store.tables`."""
-
-    state: str
-    platform: str
-    variant: str
-    verifier: bytes | None
-    created_at: datetime
 
 
 def connect(connection: Connection, account: Account) -> str:
@@ -170,19 +159,3 @@ def due_for_refresh(connection: Connection, now: datetime) -> list[Account]:
     """Return the connected accounts whose refresh is due."""
     query = select(accounts).where(accounts.c.status == AccountStatus.CONNECTED, accounts.c.refresh_at < now)
     return rows.fetch_all(connection, query, Account)
-
-
-def add_oauth_request(connection: Connection, request: OAuthRequest) -> None:
-    """Store an OAuth login that was begun."""
-    values = {name: getattr(request, name) for name in OAuthRequest.__dataclass_fields__}
-    connection.execute(oauth_requests.insert().values(**values))
-
-
-def pop_oauth_request(connection: Connection, state: str, *, since: datetime) -> OAuthRequest | None:
-    """Delete the OAuth login with this state, and those begun before `since`; return it, or None."""
-    query = select(oauth_requests).where(oauth_requests.c.state == state, oauth_requests.c.created_at >= since)
-    found = rows.fetch_one(connection, query, OAuthRequest)
-    connection.execute(
-        oauth_requests.delete().where(or_(oauth_requests.c.state == state, oauth_requests.c.created_at < since))
-    )
-    return found

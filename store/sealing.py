@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 from typing import Any
 
@@ -20,6 +21,7 @@ class Sealer:
     def __init__(self, secret_key: str) -> None:
         # SECRET_KEY is any text; Fernet needs 32 bytes. The key is expected to be random, so one hash suffices.
         self._fernet = Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret_key.encode()).digest()))
+        self._hash_key = hashlib.sha256(b"keyed-hash:" + secret_key.encode()).digest()
 
     def seal(self, value: Any) -> bytes:  # Any: a JSON value
         """Encrypt a JSON value."""
@@ -35,3 +37,7 @@ class Sealer:
             return json.loads(self._fernet.decrypt(sealed))
         except InvalidToken as exc:
             raise WrongKey("stored secrets cannot be read with this SECRET_KEY") from exc
+
+    def keyed_hash(self, value: str) -> str:
+        """Return a hash that finds a stored value again; without SECRET_KEY nobody can test guesses of the value."""
+        return hmac.new(self._hash_key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()

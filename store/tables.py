@@ -317,16 +317,38 @@ attempts = Table(
 )
 Index("attempts_by_delivery", attempts.c.delivery_id)
 
-# A row per connection that was begun and waits for the platform to send the browser back.
-oauth_requests = Table(
-    "oauth_requests",
+# A row per OAuth login whose state has come back, until the state expires: each is used once. What else belongs to a
+# login is in a cookie of the browser that began it (`api.http.connect_cookie`).
+used_oauth_states = Table(
+    "used_oauth_states",
     metadata,
-    Column("state", Text, primary_key=True),  # random; single use
-    Column("platform", Text, nullable=False),
-    Column("variant", Text, nullable=False),
-    Column("verifier", LargeBinary),  # encrypted PKCE verifier
-    Column("created_at", UtcDateTime, nullable=False),
+    Column("state_hash", Text, primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
 )
+
+# A row per API key that `scripts/keys` created, or that was generated at the first start. Those in the environment are
+# never stored.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),  # also the client's identity, which separates its idempotency keys
+    Column("name", Text, nullable=False),  # chosen by the operator; unique among the keys that are not revoked
+    Column("key_hash", Text, nullable=False, unique=True),  # `store.api_keys.hash_key`; the key itself is not stored
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+# A row per session of the web page.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", Text, primary_key=True),  # of the cookie's value, which is not stored
+    Column("key_id", Text, nullable=False),  # of `api_keys`; "env_" and a keyed hash for a key in the environment
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+Index("sessions_by_key", sessions.c.key_id, sessions.c.created_at)
+Index("sessions_by_expiry", sessions.c.expires_at)
 
 # A row per heartbeat (`store.heartbeats`): "scheduler" is the time of the last run of `open_windows`.
 marks = Table(

@@ -81,6 +81,7 @@ COMMANDS = [
     "scripts.machine.adopt",
     "scripts.machine.migrate",
     "scripts.machine.retry",
+    "scripts.machine.keys",
     "api",
 ]
 

@@ -13,7 +13,7 @@ from actors.flow import publishing
 from actors.flow.completion import after_publication, retention_s
 from actors.machine import Machine
 from actors.recovery import lost_found
-from store import heartbeats, idempotency_keys, jobs, publications, segments, webhooks
+from store import heartbeats, idempotency_keys, jobs, oauth_states, publications, segments, sessions, webhooks
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus
 
@@ -35,6 +35,8 @@ def clean_up(machine: Machine) -> None:
     _delete_leftovers(machine)
     with machine.store.writing() as connection:
         webhooks.purge(connection, machine.now() - RECORDS_KEPT_FOR)
+        sessions.purge(connection, machine.now())
+        oauth_states.purge(connection, machine.now())
         # An upload with the same key may be in lost+found for as long, and must not become a second job.
         idempotency_keys.purge(connection, machine.now() - timedelta(days=machine.settings.lost_found_days))
     machine.broker.admin.purge_dead_letters(RECORDS_KEPT_FOR.total_seconds())

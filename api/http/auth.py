@@ -1,93 +1,262 @@
-"""Authentication: API keys in the Authorization header, and sessions in a cookie."""
+"""Authentication: API keys in the Authorization header, and sessions in a cookie.
+
+    Authorization ─▶ `ApiKeys.find`             API_KEYS, DATA_DIR/api.key, keys of `scripts/keys`
+    Cookie        ─▶ `ApiKeys.find_by_session`  a row of the store; changes only by our own page (`api.http.origin`)
+
+Reading needs no write lock, and nothing is written before a key is verified.
+"""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import falcon
 
+from api.http import cookies
+from api.http.cookies import Cookies
+from api.http.failed_keys import FailedKeys
+from api.http.origin import PageHeaders, is_foreign, is_unknown
 from api.http.problems import Problem
-from store import Sealer
-from store.sealing import WrongKey
+from api.http.rate_limit import request_client
+from store import Sealer, Store, api_keys, sessions
+from store.api_keys import hash_key
 
-COOKIE = "vidprod_session"
-SESSION_LIFETIME = timedelta(days=30)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_AGE_S = 1.0
+"""Age at which keys are read again: a revoked key is refused, at the latest, after this time."""
+
+MAX_AGE_FOR_UNKNOWN_S = 0.1
+"""The same for a key that is not among them: one that was just created is accepted nearly at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthHeaders:
+    """The headers of a request that decide whether it is allowed."""
+
+    authorization: str | None = field(default=None, repr=False)
+    cookie: str | None = field(default=None, repr=False)
+    page: PageHeaders = field(default_factory=PageHeaders)
+
+    @classmethod
+    def read(cls, get: Callable[[str], str | None]) -> Self:
+        """Read them with a function that returns a header by its name."""
+        page = PageHeaders(
+            fetch_site=get("Sec-Fetch-Site"), origin=get("Origin"), referer=get("Referer"), host=get("Host")
+        )
+        return cls(authorization=get("Authorization"), cookie=get("Cookie"), page=page)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownKey:
+    """A valid key.
+
+    Attributes:
+        key_hash: of the key (`store.api_keys.hash_key`).
+        identity: of the client; the same for the key and its sessions. It separates idempotency keys.
+        key_id: by which sessions refer to the key.
+    """
+
+    key_hash: str = field(repr=False)
+    identity: str
+    key_id: str
 
 
 class ApiKeys:
-    """The API keys of this machine, and sessions created from them.
+    """The API keys of this machine, and the sessions created from them."""
 
-    A session is a sealed value that only this machine can create. It contains the hash of its key, so that removing
-    a key ends its sessions, too. Sessions are not stored.
-    """
+    def __init__(
+        self,
+        keys: Sequence[str],
+        *,
+        key_file: Path | None,
+        store: Store,
+        sealer: Sealer,
+        now: Callable[[], datetime],
+        now_s: Callable[[], float],
+        root_url: str,
+    ) -> None:
+        """Prepare.
 
-    def __init__(self, keys: Sequence[str], *, sealer: Sealer, now: Callable[[], datetime]) -> None:
-        self._keys = [key.encode() for key in keys]
+        Args:
+            keys: those of the environment.
+            key_file: contains another one while it exists; None: there is no such file.
+            store: has the keys of `scripts/keys`, and the sessions.
+            sealer: makes the references to keys that are not in the store.
+            now: the wall clock, for the end of sessions.
+            now_s: a clock in seconds that is never set.
+            root_url: the public address.
+        """
+        self.failed = FailedKeys(now_s)
+        self.cookies = Cookies(root_url)
+        self._root_url = root_url
+        self._key_file = key_file
+        self._store = store
         self._sealer = sealer
         self._now = now
+        self._given = [self._unstored(key) for key in keys]
+        self._in_file = _Cached(self._read_file, now_s)
+        self._stored = _Cached(self._read_store, now_s)
 
-    def is_valid(self, key: str) -> bool:
-        """Return whether this is one of the keys, in constant time for wrong ones."""
-        given = key.encode("utf-8", "surrogateescape")
-        return sum(hmac.compare_digest(given, known) for known in self._keys) > 0  # compares with every key
+    def find(self, key: str) -> KnownKey | None:
+        """Return the record of a key; None for a wrong one.
 
-    def create_session(self, key: str) -> str:
-        """Return a new session for a key."""
-        until = self._now() + SESSION_LIFETIME
-        sealed = self._sealer.seal({"use": "session", "key": _identity(key.encode()), "until": until.timestamp()})
-        return sealed.decode()
+        The time does not tell how much of a key is right: hashes are compared, and always with all of them.
 
-    def session_identity(self, session: str) -> str | None:
-        """Return the identity of a session's key; None for an invalid session."""
-        try:
-            claims = self._sealer.open(session.encode())
-        except (WrongKey, UnicodeEncodeError):
+        Raises:
+            DatabaseUnavailable: it is not a key of the environment, and the others cannot be read.
+        """
+        key_hash = hash_key(key)
+        return (
+            _match(self._given, key_hash)
+            or _match(self._in_file.values(MAX_AGE_S), key_hash)
+            or _match(self._stored.values(MAX_AGE_S), key_hash)
+            or _match(self._in_file.values(MAX_AGE_FOR_UNKNOWN_S), key_hash)
+            or _match(self._stored.values(MAX_AGE_FOR_UNKNOWN_S), key_hash)
+        )
+
+    def create_session(self, key: KnownKey) -> str | None:
+        """Store a new session; return its token, or None if the key was revoked at this moment."""
+        with self._store.writing() as connection:
+            if not _is_unstored(key.key_id) and not api_keys.is_valid(connection, key.key_id):
+                return None
+            return sessions.create(connection, key.key_id, self._now())
+
+    def find_by_session(self, cookie: str | None) -> KnownKey | None:
+        """Return the key of the session in a Cookie header; None without a valid one.
+
+        Raises:
+            DatabaseUnavailable: sessions cannot be read.
+        """
+        token = self.session_token(cookie)
+        if token is None:
             return None
-        if not isinstance(claims, dict) or claims.get("use") != "session":
+        with self._store.reading() as connection:
+            found = sessions.get(connection, token, self._now())
+        if found is None:
             return None
-        valid = claims["until"] > self._now().timestamp() and claims["key"] in {_identity(key) for key in self._keys}
-        return str(claims["key"]) if valid else None
+        if not _is_unstored(found.key_id):  # the end of a stored key ends its sessions in the same transaction
+            return KnownKey(key_hash="", identity=found.key_id, key_id=found.key_id)
+        unstored = (*self._given, *self._in_file.values(MAX_AGE_S))
+        return next((key for key in unstored if key.key_id == found.key_id), None)
 
-    def authenticate(self, authorization: str | None, session: str | None, fetch_site: str | None, method: str) -> str:
+    def session_token(self, cookie: str | None) -> str | None:
+        """Return the token in a Cookie header, if there is one of the right length."""
+        token = self.cookies.read(cookie, cookies.SESSION)
+        return token if token is not None and len(token) == sessions.TOKEN_CHARS else None
+
+    def end_session(self, token: str) -> None:
+        """End one session."""
+        with self._store.writing() as connection:
+            sessions.end(connection, token)
+
+    def end_sessions(self, key_id: str) -> None:
+        """End all sessions of a key."""
+        with self._store.writing() as connection:
+            sessions.end_all(connection, key_id)
+
+    def authenticate(self, headers: AuthHeaders, method: str, client: str) -> KnownKey:
         """Authenticate a request.
 
         Args:
-            authorization: the header, if it was sent; it takes precedence over the session.
-            session: the cookie's value, if it was sent.
-            fetch_site: the header Sec-Fetch-Site, in which browsers say whether another site's page sent the request.
+            headers: of the request; a key takes precedence over a session.
             method: of the request.
-
-        Returns:
-            The client's identity: the same for a key and for every session created from it.
+            client: its address, as `rate_limit.client_address`; wrong keys are counted for it.
 
         Raises:
-            Problem: 401, or 403 for a change by another site's page with the session of its visitor.
+            Problem: 401; 429 after many wrong keys from the address; 403 for a change with a session that was not
+                sent by our own page.
+            DatabaseUnavailable: keys or sessions cannot be read.
         """
-        if authorization is not None:
-            scheme, _, key = authorization.partition(" ")
-            if scheme.lower() == "bearer" and self.is_valid(key.strip()):
-                return _identity(key.strip().encode("utf-8", "surrogateescape"))
-        elif session is not None and (identity := self.session_identity(session)) is not None:
-            if method not in {"GET", "HEAD", "OPTIONS"} and fetch_site in {"cross-site", "same-site"}:
-                raise Problem(403, "foreign_page", "pages of other sites cannot make changes here")
-            return identity
-        raise Problem(
-            401,
-            "key_needed",
-            "an API key is required: send `Authorization: Bearer KEY`, or sign in on the web page",
-            headers={"WWW-Authenticate": 'Bearer realm="VidProd"'},
-        )
+        self.failed.log_counts()
+        if headers.authorization is not None:
+            scheme, _, given = headers.authorization.partition(" ")
+            known = self.find(given.strip()) if scheme.lower() == "bearer" else None
+            if known is None:
+                raise self.failed.refuse(client, key_needed())
+            return known
+        known = self.find_by_session(headers.cookie)
+        if known is None:
+            raise key_needed()
+        if method not in SAFE_METHODS:
+            self.require_own_page(headers.page)
+        return known
+
+    def refuse_foreign_page(self, page: PageHeaders) -> None:
+        """Refuse a request that another site's page has sent.
+
+        Raises:
+            Problem: 403.
+        """
+        if is_foreign(page, self._root_url):
+            detail = (
+                "pages of other sites cannot make changes here; if it is your own page, set PUBLIC_URL to its address"
+            )
+            raise Problem(403, "foreign_page", detail)
+
+    def require_own_page(self, page: PageHeaders) -> None:
+        """Refuse a change with a session, unless our own page has sent it.
+
+        Raises:
+            Problem: 403, also if no header tells who sent it. Programs send their key instead of a session.
+        """
+        self.refuse_foreign_page(page)
+        if is_unknown(page):
+            detail = (
+                "a change with a session needs the header Origin, which browsers send; programs send "
+                "`Authorization: Bearer KEY` instead of a cookie"
+            )
+            raise Problem(403, "origin_needed", detail)
+
+    def _read_file(self) -> list[KnownKey]:
+        try:
+            key = self._key_file.read_text().strip() if self._key_file is not None else ""
+        except (OSError, ValueError):
+            return []
+        return [self._unstored(key)] if key else []
+
+    def _read_store(self) -> list[KnownKey]:
+        with self._store.reading() as connection:
+            found = api_keys.list_valid(connection)
+        return [KnownKey(key_hash=key.key_hash, identity=key.id, key_id=key.id) for key in found]
+
+    def _unstored(self, key: str) -> KnownKey:
+        key_id = unstored_key_id(self._sealer, key)
+        return KnownKey(key_hash=hash_key(key), identity=_identity(key), key_id=key_id)
+
+
+class _Cached:
+    """Keys that are read again when they are too old."""
+
+    def __init__(self, read: Callable[[], list[KnownKey]], now_s: Callable[[], float]) -> None:
+        self._read = read
+        self._now_s = now_s
+        self._lock = threading.Lock()
+        self._known: tuple[float, list[KnownKey]] | None = None
+
+    def values(self, max_age_s: float) -> list[KnownKey]:
+        known = self._known
+        if known is None or not 0 <= self._now_s() - known[0] < max_age_s:
+            with self._lock:  # many wrong keys at once cause one reading
+                known = self._known
+                if known is None or not 0 <= self._now_s() - known[0] < max_age_s:
+                    known = self._now_s(), self._read()
+                    self._known = known
+        return known[1]
 
 
 class AuthMiddleware:
     """Falcon middleware that authenticates requests for all resources but those with `public = True`."""
 
-    def __init__(self, keys: ApiKeys) -> None:
+    def __init__(self, keys: ApiKeys, *, behind_fly: bool) -> None:
         self._keys = keys
+        self._behind_fly = behind_fly
 
     def process_resource(
         self,
@@ -99,23 +268,34 @@ class AuthMiddleware:
         """Authenticate the request before its resource is called."""
         del response, params
         if not getattr(resource, "public", False):
-            session = session_cookie(request.get_header("Cookie"))
-            request.context.identity = self._keys.authenticate(
-                request.get_header("Authorization"),
-                session,
-                request.get_header("Sec-Fetch-Site"),
-                request.method,
-            )
+            client = request_client(request, behind_fly=self._behind_fly)
+            headers = AuthHeaders.read(request.get_header)
+            request.context.identity = self._keys.authenticate(headers, request.method, client).identity
 
 
-def session_cookie(cookies: str | None) -> str | None:
-    """Return the session in a Cookie header, if there is one."""
-    for pair in (cookies or "").split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name == COOKIE:
-            return value.strip('"')
-    return None
+def key_needed() -> Problem:
+    """Return the 401 for a request without a valid key or session."""
+    return Problem(
+        401,
+        "key_needed",
+        "an API key is required: send `Authorization: Bearer KEY`, or sign in on the web page",
+        headers={"WWW-Authenticate": 'Bearer realm="VidProd"'},
+    )
 
 
-def _identity(key: bytes) -> str:
-    return sha256(b"session:" + key).hexdigest()[:16]
+def unstored_key_id(sealer: Sealer, key: str) -> str:
+    """Return the reference to a key that is not in the store; it tells nothing about the key."""
+    return f"env_{sealer.keyed_hash(key)[:32]}"
+
+
+def _is_unstored(key_id: str) -> bool:
+    return key_id.startswith("env_")
+
+
+def _match(keys: Iterable[KnownKey], key_hash: str) -> KnownKey | None:
+    found = [key for key in keys if hmac.compare_digest(key.key_hash, key_hash)]  # all of them, also after a match
+    return found[0] if found else None
+
+
+def _identity(key: str) -> str:
+    return sha256(b"session:" + key.encode("utf-8", "surrogateescape")).hexdigest()[:16]

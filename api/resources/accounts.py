@@ -1,31 +1,23 @@
-"""Platform accounts: list, connect by OAuth, disconnect. Tokens are never shown."""
+"""Platform accounts: list, change, disconnect. Tokens are never shown."""
 
 from __future__ import annotations
 
-import secrets
-from datetime import timedelta
 from typing import Annotated, Any
 
 import falcon
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field
 
-from actors.flow import account_commands, job_commands, publication_commands, tokens
-from api.context import Context
+from actors.flow import job_commands, publication_commands, tokens
 from api.http import json_body
-from api.http.problems import Problem, not_found
+from api.http.problems import not_found
 from api.resources.base import Resource
+from api.resources.connecting import flow
 from api.resources.status_document import outage_document, timestamp
-from platforms import registry
-from platforms.definition import PublishingOptions
-from platforms.errors import OperatorNeeded, PlatformError, Reconnect
-from platforms.oauth import LoginResult, OAuthFlow
+from platforms.errors import PlatformError
 from store import accounts, platform_states
-from store.accounts import Account, OAuthRequest
+from store.accounts import Account
 from store.states import AccountStatus, AfterFailure
-
-OAUTH_TIMEOUT = timedelta(minutes=30)
-"""Time between the redirect to the platform and the callback."""
 
 
 class AccountChange(BaseModel):
@@ -87,118 +79,9 @@ class AccountResource(Resource):
             return
         try:
             client = tokens.oauth_client(self._context, account.variant)
-            _flow(self._context, account.variant).revoke(client, tokens.decrypt(self._context, account))
+            flow(self._context, account.variant).revoke(client, tokens.decrypt(self._context, account))
         except PlatformError as exc:
             logger.warning("Account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
-
-
-class ConnectResource(Resource):
-    """GET /connect/{platform}."""
-
-    def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
-        """Redirect to the platform's consent page."""
-        variant = self._variant(platform, request.get_param("variant"))
-        state = secrets.token_urlsafe(32)
-        flow = _flow(self._context, variant)
-        authorization = flow.authorize_url(
-            tokens.oauth_client(self._context, variant), _callback_url(self._context, platform), state
-        )
-        oauth_request = OAuthRequest(
-            state=state,
-            platform=platform,
-            variant=variant,
-            verifier=None if authorization.verifier is None else self._context.sealer.seal(authorization.verifier),
-            created_at=self._context.now(),
-        )
-        with self._context.store.writing() as connection:
-            accounts.add_oauth_request(connection, oauth_request)
-        response.status = falcon.HTTP_303
-        response.location = authorization.url
-        response.cache_control = ["no-store"]
-
-    def _variant(self, platform: str, wanted: str | None) -> str:
-        if platform not in registry.PLATFORMS:
-            raise not_found("platform")
-        variants = registry.PLATFORMS[platform].variants
-        if wanted is not None and wanted not in variants:
-            raise Problem(400, "bad_variant", f"variant: not one of {', '.join(variants)}", field="variant")
-        for variant in (wanted,) if wanted else variants:
-            try:
-                tokens.oauth_client(self._context, variant)
-            except OperatorNeeded:
-                continue
-            return variant
-        raise Problem(409, "no_client", f"no client id and secret for {platform} are configured; see the README")
-
-
-class ConnectCallbackResource(Resource):
-    """GET /connect/{platform}/callback."""
-
-    public = True  # the browser comes from the platform; the state proves that an authenticated client began it
-
-    def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
-        """Exchange the code, store the tokens, and redirect to the page."""
-        pending = self._take_pending(platform, request.get_param("state") or "")
-        code = request.get_param("code")
-        if not code:
-            raise Problem(
-                400, "connect_refused", "the platform did not grant access; connect again if that was a mistake"
-            )
-        self._store(pending, self._exchange(pending, code))
-        response.status = falcon.HTTP_303
-        response.location = "/"
-        response.cache_control = ["no-store"]
-
-    def _take_pending(self, platform: str, state: str) -> OAuthRequest:
-        with self._context.store.writing() as connection:
-            pending = accounts.pop_oauth_request(connection, state, since=self._context.now() - OAUTH_TIMEOUT)
-        if pending is None or pending.platform != platform:
-            raise Problem(
-                400, "connect_unknown", "this connection was not started here, or too long ago; connect again"
-            )
-        return pending
-
-    def _exchange(self, pending: OAuthRequest, code: str) -> LoginResult:
-        verifier = None if pending.verifier is None else self._context.sealer.open(pending.verifier)
-        try:
-            return _flow(self._context, pending.variant).exchange(
-                tokens.oauth_client(self._context, pending.variant),
-                _callback_url(self._context, pending.platform),
-                code,
-                verifier,
-            )
-        except (Reconnect, OperatorNeeded) as exc:
-            raise Problem(422, "connect_failed", exc.detail, reason=exc.code) from exc
-        except PlatformError as exc:
-            detail = f"{pending.platform} cannot be reached at the moment; connect again later"
-            raise Problem(503, "connect_failed", detail, reason=exc.code, headers={"Retry-After": "60"}) from exc
-
-    def _store(self, pending: OAuthRequest, connected: LoginResult) -> None:
-        account_commands.connect(self._context, [self._account(pending, one) for one in (connected, *connected.others)])
-
-    def _account(self, pending: OAuthRequest, connected: LoginResult) -> Account:
-        return Account(
-            id=self._context.new_id("acc_"),
-            platform=pending.platform,
-            variant=connected.variant,
-            remote_id=connected.remote_id,
-            name=connected.name,
-            status=AccountStatus.CONNECTED,
-            tokens=tokens.encrypt(self._context, connected.tokens),
-            expires_at=connected.tokens.expires_at,
-            refresh_at=connected.tokens.refresh_at,
-            refresh_expires_at=connected.tokens.refresh_expires_at,
-            created_at=self._context.now(),
-        )
-
-
-def _callback_url(context: Context, platform: str) -> str:
-    return f"{context.settings.root_url}/connect/{platform}/callback"
-
-
-def _flow(context: Context, variant: str) -> OAuthFlow:
-    options = PublishingOptions(tiktok_mode=context.settings.tiktok_mode)
-    return registry.flow(variant, context.hosts, options)
 
 
 def _account_document(account: Account) -> dict[str, Any]:  # Any: JSON

@@ -60,6 +60,11 @@ class _MachineCollector(Collector):
         free = GaugeMetricFamily("vidprod_disk_free_bytes", "Free bytes on the volume of the data directory")
         free.add_metric([], self._context.disk.free_bytes)
         yield free
+        failed = CounterMetricFamily(
+            "vidprod_authentication_failures", "Number of requests with a wrong API key since the start of the API"
+        )
+        failed.add_metric([], self._context.keys.failed.total)
+        yield failed
         well = GaugeMetricFamily("vidprod_health", "1 if the check of /health succeeds", labels=["check"])
         for name, check in self._health.run().items():
             well.add_metric([name], float(check["ok"]))

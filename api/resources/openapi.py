@@ -8,7 +8,8 @@ import falcon
 from pydantic import BaseModel
 
 from api.context import Context
-from api.http.auth import COOKIE
+from api.http import cookies
+from api.http.cookies import Cookies
 from api.resources.base import Resource
 from api.resources.operations import OPERATIONS, PATH_PARAMETERS, Operation
 from api.resources.schedules import PlatformSchedule
@@ -69,7 +70,8 @@ def document(settings: Settings) -> Json:
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key of the server."},
                 "session": {
-                    "type": "apiKey", "in": "cookie", "name": COOKIE, "description": "The session of the web page.",
+                    "type": "apiKey", "in": "cookie", "name": Cookies(settings.root_url).name(cookies.SESSION),
+                    "description": "The session of the web page. Changes need the header Origin, as browsers send it.",
                 },
             },
             "schemas": _schemas(),
@@ -135,7 +137,7 @@ def _parameter(place: str, name: str, schema: Json) -> Json:
 
 
 def _statuses(operation: Operation) -> list[int]:
-    of_authentication = () if operation.public else (401,) if operation.method == "get" else (401, 403)
+    of_authentication = () if operation.public else (401, 429) if operation.method == "get" else (401, 403, 429)
     of_body = () if operation.body is None else (400, 413, 422)
     return sorted({*operation.statuses, *of_authentication, *of_body})
 

@@ -88,6 +88,10 @@ _VARIANT = {
     "type": "string", "enum": list(registry.LOGINS),
     "description": "Login of the platform. Default: the first one that is configured.",
 }  # fmt: skip
+_EVERYWHERE = {
+    "type": "boolean", "default": False,
+    "description": "Ends all sessions that were created with the same API key; also with the key itself.",
+}  # fmt: skip
 _CALLBACK = {
     "state": _text("State of the connection request."),
     "code": _text("Authorization code; missing if the platform did not grant access."),
@@ -153,12 +157,20 @@ OPERATIONS = (
         "Deletes its tokens and revokes them at the platform.",
     ),
     Operation(
-        "get", "/connect/{platform}", "Connect an account", (303, 400, 404, 409),
-        "Open this address in a browser: it redirects to the platform.", query={"variant": _VARIANT},
+        "get", "/connect/{platform}", "Connect an account", (303, 400, 403, 404, 409),
+        "Open this address in a browser that is signed in: it redirects to the platform. With an API key it redirects "
+        "to an address of this server, with a ticket: open that one within 10 minutes, in the browser of the account's "
+        "owner.", query={"variant": _VARIANT},
+    ),
+    Operation(
+        "get", "/connect/{platform}/begin", "Begin a connection with a ticket", (303, 400),
+        "Binds the connection to this browser, and redirects it to the platform.",
+        query={"ticket": _text("Ticket, as `/connect/{platform}` made it.")}, public=True,
     ),
     Operation(
         "get", "/connect/{platform}/callback", "Complete the connection of an account", (303, 400, 422, 503),
-        "The platform redirects the browser here; then the browser is redirected to the web page.",
+        "The platform redirects the browser here; then the browser is redirected to the web page. 400 in a browser "
+        "that has not begun the connection, and after 10 minutes.",
         query=_CALLBACK, public=True,
     ),
     Operation("get", "/schedule", "Get the schedules of all platforms", (200,), content="Schedules"),
@@ -235,10 +247,13 @@ OPERATIONS = (
     ),
     Operation("get", "/metrics", "Get metrics for Prometheus", (200,), content="text/plain"),
     Operation(
-        "post", "/login", "Sign in on the web page", (204, 400, 401, 422, 429),
+        "post", "/login", "Sign in on the web page", (204, 400, 401, 403, 422, 429, 503),
         "Exchanges an API key for a session cookie.", Credentials, public=True,
     ),
-    Operation("delete", "/login", "Sign out on the web page", (204,), "Deletes the session cookie.", public=True),
+    Operation(
+        "delete", "/login", "Sign out on the web page", (204, 400, 401, 403, 429, 503),
+        "Ends the session and deletes its cookie.", query={"everywhere": _EVERYWHERE}, public=True,
+    ),
     Operation("get", "/openapi.json", "Get this document", (200,), public=True),
     Operation("get", "/", "Get the web page", (200, 304), content="text/html", public=True),
     Operation(

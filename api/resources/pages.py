@@ -37,6 +37,8 @@ class PagesResource:
         content = found.read_bytes()
         response.cache_control = ["no-cache"]
         response.set_header("Content-Security-Policy", PAGE_POLICY)
+        # With "no-referrer" browsers may send `Origin: null` with the page's own changes, and no Referer.
+        response.set_header("Referrer-Policy", "same-origin")
         if conditional.not_modified(request, response, conditional.content_tag(content)):
             return
         response.content_type = MEDIA_TYPES[found.suffix]

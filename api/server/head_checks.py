@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import falcon
 from falcon.routing import CompiledRouter
 
+from actors.database_check import DATABASE_ERRORS
 from api.context import Context
-from api.http import json_body
-from api.http.auth import session_cookie
+from api.http import json_body, problems
+from api.http.auth import AuthHeaders
 from api.http.problems import Problem
 from api.http.rate_limit import RateLimiter, client_address
 from api.uploads.upload import Upload, open_upload
@@ -102,8 +103,7 @@ class ApiHeadChecks:
         if head.content_length == 0 and "CONTENT_LENGTH" not in head.headers:
             raise Problem(411, "length_required", "send the length of the form in Content-Length")
         identity = self._authenticate(head)
-        behind_fly = self._context.behind_fly
-        self._limiter.hit(client_address(head.peer, head.headers.get("FLY_CLIENT_IP"), behind_fly=behind_fly))
+        self._limiter.hit(self._address(head))
         return open_upload(
             self._context,
             head.headers.get("CONTENT_TYPE"),
@@ -127,12 +127,15 @@ class ApiHeadChecks:
             self._authenticate(head)
 
     def _authenticate(self, head: RequestHead) -> str:
-        return self._context.keys.authenticate(
-            head.headers.get("AUTHORIZATION"),
-            session_cookie(head.headers.get("COOKIE")),
-            head.headers.get("SEC_FETCH_SITE"),
-            head.method,
-        )
+        headers = AuthHeaders.read(lambda name: head.headers.get(name.upper().replace("-", "_")))
+        try:
+            return self._context.keys.authenticate(headers, head.method, self._address(head)).identity
+        except DATABASE_ERRORS as exc:
+            raise problems.database_unavailable(exc) from exc
+
+    def _address(self, head: RequestHead) -> str:
+        """Return the client's address, by which uploads and wrong keys are limited."""
+        return client_address(head.peer, head.headers.get("FLY_CLIENT_IP"), behind_fly=self._context.behind_fly)
 
     def _find_resource(self, head: RequestHead) -> Any:  # Any: resources have no common type
         found = self._router.find(head.path)

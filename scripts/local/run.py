@@ -93,7 +93,7 @@ class Machine:
     def _api_key(self) -> str:
         if self.settings.api_keys:
             return self.settings.api_keys[0].get_secret_value()
-        return environment.kept_secret(self.settings.data_dir / "api.key")[0]
+        return environment.kept_secret(self.settings.data_dir / environment.API_KEY_FILE)[0]
 
     def _mock_answers(self) -> bool:
         try:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from falcon.testing import TestClient
 
 from actors import wiring
+from actors.machine import Machine
 from actors.recovery import upload_record
 from actors.recovery.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
 from api.__main__ import PAGES
@@ -29,7 +30,9 @@ from tests.store import rows
 from tests.support.clock import Clock
 
 KEY = "test-key-of-tests"
+OTHER_KEY = "another-key-of-24-chars"
 AUTH = {"Authorization": f"Bearer {KEY}"}
+OWN_PAGE = {"Origin": wiring.machine.settings.root_url}  # browsers send it with each change
 
 # Begins as an MP4 does; the API does not check more of it.
 VIDEO = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + bytes(range(256)) * 40
@@ -51,9 +54,10 @@ def context(clock: Clock) -> Iterator[Context]:
     shutil.rmtree(wiring.machine.settings.jobs_dir, ignore_errors=True)
     for name in DIRECTORY_NAMES:
         shutil.rmtree(wiring.machine.settings.data_dir / name, ignore_errors=True)
+    machine = replace(wiring.machine, now=clock, boot_time=clock.boot_time)
     yield Context(
-        **vars(replace(wiring.machine, now=clock, boot_time=clock.boot_time)),
-        keys=ApiKeys([KEY, "another-key-of-24-chars"], sealer=wiring.machine.sealer, now=clock),
+        **vars(machine),
+        keys=api_keys(machine),
         behind_fly=False,
         started_s=clock.now_s() - 3600,
         pages=PAGES,
@@ -61,8 +65,23 @@ def context(clock: Clock) -> Iterator[Context]:
     wiring.machine.broker.flush_all()
 
 
+def api_keys(machine: Machine, keys: Sequence[str] = (KEY, OTHER_KEY), key_file: Path | None = None) -> ApiKeys:
+    """Return the keys as a process with these keys in its environment knows them."""
+    return ApiKeys(
+        keys,
+        key_file=key_file,
+        store=machine.store,
+        sealer=machine.sealer,
+        now=machine.now,
+        now_s=lambda: machine.boot_time().seconds,
+        root_url=machine.settings.root_url,
+    )
+
+
 def with_settings(context: Context, **changes: Any) -> Context:
-    return replace(context, settings=context.settings.model_copy(update=changes))
+    changed = replace(context, settings=context.settings.model_copy(update=changes))
+    is_moved = changed.settings.root_url != context.settings.root_url
+    return replace(changed, keys=api_keys(changed)) if is_moved else changed
 
 
 @pytest.fixture
@@ -114,3 +133,12 @@ def connect(context: Context, *platforms: str) -> None:
     with context.store.writing() as connection:
         for platform in platforms:
             accounts.connect(connection, rows.account(f"{platform}-1", platform))
+
+
+def sign_in(context: Context, key: str = KEY) -> str:
+    """Return the token of a new session."""
+    known = context.keys.find(key)
+    assert known is not None
+    token = context.keys.create_session(known)
+    assert token is not None
+    return token

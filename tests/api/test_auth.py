@@ -1,17 +1,25 @@
-"""Keys and sessions."""
+"""API keys: of the environment, of the key file, and stored ones."""
 
 from __future__ import annotations
 
+import statistics
+import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from falcon.testing import TestClient
+from sqlalchemy import Connection
 
 from api.app import create_app
 from api.context import Context
-from api.http.auth import COOKIE, SESSION_LIFETIME, ApiKeys
-from tests.api.conftest import AUTH, KEY, with_settings
+from api.http.auth import MAX_AGE_S
+from api.http.failed_keys import PER_MINUTE
+from store import Store, api_keys
+from store.api_keys import ApiKey
+from tests.api import conftest
+from tests.api.conftest import AUTH, KEY, OTHER_KEY
 from tests.support.clock import Clock
 
 PUBLIC = {"/", "/health", "/openapi.json", "/static/app.js"}
@@ -22,10 +30,17 @@ def anonymous(context: Context) -> TestClient:
     return TestClient(create_app(context))
 
 
-def sign_in(client: TestClient, key: str = KEY) -> str:
-    answer = client.simulate_post("/login", json={"key": key})
-    assert answer.status_code == 204
-    return str(answer.cookies[COOKIE].value)
+def add_key(context: Context, name: str = "phone") -> tuple[str, ApiKey]:
+    """Store a new key; return it and its record."""
+    key = api_keys.new_key()
+    record = ApiKey(id=context.new_id("key_"), name=name, key_hash=api_keys.hash_key(key), created_at=context.now())
+    with context.store.writing() as connection:
+        api_keys.add(connection, record)
+    return key, record
+
+
+def status(client: TestClient, key: str) -> int:
+    return client.simulate_get("/jobs", headers={"Authorization": f"Bearer {key}"}).status_code
 
 
 @pytest.mark.parametrize(
@@ -44,86 +59,131 @@ def test_some_routes_are_public(anonymous: TestClient, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer wrong", "Bearer ", "Bearer", KEY, f"Basic {KEY}", "Bearer caf\xe9", f"Bearer {KEY}x"]
+    "header", ["Bearer wrong", "Bearer ", "Bearer", KEY, f"Basic {KEY}", "Bearer caf\xe9", f"Bearer {KEY}x", ""]
 )
 def test_a_wrong_key_is_wrong(anonymous: TestClient, header: str) -> None:
     assert anonymous.simulate_get("/jobs", headers={"Authorization": header}).status_code == 401
 
 
 def test_every_key_opens(anonymous: TestClient) -> None:
-    for key in (KEY, "another-key-of-24-chars"):
+    for key in (KEY, OTHER_KEY):
         assert anonymous.simulate_get("/jobs", headers={"Authorization": f"bearer {key}"}).status_code == 200
 
 
-def test_a_key_becomes_a_cookie_that_no_script_reads(anonymous: TestClient) -> None:
-    cookie = anonymous.simulate_post("/login", json={"key": KEY}).cookies[COOKIE]
+def test_a_stored_key_opens_at_once_and_its_revocation_counts_within_a_second(
+    anonymous: TestClient, context: Context, clock: Clock
+) -> None:
+    key = api_keys.new_key()
+    assert status(anonymous, key) == 401
+    key, record = add_key(context)
+    clock.move(seconds=0.2)
+    assert status(anonymous, key) == 200
 
-    assert (cookie.http_only, cookie.same_site, cookie.secure, cookie.path) == (True, "Lax", False, "/")
-    assert KEY not in cookie.value
-    assert anonymous.simulate_get("/jobs", cookies={COOKIE: cookie.value}).status_code == 200
-
-
-def test_behind_https_the_cookie_stays_there(context: Context) -> None:
-    client = TestClient(create_app(with_settings(context, public_url="https://video.example")))
-
-    answer = client.simulate_post("/login", json={"key": KEY})
-
-    assert answer.cookies[COOKIE].secure
-    assert "max-age" in answer.headers["strict-transport-security"]
+    with context.store.writing() as connection:
+        api_keys.revoke(connection, record.id, clock())
+    clock.move(seconds=MAX_AGE_S)
+    assert status(anonymous, key) == 401
 
 
-def test_a_wrong_key_makes_no_session(anonymous: TestClient) -> None:
-    answer = anonymous.simulate_post("/login", json={"key": "wrong"})
+def test_a_copy_of_the_database_contains_no_key(context: Context) -> None:
+    """Neither a stored key nor one of the environment, nor a session's token."""
+    key, _ = add_key(context)
+    tokens = [conftest.sign_in(context, KEY), conftest.sign_in(context, key)]
 
-    assert (answer.status_code, answer.cookies) == (401, {})
+    with context.store.reading() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        dump = "\n".join(raw.iterdump())
+
+    assert "phone" in dump
+    for secret in (KEY, OTHER_KEY, key, key.removeprefix("vidprod_"), *tokens):
+        assert secret not in dump
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"key": 1}', b'{"key": ""}', b'{"key": "a", "b": 1}'])
-def test_a_broken_sign_in_is_a_clear_refusal(anonymous: TestClient, body: bytes) -> None:
-    assert anonymous.simulate_post("/login", body=body).status_code in {400, 422}
+def test_a_key_has_256_random_bits_and_is_recognizable() -> None:
+    keys = {api_keys.new_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert {len(key) for key in keys} == {len("vidprod_") + 43}
 
 
-def test_guessing_keys_is_slow(anonymous: TestClient, clock: Clock) -> None:
-    found = [anonymous.simulate_post("/login", json={"key": "wrong"}).status_code for _ in range(11)]
-    assert found == [401] * 10 + [429]
+def test_the_key_file_opens_while_it_exists(context: Context, clock: Clock, tmp_path: Path) -> None:
+    file = tmp_path / "api.key"
+    file.write_text("a-key-that-was-generated\n")
+    changed = replace(context, keys=conftest.api_keys(context, [], key_file=file))
+    client = TestClient(create_app(changed))
+    assert status(client, "a-key-that-was-generated") == 200
 
-    clock.move(minutes=1, seconds=1)
+    file.unlink()
+    clock.move(seconds=MAX_AGE_S)
+    assert status(client, "a-key-that-was-generated") == 401
+    assert status(client, "") == 401
+
+
+def test_the_identity_of_a_key_in_the_environment_is_that_of_earlier_versions(context: Context) -> None:
+    """Idempotency keys of an upload that is repeated after the upgrade belong to it."""
+    found = context.keys.find("test-key-of-tests")
+    assert found is not None
+    assert found.identity == "726c9309a1366721"
+
+
+def test_wrong_keys_are_limited_for_their_address_and_valid_ones_are_not(anonymous: TestClient, clock: Clock) -> None:
+    """An attacker behind the same NAT or proxy must not lock the owner out."""
+    assert [status(anonymous, "wrong") for _ in range(PER_MINUTE + 1)] == [401] * PER_MINUTE + [429]
+    refused = anonymous.simulate_post("/login", json={"key": "wrong"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "61")
+    assert status(anonymous, KEY) == 200
     assert anonymous.simulate_post("/login", json={"key": KEY}).status_code == 204
 
-
-def test_a_session_ends_in_time(anonymous: TestClient, clock: Clock) -> None:
-    session = sign_in(anonymous)
-
-    clock.move(seconds=SESSION_LIFETIME.total_seconds() + 1)
-
-    assert anonymous.simulate_get("/jobs", cookies={COOKIE: session}).status_code == 401
+    clock.move(minutes=1, seconds=1)
+    assert status(anonymous, "wrong") == 401
 
 
-def test_taking_a_key_away_ends_its_sessions(anonymous: TestClient, context: Context, clock: Clock) -> None:
-    session = sign_in(anonymous)
-    fewer = replace(context, keys=ApiKeys(["another-key-of-24-chars"], sealer=context.sealer, now=clock))
-
-    assert TestClient(create_app(fewer)).simulate_get("/jobs", cookies={COOKIE: session}).status_code == 401
-
-
-def test_only_what_was_sealed_as_a_session_is_one(anonymous: TestClient, context: Context) -> None:
-    for value in ({"use": "media", "job": "x", "number": 1, "until": 9e9}, "session", 7, None):
-        sealed = context.sealer.seal(value).decode()
-        assert anonymous.simulate_get("/jobs", cookies={COOKIE: sealed}).status_code == 401
-    assert anonymous.simulate_get("/jobs", cookies={COOKIE: "nonsense"}).status_code == 401
+def test_requests_without_a_key_are_no_wrong_keys(anonymous: TestClient) -> None:
+    """The page asks once before it shows its sign-in; an expired session asks again and again."""
+    for _ in range(3 * PER_MINUTE):
+        assert anonymous.simulate_get("/jobs").status_code == 401
+        assert anonymous.simulate_get("/jobs", cookies={"vidprod_session": "x" * 43}).status_code == 401
 
 
-def test_another_sites_page_can_change_nothing(anonymous: TestClient) -> None:
-    session = {COOKIE: sign_in(anonymous)}
-    foreign = {"Sec-Fetch-Site": "cross-site"}
+def test_failed_authentications_are_counted_in_the_metrics(anonymous: TestClient) -> None:
+    for _ in range(3):
+        status(anonymous, "wrong")
+    shown = anonymous.simulate_get("/metrics", headers=AUTH).text
+    assert "vidprod_authentication_failures_total 3.0" in shown
 
-    assert anonymous.simulate_post("/jobs/x/cancel", cookies=session, headers=foreign).status_code == 403
-    assert anonymous.simulate_post("/jobs/x/cancel", headers=foreign | AUTH).status_code == 404
+
+def test_a_wrong_key_takes_as_long_as_an_almost_right_one(context: Context, clock: Clock) -> None:
+    """A comparison byte by byte would tell how much of a key is right."""
+    key, _ = add_key(context)
+    almost, other = key[:-1] + ("a" if key[-1] != "a" else "b"), "x" * len(key)
+    context.keys.find(other)  # reads the stored keys
+
+    def duration_ns(given: str) -> int:
+        begun = time.perf_counter_ns()
+        context.keys.find(given)
+        return time.perf_counter_ns() - begun
+
+    pairs = [(duration_ns(almost), duration_ns(other)) for _ in range(2000)]
+    medians = [statistics.median(times) for times in zip(*pairs, strict=True)]
+    assert abs(medians[0] - medians[1]) < 0.2 * max(medians)
 
 
-def test_signing_out_takes_the_cookie_away(anonymous: TestClient) -> None:
-    cookie = anonymous.simulate_delete("/login").cookies[COOKIE]
+def test_wrong_keys_do_not_read_the_database_each_time(
+    context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can send them."""
+    readings: list[Store] = []
+    reading = Store.reading
 
-    assert cookie.value == ""
-    assert cookie.expires is not None
-    assert cookie.expires <= datetime.now(UTC)
+    def counted(store: Store) -> AbstractContextManager[Connection]:
+        readings.append(store)
+        return reading(store)
+
+    monkeypatch.setattr(Store, "reading", counted)
+    for _ in range(50):
+        assert context.keys.find("wrong") is None
+    assert len(readings) == 1
+
+    clock.move(seconds=0.2)
+    assert context.keys.find("wrong") is None
+    assert len(readings) == 2

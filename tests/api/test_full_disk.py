@@ -15,12 +15,11 @@ from actors.flow import retention
 from actors.recovery.lost_found import INCOMING
 from api.__main__ import PAGES
 from api.context import Context
-from api.http.auth import ApiKeys
 from api.http.problems import Problem
 from api.uploads.incomplete import delete_incomplete
 from store import jobs
 from store.states import JobStatus
-from tests.api.conftest import AUTH, KEY, VIDEO, serving
+from tests.api.conftest import AUTH, VIDEO, api_keys, serving
 from tests.api.test_server import END, FORM, connection, head, whole_answer
 from tests.store import rows
 from tests.support.small_disk import DISK_BYTES, SIZES, SmallDisk, machine_on, small_disk
@@ -48,7 +47,7 @@ def new_context(machine: Any) -> Context:  # Any: `Machine` or `Context`
     """Return the context of an API that has just started."""
     known = {name: getattr(machine, name) for name in Context.__dataclass_fields__ if hasattr(machine, name)}
     fresh = {name: value for name, value in known.items() if name not in {"in_progress", "reservations"}}
-    fresh |= {"keys": ApiKeys([KEY], sealer=machine.sealer, now=machine.now), "behind_fly": False, "pages": PAGES}
+    fresh |= {"keys": api_keys(machine), "behind_fly": False, "pages": PAGES}
     return Context(**(fresh | {"started_s": 0.0}))
 
 

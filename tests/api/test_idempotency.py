@@ -30,7 +30,7 @@ from api.uploads.upload import stored_answer
 from store import idempotency_keys, jobs
 from store.idempotency_keys import StoredAnswer
 from tests.actors.queues import change_machine
-from tests.api.conftest import AUTH, KEY, VIDEO, connect, serving, with_settings
+from tests.api.conftest import AUTH, KEY, OTHER_KEY, VIDEO, connect, serving, with_settings
 from tests.api.test_server import END, FORM, answer, connection, head
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
@@ -38,7 +38,7 @@ from tests.support.waiting import wait_for
 Serve = Callable[..., str]
 Left = Callable[[], list[Path]]
 
-OTHER = {"Authorization": "Bearer another-key-of-24-chars"}
+OTHER = {"Authorization": f"Bearer {OTHER_KEY}"}
 
 
 def upload(
@@ -158,7 +158,7 @@ def test_keys_of_different_callers_are_different_keys(serve: Serve, context: Con
     session = requests.Session()
     with closing(session):
         assert session.post(f"{root}/login", json={"key": KEY}, timeout=30).status_code == 204
-        headers = {"Idempotency-Key": key}
+        headers = {"Idempotency-Key": key, "Origin": root}
         by_page = session.post(f"{root}/upload", files={"file": ("talk.mp4", VIDEO)}, headers=headers, timeout=30)
     assert mine.json() == by_page.json()  # a session is its key's
     assert count_jobs(context) == 2

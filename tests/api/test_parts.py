@@ -17,7 +17,7 @@ from api.app import create_app
 from api.context import Context
 from store import jobs, segments
 from store.states import SegmentStatus
-from tests.api.conftest import AUTH, KEY, serving
+from tests.api.conftest import AUTH, serving, sign_in
 from tests.store import rows
 from tests.support.clock import Clock
 
@@ -124,7 +124,7 @@ def test_a_platform_fetches_by_signed_address_without_a_key(context: Context, vi
 
 def test_an_address_that_was_not_made_here_leads_nowhere(context: Context, video: Path, clock: Clock) -> None:
     anonymous = TestClient(create_app(context))
-    session = context.keys.create_session(KEY)
+    session = sign_in(context)
 
     for token in ("x", session, context.sealer.seal({"job": "job"}).decode(), "%ff"):
         assert anonymous.simulate_get(f"/media/{token}").status_code == 404

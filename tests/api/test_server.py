@@ -283,9 +283,9 @@ def test_a_session_cookie_is_enough_for_an_upload(serve: Serve, context: Context
     assert session.post(f"{root}/login", json={"key": KEY}, timeout=30).status_code == 204
 
     files = {"file": ("a.mp4", VIDEO)}
-    assert session.post(f"{root}/upload", files=files, timeout=30).status_code == 202
-    foreign = {"Sec-Fetch-Site": "cross-site"}
-    assert session.post(f"{root}/upload", files=files, headers=foreign, timeout=30).status_code == 403
+    assert session.post(f"{root}/upload", files=files, headers={"Origin": root}, timeout=30).status_code == 202
+    for foreign in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://attacker.example"}, {"Origin": "null"}, {}):
+        assert session.post(f"{root}/upload", files=files, headers=foreign, timeout=30).status_code == 403
     session.close()
 
 

@@ -1,0 +1,329 @@
+"""Connecting accounts, against the mock platforms over real HTTP; attacks on the login."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from falcon.testing import Result, TestClient
+from pydantic import SecretStr
+
+from api.app import create_app
+from api.context import Context
+from api.http import connect_cookie
+from api.http.connect_cookie import MAX_PENDING
+from platforms.mock.roots import mock_hosts
+from settings import OAuthClient
+from store import Store, accounts
+from tests.api.conftest import AUTH, sign_in, with_settings
+from tests.support.clock import Clock
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "vidprod_connect_"
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("mock")
+    with subprocess.Popen(
+        [sys.executable, "-m", "platforms.mock", "--port", "0", "--directory", str(directory)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+@pytest.fixture
+def registered(context: Context, mock: str) -> Context:
+    """Return a context in which our app is registered at all platforms."""
+    client = OAuthClient(client_id="mock", client_secret=SecretStr("mock"))
+    clients = {"tiktok": client, "facebook": client, "google": client}
+    chosen = context.settings.model_copy(update={"oauth_clients": clients})
+    return replace(context, settings=chosen, hosts=mock_hosts(mock))
+
+
+class Visitor:
+    """A browser: keeps the cookies of our application, and follows redirects to the mock platforms."""
+
+    def __init__(self, context: Context, *, host: str | None = None, session: bool = True) -> None:
+        self.host = host or urlsplit(context.settings.root_url).netloc
+        self.client = TestClient(create_app(context))
+        self.cookies: dict[str, str] = {}
+        if session:
+            self.cookies[context.keys.cookies.name("vidprod_session")] = sign_in(context)
+
+    def get(self, address: str, **headers: str) -> Result:
+        """Open an address of ours."""
+        parts = urlsplit(address)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        given = {"Host": self.host, "Cookie": cookies} | {k.replace("_", "-"): v for k, v in headers.items()}
+        answer = self.client.simulate_get(parts.path, query_string=parts.query, headers=given)
+        for morsel in answer.cookies.values():
+            self.cookies.pop(morsel.name, None)
+            if morsel.value:
+                self.cookies[morsel.name] = morsel.value
+        return answer
+
+    def connect(self, address: str) -> dict[str, str]:
+        """Begin a login; return the parameters with which the platform sends the browser back."""
+        return at_the_platform(self.get(address))
+
+    def come_back(self, platform: str, said: dict[str, str]) -> Result:
+        """Return from the platform."""
+        query = "&".join(f"{name}={value}" for name, value in said.items())
+        return self.get(f"/connect/{platform}/callback?{query}")
+
+    def pending(self) -> list[str]:
+        """Return the names of the cookies of logins."""
+        return [name for name in self.cookies if PREFIX in name]
+
+
+def at_the_platform(begun: Result) -> dict[str, str]:
+    """Do what the browser does: go to the platform and bring back what it says."""
+    assert begun.status_code == 303, begun.text
+    back = requests.get(begun.headers["location"], allow_redirects=False, timeout=30)
+    assert back.is_redirect, back.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(back.headers["Location"]).query).items()}
+
+
+def listed(context: Context) -> list[accounts.Account]:
+    with context.store.reading() as connection:
+        return accounts.list_all(connection)
+
+
+@pytest.fixture
+def visitor(registered: Context) -> Visitor:
+    return Visitor(registered)
+
+
+@pytest.mark.parametrize("platform", ["tiktok", "instagram", "youtube"])
+def test_an_account_is_connected_by_going_there_and_back(visitor: Visitor, registered: Context, platform: str) -> None:
+    back = visitor.come_back(platform, visitor.connect(f"/connect/{platform}"))
+
+    assert (back.status_code, back.headers["location"], visitor.pending()) == (303, "/", [])
+    found = visitor.get("/accounts").json["accounts"]
+    assert {(one["platform"], one["status"]) for one in found} == {(platform, "connected")}
+    assert all(one["name"] for one in found)
+    assert all(one.tokens for one in listed(registered))
+    assert "token" not in visitor.get("/accounts").text
+
+
+def test_connecting_again_keeps_the_account(visitor: Visitor, registered: Context) -> None:
+    for _ in range(2):
+        assert visitor.come_back("tiktok", visitor.connect("/connect/tiktok")).status_code == 303
+
+    assert len(listed(registered)) == 1
+
+
+def test_a_login_that_somebody_else_began_is_refused(visitor: Visitor, registered: Context) -> None:
+    """The attacker begins a login, consents with the own account, and sends the callback's address to the owner.
+
+    Without the binding the owner's videos would be published on the attacker's account.
+    """
+    attacker = Visitor(registered)
+    said = attacker.connect("/connect/tiktok")
+
+    answer = visitor.come_back("tiktok", said)
+
+    assert (answer.status_code, answer.json["code"]) == (400, "connect_unknown")
+    assert "in this browser" in answer.json["detail"]
+    assert listed(registered) == []
+    assert attacker.come_back("tiktok", said).status_code == 303  # the attempt has not used it up
+
+
+def test_the_cookie_of_another_login_is_no_help(visitor: Visitor, registered: Context) -> None:
+    """Also under the name of the cookie that is looked for."""
+    said, foreign = visitor.connect("/connect/tiktok"), Visitor(registered).connect("/connect/tiktok")
+    [name] = visitor.pending()
+    visitor.cookies[f"{PREFIX}{foreign['state'][:12]}"] = visitor.cookies[name]
+
+    assert visitor.come_back("tiktok", foreign).status_code == 400
+    assert visitor.come_back("tiktok", said | {"state": said["state"][:-1] + "!"}).status_code == 400
+    assert listed(registered) == []
+
+
+def test_a_state_works_once_even_with_its_cookie(visitor: Visitor, registered: Context) -> None:
+    """A replay by somebody who has copied the browser's cookies before."""
+    said = visitor.connect("/connect/tiktok")
+    copied = dict(visitor.cookies)
+    assert visitor.come_back("tiktok", said).status_code == 303
+
+    assert visitor.come_back("tiktok", said).json["code"] == "connect_unknown"  # the cookie is gone
+    visitor.cookies = copied
+    assert visitor.come_back("tiktok", said).json["code"] == "connect_used"
+
+
+def test_of_two_simultaneous_callbacks_one_is_accepted(visitor: Visitor, registered: Context) -> None:
+    said = visitor.connect("/connect/tiktok")
+    twins = [Visitor(registered, session=False) for _ in range(4)]
+    for twin in twins:
+        twin.cookies = dict(visitor.cookies)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda twin: twin.come_back("tiktok", said).status_code, twins))
+    assert sorted(answers) == [303, 400, 400, 400]
+
+
+def test_a_state_belongs_to_its_platform(visitor: Visitor, registered: Context) -> None:
+    """A mix-up: one platform's code must not be sent to another one's token endpoint."""
+    said = visitor.connect("/connect/tiktok")
+    assert visitor.come_back("youtube", said).json["code"] == "connect_unknown"
+    assert visitor.come_back("instagram", said).json["code"] == "connect_unknown"
+    assert visitor.come_back("tiktok", said).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "query", ["", "state=x&code=y", "code=y", "state=&code=y", f"state={'x' * 43}&code=y", "state=%00&state=b&code=y"]
+)
+def test_a_state_of_nobody_is_refused_without_a_write(
+    visitor: Visitor, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The callback is public: it must not wait for the write lock, or fill the database."""
+    monkeypatch.setattr(Store, "writing", lambda _: pytest.fail("written"))
+    assert visitor.get(f"/connect/tiktok/callback?{query}").status_code == 400
+
+
+def test_beginning_a_login_writes_nothing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "writing", lambda _: pytest.fail("written"))
+    visitor.connect("/connect/tiktok")
+
+
+@pytest.mark.parametrize("sealed", ["", "x", "gAAAA" * 40])
+def test_a_forged_cookie_is_refused(visitor: Visitor, sealed: str) -> None:
+    state = "s" * 43
+    visitor.cookies[f"{PREFIX}{state[:12]}"] = sealed
+    assert visitor.come_back("tiktok", {"state": state, "code": "c"}).status_code == 400
+
+
+def test_other_sealed_values_are_no_logins(visitor: Visitor, registered: Context) -> None:
+    """A ticket is in an address, which may be known to others; as a cookie it must not count."""
+    login = connect_cookie.begin("tiktok", "tiktok", registered.now())
+    ticket = connect_cookie.create_ticket(registered.sealer, login, "").partition("ticket=")[2].replace("%3D", "=")
+    assert connect_cookie.read_ticket(registered.sealer, ticket, "tiktok", registered.now()) == login
+
+    visitor.cookies[f"{PREFIX}{login.state[:12]}"] = ticket
+    assert visitor.come_back("tiktok", {"state": login.state, "code": "c"}).status_code == 400
+
+
+def test_who_takes_too_long_begins_again(visitor: Visitor, clock: Clock) -> None:
+    said = visitor.connect("/connect/tiktok")
+    clock.move(minutes=10)
+
+    assert visitor.come_back("tiktok", said).json["code"] == "connect_unknown"
+
+
+def test_logins_in_two_tabs_do_not_disturb_each_other(visitor: Visitor) -> None:
+    first, second = visitor.connect("/connect/tiktok"), visitor.connect("/connect/tiktok")
+    other = visitor.connect("/connect/youtube")
+    for platform, said in (("tiktok", first), ("youtube", other), ("tiktok", second)):
+        assert visitor.come_back(platform, said).status_code == 303
+
+
+def test_logins_that_never_come_back_do_not_fill_the_browser(visitor: Visitor) -> None:
+    """Headers above 32 kB are refused: the page would be locked for ten minutes."""
+    for _ in range(3 * MAX_PENDING):
+        visitor.get("/connect/tiktok")
+    assert len(visitor.pending()) <= MAX_PENDING
+
+
+def test_a_page_at_another_address_of_the_machine_can_connect(registered: Context) -> None:
+    """The page is open at localhost, and the platform returns to 127.0.0.1, which does not get its cookies."""
+    page = Visitor(registered, host="localhost:8000")
+    begun = page.get("/connect/tiktok")
+    assert begun.headers["location"].startswith("http://127.0.0.1:8000/connect/tiktok/begin?ticket=")
+
+    elsewhere = Visitor(registered, session=False)
+    assert elsewhere.come_back("tiktok", elsewhere.connect(begun.headers["location"])).status_code == 303
+    assert len(listed(registered)) == 1
+
+
+def test_a_program_gets_an_address_for_the_browser_of_the_owner(registered: Context) -> None:
+    begun = TestClient(create_app(registered), headers=AUTH).simulate_get("/connect/tiktok")
+    ticket = begun.headers["location"]
+    assert begun.status_code == 303
+    assert not begun.cookies
+
+    owner = Visitor(registered, session=False)
+    said = owner.connect(ticket)
+    assert Visitor(registered, session=False).come_back("tiktok", said).status_code == 400  # not who opened it
+    assert owner.come_back("tiktok", said).status_code == 303
+
+    copy = Visitor(registered, session=False)  # the ticket is used up
+    assert copy.come_back("tiktok", copy.connect(ticket)).json["code"] == "connect_used"
+
+
+def test_a_ticket_is_for_its_platform_and_ten_minutes(registered: Context, clock: Clock) -> None:
+    begun = TestClient(create_app(registered), headers=AUTH).simulate_get("/connect/tiktok")
+    ticket, visitor = begun.headers["location"], Visitor(registered, session=False)
+
+    assert visitor.get(ticket.replace("/tiktok/", "/youtube/")).status_code == 400
+    assert visitor.get("/connect/tiktok/begin?ticket=x").json["code"] == "connect_unknown"
+    clock.move(minutes=10)
+    assert visitor.get(ticket).status_code == 400
+    assert visitor.pending() == []
+
+
+def test_another_sites_page_cannot_begin_a_login_with_the_session(visitor: Visitor) -> None:
+    """It could sign the browser in at the platform first, with an account of its own."""
+    for foreign in ({"Sec_Fetch_Site": "cross-site"}, {"Referer": "https://attacker.example/"}):
+        assert visitor.get("/connect/tiktok", **foreign).json["code"] == "foreign_page"
+    assert visitor.pending() == []
+    assert visitor.get("/connect/tiktok", Sec_Fetch_Site="none").status_code == 303  # typed, or a bookmark
+
+
+def test_with_https_the_cookie_is_bound_to_this_host(registered: Context) -> None:
+    secured = with_settings(registered, public_url="https://video.example")
+    begun = Visitor(secured).get("/connect/tiktok")
+    [header] = [value for name, value in begun.headers.items() if name.lower() == "set-cookie"]
+    [(name, morsel)] = SimpleCookie(header).items()
+    assert name.startswith(f"__Host-{PREFIX}")
+    assert (morsel["secure"], morsel["httponly"], morsel["path"], morsel["domain"]) == (True, True, "/", "")
+    assert (morsel["samesite"], morsel["max-age"]) == ("Lax", "600")
+    assert "verifier" not in header
+
+
+def test_a_person_who_says_no_has_no_account(visitor: Visitor, registered: Context) -> None:
+    said = visitor.connect("/connect/tiktok")
+    refused = {"state": said["state"], "error": "access_denied"}
+
+    assert visitor.come_back("tiktok", refused).json["code"] == "connect_refused"
+    assert listed(registered) == []
+
+
+def test_a_code_of_nobody_is_refused_with_the_platforms_reason(visitor: Visitor) -> None:
+    answer = visitor.come_back("tiktok", visitor.connect("/connect/tiktok") | {"code": "forged"})
+
+    assert (answer.status_code, answer.json["code"]) == (422, "connect_failed")
+
+
+def test_a_platform_without_our_registration_is_named(client: TestClient) -> None:
+    answer = client.simulate_get("/connect/tiktok")
+
+    assert (answer.status_code, answer.json["code"]) == (409, "no_client")
+    assert client.simulate_get("/connect/myspace").status_code == 404
+    assert client.simulate_get("/connect/instagram", params={"variant": "google"}).status_code == 400
+
+
+def test_a_disconnected_account_is_gone_with_its_tokens(visitor: Visitor, registered: Context) -> None:
+    visitor.come_back("tiktok", visitor.connect("/connect/tiktok"))
+    [known] = listed(registered)
+    client = TestClient(create_app(registered), headers=AUTH)
+
+    assert client.simulate_delete(f"/accounts/{known.id}").status_code == 204
+
+    assert listed(registered) == []
+    with registered.store.reading() as connection:
+        kept = accounts.get(connection, known.id)
+    assert kept is not None
+    assert kept.tokens is None
+    assert client.simulate_delete(f"/accounts/{known.id}").status_code == 404
