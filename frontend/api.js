@@ -5,8 +5,9 @@
  *
  *   every route     answers 401 without a session; errors are application/problem+json {detail, title, field}: the
  *                   detail is shown to the person (without a leading "field: "), the title only where there is none; 429 and 503 may carry Retry-After in seconds
- *   POST /login     JSON {"key"} -> any 2xx with Set-Cookie (HttpOnly, SameSite, Path=/); 401 for a wrong key
- *   DELETE /login   ends the session of this browser
+ *   POST /login     JSON {"key"} -> any 2xx with Set-Cookie (HttpOnly, SameSite, Path=/); 401 for a wrong key, 429 after
+ *                   many of them
+ *   DELETE /login   ends the session of this browser, also on the server
  *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status, after_failure: hold|continue}]};
  *                   status connected, reconnect (posts wait until it is connected again) or refused (not offered);
  *                   optionally "max_upload_bytes": n, which lets the page refuse a file before sending it, and

@@ -1,12 +1,13 @@
 /** Signing in with the key, once per browser; the session is a cookie that scripts cannot read. */
 
 import * as api from './api.js';
+import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
 import { sentence } from './words.js';
 
 /** Add the listeners of the form and the button; `onSignedIn` and `onSignedOut` are called after the server's answer. */
 export function startSession(onSignedIn, onSignedOut) {
-  byId('sign-out').addEventListener('click', () => api.logout().then(onSignedOut, () => {}));
+  byId('sign-out').addEventListener('click', () => signOut(onSignedOut));
   byId('sign-in').addEventListener('submit', async (event) => {
     event.preventDefault();
     const key = byId('key').value.trim();
@@ -28,9 +29,22 @@ export function startSession(onSignedIn, onSignedOut) {
   });
 }
 
+async function signOut(onSignedOut) {
+  try {
+    await api.logout();
+  } catch {
+    // The session still works, also for somebody who has copied its cookie: do not look signed out.
+    const again = await confirm('You are still signed in', 'The server could not end your session.', 'Try again', 'Stay signed in');
+    if (again) signOut(onSignedOut);
+    return;
+  }
+  onSignedOut();
+}
+
 function words(problem) {
   if (problem instanceof api.NoAnswer) return 'The server cannot be reached. Please try again.';
   if (problem.status === 401) return 'This key is not right. Check it and try again.';
+  if (problem.status === 429) return `This key is not right. After so many wrong keys, please wait ${problem.retryAfterS ?? 60} seconds.`;
   return sentence(problem.message, '.');
 }
 

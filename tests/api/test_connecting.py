@@ -11,6 +11,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import falcon
 import pytest
 import requests
 from falcon.testing import Result, TestClient
@@ -18,8 +19,9 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.context import Context
-from api.http import connect_cookie
+from api.http import connect_cookie, problem_page
 from api.http.connect_cookie import MAX_PENDING
+from api.http.problems import Problem
 from platforms.mock.roots import mock_hosts
 from settings import OAuthClient
 from store import Store, accounts
@@ -140,6 +142,29 @@ def test_a_login_that_somebody_else_began_is_refused(visitor: Visitor, registere
     assert "in this browser" in answer.json["detail"]
     assert listed(registered) == []
     assert attacker.come_back("tiktok", said).status_code == 303  # the attempt has not used it up
+
+
+def test_a_person_sees_a_page_with_the_reason(visitor: Visitor, registered: Context) -> None:
+    """Browsers open these addresses; a JSON document would not tell the person what to do."""
+    said = Visitor(registered).connect("/connect/tiktok")
+    query = f"state={said['state']}&code=<script>"
+    answer = visitor.get(f"/connect/tiktok/callback?{query}", Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert "was not begun in this browser" in answer.text
+    policy = str(answer.headers["content-security-policy"])
+    assert "script-src 'self'" in policy
+    assert "sandbox" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_what_a_platform_says_is_no_markup() -> None:
+    response = falcon.Response()
+    problem_page.show(response, Problem(422, "connect_failed", "<b>no</b> & 'none'"), "Not <connected>")
+    text = str(response.text)
+    assert "<b>" not in text
+    assert "&lt;b&gt;no&lt;/b&gt; &amp; &#x27;none&#x27;." in text
+    assert "Not &lt;connected&gt;" in text
 
 
 def test_the_cookie_of_another_login_is_no_help(visitor: Visitor, registered: Context) -> None:

@@ -43,6 +43,8 @@ class StandIn:
     preview: bytes = PICTURE
     picture_type: str = "image/svg+xml"
     needs_login: bool = False
+    wrong_keys_are_limited: bool = False  # a wrong key is answered with 429
+    sign_out_fails: bool = False  # 503
     upload_problem: tuple[int, str, str] | None = None  # status, title, detail
     upload_problem_code: str | None = None
     delete_removes_record: bool = False  # a deleted job's record goes with its files
@@ -88,11 +90,15 @@ class Api:
 
     def on_post_login(self, request: falcon.Request, response: falcon.Response) -> None:
         if request.get_media().get("key") != KEY:
+            if self._state.wrong_keys_are_limited:
+                raise falcon.HTTPTooManyRequests(title="Too many", headers={"Retry-After": "42"})
             raise falcon.HTTPUnauthorized(title="Unknown key")
         response.set_cookie("session", "yes", http_only=True, secure=False, same_site="Strict", path="/")
         response.status = falcon.HTTP_204
 
     def on_delete_login(self, _request: falcon.Request, response: falcon.Response) -> None:
+        if self._state.sign_out_fails:
+            raise falcon.HTTPServiceUnavailable(title="Busy")
         response.unset_cookie("session", path="/")
         response.status = falcon.HTTP_204
 
@@ -275,6 +281,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
 
 def _problem(_request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _params: object) -> None:
     response.status = error.status
+    response.set_headers(error.headers or {})
     response.data = json.dumps(
         {
             "title": error.title,

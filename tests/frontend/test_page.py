@@ -46,6 +46,28 @@ def test_signing_out_asks_for_the_key_again(page: Browser, api: StandIn) -> None
     assert page.refusals() == ["/jobs 401", "/jobs 401"]
 
 
+def test_a_sign_out_that_fails_is_told_and_repeated(page: Browser, api: StandIn) -> None:
+    """The session would still work, also for somebody who has copied its cookie."""
+    api.needs_login = api.sign_out_fails = True
+    page.open(api.url).fill("#key", KEY)
+    page.click("#sign-in button")
+    page.click("#sign-out")
+    page.until_text("#question", "You are still signed in")
+    assert not page.visible("#sign-in")
+    api.sign_out_fails = False
+    page.click("#question-yes")
+    page.find("#sign-in")
+    assert page.refusals() == ["/jobs 401", "/login 503"]
+
+
+def test_after_many_wrong_keys_the_page_says_how_long_to_wait(page: Browser, api: StandIn) -> None:
+    api.needs_login = api.wrong_keys_are_limited = True
+    page.open(api.url).fill("#key", "not the key")
+    page.click("#sign-in button")
+    page.until_text("#sign-in-error", "please wait 42 seconds")
+    assert page.refusals() == ["/jobs 401", "/login 429"]
+
+
 def test_a_session_that_ends_brings_the_sign_in_and_then_the_same_view(page: Browser, api: StandIn) -> None:
     api.add_job(samples.job("job-new", "processing", 0.01, []))
     page.open(f"{api.url}#job=job-new").until_text("#job-title", "Five habits")
