@@ -236,20 +236,7 @@ def kept_secret(path: Path) -> tuple[str, bool]:
     Raises:
         BadSettings: the file exists without a secret (after a power cut, or by mistake).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 (a mode)
-        file.write(secrets.token_urlsafe(32))
-        file.flush()
-        os.fsync(file.fileno())
-    made = True
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        made = False
-    finally:
-        draft.unlink()
-    _sync_directory(path.parent)
+    made = not path.exists() and _make_secret(path)  # an existing one is only read: the disk may be full
     secret = path.read_text().strip()
     if len(secret) < SHORTEST_SECRET:
         raise BadSettings(
@@ -257,6 +244,24 @@ def kept_secret(path: Path) -> tuple[str, bool]:
             "connect all accounts again)"
         )
     return secret, made
+
+
+def _make_secret(path: Path) -> bool:
+    """Generate the secret of a missing file; return False if another process has just done it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 (a mode)
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+        _sync_directory(path.parent)
+    return True
 
 
 def _sync_directory(directory: Path) -> None:

@@ -39,6 +39,7 @@ def build(environ: Mapping[str, str]) -> Machine:
     stopping = threading.Event()
     path = settings.database_path.resolve()
     disk = Disk(settings.data_dir.resolve())
+    disk.release_ballast_if_full()  # a start makes small files
     # Each actor states `max_retries` or `retry_when`. No TimeLimit: it cannot interrupt a wait for a child and may
     # strike inside a commit; `media.process.runner` keeps the deadlines and ends the child.
     broker = SqliteBroker(

@@ -152,7 +152,7 @@ class EventType:
 EVENT_TYPES: dict[str, EventType] = {
     "job.created": EventType("A video was accepted", JobData),
     "job.processing": EventType("The examination of the video has begun", JobData),
-    "segment.waiting": EventType("A part waits to be rendered until the disk has room", WaitingSegmentData),
+    "segment.waiting": EventType("A part waits until the disk has room; sent once a job", WaitingSegmentData),
     "segment.ready": EventType("A part was rendered", SegmentData),
     "job.processed": EventType("All parts were rendered or have failed", JobProcessedData),
     "job.review_needed": EventType("Nothing is published before the job is approved", JobReviewData),

@@ -19,6 +19,7 @@ REASONS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_CORRUPT: ("damaged", "the database is damaged"),
     sqlite3.SQLITE_NOTADB: ("not_a_database", "the file is not a SQLite database, or its header is damaged"),
     sqlite3.SQLITE_FULL: ("disk_full", "the disk is full"),
+    sqlite3.SQLITE_IOERR_SHMSIZE: ("disk_full", "the disk is full"),  # an extended code: no room for the shared memory
     sqlite3.SQLITE_READONLY: ("read_only", "the database or its directory cannot be written"),
     sqlite3.SQLITE_PERM: ("no_permission", "this process has no permission to use the database"),
     sqlite3.SQLITE_CANTOPEN: ("cannot_open", "the database cannot be opened"),
@@ -27,7 +28,7 @@ REASONS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_LOCKED: ("locked", "another process keeps the database locked"),
     sqlite3.SQLITE_PROTOCOL: ("locked", "another process keeps the database locked"),
 }
-"""SQLite's primary result codes (sqlite.org/rescode.html) → our reason and its sentence."""
+"""SQLite's result codes (sqlite.org/rescode.html) → our reason and its sentence."""
 
 
 class StoreError(Exception):
@@ -69,7 +70,8 @@ def unavailable(error: BaseException) -> DatabaseUnavailable | None:
         return None
     if str(error).startswith(("no such table", "no such column")):
         return DatabaseUnavailable("not_migrated", "the database has no tables of this version; run the migrations")
-    known = REASONS.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF)
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    known = REASONS.get(code) or REASONS.get(code & 0xFF)
     return None if known is None else DatabaseUnavailable(*known)
 
 

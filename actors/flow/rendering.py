@@ -77,14 +77,21 @@ class _PartRendering(MediaWork):
         is_put_back = segments.record_failed_attempt(
             connection, self.segment.id, token, attempts=attempts, retry_at=retry_at, reason=reason
         )
-        if is_put_back and retry_at is not None and reason == WAITS_FOR_DISK and len(attempts) > self._attempts_before:
-            part = {"part": self.segment.segment_number, "parts": self.job.segment_count}
-            emit(self.machine, connection, "segment.waiting", self.job, code="disk_full", reason=reason, **part)
+        if is_put_back and retry_at is not None and reason == WAITS_FOR_DISK:
+            self._tell_waiting(connection)
         return is_put_back
 
-    @property
-    def _attempts_before(self) -> int:
-        return len(self.segment.attempts or ())
+    def _tell_waiting(self, connection: Connection) -> None:
+        """Record that the job waits for room, once, by its first part: it may have hundreds."""
+        if self.segment.reason == WAITS_FOR_DISK:
+            return
+        others = [part for part in segments.of_job(connection, self.job.id) if part.id != self.segment.id]
+        if any(part.reason == WAITS_FOR_DISK for part in others):
+            return
+        emit(
+            self.machine, connection, "segment.waiting", self.job, part=self.segment.segment_number,
+            parts=self.job.segment_count, code="disk_full", reason=WAITS_FOR_DISK,
+        )  # fmt: skip
 
     def fail(self, connection: Connection, attempts: Sequence[MediaAttempt]) -> None:
         words = retrying.OUTCOME_PHRASES[attempts[-1].outcome]

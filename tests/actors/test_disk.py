@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from actors import wiring
 from actors.disk import Disk
 from actors.flow import job_commands
 from actors.machine import Machine
@@ -107,3 +110,42 @@ def test_a_job_can_be_cancelled_and_deleted_on_a_full_disk(full_disk: SmallDisk,
         job = jobs.get(connection, "job")
     assert job is not None
     assert job.status is JobStatus.CANCELLED
+
+
+def test_a_machine_starts_on_a_full_disk(full_disk: SmallDisk, machine: Machine) -> None:
+    """To open the database takes room, and so did the secret's file."""
+    machine.disk.make_ballast()
+    close(machine)
+    full_disk.fill()
+    assert full_disk.free_bytes == 0
+
+    with started(full_disk) as again:
+        again.store.require_usable()
+    assert not (full_disk.path / "ballast").exists()
+    assert [path.name for path in full_disk.path.glob("secret.key*")] == ["secret.key"]
+
+
+def test_a_start_without_any_room_says_that_the_disk_is_full(full_disk: SmallDisk, machine: Machine) -> None:
+    close(machine)
+    full_disk.fill()
+
+    for _ in range(3):
+        with started(full_disk) as again, pytest.raises(DatabaseUnavailable) as refused:
+            again.store.require_usable()
+        assert refused.value.reason == "disk_full"
+    assert [path.name for path in full_disk.path.glob("secret.key*")] == ["secret.key"]
+
+
+def close(machine: Machine) -> None:
+    """Close the database, whose side files are then deleted."""
+    machine.broker.close()
+    machine.store.close()
+
+
+@contextmanager
+def started(disk: SmallDisk) -> Iterator[Machine]:
+    built = wiring.build(os.environ | {"DATA_DIR": str(disk.path)})
+    try:
+        yield built
+    finally:
+        close(built)
