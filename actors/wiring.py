@@ -12,12 +12,13 @@ from collections.abc import Mapping
 
 import dramatiq
 import periodiq
-from dramatiq.middleware import CurrentMessage, Retries
+from dramatiq.middleware import CurrentMessage
 
 import process_protection
 import settings as environment
 from actors.database_check import RequireDatabase
 from actors.disk import Disk
+from actors.locked_database import RetriesUnlessLocked, waits_again
 from actors.machine import Machine
 from actors.stop_children import StopChildren
 from broker import SqliteBroker
@@ -45,7 +46,7 @@ def build(environ: Mapping[str, str]) -> Machine:
     broker = SqliteBroker(
         path,
         middleware=[
-            Retries(max_retries=5, min_backoff=5_000, max_backoff=600_000),
+            RetriesUnlessLocked(max_retries=5, min_backoff=5_000, max_backoff=600_000),
             CurrentMessage(),
             periodiq.PeriodiqMiddleware(skip_delay=30),
             StopChildren(stopping),
@@ -54,7 +55,13 @@ def build(environ: Mapping[str, str]) -> Machine:
         if_replaced="refuse",  # a new file would lack the store's tables
         before_write=disk.release_ballast_if_full,
     )
-    store = Store(path, write_lock=broker.write_lock, joining=broker.joining, before_write=disk.release_ballast_if_full)
+    store = Store(
+        path,
+        write_lock=broker.write_lock,
+        joining=broker.joining,
+        before_write=disk.release_ballast_if_full,
+        waits_again=waits_again(stopping),
+    )
     broker.add_middleware(RequireDatabase(store))
     return Machine(
         settings=settings,

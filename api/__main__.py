@@ -16,7 +16,7 @@ from actors import logging_setup, wiring
 from actors.database_check import require_database
 from api.context import Context
 from api.http.auth import ApiKeys
-from api.server import create_server
+from api.server import create_server, limit_lock_waits
 from api.uploads.incomplete import lock_uploads
 from store import api_keys
 
@@ -39,6 +39,7 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     process_protection.protect()
     logging_setup.set_up(wiring.machine.settings)
+    limit_lock_waits(wiring.machine.broker.write_lock)
     require_database(wiring.machine.store)
     wiring.machine.disk.make_ballast()
     served = context()

@@ -2,7 +2,14 @@
 
 from broker.broker import SqliteBroker
 from broker.engine.worker_threads import Cancelled
-from broker.errors import BrokerClosed, DatabaseReplaced, DatabaseUnavailable, NotJoined, SchemaTooNew
+from broker.errors import (
+    BrokerClosed,
+    DatabaseReplaced,
+    DatabaseUnavailable,
+    NotJoined,
+    SchemaTooNew,
+    WriteLockTimeout,
+)
 from broker.rate_limits import SqliteRateLimiterBackend
 from broker.results import SqliteResultBackend
 from broker.storage.dead_letters import DeadLetter
@@ -26,4 +33,5 @@ __all__ = [
     "WaitingMessage",
     "WorkerProcess",
     "WriteLock",
+    "WriteLockTimeout",
 ]

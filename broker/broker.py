@@ -113,7 +113,8 @@ class SqliteBroker(Broker):
 
         Raises:
             UnknownQueue: its queue has not been declared.
-            DatabaseUnavailable: the file or the disk does not serve; never because of a lock.
+            DatabaseUnavailable: the file or the disk does not serve.
+            WriteLockTimeout: the write lock was not free within its timeout.
         """
         return self._send([message], delay)[0]
 

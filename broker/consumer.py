@@ -196,7 +196,11 @@ class SqliteConsumer(Consumer):
         )
         failure = Failure(f"{type(error).__name__}: {error}: {error.error!r}", None)
 
-        self._engine.writer.call(lambda batch: batch.dead_letter(claim, failure))
+        try:
+            self._engine.writer.call(lambda batch: batch.dead_letter(claim, failure))
+        except BrokerConnectionError:
+            self._buffer.inbox.put(claim)  # for the next consumer; dramatiq replaces this one
+            raise
 
 
 def _release(engine: Engine, messages: Iterable[MessageProxy]) -> None:

@@ -7,6 +7,7 @@ Tree (dramatiq's own errors above the line, so that its workers react rightly):
             dramatiq.ConnectionFailed
                 DatabaseUnavailable   wait or free the disk, then try again: nothing was written
                     DatabaseReplaced  restart the process: its file was deleted or replaced
+                    WriteLockTimeout  try again later: another thread or process has held the write lock all the time
                 SchemaTooNew          install the newer version of this package
             dramatiq.ConnectionClosed
                 BrokerClosed          the interpreter is ending: nothing can be sent any more
@@ -38,6 +39,7 @@ __all__ = [
     "NotJoined",
     "SchemaTooNew",
     "UnknownQueue",
+    "WriteLockTimeout",
     "is_locked",
     "translated",
 ]
@@ -70,6 +72,10 @@ class DatabaseUnavailable(_Typed, ConnectionFailed):
 
 class DatabaseReplaced(DatabaseUnavailable):
     """The database file, its WAL or its shared memory was deleted or replaced."""
+
+
+class WriteLockTimeout(DatabaseUnavailable):
+    """The write lock, or SQLite's, was not free within the timeout; the text names the process that holds it."""
 
 
 class SchemaTooNew(_Typed, ConnectionFailed):
@@ -105,6 +111,8 @@ def is_locked(error: sqlite3.Error) -> bool:
 
 def translated(error: BaseException) -> BaseException:
     """Return dramatiq's kind of error for a SQLite or file error that another try may cure; else the error itself."""
+    if isinstance(error, sqlite3.Error) and is_locked(error):
+        return WriteLockTimeout(f"{error} (by a writer that does not take the write lock)")
     if isinstance(error, sqlite3.Error) and primary_code(error) in _UNAVAILABLE:
         return DatabaseUnavailable(f"{error} ({getattr(error, 'sqlite_errorname', 'SQLITE_ERROR')})")
     if isinstance(error, OSError):

@@ -4,6 +4,9 @@
 COMMIT. Messages sent inside are part of the transaction, because the store uses the broker's write lock and its
 function to join a transaction.
 
+No wait for a lock is longer than `WriteLock.timeout_s`. Only worker threads wait again: what they have done (a post, a
+delivery) must be recorded, and the supervisor ends a process that stops with the lock.
+
 Both raise `store.errors.DatabaseUnavailable` when the file cannot be used, and `DatabaseReplaced` when it is no longer
 the file that this process opened.
 """
@@ -16,21 +19,43 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from loguru import logger
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from store.database_file import DatabaseFile, connect
-from store.errors import DatabaseUnavailable, file_problem, translated
+from store.errors import DatabaseUnavailable, file_problem, locked, translated
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA_VERSION_QUERY = "SELECT version_num FROM store_version"  # Alembic's, named so in `migrations/env.py`
 
+CLOSE_TIMEOUT_S = 5.0  # for the write lock in `close`
+
 Join = Callable[[Any], AbstractContextManager[Any]]  # Any: a DBAPI connection has no common type
+
+
+class WriteLock(Protocol):
+    """The write lock of the file; re-entrant per thread (`broker.storage.write_lock`).
+
+    Attributes:
+        timeout_s: of each wait, in seconds.
+    """
+
+    timeout_s: float
+
+    def acquire(self, *, timeout_s: float | None = None) -> bool:
+        """Acquire the lock; False if it was not free within a time, by default `self.timeout_s`."""
+
+    def release(self) -> None:
+        """Release the lock, once for each time that it was acquired."""
+
+    def holder(self) -> str:
+        """Return the process that holds the lock, for log messages."""
 
 
 class Store:
@@ -40,25 +65,29 @@ class Store:
         self,
         path: Path,
         *,
-        write_lock: AbstractContextManager[Any],
+        write_lock: WriteLock,
         joining: Join,
         before_write: Callable[[], None] = lambda: None,
+        waits_again: Callable[[], bool] = lambda: False,
     ) -> None:
         """Configure the store; the file is opened at the first use.
 
         Args:
             path: the SQLite file, shared with the broker.
-            write_lock: held during every write; re-entrant per thread (`broker.storage.write_lock`).
+            write_lock: held during every write.
             joining: makes messages sent on this thread part of the given connection's transaction
                 (`broker.engine.transactions`).
             before_write: called before each transaction that writes; it must be quick and raise nothing.
+            waits_again: called after a wait for a lock that ended without it; returns whether the calling thread waits
+                for it once more.
         """
         self.path = path
         self._write_lock = write_lock
         self._joining = joining
         self._before_write = before_write
+        self._waits_again = waits_again
         self._file = DatabaseFile(path)
-        self._engine = _engine(path, self._file)
+        self._engine = _engine(path, self._file, write_lock)
         os.register_at_fork(after_in_child=self._reset_after_fork)
         atexit.register(self.close)
 
@@ -70,12 +99,11 @@ class Store:
         no sync of a large file in here.
 
         Raises:
-            DatabaseUnavailable: nothing was written.
+            DatabaseUnavailable: nothing was written; with the reason "locked" because a lock was not free in time.
             DatabaseReplaced: nothing was written, or only into a file that was deleted or replaced.
         """
         self._before_write()
-        with self._write_lock, self._connected() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._begun() as connection:
             try:
                 with self._joining(connection.connection.driver_connection):
                     yield connection
@@ -84,6 +112,36 @@ class Store:
             except BaseException:
                 _roll_back(connection)
                 raise
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        """Hold the write lock and an open transaction in a block."""
+        with ExitStack() as stack:
+            while True:
+                started_s = time.monotonic()
+                try:
+                    stack.enter_context(self._locked())
+                    connection = stack.enter_context(self._connected())
+                    self._begin(connection, time.monotonic() - started_s)
+                    break
+                except DatabaseUnavailable as error:
+                    stack.close()
+                    if error.reason != "locked" or not self._waits_again():
+                        raise
+                    logger.warning("{}; waiting again", error)
+            yield connection
+
+    def _begin(self, connection: Connection, waited_s: float) -> None:
+        """Begin to write; SQLite's own lock, which other programs may hold, must be free within the same timeout."""
+        timeout_s = self._write_lock.timeout_s
+        if waited_s < timeout_s / 10:  # as long as the wait is short, spare two statements
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        _set_busy_timeout(connection, max(0.0, timeout_s - waited_s))
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            _set_busy_timeout(connection, timeout_s)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -117,8 +175,14 @@ class Store:
         wrong = file_problem(self.path)
         if wrong is not None:
             raise wrong
-        with self.writing() as connection:  # also opens the write lock, and the broker's tables
-            found = connection.exec_driver_sql(SCHEMA_VERSION_QUERY).scalar()
+        try:
+            with self.writing() as connection:  # also opens the write lock
+                found = connection.exec_driver_sql(SCHEMA_VERSION_QUERY).scalar()
+        except DatabaseUnavailable as error:
+            if error.reason != "locked":
+                raise
+            with self.reading() as connection:  # it can be written later: a process that starts now is of use then
+                found = connection.exec_driver_sql(SCHEMA_VERSION_QUERY).scalar()
         if found not in known_versions():
             raise newer_version(str(found))
         if found != known_versions()[-1]:
@@ -159,7 +223,7 @@ class Store:
         self._make_file()
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with self._write_lock, self._connected() as connection:
+        with self._locked(), self._connected() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -196,6 +260,15 @@ class Store:
             raise newer_version(str(found))
 
     @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self._write_lock.acquire():
+            raise locked(self._write_lock.holder())
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
+    @contextmanager
     def _connected(self) -> Iterator[Connection]:
         self._file.check()
         with translated(), self._engine.connect() as connection:
@@ -207,11 +280,25 @@ class Store:
         self._file.reset()
 
     def close(self) -> None:
-        """Close all connections, with the write lock held: closing the last one checkpoints the WAL."""
-        if self.path.exists():
-            with self._write_lock:
-                self._engine.dispose()
-                self._file.reset()
+        """Close all connections, with the write lock held: closing the last one checkpoints the WAL.
+
+        If the lock is not free in time, they stay open, and end with the process. They are not the last ones, because
+        the process that holds the lock has some.
+        """
+        if not self.path.exists():
+            return
+        if not self._write_lock.acquire(timeout_s=min(CLOSE_TIMEOUT_S, self._write_lock.timeout_s)):
+            logger.warning("Database not closed: the write lock is held by {}", self._write_lock.holder())
+            return
+        try:
+            self._engine.dispose()
+            self._file.reset()
+        finally:
+            self._write_lock.release()
+
+
+def _set_busy_timeout(connection: Connection, timeout_s: float) -> None:
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={timeout_s * 1000:.0f}")
 
 
 def _roll_back(connection: Connection) -> None:
@@ -230,7 +317,7 @@ def newer_version(found: str) -> DatabaseUnavailable:
     return DatabaseUnavailable("newer", f"{sentence}; install that version")
 
 
-def _engine(path: Path, file: DatabaseFile) -> Engine:
+def _engine(path: Path, file: DatabaseFile, write_lock: WriteLock) -> Engine:
     # AUTOCOMMIT: the driver begins no transaction by itself; the methods above execute BEGIN and COMMIT.
     engine = create_engine(
         f"sqlite:///{path}",
@@ -242,7 +329,8 @@ def _engine(path: Path, file: DatabaseFile) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:  # Any: a DBAPI connection has no common type
-        for pragma in ("foreign_keys=ON", "synchronous=FULL", "busy_timeout=30000", "wal_autocheckpoint=1000"):
+        busy_timeout = f"busy_timeout={write_lock.timeout_s * 1000:.0f}"
+        for pragma in ("foreign_keys=ON", "synchronous=FULL", busy_timeout, "wal_autocheckpoint=1000"):
             connection.execute(f"PRAGMA {pragma}").close()
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").close()  # opens the WAL, whose identity is recorded
         file.record_identity()

@@ -43,10 +43,16 @@ class DatabaseUnavailable(StoreError):
         sentence: the message, without a path, because /health is public.
     """
 
-    def __init__(self, reason: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, reason: str, sentence: str, *, log_detail: str = "") -> None:
+        """Describe the problem; `log_detail` is for the log, and in the text of the exception only."""
+        super().__init__(f"{sentence} ({log_detail})" if log_detail else sentence)
         self.reason = reason
         self.sentence = sentence
+
+
+def locked(holder: str) -> DatabaseUnavailable:
+    """Return the error of a wait for a lock that was not free in time."""
+    return DatabaseUnavailable(*REASONS[sqlite3.SQLITE_BUSY], log_detail=f"held by {holder}")
 
 
 class DatabaseReplaced(DatabaseUnavailable):

@@ -17,6 +17,7 @@ from loguru import logger
 import broker
 import store
 from actors.database_check import DATABASE_ERRORS
+from actors.locked_database import LOCKED, is_locked
 from api.http import json_values
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,15 +61,22 @@ def internal_error() -> Problem:
 
 
 def database_unavailable(error: Exception) -> Problem:
-    """Return the 503 for an error of the database file; its detail contains no path."""
-    if isinstance(error, store.DatabaseUnavailable):
+    """Return the 503 for an error of the database file; its detail contains no path.
+
+    A lock is usually free again soon: a process that does not answer is ended after 30 seconds.
+    """
+    retry_after_s = 60
+    if is_locked(error):
+        reason, sentence = LOCKED
+        retry_after_s = 5
+    elif isinstance(error, store.DatabaseUnavailable):
         reason, sentence = error.reason, error.sentence
     elif isinstance(error, broker.DatabaseReplaced):
         reason, sentence = "replaced", str(store.DatabaseReplaced("the database file"))
     else:
         reason, sentence = "unavailable", "the database is temporarily unavailable"
     detail = f"{sentence}; nothing was changed"
-    return Problem(503, "database_unavailable", detail, headers={"Retry-After": "60"}, reason=reason)
+    return Problem(503, "database_unavailable", detail, headers={"Retry-After": str(retry_after_s)}, reason=reason)
 
 
 def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON

@@ -26,10 +26,19 @@ from api.server.connections import ConnectionLimits, Connections
 from api.server.head_checks import ApiHeadChecks, MetricsHeadChecks
 from api.server.listener import Server, connection_limit
 from api.uploads.upload import MAX_FORM_OVERHEAD_BYTES
+from broker import WriteLock
 
 THREADS = 8  # each runs the application (final sync, DNS look-up); slow clients occupy none
+LOCK_TIMEOUT_S = 5.0  # of each wait for the database's write lock; then 503
+READING_THREADS = 3  # of THREADS, which never wait for the write lock while others do not get it
 
 METRICS_LIMITS = ConnectionLimits(total=64, per_address=16, held_bytes=2**20)
+
+
+def limit_lock_waits(write_lock: WriteLock) -> None:
+    """Limit how long the threads of this process wait for the write lock, and how many of them wait during a stall."""
+    write_lock.timeout_s = LOCK_TIMEOUT_S
+    write_lock.max_waiting = THREADS - READING_THREADS
 
 
 def create_server(

@@ -91,10 +91,16 @@ class WriteRequest(Generic[T]):
     The work may be begun more than once (a failed batch is repeated request by request), but is committed at most once.
     """
 
-    __slots__ = ("_completed", "_error", "_result", "completed", "work")
+    __slots__ = ("_completed", "_error", "_result", "completed", "persistent", "work")
 
-    def __init__(self, work: Callable[[WriteBatch], T]) -> None:
+    def __init__(self, work: Callable[[WriteBatch], T], *, persistent: bool = False) -> None:
+        """Prepare a request.
+
+        Args:
+            persistent: a timeout of the write lock does not end it: no thread waits for it that could repeat it.
+        """
         self.work = work
+        self.persistent = persistent
         self.completed = False  # with a result or with an error
         self._result: T | None = None
         self._error: BaseException | None = None

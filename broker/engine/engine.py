@@ -78,7 +78,7 @@ class Engine(WriterHooks):
 
     def redeliver_soon(self, claim: Claim) -> None:
         """Return a message that its thread dropped unsettled. Called by the garbage collector, so it only submits."""
-        self.writer.submit_nowait(WriteRequest(partial(self.redeliver, claim)))
+        self.writer.submit_nowait(WriteRequest(partial(self.redeliver, claim), persistent=True))
 
     def redeliver(self, claim: Claim, batch: WriteBatch) -> bool:
         """Return a message whose processing was cut off; False when the claim had been lost before."""

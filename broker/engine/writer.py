@@ -13,19 +13,21 @@ What else is written in a commit, and what the thread does when no request waits
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from dramatiq.worker import WorkerThread
 
 from broker.engine.batch import WriteBatch, WriteRequest
 from broker.engine.notifications import Poller, notify
-from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, is_locked, translated
+from broker.errors import BrokerClosed, DatabaseUnavailable, NotJoined, WriteLockTimeout, is_locked, translated
 from broker.storage.database import BrokerPaths, Database, begin, now_ms
 from broker.storage.write_lock import WriteLock
 
@@ -38,6 +40,8 @@ IDLE_S = 3600.0  # between two calls of `idle` when nothing is due and nothing h
 GATHER_S = 0.00005  # wait for a further request of the same commit
 IDLE_HOOK_INTERVAL_S = 0.02  # between two calls of `idle` under load, when a request always waits
 PAUSE_AFTER_FAILURE_S = 1.0  # after an unexpected error on the writer's thread
+CLOSE_TIMEOUT_S = 5.0  # for the write lock in `close`; then other processes return this one's messages
+LOCK_STEP_S = 1.0  # a wait for the write lock that notices the close
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +94,7 @@ class Writer:
         self._requests: deque[WriteRequest[Any]] = deque()
         self._closing = False
         self.closed = False
+        self._close_by_s = math.inf  # monotonic time until which the thread waits for the write lock
         self._idle_due_s = 0.0  # monotonic time from which `idle` is called even if requests wait
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._thread.start()
@@ -101,11 +106,14 @@ class Writer:
 
         Raises:
             DatabaseUnavailable: nothing was written; the cause lies in the file or the disk.
+            WriteLockTimeout: nothing was written; the write lock was not free within its timeout, or enough threads
+                wait for it (`WriteLock.max_waiting`).
             NotJoined: this thread holds the write lock and has a transaction of its own, which it did not join.
         """
         request = WriteRequest(work)
-        self.submit(request)
-        return request.wait()
+        with self._lock.waiting():
+            self.submit(request)
+            return request.wait()
 
     def submit(self, request: WriteRequest[T]) -> None:
         """Submit a request without waiting for it. A second submission has no effect.
@@ -157,7 +165,7 @@ class Writer:
         try:
             if self._closing or sys.is_finalizing():
                 return False
-            batch, _ = self._commit((work,), claims=False)
+            batch, _ = self._commit((work,), claims=False, timeout_s=0.0)
         except (sqlite3.Error, OSError):
             return False
         finally:
@@ -171,7 +179,12 @@ class Writer:
         self._poller.wake()
 
     def close(self) -> None:
-        """Commit the submitted requests, end the thread and close the database."""
+        """Commit the submitted requests, end the thread and close the database.
+
+        If the write lock is not free within `CLOSE_TIMEOUT_S`, the requests fail, and the claimed messages stay claimed
+        until another process notices that this one has ended.
+        """
+        self._close_by_s = time.monotonic() + CLOSE_TIMEOUT_S
         self._closing = True  # before the database is closed, which `commit_inline` must not open again
         self._poller.wake()
         if threading.current_thread() is not self._thread:
@@ -183,9 +196,9 @@ class Writer:
         Raises:
             DatabaseUnavailable, sqlite3.Error, OSError: nothing was written.
         """
-        self._database.make_directory()
-        with self._lock:
-            batch, _ = self._commit((), claims=True) if work is None else self._commit((work,), claims=False)
+        with self._locked() as timeout_s:
+            works = () if work is None else (work,)
+            batch, _ = self._commit(works, claims=work is None, timeout_s=timeout_s)
         self._notify(batch)
 
     # Runs on the writer's thread.
@@ -232,13 +245,36 @@ class Writer:
         for request in self._taken_requests():
             request.set_error(BrokerClosed("the broker was closed"))
 
+    @contextmanager
+    def _locked(self) -> Iterator[float]:
+        """Hold the write lock in a block; yields how many seconds are left of its timeout.
+
+        Raises:
+            WriteLockTimeout: it was not free in time, or this writer is being closed.
+            OSError: the directory or the lock file cannot be made.
+        """
+        self._database.make_directory()
+        deadline_s = time.monotonic() + self._lock.timeout_s
+        while not self._lock.acquire(timeout_s=min(LOCK_STEP_S, self._left_s(deadline_s))):
+            if self._left_s(deadline_s) == 0.0:
+                raise self._lock.timeout_error()
+        try:
+            yield self._left_s(deadline_s)
+        finally:
+            self._lock.release()
+
+    def _left_s(self, deadline_s: float) -> float:
+        return max(0.0, min(deadline_s, self._close_by_s) - time.monotonic())
+
     def _commit_group(self, requests: list[WriteRequest[Any]]) -> None:
         """Commit these requests together, with what can be claimed; one by one if that fails."""
         try:
-            self._database.make_directory()
-            with self._lock:
-                batch, results = self._commit([request.work for request in requests], claims=True)
-        except Exception:  # noqa: BLE001  # of any request, or of the claims; each request gets its own error below
+            with self._locked() as timeout_s:
+                batch, results = self._commit([request.work for request in requests], claims=True, timeout_s=timeout_s)
+        except Exception as error:  # noqa: BLE001  # of any request, or of the claims; each request gets its own below
+            if isinstance(translated(error), WriteLockTimeout):
+                self._give_up(requests, translated(error))
+                return
             for request in requests:
                 self._commit_alone(request)
         else:
@@ -246,11 +282,22 @@ class Writer:
             for request, result in zip(requests, results, strict=True):
                 request.set_result(result)
 
+    def _give_up(self, requests: list[WriteRequest[Any]], timeout: BaseException) -> None:
+        """Fail all requests, also those submitted meanwhile, so that none waits for two timeouts."""
+        requests += self._taken_requests()
+        logger.warning("Writer thread: %d requests failed, %s.", len(requests), timeout)
+        for request in requests:
+            if request.persistent and not self._closing:
+                self._requests.append(request)
+            else:
+                request.set_error(timeout)
+
     def _commit_alone(self, request: WriteRequest[Any], timeout_s: float | None = None) -> None:
         try:
-            self._database.make_directory()
-            with self._lock:
-                batch, [result] = self._commit((request.work,), claims=False, timeout_s=timeout_s)
+            with self._locked() as left_s:
+                batch, [result] = self._commit(
+                    (request.work,), claims=False, timeout_s=left_s if timeout_s is None else timeout_s
+                )
         except Exception as error:  # noqa: BLE001  # every error goes to the thread that waits for the request
             if self._lock.held and isinstance(error, sqlite3.OperationalError) and is_locked(error):
                 error = NotJoined(f"this thread holds the write lock and a transaction; join it ({error})")
@@ -260,7 +307,7 @@ class Writer:
             request.set_result(result)
 
     def _commit(
-        self, works: Sequence[Callable[[WriteBatch], Any]], *, claims: bool, timeout_s: float | None = None
+        self, works: Sequence[Callable[[WriteBatch], Any]], *, claims: bool, timeout_s: float
     ) -> tuple[WriteBatch, list[Any]]:
         """Do all work in one transaction, in its order; returns the batch and the results.
 
@@ -301,7 +348,7 @@ class Writer:
     def _close(self) -> None:
         try:
             self._hooks.closing()
-            self._database.close()
+            self._database.close(self._left_s(math.inf))
         except (sqlite3.Error, OSError, DatabaseUnavailable) as error:
             logger.warning(
                 "Closing %s failed (%s); other processes will return its messages.", self._database.path, error

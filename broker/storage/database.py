@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from broker.errors import DatabaseReplaced, DatabaseUnavailable, is_locked, translated
+from broker.errors import DatabaseReplaced, DatabaseUnavailable, WriteLockTimeout, is_locked, translated
 from broker.storage.fork import close_before_forks
 from broker.storage.schema import MESSAGE_SCHEMA
 from broker.storage.write_lock import WriteLock
@@ -42,6 +42,7 @@ Synchronous = Literal["OFF", "NORMAL", "FULL", "EXTRA"]
 IfReplaced = Literal["reopen", "refuse"]
 
 BUSY_TIMEOUT_S = 5.0
+BUSY_STEP_S = 0.5  # of the connection that writes; it tries again until the timeout of the write lock is over
 WAL_PAGES = 1000  # the commit that passes this runs a checkpoint, so under the write lock
 WAL_KEPT_BYTES = 8 * 1024 * 1024
 
@@ -155,11 +156,11 @@ class Database:
         self._used = False  # set before anything is opened, so that a fork at that moment waits
         close_before_forks(self)
 
-    def writer(self, timeout_s: float | None = None) -> sqlite3.Connection:
+    def writer(self, timeout_s: float) -> sqlite3.Connection:
         """Return the connection that writes, opened if need be. The caller holds the write lock.
 
         Args:
-            timeout_s: how long to wait for a foreign writer that ignores the write lock; None waits for ever.
+            timeout_s: how long to wait for a foreign writer that ignores the write lock, to within `BUSY_STEP_S`.
 
         Raises:
             sqlite3.Error: the file cannot be opened.
@@ -167,12 +168,13 @@ class Database:
         """
         if self._before_write is not None:
             self._before_write()
-        opened_before = self._writer is not None or (self._refuses and self._identity is not None)
+        opened_before = self._writer is not None or self._identity is not None
         if opened_before and self._is_replaced():
             self._leave_replaced_file()
         if self._writer is None:
             connection = self._connect()
             try:
+                connection.execute(f"PRAGMA busy_timeout = {min(BUSY_TIMEOUT_S, BUSY_STEP_S) * 1000:.0f}")
                 if self._refuses:
                     self._refuse_empty(connection)
                 _retry_while_locked(lambda: _prepare(connection), timeout_s)
@@ -181,10 +183,7 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-            self._identity = _identity(str(self.path))
-            if self._refuses:
-                names = (f"{self.path}-wal", f"{self.path}-shm")
-                self._wal_identities = {name: found for name in names if (found := _identity(name)) is not None}
+            self._record_identity()
             self._writer = connection
         return self._writer
 
@@ -201,8 +200,16 @@ class Database:
             self._wal_identities = {}
             connection.close()
 
+    def _record_identity(self) -> None:
+        self._identity = _identity(self._name)
+        if self._refuses:
+            names = (f"{self._name}-wal", f"{self._name}-shm")
+            self._wal_identities = {name: found for name in names if (found := _identity(name)) is not None}
+
     def read(self, sql: str, parameters: tuple[Any, ...] = (), *, by_writer: bool = False) -> list[tuple[Any, ...]]:
         """Return all rows of a query that sees committed data only. Any thread; never waits for a writer.
+
+        Only a file without tables needs the write lock, which creates them.
 
         Args:
             by_writer: do not wait for slow queries of other threads either (counting a million messages).
@@ -212,7 +219,8 @@ class Database:
         """
         reader = self._writer_reader if by_writer else self._reader
         try:
-            self.open()
+            if self._is_replaced() and not self._has_tables():
+                self.open()
             return reader.read(sql, parameters)
         except (sqlite3.Error, OSError) as error:
             reader.close()
@@ -227,10 +235,25 @@ class Database:
         """Create the file and its tables where they are missing."""
         if self._writer is None or self._is_replaced():
             # A thread that holds the write lock may have an open transaction, which would never end meanwhile.
-            timeout_s = 0.0 if self._write_lock.held else None
+            timeout_s = 0.0 if self._write_lock.held else self._write_lock.timeout_s
             self.make_directory()
             with self._write_lock:
                 self.writer(timeout_s)
+
+    def _has_tables(self) -> bool:
+        """Return whether the file, which this process has not opened yet, can be read as it is."""
+        if self._identity is not None or _identity(self._name) is None:
+            return False
+        self._used = True
+        try:
+            rows = self._reader.read(MESSAGE_SCHEMA.version_query, ())
+        except (sqlite3.Error, OSError):
+            self._reader.close()
+            return False
+        if rows != [(MESSAGE_SCHEMA.latest,)]:
+            return False
+        self._record_identity()
+        return True
 
     def shrink(self, pages: int) -> None:
         """Return up to `pages` unused pages to the file system, and checkpoint the WAL.
@@ -243,18 +266,27 @@ class Database:
             # It frees one page a step and has no rows, so `execute` would stop at the first: a script goes to the end.
             connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(PASSIVE)")
 
-    def close(self) -> None:
-        """Close all connections. The last close of a file checkpoints it, hence under the write lock."""
-        with self._write_lock:
+    def close(self, timeout_s: float) -> None:
+        """Close all connections. The last close of a file checkpoints it, hence under the write lock.
+
+        Raises:
+            WriteLockTimeout: it was not free in time. The connections stay open, and end with the process; they are not
+                the last ones, because the process that holds the lock has some.
+        """
+        if not self._write_lock.acquire(timeout_s=timeout_s):
+            raise self._write_lock.timeout_error()
+        try:
             for reader in (self._reader, self._writer_reader):
                 reader.close()
             self._close_writer()
+        finally:
+            self._write_lock.release()
 
     def close_for_fork(self, until_forked: ExitStack) -> None:
         """Close, and block other threads until the fork is over."""
         if not self._used:
             return
-        with contextlib.suppress(OSError):  # its directory is missing: nothing is open there
+        with contextlib.suppress(OSError, WriteLockTimeout):  # its directory is missing: nothing is open there
             until_forked.enter_context(self._write_lock)
         for reader in (self._reader, self._writer_reader):
             reader.close_for_fork(until_forked)
@@ -264,6 +296,8 @@ class Database:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+        if not self._refuses:
+            self._identity = None
         self._wal_identities = {}  # the last connection deletes these files, and the next one creates others
 
     def make_directory(self) -> None:
@@ -311,7 +345,7 @@ class Database:
         return connection
 
 
-def begin(connection: sqlite3.Connection, timeout_s: float | None = None) -> None:
+def begin(connection: sqlite3.Connection, timeout_s: float) -> None:
     """Begin an immediate transaction.
 
     Args:
@@ -368,7 +402,7 @@ def _sync_parents(directory: Path) -> None:
                 os.close(fd)
 
 
-def _retry_while_locked(action: Any, timeout_s: float | None) -> None:
+def _retry_while_locked(action: Any, timeout_s: float) -> None:
     """Repeat an action until no foreign lock prevents it.
 
     Raises:
@@ -380,7 +414,7 @@ def _retry_while_locked(action: Any, timeout_s: float | None) -> None:
             action()
         except sqlite3.OperationalError as error:
             waited = time.monotonic() - started
-            if not is_locked(error) or (timeout_s is not None and waited >= timeout_s):
+            if not is_locked(error) or waited >= timeout_s:
                 raise
             logger.warning("Database locked for %.1f s by a writer that does not take the write lock, retrying", waited)
             time.sleep(0.01)

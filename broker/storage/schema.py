@@ -187,6 +187,11 @@ class Schema:
         """A query that returns a row if the tables exist."""
         return f"SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{self.version_table}'"  # noqa: S608
 
+    @property
+    def version_query(self) -> str:
+        """A query that returns the version in a row; an error without the tables."""
+        return f"SELECT version FROM {self.version_table}"  # noqa: S608  # a constant
+
     def version(self, connection: Cursorable) -> int:
         """Return the version of the tables in a file, 0 when there are none."""
         cursor = connection.cursor()
@@ -194,7 +199,7 @@ class Schema:
             cursor.execute(self.exists_query)
             if cursor.fetchone() is None:
                 return 0
-            cursor.execute(f"SELECT version FROM {self.version_table}")  # noqa: S608  # a constant
+            cursor.execute(self.version_query)
             row = cursor.fetchone()
             return int(row[0]) if row else 0
         finally:

@@ -14,6 +14,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from broker import WriteLock
 from store import Store, jobs
 from store.connection import MIGRATIONS, known_versions
 from store.database_file import DatabaseFile, DatabaseMonitor
@@ -274,4 +275,5 @@ def test_a_foreign_lock_is_told_as_that(store: Store, monkeypatch: pytest.Monkey
 
 
 def _new(directory: Path) -> Store:
-    return Store(directory / "store.sqlite3", write_lock=threading.RLock(), joining=lambda _: nullcontext())
+    path = directory / "store.sqlite3"
+    return Store(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())

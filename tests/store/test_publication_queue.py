@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import threading
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
+from broker import WriteLock
 from store import Store, accounts, jobs, publication_queue, publications, segments, tables
 from store.publication_queue import QueuedPublication
 from store.states import PUBLICATION_OVER, AfterFailure, PublicationStatus, SegmentStatus
@@ -35,7 +35,8 @@ def test_turns_follow_the_parts_numbers(
 
     Nor was one before it not published, unless the account goes on then.
     """
-    store = Store(tmp_path_factory.mktemp("turns") / "s", write_lock=threading.RLock(), joining=lambda _: nullcontext())
+    path = tmp_path_factory.mktemp("turns") / "s"
+    store = Store(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())
     store.migrate()
     with store.writing() as connection:
         jobs.create(connection, job(parts=len(statuses)))

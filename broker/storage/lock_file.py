@@ -1,0 +1,149 @@
+"""The kernel lock between processes (flock) with a timeout, and the record of the process that holds it.
+
+The kernel has no flock with a timeout, and trying again and again is unfair to the one that sleeps longest. So a thread
+without a timeout waits in the place of the thread that has one. It keeps its place when a wait times out, and releases
+what it gets too late. It is started by the first wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from broker.storage.fork import close_in_children
+
+__all__ = ["LockFile", "read_holder"]
+
+_TIME_BYTES = 17  # seconds of the monotonic clock, which is the same in all processes
+_NAME_BYTES = 46  # number and name of the process
+_RECORD_BYTES = _TIME_BYTES + _NAME_BYTES + 1
+
+
+class LockFile:
+    """The lock file of one process. The caller excludes other threads, from the lock to the unlock.
+
+    Attributes:
+        process_name: of this process in the record; the name of its program by default.
+    """
+
+    process_name: ClassVar[str] = Path(sys.argv[0] if sys.argv else "").name
+
+    def __init__(self, path: Path) -> None:
+        """Prepare; the file is opened by the first lock."""
+        self._path = path
+        self._fd = -1
+        self._name = b""
+        # Bare locks: entering and leaving them is safe against exceptions raised into this thread. The second and the
+        # third are released as a signal.
+        self._state, self._requested, self._granted = threading.Lock(), threading.Lock(), threading.Lock()
+        self._requested.acquire()
+        self._granted.acquire()
+        self._pending = False  # the waiting thread will get the lock
+        self._abandoned = False  # nobody wants it any more
+        self._thread: threading.Thread | None = None
+
+    def try_lock(self) -> bool:
+        """Lock the file if no other process has; returns whether it is locked.
+
+        Raises:
+            OSError: it cannot be opened or locked.
+        """
+        if self._fd < 0:
+            self._open()
+        if self._pending:
+            return False
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        # Written here, not by a function, and without `suppress`: in each transaction.
+        try:  # noqa: SIM105
+            os.pwrite(self._fd, b"%017.6f" % time.monotonic() + self._name, 0)
+        except OSError:  # the disk is full; once the file has the block, this cannot happen any more
+            pass
+        return True
+
+    def lock(self, timeout_s: float) -> bool:
+        """Lock the file; False if another process has held it until the timeout.
+
+        Raises:
+            OSError: it cannot be opened or locked.
+        """
+        if self.try_lock():
+            return True
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._wait, name="lock-file", daemon=True)
+            self._thread.start()
+        with self._state:
+            self._abandoned = False
+            if not self._pending:
+                self._granted.acquire(blocking=False)  # signalled to a wait that was interrupted
+                self._pending = True
+                self._requested.release()
+        self._granted.acquire(timeout=timeout_s)
+        with self._state:
+            if self._pending:
+                self._abandoned = True
+                return False
+        with contextlib.suppress(OSError):
+            os.pwrite(self._fd, b"%017.6f" % time.monotonic() + self._name, 0)
+        return True
+
+    def unlock(self) -> None:
+        """Unlock the file; also after a wait that was interrupted, when it is unknown whether it is locked."""
+        with self._state:
+            if self._pending:
+                self._abandoned = True
+            elif self._fd >= 0:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _wait(self) -> None:
+        while True:
+            self._requested.acquire()
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            with self._state:
+                self._pending = False
+                if self._abandoned:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+                else:
+                    self._granted.release()
+
+    def _open(self) -> None:
+        self._fd = close_in_children(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        name = f" {os.getpid()} {self.process_name}".encode()
+        self._name = name[:_NAME_BYTES].ljust(_NAME_BYTES) + b"\n"
+
+
+def read_holder(path: Path) -> str:
+    """Return who holds the lock file, for people: name and number of the process, and for how long it has.
+
+    The record is of the last process that took the lock, so "nobody" is found out by trying.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return "nobody"
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _described(os.pread(fd, _RECORD_BYTES, 0).decode(errors="replace"))
+    else:
+        return "nobody"
+    finally:
+        os.close(fd)
+
+
+def _described(record: str) -> str:
+    since, _, rest = record.strip().partition(" ")
+    pid, _, name = rest.partition(" ")
+    try:
+        held_s = time.monotonic() - float(since)
+    except ValueError:
+        return "an unknown process"
+    return f"{name or 'process'} (process {pid}) for {held_s:.1f} s"
