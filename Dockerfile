@@ -4,7 +4,7 @@ WORKDIR /app
 COPY requirements.txt .
 # --no-deps: the lock file is complete, and omits some dependencies on purpose (requirements-overrides.txt).
 RUN python -m venv /app/.venv && /app/.venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.txt
-COPY settings.py process_protection.py ./
+COPY settings.py process_protection.py liveness.py ./
 COPY actors actors
 COPY api api
 COPY broker broker

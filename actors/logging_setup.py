@@ -27,8 +27,7 @@ def set_up(settings: Settings) -> None:
         backtrace=False,
         diagnose=False,  # it would print variables, and with them tokens
     )
-    name = os.environ.get(SERVICE) or Path(sys.argv[0]).name or "python"
-    logger.configure(extra={"process": f"{name}[{os.getpid()}]"})
+    logger.configure(extra={"process": f"{process_name()}[{os.getpid()}]"})
     logging.basicConfig(handlers=[_LoguruHandler()], level=logging.INFO, force=True)
     logging.getLogger("requests_oauthlib").setLevel(logging.INFO)  # prints tokens at DEBUG
     logging.getLogger("alembic").setLevel(logging.WARNING)  # logs every plug-in it loads
@@ -36,6 +35,11 @@ def set_up(settings: Settings) -> None:
         import sentry_sdk  # noqa: PLC0415 (10 MB that only users of Sentry need)
 
         sentry_sdk.init(settings.sentry_dsn.get_secret_value(), send_default_pii=False, include_local_variables=False)
+
+
+def process_name() -> str:
+    """Return the supervisor's name for this process, or the name of its program."""
+    return os.environ.get(SERVICE) or Path(sys.argv[0]).name or "python"
 
 
 _STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message"}  # other attributes are a caller's `extra`

@@ -16,12 +16,13 @@ from dramatiq.middleware import CurrentMessage
 
 import process_protection
 import settings as environment
+from actors import logging_setup
 from actors.database_check import RequireDatabase
 from actors.disk import Disk
 from actors.locked_database import RetriesUnlessLocked, waits_again
 from actors.machine import Machine
 from actors.stop_children import StopChildren
-from broker import SqliteBroker
+from broker import SqliteBroker, WriteLock
 from platforms import registry
 from platforms.contract import Publisher
 from platforms.definition import PublishingOptions
@@ -43,6 +44,7 @@ def build(environ: Mapping[str, str]) -> Machine:
     disk.release_ballast_if_full()  # a start makes small files
     # Each actor states `max_retries` or `retry_when`. No TimeLimit: it cannot interrupt a wait for a child and may
     # strike inside a commit; `media.process.runner` keeps the deadlines and ends the child.
+    WriteLock.process_name = logging_setup.process_name()
     broker = SqliteBroker(
         path,
         middleware=[

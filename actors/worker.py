@@ -1,6 +1,7 @@
 """Entry point of `dramatiq actors.worker` and `periodiq actors.worker`: all actors and the broker; sets up logging."""
 
 import actors
+import liveness
 import process_protection
 from actors import logging_setup
 from actors.wiring import machine
@@ -8,5 +9,6 @@ from actors.wiring import machine
 broker = machine.broker
 process_protection.protect()
 logging_setup.set_up(machine.settings)
+liveness.require(broker.dead_thread)
 
 __all__ = ["actors", "broker"]

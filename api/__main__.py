@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
 from loguru import logger
 
+import liveness
 import process_protection
 import settings as environment
 from actors import logging_setup, wiring
@@ -45,6 +47,7 @@ def main() -> int:
     served = context()
     # The port first: a second API on the same port exits here, before it deletes incomplete uploads of the first one.
     server = create_server(served, host=wiring.machine.settings.host, port=wiring.machine.settings.port)
+    liveness.require(lambda: server.stuck(time.monotonic()))
     with lock_uploads(served):
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)

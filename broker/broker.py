@@ -222,6 +222,16 @@ class SqliteBroker(Broker):
         else:
             super().emit_after(signal, *args, **kwargs)
 
+    def dead_thread(self) -> str | None:
+        """Return the name of a thread that this process needs and that has ended, for a supervisor; None if all live.
+
+        A consumer thread or the writer thread, or the last worker thread of a worker. Cheap, and never blocks.
+        """
+        engine = self._opened
+        if engine is not None and engine.writer.died:
+            return "the broker's writer thread has ended"
+        return self._threads.dead()
+
     # Clearing, ending.
 
     def flush(self, queue_name: str) -> None:

@@ -42,6 +42,7 @@ class EventLoop:
         sockets: the map for waitress.
         busy: connections whose request is in a thread; asked for their interests each time the loop wakes up, because
             the thread changes them and then wakes the loop up.
+        turned_s: when the loop last went on, by `time.monotonic`; None before it runs.
     """
 
     def __init__(self, tick: Callable[[], None]) -> None:
@@ -53,12 +54,14 @@ class EventLoop:
         self._tick = tick
         self.sockets = SocketMap()
         self.busy: set[Any] = set()  # Any: connections, of waitress
+        self.turned_s: float | None = None
 
     def run(self) -> None:
         """Run until no socket is left, or an exception such as SystemExit is raised by a signal handler."""
         next_tick_s = time.monotonic() + TICK_S
         with select.epoll() as epoll:
             while self.sockets:
+                self.turned_s = time.monotonic()
                 self._register(epoll)
                 for fd, flags in epoll.poll(TICK_S):
                     found = self.sockets.get(fd)

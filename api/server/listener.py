@@ -34,6 +34,9 @@ WANTED_FILES = 4096
 RESERVED_FILES = 300
 """File descriptors for uploads, database, pages and the standard library."""
 
+LOOP_TIMEOUT_S = 20.0  # it goes on once a second at least
+THREADS_TIMEOUT_S = 120.0  # far longer than all of them are busy with one request each
+
 _NO_WAITING = 2**40  # bytes of unread output from which waitress' threads wait for the client
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -126,6 +129,20 @@ class Server:
             listener(application, self.loop.sockets, True, None, dispatcher, settings, address)
             for address in settings.listen
         ]
+
+    def stuck(self, now_s: float) -> str | None:
+        """Return why the server serves nobody any more; None if it does. For the supervisor (`liveness`).
+
+        Args:
+            now_s: the time by `time.monotonic`.
+        """
+        turned_s = self.loop.turned_s
+        if turned_s is not None and now_s - turned_s > LOOP_TIMEOUT_S:
+            return f"the server's loop has stood still for {now_s - turned_s:.0f} s"
+        for queue in [listener.task_dispatcher.queue for listener in self._listeners]:
+            if len(queue) and now_s - queue.taken_s > THREADS_TIMEOUT_S:
+                return f"requests wait, and no thread has taken one for {now_s - queue.taken_s:.0f} s"
+        return None
 
     def run(self) -> None:
         """Serve until SystemExit or KeyboardInterrupt is raised in this thread, or `stop` is called."""

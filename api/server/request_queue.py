@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
 from typing import Any
 
 MAX_ADDRESSES = 10_000
 
 
 class RequestQueue:
-    """Replaces the deque of waitress' task dispatcher, which holds its lock at each call."""
+    """Replaces the deque of waitress' task dispatcher, which holds its lock at each call.
+
+    Attributes:
+        taken_s: when a thread last took a request, or the first of the waiting ones came, by `time.monotonic`.
+    """
 
     def __init__(self) -> None:
         # Any: connections, of waitress. The first requests of connections, and later ones.
         self._heaps: tuple[list[tuple[int, int, Any]], list[tuple[int, int, Any]]] = ([], [])
         self._next = 0  # the heap to take from
         self._numbers = itertools.count()
+        self.taken_s = 0.0
         self._round = 0  # of the request that was taken last
         self._next_rounds: dict[str, int] = {}  # the earliest round of an address' next request
 
@@ -30,6 +36,8 @@ class RequestQueue:
 
     def append(self, connection: Any) -> None:  # Any: as above
         """Add a connection whose request is complete."""
+        if not len(self):
+            self.taken_s = time.monotonic()
         address = connection.client
         own_round = max(self._round, self._next_rounds.get(address, 0))
         if len(self._next_rounds) >= MAX_ADDRESSES:
@@ -40,6 +48,7 @@ class RequestQueue:
 
     def popleft(self) -> Any:  # Any: as above
         """Remove and return the next connection: one of each address, then the second one of each, and so on."""
+        self.taken_s = time.monotonic()
         heap = self._heaps[self._next] or self._heaps[1 - self._next]
         self._next = 1 - self._next
         own_round, _, connection = heapq.heappop(heap)

@@ -68,6 +68,17 @@ class WorkerThreads:
                 count -= thread.ident is not None and not thread.is_alive()
         return count
 
+    def dead(self) -> str | None:
+        """Return what has ended of a running worker: a consumer thread, or all worker threads; None if nothing."""
+        for worker in list(self._running):
+            for name, consumer in list(worker.consumers.items()):
+                if consumer.ident is not None and not consumer.is_alive():
+                    return f"the consumer thread of {name} has ended"
+            threads = list(worker.workers)
+            if threads and all(thread.ident is not None and not thread.is_alive() for thread in threads):
+                return "all worker threads have ended"
+        return None
+
     def share(self, queue: str, other: str) -> bool:
         """Return whether messages of two queues compete for the threads of a worker."""
         for worker in (*self._running, *self._stopping):

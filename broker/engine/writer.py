@@ -99,6 +99,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._thread.start()
 
+    @property
+    def died(self) -> bool:
+        """Return whether the thread has ended without `close`."""
+        return not self._closing and not self._thread.is_alive()
+
     # Called by other threads.
 
     def call(self, work: Callable[[WriteBatch], T]) -> T:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from broker.storage.fork import close_in_children
 
-__all__ = ["LockFile", "read_holder"]
+__all__ = ["Holder", "LockFile", "read_holder"]
 
 _TIME_BYTES = 17  # seconds of the monotonic clock, which is the same in all processes
 _NAME_BYTES = 46  # number and name of the process
@@ -26,17 +25,17 @@ _RECORD_BYTES = _TIME_BYTES + _NAME_BYTES + 1
 
 
 class LockFile:
-    """The lock file of one process. The caller excludes other threads, from the lock to the unlock.
+    """The lock file of one process. The caller excludes other threads, from the lock to the unlock."""
 
-    Attributes:
-        process_name: of this process in the record; the name of its program by default.
-    """
+    def __init__(self, path: Path, process_name: str) -> None:
+        """Prepare; the file is opened by the first lock.
 
-    process_name: ClassVar[str] = Path(sys.argv[0] if sys.argv else "").name
-
-    def __init__(self, path: Path) -> None:
-        """Prepare; the file is opened by the first lock."""
+        Args:
+            path: of the lock file.
+            process_name: of this process, in the record.
+        """
         self._path = path
+        self._process_name = process_name
         self._fd = -1
         self._name = b""
         # Bare locks: entering and leaving them is safe against exceptions raised into this thread. The second and the
@@ -116,34 +115,45 @@ class LockFile:
 
     def _open(self) -> None:
         self._fd = close_in_children(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        name = f" {os.getpid()} {self.process_name}".encode()
+        name = f" {os.getpid()} {self._process_name}".encode()
         self._name = name[:_NAME_BYTES].ljust(_NAME_BYTES) + b"\n"
 
 
-def read_holder(path: Path) -> str:
-    """Return who holds the lock file, for people: name and number of the process, and for how long it has.
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lock file."""
 
-    The record is of the last process that took the lock, so "nobody" is found out by trying.
+    pid: int
+    name: str
+    since_s: float  # on the monotonic clock, which is the same in all processes
+
+    def __str__(self) -> str:
+        """Return a description for log messages."""
+        return f"{self.name} (process {self.pid}) for {time.monotonic() - self.since_s:.1f} s"
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Return the process that holds the lock file; None if nobody does.
+
+    The record is of the last process that took the lock, so whether it is held is found out by trying.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return "nobody"
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _described(os.pread(fd, _RECORD_BYTES, 0).decode(errors="replace"))
+        return _parsed(os.pread(fd, _RECORD_BYTES, 0).decode(errors="replace"))
     else:
-        return "nobody"
+        return None
     finally:
         os.close(fd)
 
 
-def _described(record: str) -> str:
-    since, _, rest = record.strip().partition(" ")
-    pid, _, name = rest.partition(" ")
+def _parsed(record: str) -> Holder:
     try:
-        held_s = time.monotonic() - float(since)
-    except ValueError:
-        return "an unknown process"
-    return f"{name or 'process'} (process {pid}) for {held_s:.1f} s"
+        since, pid, name = record.strip().split(" ", 2)
+        return Holder(int(pid), name, float(since))
+    except ValueError:  # an older version has no record, and a full disk may have prevented it
+        return Holder(0, "an unknown program", time.monotonic())

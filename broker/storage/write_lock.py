@@ -9,6 +9,7 @@ stopped while it holds the lock must not stop all others. This module does not u
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,9 +37,13 @@ class WriteLock:
     Attributes:
         timeout_s: how long each wait lasts at most, if the caller gives no other timeout. SQLite's own lock, which
             other programs may hold, is waited for within the same time.
+        process_name: of this process, for others that wait for it; the name of its program by default. Set it before
+            the lock is made.
         max_waiting: how many threads of this process may wait during a stall; further ones fail at once. None: all. A
             server sets it, so that a stall leaves it threads for requests that only read.
     """
+
+    process_name: ClassVar[str] = Path(sys.argv[0] if sys.argv else "").name or "python"
 
     _locks: ClassVar[dict[Path, WriteLock]] = {}  # by side file
     _locks_lock: ClassVar[threading.Lock] = threading.Lock()
@@ -59,8 +64,7 @@ class WriteLock:
 
     def __new__(cls, path: str | os.PathLike[str]) -> WriteLock:
         """Return the lock of a database file (not of the side file). Nothing is opened yet."""
-        database = Path(path).resolve()
-        side_file = database.with_name(database.name + "-gate")
+        side_file = cls.file_of(path)
         with cls._locks_lock:
             lock = cls._locks.get(side_file)
             if lock is None:
@@ -71,6 +75,12 @@ class WriteLock:
                 lock._reset()
                 reset_in_children(lock)
             return lock
+
+    @staticmethod
+    def file_of(path: str | os.PathLike[str]) -> Path:
+        """Return the lock file of a database file."""
+        database = Path(path).resolve()
+        return database.with_name(database.name + "-gate")
 
     @property
     def held(self) -> bool:
@@ -145,7 +155,7 @@ class WriteLock:
 
     def holder(self) -> str:
         """Return the name and number of the process that holds the lock, and since when, for log messages."""
-        return read_holder(self._path)
+        return str(read_holder(self._path) or "nobody")
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -185,7 +195,7 @@ class WriteLock:
         self._owner = None
         self._depth = 0
         self._after_release = []
-        self._file = LockFile(self._path)
+        self._file = LockFile(self._path, self.process_name)
         self._waiting = 0
         self._waiting_lock = threading.Lock()
         self._progress_s = 0.0

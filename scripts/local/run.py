@@ -58,6 +58,7 @@ class Machine:
             environ=self.environ,
             settings=self.settings,
             log_to_files=True,
+            watchdog=services.watchdog(self.settings),
         )
         self.api_key = self._api_key()
         self.client = Client(self.settings.root_url, self.api_key)

@@ -100,6 +100,7 @@ def _serve(chosen: Settings) -> int:
         environ=environ,
         settings=chosen,
         log_to_files=False,
+        watchdog=services.watchdog(chosen),
     )
     migrate(environ)
     supervisor.monitor_database(chosen.database_path.resolve())

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from broker import WriteLock
+from broker.storage.lock_file import read_holder
 from scripts.machine.supervisor import Service
+from scripts.machine.watchdog import Watchdog
 from settings import Settings
 
 
@@ -27,6 +30,12 @@ def network_worker() -> Service:
 def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) -> Service:
     """Return the worker that starts media children, one per thread."""
     return Service("media", _worker(["media"], max(1, settings.worker_concurrency)), wanted=wanted)
+
+
+def watchdog(settings: Settings) -> Watchdog:
+    """Return the watchdog of the services."""
+    write_lock_file = WriteLock.file_of(settings.database_path)
+    return Watchdog(lock_holder=lambda: read_holder(write_lock_file))
 
 
 def mock_platforms(port: int, directory: Path) -> Service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from loguru import logger
 
 from scripts.machine import launch
 from scripts.machine.installation import Installation
+from scripts.machine.watchdog import Watchdog
 from settings import Settings
 from store.database_file import DatabaseMonitor
 from store.errors import DatabaseUnavailable
@@ -24,8 +26,10 @@ SERVICE = "VIDPROD_SERVICE"  # read by `actors.logging_setup`: the name of the p
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a restart; doubled after each early exit
 EARLY_EXIT_S = 60.0
 REAP_INTERVAL_S = 0.2
+SILENCE_INTERVAL_S = 1.0  # between the checks of the watchdog
 DEMAND_INTERVAL_S = 1.0  # between the checks of whether each service is needed
 STOP_WITHIN_S = 15.0
+END_WITHIN_S = 10.0  # a process that does not answer; then it is killed
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,22 @@ class _Running:
         self.wait_s = FIRST_WAIT_S
         self.not_before = 0.0
         self.stopping = False
+        self.kill_at = math.inf  # monotonic time
 
-    def start(self, parent_pipe: int, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
+    def start(self, parent_pipe: int, watchdog: Watchdog, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
         self.started = time.monotonic()
         self.stopping = False
         named = {**environ, SERVICE: self.service.name}
-        self.process = launch.start(self.service.argv, named, parent_pipe=parent_pipe, log=log)
+        self.kill_at = math.inf
+        self.process = launch.start(
+            self.service.argv,
+            named,
+            parent_pipe=parent_pipe,
+            liveness_pipe=watchdog.pipe,
+            liveness_interval_s=watchdog.interval_s,
+            log=log,
+        )
+        watchdog.started(self.process.pid)
 
     def reap(self) -> None:
         """Reap the process if it has exited, kill the rest of its group, and set the time of the restart.
@@ -86,6 +100,22 @@ class _Running:
         if self.process is not None and self.process.poll() is None and not self.stopping:
             self.stopping = True
             self.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGCONT)  # a stopped process would not see it
+
+    def end_silent(self, reason: str) -> None:
+        """Stop a process that does not answer; it is killed if it does not end soon, and started again."""
+        if self.process is None or self.kill_at < math.inf:
+            return
+        logger.error("Service {}: process does not answer, ending it: {}", self.service.name, reason)
+        self.stop()
+        self.kill_at = time.monotonic() + END_WITHIN_S
+
+    def kill_if_due(self) -> None:
+        """Kill a process that was to end and has not."""
+        if self.process is not None and time.monotonic() >= self.kill_at:
+            logger.error("Service {}: not ended within {:.0f} s, killed", self.service.name, END_WITHIN_S)
+            self.kill()
 
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -97,9 +127,22 @@ class Supervisor:
     """Keeps services running until `stop`."""
 
     def __init__(
-        self, services: Sequence[Service], *, environ: Mapping[str, str], settings: Settings, log_to_files: bool
+        self,
+        services: Sequence[Service],
+        *,
+        environ: Mapping[str, str],
+        settings: Settings,
+        log_to_files: bool,
+        watchdog: Watchdog | None = None,
     ) -> None:
         """Lock the data directory and the database, and make their files private.
+
+        Args:
+            services: to run.
+            environ: of the services.
+            settings: with the data directory and the database, which are locked.
+            log_to_files: whether each service has a log file, and not this process's output.
+            watchdog: finds processes that do not answer; None is one that does not know the write lock.
 
         Raises:
             AlreadyRunning: another supervisor has locked one of them.
@@ -112,6 +155,8 @@ class Supervisor:
         self._log_dir = settings.data_dir / "logs" if log_to_files else None
         # No byte is ever written. The kernel closes the writing end when this process exits, also after SIGKILL.
         self._parent_pipe, self._parent_pipe_end = os.pipe()
+        self._watchdog = watchdog or Watchdog()
+        self._silence_checked = 0.0
         self._stopping = False
         self._demand_checked = 0.0
         self._database: DatabaseMonitor | None = None
@@ -134,8 +179,12 @@ class Supervisor:
 
     def check_services(self) -> None:
         """Reap processes that have exited, and start or stop services on demand; to be called often."""
+        self._watchdog.listen()
         for running in self._running:
+            running.kill_if_due()
             running.reap()
+        if time.monotonic() - self._silence_checked > SILENCE_INTERVAL_S:
+            self._check_silence()
         if time.monotonic() - self._demand_checked > DEMAND_INTERVAL_S:
             self._check_demand()
 
@@ -185,6 +234,13 @@ class Supervisor:
                 running.stop()
                 running.not_before = time.monotonic()
 
+    def _check_silence(self) -> None:
+        self._silence_checked = time.monotonic()
+        groups = {running.process.pid: running for running in self._running if running.process is not None}
+        for group, silence in self._watchdog.silences(groups).items():
+            holder = self._watchdog.holder_text()
+            groups[group].end_silent(f"process {silence.pid}: {silence.reason}; {holder}")
+
     def _check_database(self) -> None:
         if self._database is None or self._database_lost:
             return
@@ -200,8 +256,8 @@ class Supervisor:
 
     def _start(self, running: _Running) -> None:
         if self._log_dir is None:
-            running.start(self._parent_pipe, None, self._environ)
+            running.start(self._parent_pipe, self._watchdog, None, self._environ)
             return
         self._log_dir.mkdir(parents=True, exist_ok=True)
         with (self._log_dir / f"{running.service.name}.log").open("ab") as log:
-            running.start(self._parent_pipe, log, self._environ)
+            running.start(self._parent_pipe, self._watchdog, log, self._environ)

@@ -47,6 +47,7 @@ def test_a_scrape_shows_depths_workers_and_what_they_have_done(broker: SqliteBro
 
     with working(broker):
         wait_for(lambda: done() == 2 and value("app_queue_messages", queue="slow", state="leased"))
+        wait_for(lambda: value("app_queue_messages", queue="default", state="dead"))
         assert value("app_queue_messages", queue="default", state="dead") == 1
         assert value("app_queue_messages", queue="default", state="delayed") == 1
         assert value("app_queue_messages", queue="slow", state="leased") == 1

@@ -50,3 +50,24 @@ def holding_lock(path: Path, statement: str = "", *, stopped: bool = False) -> I
             yield process.pid
         finally:
             process.kill()
+
+
+def main() -> None:
+    """As a service: stop with the write lock and an open transaction, once; then only exist.
+
+    The argument is a file, which exists from the moment when the lock is held.
+    """
+    from actors.wiring import machine  # noqa: PLC0415  # has the settings of the process, and names it in the lock file
+
+    marker = Path(sys.argv[1])
+    if marker.exists():
+        signal.pause()
+    with machine.store.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM endpoints")
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()
