@@ -18,6 +18,7 @@ import pytest
 import requests
 from loguru import logger
 
+import settings as environment
 from broker import WriteLock
 from broker.storage.lock_file import read_holder
 from scripts.machine import services
@@ -52,7 +53,7 @@ class SmallMachine:
         lock_file = WriteLock.file_of(self.database)
         self.watchdog = Watchdog(timeout_s=TIMEOUT_S, lock_holder=lambda: read_holder(lock_file))
         self.supervisor = Supervisor(
-            watched, environ=environ, data_dir=data_dir, log_to_files=True, watchdog=self.watchdog
+            watched, environ=environ, settings=environment.read(environ), log_to_files=True, watchdog=self.watchdog
         )
         migrate(environ)
         self.supervisor.start()
@@ -108,7 +109,7 @@ class SmallMachine:
         self._stopping.set()
         self._thread.join()
         self.supervisor.stop()
-        self.supervisor._lock.close()
+        self.supervisor._installation.release()
         self.watchdog.close()
 
 
