@@ -36,7 +36,7 @@ AT_ONCE_S = 3.0  # far less than the five seconds that a write waits
 class SmallMachine:
     """The API, the scheduler and the network worker under a real supervisor with a short timeout."""
 
-    def __init__(self, data_dir: Path, watched: list[Service]) -> None:
+    def __init__(self, data_dir: Path, holder: Service) -> None:
         self.data_dir = data_dir
         self.database = data_dir / "vidprod.sqlite3"
         self.port = free_ports(1)[0]
@@ -52,8 +52,16 @@ class SmallMachine:
         }
         lock_file = WriteLock.file_of(self.database)
         self.watchdog = Watchdog(timeout_s=TIMEOUT_S, lock_holder=lambda: read_holder(lock_file))
+        chosen = environment.read(environ)
+        watched = [
+            services.api(),
+            services.scheduler(),
+            services.network_worker(),
+            services.media_worker(chosen),
+            holder,
+        ]
         self.supervisor = Supervisor(
-            watched, environ=environ, settings=environment.read(environ), log_to_files=True, watchdog=self.watchdog
+            watched, environ=environ, settings=chosen, log_to_files=True, watchdog=self.watchdog
         )
         migrate(environ)
         self.supervisor.start()
@@ -120,7 +128,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallMachine]:
     holder = Service(
         "holder", ["tests.support.lock_holder", str(data_dir / "stopped")], wanted=(data_dir / "go").exists
     )
-    made = SmallMachine(data_dir, [services.api(), services.scheduler(), services.network_worker(), holder])
+    made = SmallMachine(data_dir, holder)
     try:
         wait_for(made.answers, "the API")
         yield made
@@ -171,13 +179,17 @@ def test_a_process_that_is_stopped_with_the_lock_stalls_nothing(machine: SmallMa
 
 @pytest.mark.logs_errors
 def test_stopped_services_are_started_again_and_no_other(machine: SmallMachine, lines: list[str]) -> None:
-    before = {name: machine.pid(name) for name in ("api", "scheduler", "network")}
-    for name in ("api", "network"):
-        _signal(before[name], signal.SIGSTOP)
-    wait_for(lambda: all(_restarted(machine, name, before[name]) for name in ("api", "network")), "the restarts")
+    """Of the media worker not the process that the supervisor has started, but the one that it has forked."""
+    before = {name: machine.pid(name) for name in ("api", "scheduler", "network", "media")}
+    wait_for(lambda: _children(before["media"]), "the forked worker")
+    [forked] = _children(before["media"])
+    for pid in (before["api"], before["network"], forked):
+        _signal(pid, signal.SIGSTOP)
+    stopped = ("api", "network", "media")
+    wait_for(lambda: all(_restarted(machine, name, before[name]) for name in stopped), "the restarts")
     wait_for(machine.answers, "the API")
     assert machine.pid("scheduler") == before["scheduler"]
-    assert len([line for line in lines if "does not answer" in line]) == 2
+    assert len([line for line in lines if "does not answer" in line]) == 3
 
 
 def test_a_paused_machine_that_continues_loses_no_process(machine: SmallMachine, lines: list[str]) -> None:
@@ -193,6 +205,10 @@ def test_a_paused_machine_that_continues_loses_no_process(machine: SmallMachine,
     machine.wait_for_turns(20)
     assert before == {name: machine.pid(name) for name in before}
     assert not [line for line in lines if "does not answer" in line]
+
+
+def _children(pid: int | None) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:
