@@ -72,12 +72,14 @@ def test_a_lock_that_comes_after_the_timeout_is_given_back(lock: WriteLock, path
 
 
 def test_a_wait_continues_in_the_place_of_the_one_before(lock: WriteLock, path: Path) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        with holding_lock(path):
-            assert not lock.acquire()
-            waiting = pool.submit(lambda: lock.acquire(timeout_s=20) and lock.release_leaked())
-            wait_for(lambda: lock._waiting == 1, "a second wait")
-        assert waiting.result(10) is True
+    results: list[bool] = []
+    waiting = threading.Thread(target=lambda: results.append(lock.acquire(timeout_s=20) and lock.release_leaked()))
+    with holding_lock(path):
+        assert not lock.acquire()
+        waiting.start()
+        wait_for(lambda: is_blocked(waiting), "a second wait")
+    waiting.join(20)
+    assert results == [True]
     assert lock.holder() == "nobody"
 
 
