@@ -1,4 +1,4 @@
-"""Signs of life of a process for its supervisor (`scripts.machine.watchdog`).
+"""Heartbeats of a process for its supervisor (`scripts.machine.watchdog`).
 
 A thread writes the number of the process to a pipe every few seconds, as long as all its checks succeed. A process that
 is stopped, swapped out or deadlocked in C code writes nothing; one whose important threads have ended or do not go on
@@ -32,11 +32,11 @@ def require(check: Check) -> None:
 
 
 def start(pipe: int, interval_s: float = INTERVAL_S) -> None:
-    """Give signs of life from now on, also in processes that this one forks.
+    """Send heartbeats from now on, also in processes that this one forks.
 
     Args:
         pipe: writing end, which does not block.
-        interval_s: between two signs.
+        interval_s: between two heartbeats.
     """
     _start_thread(pipe, interval_s)
     os.register_at_fork(after_in_child=lambda: _start_thread(pipe, interval_s))
@@ -59,6 +59,6 @@ def _run(pipe: int, interval_s: float) -> None:
             except OSError:
                 return  # there is no supervisor any more, and this process ends, too
         elif wrong != reported:
-            logger.error("Process %d gives no sign of life: %s", os.getpid(), wrong)
+            logger.error("Process %d sends no heartbeat: %s", os.getpid(), wrong)
         reported = wrong
         time.sleep(interval_s)

@@ -1,4 +1,4 @@
-"""What worker threads do when the write lock of the database is not free in time."""
+"""The reaction of worker threads to a write lock that is not free in time."""
 
 from __future__ import annotations
 

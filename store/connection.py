@@ -4,7 +4,7 @@
 COMMIT. Messages sent inside are part of the transaction, because the store uses the broker's write lock and its
 function to join a transaction.
 
-No wait for a lock is longer than `WriteLock.timeout_s`. Only worker threads wait again: what they have done (a post, a
+No wait for a lock is longer than `WriteMutex.timeout_s`. Only worker threads wait again: what they have done (a post, a
 delivery) must be recorded, and the supervisor ends a process that stops with the lock.
 
 Both raise `store.errors.DatabaseUnavailable` when the file cannot be used, and `DatabaseReplaced` when it is no longer
@@ -39,7 +39,7 @@ CLOSE_TIMEOUT_S = 5.0  # for the write lock in `close`
 Join = Callable[[Any], AbstractContextManager[Any]]  # Any: a DBAPI connection has no common type
 
 
-class WriteLock(Protocol):
+class WriteMutex(Protocol):
     """The write lock of the file; re-entrant per thread (`broker.storage.write_lock`).
 
     Attributes:
@@ -49,7 +49,7 @@ class WriteLock(Protocol):
     timeout_s: float
 
     def acquire(self, *, timeout_s: float | None = None) -> bool:
-        """Acquire the lock; False if it was not free within a time, by default `self.timeout_s`."""
+        """Acquire the lock; False if it was not free within a time, by default the `timeout_s` of the lock."""
 
     def release(self) -> None:
         """Release the lock, once for each time that it was acquired."""
@@ -65,7 +65,7 @@ class Store:
         self,
         path: Path,
         *,
-        write_lock: WriteLock,
+        write_lock: WriteMutex,
         joining: Join,
         before_write: Callable[[], None] = lambda: None,
         waits_again: Callable[[], bool] = lambda: False,
@@ -317,7 +317,7 @@ def newer_version(found: str) -> DatabaseUnavailable:
     return DatabaseUnavailable("newer", f"{sentence}; install that version")
 
 
-def _engine(path: Path, file: DatabaseFile, write_lock: WriteLock) -> Engine:
+def _engine(path: Path, file: DatabaseFile, write_lock: WriteMutex) -> Engine:
     # AUTOCOMMIT: the driver begins no transaction by itself; the methods above execute BEGIN and COMMIT.
     engine = create_engine(
         f"sqlite:///{path}",

@@ -92,7 +92,7 @@ class WriteLock:
 
         Args:
             blocking: False: do not wait at all.
-            timeout_s: how long to wait at most; None: `self.timeout_s`.
+            timeout_s: how long to wait at most; None: the `timeout_s` of the lock.
 
         Raises:
             OSError: the lock file cannot be opened.

@@ -7,7 +7,7 @@ FD is the reading end of a pipe. Only the supervisor has the writing end, so the
 exits, also after SIGKILL. A thread waits for this in the process and in every process that it forks (dramatiq forks its
 workers). Programs started with exec are not covered; media children have a pipe to their worker.
 
-LIVENESS is the writing end of another pipe, for signs of life every INTERVAL seconds; -1 for none (`liveness`).
+LIVENESS is the writing end of another pipe, for heartbeats every INTERVAL seconds; -1 for none (`liveness`).
 """
 
 from __future__ import annotations

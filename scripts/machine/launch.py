@@ -31,7 +31,7 @@ def start(
         environ: its environment, with the secrets.
         parent_pipe: reading end of a pipe whose writing end only this process has; the module's process exits when the
             writing end is closed.
-        liveness_pipe: writing end of a pipe for signs of life (`liveness`); -1 for none.
+        liveness_pipe: writing end of a pipe for heartbeats (`liveness`); -1 for none.
         liveness_interval_s: between two of them.
         log: for its output; None leaves it this process's.
     """

@@ -1,6 +1,6 @@
 """Finds processes of the services that do not answer: stopped, swapped out, deadlocked.
 
-Each process of a service gives signs of life (`liveness`). Silence is measured by a clock that this module advances:
+Each process of a service sends heartbeats (`liveness`). Silence is measured by a clock that this module advances:
 by at most `LONGEST_STEP_S` at each call. So it stands still while the whole machine is suspended or its control group
 is frozen, whatever the kernel's clocks do, and goes slowly while the supervisor itself gets too little of the CPU. A
 process that wants to run and gets no CPU is not judged either, for four times the timeout.
@@ -34,7 +34,7 @@ class Silence:
 
 
 class Watchdog:
-    """The pipe of the signs of life, and what was heard from each process."""
+    """The pipe of the heartbeats, and what was heard from each process."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class Watchdog:
 
     @property
     def interval_s(self) -> float:
-        """Seconds between two signs of life of a process."""
+        """Seconds between two heartbeats of a process."""
         return min(liveness.INTERVAL_S, self._timeout_s / 10)
 
     def listen(self) -> None:
-        """Advance the clock and read the signs of life; to be called often."""
+        """Advance the clock and read the heartbeats; to be called often."""
         now_s = self._monotonic()
         self._clock_s += min(now_s - self._last_call_s, LONGEST_STEP_S)
         self._last_call_s = now_s
@@ -77,7 +77,7 @@ class Watchdog:
                     self._heard_s[pid] = self._clock_s
 
     def started(self, pid: int) -> None:
-        """Note that a service was started; its first sign of life may take longer."""
+        """Note that a service was started; its first heartbeat may take longer."""
         self._heard_s[pid] = self._clock_s + (PATIENCE - 1) * self._timeout_s
 
     def silences(self, groups: Iterable[int]) -> dict[int, Silence]:
@@ -97,7 +97,7 @@ class Watchdog:
             if silent_s >= self._timeout_s and (states := _states(pid)):
                 if RUNNABLE in states and not states & STOPPED and silent_s < PATIENCE * self._timeout_s:
                     continue
-                found[group] = Silence(pid, f"no sign of life for {silent_s:.0f} s, state {''.join(sorted(states))}")
+                found[group] = Silence(pid, f"no heartbeat for {silent_s:.0f} s, state {''.join(sorted(states))}")
         holder = self._stuck_holder()
         if holder is not None and (group := _group(holder.pid)) in watched:
             found.setdefault(group, Silence(holder.pid, "the write lock is not released"))

@@ -173,7 +173,7 @@ def test_a_process_that_is_stopped_with_the_lock_stalls_nothing(machine: SmallMa
     stored = [endpoint["url"] for endpoint in machine.get("/webhooks").json()["endpoints"]]
     assert sorted(stored) == sorted([*(answer.json()["url"] for answer in accepted), f"{HOOK}/99"])
     [ended] = [line for line in lines if "does not answer" in line]
-    assert f"Service holder: process does not answer, ending it: process {before}: no sign of life for" in ended
+    assert f"Service holder: process does not answer, ending it: process {before}: no heartbeat for" in ended
     assert f"the write lock is held by holder (process {before}) for" in ended
 
 

@@ -113,7 +113,7 @@ def test_a_process_that_waits_for_the_cpu_is_given_more_time(watchdog: Watchdog,
         os.waitpid(pid, 0)
 
 
-def test_a_process_that_has_ended_is_forgotten(watchdog: Watchdog, clock: Clock) -> None:
+def test_a_process_that_has_ended_is_dropped(watchdog: Watchdog, clock: Clock) -> None:
     with _sleeping_process() as pid:
         _answer(watchdog, pid)
     _advance(watchdog, clock, 60)
