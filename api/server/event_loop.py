@@ -1,8 +1,8 @@
 """The server's event loop: epoll, for the sockets of waitress.
 
 The loop of waitress asks every connection twice for its interests, and registers it anew, before each call of poll:
-1.3 ms for 1,000 idle connections (measured 2026-11-29), for each byte that any of them sends. This loop asks only
-those whose state may have changed: 0.01 ms.
+1.0 ms for 1,000 idle connections, at each byte that any of them sends. This loop asks only those whose state may have
+changed: 0.02 ms more than without idle connections (measured 2026-11-29).
 """
 
 from __future__ import annotations
