@@ -64,12 +64,13 @@ def build(environ: Mapping[str, str]) -> Machine:
         before_write=disk.release_ballast_if_full,
         waits_again=waits_again(stopping),
     )
-    broker.add_middleware(RequireDatabase(store))
+    sealer = Sealer(_secret_key(settings))
+    broker.add_middleware(RequireDatabase(store, sealer))
     return Machine(
         settings=settings,
         store=store,
         broker=broker,
-        sealer=Sealer(_secret_key(settings)),
+        sealer=sealer,
         hosts=settings.platform_roots,
         publisher=lambda platform: _publisher(platform, settings),
         stopping=stopping,

@@ -42,7 +42,7 @@ def main() -> int:
     process_protection.protect()
     logging_setup.set_up(wiring.machine.settings)
     limit_lock_waits(wiring.machine.broker.write_lock)
-    require_database(wiring.machine.store)
+    require_database(wiring.machine.store, wiring.machine.sealer)
     wiring.machine.disk.make_ballast()
     served = context()
     # The port first: a second API on the same port exits here, before it deletes incomplete uploads of the first one.

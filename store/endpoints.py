@@ -78,6 +78,12 @@ def rotate_secret(connection: Connection, endpoint_id: str, *, secret: bytes, pr
     connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
 
 
+def pause(connection: Connection, endpoint_id: str, until: datetime, reason: str) -> None:
+    """Let all deliveries to an endpoint, but pings, wait until a time."""
+    values = {"paused_until": until, "last_error": reason}
+    connection.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(**values))
+
+
 def backlog(connection: Connection, endpoint_id: str) -> Backlog:
     """Return how many deliveries of an endpoint wait, failed or were missed."""
     query = select(deliveries.c.status, func.count()).where(deliveries.c.endpoint_id == endpoint_id)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from functools import lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -22,6 +23,7 @@ class Sealer:
         # SECRET_KEY is any text; Fernet needs 32 bytes. The key is expected to be random, so one hash suffices.
         self._fernet = Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret_key.encode()).digest()))
         self._hash_key = hashlib.sha256(b"keyed-hash:" + secret_key.encode()).digest()
+        self._can_open = lru_cache(maxsize=256)(self._opens)
 
     def seal(self, value: Any) -> bytes:  # Any: a JSON value
         """Encrypt a JSON value."""
@@ -41,3 +43,14 @@ class Sealer:
     def keyed_hash(self, value: str) -> str:
         """Return a hash that finds a stored value again; without SECRET_KEY nobody can test guesses of the value."""
         return hmac.new(self._hash_key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+
+    def can_open(self, sealed: bytes) -> bool:
+        """Return whether `open` can decrypt a value; remembered for 256 values, since health checks repeat it."""
+        return self._can_open(sealed)
+
+    def _opens(self, sealed: bytes) -> bool:
+        try:
+            self._fernet.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True

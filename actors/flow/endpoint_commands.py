@@ -137,6 +137,10 @@ def _copy(machine: Machine, connection: Connection, event: Event) -> Event:
 
 
 def signing_secret(machine: Machine, endpoint: Endpoint) -> str:
-    """Return the present signing secret of an endpoint."""
+    """Return the present signing secret of an endpoint.
+
+    Raises:
+        WrongKey: it was encrypted with another SECRET_KEY.
+    """
     secret: str = machine.sealer.open(endpoint.secret)  # sealed by `rotate_secret` or `add_endpoint`
     return secret

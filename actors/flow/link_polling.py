@@ -18,6 +18,7 @@ from platforms.contract import Advanced, Handle, Outcome, Published
 from store import jobs, platform_states, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
+from store.sealing import WrongKey
 from store.segments import Segment
 from store.states import PUBLICATION_SUCCEEDED
 
@@ -82,6 +83,8 @@ def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tu
         account = tokens.get_access(machine, found.account_id).account
         post = create_post(machine, found, segment, job)
         outcome = machine.publisher(found.platform).advance(post, account, handle, interrupted=False)
+    except WrongKey:  # until the SECRET_KEY is put back
+        return None, RETRY_S * machine.settings.publish_pace
     except (errors.TryLater, errors.Unclear) as later:
         return None, max(later.retry_after_s, RETRY_S * machine.settings.publish_pace)
     except (errors.PostFailed, errors.StartOver, errors.OutcomeUnknown) as error:

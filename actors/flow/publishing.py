@@ -150,7 +150,7 @@ class _StepRun:
     def run(self) -> None:
         job, segment = self._read()
         try:
-            self.handle = self._stored_handle()
+            self.handle = self._stored_handle(job)
             self._check_database()
             if job.status is JobStatus.CANCELLED and self._may_stop():
                 self._cancel()
@@ -203,7 +203,14 @@ class _StepRun:
         assert job is not None  # foreign keys guarantee both
         return job, segment
 
-    def _stored_handle(self) -> Handle | None:
+    def _stored_handle(self, job: Job) -> Handle | None:
+        """Return what identifies the post at the platform; None before the first step.
+
+        Raises:
+            SealedWithOtherKey: it cannot be read with this SECRET_KEY, and neither can the account's tokens.
+            OutcomeUnknown: it cannot be read, but the account was connected again, or the job was cancelled: nobody
+                waits for the other SECRET_KEY.
+        """
         stored = self.publication
         if stored.handle is None or stored.step is None:
             return None
@@ -211,6 +218,10 @@ class _StepRun:
             return Handle(stored.step, self.machine.sealer.open(stored.handle))
         except WrongKey as wrong:
             detail = "what identifies the post was encrypted with another SECRET_KEY"
+            if job.status is not JobStatus.CANCELLED and tokens.is_sealed_with_other_key(
+                self.machine, stored.account_id
+            ):
+                raise tokens.SealedWithOtherKey(detail) from wrong
             raise errors.OutcomeUnknown("wrong_key", detail) from wrong
 
     def _may_stop(self) -> bool:

@@ -14,17 +14,26 @@ from actors.machine import Machine
 from platforms import registry
 from platforms.contract import AuthorizedAccount
 from platforms.definition import PublishingOptions
-from platforms.errors import Cause, OperatorNeeded, PlatformError, Reconnect, TryLater, Unclear
+from platforms.errors import Cause, OperatorNeeded, PlatformError, RateLimited, Reconnect, TryLater, Unclear
 from platforms.oauth import ClientCredentials, Tokens
 from store import accounts, publication_queue
 from store.accounts import Account
 from store.sealing import WrongKey
 from store.states import UNUSABLE_CODES, AccountStatus
 
+WRONG_KEY = "the account's tokens were encrypted with another SECRET_KEY"
+WRONG_KEY_PAUSE_S = 60.0  # also the time until everything goes on after the key was put back
 MIN_VALIDITY = timedelta(minutes=5)  # longer than a step uses its token
 LOGIN_REFUSED = "login_refused"  # the code of `OAuthFlow.refresh` for a refusal that no table lists
 REFUSED_FOR = timedelta(hours=24)  # after the token's end; a refusal may be a fault that passes
 REFRESH_DEADLINE = timedelta(minutes=2)  # of one refresh; afterwards another process may try
+
+
+class SealedWithOtherKey(RateLimited):
+    """The account waits until its SECRET_KEY is put back, or it is connected again. Nothing is requested or fails."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("wrong_key", detail, retry_after_s=WRONG_KEY_PAUSE_S, scope="account")
 
 
 @dataclass(frozen=True)
@@ -61,12 +70,15 @@ def get_access(machine: Machine, account_id: str) -> Access:
         Reconnect: a person has to connect the account again; it is marked so, with an event.
         OperatorNeeded: the platform does not accept our registration, and the token has expired.
         TryLater: the refresh cannot be made now, and the token has expired.
+        SealedWithOtherKey: the tokens cannot be read.
     """
     account = _load(machine, account_id)
     if account.refresh_at is None or account.refresh_at > machine.now():
         return _access(machine, account)
     try:
         return refresh(machine, account)
+    except SealedWithOtherKey:
+        raise
     except (TryLater, Unclear) as later:
         if account.expires_at is None or account.expires_at >= machine.now() + MIN_VALIDITY:
             return _access(machine, account)  # the refresh failed, but the present token is still valid
@@ -214,31 +226,32 @@ def decrypt(machine: Machine, account: Account) -> Tokens:
     """Decrypt an account's tokens.
 
     Raises:
-        Reconnect: they were encrypted with another SECRET_KEY.
+        SealedWithOtherKey: they were encrypted with another SECRET_KEY.
     """
     try:
         facts: dict[str, Any] = machine.sealer.open(_sealed_tokens(account))  # Any: what `encrypt` wrote
     except WrongKey as wrong:
-        raise Reconnect("wrong_key", "the account's tokens were encrypted with another SECRET_KEY") from wrong
+        raise SealedWithOtherKey(WRONG_KEY) from wrong
     moments = {
         n: datetime.fromisoformat(facts[n]) for n in ("expires_at", "refresh_expires_at", "refresh_at") if facts[n]
     }
     return Tokens(**(facts | moments))
 
 
+def is_sealed_with_other_key(machine: Machine, account_id: str) -> bool:
+    """Return whether the tokens of an account cannot be read with this SECRET_KEY."""
+    with machine.store.reading() as connection:
+        account = accounts.get(connection, account_id)
+    return account is not None and account.tokens is not None and not machine.sealer.can_open(account.tokens)
+
+
 def _access(machine: Machine, account: Account) -> Access:
-    try:
-        access_token = decrypt(machine, account).access_token
-    except Reconnect as unreadable:
-        with machine.store.writing() as connection:
-            mark_unusable(machine, connection, account.id, unreadable.detail, account.tokens)
-        raise
     with_token = AuthorizedAccount(
         id=account.id,
         platform=account.platform,
         variant=account.variant,
         remote_id=account.remote_id,
         name=account.name,
-        access_token=access_token,
+        access_token=decrypt(machine, account).access_token,
     )
     return Access(with_token, _sealed_tokens(account))

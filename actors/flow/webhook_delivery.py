@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ from store.webhooks import PING, Attempt, Delivery, Endpoint, Event
 RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000)
 JITTER = 0.2  # of each delay, up or down
 MAX_RETRY_DELAY_S = 86_400.0
+WRONG_KEY = "the endpoint's secret was encrypted with another SECRET_KEY"
+WRONG_KEY_PAUSE = timedelta(minutes=5)  # also the time until deliveries go on after the key was put back
 EARLY_TOLERANCE = timedelta(seconds=1)  # messages are exact to milliseconds; a clock may be set by a little
 
 
@@ -49,7 +52,18 @@ def attempt(machine: Machine, endpoint_id: str, token: str) -> None:
             webhook_queue.wake_again(machine, connection, endpoint_id)
         return
     delivery, event = due
+    if event.type != PING and not machine.sealer.can_open(endpoint.secret):
+        _wait_for_key(machine, endpoint)
+        return
     _record(machine, delivery, event, endpoint, _send(machine, event, endpoint, delivery.tries + 1))
+
+
+def _wait_for_key(machine: Machine, endpoint: Endpoint) -> None:
+    """Postpone all deliveries to an endpoint whose secret cannot be read with this SECRET_KEY; nothing has failed."""
+    with machine.store.writing() as connection:
+        endpoints.pause(connection, endpoint.id, machine.now() + WRONG_KEY_PAUSE, WRONG_KEY)
+        webhook_queue.wake_again(machine, connection, endpoint.id)
+    logger.warning("Endpoint {}: {}, deliveries wait", endpoint.id, WRONG_KEY)
 
 
 def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> DeliveryOutcome:
@@ -62,7 +76,7 @@ def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> Del
             message_id=event.id,
             timestamp=int(now.timestamp()),
             body=event.body.encode(),
-            secrets=[machine.sealer.open(sealed) for sealed in _signing(endpoint, now)],
+            secrets=_signing(machine, endpoint, now),
             allow_private=machine.settings.webhook_allow_private,
             own_hosts=machine.settings.own_hosts,
         )
@@ -80,11 +94,17 @@ def _send(machine: Machine, event: Event, endpoint: Endpoint, tries: int) -> Del
     )
 
 
-def _signing(endpoint: Endpoint, now: datetime) -> list[bytes]:
-    """Return the sealed secrets that sign now: two while one replaces the other."""
-    if endpoint.previous_secret is None or endpoint.previous_until is None or now >= endpoint.previous_until:
-        return [endpoint.secret]
-    return [endpoint.secret, endpoint.previous_secret]
+def _signing(machine: Machine, endpoint: Endpoint, now: datetime) -> list[str]:
+    """Return the secrets that sign now: two while one replaces the other, unless the previous one cannot be read.
+
+    Raises:
+        WrongKey: the present one cannot be read.
+    """
+    signing: list[str] = [machine.sealer.open(endpoint.secret)]
+    if endpoint.previous_secret is not None and endpoint.previous_until is not None and now < endpoint.previous_until:
+        with contextlib.suppress(WrongKey):
+            signing.append(machine.sealer.open(endpoint.previous_secret))
+    return signing
 
 
 def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoint, outcome: DeliveryOutcome) -> None:

@@ -9,6 +9,7 @@ from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.flow import job_commands, publication_commands, tokens
+from api.context import Context
 from api.http import json_body
 from api.http.problems import not_found
 from api.resources.base import Resource
@@ -18,6 +19,8 @@ from platforms.errors import PlatformError
 from store import accounts, platform_states
 from store.accounts import Account
 from store.states import AccountStatus, AfterFailure
+
+SEALED = "its tokens were encrypted with another SECRET_KEY: put that key back and restart, or connect it again"
 
 
 class AccountChange(BaseModel):
@@ -43,7 +46,7 @@ class AccountsResource(Resource):
             found = accounts.list_all(connection)
             outages = platform_states.list_out(connection)
         response.media = {
-            "accounts": [_account_document(account) for account in found],
+            "accounts": [_account_document(self._context, account) for account in found],
             "outages": {state.platform: outage_document(state) for state in outages},
             "max_upload_bytes": self._context.settings.max_upload_size,
         }
@@ -61,7 +64,7 @@ class AccountResource(Resource):
             account = accounts.get(connection, account_id)
         if account is None:
             raise not_found("account")
-        response.media = _account_document(account)
+        response.media = _account_document(self._context, account)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
         """Delete an account's tokens, and revoke them at the platform if it is reachable."""
@@ -84,13 +87,14 @@ class AccountResource(Resource):
             logger.warning("Account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
 
 
-def _account_document(account: Account) -> dict[str, Any]:  # Any: JSON
+def _account_document(context: Context, account: Account) -> dict[str, Any]:  # Any: JSON
+    is_sealed = account.tokens is not None and not context.sealer.can_open(account.tokens)
     return {
         "id": account.id,
         "platform": account.platform,
         "name": account.name,
-        "status": account.status,
-        "reason": account.reason,
+        "status": AccountStatus.RECONNECT if is_sealed else account.status,
+        "reason": SEALED if is_sealed else account.reason,
         "paused_until": timestamp(account.paused_until),
         "after_failure": account.after_failure,
         "connected_at": timestamp(account.created_at),

@@ -11,6 +11,7 @@ import falcon
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
+from actors import sealed_rows
 from actors.database_check import DATABASE_ERRORS
 from actors.flow import media_child
 from actors.recovery import lost_found
@@ -30,7 +31,7 @@ DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the re
 
 
 class HealthChecks:
-    """The health checks: database, disk, scheduler, workers, lost+found, webhooks, platforms, sandbox."""
+    """The health checks: database, secret key, disk, scheduler, workers, lost+found, webhooks, platforms, sandbox."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -66,6 +67,7 @@ class HealthChecks:
             name: self._run(name, check)
             for name, check in {
                 "database": self._database,
+                "secret_key": self._secret_key,
                 "disk": self._disk,
                 "scheduler": self._scheduler,
                 "workers": self._workers,
@@ -95,6 +97,18 @@ class HealthChecks:
             logger.error("health: the database is damaged: {}", damage)
             return {"ok": False, "reason": "damaged", "detail": "the database is damaged", "jobs": count}
         return {"ok": True, "jobs": count}
+
+    def _secret_key(self) -> Check:
+        """Count what cannot be decrypted; the log of each start names it, this response is public."""
+        found = sealed_rows.find(self._context.store, self._context.sealer)
+        check: Check = {"ok": not found, "accounts": len(found.accounts), "endpoints": len(found.endpoints)}
+        if found:
+            check["reason"] = "wrong_key"
+            check["detail"] = (
+                "accounts or webhook endpoints were encrypted with another SECRET_KEY; put it back and restart, or "
+                "connect the accounts again and replace the secrets of the endpoints; the log names them"
+            )
+        return check
 
     def _damage(self) -> str | None:
         """Return the damage of the database file; check it again only after it has changed."""

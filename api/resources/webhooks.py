@@ -19,6 +19,7 @@ from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
 from platforms.webhook_events import EVENT_TYPES
 from store import endpoints, webhooks
+from store.sealing import WrongKey
 from store.states import EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 
@@ -96,7 +97,7 @@ class EndpointsResource(Resource):
             made = job_commands.add_endpoint(self._context, connection, body.url, scope="all", events=body.events)
             found = endpoints.reread(connection, made)
             document = _endpoint(connection, found)
-        secret = endpoint_commands.signing_secret(self._context, found)
+        secret = _signing_secret(self._context, found)
         response.status = falcon.HTTP_201
         response.location = f"/webhooks/{found.id}"
         response.cache_control = ["no-store"]
@@ -202,7 +203,7 @@ class SecretResource(Resource):
         del request
         endpoint = _get(self._context, endpoint_id)
         response.cache_control = ["no-store"]
-        response.media = {"secret": endpoint_commands.signing_secret(self._context, endpoint)}
+        response.media = {"secret": _signing_secret(self._context, endpoint)}
 
 
 class RotateResource(Resource):
@@ -228,6 +229,17 @@ def _get(context: Context, endpoint_id: str) -> Endpoint:
     if found is None:
         raise not_found("endpoint")
     return found
+
+
+def _signing_secret(context: Context, endpoint: Endpoint) -> str:
+    try:
+        return endpoint_commands.signing_secret(context, endpoint)
+    except WrongKey:
+        detail = (
+            "the secret of this endpoint was encrypted with another SECRET_KEY; put that key back and restart, or get "
+            f"a new secret by POST /webhooks/{endpoint.id}/rotate"
+        )
+        raise Problem(409, "secret_unreadable", detail) from None
 
 
 def _shown(context: Context, endpoint_id: str) -> dict[str, Any]:  # Any: JSON

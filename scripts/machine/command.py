@@ -54,7 +54,7 @@ def _run(command: Callable[[Machine], int]) -> int:
 
     machine = wiring.machine
     logging_setup.set_up(machine.settings.model_copy(update={"log_level": "WARNING"}))
-    require_database(machine.store)
+    require_database(machine.store, machine.sealer)
     try:
         return command(machine)
     except DATABASE_ERRORS as error:

@@ -10,6 +10,7 @@ import signal
 import sys
 from types import FrameType
 
+from actors import sealed_rows
 from actors.database_check import DATABASE_ERRORS
 
 LOCK_TIMEOUT_S = 60
@@ -31,6 +32,7 @@ def main() -> int:
         store.migrate()
         store.require_usable()
         damage = store.damage()
+        sealed = None if damage else sealed_rows.find(store, machine.sealer)
     except DATABASE_ERRORS as unusable:
         _print_error(f"{store.path}: {unusable}{_hint(unusable)}")
         return 1
@@ -43,6 +45,8 @@ def main() -> int:
         detail = " ".join(damage.split())
         _print_error(f"{store.path}: the database is damaged ({detail}); restore a backup. {STALE_WAL}")
         return 1
+    if sealed:
+        _print_error(sealed.message())  # the machine starts: all else works
     return 0
 
 

@@ -15,7 +15,7 @@ from actors.wiring import machine
 from actors.worker import broker
 
 if __name__ == "__main__":
-    require_database(machine.store)
+    require_database(machine.store, machine.sealer)
     # periodiq does not handle SIGTERM, whose default would end the process in the middle of a tick.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     ticks = Worker(broker, queues={"ticks"}, worker_threads=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -277,6 +278,8 @@ def test_another_secret_key_ends_as_an_unknown_outcome_not_as_a_crash(
     with pytest.raises(Killed):
         publishing.run_step(wiring.machine, NAME, "message")
     change_machine(monkeypatch, sealer=Sealer("another key"))
+    with store.writing() as connection:  # connected again since then
+        accounts.connect(connection, replace(account(), tokens=wiring.machine.sealer.seal("tokens")))
     publishing.run_step(wiring.machine, NAME, "message")
     assert (_found(store).status, _found(store).code) == (PublicationStatus.OUTCOME_UNKNOWN, "wrong_key")
 

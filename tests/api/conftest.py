@@ -132,7 +132,8 @@ def connect(context: Context, *platforms: str) -> None:
     """Let there be an account on each of these platforms."""
     with context.store.writing() as connection:
         for platform in platforms:
-            accounts.connect(connection, rows.account(f"{platform}-1", platform))
+            account = rows.account(f"{platform}-1", platform)
+            accounts.connect(connection, replace(account, tokens=context.sealer.seal("tokens")))
 
 
 def sign_in(context: Context, key: str = KEY) -> str:

@@ -60,8 +60,8 @@ def test_a_window_without_length_is_refused_with_what_to_do_instead(client: Test
 
 
 def test_a_connected_account_shows_why_it_waits(client: TestClient, context: Context) -> None:
+    connect(context, "tiktok")
     with context.store.writing() as connection:
-        accounts.connect(connection, rows.account())
         accounts.pause(connection, "tiktok-1", rows.NOON, "the platform asked for a pause")
 
     [shown] = client.simulate_get("/accounts").json["accounts"]

@@ -45,7 +45,8 @@ def test_all_is_well_when_everything_is(client: TestClient, context: Context, cl
     answer = client.simulate_get("/health")
 
     assert (answer.status_code, answer.json["status"]) == (200, "ok")
-    expected = {"database", "disk", "scheduler", "workers", "lost_found", "webhooks", "platforms", "sandbox"}
+    expected = {"database", "secret_key", "disk", "scheduler", "workers"}
+    expected |= {"lost_found", "webhooks", "platforms", "sandbox"}
     assert set(answer.json["checks"]) == expected
 
 
