@@ -23,6 +23,7 @@ LONGEST_STEP_S = 1.0  # the supervisor looks five times a second
 PATIENCE = 4  # timeouts: to start, to get the CPU for a thread that wants it, to release the write lock
 STOPPED = frozenset("Tt")
 RUNNABLE = "R"
+ENDED = frozenset("ZX")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Watchdog:
         self._last_call_s = monotonic()
         self._clock_s = 0.0
         self._heard_s: dict[int, float] = {}  # process → by the clock of this object
+        self._forked_s: dict[int, float] = {}  # process group → when a process that its first one has forked was heard
         self._held: tuple[tuple[int, float], float] | None = None  # holder and when it took the lock; seen since
         self._reading, self.pipe = os.pipe()
         os.set_blocking(self._reading, False)
@@ -88,16 +90,23 @@ class Watchdog:
         """
         watched = set(groups)
         found: dict[int, Silence] = {}
+        self._forked_s = {group: heard_s for group, heard_s in self._forked_s.items() if group in watched}
         for pid, heard_s in list(self._heard_s.items()):
             group = _group(pid)
-            if group not in watched:
+            if group not in watched or _state(Path(f"/proc/{pid}/stat")) in ENDED:
                 del self._heard_s[pid]
                 continue
+            if pid != group:
+                self._forked_s[group] = self._clock_s
             silent_s = self._clock_s - heard_s
-            if silent_s >= self._timeout_s and (states := _states(pid)):
+            if silent_s >= self._timeout_s:
+                states = {_state(stat) for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
                 if RUNNABLE in states and not states & STOPPED and silent_s < PATIENCE * self._timeout_s:
                     continue
                 found[group] = Silence(pid, f"no heartbeat for {silent_s:.0f} s, state {''.join(sorted(states))}")
+        for group, heard_s in self._forked_s.items():
+            if self._clock_s - heard_s >= self._timeout_s:
+                found.setdefault(group, Silence(group, "the process that it has forked has ended"))
         holder = self._stuck_holder()
         if holder is not None and (group := _group(holder.pid)) in watched:
             found.setdefault(group, Silence(holder.pid, "the write lock is not released"))
@@ -132,10 +141,9 @@ def _group(pid: int) -> int:
         return 0
 
 
-def _states(pid: int) -> set[str]:
-    """Return the states of a process's threads (proc(5)); none if it has ended."""
-    states = set()
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with contextlib.suppress(OSError):
-            states.add(stat.read_text(errors="replace").rpartition(")")[2].split()[0])
-    return states - {"Z", "X"}
+def _state(stat: Path) -> str:
+    """Return the state of a process or thread (proc(5)); X if it has ended."""
+    try:
+        return stat.read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"

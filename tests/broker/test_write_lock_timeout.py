@@ -213,3 +213,17 @@ def test_workers_lose_and_double_nothing_while_the_lock_is_held(
                 broker.enqueue(message_to("work"))
         broker.join("work", timeout=30_000)
     assert runs == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # that is how the thread ends
+def test_a_worker_whose_consumer_thread_has_ended_is_told_to_its_supervisor(broker: SqliteBroker) -> None:
+    """Dramatiq starts a consumer again after an error, but not its thread; the process would wait for ever."""
+    broker.declare_queue("default")
+    assert broker.dead_thread() is None
+    with working(broker) as worker:
+        wait_for(lambda: "default" in worker.consumers, "a consumer")
+        assert broker.dead_thread() is None
+        raise_thread_exception(worker.consumers["default"].ident, SystemExit)  # type: ignore[no-untyped-call]  # dramatiq's
+        wait_for(lambda: broker.dead_thread() is not None, "the report")
+        assert broker.dead_thread() == "the consumer thread of default has ended"
+    assert broker.dead_thread() is None  # it was asked to stop

@@ -207,6 +207,35 @@ def test_a_paused_machine_that_continues_loses_no_process(machine: SmallMachine,
     assert not [line for line in lines if "does not answer" in line]
 
 
+@pytest.mark.logs_errors
+def test_a_process_that_ignores_the_request_to_end_is_killed(
+    tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.machine.supervisor.END_WITHIN_S", 0.5)
+    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+    watchdog = Watchdog(timeout_s=1.0)
+    deaf = Service("deaf", ["tests.support.deaf_service", str(tmp_path / "stopped")])
+    supervisor = Supervisor(
+        [deaf], environ=environ, settings=environment.read(environ), log_to_files=True, watchdog=watchdog
+    )
+    try:
+        supervisor.start()
+        wait_for(
+            lambda: any("deaf: not ended within" in line for line in lines),
+            "a kill",
+            meanwhile=supervisor.check_services,
+        )
+        [running] = supervisor._running
+        wait_for(lambda: running.process is None, "its end", meanwhile=supervisor.check_services)
+        wait_for(lambda: running.process is not None, "its restart", meanwhile=supervisor.check_services)
+    finally:
+        for one in supervisor._running:
+            one.kill()
+        supervisor._installation.release()
+        watchdog.close()
+    assert len([line for line in lines if "not ended within" in line]) == 1
+
+
 def _children(pid: int | None) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

@@ -120,6 +120,31 @@ def test_a_process_that_has_ended_is_dropped(watchdog: Watchdog, clock: Clock) -
     assert watchdog.silences([pid]) == {}
 
 
+def test_a_process_that_outlives_its_worker_is_found(watchdog: Watchdog, clock: Clock) -> None:
+    """Dramatiq's first process has been seen to hang after its worker was killed: alive, and processing nothing."""
+    with _sleeping_process() as pid:
+        worker = os.fork()
+        if worker == 0:
+            os.setpgid(0, pid)
+            signal.pause()
+            os._exit(0)
+        wait_for(lambda: os.getpgid(worker) == pid, "the same process group")
+        for _ in range(40):
+            _answer(watchdog, pid)
+            _answer(watchdog, worker)
+            assert watchdog.silences([pid]) == {}
+            _advance(watchdog, clock, 1)
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+        for _ in range(29):
+            _answer(watchdog, pid)
+            assert watchdog.silences([pid]) == {}
+            _advance(watchdog, clock, 1)
+        _answer(watchdog, pid)
+        _advance(watchdog, clock, 2)
+        assert "forked has ended" in watchdog.silences([pid])[pid].reason
+
+
 def test_a_process_that_never_releases_the_lock_is_found(clock: Clock) -> None:
     """Signs of life do not help: one of its threads is deadlocked with the lock."""
     with _sleeping_process() as pid:
