@@ -44,13 +44,14 @@ A part for which the disk has no room is no failure: it waits, up to a day, with
 If the causes differ, each failure decides about the settings after it. After the last attempt the job (`split`) or the
 part with its publications (`gaze`) has failed, and the message is dead-lettered; the other parts continue.
 
-The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic. Actors
-are in this package, one file each, except that `ticks` has all periodic ones, `publish` those of all platforms, and
-`dispatch_webhook` both that deliver webhooks. An actor calls one function of `flow` or `recovery` with
-`wiring.machine`, which has the settings, the store and the broker of this process. Each function checks the state, does
-its work, and records the outcome together with the messages that follow from it, in one transaction. Every actor may
-run twice. `recovery` handles what was lost: work that nobody continues, files without a record in the database, records
-without files. To follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
+The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic.
+Actors are in this package, one file each, except that `ticks` has all periodic ones (`worker` imports it, the API
+does not), `publish` those of all platforms, and `dispatch_webhook` both that deliver webhooks. An actor calls one
+function of `flow` or `recovery` with `wiring.machine`, which has the settings, the store and the broker of this
+process. Each function checks the state, does its work, and records the outcome together with the messages that follow
+from it, in one transaction. Every actor may run twice. `recovery` handles what was lost: work that nobody continues,
+files without a record in the database, records without files. To follow one video, read `flow.planning`,
+`flow.rendering`, `flow.publishing` and `flow.completion`.
 """
 
 from actors import (
@@ -61,7 +62,6 @@ from actors import (
     refresh_token,
     split,
     start_publications,
-    ticks,
 )
 
 __all__ = [
@@ -72,5 +72,4 @@ __all__ = [
     "refresh_token",
     "split",
     "start_publications",
-    "ticks",
 ]

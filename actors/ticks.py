@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dramatiq
-from periodiq import cron
+from periodiq import PeriodiqMiddleware, cron
 
 from actors import wiring
 from actors.flow import retention, scheduling, tokens
 from actors.recovery import stuck_work
+
+# Here and not where the broker is made: the API imports neither this module nor periodiq, which takes 2 MB.
+wiring.machine.broker.add_middleware(PeriodiqMiddleware(skip_delay=30))
 
 
 @dramatiq.actor(queue_name="ticks", periodic=cron("* * * * *"), max_retries=0)

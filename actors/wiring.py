@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 
 import dramatiq
-import periodiq
 from dramatiq.middleware import CurrentMessage
 
 import process_protection
@@ -50,7 +49,6 @@ def build(environ: Mapping[str, str]) -> Machine:
         middleware=[
             RetriesUnlessLocked(max_retries=5, min_backoff=5_000, max_backoff=600_000),
             CurrentMessage(),
-            periodiq.PeriodiqMiddleware(skip_delay=30),
             StopChildren(stopping),
         ],
         poll_interval_s=settings.queue_poll_interval,

@@ -3,7 +3,7 @@
 import actors
 import liveness
 import process_protection
-from actors import logging_setup
+from actors import logging_setup, ticks
 from actors.wiring import machine
 
 broker = machine.broker
@@ -11,4 +11,4 @@ process_protection.protect()
 logging_setup.set_up(machine.settings)
 liveness.require(broker.dead_thread)
 
-__all__ = ["actors", "broker"]
+__all__ = ["actors", "broker", "ticks"]

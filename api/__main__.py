@@ -19,6 +19,7 @@ from actors.database_check import require_database
 from api.context import Context
 from api.http.auth import ApiKeys
 from api.server import create_server, limit_lock_waits
+from api.tus.requests import restore_reservations
 from api.uploads.incomplete import lock_uploads
 from store import api_keys
 
@@ -49,6 +50,7 @@ def main() -> int:
     server = create_server(served, host=wiring.machine.settings.host, port=wiring.machine.settings.port)
     liveness.require(lambda: server.stuck(time.monotonic()))
     with lock_uploads(served):
+        restore_reservations(served)
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
         logger.info("API: listening on {}:{}", wiring.machine.settings.host, wiring.machine.settings.port)

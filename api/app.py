@@ -11,11 +11,12 @@ from api.context import Context
 from api.http import problems
 from api.http.auth import AuthMiddleware
 from api.http.numbers import Int64Converter
-from api.http.rate_limit import RateLimiter
+from api.http.rate_limit import RateLimiter, UploadLimits
 from api.http.security_headers import SecurityHeaders
 from api.resources.accounts import AccountResource, AccountsResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
 from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
+from api.resources.files import FileResource, FilesResource, TusHeaders
 from api.resources.health import HealthResource
 from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
 from api.resources.metrics import MetricsResource
@@ -37,24 +38,28 @@ from api.resources.webhooks import (
     SecretResource,
 )
 
+CONTINUED_PER_MINUTE = 1200
+"""Requests for existing resumable uploads a minute and address: 8 MB chunks at 1 Gbit/s are 940."""
+
 App = falcon.App[falcon.Request, falcon.Response]
 
 
-def create_app(context: Context, limiter: RateLimiter | None = None, router: CompiledRouter | None = None) -> App:
+def create_app(context: Context, limits: UploadLimits | None = None, router: CompiledRouter | None = None) -> App:
     """Return the WSGI application.
 
     Args:
-        limiter: of uploads; shared with a server that checks it before it receives a body. Default: a new one.
+        limits: of uploads; shared with a server that checks them before it receives a body. Default: new ones.
         router: gets the routes; shared with a server that checks paths before it receives a body. Default: a new one.
     """
     headers = SecurityHeaders(https=context.settings.root_url.startswith("https://"))
     app: App = falcon.App(
-        middleware=[headers, AuthMiddleware(context.keys, behind_fly=context.behind_fly)], router=router
+        middleware=[headers, TusHeaders(), AuthMiddleware(context.keys, behind_fly=context.behind_fly)], router=router
     )
+    app.req_options.strip_url_path_trailing_slash = True  # clients of tus send /files/
     app.router_options.converters["int"] = Int64Converter
     app.resp_options.secure_cookies_by_default = False  # set for each cookie
     problems.install(app)
-    for path, resource in routes(context, limiter or upload_limiter(context)).items():
+    for path, resource in routes(context, limits or upload_limits(context)).items():
         app.add_route(path, resource)
     return app
 
@@ -67,17 +72,22 @@ def create_metrics_app(context: Context) -> App:
     return app
 
 
-def upload_limiter(context: Context) -> RateLimiter:
-    """Return the rate limiter of uploads."""
-    return RateLimiter(context.settings.upload_rate_limit, noun="upload", now_s=context.now_s)
+def upload_limits(context: Context) -> UploadLimits:
+    """Return the rate limits of uploads."""
+    return UploadLimits(
+        uploads=RateLimiter(context.settings.upload_rate_limit, noun="upload", now_s=context.now_s),
+        continued=RateLimiter(CONTINUED_PER_MINUTE, noun="request", now_s=context.now_s),
+    )
 
 
-def routes(context: Context, limiter: RateLimiter) -> dict[str, Any]:  # Any: resources have no common type
+def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: resources have no common type
     """Return the resource of each route."""
     pages = PagesResource(context.pages)
     part = "/jobs/{job_id}/segments/{number:int(min=1)}"
     return {
-        "/upload": UploadResource(context, limiter),
+        "/upload": UploadResource(context, limits.uploads),
+        "/files": FilesResource(context, limits.uploads),
+        "/files/{upload_id}": FileResource(context, limits.continued),
         "/status/{job_id}": StatusResource(context),
         "/jobs": JobsResource(context),
         "/jobs/{job_id}": JobResource(context),

@@ -9,6 +9,7 @@ from actors.machine import Machine
 from api.http.auth import ApiKeys
 from api.http.connection_counters import ConnectionCounters
 from api.http.idempotency import InProgress
+from api.tus.receiving import Receptions
 from api.uploads.reservations import Reservations
 
 
@@ -24,6 +25,7 @@ class Context(Machine):
         in_progress: requests with an idempotency key that this process is receiving.
         reservations: of disk space, by the uploads that this process is receiving.
         connection_counters: connections and requests that the server refused.
+        receptions: resumable uploads that this process is receiving.
     """
 
     keys: ApiKeys
@@ -33,6 +35,7 @@ class Context(Machine):
     in_progress: InProgress = field(default_factory=InProgress)
     reservations: Reservations = field(default_factory=Reservations)
     connection_counters: ConnectionCounters = field(default_factory=ConnectionCounters)
+    receptions: Receptions = field(default_factory=Receptions)
 
     def now_s(self) -> float:
         """Return the seconds since the machine booted."""

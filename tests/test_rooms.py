@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
 # Subfolders of each package. A new folder is a new topic: it is entered here and in docs/architecture.md.
 FOLDERS: dict[str, set[str]] = {
     "actors": {"flow", "recovery"},
-    "api": {"http", "resources", "server", "uploads"},
+    "api": {"http", "resources", "server", "tus", "uploads"},
     "broker": {"engine", "storage"},
     "frontend": set(),
     "media": {

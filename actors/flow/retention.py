@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from actors.flow import publishing
 from actors.flow.completion import after_publication, retention_s
 from actors.machine import Machine
-from actors.recovery import lost_found
+from actors.recovery import lost_found, resumable
 from store import heartbeats, idempotency_keys, jobs, oauth_states, publications, segments, sessions, webhooks
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus
@@ -137,6 +137,7 @@ def _delete_leftovers(machine: Machine) -> None:
                 if directory.is_dir() and not directory.is_symlink() and _are_files_deleted(machine, directory.name):
                     _remove(directory)
                     logger.info("Job {}: leftover {} deleted", directory.name, directory)
+    resumable.delete_expired(machine)
     _extend_lost_entries(machine)
     lost_found.move_unrecorded(machine)
     lost_found.delete_expired(machine)

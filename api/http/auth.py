@@ -267,7 +267,7 @@ class AuthMiddleware:
     ) -> None:
         """Authenticate the request before its resource is called."""
         del response, params
-        if not getattr(resource, "public", False):
+        if not getattr(resource, "public", False) and request.method not in getattr(resource, "public_methods", ()):
             client = request_client(request, behind_fly=self._behind_fly)
             headers = AuthHeaders.read(request.get_header)
             request.context.identity = self._keys.authenticate(headers, request.method, client).identity

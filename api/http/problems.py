@@ -20,6 +20,9 @@ from actors.database_check import DATABASE_ERRORS
 from actors.locked_database import LOCKED, is_locked
 from api.http import json_values
 
+OTHER_PHRASES = {460: "Checksum Mismatch"}
+"""Reason phrases of statuses that are not registered."""
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -40,7 +43,8 @@ class Problem(falcon.HTTPError):
         headers: Mapping[str, str] | None = None,
         **extensions: Any,  # Any: JSON
     ) -> None:
-        super().__init__(status, description=detail, headers=dict(headers or {}))
+        line = f"{status} {OTHER_PHRASES[status]}" if status in OTHER_PHRASES else status
+        super().__init__(line, description=detail, headers=dict(headers or {}))
         self.error_code = code
         self.extensions = extensions
 
@@ -79,13 +83,22 @@ def database_unavailable(error: Exception) -> Problem:
     return Problem(503, "database_unavailable", detail, headers={"Retry-After": str(retry_after_s)}, reason=reason)
 
 
+def phrase(status: int) -> str:
+    """Return the reason phrase of a status, also of those that tus adds to HTTP."""
+    return OTHER_PHRASES.get(status) or HTTPStatus(status).phrase
+
+
+def _description(error: falcon.HTTPError) -> str:
+    return "" if error.status_code in OTHER_PHRASES else HTTPStatus(error.status_code).description
+
+
 def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON
     """Return the problem document of an error.
 
     The type of a `Problem` is a URN with its code. For other errors the status says everything.
     """
-    status = HTTPStatus(error.status_code)
-    common = {"title": status.phrase, "status": status.value, "detail": error.description or status.description}
+    title = phrase(error.status_code)
+    common = {"title": title, "status": error.status_code, "detail": error.description or _description(error)}
     if isinstance(error, Problem):
         return {
             "type": f"urn:vidprod:problem:{error.error_code}",
@@ -93,7 +106,7 @@ def document(error: falcon.HTTPError) -> dict[str, Any]:  # Any: JSON
             "code": error.error_code,
             **error.extensions,
         }
-    return {"type": "about:blank", **common, "code": status.name.lower()}
+    return {"type": "about:blank", **common, "code": title.lower().replace(" ", "_").replace("-", "_")}
 
 
 def encode(error: falcon.HTTPError) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import falcon
@@ -38,6 +39,19 @@ def client_address(peer: str, fly_client_ip: str | None, *, behind_fly: bool) ->
     if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
         return str(ip_network((address, 64), strict=False))
     return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+@dataclass(frozen=True)
+class UploadLimits:
+    """The limits of uploads, shared by the application and the server, which checks them before a body.
+
+    Attributes:
+        uploads: new ones.
+        continued: requests for resumable uploads that exist.
+    """
+
+    uploads: RateLimiter
+    continued: RateLimiter
 
 
 class RateLimiter:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import falcon
 from pydantic import BaseModel
 
-from api.context import Context
-from api.http import cookies
+from api.http import cookies, json_values
 from api.http.cookies import Cookies
 from api.resources.base import Resource
-from api.resources.operations import OPERATIONS, PATH_PARAMETERS, Operation
+from api.resources.operations import NO_CONTENT, OPERATIONS, PATH_PARAMETERS, Operation
 from api.resources.schedules import PlatformSchedule
 from platforms import webhook_events
 from settings import VERSION, Settings
@@ -25,10 +25,11 @@ _REF = "#/components/schemas/{model}"
 RESPONSES = {
     200: "OK", 201: "Created", 202: "Accepted", 204: "No content", 206: "Partial content",
     303: "See other", 304: "Not modified", 400: "Bad request", 401: "Unauthorized: an API key is required",
-    403: "Forbidden: the request comes from another site's page",
-    404: "Not found", 409: "Conflict with the current state", 411: "Length required", 413: "Content too large",
-    415: "Unsupported media type", 416: "Range not satisfiable", 422: "Invalid field", 429: "Too many requests",
-    503: "Service unavailable",
+    403: "Forbidden: by the state of the resource, or the request comes from another site's page",
+    404: "Not found", 405: "Method not allowed", 409: "Conflict with the current state", 410: "Gone",
+    411: "Length required", 412: "Another version of the protocol", 413: "Content too large",
+    415: "Unsupported media type", 416: "Range not satisfiable", 422: "Invalid field", 423: "Locked",
+    429: "Too many requests", 460: "Checksum mismatch", 503: "Service unavailable",
 }  # fmt: skip
 
 
@@ -37,15 +38,17 @@ class OpenApiResource(Resource):
 
     public = True
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._document = document(context.settings)
+    @cached_property
+    def _document(self) -> bytes:
+        """Return the document, made for the first client that asks: few do, and it takes memory."""
+        return json_values.write(document(self._context.settings))
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Send the document."""
         del request
         response.cache_control = ["no-cache"]
-        response.media = self._document
+        response.content_type = falcon.MEDIA_JSON
+        response.data = self._document
 
 
 def document(settings: Settings) -> Json:
@@ -147,7 +150,7 @@ def _response(operation: Operation, status: int) -> Json:
     is_problem = status >= 400 and operation.path != "/health"
     if is_problem:
         response["content"] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    elif status in {304, 303, 204}:
+    elif status in {304, 303, 204} or operation.content == NO_CONTENT:
         pass
     elif operation.content and "/" in operation.content:
         response["content"] = {operation.content: {}}

@@ -15,8 +15,12 @@ from api.resources.publications import PublicationRetry, Resolution
 from api.resources.schedules import PlatformSchedule
 from api.resources.session import Credentials
 from api.resources.webhooks import EndpointChange, NewEndpoint, Replay, SecretRotation
+from api.tus import protocol
 from api.uploads.options import UploadOptions
 from platforms import registry
+
+NO_CONTENT = "none"
+"""Content of a successful response that has no body but is not a 204."""
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -63,6 +67,7 @@ def _number(description: str) -> Json:
 
 PATH_PARAMETERS: dict[str, Json] = {
     "job_id": _text("Id of the job."),
+    "upload_id": _text("Id of the upload, and of its future job."),
     "number": _number("Number of the part, from 1."),
     "token": _text("Signed token of the link."),
     "account_id": _text("Id of the account."),
@@ -81,6 +86,23 @@ _IDEMPOTENCY_KEY: Json = {
     "was used for a different upload, 409 while the first request is in progress. Optional; 1 to "
     f"{MAX_KEY_CHARS} printable ASCII characters.",
 }  # fmt: skip
+_TUS: dict[str, Json] = {
+    "Tus-Resumable": {"type": "string", "enum": [protocol.VERSION], "description": "Version of the protocol."},
+}
+_TUS_CREATION: dict[str, Json] = {
+    "Upload-Length": _text("Size of the video in bytes."),
+    "Upload-Defer-Length": _text("`1` if the size is told later."),
+    "Upload-Metadata": _text("Pairs of a key and a value in Base64, separated by commas."),
+    "Upload-Concat": _text("`partial`, or `final;` with the addresses of partial uploads that are joined."),
+    "Upload-Checksum": _text(
+        f"Checksum of the body: one of {', '.join(protocol.ALGORITHMS)}, and the digest in Base64."
+    ),
+}
+_TUS_APPENDING: dict[str, Json] = {
+    "Upload-Offset": _text("Number of bytes that the server has."),
+    "Upload-Length": _text("Size of the video in bytes, if it was deferred."),
+    "Upload-Checksum": _TUS_CREATION["Upload-Checksum"],
+}
 _CURSOR = _text("`next` of the previous page. Default: the first page.")
 _QUEUE = _text("Name of a queue. Default: all queues.")
 _ACTOR = _text("Name of an actor, such as `gaze` or `publish_tiktok`. Default: all actors.")
@@ -108,6 +130,34 @@ OPERATIONS = (
         "post", "/upload", "Upload a video", (202, 400, 409, 411, 413, 415, 422, 429, 503),
         "Send the options before the file: invalid options are then refused before the file is sent.",
         UploadOptions, headers={"Idempotency-Key": _IDEMPOTENCY_KEY}, content="Upload",
+    ),
+    Operation(
+        "post", "/files", "Create a resumable upload",
+        (201, 400, 404, 409, 411, 412, 413, 415, 422, 423, 429, 460, 503),
+        "The protocol is tus 1.0.0 with all of its extensions but checksum-trailer; any client of it can upload here. "
+        "OPTIONS lists what the server can do. The options of `POST /upload` are keys of Upload-Metadata; `filename` "
+        "is the name of the file. Only the creation counts for the rate limit of uploads.",
+        headers=_TUS | _TUS_CREATION, content=NO_CONTENT,
+    ),
+    Operation(
+        "patch", "/files/{upload_id}", "Append to a resumable upload",
+        (204, 400, 403, 404, 409, 410, 411, 412, 413, 415, 422, 423, 429, 460, 503),
+        "HEAD returns the offset at which to go on. A newer request for an upload ends an older one. The response to "
+        "the request that completes the upload has the id of its job in X-Job-Id. An incomplete upload is deleted 24 "
+        "hours after its last byte. Beyond tus, Upload-Metadata may be sent with a deferred Upload-Length: the video "
+        "is sent first, the options last.",
+        headers=_TUS | _TUS_APPENDING,
+    ),
+    Operation(
+        "post", "/files/{upload_id}", "Append, delete or ask by POST",
+        (200, 204, 400, 403, 404, 405, 409, 410, 412, 413, 415, 423, 429, 460, 503),
+        "X-HTTP-Method-Override names the method, for clients that can send GET and POST only.",
+        headers=_TUS | {"X-HTTP-Method-Override": _text("PATCH, DELETE or HEAD.")},
+        content=NO_CONTENT,
+    ),
+    Operation(
+        "delete", "/files/{upload_id}", "Delete a resumable upload", (204, 403, 404, 410, 412, 423, 429),
+        "403 once the upload is complete: then its job can be deleted.", headers=_TUS,
     ),
     Operation(
         "get", "/status/{job_id}", "Get the status of a job", (200, 304, 404),

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from falcon.routing import CompiledRouter
 
-from api.app import create_app, create_metrics_app, upload_limiter
+from api.app import create_app, create_metrics_app, upload_limits
 from api.context import Context
 from api.http.connection_counters import ConnectionCounters
 from api.server.connections import ConnectionLimits, Connections
@@ -69,17 +69,17 @@ def create_server(
         api.tick()
         metrics.tick()
 
-    limiter = upload_limiter(context)
+    rates = upload_limits(context)
     router = CompiledRouter()
     server = Server(tick)
     server.listen(
-        create_app(context, limiter, router),
+        create_app(context, rates, router),
         host=host,
         port=port,
         threads=THREADS,
         # waitress refuses larger bodies; the application checks the size of the file.
         max_body_bytes=context.settings.max_upload_size + 2 * MAX_FORM_OVERHEAD_BYTES,
-        checks=ApiHeadChecks(context, limiter, router),
+        checks=ApiHeadChecks(context, rates, router),
         connections=api,
     )
     if context.settings.metrics_port is not None:

@@ -22,7 +22,7 @@ from api.server.event_loop import EventLoop
 from api.server.head_checks import HeadChecks, RequestHead
 from api.server.parser import RequestParser
 from api.server.timing import Phase, PhaseTimer
-from api.uploads.upload import UPLOAD, Upload
+from api.uploads.upload import UPLOAD, IncomingUpload
 
 RECV_BYTES = 16_384
 """Bytes read at once, and so the maximum of pending pipelined input of a connection."""
@@ -254,7 +254,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self._parse()
         self.connections.hold(self)
 
-    def _check_head(self, head: RequestHead) -> Upload | None:
+    def _check_head(self, head: RequestHead) -> IncomingUpload | None:
         client = self.head_checks.client(head)
         if client is not None:
             self.connections.attribute(self, client)

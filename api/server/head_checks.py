@@ -16,14 +16,12 @@ from api.context import Context
 from api.http import json_body, problems
 from api.http.auth import AuthHeaders
 from api.http.problems import Problem
-from api.http.rate_limit import RateLimiter, client_address
-from api.uploads.upload import Upload, open_upload
+from api.http.rate_limit import UploadLimits, client_address
+from api.tus import protocol, requests
+from api.uploads.upload import IncomingUpload, Upload, open_upload
 
 MAX_PUBLIC_BODY_BYTES = 4096
 """Maximum size of a body that needs no key: a sign-in."""
-
-UPLOAD_ROUTES = frozenset({("POST", "/upload")})
-"""Method and path of the requests that may have a long or chunked body."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,10 @@ class RequestHead:
     peer: str
     content_length: int | None
 
+    def header(self, name: str) -> str | None:
+        """Return the value of a header by its usual name, or None."""
+        return self.headers.get(name.upper().replace("-", "_"))
+
 
 class HeadChecks(Protocol):
     """The checks of a port, made before a body is received."""
@@ -49,8 +51,8 @@ class HeadChecks(Protocol):
     def client(self, head: RequestHead) -> str | None:
         """Return the address of the client, if a proxy tells it; else None."""
 
-    def check(self, head: RequestHead) -> Upload | None:
-        """Return the upload that the request begins, or None for another request.
+    def check(self, head: RequestHead) -> IncomingUpload | None:
+        """Return the upload that the request begins or continues, or None for another request.
 
         Raises:
             falcon.HTTPError: the request is refused.
@@ -65,7 +67,7 @@ class MetricsHeadChecks:
         del head
         return None
 
-    def check(self, head: RequestHead) -> Upload | None:
+    def check(self, head: RequestHead) -> IncomingUpload | None:
         """Refuse any body."""
         if head.content_length != 0:
             raise _no_body_expected()
@@ -75,15 +77,15 @@ class MetricsHeadChecks:
 class ApiHeadChecks:
     """The checks of the API's port."""
 
-    def __init__(self, context: Context, limiter: RateLimiter, router: CompiledRouter) -> None:
+    def __init__(self, context: Context, limits: UploadLimits, router: CompiledRouter) -> None:
         """Prepare.
 
         Args:
-            limiter: of uploads.
+            limits: of the rates of uploads.
             router: of the application; knows its resources.
         """
         self._context = context
-        self._limiter = limiter
+        self._limits = limits
         self._router = router
 
     def client(self, head: RequestHead) -> str | None:
@@ -91,19 +93,23 @@ class ApiHeadChecks:
         told = head.headers.get("FLY_CLIENT_IP")
         return client_address(head.peer, told, behind_fly=True) if self._context.behind_fly and told else None
 
-    def check(self, head: RequestHead) -> Upload | None:
+    def check(self, head: RequestHead) -> IncomingUpload | None:
         """Open an upload; of other requests check route, key and size of the body."""
-        if (head.method, head.path) in UPLOAD_ROUTES:
+        if (head.method, head.path) == ("POST", "/upload"):
             return self._open_upload(head)
-        if head.content_length != 0:
-            self._check_body(head)
+        if head.content_length == 0:
+            return None
+        if head.path == protocol.ROOT or head.path.startswith(f"{protocol.ROOT}/"):
+            with protocol.version_on_errors():
+                return self._open_resumable(head)
+        self._check_body(head)
         return None
 
     def _open_upload(self, head: RequestHead) -> Upload:
         if head.content_length == 0 and "CONTENT_LENGTH" not in head.headers:
             raise Problem(411, "length_required", "send the length of the form in Content-Length")
         identity = self._authenticate(head)
-        self._limiter.hit(self._address(head))
+        self._limits.uploads.hit(self._address(head))
         return open_upload(
             self._context,
             head.headers.get("CONTENT_TYPE"),
@@ -112,6 +118,19 @@ class ApiHeadChecks:
             idempotency_key=head.headers.get("IDEMPOTENCY_KEY"),
             content_encoding=head.headers.get("CONTENT_ENCODING"),
         )
+
+    def _open_resumable(self, head: RequestHead) -> IncomingUpload | None:
+        """Begin to receive a body of the tus protocol: the first bytes of a new upload, or more of an old one."""
+        upload_id, method = protocol.upload_id(head.path), protocol.method(head.method, head.header)
+        creates = head.path.rstrip("/") == protocol.ROOT and method == "POST"
+        if not creates and (upload_id is None or method != "PATCH"):
+            self._check_body(head)
+            return None
+        self._authenticate(head)
+        (self._limits.uploads if creates else self._limits.continued).hit(self._address(head))
+        if creates or upload_id is None:
+            return requests.create(self._context, head.header, head.content_length)
+        return requests.append(self._context, upload_id, head.header, head.content_length)
 
     def _check_body(self, head: RequestHead) -> None:
         resource = self._find_resource(head)
@@ -127,7 +146,7 @@ class ApiHeadChecks:
             self._authenticate(head)
 
     def _authenticate(self, head: RequestHead) -> str:
-        headers = AuthHeaders.read(lambda name: head.headers.get(name.upper().replace("-", "_")))
+        headers = AuthHeaders.read(head.header)
         try:
             return self._context.keys.authenticate(headers, head.method, self._address(head)).identity
         except DATABASE_ERRORS as exc:

@@ -15,7 +15,6 @@ The application finds the complete `Upload` in the WSGI environment.
 from __future__ import annotations
 
 from collections.abc import Callable
-from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
@@ -29,9 +28,9 @@ from api.http.security_headers import HEADERS
 from api.server.chunked import ChunkedReceiver
 from api.server.framing import check_head
 from api.server.head_checks import RequestHead
-from api.uploads.upload import Upload
+from api.uploads.upload import IncomingUpload
 
-CheckHead = Callable[[RequestHead], Upload | None]
+CheckHead = Callable[[RequestHead], IncomingUpload | None]
 
 
 class ErrorResponse:
@@ -44,16 +43,16 @@ class ErrorResponse:
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         """Return status line, headers and body."""
         del ident
-        status = HTTPStatus(self._error.status_code)
+        status = self._error.status_code
         headers = {**HEADERS, **dict(self._error.headers or {}), "Content-Type": problems.MEDIA_TYPE}
         body = b"" if self._without_body else problems.encode(self._error)
-        return f"{status.value} {status.phrase}", list(headers.items()), body
+        return f"{status} {problems.phrase(status)}", list(headers.items()), body
 
 
 class _UploadBuffer:
     """Replaces the body buffer of waitress; feeds the upload."""
 
-    def __init__(self, upload: Upload) -> None:
+    def __init__(self, upload: IncomingUpload) -> None:
         self._upload = upload
         self._length = 0
 
@@ -85,7 +84,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
             check: opens an upload or refuses the request, by its head.
             peer: address of the other end of the connection.
         """
-        self.upload: Upload | None = None
+        self.upload: IncomingUpload | None = None
         self.wants_continue = False
         self._error: ErrorResponse | None = None
         self._check = check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Protocol
 
 from loguru import logger
 
@@ -14,11 +15,49 @@ from api.context import Context
 from api.http import idempotency
 from api.uploads.checks import check_options
 from api.uploads.options import UploadOptions, parse_options
-from api.uploads.upload import Upload, stored_answer
+from api.uploads.upload import stored_answer
 from store import jobs
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus
+
+
+class CompleteUpload(Protocol):
+    """An upload all of whose bytes have arrived: of a form, or a resumable one."""
+
+    key_hash: str | None
+    """Of its idempotency key; None without one."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return its fingerprint, if it has an idempotency key."""
+
+    @property
+    def job_id(self) -> str:
+        """Return the id of the future job."""
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the file, to be shown only."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the size of the file."""
+
+    def finish(self) -> dict[str, str]:
+        """End the body; return the fields."""
+
+    def finalize_file(self, record: bytes) -> None:
+        """Sync the file and rename it to its final name, with a record beside it."""
+
+    def keep(self) -> None:
+        """Keep the file: it belongs to a job, or it is unknown whether the job was committed."""
+
+    def release_key(self) -> None:
+        """Release the idempotency key for other requests."""
+
+    def discard(self) -> None:
+        """End the upload without a job, unless `keep` was called."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +69,7 @@ class UploadResponse:
     body: str
 
 
-def accept(context: Context, upload: Upload) -> UploadResponse:
+def accept(context: Context, upload: CompleteUpload) -> UploadResponse:
     """Create the job of an upload, or replay the stored response of its idempotency key.
 
     Call `Upload.discard` after the response was sent: deleting 500 MB takes 0.2 s (measured 2026-11-28).
@@ -54,7 +93,7 @@ def accept(context: Context, upload: Upload) -> UploadResponse:
     return response
 
 
-def _create_job(context: Context, upload: Upload, fields: dict[str, str]) -> UploadResponse | StoredAnswer:
+def _create_job(context: Context, upload: CompleteUpload, fields: dict[str, str]) -> UploadResponse | StoredAnswer:
     """Return the response for a new job, or a concurrent request's stored one."""
     options = parse_options(fields, context.now())
     check_options(context, options, upload.file_name)
@@ -74,7 +113,7 @@ def _response(job: Job) -> UploadResponse:
     return UploadResponse(202, {"Location": status_url, "X-Job-Id": job.id}, body)
 
 
-def _to_store(response: UploadResponse, job: Job, upload: Upload) -> StoredAnswer | None:
+def _to_store(response: UploadResponse, job: Job, upload: CompleteUpload) -> StoredAnswer | None:
     if upload.key_hash is None:
         return None
     return StoredAnswer(
@@ -88,13 +127,15 @@ def _to_store(response: UploadResponse, job: Job, upload: Upload) -> StoredAnswe
     )
 
 
-def _replay(stored: StoredAnswer, upload: Upload) -> UploadResponse:
+def _replay(stored: StoredAnswer, upload: CompleteUpload) -> UploadResponse:
     if stored.fingerprint != upload.fingerprint:
         raise idempotency.key_reused(stored.job_id)
     return UploadResponse(stored.status, {**stored.headers, idempotency.REPLAYED: "true"}, stored.body)
 
 
-def _commit_job(context: Context, upload: Upload, job: Job, to_store: StoredAnswer | None) -> StoredAnswer | None:
+def _commit_job(
+    context: Context, upload: CompleteUpload, job: Job, to_store: StoredAnswer | None
+) -> StoredAnswer | None:
     """Commit the job; keep the file also if an error hides whether the commit succeeded."""
     try:
         return job_commands.accept(context, job, to_store)
@@ -114,7 +155,7 @@ def _may_be_committed(context: Context, job_id: str) -> bool:
         return True
 
 
-def _new_job(context: Context, upload: Upload, options: UploadOptions) -> Job:
+def _new_job(context: Context, upload: CompleteUpload, options: UploadOptions) -> Job:
     settings = context.settings
     intensity, length_s = options.gaze_intensity, options.segment_seconds
     return Job(

@@ -60,32 +60,58 @@ def disk_errors_as_problems() -> Iterator[None]:
 class UploadFile:
     """The file of one upload: `write` its bytes, then `finalize` or `discard` it."""
 
-    def __init__(self, directory: Path, *, limit_bytes: int) -> None:
-        """Create the temporary file.
+    def __init__(
+        self, directory: Path, *, limit_bytes: int, is_video: bool = True, resumed_at: int | None = None
+    ) -> None:
+        """Create the temporary file, or open it again to append to it.
 
         Args:
-            directory: the upload's own; created here.
+            directory: the upload's own; created with a new file.
             limit_bytes: maximum size.
+            is_video: the first bytes are checked to be a video's; False for a piece of one.
+            resumed_at: bytes of an existing file that are kept; None creates a new one.
 
         Raises:
-            Problem: 503 for a disk error; the directory is deleted then.
+            Problem: 423 if another process uses the file, 503 for a disk error; a new directory is deleted then.
         """
         self._directory = directory
         self._limit_bytes = limit_bytes
         self._head = b""
-        self._head_checked = False
+        self._head_checked = not is_video
         self._unsynced_bytes = 0
         self._sync: Future[None] | None = None
         self.size_bytes = 0
         self._fd = -1
         with disk_errors_as_problems():
-            directory.mkdir(parents=True)
-            try:
-                self._fd = os.open(directory / INCOMING, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                fcntl.flock(self._fd, fcntl.LOCK_EX)
-            except OSError:
-                self.discard()
-                raise
+            if resumed_at is None:
+                self._create()
+            else:
+                self._reopen(resumed_at)
+
+    def _create(self) -> None:
+        self._directory.mkdir(parents=True)
+        try:
+            self._fd = os.open(self._directory / INCOMING, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except OSError:
+            self.discard()
+            raise
+
+    def _reopen(self, size_bytes: int) -> None:
+        self._fd = os.open(self._directory / INCOMING, os.O_RDWR)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.truncate(size_bytes)
+            if not self._head_checked:
+                self._head = os.pread(self._fd, sniff.HEAD_BYTES, 0)
+                self._head_checked = len(self._head) == sniff.HEAD_BYTES
+        except BlockingIOError as error:
+            self._close()
+            detail = "the upload is in use by another process; try again in a second"
+            raise Problem(423, "upload_locked", detail, headers={"Retry-After": "1"}) from error
+        except OSError:
+            self._close()
+            raise
 
     def write(self, data: bytes) -> None:
         """Append bytes.
@@ -108,6 +134,26 @@ class UploadFile:
                 self._finish_sync()  # the kernel reports a failed write to one sync only: its error must be read
             self._unsynced_bytes = 0
             self._sync = _sync_executor.submit(os.fdatasync, self._fd)
+
+    def truncate(self, size_bytes: int) -> None:
+        """Drop the bytes from an offset on, and append there."""
+        with disk_errors_as_problems():
+            if os.fstat(self._fd).st_size > size_bytes:
+                os.ftruncate(self._fd, size_bytes)
+            self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+
+    def append_file(self, path: Path) -> None:
+        """Append another file, in the kernel.
+
+        Raises:
+            Problem: 503 for a disk error.
+        """
+        with disk_errors_as_problems(), path.open("rb") as source:
+            while copied := os.sendfile(self._fd, source.fileno(), None, SYNC_EVERY_BYTES):
+                self.size_bytes += copied
+                os.fdatasync(self._fd)  # little at a time: the disk is shared
+            if not self._head_checked and len(self._head) < sniff.HEAD_BYTES:
+                self._head = os.pread(self._fd, sniff.HEAD_BYTES, 0)
 
     def finalize(self, record: bytes | None = None) -> Path:
         """Sync the file and rename it to its final name; return its path. It stays locked.
@@ -170,6 +216,7 @@ class UploadFile:
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
+        fcntl.flock(fd, fcntl.LOCK_UN)  # now, even if closing has to wait
         if self._sync is not None and not self._sync.done():
             # The sync in progress uses the descriptor, whose number another file would get next. Closing waits on the
             # executor's thread, because the server's loop must not wait.

@@ -102,7 +102,7 @@ class Reservations:
 
 def became_full(free_bytes: int) -> Problem:
     """Return the 503 for a disk that became full during an upload."""
-    detail = "the disk of the server became full during the upload; nothing was kept, try again later"
+    detail = "the disk of the server became full during the upload; try again later"
     return Problem(503, "disk_full", detail, headers={"Retry-After": str(RETRY_AFTER_S)}, free_bytes=free_bytes)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from actors.database_check import DATABASE_ERRORS
 from actors.disk import Disk
@@ -37,6 +38,16 @@ CHECK_DISK_EVERY_BYTES = 2**20
 """Interval of the checks during an upload that the disk has room."""
 
 _MAX_SHOWN_NAME_CHARS = 80  # of a field's name in a problem document
+
+
+class IncomingUpload(Protocol):
+    """An upload whose bytes the server receives from a socket."""
+
+    def feed(self, data: bytes) -> None:
+        """Process the next bytes of the request's body."""
+
+    def discard(self) -> None:
+        """End the request: the client is gone, or its response was sent."""
 
 
 class Upload:

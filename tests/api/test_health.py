@@ -19,9 +19,8 @@ from falcon.testing import TestClient
 
 from actors import wiring
 from actors.disk import Sizes
-from api.app import create_app, routes
+from api.app import create_app, routes, upload_limits
 from api.context import Context
-from api.http.rate_limit import RateLimiter
 from api.resources.operations import OPERATIONS
 from broker.storage.inspection import QueueStats, WorkerProcess
 from store import heartbeats, jobs
@@ -195,11 +194,11 @@ def test_every_answer_is_safe_to_show(client: TestClient) -> None:
         assert "default-src 'none'" in headers["content-security-policy"]
 
 
-def test_the_description_and_the_routes_tell_the_same(client: TestClient, context: Context, clock: Clock) -> None:
+def test_the_description_and_the_routes_tell_the_same(client: TestClient, context: Context) -> None:
     described = {(operation.method, operation.path) for operation in OPERATIONS}
     served = {
         (method, re.sub(r":int\([^)]*\)", "", path))
-        for path, resource in routes(context, RateLimiter(1, noun="upload", now_s=clock.now_s)).items()
+        for path, resource in routes(context, upload_limits(context)).items()
         for method in ("get", "post", "put", "patch", "delete")
         if hasattr(resource, f"on_{method}")
     }
@@ -209,10 +208,10 @@ def test_the_description_and_the_routes_tell_the_same(client: TestClient, contex
     assert {(method, path) for path, item in document["paths"].items() for method in item} == served
 
 
-def test_the_description_says_which_routes_are_public(context: Context, clock: Clock) -> None:
+def test_the_description_says_which_routes_are_public(context: Context) -> None:
     public = {
         re.sub(r":int\([^)]*\)", "", path)
-        for path, resource in routes(context, RateLimiter(1, noun="upload", now_s=clock.now_s)).items()
+        for path, resource in routes(context, upload_limits(context)).items()
         if getattr(resource, "public", False)
     }
 

@@ -1,0 +1,330 @@
+"""The requests that append to resumable uploads: one at a time for each upload, and the newest one wins.
+
+A phone that changes its network leaves a dead connection open, which the server notices minutes later. So each request
+for an upload, also one that only asks for the offset, first ends the request that is appending. What that one has
+written stays, unless it has a checksum, which can no longer be verified.
+
+    head of a request ─▶ `requests.append` ─▶ `Reception.feed` … ─▶ `Reception.end` ─▶ `acceptance.accept`, at the end
+    disconnection     ─▶ `Reception.discard`
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from actors.machine import Machine
+from actors.recovery.lost_found import INCOMING, SOURCE
+from actors.recovery.upload_record import NAME as RECORD
+from api.http.problems import Problem, invalid_field
+from api.tus import protocol
+from api.tus.protocol import Checksum
+from api.tus.stored import VERIFIED, StoredUpload, UploadState, gone
+from api.uploads import options
+from api.uploads.file import UploadFile
+from api.uploads.options import UploadOptions
+from api.uploads.reservations import Reservation, Reservations, became_full
+
+CHECK_DISK_EVERY_BYTES = 2**20
+"""Interval of the checks during an upload that the disk has room."""
+
+FILE_NAMES = ("filename", "name")
+"""Keys of Upload-Metadata for the file's name: of tus-js-client's examples, and of Uppy."""
+
+
+class Reception:
+    """One request that appends to an upload. Ends by `end`, `discard`, or a newer request for the same upload."""
+
+    def __init__(
+        self, owner: Receptions, machine: Machine, upload: StoredUpload, file: UploadFile, checksum: Checksum | None
+    ) -> None:
+        self._owner = owner
+        self._disk = machine.disk
+        self._disk_checked_bytes = file.size_bytes
+        self._file = file
+        self._checksum = checksum
+        self._hash: Any = None if checksum is None else checksum.new()  # Any: hashlib's type has no name
+        self._lock = threading.Lock()
+        self._is_open = True
+        self._is_moved = False  # to its final name, for a job that is not committed yet
+        self._kept = False
+        self._fed_s = time.monotonic()
+        self.upload = upload
+        self.begun_at_bytes = file.size_bytes
+        self.key_hash: str | None = None  # the upload's own address makes a repeated request recognizable
+        self.fingerprint = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the offset: the number of bytes of the file so far."""
+        return self._file.size_bytes
+
+    @property
+    def idle_s(self) -> float:
+        """Return the seconds since the last byte."""
+        return time.monotonic() - self._fed_s
+
+    @property
+    def job_id(self) -> str:
+        """Return the id of the future job."""
+        return self.upload.upload_id
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the file, to be shown only."""
+        return file_name(self.upload.metadata)
+
+    def feed(self, data: bytes) -> None:
+        """Append the next bytes of the request's body.
+
+        Raises:
+            Problem: 409 if a newer request has ended this one, 413 beyond the upload's length, 415 if the file is not a
+                video, 503 for a disk error.
+        """
+        with self._lock, protocol.version_on_errors():
+            self._fed_s = time.monotonic()
+            if not self._is_open:
+                raise superseded()
+            if self.upload.length is not None and self.size_bytes + len(data) > self.upload.length:
+                raise beyond_length(self.upload.length)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._owner.add_written(self, len(data))
+        if self._hash is not None:
+            self._hash.update(data)
+        if self.size_bytes - self._disk_checked_bytes >= CHECK_DISK_EVERY_BYTES:
+            self._disk_checked_bytes = self.size_bytes
+            if not self._disk.has_room():  # another program fills it: what is left is for commits and deletions
+                raise became_full(self._disk.free_bytes)
+
+    def append_file(self, path: Path) -> None:
+        """Append a file, in the kernel.
+
+        Raises:
+            Problem: 503 for a disk error.
+        """
+        with self._lock:
+            before_bytes = self.size_bytes
+            self._file.append_file(path)
+            self._owner.add_written(self, self.size_bytes - before_bytes)
+
+    def end(self) -> None:
+        """End the body; verify its checksum.
+
+        Raises:
+            Problem: 409 as `feed`, 460 for a wrong checksum; the body's bytes are dropped then.
+        """
+        with self._lock:
+            if not self._is_open:
+                raise superseded()
+            if self._checksum is not None:
+                if self._hash.digest() != self._checksum.digest:
+                    raise checksum_mismatch()
+                self._checksum = None
+                (self.upload.directory / VERIFIED).unlink(missing_ok=True)
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether all bytes of the upload are there."""
+        return self.upload.length is not None and self.size_bytes == self.upload.length
+
+    def finish(self) -> dict[str, str]:
+        """Return the options of the upload, as the fields of a form.
+
+        From here on no newer request ends this one: the job is being committed.
+        """
+        with self._lock:
+            if not self._is_open:
+                raise superseded()
+            self._owner.begin_accepting(self)
+        return fields(self.upload.metadata)
+
+    def finalize_file(self, record: bytes) -> None:
+        """Sync the complete file and rename it to its final name.
+
+        Args:
+            record: written beside the file.
+
+        Raises:
+            Problem: 400 for an empty file, 415 for one that is not a video, 503 if the disk is full.
+        """
+        self._file.finalize(record)
+        self._is_moved = True
+
+    def keep(self) -> None:
+        """Leave the file to its job."""
+        self._kept = True
+        self._close()
+        self._owner.release(self.job_id)
+
+    def release_key(self) -> None:
+        """Do nothing: there is no idempotency key."""
+
+    def discard(self) -> None:
+        """End the request; keep its bytes, unless they have a checksum that is not verified. May be repeated."""
+        with self._lock:
+            if self._is_moved and not self._kept:  # the job was not committed: the upload is complete and waits
+                (self.upload.directory / SOURCE).rename(self.upload.directory / INCOMING)
+                (self.upload.directory / RECORD).unlink(missing_ok=True)
+                self._is_moved = False
+            if self._is_open and self._checksum is not None:
+                self._owner.add_written(self, self.begun_at_bytes - self.size_bytes)
+                self._file.truncate(self.begun_at_bytes)
+                (self.upload.directory / VERIFIED).unlink(missing_ok=True)
+            self._close()
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._file.keep()
+        self._owner.end(self)
+
+
+class Receptions:
+    """The uploads that this process is receiving. There is one object in each process: `Context.receptions`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._receiving: dict[str, Reception] = {}
+        self._accepting: set[str] = set()
+        self._reserved: dict[str, Reservation] = {}
+
+    def reserve(self, machine: Machine, reservations: Reservations, upload: StoredUpload, written_bytes: int) -> None:
+        """Reserve disk space for the rest of an upload, unless that is done already.
+
+        It is kept over all requests until the upload is accepted, deleted or expired.
+
+        Raises:
+            Problem: as `Reservations.reserve`.
+            DatabaseUnavailable: likewise.
+        """
+        self._release_expired(machine)
+        if upload.upload_id not in self._reserved:
+            space = reservations.reserve(machine, upload.length, written_bytes=written_bytes)
+            with self._lock:
+                self._reserved[upload.upload_id] = space
+
+    def release(self, upload_id: str) -> None:
+        """End the reservation of an upload that is accepted or deleted."""
+        with self._lock:
+            space = self._reserved.pop(upload_id, None)
+        if space is not None:
+            space.release()
+
+    def add_written(self, reception: Reception, count: int) -> None:
+        """Take written bytes off the reservation of an upload."""
+        space = self._reserved.get(reception.job_id)
+        if space is not None:
+            space.add_written(count)
+
+    def _release_expired(self, machine: Machine) -> None:
+        # Another process deletes the files of expired uploads.
+        with self._lock:
+            reserved = list(self._reserved)
+        for upload_id in reserved:
+            if not (machine.settings.uploads_dir / upload_id / INCOMING).exists():
+                self.release(upload_id)
+
+    def begin(
+        self, machine: Machine, upload: StoredUpload, checksum: Checksum | None = None, *, is_new: bool = False
+    ) -> Reception:
+        """Begin to append to an upload; end the request that is appending.
+
+        Args:
+            machine: for its settings and clock.
+            upload: to append to.
+            checksum: of the body.
+            is_new: the file is to be created.
+
+        Raises:
+            Problem: 410 if the upload has expired, 423 if it is being accepted or deleted, 503 for a disk error.
+        """
+        self.interrupt(upload.upload_id)
+        if not is_new and upload.state(machine.now()) is not UploadState.RECEIVING:
+            raise gone()
+        file = UploadFile(
+            upload.directory,
+            limit_bytes=machine.settings.max_upload_size,
+            is_video=not upload.is_partial,
+            resumed_at=None if is_new else upload.offset,
+        )
+        reception = Reception(self, machine, upload, file, checksum)
+        if checksum is not None:
+            (upload.directory / VERIFIED).write_text(str(file.size_bytes))
+        with self._lock:
+            self._receiving[upload.upload_id] = reception
+        return reception
+
+    def interrupt(self, upload_id: str) -> None:
+        """End the request that appends to an upload, if there is one.
+
+        Raises:
+            Problem: 423 if the upload is complete and its job is being committed.
+        """
+        with self._lock:
+            if upload_id in self._accepting:
+                raise locked()
+            reception = self._receiving.get(upload_id)
+        if reception is not None:
+            reception.discard()
+
+    def begin_accepting(self, reception: Reception) -> None:
+        """Note that the job of an upload is being committed."""
+        with self._lock:
+            self._accepting.add(reception.upload.upload_id)
+
+    def end(self, reception: Reception) -> None:
+        """Remove a request that has ended."""
+        with self._lock:
+            if self._receiving.get(reception.upload.upload_id) is reception:
+                del self._receiving[reception.upload.upload_id]
+                self._accepting.discard(reception.upload.upload_id)
+
+
+def fields(metadata: str | None) -> dict[str, str]:
+    """Return the options in an Upload-Metadata header; other keys are the client's own.
+
+    Raises:
+        Problem: 400 for a malformed header, 422 for an option that is not UTF-8.
+    """
+    found = {}
+    for key, value in protocol.metadata(metadata).items():
+        if key in UploadOptions.model_fields:
+            try:
+                found[key] = value.decode()
+            except UnicodeDecodeError:
+                raise invalid_field(key, "must be text in UTF-8") from None
+    return found
+
+
+def file_name(metadata: str | None) -> str:
+    """Return the file's name in an Upload-Metadata header, safe to be shown; empty without one."""
+    found = protocol.metadata(metadata)
+    names = [found[key].decode(errors="replace") for key in FILE_NAMES if found.get(key)]
+    return options.display_name(names[0] if names else None)
+
+
+def superseded() -> Problem:
+    """Return the 409 for a request that a newer one has ended."""
+    return Problem(409, "upload_superseded", "a newer request continues this upload")
+
+
+def locked() -> Problem:
+    """Return the 423 for an upload that is being completed."""
+    detail = "the upload is complete and is being accepted; ask again in a second"
+    return Problem(423, "upload_locked", detail, headers={"Retry-After": "1"})
+
+
+def beyond_length(length: int) -> Problem:
+    """Return the 413 for more bytes than the upload's length."""
+    return Problem(413, "beyond_length", f"the upload has {length} bytes, this request sends more", length_bytes=length)
+
+
+def checksum_mismatch() -> Problem:
+    """Return the 460 for a wrong checksum."""
+    detail = "the bytes do not have the checksum in Upload-Checksum; they were dropped, send them again"
+    return Problem(protocol.CHECKSUM_MISMATCH, "checksum_mismatch", detail)

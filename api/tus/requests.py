@@ -1,0 +1,257 @@
+"""The operations of tus on an upload: create, append, join, tell the offset, delete.
+
+Those with a body are begun at their head, on the server's loop (`api.server.head_checks`), and ended by
+`api.resources.files` when the body is there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+from loguru import logger
+
+from actors.database_check import DATABASE_ERRORS
+from actors.recovery.lost_found import INCOMING
+from actors.recovery.resumable import NAME
+from api.context import Context
+from api.http.problems import Problem, database_unavailable, not_found
+from api.tus import protocol
+from api.tus.protocol import Checksum, Headers
+from api.tus.receiving import Reception, beyond_length, fields
+from api.tus.stored import StoredUpload, UploadState, gone, load
+from api.uploads.checks import check_given
+from api.uploads.file import file_too_large, make_directory
+from api.uploads.options import parse_options
+
+
+def create(context: Context, headers: Headers, content_length: int | None) -> Reception:
+    """Create an upload, and begin to receive the body of the request that creates it.
+
+    Args:
+        context: of the API.
+        headers: of the request.
+        content_length: of its body, in bytes; 0 without a body, None if unknown.
+
+    Raises:
+        Problem: 400 or 422 for a malformed header or a wrong option, 409 for a platform without an account, 412 for
+            another version, 413 for too large an upload, 415 for a body of another type, 503 if the disk is full or the
+            database is unavailable.
+    """
+    protocol.check_version(headers)
+    concatenation = protocol.concatenation(headers("Upload-Concat"))
+    if concatenation is not None and concatenation.is_final:
+        return _join(context, headers, concatenation.partial_ids)
+    length = protocol.length(headers)
+    checksum = protocol.checksum(headers("Upload-Checksum"))
+    if content_length != 0:
+        protocol.require_content_type(headers)
+    upload = _new(context, headers, length)
+    if not upload.is_partial:
+        _check_options(context, upload)
+        if length == 0:
+            raise Problem(400, "empty_file", "Upload-Length: the file is empty", field="file")
+    if length is not None and (content_length or 0) > length:
+        raise beyond_length(length)
+    return _begin(context, upload, checksum if content_length != 0 else None)
+
+
+def append(context: Context, upload_id: str, headers: Headers, content_length: int | None) -> Reception:
+    """Begin to append the body of a request to an upload.
+
+    Args:
+        context: of the API.
+        upload_id: of the upload.
+        headers: of the request.
+        content_length: of its body, in bytes; None if unknown.
+
+    Raises:
+        Problem: 400 for a malformed header, 403 for a joined upload, 404 or 410 without the upload, 409 for another
+            offset, 412 for another version, 413 beyond its length, 415 for a body of another type, 423 while it is
+            accepted, 503 for a disk error or an unavailable database.
+    """
+    protocol.check_version(headers)
+    protocol.require_content_type(headers)
+    offset = protocol.number("Upload-Offset", headers("Upload-Offset"))
+    checksum = protocol.checksum(headers("Upload-Checksum"))
+    _require_database(context)
+    upload = _load(context, upload_id)
+    if upload.is_final:
+        raise Problem(403, "joined_upload", "this upload is joined from others; nothing can be added to it")
+    if upload.state(context.now()) is UploadState.ACCEPTED:
+        raise _other_offset(offset, upload.length or 0)
+    upload = _with_metadata(context, upload, headers("Upload-Metadata"))
+    upload = _with_length(context, upload, headers("Upload-Length"))
+    if upload.state(context.now()) is UploadState.EXPIRED:
+        raise gone()
+    try:
+        context.receptions.reserve(context, context.reservations, upload, upload.offset)
+    except DATABASE_ERRORS as exc:
+        raise database_unavailable(exc) from exc
+    reception = context.receptions.begin(context, upload, checksum)
+    try:
+        if reception.size_bytes != offset:
+            raise _other_offset(offset, reception.size_bytes)
+        if upload.length is not None and offset + (content_length or 0) > upload.length:
+            raise beyond_length(upload.length)
+    except Problem:
+        reception.discard()
+        raise
+    return reception
+
+
+def current(context: Context, upload_id: str) -> StoredUpload:
+    """Return an upload after ending the request that appends to it.
+
+    Raises:
+        Problem: 404 or 410 without the upload, 423 while it is accepted.
+    """
+    context.receptions.interrupt(upload_id)
+    upload = _load(context, upload_id)
+    if upload.state(context.now()) is UploadState.EXPIRED:
+        raise gone()
+    return upload
+
+
+def delete(context: Context, upload_id: str) -> None:
+    """Delete an upload that belongs to no job.
+
+    Raises:
+        Problem: 403 if it belongs to one, 404 or 410 without the upload, 423 while it is accepted.
+    """
+    upload = current(context, upload_id)
+    if upload.state(context.now()) is UploadState.ACCEPTED:
+        detail = f"the upload is complete and belongs to a job; delete the job: DELETE /jobs/{upload_id}"
+        raise Problem(403, "upload_accepted", detail, job_id=upload_id)
+    _remove(context, upload)
+
+
+def unknown() -> Problem:
+    """Return the 404 for an unknown upload."""
+    return not_found("upload")
+
+
+def _load(context: Context, upload_id: str) -> StoredUpload:
+    return load(context.settings.uploads_dir, upload_id)
+
+
+def _new(context: Context, headers: Headers, length: int | None) -> StoredUpload:
+    limit_bytes = context.settings.max_upload_size
+    if length is not None and length > limit_bytes:
+        raise file_too_large(limit_bytes)
+    metadata, concat = headers("Upload-Metadata"), protocol.concatenation(headers("Upload-Concat"))
+    protocol.metadata(metadata)
+    _require_database(context)
+    directory = context.settings.uploads_dir / context.new_id("job_")
+    return StoredUpload(directory, length, metadata, None if concat is None else concat.header)
+
+
+def _check_options(context: Context, upload: StoredUpload) -> None:
+    try:
+        check_given(context, parse_options(fields(upload.metadata), context.now()))
+    except DATABASE_ERRORS as exc:
+        raise database_unavailable(exc) from exc
+
+
+def _with_metadata(context: Context, upload: StoredUpload, told: str | None) -> StoredUpload:
+    """Return an upload with the metadata that the request tells.
+
+    This goes beyond tus. A page sends the video while its form is still being filled in, with a deferred length, and
+    then the length together with the options.
+    """
+    if told is None:
+        return upload
+    changed = replace(upload, metadata=told)
+    if not upload.is_partial:
+        _check_options(context, changed)
+    changed.write()
+    return changed
+
+
+def _with_length(context: Context, upload: StoredUpload, told: str | None) -> StoredUpload:
+    """Return an upload with the length that the request tells, if it was deferred."""
+    if told is None:
+        return upload
+    length = protocol.number("Upload-Length", told)
+    if upload.length is not None:
+        if length != upload.length:
+            raise Problem(400, "tus_header", f"Upload-Length: the upload was created with {upload.length}")
+        return upload
+    if length > context.settings.max_upload_size:
+        raise file_too_large(context.settings.max_upload_size)
+    context.receptions.interrupt(upload.upload_id)
+    if length < upload.offset:
+        raise Problem(400, "tus_header", f"Upload-Length: {upload.offset} bytes are here already")
+    return upload.with_length(length)
+
+
+def _join(context: Context, headers: Headers, partial_ids: tuple[str, ...]) -> Reception:
+    """Create an upload from complete partial ones, which are deleted.
+
+    The bytes are copied: a joined upload is complete or does not exist, whenever the machine is switched off.
+    """
+    if headers("Upload-Length") is not None or headers("Upload-Defer-Length") is not None:
+        raise Problem(400, "tus_header", "Upload-Length: a final upload has that of its partial ones")
+    partial = [current(context, name) for name in partial_ids]
+    for upload in partial:
+        if not upload.is_partial or upload.length is None or upload.offset != upload.length:
+            raise Problem(400, "tus_concat", f"Upload-Concat: {upload.upload_id} is not a complete partial upload")
+    total = sum(upload.length or 0 for upload in partial)
+    upload = _new(context, headers, total)
+    _check_options(context, upload)
+    reception = _begin(context, upload, None)
+    try:
+        for part in partial:
+            reception.append_file(part.directory / INCOMING)
+    except BaseException:
+        reception.discard()
+        _remove(context, upload)
+        raise
+    for part in partial:
+        _remove(context, part)
+    return reception
+
+
+def _begin(context: Context, upload: StoredUpload, checksum: Checksum | None) -> Reception:
+    """Create the directory and the file of a new upload, after reserving its disk space."""
+    make_directory(context.settings.uploads_dir)
+    try:
+        context.receptions.reserve(context, context.reservations, upload, 0)
+    except DATABASE_ERRORS as exc:
+        raise database_unavailable(exc) from exc
+    try:
+        reception = context.receptions.begin(context, upload, checksum, is_new=True)
+        upload.write()
+    except BaseException:
+        _remove(context, upload)
+        raise
+    return reception
+
+
+def _remove(context: Context, upload: StoredUpload) -> None:
+    shutil.rmtree(upload.directory, ignore_errors=True)
+    context.receptions.release(upload.upload_id)
+
+
+def _require_database(context: Context) -> None:
+    try:
+        context.store.check()
+    except DATABASE_ERRORS as exc:
+        raise database_unavailable(exc) from exc
+
+
+def _other_offset(sent: int, offset: int) -> Problem:
+    detail = f"Upload-Offset: {sent} was sent, {offset} bytes of this upload are here"
+    return Problem(409, "other_offset", detail, offset=offset)
+
+
+def restore_reservations(context: Context) -> None:
+    """Reserve disk space again for the incomplete uploads that a process which has ended has left."""
+    root = context.settings.uploads_dir
+    for record in root.glob(f"*/{NAME}") if root.exists() else ():
+        try:
+            upload = load(root, record.parent.name)
+            if upload.state(context.now()) is UploadState.RECEIVING:
+                context.receptions.reserve(context, context.reservations, upload, upload.offset)
+        except (Problem, OSError) as error:  # its next request is refused as long as there is no room
+            logger.warning("Upload {}: no disk space reserved: {}", record.parent.name, error)

@@ -1,0 +1,129 @@
+"""The resumable uploads on the disk: one directory for each, named after its future job.
+
+    uploads/<job id>/.tus.json     what the client told when it created the upload
+    uploads/<job id>/.incoming     the bytes so far; its size is the offset, its time of change begins the expiry
+    uploads/<job id>/.verified     only while a body with a checksum is received: the offset before it
+    uploads/<job id>/source        instead of `.incoming`, once the upload is complete and belongs to a job
+
+Nothing else is stored: the state after a crash is what the files say. A deleted `.incoming` is an expired upload.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+from actors.recovery.lost_found import INCOMING, SOURCE, SOURCE_DELETED_MARK
+from actors.recovery.resumable import LIFETIME, NAME
+from api.http.problems import Problem, not_found
+
+VERIFIED = ".verified"
+
+
+class UploadState(Enum):
+    """The state of a resumable upload."""
+
+    RECEIVING = "receiving"
+    ACCEPTED = "accepted"  # the file belongs to a job, or is about to
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class StoredUpload:
+    """One resumable upload.
+
+    Attributes:
+        directory: its own.
+        length: in bytes; None as long as the client has not told it.
+        metadata: the header Upload-Metadata, as it was sent.
+        concat: the header Upload-Concat, as it is answered; None for an ordinary upload.
+    """
+
+    directory: Path
+    length: int | None
+    metadata: str | None
+    concat: str | None
+
+    @property
+    def upload_id(self) -> str:
+        """Return the id of the upload, and of its future job."""
+        return self.directory.name
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether it is a partial upload, which never becomes a job of its own."""
+        return self.concat == "partial"
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether it is made of partial uploads."""
+        return self.concat is not None and not self.is_partial
+
+    def state(self, now: datetime) -> UploadState:
+        """Return what has become of it."""
+        if any((self.directory / name).exists() for name in (SOURCE, SOURCE_DELETED_MARK)):
+            return UploadState.ACCEPTED
+        expires_at = self.expires_at
+        return UploadState.RECEIVING if expires_at is not None and now < expires_at else UploadState.EXPIRED
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Return the time at which it is deleted, unless more bytes arrive; None without a file."""
+        try:
+            return datetime.fromtimestamp((self.directory / INCOMING).stat().st_mtime, UTC) + LIFETIME
+        except FileNotFoundError:
+            return None
+
+    @property
+    def offset(self) -> int:
+        """Return the number of verified bytes, while no request writes."""
+        size = (self.directory / INCOMING).stat().st_size
+        try:
+            return min(size, int((self.directory / VERIFIED).read_text()))
+        except (FileNotFoundError, ValueError):
+            return size
+
+    def with_length(self, length: int) -> StoredUpload:
+        """Return it with a length that was deferred; write it to the disk."""
+        told = replace(self, length=length)
+        told.write()
+        return told
+
+    def write(self) -> None:
+        """Write what the client told.
+
+        Not synced: after a power cut the client gets a 404, and begins again.
+        """
+        draft = self.directory / f"{NAME}.new"
+        fields = asdict(self)
+        del fields["directory"]
+        draft.write_text(json.dumps(fields))
+        draft.rename(self.directory / NAME)
+
+
+def load(root: Path, upload_id: str) -> StoredUpload:
+    """Return an upload.
+
+    Args:
+        root: the uploads' directory.
+        upload_id: of the upload; checked by the caller to be one path component.
+
+    Raises:
+        Problem: 404.
+    """
+    directory = root / upload_id
+    try:
+        return StoredUpload(directory=directory, **json.loads((directory / NAME).read_text()))
+    except (FileNotFoundError, NotADirectoryError):
+        raise not_found("upload") from None
+    except (ValueError, TypeError):  # cut off by a power cut
+        raise not_found("upload") from None
+
+
+def gone() -> Problem:
+    """Return the 410 for an expired upload."""
+    hours = LIFETIME // timedelta(hours=1)
+    return Problem(410, "upload_expired", f"no byte of this upload arrived for {hours} hours; it was deleted")
