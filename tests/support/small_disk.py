@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -20,6 +19,7 @@ from actors.machine import Machine
 SHARED_MEMORY = Path("/dev/shm")  # containers have a small file system there: 64 MB in Docker
 MAX_SHARED_BYTES = 512 * 2**20  # a larger one is the machine's memory, which must not be filled
 FILLER = "filler"
+PAGE_BYTES = 4096
 
 
 SIZES = Sizes(ballast_bytes=8 * 2**20, headroom_bytes=8 * 2**20, floor_bytes=4 * 2**20, release_bytes=2 * 2**20)
@@ -41,10 +41,19 @@ class SmallDisk:
         return found.f_bavail * found.f_frsize
 
     def fill(self, leave_bytes: int = 0) -> None:
-        """Let another program's file take the room, but for some bytes."""
-        with (self.path / FILLER).open("ab") as file, contextlib.suppress(OSError):
-            while (left := self.free_bytes - leave_bytes) > 0:
-                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, min(left, 2**20))
+        """Let another program's file take the room of this moment, but for some bytes.
+
+        Room that becomes free meanwhile stays free, as that of a released ballast file.
+        """
+        wanted, step = max(0, self.free_bytes - leave_bytes), 2**20
+        with (self.path / FILLER).open("ab") as file:
+            while wanted > 0 and step >= PAGE_BYTES:
+                step = min(step, wanted)
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, step)
+                    wanted -= step
+                except OSError:  # others write, too
+                    step //= 2
 
     def clear(self, free_bytes: int | None = None) -> None:
         """Delete that file, or give back so many of its bytes."""
