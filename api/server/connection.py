@@ -32,6 +32,14 @@ UPLOAD_RECV_BYTES = 262_144
 
 SEND_BYTES = 65_536
 
+_REFUSALS = {
+    400: Refusal.MALFORMED,
+    431: Refusal.MALFORMED,
+    501: Refusal.MALFORMED,
+    505: Refusal.MALFORMED,
+    411: Refusal.BODY,
+    413: Refusal.BODY,
+}
 _TIMEOUTS = {
     Phase.HEAD: Refusal.HEAD_TIMEOUT,
     Phase.BODY: Refusal.BODY_TIMEOUT,
@@ -136,6 +144,18 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         if self.connected and not self.requests and not self.total_outbufs_len:
             self._continue()
 
+    def service(self) -> None:
+        """Run the application for the current request, in a thread; or send its error."""
+        super().service()
+        self._touch()
+
+    def write_soon(self, data: Any) -> int:  # Any: bytes, or a file of waitress
+        """Add output, from a thread; it is sent at once as far as the socket takes it."""
+        written = int(super().write_soon(data))
+        if self.total_outbufs_len:
+            self._touch()
+        return written
+
     def send(self, data: bytes, do_close: bool = True) -> int:
         """Send bytes to the socket; return how many were sent."""
         sent = int(super().send(data, do_close=do_close))
@@ -192,6 +212,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             self.request = None
         super().handle_close()
 
+    def _touch(self) -> None:
+        self.loop.touched.append(self)
+        if self.connected:
+            self.server.pull_trigger()
+
     def _recv_bytes(self) -> int:
         if self.timing.phase is Phase.LINGERING:
             return UPLOAD_RECV_BYTES
@@ -237,9 +262,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         with self.requests_lock:
             self.requests.append(request)
         if request.error is None:
-            self.loop.busy.add(self)
             self.server.add_task(self)
             return
+        reason = _REFUSALS.get(request.error.status_code)
+        if reason is not None:
+            self.connections.counters.count(reason, self.client)
         # At once: all threads may be busy.
         self._lingers = lingers
         self._pending = b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,9 @@ from waitress import wasyncore
 
 TICK_S = 1.0
 """Interval of the checks of all connections."""
+
+TOUCHED_AT_ONCE = 32
+"""Connections whose next requests are parsed before sockets are looked at."""
 
 
 class SocketMap(dict[int, Any]):  # Any: waitress has no types
@@ -40,8 +44,7 @@ class EventLoop:
 
     Attributes:
         sockets: the map for waitress.
-        busy: connections whose request is in a thread; asked for their interests each time the loop wakes up, because
-            the thread changes them and then wakes the loop up.
+        touched: connections that a thread has changed; the thread then wakes the loop up by its trigger.
         turned_s: when the loop last went on, by `time.monotonic`; None before it runs.
     """
 
@@ -53,7 +56,7 @@ class EventLoop:
         """
         self._tick = tick
         self.sockets = SocketMap()
-        self.busy: set[Any] = set()  # Any: connections, of waitress
+        self.touched: deque[Any] = deque()  # Any: connections, of waitress
         self.turned_s: float | None = None
 
     def run(self) -> None:
@@ -63,7 +66,7 @@ class EventLoop:
             while self.sockets:
                 self.turned_s = time.monotonic()
                 self._register(epoll)
-                for fd, flags in epoll.poll(TICK_S):
+                for fd, flags in epoll.poll(0 if self.touched else TICK_S):
                     found = self.sockets.get(fd)
                     if found is not None:
                         self.sockets.changed.add(fd)
@@ -75,11 +78,12 @@ class EventLoop:
 
     def _register(self, epoll: select.epoll) -> None:
         """Tell the kernel the interests that have changed."""
-        for connection in list(self.busy):
+        for _ in range(
+            len(self.touched)
+        ):  # those of now: threads add others meanwhile, and sockets must have their turn
+            connection = self.touched.popleft()
             self.sockets.changed.add(connection.descriptor)
-            # Asked first: the thread empties `requests` after its other changes.
             if not connection.requests:
-                self.busy.discard(connection)
                 connection.request_ended()
         while self.sockets.changed:
             fd = self.sockets.changed.pop()

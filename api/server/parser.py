@@ -39,6 +39,7 @@ class ErrorResponse:
     def __init__(self, error: falcon.HTTPError, *, without_body: bool) -> None:
         self._error = error
         self._without_body = without_body
+        self.status_code = error.status_code
 
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         """Return status line, headers and body."""

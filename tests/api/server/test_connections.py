@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from api.http.connection_counters import MAX_LOGGED_ADDRESSES, ConnectionCounter
 from api.server import listener
 from api.server.connection import Connection
 from api.server.connections import ConnectionLimits
+from api.server.event_loop import EventLoop
 from api.server.listener import connection_limit
 from api.server.request_queue import RequestQueue
 from tests.api.conftest import KEY, VIDEO
@@ -258,6 +261,70 @@ def test_a_process_with_few_descriptors_has_fewer_connections(monkeypatch: pytes
     limits[:] = [20_000, 20_000]
     assert connection_limit(1000) == 1000
     assert limits == [20_000, 20_000]
+
+
+def test_connections_are_closed_if_no_descriptor_is_left(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = run()
+    idle = [server.connect(f"127.0.1.{number + 1}") for number in range(5)]
+    server.wait_for_connections(5)
+    accept = listener.ListeningPort.accept
+    errors = [OSError(errno.EMFILE, "too many open files")]
+
+    def accept_or_fail(port: listener.ListeningPort) -> object:
+        if errors:
+            raise errors.pop()
+        return accept(port)
+
+    monkeypatch.setattr(listener.ListeningPort, "accept", accept_or_fail)
+
+    assert server.get() == b"HTTP/1.1 200 OK"
+    assert [everything(client) for client in idle] == [b""] * 5
+
+
+class _Ready:
+    """A socket that has data at once, in place of one of waitress."""
+
+    accepting = False
+
+    def __init__(self, loop: EventLoop, sock: socket.socket) -> None:
+        self._loop = loop
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read_event(self) -> None:
+        del self._loop.sockets[self._sock.fileno()]
+
+
+class _BusyConnection:
+    """A connection whose next request is always there, and answered at once."""
+
+    requests = ()
+    descriptor = -1
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self._calls = 0
+
+    def request_ended(self) -> None:
+        self._calls += 1
+        assert self._calls < 10_000
+        self._loop.touched.append(self)
+
+
+def test_answers_of_threads_do_not_keep_the_loop_from_its_sockets() -> None:
+    loop = EventLoop(lambda: None)
+    loop.touched.append(_BusyConnection(loop))
+    with ExitStack() as opened:
+        one, other = (opened.enter_context(sock) for sock in socket.socketpair())
+        other.send(b"x")
+        loop.sockets[one.fileno()] = _Ready(loop, one)
+
+        loop.run()  # until the socket was read
 
 
 class _Waiting:

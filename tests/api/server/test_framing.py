@@ -7,6 +7,7 @@ import random
 import pytest
 
 from api.context import Context
+from api.http.connection_counters import Refusal
 from api.http.problems import Problem
 from api.server.chunked import FREE_CHUNKS, ChunkedReceiver
 from api.server.framing import MAX_HEADERS
@@ -54,12 +55,14 @@ LENGTH = f"Content-Length: {len(HIDDEN)}\r\n".encode()
 def test_an_ambiguous_head_ends_the_connection(run: Run, context: Context, request_head: bytes, status: bytes) -> None:
     with context.store.writing() as opened:
         jobs.create(opened, rows.job("job"))
-    client = run().connect()
+    server = run()
+    client = server.connect()
     client.sendall(request_head + HIDDEN)
 
     received = everything(client)
 
     assert statuses(received) == [status]  # the hidden request was not answered
+    assert server.refused(Refusal.BODY if status == b"413" else Refusal.MALFORMED) == 1
     with context.store.reading() as opened:
         assert jobs.get(opened, "job") is not None
 
