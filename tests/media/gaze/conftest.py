@@ -11,6 +11,7 @@ from media.gaze.face.faces import Mode
 from media.gaze.face.landmarks import Landmarker
 from media.sample import film
 from media.sample.portrait import Portrait
+from tests.media import films
 
 
 @pytest.fixture(scope="session")
@@ -40,4 +41,12 @@ def reading(clip_dir: Path) -> Path:
     """Seven seconds of the sample clip at half size: half of them into the lens, half beside it."""
     target = clip_dir / "reading.mp4"
     film.film(argparse.Namespace(target=target, seconds=7.0, width=540), lambda _: None)
+    return target
+
+
+@pytest.fixture(scope="session")
+def glance(reading: Path, clip_dir: Path) -> Path:
+    """The first five seconds of it, for tests of the child in which only some frames have to be corrected."""
+    target = clip_dir / "glance.mp4"
+    films.ffmpeg("-i", reading, "-t", "5", "-c", "copy", target)
     return target

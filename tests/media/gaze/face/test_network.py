@@ -29,8 +29,8 @@ def test_an_attempt_would_be_noticed(attempt: str) -> None:
     assert -signal.SIGSYS == under_the_deadly_filter(f"import socket\n{attempt}").returncode
 
 
-def test_a_part_is_corrected_without_one_attempt(reading: Path, tmp_path: Path) -> None:
-    arguments = [str(reading), str(tmp_path / "o.mp4"), "--report", str(tmp_path / "r.json")]
+def test_a_part_is_corrected_without_one_attempt(glance: Path, tmp_path: Path) -> None:
+    arguments = [str(glance), str(tmp_path / "o.mp4"), "--report", str(tmp_path / "r.json")]
     arguments += ["--preview", str(tmp_path / "p.jpg"), "--cover", str(tmp_path / "c.jpg")]
     code = (
         "import sys\nfrom media.stages import gaze\nfrom media.gaze.__main__ import parser\n"
@@ -42,9 +42,9 @@ def test_a_part_is_corrected_without_one_attempt(reading: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_mediapipes_own_graph_works_in_the_child_though_it_cannot_call_home(reading: Path, tmp_path: Path) -> None:
+def test_mediapipes_own_graph_works_in_the_child_though_it_cannot_call_home(glance: Path, tmp_path: Path) -> None:
     """MediaPipe 1.2 looks up a host of its maker's after start."""
-    arguments = [str(reading), str(tmp_path / "o.mp4"), "--engine", "mediapipe"]
+    arguments = [str(glance), str(tmp_path / "o.mp4"), "--engine", "mediapipe"]
     result = runner.run("gaze", arguments, deadline_s=120)
     assert result["gaze"]["corrected"]
     assert result["gaze"]["median_after_deg"] is None, "what MediaPipe is shown twice it follows twice"
