@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -20,13 +21,23 @@ from tests.store.query_cost import counted, query_plans, traced
 from tests.store.rows import NOON, account, job, publication, segment
 
 
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Return a store for many examples, each of which empties it: migrating one takes longer than an example."""
+    path = tmp_path_factory.mktemp("turns") / "s"
+    store = Store(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())
+    store.migrate()
+    yield store
+    store.close()
+
+
 @given(
     statuses=st.lists(st.sampled_from(sorted(PublicationStatus)), min_size=1, max_size=5),
     after_failure=st.sampled_from(AfterFailure),
     rendered=st.lists(st.booleans(), min_size=5, max_size=5),
 )
 def test_turns_follow_the_parts_numbers(
-    tmp_path_factory: pytest.TempPathFactory,
+    shared_store: Store,
     statuses: list[PublicationStatus],
     after_failure: AfterFailure,
     rendered: list[bool],
@@ -35,10 +46,10 @@ def test_turns_follow_the_parts_numbers(
 
     Nor was one before it not published, unless the account goes on then.
     """
-    path = tmp_path_factory.mktemp("turns") / "s"
-    store = Store(path, write_lock=WriteLock(path), joining=lambda _: nullcontext())
-    store.migrate()
+    store = shared_store
     with store.writing() as connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            connection.execute(table.delete())
         jobs.create(connection, job(parts=len(statuses)))
         accounts.connect(connection, replace(account(), after_failure=after_failure))
         for number, status in enumerate(statuses, 1):
@@ -47,7 +58,6 @@ def test_turns_follow_the_parts_numbers(
             publications.create(connection, [publication(part, account(), status=status)])
     with store.reading() as connection:
         heads = [queued.segment_number for queued in _next(connection)]
-    store.close()
     candidates = [
         number
         for number, status in enumerate(statuses, 1)
