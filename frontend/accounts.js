@@ -8,6 +8,8 @@ import { PLATFORM_NAMES, plain, platformName, sentence } from './words.js';
 /** The server's limit on a file in bytes, or null while it is not known. */
 export let maxUploadBytes = null;
 
+let wanted = null;
+
 /** Load the accounts and render the list and the choice; ticked platforms stay ticked. */
 export async function openAccounts() {
   try {
@@ -25,6 +27,19 @@ export async function openAccounts() {
 export function chosenPlatforms() {
   const boxes = [...document.querySelectorAll('#platform-choices input')];
   return boxes.length ? boxes.filter((box) => box.checked).map((box) => box.value) : null;
+}
+
+/** Tick these platforms only, as soon as they are shown. */
+export function choosePlatforms(platforms) {
+  wanted = platforms;
+  tickWanted();
+}
+
+function tickWanted() {
+  const boxes = document.querySelectorAll('#platform-choices input');
+  if (!wanted || !boxes.length) return;
+  for (const box of boxes) box.checked = wanted.includes(box.value);
+  wanted = null;
 }
 
 const AFTER_FAILURE = 'Publish the next parts of a video although one was not published. Otherwise they wait until you retry or skip it.';
@@ -53,6 +68,7 @@ function draw(accounts, outages) {
   const platforms = PLATFORM_NAMES.filter((platform) => usable.some((account) => account.platform === platform));
   const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published.');
   render(byId('platform-choices'), platforms.length ? platforms.map((platform) => choice(platform, usable)) : none);
+  tickWanted();
   render(byId('accounts'), el('ul', { class: 'jobs' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts, outages[platform]))));
 }
 

@@ -1,5 +1,5 @@
 /**
- * The requests to the API, except the upload's, which transfer.js sends to an address from here.
+ * The requests to the API, except those with the bytes of an upload, which patch.js sends.
  *
  * The page depends on the following; it ignores other fields of an answer:
  *
@@ -17,12 +17,17 @@
  *                   missed{count}}]}
  *   PATCH /webhooks/ID {state: enabled}, then POST /webhooks/ID/replay {failed: true}   any 2xx; the body is not read
  *   GET /connect/P  a navigation: leads to the platform and, in the end, back to "/"
- *   POST /upload    multipart: title, caption, platforms (comma list), gaze_intensity (0-1), each only when given, then
- *                   `file` as the last part -> 2xx {job_id}. With Idempotency-Key: a repeated upload gets the first
- *                   answer again; 409 with code idempotency_key_in_progress and Retry-After while the first one is in
- *                   progress, 422 with code idempotency_key_reused if another upload has used the key
+ *   POST /files     tus 1.0.0 with Upload-Defer-Length: 1 and Upload-Metadata: filename -> 201 with Location. All requests
+ *                   to uploads send Tus-Resumable: 1.0.0
+ *   PATCH /files/ID the next bytes at Upload-Offset -> 204 with the new Upload-Offset. When all are there, an empty one
+ *                   with Upload-Length and all options in Upload-Metadata (title, caption, platforms as comma list,
+ *                   gaze_intensity 0-1, each only when given) -> 204 with X-Job-Id; 409 or 422 with `field` for a refused
+ *                   option, which changes nothing; 409 with code other_offset or upload_superseded: see HEAD
+ *   HEAD /files/ID  Upload-Offset, and X-Job-Id once the job exists; 404 or 410 when the upload is gone; 409 when it is
+ *                   complete and its options were refused
+ *   DELETE /files/ID   any 2xx: the bytes of an upload without a job are removed
  *   GET /status/ID  the status document, with ETag; 304 to If-None-Match; 404 when the job is gone. Read are: status,
- *                   progress, title, created_at, error (text or null), segments[{number, of, status, start_s,
+ *                   progress, title, original_name (of the file), created_at, error (text or null), segments[{number, of, status, start_s,
  *                   duration_s, cut_reason, reason (why it failed, or null), gaze{corrected, share, reason; and, where known,
  *                   median_before_deg, median_after_deg, frames, reasons{code: frames}, looked_at} or null,
  *                   rendering{picture: encoded or copied, settings: full, less_memory, without_gaze or least} or null,
@@ -30,7 +35,7 @@
  *                   review{reasons[code], approved_at} or null: nothing is published before a person approves,
  *                   progress, links{cover, preview, video: address of each file that exists},
  *                   publications[{id, platform, account (its name), status, link, due_at, code, reason}]}], files_deleted_at
- *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, status, progress, created_at}], "next": cursor or null}, newest first
+ *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, original_name, status, progress, created_at}], "next": cursor or null}, newest first
  *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
  *   POST /publications/ID/retry {out_of_order}   any 2xx; 409 with code out_of_order if later parts are published
  *   POST /publications/ID/skip   any 2xx: the later parts go on without it
@@ -43,12 +48,13 @@
 
 const ANSWER_WITHIN_MS = 20_000;
 
-/** The server refused: `message` is for people, `status` is the HTTP status, `code` is for programs. */
+/** The server refused: `message` is for people, `status` is the HTTP status, `code` and `field` are for programs. */
 export class Problem extends Error {
-  constructor(message, { status, code = null, retryAfterS = null }) {
+  constructor(message, { status, code = null, field = null, retryAfterS = null }) {
     super(message);
     this.status = status;
     this.code = code;
+    this.field = field;
     this.retryAfterS = retryAfterS;
   }
 }
@@ -56,7 +62,9 @@ export class Problem extends Error {
 /** No answer was received within 20 s: the network or the server failed, or the request was aborted. */
 export class NoAnswer extends Error {}
 
-export const UPLOAD_ADDRESS = 'upload';
+/** The headers of all requests to uploads. */
+export const TUS = { 'Tus-Resumable': '1.0.0' };
+
 export const connectAddress = (platform) => `connect/${encodeURIComponent(platform)}`;
 
 let signedOut = () => {};
@@ -112,6 +120,57 @@ export const skip = (publicationId) => ask(`publications/${encodeURIComponent(pu
 export const setAfterFailure = (accountId, value) => send(`accounts/${encodeURIComponent(accountId)}`, { after_failure: value }, 'PATCH');
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
 
+/** Create an upload whose length is told at its end; returns its path. */
+export async function createUpload(pairs) {
+  const headers = { ...TUS, 'Upload-Defer-Length': '1', 'Upload-Metadata': uploadMetadata(pairs) };
+  const answer = await ask('files', { method: 'POST', headers });
+  const location = answer.headers.get('Location');
+  if (answer.status !== 201 || !location) throw new NoAnswer('Not an answer of VidProd');
+  return new URL(location, answer.url).pathname; // the scheme and the host are those of this page
+}
+
+/**
+ * Return {offset, jobId}: the number of bytes that have arrived, and the job's id if it exists.
+ *
+ * `offset` is null if the upload is gone, and Infinity if it is complete but its options were refused.
+ */
+export async function uploadState(address) {
+  try {
+    const { headers } = await ask(address, { method: 'HEAD', headers: TUS });
+    const offset = headers.get('Upload-Offset');
+    if (offset === null) throw new NoAnswer('Not an answer of VidProd');
+    return { offset: Number(offset), jobId: headers.get('X-Job-Id') };
+  } catch (problem) {
+    if (problem.status === 409) return { offset: Infinity, jobId: null };
+    if (problem.status !== 404 && problem.status !== 410) throw problem;
+    return { offset: null, jobId: await jobOf(address) };
+  }
+}
+
+/** The id of the job that an upload has become, or null. They have the same id; the files of a job are deleted first. */
+async function jobOf(address) {
+  const id = address.split('/').pop();
+  try {
+    await status(id);
+    return id;
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    return null;
+  }
+}
+
+/** Remove an upload that is not complete; `keepalive` lets the request outlive the page. */
+export const removeUpload = (address) => ask(address, { method: 'DELETE', headers: TUS, keepalive: true });
+
+/** Return the header Upload-Metadata: keys with values in Base64 of UTF-8. */
+export function uploadMetadata(pairs) {
+  return Object.entries(pairs).map(([key, value]) => `${key} ${base64(value)}`).join(',');
+}
+
+function base64(text) {
+  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(''));
+}
+
 function send(address, body, method = 'POST') {
   return ask(address, { method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
 }
@@ -139,7 +198,7 @@ export function readProblem(status, retryAfter, text) {
   const facts = { status, retryAfterS: Number.isNaN(retryAfterS) ? null : retryAfterS };
   try {
     const { title, detail, field, code } = JSON.parse(text);
-    if (detail || title) return new Problem(withoutField(detail || title, field), { ...facts, code });
+    if (detail || title) return new Problem(withoutField(detail || title, field), { ...facts, code, field });
   } catch {
     // Not JSON: a generic message is used below.
   }

@@ -2,23 +2,23 @@
 
 import { openAccounts, startAccounts } from './accounts.js';
 import * as api from './api.js';
-import { showLimit, startChooser } from './chooser.js';
+import { showLimit } from './chooser.js';
 import { startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
 import { closeJobs, openJobs, startJobs } from './jobs.js';
-import { showStrip } from './sending.js';
 import { startSession } from './session.js';
 import { closeJob, openJob, startStatus } from './status.js';
-import { startUpload } from './upload.js';
+import { setViewTitle, showStrip } from './title.js';
+import { openUpload, startUpload } from './upload.js';
 import { openWebhooks } from './webhooks.js';
 import { sentence } from './words.js';
 
-const VIEWS = ['sign-in', 'home', 'job'];
+/** View: its title in the browser's tab. */
+const TITLES = { 'sign-in': 'Sign in', home: '', job: 'Your video' };
 let current = null;
 
 function start() {
   startDialogs();
-  startChooser();
   startJobs();
   startSession(enter, signIn);
   startStatus(goHome);
@@ -42,6 +42,7 @@ async function enter() {
   }
   current = null;
   route();
+  openUpload();
   await openAccounts();
   showLimit();
   openWebhooks();
@@ -70,10 +71,11 @@ function jobInAddress() {
 function show(view) {
   const moved = current !== null; // the first view keeps the browser's own focus
   current = view;
+  setViewTitle(TITLES[view]);
   document.body.dataset.view = view; // the style sheet shows the upload strip in the other views only
   byId('loading').hidden = true;
   byId('sign-out').hidden = view === 'sign-in';
-  for (const name of VIEWS) byId(`view-${name}`).hidden = name !== view;
+  for (const name of Object.keys(TITLES)) byId(`view-${name}`).hidden = name !== view;
   if (view === 'sign-in') byId('key').focus();
   else if (moved) byId(`${view}-title`)?.focus();
   if (moved) window.scrollTo(0, 0);

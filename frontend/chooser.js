@@ -1,18 +1,16 @@
-/** The choice of the video, from a file, the camera or a drop, and its preview in the form. */
+/** The choice of the video, from a file, the camera or a drop: what the place shows before and after it. */
 
 import { maxUploadBytes } from './accounts.js';
 import { announce } from './announce.js';
 import { byId } from './dom.js';
-import { bytes, seconds } from './format.js';
+import { bytes, percent, seconds } from './format.js';
 
-/** The file that will be uploaded, or null. */
-export let chosen = null;
+let chosen = () => {};
+let size = 0;
 
-/** The idempotency key of this file's upload; the same in all attempts, so that the server creates one job. */
-export let chosenKey = null;
-
-/** Add the listeners of the inputs, the drop zone and the preview; call it once. */
-export function startChooser() {
+/** Add the listeners of the inputs, the drop zone and the preview; `onChosen(file)` is called with a usable file. */
+export function startChooser(onChosen) {
+  chosen = onChosen;
   for (const input of [byId('file'), byId('record')]) {
     input.addEventListener('change', () => {
       if (input.files.length) choose(input.files[0]);
@@ -25,22 +23,78 @@ export function startChooser() {
 
 /** Show the accepted files before the choice; called again when the size limit is known. */
 export function showLimit() {
+  if (mode() !== 'empty') return;
   const limit = maxUploadBytes ? ` up to ${bytes(maxUploadBytes)}` : '';
-  if (chosen) return;
-  byId('chosen-name').textContent = matchMedia('(pointer: coarse)').matches ? 'Your video' : 'Drop a video here';
-  byId('drop-facts').textContent = `Any common video format${limit}.`;
+  place('empty', matchMedia('(pointer: coarse)').matches ? 'Your video' : 'Drop a video here', `Any common video format${limit}.`);
 }
 
-/** Reset the form. */
+/** Show the place without a video; the fields of the form stay. */
 export function clearFile() {
-  chosen = null;
-  chosenKey = null;
+  place('empty', '', '');
   picture(null);
-  byId('file-label').textContent = 'Choose video';
-  byId('file-label').className = 'button button-main';
-  byId('drop').classList.remove('drop-chosen');
+  label('Choose video', 'button-main');
   byId('details').hidden = true;
   showLimit();
+}
+
+/** Show the video that is uploaded; `file` is null if this page cannot read it. */
+export function showChosen(record, file) {
+  place('chosen', record.name, bytes(record.size));
+  size = record.size;
+  picture(file);
+  label('Choose another', 'button-quiet');
+  byId('details').hidden = false;
+  announce(`${record.name} is chosen.`);
+}
+
+/** Ask for the file of an unfinished upload; `trouble` says why, if it is not obvious. */
+export function showStored(record, trouble = '') {
+  const begun = record.confirmed > 0;
+  const facts = begun ? 'Choose the same file again, and the upload goes on where it stopped.' : 'Choose the file again to upload it from the beginning.';
+  place('stored', begun ? `${record.name}, ${percent(record.confirmed / record.size)} is here` : record.name, facts);
+  picture(null);
+  label('Choose it again', 'button-main');
+  byId('details').hidden = true;
+  say(trouble);
+}
+
+/** Say that another file was chosen than that of the unfinished upload. */
+export function showOther(record, file) {
+  say(`This is not ${record.name} but another video, ${file.name}.`);
+  byId('upload-instead').hidden = false;
+}
+
+/** Show that another tab of this browser uploads. */
+export function showElsewhere(record) {
+  place('elsewhere', record.name, `Another tab of this page is uploading it: ${percent(record.confirmed / record.size)}.`);
+  picture(null);
+  byId('details').hidden = true;
+}
+
+/** What the place shows: empty, chosen, stored or elsewhere. */
+export function mode() {
+  return byId('drop').dataset.mode;
+}
+
+export function say(text) {
+  byId('file-error').textContent = text;
+}
+
+/** Show one of the modes; the style sheet hides what does not belong to it. */
+function place(name, title, facts) {
+  byId('drop').dataset.mode = name;
+  byId('drop').classList.toggle('drop-chosen', name === 'chosen');
+  byId('chosen-name').textContent = title;
+  byId('drop-facts').textContent = facts;
+  byId('upload-discard').hidden = name !== 'stored';
+  byId('upload-instead').hidden = true;
+  byId('drop-buttons').hidden = name === 'elsewhere';
+  byId('record-pick').hidden = name !== 'empty'; // less to look past while the form is filled in
+}
+
+function label(text, look) {
+  byId('file-label').textContent = text;
+  byId('file-label').className = `button ${look}`;
 }
 
 function startDrop(zone) {
@@ -51,6 +105,7 @@ function startDrop(zone) {
   zone.addEventListener('dragleave', (event) => mark(zone.contains(event.relatedTarget)));
   zone.addEventListener('drop', ({ dataTransfer: { files } }) => {
     mark(false);
+    if (mode() === 'elsewhere') return;
     if (files.length > 1) say('Please drop one video at a time.');
     else if (files.length) choose(files[0]);
   });
@@ -59,7 +114,7 @@ function startDrop(zone) {
 function startPicture(video) {
   video.addEventListener('loadedmetadata', () => {
     video.hidden = !video.videoWidth;
-    if (Number.isFinite(video.duration)) byId('drop-facts').textContent = `${bytes(chosen.size)} · ${seconds(video.duration)}`;
+    if (Number.isFinite(video.duration)) byId('drop-facts').textContent = `${bytes(size)} · ${seconds(video.duration)}`;
   });
   // Browsers cannot show all formats that the server reads; without a picture the preview stays hidden.
   video.addEventListener('error', () => {
@@ -70,22 +125,7 @@ function startPicture(video) {
 function choose(file) {
   const trouble = unfit(file);
   say(trouble);
-  if (trouble) return;
-  chosen = file;
-  chosenKey = randomKey();
-  byId('chosen-name').textContent = file.name;
-  byId('drop-facts').textContent = bytes(file.size);
-  byId('file-label').textContent = 'Choose another';
-  byId('file-label').className = 'button button-quiet';
-  byId('drop').classList.add('drop-chosen');
-  byId('details').hidden = false;
-  picture(file);
-  announce(`${file.name} is chosen.`);
-}
-
-/** Return 128 random bits in hexadecimal; crypto.randomUUID exists only on pages served over https. */
-function randomKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (!trouble) chosen(file);
 }
 
 function picture(file) {
@@ -103,8 +143,4 @@ function unfit(file) {
     return `This video is ${bytes(file.size)}; the limit is ${bytes(maxUploadBytes)}. Choose a shorter one, or film at a lower resolution.`;
   }
   return '';
-}
-
-function say(text) {
-  byId('file-error').textContent = text;
 }

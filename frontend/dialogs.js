@@ -1,4 +1,4 @@
-/** The two dialogs: a confirmation, and a large view of a picture or a part. */
+/** The two dialogs: a confirmation, and a large view of a picture or a part. The browser's Back closes them. */
 
 import { byId, el } from './dom.js';
 
@@ -10,10 +10,18 @@ export function confirm(title, text, yes, no) {
   byId('question-yes').textContent = yes;
   byId('question-no').textContent = no;
   dialog.returnValue = '';
+  return open(dialog).then(() => dialog.returnValue === 'yes');
+}
+
+/** Open a dialog as an entry of the history; resolves when it is closed and the entry is gone. */
+async function open(dialog) {
+  history.pushState({ dialog: dialog.id }, '');
   dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
-  });
+  await new Promise((resolve) => { dialog.addEventListener('close', resolve, { once: true }); });
+  if (history.state?.dialog !== dialog.id) return; // Back has closed it
+  const left = new Promise((resolve) => { window.addEventListener('popstate', resolve, { once: true }); });
+  history.back();
+  await left;
 }
 
 export function showPicture(title, address, description) {
@@ -26,6 +34,9 @@ export function showVideo(title, address) {
 
 /** Add the listeners of the dialogs' own buttons; call it once. */
 export function startDialogs() {
+  window.addEventListener('popstate', () => {
+    for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
+  });
   byId('question-yes').addEventListener('click', () => byId('question').close('yes'));
   byId('question-no').addEventListener('click', () => byId('question').close('no'));
   byId('viewer-close').addEventListener('click', () => byId('viewer').close());
@@ -41,5 +52,5 @@ function show(title, content) {
     byId('viewer-stage').replaceChildren(el('p', { class: 'hint' }, 'This file is no longer kept. Files are removed once everything is published.'));
   });
   byId('viewer-stage').replaceChildren(content);
-  byId('viewer').showModal();
+  open(byId('viewer'));
 }

@@ -5,7 +5,7 @@ import { byId, el, render } from './dom.js';
 import { moment, percent } from './format.js';
 import { poll } from './poll.js';
 import { OVER, pill } from './status-view.js';
-import { jobState, sentence } from './words.js';
+import { jobName, jobState, sentence } from './words.js';
 
 const PACE_MS = { moving: 6000, still: 30_000 };
 
@@ -75,7 +75,7 @@ function row(job) {
   return el('li', { 'data-key': job.job_id },
     el('a', { class: 'job-link', href: `#job=${encodeURIComponent(job.job_id)}` },
       el('span', { class: 'job-name' },
-        el('b', {}, job.title || 'Untitled video'),
+        el('b', {}, jobName(job)),
         el('span', { class: 'hint' }, over || !job.progress ? moment(job.created_at) : `${moment(job.created_at)} · ${percent(job.progress)}`)),
       pill(jobState(job.status))));
 }

@@ -3,7 +3,7 @@
 import { el } from './dom.js';
 import { moment, percent, position, seconds } from './format.js';
 import {
-  cutReason, gazeRest, gazeResult, jobState, nextAttempt, partState, platformName, publicationHint, publicationState, renderingResult, reviewQuestion, sentence,
+  cutReason, gazeRest, gazeResult, jobName, jobState, nextAttempt, partState, platformName, publicationHint, publicationState, renderingResult, reviewQuestion, sentence,
   warning,
 } from './words.js';
 
@@ -60,7 +60,7 @@ function header(job, parts) {
   const over = OVER.has(job.status);
   return el('header', { class: 'job-head', 'data-key': 'head' },
     el('div', { class: 'title-row' },
-      el('h1', { id: 'job-title', tabindex: '-1' }, job.title || 'Untitled video'),
+      el('h1', { id: 'job-title', tabindex: '-1' }, jobName(job)),
       pill(jobState(job.status))),
     el('p', { class: 'lead' }, summary(job, parts)),
     !over && el('div', { class: 'progress-row' },

@@ -7,7 +7,8 @@ import { byId, el, render } from './dom.js';
 import { moment, percent } from './format.js';
 import { poll } from './poll.js';
 import { jobView, OVER } from './status-view.js';
-import { jobState, sentence } from './words.js';
+import { setViewTitle } from './title.js';
+import { jobName, jobState, sentence } from './words.js';
 
 /** Milliseconds between two polls: the first value after a change, rising to the second. */
 const PACE = { pending: [2000, 5000], processing: [2000, 6000], publishing: [4000, 30_000] };
@@ -135,7 +136,10 @@ function stumble(view, problem) {
 }
 
 function draw(view) {
-  if (view.job) render(byId('job'), ...jobView(view.job, view));
+  if (view.job) {
+    render(byId('job'), ...jobView(view.job, view));
+    setViewTitle(jobName(view.job));
+  }
   else render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), el('p', { class: 'notice notice-bad' }, view.trouble));
 }
 

@@ -1,163 +1,266 @@
-/** Uploads the chosen video with its options: begin, cancel, retry, and recovery from a lost answer. */
+/** Uploads the chosen video while its form is filled in, and makes a job of it when both are ready. */
 
-import { chosenPlatforms } from './accounts.js';
 import * as api from './api.js';
 import { announce } from './announce.js';
-import { chosen, chosenKey, clearFile } from './chooser.js';
+import { clearFile, mode, say, showChosen, showElsewhere, showOther, showStored, startChooser } from './chooser.js';
+import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
-import { backToForm, showFailure, showSending } from './sending.js';
-import { Interrupted, readable, send, Stopped } from './transfer.js';
-import { letSleep, stayAwake } from './wake.js';
+import { fingerprint, Unreadable } from './file-bytes.js';
+import { percent } from './format.js';
+import { claim, clearRecord, isElsewhere, letGo, owns, readRecord, writeRecord } from './record.js';
+import { closePanel, needsTab, openPanel, setPhase } from './sending.js';
+import { Stopped, TakenOver, Transfer } from './tus.js';
+import { clearForm, fillForm, options, readForm, showRefusal, showStarting, startForm } from './upload-form.js';
 import { sentence } from './words.js';
 
-/** Refusals for which a retry with the same file is useless. */
-const FINAL = new Set([400, 413, 415, 422]);
+const LOOK_AGAIN_MS = 2000;
+const UNREADABLE = 'This page cannot read the video any more. Please choose it again; on a phone, best from Files and not from Photos.';
+const EXPIRED = 'It was not complete within a day, so the server has deleted what had arrived.';
+/** Answers to the options for which the person can change them and press again. */
+const CORRECTABLE = new Set([400, 409, 422]);
 
-/** The server refuses a new attempt until it has detected the end of the broken one. */
-const MAX_RETRIES_IN_PROGRESS = 6;
-
-let sending = null;
+/** The upload of this tab: {transfer, record, isHere: all bytes are at the server}; null without one. */
+let active = null;
 let uploaded = () => {};
+let other = null; // [file, fingerprint] chosen while another upload is unfinished
+let signedIn = [];
+let again = null;
+let isFinding = false;
 
-/** Add the form's listeners; `onUploaded(jobId)` is called when the server has accepted a video. */
+/** Add the listeners; `onUploaded(jobId)` is called when the server has created the job of a video. */
 export function startUpload(onUploaded) {
   uploaded = onUploaded;
-  byId('gaze').addEventListener('input', showGaze);
+  startChooser(choose);
+  startForm(keepFields);
   byId('upload-form').addEventListener('submit', submit);
-  byId('upload-retry').addEventListener('click', begin);
-  byId('upload-cancel').addEventListener('click', () => sending?.stop());
-  byId('upload-back').addEventListener('click', leaveFailure);
+  byId('upload-edit').addEventListener('click', edit);
+  byId('upload-pause').addEventListener('click', () => active?.transfer.pause());
+  byId('upload-resume').addEventListener('click', () => active?.transfer.resume());
+  byId('upload-retry').addEventListener('click', () => active?.transfer.tryNow());
+  byId('upload-cancel').addEventListener('click', cancel);
+  byId('upload-discard').addEventListener('click', discardStored);
+  byId('upload-instead').addEventListener('click', takeOther);
+  window.addEventListener('storage', () => look());
   window.addEventListener('beforeunload', (event) => {
-    if (sending) event.preventDefault();
+    if (needsTab()) event.preventDefault();
   });
-  showGaze();
 }
 
-function showGaze() {
-  const value = `${Math.round(byId('gaze').value * 100)} %`;
-  byId('gaze-value').textContent = value;
-  byId('gaze').setAttribute('aria-valuetext', value);
+/** Continue what waits for the session, or an upload of an earlier page; called after signing in. */
+export function openUpload() {
+  for (const resolve of signedIn.splice(0)) resolve();
+  look();
+}
+
+/** Show what is known of an upload that is not this tab's. */
+async function look() {
+  clearTimeout(again);
+  const record = readRecord();
+  const isBusy = Boolean(record) && (await isElsewhere());
+  if (active) return;
+  if (isBusy) {
+    showElsewhere(record);
+    again = setTimeout(look, LOOK_AGAIN_MS); // a closed tab says nothing
+  } else if (record && mode() !== 'stored') await find(record);
+  else if (!record && mode() !== 'empty') clearFile();
+}
+
+/** Ask the server for an unfinished upload. */
+async function find(record) {
+  if (isFinding) return;
+  isFinding = true;
+  const { offset, jobId } = await stateOf(record);
+  isFinding = false;
+  if (active) return;
+  if (jobId) arrived(jobId);
+  else if (offset === null) store({ ...record, address: null, confirmed: 0 }, EXPIRED);
+  else if (offset >= record.size) begin(null, { ...record, confirmed: record.size }); // complete: the file is not needed
+  else store({ ...record, confirmed: offset });
+}
+
+async function stateOf({ address, confirmed }) {
+  try {
+    return address ? await api.uploadState(address) : { offset: 0 };
+  } catch {
+    return { offset: confirmed }; // asked again before anything is sent
+  }
+}
+
+function store(record, trouble) {
+  writeRecord(record);
+  showStored(record, trouble);
+}
+
+/** Take a chosen file: a new video, or that of the unfinished upload. */
+async function choose(file) {
+  if (active && !(await mayReplace())) return;
+  const print = await fingerprint(file).catch(() => null);
+  const record = active ? null : readRecord();
+  if (!print) say(UNREADABLE);
+  else if (record?.fingerprint === print) begin(file, record);
+  else if (record?.confirmed > 0) {
+    other = [file, print];
+    showOther(record, file);
+  } else beginNew(file, print, record ?? active?.record);
+}
+
+/** Ask before the bytes of the present upload are given up. */
+async function mayReplace() {
+  const { record } = active;
+  return !record.confirmed || confirm('Take another video?', `${percent(record.confirmed / record.size)} of ${record.name} is on the server and would be removed.`, 'Take the other', 'Keep this one');
+}
+
+function takeOther() {
+  beginNew(...other, readRecord());
+}
+
+function beginNew(file, print, replaced) {
+  if (replaced) discard(replaced);
+  begin(file, { address: null, name: file.name, size: file.size, fingerprint: print, confirmed: 0, fields: readForm(), starts: false });
+}
+
+/** Begin, or continue, the upload of the record. */
+async function begin(file, record) {
+  if (!(await claim())) {
+    look();
+    return;
+  }
+  const transfer = new Transfer({ file, ...record }, { show: (...phase) => show(mine, ...phase), signedIn: () => whenSignedIn(mine), owns });
+  const mine = { transfer, record, isHere: false };
+  active = mine;
+  writeRecord(record);
+  say('');
+  showChosen(record, file);
+  fillForm(record.fields);
+  showRefusal(null);
+  showStarting(record.starts);
+  openPanel(record.size);
+  await guarded(mine, () => run(mine));
+}
+
+async function run(mine) {
+  show(mine, mine.record.address ? 'asking' : 'sending', { sent: mine.record.confirmed });
+  await mine.transfer.send();
+  mine.isHere = true;
+  if (mine.record.starts || mine.transfer.jobId) await complete(mine);
+  else show(mine, 'here', { sent: mine.record.size });
+}
+
+async function complete(mine) {
+  const jobId = await mine.transfer.complete(options(mine.record.fields));
+  if (active === mine) arrived(jobId);
+}
+
+function show(mine, phase, detail) {
+  if (active !== mine) return;
+  const { address, confirmed } = mine.transfer;
+  if (address !== mine.record.address || confirmed !== mine.record.confirmed) update({ address, confirmed });
+  setPhase(phase, detail);
+}
+
+function update(changes) {
+  Object.assign(active.record, changes);
+  writeRecord(active.record);
+}
+
+function keepFields(fields) {
+  if (active) update({ fields });
+}
+
+function whenSignedIn(mine) {
+  show(mine, 'signedOut', { sent: mine.record.confirmed });
+  return new Promise((resolve) => { signedIn.push(resolve); });
 }
 
 function submit(event) {
   event.preventDefault();
-  const nowhere = chosenPlatforms()?.length === 0;
-  byId('platforms-error').textContent = nowhere ? 'Please choose at least one place.' : '';
-  if (nowhere) document.querySelector('#platform-choices input').focus();
-  else if (chosen && !sending) begin();
+  if (!active) return;
+  const nowhere = readForm().platforms?.length === 0;
+  showRefusal(nowhere ? { field: 'platforms', message: 'Please choose at least one place.' } : null);
+  if (nowhere) return;
+  update({ fields: readForm(), starts: true });
+  showStarting(true);
+  byId('starting').focus(); // the pressed button is hidden now
+  const mine = active;
+  if (mine.isHere) guarded(mine, () => complete(mine));
 }
 
-function uploadOptions() {
-  const fields = {
-    title: byId('title').value.trim(),
-    caption: byId('caption').value.trim(),
-    platforms: (chosenPlatforms() ?? []).join(','),
-    gaze_intensity: byId('gaze').value,
-  };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''));
+function edit() {
+  if (!active) return;
+  update({ starts: false });
+  showStarting(false);
+  byId('title').focus();
 }
 
-async function begin() {
-  const attempt = { file: chosen, key: chosenKey, fields: uploadOptions(), known: knownJobs() };
-  const panel = showSending(attempt.file);
-  stayAwake();
+/** Do a part of the upload, and show what ends it early. */
+async function guarded(mine, work) {
   try {
-    const { job_id: jobId } = await sendWithRetries(attempt, panel);
-    leave(panel);
-    arrived(jobId);
+    await work();
   } catch (error) {
-    leave(panel);
-    await fail(error, attempt);
+    if (active === mine) fail(mine, error);
   }
 }
 
-async function sendWithRetries({ fields, file, key }, panel) {
-  for (let retriesLeft = MAX_RETRIES_IN_PROGRESS; ; retriesLeft -= 1) {
-    sending = send(fields, file, key, { onProgress: panel.progress, onSent: panel.sent });
-    try {
-      return await sending.finished;
-    } catch (error) {
-      if (error.code !== 'idempotency_key_in_progress' || !retriesLeft) throw error;
-      await pause(error.retryAfterS ?? 5);
-    }
-  }
-}
-
-/** Wait; the cancel button ends the wait. */
-async function pause(durationS) {
-  await new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, durationS * 1000);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(new Stopped());
-    };
-    sending = { stop };
-  });
-}
-
-function leave(panel) {
-  sending = null;
-  letSleep();
-  panel.end();
-}
-
-/** The ids of the newest jobs, to recognise new ones later; null if the request fails. */
-async function knownJobs() {
-  try {
-    const { jobs } = await api.jobs();
-    return new Set(jobs.map((job) => job.job_id));
-  } catch {
-    return null;
-  }
-}
-
-async function fail(error, attempt) {
-  if (error instanceof Stopped) {
-    backToForm();
-    byId('upload-start').focus();
-    announce('Upload cancelled.');
+function fail({ record, isHere, transfer }, error) {
+  if (isHere && CORRECTABLE.has(error.status)) {
+    edit();
+    show(active, 'here', { sent: record.size });
+    showRefusal(error);
     return;
   }
-  // The answer may be lost although the video was accepted, so check before sending it again.
-  const jobId = error instanceof Interrupted && error.sentAll ? await arrivedMeanwhile(attempt) : null;
-  if (jobId) {
-    arrived(jobId);
-    return;
+  leave(transfer);
+  if (error instanceof TakenOver) look();
+  else if (error instanceof Unreadable) store(record, UNREADABLE);
+  else if (error.status) {
+    discard(record);
+    say(sentence(error.message, '.'));
+  } else if (!(error instanceof Stopped)) {
+    look();
+    throw error;
   }
-  const canRead = await readable(attempt.file);
-  showFailure(explain(error, canRead), canRead && !FINAL.has(error.status));
-  if (error.status === 401) api.tellSignedOut();
 }
 
-async function arrivedMeanwhile({ fields, known }) {
-  const before = await known;
-  const after = before && (await knownJobs());
-  const fresh = after ? [...after].filter((jobId) => !before.has(jobId)) : [];
-  if (fresh.length !== 1) return null;
-  const answer = await api.status(fresh[0]).catch(() => null);
-  return answer && (!fields.title || answer.document.title === fields.title) ? fresh[0] : null;
+/** End this tab's part in the upload. */
+function leave(transfer) {
+  transfer.stop();
+  active = null;
+  letGo();
+  closePanel();
+  showStarting(false);
+  clearFile();
 }
 
-function explain(error, canRead) {
-  if (error.status === 401) return 'You were signed out meanwhile. Sign in and try again; the form is kept.';
-  if (error.code === 'idempotency_key_reused') return 'This video has already been uploaded with other settings. To upload it again, choose the file again.';
-  if (error instanceof api.Problem) return sentence(error.message, '.');
-  if (!canRead) return 'This page can no longer read the video. Please choose it again; on a phone, best from Files and not from Photos.';
-  if (error.sentAll) return 'The video was sent, but the answer got lost. Try again: if it has arrived, no second video is made of it.';
-  if (!navigator.onLine) return 'You are offline. Try again when you have a connection.';
-  return 'The connection broke before the whole video was sent. Try again, best on a stable network.';
+/** Remove an upload here and on the server; the fields of the form stay. */
+function discard({ address }) {
+  if (active) leave(active.transfer);
+  if (address) api.removeUpload(address).catch(() => {}); // else it expires
+  clearRecord();
+  clearFile();
 }
 
-function leaveFailure() {
-  backToForm();
+async function cancel() {
+  const mine = active;
+  const { record } = mine;
+  const sure = !record.confirmed || (await confirm('Cancel this upload?', `${percent(record.confirmed / record.size)} of ${record.name} is on the server and would be removed.`, 'Cancel upload', 'Keep it'));
+  if (!sure || active !== mine || (mine.isHere && record.starts)) return;
+  discard(record);
+  announce('Upload cancelled.');
+  byId('file').focus();
+}
+
+function discardStored() {
+  const record = readRecord();
+  if (record) discard(record);
+  say('');
+  announce('Upload discarded.');
   byId('file').focus();
 }
 
 function arrived(jobId) {
-  announce('Upload complete.');
-  byId('upload-form').reset();
-  showGaze();
-  backToForm();
+  if (active) leave(active.transfer);
+  clearRecord();
+  clearForm();
   clearFile();
+  announce('Upload complete.');
   uploaded(jobId);
 }

@@ -108,6 +108,8 @@ const WAITING_HINT = {
 };
 
 export const platformName = (code) => PLATFORMS[code] ?? plain(code);
+/** The name of a video for people; that of its file is only shown here, never published. */
+export const jobName = ({ title, original_name: fileName }) => title || fileName || 'Untitled video';
 export const jobState = (code) => JOB[code] ?? [sentence(code), 'wait'];
 export const partState = (code) => PART[code] ?? [sentence(code), 'wait'];
 export const publicationState = ({ status, code }) => (status === 'waiting' && WAITING[code]) || PUBLICATION[status] || [sentence(status), 'wait'];

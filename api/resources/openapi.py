@@ -212,6 +212,7 @@ def _schemas() -> Json:
         "status": {"type": "string", "enum": list(JobStatus)},
         "progress": {"type": "number", "minimum": 0, "maximum": 1, "description": "Share of the work done, 0 to 1."},
         "title": _TEXT,
+        "original_name": _TEXT | {"description": "Name of the uploaded file; shown only, never published."},
         "created_at": _TIME,
     }
     review = {

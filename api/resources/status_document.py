@@ -56,7 +56,6 @@ def document(
         "warnings": (job.facts or {}).get("warnings", []),
         "metadata": job.metadata,
         "platforms": job.platforms,
-        "original_name": job.original_name,
         "size_bytes": job.size_bytes,
         "gaze_intensity": job.gaze_intensity,
         "segment_seconds": job.segment_seconds,
@@ -85,6 +84,7 @@ def summary(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) ->
         "status": job.status,
         "progress": round(progress(job, parts, posts), 4),
         "title": job.title,
+        "original_name": job.original_name,
         "created_at": timestamp(job.created_at),
     }
 

@@ -1,5 +1,6 @@
 """A stand-in for the API: serves the pages under the real content policy, and the answers that a test sets."""
 
+import base64
 import hashlib
 import io
 import json
@@ -14,7 +15,6 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import falcon
-from falcon.media import MultipartFormHandler
 
 from api.http.security_headers import PAGE_POLICY
 from api.resources.pages import MEDIA_TYPES
@@ -45,15 +45,15 @@ class StandIn:
     needs_login: bool = False
     wrong_keys_are_limited: bool = False  # a wrong key is answered with 429
     sign_out_fails: bool = False  # 503
-    upload_problem: tuple[int, str, str] | None = None  # status, title, detail
-    upload_problem_code: str | None = None
+    upload_problem: tuple[int, str, str] | None = None  # of requests with bytes: status, title, detail
+    options_problem: tuple[int, str, str] | None = None  # of the last request of an upload: status, field, detail
+    retry_after_s: int | None = None  # in the answers with one of these problems
     delete_removes_record: bool = False  # a deleted job's record goes with its files
-    lose_upload_answer: bool = False  # take the video in, then cut the connection
-    lose_jobs: bool = False  # the list of jobs cannot be had
-    answer_in_progress: int = 0  # so many uploads are refused because an earlier try is in progress
-    uploads: list[dict[str, Any]] = field(default_factory=list)  # fields in order, the file as (name, size)
-    keys: list[str | None] = field(default_factory=list)  # Idempotency-Key of each upload
-    jobs_by_key: dict[str | None, str] = field(default_factory=dict)
+    lose_upload_answer: bool = False  # create the job, then cut the connection
+    uploads: list[dict[str, Any]] = field(default_factory=list)  # options in order, the file as (name, size)
+    files: dict[str, "TusUpload"] = field(default_factory=dict)  # uploads by id
+    patches: list[int] = field(default_factory=list)  # size of each piece
+    removed: list[str] = field(default_factory=list)  # ids of uploads that the page has deleted
     replayed: list[tuple[str, Any]] = field(default_factory=list)  # endpoint and body of each replay
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status of the answer
     url: str = ""
@@ -62,12 +62,25 @@ class StandIn:
         self.jobs[job["job_id"]] = job
 
 
+@dataclass
+class TusUpload:
+    """One upload by tus: the number of its bytes, and what the page has told about it."""
+
+    size: int = 0
+    options: dict[str, str] = field(default_factory=dict)
+    job_id: str | None = None
+
+
 class Refusal(falcon.HTTPError):
     """An error response with a code for programs."""
 
-    def __init__(self, status: int, *, kind: str | None, **words: str) -> None:
-        super().__init__(status, title=words["title"], description=words["description"])
+    def __init__(
+        self, status: int, *, kind: str | None = None, field: str | None = None, wait_s: int | None = None, **words: str
+    ) -> None:
+        headers = None if wait_s is None else {"Retry-After": str(wait_s)}
+        super().__init__(status, title=words["title"], description=words["description"], headers=headers)
         self.kind = kind
+        self.field = field
 
 
 class Page:
@@ -128,12 +141,10 @@ class Api:
         response.media = {"replayed": 3}
 
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
-        if self._state.lose_jobs:
-            raise falcon.HTTPServiceUnavailable
         newest = list(reversed(self._state.jobs.values()))
         start = request.get_param_as_int("cursor", default=0)
-        fields = ("job_id", "title", "status", "progress", "created_at")
-        page = [{name: job[name] for name in fields} for job in newest[start : start + 20]]
+        fields = ("job_id", "title", "original_name", "status", "progress", "created_at")
+        page = [{name: job.get(name) for name in fields} for job in newest[start : start + 20]]
         response.media = {"jobs": page, "next": str(start + 20) if start + 20 < len(newest) else None}
 
     def on_get_status(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
@@ -145,31 +156,60 @@ class Api:
         response.data = body
         response.content_type = "application/json"
 
-    def on_post_upload(self, request: falcon.Request, response: falcon.Response) -> None:
-        fields: dict[str, Any] = {}
-        for part in request.get_media():
-            fields[part.name] = (part.filename, len(part.stream.read())) if part.filename else part.text
-        self._state.uploads.append(fields)
-        key = request.get_header("Idempotency-Key")
-        self._state.keys.append(key)
-        if self._state.answer_in_progress:
-            self._state.answer_in_progress -= 1
-            response.status = falcon.HTTP_409
-            response.set_header("Retry-After", "0")
-            response.media = {"detail": "in progress", "code": "idempotency_key_in_progress"}
-            return
-        if self._state.upload_problem:
+    def on_post_files(self, request: falcon.Request, response: falcon.Response) -> None:
+        assert request.get_header("Tus-Resumable") == "1.0.0"
+        upload_id = f"upload-{len(self._state.files) + 1}"
+        self._state.files[upload_id] = TusUpload(options=_metadata(request))
+        response.location = f"/files/{upload_id}"
+        response.status = falcon.HTTP_201
+
+    def on_head_file(self, _request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
+        upload = self._upload(upload_id)
+        response.set_header("Upload-Offset", str(upload.size))
+        if upload.job_id:
+            response.set_header("X-Job-Id", upload.job_id)
+
+    def on_patch_file(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
+        body = request.bounded_stream.read()
+        upload = self._upload(upload_id)
+        if body and self._state.upload_problem:
             status, title, detail = self._state.upload_problem
-            raise Refusal(status, title=title, description=detail, kind=self._state.upload_problem_code)
-        job_id = self._state.jobs_by_key.get(key) or f"job-{len(self._state.jobs) + 1}"
-        if job_id not in self._state.jobs:
-            self._state.jobs_by_key[key] = job_id
-            self._state.add_job(new_job(job_id, fields.get("title", "")))
+            raise Refusal(status, title=title, description=detail, wait_s=self._state.retry_after_s)
+        if int(request.get_header("Upload-Offset") or "-1") != upload.size:
+            raise Refusal(409, title="Conflict", description="another offset", kind="other_offset")
+        if body:
+            self._state.patches.append(len(body))
+        upload.size += len(body)
+        response.set_header("Upload-Offset", str(upload.size))
+        response.status = falcon.HTTP_204
+        if request.get_header("Upload-Length"):
+            self._complete(request, response, upload)
+
+    def on_delete_file(self, _request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
+        del self._state.files[upload_id]
+        self._state.removed.append(upload_id)
+        response.status = falcon.HTTP_204
+
+    def _complete(self, request: falcon.Request, response: falcon.Response, upload: TusUpload) -> None:
+        if self._state.options_problem:
+            status, name, detail = self._state.options_problem
+            raise Refusal(status, title="Refused", description=f"{name}: {detail}", field=name)
+        assert int(request.get_header("Upload-Length") or "-1") == upload.size
+        upload.options = _metadata(request)
+        name = upload.options.pop("filename")
+        upload.job_id = f"job-{len(self._state.jobs) + 1}"
+        self._state.uploads.append({**upload.options, "file": (name, upload.size)})
+        self._state.add_job(new_job(upload.job_id, upload.options.get("title", ""), name))
+        response.set_header("X-Job-Id", upload.job_id)
         if self._state.lose_upload_answer:
+            self._state.lose_upload_answer = False
+            response.status = falcon.HTTP_200
             response.set_stream(io.BytesIO(b"{"), 1000)  # promises more than it sends: the connection breaks
-            return
-        response.status = falcon.HTTP_202
-        response.media = {"job_id": job_id, "status": "pending", "status_url": f"/status/{job_id}"}
+
+    def _upload(self, upload_id: str) -> TusUpload:
+        if upload_id not in self._state.files:
+            raise Refusal(410, title="Gone", description="it was deleted")
+        return self._state.files[upload_id]
 
     def on_post_cancel(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         self._job(job_id)["status"] = "cancelled"
@@ -246,10 +286,16 @@ class StandInMiddleware:
         self._state.asked.append((request.method, request.path, falcon.http_status_to_code(response.status)))
 
 
-def new_job(job_id: str, title: str) -> dict[str, Any]:
+def _metadata(request: falcon.Request) -> dict[str, str]:
+    pairs = [pair.split(" ") for pair in (request.get_header("Upload-Metadata") or "").split(",") if pair]
+    return {key: base64.b64decode(value, validate=True).decode() for key, value in pairs}
+
+
+def new_job(job_id: str, title: str, original_name: str = "") -> dict[str, Any]:
     """Return the status document of a job that was just made."""
     return {
-        "job_id": job_id, "status": "pending", "progress": 0.0, "title": title, "created_at": "2026-11-22T10:00:00Z",
+        "job_id": job_id, "original_name": original_name,
+        "status": "pending", "progress": 0.0, "title": title, "created_at": "2026-11-22T10:00:00Z",
         "error": None, "files_deleted_at": None, "segments": [],
     }  # fmt: skip
 
@@ -257,8 +303,6 @@ def new_job(job_id: str, title: str) -> dict[str, Any]:
 def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     """Build the stand-in's WSGI application."""
     app = falcon.App(middleware=[StandInMiddleware(state)])
-    form = MultipartFormHandler()
-    app.req_options.media_handlers[falcon.MEDIA_MULTIPART] = form
     app.add_error_handler(falcon.HTTPError, _problem)
     api, page = Api(state), Page(FRONTEND)
     app.add_route("/", page)
@@ -266,7 +310,8 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     routes = {
         "/login": "login", "/accounts": "accounts", "/webhooks": "webhooks",
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
-        "/jobs": "jobs", "/status/{job_id}": "status", "/upload": "upload",
+        "/jobs": "jobs", "/status/{job_id}": "status", "/files": "files",
+        "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
         "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
         "/publications/{publication_id}/resolve": "resolve", "/publications/{publication_id}/retry": "repost",
@@ -288,9 +333,11 @@ def _problem(_request: falcon.Request, response: falcon.Response, error: falcon.
             "detail": error.description,
             "status": error.status_code,
             "code": getattr(error, "kind", None),
+            "field": getattr(error, "field", None),
         }
     ).encode()
     response.content_type = "application/problem+json"
+    response.set_headers(error.headers or {})
 
 
 class _Server(ThreadingMixIn, WSGIServer):

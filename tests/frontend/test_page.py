@@ -251,6 +251,55 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def test_back_closes_an_open_dialog_and_stays_on_the_view(page: Browser, api: StandIn) -> None:
+    """On a phone Back is the way out of whatever covers the page."""
+    api.add_job(samples.processing())
+    page.open(api.url).find("#recent li")
+    job_id = samples.processing()["job_id"]
+    page.run("location.hash = `#job=${arguments[0]}`", job_id)
+    for _ in range(2):
+        page.click("[data-action=cancel]")
+        page.find("#question")
+        page.run("history.back()")
+        page.until("the dialog to close", lambda: not page.visible("#question"))
+        assert page.run("return location.hash") == f"#job={job_id}"
+    page.click("[data-action=cancel]")
+    page.click("#question-no")
+    page.until("the dialog to close", lambda: not page.visible("#question"))
+    page.run("history.back()")
+    page.until("the view before", lambda: page.run("return location.hash") == "")
+    assert api.jobs[job_id]["status"] == "processing"
+
+
+def test_each_view_has_its_title(page: Browser, api: StandIn) -> None:
+    """In a row of tabs, and in the history, one sees which is which."""
+    api.needs_login = True
+    untitled = samples.job("job-untitled", "completed", 1.0, [], title="", original_name="holiday.mov")
+    api.add_job(untitled)
+    page.open(api.url).find("#sign-in")
+    assert page.run("return document.title") == "Sign in · VidProd"
+    page.fill("#key", KEY)
+    page.click("#sign-in button")
+    page.until_text("#recent", "holiday.mov")
+    assert page.run("return document.title") == "VidProd"
+    page.run("location.hash = '#job=job-untitled'")
+    page.until_text("#job-title", "holiday.mov")
+    assert page.run("return document.title") == "holiday.mov · VidProd"
+    assert page.refusals() == ["/jobs 401"]
+
+
+def test_a_label_is_not_broken_inside_a_word(page: Browser, api: StandIn) -> None:
+    account = {"id": "1", "platform": "tiktok", "name": "@a.very.long.name.of.an.account", "status": "reconnect"}
+    api.accounts = [account]
+    page.show_on(SMALL_PHONE).open(api.url).until_text("#accounts", "Reconnect")
+    lines = """
+      const range = document.createRange();
+      range.selectNodeContents(document.querySelector('#accounts a.button'));
+      return range.getClientRects().length;
+    """
+    assert page.run(lines) == 1
+
+
 def test_quantities_read_as_people_say_them(page: Browser, api: StandIn) -> None:
     expected = {
         "seconds(57.4)": "57 s",
