@@ -125,6 +125,20 @@ def test_a_forked_child_begins_without_the_look_ups_of_its_parent(servers: NameS
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_a_process_ends_while_a_look_up_hangs() -> None:
+    """Executors of the standard library would wait for it at the exit."""
+    code = (
+        "import socket, time; socket.getaddrinfo = lambda *_, **__: time.sleep(600)\n"
+        "from platforms.http.resolver import NameTimeout, Resolver\n"
+        "try: Resolver(1).resolve('silent.example', 0.1)\n"
+        "except NameTimeout: print('refused')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "refused\n"
+
+
 def test_silent_names_of_users_do_not_delay_platforms(servers: NameServers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty endpoints below a silent server, while a platform is asked."""
     monkeypatch.setattr(resolver, "DEADLINE_S", SHORT_S)
