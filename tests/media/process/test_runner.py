@@ -188,6 +188,26 @@ def test_the_deadline_really_ends_the_work(how: str) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_the_deadline_ends_a_child_that_is_stopped() -> None:
+    """It answers to nothing; the parent's own clock and SIGKILL are enough."""
+    children: set[int] = set()
+
+    def stop_it() -> bool:
+        for task in Path("/proc/self/task").iterdir():
+            for pid in map(int, (task / "children").read_text().split()):
+                if b"trial" in Path(f"/proc/{pid}/cmdline").read_bytes() and pid not in children:
+                    os.kill(pid, signal.SIGSTOP)
+                    children.add(pid)
+        return False
+
+    began = time.monotonic()
+    with pytest.raises(runner.DeadlineExceeded):
+        runner.run("trial", ["wait"], deadline_s=2, stop=stop_it)
+    assert time.monotonic() - began < 6
+    assert len(children) == 1
+    assert not Path(f"/proc/{children.pop()}").exists()
+
+
 def test_a_stop_ends_the_work_and_removes_what_was_half_written(tmp_path: Path) -> None:
     stop = threading.Event()
     (tmp_path / ".out.mp4.999999999.part").write_bytes(b"of a process that was killed with its parent")
