@@ -38,6 +38,7 @@ PARTS = "parts"
 PUBLISHING_NOTES = "publishing-began"
 ACCEPTED_MARK = "accepted"  # beside an upload whose job is committed, written before the answer is sent
 ADOPTING_MARK = "being-adopted"
+RESUMABLE_RECORD = ".tus.json"  # beside a resumable upload (`api.tus.stored`)
 SOURCE_DELETED_MARK = "source-deleted"  # beside the records of an upload whose parts are all rendered
 
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
@@ -346,6 +347,8 @@ def _is_whole_upload(path: Path) -> bool:
     names = set(os.listdir(path))  # noqa: PTH208 (names, no paths)
     if not names or (INCOMING in names and SOURCE not in names):
         return False
+    if RESUMABLE_RECORD in names and not names & {SOURCE, SOURCE_DELETED_MARK}:
+        return False  # an expired resumable upload
     return bool(_JOB_ID.fullmatch(path.name)) or (bool(_LIKE_A_JOB_ID.fullmatch(path.name)) and SOURCE in names)
 
 

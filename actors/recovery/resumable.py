@@ -9,10 +9,7 @@ from pathlib import Path
 from loguru import logger
 
 from actors.machine import Machine
-from actors.recovery.lost_found import INCOMING, SOURCE, SOURCE_DELETED_MARK, errors_logged, locked
-
-NAME = ".tus.json"
-"""File beside a resumable upload (`api.tus.stored`)."""
+from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD, SOURCE, SOURCE_DELETED_MARK, errors_logged, locked
 
 LIFETIME = timedelta(hours=24)
 """Time after the last byte for which an incomplete upload is kept."""
@@ -25,7 +22,7 @@ def delete_expired(machine: Machine) -> int:
     """Delete the bytes of expired uploads, and later their records; return the number of deleted files."""
     deleted = 0
     root = machine.settings.uploads_dir
-    for record in root.glob(f"*/{NAME}") if root.exists() else ():
+    for record in root.glob(f"*/{RESUMABLE_RECORD}") if root.exists() else ():
         with errors_logged(record.parent):
             deleted += _delete_if_expired(machine, record)
     if deleted:

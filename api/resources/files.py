@@ -107,10 +107,26 @@ class FilesResource(TusResource):
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Create an upload, with its first bytes or without."""
-        reception = self._body(request, lambda length: requests.create(self._context, request.get_header, length))
-        self._end(reception, response)
-        response.location = f"{protocol.ROOT}/{reception.upload.upload_id}"  # relative: the scheme is the proxy's
+        upload = self._joined_before(request, response)
+        if upload is None:
+            reception = self._body(request, lambda length: requests.create(self._context, request.get_header, length))
+            upload = reception.upload
+            try:
+                self._end(reception, response)
+            finally:
+                if upload.is_final:
+                    requests.end_join(self._context, upload)
+        response.location = f"{protocol.ROOT}/{upload.upload_id}"  # relative: the scheme is the proxy's
         response.status = falcon.HTTP_201
+
+    def _joined_before(self, request: falcon.Request, response: falcon.Response) -> StoredUpload | None:
+        """Answer a request to join uploads again, as its first response may have got lost."""
+        upload = requests.joined(self._context, request.get_header)
+        if upload is not None:
+            self._count(request)
+            response.set_header(JOB_ID, upload.upload_id)
+            _set_state(response, upload, upload.length or 0, self._context.now())
+        return upload
 
 
 class FileResource(TusResource):

@@ -21,9 +21,9 @@ from actors.recovery.upload_record import NAME as RECORD
 from api.http.problems import Problem, invalid_field
 from api.tus import protocol
 from api.tus.protocol import Checksum
-from api.tus.stored import VERIFIED, StoredUpload, UploadState, gone
+from api.tus.stored import StoredUpload, UploadState, gone
 from api.uploads import options
-from api.uploads.file import UploadFile
+from api.uploads.file import VERIFIED, UploadFile, disk_errors_as_problems
 from api.uploads.options import UploadOptions
 from api.uploads.reservations import Reservation, Reservations, became_full
 
@@ -48,6 +48,7 @@ class Reception:
         self._hash: Any = None if checksum is None else checksum.new()  # Any: hashlib's type has no name
         self._lock = threading.Lock()
         self._is_open = True
+        self._is_finished = False
         self._is_moved = False  # to its final name, for a job that is not committed yet
         self._kept = False
         self._fed_s = time.monotonic()
@@ -105,9 +106,11 @@ class Reception:
         """Append a file, in the kernel.
 
         Raises:
-            Problem: 503 for a disk error.
+            Problem: 409 as `feed`, 503 for a disk error.
         """
         with self._lock:
+            if not self._is_open:
+                raise superseded()
             before_bytes = self.size_bytes
             self._file.append_file(path)
             self._owner.add_written(self, self.size_bytes - before_bytes)
@@ -140,7 +143,7 @@ class Reception:
         with self._lock:
             if not self._is_open:
                 raise superseded()
-            self._owner.begin_accepting(self)
+            self._is_finished = True
         return fields(self.upload.metadata)
 
     def finalize_file(self, record: bytes) -> None:
@@ -164,9 +167,24 @@ class Reception:
     def release_key(self) -> None:
         """Do nothing: there is no idempotency key."""
 
+    def interrupt(self) -> None:
+        """End the request for a newer one.
+
+        Raises:
+            Problem: 423 after `finish`: the job is being committed.
+        """
+        with self._lock:
+            if self._is_finished:
+                raise locked()
+            self._discard()
+
     def discard(self) -> None:
         """End the request; keep its bytes, unless they have a checksum that is not verified. May be repeated."""
         with self._lock:
+            self._discard()
+
+    def _discard(self) -> None:
+        try:
             if self._is_moved and not self._kept:  # the job was not committed: the upload is complete and waits
                 (self.upload.directory / SOURCE).rename(self.upload.directory / INCOMING)
                 (self.upload.directory / RECORD).unlink(missing_ok=True)
@@ -175,6 +193,7 @@ class Reception:
                 self._owner.add_written(self, self.begun_at_bytes - self.size_bytes)
                 self._file.truncate(self.begun_at_bytes)
                 (self.upload.directory / VERIFIED).unlink(missing_ok=True)
+        finally:
             self._close()
 
     def _close(self) -> None:
@@ -190,7 +209,6 @@ class Receptions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._receiving: dict[str, Reception] = {}
-        self._accepting: set[str] = set()
         self._reserved: dict[str, Reservation] = {}
 
     def reserve(self, machine: Machine, reservations: Reservations, upload: StoredUpload, written_bytes: int) -> None:
@@ -252,9 +270,16 @@ class Receptions:
             is_video=not upload.is_partial,
             resumed_at=None if is_new else upload.offset,
         )
+        try:
+            with disk_errors_as_problems():
+                if checksum is None:
+                    (upload.directory / VERIFIED).unlink(missing_ok=True)
+                else:
+                    (upload.directory / VERIFIED).write_text(str(file.size_bytes))
+        except BaseException:
+            file.keep()
+            raise
         reception = Reception(self, machine, upload, file, checksum)
-        if checksum is not None:
-            (upload.directory / VERIFIED).write_text(str(file.size_bytes))
         with self._lock:
             self._receiving[upload.upload_id] = reception
         return reception
@@ -266,23 +291,15 @@ class Receptions:
             Problem: 423 if the upload is complete and its job is being committed.
         """
         with self._lock:
-            if upload_id in self._accepting:
-                raise locked()
             reception = self._receiving.get(upload_id)
         if reception is not None:
-            reception.discard()
-
-    def begin_accepting(self, reception: Reception) -> None:
-        """Note that the job of an upload is being committed."""
-        with self._lock:
-            self._accepting.add(reception.upload.upload_id)
+            reception.interrupt()
 
     def end(self, reception: Reception) -> None:
         """Remove a request that has ended."""
         with self._lock:
             if self._receiving.get(reception.upload.upload_id) is reception:
                 del self._receiving[reception.upload.upload_id]
-                self._accepting.discard(reception.upload.upload_id)
 
 
 def fields(metadata: str | None) -> dict[str, str]:

@@ -7,18 +7,20 @@ Those with a body are begun at their head, on the server's loop (`api.server.hea
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 
 from loguru import logger
 
 from actors.database_check import DATABASE_ERRORS
-from actors.recovery.lost_found import INCOMING
-from actors.recovery.resumable import NAME
+from actors.recovery import lost_found
+from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD
 from api.context import Context
 from api.http.problems import Problem, database_unavailable, not_found
 from api.tus import protocol
 from api.tus.protocol import Checksum, Headers
-from api.tus.receiving import Reception, beyond_length, fields
+from api.tus.receiving import Reception, beyond_length, fields, locked
 from api.tus.stored import StoredUpload, UploadState, gone, load
 from api.uploads.checks import check_given
 from api.uploads.file import file_too_large, make_directory
@@ -41,6 +43,8 @@ def create(context: Context, headers: Headers, content_length: int | None) -> Re
     protocol.check_version(headers)
     concatenation = protocol.concatenation(headers("Upload-Concat"))
     if concatenation is not None and concatenation.is_final:
+        if content_length != 0:  # it would be joined on the server's loop
+            raise Problem(400, "tus_concat", "Upload-Concat: a final upload has no body")
         return _join(context, headers, concatenation.partial_ids)
     length = protocol.length(headers)
     checksum = protocol.checksum(headers("Upload-Checksum"))
@@ -80,21 +84,24 @@ def append(context: Context, upload_id: str, headers: Headers, content_length: i
         raise Problem(403, "joined_upload", "this upload is joined from others; nothing can be added to it")
     if upload.state(context.now()) is UploadState.ACCEPTED:
         raise _other_offset(offset, upload.length or 0)
-    upload = _with_metadata(context, upload, headers("Upload-Metadata"))
-    upload = _with_length(context, upload, headers("Upload-Length"))
+    told = _with_told(context, upload, headers)
     if upload.state(context.now()) is UploadState.EXPIRED:
         raise gone()
     try:
-        context.receptions.reserve(context, context.reservations, upload, upload.offset)
+        context.receptions.reserve(context, context.reservations, told, told.offset)
     except DATABASE_ERRORS as exc:
         raise database_unavailable(exc) from exc
-    reception = context.receptions.begin(context, upload, checksum)
+    reception = context.receptions.begin(context, told, checksum)
     try:
         if reception.size_bytes != offset:
             raise _other_offset(offset, reception.size_bytes)
-        if upload.length is not None and offset + (content_length or 0) > upload.length:
-            raise beyond_length(upload.length)
-    except Problem:
+        if told.length is not None and told.length < offset:
+            raise Problem(400, "tus_header", f"Upload-Length: {offset} bytes are here already")
+        if told.length is not None and offset + (content_length or 0) > told.length:
+            raise beyond_length(told.length)
+        if told != upload:
+            told.write()
+    except BaseException:
         reception.discard()
         raise
     return reception
@@ -123,7 +130,11 @@ def delete(context: Context, upload_id: str) -> None:
     if upload.state(context.now()) is UploadState.ACCEPTED:
         detail = f"the upload is complete and belongs to a job; delete the job: DELETE /jobs/{upload_id}"
         raise Problem(403, "upload_accepted", detail, job_id=upload_id)
-    _remove(context, upload)
+    with lost_found.locked(upload.directory / INCOMING) as acquired:
+        # Another request may have begun to append meanwhile, or even have completed the upload.
+        if not acquired or upload.state(context.now()) is not UploadState.RECEIVING:
+            raise locked()
+        _remove(context, upload)
 
 
 def unknown() -> Problem:
@@ -153,42 +164,36 @@ def _check_options(context: Context, upload: StoredUpload) -> None:
         raise database_unavailable(exc) from exc
 
 
-def _with_metadata(context: Context, upload: StoredUpload, told: str | None) -> StoredUpload:
-    """Return an upload with the metadata that the request tells.
+def _with_told(context: Context, upload: StoredUpload, headers: Headers) -> StoredUpload:
+    """Return an upload with the metadata that a request tells, and with the length if it was deferred.
 
-    This goes beyond tus. A page sends the video while its form is still being filled in, with a deferred length, and
-    then the length together with the options.
+    Metadata goes beyond tus. A page sends the video while its form is still being filled in, with a deferred length,
+    and then the length together with the options.
     """
-    if told is None:
-        return upload
-    changed = replace(upload, metadata=told)
-    if not upload.is_partial:
-        _check_options(context, changed)
-    changed.write()
-    return changed
+    metadata, told = headers("Upload-Metadata"), headers("Upload-Length")
+    if metadata is not None:
+        protocol.metadata(metadata)
+        upload = replace(upload, metadata=metadata)
+        if not upload.is_partial:
+            _check_options(context, upload)
+    if told is not None:
+        upload = replace(upload, length=_told_length(context, upload, protocol.number("Upload-Length", told)))
+    return upload
 
 
-def _with_length(context: Context, upload: StoredUpload, told: str | None) -> StoredUpload:
-    """Return an upload with the length that the request tells, if it was deferred."""
-    if told is None:
-        return upload
-    length = protocol.number("Upload-Length", told)
-    if upload.length is not None:
-        if length != upload.length:
-            raise Problem(400, "tus_header", f"Upload-Length: the upload was created with {upload.length}")
-        return upload
+def _told_length(context: Context, upload: StoredUpload, length: int) -> int:
+    if upload.length is not None and length != upload.length:
+        raise Problem(400, "tus_header", f"Upload-Length: the upload was created with {upload.length}")
     if length > context.settings.max_upload_size:
         raise file_too_large(context.settings.max_upload_size)
-    context.receptions.interrupt(upload.upload_id)
-    if length < upload.offset:
-        raise Problem(400, "tus_header", f"Upload-Length: {upload.offset} bytes are here already")
-    return upload.with_length(length)
+    return length
 
 
 def _join(context: Context, headers: Headers, partial_ids: tuple[str, ...]) -> Reception:
-    """Create an upload from complete partial ones, which are deleted.
+    """Create an upload from complete partial ones.
 
-    The bytes are copied: a joined upload is complete or does not exist, whenever the machine is switched off.
+    The bytes are copied, and `end_join` deletes the partial uploads when the job is committed: whatever fails, the same
+    request can be repeated.
     """
     if headers("Upload-Length") is not None or headers("Upload-Defer-Length") is not None:
         raise Problem(400, "tus_header", "Upload-Length: a final upload has that of its partial ones")
@@ -197,8 +202,9 @@ def _join(context: Context, headers: Headers, partial_ids: tuple[str, ...]) -> R
         if not upload.is_partial or upload.length is None or upload.offset != upload.length:
             raise Problem(400, "tus_concat", f"Upload-Concat: {upload.upload_id} is not a complete partial upload")
     total = sum(upload.length or 0 for upload in partial)
-    upload = _new(context, headers, total)
+    upload = replace(_new(context, headers, total), directory=context.settings.uploads_dir / _joined_id(partial_ids))
     _check_options(context, upload)
+    _remove_interrupted(context, upload)
     reception = _begin(context, upload, None)
     try:
         for part in partial:
@@ -207,9 +213,48 @@ def _join(context: Context, headers: Headers, partial_ids: tuple[str, ...]) -> R
         reception.discard()
         _remove(context, upload)
         raise
-    for part in partial:
-        _remove(context, part)
     return reception
+
+
+def _joined_id(partial_ids: tuple[str, ...]) -> str:
+    """Return the id of a joined upload. A repeated request has the same one, and so makes no second job."""
+    return f"job_{sha256(' '.join(partial_ids).encode()).hexdigest()[:32]}"
+
+
+def _remove_interrupted(context: Context, upload: StoredUpload) -> None:
+    """Delete what a joining that a crash has interrupted has left."""
+    with lost_found.locked(upload.directory / INCOMING) as acquired:
+        if not acquired or upload.state(context.now()) is UploadState.ACCEPTED:
+            raise locked()
+        _remove(context, upload)
+
+
+def joined(context: Context, headers: Headers) -> StoredUpload | None:
+    """Return the accepted upload that a request to join has made before; None for another request.
+
+    Raises:
+        Problem: 400 for a malformed header, 412 for another version.
+    """
+    protocol.check_version(headers)
+    concatenation = protocol.concatenation(headers("Upload-Concat"))
+    if concatenation is None or not concatenation.is_final:
+        return None
+    try:
+        upload = _load(context, _joined_id(concatenation.partial_ids))
+    except Problem:  # 404
+        return None
+    return upload if upload.state(context.now()) is UploadState.ACCEPTED else None
+
+
+def end_join(context: Context, joined: StoredUpload) -> None:
+    """Delete the partial uploads of an accepted joined one, or a joined one that was not accepted."""
+    if joined.state(context.now()) is not UploadState.ACCEPTED:
+        _remove(context, joined)
+        return
+    concatenation = protocol.concatenation(joined.concat)
+    for name in () if concatenation is None else concatenation.partial_ids:
+        with suppress(Problem):  # deleted already
+            _remove(context, _load(context, name))
 
 
 def _begin(context: Context, upload: StoredUpload, checksum: Checksum | None) -> Reception:
@@ -221,8 +266,13 @@ def _begin(context: Context, upload: StoredUpload, checksum: Checksum | None) ->
         raise database_unavailable(exc) from exc
     try:
         reception = context.receptions.begin(context, upload, checksum, is_new=True)
+    except BaseException:
+        context.receptions.release(upload.upload_id)
+        raise
+    try:
         upload.write()
     except BaseException:
+        reception.discard()
         _remove(context, upload)
         raise
     return reception
@@ -248,7 +298,7 @@ def _other_offset(sent: int, offset: int) -> Problem:
 def restore_reservations(context: Context) -> None:
     """Reserve disk space again for the incomplete uploads that a process which has ended has left."""
     root = context.settings.uploads_dir
-    for record in root.glob(f"*/{NAME}") if root.exists() else ():
+    for record in root.glob(f"*/{RESUMABLE_RECORD}") if root.exists() else ():
         try:
             upload = load(root, record.parent.name)
             if upload.state(context.now()) is UploadState.RECEIVING:

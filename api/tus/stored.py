@@ -11,16 +11,15 @@ Nothing else is stored: the state after a crash is what the files say. A deleted
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
-from actors.recovery.lost_found import INCOMING, SOURCE, SOURCE_DELETED_MARK
-from actors.recovery.resumable import LIFETIME, NAME
+from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD, SOURCE, SOURCE_DELETED_MARK
+from actors.recovery.resumable import LIFETIME
 from api.http.problems import Problem, not_found
-
-VERIFIED = ".verified"
+from api.uploads.file import RESUMABLE_RECORD_INCOMING, VERIFIED, disk_errors_as_problems
 
 
 class UploadState(Enum):
@@ -86,22 +85,20 @@ class StoredUpload:
         except (FileNotFoundError, ValueError):
             return size
 
-    def with_length(self, length: int) -> StoredUpload:
-        """Return it with a length that was deferred; write it to the disk."""
-        told = replace(self, length=length)
-        told.write()
-        return told
-
     def write(self) -> None:
         """Write what the client told.
 
         Not synced: after a power cut the client gets a 404, and begins again.
+
+        Raises:
+            Problem: 503 for a disk error.
         """
-        draft = self.directory / f"{NAME}.new"
+        draft = self.directory / RESUMABLE_RECORD_INCOMING
         fields = asdict(self)
         del fields["directory"]
-        draft.write_text(json.dumps(fields))
-        draft.rename(self.directory / NAME)
+        with disk_errors_as_problems():
+            draft.write_text(json.dumps(fields))
+            draft.rename(self.directory / RESUMABLE_RECORD)
 
 
 def load(root: Path, upload_id: str) -> StoredUpload:
@@ -116,7 +113,7 @@ def load(root: Path, upload_id: str) -> StoredUpload:
     """
     directory = root / upload_id
     try:
-        return StoredUpload(directory=directory, **json.loads((directory / NAME).read_text()))
+        return StoredUpload(directory=directory, **json.loads((directory / RESUMABLE_RECORD).read_text()))
     except (FileNotFoundError, NotADirectoryError):
         raise not_found("upload") from None
     except (ValueError, TypeError):  # cut off by a power cut

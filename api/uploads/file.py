@@ -17,7 +17,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from actors.recovery.lost_found import INCOMING, SOURCE
+from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD, SOURCE
 from actors.recovery.upload_record import NAME as RECORD
 from api.http.problems import Problem
 from api.uploads import sniff
@@ -29,6 +29,10 @@ Disks of small machines write 16 MiB/s.
 """
 
 RECORD_INCOMING = f".{RECORD}"
+RESUMABLE_RECORD_INCOMING = f"{RESUMABLE_RECORD}.new"
+
+VERIFIED = ".verified"
+"""File beside a resumable upload while a body with a checksum is received (`api.tus.stored`)."""
 
 _DISK_RETRY_AFTER_S = 600
 
@@ -98,20 +102,30 @@ class UploadFile:
             raise
 
     def _reopen(self, size_bytes: int) -> None:
-        self._fd = os.open(self._directory / INCOMING, os.O_RDWR)
+        try:
+            self._fd = os.open(self._directory / INCOMING, os.O_RDWR)
+        except FileNotFoundError as error:  # accepted, deleted or expired at this moment
+            raise _in_use() from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self._is_in_place():  # the same, between the two calls
+                raise BlockingIOError
             self.truncate(size_bytes)
             if not self._head_checked:
                 self._head = os.pread(self._fd, sniff.HEAD_BYTES, 0)
                 self._head_checked = len(self._head) == sniff.HEAD_BYTES
         except BlockingIOError as error:
             self._close()
-            detail = "the upload is in use by another process; try again in a second"
-            raise Problem(423, "upload_locked", detail, headers={"Retry-After": "1"}) from error
+            raise _in_use() from error
         except OSError:
             self._close()
             raise
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._fd), (self._directory / INCOMING).stat())
+        except FileNotFoundError:
+            return False
 
     def write(self, data: bytes) -> None:
         """Append bytes.
@@ -230,6 +244,11 @@ def file_too_large(limit_bytes: int) -> Problem:
     limit = f"{limit_bytes:,}".replace(",", " ")
     detail = f"the video is larger than the limit of {limit} bytes"
     return Problem(413, "too_large", detail, field="file", limit_bytes=limit_bytes)
+
+
+def _in_use() -> Problem:
+    detail = "the upload is in use by another request; try again in a second"
+    return Problem(423, "upload_locked", detail, headers={"Retry-After": "1"})
 
 
 def _write_all(fd: int, data: bytes) -> None:

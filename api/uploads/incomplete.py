@@ -18,9 +18,12 @@ from actors.recovery import lost_found
 from actors.recovery.lost_found import INCOMING, SOURCE
 from actors.recovery.upload_record import NAME as RECORD
 from api.context import Context
-from api.uploads.file import RECORD_INCOMING
+from api.uploads.file import RECORD_INCOMING, RESUMABLE_RECORD_INCOMING, VERIFIED
 
 LOCK_NAME = "receiving.lock"
+
+_DELETED_NAMES = frozenset({INCOMING, RECORD, RECORD_INCOMING, RESUMABLE_RECORD_INCOMING, VERIFIED})
+"""Files of an incomplete upload. A resumable one that was created has another file, and is kept."""
 
 
 def lock_uploads(context: Context) -> IO[bytes]:
@@ -69,7 +72,7 @@ def _delete_if_incomplete(directory: Path) -> bool:
     Only files that an upload creates are deleted; a directory with any other file is left alone.
     """
     names = set(os.listdir(directory))  # noqa: PTH208 (names, no paths)
-    if SOURCE in names or not names <= {INCOMING, RECORD, RECORD_INCOMING}:
+    if SOURCE in names or not names <= _DELETED_NAMES:
         return False
     with contextlib.ExitStack() as stack:
         if INCOMING in names:
