@@ -60,7 +60,7 @@ export function showStored(record, trouble = '') {
 
 /** Say that another file was chosen than that of the unfinished upload. */
 export function showOther(record, file) {
-  say(`This is not ${record.name} but another video, ${file.name}.`);
+  say(`“${file.name}” is another video than “${record.name}”.`);
   byId('upload-instead').hidden = false;
 }
 

@@ -51,7 +51,7 @@ export function letGo() {
 
 /** Whether this tab still has the upload. A frozen tab without locks may have lost it. */
 export function owns() {
-  return Boolean(release) && (Boolean(navigator.locks) || load(BEAT)?.tab === me);
+  return Boolean(release) && (Boolean(navigator.locks) || (load(BEAT)?.tab ?? me) === me);
 }
 
 /** Whether another tab works on the upload. */
