@@ -208,6 +208,7 @@ class Receptions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.joining = threading.Lock()  # while a joined upload is created or removed
         self._receiving: dict[str, Reception] = {}
         self._reserved: dict[str, Reservation] = {}
 

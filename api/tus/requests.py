@@ -204,14 +204,16 @@ def _join(context: Context, headers: Headers, partial_ids: tuple[str, ...]) -> R
     total = sum(upload.length or 0 for upload in partial)
     upload = replace(_new(context, headers, total), directory=context.settings.uploads_dir / _joined_id(partial_ids))
     _check_options(context, upload)
-    _remove_interrupted(context, upload)
-    reception = _begin(context, upload, None)
+    with context.receptions.joining:
+        if not _remove_unaccepted(context, upload):  # what a joining that a crash has interrupted has left
+            raise locked()
+        reception = _begin(context, upload, None)
     try:
         for part in partial:
             reception.append_file(part.directory / INCOMING)
     except BaseException:
         reception.discard()
-        _remove(context, upload)
+        end_join(context, upload)
         raise
     return reception
 
@@ -221,12 +223,13 @@ def _joined_id(partial_ids: tuple[str, ...]) -> str:
     return f"job_{sha256(' '.join(partial_ids).encode()).hexdigest()[:32]}"
 
 
-def _remove_interrupted(context: Context, upload: StoredUpload) -> None:
-    """Delete what a joining that a crash has interrupted has left."""
+def _remove_unaccepted(context: Context, upload: StoredUpload) -> bool:
+    """Delete a joined upload; return False if it is accepted, or if another request is joining it."""
     with lost_found.locked(upload.directory / INCOMING) as acquired:
         if not acquired or upload.state(context.now()) is UploadState.ACCEPTED:
-            raise locked()
+            return False
         _remove(context, upload)
+    return True
 
 
 def joined(context: Context, headers: Headers) -> StoredUpload | None:
@@ -249,7 +252,8 @@ def joined(context: Context, headers: Headers) -> StoredUpload | None:
 def end_join(context: Context, joined: StoredUpload) -> None:
     """Delete the partial uploads of an accepted joined one, or a joined one that was not accepted."""
     if joined.state(context.now()) is not UploadState.ACCEPTED:
-        _remove(context, joined)
+        with context.receptions.joining:
+            _remove_unaccepted(context, joined)
         return
     concatenation = protocol.concatenation(joined.concat)
     for name in () if concatenation is None else concatenation.partial_ids:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from falcon.testing import TestClient
+from falcon.testing import Result, TestClient
 
 from actors.recovery import lost_found, resumable
 from actors.recovery.lost_found import INCOMING
@@ -19,6 +20,7 @@ from api.http.problems import Problem
 from api.tus import requests
 from api.tus.receiving import Reception
 from api.uploads import acceptance
+from api.uploads.file import UploadFile
 from api.uploads.incomplete import delete_incomplete
 from tests.api.conftest import VIDEO
 from tests.api.test_tus import BYTES, TUS, Tus, digest, file_of, job_of, told
@@ -182,3 +184,44 @@ def test_a_joining_whose_response_got_lost_makes_one_job(
     assert tus.offset(part) == len(VIDEO)
     again = tus.send("POST", "/files", final)
     assert again.headers["X-Job-Id"] == answer.headers["X-Job-Id"]
+
+
+def test_requests_that_join_the_same_uploads_at_once_make_one_job(
+    tus: Tus, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each finds the directory of the other in any state, also before its file is locked."""
+    part = tus.made(len(VIDEO), Upload_Concat="partial")
+    tus.patch(part, 0, VIDEO)
+    final = {"Upload-Concat": f"final;{part}"}
+    create = UploadFile._create
+    answers: list[Result] = []
+    begun = threading.Event()
+
+    def join() -> None:
+        begun.set()
+        answers.append(tus.send("POST", "/files", final))
+
+    other = threading.Thread(target=join)
+
+    def create_slowly(file: UploadFile) -> None:
+        make = Path.mkdir
+
+        def mkdir(path: Path, *args: Any, **kwargs: Any) -> None:  # Any: as the replaced method
+            make(path, *args, **kwargs)
+            if not other.ident:
+                other.start()
+                begun.wait(10)
+                other.join(0.3)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "mkdir", mkdir)
+            create(file)
+
+    monkeypatch.setattr(UploadFile, "_create", create_slowly)
+    answers.append(tus.send("POST", "/files", final))
+    other.join(10)
+    made = {answer.headers["X-Job-Id"] for answer in answers if answer.status_code == 201}
+    assert len(made) == 1
+    assert {answer.status_code for answer in answers} <= {201, 423, 404}
+    [job_id] = made
+    assert file_of(context, f"/files/{job_id}").read_bytes() == VIDEO
