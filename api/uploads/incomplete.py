@@ -15,10 +15,11 @@ from typing import IO
 from loguru import logger
 
 from actors.recovery import lost_found
-from actors.recovery.lost_found import INCOMING, SOURCE
+from actors.recovery.lost_found import ACCEPTED_MARK, ADOPTING_MARK, INCOMING, RESUMABLE_RECORD, SOURCE
 from actors.recovery.upload_record import NAME as RECORD
 from api.context import Context
 from api.uploads.file import RECORD_INCOMING, RESUMABLE_RECORD_INCOMING, VERIFIED
+from store import jobs
 
 LOCK_NAME = "receiving.lock"
 
@@ -51,7 +52,8 @@ def lock_uploads(context: Context) -> IO[bytes]:
 def delete_incomplete(context: Context) -> int:
     """Delete incomplete uploads of processes that have ended; return their number.
 
-    Complete files without a record in the database are moved to lost+found.
+    Complete files without a record in the database are moved to lost+found, except resumable uploads whose client has
+    got no answer yet.
 
     Raises:
         DatabaseUnavailable: the database cannot be read; no complete file was moved.
@@ -62,6 +64,7 @@ def delete_incomplete(context: Context) -> int:
     for directory in directories:
         with lost_found.errors_logged(directory):  # a directory without permission must not prevent the start
             deleted += _delete_if_incomplete(directory)
+            _resume_unaccepted(context, directory)
     lost_found.move_unrecorded(context)
     return deleted
 
@@ -86,3 +89,19 @@ def _delete_if_incomplete(directory: Path) -> bool:
             (directory / name).unlink(missing_ok=True)
         directory.rmdir()
     return True
+
+
+def _resume_unaccepted(context: Context, directory: Path) -> None:
+    """Make a complete resumable upload wait for its client again, if the process ended before its job was committed."""
+    if not directory.exists():
+        return
+    names = set(os.listdir(directory))  # noqa: PTH208 (as above)
+    if not {RESUMABLE_RECORD, SOURCE} <= names or names & {ACCEPTED_MARK, ADOPTING_MARK}:
+        return
+    with lost_found.locked(directory / SOURCE) as acquired, context.store.reading() as connection:
+        if not acquired or jobs.get(connection, directory.name) is not None:
+            return
+        os.utime(directory / SOURCE)  # the client may take as long as after its last byte
+        (directory / SOURCE).rename(directory / INCOMING)
+        (directory / RECORD).unlink(missing_ok=True)
+        logger.info("Upload {}: its job was not committed; waiting for its client", directory.name)

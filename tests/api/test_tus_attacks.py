@@ -22,6 +22,7 @@ from api.tus.receiving import Reception
 from api.uploads import acceptance
 from api.uploads.file import UploadFile
 from api.uploads.incomplete import delete_incomplete
+from store import tables
 from tests.api.conftest import VIDEO
 from tests.api.test_tus import BYTES, TUS, Tus, digest, file_of, job_of, told
 
@@ -225,3 +226,23 @@ def test_requests_that_join_the_same_uploads_at_once_make_one_job(
     assert {answer.status_code for answer in answers} <= {201, 423, 404}
     [job_id] = made
     assert file_of(context, f"/files/{job_id}").read_bytes() == VIDEO
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_process_that_ends_before_the_commit_loses_no_complete_upload(
+    is_committed: bool, tus: Tus, context: Context
+) -> None:
+    path = tus.made(Upload_Metadata=told(title="A talk"))
+    tus.patch(path, 0, VIDEO)
+    file_of(context, path, "accepted").unlink()
+    if not is_committed:
+        with context.store.writing() as connection:
+            connection.execute(tables.jobs.delete())
+    delete_incomplete(context)
+    assert file_of(context, path).exists() is is_committed
+    head = tus.send("HEAD", path)
+    assert head.headers["X-Job-Id"] == path.rpartition("/")[2]
+    job = job_of(context, path)
+    assert job is not None
+    assert job.title == "A talk"
+    assert file_of(context, path).read_bytes() == VIDEO
