@@ -12,7 +12,7 @@ const SPEED_WINDOW_MS = 8000;
 const SPEED_FROM_MS = 1500;
 
 /** The phases in which a closed tab would stop something. */
-const NEEDS_TAB = new Set(['sending', 'asking', 'restarted', 'waiting', 'completing']);
+const NEEDS_TAB = new Set(['sending', 'asking', 'restarted', 'waiting', 'busy', 'completing']);
 
 /** Phase: the buttons that it has. */
 const BUTTONS = {
@@ -20,6 +20,7 @@ const BUTTONS = {
   asking: ['pause', 'cancel'],
   restarted: ['pause', 'cancel'],
   waiting: ['retry', 'pause', 'cancel'],
+  busy: ['pause', 'cancel'], // the server has said when
   paused: ['resume', 'cancel'],
   signedOut: ['cancel'],
   here: ['cancel'],
@@ -81,6 +82,7 @@ function texts(phase, share, leftS, error) {
   const at = percent(share);
   const noted = performance.now() - panel.notedAt < NOTE_MS ? panel.note : '';
   switch (phase) {
+    case 'busy':
     case 'waiting': {
       const again = `Trying again in ${leftS}\u00a0s.`;
       if (error.status) return ['The server is not ready', `${sentence(error.message, '.')} ${again}`, `Upload waits at ${at}`];

@@ -61,7 +61,8 @@ export class Transfer {
    * Prepare; nothing is sent yet.
    *
    * `file` may be null if all bytes are at the server. `listener` has
-   *   show(phase, {sent, leftS, error}): phase is sending, asking, restarted, waiting, paused or completing;
+   *   show(phase, {sent, leftS, error}): phase is sending, asking, restarted, paused, completing, waiting, or
+   *   busy: the same, but for as long as the server has asked for;
    *   signedIn(): a promise for the moment after signing in; owns(): false if another tab has taken the upload over.
    */
   constructor({ file, name, size, address = null, confirmed = 0 }, listener) {
@@ -215,7 +216,7 @@ export class Transfer {
     let isOver = false;
     const hurried = new Promise((resolve) => { this.#hurry = asked === null ? resolve : null; }).then(() => { isOver = true; });
     for (let left = 1; !isOver && !this.#isPaused && (left = until - performance.now()) > 0;) {
-      this.#listener.show('waiting', { sent: this.confirmed, leftS: Math.ceil(left / 1000), error });
+      this.#listener.show(asked === null ? 'waiting' : 'busy', { sent: this.confirmed, leftS: Math.ceil(left / 1000), error });
       await Promise.race([pause(Math.min(left, 1000)), hurried, this.#whenEnded]);
     }
     this.#hurry = null;
