@@ -30,6 +30,9 @@ from api.uploads.reservations import Reservation, Reservations, became_full
 CHECK_DISK_EVERY_BYTES = 2**20
 """Interval of the checks during an upload that the disk has room."""
 
+MAX_INCOMPLETE = 1000
+"""Maximum number of incomplete uploads. A volume of 1 GB has 65,000 inodes, and each upload takes three."""
+
 FILE_NAMES = ("filename", "name")
 """Keys of Upload-Metadata for the file's name: of tus-js-client's examples, and of Uppy."""
 
@@ -218,11 +221,13 @@ class Receptions:
         It is kept over all requests until the upload is accepted, deleted or expired.
 
         Raises:
-            Problem: as `Reservations.reserve`.
-            DatabaseUnavailable: likewise.
+            Problem: as `Reservations.reserve`; 503 if there are too many incomplete uploads.
+            DatabaseUnavailable: as `Reservations.reserve`.
         """
-        self._release_expired(machine)
         if upload.upload_id not in self._reserved:
+            self._release_expired(machine)
+            if len(self._reserved) >= MAX_INCOMPLETE:
+                raise too_many()
             space = reservations.reserve(machine, upload.length, written_bytes=written_bytes)
             with self._lock:
                 self._reserved[upload.upload_id] = space
@@ -335,6 +340,12 @@ def locked() -> Problem:
     """Return the 423 for an upload that is being completed."""
     detail = "the upload is complete and is being accepted; ask again in a second"
     return Problem(423, "upload_locked", detail, headers={"Retry-After": "1"})
+
+
+def too_many() -> Problem:
+    """Return the 503 for a new upload beside too many incomplete ones."""
+    detail = f"there are {MAX_INCOMPLETE} incomplete uploads; finish or delete some, or try again later"
+    return Problem(503, "too_many_uploads", detail, headers={"Retry-After": "600"}, limit=MAX_INCOMPLETE)
 
 
 def beyond_length(length: int) -> Problem:

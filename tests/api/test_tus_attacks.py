@@ -17,8 +17,8 @@ from actors.recovery import lost_found, resumable
 from actors.recovery.lost_found import INCOMING
 from api.context import Context
 from api.http.problems import Problem
-from api.tus import requests
-from api.tus.receiving import Reception
+from api.tus import receiving, requests
+from api.tus.receiving import Reception, Receptions
 from api.uploads import acceptance
 from api.uploads.file import UploadFile
 from api.uploads.incomplete import delete_incomplete
@@ -237,7 +237,8 @@ def test_a_process_that_ends_before_the_commit_loses_no_complete_upload(
     file_of(context, path, "accepted").unlink()
     if not is_committed:
         with context.store.writing() as connection:
-            connection.execute(tables.jobs.delete())
+            for table in reversed(tables.metadata.sorted_tables):
+                connection.execute(table.delete())
     delete_incomplete(context)
     assert file_of(context, path).exists() is is_committed
     head = tus.send("HEAD", path)
@@ -246,3 +247,29 @@ def test_a_process_that_ends_before_the_commit_loses_no_complete_upload(
     assert job is not None
     assert job.title == "A talk"
     assert file_of(context, path).read_bytes() == VIDEO
+
+
+def test_the_number_of_incomplete_uploads_is_limited(
+    tus: Tus, monkeypatch: pytest.MonkeyPatch, left: Callable[[], list[Path]]
+) -> None:
+    """Each takes inodes, and time of each look at all of them."""
+    monkeypatch.setattr(receiving, "MAX_INCOMPLETE", 2)
+    paths = [tus.made(), tus.made()]
+    before = left()
+    refused = tus.create()
+    assert (refused.status_code, refused.json["code"]) == (503, "too_many_uploads")
+    assert refused.headers["Retry-After"]
+    assert left() == before
+    assert tus.patch(paths[0], 0, VIDEO).headers["X-Job-Id"]
+    tus.send("DELETE", tus.made())
+    tus.made()
+
+
+def test_continuing_an_upload_looks_at_no_other(tus: Tus, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tus.made()
+
+    def look(*_: object) -> None:
+        raise AssertionError("looked at all uploads")
+
+    monkeypatch.setattr(Receptions, "_release_expired", look)
+    assert tus.patch(path, 0, VIDEO).status_code == 204
