@@ -7,7 +7,8 @@ import { setProgressTitle, showStrip } from './title.js';
 import { letSleep, stayAwake } from './wake.js';
 import { sentence } from './words.js';
 
-const QUIET_AFTER_MS = 10_000;
+/** Milliseconds without progress after which it is told. Tests make them fewer. */
+export const TIMES = { quiet: 10_000 };
 const SPEED_WINDOW_MS = 8000;
 const SPEED_FROM_MS = 1500;
 
@@ -59,7 +60,7 @@ export function setPhase(phase, { sent, leftS = 0, error = null }) {
   panel.phase = phase;
   panel.share = share;
   clearTimeout(panel.quiet);
-  if (phase === 'sending') panel.quiet = setTimeout(showQuiet, QUIET_AFTER_MS);
+  if (phase === 'sending') panel.quiet = setTimeout(showQuiet, TIMES.quiet);
   show(texts(phase, share, leftS, error));
   if (phase !== before) enter(phase);
   if (phase === 'sending') panel.tenths(share, `Uploading, ${percent(share)}.`);
@@ -124,7 +125,7 @@ function enter(phase) {
 
 function showQuiet() {
   byId('sending-title').textContent = 'No connection at the moment';
-  byId('sending-facts').textContent = 'Nothing has moved for 10 s. Waiting a little longer…';
+  byId('sending-facts').textContent = `Nothing has moved for ${Math.round(TIMES.quiet / 1000)}\u00a0s. Waiting a little longer…`;
   announce('No connection at the moment.');
 }
 

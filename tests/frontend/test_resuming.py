@@ -112,11 +112,14 @@ def test_a_video_arrives_over_a_line_that_is_cut_all_the_time(
 def test_a_silent_connection_is_given_up_and_told(
     page: Browser, between: Network, context: Context, clip: Path
 ) -> None:
-    quicken(page, stall=1000)
+    quicken(page, stall=6000)
+    page.run("return import('/static/sending.js').then(({ TIMES }) => { TIMES.quiet = 1000; })")
     page.upload_at(SLOW_BYTES_PER_S)
     choose(page, clip)
     until_begun(page)
     between.silence(True)
+    page.until_text("#sending-title", "No connection at the moment")
+    page.until_text("#sending-facts", "Nothing has moved for 1 s.")
     page.until_text("#sending-title", "The connection was lost at")
     page.upload_at(-1)
     between.silence(False)
