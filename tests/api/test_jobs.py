@@ -192,7 +192,7 @@ def test_the_list_goes_on_where_its_page_ended(client: TestClient, context: Cont
             break
 
     assert seen == ["job-4", "job-3", "job-2", "job-1", "job-0"]
-    assert set(page["jobs"][0]) == {"job_id", "title", "status", "progress", "created_at"}
+    assert set(page["jobs"][0]) == {"job_id", "title", "original_name", "status", "progress", "created_at"}
 
 
 BEFORE_ALL_TIME = base64.urlsafe_b64encode(b"0001-01-01T00:00:00+14:00 x").decode()
