@@ -124,4 +124,5 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/openapi.json": OpenApiResource(context),
         "/": pages,
         "/static/{name}": pages,
+        "/assets/{version}/{name}": pages,
     }

@@ -77,6 +77,7 @@ PATH_PARAMETERS: dict[str, Json] = {
     "letter_id": _number("Id of the dead letter."),
     "publication_id": _text("Id of the publication."),
     "name": _text("Name of the file."),
+    "version": _text("Version of the web page."),
 }
 
 _IDEMPOTENCY_KEY: Json = {
@@ -306,6 +307,11 @@ OPERATIONS = (
     ),
     Operation("get", "/openapi.json", "Get this document", (200,), public=True),
     Operation("get", "/", "Get the web page", (200, 304), content="text/html", public=True),
+    Operation(
+        "get", "/assets/{version}/{name}", "Get a file of a page version", (200, 304, 404),
+        "The page names its files by a version, so that browsers keep them for a year.",
+        content="text/html", public=True,
+    ),
     Operation(
         "get", "/static/{name}", "Get a file of the web page", (200, 304, 404), content="text/html", public=True
     ),

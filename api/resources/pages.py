@@ -1,12 +1,19 @@
-"""GET / and /static/{name}: the files of the web page."""
+"""GET /, /assets/{version}/{name} and /static/{name}: the files of the web page.
+
+The page names its files under a version, which changes with any of them. So browsers keep them for a year without
+asking, and after an update they load all of them anew. The files are read and compressed once, when the process starts.
+"""
 
 from __future__ import annotations
 
+import gzip
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import falcon
 
-from api.http import conditional
+from api.http import conditional, content_encodings
 from api.http.problems import not_found
 from api.http.security_headers import PAGE_POLICY
 
@@ -20,28 +27,60 @@ MEDIA_TYPES = {
 }
 
 
+COMPRESSED = frozenset({".html", ".js", ".css", ".svg", ".webmanifest"})
+VERSION_CHARS = 16
+FOREVER = ["public", "max-age=31536000", "immutable"]
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """One file of the page; `compressed` by gzip, or empty where that saves nothing."""
+
+    media_type: str
+    content: bytes
+    compressed: bytes
+    tag: str
+
+
 class PagesResource:
-    """GET / and /static/{name}."""
+    """GET /, /assets/{version}/{name} and /static/{name}."""
 
     public = True
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        """Read the files of a directory."""
+        found = {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.suffix in MEDIA_TYPES}
+        self._version = sha256(repr(sorted(found.items())).encode()).hexdigest()[:VERSION_CHARS]
+        self._files = {name: self._file(name, content) for name, content in found.items()}
 
-    def on_get(self, request: falcon.Request, response: falcon.Response, name: str = "index.html") -> None:
+    def on_get(
+        self, request: falcon.Request, response: falcon.Response, name: str = "index.html", version: str = ""
+    ) -> None:
         """Send a file of the page."""
-        # The name is looked up in the directory listing, so that it cannot lead elsewhere.
-        found = {path.name: path for path in self._directory.iterdir() if path.suffix in MEDIA_TYPES}.get(name)
-        if found is None:
+        file = self._files.get(name)
+        if file is None:
             raise not_found("page")
-        content = found.read_bytes()
-        response.cache_control = ["no-cache"]
+        # A page that was loaded before an update asks for the version before it, and gets what there is.
+        response.cache_control = FOREVER if version == self._version else ["no-cache"]
         response.set_header("Content-Security-Policy", PAGE_POLICY)
         # With "no-referrer" browsers may send `Origin: null` with the page's own changes, and no Referer.
         response.set_header("Referrer-Policy", "same-origin")
-        if conditional.not_modified(request, response, conditional.content_tag(content)):
+        if file.compressed:
+            response.append_header("Vary", "Accept-Encoding")
+        is_compressed = bool(file.compressed) and content_encodings.accepts_gzip(request.get_header("Accept-Encoding"))
+        if conditional.not_modified(request, response, f"{file.tag}-gzip" if is_compressed else file.tag):
             return
-        response.content_type = MEDIA_TYPES[found.suffix]
-        response.data = content
+        response.content_type = file.media_type
+        response.data = file.compressed if is_compressed else file.content
+        if is_compressed:
+            response.set_header("Content-Encoding", "gzip")
 
     on_head = on_get
+
+    def _file(self, name: str, content: bytes) -> PageFile:
+        suffix = Path(name).suffix
+        if suffix == ".html":
+            content = content.replace(b'="static/', f'="assets/{self._version}/'.encode())
+        compressed = gzip.compress(content, mtime=0) if suffix in COMPRESSED else b""
+        useful = compressed if len(compressed) < len(content) else b""
+        return PageFile(MEDIA_TYPES[suffix], content, useful, conditional.content_tag(content))

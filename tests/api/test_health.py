@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from falcon.testing import TestClient
+from falcon.testing import Result, TestClient
 
 from actors import wiring
 from actors.disk import Sizes
@@ -175,11 +177,48 @@ def test_the_page_and_its_files_come_with_their_policy(client: TestClient, conte
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    for name in re.findall(r'(?:href|src)="(static/[^"]+)"', page.text):
+    for name in re.findall(r'(?:href|src)="(assets/[^"]+)"', page.text):
         assert client.simulate_get(f"/{name}").status_code == 200
+    assert page.headers["cache-control"] == "no-cache"
     tag = client.simulate_get("/static/app.js").headers["etag"]
     assert client.simulate_get("/static/app.js", headers={"If-None-Match": tag}).status_code == 304
     assert client.simulate_head("/").headers["content-length"] == page.headers["content-length"]
+
+
+def test_files_of_the_page_are_kept_for_a_year_by_a_name_that_changes_with_them(
+    context: Context, tmp_path: Path
+) -> None:
+    for name in ("index.html", "app.js"):
+        shutil.copy(context.pages / name, tmp_path)
+
+    def script() -> tuple[str, Result]:
+        client = TestClient(create_app(replace(context, pages=tmp_path)))
+        [name] = re.findall(r'src="(assets/[^"]+/app.js)"', client.simulate_get("/").text)
+        old = client.simulate_get(f"/assets/{'0' * 16}/app.js")
+        assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
+        return name, client.simulate_get(f"/{name}")
+
+    before, answer = script()
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert script()[0] == before
+    (tmp_path / "app.js").write_text("// changed")
+    after, answer = script()
+    assert after != before
+    assert answer.text == "// changed"
+
+
+def test_files_of_the_page_are_compressed_for_those_who_accept_it(client: TestClient, context: Context) -> None:
+    plain = client.simulate_get("/static/app.js")
+    packed = client.simulate_get("/static/app.js", headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.content) == plain.content == (context.pages / "app.js").read_bytes()
+    assert len(packed.content) < len(plain.content) / 2
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert {answer.headers["vary"] for answer in (plain, packed)} == {"Accept-Encoding"}
+    for other in ("", "br", "gzip;q=0", "identity"):
+        assert "content-encoding" not in client.simulate_get("/", headers={"Accept-Encoding": other}).headers
+    again = client.simulate_get("/", headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]})
+    assert again.status_code == 200, "another file"
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2Fsettings.py", "index", "%00", "."])

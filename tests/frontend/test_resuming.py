@@ -58,7 +58,13 @@ def page(window: Browser, between: Network) -> Iterator[Browser]:
 def quicken(window: Browser, **limits: int) -> None:
     """Make the pieces small and the waits short, so that a test takes seconds."""
     quick = {**PIECES, "firstWait": 100, "longestWait": 500, "suspicious": 500, **limits}
-    window.run("return import('/static/tus.js').then(({ LIMITS }) => { Object.assign(LIMITS, arguments[0]); })", quick)
+    window.run(
+        """
+        const address = document.querySelector('script[type=module]').src.replace('app.js', 'tus.js');
+        return import(address).then(({ LIMITS }) => { Object.assign(LIMITS, arguments[0]); });
+        """,
+        quick,
+    )
 
 
 def choose(window: Browser, clip: Path, title: str = "Once only") -> None:
