@@ -45,7 +45,10 @@ __all__ = [
 ROOT = Path(__file__).resolve().parent.parent.parent
 POLL_INTERVAL_S = 0.2  # between two checks for a stop, the deadline and the memory limit
 MAX_STDERR_BYTES = 8192  # the end of standard error that is kept
-MAX_LINE_BYTES = 16 << 20  # the plan of a video of three hours has about 100 KB
+# The plan of a video of three hours has about 100 KB, and 1.2 MB in parts of three seconds. A hostile child's JSON may
+# take 32 times as much memory as its text (measured 2026-11-29: nested empty lists).
+MAX_LINE_BYTES = 2 << 20
+MAX_CODE_CHARS, MAX_DETAIL_CHARS = 100, 2000  # stored with the job, shown and sent
 DEFAULT_MEMORY_BYTES = 1 << 30  # limit for callers that set none
 MAX_THREADS = 256  # seen: 12 on two cores; decoders and encoders start up to 16 each on more
 
@@ -249,7 +252,7 @@ class _OutputReader:
             case {"result": dict() as result}:
                 return result
             case {"refused": {"code": str() as code, "detail": str() as detail}}:
-                raise Refused(code, detail)
+                raise Refused(code[:MAX_CODE_CHARS], detail[:MAX_DETAIL_CHARS])
         raise self._exit_error(deadline_s, memory_bytes)
 
     def _exit_error(self, deadline_s: float, memory_bytes: int) -> ChildError:
@@ -263,7 +266,8 @@ class _OutputReader:
         if code == -signal.SIGXCPU:
             return DeadlineExceeded(deadline_s)
         if "internal_error" in self._last:
-            return InternalError(str(self._last["internal_error"]), exit_code=code, stderr_tail=stderr)
+            exception = str(self._last["internal_error"])[:MAX_DETAIL_CHARS]
+            return InternalError(exception, exit_code=code, stderr_tail=stderr)
         if code < 0:
             return ChildFailed(signal=-code, stderr_tail=stderr)
         return ChildFailed(exit_code=code, stderr_tail=stderr)
@@ -289,7 +293,7 @@ class _OutputReader:
         for line in lines:
             try:
                 self._on_message(json.loads(line))
-            except (ValueError, TypeError, RecursionError) as error:
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
                 raise ChildFailed(stderr_tail=f"not the protocol: {line[:80]!r}") from error
 
     def _on_message(self, message: dict[str, Any]) -> None:  # Any: JSON, of a child that may be hostile

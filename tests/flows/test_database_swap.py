@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from scripts.machine.private_files import make_private
 from tests.flows.machine import POLL_S, ROOT, Json, TestMachine
 from tests.flows.test_whole_way import each_once_in_order, parts_by_platform
 from tests.support.waiting import wait_for
@@ -230,6 +231,7 @@ def test_a_damaged_database_ends_every_start_with_a_sentence_and_no_upload(tmp_p
     upload = tmp_path / "uploads" / ("job_" + "1" * 32) / "source"
     upload.parent.mkdir(parents=True)
     upload.write_bytes(b"a video")
+    make_private(tmp_path, tmp_path / DATABASE)  # as after an earlier start, which else would log its repair
 
     ran = subprocess.run(
         [sys.executable, "-m", command], cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60

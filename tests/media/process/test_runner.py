@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -240,12 +241,43 @@ def test_output_files_that_cannot_be_made_are_a_failed_attempt(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "text",
-    ["'word\\n'", "'5\\n'", "'[' * 200_000 + '\\n'", "'{\"progress\": {}}\\n'", "'x' * (17 << 20)"],
+    [
+        "'word\\n'",
+        "'5\\n'",
+        "'[' * 200_000 + '\\n'",
+        "'{\"progress\": {}}\\n'",
+        "'{\"progress\": 1' + '0' * 400 + '}\\n'",
+        "'x' * (17 << 20)",
+    ],
 )
 def test_a_child_that_speaks_another_language_has_failed(text: str) -> None:
     """Not the worker: code in a decoder could write anything."""
     with pytest.raises(runner.ChildFailed, match="not the protocol"):
         runner.run("trial", ["say", "--text", text], deadline_s=30)
+
+
+def test_a_line_that_would_need_much_memory_is_not_read() -> None:
+    """Empty lists in JSON take 24 times as much memory as their text: 16 MB of them took 400 MB of the worker."""
+    text = "'{\"result\": {\"a\": [' + '[],' * (1 << 20) + '0]}}\\n'"
+    tracemalloc.start()
+    try:
+        with pytest.raises(runner.ChildFailed, match="not the protocol"):
+            runner.run("trial", ["say", "--text", text], deadline_s=30)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_sentences_of_a_child_have_a_length_that_can_be_stored_and_shown() -> None:
+    message = "'{\"refused\": {\"code\": \"' + 'c' * 10_000 + '\", \"detail\": \"' + 'd' * 500_000 + '\"}}\\n'"
+    with pytest.raises(runner.Refused) as refused:
+        runner.run("trial", ["say", "--text", message], deadline_s=30)
+    assert len(refused.value.code) <= 100
+    assert len(refused.value.detail) <= 2000
+    internal = "'{\"internal_error\": \"' + 'e' * 500_000 + '\"}\\n'"
+    with pytest.raises(runner.InternalError) as error:
+        runner.run("trial", ["say", "--text", internal], deadline_s=30)
+    assert len(error.value.exception) <= 2000
 
 
 @pytest.mark.parametrize(
