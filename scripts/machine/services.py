@@ -19,7 +19,7 @@ def api() -> Service:
 
 def scheduler() -> Service:
     """Return the service that sends and runs the ticks."""
-    return Service("scheduler", ["scripts.machine.scheduler", "actors.worker"])
+    return Service("scheduler", ["scripts.machine.scheduler"])
 
 
 def network_worker() -> Service:

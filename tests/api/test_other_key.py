@@ -93,7 +93,7 @@ def process(data_dir: Path, module: str, key: str, *arguments: str) -> Iterator[
 MODULES = [
     ["scripts.machine.migrate"],
     ["api"],
-    ["scripts.machine.scheduler", "actors.worker"],
+    ["scripts.machine.scheduler"],
     ["scripts.machine.network_worker"],
     ["dramatiq", "actors.worker", "--queues", "media", "--processes", "1", "--threads", "1"],
     ["scripts.machine.retry"],
