@@ -22,6 +22,7 @@ __all__ = ["Holder", "LockFile", "read_holder"]
 _TIME_BYTES = 17  # seconds of the monotonic clock, which is the same in all processes
 _NAME_BYTES = 46  # number and name of the process
 _RECORD_BYTES = _TIME_BYTES + _NAME_BYTES + 1
+_LOCKS = Path("/proc/locks")
 
 
 class LockFile:
@@ -135,7 +136,9 @@ class Holder:
 def read_holder(path: Path) -> Holder | None:
     """Return the process that holds the lock file; None if nobody does.
 
-    The record is of the last process that took the lock, so whether it is held is found out by trying.
+    The record is of the last process that took the lock, so whether it is held is found out by trying. A program that
+    does not use this module writes no record; then the kernel names the process. Its time is that of the record: the
+    lock is held since then at the earliest.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -144,11 +147,44 @@ def read_holder(path: Path) -> Holder | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _parsed(os.pread(fd, _RECORD_BYTES, 0).decode(errors="replace"))
+        recorded = _parsed(os.pread(fd, _RECORD_BYTES, 0).decode(errors="replace"))
+        pid = _locking_process(os.fstat(fd), recorded.pid)
+        return recorded if pid in {None, recorded.pid} else Holder(pid, _program(pid), recorded.since_s)
     else:
         return None
     finally:
         os.close(fd)
+
+
+def _locking_process(file: os.stat_result, expected: int) -> int | None:
+    """Return the process that holds a lock (flock) on a file, by /proc/locks (proc(5)); None if that is unknown.
+
+    Some file systems show another device there than stat(2) does, so the number of the file alone is enough for the
+    process that is expected.
+    """
+    try:
+        lines = _LOCKS.read_text().splitlines()
+    except OSError:
+        return None
+    found = None
+    for line in lines:
+        fields = line.split()  # "1: FLOCK ADVISORY WRITE 4711 08:01:131090 0 EOF"; "->" marks one that waits
+        if len(fields) != 8 or fields[1] != "FLOCK":
+            continue
+        major, minor, inode = fields[5].split(":")
+        if int(inode) == file.st_ino:
+            if int(fields[4]) == expected:
+                return expected
+            if os.makedev(int(major, 16), int(minor, 16)) == file.st_dev:
+                found = int(fields[4])
+    return found
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        return "an unknown program"
 
 
 def _parsed(record: str) -> Holder:

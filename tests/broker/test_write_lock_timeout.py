@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from dramatiq.threading import Interrupt, raise_thread_exception
 
 from broker import SqliteBroker, WriteLock, WriteLockTimeout
 from broker.debug import is_blocked
+from broker.storage.lock_file import read_holder
 from tests.broker.conftest import message_to, working
 from tests.support.lock_holder import holding_lock
 from tests.support.waiting import wait_for
@@ -227,3 +230,22 @@ def test_a_worker_whose_consumer_thread_has_ended_is_told_to_its_supervisor(brok
         wait_for(lambda: broker.dead_thread() is not None, "the report")
         assert broker.dead_thread() == "the consumer thread of default has ended"
     assert broker.dead_thread() is None  # it was asked to stop
+
+
+def test_a_program_that_writes_no_record_is_named_and_not_the_last_holder(lock: WriteLock, path: Path) -> None:
+    """A supervisor would otherwise end the last holder, which does nothing wrong."""
+    with lock:
+        pass
+    program = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(WriteLock.file_of(path))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout is not None
+            other.stdout.readline()
+            found = read_holder(WriteLock.file_of(path))
+            assert found is not None
+            assert found.pid == other.pid
+        finally:
+            other.kill()
+    assert read_holder(WriteLock.file_of(path)) is None
