@@ -20,6 +20,8 @@ from broker import SqliteBroker
 # flight; ten that begin to hang at the same moment leave six to the others. Afterwards they share the slow ones.
 THREADS = {"network": 8, "webhooks": 16, "webhooks_slow": 4}
 
+SIGNAL_STEP_S = 1.0  # the main thread must wake up to run the handler of a signal that another thread has taken
+
 
 def start_workers(broker: SqliteBroker) -> list[Worker]:
     """Start a worker for each of the queues."""
@@ -55,7 +57,8 @@ def main() -> None:
     logging.getLogger("dramatiq.broker.SqliteBroker").addFilter(lambda record: "same type twice" not in record.msg)
     broker.emit_after("process_boot")
     workers = start_workers(broker)
-    asked.wait()
+    while not asked.wait(SIGNAL_STEP_S):
+        pass
     stop_workers(workers)
     broker.close()
     machine.store.close()

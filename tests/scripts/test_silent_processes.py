@@ -192,6 +192,22 @@ def test_stopped_services_are_started_again_and_no_other(machine: SmallMachine, 
     assert len([line for line in lines if "does not answer" in line]) == 3
 
 
+@pytest.mark.parametrize("name", ["api", "scheduler", "network", "media"])
+def test_a_stopped_process_that_continues_ends_at_the_request_of_meanwhile(machine: SmallMachine, name: str) -> None:
+    """Any of its threads may take the signal then, and Python's handlers run in the main thread, which must see it."""
+    wait_for(lambda: machine.pid(name) is not None, "the process")
+    wait_for(machine.answers, "the API")
+    with machine.paused():
+        pid = machine.pid(name)
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        os.kill(pid, signal.SIGTERM)
+        os.killpg(pid, signal.SIGCONT)
+        wait_for(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None, "the end", 9.0)
+    wait_for(lambda: _restarted(machine, name, pid), "the new process")
+
+
 def test_a_paused_machine_that_continues_loses_no_process(machine: SmallMachine, lines: list[str]) -> None:
     """As `docker pause` and a suspended virtual machine do it: all processes are frozen, with their supervisor."""
     before = {name: machine.pid(name) for name in ("api", "scheduler", "network")}
