@@ -114,7 +114,7 @@ class _Running:
     def kill_if_due(self) -> None:
         """Kill a process that was to end and has not."""
         if self.process is not None and time.monotonic() >= self.kill_at:
-            logger.error("Service {}: not ended within {:.0f} s, killed", self.service.name, END_WITHIN_S)
+            logger.error("Service {}: not ended in time, killed", self.service.name)
             self.kill()
 
     def kill(self) -> None:
@@ -232,6 +232,7 @@ class Supervisor:
             elif not wanted and running.process is not None and not running.stopping:
                 logger.info("Service {}: stopping, not needed now", running.service.name)
                 running.stop()
+                running.kill_at = time.monotonic() + STOP_WITHIN_S
                 running.not_before = time.monotonic()
 
     def _check_silence(self) -> None:

@@ -237,7 +237,7 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(
     try:
         supervisor.start()
         wait_for(
-            lambda: any("deaf: not ended within" in line for line in lines),
+            lambda: any("deaf: not ended in time" in line for line in lines),
             "a kill",
             meanwhile=supervisor.check_services,
         )
@@ -249,7 +249,37 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(
             one.kill()
         supervisor._installation.release()
         watchdog.close()
-    assert len([line for line in lines if "not ended within" in line]) == 1
+    assert len([line for line in lines if "not ended in time" in line]) == 1
+
+
+@pytest.mark.logs_errors
+def test_a_process_that_is_not_needed_and_does_not_end_is_killed(
+    tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, so the watchdog does not find it; without this, the service would never start again."""
+    monkeypatch.setattr("scripts.machine.supervisor.STOP_WITHIN_S", 0.5)
+    monkeypatch.setattr("scripts.machine.supervisor.DEMAND_INTERVAL_S", 0.1)
+    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+    marker, is_wanted = tmp_path / "stopped", True
+    deaf = Service("deaf", ["tests.support.deaf_service", str(marker)], wanted=lambda: is_wanted)
+    supervisor = Supervisor([deaf], environ=environ, settings=environment.read(environ), log_to_files=True)
+    [running] = supervisor._running
+    try:
+        supervisor.start()
+        first = running.process
+        assert first is not None
+        wait_for(marker.exists, "it to ignore SIGTERM", meanwhile=supervisor.check_services)
+        os.kill(first.pid, signal.SIGCONT)
+        is_wanted = False
+        wait_for(lambda: running.process is None, "its end", meanwhile=supervisor.check_services)
+        is_wanted = True
+        wait_for(lambda: running.process not in {None, first}, "its restart", meanwhile=supervisor.check_services)
+    finally:
+        for one in supervisor._running:
+            one.kill()
+        supervisor._installation.release()
+        supervisor._watchdog.close()
+    assert len([line for line in lines if "not ended in time" in line]) == 1
 
 
 def _children(pid: int | None) -> list[int]:
