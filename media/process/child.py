@@ -6,6 +6,7 @@ a shell the same command shows a progress bar and prints its result as text.
 """
 
 import argparse
+import ctypes
 import fcntl
 import importlib
 import os
@@ -25,6 +26,7 @@ ENV_PARENT_PIPE, ENV_CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_CPU_S"
 EXIT_REFUSED, EXIT_OUT_OF_MEMORY = 3, 4  # 2 is a wrong command line
 EXIT_INTERNAL_ERROR = 70  # sysexits.h: an error in the program
 F_SETSIG = 10  # fcntl.h; Python's fcntl has it from 3.13 on
+PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
 PATH_ERRORS = {
     IsADirectoryError: "is a directory, not a file",
@@ -147,9 +149,13 @@ def _end_with_parent() -> None:
     """Make the kernel kill this process when the parent ends.
 
     Standard input is a pipe whose other end only the parent holds and into which nothing is ever written. The kernel
-    signals its end to this process. Two other ways were tried: a thread that waits for the end of the pipe does not run
-    while native code holds the interpreter lock; the parent-death signal is sent when the parent's thread ends.
+    signals its end to this process. A thread that waits for the end of the pipe would not run while native code holds
+    the interpreter lock.
+
+    Hostile code can close the pipe, but not take back the parent-death signal (prctl(2)), because the sandbox refuses
+    the call. It is sent when the parent's thread ends: `media.process.runner` waits in the thread that starts a child.
     """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     pipe = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -49,9 +49,13 @@ def usage(pid: int) -> Usage:
     Raises:
         OSError: the process has ended.
     """
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    # Bytes, and lines as the kernel ends them: the name of a process, which it chooses itself, need not be text.
+    lines = Path(f"/proc/{pid}/status").read_bytes().split(b"\n")
     counts = {
-        name: int(value.split()[0]) for line in lines for name, _, value in [line.partition(":")] if name in COUNTED
+        name: int(value.split()[0])
+        for line in lines
+        for name, _, value in [line.decode("ascii", "replace").partition(":")]
+        if name in COUNTED
     }
     threads = counts.pop("Threads", 0)
     return Usage(memory_bytes=sum(counts.values()) << 10, threads=threads)

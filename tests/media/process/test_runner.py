@@ -102,6 +102,17 @@ def wait_in_native_code(options, progress):
     pathlib.Path(options.folder, "pid").write_text(str(os.getpid()))
     getattr(ctypes.PyDLL(None), "sleep")(60)  # keeps the interpreter lock
 
+def take_an_odd_name(options, progress):
+    for name in (b"\\xff\\xfe", b"\\x0cThreads: x", b"\\x0cVmSwap:"):
+        assert ctypes.CDLL(None).prctl(15, name, 0, 0, 0) == 0  # PR_SET_NAME
+        time.sleep(0.5)
+    return {}
+
+def close_the_pipe(options, progress):
+    os.closerange(3, 256)
+    pathlib.Path(options.folder, "pid").write_text(str(os.getpid()))
+    time.sleep(60)
+
 def write(options, progress):
     with atomic_write(pathlib.Path(options.out)) as temporary:
         temporary.write_text("whole")
@@ -310,13 +321,19 @@ def test_a_failed_attempt_leaves_the_output_of_the_one_before(tmp_path: Path) ->
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("part-001.mp4", "of the attempt before")]
 
 
-def test_kill_nine_of_the_parent_leaves_no_child(trial_stage: Path, tmp_path: Path) -> None:
-    """Though native code holds its interpreter."""
+def test_a_name_that_is_no_text_does_not_disturb_the_measurement() -> None:
+    """The kernel shows the name of a process in the file with its memory."""
+    assert runner.run("trial", ["take_an_odd_name"], deadline_s=30) == {}
+
+
+@pytest.mark.parametrize("what", ["wait_in_native_code", "close_the_pipe"])
+def test_kill_nine_of_the_parent_leaves_no_child(trial_stage: Path, tmp_path: Path, what: str) -> None:
+    """Though native code holds its interpreter, or hostile code has closed the pipe of the parent."""
     code = (
         "import sys; from pathlib import Path; from media.process import runner; runner.ROOT = Path(sys.argv[1]);"
-        "runner.run('trial', ['wait_in_native_code', sys.argv[2]], deadline_s=60)"
+        "runner.run('trial', [sys.argv[3], sys.argv[2]], deadline_s=60)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(trial_stage), str(tmp_path)], cwd=PROJECT)
+    parent = subprocess.Popen([sys.executable, "-c", code, str(trial_stage), str(tmp_path), what], cwd=PROJECT)
     pid = tmp_path / "pid"
     wait_for(lambda: pid.exists() and pid.read_text(encoding="ascii") != "", "the child")
     child = int(pid.read_text(encoding="ascii"))
