@@ -135,7 +135,7 @@ export class Transfer {
   }
 
   async #create() {
-    const address = await api.createUpload({ filename: this.#name });
+    const address = await api.createUpload({ filename: this.#name, size: String(this.#size) });
     if (this.#ended) api.removeUpload(address).catch(() => {});
     this.address = address;
     this.confirmed = 0;

@@ -146,7 +146,8 @@ OPERATIONS = (
         "HEAD returns the offset at which to go on. A newer request for an upload ends an older one. The response to "
         "the request that completes the upload has the id of its job in X-Job-Id. An incomplete upload is deleted 24 "
         "hours after its last byte. Beyond tus, Upload-Metadata may be sent with a deferred Upload-Length: the video "
-        "is sent first, the options last.",
+        "is sent first, the options last. With a deferred length the metadata `size` tells the maximum "
+        "in bytes; without it the disk space for the largest video is reserved.",
         headers=_TUS | _TUS_APPENDING,
     ),
     Operation(

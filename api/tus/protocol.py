@@ -121,6 +121,15 @@ def length(headers: Headers) -> int | None:
     raise Problem(400, "tus_header", "send either Upload-Length, in bytes, or `Upload-Defer-Length: 1`")
 
 
+def maximum(pairs: dict[str, bytes]) -> int | None:
+    """Return the maximum size in bytes that a client expects, from the metadata `size`; None without a usable one.
+
+    This goes beyond tus. Without it an upload with a deferred length reserves the largest size that is allowed.
+    """
+    told = pairs.get("size", b"").decode("ascii", "replace")
+    return int(told) if _NUMBER.fullmatch(told) else None
+
+
 def number(name: str, value: str | None) -> int:
     """Return the number in a header.
 

@@ -91,8 +91,8 @@ class Reception:
             self._fed_s = time.monotonic()
             if not self._is_open:
                 raise superseded()
-            if self.upload.length is not None and self.size_bytes + len(data) > self.upload.length:
-                raise beyond_length(self.upload.length)
+            if self.upload.limit is not None and self.size_bytes + len(data) > self.upload.limit:
+                raise beyond_length(self.upload.limit)
             self._write(data)
 
     def _write(self, data: bytes) -> None:
@@ -228,7 +228,7 @@ class Receptions:
             self._release_expired(machine)
             if len(self._reserved) >= MAX_INCOMPLETE:
                 raise too_many()
-            space = reservations.reserve(machine, upload.length, written_bytes=written_bytes)
+            space = reservations.reserve(machine, upload.limit, written_bytes=written_bytes)
             with self._lock:
                 self._reserved[upload.upload_id] = space
 

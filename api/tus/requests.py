@@ -151,10 +151,12 @@ def _new(context: Context, headers: Headers, length: int | None) -> StoredUpload
     if length is not None and length > limit_bytes:
         raise file_too_large(limit_bytes)
     metadata, concat = headers("Upload-Metadata"), protocol.concatenation(headers("Upload-Concat"))
-    protocol.metadata(metadata)
+    maximum = protocol.maximum(protocol.metadata(metadata))
+    if length is None and maximum is not None and maximum > limit_bytes:
+        raise file_too_large(limit_bytes)
     _require_database(context)
     directory = context.settings.uploads_dir / context.new_id("job_")
-    return StoredUpload(directory, length, metadata, None if concat is None else concat.header)
+    return StoredUpload(directory, length, metadata, None if concat is None else concat.header, maximum)
 
 
 def _check_options(context: Context, upload: StoredUpload) -> None:
@@ -186,6 +188,8 @@ def _told_length(context: Context, upload: StoredUpload, length: int) -> int:
         raise Problem(400, "tus_header", f"Upload-Length: the upload was created with {upload.length}")
     if length > context.settings.max_upload_size:
         raise file_too_large(context.settings.max_upload_size)
+    if upload.maximum is not None and length > upload.maximum:
+        raise beyond_length(upload.maximum)
     return length
 
 

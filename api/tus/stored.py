@@ -39,12 +39,19 @@ class StoredUpload:
         length: in bytes; None as long as the client has not told it.
         metadata: the header Upload-Metadata, as it was sent.
         concat: the header Upload-Concat, as it is answered; None for an ordinary upload.
+        maximum: of the length in bytes, as the client expected it at the creation; None if it told none.
     """
 
     directory: Path
     length: int | None
     metadata: str | None
     concat: str | None
+    maximum: int | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """Return the number of bytes that may arrive; None if the client has told none."""
+        return self.maximum if self.length is None else self.length
 
     @property
     def upload_id(self) -> str:
