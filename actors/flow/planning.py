@@ -17,6 +17,7 @@ from actors.flow.media_claims import MediaClaim, MediaWork
 from actors.flow.retrying import MediaSettings
 from actors.machine import Machine
 from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
+from media.limits import MAX_SECONDS, MIN_SECONDS
 from media.process import runner
 from store import accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome
@@ -26,6 +27,7 @@ from store.segments import Segment
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 
 DEADLINE_S = 1800.0  # for a video of three hours; pictures are only sampled
+MAX_PARTS = MAX_SECONDS // MIN_SECONDS
 PRIORITY = 1  # above all parts: `rendering.send`
 LOST_SENTENCES = {
     MediaOutcome.OUT_OF_MEMORY: "Examining the video needs more memory than this server has. Upload a smaller version.",
@@ -144,7 +146,22 @@ def _run(machine: Machine, claim: MediaClaim[_JobPlanning]) -> dict[str, Any]:  
         arguments.append("--without-scenes")
     elif machine.settings.loudness is not None:
         arguments += ["--loudness", str(machine.settings.loudness)]
-    return media_child.run(machine, "plan", arguments, deadline_s=DEADLINE_S)
+    plan = media_child.run(machine, "plan", arguments, deadline_s=DEADLINE_S)
+    if not _is_plan(plan):
+        raise runner.ChildFailed(stderr_tail="not a plan")
+    return plan
+
+
+def _is_plan(plan: dict[str, Any]) -> bool:  # Any: JSON of a child that may be hostile
+    """Return whether the parts of a plan can be created: each is a row, a message and some publications."""
+    spans = plan.get("spans")
+    if not isinstance(spans, list) or not 0 < len(spans) <= MAX_PARTS:
+        return False
+    numbers = [span.get("number") for span in spans if isinstance(span, dict)]
+    times = [span.get(name) for span in spans if isinstance(span, dict) for name in ("start_s", "duration_s")]
+    return numbers == list(range(1, len(spans) + 1)) and all(
+        isinstance(time_s, float | int) and 0 <= time_s <= 2 * MAX_SECONDS for time_s in times
+    )
 
 
 def _record_refusal(machine: Machine, job_id: str, refused: runner.Refused) -> None:

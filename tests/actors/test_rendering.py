@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -182,6 +183,36 @@ def test_a_plan_becomes_parts_publications_and_messages_at_once(
         parts, posts = segments.of_job(connection, "job"), publications.of_job(connection, "job")
     assert (len(parts), len(posts)) == (1, 1)
     assert waiting() == [("gaze", (parts[0].id,))]
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        [],
+        {},
+        [5],
+        [SPAN, SPAN],
+        [SPAN | {"number": True}, SPAN | {"number": "2"}],
+        [SPAN | {"number": number} for number in range(1, 5000)],
+        [SPAN | {"duration_s": math.inf}],
+        [SPAN | {"start_s": -1}],
+        [SPAN | {"duration_s": 10**400}],
+        [SPAN | {"duration_s": "20"}],
+    ],
+    ids=lambda spans: str(spans)[:30],
+)
+def test_a_plan_that_no_video_has_is_a_failed_attempt(
+    store: Store, child: Callable[..., list[list[str]]], spans: Any
+) -> None:
+    """Code in a decoder could otherwise fill the database with parts, in one transaction."""
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+        accounts.connect(connection, account())
+    child({"facts": {}, "zero": None, "spans": spans})
+    with pytest.raises(Retry):
+        split.fn("job")
+    with store.reading() as connection:
+        assert segments.of_job(connection, "job") == []
 
 
 @pytest.mark.parametrize(("level", "asked"), [(-14.0, ["--loudness", "-14.0"]), (None, [])])
