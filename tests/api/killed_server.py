@@ -1,7 +1,8 @@
 """A server that is killed before its n-th step.
 
 `python -m tests.api.killed_server` forks a server for each line of its input. A line is the number of the step, 0 for
-none; the output is the server's port. Steps are all SQL statements, and operations on an upload's file and socket.
+none, -1 for a server that first cleans up as after a crash; the output is the server's port. Steps are all SQL
+statements, and operations on an upload's file and socket.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from actors import wiring
 from api.__main__ import context
 from api.server import create_server
 from api.uploads.file import UploadFile
+from api.uploads.incomplete import delete_incomplete
 from api.uploads.upload import Upload
 
 
@@ -52,7 +54,10 @@ class KillSwitch:
 
 def serve(steps: int) -> None:
     """Serve until killed."""
-    server = create_server(context(), host="127.0.0.1", port=0)
+    served = context()
+    if steps < 0:
+        delete_incomplete(served)
+    server = create_server(served, host="127.0.0.1", port=0)
     KillSwitch(steps).install()
     sys.stdout.write(f"{server.effective_port}\n")
     sys.stdout.flush()
