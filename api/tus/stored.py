@@ -19,7 +19,7 @@ from pathlib import Path
 from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD, SOURCE, SOURCE_DELETED_MARK
 from actors.recovery.resumable import LIFETIME
 from api.http.problems import Problem, not_found
-from api.uploads.file import RESUMABLE_RECORD_INCOMING, VERIFIED, disk_errors_as_problems
+from api.uploads.file import RESUMABLE_RECORD_INCOMING, VERIFIED, disk_errors_as_problems, in_use
 
 
 class UploadState(Enum):
@@ -85,8 +85,15 @@ class StoredUpload:
 
     @property
     def offset(self) -> int:
-        """Return the number of verified bytes, while no request writes."""
-        size = (self.directory / INCOMING).stat().st_size
+        """Return the number of verified bytes, while no request writes.
+
+        Raises:
+            Problem: 423 if it is accepted, deleted or expired at this moment.
+        """
+        try:
+            size = (self.directory / INCOMING).stat().st_size
+        except FileNotFoundError as error:
+            raise in_use() from error
         try:
             return min(size, int((self.directory / VERIFIED).read_text()))
         except (FileNotFoundError, ValueError):

@@ -105,7 +105,7 @@ class UploadFile:
         try:
             self._fd = os.open(self._directory / INCOMING, os.O_RDWR)
         except FileNotFoundError as error:  # accepted, deleted or expired at this moment
-            raise _in_use() from error
+            raise in_use() from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not self._is_in_place():  # the same, between the two calls
@@ -116,7 +116,7 @@ class UploadFile:
                 self._head_checked = len(self._head) == sniff.HEAD_BYTES
         except BlockingIOError as error:
             self._close()
-            raise _in_use() from error
+            raise in_use() from error
         except OSError:
             self._close()
             raise
@@ -246,7 +246,8 @@ def file_too_large(limit_bytes: int) -> Problem:
     return Problem(413, "too_large", detail, field="file", limit_bytes=limit_bytes)
 
 
-def _in_use() -> Problem:
+def in_use() -> Problem:
+    """Return the 423 for an upload that another request changes at this moment."""
     detail = "the upload is in use by another request; try again in a second"
     return Problem(423, "upload_locked", detail, headers={"Retry-After": "1"})
 

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from api.context import Context
 from api.http.problems import Problem
 from api.tus import receiving, requests
 from api.tus.receiving import Reception, Receptions
+from api.tus.stored import StoredUpload, UploadState
 from api.uploads import acceptance
 from api.uploads.file import UploadFile
 from api.uploads.incomplete import delete_incomplete
@@ -294,3 +295,17 @@ def test_an_upload_of_deferred_length_reserves_what_the_client_expects(tus: Tus,
     for odd in ("-1", "1e9", "", "\u0661", "9" * 19):
         tus.send("DELETE", tus.made(None, Upload_Metadata=told(size=odd)))
     assert context.reservations.total_bytes == 0
+
+
+def test_an_upload_that_goes_away_at_this_moment_is_a_423(tus: Tus, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tus.made()
+    state = StoredUpload.state
+
+    def then_delete(upload: StoredUpload, now: datetime) -> UploadState:
+        found = state(upload, now)
+        (upload.directory / INCOMING).unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(StoredUpload, "state", then_delete)
+    answer = tus.send("HEAD", path)
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (423, "1")
