@@ -30,6 +30,9 @@ LIFETIME = timedelta(minutes=10)
 MAX_PENDING = 8
 """Logins of one browser; the cookies of more would fill the headers of its requests."""
 
+MAX_DELETED = 2 * MAX_PENDING
+"""Cookies that one response deletes."""
+
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}")
 _NAME_CHARS = 12  # of the state, in the cookie's name
 
@@ -71,8 +74,11 @@ def set_cookie(
     jar: Cookies, sealer: Sealer, request: falcon.Request, response: falcon.Response, login: PendingLogin
 ) -> None:
     """Bind a login to the browser."""
-    pending = jar.names(request.get_header("Cookie"), cookies.CONNECT)
-    for name in pending if len(pending) >= MAX_PENDING else ():
+    # Names that were not made here could be illegal in a response, and hundreds of them would fill its head.
+    known = re.compile(re.escape(jar.name(cookies.CONNECT)) + rf"[A-Za-z0-9_-]{{{_NAME_CHARS}}}")
+    found = jar.names(request.get_header("Cookie"), cookies.CONNECT)
+    pending = list(dict.fromkeys(name for name in found if known.fullmatch(name)))
+    for name in pending[:MAX_DELETED] if len(pending) >= MAX_PENDING else ():
         jar.delete(response, name)
     jar.set(response, _name(login.state), _seal(sealer, login, "connect"), LIFETIME)
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.context import Context
 from api.http import connect_cookie, problem_page
-from api.http.connect_cookie import MAX_PENDING
+from api.http.connect_cookie import MAX_DELETED, MAX_PENDING
 from api.http.problems import Problem
 from platforms.mock.roots import mock_hosts
 from settings import OAuthClient
@@ -352,3 +352,20 @@ def test_a_disconnected_account_is_gone_with_its_tokens(visitor: Visitor, regist
     assert kept is not None
     assert kept.tokens is None
     assert client.simulate_delete(f"/accounts/{known.id}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["(a)", "a b", "a,b", "\xe9" * 3, "{number:012d}"])
+def test_cookies_that_another_page_has_set_do_not_prevent_a_login(name: str, registered: Context) -> None:
+    """Without https another host of the domain can set cookies of any name."""
+    set_by_others = [f"{PREFIX}{name.format(number=number)}{'' if '{' in name else number}=x" for number in range(90)]
+    cookie = "; ".join([f"vidprod_session={sign_in(registered)}", *set_by_others])
+    client = TestClient(create_app(registered))
+
+    begun = client.simulate_get("/connect/tiktok", headers={"Cookie": cookie, "Host": root_host(registered)})
+
+    assert begun.status_code == 303, begun.text
+    assert len(begun.cookies) <= MAX_DELETED + 1
+
+
+def root_host(context: Context) -> str:
+    return urlsplit(context.settings.root_url).netloc
