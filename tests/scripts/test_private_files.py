@@ -6,7 +6,6 @@ import os
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -204,11 +203,8 @@ except OSError:
 @pytest.fixture
 def reachable(data: Path) -> Iterator[Path]:
     """Return the data directory below directories that everybody may enter, as below /var/lib."""
-    above = {
-        directory: directory.stat().st_mode
-        for directory in data.parents
-        if directory != Path(tempfile.gettempdir()) and directory.is_relative_to(tempfile.gettempdir())
-    }
+    modes = {directory: directory.stat().st_mode for directory in data.parents}
+    above = {directory: mode for directory, mode in modes.items() if not mode & stat.S_IXOTH}
     for directory in above:
         directory.chmod(0o755)
     yield data

@@ -64,10 +64,12 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Return a directory that other users can enter, unlike pytest's."""
+    """Return a directory that other users can enter, unlike pytest's, and whose new files they can read."""
+    before = os.umask(0o022)  # `actors.wiring`, which other tests import, sets 077
     made = Path(tempfile.mkdtemp(prefix="attacks-"))
     made.chmod(0o755)
     yield made
+    os.umask(before)
     shutil.rmtree(made)
 
 
