@@ -57,13 +57,20 @@ def page(window: Browser, between: Network) -> Iterator[Browser]:
 
 def quicken(window: Browser, **limits: int) -> None:
     """Make the pieces small and the waits short, so that a test takes seconds."""
-    quick = {**PIECES, "firstWait": 100, "longestWait": 500, "suspicious": 500, **limits}
+    change(window, "tus.js", "LIMITS", {**PIECES, "firstWait": 100, "longestWait": 500, "suspicious": 500, **limits})
+
+
+def change(window: Browser, module: str, name: str, values: dict[str, int]) -> None:
+    """Change an exported object of a module of the page."""
     window.run(
         """
-        const address = document.querySelector('script[type=module]').src.replace('app.js', 'tus.js');
-        return import(address).then(({ LIMITS }) => { Object.assign(LIMITS, arguments[0]); });
+        const [module, name, values] = arguments;
+        const address = document.querySelector('script[type=module]').src.replace('app.js', module);
+        return import(address).then((found) => { Object.assign(found[name], values); });
         """,
-        quick,
+        module,
+        name,
+        values,
     )
 
 
@@ -119,7 +126,7 @@ def test_a_silent_connection_is_given_up_and_told(
     page: Browser, between: Network, context: Context, clip: Path
 ) -> None:
     quicken(page, stall=6000)
-    page.run("return import('/static/sending.js').then(({ TIMES }) => { TIMES.quiet = 1000; })")
+    change(page, "sending.js", "TIMES", {"quiet": 1000})
     page.upload_at(SLOW_BYTES_PER_S)
     choose(page, clip)
     until_begun(page)
