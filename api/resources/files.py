@@ -157,7 +157,7 @@ class FileResource(TusResource):
         if is_accepted:
             response.set_header(JOB_ID, upload_id)
         _set_state(response, upload, (upload.length or 0) if is_accepted else upload.offset, self._context.now())
-        _set_told(response, upload)
+        _set_creation_headers(response, upload)
         response.status = falcon.HTTP_200
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
@@ -223,7 +223,7 @@ def _set_state(response: falcon.Response, upload: StoredUpload, offset: int, now
         response.set_header("Upload-Expires", format_datetime(expires_at.replace(microsecond=0), usegmt=True))
 
 
-def _set_told(response: falcon.Response, upload: StoredUpload) -> None:
+def _set_creation_headers(response: falcon.Response, upload: StoredUpload) -> None:
     """Set the headers that repeat what the client told when it created the upload."""
     if upload.length is None:
         response.set_header("Upload-Defer-Length", "1")

@@ -84,23 +84,23 @@ def append(context: Context, upload_id: str, headers: Headers, content_length: i
         raise Problem(403, "joined_upload", "this upload is joined from others; nothing can be added to it")
     if upload.state(context.now()) is UploadState.ACCEPTED:
         raise _other_offset(offset, upload.length or 0)
-    told = _with_told(context, upload, headers)
+    changed = _with_changes(context, upload, headers)
     if upload.state(context.now()) is UploadState.EXPIRED:
         raise gone()
     try:
-        context.receptions.reserve(context, context.reservations, told, told.offset)
+        context.receptions.reserve(context, context.reservations, changed, changed.offset)
     except DATABASE_ERRORS as exc:
         raise database_unavailable(exc) from exc
-    reception = context.receptions.begin(context, told, checksum)
+    reception = context.receptions.begin(context, changed, checksum)
     try:
         if reception.size_bytes != offset:
             raise _other_offset(offset, reception.size_bytes)
-        if told.length is not None and told.length < offset:
+        if changed.length is not None and changed.length < offset:
             raise Problem(400, "tus_header", f"Upload-Length: {offset} bytes are here already")
-        if told.length is not None and offset + (content_length or 0) > told.length:
-            raise beyond_length(told.length)
-        if told != upload:
-            told.write()
+        if changed.length is not None and offset + (content_length or 0) > changed.length:
+            raise beyond_length(changed.length)
+        if changed != upload:
+            changed.write()
     except BaseException:
         reception.discard()
         raise
@@ -166,24 +166,24 @@ def _check_options(context: Context, upload: StoredUpload) -> None:
         raise database_unavailable(exc) from exc
 
 
-def _with_told(context: Context, upload: StoredUpload, headers: Headers) -> StoredUpload:
+def _with_changes(context: Context, upload: StoredUpload, headers: Headers) -> StoredUpload:
     """Return an upload with the metadata that a request tells, and with the length if it was deferred.
 
     Metadata goes beyond tus. A page sends the video while its form is still being filled in, with a deferred length,
     and then the length together with the options.
     """
-    metadata, told = headers("Upload-Metadata"), headers("Upload-Length")
+    metadata, length = headers("Upload-Metadata"), headers("Upload-Length")
     if metadata is not None:
         protocol.metadata(metadata)
         upload = replace(upload, metadata=metadata)
         if not upload.is_partial:
             _check_options(context, upload)
-    if told is not None:
-        upload = replace(upload, length=_told_length(context, upload, protocol.number("Upload-Length", told)))
+    if length is not None:
+        upload = replace(upload, length=_checked_length(context, upload, protocol.number("Upload-Length", length)))
     return upload
 
 
-def _told_length(context: Context, upload: StoredUpload, length: int) -> int:
+def _checked_length(context: Context, upload: StoredUpload, length: int) -> int:
     if upload.length is not None and length != upload.length:
         raise Problem(400, "tus_header", f"Upload-Length: the upload was created with {upload.length}")
     if length > context.settings.max_upload_size:
