@@ -220,7 +220,7 @@ def test_a_state_of_nobody_is_refused_without_a_write(
 
 def test_beginning_a_login_writes_nothing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "writing", lambda _: pytest.fail("written"))
-    visitor.connect("/connect/tiktok")
+    assert visitor.connect("/connect/tiktok")
 
 
 @pytest.mark.parametrize("sealed", ["", "x", "gAAAA" * 40])

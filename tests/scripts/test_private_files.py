@@ -94,6 +94,7 @@ def test_a_parent_that_only_the_owners_own_group_can_write_is_accepted(data: Pat
 def test_a_parent_like_tmp_is_accepted(data: Path) -> None:
     data.parent.chmod(0o1777)
     protect(data)
+    assert open_to_others(data) == []
 
 
 def test_a_database_among_files_of_others_is_refused(data: Path, tmp_path: Path) -> None:
