@@ -8,8 +8,9 @@ import falcon
 from falcon.routing import CompiledRouter
 
 from api.context import Context
-from api.http import problems
+from api.http import problem_page, problems
 from api.http.auth import AuthMiddleware
+from api.http.data_page import DataPages
 from api.http.numbers import Int64Converter
 from api.http.rate_limit import RateLimiter, UploadLimits
 from api.http.security_headers import SecurityHeaders
@@ -53,12 +54,14 @@ def create_app(context: Context, limits: UploadLimits | None = None, router: Com
     """
     headers = SecurityHeaders(https=context.settings.root_url.startswith("https://"))
     app: App = falcon.App(
-        middleware=[headers, TusHeaders(), AuthMiddleware(context.keys, behind_fly=context.behind_fly)], router=router
+        middleware=[headers, DataPages(), TusHeaders(), AuthMiddleware(context.keys, behind_fly=context.behind_fly)],
+        router=router,
     )
     app.req_options.strip_url_path_trailing_slash = True  # clients of tus send /files/
     app.router_options.converters["int"] = Int64Converter
     app.resp_options.secure_cookies_by_default = False  # set for each cookie
     problems.install(app)
+    app.set_error_serializer(problem_page.serialize)
     for path, resource in routes(context, limits or upload_limits(context)).items():
         app.add_route(path, resource)
     return app

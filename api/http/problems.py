@@ -117,13 +117,14 @@ def encode(error: falcon.HTTPError) -> bytes:
 def install(app: falcon.App[Any, Any]) -> None:  # Any: Falcon's own request and response types
     """Install the JSON encoder and the error handlers that answer with problem documents."""
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=json_values.write)
-    app.set_error_serializer(_serialize)
+    app.set_error_serializer(serialize)
     app.add_error_handler(Exception, _handle_unexpected)
     for error in DATABASE_ERRORS:
         app.add_error_handler(error, _handle_database_error)
 
 
-def _serialize(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
+def serialize(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
+    """Send the problem document of an error."""
     del request
     response.content_type = MEDIA_TYPE
     response.cache_control = ["no-store"]

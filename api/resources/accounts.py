@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import falcon
 from loguru import logger
@@ -12,6 +12,7 @@ from actors.flow import job_commands, publication_commands, tokens
 from api.context import Context
 from api.http import json_body
 from api.http.problems import not_found
+from api.resources import documents
 from api.resources.base import Resource
 from api.resources.connecting import flow
 from api.resources.status_document import outage_document, timestamp
@@ -45,11 +46,12 @@ class AccountsResource(Resource):
         with self._context.store.reading() as connection:
             found = accounts.list_all(connection)
             outages = platform_states.list_out(connection)
-        response.media = {
+        listed: documents.AccountsDocument = {
             "accounts": [_account_document(self._context, account) for account in found],
             "outages": {state.platform: outage_document(state) for state in outages},
             "max_upload_bytes": self._context.settings.max_upload_size,
         }
+        response.media = listed
 
 
 class AccountResource(Resource):
@@ -87,7 +89,7 @@ class AccountResource(Resource):
             logger.warning("Account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
 
 
-def _account_document(context: Context, account: Account) -> dict[str, Any]:  # Any: JSON
+def _account_document(context: Context, account: Account) -> documents.AccountDocument:
     is_sealed = account.tokens is not None and not context.sealer.can_open(account.tokens)
     return {
         "id": account.id,

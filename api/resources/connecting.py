@@ -17,7 +17,7 @@ import falcon
 
 from actors.flow import account_commands, tokens
 from api.context import Context
-from api.http import connect_cookie, problem_page
+from api.http import connect_cookie
 from api.http.auth import AuthHeaders
 from api.http.connect_cookie import PendingLogin
 from api.http.origin import web_origin
@@ -32,27 +32,10 @@ from store.accounts import Account
 from store.states import AccountStatus
 
 
-class ConnectBase(Resource):
-    """Base class: shows problems to persons as a page, and to programs as documents."""
-
-    def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
-        """Answer, or show why not."""
-        try:
-            self.go(request, response, platform)
-        except Problem as problem:
-            if not problem_page.is_wanted(request):
-                raise
-            problem_page.show(response, problem, "The account is not connected")
-
-    def go(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
-        """Redirect the browser one step further."""
-        raise NotImplementedError
-
-
-class ConnectResource(ConnectBase):
+class ConnectResource(Resource):
     """GET /connect/{platform}."""
 
-    def go(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
+    def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
         """Redirect to the platform's consent page, or first to an address that binds the login to the browser."""
         login = connect_cookie.begin(
             platform, self._variant(platform, request.get_param("variant")), self._context.now()
@@ -87,12 +70,12 @@ class ConnectResource(ConnectBase):
         raise Problem(409, "no_client", f"no client id and secret for {platform} are configured; see the README")
 
 
-class ConnectTicketResource(ConnectBase):
+class ConnectTicketResource(Resource):
     """GET /connect/{platform}/begin."""
 
     public = True  # the ticket proves that an authenticated client began it
 
-    def go(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
+    def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
         """Bind the login of a ticket to this browser, and redirect to the platform's consent page."""
         ticket = request.get_param("ticket") or ""
         login = connect_cookie.read_ticket(self._context.sealer, ticket, platform, self._context.now())
@@ -101,12 +84,12 @@ class ConnectTicketResource(ConnectBase):
         _to_platform(self._context, request, response, login)
 
 
-class ConnectCallbackResource(ConnectBase):
+class ConnectCallbackResource(Resource):
     """GET /connect/{platform}/callback."""
 
     public = True  # the browser comes from the platform; its cookie proves that an authenticated client began it
 
-    def go(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
+    def on_get(self, request: falcon.Request, response: falcon.Response, platform: str) -> None:
         """Exchange the code, store the tokens, and redirect to the page."""
         login = self._pending(request, platform)
         connect_cookie.delete_cookie(self._context.keys.cookies, response, login)

@@ -10,6 +10,7 @@ from actors.flow import job_commands
 from actors.flow.publication_commands import NotPossible
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
+from api.resources import documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from broker import DeadLetter
@@ -25,7 +26,8 @@ class DeadLettersResource(Resource):
         """List the dead letters, newest first."""
         limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
         found = self._context.broker.admin.dead_letters(request.get_param("queue"), limit=limit)
-        response.media = {"dead_letters": [_document(letter) for letter in found]}
+        listed: documents.DeadLettersDocument = {"dead_letters": [_document(letter) for letter in found]}
+        response.media = listed
 
 
 class DeadLetterRetryResource(Resource):
@@ -44,7 +46,8 @@ class DeadLetterRetryResource(Resource):
         if not is_retried:
             raise Problem(409, "nothing_to_retry", "the job of this message did not fail, or its files were deleted")
         response.status = falcon.HTTP_202
-        response.media = {"id": letter_id}
+        document: documents.RetriedDeadLetterDocument = {"id": letter_id}
+        response.media = document
 
 
 class DeadLettersRetryResource(Resource):
@@ -54,14 +57,15 @@ class DeadLettersRetryResource(Resource):
         """Retry all dead letters, or those of one actor; the others stay."""
         retried, left = job_commands.retry_dead_letters(self._context, request.get_param("actor"))
         response.status = falcon.HTTP_202
-        response.media = {"retried": retried, "left": left}
+        document: documents.DeadLettersRetryDocument = {"retried": retried, "left": left}
+        response.media = document
 
 
-def _json_argument(argument: Any) -> Any:  # Any: a message's argument
+def _json_argument(argument: Any) -> str | int | float | None:  # Any: a message's argument
     return argument if isinstance(argument, str | int | float | None) else repr(argument)
 
 
-def _document(letter: DeadLetter) -> dict[str, Any]:  # Any: JSON
+def _document(letter: DeadLetter) -> documents.DeadLetterDocument:
     # Arguments are ids only, by the rule of the actors. The traceback is left out: it may contain paths.
     return {
         "id": letter.id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import falcon
 from loguru import logger
@@ -17,6 +17,7 @@ from actors.flow import media_child
 from actors.recovery import lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
+from api.resources import documents
 from api.resources.base import Resource
 from api.resources.status_document import outage_document
 from store import endpoints, heartbeats, jobs, platform_states
@@ -26,6 +27,7 @@ Check = dict[str, Any]  # Any: JSON
 
 BALLAST_MISSING = "the ballast file is missing: the disk is full, or was; it is made again when there is room"
 MAX_TICK_AGE_S = 90.0
+RETRY_AFTER_S = 30  # most failures end by themselves or by a person, and none is worth asking more often
 MAX_QUEUE_LATENCY_S = 60.0
 DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the response
 
@@ -198,6 +200,12 @@ class HealthResource(Resource):
         ok = all(check["ok"] for check in checks.values())
         response.status = falcon.HTTP_200 if ok else falcon.HTTP_503
         response.cache_control = ["no-store"]
-        response.media = {"status": "ok" if ok else "failing", "checks": checks}
+        if not ok:
+            response.retry_after = RETRY_AFTER_S
+        document: documents.HealthDocument = {
+            "status": "ok" if ok else "failing",
+            "checks": cast("dict[str, documents.HealthCheckDocument]", checks),
+        }
+        response.media = document
 
     on_head = on_get

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
-from typing import Any
+from urllib.parse import quote
 
 import falcon
 
 from actors.flow import job_commands
 from api.context import Context
-from api.http import conditional, json_values
+from api.http import conditional, json_values, navigation
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
-from api.resources import status_document
+from api.resources import documents, status_document
 from api.resources.base import Resource
 from store import accounts, jobs, platform_states, publications, segments
 from store.jobs import Job
@@ -26,8 +26,16 @@ class StatusResource(Resource):
     """GET /status/{job_id}."""
 
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Show the status of a job; 304 if it is unchanged since the given ETag."""
+        """Show the status of a job; 304 if it is unchanged since the given ETag.
+
+        A browser that opens the address (`status_url` of an upload) is led to the page, which shows the same.
+        """
         document = self._document(job_id)
+        if navigation.is_navigation(request):
+            response.append_header("Vary", "Accept")
+            response.location = f"/#job={quote(job_id, safe='')}"
+            response.status = falcon.HTTP_303
+            return
         body = json_values.write(document)
         response.cache_control = ["private", "no-cache"]
         if conditional.not_modified(request, response, conditional.content_tag(body)):
@@ -35,7 +43,7 @@ class StatusResource(Resource):
         response.content_type = falcon.MEDIA_JSON
         response.data = body
 
-    def _document(self, job_id: str) -> dict[str, Any]:  # Any: JSON
+    def _document(self, job_id: str) -> documents.JobDocument:
         with self._context.store.reading() as connection:
             job = jobs.get(connection, job_id)
             if job is None:
@@ -65,7 +73,11 @@ class JobsResource(Resource):
                 for job in found[:limit]
             ]
         response.cache_control = ["private", "no-cache"]
-        response.media = {"jobs": listed, "next": _cursor(found[limit - 1]) if len(found) > limit else None}
+        page: documents.JobsDocument = {
+            "jobs": listed,
+            "next": _cursor(found[limit - 1]) if len(found) > limit else None,
+        }
+        response.media = page
 
 
 class JobResource(Resource):
@@ -87,7 +99,7 @@ class CancelResource(Resource):
         del request
         if not job_commands.cancel(self._context, job_id):
             raise _conflict(self._context, job_id, "the job has already ended")
-        response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
+        response.media = _state(self._context, job_id)
 
 
 class RetryResource(Resource):
@@ -103,8 +115,9 @@ class RetryResource(Resource):
         if not retry:
             raise _conflict(self._context, job_id, "nothing of this job failed, or its files were deleted")
         response.status = falcon.HTTP_202
-        status = _get(self._context, job_id).status
-        response.media = {"job_id": job_id, "status": status, "out_of_order": retry.out_of_order}
+        state = _state(self._context, job_id)
+        retried: documents.JobRetryDocument = {**state, "out_of_order": retry.out_of_order}
+        response.media = retried
 
 
 class ApproveResource(Resource):
@@ -115,7 +128,7 @@ class ApproveResource(Resource):
         del request
         if not job_commands.approve(self._context, job_id):
             raise _conflict(self._context, job_id, "the job needs no approval")
-        response.media = {"job_id": job_id, "status": _get(self._context, job_id).status}
+        response.media = _state(self._context, job_id)
 
 
 def _get(context: Context, job_id: str) -> Job:
@@ -124,6 +137,10 @@ def _get(context: Context, job_id: str) -> Job:
     if job is None:
         raise not_found("job")
     return job
+
+
+def _state(context: Context, job_id: str) -> documents.JobStateDocument:
+    return {"job_id": job_id, "status": _get(context, job_id).status}
 
 
 def _conflict(context: Context, job_id: str, detail: str) -> Problem:

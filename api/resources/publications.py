@@ -13,6 +13,7 @@ from actors.flow import publication_commands
 from actors.flow.publication_commands import NotPossible
 from api.http import json_body
 from api.http.problems import Problem, not_found
+from api.resources import documents
 from api.resources.base import Resource
 from store import publications
 from store.states import PublicationStatus
@@ -49,7 +50,8 @@ class PublicationRetryResource(Resource):
         with _conflicts():
             publication_commands.retry_publication(self._context, publication_id, out_of_order=retry.out_of_order)
         response.status = falcon.HTTP_202
-        response.media = {"id": publication_id}
+        retried: documents.RetriedPublicationDocument = {"id": publication_id}
+        response.media = retried
 
 
 class SkipResource(Resource):

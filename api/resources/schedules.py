@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import falcon
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 
 from actors.flow.scheduling import start_due
 from actors.flow.upload_windows import DEFAULTS
 from api.http import json_body
 from api.http.problems import invalid_field
+from api.resources import documents
 from api.resources.base import Resource
 from platforms import registry
 from store import schedules
 from store.schedules import Schedule
 
 MAX_WINDOWS = 24
-_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_CLOCK = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
 
 
 def _known_zone(name: str) -> str:
@@ -43,7 +44,14 @@ def _has_length(window: tuple[str, str]) -> tuple[str, str]:
 
 
 Clock = Annotated[str, AfterValidator(_clock)]
-Window = Annotated[tuple[Clock, Clock], AfterValidator(_has_length)]
+Window = Annotated[
+    tuple[Clock, Clock],
+    AfterValidator(_has_length),
+    # Client generators do not know the keyword by which pydantic describes a pair.
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "string", "pattern": _CLOCK.pattern}, "minItems": 2, "maxItems": 2}
+    ),
+]
 
 
 class PlatformSchedule(BaseModel):
@@ -112,7 +120,7 @@ def _changed(old: Schedule, change: PlatformSchedule) -> Schedule:
     )
 
 
-def _document(known: dict[str, Schedule]) -> dict[str, Any]:  # Any: JSON
+def _document(known: dict[str, Schedule]) -> dict[str, documents.ScheduleDocument]:
     return {
         platform: {
             "time_zone": schedule.time_zone,

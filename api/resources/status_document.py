@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from api.resources import documents
 from store.accounts import Account
-from store.attempts import decode_attempts, decode_publishing_attempts
+from store.attempts import PublishingAttempt, decode_attempts, decode_publishing_attempts
 from store.jobs import Job
 from store.platform_states import PlatformState
 from store.publications import Publication
 from store.segments import Segment
-from store.states import JOB_OVER, PUBLICATION_OVER, JobStatus, PublicationStatus, SegmentStatus
+from store.states import JOB_OVER, PUBLICATION_OVER, JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 
 PLANNING_SHARE = 0.05
 """Share of planning in the progress of a job."""
@@ -32,7 +33,7 @@ def document(
     accounts: Sequence[Account],
     data_dir: Path,
     outages: Sequence[PlatformState] = (),
-) -> dict[str, Any]:  # Any: JSON
+) -> documents.JobDocument:
     """Return the status document of a job.
 
     Args:
@@ -77,7 +78,7 @@ def document(
     }
 
 
-def summary(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> dict[str, Any]:  # Any: JSON
+def summary(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> documents.JobSummaryDocument:
     """Return the entry of a job in the list of jobs."""
     return {
         "job_id": job.id,
@@ -122,9 +123,9 @@ def _part(
     job: Job,
     part: Segment,
     of: int,
-    publications: list[dict[str, Any]],
-    data_dir: Path,  # Any: JSON
-) -> dict[str, Any]:  # Any: JSON
+    publications: list[documents.PublicationDocument],
+    data_dir: Path,
+) -> documents.SegmentDocument:
     base = f"/jobs/{job.id}/segments/{part.segment_number}"
     links = {kind: f"{base}/{kind}" for kind, path in file_paths(part, data_dir).items() if path.is_file()}
     return {
@@ -135,7 +136,7 @@ def _part(
         "start_s": part.start_s,
         "duration_s": part.duration,
         "cut_reason": part.cut_reason,
-        "gaze": part.gaze,
+        "gaze": cast("documents.GazeDocument | None", part.gaze),
         "rendering": part.rendering,
         "reason": part.reason,
         "attempts": _attempts(part.attempts),
@@ -147,7 +148,7 @@ def _part(
     }
 
 
-def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:  # Any: JSON
+def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[documents.AttemptDocument]:  # Any: JSON
     # The child's stderr may contain paths: it is shown in the dead letter only.
     return [
         {
@@ -165,13 +166,16 @@ def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]: 
     ]
 
 
-def _review(job: Job) -> dict[str, Any] | None:  # Any: JSON
+def _review(job: Job) -> documents.ReviewDocument | None:
     if not job.review_reasons:
         return None
-    return {"reasons": job.review_reasons, "approved_at": timestamp(job.approved_at)}
+    return {
+        "reasons": [ReviewReason(reason) for reason in job.review_reasons],
+        "approved_at": timestamp(job.approved_at),
+    }
 
 
-def _post(post: Publication, names: dict[str, str], outage: PlatformState | None) -> dict[str, Any]:  # Any: JSON
+def _post(post: Publication, names: dict[str, str], outage: PlatformState | None) -> documents.PublicationDocument:
     code, reason = post.code, post.reason
     if post.status is PublicationStatus.WAITING and code is None and outage is not None:
         code, reason = PLATFORM_PAUSED, outage.reason
@@ -186,13 +190,22 @@ def _post(post: Publication, names: dict[str, str], outage: PlatformState | None
         "reason": reason,
         "code": code,
         "ended_at": timestamp(post.ended_at),
-        "attempts": [
-            attempt.to_json() | {"at": timestamp(attempt.at)} for attempt in decode_publishing_attempts(post.attempts)
-        ],
+        "attempts": [_publishing_attempt(attempt) for attempt in decode_publishing_attempts(post.attempts)],
     }
 
 
-def outage_document(state: PlatformState) -> dict[str, Any]:  # Any: JSON
+def _publishing_attempt(attempt: PublishingAttempt) -> documents.PublishingAttemptDocument:
+    return {
+        "at": timestamp(attempt.at),
+        "step": attempt.step,
+        "code": attempt.code,
+        "detail": attempt.detail,
+        "platform_code": attempt.platform_code,
+        "log_id": attempt.log_id,
+    }
+
+
+def outage_document(state: PlatformState) -> documents.OutageDocument:
     """Return the document of a platform's outage."""
     return {
         "paused_until": timestamp(state.paused_until),

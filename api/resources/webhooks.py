@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Literal, cast
 
 import falcon
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -14,13 +14,14 @@ from api.context import Context
 from api.http import json_body
 from api.http.numbers import query_limit
 from api.http.problems import Problem, invalid_field, not_found
+from api.resources import documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
 from platforms.webhook_events import EVENT_TYPES
 from store import endpoints, webhooks
 from store.sealing import WrongKey
-from store.states import EndpointState
+from store.states import DeliveryStatus, EndpointState
 from store.webhooks import Attempt, Delivery, Endpoint, Event
 
 EVENTS = tuple(EVENT_TYPES)
@@ -85,7 +86,8 @@ class EndpointsResource(Resource):
         del request
         with self._context.store.reading() as connection:
             found = webhooks.every_endpoint(connection)
-            response.media = {"endpoints": [_endpoint(connection, endpoint) for endpoint in found]}
+            listed: documents.EndpointsDocument = {"endpoints": [_endpoint(connection, endpoint) for endpoint in found]}
+        response.media = listed
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Add an endpoint and return its signing secret; a known address keeps its secret."""
@@ -101,7 +103,7 @@ class EndpointsResource(Resource):
         response.status = falcon.HTTP_201
         response.location = f"/webhooks/{found.id}"
         response.cache_control = ["no-store"]
-        response.media = {**document, "secret": secret}
+        response.media = _with_secret(document, secret)
 
 
 class EndpointResource(Resource):
@@ -141,7 +143,8 @@ class DeliveriesResource(Resource):
         _get(self._context, endpoint_id)
         with self._context.store.reading() as connection:
             found = webhooks.deliveries_of(connection, endpoint_id, limit)
-        response.media = {"deliveries": [_delivery(*one) for one in found]}
+        listed: documents.DeliveriesDocument = {"deliveries": [_delivery(*one) for one in found]}
+        response.media = listed
 
 
 class RedeliverResource(Resource):
@@ -159,7 +162,8 @@ class RedeliverResource(Resource):
             if not endpoint_commands.redeliver(self._context, connection, endpoint_id, delivery_id):
                 raise Problem(409, "under_way", "the delivery is in progress")
         response.status = falcon.HTTP_202
-        response.media = {"id": delivery_id, "status": "waiting"}
+        state: documents.DeliveryStateDocument = {"id": delivery_id, "status": DeliveryStatus.WAITING}
+        response.media = state
 
 
 class ReplayResource(Resource):
@@ -179,7 +183,8 @@ class ReplayResource(Resource):
         if count is None:
             raise not_found("endpoint")
         response.status = falcon.HTTP_202
-        response.media = {"replayed": count}
+        replayed: documents.ReplayedDocument = {"replayed": count}
+        response.media = replayed
 
 
 class PingResource(Resource):
@@ -192,7 +197,8 @@ class PingResource(Resource):
         if delivery_id is None:
             raise not_found("endpoint")
         response.status = falcon.HTTP_202
-        response.media = {"delivery_id": delivery_id, "status": "waiting"}
+        ping: documents.PingDocument = {"delivery_id": delivery_id, "status": DeliveryStatus.WAITING}
+        response.media = ping
 
 
 class SecretResource(Resource):
@@ -203,7 +209,8 @@ class SecretResource(Resource):
         del request
         endpoint = _get(self._context, endpoint_id)
         response.cache_control = ["no-store"]
-        response.media = {"secret": _signing_secret(self._context, endpoint)}
+        document: documents.SecretDocument = {"secret": _signing_secret(self._context, endpoint)}
+        response.media = document
 
 
 class RotateResource(Resource):
@@ -220,7 +227,7 @@ class RotateResource(Resource):
         if secret is None:
             raise not_found("endpoint")
         response.cache_control = ["no-store"]
-        response.media = {**_shown(self._context, endpoint_id), "secret": secret}
+        response.media = _with_secret(_shown(self._context, endpoint_id), secret)
 
 
 def _get(context: Context, endpoint_id: str) -> Endpoint:
@@ -242,7 +249,7 @@ def _signing_secret(context: Context, endpoint: Endpoint) -> str:
         raise Problem(409, "secret_unreadable", detail) from None
 
 
-def _shown(context: Context, endpoint_id: str) -> dict[str, Any]:  # Any: JSON
+def _shown(context: Context, endpoint_id: str) -> documents.EndpointDocument:
     with context.store.reading() as connection:
         found = webhooks.get_endpoint(connection, endpoint_id)
         if found is None:
@@ -250,16 +257,20 @@ def _shown(context: Context, endpoint_id: str) -> dict[str, Any]:  # Any: JSON
         return _endpoint(connection, found)
 
 
+def _with_secret(document: documents.EndpointDocument, secret: str) -> documents.EndpointWithSecretDocument:
+    return {**document, "secret": secret}
+
+
 def _disabled() -> Problem:
     return Problem(409, "endpoint_disabled", "the endpoint is disabled; enable it first")
 
 
-def _endpoint(connection: Connection, endpoint: Endpoint) -> dict[str, Any]:  # Any: JSON
+def _endpoint(connection: Connection, endpoint: Endpoint) -> documents.EndpointDocument:
     backlog = endpoints.backlog(connection, endpoint.id)
     return {
         "id": endpoint.id,
         "url": endpoint.url,
-        "scope": endpoint.scope,
+        "scope": cast("Literal['all', 'named']", endpoint.scope),
         "events": endpoint.events,
         "state": endpoint.state,
         "disabled_code": endpoint.disabled_code,
@@ -285,7 +296,7 @@ def _due_at(delivery: Delivery) -> datetime | None:
     return max(delivery.next_at, delivery.queued_at)
 
 
-def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> dict[str, Any]:  # Any: JSON
+def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> documents.DeliveryDocument:
     return {
         "id": delivery.id,
         "event_id": event.id,

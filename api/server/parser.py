@@ -22,7 +22,7 @@ import falcon
 from loguru import logger
 from waitress.parser import HTTPRequestParser
 
-from api.http import problems
+from api.http import navigation, page_frame, problem_page, problems
 from api.http.problems import Problem
 from api.http.security_headers import HEADERS
 from api.server.chunked import ChunkedReceiver
@@ -36,18 +36,26 @@ CheckHead = Callable[[RequestHead], IncomingUpload | None]
 class ErrorResponse:
     """An error as a response, with the interface of `waitress.utilities.Error`."""
 
-    def __init__(self, error: falcon.HTTPError, *, without_body: bool) -> None:
+    def __init__(self, error: falcon.HTTPError, *, method: str, as_page: bool) -> None:
         self._error = error
-        self._without_body = without_body
+        self._method = method
+        self._as_page = as_page
         self.status_code = error.status_code
 
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         """Return status line, headers and body."""
         del ident
         status = self._error.status_code
-        headers = {**HEADERS, **dict(self._error.headers or {}), "Content-Type": problems.MEDIA_TYPE}
-        body = b"" if self._without_body else problems.encode(self._error)
-        return f"{status} {problems.phrase(status)}", list(headers.items()), body
+        own = page_frame.HEADERS if self._as_page else {"Content-Type": problems.MEDIA_TYPE}
+        headers = {**HEADERS, **dict(self._error.headers or {}), **own}
+        return f"{status} {problems.phrase(status)}", list(headers.items()), self._body()
+
+    def _body(self) -> bytes:
+        if self._method == "HEAD":
+            return b""
+        if self._as_page:
+            return problem_page.page(self._error, method=self._method).encode()
+        return problems.encode(self._error)
 
 
 class _UploadBuffer:
@@ -88,6 +96,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         self.upload: IncomingUpload | None = None
         self.wants_continue = False
         self._error: ErrorResponse | None = None
+        self._is_navigation = False
         self._check = check
         self._peer = peer
         super().__init__(adj)
@@ -103,7 +112,8 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
             if not isinstance(error, falcon.HTTPError):
                 error = falcon.HTTPError(error.code, description=error.body)
             self.wants_continue = False
-            self._error = ErrorResponse(error, without_body=getattr(self, "command", "") == "HEAD")
+            as_page = self._is_navigation or navigation.is_navigation_head(self.header_plus)
+            self._error = ErrorResponse(error, method=getattr(self, "command", ""), as_page=as_page)
 
     @property
     def begun(self) -> bool:
@@ -123,6 +133,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the head, then open the upload or refuse the request."""
+        self._is_navigation = navigation.is_navigation_head(header_plus)
         check_head(header_plus)
         try:
             super().parse_header(header_plus)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 from falcon.testing import TestClient
+from pydantic import SecretStr
 
 from actors import wiring
 from actors.machine import Machine
@@ -24,11 +27,14 @@ from api.app import create_app
 from api.context import Context
 from api.http.auth import ApiKeys
 from api.server import create_server
+from platforms.mock.roots import mock_hosts
+from settings import OAuthClient
 from store import accounts
 from store.tables import metadata
 from tests.store import rows
 from tests.support.clock import Clock
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY = "test-key-of-tests"
 OTHER_KEY = "another-key-of-24-chars"
 AUTH = {"Authorization": f"Bearer {KEY}"}
@@ -87,6 +93,29 @@ def with_settings(context: Context, **changes: Any) -> Context:
 @pytest.fixture
 def client(context: Context) -> TestClient:
     return TestClient(create_app(context), headers=AUTH)
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("mock")
+    with subprocess.Popen(
+        [sys.executable, "-m", "platforms.mock", "--port", "0", "--directory", str(directory)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+@pytest.fixture
+def registered(context: Context, mock: str) -> Context:
+    """Return a context in which our app is registered at all platforms."""
+    client = OAuthClient(client_id="mock", client_secret=SecretStr("mock"))
+    clients = {"tiktok": client, "facebook": client, "google": client}
+    chosen = context.settings.model_copy(update={"oauth_clients": clients})
+    return replace(context, settings=chosen, hosts=mock_hosts(mock))
 
 
 @contextmanager

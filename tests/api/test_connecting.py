@@ -2,101 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from http.cookies import SimpleCookie
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-import falcon
 import pytest
-import requests
-from falcon.testing import Result, TestClient
-from pydantic import SecretStr
+from falcon.testing import TestClient
 
 from api.app import create_app
 from api.context import Context
 from api.http import connect_cookie, problem_page
 from api.http.connect_cookie import MAX_DELETED, MAX_PENDING
 from api.http.problems import Problem
-from platforms.mock.roots import mock_hosts
-from settings import OAuthClient
 from store import Store, accounts
 from tests.api.conftest import AUTH, sign_in, with_settings
+from tests.api.visitor import PREFIX, Visitor
 from tests.support.clock import Clock
-
-ROOT = Path(__file__).resolve().parents[2]
-PREFIX = "vidprod_connect_"
-
-
-@pytest.fixture(scope="module")
-def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    directory = tmp_path_factory.mktemp("mock")
-    with subprocess.Popen(
-        [sys.executable, "-m", "platforms.mock", "--port", "0", "--directory", str(directory)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
-
-
-@pytest.fixture
-def registered(context: Context, mock: str) -> Context:
-    """Return a context in which our app is registered at all platforms."""
-    client = OAuthClient(client_id="mock", client_secret=SecretStr("mock"))
-    clients = {"tiktok": client, "facebook": client, "google": client}
-    chosen = context.settings.model_copy(update={"oauth_clients": clients})
-    return replace(context, settings=chosen, hosts=mock_hosts(mock))
-
-
-class Visitor:
-    """A browser: keeps the cookies of our application, and follows redirects to the mock platforms."""
-
-    def __init__(self, context: Context, *, host: str | None = None, session: bool = True) -> None:
-        self.host = host or urlsplit(context.settings.root_url).netloc
-        self.client = TestClient(create_app(context))
-        self.cookies: dict[str, str] = {}
-        if session:
-            self.cookies[context.keys.cookies.name("vidprod_session")] = sign_in(context)
-
-    def get(self, address: str, **headers: str) -> Result:
-        """Open an address of ours."""
-        parts = urlsplit(address)
-        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        given = {"Host": self.host, "Cookie": cookies} | {k.replace("_", "-"): v for k, v in headers.items()}
-        answer = self.client.simulate_get(parts.path, query_string=parts.query, headers=given)
-        for morsel in answer.cookies.values():
-            self.cookies.pop(morsel.name, None)
-            if morsel.value:
-                self.cookies[morsel.name] = morsel.value
-        return answer
-
-    def connect(self, address: str) -> dict[str, str]:
-        """Begin a login; return the parameters with which the platform sends the browser back."""
-        return at_the_platform(self.get(address))
-
-    def come_back(self, platform: str, said: dict[str, str]) -> Result:
-        """Return from the platform."""
-        query = "&".join(f"{name}={value}" for name, value in said.items())
-        return self.get(f"/connect/{platform}/callback?{query}")
-
-    def pending(self) -> list[str]:
-        """Return the names of the cookies of logins."""
-        return [name for name in self.cookies if PREFIX in name]
-
-
-def at_the_platform(begun: Result) -> dict[str, str]:
-    """Do what the browser does: go to the platform and bring back what it says."""
-    assert begun.status_code == 303, begun.text
-    back = requests.get(begun.headers["location"], allow_redirects=False, timeout=30)
-    assert back.is_redirect, back.text
-    return {name: values[0] for name, values in parse_qs(urlsplit(back.headers["Location"]).query).items()}
 
 
 def listed(context: Context) -> list[accounts.Account]:
@@ -159,12 +80,9 @@ def test_a_person_sees_a_page_with_the_reason(visitor: Visitor, registered: Cont
 
 
 def test_what_a_platform_says_is_no_markup() -> None:
-    response = falcon.Response()
-    problem_page.show(response, Problem(422, "connect_failed", "<b>no</b> & 'none'"), "Not <connected>")
-    text = str(response.text)
+    text = problem_page.page(Problem(422, "connect_failed", "<b>no</b> & 'none'"))
     assert "<b>" not in text
     assert "&lt;b&gt;no&lt;/b&gt; &amp; &#x27;none&#x27;." in text
-    assert "Not &lt;connected&gt;" in text
 
 
 def test_the_cookie_of_another_login_is_no_help(visitor: Visitor, registered: Context) -> None:

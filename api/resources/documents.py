@@ -1,0 +1,388 @@
+"""The JSON documents that the API answers with: one type for each, from which their schemas are generated.
+
+The resources build their answers as these types, so that mypy compares both; a test compares real answers with the
+schemas. They are never validated in production. A member is not removed and does not change its meaning; new ones may
+be added.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field, WithJsonSchema
+from typing_extensions import TypedDict
+
+from store.attempts import MediaOutcome
+from store.states import (
+    AccountStatus,
+    AfterFailure,
+    DeliveryStatus,
+    EndpointState,
+    JobStatus,
+    PublicationStatus,
+    ReviewReason,
+    SegmentStatus,
+)
+
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A time as RFC 3339 text in UTC (`status_document.timestamp`)."""
+
+Free = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})]  # Any: JSON
+"""An object whose members are the client's, or may change."""
+
+Progress = Annotated[float, Field(ge=0, le=1, description="Share of the work done, 0 to 1.")]
+_RetryAt = Annotated[Time | None, Field(description="Time of the next attempt; null if none is scheduled.")]
+_Code = Annotated[str | None, Field(description="Why, for programs; stable.")]
+_Reason = Annotated[str | None, Field(description="Why, for people.")]
+
+
+class UploadDocument(TypedDict):
+    """An accepted video."""
+
+    job_id: str
+    status: JobStatus
+    status_url: Annotated[str, Field(description="Address of the status, relative to the server.")]
+
+
+class JobSummaryDocument(TypedDict):
+    """A job in the list of jobs."""
+
+    job_id: str
+    status: JobStatus
+    progress: Progress
+    title: str
+    original_name: Annotated[str, Field(description="Name of the uploaded file; shown only, never published.")]
+    created_at: Time | None
+
+
+class JobsDocument(TypedDict):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobSummaryDocument]
+    next: Annotated[str | None, Field(description="Cursor of the next page; null on the last page.")]
+
+
+class AttemptDocument(TypedDict):
+    """A failed attempt at media work."""
+
+    began_at: Time | None
+    ended_at: Time | None
+    settings: Annotated[str, Field(description="Settings of the attempt, such as less_memory.")]
+    outcome: MediaOutcome
+    exit_code: int | None
+    signal: int | None
+    held_bytes: Annotated[int | None, Field(description="Memory in use when the limit was exceeded, in bytes.")]
+    limit_bytes: Annotated[int | None, Field(description="Memory limit, in bytes.")]
+    deadline_s: Annotated[float | None, Field(description="Time limit in seconds.")]
+
+
+class ReviewDocument(TypedDict):
+    """The reasons for which a job waits for approval."""
+
+    reasons: list[ReviewReason]
+    approved_at: Time | None
+
+
+class GazeDocument(TypedDict):
+    """The gaze correction of a part; it has further figures."""
+
+    corrected: Annotated[bool, Field(description="Whether the eyes were changed in at least one frame.")]
+    share: Annotated[float, Field(description="Share of the frames that were corrected, 0 to 1.")]
+    reason: Annotated[str | None, Field(description="Why no frame was corrected, for programs.")]
+
+
+class PublishingAttemptDocument(TypedDict):
+    """A failed attempt at a step of a publication."""
+
+    at: Time | None
+    step: str | None
+    code: str
+    detail: str
+    platform_code: Annotated[str | None, Field(description="Error code of the platform.")]
+    log_id: Annotated[str | None, Field(description="The id that the platform's support asks for.")]
+
+
+class PublicationDocument(TypedDict):
+    """A part on one account."""
+
+    id: str
+    platform: str
+    account: Annotated[str, Field(description="Name of the account.")]
+    account_id: str
+    status: PublicationStatus
+    link: Annotated[str | None, Field(description="Address of the published post.")]
+    due_at: Annotated[Time | None, Field(description="Earliest time of publication.")]
+    reason: _Reason
+    code: Annotated[
+        str | None,
+        Field(description="Why it waits, failed or ended, for programs; `held`: an earlier part was not published."),
+    ]
+    ended_at: Time | None
+    attempts: Annotated[
+        list[PublishingAttemptDocument], Field(description="The newest failed attempts, at most 20, oldest first.")
+    ]
+
+
+class SegmentDocument(TypedDict):
+    """A part of a job."""
+
+    number: Annotated[int, Field(description="Number of the part, from 1.")]
+    of: Annotated[int, Field(description="Number of parts of the job.")]
+    status: SegmentStatus
+    progress: Progress
+    start_s: Annotated[float, Field(description="Start in the uploaded video, in seconds.")]
+    duration_s: Annotated[float | None, Field(description="Duration in seconds.")]
+    cut_reason: Annotated[str, Field(description="Why the part ends where it ends.")]
+    gaze: GazeDocument | None
+    rendering: Annotated[Free | None, Field(description="How the part was made.")]
+    reason: _Reason
+    attempts: list[AttemptDocument]
+    retry_at: _RetryAt
+    size_bytes: int | None
+    stage_seconds: Annotated[dict[str, float] | None, Field(description="Seconds of each step of the rendering.")]
+    links: Annotated[dict[str, str], Field(description="Addresses of the files that exist: video, cover, preview.")]
+    publications: list[PublicationDocument]
+
+
+class JobDocument(JobSummaryDocument):
+    """The status of a job."""
+
+    caption: str
+    error: _Reason
+    error_code: _Code
+    attempts: list[AttemptDocument]
+    retry_at: _RetryAt
+    review: Annotated[ReviewDocument | None, Field(description="Why the job waits for approval.")]
+    warnings: list[str | None]
+    metadata: Annotated[Free | None, Field(description="The JSON object that was given with the upload.")]
+    platforms: list[str] | None
+    size_bytes: int | None
+    gaze_intensity: float
+    segment_seconds: float
+    publish_after: Time | None
+    started_at: Time | None
+    completed_at: Time | None
+    source_deleted_at: Time | None
+    files_deleted_at: Time | None
+    segments: list[SegmentDocument]
+
+
+class JobStateDocument(TypedDict):
+    """The status of a job after a command."""
+
+    job_id: str
+    status: JobStatus
+
+
+class JobRetryDocument(JobStateDocument):
+    """The outcome of a retry."""
+
+    out_of_order: Annotated[
+        list[str], Field(description="Publications that were left: later parts were published before.")
+    ]
+
+
+class AccountDocument(TypedDict):
+    """A connected account."""
+
+    id: str
+    platform: str
+    name: str
+    status: AccountStatus
+    reason: _Reason
+    paused_until: Time | None
+    after_failure: AfterFailure
+    connected_at: Time | None
+
+
+class OutageDocument(TypedDict):
+    """The outage of a platform."""
+
+    paused_until: Time | None
+    since: Time | None
+    failures_in_a_row: int
+    code: _Code
+    reason: _Reason
+
+
+class AccountsDocument(TypedDict):
+    """The connected accounts."""
+
+    accounts: list[AccountDocument]
+    outages: Annotated[dict[str, OutageDocument], Field(description="Outages by platform.")]
+    max_upload_bytes: Annotated[int, Field(description="Maximum size of an upload, in bytes.")]
+
+
+class ScheduleDocument(TypedDict):
+    """The schedule of a platform."""
+
+    time_zone: str
+    windows: Annotated[
+        list[Annotated[list[str], Field(min_length=2, max_length=2)]],
+        Field(description="Daily upload windows as pairs of start and end."),
+    ]
+    max_per_day: int
+    min_gap_s: float
+    order: Annotated[str, Field(description="The order of publication, for people.")]
+
+
+class MissedDocument(TypedDict):
+    """The events that an endpoint has not received."""
+
+    count: int
+    since: Time | None
+
+
+class EndpointDocument(TypedDict):
+    """A webhook endpoint."""
+
+    id: str
+    url: str
+    scope: Annotated[Literal["all", "named"], Field(description="named: only of jobs that name this address.")]
+    events: list[str]
+    state: EndpointState
+    disabled_code: _Code
+    disabled_at: Time | None
+    failing_since: Time | None
+    failures: Annotated[int, Field(description="Failures in a row.")]
+    last_error: str | None
+    attempted_at: Time | None
+    paused_until: Time | None
+    waiting: Annotated[int, Field(description="Events that wait.")]
+    failed: Annotated[int, Field(description="Events that were given up.")]
+    dropped: Annotated[int, Field(description="Events that were given up because too many waited.")]
+    missed: MissedDocument
+    previous_secret_until: Annotated[Time | None, Field(description="Until then the previous secret signs, too.")]
+    created_at: Time | None
+
+
+class EndpointsDocument(TypedDict):
+    """The webhook endpoints."""
+
+    endpoints: list[EndpointDocument]
+
+
+class EndpointWithSecretDocument(EndpointDocument):
+    """A webhook endpoint with its signing secret."""
+
+    secret: str
+
+
+class SecretDocument(TypedDict):
+    """The signing secret of a webhook endpoint."""
+
+    secret: Annotated[str, Field(description="`whsec_` and the key in Base64.")]
+
+
+class DeliveryAttemptDocument(TypedDict):
+    """An attempt at a delivery."""
+
+    at: Time | None
+    duration_ms: int
+    http_status: int | None
+    error: str | None
+    excerpt: Annotated[str | None, Field(description="Beginning of the receiver's response.")]
+
+
+class DeliveryDocument(TypedDict):
+    """An event to one endpoint."""
+
+    id: str
+    event_id: Annotated[str, Field(description="The header `webhook-id` of each attempt.")]
+    type: str
+    job_id: str | None
+    created_at: Time | None
+    status: DeliveryStatus
+    reason: str | None
+    next_at: Annotated[Time | None, Field(description="Time of the next attempt.")]
+    attempts: list[DeliveryAttemptDocument]
+
+
+class DeliveriesDocument(TypedDict):
+    """The deliveries to an endpoint, newest first."""
+
+    deliveries: list[DeliveryDocument]
+
+
+class DeliveryStateDocument(TypedDict):
+    """A delivery that is sent again."""
+
+    id: str
+    status: DeliveryStatus
+
+
+class PingDocument(TypedDict):
+    """The delivery of a test event."""
+
+    delivery_id: str
+    status: DeliveryStatus
+
+
+class ReplayedDocument(TypedDict):
+    """The outcome of a replay."""
+
+    replayed: Annotated[int, Field(description="Number of events that are sent again.")]
+
+
+class DeadLetterDocument(TypedDict):
+    """A message whose processing failed for good."""
+
+    id: int
+    queue: str
+    actor: str
+    args: list[str | int | float | None]
+    error: str
+    attempts: int
+    enqueued_at: Time | None
+    died_at: Time | None
+
+
+class DeadLettersDocument(TypedDict):
+    """Dead letters, newest first."""
+
+    dead_letters: list[DeadLetterDocument]
+
+
+class DeadLettersRetryDocument(TypedDict):
+    """The outcome of a retry of all dead letters."""
+
+    retried: list[int]
+    left: list[int]
+
+
+class RetriedDeadLetterDocument(TypedDict):
+    """A dead letter that was retried."""
+
+    id: int
+
+
+class RetriedPublicationDocument(TypedDict):
+    """A publication that was retried."""
+
+    id: str
+
+
+class HealthCheckDocument(TypedDict):
+    """The result of a check; it has further members with what was measured."""
+
+    ok: bool
+    reason: NotRequired[str]
+    detail: NotRequired[str]
+
+
+class HealthDocument(TypedDict):
+    """The health of the server."""
+
+    status: Literal["ok", "failing"]
+    checks: dict[str, HealthCheckDocument]
+
+
+class ProblemDocument(TypedDict):
+    """An error (RFC 9457); it may have further members, for instance `limit_bytes`."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What went wrong, for people.")]
+    code: Annotated[str, Field(description="What went wrong, for programs; stable.")]
+    field: NotRequired[Annotated[str, Field(description="The field of the request that is wrong.")]]
