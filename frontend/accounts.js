@@ -1,8 +1,11 @@
 /** The list of connected accounts, and the choice of platforms in the upload form. */
 
+import { announce } from './announce.js';
 import * as api from './api.js';
+import { Wait } from './countdown.js';
 import { byId, el, render } from './dom.js';
-import { moment } from './format.js';
+import { moment, seconds } from './format.js';
+import { poll } from './poll.js';
 import { PLATFORM_NAMES, plain, platformName, sentence } from './words.js';
 
 /** The server's limit on a file in bytes, or null while it is not known. */
@@ -10,17 +13,50 @@ export let maxUploadBytes = null;
 
 let wanted = null;
 
-/** Load the accounts and render the list and the choice; ticked platforms stay ticked. */
-export async function openAccounts() {
+const PACE_MS = 300_000;
+const SOON_MS = 10_000;
+const wait = new Wait(() => {
+  if (!wait.leftS) trouble = '';
+  draw();
+});
+let poller = null;
+let known = null;
+let trouble = '';
+
+/** Keep the list and the choice up to date until `closeAccounts`; resolves when they are loaded or cannot be loaded. */
+export function openAccounts() {
+  closeAccounts();
+  return new Promise((resolve) => {
+    poller = poll(async (signal) => {
+      const delayMs = await load(signal);
+      resolve();
+      return delayMs;
+    });
+  });
+}
+
+export function closeAccounts() {
+  poller?.stop();
+}
+
+async function load(signal) {
+  if (wait.leftS) return wait.leftS * 1000; // the page was hidden, or offline, in between
   try {
-    const answer = await api.accounts();
-    maxUploadBytes = answer.max_upload_bytes ?? null;
-    draw(answer.accounts, answer.outages ?? {});
+    known = await api.accounts(signal);
+    maxUploadBytes = known.max_upload_bytes ?? null;
+    trouble = '';
   } catch (problem) {
-    if (problem.status === 401) return;
-    const text = problem instanceof api.NoAnswer ? 'The accounts cannot be loaded right now.' : sentence(problem.message, '.');
-    render(byId('accounts'), el('p', { class: 'field-error' }, text));
+    if (problem.status === 401) return null;
+    if (signal.aborted) return 0;
+    fail(problem, 'The accounts cannot be loaded right now.');
   }
+  draw();
+  return trouble ? Math.max(SOON_MS, wait.leftS * 1000) : PACE_MS;
+}
+
+function fail(problem, withoutAnswer) {
+  trouble = problem instanceof api.NoAnswer ? withoutAnswer : sentence(problem.message, '.');
+  wait.start(problem.retryAfterS);
 }
 
 /** Return the ticked platforms, or null when there is nothing to choose from. */
@@ -49,27 +85,41 @@ const isRefused = (account) => account.status === 'refused';
 
 /** Add the listener of the accounts' settings. */
 export function startAccounts() {
-  byId('accounts').addEventListener('change', async ({ target }) => {
-    const { account } = target.dataset;
-    if (!account) return;
-    target.disabled = true;
-    try {
-      await api.setAfterFailure(account, target.checked ? 'continue' : 'hold');
-      target.disabled = false;
-    } catch {
-      openAccounts(); // shows what the server has stored
-    }
+  byId('accounts').addEventListener('change', ({ target }) => {
+    if (target.dataset.account) change(target);
   });
 }
 
-function draw(accounts, outages) {
+async function change(box) {
+  const value = box.checked ? 'continue' : 'hold';
+  box.disabled = true;
+  try {
+    await api.setAfterFailure(box.dataset.account, value);
+    box.disabled = false;
+    known.accounts.find(({ id }) => id === box.dataset.account).after_failure = value;
+  } catch (problem) {
+    box.checked = !box.checked; // as the server has it
+    fail(problem, 'The setting could not be saved. Please try again.');
+    announce(trouble);
+    draw();
+  }
+}
+
+function draw() {
+  const again = wait.leftS ? ` You can try again in ${seconds(wait.leftS)}.` : '';
+  const message = trouble && el('p', { class: 'field-error', 'data-key': 'trouble' }, trouble + again);
+  if (!known) {
+    render(byId('accounts'), message);
+    return;
+  }
+  const { accounts, outages = {} } = known;
   // An account with invalid tokens can be chosen: its posts wait until it is connected again.
   const usable = accounts.filter((account) => !isRefused(account));
   const platforms = PLATFORM_NAMES.filter((platform) => usable.some((account) => account.platform === platform));
   const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published.');
   render(byId('platform-choices'), platforms.length ? platforms.map((platform) => choice(platform, usable)) : none);
   tickWanted();
-  render(byId('accounts'), el('ul', { class: 'jobs' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts, outages[platform]))));
+  render(byId('accounts'), message, el('ul', { class: 'jobs', 'data-key': 'accounts' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts, outages[platform]))));
 }
 
 function choice(platform, usable) {
@@ -110,6 +160,7 @@ function accountLine(account) {
       el('input', {
         type: 'checkbox',
         'data-account': account.id,
+        disabled: wait.leftS > 0,
         'aria-description': AFTER_FAILURE,
         checked: account.after_failure === 'continue',
       }),

@@ -7,7 +7,7 @@
  *                   detail is shown to the person (without a leading "field: "), the title only where there is none; 429 and 503 may carry Retry-After in seconds
  *   POST /login     JSON {"key"} -> any 2xx with Set-Cookie (HttpOnly, SameSite, Path=/); 401 for a wrong key, 429 after
  *                   many of them
- *   DELETE /login   ends the session of this browser, also on the server
+ *   DELETE /login   ends the session of this browser, also on the server; with ?everywhere=true all of this key
  *   GET /accounts   {"accounts": [{id, platform: tiktok|instagram|youtube, name, status, after_failure: hold|continue}]};
  *                   status connected, reconnect (posts wait until it is connected again) or refused (not offered);
  *                   optionally "max_upload_bytes": n, which lets the page refuse a file before sending it, and
@@ -34,8 +34,11 @@
  *                   attempts[{outcome}] and retry_at (instant of the next attempt, or null), both also of the whole job;
  *                   review{reasons[code], approved_at} or null: nothing is published before a person approves,
  *                   progress, links{cover, preview, video: address of each file that exists},
- *                   publications[{id, platform, account (its name), status, link, due_at, code, reason}]}], files_deleted_at
- *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, original_name, status, progress, created_at}], "next": cursor or null}, newest first
+ *                   publications[{id, platform, account (its name), status, link, due_at, expected_at and waits_for (a code
+ *                   of schedule.js) while it waits or null, code, reason}]}], files_deleted_at,
+ *                   next_at and last_at (instants of the next and the last post, or null)
+ *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, original_name, status, progress, created_at, next_at, last_at}],
+ *                   "next": cursor or null}, newest first
  *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
  *   POST /publications/ID/retry {out_of_order}   any 2xx; 409 with code out_of_order if later parts are published
  *   POST /publications/ID/skip   any 2xx: the later parts go on without it
@@ -47,6 +50,7 @@
  */
 
 const ANSWER_WITHIN_MS = 20_000;
+const LONGEST_WAIT_S = 86_400;
 
 /** The server refused: `message` is for people, `status` is the HTTP status, `code` and `field` are for programs. */
 export class Problem extends Error {
@@ -68,6 +72,12 @@ export const TUS = { 'Tus-Resumable': '1.0.0' };
 export const connectAddress = (platform) => `connect/${encodeURIComponent(platform)}`;
 
 let signedOut = () => {};
+let answered = () => {};
+
+/** Set the callback for each request; it gets whether the server has answered. */
+export function onAnswer(action) {
+  answered = action;
+}
 
 /** Set the callback for a missing or expired session. */
 export function onSignedOut(action) {
@@ -84,9 +94,11 @@ export async function login(key) {
 }
 
 export const logout = () => ask('login', { method: 'DELETE' });
+/** End all sessions of this key, on every device. */
+export const logoutEverywhere = () => ask('login?everywhere=true', { method: 'DELETE' });
 
-export async function accounts() {
-  return (await ask('accounts')).json();
+export async function accounts(signal = null) {
+  return (await ask('accounts', { signal })).json();
 }
 
 export async function webhooks() {
@@ -100,14 +112,14 @@ export async function enableWebhook(endpointId) {
   await send(`${address}/replay`, { failed: true });
 }
 
-export async function jobs(cursor = null) {
-  return (await ask(cursor ? `jobs?cursor=${encodeURIComponent(cursor)}` : 'jobs')).json();
+export async function jobs(cursor = null, signal = null) {
+  return (await ask(cursor ? `jobs?cursor=${encodeURIComponent(cursor)}` : 'jobs', { signal })).json();
 }
 
 /** Return {document, etag}, or null when nothing changed since `etag`. */
-export async function status(jobId, etag = null) {
+export async function status(jobId, etag = null, signal = null) {
   const headers = etag ? { 'If-None-Match': etag } : {};
-  const answer = await ask(`status/${encodeURIComponent(jobId)}`, { headers });
+  const answer = await ask(`status/${encodeURIComponent(jobId)}`, { headers, signal });
   return answer.status === 304 ? null : { document: await answer.json(), etag: answer.headers.get('ETag') };
 }
 
@@ -179,23 +191,29 @@ async function ask(address, options = {}) {
   const answer = await fetchInTime(address, options);
   if (answer.ok || answer.status === 304) return answer;
   const problem = readProblem(answer.status, answer.headers.get('Retry-After'), await answer.text());
-  if (problem.status === 401 && address !== 'login') signedOut();
+  if (problem.status === 401 && !address.startsWith('login')) signedOut();
   throw problem;
 }
 
-async function fetchInTime(address, options) {
+async function fetchInTime(address, { signal = null, ...options }) {
+  const limit = AbortSignal.timeout(ANSWER_WITHIN_MS);
   try {
     // no-store: the page sends the ETag itself; with the browser's cache it would not see the 304.
-    return await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_WITHIN_MS), ...options });
+    const answer = await fetch(address, { cache: 'no-store', signal: signal ? either(signal, limit) : limit, ...options });
+    answered(true);
+    return answer;
   } catch (error) {
+    answered(false);
     throw new NoAnswer('No answer', { cause: error });
   }
 }
 
+/** A signal that aborts with the first of two; browsers before 2024 only know the time limit. */
+const either = (signal, limit) => AbortSignal.any?.([signal, limit]) ?? limit;
+
 /** Return the Problem for an error answer, also for one that VidProd did not send (for example a proxy's page). */
 export function readProblem(status, retryAfter, text) {
-  const retryAfterS = Number.parseInt(retryAfter ?? '', 10);
-  const facts = { status, retryAfterS: Number.isNaN(retryAfterS) ? null : retryAfterS };
+  const facts = { status, retryAfterS: readRetryAfter(retryAfter) };
   try {
     const { title, detail, field, code } = JSON.parse(text);
     if (detail || title) return new Problem(withoutField(detail || title, field), { ...facts, code, field });
@@ -203,6 +221,16 @@ export function readProblem(status, retryAfter, text) {
     // Not JSON: a generic message is used below.
   }
   return new Problem(`The server could not do this (code ${status}).`, facts);
+}
+
+/**
+ * The seconds of a header Retry-After, which is a number or an HTTP date (RFC 9110, 10.2.3); null without a usable one.
+ *
+ * At most a day: a timer of more than 24 days would end at once, so that the page would send one request after another.
+ */
+function readRetryAfter(text) {
+  const waitS = /^\s*\d+\s*$/.test(text ?? '') ? Number(text) : Math.ceil((Date.parse(text) - Date.now()) / 1000);
+  return Number.isFinite(waitS) ? Math.min(Math.max(0, waitS), LONGEST_WAIT_S) : null;
 }
 
 /** Remove a leading field name, which is for programs: "title: must be shorter" becomes "must be shorter". */

@@ -1,8 +1,10 @@
 /** Starts the page and switches between its three views: sign-in, home, and one job under `#job=<id>`. */
 
-import { openAccounts, startAccounts } from './accounts.js';
+import { closeAccounts, openAccounts, startAccounts } from './accounts.js';
 import * as api from './api.js';
 import { showLimit } from './chooser.js';
+import { startConnection } from './connection.js';
+import { holdButton } from './countdown.js';
 import { startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
 import { closeJobs, openJobs, startJobs } from './jobs.js';
@@ -19,6 +21,7 @@ let current = null;
 
 function start() {
   startDialogs();
+  startConnection();
   startJobs();
   startSession(enter, signIn);
   startStatus(goHome);
@@ -28,6 +31,7 @@ function start() {
   showLimit();
   window.addEventListener('hashchange', route);
   byId('offline-again').addEventListener('click', enter);
+  window.addEventListener('online', () => { if (!byId('offline').hidden) enter(); });
   enter();
 }
 
@@ -85,6 +89,7 @@ function signIn() {
   if (current === 'sign-in') return;
   closeJob();
   closeJobs();
+  closeAccounts();
   show('sign-in');
 }
 
@@ -102,6 +107,7 @@ function unreachable(problem) {
   byId('loading').hidden = true;
   byId('offline').hidden = false;
   byId('offline-text').textContent = problem instanceof api.NoAnswer ? 'VidProd cannot be reached. Check your connection.' : sentence(problem.message, '.');
+  if (problem.retryAfterS) holdButton(byId('offline-again'), problem.retryAfterS, enter);
 }
 
 start();

@@ -29,8 +29,11 @@ function asNode(child) {
 
 function patchChildren(current, wanted) {
   const keyed = new Map([...current.children].filter(keyOf).map((child) => [keyOf(child), child]));
+  const kept = new Set([...wanted.children].map(keyOf));
   let cursor = current.firstChild;
   for (const next of [...wanted.childNodes]) {
+    // Keyed nodes that are no longer wanted go first: nodes after them then stay in place, with their focus.
+    while (keyOf(next) && cursor && keyOf(cursor) && !kept.has(keyOf(cursor))) cursor = removed(cursor);
     const match = keyOf(next) ? keyed.get(keyOf(next)) : cursor;
     if (!match || !alike(match, next)) {
       current.insertBefore(next, cursor);
@@ -41,11 +44,14 @@ function patchChildren(current, wanted) {
     else current.insertBefore(match, cursor);
     patchNode(match, next);
   }
-  while (cursor) {
-    const gone = cursor;
-    cursor = cursor.nextSibling;
-    gone.remove();
-  }
+  while (cursor) cursor = removed(cursor);
+}
+
+/** Remove a node and return the one after it. */
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 function patchNode(current, wanted) {

@@ -3,6 +3,11 @@
 const MB = 1_000_000;
 /** The no-break space between a number and its unit. */
 const NB = '\u00a0';
+/** Made once: to make one takes longer than to format a hundred times with it. */
+const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const WEEKDAY = new Intl.DateTimeFormat('en-GB', { weekday: 'short' });
+const DATE = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const DATE_OF_YEAR = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
 /** 48 MB, 1.2 GB; decimal units, as phones show them. */
 export function bytes(count) {
@@ -48,16 +53,29 @@ export function timeLeft(count) {
 export function moment(iso, now = new Date()) {
   const then = new Date(iso);
   if (Number.isNaN(then.getTime())) return '';
-  const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' }).format(then);
-  return `${day(then, now)} at ${clock}`;
+  return `${day(then, now)} at ${clock(then)}`;
+}
+
+/** The same in fewer words, with the weekday in the coming week: "today 18:00", "tomorrow 09:30", "Thu 20:30", "28 Nov 18:00". */
+export function when(iso, now = new Date()) {
+  const then = new Date(iso);
+  if (Number.isNaN(then.getTime())) return '';
+  const apart = daysApart(then, now);
+  const name = apart > 1 && apart < 7 ? WEEKDAY.format(then) : day(then, now);
+  return `${name} ${clock(then)}`;
+}
+
+const clock = (then) => CLOCK.format(then);
+
+function daysApart(then, now) {
+  const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+  return Math.round((midnight(then) - midnight(now)) / 86_400_000);
 }
 
 function day(then, now) {
-  const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
-  const apart = Math.round((midnight(then) - midnight(now)) / 86_400_000);
+  const apart = daysApart(then, now);
   if (apart === 0) return 'today';
   if (apart === 1) return 'tomorrow';
   if (apart === -1) return 'yesterday';
-  const year = then.getFullYear() === now.getFullYear() ? undefined : 'numeric';
-  return new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year }).format(then);
+  return (then.getFullYear() === now.getFullYear() ? DATE : DATE_OF_YEAR).format(then);
 }

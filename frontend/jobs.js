@@ -1,13 +1,17 @@
 /** The list of recent videos in the home view. */
 
 import * as api from './api.js';
+import { Wait } from './countdown.js';
 import { byId, el, render } from './dom.js';
-import { moment, percent } from './format.js';
+import { moment, percent, seconds, when } from './format.js';
 import { poll } from './poll.js';
-import { OVER, pill } from './status-view.js';
+import { pill } from './part-card.js';
+import { OVER } from './part-groups.js';
+import { isScheduled, lastAt, nextAt } from './schedule.js';
 import { jobName, jobState, sentence } from './words.js';
 
 const PACE_MS = { moving: 6000, still: 30_000 };
+const wait = new Wait(draw);
 
 let list = { jobs: [], next: null, loaded: false, trouble: '' };
 let poller = null;
@@ -31,9 +35,10 @@ export function startJobs() {
   });
 }
 
-async function refresh() {
+async function refresh(signal) {
+  if (wait.leftS) return wait.leftS * 1000; // the page was hidden, or offline, in between
   try {
-    const { jobs, next } = await api.jobs();
+    const { jobs, next } = await api.jobs(null, signal);
     // Older pages that were opened stay below the new first page.
     const fresh = new Set(jobs.map((job) => job.job_id));
     const oldest = jobs.at(-1)?.created_at ?? '';
@@ -41,7 +46,9 @@ async function refresh() {
     list = { jobs: [...jobs, ...older], next: older.length ? list.next : next, loaded: true, trouble: '' };
   } catch (problem) {
     if (problem.status === 401) return null;
-    list.trouble = words(problem);
+    if (signal.aborted) return 0;
+    fail(problem);
+    if (wait.leftS) return wait.leftS * 1000;
   }
   draw();
   return list.jobs.some((job) => !OVER.has(job.status)) ? PACE_MS.moving : PACE_MS.still;
@@ -52,9 +59,14 @@ async function more() {
     const { jobs, next } = await api.jobs(list.next);
     list = { ...list, jobs: [...list.jobs, ...jobs], next, trouble: '' };
   } catch (problem) {
-    list.trouble = words(problem);
+    if (problem.status !== 401) fail(problem);
   }
   draw();
+}
+
+function fail(problem) {
+  list.trouble = words(problem);
+  wait.start(problem.retryAfterS);
 }
 
 function words(problem) {
@@ -62,20 +74,29 @@ function words(problem) {
 }
 
 function draw() {
+  const again = wait.leftS ? ` Trying again in ${seconds(wait.leftS)}.` : '';
   render(byId('recent'),
-    list.trouble && el('p', { class: 'field-error', 'data-key': 'trouble' }, list.trouble),
+    list.trouble && el('p', { class: 'field-error', 'data-key': 'trouble' }, list.trouble + again),
     !list.loaded && !list.trouble && el('p', { class: 'hint', 'data-key': 'wait' }, 'One moment…'),
     list.loaded && !list.jobs.length && el('p', { class: 'hint', 'data-key': 'none' }, 'Nothing here yet. Your videos will appear in this list.'),
     list.jobs.length > 0 && el('ul', { class: 'jobs', 'data-key': 'jobs' }, list.jobs.map(row)),
-    list.next && el('button', { id: 'recent-more', class: 'button button-quiet button-wide', type: 'button', 'data-key': 'more' }, 'Show more'));
+    list.next && el('button', {
+      id: 'recent-more', class: 'button button-quiet button-wide', type: 'button', 'data-key': 'more', disabled: wait.leftS > 0,
+    }, 'Show more'));
 }
 
 function row(job) {
-  const over = OVER.has(job.status);
   return el('li', { 'data-key': job.job_id },
     el('a', { class: 'job-link', href: `#job=${encodeURIComponent(job.job_id)}` },
       el('span', { class: 'job-name' },
         el('b', {}, jobName(job)),
-        el('span', { class: 'hint' }, over || !job.progress ? moment(job.created_at) : `${moment(job.created_at)} · ${percent(job.progress)}`)),
-      pill(jobState(job.status))));
+        el('span', { class: 'hint' }, facts(job))),
+      pill(isScheduled(job) ? ['Scheduled', 'wait'] : jobState(job.status))));
+}
+
+/** The dates of a job's posts while they wait for them, else the date of its upload and its progress. */
+function facts(job) {
+  const last = Date.parse(lastAt(job)) > Date.parse(nextAt(job)) ? `, all out by ${when(lastAt(job))}` : '';
+  if (isScheduled(job)) return `Next ${when(nextAt(job))}${last}`;
+  return [moment(job.created_at), job.status === 'processing' && job.progress && percent(job.progress)].filter(Boolean).join(' · ');
 }

@@ -1,13 +1,19 @@
 /** Signing in with the key, once per browser; the session is a cookie that scripts cannot read. */
 
 import * as api from './api.js';
+import { holdButton } from './countdown.js';
 import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
 import { sentence } from './words.js';
 
+const EVERYWHERE = ['Sign out on all devices?', 'Every browser that uses this key has to sign in again, also this one.', 'Sign out everywhere', 'Stay signed in'];
+
 /** Add the listeners of the form and the button; `onSignedIn` and `onSignedOut` are called after the server's answer. */
 export function startSession(onSignedIn, onSignedOut) {
-  byId('sign-out').addEventListener('click', () => signOut(onSignedOut));
+  byId('sign-out').addEventListener('click', () => signOut(api.logout, onSignedOut));
+  byId('sign-out-everywhere').addEventListener('click', async () => {
+    if (await confirm(...EVERYWHERE)) signOut(api.logoutEverywhere, onSignedOut);
+  });
   byId('sign-in').addEventListener('submit', async (event) => {
     event.preventDefault();
     const key = byId('key').value.trim();
@@ -23,19 +29,21 @@ export function startSession(onSignedIn, onSignedOut) {
       onSignedIn();
     } catch (problem) {
       refuse(words(problem));
-    } finally {
       setBusy(false);
+      if (problem.retryAfterS) holdButton(byId('sign-in').querySelector('button'), problem.retryAfterS, () => refuse('', false));
+      return;
     }
+    setBusy(false);
   });
 }
 
-async function signOut(onSignedOut) {
+async function signOut(request, onSignedOut) {
   try {
-    await api.logout();
+    await request();
   } catch {
     // The session still works, also for somebody who has copied its cookie: do not look signed out.
     const again = await confirm('You are still signed in', 'The server could not end your session.', 'Try again', 'Stay signed in');
-    if (again) signOut(onSignedOut);
+    if (again) signOut(request, onSignedOut);
     return;
   }
   onSignedOut();

@@ -1,36 +1,39 @@
 /** One job's status document as page elements: pure functions, no network, no listeners. */
 
 import { el } from './dom.js';
-import { moment, percent, position, seconds } from './format.js';
-import {
-  cutReason, gazeRest, gazeResult, jobName, jobState, nextAttempt, partState, platformName, publicationHint, publicationState, renderingResult, reviewQuestion, sentence,
-  warning,
-} from './words.js';
+import { moment, percent, when } from './format.js';
+import { pill } from './part-card.js';
+import { needsPerson, OVER, REPAIRABLE } from './part-groups.js';
+import { partList } from './part-list.js';
+import { expectedAt, isScheduled, isSending, lastAt, nextAt } from './schedule.js';
+import { jobName, jobState, nextAttempt, platformName, reviewQuestion, sentence, warning } from './words.js';
 
-export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
 const MAYBE_OUT = new Set(['publishing', 'action_needed', 'outcome_unknown']);
-const REPAIRABLE = new Set(['failed', 'expired']);
 
 /**
  * Return the elements of a whole job.
  *
- * `view` is the state of the page: {missing: Set of file addresses that did not load, busy: an action is in progress,
- * deleting: the files are being deleted, trouble: text or '', stale: ISO instant of the document when trouble began}.
+ * `view` is the state of the page: {missing: Set of file addresses that did not load, busy: an action is in progress or
+ * has to wait, deleting: the files are being deleted, trouble and refusal: texts or '', filter: a key of FILTERS,
+ * open: Set of the numbers of opened parts}.
  */
 export function jobView(job, view) {
   const parts = job.segments ?? [];
   return [
     header(job, parts),
-    view.trouble && el('p', { class: 'notice notice-bad', 'data-key': 'trouble' }, view.trouble),
+    notice('trouble', view.trouble),
+    notice('refusal', view.refusal),
     job.error && el('p', { class: 'notice notice-bad', 'data-key': 'error' }, sentence(job.error, '.')),
     retryNotice(job) && el('p', { class: 'notice notice-warn', 'data-key': 'again' }, retryNotice(job)),
     reviewReasons(job) && review(job, view),
     ...warnings(job),
     actions(job, parts, view),
-    parts.length > 0 && el('h2', { class: 'parts-title', 'data-key': 'parts-title' }, parts.length === 1 ? 'One part' : `${parts.length} parts`),
-    parts.length > 0 && el('ol', { class: 'parts', 'data-key': 'parts' }, parts.map((part) => partCard(job, part, view.missing))),
+    ...partList(job, view),
   ];
 }
+
+/** A notice; its last word may be the time of a countdown, which status.js writes each second. */
+const notice = (key, text) => text && el('p', { class: 'notice notice-bad', 'data-key': key }, text);
 
 const retryNotice = (job) => nextAttempt('Examining the video', job);
 
@@ -57,19 +60,39 @@ function review(job, { busy }) {
 }
 
 function header(job, parts) {
-  const over = OVER.has(job.status);
+  const share = progressShare(job, parts);
   return el('header', { class: 'job-head', 'data-key': 'head' },
-    el('div', { class: 'title-row' },
+    el('div', { class: 'title-row', 'data-key': 'title' },
       el('h1', { id: 'job-title', tabindex: '-1' }, jobName(job)),
-      pill(jobState(job.status))),
-    el('p', { class: 'lead' }, summary(job, parts)),
-    !over && el('div', { class: 'progress-row' },
-      el('progress', { max: 1, value: job.progress ?? 0, 'aria-labelledby': 'job-title' }),
-      el('span', { class: 'percent' }, percent(job.progress ?? 0))),
-    el('p', { class: 'hint' }, [
+      pill(jobPill(job))),
+    el('p', { class: 'lead', 'data-key': 'lead' }, summary(job, parts)),
+    share !== null && el('div', { class: 'progress-row', 'data-key': 'progress' },
+      el('progress', { max: 1, value: share, 'aria-labelledby': 'job-title' }),
+      el('span', { class: 'percent' }, percent(share))),
+    el('p', { class: 'hint', 'data-key': 'dates' }, [
       job.created_at && `Uploaded ${moment(job.created_at)}`,
       job.files_deleted_at && `files removed ${moment(job.files_deleted_at)}`,
     ].filter(Boolean).join(' · ')));
+}
+
+/** The state of a job: [text, tone]; with the date of the next post while nothing happens before it. */
+export function jobPill(job) {
+  if (isScheduled(job)) return [`Scheduled · ${when(nextAt(job))}`, 'wait'];
+  return waitsForPerson(job) ? jobState('review') : jobState(job.status);
+}
+
+/** Return whether a job goes on only after a person has done something about its posts. */
+function waitsForPerson(job) {
+  const posts = (job.segments ?? []).flatMap((part) => part.publications ?? []);
+  return job.status === 'publishing' && !isSending(job) && posts.some((post) => needsPerson(post, job));
+}
+
+/** The progress to show, 0 to 1, or null while nothing moves. */
+function progressShare(job, parts) {
+  if (job.status === 'processing') return job.progress ?? 0;
+  if (job.status !== 'publishing' || !isSending(job)) return null;
+  const posts = parts.flatMap((part) => part.publications ?? []);
+  return posts.filter((post) => post.status === 'published').length / posts.length;
 }
 
 /** The state of the job in one or two sentences. */
@@ -87,7 +110,7 @@ export function summary(job, parts) {
     failed: () => 'This video could not be prepared.',
     cancelled: () => stopped(posts, published),
   };
-  return [words[job.status]?.(), heldPosts(job, posts), nextPost(job, posts)].filter(Boolean).join(' ');
+  return [words[job.status]?.(), askingPosts(job, posts), heldPosts(job, posts), nextPost(job, posts), lastPost(job)].filter(Boolean).join(' ');
 }
 
 /** A sentence on whether anything is public; empty while a post's outcome is unknown. */
@@ -108,12 +131,24 @@ function heldPosts(job, posts) {
   return held && !OVER.has(job.status) ? `${held === 1 ? 'One later post waits' : `${held} later posts wait`} for a part that was not published: try it again or skip it.` : '';
 }
 
+/** A sentence on the posts that need a person, while other posts may hide them. */
+function askingPosts(job, posts) {
+  const asking = posts.filter((post) => needsPerson(post, job)).length;
+  return asking && job.status !== 'cancelled' ? `${count(asking, 'post')} ${asking === 1 ? 'needs' : 'need'} you.` : '';
+}
+
 function nextPost(job, posts) {
   if (OVER.has(job.status)) return '';
-  const due = posts.filter((post) => post.status === 'waiting' && Date.parse(post.due_at) > Date.now());
-  if (!due.length) return '';
-  const next = due.reduce((first, post) => (Date.parse(post.due_at) < Date.parse(first.due_at) ? post : first));
-  return `Next: ${platformName(next.platform)}, ${moment(next.due_at)}.`;
+  const dated = posts.filter((post) => Date.parse(expectedAt(post)) > Date.now());
+  if (!dated.length) return '';
+  const next = dated.reduce((first, post) => (Date.parse(expectedAt(post)) < Date.parse(expectedAt(first)) ? post : first));
+  return `Next: ${platformName(next.platform)}, ${moment(expectedAt(next))}.`;
+}
+
+/** A sentence on the end of all posts; empty while it is not known, or is the next post. */
+function lastPost(job) {
+  const last = lastAt(job);
+  return !OVER.has(job.status) && Date.parse(last) > Date.parse(nextAt(job)) ? `All out by ${when(last)}.` : '';
 }
 
 function actions(job, parts, { busy, deleting }) {
@@ -133,86 +168,6 @@ export function repairable(job, parts) {
 
 function button(action, label, look, busy) {
   return el('button', { class: `button ${look}`, type: 'button', 'data-key': action, 'data-action': action, disabled: busy }, label);
-}
-
-function partCard(job, part, missing) {
-  const files = Object.fromEntries(Object.entries(part.links ?? {}).filter(([, address]) => !missing.has(address)));
-  const gaze = gazeResult(part.gaze);
-  const rest = gazeRest(part.gaze ?? {});
-  const cancelled = job.status === 'cancelled' && part.status === 'failed' && part.reason === 'cancelled';
-  return el('li', { class: 'card part', 'data-key': `part-${part.number}` },
-    el('div', { class: 'cover' },
-      files.cover
-        ? el('img', { src: files.cover, alt: `Cover of part ${part.number}`, width: 180, height: 320, loading: 'lazy', 'data-key': 'cover' })
-        : el('span', { class: 'cover-empty', 'aria-hidden': 'true', 'data-key': 'empty' }, part.number)),
-    el('div', { class: 'part-body' },
-      el('div', { class: 'title-row' }, el('h3', {}, `Part ${part.number}/${part.of}`), pill(partState(cancelled ? 'cancelled' : part.status))),
-      el('p', { class: 'facts' }, partFacts(part)),
-      gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
-      rest && el('p', { class: 'facts', 'data-key': 'gaze-rest' }, rest),
-      part.status === 'rendering' && el('progress', { max: 1, value: part.progress ?? 0, 'aria-label': `Part ${part.number}`, 'data-key': 'progress' }),
-      !cancelled && (part.retry_at || part.reason) && el('p', { class: 'reason', 'data-key': 'reason' }, nextAttempt('Rendering', part) || sentence(part.reason, '.'))),
-    (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },
-      files.preview && look('preview', files.preview, part, 'Before / after'),
-      files.video && look('video', files.video, part, 'Watch')),
-    publications(job, part));
-}
-
-function look(kind, address, part, label) {
-  return el('button', { class: 'button button-small', type: 'button', 'data-key': kind, 'data-look': kind, 'data-number': part.number,
-    'data-address': address, 'aria-label': `${label}, part ${part.number}` }, label);
-}
-
-function partFacts(part) {
-  if (!Number.isFinite(part.duration_s)) return '';
-  const from = Number.isFinite(part.start_s) ? `${position(part.start_s)}–${position(part.start_s + part.duration_s)}` : '';
-  return [seconds(part.duration_s), from, cutReason(part.cut_reason), renderingResult(part.rendering ?? {})].filter(Boolean).join(' · ');
-}
-
-function publications(job, part) {
-  const posts = part.publications ?? [];
-  return posts.length > 0 && el('ul', { class: 'posts', 'data-key': 'posts' }, posts.map((post) => publication(job, part, post)));
-}
-
-function publication(job, part, post) {
-  const name = platformName(post.platform);
-  const link = webAddress(post.link);
-  return el('li', { class: 'post', 'data-key': `${post.platform} ${post.account}` },
-    el('div', { class: 'post-row' },
-      el('span', { class: 'post-name' }, el('b', {}, name), post.account && el('span', { class: 'account' }, post.account)),
-      post.status === 'published' && link
-        && el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open'),
-      pill(publicationState(post))),
-    postNotes(post).map((note) => el('p', { class: 'reason' }, note)),
-    post.id && choices(job, part, post));
-}
-
-/** What a person can decide about a post: the outcome that only they can find out; a retry; that the later parts go on without it. */
-function choices(job, part, post) {
-  const offered = [];
-  if (post.status === 'outcome_unknown') offered.push(['online', 'It is online'], ['missing', 'It is not there']);
-  if (REPAIRABLE.has(post.status) && part.status !== 'failed' && job.status !== 'cancelled' && !job.files_deleted_at) offered.push(['repost', 'Try again']);
-  if (REPAIRABLE.has(post.status) && !OVER.has(job.status)) offered.push(['skip', 'Skip it']);
-  const where = `part ${part.number} on ${platformName(post.platform)}`;
-  return offered.length > 0 && el('div', { class: 'actions' }, offered.map(([action, label]) => postButton(action, label, post.id, where)));
-}
-
-function postButton(action, label, post, where) {
-  return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post, 'aria-label': `${label}: ${where}` }, label);
-}
-
-function postNotes(post) {
-  const due = post.status === 'waiting' && post.due_at ? `Goes out ${moment(post.due_at)}` : '';
-  return [due, post.reason ? sentence(post.reason, '.') : '', publicationHint(post)].filter(Boolean);
-}
-
-/** Return the link if it is a web address; other schemes might run a script. */
-function webAddress(link) {
-  return /^https?:\/\//i.test(link ?? '') ? link : null;
-}
-
-export function pill([label, tone]) {
-  return el('span', { class: `pill pill-${tone}` }, label);
 }
 
 function count(number, noun) {

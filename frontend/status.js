@@ -2,11 +2,14 @@
 
 import * as api from './api.js';
 import { announce, announceTenths } from './announce.js';
+import { Wait } from './countdown.js';
 import { confirm, showPicture, showVideo } from './dialogs.js';
 import { byId, el, render } from './dom.js';
-import { moment, percent } from './format.js';
+import { moment, percent, seconds } from './format.js';
+import { FILTERS, OVER, partsIn } from './part-groups.js';
+import { openedBy } from './part-list.js';
 import { poll } from './poll.js';
-import { jobView, OVER } from './status-view.js';
+import { jobView } from './status-view.js';
 import { setViewTitle } from './title.js';
 import { jobName, jobState, sentence } from './words.js';
 
@@ -57,23 +60,41 @@ let onGone = () => {};
 /** Show the job with this id, and poll it until `closeJob`. */
 export function openJob(jobId) {
   closeJob();
-  shown = { jobId, job: null, etag: null, readAt: null, waitMs: 0, missing: new Set(), busy: false, deleting: false, trouble: '', tenths: announceTenths() };
+  shown = {
+    jobId, job: null, etag: null, readAt: null, waitMs: 0, missing: new Set(), isActing: false, deleting: false, trouble: '', refusal: '',
+    filter: 'all', open: new Set(), tenths: announceTenths(),
+  };
   render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), el('p', { class: 'loading' }, 'One moment…'));
   const mine = shown;
-  shown.poller = poll(() => ask(mine));
+  mine.pollWait = new Wait(() => draw(mine));
+  mine.actWait = new Wait(() => endWait(mine));
+  mine.poller = poll((signal) => ask(mine, signal));
 }
 
 export function closeJob() {
   shown?.poller.stop();
+  shown?.pollWait.stop();
+  shown?.actWait.stop();
   shown = null;
+}
+
+function endWait(view) {
+  if (!view.actWait.leftS) {
+    view.refusal = '';
+    announce('You can try again now.');
+  }
+  draw(view);
 }
 
 /** Add the listeners of the view's buttons; `leave` is called when the job was deleted with its record. */
 export function startStatus(leave) {
   onGone = leave;
   byId('job').addEventListener('click', ({ target }) => {
-    const { action, look, number, address, post } = target.closest('button')?.dataset ?? {};
+    const button = target.closest('button');
+    const { action, look, number, address, post, filter } = button?.dataset ?? {};
     if (action) act(shown, action, post);
+    if (filter) choose(shown, filter);
+    if (button?.matches('.row-head')) toggle(shown, Number(button.dataset.part));
     if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the pictures as filmed beside the corrected ones, and a chart of how far the eyes were off the lens over time`);
     if (look === 'video') showVideo(`Part ${number}`, address);
   });
@@ -85,17 +106,18 @@ export function startStatus(leave) {
   }, true);
 }
 
-async function ask(view) {
+async function ask(view, signal) {
+  if (view.pollWait.leftS) return view.pollWait.leftS * 1000; // the page was hidden, or offline, in between
   try {
-    const answer = await api.status(view.jobId, view.etag);
+    const answer = await api.status(view.jobId, view.etag, signal);
     view.trouble = '';
     view.readAt = new Date().toISOString();
     if (answer) accept(view, answer);
     else view.waitMs *= SLOWER;
   } catch (problem) {
-    return stumble(view, problem);
+    return signal.aborted ? 0 : stumble(view, problem);
   }
-  if (view === shown) draw(view);
+  draw(view);
   return pace(view);
 }
 
@@ -128,19 +150,54 @@ function stumble(view, problem) {
     return null;
   }
   const since = view.readAt ? ` This is how it stood ${moment(view.readAt)}.` : '';
-  const what = problem instanceof api.NoAnswer ? 'The server cannot be reached.' : sentence(problem.message, '.');
-  view.trouble = `${what}${since} Trying again by itself.`;
+  const what = words(problem);
+  if (!view.trouble) announce(what);
+  view.trouble = `${what}${since}`;
   view.waitMs = Math.min(30_000, Math.max(3000, view.waitMs * SLOWER));
-  if (view === shown) draw(view);
-  return Math.max(view.waitMs, (problem.retryAfterS ?? 0) * 1000);
+  view.pollWait.start(problem.retryAfterS);
+  draw(view);
+  return Math.max(view.waitMs, view.pollWait.leftS * 1000);
+}
+
+function words(problem) {
+  if (!(problem instanceof api.NoAnswer)) return sentence(problem.message, '.');
+  return navigator.onLine ? 'The server cannot be reached.' : 'You are offline.';
+}
+
+/** Show the parts of a filter, opened if they are few. */
+function choose(view, filter) {
+  view.filter = filter;
+  for (const number of openedBy(filter, view.job)) view.open.add(number);
+  draw(view);
+  announce(`${FILTERS[filter]}: ${partsIn(filter, view.job).length} of ${view.job.segments.length} parts.`);
+}
+
+/** Open or close the row of a part. */
+function toggle(view, number) {
+  if (!view.open.delete(number)) view.open.add(number);
+  draw(view);
 }
 
 function draw(view) {
+  if (view !== shown) return;
+  const hadFocus = byId('job').contains(document.activeElement);
   if (view.job) {
-    render(byId('job'), ...jobView(view.job, view));
+    render(byId('job'), ...jobView(view.job, { ...view, busy: isBusy(view), trouble: troubleText(view), refusal: refusalText(view) }));
     setViewTitle(jobName(view.job));
+  } else {
+    render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), troubleText(view) && el('p', { class: 'notice notice-bad' }, troubleText(view)));
   }
-  else render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), el('p', { class: 'notice notice-bad' }, view.trouble));
+  // The focused part may have left the filter: keep the place of a person who works without a pointer.
+  if (hadFocus && !byId('job').contains(document.activeElement)) (byId('parts-title') ?? byId('job-title')).focus({ preventScroll: true });
+}
+
+function troubleText({ trouble, pollWait }) {
+  if (!trouble) return '';
+  return pollWait.leftS ? `${trouble} Trying again in ${seconds(pollWait.leftS)}.` : `${trouble} Trying again by itself.`;
+}
+
+function refusalText({ refusal, actWait }) {
+  return actWait.leftS ? `${refusal} You can try again in ${seconds(actWait.leftS)}.` : refusal;
 }
 
 function gone() {
@@ -160,19 +217,36 @@ function report(view, before, after) {
 }
 
 async function act(view, action, post) {
-  if (!view || view.busy || (QUESTIONS[action] && !(await confirm(...QUESTIONS[action])))) return;
-  Object.assign(view, { busy: true, trouble: '' });
+  if (!view || isBusy(view) || (QUESTIONS[action] && !(await confirm(...QUESTIONS[action])))) return;
+  const pressed = document.activeElement?.closest('[data-action]');
+  Object.assign(view, { isActing: true, refusal: '' });
   draw(view);
   try {
     await REQUESTS[action](view.jobId, post);
     view.deleting = action === 'delete';
   } catch (problem) {
-    view.trouble = problem instanceof api.NoAnswer ? 'The server cannot be reached. Please try again.' : sentence(problem.message, '.');
+    refuse(view, problem);
   }
-  view.busy = false;
+  view.isActing = false;
   if (view !== shown) return;
   draw(view);
-  if (view.trouble) return;
-  byId('job-title').focus(); // the pressed button may be removed
+  if (view.refusal && pressed?.isConnected && !pressed.disabled) pressed.focus();
+  if (view.refusal) return;
+  focusAfter(pressed);
   view.poller.now();
+}
+
+function refuse(view, problem) {
+  const again = problem instanceof api.NoAnswer ? ' Please try again.' : '';
+  view.refusal = words(problem) + again;
+  view.actWait.start(problem.retryAfterS);
+  announce(refusalText(view));
+}
+
+const isBusy = (view) => view.isActing || view.actWait.leftS > 0;
+
+/** Focus the part whose button was pressed, or the title: the button may be removed. */
+function focusAfter(pressed) {
+  const part = pressed?.closest('[data-key^="part-"]');
+  (part?.querySelector('[data-part]') ?? byId('job-title')).focus();
 }

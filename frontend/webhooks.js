@@ -1,6 +1,8 @@
 /** Says which webhook endpoints were disabled, and enables them again; shows nothing while all are well. */
 
+import { announce } from './announce.js';
 import * as api from './api.js';
+import { holdButton } from './countdown.js';
 import { byId, el, render } from './dom.js';
 import { moment } from './format.js';
 import { DISABLED, sentence } from './words.js';
@@ -28,7 +30,8 @@ function entry(endpoint) {
       el('b', {}, new URL(endpoint.url).host),
       el('span', { class: 'warning' }, `Off since ${moment(endpoint.disabled_at)}: ${reason(endpoint)}`),
       endpoint.last_error && el('span', { class: 'hint' }, sentence(endpoint.last_error, '.')),
-      el('span', { class: 'hint' }, `${missed}.`)),
+      el('span', { class: 'hint' }, `${missed}.`),
+      el('span', { id: `${endpoint.id}-error`, class: 'field-error' })),
     el('button', {
       id: endpoint.id,
       type: 'button',
@@ -40,11 +43,22 @@ function entry(endpoint) {
 const reason = (endpoint) => DISABLED[endpoint.disabled_code] ?? sentence(endpoint.disabled_code ?? 'disabled');
 
 async function enable(endpoint) {
+  const button = byId(endpoint.id);
+  button.disabled = true;
   try {
     await api.enableWebhook(endpoint.id);
   } catch (problem) {
-    render(byId('webhooks'), el('p', { class: 'field-error' }, sentence(problem.message, '.')));
+    refuse(button, problem);
     return;
   }
   openWebhooks();
+}
+
+/** Say why it failed beside the button, which can be pressed again when the server allows it. */
+function refuse(button, problem) {
+  const text = problem instanceof api.NoAnswer ? 'The server cannot be reached. Please try again.' : sentence(problem.message, '.');
+  byId(`${button.id}-error`).textContent = text;
+  announce(text);
+  button.disabled = false;
+  if (problem.retryAfterS) holdButton(button, problem.retryAfterS, () => { byId(`${button.id}-error`).textContent = ''; });
 }

@@ -137,6 +137,10 @@ class Browser:
         # One call: between two, the page may replace the element.
         return str(self.run("return document.querySelector(arguments[0])?.innerText.trim() ?? ''", css))
 
+    def text_content(self, css: str) -> str:
+        """Return the text of an element, displayed or not."""
+        return str(self.run("return document.querySelector(arguments[0]).textContent", css))
+
     def click(self, css: str) -> None:
         self._call("POST", f"/element/{self.find(css)}/click", {})
 

@@ -135,3 +135,40 @@ def retrying() -> dict[str, Any]:
         segment(3, 3, "ready", gaze=corrected(0.9), rendering={"picture": "encoded", "settings": "less_memory"}),
     ]
     return job("job-retrying", "processing", 0.3, parts)
+
+
+def scheduled() -> dict[str, Any]:
+    """All parts are ready; their posts wait for different times and reasons, and one of them for no known time."""
+    waits = [
+        ("tiktok", "2099-11-26T08:00:00Z", "window"), ("tiktok", "2099-11-26T09:00:00Z", "earlier_part"),
+        ("tiktok", "2099-11-27T09:00:00Z", "day_limit"), ("youtube", None, "platform_outage"),
+    ]  # fmt: skip
+    parts = [
+        segment(number, len(waits), "ready", gaze=corrected(0.9), publications=[
+            publication(platform, "waiting", id=f"w{number}", expected_at=expected_at, waits_for=code)])
+        for number, (platform, expected_at, code) in enumerate(waits, start=1)
+    ]  # fmt: skip
+    dates = {"next_at": "2099-11-26T08:00:00Z", "last_at": "2099-11-27T09:00:00Z"}
+    return job("job-scheduled", "publishing", 0.92, parts, title="Ten talks in a row", **dates)
+
+
+def long(parts: int = 200) -> dict[str, Any]:
+    """A talk of many parts on three platforms: some are out, two need a person, one failed, the others wait."""
+    return job("job-long", "publishing", 0.6, [_part_of_long(number, parts) for number in range(1, parts + 1)])
+
+
+def _part_of_long(number: int, of: int) -> dict[str, Any]:
+    platforms = ("tiktok", "instagram", "youtube")
+    if number <= 40:
+        return segment(number, of, "done", publications=[published(name, number) for name in platforms])
+    waiting = [
+        publication(
+            name, "waiting", id=f"{name}-{number}", expected_at="2099-11-26T08:00:00Z", waits_for="earlier_part"
+        )
+        for name in platforms
+    ]
+    if number in {41, 42}:
+        waiting[0] |= {"status": "action_needed", "expected_at": None, "waits_for": None}
+    if number == 43:
+        waiting[0] |= {"status": "failed", "code": "video_refused", "reason": "TikTok cannot use this video file"}
+    return segment(number, of, "ready", gaze=corrected(0.9), publications=waiting)

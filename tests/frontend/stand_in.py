@@ -47,7 +47,11 @@ class StandIn:
     sign_out_fails: bool = False  # 503
     upload_problem: tuple[int, str, str] | None = None  # of requests with bytes: status, title, detail
     options_problem: tuple[int, str, str] | None = None  # of the last request of an upload: status, field, detail
+    problems: dict[str, tuple[int, str]] = field(default_factory=dict)  # "METHOD /path": status and detail
     retry_after_s: int | None = None  # in the answers with one of these problems
+    held_back: set[str] = field(default_factory=set)  # "METHOD /path": unanswered until `release` is set
+    release: threading.Event = field(default_factory=threading.Event)
+    sign_outs: list[bool] = field(default_factory=list)  # of all devices, for each
     delete_removes_record: bool = False  # a deleted job's record goes with its files
     lose_upload_answer: bool = False  # create the job, then cut the connection
     uploads: list[dict[str, Any]] = field(default_factory=list)  # options in order, the file as (name, size)
@@ -109,9 +113,10 @@ class Api:
         response.set_cookie("session", "yes", http_only=True, secure=False, same_site="Strict", path="/")
         response.status = falcon.HTTP_204
 
-    def on_delete_login(self, _request: falcon.Request, response: falcon.Response) -> None:
+    def on_delete_login(self, request: falcon.Request, response: falcon.Response) -> None:
         if self._state.sign_out_fails:
             raise falcon.HTTPServiceUnavailable(title="Busy")
+        self._state.sign_outs.append(request.get_param_as_bool("everywhere", default=False))
         response.unset_cookie("session", path="/")
         response.status = falcon.HTTP_204
 
@@ -143,7 +148,7 @@ class Api:
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         newest = list(reversed(self._state.jobs.values()))
         start = request.get_param_as_int("cursor", default=0)
-        fields = ("job_id", "title", "original_name", "status", "progress", "created_at")
+        fields = ("job_id", "title", "original_name", "status", "progress", "created_at", "next_at", "last_at")
         page = [{name: job.get(name) for name in fields} for job in newest[start : start + 20]]
         response.media = {"jobs": page, "next": str(start + 20) if start + 20 < len(newest) else None}
 
@@ -276,6 +281,12 @@ class StandInMiddleware:
         self._state = state
 
     def process_request(self, request: falcon.Request, _response: falcon.Response) -> None:
+        name = f"{request.method} {request.path}"
+        if name in self._state.held_back:
+            self._state.release.wait(60)
+        if name in self._state.problems:
+            status, detail = self._state.problems[name]
+            raise Refusal(status, title="Refused", description=detail, wait_s=self._state.retry_after_s)
         is_open = request.path in {"/", "/login"} or request.path.startswith("/static/")
         if self._state.needs_login and not is_open and request.cookies.get("session") != "yes":
             raise falcon.HTTPUnauthorized(title="Sign in first")

@@ -150,10 +150,12 @@ def test_a_finished_job_is_not_asked_about_again(page: Browser, api: StandIn) ->
 def test_the_message_of_a_short_outage_disappears(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.processing())
     page.offline(True)
-    page.until_text("#job .notice", "The server cannot be reached. This is how it stood today at")
+    page.until_text("#job .notice", "You are offline. This is how it stood today at")
+    assert page.text("#connection") == "You are offline. This page goes on by itself when the connection is back."
     page.until_text("#job", "Part 1/5")
     page.offline(False)
     page.until("the notice to go", lambda: not page.visible("#job .notice"))
+    assert page.text_content("#connection") == ""
     assert all("ERR_INTERNET_DISCONNECTED" in message for message in page.complaints())
 
 

@@ -1,0 +1,117 @@
+/** The card of one part: its picture, its facts and its posts, with what a person can do about each. */
+
+import { connectAddress } from './api.js';
+import { el } from './dom.js';
+import { position, seconds } from './format.js';
+import { isStopped, OVER, REPAIRABLE } from './part-groups.js';
+import { waitingNote } from './schedule.js';
+import {
+  cutReason, gazeRest, gazeResult, nextAttempt, partState, platformName, publicationHint, publicationState, renderingResult, sentence,
+} from './words.js';
+
+/** The elements inside a card; `view` is that of status-view.js, `isTitled` adds the part's number and state. */
+export function partCard(job, part, view, isTitled) {
+  const files = Object.fromEntries(Object.entries(part.links ?? {}).filter(([, address]) => !view.missing.has(address)));
+  return [
+    el('div', { class: 'cover', 'data-key': 'cover-box' },
+      files.cover
+        ? el('img', { src: files.cover, alt: `Cover of part ${part.number}`, width: 180, height: 320, loading: 'lazy', 'data-key': 'cover' })
+        : el('span', { class: 'cover-empty', 'aria-hidden': 'true', 'data-key': 'empty' }, part.number)),
+    el('div', { class: 'part-body', 'data-key': 'body' }, isTitled && title(job, part), facts(job, part)),
+    (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },
+      files.preview && look('preview', files.preview, part, 'Before / after'),
+      files.video && look('video', files.video, part, 'Watch')),
+    publications(job, part, view),
+  ];
+}
+
+function title(job, part) {
+  const state = partState(isStopped(part, job) ? 'cancelled' : part.status);
+  return el('div', { class: 'title-row', 'data-key': 'title' },
+    el('h3', { tabindex: '-1', 'data-part': part.number }, `Part ${part.number}/${part.of}`), pill(state));
+}
+
+function facts(job, part) {
+  const gaze = gazeResult(part.gaze);
+  const rest = gazeRest(part.gaze ?? {});
+  const hasReason = !isStopped(part, job) && (part.retry_at || part.reason);
+  return [
+    el('p', { class: 'facts', 'data-key': 'facts' }, partFacts(part)),
+    gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
+    rest && el('p', { class: 'facts', 'data-key': 'gaze-rest' }, rest),
+    part.status === 'rendering' && el('progress', { max: 1, value: part.progress ?? 0, 'aria-label': `Part ${part.number}`, 'data-key': 'progress' }),
+    hasReason && el('p', { class: 'reason', 'data-key': 'reason' }, nextAttempt('Rendering', part) || sentence(part.reason, '.')),
+  ];
+}
+
+function look(kind, address, part, label) {
+  return el('button', { class: 'button button-small', type: 'button', 'data-key': kind, 'data-look': kind, 'data-number': part.number,
+    'data-address': address, 'aria-label': `${label}, part ${part.number}` }, label);
+}
+
+function partFacts(part) {
+  if (!Number.isFinite(part.duration_s)) return '';
+  const from = Number.isFinite(part.start_s) ? `${position(part.start_s)}–${position(part.start_s + part.duration_s)}` : '';
+  return [seconds(part.duration_s), from, cutReason(part.cut_reason), renderingResult(part.rendering ?? {})].filter(Boolean).join(' · ');
+}
+
+function publications(job, part, view) {
+  const posts = part.publications ?? [];
+  return posts.length > 0 && el('ul', { class: 'posts', 'data-key': 'posts' }, posts.map((post) => publication(job, part, post, view)));
+}
+
+function publication(job, part, post, view) {
+  const name = platformName(post.platform);
+  const link = webAddress(post.link);
+  return el('li', { class: 'post', 'data-key': `${post.platform} ${post.account}` },
+    el('div', { class: 'post-row' },
+      el('span', { class: 'post-name' }, el('b', {}, name), post.account && el('span', { class: 'account' }, post.account)),
+      post.status === 'published' && link
+        && el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open'),
+      pill(publicationState(post))),
+    postNotes(job, part, post).map((note) => el('p', { class: 'reason' }, note)),
+    choices(job, part, post, view));
+}
+
+/** The sentences on a post: when it goes out, why it failed or waits, and what a person can do. */
+function postNotes(job, part, post) {
+  const reason = post.reason ? sentence(post.reason, '.') : '';
+  const code = REPAIRABLE.has(post.status) && post.code ? `Error code: ${post.code}` : '';
+  return [waitingNote(post, job, part), reason, publicationHint(post), code].filter(Boolean);
+}
+
+/** What a person can do about a post: give the outcome that only they can find out, retry, skip, connect the account. */
+function choices(job, part, post, view) {
+  const where = `part ${part.number} on ${platformName(post.platform)}`;
+  const buttons = post.id ? offered(job, part, post).map(([action, label]) => postButton(action, label, post.id, where, view.busy)) : [];
+  const link = accountLink(job, post);
+  return (buttons.length > 0 || link) && el('div', { class: 'actions', 'data-key': 'choices' }, buttons, link);
+}
+
+function offered(job, part, post) {
+  const found = [];
+  if (post.status === 'outcome_unknown') found.push(['online', 'It is online'], ['missing', 'It is not there']);
+  if (REPAIRABLE.has(post.status) && part.status !== 'failed' && job.status !== 'cancelled' && !job.files_deleted_at) found.push(['repost', 'Try again']);
+  if (REPAIRABLE.has(post.status) && !OVER.has(job.status)) found.push(['skip', 'Skip it']);
+  return found;
+}
+
+function accountLink(job, post) {
+  if (post.code !== 'reconnect_needed' || post.status !== 'waiting' || OVER.has(job.status)) return null;
+  const label = `Connect ${platformName(post.platform)} again`;
+  return el('a', { class: 'button button-quiet', href: connectAddress(post.platform), 'data-key': 'connect' }, label);
+}
+
+function postButton(action, label, post, where, isBusy) {
+  return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post,
+    'aria-label': `${label}: ${where}`, disabled: isBusy }, label);
+}
+
+/** Return the link if it is a web address; other schemes might run a script. */
+function webAddress(link) {
+  return /^https?:\/\//i.test(link ?? '') ? link : null;
+}
+
+export function pill([label, tone]) {
+  return el('span', { class: `pill pill-${tone}` }, label);
+}

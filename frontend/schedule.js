@@ -1,0 +1,77 @@
+/** When posts go out and what they wait for, in words: pure functions on the status document. */
+
+import { moment, when } from './format.js';
+import { platformName } from './words.js';
+
+const OPEN = new Set(['waiting', 'publishing', 'outcome_unknown']);
+
+/** Code of `waits_for`: the text after the date; it also stands alone. */
+const WAITS_FOR = {
+  window: () => 'when the upload window opens',
+  gap: () => 'with a pause after the post before it',
+  day_limit: ({ platform }) => `${platformName(platform)}’s posts for the day are used up until then`,
+  earlier_part: (post, job, part) => `after part ${earlierPart(post, job, part)}`,
+  approval: () => 'after your approval',
+  account: ({ platform }) => `when ${platformName(platform)} can be used again`,
+  platform_outage: ({ platform }) => `when ${platformName(platform)} works again`,
+  rendering: () => 'when this part is prepared',
+  own_time: () => 'at the time you chose',
+  next: () => 'next in line',
+};
+/** Waiting for one of these ends at no known time: their date is the earliest one. */
+const EARLIEST = new Set(['approval', 'account', 'platform_outage', 'rendering']);
+
+/** The instant at which a waiting post is expected to go out, or null. */
+export const expectedAt = (post) => (post.status === 'waiting' ? post.expected_at ?? post.due_at ?? null : null);
+
+/** What a waiting post waits for, or ''. */
+export function waitsFor(post, job, part) {
+  return post.status === 'waiting' ? WAITS_FOR[post.waits_for]?.(post, job, part) ?? '' : '';
+}
+
+/** The sentence on a waiting post: its date and what it waits for; '' while neither is known. */
+export function waitingNote(post, job, part) {
+  const at = expectedAt(post);
+  const what = waitsFor(post, job, part);
+  if (!at) return what ? `Goes out ${what}.` : '';
+  const earliest = EARLIEST.has(post.waits_for) ? ' at the earliest' : '';
+  return `Goes out ${moment(at)}${earliest}${what && `, ${what}`}.`;
+}
+
+/** The same in a few words, for a row of the list. */
+export function waitingFacts(post, job, part) {
+  const at = expectedAt(post);
+  return [at && when(at), waitsFor(post, job, part)].filter(Boolean).join(', ');
+}
+
+function earlierPart(post, job, part) {
+  const isOpen = (one) => OPEN.has(one.status) && isSameAccount(one, post);
+  const open = (job.segments ?? []).findLast((other) => other.number < part.number && (other.publications ?? []).some(isOpen));
+  return open?.number ?? part.number - 1;
+}
+
+const isSameAccount = (one, other) => one.platform === other.platform && one.account === other.account;
+
+const allPosts = (job) => (job.segments ?? []).flatMap((part) => part.publications ?? []);
+
+/** The instant of the next post that waits for a time still to come, or null. */
+export function nextAt(job, now = Date.now()) {
+  const known = [job.next_at, ...allPosts(job).map(expectedAt)].filter((at) => Date.parse(at) > now);
+  return known.reduce((first, at) => (first && Date.parse(first) <= Date.parse(at) ? first : at), null);
+}
+
+/** The instant at which the last post is expected, or null if a waiting one has no date. */
+export function lastAt(job) {
+  if (job.last_at !== undefined) return job.last_at;
+  const waiting = allPosts(job).filter((post) => post.status === 'waiting').map(expectedAt);
+  if (!waiting.length || waiting.includes(null)) return null;
+  return waiting.reduce((last, at) => (Date.parse(at) > Date.parse(last) ? at : last));
+}
+
+/** Return whether a post is being sent at this moment; unknown in the list of jobs, which has no posts. */
+export const isSending = (job) => allPosts(job).some((post) => post.status === 'publishing');
+
+/** Return whether a job has nothing to do before the time of its next post. */
+export function isScheduled(job) {
+  return job.status === 'publishing' && !isSending(job) && nextAt(job) !== null;
+}
