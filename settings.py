@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from platforms import registry
 
@@ -30,6 +39,7 @@ PLATFORM_ROOTS = tuple(name.upper() for name in registry.ROOT_NAMES)
 LAST_PORT = 65_535
 LOOPBACK = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # by listening address
 SHORTEST_SECRET = 16  # characters; generated secrets have 43
+RESERVED_DOMAINS = (".localhost", ".local", ".internal", ".invalid", ".test", ".example")  # RFC 6761, RFC 9476
 API_KEY_FILE = "api.key"  # in DATA_DIR: the key that is generated at the first start
 
 
@@ -49,6 +59,27 @@ def _size_bytes(value: Any) -> Any:  # Any: the environment's text, or a test's 
 
 def _comma_list(value: Any) -> Any:  # Any: the environment's text, or a test's value
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _url_list(value: Any) -> Any:  # Any: the environment's text, or a test's value
+    """Split a list of addresses, separated by spaces or commas; an address may contain commas, too."""
+    if not isinstance(value, str):
+        return value
+    found = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", value.strip())
+    if any("://" not in address for address in found):
+        raise ValueError("must be addresses such as ntfy://topic, separated by spaces")
+    return tuple(found)
+
+
+def _public_email(value: str) -> str:
+    """Accept an address that a push service may accept: Apple's refuses all mail for a domain that cannot exist."""
+    if not value:
+        return value
+    if re.fullmatch(r"[^@\s<>]+@([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+", value) is None:
+        raise ValueError("must be an e-mail address such as you@example.com")
+    if value.lower().endswith(RESERVED_DOMAINS):
+        raise ValueError("must be at a domain that exists, or push services refuse it")
+    return value
 
 
 class OAuthClient(BaseModel):
@@ -102,6 +133,8 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     sentry_dsn: SecretStr | None = None
     webhook_allow_private: bool = False
+    notice_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_url_list)] = ()  # Apprise's addresses
+    notice_email: Annotated[str, AfterValidator(_public_email)] = ""  # of the operator, for push services
     tiktok_mode: Literal["inbox", "direct"] = "inbox"
     ai_disclosure: Literal["never", "gaze", "always"] = "gaze"  # which posts are declared as altered by AI
     publish_retries: Annotated[int, Field(ge=0, le=20)] = 3  # of one step of a publication, in a row
@@ -155,6 +188,14 @@ class Settings(BaseModel):
         """Names under which clients reach the API: a webhook to one of them would be a loop."""
         name = urlsplit(self.public_url).hostname
         return frozenset({name}) if name else frozenset()
+
+    @property
+    def push_contact(self) -> str:
+        """The operator's address in the signature of web push messages (RFC 8292): "mailto:" or "https:"."""
+        if self.notice_email:
+            return f"mailto:{self.notice_email}"
+        # Without https there is no web push, except from a browser on this machine.
+        return self.root_url if self.root_url.startswith("https://") else "mailto:vidprod@localhost"
 
     @property
     def root_url(self) -> str:

@@ -24,6 +24,9 @@
                       above, which also records an event and its deliveries
     webhooks_slow   dispatch_slow_webhook ── webhook_delivery: the same for endpoints that were slow the last time
 
+    webhooks_slow   send_notice ── notices: composes a notice to the creator; sent by changes that need a person
+    webhooks_slow   deliver_notice ── notice_delivery: one attempt at a browser (web push) or an address
+
     ticks      start_publications ── scheduling: starts an account's next publication    at its time
     ticks      open_windows ── scheduling: the same, for messages that were lost         each minute
     ticks      reap ── stuck_work: resumes or ends work that is past its deadline        each minute
@@ -46,12 +49,12 @@ part with its publications (`gaze`) has failed, and the message is dead-lettered
 
 The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic.
 Actors are in this package, one file each, except that `ticks` has all periodic ones (`worker` imports it, the API
-does not), `publish` those of all platforms, and `dispatch_webhook` both that deliver webhooks. An actor calls one
-function of `flow` or `recovery` with `wiring.machine`, which has the settings, the store and the broker of this
-process. Each function checks the state, does its work, and records the outcome together with the messages that follow
-from it, in one transaction. Every actor may run twice. `recovery` handles what was lost: work that nobody continues,
-files without a record in the database, records without files. To follow one video, read `flow.planning`,
-`flow.rendering`, `flow.publishing` and `flow.completion`.
+does not), `publish` those of all platforms, `dispatch_webhook` both that deliver webhooks, and `send_notices` those of
+notices. An actor calls one function of `flow` or `recovery` with `wiring.machine`, which has the settings, the store
+and the broker of this process. Each function checks the state, does its work, and records the outcome together with the
+messages that follow from it, in one transaction. Every actor may run twice. `recovery` handles what was lost: work that
+nobody continues, files without a record in the database, records without files. To follow one video, read
+`flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
 """
 
 from actors import (
@@ -60,6 +63,7 @@ from actors import (
     gaze,
     publish,
     refresh_token,
+    send_notices,
     split,
     start_publications,
 )
@@ -70,6 +74,7 @@ __all__ = [
     "gaze",
     "publish",
     "refresh_token",
+    "send_notices",
     "split",
     "start_publications",
 ]

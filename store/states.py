@@ -1,4 +1,4 @@
-"""The states of jobs, parts, publications, accounts, endpoints and deliveries; the API shows the same names."""
+"""The states of jobs, parts, publications, accounts, endpoints, deliveries and notices, as the API shows them."""
 
 from __future__ import annotations
 
@@ -76,12 +76,28 @@ class EndpointState(StrEnum):
 
 
 class DeliveryStatus(StrEnum):
-    """The states of a delivery: one event to one endpoint."""
+    """The states of a delivery: one event to one endpoint, or one notice to one receiver."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
     FAILED = "failed"  # no more attempts; can be redelivered by request
     MISSED = "missed"  # the endpoint was disabled; can be replayed
+
+
+class NoticeKind(StrEnum):
+    """The kinds of notices to the creator."""
+
+    NEEDS_YOU = "needs_you"  # something waits for a person, or has failed
+    FINISHED = "finished"  # a job has ended, and at least one part was published
+    TEST = "test"  # requested
+
+
+class NoticeStatus(StrEnum):
+    """The states of a notice."""
+
+    WAITING = "waiting"  # for its time
+    SENT = "sent"  # its deliveries exist
+    DROPPED = "dropped"  # at its time there was nothing to say
 
 
 JOB_OVER = frozenset({JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS, JobStatus.FAILED, JobStatus.CANCELLED})

@@ -373,3 +373,62 @@ idempotency_keys = Table(
     Column("expires_at", UtcDateTime, nullable=False),
 )
 Index("idempotency_keys_by_expiry", idempotency_keys.c.expires_at)
+
+# A row per VAPID key pair (RFC 8292) of this machine. Browsers subscribe with the newest one that can be decrypted.
+vapid_keys = Table(
+    "vapid_keys",
+    metadata,
+    Column("public_key", Text, primary_key=True),  # uncompressed point of P-256, base64url
+    Column("private_key", LargeBinary, nullable=False),  # encrypted; base64url
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# A row per browser that receives notices by web push.
+push_subscriptions = Table(
+    "push_subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True),  # `store.push_subscriptions.subscription_id`: a hash of the endpoint
+    Column("host", Text, nullable=False),  # of the endpoint
+    Column("secret", LargeBinary, nullable=False),  # encrypted JSON: endpoint, p256dh, auth
+    Column("public_key", Text, nullable=False),  # of `vapid_keys`: the push service accepts no other signature
+    Column("user_agent", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("succeeded_at", UtcDateTime),  # the last success
+    Column("failures", Integer, nullable=False, server_default="0"),  # deliveries given up since the last success
+    Column("last_error", Text),  # of the last delivery; null if it succeeded
+    Column("disabled_at", UtcDateTime),  # too many failures; the page enables it when it is opened
+)
+
+# A row per notice to the creator.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),  # "job:ID", "account:ID" or "test"
+    Column("kind", Text, nullable=False),  # store.states.NoticeKind
+    Column("status", Text, nullable=False),  # store.states.NoticeStatus
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),  # until then, whatever happens to the subject joins this notice
+    Column("sent_at", UtcDateTime),
+    Column("title", Text),  # null until it is sent
+    Column("body", Text),
+)
+Index("notices_by_subject", notices.c.subject, notices.c.kind, notices.c.created_at)
+Index("notices_by_status", notices.c.status, notices.c.due_at)
+
+# A row per notice and receiver.
+notice_deliveries = Table(
+    "notice_deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("notice_id", Text, ForeignKey("notices.id"), nullable=False),
+    Column("target", Text, nullable=False),  # id of a push subscription, or "url_" and a keyed hash of a NOTICE_URLS
+    Column("status", Text, nullable=False),  # store.states.DeliveryStatus
+    Column("tries", Integer, nullable=False, server_default="0"),  # attempts that were begun
+    Column("next_at", UtcDateTime),  # when the next attempt is due, or the present one is overdue; null: it has ended
+    Column("ended_at", UtcDateTime),
+    Column("error", Text),  # of the last attempt; null if it succeeded
+    UniqueConstraint("notice_id", "target"),
+)
+Index("notice_deliveries_by_status", notice_deliveries.c.status, notice_deliveries.c.next_at)
+Index("notice_deliveries_by_target", notice_deliveries.c.target, notice_deliveries.c.ended_at)

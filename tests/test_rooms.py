@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "broker": {"dramatiq", "prometheus_client"},
     "store": {"sqlalchemy", "alembic", "cryptography", "pydantic"},
     "media": {*VIDEO, "pydantic"},
-    "platforms": {"requests_oauthlib", "oauthlib", "requests", "urllib3", "pydantic"},
+    "platforms": {"apprise", "cryptography", "requests_oauthlib", "oauthlib", "requests", "urllib3", "pydantic"},
     "platforms/mock": {"requests_oauthlib", "requests", "pydantic", "falcon", "waitress"},
     "actors": {
         "dramatiq",
@@ -79,6 +79,7 @@ FOLDERS: dict[str, set[str]] = {
     "platforms": {
         "http",
         "instagram",
+        "messages",
         "mock",
         "mock/instagram",
         "mock/tiktok",

@@ -43,6 +43,11 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
         ({"RETENTION_HOURS": "inf"}, "RETENTION_HOURS"),
         ({"PROCESSING_DEADLINE": "1e9"}, "PROCESSING_DEADLINE"),
         ({"PUBLISH_RETRIES": "21"}, "PUBLISH_RETRIES"),
+        ({"NOTICE_URLS": "topic"}, "NOTICE_URLS: must be addresses such as"),
+        ({"NOTICE_EMAIL": "mara"}, "NOTICE_EMAIL: must be an e-mail address"),
+        ({"NOTICE_EMAIL": "mara@localhost"}, "NOTICE_EMAIL: must be an e-mail address"),
+        ({"NOTICE_EMAIL": "mara@vidprod.local"}, "at a domain that exists"),
+        ({"NOTICE_EMAIL": "mara@vidprod.invalid"}, "at a domain that exists"),
         ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "s" * 32}, "PUBLIC_URL"),
         ({"SECRET_KEY": "x"}, "at least 16"),
@@ -145,6 +150,38 @@ def test_processes_that_start_together_keep_the_same_secret(tmp_path: Path) -> N
 def test_the_root_url_is_an_address_that_a_client_can_open(environ: dict[str, str], root: str) -> None:
     """The listening address `*` is none: with it, a login would send the browser to http://*:8000."""
     assert read(environ).root_url == root
+
+
+@pytest.mark.parametrize(
+    ("environ", "contact"),
+    [
+        ({"PUBLIC_URL": "https://video.example/"}, "https://video.example"),
+        (
+            {"PUBLIC_URL": "https://video.example/", "NOTICE_EMAIL": "mara@mail.example.org"},
+            "mailto:mara@mail.example.org",
+        ),
+        ({}, "mailto:vidprod@localhost"),
+    ],
+)
+def test_push_services_are_told_a_contact(environ: dict[str, str], contact: str) -> None:
+    """Apple's accepts https: and mailto: only."""
+    assert read(environ).push_contact == contact
+
+
+def test_addresses_of_notices_are_separated_without_cutting_one_apart() -> None:
+    """An address may contain commas, spaces follow only between two."""
+    chosen = read({"NOTICE_URLS": "mailto://u:pw@x.org?to=a@x.org,b@x.org, ntfy://topic\ntgram://1:a/2"})
+    assert [url.get_secret_value() for url in chosen.notice_urls] == [
+        "mailto://u:pw@x.org?to=a@x.org,b@x.org", "ntfy://topic", "tgram://1:a/2",
+    ]  # fmt: skip
+    assert "pw@" not in repr(chosen)
+    assert "NOTICE_URLS" in settings.secret_names()
+
+
+def test_an_error_about_addresses_repeats_none() -> None:
+    with pytest.raises(BadSettings) as refused:
+        read({"NOTICE_URLS": "s3cret-topic"})
+    assert "s3cret" not in str(refused.value)
 
 
 def test_an_empty_secret_is_not_taken_for_one(tmp_path: Path) -> None:

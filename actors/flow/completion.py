@@ -8,13 +8,13 @@ from __future__ import annotations
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import holding
+from actors.flow import holding, notices
 from actors.flow.events import emit, emit_for_publication
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import failed_for_files
 from store import jobs, publications, segments, steps
-from store.states import JOB_OVER, PUBLICATION_UNPUBLISHED, JobStatus, PublicationStatus
+from store.states import JOB_OVER, PUBLICATION_UNPUBLISHED, JobStatus, NoticeKind, PublicationStatus
 
 MIN_RETENTION_H = 24.0  # unless all went well: failed work can be retried, and unpublished parts be fetched, for a day
 
@@ -107,6 +107,7 @@ def fail_part(machine: Machine, connection: Connection, segment_id: str, *, reas
     publications.end_waiting_of_segment(
         connection, segment_id, PublicationStatus.FAILED, code="part_failed", reason=reason, now=machine.now()
     )
+    notices.record(machine, connection, f"job:{job.id}", NoticeKind.NEEDS_YOU)
     holding.update(machine, connection, segment.job_id)
     close_finished(machine, connection, segment.job_id)
     start_due(machine, connection)

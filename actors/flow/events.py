@@ -8,7 +8,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import webhook_queue
+from actors.flow import notices, webhook_queue
 from actors.machine import Machine
 from platforms import webhook_events
 from store import jobs, sequences, webhooks
@@ -21,7 +21,7 @@ _SUBJECTS = ("account_id", "endpoint_id", "platform")  # of events without a job
 def emit(
     machine: Machine, connection: Connection, kind: str, job: Job | None = None, **facts: Any
 ) -> None:  # Any: JSON
-    """Record an event in the open transaction and send the messages of its deliveries.
+    """Record an event, and perhaps a notice, in the open transaction, and send the messages of their deliveries.
 
     Args:
         machine: for its clock and ids.
@@ -36,6 +36,7 @@ def emit(
     subject = facts.get("endpoint_id")
     for delivery in webhooks.record_event(connection, event, address, machine.new_id, except_endpoint=subject):
         webhook_queue.wake(machine, connection, delivery.endpoint_id)
+    notices.on_event(machine, connection, kind, job, facts)
 
 
 def create_event(

@@ -13,7 +13,7 @@ from actors.flow import publishing
 from actors.flow.completion import after_publication, retention_s
 from actors.machine import Machine
 from actors.recovery import lost_found, resumable
-from store import heartbeats, idempotency_keys, jobs, oauth_states, publications, segments, sessions, webhooks
+from store import heartbeats, idempotency_keys, jobs, notices, oauth_states, publications, segments, sessions, webhooks
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus
 
@@ -35,6 +35,7 @@ def clean_up(machine: Machine) -> None:
     _delete_leftovers(machine)
     with machine.store.writing() as connection:
         webhooks.purge(connection, machine.now() - RECORDS_KEPT_FOR)
+        notices.purge(connection, machine.now() - RECORDS_KEPT_FOR)
         sessions.purge(connection, machine.now())
         oauth_states.purge(connection, machine.now())
         # An upload with the same key may be in lost+found for as long, and must not become a second job.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from actors.flow import planning, rendering, retrying, webhook_queue
+from actors.flow import notices, planning, rendering, retrying, webhook_queue
 from actors.flow.completion import fail_crashed_publication, fail_job, fail_part
 from actors.machine import Machine
 from broker import DeadLetter
@@ -19,13 +19,14 @@ REASON = "an error in VidProd stopped it every time; the dead letters have the d
 
 
 def recover(machine: Machine) -> None:
-    """Recover dead-lettered work, overdue parts, retries, publications and webhook deliveries, and the ballast file."""
+    """Recover dead-lettered work, overdue parts, retries, publications, webhooks and notices, and the ballast file."""
     machine.disk.make_ballast()
     _fail_dead_lettered(machine)
     _resume_parts(machine)
     _resume_retries(machine)
     _resume_publications(machine)
     webhook_queue.recover(machine)
+    notices.recover(machine)
 
 
 def _fail_dead_lettered(machine: Machine) -> None:

@@ -18,7 +18,7 @@ from actors.database_check import DATABASE_ERRORS
 from api.context import Context
 from api.resources.health import HealthChecks
 from broker.prometheus import QueueCollector
-from store import accounts, heartbeats, jobs, platform_states, publications, segments, webhooks
+from store import accounts, heartbeats, jobs, notices, platform_states, publications, segments, webhooks
 
 
 class MetricsResource:
@@ -94,6 +94,7 @@ class _MachineCollector(Collector):
                 "jobs": jobs.count_by_status(connection),
                 "segments": segments.count_by_status(connection),
                 "deliveries": webhooks.count_by_status(connection),
+                "notice_deliveries": notices.count_by_status(connection),
             }
             posts = publications.count_by_status(connection)
             known = accounts.list_all(connection)
