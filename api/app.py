@@ -22,11 +22,13 @@ from api.resources.health import HealthResource
 from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
 from api.resources.metrics import MetricsResource
 from api.resources.openapi import OpenApiResource
-from api.resources.pages import PagesResource
+from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
 from api.resources.publications import PublicationRetryResource, ResolveResource, SkipResource
 from api.resources.schedules import ScheduleResource
 from api.resources.session import LoginResource
+from api.resources.sharing import PATH as SHARE_PATH
+from api.resources.sharing import ShareResource
 from api.resources.uploads import UploadResource
 from api.resources.webhooks import (
     DeliveriesResource,
@@ -126,6 +128,9 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/login": LoginResource(context),
         "/openapi.json": OpenApiResource(context),
         "/": pages,
+        "/manifest.webmanifest": PageFileResource(pages, "manifest.webmanifest"),
+        "/service-worker.js": PageFileResource(pages, "service-worker.js"),
+        SHARE_PATH: ShareResource(),
         "/static/{name}": pages,
         "/assets/{version}/{name}": pages,
     }

@@ -8,16 +8,19 @@ import { holdButton } from './countdown.js';
 import { startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
 import { closeJobs, openJobs, startJobs } from './jobs.js';
+import { noteUploaded, registerWorker, showHint, startInstall } from './install.js';
 import { startSession } from './session.js';
 import { closeJob, openJob, startStatus } from './status.js';
 import { setViewTitle, showStrip } from './title.js';
-import { openUpload, startUpload } from './upload.js';
+import { openUpload, startUpload, unfinishedWords } from './upload.js';
 import { openWebhooks } from './webhooks.js';
 import { sentence } from './words.js';
 
 /** View: its title in the browser's tab. */
 const TITLES = { 'sign-in': 'Sign in', home: '', job: 'Your video' };
+const AGAIN_MS = 10_000;
 let current = null;
+let again = null;
 
 function start() {
   startDialogs();
@@ -27,6 +30,7 @@ function start() {
   startStatus(goHome);
   startAccounts();
   startUpload(uploaded);
+  startInstall();
   api.onSignedOut(signIn);
   showLimit();
   window.addEventListener('hashchange', route);
@@ -37,7 +41,7 @@ function start() {
 
 /** Check whether this browser is signed in, and show the view of the address. */
 async function enter() {
-  byId('offline').hidden = true;
+  clearTimeout(again);
   try {
     await api.jobs();
   } catch (problem) {
@@ -50,6 +54,8 @@ async function enter() {
   await openAccounts();
   showLimit();
   openWebhooks();
+  showHint();
+  registerWorker(); // last: it loads the page's files once more, from the browser's cache
 }
 
 function route() {
@@ -77,7 +83,7 @@ function show(view) {
   current = view;
   setViewTitle(TITLES[view]);
   document.body.dataset.view = view; // the style sheet shows the upload strip in the other views only
-  byId('loading').hidden = true;
+  byId('loading').hidden = byId('offline').hidden = true;
   byId('sign-out').hidden = view === 'sign-in';
   for (const name of Object.keys(TITLES)) byId(`view-${name}`).hidden = name !== view;
   if (view === 'sign-in') byId('key').focus();
@@ -98,6 +104,7 @@ function goHome() {
 }
 
 function uploaded(jobId) {
+  noteUploaded();
   const address = `#job=${encodeURIComponent(jobId)}`;
   if (current === 'home') location.hash = address;
   else showStrip('Upload complete. Show it', address); // the view of another video stays
@@ -106,8 +113,14 @@ function uploaded(jobId) {
 function unreachable(problem) {
   byId('loading').hidden = true;
   byId('offline').hidden = false;
-  byId('offline-text').textContent = problem instanceof api.NoAnswer ? 'VidProd cannot be reached. Check your connection.' : sentence(problem.message, '.');
+  byId('offline-text').textContent = `${words(problem)} ${unfinishedWords()}`.trim();
   if (problem.retryAfterS) holdButton(byId('offline-again'), problem.retryAfterS, enter);
+  else again = setTimeout(enter, AGAIN_MS); // `online` says nothing of a server that is down
+}
+
+function words(problem) {
+  if (!(problem instanceof api.NoAnswer)) return sentence(problem.message, '.');
+  return navigator.onLine ? 'VidProd cannot be reached. Check your connection.' : 'You are offline.';
 }
 
 start();

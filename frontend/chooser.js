@@ -21,6 +21,14 @@ export function startChooser(onChosen) {
   startPicture(byId('chosen-picture'));
 }
 
+/** Take a file as if it was chosen; `kept` is its id in the file store. Returns false if it cannot be used. */
+export function choose(file, kept = null) {
+  const trouble = unfit(file);
+  say(trouble);
+  if (!trouble) chosen(file, kept);
+  return !trouble;
+}
+
 /** Show the accepted files before the choice; called again when the size limit is known. */
 export function showLimit() {
   if (mode() !== 'empty') return;
@@ -122,11 +130,6 @@ function startPicture(video) {
   });
 }
 
-function choose(file) {
-  const trouble = unfit(file);
-  say(trouble);
-  if (!trouble) chosen(file);
-}
 
 function picture(file) {
   const video = byId('chosen-picture');

@@ -2,13 +2,15 @@
 
 import * as api from './api.js';
 import { announce } from './announce.js';
-import { clearFile, mode, say, showChosen, showElsewhere, showOther, showStored, startChooser } from './chooser.js';
+import { choose as offer, clearFile, mode, say, showChosen, showElsewhere, showOther, showStored, startChooser } from './chooser.js';
 import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
 import { fingerprint, Unreadable } from './file-bytes.js';
 import { percent } from './format.js';
 import { claim, clearRecord, isElsewhere, letGo, owns, readRecord, writeRecord } from './record.js';
+import { keptFile } from './file-store.js';
 import { closePanel, needsTab, openPanel, setPhase } from './sending.js';
+import { dropShared, sharedFiles, shareTrouble } from './shared.js';
 import { Stopped, TakenOver, Transfer } from './tus.js';
 import { clearForm, fillForm, options, readForm, showRefusal, showStarting, startForm } from './upload-form.js';
 import { sentence } from './words.js';
@@ -22,7 +24,7 @@ const CORRECTABLE = new Set([400, 409, 422]);
 /** The upload of this tab: {transfer, record, isHere: all bytes are at the server}; null without one. */
 let active = null;
 let uploaded = () => {};
-let other = null; // [file, fingerprint] chosen while another upload is unfinished
+let other = null; // [file, fingerprint, kept] chosen while another upload is unfinished
 let signedIn = [];
 let again = null;
 let isFinding = false;
@@ -49,7 +51,8 @@ export function startUpload(onUploaded) {
 /** Continue what waits for the session, or an upload of an earlier page; called after signing in. */
 export function openUpload() {
   for (const resolve of signedIn.splice(0)) resolve();
-  look();
+  const trouble = shareTrouble();
+  look().then(() => trouble && mode() === 'empty' && say(trouble));
 }
 
 /** Show what is known of an upload that is not this tab's. */
@@ -62,7 +65,22 @@ async function look() {
     showElsewhere(record);
     again = setTimeout(look, LOOK_AGAIN_MS); // a closed tab says nothing
   } else if (record && mode() !== 'stored') await find(record);
-  else if (!record && mode() !== 'empty') clearFile();
+  else if (!record) await takeShared();
+}
+
+/** Begin with the first of the shared videos, if there are any. */
+async function takeShared() {
+  if (mode() !== 'empty') clearFile();
+  const [shared] = await sharedFiles([]);
+  if (shared && !active && !readRecord() && !offer(shared[1], shared[0])) dropShared(shared[0]);
+}
+
+/** The sentence about an unfinished upload for a page without a connection, or ''. */
+export function unfinishedWords() {
+  const record = readRecord();
+  if (!record) return '';
+  const arrived = record.confirmed > 0 ? `${percent(record.confirmed / record.size)} of ${record.name} has arrived. ` : '';
+  return `${arrived}The upload continues when you are connected again.`;
 }
 
 /** Ask the server for an unfinished upload. */
@@ -75,7 +93,14 @@ async function find(record) {
   if (jobId) arrived(jobId);
   else if (offset === null) store({ ...record, address: null, confirmed: 0 }, EXPIRED);
   else if (offset >= record.size) begin(null, { ...record, confirmed: record.size }); // complete: the file is not needed
-  else store({ ...record, confirmed: offset });
+  else await restore({ ...record, confirmed: offset });
+}
+
+/** Continue with the kept file; without one the person has to choose it again. */
+async function restore(record) {
+  const entry = record.kept ? await keptFile(record.kept).catch(() => null) : null;
+  if (entry && !active) begin(entry.file, record);
+  else if (!active) store(record);
 }
 
 async function stateOf({ address, confirmed }) {
@@ -92,16 +117,17 @@ function store(record, trouble) {
 }
 
 /** Take a chosen file: a new video, or that of the unfinished upload. */
-async function choose(file) {
+async function choose(file, kept = null) {
   if (active && !(await mayReplace())) return;
   const print = await fingerprint(file).catch(() => null);
   const record = active ? null : readRecord();
   if (!print) say(UNREADABLE);
+  else if (kept && active) return; // another choice was quicker; this one follows
   else if (record?.fingerprint === print) begin(file, record);
   else if (record?.confirmed > 0) {
-    other = [file, print];
+    other = [file, print, kept];
     showOther(record, file);
-  } else beginNew(file, print, record ?? active?.record);
+  } else beginNew(file, print, kept, record ?? active?.record);
 }
 
 /** Ask before the bytes of the present upload are given up. */
@@ -114,9 +140,9 @@ function takeOther() {
   beginNew(...other, readRecord());
 }
 
-function beginNew(file, print, replaced) {
+function beginNew(file, print, kept, replaced) {
   if (replaced) discard(replaced);
-  begin(file, { address: null, name: file.name, size: file.size, fingerprint: print, confirmed: 0, fields: readForm(), starts: false });
+  begin(file, { address: null, name: file.name, size: file.size, fingerprint: print, confirmed: 0, fields: readForm(), starts: false, kept });
 }
 
 /** Begin, or continue, the upload of the record. */
@@ -231,10 +257,11 @@ function leave(transfer) {
 }
 
 /** Remove an upload here and on the server; the fields of the form stay. */
-function discard({ address }) {
+function discard({ address, kept = null }) {
   if (active) leave(active.transfer);
   if (address) api.removeUpload(address).catch(() => {}); // else it expires
   clearRecord();
+  dropShared(kept);
   clearFile();
 }
 
@@ -258,6 +285,7 @@ function discardStored() {
 
 function arrived(jobId) {
   if (active) leave(active.transfer);
+  dropShared(readRecord()?.kept);
   clearRecord();
   clearForm();
   clearFile();

@@ -9,11 +9,12 @@ import falcon
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; media-src 'self' blob:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'"
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker"
 )
 """Content-Security-Policy of the page: no inline scripts or styles, no other origin.
 
-`blob:` is the preview of a chosen video.
+`blob:` is the preview of a chosen video. `service-worker` is the only policy that may make an address of a script: that
+of the service worker (`frontend/install.js`).
 """
 
 DEFAULT_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"

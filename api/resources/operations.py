@@ -316,4 +316,16 @@ OPERATIONS = (
     Operation(
         "get", "/static/{name}", "Get a file of the web page", (200, 304, 404), content="text/html", public=True
     ),
+    Operation(
+        "get", "/manifest.webmanifest", "Get the web app manifest", (200, 304),
+        "Lets the page be installed on a phone.", content="application/manifest+json", public=True,
+    ),
+    Operation(
+        "get", "/service-worker.js", "Get the service worker", (200, 304), content="text/javascript", public=True
+    ),
+    Operation("get", "/share", "Go to the web page", (303,), public=True),
+    Operation(
+        "post", "/share", "Go to the web page after a share", (303,),
+        "The service worker takes shared videos; without it the browser is led to the page.", public=True,
+    ),
 )  # fmt: skip

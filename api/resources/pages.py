@@ -1,7 +1,9 @@
-"""GET /, /assets/{version}/{name} and /static/{name}: the files of the web page.
+"""GET /, /assets/{version}/{name}, /static/{name} and some names at the root: the files of the web page.
 
 The page names its files under a version, which changes with any of them. So browsers keep them for a year without
-asking, and after an update they load all of them anew. The files are read and compressed once, when the process starts.
+asking, and after an update they load all of them anew. The service worker has a name at the root, because it serves
+only what is below its own address; it names its modules under the version, too, and so changes with any file. The files
+are read and compressed once, when the process starts.
 """
 
 from __future__ import annotations
@@ -26,9 +28,12 @@ MEDIA_TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 
-
+SERVICE_WORKER = "service-worker.js"
 COMPRESSED = frozenset({".html", ".js", ".css", ".svg", ".webmanifest"})
 VERSION_CHARS = 16
+VERSIONED = (b'="static/', b"'./static/")
+"""Beginnings of the addresses in the page and in the service worker that get the version."""
+
 FOREVER = ["public", "max-age=31536000", "immutable"]
 
 
@@ -79,8 +84,25 @@ class PagesResource:
 
     def _file(self, name: str, content: bytes) -> PageFile:
         suffix = Path(name).suffix
-        if suffix == ".html":
-            content = content.replace(b'="static/', f'="assets/{self._version}/'.encode())
+        if suffix == ".html" or name == SERVICE_WORKER:
+            for beginning in VERSIONED:
+                content = content.replace(beginning, beginning.replace(b"static", f"assets/{self._version}".encode()))
         compressed = gzip.compress(content, mtime=0) if suffix in COMPRESSED else b""
         useful = compressed if len(compressed) < len(content) else b""
         return PageFile(MEDIA_TYPES[suffix], content, useful, conditional.content_tag(content))
+
+
+class PageFileResource:
+    """GET of one file of the page under an address of its own, which does not change with the version."""
+
+    public = True
+
+    def __init__(self, pages: PagesResource, name: str) -> None:
+        self._pages = pages
+        self._name = name
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Send the file."""
+        self._pages.on_get(request, response, self._name)
+
+    on_head = on_get

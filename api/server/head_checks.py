@@ -17,6 +17,7 @@ from api.http import json_body, problems
 from api.http.auth import AuthHeaders
 from api.http.problems import Problem
 from api.http.rate_limit import UploadLimits, client_address
+from api.resources import sharing
 from api.tus import protocol, requests
 from api.uploads.upload import IncomingUpload, Upload, open_upload
 
@@ -97,6 +98,8 @@ class ApiHeadChecks:
         """Open an upload; of other requests check route, key and size of the body."""
         if (head.method, head.path) == ("POST", "/upload"):
             return self._open_upload(head)
+        if (head.method, head.path) == ("POST", sharing.PATH):
+            raise sharing.NotTaken
         if head.content_length == 0:
             return None
         if head.path == protocol.ROOT or head.path.startswith(f"{protocol.ROOT}/"):

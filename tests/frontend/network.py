@@ -22,8 +22,8 @@ class Network:
     """
 
     def __init__(self, root: str) -> None:
-        place = urlsplit(root)
-        self._server = (str(place.hostname), int(place.port or 0))
+        self._clients: list[socket.socket] = []
+        self.lead_to(root)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._audible = threading.Event()
         self._audible.set()
@@ -41,14 +41,25 @@ class Network:
         else:
             self._audible.set()
 
+    def lead_to(self, root: str) -> None:
+        """Connect to another server from now on, as after a deployment: open connections end."""
+        for client in self._clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        self._clients.clear()
+        place = urlsplit(root)
+        self._server = (str(place.hostname), int(place.port or 0))
+
     def serve(self) -> None:
         """Accept connections until the listener is closed."""
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self._clients.append(client)
                 server = socket.create_connection(self._server)
-                for pump in (lambda c=client, s=server: self._pump(c, s), lambda c=client, s=server: self._back(s, c)):
-                    threading.Thread(target=pump, daemon=True).start()
+                forth = threading.Thread(target=self._pump, args=(client, server), daemon=True)
+                forth.start()
+                threading.Thread(target=self._back, args=(server, client, forth), daemon=True).start()
 
     def close(self) -> None:
         """Accept no more connections."""
@@ -71,7 +82,7 @@ class Network:
                     break
             target.shutdown(socket.SHUT_WR)
 
-    def _back(self, server: socket.socket, client: socket.socket) -> None:
+    def _back(self, server: socket.socket, client: socket.socket, forth: threading.Thread) -> None:
         with closing(server), closing(client), suppress(OSError):
             while piece := server.recv(65_536):
                 self._audible.wait()
@@ -80,6 +91,8 @@ class Network:
                     client.shutdown(socket.SHUT_RDWR)
                     return
                 client.sendall(piece)
+            client.shutdown(socket.SHUT_WR)
+            forth.join()  # the server may answer, and end its side, while the client still sends
 
 
 @contextmanager

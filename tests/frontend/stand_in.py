@@ -16,12 +16,15 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import falcon
 
-from api.http.security_headers import PAGE_POLICY
-from api.resources.pages import MEDIA_TYPES
+from api.http.security_headers import SecurityHeaders
+from api.resources.pages import PageFileResource, PagesResource
+from api.resources.sharing import ShareResource
 from tests.frontend.samples import PICTURE
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
 KEY = "a-key-for-tests"
+OPEN = {"/", "/login", "/manifest.webmanifest", "/service-worker.js", "/share"}
+"""Paths that need no session."""
 ACCOUNTS = [
     {"id": "a1", "platform": "tiktok", "name": "@mara.talks", "status": "connected"},
     {"id": "a2", "platform": "instagram", "name": "@mara.talks", "status": "connected"},
@@ -85,20 +88,6 @@ class Refusal(falcon.HTTPError):
         super().__init__(status, title=words["title"], description=words["description"], headers=headers)
         self.kind = kind
         self.field = field
-
-
-class Page:
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def on_get(self, _request: falcon.Request, response: falcon.Response, name: str = "index.html") -> None:
-        path = self._root / name
-        if not path.is_file():
-            raise falcon.HTTPNotFound
-        response.data = path.read_bytes()
-        response.content_type = MEDIA_TYPES[path.suffix]
-        response.set_header("Content-Security-Policy", PAGE_POLICY)
-        response.set_header("X-Content-Type-Options", "nosniff")
 
 
 class Api:
@@ -287,7 +276,7 @@ class StandInMiddleware:
         if name in self._state.problems:
             status, detail = self._state.problems[name]
             raise Refusal(status, title="Refused", description=detail, wait_s=self._state.retry_after_s)
-        is_open = request.path in {"/", "/login"} or request.path.startswith("/static/")
+        is_open = request.path in OPEN or request.path.startswith(("/static/", "/assets/"))
         if self._state.needs_login and not is_open and request.cookies.get("session") != "yes":
             raise falcon.HTTPUnauthorized(title="Sign in first")
 
@@ -313,11 +302,16 @@ def new_job(job_id: str, title: str, original_name: str = "") -> dict[str, Any]:
 
 def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     """Build the stand-in's WSGI application."""
-    app = falcon.App(middleware=[StandInMiddleware(state)])
+    app: falcon.App[falcon.Request, falcon.Response] = falcon.App(
+        middleware=[SecurityHeaders(https=False), StandInMiddleware(state)]
+    )
     app.add_error_handler(falcon.HTTPError, _problem)
-    api, page = Api(state), Page(FRONTEND)
-    app.add_route("/", page)
-    app.add_route("/static/{name}", page)
+    api, pages = Api(state), PagesResource(FRONTEND)
+    for path in ("/", "/static/{name}", "/assets/{version}/{name}"):
+        app.add_route(path, pages)
+    for name in ("manifest.webmanifest", "service-worker.js"):
+        app.add_route(f"/{name}", PageFileResource(pages, name))
+    app.add_route("/share", ShareResource())
     routes = {
         "/login": "login", "/accounts": "accounts", "/webhooks": "webhooks",
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
