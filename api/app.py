@@ -21,6 +21,7 @@ from api.resources.files import FileResource, FilesResource, TusHeaders
 from api.resources.health import HealthResource
 from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
 from api.resources.metrics import MetricsResource
+from api.resources.notices import NoticesResource, NoticeTestResource, SubscriptionResource, SubscriptionsResource
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
@@ -117,6 +118,10 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/webhooks/{endpoint_id}/replay": ReplayResource(context),
         "/webhooks/{endpoint_id}/deliveries": DeliveriesResource(context),
         "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": RedeliverResource(context),
+        "/notices": NoticesResource(context),
+        "/notices/subscriptions": SubscriptionsResource(context),
+        "/notices/subscriptions/{subscription_id}": SubscriptionResource(context),
+        "/notices/test": NoticeTestResource(context),
         "/dead-letters": DeadLettersResource(context),
         "/dead-letters/retry": DeadLettersRetryResource(context),
         "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetryResource(context),

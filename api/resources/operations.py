@@ -11,6 +11,7 @@ from api.http.idempotency import MAX_KEY_CHARS
 from api.http.numbers import MAX_INTEGER
 from api.resources import dead_letters, jobs, webhooks
 from api.resources.accounts import AccountChange
+from api.resources.notices import NewSubscription
 from api.resources.publications import PublicationRetry, Resolution
 from api.resources.schedules import PlatformSchedule
 from api.resources.session import Credentials
@@ -74,6 +75,7 @@ PATH_PARAMETERS: dict[str, Json] = {
     "platform": {"type": "string", "enum": list(registry.PLATFORMS), "description": "Name of the platform."},
     "endpoint_id": _text("Id of the webhook endpoint."),
     "delivery_id": _text("Id of the delivery."),
+    "subscription_id": _text("`sub_` and the first 32 hexadecimal digits of the SHA-256 of the endpoint."),
     "letter_id": _number("Id of the dead letter."),
     "publication_id": _text("Id of the publication."),
     "name": _text("Name of the file."),
@@ -265,6 +267,23 @@ OPERATIONS = (
     Operation(
         "post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Send an event again", (202, 404, 409),
         "Same id and body, new signature.",
+    ),
+    Operation(
+        "get", "/notices", "List receivers of notices", (200,),
+        "Browsers and the services of `NOTICE_URLS`, with the last outcome of each; `public_key` is the "
+        "`applicationServerKey` for web push.",
+    ),
+    Operation(
+        "post", "/notices/subscriptions", "Subscribe a browser to notices", (200, 201, 400, 409, 422),
+        "200 if the browser is known: its keys are replaced, and it is enabled. 409 with `code` `other_key` if the "
+        "browser has subscribed with another key than the present `public_key`.", NewSubscription,
+    ),
+    Operation(
+        "delete", "/notices/subscriptions/{subscription_id}", "Unsubscribe a browser from notices", (204, 404),
+    ),
+    Operation(
+        "post", "/notices/test", "Send a test notice", (202, 409),
+        "Goes to all receivers at once; their outcomes are in `GET /notices`.",
     ),
     Operation(
         "get", "/dead-letters", "List dead letters, newest first", (200, 400),
