@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -44,7 +44,19 @@ API_KEY_FILE = "api.key"  # in DATA_DIR: the key that is generated at the first 
 
 
 class BadSettings(Exception):
-    """The environment cannot be used; the message names each variable and what is wrong with it."""
+    """The environment cannot be used; the message names each variable and what is wrong with it.
+
+    Attributes:
+        problems: a sentence about each variable, in the order in which they were found.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+    def report(self) -> str:
+        """Return the message of a command that does not start: a line for each problem."""
+        return "\n".join(f"settings: {problem}" for problem in self.problems)
 
 
 def _size_bytes(value: Any) -> Any:  # Any: the environment's text, or a test's value
@@ -128,6 +140,9 @@ class Settings(BaseModel):
     keep_source: bool = False  # keep an uploaded file until the other files of its job are deleted
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0
     lost_found_days: Annotated[float, Field(ge=0, le=3650)] = 14.0  # for which files without a record are kept
+    backup_dir: Path | None = None  # none: no scheduled backups
+    backup_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 24.0  # between two scheduled backups
+    backup_keep: Annotated[int, Field(ge=1, le=1000)] = 7  # newest backups in BACKUP_DIR that are kept
     upload_rate_limit: Annotated[int, Field(ge=1)] = 10  # uploads a minute and address
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
@@ -145,24 +160,31 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_what_cannot_work(self) -> Self:
+        if wrong := list(self._contradictions()):
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield what cannot work together; each sentence begins with the name of the variable to change."""
         if self.environment == "production":
             if self.secret_key is None:
-                raise ValueError("SECRET_KEY must be set in production: it encrypts stored tokens")
+                yield "SECRET_KEY must be set in production: it encrypts stored tokens"
             if not self.public_url.startswith(("https://", "http://")):
-                raise ValueError("PUBLIC_URL must be set in production: logins and media links are made from it")
+                yield "PUBLIC_URL must be set in production: logins and media links are made from it"
         if self.secret_key is not None and len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(f"SECRET_KEY must have at least {SHORTEST_SECRET} characters; take random ones")
+            yield f"SECRET_KEY must have at least {SHORTEST_SECRET} characters; take random ones"
         if any(len(key.get_secret_value()) < SHORTEST_SECRET for key in self.api_keys):
-            raise ValueError(f"API_KEYS: each key must have at least {SHORTEST_SECRET} characters; take random ones")
-        for name, url in (("DATABASE_URL", self.database_url), ("BROKER_URL", self.broker_url)):
-            if url and not url.startswith("sqlite:///"):
-                raise ValueError(
-                    f"{name}: only sqlite:///PATH is supported, because a change of state and its messages are "
-                    "committed together, in one SQLite file"
-                )
-        if self.broker_url and Path(self.broker_url.removeprefix("sqlite:///")) != self.database_path:
-            raise ValueError("BROKER_URL must name the database's own file: both commit in one transaction")
-        return self
+            yield f"API_KEYS: each key must have at least {SHORTEST_SECRET} characters; take random ones"
+        urls = {"DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url}
+        others = [name for name, url in urls.items() if url and not url.startswith("sqlite:///")]
+        for name in others:
+            yield (
+                f"{name}: only sqlite:///PATH is supported, because a change of state and its messages are committed "
+                "together, in one SQLite file"
+            )
+        is_own = Path(self.broker_url.removeprefix("sqlite:///")) == self.database_path
+        if self.broker_url and not others and not is_own:
+            yield "BROKER_URL must name the database's own file: both commit in one transaction"
 
     @property
     def database_path(self) -> Path:
@@ -213,29 +235,51 @@ def read(environ: Mapping[str, str]) -> Settings:
     """Read and check the settings.
 
     Raises:
-        BadSettings: a variable has no usable value, or two of them contradict each other.
+        BadSettings: a variable has no usable value, or two of them contradict each other; with all such problems.
     """
-    given = _with_files(environ)
+    wrong: dict[str, str] = {}  # problem by variable
+    given = _with_files(environ, wrong)
     values: dict[str, Any] = {  # Any: pydantic converts each text to its field's type
         name: given[name.upper()] for name in Settings.model_fields if given.get(name.upper(), "") != ""
     }
-    values["oauth_clients"] = _oauth_clients(given)
+    values["oauth_clients"] = _oauth_clients(given, wrong)
     values["platform_roots"] = {name.lower(): given[name].rstrip("/") for name in PLATFORM_ROOTS if given.get(name)}
+    chosen = _validated(values, wrong)
+    if chosen is None or wrong:
+        raise BadSettings(*wrong.values())
+    return chosen
+
+
+def _validated(values: dict[str, Any], wrong: dict[str, str]) -> Settings | None:  # Any: see `read`
+    """Return the settings, or None, and add what is wrong with them.
+
+    Pydantic compares variables only if each of them is valid. So the invalid ones are left out once, and the problems
+    of a comparison with one of them are none.
+    """
     try:
         return Settings(**values)
-    except ValidationError as exc:
-        # pydantic's own text repeats the values, which may be secrets
-        raise BadSettings("; ".join(_sentence(error["loc"], error["msg"]) for error in exc.errors())) from None
+    except ValidationError as exc:  # pydantic's own text repeats the values, which may be secrets
+        found = exc.errors()
+    broken = {str(error["loc"][0]) for error in found if error["loc"]}
+    for error in found:
+        if error["loc"]:
+            wrong[".".join(map(str, error["loc"])).upper()] = _sentence(error["loc"], error["msg"])
+        else:
+            sentences = _own(error["msg"]).split("\n")
+            named = {sentence: sentence.split()[0].rstrip(":") for sentence in sentences}
+            wrong |= {name: sentence for sentence, name in named.items() if name not in wrong}
+    return _validated({name: values[name] for name in values.keys() - broken}, wrong) if broken else None
 
 
-def _oauth_clients(given: Mapping[str, str]) -> dict[str, OAuthClient]:
+def _oauth_clients(given: Mapping[str, str], wrong: dict[str, str]) -> dict[str, OAuthClient]:
     clients = {}
     for login in registry.LOGINS.values():
-        client_id, secret = given.get(login.client_id_variable), given.get(login.client_secret_variable)
-        if bool(client_id) != bool(secret):
-            raise BadSettings(f"{login.client_id_variable} and {login.client_secret_variable} belong together")
+        names = login.client_id_variable, login.client_secret_variable
+        client_id, secret = map(given.get, names)
         if client_id and secret:
             clients[login.client_name] = OAuthClient(client_id=client_id, client_secret=SecretStr(secret))
+        elif (client_id or secret) and not wrong.keys() & set(names):
+            wrong[names[0]] = f"{names[0]} and {names[1]} belong together"
     return clients
 
 
@@ -254,12 +298,8 @@ def port(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:
-    """Return an error message of pydantic after the name of its variable.
-
-    The checks of two variables have no place; their messages contain the names.
-    """
-    name = ".".join(map(str, place)).upper()
-    return f"{name}: {_own(message)}" if name else _own(message)
+    """Return an error message of pydantic after the name of its variable."""
+    return f"{'.'.join(map(str, place)).upper()}: {_own(message)}"
 
 
 def _own(message: str) -> str:
@@ -313,14 +353,16 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
+def _with_files(environ: Mapping[str, str], wrong: dict[str, str]) -> dict[str, str]:
     given = dict(environ)
     for name, path in environ.items():
-        if name.endswith("_FILE") and path and name.removesuffix("_FILE") in _known_names():
+        variable = name.removesuffix("_FILE")
+        if name.endswith("_FILE") and path and variable in known_names():
             try:
-                given[name.removesuffix("_FILE")] = Path(path).read_text().strip()
-            except OSError as exc:
-                raise BadSettings(f"{name}: {exc.strerror}: {path}") from exc
+                given[variable] = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as exc:
+                reason = exc.strerror if isinstance(exc, OSError) else "not a text in UTF-8"
+                wrong[variable] = f"{name}: {reason}: {path}"
     return given
 
 
@@ -330,7 +372,8 @@ def secret_names() -> frozenset[str]:
     return frozenset(fields | {login.client_secret_variable for login in registry.LOGINS.values()})
 
 
-def _known_names() -> set[str]:
+def known_names() -> set[str]:
+    """Return the names of all variables."""
     clients = {
         name for login in registry.LOGINS.values() for name in (login.client_id_variable, login.client_secret_variable)
     }

@@ -95,7 +95,7 @@ def _build_or_exit() -> Machine:
     try:
         built = build(os.environ)
     except environment.BadSettings as wrong:
-        raise SystemExit(f"settings: {wrong}") from None
+        raise SystemExit(wrong.report()) from None
     except OSError as wrong:
         data_dir = environment.read(os.environ).data_dir
         raise SystemExit(f"DATA_DIR {data_dir} cannot be used: {wrong.strerror} ({wrong.filename})") from None

@@ -80,6 +80,32 @@ def test_an_error_is_a_plain_sentence(environ: dict[str, str], sentence: str) ->
     assert str(refused.value) == sentence
 
 
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    """Nobody should have to start the machine six times to correct six variables."""
+    with pytest.raises(BadSettings) as refused:
+        read(
+            {
+                "ENVIRONMENT": "production",
+                "PORT": "abc",
+                "GAZE_INTENSITY": "2",
+                "API_KEYS": "short",
+                "DATABASE_URL": "postgresql://db/vidprod",
+                "TIKTOK_CLIENT_KEY": "only half",
+                "SECRET_KEY_FILE": str(tmp_path / "missing"),
+            }
+        )
+    found = refused.value.problems
+    names = ["SECRET_KEY_FILE", "TIKTOK_CLIENT_KEY", "PORT", "GAZE_INTENSITY", "PUBLIC_URL", "API_KEYS", "DATABASE_URL"]
+    assert [re.match(r"[A-Z_]+", problem)[0] for problem in found] == names  # type: ignore[index]
+    assert refused.value.report().splitlines() == [f"settings: {problem}" for problem in found]
+
+
+def test_a_secret_file_that_is_no_text_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xff\xfe secret")
+    with pytest.raises(BadSettings, match="^SECRET_KEY_FILE: not a text in UTF-8: "):
+        read({"SECRET_KEY_FILE": str(tmp_path / "key")})
+
+
 COMMANDS = [
     "scripts.local.run",
     "scripts.machine.serve",

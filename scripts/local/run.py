@@ -155,7 +155,7 @@ def main() -> int:
         machine = Machine(dict(os.environ))
         process_protection.remove_secrets(environment.secret_names())
     except environment.BadSettings as error:
-        print(f"settings: {error}", file=sys.stderr)
+        print(error.report(), file=sys.stderr)
         return 2
     except (AlreadyRunning, NotPrivate) as error:
         print(error, file=sys.stderr)

@@ -25,7 +25,7 @@ def run(command: Callable[[Machine], int]) -> int:
     try:
         known = environment.read(os.environ)
     except environment.BadSettings as error:
-        return fail(f"settings: {error}")
+        return fail(error.report())
     if not known.data_dir.is_dir():
         return fail(f"DATA_DIR {known.data_dir}: there is no such directory")
     _drop_privileges(known.data_dir.stat())

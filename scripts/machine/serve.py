@@ -71,7 +71,7 @@ def main() -> int:
     try:
         chosen = environment.read(os.environ)
     except environment.BadSettings as error:
-        print(f"settings: {error}", file=sys.stderr)
+        print(error.report(), file=sys.stderr)
         return 2
     logger.remove()
     logger.add(sys.stderr, level=chosen.log_level, serialize=chosen.log_format == "json")
