@@ -19,6 +19,7 @@
                  ▼
     network    delete_files ── retention
     network    refresh_token ── tokens
+    network    back_up ── backups
 
     webhooks        dispatch_webhook ── webhook_delivery: one attempt at an endpoint; sent by every change of state
                       above, which also records an event and its deliveries
@@ -32,6 +33,7 @@
     ticks      reap ── stuck_work: resumes or ends work that is past its deadline        each minute
     ticks      cleanup ── retention: ends publications that are open for 60 days, sends  every 5 minutes
                  delete_files, moves files without a record to lost+found
+    ticks      schedule_backup ── backups: sends back_up where a backup is due           every 5 minutes
     ticks      refresh_tokens ── tokens: sends refresh_token where tokens are due        every 10 minutes
 
 If a child of `split` or `gaze` fails, its message is delayed and starts another one, up to four attempts in all. The
@@ -58,6 +60,7 @@ nobody continues, files without a record in the database, records without files.
 """
 
 from actors import (
+    back_up,
     delete_files,
     dispatch_webhook,
     gaze,
@@ -69,6 +72,7 @@ from actors import (
 )
 
 __all__ = [
+    "back_up",
     "delete_files",
     "dispatch_webhook",
     "gaze",

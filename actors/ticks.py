@@ -7,7 +7,7 @@ from periodiq import PeriodiqMiddleware, cron
 
 from actors import wiring
 from actors.flow import retention, scheduling, tokens
-from actors.recovery import stuck_work
+from actors.recovery import backups, stuck_work
 
 # Here and not where the broker is made: the API imports neither this module nor periodiq, which takes 2 MB.
 wiring.machine.broker.add_middleware(PeriodiqMiddleware(skip_delay=30))
@@ -35,3 +35,9 @@ def cleanup() -> None:
 def refresh_tokens() -> None:
     """Send a message for every account whose tokens are to be refreshed."""
     tokens.send_due_refreshes(wiring.machine)
+
+
+@dramatiq.actor(queue_name="ticks", periodic=cron("*/5 * * * *"), max_retries=0)
+def schedule_backup() -> None:
+    """Send a message for a backup if one is due."""
+    backups.send_if_due(wiring.machine)

@@ -92,7 +92,7 @@ function offered(job, part, post) {
   const found = [];
   if (post.status === 'outcome_unknown') found.push(['online', 'It is online'], ['missing', 'It is not there']);
   if (REPAIRABLE.has(post.status) && part.status !== 'failed' && job.status !== 'cancelled' && !job.files_deleted_at) found.push(['repost', 'Try again']);
-  if (REPAIRABLE.has(post.status) && !OVER.has(job.status)) found.push(['skip', 'Skip it']);
+  if ((REPAIRABLE.has(post.status) || mayBePublic(job, post)) && !OVER.has(job.status)) found.push(['skip', 'Skip it']);
   return found;
 }
 
@@ -106,6 +106,9 @@ function postButton(action, label, post, where, isBusy) {
   return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post,
     'aria-label': `${label}: ${where}`, disabled: isBusy }, label);
 }
+
+/** True for a post that waits in a video of a restored backup, and may have been published since that backup. */
+const mayBePublic = ({ review }, post) => post.status === 'waiting' && !review?.approved_at && Boolean(review?.reasons?.includes('restored'));
 
 /** Return the link if it is a web address; other schemes might run a script. */
 function webAddress(link) {

@@ -84,6 +84,7 @@ const WARNING = {
 const REVIEW = {
   sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
   options_lost: ['This video was recovered, and its title, platforms and date were lost. Publish it now on every connected account?', 'Publish'],
+  restored: ['VidProd was restored from a backup, so parts of this video may be public already. Please compare them with your accounts, and skip the posts that are there. Publish the others?', 'Publish the others'],
 };
 const REVIEW_OTHER = ['This video waits for your approval. Publish it?', 'Publish'];
 const ATTEMPT = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -217,6 +217,28 @@ def require_review(connection: Connection, job_id: str, reason: ReviewReason) ->
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))
     values = {"review_reasons": [*known, reason], "approved_at": None}
     return connection.execute(change.values(**values)).rowcount == 1
+
+
+def require_review_of_all(connection: Connection, reason: ReviewReason) -> list[Job]:
+    """Add a reason for approval to all jobs of which something may still be published; return them as they are now.
+
+    Failed ones are among them: a retry would publish. An earlier approval no longer counts.
+    """
+    may_publish = jobs.c.status.not_in({JobStatus.COMPLETED, JobStatus.CANCELLED})
+    query = select(jobs).where(may_publish, jobs.c.files_deleted_at.is_(None))
+    changed = []
+    for job in rows.fetch_all(connection, query, Job):
+        reasons = [*(known for known in job.review_reasons or [] if known != reason), reason]
+        change = update(jobs).where(jobs.c.id == job.id)
+        connection.execute(change.values(review_reasons=reasons, approved_at=None))
+        waiting = select(publications.c.id).where(
+            publications.c.job_id == job.id, publications.c.status == PublicationStatus.WAITING
+        )
+        change = change.where(jobs.c.status == JobStatus.PUBLISHING, waiting.exists())
+        moved = connection.execute(change.values(status=JobStatus.REVIEW)).rowcount == 1
+        status = JobStatus.REVIEW if moved else job.status
+        changed.append(replace(job, status=status, review_reasons=reasons, approved_at=None))
+    return changed
 
 
 def approve(connection: Connection, job_id: str, now: datetime) -> bool:

@@ -208,6 +208,18 @@ def in_progress(connection: Connection, job_id: str) -> list[Publication]:
     return rows.fetch_all(connection, query, Publication)
 
 
+def make_unknown(connection: Connection, *, code: str, reason: str, now: datetime) -> list[Publication]:
+    """End all publications that have begun, with an unknown outcome; return them as they were. No step is running."""
+    mine = publications.c.status == PublicationStatus.PUBLISHING
+    found = rows.fetch_all(connection, select(publications).where(mine), Publication)
+    values = {
+        "status": PublicationStatus.OUTCOME_UNKNOWN, "code": code, "reason": reason, "ended_at": now,
+        "holder": None, "holder_until": None, "next_at": None,
+    }  # fmt: skip
+    connection.execute(update(publications).where(mine).values(**values))
+    return found
+
+
 def resolve(
     connection: Connection, publication_id: str, status: PublicationStatus, *, link: str | None, now: datetime
 ) -> bool:

@@ -23,6 +23,7 @@ class ReviewReason(StrEnum):
 
     SOUND_UNREADABLE = "sound_unreadable"  # its parts are silent although the upload has sound
     OPTIONS_LOST = "options_lost"  # restored without its record: platforms and publication time are unknown
+    RESTORED = "restored"  # from a backup of the database: parts may have been published since
 
 
 class SegmentStatus(StrEnum):

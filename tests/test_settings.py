@@ -102,7 +102,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 
 def test_a_secret_file_that_is_no_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfe secret")
-    with pytest.raises(BadSettings, match="^SECRET_KEY_FILE: not a text in UTF-8: "):
+    with pytest.raises(BadSettings, match=r"^SECRET_KEY_FILE: not a text in UTF-8: "):
         read({"SECRET_KEY_FILE": str(tmp_path / "key")})
 
 
@@ -113,6 +113,7 @@ COMMANDS = [
     "scripts.machine.migrate",
     "scripts.machine.retry",
     "scripts.machine.keys",
+    "scripts.machine.backup",
     "api",
 ]
 

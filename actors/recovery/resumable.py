@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from loguru import logger
 
+from actors.flow import disk_demand
 from actors.machine import Machine
 from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD, SOURCE, SOURCE_DELETED_MARK, errors_logged, locked
 
@@ -45,6 +47,20 @@ def _delete_if_expired(machine: Machine, record: Path) -> bool:
             return False
         incoming.unlink()
         return True
+
+
+def unreceived_bytes(machine: Machine) -> int:
+    """Return the disk space that incomplete resumable uploads will still take, with their parts."""
+    total = 0
+    root = machine.settings.uploads_dir
+    for incoming in root.glob(f"*/{INCOMING}") if root.exists() else ():
+        try:
+            told = json.loads((incoming.parent / RESUMABLE_RECORD).read_text())
+            length = int(told["length"] or told["maximum"] or machine.settings.max_upload_size)
+            total += max(0, length - incoming.stat().st_size) + disk_demand.video_parts_bytes(length)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # complete or deleted meanwhile, or not resumable
+    return total
 
 
 def _age(machine: Machine, path: Path) -> timedelta:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from actors import sealed_rows
 from actors.database_check import DATABASE_ERRORS
 from actors.flow import media_child
-from actors.recovery import lost_found
+from actors.recovery import backups, lost_found
 from api.context import Context
 from api.http.problems import database_unavailable
 from api.resources import documents
@@ -29,11 +29,12 @@ BALLAST_MISSING = "the ballast file is missing: the disk is full, or was; it is 
 MAX_TICK_AGE_S = 90.0
 RETRY_AFTER_S = 30  # most failures end by themselves or by a person, and none is worth asking more often
 MAX_QUEUE_LATENCY_S = 60.0
+LATE_BACKUPS = 1.5  # intervals without a backup, after which it is reported
 DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the response
 
 
 class HealthChecks:
-    """The health checks: database, secret key, disk, scheduler, workers, lost+found, webhooks, platforms, sandbox."""
+    """The health checks of the machine, by name."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -76,6 +77,7 @@ class HealthChecks:
                 "lost_found": self._lost_found,
                 "webhooks": self._webhooks,
                 "platforms": self._platforms,
+                "backup": self._backup,
                 "sandbox": media_child.sandbox_report,
             }.items()
         }
@@ -158,6 +160,18 @@ class HealthChecks:
         with self._context.store.reading() as connection:
             outages = platform_states.list_out(connection)
         return {"ok": True, "outages": {state.platform: outage_document(state) for state in outages}}
+
+    def _backup(self) -> Check:
+        """Return the age of the last backup. The machine works without one, so the check never fails."""
+        settings, age_s = self._context.settings, backups.age_s(self._context)
+        check: Check = {"ok": True, "last_age_s": age_s if age_s is None else round(age_s)}
+        if settings.backup_dir is None:
+            return check
+        limit_s = LATE_BACKUPS * settings.backup_hours * 3600
+        if age_s is None or age_s > limit_s:
+            last = "none was made yet" if age_s is None else f"the last one is {age_s / 3600:.0f} hours old"
+            check["detail"] = f"a backup is due each {settings.backup_hours:g} hours, but {last}; the log says why"
+        return check
 
     def _scheduler(self) -> Check:
         now, boot_time = self._context.now(), self._context.boot_time()

@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from actors.database_check import DATABASE_ERRORS
+from actors.recovery import backups
 from api.context import Context
 from api.resources.health import HealthChecks
 from broker.prometheus import QueueCollector
@@ -124,6 +125,11 @@ class _MachineCollector(Collector):
         for state in outages:
             family.add_metric([state.platform], 1)
         yield family
+        backup_age_s = backups.age_s(self._context)
+        if backup_age_s is not None:
+            family = GaugeMetricFamily("vidprod_backup_age_seconds", "Seconds since the last backup of the database")
+            family.add_metric([], backup_age_s)
+            yield family
         if tick_age_s is not None:
             family = GaugeMetricFamily(
                 "vidprod_scheduler_tick_age_seconds", "Seconds since the last tick of the scheduler"

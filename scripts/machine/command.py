@@ -16,28 +16,47 @@ if TYPE_CHECKING:
     from actors.machine import Machine
 
 
+class NotReady(Exception):
+    """The command cannot run here; the message says why."""
+
+
 def run(command: Callable[[Machine], int]) -> int:
     """Run a command on the machine that the environment describes; return its exit code, or 1 after an error.
 
     Works while the machine runs and while it is stopped.
     """
+    try:
+        known = prepare()
+        if is_used_elsewhere(known.data_dir, known.database_path):
+            raise NotReady(
+                f"another VidProd, with another DATA_DIR, is running with the database {known.database_path}"
+            )
+    except NotReady as error:
+        return fail(str(error))
+    return _run(command)
+
+
+def prepare() -> environment.Settings:
+    """Read the settings, switch to the owner of the data directory, and make its files private.
+
+    Raises:
+        NotReady: one of it is impossible.
+    """
     process_protection.protect()
     try:
         known = environment.read(os.environ)
     except environment.BadSettings as error:
-        return fail(error.report())
+        raise NotReady(error.report()) from None
     if not known.data_dir.is_dir():
-        return fail(f"DATA_DIR {known.data_dir}: there is no such directory")
+        raise NotReady(f"DATA_DIR {known.data_dir}: there is no such directory")
     _drop_privileges(known.data_dir.stat())
     try:
         make_private(known.data_dir, known.database_path)
     except NotPrivate as refused:
-        return fail(str(refused))
+        raise NotReady(str(refused)) from None
     except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}")
-    if is_used_elsewhere(known.data_dir, known.database_path):
-        return fail(f"another VidProd, with another DATA_DIR, is running with the database {known.database_path}")
-    return _run(command)
+        raise NotReady(f"{error.filename}: {error.strerror}") from None
+    return known
 
 
 def _drop_privileges(facts: os.stat_result) -> None:

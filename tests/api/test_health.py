@@ -21,6 +21,7 @@ from falcon.testing import Result, TestClient
 
 from actors import wiring
 from actors.disk import Sizes
+from actors.recovery import backups
 from api.app import create_app, routes, upload_limits
 from api.context import Context
 from api.resources.operations import OPERATIONS
@@ -47,8 +48,25 @@ def test_all_is_well_when_everything_is(client: TestClient, context: Context, cl
 
     assert (answer.status_code, answer.json["status"]) == (200, "ok")
     expected = {"database", "secret_key", "disk", "scheduler", "workers"}
-    expected |= {"lost_found", "webhooks", "platforms", "sandbox"}
+    expected |= {"lost_found", "webhooks", "platforms", "sandbox", "backup"}
     assert set(answer.json["checks"]) == expected
+
+
+def test_health_tells_the_age_of_the_last_backup_and_stays_green(
+    client: TestClient, context: Context, clock: Clock, tmp_path: Path
+) -> None:
+    tick(context, clock)
+    assert client.simulate_get("/health").json["checks"]["backup"] == {"ok": True, "last_age_s": None}
+    with_backups = context.settings.model_copy(update={"backup_dir": tmp_path, "backup_hours": 2.0})
+    scheduled = TestClient(create_app(replace(context, settings=with_backups)))
+    missing = scheduled.simulate_get("/health").json["checks"]["backup"]
+    assert (missing["ok"], "none was made yet" in missing["detail"]) == (True, True)
+    backups.make(replace(context, settings=with_backups), tmp_path / "backups")
+    clock.move(hours=1)
+    assert scheduled.simulate_get("/health").json["checks"]["backup"] == {"ok": True, "last_age_s": 3600}
+    assert "vidprod_backup_age_seconds 3600.0" in client.simulate_get("/metrics").text
+    clock.move(hours=3)
+    assert "the last one is 4 hours old" in scheduled.simulate_get("/health").json["checks"]["backup"]["detail"]
 
 
 def test_health_is_red_when_the_scheduler_has_not_ticked(client: TestClient, context: Context, clock: Clock) -> None:

@@ -306,6 +306,23 @@ def test_a_video_without_readable_sound_is_published_only_after_a_yes(page: Brow
     assert ("POST", "/jobs/job-review/approve", 200) in api.asked
 
 
+def test_posts_of_a_restored_video_that_are_public_are_skipped_before_the_yes(page: Browser, api: StandIn) -> None:
+    job = samples.in_review() | {"review": {"reasons": ["restored"], "approved_at": None}, "warnings": []}
+    for number, part in enumerate(job["segments"], 1):
+        part["publications"] = [post | {"id": f"p{number}-{post['platform']}"} for post in part["publications"]]
+    open_job(page, api, job)
+    assert "restored from a backup, so parts of this video may be public already" in page.text("[data-key=review]")
+    page.click("[data-key=part-1] [data-action=skip]")
+    page.click("#question-yes")
+    page.until("the post to be skipped", lambda: "Cancelled" in page.text("[data-key=part-1]"))
+    assert [asked for asked in api.asked if asked[1].endswith("/skip")] == [
+        ("POST", "/publications/p1-tiktok/skip", 204)
+    ]
+    page.click("[data-key=review] [data-action=approve]")
+    page.until("the question to go", lambda: not page.visible("[data-key=review]"))
+    assert page.run("return document.querySelectorAll('[data-action=skip]').length") == 0
+
+
 def test_the_yes_can_be_given_or_refused_while_parts_are_prepared(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.in_review() | {"status": "processing"})
     assert page.visible("[data-key=review] [data-action=approve]")

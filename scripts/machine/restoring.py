@@ -1,0 +1,133 @@
+"""The files of a restore: the backup is copied beside the database, made ready there, and renamed into its place.
+
+vidprod.sqlite3.restoring                     the copy; a restore that was killed leaves it, the next one deletes it
+vidprod.sqlite3.before-restore-20261129T…Z    the previous database, kept
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scripts.machine.private_files import SIDE_FILES
+from store import DatabaseUnavailable, backup
+
+FREE_BYTES = 64 * 2**20  # left beside the copy: the migration and the log of the database need some
+BLOCK_BYTES = 2**20
+COPIED = ("", "-wal")  # a copy of the files of a stopped machine may have a log, without which it is not whole
+
+
+class Unusable(Exception):
+    """The file cannot be restored; the message says why."""
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[list[int]]:
+    """Open a backup, and its log if it has one, before the change of user; yield the descriptors.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with ExitStack() as stack:
+        found = []
+        for suffix in COPIED:
+            path = file.with_name(file.name + suffix)
+            if suffix == "" or path.exists():
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptor)
+                found.append(descriptor)
+        yield found
+
+
+class RestoredFile:
+    """The copy of a backup beside the database that it will replace."""
+
+    def __init__(self, database: Path) -> None:
+        """Name the files; nothing is written.
+
+        Args:
+            database: absolute; need not exist.
+        """
+        self.database = database
+        self.path = database.with_name(f"{database.name}.restoring")
+
+    def copy(self, files: Sequence[int]) -> None:
+        """Copy the opened files of a backup, and check them.
+
+        Raises:
+            Unusable: it is damaged, no database of VidProd, or there is no room.
+            DatabaseUnavailable: it is no database.
+            OSError: it cannot be read, or the copy not be written.
+        """
+        self.clear()
+        size_bytes = sum(os.fstat(descriptor).st_size for descriptor in files)
+        if (free := shutil.disk_usage(self.path.parent).free) < size_bytes + FREE_BYTES:
+            raise Unusable(f"{self.path.parent} has no room: {size_bytes + FREE_BYTES} bytes are needed, {free} left")
+        for descriptor, suffix in zip(files, COPIED, strict=False):
+            _copy(descriptor, self.path.with_name(self.path.name + suffix))
+        try:
+            wrong = backup.damage(self.path, thorough=True)
+        except DatabaseUnavailable as error:
+            raise Unusable(f"the file is no usable backup: {error.sentence}") from error
+        if wrong is not None:
+            raise Unusable(f"the backup is damaged ({' '.join(wrong.split())}); take an earlier one")
+        if not backup.is_of_vidprod(self.path):
+            raise Unusable("the file is a database, but none of VidProd")
+
+    def put_in_place(self) -> Path | None:
+        """Rename the copy to the database's name; return the name of the previous database, None if there was none.
+
+        A crash leaves the previous database or the new one, and never one with the other's log.
+        """
+        kept = None
+        if self.database.exists() and self.database.stat().st_size:
+            backup.checkpoint(self.database)  # its log is deleted, unless it is damaged
+            kept = self.database.with_name(f"{self.database.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            _keep(self.database, kept)
+        log = self.database.with_name(f"{self.database.name}-wal")
+        if log.exists():
+            log.rename(f"{kept}-wal" if kept else f"{log}.before-restore")
+        self.database.with_name(f"{self.database.name}-shm").unlink(missing_ok=True)
+        _sync(self.path)
+        self.path.rename(self.database)
+        _sync(self.database.parent)
+        return kept
+
+    def clear(self) -> None:
+        """Delete the copy and its side files."""
+        for suffix in SIDE_FILES:
+            path = self.path.with_name(self.path.name + suffix)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _copy(descriptor: int, target: Path) -> None:
+    written = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        while block := os.read(descriptor, BLOCK_BYTES):
+            view = memoryview(block)
+            while view:
+                view = view[os.write(written, view) :]
+    finally:
+        os.close(written)
+
+
+def _keep(database: Path, kept: Path) -> None:
+    try:
+        os.link(database, kept)
+    except OSError:  # a file system without hard links
+        database.rename(kept)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
