@@ -18,6 +18,7 @@ from api.resources.accounts import AccountResource, AccountsResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
 from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
 from api.resources.files import FileResource, FilesResource, TusHeaders
+from api.resources.forecasts import ForecastResource
 from api.resources.health import HealthResource
 from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
 from api.resources.metrics import MetricsResource
@@ -109,6 +110,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/connect/{platform}": ConnectResource(context),
         "/connect/{platform}/begin": ConnectTicketResource(context),
         "/connect/{platform}/callback": ConnectCallbackResource(context),
+        "/forecast": ForecastResource(context),
         "/schedule": ScheduleResource(context),
         "/webhooks": EndpointsResource(context),
         "/webhooks/{endpoint_id}": EndpointResource(context),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from actors.flow.forecast_cache import ForecastCache
 from actors.machine import Machine
 from api.http.auth import ApiKeys
 from api.http.connection_counters import ConnectionCounters
@@ -25,6 +26,7 @@ class Context(Machine):
         in_progress: requests with an idempotency key that this process is receiving.
         reservations: of disk space, by the uploads that this process is receiving.
         connection_counters: connections and requests that the server refused.
+        forecasts: of the waiting publications.
         receptions: resumable uploads that this process is receiving.
     """
 
@@ -35,6 +37,7 @@ class Context(Machine):
     in_progress: InProgress = field(default_factory=InProgress)
     reservations: Reservations = field(default_factory=Reservations)
     connection_counters: ConnectionCounters = field(default_factory=ConnectionCounters)
+    forecasts: ForecastCache = field(default_factory=ForecastCache)
     receptions: Receptions = field(default_factory=Receptions)
 
     def now_s(self) -> float:

@@ -18,6 +18,21 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class JobPhase(StrEnum):
+    """The phases of a job: its states, of which `publishing` is divided into three."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    REVIEW = "review"
+    PUBLISHING = "publishing"  # a post is going out now
+    SCHEDULED = "scheduled"  # the next post has a later time
+    BLOCKED = "blocked"  # no open post has a time: a person is needed, or the end of something unknown
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class ReviewReason(StrEnum):
     """The reason for which a job needs approval before publishing."""
 
@@ -63,6 +78,21 @@ class AfterFailure(StrEnum):
 
     HOLD = "hold"  # they wait until it is retried or skipped
     CONTINUE = "continue"
+
+
+class WaitsFor(StrEnum):
+    """The reason for which a waiting publication has not started."""
+
+    NEXT = "next"  # its turn: it starts as soon as the posts before it on the account are out
+    GAP = "gap"  # between two posts of the account
+    DAY_LIMIT = "day_limit"  # of the account, in any 24 hours
+    WINDOW = "window"  # the next upload window
+    OWN_TIME = "own_time"  # `publish_after` of its video
+    EARLIER_PART = "earlier_part"  # of the same video on the same account, which is not out yet
+    RENDERING = "rendering"  # of the part
+    APPROVAL = "approval"  # of the job, by a person
+    ACCOUNT = "account"  # to be connected again, or the end of a pause that the platform asked for
+    PLATFORM_OUTAGE = "platform_outage"  # the end of the platform's pause
 
 
 UNUSABLE_CODES = {AccountStatus.RECONNECT: "reconnect_needed", AccountStatus.REFUSED: "account_refused"}

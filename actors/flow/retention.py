@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from actors.flow import publishing
 from actors.flow.completion import after_publication, retention_s
+from actors.flow.turns import MAX_OPEN
 from actors.machine import Machine
 from actors.recovery import lost_found, resumable
 from store import heartbeats, idempotency_keys, jobs, notices, oauth_states, publications, segments, sessions, webhooks
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus
 
-MAX_OPEN = timedelta(days=60)  # a video of three hours has 180 parts; at six a day they take thirty days
 RECORDS_KEPT_FOR = timedelta(days=30)  # delivered events, and dead letters
 MAX_RUN_INTERVAL = timedelta(hours=1)  # a longer one means that the machine was off, or its clock was set
 HEARTBEAT = "lost_found"  # name of the clean-up's heartbeat

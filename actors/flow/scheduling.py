@@ -6,12 +6,13 @@ is started by a delayed message; the tick of each minute is for messages that we
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from actors.flow.events import emit, emit_for_publication, publication_data
-from actors.flow.upload_windows import DAY, DEFAULTS, earliest_start
+from actors.flow.turns import Pauses, PostingLimits, counted_since, decide, past_starts
+from actors.flow.upload_windows import DEFAULTS
 from actors.machine import Machine
 from store import heartbeats, jobs, platform_states, publication_queue, publications, schedules
 from store.accounts import Account
@@ -46,27 +47,25 @@ def start_due(machine: Machine, connection: Connection, account_id: str | None =
 def _start_next(
     machine: Machine, connection: Connection, account: Account, schedule: Schedule, outage_until: datetime | None
 ) -> None:
-    """Start the next publication of an account, or store its time.
-
-    One whose video has a later time of its own does not hold up those behind it.
-    """
+    """Start the next publication of an account, or store its time."""
     now = machine.now()
-    gap = timedelta(seconds=schedule.min_gap_s)
-    starts = publication_queue.recent_starts(connection, account.id, now - max(DAY, gap))
-    recent = [began for began in starts if began <= now + DAY]  # later ones: the clock was set back since
-    earliest = max(now, account.paused_until or now, outage_until or now)
-    next_start = earliest_start(schedule, recent, earliest)
-    for queued in publication_queue.next_in_order(connection, account.id):
-        own = queued.publish_after
-        due = next_start if own is None or own <= earliest else earliest_start(schedule, recent, own)
-        if due <= now:
+    limits = limits_of(connection, account, schedule, outage_until, now)
+    for turn in decide(limits, publication_queue.next_in_order(connection, account.id)):
+        queued = turn.candidate
+        if turn.slot.at <= now:
             if publication_queue.start(connection, queued.id, now):
                 machine.send(f"publish_{queued.platform}", queued.id)
                 _emit_started(machine, connection, queued)
             return
-        _store_due(machine, connection, queued, due)
-        if due <= next_start:
-            return
+        _store_due(machine, connection, queued, turn.slot.at)
+
+
+def limits_of(
+    connection: Connection, account: Account, schedule: Schedule, outage_until: datetime | None, now: datetime
+) -> PostingLimits:
+    """Return what limits the next post of an account."""
+    starts = publication_queue.recent_starts(connection, account.id, counted_since(schedule, now))
+    return PostingLimits(schedule, past_starts(starts, now), Pauses(account.paused_until, outage_until), now)
 
 
 def _store_due(machine: Machine, connection: Connection, queued: QueuedPublication, due: datetime) -> None:

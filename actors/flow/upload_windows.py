@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
 from platforms import registry
 from store.schedules import Schedule
+from store.states import WaitsFor
 
 Window = tuple[time, time]
 
@@ -28,21 +31,35 @@ DEFAULTS = {
 }
 
 
+@dataclass(frozen=True)
+class StartTime:
+    """A time at which a post may start, and what it waits for until then; None if it does not wait."""
+
+    at: datetime
+    waits_for: WaitsFor | None = None
+
+
 def earliest_start(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> datetime:
+    """Return the time of `next_slot`."""
+    return next_slot(schedule, recent, now).at
+
+
+def next_slot(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> StartTime:
     """Return the first time, not before `now`, at which the schedule allows another post of an account.
 
     Args:
         schedule: windows, posts a day, gap between posts.
-        recent: when the account's posts of the last 24 hours began, oldest first.
+        recent: when the account's posts of the last 24 hours began, oldest first; earlier ones change nothing.
         now: an aware time.
     """
-    moment = now
-    within_a_day = [began for began in recent if began > now - DAY]
-    if len(within_a_day) >= schedule.max_per_day:
-        moment = max(moment, within_a_day[-schedule.max_per_day] + DAY)
+    slot = StartTime(now)
+    if len(recent) - bisect_right(recent, now - DAY) >= schedule.max_per_day:
+        slot = StartTime(recent[-schedule.max_per_day] + DAY, WaitsFor.DAY_LIMIT)
     if recent:
-        moment = max(moment, recent[-1] + timedelta(seconds=schedule.min_gap_s))
-    return next_opening(schedule, moment)
+        after_gap = recent[-1] + timedelta(seconds=schedule.min_gap_s)
+        slot = StartTime(after_gap, WaitsFor.GAP) if after_gap > slot.at else slot
+    opening = next_opening(schedule, slot.at)
+    return StartTime(opening, WaitsFor.WINDOW) if opening > slot.at else slot
 
 
 def next_opening(schedule: Schedule, moment: datetime) -> datetime:

@@ -18,10 +18,12 @@ from store.states import (
     AfterFailure,
     DeliveryStatus,
     EndpointState,
+    JobPhase,
     JobStatus,
     PublicationStatus,
     ReviewReason,
     SegmentStatus,
+    WaitsFor,
 )
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -34,6 +36,15 @@ Progress = Annotated[float, Field(ge=0, le=1, description="Share of the work don
 _RetryAt = Annotated[Time | None, Field(description="Time of the next attempt; null if none is scheduled.")]
 _Code = Annotated[str | None, Field(description="Why, for programs; stable.")]
 _Reason = Annotated[str | None, Field(description="Why, for people.")]
+
+
+_ExpectedAt = Annotated[
+    Time | None,
+    Field(
+        description="When a waiting publication starts, if nothing changes. Null if nobody can know, or if its turn "
+        "does not come within 60 days. An estimate while it waits for `rendering`."
+    ),
+]
 
 
 class UploadDocument(TypedDict):
@@ -49,7 +60,20 @@ class JobSummaryDocument(TypedDict):
 
     job_id: str
     status: JobStatus
+    phase: Annotated[
+        JobPhase,
+        Field(
+            description="As `status`; instead of `publishing` it may be `scheduled` (the next post has a later time) "
+            "or `blocked` (no post has a time: a person is needed, or the end of something unknown)."
+        ),
+    ]
     progress: Progress
+    next_at: Annotated[Time | None, Field(description="When the next post is expected to start.")]
+    last_at: Annotated[
+        Time | None,
+        Field(description="When the last post is expected to start; null while a post has no expected time."),
+    ]
+    posts: Annotated[dict[PublicationStatus, int], Field(description="How many publications are in each state.")]
     title: str
     original_name: Annotated[str, Field(description="Name of the uploaded file; shown only, never published.")]
     created_at: Time | None
@@ -111,7 +135,12 @@ class PublicationDocument(TypedDict):
     account_id: str
     status: PublicationStatus
     link: Annotated[str | None, Field(description="Address of the published post.")]
-    due_at: Annotated[Time | None, Field(description="Earliest time of publication.")]
+    due_at: Annotated[
+        Time | None,
+        Field(description="Start, as the schedule last allowed it; null until it is first in line on its account."),
+    ]
+    expected_at: _ExpectedAt
+    waits_for: Annotated[WaitsFor | None, Field(description="What a waiting publication waits for.")]
     reason: _Reason
     code: Annotated[
         str | None,
@@ -165,6 +194,29 @@ class JobDocument(JobSummaryDocument):
     source_deleted_at: Time | None
     files_deleted_at: Time | None
     segments: list[SegmentDocument]
+
+
+class ExpectedPostDocument(TypedDict):
+    """A publication that waits for its time."""
+
+    expected_at: _ExpectedAt
+    waits_for: WaitsFor
+    publication_id: str
+    job_id: str
+    title: str
+    number: Annotated[int, Field(description="Number of the part, from 1.")]
+    of: Annotated[int | None, Field(description="Number of parts of the job.")]
+    platform: str
+    account_id: str
+    account: Annotated[str, Field(description="Name of the account.")]
+
+
+class ForecastDocument(TypedDict):
+    """The expected publications of the next days, the earliest first."""
+
+    made_at: Annotated[Time | None, Field(description="After the last change, or seconds ago.")]
+    posts: list[ExpectedPostDocument]
+    next: Annotated[str | None, Field(description="Cursor of the next page; null on the last page.")]
 
 
 class JobStateDocument(TypedDict):

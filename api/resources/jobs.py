@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 import falcon
 
 from actors.flow import job_commands
 from api.context import Context
-from api.http import conditional, json_values, navigation
+from api.http import conditional, json_values, navigation, time_cursor
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
 from api.resources import documents, status_document
 from api.resources.base import Resource
-from store import accounts, jobs, platform_states, publications, segments
+from store import accounts, job_numbers, jobs, platform_states, publications, segments
 from store.jobs import Job
 
 DEFAULT_LIMIT = 20
@@ -44,6 +42,7 @@ class StatusResource(Resource):
         response.data = body
 
     def _document(self, job_id: str) -> documents.JobDocument:
+        forecast = self._context.forecasts.get(self._context)
         with self._context.store.reading() as connection:
             job = jobs.get(connection, job_id)
             if job is None:
@@ -53,7 +52,7 @@ class StatusResource(Resource):
             ids = {post.account_id for post in posts}
             named = [account for account in (accounts.get(connection, known) for known in ids) if account]
             outages = platform_states.list_out(connection)
-        return status_document.document(job, parts, posts, named, self._context.settings.data_dir, outages)
+        return status_document.document(job, parts, posts, named, self._context.settings.data_dir, forecast, outages)
 
 
 class JobsResource(Resource):
@@ -62,20 +61,18 @@ class JobsResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List the jobs, newest first, in pages."""
         limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
-        cursor = request.get_param("cursor")
-        before = None if cursor is None else _read_cursor(cursor)
+        before = time_cursor.query(request)
+        forecast = self._context.forecasts.get(self._context)
         with self._context.store.reading() as connection:
             found = jobs.page(connection, limit=limit + 1, before=before)
-            listed = [
-                status_document.summary(
-                    job, segments.of_job(connection, job.id), publications.of_job(connection, job.id)
-                )
-                for job in found[:limit]
-            ]
+            ids = [job.id for job in found[:limit]]
+            parts, posts = job_numbers.parts_of(connection, ids), job_numbers.posts_of(connection, ids)
+        listed = [status_document.summary(job, parts[job.id], posts[job.id], forecast) for job in found[:limit]]
         response.cache_control = ["private", "no-cache"]
+        position = (found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
         page: documents.JobsDocument = {
             "jobs": listed,
-            "next": _cursor(found[limit - 1]) if len(found) > limit else None,
+            "next": None if position is None else time_cursor.write(position),
         }
         response.media = page
 
@@ -145,19 +142,3 @@ def _state(context: Context, job_id: str) -> documents.JobStateDocument:
 
 def _conflict(context: Context, job_id: str, detail: str) -> Problem:
     return Problem(409, "wrong_state", detail, job_status=_get(context, job_id).status)
-
-
-def _cursor(job: Job) -> str:
-    return base64.urlsafe_b64encode(f"{job.created_at.isoformat()} {job.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        created_at, _, job_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        moment = datetime.fromisoformat(created_at)
-        if moment.tzinfo is None or not job_id:
-            raise ValueError
-        moment = moment.astimezone(UTC)  # raises OverflowError at either end of the calendar
-    except (ValueError, OverflowError):
-        raise Problem(400, "bad_cursor", "cursor: must be the `next` of an earlier page", field="cursor") from None
-    return moment, job_id

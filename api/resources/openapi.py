@@ -16,7 +16,7 @@ from api.resources.schedules import PlatformSchedule
 from platforms import webhook_events
 from settings import VERSION, Settings
 from store.attempts import MediaOutcome
-from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
+from store.states import JobPhase, JobStatus, PublicationStatus, ReviewReason, SegmentStatus, WaitsFor
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -201,8 +201,13 @@ def _shared_schemas() -> Json:
     return {name: value for body in bodies for name, value in body.model_json_schema().get("$defs", {}).items()}
 
 
+_WAITS_FOR = {"type": "string", "enum": list(WaitsFor)}
 _TEXT = {"type": "string"}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
+_EXPECTED_AT = _TIME | {
+    "description": "When a waiting publication starts, if nothing changes. Null if nobody can know, or if its turn "
+    "does not come within 60 days. An estimate while it waits for `rendering`."
+}
 _OPTIONAL_TEXT, _OPTIONAL_INTEGER = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
 
 
@@ -210,7 +215,18 @@ def _schemas() -> Json:
     summary = {
         "job_id": _TEXT,
         "status": {"type": "string", "enum": list(JobStatus)},
+        "phase": {
+            "type": "string",
+            "enum": list(JobPhase),
+            "description": "As `status`; instead of `publishing` it may be `scheduled` (the next post has a later "
+            "time) or `blocked` (no post has a time: a person is needed, or the end of something unknown).",
+        },
         "progress": {"type": "number", "minimum": 0, "maximum": 1, "description": "Share of the work done, 0 to 1."},
+        "next_at": _TIME | {"description": "When the next post is expected to start."},
+        "last_at": _TIME
+        | {"description": "When the last post is expected to start; null while a post has no expected time."},
+        "posts": _object({status: {"type": "integer"} for status in PublicationStatus})
+        | {"description": "How many publications are in each state."},
         "title": _TEXT,
         "original_name": _TEXT | {"description": "Name of the uploaded file; shown only, never published."},
         "created_at": _TIME,
@@ -242,6 +258,7 @@ def _schemas() -> Json:
         "Job": _object(job),
         "Jobs": _object(jobs),
         "Upload": _object(upload),
+        "Forecast": _object(_forecast()),
         "Schedules": {"type": "object", "additionalProperties": _body_schema(PlatformSchedule)},
         "Problem": _object(problem),
         **webhook_events.data_schemas(_REF),
@@ -249,11 +266,32 @@ def _schemas() -> Json:
     }
 
 
+def _forecast() -> Json:
+    post = {
+        "expected_at": _EXPECTED_AT, "waits_for": _WAITS_FOR, "publication_id": _TEXT, "job_id": _TEXT, "title": _TEXT,
+        "number": {"type": "integer", "description": "Number of the part, from 1."},
+        "of": _OPTIONAL_INTEGER | {"description": "Number of parts of the job."},
+        "platform": _TEXT, "account_id": _TEXT, "account": _TEXT | {"description": "Name of the account."},
+    }  # fmt: skip
+    return {
+        "made_at": _TIME | {"description": "When the forecast was made: after the last change, or seconds ago."},
+        "posts": {"type": "array", "items": _object(post)},
+        "next": _OPTIONAL_TEXT | {"description": "Cursor of the next page; null on the last page."},
+    }
+
+
 def _segment() -> Json:
     publication = {
         "platform": _TEXT, "account": _TEXT, "status": {"type": "string", "enum": list(PublicationStatus)},
         "link": _OPTIONAL_TEXT | {"description": "Address of the published post."},
-        "due_at": _TIME | {"description": "Earliest time of publication."}, "reason": _OPTIONAL_TEXT,
+        "due_at": _TIME | {
+            "description": "Start, as the schedule last allowed it; null until it is first in line on its account."
+        },
+        "expected_at": _EXPECTED_AT,
+        "waits_for": {
+            "anyOf": [_WAITS_FOR, {"type": "null"}], "description": "What a waiting publication waits for.",
+        },
+        "reason": _OPTIONAL_TEXT,
         "code": _OPTIONAL_TEXT | {
             "description": "Why it waits, failed or ended, for programs; `held`: an earlier part was not published."
         },

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from api.http.idempotency import MAX_KEY_CHARS
 from api.http.numbers import MAX_INTEGER
-from api.resources import dead_letters, jobs, webhooks
+from api.resources import dead_letters, forecasts, jobs, webhooks
 from api.resources.accounts import AccountChange
 from api.resources.notices import NewSubscription
 from api.resources.publications import PublicationRetry, Resolution
@@ -107,6 +107,7 @@ _TUS_APPENDING: dict[str, Json] = {
     "Upload-Checksum": _TUS_CREATION["Upload-Checksum"],
 }
 _CURSOR = _text("`next` of the previous page. Default: the first page.")
+_DAYS = f"How many days from now, 1 to {forecasts.MAX_DAYS}. Default: {forecasts.DEFAULT_DAYS}."
 _QUEUE = _text("Name of a queue. Default: all queues.")
 _ACTOR = _text("Name of an actor, such as `gaze` or `publish_tiktok`. Default: all actors.")
 _VARIANT = {
@@ -226,6 +227,16 @@ OPERATIONS = (
         "The platform redirects the browser here; then the browser is redirected to the web page. 400 in a browser "
         "that has not begun the connection, and after 10 minutes.",
         query=_CALLBACK, public=True,
+    ),
+    Operation(
+        "get", "/forecast", "List expected publications, earliest first", (200, 400),
+        "When the waiting publications of all accounts start, if nothing changes, and what each waits for. Those whose "
+        "time nobody can know are left out.",
+        query={
+            "cursor": _CURSOR,
+            "days": _limit(forecasts.MAX_DAYS, forecasts.DEFAULT_DAYS) | {"description": _DAYS},
+            "limit": _limit(forecasts.MAX_LIMIT, forecasts.DEFAULT_LIMIT),
+        }, content="Forecast",
     ),
     Operation("get", "/schedule", "Get the schedules of all platforms", (200,), content="Schedules"),
     Operation(

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+from actors.flow.forecast import Prediction
+from actors.flow.forecast_cache import Forecast
 from api.resources import documents
 from store.accounts import Account
 from store.attempts import PublishingAttempt, decode_attempts, decode_publishing_attempts
+from store.job_numbers import PartNumbers
 from store.jobs import Job
+from store.partial_indexes import HELD
 from store.platform_states import PlatformState
 from store.publications import Publication
 from store.segments import Segment
-from store.states import JOB_OVER, PUBLICATION_OVER, JobStatus, PublicationStatus, ReviewReason, SegmentStatus
+from store.states import (
+    JOB_OVER,
+    PUBLICATION_OVER,
+    AccountStatus,
+    JobPhase,
+    JobStatus,
+    PublicationStatus,
+    ReviewReason,
+    SegmentStatus,
+    WaitsFor,
+)
 
 PLANNING_SHARE = 0.05
 """Share of planning in the progress of a job."""
@@ -32,6 +47,7 @@ def document(
     posts: Sequence[Publication],
     accounts: Sequence[Account],
     data_dir: Path,
+    forecast: Forecast,
     outages: Sequence[PlatformState] = (),
 ) -> documents.JobDocument:
     """Return the status document of a job.
@@ -42,12 +58,17 @@ def document(
         posts: its publications.
         accounts: those of the publications.
         data_dir: where the files of the parts are.
+        forecast: of all waiting publications.
         outages: of platforms; their waiting publications have no reason of their own.
     """
-    names = {account.id: account.name for account in accounts}
     paused = {state.platform: state for state in outages}
+    by_id = {account.id: account for account in accounts}
+    by_part: dict[str, list[Publication]] = {part.id: [] for part in parts}
+    for post in posts:
+        by_part[post.segment_id].append(post)
+    numbers = [_numbers(part, by_part[part.id]) for part in parts]
     return {
-        **summary(job, parts, posts),
+        **summary(job, numbers, Counter(post.status for post in posts), forecast),
         "caption": job.caption,
         "error": job.error,
         "error_code": job.error_code,
@@ -70,7 +91,15 @@ def document(
                 job,
                 part,
                 len(parts),
-                [_post(post, names, paused.get(post.platform)) for post in posts if post.segment_id == part.id],
+                [
+                    _post(
+                        post,
+                        by_id.get(post.account_id),
+                        paused.get(post.platform),
+                        _prediction(job, part, post, by_id.get(post.account_id), forecast),
+                    )
+                    for post in by_part[part.id]
+                ],
                 data_dir,
             )
             for part in parts
@@ -78,19 +107,51 @@ def document(
     }
 
 
-def summary(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> documents.JobSummaryDocument:
-    """Return the entry of a job in the list of jobs."""
+def summary(
+    job: Job, parts: Sequence[PartNumbers], posts: Mapping[str, int], forecast: Forecast
+) -> documents.JobSummaryDocument:
+    """Return the entry of a job in the list of jobs.
+
+    Args:
+        job: the job.
+        parts: the numbers of its parts.
+        posts: how many of its publications are in each state.
+        forecast: of all waiting publications.
+    """
+    mine = forecast.jobs.get(job.id)
+    waiting = posts.get(PublicationStatus.WAITING, 0)
+    is_complete = mine is not None and mine.count >= waiting and not posts.get(PublicationStatus.OUTCOME_UNKNOWN)
     return {
         "job_id": job.id,
         "status": job.status,
-        "progress": round(progress(job, parts, posts), 4),
+        "phase": phase(job, posts, None if mine is None else mine.next_at, forecast.made_at),
+        "progress": round(progress(job, parts), 4),
+        "next_at": timestamp(None if mine is None else mine.next_at),
+        "last_at": timestamp(mine.last_at if mine is not None and is_complete else None),
+        "posts": {status: posts.get(status, 0) for status in PublicationStatus},
         "title": job.title,
         "original_name": job.original_name,
         "created_at": timestamp(job.created_at),
     }
 
 
-def progress(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -> float:
+def phase(job: Job, posts: Mapping[str, int], next_at: datetime | None, now: datetime) -> JobPhase:
+    """Return the phase of a job: its state, and while it is publishing, whether a post goes out now or waits.
+
+    Args:
+        job: the job.
+        posts: how many of its publications are in each state.
+        next_at: predicted start of the next one.
+        now: when that was predicted.
+    """
+    if job.status is not JobStatus.PUBLISHING:
+        return JobPhase(job.status)
+    if posts.get(PublicationStatus.PUBLISHING) or (next_at is not None and next_at <= now):
+        return JobPhase.PUBLISHING
+    return JobPhase.BLOCKED if next_at is None else JobPhase.SCHEDULED
+
+
+def progress(job: Job, parts: Sequence[PartNumbers]) -> float:
     """Return the progress of a job, 0 to 1; parts count by their duration.
 
     A failed or cancelled job keeps its last progress; a job that ended otherwise is at 1.
@@ -99,24 +160,28 @@ def progress(job: Job, parts: Sequence[Segment], posts: Sequence[Publication]) -
         return 1.0
     if not parts:
         return 0.0
-    whole_s = sum(part.duration or 1.0 for part in parts)
-    done_s = sum((part.duration or 1.0) * _part_progress(part, posts) for part in parts)
+    whole_s = sum(part.duration_s or 1.0 for part in parts)
+    done_s = sum((part.duration_s or 1.0) * _part_progress(part) for part in parts)
     return min(PLANNING_SHARE + (1 - PLANNING_SHARE) * done_s / whole_s, 1.0)
 
 
-def _part_progress(part: Segment, posts: Sequence[Publication]) -> float:
+def _part_progress(part: PartNumbers) -> float:
     if part.status in {SegmentStatus.DONE, SegmentStatus.FAILED}:
         return 1.0
     rendered = 1.0 if part.status == SegmentStatus.READY else min(max(part.progress, 0.0), 1.0)
-    mine = [post for post in posts if post.segment_id == part.id]
-    published = sum(_post_progress(post) for post in mine) / len(mine) if mine else 0.0
+    published = (part.over + part.under_way / 2) / part.posts if part.posts else 0.0
     return RENDERING_SHARE * rendered + (1 - RENDERING_SHARE) * published
 
 
-def _post_progress(post: Publication) -> float:
-    if post.status in PUBLICATION_OVER:
-        return 1.0
-    return 0.5 if post.status == PublicationStatus.PUBLISHING else 0.0
+def _numbers(part: Segment, posts: Sequence[Publication]) -> PartNumbers:
+    return PartNumbers(
+        status=part.status,
+        duration_s=part.duration,
+        progress=part.progress,
+        posts=len(posts),
+        over=sum(post.status in PUBLICATION_OVER for post in posts),
+        under_way=sum(post.status is PublicationStatus.PUBLISHING for post in posts),
+    )
 
 
 def _part(
@@ -175,18 +240,22 @@ def _review(job: Job) -> documents.ReviewDocument | None:
     }
 
 
-def _post(post: Publication, names: dict[str, str], outage: PlatformState | None) -> documents.PublicationDocument:
+def _post(
+    post: Publication, account: Account | None, outage: PlatformState | None, prediction: Prediction | None
+) -> documents.PublicationDocument:
     code, reason = post.code, post.reason
     if post.status is PublicationStatus.WAITING and code is None and outage is not None:
         code, reason = PLATFORM_PAUSED, outage.reason
     return {
         "id": post.id,
         "platform": post.platform,
-        "account": names.get(post.account_id, ""),
+        "account": "" if account is None else account.name,
         "account_id": post.account_id,
         "status": post.status,
         "link": post.link,
         "due_at": timestamp(post.due_at),
+        "expected_at": None if prediction is None else timestamp(prediction.at),
+        "waits_for": None if prediction is None else prediction.waits_for,
         "reason": reason,
         "code": code,
         "ended_at": timestamp(post.ended_at),
@@ -203,6 +272,26 @@ def _publishing_attempt(attempt: PublishingAttempt) -> documents.PublishingAttem
         "platform_code": attempt.platform_code,
         "log_id": attempt.log_id,
     }
+
+
+def _prediction(
+    job: Job, part: Segment, post: Publication, account: Account | None, forecast: Forecast
+) -> Prediction | None:
+    """Return the prediction of a waiting publication; None for another one."""
+    if post.status is not PublicationStatus.WAITING:
+        return None
+    return forecast.posts.get(post.id) or Prediction(None, _unpredicted(job, part, post, account), job.id)
+
+
+def _unpredicted(job: Job, part: Segment, post: Publication, account: Account | None) -> WaitsFor:
+    """Return what a publication waits for whose turn does not come before it expires, or whose account is unusable."""
+    if account is not None and account.status is not AccountStatus.CONNECTED:
+        return WaitsFor.ACCOUNT
+    if job.review_reasons and job.approved_at is None:
+        return WaitsFor.APPROVAL
+    if part.status in {SegmentStatus.PENDING, SegmentStatus.RENDERING}:
+        return WaitsFor.RENDERING
+    return WaitsFor.EARLIER_PART if post.code == HELD else WaitsFor.NEXT
 
 
 def outage_document(state: PlatformState) -> documents.OutageDocument:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from actors import wiring
 from actors.flow import publishing, publishing_retries, retention, tokens
+from actors.flow.turns import MAX_OPEN
 from platforms import errors
 from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import Store, accounts
@@ -227,7 +228,7 @@ def test_only_what_is_certainly_not_public_expires(
 ) -> None:
     change_machine(monkeypatch, publisher=lambda _: Platform())
     _set_step(step, unclear=unclear)
-    move_clock(monkeypatch, retention.MAX_OPEN + timedelta(days=8))
+    move_clock(monkeypatch, MAX_OPEN + timedelta(days=8))
     retention.clean_up(wiring.machine)
     assert (stored().status, stored().code) == (status, "expired")
 

@@ -15,6 +15,7 @@ from api.context import Context
 from api.resources import status_document
 from store import accounts, jobs, publications, segments
 from store.attempts import MediaAttempt, MediaOutcome, encode_attempts
+from store.job_numbers import PartNumbers
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
@@ -158,7 +159,15 @@ def test_links_lead_to_the_files_that_exist(client: TestClient, context: Context
     ],
 )
 def test_progress_grows_with_each_stage(part: Segment, posts: list[PublicationStatus], expected: float) -> None:
-    found = status_document.progress(rows.job(parts=1), [part], [post(part, status) for status in posts])
+    numbers = PartNumbers(
+        part.status,
+        part.duration,
+        part.progress,
+        posts=len(posts),
+        over=posts.count(PublicationStatus.PUBLISHED),
+        under_way=posts.count(PublicationStatus.PUBLISHING),
+    )
+    found = status_document.progress(rows.job(parts=1), [numbers])
 
     assert found == pytest.approx(expected, abs=1e-9)
 
@@ -173,7 +182,7 @@ def test_progress_grows_with_each_stage(part: Segment, posts: list[PublicationSt
     ],
 )
 def test_progress_without_parts_is_nothing_or_all(status: JobStatus, expected: float) -> None:
-    assert status_document.progress(rows.job(status=status), [], []) == expected
+    assert status_document.progress(rows.job(status=status), []) == expected
 
 
 def test_the_list_goes_on_where_its_page_ended(client: TestClient, context: Context) -> None:
@@ -192,7 +201,8 @@ def test_the_list_goes_on_where_its_page_ended(client: TestClient, context: Cont
             break
 
     assert seen == ["job-4", "job-3", "job-2", "job-1", "job-0"]
-    assert set(page["jobs"][0]) == {"job_id", "title", "original_name", "status", "progress", "created_at"}
+    own = {"job_id", "title", "original_name", "status", "progress", "created_at"}
+    assert set(page["jobs"][0]) == own | {"phase", "next_at", "last_at", "posts"}
 
 
 BEFORE_ALL_TIME = base64.urlsafe_b64encode(b"0001-01-01T00:00:00+14:00 x").decode()
