@@ -37,8 +37,8 @@
  *                   publications[{id, platform, account (its name), status, link, due_at, expected_at and waits_for (a code
  *                   of schedule.js) while it waits or null, code, reason}]}], files_deleted_at,
  *                   next_at and last_at (instants of the next and the last post, or null)
- *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, original_name, status, progress, created_at, next_at, last_at}],
- *                   "next": cursor or null}, newest first
+ *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, original_name, status, phase (also scheduled or blocked), progress,
+ *                   created_at, next_at, last_at, posts{status: number}}], "next": cursor or null}, newest first
  *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
  *   POST /publications/ID/retry {out_of_order}   any 2xx; 409 with code out_of_order if later parts are published
  *   POST /publications/ID/skip   any 2xx: the later parts go on without it

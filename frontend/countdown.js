@@ -46,10 +46,13 @@ export class Wait {
 /** Disable a button for a while, with the countdown as its label; then `onEnd` is called, and the end is announced. */
 export function holdButton(button, waitS, onEnd = () => {}) {
   const label = button.textContent;
+  const name = button.getAttribute('aria-label'); // must contain the text that is shown
+  button.removeAttribute('aria-label');
   const wait = new Wait(() => {
     button.disabled = wait.leftS > 0;
     button.textContent = wait.leftS ? `Try again in ${seconds(wait.leftS)}` : label;
     if (wait.leftS) return;
+    if (name) button.setAttribute('aria-label', name);
     announce('You can try again now.');
     onEnd();
   });

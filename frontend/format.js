@@ -16,12 +16,13 @@ export function bytes(count) {
   return `${(count / (1000 * MB)).toFixed(1)}${NB}GB`;
 }
 
-/** 57 s, 12 min 5 s, 1 h 3 min. */
+/** 57 s, 12 min 5 s, 1 h 3 min, 2 h. */
 export function seconds(count) {
   const whole = Math.round(count);
   if (whole < 60) return `${whole}${NB}s`;
   if (whole < 3600) return whole % 60 ? `${Math.floor(whole / 60)}${NB}min ${whole % 60}${NB}s` : `${whole / 60}${NB}min`;
-  return `${Math.floor(whole / 3600)}${NB}h ${Math.floor((whole % 3600) / 60)}${NB}min`;
+  const minutes = Math.floor((whole % 3600) / 60);
+  return `${Math.floor(whole / 3600)}${NB}h${minutes ? ` ${minutes}${NB}min` : ''}`;
 }
 
 /** A place in the video: 0:00, 12:05, 1:02:09. */
@@ -51,14 +52,14 @@ export function timeLeft(count) {
 
 /** An instant (ISO 8601) in the reader's time zone: "today at 18:00", "tomorrow at 09:30", "28 Nov at 18:00". */
 export function moment(iso, now = new Date()) {
-  const then = new Date(iso);
+  const then = new Date(iso ?? NaN); // null would be 1970
   if (Number.isNaN(then.getTime())) return '';
   return `${day(then, now)} at ${clock(then)}`;
 }
 
 /** The same in fewer words, with the weekday in the coming week: "today 18:00", "tomorrow 09:30", "Thu 20:30", "28 Nov 18:00". */
 export function when(iso, now = new Date()) {
-  const then = new Date(iso);
+  const then = new Date(iso ?? NaN); // null would be 1970
   if (Number.isNaN(then.getTime())) return '';
   const apart = daysApart(then, now);
   const name = apart > 1 && apart < 7 ? WEEKDAY.format(then) : day(then, now);

@@ -11,6 +11,8 @@ import { isScheduled, lastAt, nextAt } from './schedule.js';
 import { jobName, jobState, sentence } from './words.js';
 
 const PACE_MS = { moving: 6000, still: 30_000 };
+/** The states of posts for which a job that has no next post waits; without one, it waits for a platform. */
+const NEEDS_PERSON = ['action_needed', 'failed', 'expired', 'outcome_unknown'];
 const wait = new Wait(draw);
 
 let list = { jobs: [], next: null, loaded: false, trouble: '' };
@@ -91,7 +93,14 @@ function row(job) {
       el('span', { class: 'job-name' },
         el('b', {}, jobName(job)),
         el('span', { class: 'hint' }, facts(job))),
-      pill(isScheduled(job) ? ['Scheduled', 'wait'] : jobState(job.status))));
+      pill(state(job))));
+}
+
+/** The state of a job in the list: [text, tone]. */
+function state(job) {
+  if (isScheduled(job)) return ['Scheduled', 'wait'];
+  if (job.phase !== 'blocked') return jobState(job.status);
+  return NEEDS_PERSON.some((status) => job.posts?.[status]) ? jobState('review') : ['Waiting', 'wait'];
 }
 
 /** The dates of a job's posts while they wait for them, else the date of its upload and its progress. */

@@ -3,10 +3,10 @@
 import { connectAddress } from './api.js';
 import { el } from './dom.js';
 import { position, seconds } from './format.js';
-import { isStopped, OVER, REPAIRABLE } from './part-groups.js';
+import { isStopped, needsPerson, OVER, postState, REPAIRABLE } from './part-groups.js';
 import { waitingNote } from './schedule.js';
 import {
-  cutReason, gazeRest, gazeResult, nextAttempt, partState, platformName, publicationHint, publicationState, renderingResult, sentence,
+  cutReason, gazeRest, gazeResult, nextAttempt, partState, platformName, publicationHint, renderingResult, sentence,
 } from './words.js';
 
 /** The elements inside a card; `view` is that of status-view.js, `isTitled` adds the part's number and state. */
@@ -68,7 +68,7 @@ function publication(job, part, post, view) {
       el('span', { class: 'post-name' }, el('b', {}, name), post.account && el('span', { class: 'account' }, post.account)),
       post.status === 'published' && link
         && el('a', { class: 'post-link', href: link, target: '_blank', rel: 'noopener noreferrer', 'data-key': 'link', 'aria-label': `Open part ${part.number} on ${name}` }, 'Open'),
-      pill(publicationState(post))),
+      pill(postState(post))),
     postNotes(job, part, post).map((note) => el('p', { class: 'reason' }, note)),
     choices(job, part, post, view));
 }
@@ -97,7 +97,7 @@ function offered(job, part, post) {
 }
 
 function accountLink(job, post) {
-  if (post.code !== 'reconnect_needed' || post.status !== 'waiting' || OVER.has(job.status)) return null;
+  if (post.status !== 'waiting' || !needsPerson(post, job)) return null;
   const label = `Connect ${platformName(post.platform)} again`;
   return el('a', { class: 'button button-quiet', href: connectAddress(post.platform), 'data-key': 'connect' }, label);
 }

@@ -37,9 +37,11 @@ export const partsIn = (filter, job) => (job.segments ?? []).filter((part) => IN
 export function rowState(part, job) {
   if (isStopped(part, job)) return partState('cancelled');
   const decisive = decisivePost(part, job);
-  if (part.status === 'failed' || !decisive) return partState(part.status);
-  return decisive.status === 'waiting' && expectedAt(decisive) && !needsPerson(decisive, job) ? ['Scheduled', 'wait'] : publicationState(decisive);
+  return part.status === 'failed' || !decisive ? partState(part.status) : postState(decisive);
 }
+
+/** The state of a post: [text, tone]; a waiting one without trouble is scheduled from the moment its date is known. */
+export const postState = (post) => (expectedAt(post) && !post.code ? ['Scheduled', 'wait'] : publicationState(post));
 
 /** The one most useful fact of a part, for its row. */
 export function rowFacts(part, job) {
@@ -50,7 +52,8 @@ export function rowFacts(part, job) {
   if (!post) return length;
   if (post.status === 'published') return [...new Set(posts(part).map(({ platform }) => platformName(platform)))].join(', ');
   const fact = (post.status === 'waiting' && waitingFacts(post, job, part)) || post.reason || publicationHint(post);
-  return fact ? `${platformName(post.platform)}: ${sentence(fact)}` : length;
+  const name = platformName(post.platform);
+  return fact ? `${fact.startsWith(name) ? '' : `${name}: `}${sentence(fact)}` : length;
 }
 
 /** The post that a person should know of first: one that failed, one that asks, one under way, the next to wait. */

@@ -33,7 +33,7 @@ export function waitsFor(post, job, part) {
 export function waitingNote(post, job, part) {
   const at = expectedAt(post);
   const what = waitsFor(post, job, part);
-  if (!at) return what ? `Goes out ${what}.` : '';
+  if (!at) return what && !post.code ? `Goes out ${what}.` : ''; // a code has sentences of its own
   const earliest = EARLIEST.has(post.waits_for) ? ' at the earliest' : '';
   return `Goes out ${moment(at)}${earliest}${what && `, ${what}`}.`;
 }
@@ -73,5 +73,5 @@ export const isSending = (job) => allPosts(job).some((post) => post.status === '
 
 /** Return whether a job has nothing to do before the time of its next post. */
 export function isScheduled(job) {
-  return job.status === 'publishing' && !isSending(job) && nextAt(job) !== null;
+  return job.status === 'publishing' && (job.phase ?? 'scheduled') === 'scheduled' && !isSending(job) && nextAt(job) !== null;
 }

@@ -4,6 +4,7 @@ import * as api from './api.js';
 import { holdButton } from './countdown.js';
 import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
+import { seconds } from './format.js';
 import { sentence } from './words.js';
 
 const EVERYWHERE = ['Sign out on all devices?', 'Every browser that uses this key has to sign in again, also this one.', 'Sign out everywhere', 'Stay signed in'];
@@ -52,7 +53,7 @@ async function signOut(request, onSignedOut) {
 function words(problem) {
   if (problem instanceof api.NoAnswer) return 'The server cannot be reached. Please try again.';
   if (problem.status === 401) return 'This key is not right. Check it and try again.';
-  if (problem.status === 429) return `This key is not right. After so many wrong keys, please wait ${problem.retryAfterS ?? 60} seconds.`;
+  if (problem.status === 429) return `This key is not right. After so many wrong keys, please wait ${seconds(problem.retryAfterS ?? 60)}.`;
   return sentence(problem.message, '.');
 }
 

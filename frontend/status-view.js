@@ -84,12 +84,12 @@ export function jobPill(job) {
 /** Return whether a job goes on only after a person has done something about its posts. */
 function waitsForPerson(job) {
   const posts = (job.segments ?? []).flatMap((part) => part.publications ?? []);
-  return job.status === 'publishing' && !isSending(job) && posts.some((post) => needsPerson(post, job));
+  return job.status === 'publishing' && !isSending(job) && posts.some((post) => needsPerson(post, job) || post.code === 'held');
 }
 
 /** The progress to show, 0 to 1, or null while nothing moves. */
 function progressShare(job, parts) {
-  if (job.status === 'processing') return job.progress ?? 0;
+  if (job.status === 'processing') return job.retry_at ? null : job.progress ?? 0;
   if (job.status !== 'publishing' || !isSending(job)) return null;
   const posts = parts.flatMap((part) => part.publications ?? []);
   return posts.filter((post) => post.status === 'published').length / posts.length;

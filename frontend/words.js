@@ -105,7 +105,8 @@ const PUBLICATION_HINT = {
 };
 const WAITING_HINT = {
   platform_paused: (platform) => `${platform} has a problem at the moment. The post goes out when it is over.`,
-  reconnect_needed: (platform) => `Connect ${platform} again on the start page; the post then goes out by itself.`,
+  reconnect_needed: (platform) => `Connect ${platform} again; the post then goes out by itself.`,
+  account_refused: (platform) => `The ${platform} app shows why. When that is settled, connect the account again; the post then goes out by itself.`,
 };
 
 export const platformName = (code) => PLATFORMS[code] ?? plain(code);

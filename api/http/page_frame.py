@@ -1,4 +1,4 @@
-"""The frame of pages that the API itself makes: style sheets, title, one section."""
+"""The frame of pages that the API itself makes: style sheets, title, head, one section."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="/static/pages.css">
 </head>
 <body>
+<header class="bar"><div class="bar-inner"><span class="brand">VidProd</span></div></header>
 <main>
 <section class="{style}">
 <h1>{title}</h1>

@@ -148,7 +148,7 @@ def scheduled() -> dict[str, Any]:
             publication(platform, "waiting", id=f"w{number}", expected_at=expected_at, waits_for=code)])
         for number, (platform, expected_at, code) in enumerate(waits, start=1)
     ]  # fmt: skip
-    dates = {"next_at": "2099-11-26T08:00:00Z", "last_at": "2099-11-27T09:00:00Z"}
+    dates = {"phase": "scheduled", "next_at": "2099-11-26T08:00:00Z", "last_at": "2099-11-27T09:00:00Z"}
     return job("job-scheduled", "publishing", 0.92, parts, title="Ten talks in a row", **dates)
 
 

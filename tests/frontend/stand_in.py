@@ -16,6 +16,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import falcon
 
+from api.http import page_frame
 from api.http.security_headers import SecurityHeaders
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.sharing import ShareResource
@@ -63,6 +64,7 @@ class StandIn:
     removed: list[str] = field(default_factory=list)  # ids of uploads that the page has deleted
     replayed: list[tuple[str, Any]] = field(default_factory=list)  # endpoint and body of each replay
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, status of the answer
+    pages: dict[str, str] = field(default_factory=dict)  # HTML of pages that the API makes, at /made/{name}
     url: str = ""
 
     def add_job(self, job: dict[str, Any]) -> None:
@@ -93,6 +95,10 @@ class Refusal(falcon.HTTPError):
 class Api:
     def __init__(self, state: StandIn) -> None:
         self._state = state
+
+    def on_get_made(self, _request: falcon.Request, response: falcon.Response, name: str) -> None:
+        response.set_headers(page_frame.HEADERS)
+        response.text = self._state.pages[name]
 
     def on_post_login(self, request: falcon.Request, response: falcon.Response) -> None:
         if request.get_media().get("key") != KEY:
@@ -137,7 +143,18 @@ class Api:
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         newest = list(reversed(self._state.jobs.values()))
         start = request.get_param_as_int("cursor", default=0)
-        fields = ("job_id", "title", "original_name", "status", "progress", "created_at", "next_at", "last_at")
+        fields = (
+            "job_id",
+            "title",
+            "original_name",
+            "status",
+            "progress",
+            "created_at",
+            "phase",
+            "next_at",
+            "last_at",
+            "posts",
+        )
         page = [{name: job.get(name) for name in fields} for job in newest[start : start + 20]]
         response.media = {"jobs": page, "next": str(start + 20) if start + 20 < len(newest) else None}
 
@@ -313,7 +330,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         app.add_route(f"/{name}", PageFileResource(pages, name))
     app.add_route("/share", ShareResource())
     routes = {
-        "/login": "login", "/accounts": "accounts", "/webhooks": "webhooks",
+        "/made/{name}": "made", "/login": "login", "/accounts": "accounts", "/webhooks": "webhooks",
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
         "/jobs": "jobs", "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",

@@ -64,7 +64,7 @@ def test_after_many_wrong_keys_the_page_says_how_long_to_wait(page: Browser, api
     api.needs_login = api.wrong_keys_are_limited = True
     page.open(api.url).fill("#key", "not the key")
     page.click("#sign-in button")
-    page.until_text("#sign-in-error", "please wait 42 seconds")
+    page.until_text("#sign-in-error", "please wait 42 s")
     assert page.refusals() == ["/jobs 401", "/login 429"]
 
 
@@ -317,6 +317,7 @@ def test_quantities_read_as_people_say_them(page: Browser, api: StandIn) -> None
         "seconds(57.4)": "57 s",
         "seconds(725)": "12 min 5 s",
         "seconds(3780)": "1 h 3 min",
+        "seconds(7200)": "2 h",
         "position(3729)": "1:02:09",
         "bytes(48_400_000)": "48 MB",
         "bytes(1_250_000_000)": "1.3 GB",
@@ -328,6 +329,12 @@ def test_quantities_read_as_people_say_them(page: Browser, api: StandIn) -> None
         "moment('2026-03-06T00:05', new Date('2026-03-05T23:59'))": "tomorrow at 00:05",
         "moment('2026-03-01T18:05', new Date('2026-03-05T09:00'))": "1 Mar at 18:05",
         "moment('not a time')": "",
+        "when('2026-03-05T18:05', new Date('2026-03-05T09:00'))": "today 18:05",
+        "when('2026-03-11T08:00', new Date('2026-03-05T23:00'))": "Wed 08:00",
+        "when('2026-03-12T08:00', new Date('2026-03-05T23:00'))": "12 Mar 08:00",
+        "when('2026-03-04T08:00', new Date('2026-03-05T23:00'))": "yesterday 08:00",
+        "when(null)": "",
+        "moment(null)": "",
     }
     page.open(api.url)
     calls = ", ".join(f"f.{call}" for call in expected)

@@ -45,8 +45,17 @@ def test_the_list_of_videos_shows_the_dates_too(page: Browser, api: StandIn) -> 
     assert "%" not in page.text("#recent")
 
 
+def test_the_list_says_which_videos_only_a_person_can_move(page: Browser, api: StandIn) -> None:
+    blocked = {"phase": "blocked", "next_at": None, "last_at": None}
+    for number, posts in enumerate(({"failed": 1, "waiting": 2}, {"failed": 0, "waiting": 2})):
+        api.add_job(samples.job(f"job-{number}", "publishing", 0.9, []) | blocked | {"posts": posts})
+    page.open(api.url).find("#recent li")
+    pills = page.run("return [...document.querySelectorAll('#recent .pill')].map((pill) => pill.textContent)")
+    assert pills == ["Waiting", "Waiting for you"]
+
+
 def test_a_server_that_forecasts_nothing_leaves_no_date(page: Browser, api: StandIn) -> None:
-    job = samples.scheduled() | {"next_at": None, "last_at": None}
+    job = samples.scheduled() | {"phase": "publishing", "next_at": None, "last_at": None}
     for segment in job["segments"]:
         segment["publications"][0] |= {"expected_at": None, "waits_for": None}
     open_job(page, api, job)
@@ -70,6 +79,7 @@ def test_a_job_that_only_a_person_can_move_says_so(page: Browser, api: StandIn) 
     open_job(page, api, job)
     assert "Waiting for you" in page.text("[data-key=head]")
     assert "4 posts need you." in page.text("#job .lead")
+    assert "Connect TikTok again; the post then goes out by itself." in page.text("[data-key=part-1]")
     assert page.text("[data-key=part-1] [data-key=connect]") == "Connect TikTok again"
     link = "return document.querySelector('[data-key=part-1] [data-key=connect]').getAttribute('href')"
     assert page.run(link) == "connect/tiktok"
