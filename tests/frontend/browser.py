@@ -28,11 +28,12 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Screen:
-    """A screen: its size in CSS pixels, and whether it is a touch screen."""
+    """A screen: its size in CSS pixels, whether it is a touch screen, and its pixels for each CSS pixel."""
 
     width: int
     height: int
     touch: bool
+    density: int = 0  # 0: as usual, 2 on a touch screen and 1 elsewhere
 
 
 PHONE = Screen(390, 844, touch=True)
@@ -83,7 +84,11 @@ class Browser:
 
     def show_on(self, screen: Screen) -> Self:
         """Emulate a screen: width, height, and a coarse or a fine pointer."""
-        metrics = {"width": screen.width, "height": screen.height, "deviceScaleFactor": 2 if screen.touch else 1}
+        metrics = {
+            "width": screen.width,
+            "height": screen.height,
+            "deviceScaleFactor": screen.density or (2 if screen.touch else 1),
+        }
         self.devtools("Emulation.setDeviceMetricsOverride", **metrics, mobile=screen.touch)
         self.devtools("Emulation.setTouchEmulationEnabled", enabled=screen.touch)
         return self
@@ -201,6 +206,21 @@ class Browser:
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+
+    def whole_page(self, path: Path, max_height: int) -> None:
+        """Write a picture of the page from its top, also of what is below the screen, as a JPEG file.
+
+        A dialog covers the screen only, so its picture is that of the screen.
+        """
+        size = "return [innerWidth, document.documentElement.scrollHeight, !!document.querySelector('dialog[open]')]"
+        width, height, is_covered = self.run(size)
+        more: dict[str, Any] = {}
+        if not is_covered:
+            clip = {"x": 0, "y": 0, "width": width, "height": min(height, max_height), "scale": 1}
+            more = {"clip": clip, "captureBeyondViewport": True}
+        taken = self.devtools("Page.captureScreenshot", format="jpeg", quality=80, optimizeForSpeed=True, **more)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(taken["data"]))
 
     def close(self) -> None:
         try:

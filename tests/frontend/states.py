@@ -1,0 +1,403 @@
+"""All states of all pages, one a row: what the API holds, what a person does, and which requests are refused."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from api.http import problem_page
+from api.http.problems import Problem, not_found
+from tests.frontend import samples
+from tests.frontend.browser import Browser
+from tests.frontend.stand_in import KEY, StandIn, new_job
+
+GONE = {"files_deleted_at": "2026-11-22T12:00:00Z"}
+Do = Callable[[Browser, StandIn, Path], None]
+
+
+@dataclass(frozen=True)
+class State:
+    """One state of a page.
+
+    Attributes:
+        name: of its pictures.
+        set_up: changes the stand-in before the page is opened.
+        do: what a person does on the page; ends when the state is there.
+        at: the address, after that of the page.
+        refused: the refused requests that the console may report, as "/path status".
+        is_cut_off: the network is off, so that the console reports failed requests.
+    """
+
+    name: str
+    set_up: Callable[[StandIn], None] = lambda api: None
+    do: Do = lambda page, api, clip: None
+    at: str = ""
+    refused: frozenset[str] = field(default_factory=frozenset)
+    is_cut_off: bool = False
+
+
+def click(*css: str, then: str = "") -> Do:
+    """Return a step: press these, and wait for an element."""
+
+    def do(page: Browser, _api: StandIn, _clip: Path) -> None:
+        for one in css:
+            page.click(one)
+        if then:
+            page.find(then)
+
+    return do
+
+
+def see(css: str, text: str = "") -> Do:
+    """Return a step: wait for an element, or for its text."""
+
+    def do(page: Browser, _api: StandIn, _clip: Path) -> None:
+        if text:
+            page.until_text(css, text)
+        else:
+            page.find(css)
+
+    return do
+
+
+def of_job(name: str, job: dict[str, Any], do: Do = lambda page, api, clip: None, **more: Any) -> State:
+    """Return the state of a job's view."""
+
+    def shown(page: Browser, api: StandIn, clip: Path) -> None:
+        page.until_text("#job-title", str(job["title"] or job["original_name"]))
+        page.until("its covers", lambda: page.run("return [...document.images].every((image) => image.complete)"))
+        do(page, api, clip)
+
+    return State(f"job-{name}", lambda api: api.add_job(job), shown, at=f"#job={job['job_id']}", **more)
+
+
+def of_post(name: str, status: str, **more: Any) -> State:
+    """Return the state of a job with one post in this state."""
+    code = more.pop("job", "publishing")
+    post = samples.publication("tiktok", status, id="p1", **more)
+    part = samples.segment(1, 1, "ready", gaze=samples.corrected(0.9), publications=[post])
+    return of_job(f"post-{name}", samples.job("job-post", code, 0.9, [part]))
+
+
+def with_accounts(*accounts: dict[str, Any], **outages: Any) -> Callable[[StandIn], None]:
+    def set_up(api: StandIn) -> None:
+        api.accounts, api.outages = list(accounts), outages
+
+    return set_up
+
+
+def problem(name: str, answer: Problem) -> State:
+    """Return the state of a page that the API makes of a problem."""
+    html = problem_page.page(answer)
+    return State(f"made-{name}", lambda api: api.pages.update({name: html}), see("h1"), at=f"made/{name}")
+
+
+def answering(
+    status: int, *requests: str, detail: str = "the server is busy", retry_after_s: int = 3600
+) -> Callable[[StandIn], None]:
+    def set_up(api: StandIn) -> None:
+        api.problems = dict.fromkeys(requests, (status, detail))
+        api.retry_after_s = retry_after_s
+
+    return set_up
+
+
+def signed_out(api: StandIn) -> None:
+    api.needs_login = True
+
+
+def locked_out(api: StandIn) -> None:
+    api.needs_login = True
+    answering(429, "POST /login", detail="too many wrong keys")(api)
+
+
+def try_key(key: str) -> Do:
+    def do(page: Browser, _api: StandIn, _clip: Path) -> None:
+        page.fill("#key", key)
+        page.click("#sign-in button")
+        page.until("an answer", lambda: page.text_content("#sign-in-error") != "")
+
+    return do
+
+
+def all_jobs(api: StandIn) -> None:
+    made = [
+        samples.failed(), samples.with_errors(), samples.completed(), samples.scheduled(), samples.in_review(),
+        samples.processing(), new_job("job-new", "", "holiday.mov"),
+        samples.job("job-stopped", "cancelled", 0.5, [], title="Stopped by its author"),
+    ]  # fmt: skip
+    for job in made:
+        api.add_job(job)
+
+
+def disabled_webhook(api: StandIn) -> None:
+    api.endpoints = [{
+        "id": "ep_2", "url": "https://hooks.example.com/hook", "state": "disabled", "disabled_code": "failing",
+        "disabled_at": "2026-11-22T10:00:00Z", "last_error": "HTTP 503", "missed": {"count": 3, "since": None},
+    }]  # fmt: skip
+
+
+def refusing_webhook(api: StandIn) -> None:
+    disabled_webhook(api)
+    answering(429, "PATCH /webhooks/ep_2", detail="too many requests")(api)
+
+
+def choose(page: Browser, clip: Path, size: int = 300_000) -> None:
+    clip.write_bytes(bytes(size))
+    page.find("#accounts li")
+    page.choose_file("#file", clip)
+
+
+def slowly(do: Do, *css: str) -> Do:
+    """Return a step: choose a video that takes a while, do something, press these."""
+
+    def steps(page: Browser, api: StandIn, clip: Path) -> None:
+        page.upload_at(1_000_000)
+        choose(page, clip, 20_000_000)
+        page.until("the first piece", lambda: api.patches)
+        for one in css:
+            page.click(one)
+        do(page, api, clip)
+
+    return steps
+
+
+def chosen(page: Browser, _api: StandIn, clip: Path) -> None:
+    choose(page, clip)
+    page.until_text("#sending-title", "The video is here")
+
+
+def started(page: Browser, api: StandIn, clip: Path) -> None:
+    chosen(page, api, clip)
+    page.click("#upload-start")
+    page.until(
+        "the answer", lambda: page.run("return document.querySelectorAll('#details .field-error:not(:empty)').length")
+    )
+
+
+def too_large(page: Browser, _api: StandIn, clip: Path) -> None:
+    choose(page, clip)
+    page.until("the refusal", lambda: page.text_content("#file-error") != "")
+
+
+def refused_upload(page: Browser, _api: StandIn, clip: Path) -> None:
+    choose(page, clip)
+    page.until("the refusal", lambda: "cannot" in page.text("#upload-form"))
+
+
+def busy_upload(page: Browser, _api: StandIn, clip: Path) -> None:
+    choose(page, clip)
+    page.until_text("#sending-facts", "Trying again")
+
+
+def cut_off(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.offline(True)
+    page.until_text("#connection", "You are offline")
+    page.until_text("#sending-title", "You are offline")
+
+
+def reloaded(page: Browser, api: StandIn, _clip: Path) -> None:
+    page.open("about:blank").open(api.url).until_text("#chosen-name", "is here")
+
+
+def lost(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.offline(True)
+    page.until_text("#connection", "You are offline")
+
+
+def after_trouble(page: Browser, _api: StandIn, _clip: Path) -> None:
+    answering(503, "GET /status/job-processing")(_api)
+    page.until_text("[data-key=trouble]", "Trying again in")
+
+
+def limit_uploads(api: StandIn) -> None:
+    api.max_upload_bytes = 100_000
+
+
+def refuse_title(api: StandIn) -> None:
+    api.options_problem = (
+        422,
+        "title",
+        "must be shorter: with its part number it has 104 characters, YouTube accepts 100",
+    )
+
+
+def refuse_bytes(api: StandIn) -> None:
+    api.upload_problem = (415, "Not a video", "this file cannot be read as a video")
+
+
+def busy_with_bytes(api: StandIn) -> None:
+    api.upload_problem, api.retry_after_s = (503, "Busy", "the disk of the server is full"), 3600
+
+
+def signed_in_elsewhere(api: StandIn) -> None:
+    api.sign_out_fails = True
+
+
+def later_parts_out(api: StandIn) -> None:
+    api.later_parts_published = True
+
+
+def both(*set_ups: Callable[[StandIn], None]) -> Callable[[StandIn], None]:
+    def set_up(api: StandIn) -> None:
+        for one in set_ups:
+            one(api)
+
+    return set_up
+
+
+CONNECTED = {"id": "1", "platform": "tiktok", "name": "@a.very.long.name.of.an.account", "status": "connected"}
+EXPIRED = CONNECTED | {"status": "reconnect"}
+REFUSED = {"id": "2", "platform": "youtube", "name": "Mara", "status": "refused"}
+OUTAGE = {"paused_until": "2099-01-01T10:00:00Z", "reason": "HTTP 503"}
+WARNINGS = {"warnings": ["sound_unreadable", "picture_ends_early", "size_changes"]}
+AGAIN = {"attempts": [{"outcome": "crashed"}], "retry_at": "2099-11-22T18:00:00Z"}
+NOT_HERE = frozenset({"/jobs 401"})
+
+
+def states() -> Iterator[State]:
+    """Yield each state of each page; a new one is a row."""
+    yield State("sign-in", signed_out, see("#sign-in"), refused=NOT_HERE)
+    yield State("sign-in-wrong-key", signed_out, try_key("wrong"), refused=NOT_HERE | {"/login 401"})
+    yield State("sign-in-locked-out", locked_out, try_key(KEY), refused=NOT_HERE | {"/login 429"})
+    yield State("unreachable", answering(503, "GET /jobs"), see("#offline"), refused=frozenset({"/jobs 503"}))
+
+    yield State("home-empty", do=see("#recent", "Nothing here yet"))
+    yield State("home-jobs-of-each-status", all_jobs, see("#recent li"))
+    yield State("home-offline", all_jobs, lost, is_cut_off=True)
+    yield State("accounts-none", with_accounts(), see("#accounts", "Not connected"))
+    yield State("accounts-connected", do=see("#accounts", "Mara Talks"))
+    yield State("accounts-expired-and-refused", with_accounts(EXPIRED, REFUSED), see("#accounts", "connect it again"))
+    yield State("accounts-outage", with_accounts(CONNECTED, tiktok=OUTAGE), see("#accounts", "does not work"))
+    yield State(
+        "accounts-busy", answering(503, "GET /accounts"), see("#accounts", "busy"), refused=frozenset({"/accounts 503"})
+    )
+    yield State("webhook-disabled", disabled_webhook, see("#webhooks", "failed for five days"))
+    yield State(
+        "webhook-busy",
+        refusing_webhook,
+        click("#ep_2", then="#ep_2-error:not(:empty)"),
+        refused=frozenset({"/webhooks/ep_2 429"}),
+    )
+
+    yield State("upload-chosen", do=chosen)
+    yield State("upload-too-large", limit_uploads, too_large)
+    yield State("upload-not-a-video", refuse_bytes, refused_upload, refused=frozenset({"/files/upload-1 415"}))
+    yield State("upload-busy", busy_with_bytes, busy_upload, refused=frozenset({"/files/upload-1 503"}))
+    yield State("upload-refused-option", refuse_title, started, refused=frozenset({"/files/upload-1 422"}))
+    yield State("upload-sending", do=slowly(see("#sending")))
+    yield State("upload-starting", do=slowly(see("#starting"), "#upload-start"))
+    yield State("upload-paused", do=slowly(see("#upload-resume"), "#upload-pause"))
+    yield State("upload-cut-off", do=slowly(cut_off), is_cut_off=True)
+    yield State("upload-after-a-reload", do=slowly(reloaded))
+    yield State("upload-cancel-question", do=slowly(see("#question"), "#upload-cancel"))
+
+    yield of_job("pending", new_job("job-1", "Five habits of calm speakers"))
+    yield of_job("examined", samples.job("job-1", "processing", 0.02, []))
+    yield of_job("examined-again", samples.job("job-1", "processing", 0.0, []) | AGAIN)
+    yield of_job("processing", samples.processing())
+    yield of_job("retrying", samples.retrying())
+    yield of_job("review", samples.in_review())
+    yield of_job("scheduled", samples.scheduled())
+    yield of_job("held", samples.held())
+    yield of_job("completed", samples.completed())
+    yield of_job(
+        "completed-files-gone",
+        samples.job(
+            "job-1",
+            "completed",
+            1.0,
+            [samples.segment(1, 1, "done", publications=[samples.published("youtube", 1)])],
+            **GONE,
+        ),
+    )
+    yield of_job("completed-with-errors", samples.with_errors())
+    yield of_job("warnings", samples.completed() | WARNINGS)
+    yield of_job("failed", samples.failed())
+    yield of_job(
+        "cancelled",
+        samples.job(
+            "job-1",
+            "cancelled",
+            0.5,
+            [samples.segment(1, 2, "ready"), samples.segment(2, 2, "failed", reason="cancelled")],
+        ),
+    )
+    yield State(
+        "job-unknown", do=see("#job-title", "not here"), at="#job=nowhere", refused=frozenset({"/status/nowhere 404"})
+    )
+    yield of_job("busy", samples.processing(), after_trouble, refused=frozenset({"/status/job-processing 503"}))
+    yield of_job("offline", samples.processing(), lost, is_cut_off=True)
+    yield from _posts()
+    yield from _long()
+    yield from _dialogs()
+    yield from _made()
+
+
+def _posts() -> Iterator[State]:
+    yield of_post("publishing", "publishing")
+    yield of_post("published", "published", link="https://tiktok.example/1", job="completed")
+    yield of_post("window", "waiting", expected_at="2099-11-26T08:00:00Z", waits_for="window")
+    yield of_post("approval", "waiting", waits_for="approval")
+    yield of_post("draft", "action_needed", job="completed")
+    yield of_post("unclear", "outcome_unknown")
+    yield of_post("reconnect", "waiting", code="reconnect_needed", reason="the login has expired or was withdrawn")
+    yield of_post("account-refused", "waiting", code="account_refused", reason="TikTok does not let this account post")
+    yield of_post("outage", "waiting", code="platform_paused", reason="HTTP 503")
+    yield of_post(
+        "failed", "failed", code="video_refused", reason="TikTok cannot use this video file (file_format_check_failed)"
+    )
+    yield of_post("too-late", "expired", job="completed_with_errors")
+
+
+def _long() -> Iterator[State]:
+    yield of_job("200-parts", samples.long(), see(".row-head"))
+    yield of_job("200-parts-failed", samples.long(), click("[data-filter=failed]", then="[data-key=part-43] .part"))
+    yield of_job("200-parts-open", samples.long(), click("[data-key=part-1] .row-head", then="[data-key=part-1] .part"))
+
+
+def _dialogs() -> Iterator[State]:
+    yield of_job("stop-question", samples.processing(), click("[data-action=cancel]", then="#question"))
+    yield of_job(
+        "comparison", samples.processing(), click("[data-key=part-1] [data-look=preview]", then="#viewer-stage img")
+    )
+    yield State("sign-out-everywhere", do=click("#sign-out-everywhere", then="#question"))
+    yield State(
+        "sign-out-failed", signed_in_elsewhere, click("#sign-out", then="#question"), refused=frozenset({"/login 503"})
+    )
+    refused = frozenset({"/publications/p2/retry 409"})
+    again = of_job(
+        "out-of-order-question", samples.held(), click("[data-key=part-2] [data-action=repost]", then="#question")
+    )
+    yield State(again.name, both(again.set_up, later_parts_out), again.do, at=again.at, refused=refused)
+    limited = of_job(
+        "action-busy", samples.held(), click("[data-key=part-2] [data-action=repost]", then="[data-key=refusal]")
+    )
+    busy = answering(429, "POST /publications/p2/retry", detail="too many requests")
+    yield State(
+        limited.name,
+        both(limited.set_up, busy),
+        limited.do,
+        at=limited.at,
+        refused=frozenset({"/publications/p2/retry 429"}),
+    )
+
+
+def _made() -> Iterator[State]:
+    """The pages that the API makes of problems, with the codes of the logins at the platforms first."""
+    detail = "this connection was not begun in this browser, or more than 60 minutes ago; nothing was changed"
+    yield problem("connect-unknown", Problem(400, "connect_unknown", detail))
+    yield problem("connect-refused", Problem(400, "connect_refused", "the platform did not grant access"))
+    yield problem("connect-used", Problem(400, "connect_used", "this connection was completed before; connect again"))
+    yield problem("connect-failed", Problem(422, "connect_failed", "the login has expired or was withdrawn"))
+    later = Problem(503, "connect_failed", "tiktok cannot be reached at the moment", headers={"Retry-After": "60"})
+    yield problem("connect-later", later)
+    yield problem("not-set-up", Problem(409, "no_client", "no client id and secret for tiktok are configured"))
+    yield problem("401", Problem(401, "no_key", "a key is needed"))
+    yield problem("404", not_found("page"))
+    yield problem("405", Problem(405, "method", "GET is not allowed here"))
+    yield problem("410", Problem(410, "gone", "the upload has expired"))
+    yield problem("413", Problem(413, "too_large", "the file is larger than 500 MB"))
+    yield problem("429", Problem(429, "rate_limit", "too many requests", headers={"Retry-After": "42"}))
+    yield problem("500", Problem(500, "internal_error", "an error in VidProd"))
+    yield problem("503", Problem(503, "disk_full", "the disk is full", headers={"Retry-After": "300"}))
