@@ -16,6 +16,11 @@
  *   GET /webhooks   {"endpoints": [{id, url, state: enabled|disabled, disabled_at, disabled_code, last_error,
  *                   missed{count}}]}
  *   PATCH /webhooks/ID {state: enabled}, then POST /webhooks/ID/replay {failed: true}   any 2xx; the body is not read
+ *   GET /notices    {"public_key": for web push, "subscriptions": [{id, state: enabled|disabled}],
+ *                   "urls": [{service: ntfy, mailto..., last_status: delivered|failed|null, last_error}]}
+ *   POST /notices/subscriptions {endpoint, keys{p256dh, auth}, public_key}   any 2xx; 409 with code other_key if public_key
+ *                   is not that of GET /notices (any more)
+ *   DELETE /notices/subscriptions/ID, POST /notices/test   any 2xx
  *   GET /connect/P  a navigation: leads to the platform and, in the end, back to "/"
  *   POST /files     tus 1.0.0 with Upload-Defer-Length: 1 and Upload-Metadata: filename -> 201 with Location. All requests
  *                   to uploads send Tus-Resumable: 1.0.0
@@ -111,6 +116,14 @@ export async function enableWebhook(endpointId) {
   await send(address, { state: 'enabled' }, 'PATCH');
   await send(`${address}/replay`, { failed: true });
 }
+
+export async function notices() {
+  return (await ask('notices')).json();
+}
+
+export const subscribe = (subscription) => send('notices/subscriptions', subscription);
+export const unsubscribe = (subscriptionId) => ask(`notices/subscriptions/${encodeURIComponent(subscriptionId)}`, { method: 'DELETE' });
+export const testNotice = () => ask('notices/test', { method: 'POST' });
 
 export async function jobs(cursor = null, signal = null) {
   return (await ask(cursor ? `jobs?cursor=${encodeURIComponent(cursor)}` : 'jobs', { signal })).json();

@@ -9,6 +9,7 @@ import { startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
 import { closeJobs, openJobs, startJobs } from './jobs.js';
 import { noteUploaded, registerWorker, showHint, startInstall } from './install.js';
+import { openNotices, startNotices } from './notices.js';
 import { startSession } from './session.js';
 import { closeJob, openJob, startStatus } from './status.js';
 import { setViewTitle, showStrip } from './title.js';
@@ -31,6 +32,7 @@ function start() {
   startAccounts();
   startUpload(uploaded);
   startInstall();
+  startNotices();
   api.onSignedOut(signIn);
   showLimit();
   window.addEventListener('hashchange', route);
@@ -55,6 +57,7 @@ async function enter() {
   showLimit();
   openWebhooks();
   showHint();
+  openNotices();
   registerWorker(); // last: it loads the page's files once more, from the browser's cache
 }
 
@@ -105,6 +108,7 @@ function goHome() {
 
 function uploaded(jobId) {
   noteUploaded();
+  openNotices(); // after the first upload it offers them
   const address = `#job=${encodeURIComponent(jobId)}`;
   if (current === 'home') location.hash = address;
   else showStrip('Upload complete. Show it', address); // the view of another video stays

@@ -7,6 +7,7 @@
  */
 
 import { keepFiles } from './static/file-store.js';
+import './static/push-handlers.js';
 
 const PREFIX = 'page ';
 const SHELL = PREFIX + new URL('./static/', self.location).pathname;

@@ -5,6 +5,7 @@ import { holdButton } from './countdown.js';
 import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
 import { seconds } from './format.js';
+import { endNotices } from './notices.js';
 import { sentence } from './words.js';
 
 const EVERYWHERE = ['Sign out on all devices?', 'Every browser that uses this key has to sign in again, also this one.', 'Sign out everywhere', 'Stay signed in'];
@@ -39,6 +40,7 @@ export function startSession(onSignedIn, onSignedOut) {
 }
 
 async function signOut(request, onSignedOut) {
+  await endNotices().catch(() => {}); // they name videos; whoever uses this browser next must not read them
   try {
     await request();
   } catch {

@@ -24,6 +24,9 @@ from tests.frontend.samples import PICTURE
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
 KEY = "a-key-for-tests"
+VAPID_KEY = (
+    "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"  # RFC 8291, section 5
+)
 OPEN = {"/", "/login", "/manifest.webmanifest", "/service-worker.js", "/share"}
 """Paths that need no session."""
 ACCOUNTS = [
@@ -41,6 +44,8 @@ class StandIn:
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
     max_upload_bytes: int | None = None
     outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
+    notices: dict[str, Any] = field(default_factory=lambda: {"public_key": VAPID_KEY, "subscriptions": [], "urls": []})
+    subscribed: list[dict[str, Any]] = field(default_factory=list)  # body of each request
     later_parts_published: bool = False  # a retry of a post needs `out_of_order`
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)  # job_id → status document, newest last
     cover: bytes = PICTURE  # for every part; empty: 404
@@ -139,6 +144,28 @@ class Api:
         self._state.replayed.append((endpoint_id, request.get_media()))
         response.status = falcon.HTTP_202
         response.media = {"replayed": 3}
+
+    def on_get_notices(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = self._state.notices
+
+    def on_post_subscriptions(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = request.get_media()
+        if body["public_key"] != self._state.notices["public_key"]:
+            raise Refusal(409, title="Conflict", description="another key", kind="other_key")
+        self._state.subscribed.append(body)
+        made = {"id": f"sub_{hashlib.sha256(body['endpoint'].encode()).hexdigest()[:32]}", "state": "enabled"}
+        self._state.notices["subscriptions"].append(made)
+        response.status = falcon.HTTP_201
+        response.media = made
+
+    def on_delete_subscription(self, _request: falcon.Request, response: falcon.Response, subscription_id: str) -> None:
+        kept = [one for one in self._state.notices["subscriptions"] if one["id"] != subscription_id]
+        self._state.notices["subscriptions"] = kept
+        response.status = falcon.HTTP_204
+
+    def on_post_notice_test(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.status = falcon.HTTP_202
+        response.media = {"receivers": 1}
 
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         newest = list(reversed(self._state.jobs.values()))
@@ -332,6 +359,8 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     routes = {
         "/made/{name}": "made", "/login": "login", "/accounts": "accounts", "/webhooks": "webhooks",
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
+        "/notices": "notices", "/notices/subscriptions": "subscriptions",
+        "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
         "/jobs": "jobs", "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
