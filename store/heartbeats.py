@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
@@ -17,6 +18,21 @@ def record(connection: Connection, name: str, now: datetime, boot_time: BootTime
         connection.execute(marks.insert().values(name=name, **values))
 
 
+@dataclass(frozen=True)
+class Heartbeat:
+    """A moment at which named work ran, on both clocks."""
+
+    at: datetime
+    boot: str
+    boot_s: float
+
+
+def read(connection: Connection, name: str) -> Heartbeat | None:
+    """Return the last heartbeat of the named work; None if there was none."""
+    found = connection.execute(select(marks.c.at, marks.c.boot, marks.c.boot_s).where(marks.c.name == name)).first()
+    return None if found is None else Heartbeat(found.at, found.boot, found.boot_s)
+
+
 def last(connection: Connection, name: str) -> datetime | None:
     """Return when the named work last ran, by the wall clock of that time; None if it never has."""
     return connection.scalar(select(marks.c.at).where(marks.c.name == name))
@@ -27,7 +43,7 @@ def age_s(connection: Connection, name: str, now: datetime, boot_time: BootTime)
 
     If that was before the last boot, only the wall clock is known; the result is then at least the time since the boot.
     """
-    found = connection.execute(select(marks.c.at, marks.c.boot, marks.c.boot_s).where(marks.c.name == name)).first()
+    found = read(connection, name)
     if found is None:
         return None
     if found.boot == boot_time.boot:

@@ -92,6 +92,7 @@ FOLDERS: dict[str, set[str]] = {
         "benchmarks/broker",
         "benchmarks/gaze",
         "benchmarks/render",
+        "checks",
         "documentation",
         "local",
         "machine",

@@ -49,7 +49,7 @@ def prepare() -> environment.Settings:
         raise NotReady(error.report()) from None
     if not known.data_dir.is_dir():
         raise NotReady(f"DATA_DIR {known.data_dir}: there is no such directory")
-    _drop_privileges(known.data_dir.stat())
+    drop_privileges(known.data_dir.stat())
     try:
         make_private(known.data_dir, known.database_path)
     except NotPrivate as refused:
@@ -59,7 +59,7 @@ def prepare() -> environment.Settings:
     return known
 
 
-def _drop_privileges(facts: os.stat_result) -> None:
+def drop_privileges(facts: os.stat_result) -> None:
     """Switch from root to the data directory's owner, so that the machine can write the files created here."""
     if os.geteuid() == 0 and facts.st_uid != 0:
         os.setgroups([])
