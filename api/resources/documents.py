@@ -278,6 +278,10 @@ class ScheduleDocument(TypedDict):
     order: Annotated[str, Field(description="The order of publication, for people.")]
 
 
+SchedulesDocument = dict[str, ScheduleDocument]
+"""The schedules by platform."""
+
+
 class MissedDocument(TypedDict):
     """The events that an endpoint has not received."""
 
@@ -376,6 +380,42 @@ class ReplayedDocument(TypedDict):
     replayed: Annotated[int, Field(description="Number of events that are sent again.")]
 
 
+class SubscriptionDocument(TypedDict):
+    """A browser that gets notices."""
+
+    id: str
+    push_service: Annotated[str, Field(description="Host of the push service.")]
+    user_agent: str
+    state: Literal["enabled", "disabled"]
+    created_at: Time | None
+    succeeded_at: Time | None
+    failures: Annotated[int, Field(description="Failures in a row.")]
+    last_error: str | None
+
+
+class NoticeUrlDocument(TypedDict):
+    """A service of `NOTICE_URLS`, without its address."""
+
+    service: Annotated[str, Field(description="Kind of the service, such as mailto.")]
+    last_status: DeliveryStatus | None
+    last_at: Time | None
+    last_error: str | None
+
+
+class NoticesDocument(TypedDict):
+    """The receivers of notices."""
+
+    public_key: Annotated[str, Field(description="The `applicationServerKey` for web push.")]
+    subscriptions: list[SubscriptionDocument]
+    urls: list[NoticeUrlDocument]
+
+
+class NoticeTestDocument(TypedDict):
+    """The outcome of a request for a test notice."""
+
+    receivers: Annotated[int, Field(description="Number of receivers.")]
+
+
 class DeadLetterDocument(TypedDict):
     """A message whose processing failed for good."""
 
@@ -438,3 +478,11 @@ class ProblemDocument(TypedDict):
     detail: Annotated[str, Field(description="What went wrong, for people.")]
     code: Annotated[str, Field(description="What went wrong, for programs; stable.")]
     field: NotRequired[Annotated[str, Field(description="The field of the request that is wrong.")]]
+
+
+class OpenApiDocument(TypedDict):
+    """A document of OpenAPI 3.1."""
+
+    openapi: str
+    info: Free
+    paths: Free

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import falcon
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.flow import notice_delivery, notices
 from api.http import json_body
 from api.http.problems import Problem, invalid_field, not_found
+from api.resources import documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
@@ -58,11 +59,12 @@ class NoticesResource(Resource):
             targets = notice_delivery.url_targets(self._context)
             last = [notice_rows.last_ended(connection, target) for target in targets]
         urls = [url.get_secret_value() for url in self._context.settings.notice_urls]
-        response.media = {
+        listed: documents.NoticesDocument = {
             "public_key": public_key,
             "subscriptions": [_subscription(one) for one in subscriptions],
             "urls": [_url(url, delivery) for url, delivery in zip(urls, last, strict=True)],
         }
+        response.media = listed
 
     def _public_key(self) -> str:
         """Return the key for new subscriptions; the first request makes it."""
@@ -131,10 +133,11 @@ class NoticeTestResource(Resource):
             if not notices.record_test(self._context, connection):
                 raise Problem(409, "no_receivers", "no browser has subscribed, and NOTICE_URLS is not set")
         response.status = falcon.HTTP_202
-        response.media = {"receivers": len(receivers)}
+        document: documents.NoticeTestDocument = {"receivers": len(receivers)}
+        response.media = document
 
 
-def _subscription(one: PushSubscription) -> dict[str, Any]:  # Any: JSON
+def _subscription(one: PushSubscription) -> documents.SubscriptionDocument:
     return {
         "id": one.id,
         "push_service": one.host,
@@ -147,7 +150,7 @@ def _subscription(one: PushSubscription) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def _url(url: str, last: NoticeDelivery | None) -> dict[str, Any]:  # Any: JSON
+def _url(url: str, last: NoticeDelivery | None) -> documents.NoticeUrlDocument:
     """Return what is known of an address: its service, such as "mailto", and the last delivery."""
     return {
         "service": url.partition("://")[0].lower(),

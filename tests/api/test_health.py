@@ -22,12 +22,11 @@ from falcon.testing import Result, TestClient
 from actors import wiring
 from actors.disk import Sizes
 from actors.recovery import backups
-from api.app import create_app, routes, upload_limits
+from api.app import create_app
 from api.context import Context
-from api.resources.operations import OPERATIONS
 from broker.storage.inspection import QueueStats, WorkerProcess
 from store import heartbeats, jobs
-from tests.api.conftest import connect, with_settings
+from tests.api.conftest import connect
 from tests.store import rows
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
@@ -249,66 +248,6 @@ def test_every_answer_is_safe_to_show(client: TestClient) -> None:
         headers = client.simulate_get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in headers["content-security-policy"]
-
-
-def test_the_description_and_the_routes_tell_the_same(client: TestClient, context: Context) -> None:
-    described = {(operation.method, operation.path) for operation in OPERATIONS}
-    served = {
-        (method, re.sub(r":int\([^)]*\)", "", path))
-        for path, resource in routes(context, upload_limits(context)).items()
-        for method in ("get", "post", "put", "patch", "delete")
-        if hasattr(resource, f"on_{method}")
-    }
-
-    assert described == served
-    document = client.simulate_get("/openapi.json").json
-    assert {(method, path) for path, item in document["paths"].items() for method in item} == served
-
-
-def test_the_description_says_which_routes_are_public(context: Context) -> None:
-    public = {
-        re.sub(r":int\([^)]*\)", "", path)
-        for path, resource in routes(context, upload_limits(context)).items()
-        if getattr(resource, "public", False)
-    }
-
-    assert public == {operation.path for operation in OPERATIONS if operation.public}
-
-
-def test_each_operation_and_parameter_is_described(client: TestClient) -> None:
-    document = client.simulate_get("/openapi.json").json
-    operations = [operation for item in document["paths"].values() for operation in item.values()]
-
-    assert [one["summary"] for one in operations if not 1 <= len(one["summary"].split()) <= 8] == []
-    summaries = [one["summary"] for one in operations]
-    assert len(set(summaries)) == len(summaries)
-    parameters = [parameter for one in operations for parameter in one.get("parameters", [])]
-    assert [one["name"] for one in parameters if not one["description"].endswith(".")] == []
-    bodies = [body for one in operations for body in one.get("requestBody", {}).get("content", {}).values()]
-    fields = [(name, field) for body in bodies for name, field in body["schema"].get("properties", {}).items()]
-    fields += document["components"]["schemas"]["Schedules"]["additionalProperties"]["properties"].items()
-    assert len(fields) > 15
-    assert [name for name, field in fields if not field["description"].endswith(".")] == []
-
-
-def test_the_description_states_limits_and_defaults_of_the_settings(context: Context) -> None:
-    client = TestClient(create_app(with_settings(context, gaze_intensity=0.3, max_upload_size=12_345)))
-
-    form = client.simulate_get("/openapi.json").json["paths"]["/upload"]["post"]["requestBody"]["content"]
-    properties = form["multipart/form-data"]["schema"]["properties"]
-
-    assert (properties["gaze_intensity"]["default"], "12345 bytes" in properties["file"]["description"]) == (0.3, True)
-    [number] = [option for option in properties["segment_seconds"]["anyOf"] if option["type"] == "number"]
-    assert (number["minimum"], number["maximum"]) == (6, 60)
-
-
-def test_every_reference_of_the_description_leads_somewhere(client: TestClient) -> None:
-    answer = client.simulate_get("/openapi.json")
-
-    names = set(re.findall(r'"#/components/schemas/(\w+)"', answer.text))
-    assert names
-    assert names <= set(answer.json["components"]["schemas"])
-    assert "#/$defs" not in answer.text
 
 
 @contextmanager

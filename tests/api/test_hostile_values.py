@@ -147,7 +147,7 @@ def test_no_json_body_is_an_error_of_ours(
 def _fields(schema: dict[str, Any]) -> list[str]:
     if "$ref" in schema:
         schema = openapi.document(DEFAULTS)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return list(schema.get("properties") or schema["additionalProperties"]["properties"])
+    return list(schema["properties"]) if "properties" in schema else _fields(schema["additionalProperties"])
 
 
 def form(field: str, value: str) -> bytes:

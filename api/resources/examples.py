@@ -1,0 +1,136 @@
+"""Examples of bodies by operation, for the OpenAPI document. A test validates each against its schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]  # Any: JSON
+
+JOB_ID = "job_5f2c1d0e9b8a47c6a3d2e1f00b9c8d7e"
+ACCOUNT_ID = "acc_0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+ENDPOINT_ID = "ep_9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+DELIVERY_ID = "del_1122334455667788990011223344556f"
+PUBLICATION_ID = "pub_aabbccddeeff00112233445566778899"
+SUBSCRIPTION_ID = "sub_0123456789abcdef0123456789abcdef"
+_AT = "2026-11-22T10:00:00.000Z"
+_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 (an example)
+
+_STATE: Json = {"job_id": JOB_ID, "status": "publishing"}
+_SUMMARY: Json = {
+    **_STATE, "phase": "publishing", "progress": 0.83, "next_at": _AT, "last_at": _AT,
+    "posts": {"waiting": 4, "published": 1}, "title": "My talk", "original_name": "talk.mp4", "created_at": _AT,
+}  # fmt: skip
+_PUBLICATION: Json = {
+    "id": PUBLICATION_ID, "platform": "tiktok", "account": "@mara", "account_id": ACCOUNT_ID, "status": "published",
+    "link": "https://www.tiktok.com/@mara/video/7300000000000000001", "due_at": _AT, "expected_at": None,
+    "waits_for": None, "reason": None, "code": None, "ended_at": _AT, "attempts": [],
+}  # fmt: skip
+_SEGMENT: Json = {
+    "number": 1, "of": 5, "status": "ready", "progress": 1.0, "start_s": 0.0, "duration_s": 57.4, "cut_reason": "pause",
+    "gaze": {"corrected": True, "share": 0.91, "reason": None}, "rendering": {"picture": "encoded", "settings": "full"},
+    "reason": None, "attempts": [], "retry_at": None, "size_bytes": 8_123_456, "stage_seconds": {"render": 61.2},
+    "links": {"cover": f"/jobs/{JOB_ID}/segments/1/cover", "video": f"/jobs/{JOB_ID}/segments/1/video"},
+    "publications": [_PUBLICATION],
+}  # fmt: skip
+_JOB: Json = {
+    **_SUMMARY, "caption": "", "error": None, "error_code": None, "attempts": [], "retry_at": None, "review": None,
+    "warnings": [], "metadata": {"campaign": 7}, "platforms": ["tiktok"], "size_bytes": 123_456_789,
+    "gaze_intensity": 0.8, "segment_seconds": 60.0, "publish_after": None, "started_at": _AT, "completed_at": None,
+    "source_deleted_at": None, "files_deleted_at": None, "segments": [_SEGMENT],
+}  # fmt: skip
+_ACCOUNT: Json = {
+    "id": ACCOUNT_ID, "platform": "tiktok", "name": "@mara", "status": "connected", "reason": None,
+    "paused_until": None, "after_failure": "hold", "connected_at": _AT,
+}  # fmt: skip
+_EXPECTED: Json = {
+    "expected_at": _AT, "waits_for": "window", "publication_id": PUBLICATION_ID, "job_id": JOB_ID, "title": "My talk",
+    "number": 2, "of": 5, "platform": "tiktok", "account_id": ACCOUNT_ID, "account": "@mara",
+}  # fmt: skip
+_SCHEDULE: Json = {
+    "time_zone": "Europe/Berlin", "windows": [["08:00", "22:30"]], "max_per_day": 10, "min_gap_s": 900.0,
+}  # fmt: skip
+_SCHEDULES: Json = {"tiktok": {**_SCHEDULE, "order": "older videos first; the parts of a video in their order"}}
+_ENDPOINT: Json = {
+    "id": ENDPOINT_ID, "url": "https://hooks.example.com/vidprod", "scope": "all", "events": ["job.completed"],
+    "state": "enabled", "disabled_code": None, "disabled_at": None, "failing_since": None, "failures": 0,
+    "last_error": None, "attempted_at": None, "paused_until": None, "waiting": 0, "failed": 0, "dropped": 0,
+    "missed": {"count": 0, "since": None}, "previous_secret_until": None, "created_at": _AT,
+}  # fmt: skip
+_DELIVERY: Json = {
+    "id": DELIVERY_ID, "event_id": "evt_00112233445566778899aabbccddeeff", "type": "job.completed", "job_id": JOB_ID,
+    "created_at": _AT, "status": "delivered", "reason": None, "next_at": None,
+    "attempts": [{"at": _AT, "duration_ms": 84, "http_status": 204, "error": None, "excerpt": ""}],
+}  # fmt: skip
+_LETTER: Json = {
+    "id": 7, "queue": "media", "actor": "gaze", "args": [JOB_ID], "error": "OutOfMemory", "attempts": 4,
+    "enqueued_at": _AT, "died_at": _AT,
+}  # fmt: skip
+_VAPID_KEY = "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs"
+_SUBSCRIPTION: Json = {
+    "id": SUBSCRIPTION_ID, "push_service": "push.example.com", "user_agent": "Mozilla/5.0", "state": "enabled",
+    "created_at": _AT, "succeeded_at": _AT, "failures": 0, "last_error": None,
+}  # fmt: skip
+
+REQUESTS: dict[str, Json] = {
+    "upload_video": {"file": "(the bytes of the video)", "title": "My talk", "platforms": "tiktok,youtube"},
+    "change_account": {"after_failure": "continue"},
+    "change_schedules": {"tiktok": _SCHEDULE},
+    "add_endpoint": {"url": "https://hooks.example.com/vidprod", "events": ["job.completed", "publication.failed"]},
+    "change_endpoint": {"state": "enabled"},
+    "rotate_endpoint_secret": {"overlap_hours": 24},
+    "replay_events": {"since": "2026-11-22T10:00:00Z"},
+    "add_subscription": {
+        "endpoint": "https://push.example.com/send/abc",
+        "keys": {"p256dh": _VAPID_KEY, "auth": "BTBZMqHH6r4Tts7J_aSIgg"},
+        "public_key": _VAPID_KEY,
+    },
+    "retry_publication": {"out_of_order": False},
+    "resolve_publication": {"published": True, "link": "https://www.tiktok.com/@mara/video/7300000000000000001"},
+    "sign_in": {"key": "an-api-key-of-your-server"},
+}
+
+RESPONSES: dict[str, Json | str] = {
+    "upload_video": {"job_id": JOB_ID, "status": "pending", "status_url": f"/status/{JOB_ID}"},
+    "get_job_status": _JOB,
+    "list_jobs": {"jobs": [_SUMMARY], "next": None},
+    "cancel_job": {"job_id": JOB_ID, "status": "cancelled"},
+    "retry_job": {**_STATE, "out_of_order": []},
+    "approve_job": _STATE,
+    "list_accounts": {"accounts": [_ACCOUNT], "outages": {}, "max_upload_bytes": 500_000_000},
+    "change_account": {**_ACCOUNT, "after_failure": "continue"},
+    "get_forecast": {"made_at": _AT, "posts": [_EXPECTED], "next": None},
+    "get_schedules": _SCHEDULES,
+    "change_schedules": _SCHEDULES,
+    "list_endpoints": {"endpoints": [_ENDPOINT]},
+    "add_endpoint": {**_ENDPOINT, "secret": _SECRET},
+    "get_endpoint": _ENDPOINT,
+    "change_endpoint": _ENDPOINT,
+    "get_endpoint_secret": {"secret": _SECRET},
+    "rotate_endpoint_secret": {**_ENDPOINT, "previous_secret_until": "2026-11-23T10:00:00.000Z", "secret": _SECRET},
+    "ping_endpoint": {"delivery_id": DELIVERY_ID, "status": "waiting"},
+    "replay_events": {"replayed": 3},
+    "list_deliveries": {"deliveries": [_DELIVERY]},
+    "redeliver_event": {"id": DELIVERY_ID, "status": "waiting"},
+    "list_notice_receivers": {
+        "public_key": _VAPID_KEY,
+        "subscriptions": [_SUBSCRIPTION],
+        "urls": [{"service": "mailto", "last_status": "delivered", "last_at": _AT, "last_error": None}],
+    },
+    "add_subscription": _SUBSCRIPTION,
+    "send_test_notice": {"receivers": 2},
+    "list_dead_letters": {"dead_letters": [_LETTER]},
+    "retry_dead_letters": {"retried": [7], "left": []},
+    "retry_dead_letter": {"id": 7},
+    "retry_publication": {"id": PUBLICATION_ID},
+    "get_health": {"status": "ok", "checks": {"database": {"ok": True, "jobs": 12}}},
+    "get_metrics": 'vidprod_jobs{status="completed"} 12\n',
+    "get_openapi_document": {"openapi": "3.1.0", "info": {"title": "VidProd"}, "paths": {}},
+    "get_page": "<!doctype html>",
+    "get_manifest": '{"name": "VidProd", "start_url": "/"}',
+    "get_service_worker": "self.addEventListener('fetch', answer);",
+}
+
+PROBLEM: Json = {
+    "type": "urn:vidprod:problem:not_found", "title": "Not Found", "status": 404, "detail": "job not found",
+    "code": "not_found",
+}  # fmt: skip
