@@ -44,6 +44,7 @@
  *                   next_at and last_at (instants of the next and the last post, or null)
  *   GET /jobs[?cursor=C]   {"jobs": [{job_id, title, original_name, status, phase (also scheduled or blocked), progress,
  *                   created_at, next_at, last_at, posts{status: number}}], "next": cursor or null}, newest first
+ *   GET /schedule   {platform: {max_per_day}}
  *   POST /publications/ID/resolve {published}   any 2xx: a person's word on a post whose outcome is unknown.
  *   POST /publications/ID/retry {out_of_order}   any 2xx; 409 with code out_of_order if later parts are published
  *   POST /publications/ID/skip   any 2xx: the later parts go on without it
@@ -127,6 +128,11 @@ export const testNotice = () => ask('notices/test', { method: 'POST' });
 
 export async function jobs(cursor = null, signal = null) {
   return (await ask(cursor ? `jobs?cursor=${encodeURIComponent(cursor)}` : 'jobs', { signal })).json();
+}
+
+/** The limits and upload windows of each platform. */
+export async function schedule() {
+  return (await ask('schedule')).json();
 }
 
 /** Return {document, etag}, or null when nothing changed since `etag`. */

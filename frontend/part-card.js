@@ -3,7 +3,7 @@
 import { connectAddress } from './api.js';
 import { el } from './dom.js';
 import { position, seconds } from './format.js';
-import { isStopped, needsPerson, OVER, postState, REPAIRABLE } from './part-groups.js';
+import { codeOf, isStopped, needsPerson, OVER, postState, REPAIRABLE } from './part-groups.js';
 import { waitingNote } from './schedule.js';
 import {
   cutReason, gazeRest, gazeResult, nextAttempt, partState, platformName, publicationHint, renderingResult, sentence,
@@ -77,7 +77,8 @@ function publication(job, part, post, view) {
 function postNotes(job, part, post) {
   const reason = post.reason ? sentence(post.reason, '.') : '';
   const code = REPAIRABLE.has(post.status) && post.code ? `Error code: ${post.code}` : '';
-  return [waitingNote(post, job, part), reason, publicationHint(post), code].filter(Boolean);
+  const hint = publicationHint({ ...post, code: codeOf(post) });
+  return [!needsPerson(post, job) && waitingNote(post, job, part), reason, hint, code].filter(Boolean);
 }
 
 /** What a person can do about a post: give the outcome that only they can find out, retry, skip, connect the account. */

@@ -12,7 +12,13 @@ const ASKING_WHILE_WAITING = new Set(['reconnect_needed', 'account_refused']);
 
 /** Return whether a post goes on only after a person has done something. */
 export function needsPerson(post, job) {
-  return ASKING.has(post.status) || (post.status === 'waiting' && !OVER.has(job.status) && ASKING_WHILE_WAITING.has(post.code));
+  return ASKING.has(post.status) || (post.status === 'waiting' && !OVER.has(job.status) && ASKING_WHILE_WAITING.has(codeOf(post)));
+}
+
+/** The code of a post; the server sets that of an unusable account when the turn of the post comes. */
+export function codeOf(post) {
+  const isUnusable = post.status === 'waiting' && post.waits_for === 'account' && !expectedAt(post); // a paused one has a date
+  return post.code ?? (isUnusable ? 'reconnect_needed' : null);
 }
 
 /** Return whether a part was ended by a person's stop, which is no failure. */
@@ -41,7 +47,7 @@ export function rowState(part, job) {
 }
 
 /** The state of a post: [text, tone]; a waiting one without trouble is scheduled from the moment its date is known. */
-export const postState = (post) => (expectedAt(post) && !post.code ? ['Scheduled', 'wait'] : publicationState(post));
+export const postState = (post) => (expectedAt(post) && !post.code ? ['Scheduled', 'wait'] : publicationState({ ...post, code: codeOf(post) }));
 
 /** The one most useful fact of a part, for its row. */
 export function rowFacts(part, job) {
@@ -51,7 +57,7 @@ export function rowFacts(part, job) {
   const length = Number.isFinite(part.duration_s) ? seconds(part.duration_s) : '';
   if (!post) return length;
   if (post.status === 'published') return [...new Set(posts(part).map(({ platform }) => platformName(platform)))].join(', ');
-  const fact = (post.status === 'waiting' && waitingFacts(post, job, part)) || post.reason || publicationHint(post);
+  const fact = (post.status === 'waiting' && !needsPerson(post, job) && waitingFacts(post, job, part)) || post.reason || publicationHint({ ...post, code: codeOf(post) });
   const name = platformName(post.platform);
   return fact ? `${fact.startsWith(name) ? '' : `${name}: `}${sentence(fact)}` : length;
 }

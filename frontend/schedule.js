@@ -1,4 +1,8 @@
-/** When posts go out and what they wait for, in words: pure functions on the status document. */
+/**
+ * When posts go out and what they wait for, in words: pure functions on the status document.
+ *
+ * status.js adds `schedule` to the document, the answer of GET /schedule, when a post waits for the limit of a day.
+ */
 
 import { moment, when } from './format.js';
 import { platformName } from './words.js';
@@ -9,8 +13,11 @@ const OPEN = new Set(['waiting', 'publishing', 'outcome_unknown']);
 const WAITS_FOR = {
   window: () => 'when the upload window opens',
   gap: () => 'with a pause after the post before it',
-  day_limit: ({ platform }) => `${platformName(platform)}’s posts for the day are used up until then`,
-  earlier_part: (post, job, part) => `after part ${earlierPart(post, job, part)}`,
+  day_limit: ({ platform }, { schedule }) => {
+    const limit = schedule?.[platform]?.max_per_day;
+    return `since ${platformName(platform)} takes ${limit ? `at most ${limit}` : 'no more'} posts a day`;
+  },
+  earlier_part: (post, job, part) => `after part\u00a0${earlierPart(post, job, part)}`,
   approval: () => 'after your approval',
   account: ({ platform }) => `when ${platformName(platform)} can be used again`,
   platform_outage: ({ platform }) => `when ${platformName(platform)} works again`,

@@ -167,6 +167,9 @@ class Api:
         response.status = falcon.HTTP_202
         response.media = {"receivers": 1}
 
+    def on_get_schedule(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = {"tiktok": {"max_per_day": 15}}
+
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         newest = list(reversed(self._state.jobs.values()))
         start = request.get_param_as_int("cursor", default=0)
@@ -361,7 +364,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
         "/notices": "notices", "/notices/subscriptions": "subscriptions",
         "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
-        "/jobs": "jobs", "/status/{job_id}": "status", "/files": "files",
+        "/jobs": "jobs", "/schedule": "schedule", "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
         "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
