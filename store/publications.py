@@ -57,6 +57,7 @@ class Publication:
         return self.troubled_since + max(now - self.next_at, timedelta(0))
 
 
+RESOLVED = "resolved"  # code of a publication whose outcome a person found out
 _NOT_ENDED = (PublicationStatus.WAITING, PublicationStatus.PUBLISHING)
 
 
@@ -231,7 +232,7 @@ def resolve(
     change = update(publications).where(
         publications.c.id == publication_id, publications.c.status == PublicationStatus.OUTCOME_UNKNOWN, idle
     )
-    values = {"status": status, "link": link, "ended_at": now, "code": "resolved", "reason": "resolved by a person"}
+    values = {"status": status, "link": link, "ended_at": now, "code": RESOLVED, "reason": "resolved by a person"}
     return connection.execute(change.values(**values)).rowcount == 1
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from actors.flow import notice_delivery, notice_texts
 from actors.machine import Machine
-from store import notices, push_subscriptions
+from store import notices, publications, push_subscriptions
 from store.jobs import Job
 from store.notices import TEST_SUBJECT, Notice
 from store.states import NoticeKind
@@ -38,13 +38,15 @@ KINDS = {
 }
 """The events of which the creator gets a notice, and its kind."""
 
+_BY_PERSON = {"cancelled", publications.RESOLVED}  # codes of events that a person has caused just now
+
 
 def on_event(
     machine: Machine, connection: Connection, event: str, job: Job | None, facts: dict[str, Any]
 ) -> None:  # Any: JSON
     """Record a notice of an event, if it is one that the creator gets. Arguments as of `events.emit`."""
     kind = KINDS.get(event)
-    if kind is not None:
+    if kind is not None and facts.get("code") not in _BY_PERSON:
         account_id = facts.get("account_id")
         subject = f"job:{job.id}" if job is not None else f"account:{account_id}"
         record(machine, connection, subject, kind)

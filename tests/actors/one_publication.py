@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 
 from actors import wiring
 from actors.flow import publishing
@@ -98,3 +100,21 @@ def stored() -> publications.Publication:
         found = publications.get(connection, NAME)
     assert found is not None
     return found
+
+
+@contextmanager
+def killed_at(number: int) -> Iterator[None]:
+    """Kill the process before the statement with a number, from 1."""
+    count = 0
+
+    def count_statement(*_: Any) -> None:  # Any: SQLAlchemy's arguments
+        nonlocal count
+        count += 1
+        if count == number:
+            raise Killed
+
+    event.listen(Engine, "before_execute", count_statement)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_execute", count_statement)

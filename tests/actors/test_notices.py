@@ -10,14 +10,16 @@ from datetime import timedelta
 import pytest
 
 from actors import wiring
-from actors.flow import completion, events, notice_delivery, notices, retention, tokens
+from actors.flow import completion, events, notice_delivery, notices, publication_commands, retention, tokens
 from actors.flow.notice_delivery import MAX_REJECTIONS, RETRY_DELAYS_S
 from actors.recovery import stuck_work
 from actors.send_notices import deliver_notice, send_notice
 from store import Sealer, Store, jobs, publications, push_subscriptions
 from store import accounts as store_accounts
 from store.states import DeliveryStatus, JobStatus, NoticeKind, NoticeStatus, PublicationStatus
+from store.tables import metadata
 from tests.actors.notice_run import NoticeRun
+from tests.actors.one_publication import Killed, killed_at
 from tests.actors.queues import change_machine, waiting
 from tests.store.rows import account, job
 from tests.support.push_service import PushService, TestBrowser, push_service
@@ -435,3 +437,38 @@ def test_old_notices_are_deleted(run: NoticeRun) -> None:
     run.clock.move(days=31)
     retention.clean_up(wiring.machine)
     assert (run.notices(), run.deliveries()) == ([], [])
+
+
+def test_what_a_person_has_just_said_is_not_told_to_them(run: NoticeRun) -> None:
+    """They looked on the platform, and the post is not there."""
+    run.browser()
+    run.add_job(PublicationStatus.OUTCOME_UNKNOWN, PublicationStatus.WAITING)
+    assert publication_commands.resolve(wiring.machine, "job-1-tiktok-1", published=False, link=None)
+    assert run.notices() == []
+
+
+def test_a_kill_before_any_statement_loses_no_notice_and_rings_once(run: NoticeRun) -> None:
+    """Whatever is sent again has the same id and tag, by which the browser replaces it."""
+    kills = 0
+    for number in range(1, 60):
+        with run.writing() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
+        wiring.machine.broker.flush_all()
+        browser = run.browser()
+        _notify(run)
+        try:
+            with killed_at(number):
+                run.send()
+        except Killed:
+            kills += 1
+        else:
+            break
+        for _ in range(3):
+            run.clock.move(minutes=8)
+            stuck_work.recover(wiring.machine)
+            run.send()
+        assert {message["notification"]["data"]["notice"] for message in browser.received} == {run.notices()[0].id}
+        assert len({request["topic"] for request in run.service.requests}) == 1
+        assert [delivery.status for delivery in run.deliveries()] == [DELIVERED]
+    assert kills > 10

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from actors import wiring
 from actors.flow import publishing, publishing_retries
@@ -20,7 +17,7 @@ from store import Store, accounts, platform_states
 from store.platform_states import PlatformState
 from store.states import PublicationStatus
 from store.tables import metadata
-from tests.actors.one_publication import NAME, Killed, create_job, stored
+from tests.actors.one_publication import NAME, Killed, create_job, killed_at, stored
 from tests.actors.queues import change_machine, change_settings, waiting
 
 MESSAGE = ("publish_tiktok", (NAME,))
@@ -54,24 +51,6 @@ class Failing:
 
     def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
         raise self.error()
-
-
-@contextmanager
-def _killed_at(number: int) -> Iterator[None]:
-    """Kill the process before the statement with a number, from 1."""
-    count = 0
-
-    def count_statement(*_: Any) -> None:  # Any: SQLAlchemy's arguments
-        nonlocal count
-        count += 1
-        if count == number:
-            raise Killed
-
-    event.listen(Engine, "before_execute", count_statement)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "before_execute", count_statement)
 
 
 def _prepare(store: Store, monkeypatch: pytest.MonkeyPatch, error: Error) -> None:
@@ -120,7 +99,7 @@ def test_a_kill_before_any_statement_changes_nothing(store: Store, monkeypatch: 
     assert is_dead_lettered == (name == "last retry")
     for number in range(1, MAX_STATEMENTS):
         _prepare(store, monkeypatch, error)
-        with _killed_at(number):
+        with killed_at(number):
             try:
                 was_killed, is_dead_lettered = False, _deliver()
             except Killed:
