@@ -35,11 +35,16 @@ async function open(notification) {
   notification.close();
   const job = notification.data?.job;
   const hash = typeof job === 'string' ? `#job=${encodeURIComponent(job)}` : '#';
+  const page = self.registration.scope;
   const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  const first = windows.find((client) => client.visibilityState === 'visible') ?? windows[0];
-  if (!first) return self.clients.openWindow(self.registration.scope + hash);
-  first.postMessage({ show: hash });
-  return first.focus();
+  const pages = windows.filter(({ url }) => url.split(/[?#]/)[0] === page);
+  const first = pages.find((client) => client.visibilityState === 'visible') ?? pages[0];
+  try {
+    await first.focus(); // first of all: only the press allows it
+    first.postMessage({ show: hash });
+  } catch {
+    await self.clients.openWindow(page + hash); // there is none, or it was closed just now
+  }
 }
 
 /** The browser has replaced the subscription: tell the server. Without a session, the page does it when it is opened. */

@@ -197,9 +197,12 @@ def test_push_services_are_told_a_contact(environ: dict[str, str], contact: str)
 
 def test_addresses_of_notices_are_separated_without_cutting_one_apart() -> None:
     """An address may contain commas, spaces follow only between two."""
-    chosen = read({"NOTICE_URLS": "mailto://u:pw@x.org?to=a@x.org,b@x.org, ntfy://topic\ntgram://1:a/2"})
+    chosen = read(
+        {"NOTICE_URLS": "mailto://u:pw@x.org?to=a@x.org,b@x.org, ntfy://topic\ntgram://1:a/2,json://u:p,w@x.org"}
+    )
     assert [url.get_secret_value() for url in chosen.notice_urls] == [
         "mailto://u:pw@x.org?to=a@x.org,b@x.org", "ntfy://topic", "tgram://1:a/2",
+        "json://u:p,w@x.org",
     ]  # fmt: skip
     assert "pw@" not in repr(chosen)
     assert "NOTICE_URLS" in settings.secret_names()

@@ -388,12 +388,16 @@ def test_what_the_server_sends_is_what_the_worker_shows(
 HANDLERS = """
     const calls = [];
     const { windows, notification, old } = arguments[0];
-    const client = (name, visibilityState) => ({
-      visibilityState, focus: async () => calls.push(`focus ${name}`), postMessage: (data) => calls.push([name, data]),
+    const client = (name, visibilityState, path = '/') => ({
+      url: location.origin + path, visibilityState, postMessage: (data) => calls.push([name, data]),
+      focus: async () => {
+        if (name === 'closed one') throw new DOMException('x', 'InvalidStateError');
+        calls.push(`focus ${name}`);
+      },
     });
     window.clients = {
       matchAll: async ({ type, includeUncontrolled }) => type === 'window' && includeUncontrolled
-        ? windows.map(([name, state]) => client(name, state)) : [],
+        ? windows.map((one) => client(...one)) : [],
       openWindow: async (url) => calls.push(`open ${url}`),
     };
     const manager = {
@@ -438,7 +442,15 @@ def test_a_press_asks_the_window_that_is_open(page: Browser, api: StandIn) -> No
     page.open(api.url).until_text("#notices", "VidProd")
     windows = [["hidden one", "hidden"], ["visible one", "visible"]]
     calls = _handle(page, notification={"data": {"job": "talk"}}, windows=windows)
-    assert calls == ["close", ["visible one", {"show": "#job=talk"}], "focus visible one"]
+    assert calls == ["close", "focus visible one", ["visible one", {"show": "#job=talk"}]]
+
+
+@pytest.mark.parametrize("other", [["another page", "visible", "/openapi.json"], ["closed one", "visible", "/"]])
+def test_a_window_that_cannot_show_it_is_passed_over(page: Browser, api: StandIn, other: list[str]) -> None:
+    """A page of the API has no such view; a window may be closed between the question and the answer."""
+    page.open(api.url).until_text("#notices", "VidProd")
+    calls = _handle(page, notification={"data": {"job": "talk"}}, windows=[other])
+    assert calls[-1] == f"open {api.url}#job=talk"
 
 
 def test_the_window_that_is_asked_shows_the_video(page: Browser, api: StandIn) -> None:
