@@ -46,9 +46,26 @@ def remove_secrets(names: Collection[str]) -> None:
         _overwrite(found)
 
 
-def _overwrite(names: list[str]) -> None:
+def overwrite_memory(first_field: int, last_field: int, text: bytes) -> None:
+    """Overwrite what the kernel shows of this process, such as its command line; rest and excess are cut.
+
+    Args:
+        first_field: of /proc/PID/stat, counted after the name: the address of the beginning.
+        last_field: the address of the end.
+        text: the new text.
+    """
+    start, end = _addresses(first_field, last_field)
+    if start < end:
+        ctypes.memmove(start, text[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+def _addresses(first_field: int, last_field: int) -> tuple[int, int]:
     fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    start, end = int(fields[ENV_START]), int(fields[ENV_END])
+    return int(fields[first_field]), int(fields[last_field])
+
+
+def _overwrite(names: list[str]) -> None:
+    start, end = _addresses(ENV_START, ENV_END)
     if not start < end:
         return  # not shown to this process
     at = start

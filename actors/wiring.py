@@ -107,3 +107,31 @@ machine = _build_or_exit()
 """The machine of this process. Only actors and the entry points of processes use it."""
 
 dramatiq.set_broker(machine.broker)
+
+# All actors but the periodic ones, so that a message can be sent to any of them. Last: they need the broker. Not in the
+# package itself, whose other modules are also imported where there is no machine yet (`scripts.machine.preload`).
+from actors import (  # noqa: E402
+    back_up,
+    delete_files,
+    dispatch_webhook,
+    gaze,
+    publish,
+    refresh_token,
+    send_notices,
+    split,
+    start_publications,
+)
+
+__all__ = [
+    "back_up",
+    "build",
+    "delete_files",
+    "dispatch_webhook",
+    "gaze",
+    "machine",
+    "publish",
+    "refresh_token",
+    "send_notices",
+    "split",
+    "start_publications",
+]

@@ -1,6 +1,5 @@
 """Entry point of `dramatiq actors.worker` and `periodiq actors.worker`: all actors and the broker; sets up logging."""
 
-import actors
 import liveness
 import process_protection
 from actors import logging_setup, ticks
@@ -11,4 +10,4 @@ process_protection.protect()
 logging_setup.set_up(machine.settings)
 liveness.require(broker.dead_thread)
 
-__all__ = ["actors", "broker", "ticks"]
+__all__ = ["broker", "ticks"]

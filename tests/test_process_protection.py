@@ -13,6 +13,7 @@ import pytest
 
 import settings
 from scripts.machine import launch
+from scripts.machine.child import ROOT
 from tests.support.waiting import wait_for
 
 SECRET = "hunter2-hunter2-hunter2"
@@ -43,7 +44,7 @@ if os.geteuid() == 0:
 
 def _report(code: str, environ: dict[str, str], **options: Any) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=environ, cwd=launch.ROOT, text=True,
+        [sys.executable, "-c", code], env=environ, cwd=ROOT, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options,
     )  # fmt: skip
     assert process.stdout is not None
@@ -87,9 +88,7 @@ def test_another_process_of_the_same_user_reads_nothing(name: str, protect: str,
     process, _ = _report(f"{AS_A_USER}{protect}\nprint('[]', flush=True)\nsys.stdin.read()", dict(os.environ))
     path = f"/proc/{process.pid}/{name}"
     attack = f"{AS_A_USER}os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}, 'rb')\nprint('read')"
-    attacker = subprocess.run(
-        [sys.executable, "-c", attack], cwd=launch.ROOT, capture_output=True, text=True, check=False
-    )
+    attacker = subprocess.run([sys.executable, "-c", attack], cwd=ROOT, capture_output=True, text=True, check=False)
     process.communicate()
     assert ("read" in attacker.stdout, "PermissionError" in attacker.stderr) == (expected, not expected)
 

@@ -26,8 +26,8 @@ from platforms.mock.roots import mock_hosts
 from scripts.local.client import ApiError, Client
 from scripts.local.journey import Journey, JourneyFailed
 from scripts.machine import services
+from scripts.machine.child import ROOT
 from scripts.machine.installation import AlreadyRunning
-from scripts.machine.launch import ROOT
 from scripts.machine.private_files import NotPrivate
 from scripts.machine.serve import NoDatabase, migrate, unusable_directory
 from scripts.machine.supervisor import REAP_INTERVAL_S, Supervisor
@@ -53,7 +53,7 @@ class Machine:
                 services.api(),
                 services.scheduler(),
                 services.network_worker(),
-                services.media_worker(self.settings),
+                services.media_worker(),
             ],
             environ=self.environ,
             settings=self.settings,

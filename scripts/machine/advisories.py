@@ -23,7 +23,7 @@ from typing import Any
 
 import process_protection
 from platforms.http import client
-from scripts.machine.launch import ROOT
+from scripts.machine.child import ROOT
 
 DATABASE_URL = "https://api.osv.dev"
 LOCK_FILES = ("requirements.txt", "requirements-dev.txt")

@@ -1,4 +1,4 @@
-"""Starts a module in a process of its own, which exits with this one (`scripts.machine.child`)."""
+"""Starts a module as a program of its own, which exits with this process (`scripts.machine.child`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import IO
 
 import settings
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from scripts.machine.child import ROOT
 
 
 def start(
@@ -20,8 +18,6 @@ def start(
     environ: Mapping[str, str],
     *,
     parent_pipe: int,
-    liveness_pipe: int = -1,
-    liveness_interval_s: float = 0.0,
     log: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a module, and give it the secrets in a file without a name instead of its environment.
@@ -31,8 +27,6 @@ def start(
         environ: its environment, with the secrets.
         parent_pipe: reading end of a pipe whose writing end only this process has; the module's process exits when the
             writing end is closed.
-        liveness_pipe: writing end of a pipe for heartbeats (`liveness`); -1 for none.
-        liveness_interval_s: between two of them.
         log: for its output; None leaves it this process's.
     """
     secrets = {name: value for name, value in environ.items() if name in settings.secret_names()}
@@ -41,14 +35,10 @@ def start(
         os.write(file, json.dumps(secrets).encode())
         os.lseek(file, 0, os.SEEK_SET)
         return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "scripts.machine.child", str(parent_pipe), str(file)),
-                *(str(liveness_pipe), str(liveness_interval_s)),
-                *argv,
-            ],
+            [sys.executable, "-m", "scripts.machine.child", str(parent_pipe), str(file), *argv],
             cwd=ROOT,
             env={name: value for name, value in environ.items() if name not in secrets},
-            pass_fds=[parent_pipe, file, *([liveness_pipe] if liveness_pipe >= 0 else [])],
+            pass_fds=[parent_pipe, file],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

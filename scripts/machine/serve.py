@@ -13,9 +13,10 @@ from loguru import logger
 import process_protection
 import settings as environment
 from broker import SqliteBroker
-from scripts.machine import launch, services
+from scripts.machine import launch, preload, services
 from scripts.machine.installation import AlreadyRunning
 from scripts.machine.private_files import NotPrivate
+from scripts.machine.service_process import ForkServer
 from scripts.machine.supervisor import Supervisor
 from settings import Settings
 from store.errors import DatabaseUnavailable
@@ -73,10 +74,15 @@ def main() -> int:
     except environment.BadSettings as error:
         print(error.report(), file=sys.stderr)
         return 2
+    environ = dict(os.environ)
+    process_protection.remove_secrets(environment.secret_names())
+    preload.load()
+    fork_server = ForkServer(environ)
+    fork_server.fork_this_process()  # in the services, this does not return
     logger.remove()
     logger.add(sys.stderr, level=chosen.log_level, serialize=chosen.log_format == "json")
     try:
-        return _serve(chosen)
+        return _serve(chosen, environ, fork_server)
     except (AlreadyRunning, NotPrivate, NoDatabase, DatabaseUnavailable) as refused:
         print(refused, file=sys.stderr)
         return 2 if isinstance(refused, AlreadyRunning) else 1
@@ -90,17 +96,16 @@ def unusable_directory(data_dir: Path, error: OSError) -> str:
     return f"DATA_DIR {data_dir} cannot be used: {error.strerror or error} ({error.filename or data_dir})"
 
 
-def _serve(chosen: Settings) -> int:
-    os.environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
-    environ = dict(os.environ)
-    process_protection.remove_secrets(environment.secret_names())
+def _serve(chosen: Settings, environ: dict[str, str], fork_server: ForkServer) -> int:
+    environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
     demand = MediaDemand(chosen.database_path, chosen.worker_concurrency)
     supervisor = Supervisor(
-        [services.api(), services.scheduler(), services.network_worker(), services.media_worker(chosen, demand)],
+        [services.api(), services.scheduler(), services.network_worker(), services.media_worker(demand)],
         environ=environ,
         settings=chosen,
         log_to_files=False,
         watchdog=services.watchdog(chosen),
+        fork_server=fork_server,
     )
     migrate(environ)
     supervisor.monitor_database(chosen.database_path.resolve())

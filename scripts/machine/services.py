@@ -27,9 +27,9 @@ def network_worker() -> Service:
     return Service("network", ["scripts.machine.network_worker"])
 
 
-def media_worker(settings: Settings, wanted: Callable[[], bool] = lambda: True) -> Service:
+def media_worker(wanted: Callable[[], bool] = lambda: True) -> Service:
     """Return the worker that starts media children, one per thread."""
-    return Service("media", _worker(["media"], max(1, settings.worker_concurrency)), wanted=wanted)
+    return Service("media", ["scripts.machine.media_worker"], wanted=wanted)
 
 
 def watchdog(settings: Settings) -> Watchdog:
@@ -43,10 +43,3 @@ def mock_platforms(port: int, directory: Path) -> Service:
     return Service(
         "mock", ["platforms.mock", "--port", str(port), "--directory", str(directory)], without_database=True
     )
-
-
-def _worker(queues: list[str], threads: int) -> list[str]:
-    return [
-        "dramatiq", "actors.worker",
-        "--queues", *queues, "--processes", "1", "--threads", str(threads),
-    ]  # fmt: skip

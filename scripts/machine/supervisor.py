@@ -15,8 +15,8 @@ from typing import IO
 
 from loguru import logger
 
-from scripts.machine import launch
 from scripts.machine.installation import Installation
+from scripts.machine.service_process import ForkServer, ServiceProcess
 from scripts.machine.watchdog import Watchdog
 from settings import Settings
 from store.database_file import DatabaseMonitor
@@ -47,37 +47,38 @@ class _Running:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ServiceProcess | None = None
         self.started = 0.0
         self.wait_s = FIRST_WAIT_S
         self.not_before = 0.0
         self.stopping = False
         self.kill_at = math.inf  # monotonic time
 
-    def start(self, parent_pipe: int, watchdog: Watchdog, log: IO[bytes] | None, environ: Mapping[str, str]) -> None:
+    def start(
+        self,
+        server: ForkServer,
+        parent_pipe: int,
+        watchdog: Watchdog,
+        log: IO[bytes] | None,
+        environ: Mapping[str, str],
+    ) -> None:
         self.started = time.monotonic()
         self.stopping = False
-        named = {**environ, SERVICE: self.service.name}
         self.kill_at = math.inf
-        self.process = launch.start(
+        self.process = server.start(
             self.service.argv,
-            named,
+            {**environ, SERVICE: self.service.name},
+            output=log,
             parent_pipe=parent_pipe,
             liveness_pipe=watchdog.pipe,
             liveness_interval_s=watchdog.interval_s,
-            log=log,
         )
         watchdog.started(self.process.pid)
 
     def reap(self) -> None:
-        """Reap the process if it has exited, kill the rest of its group, and set the time of the restart.
-
-        The group of a dramatiq master has workers.
-        """
+        """Drop a process that has exited, and set the time of the restart."""
         if self.process is None or self.process.poll() is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
         ran_s = time.monotonic() - self.started
         self.wait_s = FIRST_WAIT_S if ran_s > EARLY_EXIT_S else min(LONGEST_WAIT_S, self.wait_s * 2)
         self.not_before = time.monotonic() + (0.0 if ran_s > EARLY_EXIT_S else self.wait_s)
@@ -96,12 +97,11 @@ class _Running:
             return self.process is not None
 
     def stop(self) -> None:
-        """Send SIGTERM, once: dramatiq would stop at once after a second signal."""
-        if self.process is not None and self.process.poll() is None and not self.stopping:
+        """Send SIGTERM, once: a worker would stop at once after a second signal."""
+        if self.process is not None and not self.stopping:
             self.stopping = True
             self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGCONT)  # a stopped process would not see it
+            self.process.send_signal(signal.SIGCONT)  # a stopped process would not see it
 
     def end_silent(self, reason: str) -> None:
         """Stop a process that does not answer; it is killed if it does not end soon, and started again."""
@@ -118,9 +118,8 @@ class _Running:
             self.kill()
 
     def kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        if self.process is not None:
+            self.process.kill()
 
 
 class Supervisor:
@@ -134,6 +133,7 @@ class Supervisor:
         settings: Settings,
         log_to_files: bool,
         watchdog: Watchdog | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
         """Lock the data directory and the database, and make their files private.
 
@@ -143,6 +143,7 @@ class Supervisor:
             settings: with the data directory and the database, which are locked.
             log_to_files: whether each service has a log file, and not this process's output.
             watchdog: finds processes that do not answer; None is one that does not know the write lock.
+            fork_server: starts the services; None is one that loads their code itself.
 
         Raises:
             AlreadyRunning: another supervisor has locked one of them.
@@ -156,6 +157,7 @@ class Supervisor:
         # No byte is ever written. The kernel closes the writing end when this process exits, also after SIGKILL.
         self._parent_pipe, self._parent_pipe_end = os.pipe()
         self._watchdog = watchdog or Watchdog()
+        self._fork_server = fork_server or ForkServer(environ)
         self._silence_checked = 0.0
         self._stopping = False
         self._demand_checked = 0.0
@@ -218,6 +220,7 @@ class Supervisor:
                     )
                     running.kill()
                 running.process = None
+        self._fork_server.close()
         self._installation.release()
 
     def _check_demand(self) -> None:
@@ -256,9 +259,11 @@ class Supervisor:
                     running.process = None
 
     def _start(self, running: _Running) -> None:
+        with self._log(running.service.name) as log:
+            running.start(self._fork_server, self._parent_pipe, self._watchdog, log, self._environ)
+
+    def _log(self, name: str) -> contextlib.AbstractContextManager[IO[bytes] | None]:
         if self._log_dir is None:
-            running.start(self._parent_pipe, self._watchdog, None, self._environ)
-            return
+            return contextlib.nullcontext()
         self._log_dir.mkdir(parents=True, exist_ok=True)
-        with (self._log_dir / f"{running.service.name}.log").open("ab") as log:
-            running.start(self._parent_pipe, self._watchdog, log, self._environ)
+        return (self._log_dir / f"{name}.log").open("ab")

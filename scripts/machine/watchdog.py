@@ -93,14 +93,14 @@ class Watchdog:
         self._forked_s = {group: heard_s for group, heard_s in self._forked_s.items() if group in watched}
         for pid, heard_s in list(self._heard_s.items()):
             group = _group(pid)
-            if group not in watched or _state(Path(f"/proc/{pid}/stat")) in ENDED:
+            if group not in watched or state_of(Path(f"/proc/{pid}/stat")) in ENDED:
                 del self._heard_s[pid]
                 continue
             if pid != group:
                 self._forked_s[group] = self._clock_s
             silent_s = self._clock_s - heard_s
             if silent_s >= self._timeout_s:
-                states = {_state(stat) for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
+                states = {state_of(stat) for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
                 if RUNNABLE in states and not states & STOPPED and silent_s < PATIENCE * self._timeout_s:
                     continue
                 found[group] = Silence(pid, f"no heartbeat for {silent_s:.0f} s, state {''.join(sorted(states))}")
@@ -141,7 +141,7 @@ def _group(pid: int) -> int:
         return 0
 
 
-def _state(stat: Path) -> str:
+def state_of(stat: Path) -> str:
     """Return the state of a process or thread (proc(5)); X if it has ended."""
     try:
         return stat.read_text(errors="replace").rpartition(")")[2].split()[0]

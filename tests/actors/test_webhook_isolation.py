@@ -12,7 +12,8 @@ import pytest
 
 from actors import wiring
 from actors.flow import webhook_queue
-from scripts.machine.network_worker import THREADS, start_workers, stop_workers
+from scripts.machine.network_worker import THREADS
+from scripts.machine.worker_process import start_workers, stop_workers
 from store import Store
 from store.endpoints import save_health
 from store.states import DeliveryStatus
@@ -65,7 +66,7 @@ def started() -> Iterator[Event]:
 
 @pytest.fixture
 def workers(network: Network) -> Iterator[None]:
-    workers = start_workers(wiring.machine.broker)
+    workers = start_workers(wiring.machine.broker, THREADS)
     yield
     network.release.set()
     stop_workers(workers)

@@ -53,7 +53,7 @@ def held(machine: TestMachine) -> Callable[[], bool]:
     """Return what says whether nothing works with the database any more."""
     return lambda: (
         not any(
-            "dramatiq" in line or "scripts.machine.scheduler" in line or "-m media." in line
+            any(name in line for name in ("_worker", "scripts.machine.scheduler", "-m media."))
             for line in machine.processes().values()
         )
     )

@@ -28,7 +28,7 @@ VICTIMS = {
     "api": " api",
     "scheduler": "scripts.machine.scheduler",
     "network worker": "scripts.machine.network_worker",
-    "media worker": "--queues media",
+    "media worker": "scripts.machine.media_worker",
     "media child": "-m media.",
     "mock": "platforms.mock",
 }

@@ -24,7 +24,7 @@ from broker.storage.lock_file import read_holder
 from scripts.machine import services
 from scripts.machine.serve import migrate
 from scripts.machine.supervisor import Service, Supervisor
-from scripts.machine.watchdog import Watchdog
+from scripts.machine.watchdog import ENDED, Watchdog, state_of
 from tests.flows.conftest import free_ports
 from tests.support.waiting import wait_for
 
@@ -57,7 +57,7 @@ class SmallMachine:
             services.api(),
             services.scheduler(),
             services.network_worker(),
-            services.media_worker(chosen),
+            services.media_worker(),
             holder,
         ]
         self.supervisor = Supervisor(
@@ -117,7 +117,6 @@ class SmallMachine:
         self._stopping.set()
         self._thread.join()
         self.supervisor.stop()
-        self.supervisor._installation.release()
         self.watchdog.close()
 
 
@@ -179,13 +178,10 @@ def test_a_process_that_is_stopped_with_the_lock_stalls_nothing(machine: SmallMa
 
 @pytest.mark.logs_errors
 def test_stopped_services_are_started_again_and_no_other(machine: SmallMachine, lines: list[str]) -> None:
-    """Of the media worker not the process that the supervisor has started, but the one that it has forked."""
     before = {name: machine.pid(name) for name in ("api", "scheduler", "network", "media")}
-    wait_for(lambda: _children(before["media"]), "the forked worker")
-    [forked] = _children(before["media"])
-    for pid in (before["api"], before["network"], forked):
-        _signal(pid, signal.SIGSTOP)
     stopped = ("api", "network", "media")
+    for name in stopped:
+        _signal(before[name], signal.SIGSTOP)
     wait_for(lambda: all(_restarted(machine, name, before[name]) for name in stopped), "the restarts")
     wait_for(machine.answers, "the API")
     assert machine.pid("scheduler") == before["scheduler"]
@@ -201,10 +197,10 @@ def test_a_stopped_process_that_continues_ends_at_the_request_of_meanwhile(machi
         pid = machine.pid(name)
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        wait_for(lambda: state_of(Path(f"/proc/{pid}/stat")) == "T", "the stop")
         os.kill(pid, signal.SIGTERM)
         os.killpg(pid, signal.SIGCONT)
-        wait_for(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None, "the end", 9.0)
+        wait_for(lambda: state_of(Path(f"/proc/{pid}/stat")) in ENDED, "the end", 9.0)
     wait_for(lambda: _restarted(machine, name, pid), "the new process")
 
 
@@ -247,7 +243,7 @@ def test_a_process_that_ignores_the_request_to_end_is_killed(
     finally:
         for one in supervisor._running:
             one.kill()
-        supervisor._installation.release()
+        supervisor.stop()
         watchdog.close()
     assert len([line for line in lines if "not ended in time" in line]) == 1
 
@@ -277,13 +273,9 @@ def test_a_process_that_is_not_needed_and_does_not_end_is_killed(
     finally:
         for one in supervisor._running:
             one.kill()
-        supervisor._installation.release()
+        supervisor.stop()
         supervisor._watchdog.close()
     assert len([line for line in lines if "not ended in time" in line]) == 1
-
-
-def _children(pid: int | None) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:

@@ -1,0 +1,66 @@
+"""The process of a worker service: workers of Dramatiq in one process, without the second one of Dramatiq's command."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+
+from dramatiq import Worker
+
+from broker import SqliteBroker
+
+SIGNAL_STEP_S = 1.0  # the main thread must wake up to run the handler of a signal that another thread has taken
+
+
+def start_workers(broker: SqliteBroker, threads: Mapping[str, int]) -> list[Worker]:
+    """Start a worker for each of the queues.
+
+    Args:
+        broker: of the messages.
+        threads: their number by queue. No queue takes the threads of another.
+    """
+    workers = [Worker(broker, queues={queue}, worker_threads=count) for queue, count in threads.items()]
+    for worker in workers:
+        worker.start()
+    return workers
+
+
+def stop_workers(workers: list[Worker]) -> None:
+    """Stop workers at the same time, each when its threads have ended what they have begun."""
+    stops = [threading.Thread(target=worker.stop) for worker in workers]
+    for stop in stops:
+        stop.start()
+    for stop in stops:
+        stop.join()
+
+
+def run(threads: Mapping[str, int]) -> None:
+    """Run workers until SIGTERM, SIGINT or SIGHUP; a second signal ends the process at once.
+
+    Args:
+        threads: as of `start_workers`.
+    """
+    from actors.wiring import machine  # noqa: PLC0415 (opens files)
+    from actors.worker import broker  # noqa: PLC0415 (sets up the process: its log, and what others may read of it)
+
+    asked = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        if asked.is_set():
+            sys.exit(1)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    # Dramatiq warns of a second worker, whose middleware has the type of the first one's.
+    logging.getLogger("dramatiq.broker.SqliteBroker").addFilter(lambda record: "same type twice" not in record.msg)
+    broker.emit_after("process_boot")
+    workers = start_workers(broker, threads)
+    while not asked.wait(SIGNAL_STEP_S):
+        pass
+    stop_workers(workers)
+    broker.close()
+    machine.store.close()
