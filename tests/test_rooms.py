@@ -91,6 +91,7 @@ FOLDERS: dict[str, set[str]] = {
         "benchmarks",
         "benchmarks/broker",
         "benchmarks/gaze",
+        "benchmarks/machine",
         "benchmarks/render",
         "checks",
         "documentation",
