@@ -50,11 +50,11 @@ If the causes differ, each failure decides about the settings after it. After th
 part with its publications (`gaze`) has failed, and the message is dead-lettered; the other parts continue.
 
 The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic.
-Actors are in this package, one file each, except that `ticks` has all periodic ones (`worker` imports it, the API
-does not; `wiring` imports all others), `publish` those of all platforms, `dispatch_webhook` both that deliver webhooks,
-and `send_notices` those of notices. An actor calls one function of `flow` or `recovery` with `wiring.machine`, which has
-the settings, the store and the broker of this process. Each function checks the state, does its work, and records the outcome together with the
-messages that follow from it, in one transaction. Every actor may run twice. `recovery` handles what was lost: work that
-nobody continues, files without a record in the database, records without files. To follow one video, read
-`flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
+Actors are in this package, one file each, except that `ticks` has all periodic ones (`worker` imports it, the API does
+not; `wiring` imports all others), `publish` those of all platforms, `dispatch_webhook` both that deliver webhooks, and
+`send_notices` those of notices. An actor calls one function of `flow` or `recovery` with `wiring.machine`, which has
+the settings, the store and the broker of this process. Each function checks the state, does its work, and records the
+outcome together with the messages that follow from it, in one transaction. Every actor may run twice. `recovery`
+handles what was lost: work that nobody continues, files without a record in the database, records without files. To
+follow one video, read `flow.planning`, `flow.rendering`, `flow.publishing` and `flow.completion`.
 """

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from actors import machine_memory
 from actors.machine import Machine
 from media.process import runner
 from settings import Settings
 
-WORKER_BYTES = 60 * 2**20  # measured: a media worker without its child
-OTHERS_BYTES = 190 * 2**20  # API, scheduler, network worker and the master processes, measured at rest and rounded up
+WORKER_BYTES = 20 * 2**20  # measured: a media worker without its child
+OTHERS_BYTES = 150 * 2**20  # all services, measured at rest and rounded up
+FILE_PAGES_BYTES = 40 * 2**20  # of libraries and the video: with less, they are read again and again
+GROWTH_BYTES = 16 * 2**20  # of the other services while a child runs
 MIN_CHILD_BYTES = 200 * 2**20  # with less, no video can be decoded and encoded
 
 
@@ -60,25 +63,20 @@ def sandbox_report() -> dict[str, Any]:  # Any: JSON
     return runner.sandbox_report()
 
 
-def budget_bytes(settings: Settings) -> int:
-    """Return the memory limit of one media child.
+def budget_bytes(settings: Settings, root: Path = Path("/")) -> int:
+    """Return the memory limit of a media child that is started now.
 
-    WORKER_MEMORY_MB without the worker's own part; by default each worker has an equal share of what the machine
-    leaves beside the other processes.
+    WORKER_MEMORY_MB without the worker's own part; by default what the machine has left at this moment, without the
+    pages of files that the child needs again and again. Of several children, each has an equal share.
+
+    Args:
+        settings: with the number of children.
+        root: of the file systems proc and sys.
     """
     if settings.worker_memory_mb is not None:
         return max(MIN_CHILD_BYTES, settings.worker_memory_mb * 10**6 - WORKER_BYTES)
-    share = (machine_bytes() - OTHERS_BYTES) // max(1, settings.worker_concurrency)
-    return max(MIN_CHILD_BYTES, share - WORKER_BYTES)
-
-
-def machine_bytes() -> int:
-    """Return the memory of this computer, or the limit of its control group if that is less."""
-    total = next(
-        int(line.split()[1]) * 1024
-        for line in Path("/proc/meminfo").read_text().splitlines()
-        if line.startswith("MemTotal:")
-    )
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return total if text == "max" else min(total, int(text))
+    left = machine_memory.free_bytes(root) - FILE_PAGES_BYTES - GROWTH_BYTES
+    if settings.worker_concurrency > 1:  # what other children hold now says little about what they will hold
+        share = (machine_memory.limit_bytes(root) - OTHERS_BYTES) // settings.worker_concurrency
+        left = min(left, share - FILE_PAGES_BYTES - GROWTH_BYTES)
+    return max(MIN_CHILD_BYTES, left)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from media.errors import OutOfMemory
 from media.gaze.reasons import Reason
 from media.process import memory
 
@@ -28,6 +29,7 @@ class TimeBudget:
         clock: returns seconds, never falling.
         memory_bytes: limit of this process; None for no limit.
         used_bytes: returns the memory that this process uses.
+        has_smaller_settings: the part can be rendered again with less memory, and is before its correction ends.
     """
 
     deadline_s: float | None = None
@@ -35,6 +37,7 @@ class TimeBudget:
     clock: Callable[[], float] = time.monotonic
     memory_bytes: int | None = None
     used_bytes: Callable[[], int] = field(default_factory=lambda: memory.used_bytes)
+    has_smaller_settings: bool = False
 
     stopped: Reason | None = field(init=False, default=None)  # why no further frame is measured
     _began: float = field(init=False)
@@ -50,9 +53,12 @@ class TimeBudget:
         """Return n when every n-th frame is to be measured, 0 for none.
 
         The interval never shrinks and 0 is final, so that corrections do not flicker.
+
+        Raises:
+            OutOfMemory: memory is short, and there are settings that need less.
         """
         if self.stopped is None and self.memory_bytes is not None:
-            self.stopped = Reason.MEMORY_SHORT if self.used_bytes() > self.memory_bytes - RESERVE_BYTES else None
+            self._check_memory(self.memory_bytes)
         if self.stopped is None and self.deadline_s is not None:
             self._widen(index, PLANNED_SHARE * self.deadline_s)
         return 0 if self.stopped is not None else self._interval
@@ -65,6 +71,13 @@ class TimeBudget:
     def record_drawing(self, seconds: float) -> None:
         """Add the cost of deciding on one frame and drawing it."""
         self._drawing_s += seconds
+
+    def _check_memory(self, limit_bytes: int) -> None:
+        if (used := self.used_bytes()) <= limit_bytes - RESERVE_BYTES:
+            return
+        if self.has_smaller_settings:
+            raise OutOfMemory("memory is short", held_bytes=used, limit_bytes=limit_bytes)
+        self.stopped = Reason.MEMORY_SHORT
 
     def _widen(self, index: int, allowed_s: float) -> None:
         """Choose the smallest interval with which the part ends in time; stop when there is none."""

@@ -29,6 +29,7 @@ from media.process.attempt import output_files
 from media.process.child import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY, no_such_file
 from media.process.files import ENV_ATTEMPT_DIR, remove_temporary_files
 from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
+from media.process.thrashing import FaultMonitor, major_faults
 
 __all__ = [
     "ChildError",
@@ -126,10 +127,11 @@ def _run(
         if error.errno not in {errno.ENOMEM, errno.EAGAIN}:
             raise
         raise OutOfMemory("the machine cannot start another process", limit_bytes=limits.memory_bytes) from error
-    reader = _OutputReader(child, on_progress or _ignore_progress)
+    reader, faults = _OutputReader(child, on_progress or _ignore_progress), FaultMonitor()
     try:
         for _ in reader.read():
             _check(child.pid, reader.began, limits, stop)
+            _check_faults(child.pid, faults)
     finally:
         _kill(child)
         _remove_temporary_files(arguments, child.pid)
@@ -189,6 +191,12 @@ def _check(pid: int, began: float, limits: _Limits, stop: Callable[[], bool] | N
     if used.threads > MAX_THREADS:
         detail = f"it had {used.threads} threads, {MAX_THREADS} are allowed"
         raise ChildFailed(signal=signal.SIGKILL, stderr_tail=detail)
+
+
+def _check_faults(pid: int, faults: FaultMonitor) -> None:
+    with contextlib.suppress(OSError):  # the process has just ended
+        if faults.is_thrashing(major_faults(pid)):
+            raise OutOfMemory("it waits for its own pages, which the kernel drops for want of memory")
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

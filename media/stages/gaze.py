@@ -107,7 +107,12 @@ def _corrected(
 
 def _budget(options: argparse.Namespace, span: Span, elapsed_s: float) -> TimeBudget:
     deadline_s = options.deadline and max(1.0, options.deadline - elapsed_s)
-    return TimeBudget(deadline_s, span.frames, memory_bytes=memory.limit_bytes())
+    return TimeBudget(
+        deadline_s,
+        span.frames,
+        memory_bytes=memory.limit_bytes(),
+        has_smaller_settings=options.memory == MemoryProfile.FULL,
+    )
 
 
 def _uncorrected(options: argparse.Namespace, span: Span, reason: Reason, progress: Progress) -> Facts:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from actors import machine_memory
 from actors.flow import media_child
 from scripts.checks.finding import Examined, Finding, error, ok, warning
 
 MIB = 2**20
-LEAST_BYTES = media_child.OTHERS_BYTES + media_child.WORKER_BYTES + media_child.MIN_CHILD_BYTES
+LEAST_BYTES = media_child.OTHERS_BYTES + media_child.FILE_PAGES_BYTES + media_child.MIN_CHILD_BYTES
 TOPIC = "memory"
 
 
@@ -19,7 +20,7 @@ def check(examined: Examined) -> Iterator[Finding]:
         name: int(rest.split()[0]) * 1024
         for name, _, rest in (line.partition(":") for line in Path("/proc/meminfo").read_text().splitlines())
     }
-    yield limit(media_child.machine_bytes(), examined.settings.worker_memory_mb)
+    yield limit(machine_memory.limit_bytes(), examined.settings.worker_memory_mb)
     left = figures["MemAvailable"]
     if not examined.is_running and left < LEAST_BYTES:
         text = f"{left // MIB} MiB are left, {LEAST_BYTES // MIB} are needed"

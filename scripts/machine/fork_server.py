@@ -139,7 +139,7 @@ def serve(supervisor: socket.socket) -> NoReturn:
 
 
 def _show_arguments(arguments: Sequence[str]) -> None:
-    """Overwrite the command line that `ps` shows, as far as there is room."""
+    """Overwrite the command line that tools show, as far as there is room."""
     process_protection.overwrite_memory(ARGUMENTS_START, ARGUMENTS_END, "\0".join(arguments).encode())
 
 

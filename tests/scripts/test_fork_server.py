@@ -19,11 +19,13 @@ from tests.support.waiting import wait_for
 
 # What builds the machine of one process, and what sends or runs its messages: small modules, all our own.
 AFTER_THE_FORK = {
+    "actors.back_up",
     "actors.delete_files",
     "actors.dispatch_webhook",
     "actors.gaze",
     "actors.publish",
     "actors.refresh_token",
+    "actors.send_notices",
     "actors.split",
     "actors.start_publications",
     "actors.ticks",

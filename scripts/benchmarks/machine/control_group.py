@@ -20,7 +20,7 @@ class NoControlGroup(Exception):
 
 @dataclass(frozen=True)
 class MemoryCounts:
-    """What the kernel counts for a control group; bytes, and pages since it was made."""
+    """The kernel's counts for a control group: bytes, and pages since it was made."""
 
     used_bytes: int  # with the page cache and the kernel's own memory
     anonymous_bytes: int  # that cannot be dropped without swap

@@ -49,7 +49,7 @@ def service_name(pid: int) -> str:
 
 @dataclass(frozen=True)
 class Activity:
-    """What a process has done since its start."""
+    """The CPU time and the wake-ups of a process since its start."""
 
     cpu_s: float
     wakeups: int  # of all its threads

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from media.errors import Refused
+from media.errors import OutOfMemory, Refused
 from media.frames import Planes
 from media.gaze import calibration
 from media.gaze.__main__ import parser
@@ -78,13 +78,17 @@ def test_without_a_face_a_part_stays_as_filmed(mute: Path, tmp_path: Path) -> No
     assert [tmp_path / "o.mp4"] == list(tmp_path.iterdir()), "there is nothing to compare"
 
 
-def test_short_of_memory_a_part_is_finished_as_filmed(
+def test_short_of_memory_a_part_is_made_smaller_and_at_last_finished_as_filmed(
     reading: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed = 150 << 20  # enough for the pictures; this process holds more
     ballast = np.ones(allowed, np.uint8)
     monkeypatch.setattr(memory, "limit_bytes", lambda: len(ballast))
-    result = part.correct(parser().parse_args([str(reading), str(tmp_path / "o.mp4")]), lambda _: None)
+    options = [str(reading), str(tmp_path / "o.mp4")]
+    with pytest.raises(OutOfMemory):  # it is rendered again in a smaller size, with correction
+        part.correct(parser().parse_args(options), lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+    result = part.correct(parser().parse_args([*options, "--memory", "less"]), lambda _: None)
     assert (False, "memory_short") == (result["gaze"]["corrected"], result["gaze"]["reason"])
     assert 210 == frames_of(tmp_path / "o.mp4")
 

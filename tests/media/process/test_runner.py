@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 import tracemalloc
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from media.process import runner
 from media.process.child import EXIT_INTERNAL_ERROR
+from media.process.thrashing import MAX_MAJOR_FAULTS
 from tests.support.waiting import wait_for
 
 PROJECT = Path(runner.__file__).resolve().parents[2]
@@ -190,6 +192,13 @@ def test_a_mistake_is_told_with_its_traceback() -> None:
 def test_too_much_memory_is_told_as_such(how: str) -> None:
     with pytest.raises(runner.OutOfMemory):
         runner.run("trial", [how], deadline_s=30, memory_bytes=120 << 20)
+
+
+def test_a_child_that_waits_for_its_own_pages_is_short_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = count(0, MAX_MAJOR_FAULTS)
+    monkeypatch.setattr(runner, "major_faults", lambda _: next(counts))
+    with pytest.raises(runner.OutOfMemory, match="waits for its own pages"):
+        runner.run("trial", ["wait"], deadline_s=60)
 
 
 @pytest.mark.parametrize("how", ["wait", "spin"])
