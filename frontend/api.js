@@ -165,9 +165,9 @@ export async function createUpload(pairs) {
  *
  * `offset` is null if the upload is gone, and Infinity if it is complete but its options were refused.
  */
-export async function uploadState(address) {
+export async function uploadState(address, signal = null) {
   try {
-    const { headers } = await ask(address, { method: 'HEAD', headers: TUS });
+    const { headers } = await ask(address, { method: 'HEAD', headers: TUS, signal });
     const offset = headers.get('Upload-Offset');
     if (offset === null) throw new NoAnswer('Not an answer of VidProd');
     return { offset: Number(offset), jobId: headers.get('X-Job-Id') };

@@ -5,7 +5,7 @@ import * as api from './api.js';
 import { showLimit } from './chooser.js';
 import { startConnection } from './connection.js';
 import { holdButton } from './countdown.js';
-import { startDialogs } from './dialogs.js';
+import { confirm, startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
 import { closeJobs, openJobs, startJobs } from './jobs.js';
 import { noteUploaded, registerWorker, showHint, startInstall } from './install.js';
@@ -13,7 +13,7 @@ import { openNotices, startNotices } from './notices.js';
 import { startSession } from './session.js';
 import { closeJob, openJob, startStatus } from './status.js';
 import { setViewTitle, showStrip } from './title.js';
-import { openUpload, startUpload, unfinishedWords } from './upload.js';
+import { isUnfinished, openUpload, removeAll, startUpload, unfinishedWords } from './upload.js';
 import { openWebhooks } from './webhooks.js';
 import { sentence } from './words.js';
 
@@ -27,7 +27,7 @@ function start() {
   startDialogs();
   startConnection();
   startJobs();
-  startSession(enter, signIn);
+  startSession(enter, signIn, endUploads);
   startStatus(goHome);
   startAccounts();
   startUpload(uploaded);
@@ -106,9 +106,20 @@ function goHome() {
   location.hash = '';
 }
 
-function uploaded(jobId) {
+/** Remove unfinished uploads before a sign-out, after a question; returns false to stay signed in. */
+async function endUploads() {
+  const isSure = !isUnfinished() || (await confirm('Sign out during an upload?', 'What is not uploaded yet would be removed, here and on the server.', 'Sign out', 'Stay signed in'));
+  if (isSure) await removeAll();
+  return isSure;
+}
+
+function uploaded(jobId, isAlone) {
   noteUploaded();
   openNotices(); // after the first upload it offers them
+  if (!isAlone) {
+    if (current === 'home') openJobs(); // the others are still on their way: the view stays
+    return;
+  }
   const address = `#job=${encodeURIComponent(jobId)}`;
   if (current === 'home') location.hash = address;
   else showStrip('Upload complete. Show it', address); // the view of another video stays

@@ -1,32 +1,42 @@
-/** The choice of the video, from a file, the camera or a drop: what the place shows before and after it. */
+/** The choice of videos, from files, the camera or a drop: what the place shows before and after it. */
 
 import { maxUploadBytes } from './accounts.js';
-import { announce } from './announce.js';
 import { byId } from './dom.js';
 import { bytes, percent, seconds } from './format.js';
+import { dropKept } from './shared.js';
+
+const TYPES = [{ description: 'Videos', accept: { 'video/*': ['.mp4', '.mov', '.m4v', '.webm', '.mkv', '.avi', '.mpg', '.mpeg', '.ts', '.3gp'] } }];
 
 let chosen = () => {};
 let size = 0;
+let pictured = null; // the file in the preview
+let isPlainInput = false; // the next click opens the input's own dialog
 
-/** Add the listeners of the inputs, the drop zone and the preview; `onChosen(file)` is called with a usable file. */
+/** Add the listeners of the inputs, the drop zone and the preview; `onChosen(sources)` gets usable {file, handle}. */
 export function startChooser(onChosen) {
   chosen = onChosen;
   for (const input of [byId('file'), byId('record')]) {
     input.addEventListener('change', () => {
-      if (input.files.length) choose(input.files[0]);
+      take([...input.files].map((file) => ({ file })));
       input.value = ''; // choosing the same file again fires another event
     });
   }
+  byId('file').addEventListener('click', pick);
   startDrop(byId('drop'));
   startPicture(byId('chosen-picture'));
 }
 
-/** Take a file as if it was chosen; `kept` is its id in the file store. Returns false if it cannot be used. */
-export function choose(file, kept = null) {
-  const trouble = unfit(file);
-  say(trouble);
-  if (!trouble) chosen(file, kept);
-  return !trouble;
+/** Take sources as if they were chosen: {file, handle, kept}. Those that cannot be used are told, and not kept. */
+export async function take(sources) {
+  const usable = sources.filter((source) => {
+    const trouble = unfit(source.file);
+    if (trouble) dropKept(source.kept);
+    return !trouble;
+  });
+  const refused = sources.find((source) => !usable.includes(source));
+  const name = refused && sources.length > 1 ? `${refused.file.name}: ` : '';
+  say(refused ? name + unfit(refused.file) : '');
+  if (usable.length) await chosen(usable);
 }
 
 /** Show the accepted files before the choice; called again when the size limit is known. */
@@ -41,42 +51,43 @@ export function clearFile() {
   place('empty', '', '');
   picture(null);
   label('Choose video', 'button-main');
-  byId('details').hidden = true;
   showLimit();
 }
 
 /** Show the video that is uploaded; `file` is null if this page cannot read it. */
 export function showChosen(record, file) {
-  place('chosen', record.name, bytes(record.size));
+  if (mode() !== 'chosen' || pictured !== file || !file) place('chosen', record.name, bytes(record.size));
   size = record.size;
   picture(file);
-  label('Choose another', 'button-quiet');
-  byId('details').hidden = false;
-  announce(`${record.name} is chosen.`);
+  label('Add a video', 'button-quiet');
 }
 
-/** Ask for the file of an unfinished upload; `trouble` says why, if it is not obvious. */
-export function showStored(record, trouble = '') {
-  const begun = record.confirmed > 0;
-  const facts = begun ? 'Choose the same file again, and the upload goes on where it stopped.' : 'Choose the file again to upload it from the beginning.';
-  place('stored', begun ? `${record.name}, ${percent(record.confirmed / record.size)} is here` : record.name, facts);
+/** Show that several videos are uploaded; the list beside it names them. */
+export function showSeveral(records) {
+  place('chosen', `${records.length} videos`, `${bytes(records.reduce((sum, record) => sum + record.size, 0))}, one after the other`);
   picture(null);
-  label('Choose it again', 'button-main');
-  byId('details').hidden = true;
-  say(trouble);
+  label('Add a video', 'button-quiet');
 }
 
-/** Say that another file was chosen than that of the unfinished upload. */
-export function showOther(record, file) {
-  say(`“${file.name}” is another video than “${record.name}”.`);
-  byId('upload-instead').hidden = false;
+/** Ask for the files of unfinished uploads. */
+export function showStored(records) {
+  const [{ name, size: total, confirmed, trouble }] = records;
+  const isOne = records.length === 1;
+  const facts = confirmed > 0 || !isOne ? 'and the upload goes on where it stopped.' : 'to upload it from the beginning.';
+  const title = !isOne ? `${records.length} uploads are not complete` : confirmed > 0 ? `${name}, ${percent(confirmed / total)} is here` : name;
+  place('stored', title, isOne ? `Choose the ${confirmed > 0 ? 'same file again, ' : 'file again '}${facts}` : `Choose the same files again, all at once if you like, ${facts}`);
+  picture(null);
+  label(isOne ? 'Choose it again' : 'Choose them again', 'button-main');
+  byId('upload-discard').textContent = isOne ? 'Discard' : 'Discard all';
+  say(isOne ? trouble : '');
 }
 
 /** Show that another tab of this browser uploads. */
-export function showElsewhere(record) {
-  place('elsewhere', record.name, `Another tab of this page is uploading it: ${percent(record.confirmed / record.size)}.`);
+export function showElsewhere(records) {
+  const [{ name, size: total, confirmed }] = records;
+  const isOne = records.length === 1;
+  place('elsewhere', isOne ? name : `${records.length} videos`, `Another tab of this page is uploading ${isOne ? `it: ${percent(confirmed / total)}` : 'them'}.`);
   picture(null);
-  byId('details').hidden = true;
 }
 
 /** What the place shows: empty, chosen, stored or elsewhere. */
@@ -95,6 +106,7 @@ function place(name, title, facts) {
   byId('chosen-name').textContent = title;
   byId('drop-facts').textContent = facts;
   byId('upload-discard').hidden = name !== 'stored';
+  if (name !== 'stored') byId('upload-continue').hidden = true;
   byId('upload-instead').hidden = true;
   byId('drop-buttons').hidden = name === 'elsewhere';
   byId('record-pick').hidden = name !== 'empty'; // less to look past while the form is filled in
@@ -105,18 +117,44 @@ function label(text, look) {
   byId('file-label').className = `button ${look}`;
 }
 
+/** Open the picker of desktop browsers that give handles: with one, a later page needs no second choice. */
+async function pick(event) {
+  if (isPlainInput || !window.showOpenFilePicker || matchMedia('(pointer: coarse)').matches) return;
+  event.preventDefault();
+  try {
+    const handles = await window.showOpenFilePicker({ multiple: true, types: TYPES });
+    await take(await Promise.all(handles.map(async (handle) => ({ file: await handle.getFile(), handle }))));
+  } catch (error) {
+    if (error.name !== 'AbortError') openInput();
+  }
+}
+
+/** Refused by a policy of the browser: the input's own dialog is not. */
+function openInput() {
+  isPlainInput = true;
+  byId('file').click();
+  isPlainInput = false;
+}
+
 function startDrop(zone) {
   // Without this, a file dropped beside the zone would be opened instead of the page, and end a running upload.
   for (const name of ['dragover', 'drop']) window.addEventListener(name, (event) => event.preventDefault());
   const mark = (on) => zone.classList.toggle('drop-over', on);
   zone.addEventListener('dragover', () => mark(true));
   zone.addEventListener('dragleave', (event) => mark(zone.contains(event.relatedTarget)));
-  zone.addEventListener('drop', ({ dataTransfer: { files } }) => {
+  zone.addEventListener('drop', async ({ dataTransfer }) => {
     mark(false);
     if (mode() === 'elsewhere') return;
-    if (files.length > 1) say('Please drop one video at a time.');
-    else if (files.length) choose(files[0]);
+    const sources = await Promise.all([...dataTransfer.items].filter(({ kind }) => kind === 'file').map(dropped));
+    await take(sources.filter(({ file }) => file));
   });
+}
+
+/** Return {file, handle} of a dropped item; both are read at once, because the item is empty after the event. */
+async function dropped(item) {
+  const file = item.getAsFile();
+  const handle = await item.getAsFileSystemHandle?.().catch(() => null);
+  return { file, handle: handle?.kind === 'file' ? handle : null };
 }
 
 function startPicture(video) {
@@ -130,8 +168,9 @@ function startPicture(video) {
   });
 }
 
-
 function picture(file) {
+  if (file === pictured) return;
+  pictured = file;
   const video = byId('chosen-picture');
   if (video.src) URL.revokeObjectURL(video.src.split('#')[0]);
   video.hidden = true;

@@ -1,7 +1,8 @@
 /**
  * Keeps files of unfinished uploads in this browser (IndexedDB), for a day. Used by the page and by the service worker.
  *
- * An entry is {file, keptAt}. A file is kept with its bytes: the browser copies them.
+ * An entry is {file, keptAt} or {handle, keptAt}. A file is kept with its bytes, which the browser copies. A
+ * FileSystemFileHandle is only a permission to read the file where it is.
  */
 
 const NAME = 'vidprod';
@@ -25,9 +26,14 @@ export async function keepFiles(files) {
   });
 }
 
+/** Keep a handle; returns its id. */
+export function keepHandle(handle) {
+  return inStore('readwrite', (store) => answer(store.add({ handle, keptAt: Date.now() })));
+}
+
 function isSame({ file, keptAt }, { name, size, lastModified }) {
   const isRecent = Math.abs(Date.now() - keptAt) < REPEATED_WITHIN_MS;
-  return isRecent && file.name === name && file.size === size && Math.abs(file.lastModified - lastModified) < REPEATED_WITHIN_MS;
+  return isRecent && file?.name === name && file.size === size && Math.abs(file.lastModified - lastModified) < REPEATED_WITHIN_MS;
 }
 
 /** Return the entry with this id, or null. */

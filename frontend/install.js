@@ -8,7 +8,8 @@ const DECLINED = 'vidprod-install-declined';
 
 /** What installing brings. Only Android has a Share menu for installed pages; iPhones give no event to install from. */
 const TEXTS = {
-  prompt: 'Install VidProd, and you can send a video from your gallery with Share. It opens like an app.',
+  desktop: 'Install VidProd, and it opens like an app, in a window of its own.',
+  phone: 'Install VidProd, and you can send a video from your gallery with Share. It opens like an app.',
   iphone: 'Put VidProd on your Home Screen, and it opens like an app: tap Share, then “Add to Home Screen”.',
 };
 
@@ -47,11 +48,11 @@ export function noteUploaded() {
 
 /** Show the hint where it is of use; called after signing in. */
 export function showHint() {
-  const kind = invitation ? 'prompt' : navigator.standalone === false && /iPhone|iPad|Macintosh/.test(navigator.userAgent) ? 'iphone' : null;
+  const kind = invitation ? (matchMedia('(pointer: coarse)').matches ? 'phone' : 'desktop') : navigator.standalone === false && /iPhone|iPad|Macintosh/.test(navigator.userAgent) ? 'iphone' : null;
   const isInstalled = matchMedia('(display-mode: standalone)').matches;
   byId('install').hidden = !kind || isInstalled || !has(UPLOADED) || has(DECLINED);
   byId('install-text').textContent = TEXTS[kind] ?? '';
-  byId('install-yes').hidden = kind !== 'prompt';
+  byId('install-yes').hidden = !invitation;
 }
 
 async function install() {

@@ -1,4 +1,4 @@
-/** One PATCH of the tus protocol, with progress and a limit on silence. */
+/** One request of the tus protocol: a PATCH with progress and a limit on silence, or a question with a limit on time. */
 
 import { NoAnswer, readProblem, TUS } from './api.js';
 
@@ -40,6 +40,18 @@ export function patch(address, headers, body, stallMs, onProgress) {
   moved();
   request.send(body);
   return { answer: answer.finally(() => clearTimeout(timer)), abort: () => request.abort(), idleMs: () => performance.now() - movedAt };
+}
+
+/** Call `ask(signal)`; returns as `patch`. The answer rejects with Cut after `limitMs`. */
+export function within(limitMs, ask) {
+  const since = performance.now();
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), limitMs);
+  const aborted = new Promise((_, reject) => {
+    controller.signal.addEventListener('abort', () => reject(new Cut('No answer')));
+  });
+  const answer = Promise.race([ask(controller.signal), aborted]).finally(() => clearTimeout(timer));
+  return { answer, abort: () => controller.abort(), idleMs: () => performance.now() - since };
 }
 
 function settle(request, resolve, reject) {

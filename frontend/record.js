@@ -1,11 +1,6 @@
-/**
- * What this browser keeps of an unfinished upload, so that a later page can continue it, and which tab works on it.
- *
- * There is one upload at a time for all tabs. The record is {address, name, size, fingerprint, confirmed, fields, starts}:
- * `fields` are those of the form, `starts` says that the person has asked to begin when all bytes are there.
- */
+/** The records of unfinished uploads, which outlive the page (queue.js), and which tab works on them: one for all tabs. */
 
-const RECORD = 'vidprod-upload';
+export const RECORDS = 'vidprod-uploads';
 const BEAT = 'vidprod-upload-tab';
 const BEAT_MS = 3000;
 /** A tab that has shown no activity for so long is closed, or frozen. Only for pages served over http: they have no locks. */
@@ -15,20 +10,17 @@ const me = Math.random().toString(36).slice(2);
 let release = null;
 let released = Promise.resolve();
 
-/** Return the record, or null. */
-export function readRecord() {
-  return load(RECORD);
+/** Return the records, in the order of the uploads. */
+export function readRecords() {
+  const found = load(RECORDS);
+  return Array.isArray(found) ? found : [];
 }
 
-export function writeRecord(record) {
-  save(RECORD, record);
+export function writeRecords(records) {
+  save(RECORDS, records.length ? records : null);
 }
 
-export function clearRecord() {
-  save(RECORD, null);
-}
-
-/** Take the upload for this tab; returns false if another tab has it. */
+/** Take the uploads for this tab; returns false if another tab has them. */
 export async function claim() {
   if (release) return true;
   await released;
@@ -49,22 +41,22 @@ export function letGo() {
   release = null;
 }
 
-/** Whether this tab still has the upload. A frozen tab without locks may have lost it. */
+/** Whether this tab still has the uploads. A frozen tab without locks may have lost it. */
 export function owns() {
   return Boolean(release) && (Boolean(navigator.locks) || (load(BEAT)?.tab ?? me) === me);
 }
 
-/** Whether another tab works on the upload. */
+/** Whether another tab works on the uploads. */
 export async function isElsewhere() {
   if (release) return false;
-  if (navigator.locks) return (await navigator.locks.query()).held.some(({ name }) => name === RECORD);
+  if (navigator.locks) return (await navigator.locks.query()).held.some(({ name }) => name === RECORDS);
   const beat = load(BEAT);
-  return Boolean(beat) && beat.tab !== me && Date.now() - beat.at < BEAT_LOST_MS;
+  return Boolean(beat) && beat.tab !== me && Math.abs(Date.now() - beat.at) < BEAT_LOST_MS; // a clock that was set back counts, too
 }
 
 function lock() {
   return new Promise((resolve) => {
-    released = navigator.locks.request(RECORD, { ifAvailable: true }, (given) => {
+    released = navigator.locks.request(RECORDS, { ifAvailable: true }, (given) => {
       resolve(Boolean(given));
       return given && new Promise((over) => { release = over; });
     });

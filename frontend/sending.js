@@ -31,15 +31,27 @@ const NOTE_MS = 4000;
 
 let panel = null;
 
-/** Show the panel for a video of this size; `setPhase` fills it. */
-export function openPanel(size) {
+/** Show the panel for a video of this size; `setPhase` fills it. `name` tells it from others, '' where it is alone. */
+export function openPanel(size, name = '') {
   closePanel();
-  panel = { size, phase: null, share: 0, speed: meter(size), tenths: announceTenths(), quiet: null, note: '', notedAt: -Infinity };
+  byId('sending-name').textContent = name;
+  byId('sending-name').hidden = !name;
+  panel = { size, count: 1, phase: null, share: 0, speed: meter(size), tenths: announceTenths(), quiet: null, note: '', notedAt: -Infinity };
   byId('sending').hidden = false;
 }
 
+/** Show that the bytes of some videos are all at the server, and wait for the form. */
+export function showComplete(size, count, isAlone) {
+  if (panel?.phase === 'here' && panel.size === size && panel.count === count) return;
+  openPanel(size);
+  panel.count = count;
+  setPhase('here', { sent: size });
+  byId('upload-cancel').hidden = !isAlone; // the list has a button for each
+}
+
 export function closePanel() {
-  clearTimeout(panel?.quiet);
+  if (!panel) return; // the header may show a link to the last job
+  clearTimeout(panel.quiet);
   panel = null;
   byId('sending').hidden = true;
   setProgressTitle('');
@@ -91,7 +103,7 @@ function texts(phase, share, leftS, error) {
     }
     case 'paused': return [`Paused at ${at}`, 'What has arrived stays on the server for a day.', `Upload paused at ${at}`];
     case 'signedOut': return [`Signed out at ${at}`, 'The upload goes on when you have signed in.', `Upload waits at ${at}`];
-    case 'here': return ['The video is here', `All ${bytes(panel.size)} have arrived. Fill in the form, then start.`, 'Video uploaded'];
+    case 'here': return [panel.count > 1 ? `${panel.count} videos are here` : 'The video is here', `All ${bytes(panel.size)} have arrived. Fill in the form, then start.`, 'Video uploaded'];
     case 'completing': return ['Everything is here', 'The server is taking it in…', 'Upload complete, starting'];
     case 'asking': return ['Uploading', noted || 'Asking the server how much has arrived…', `Uploading ${at}`];
     default: return ['Uploading', noted || panel.speed(share) || 'Starting…', `Uploading ${at}`];

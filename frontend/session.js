@@ -10,11 +10,13 @@ import { sentence } from './words.js';
 
 const EVERYWHERE = ['Sign out on all devices?', 'Every browser that uses this key has to sign in again, also this one.', 'Sign out everywhere', 'Stay signed in'];
 
-/** Add the listeners of the form and the button; `onSignedIn` and `onSignedOut` are called after the server's answer. */
-export function startSession(onSignedIn, onSignedOut) {
-  byId('sign-out').addEventListener('click', () => signOut(api.logout, onSignedOut));
+/** Add the listeners of the form and the button; `onSignedIn` and `onSignedOut` are called after the server's answer, `mayEnd` before. */
+export function startSession(onSignedIn, onSignedOut, mayEnd) {
+  byId('sign-out').addEventListener('click', async () => {
+    if (await mayEnd()) signOut(api.logout, onSignedOut);
+  });
   byId('sign-out-everywhere').addEventListener('click', async () => {
-    if (await confirm(...EVERYWHERE)) signOut(api.logoutEverywhere, onSignedOut);
+    if ((await confirm(...EVERYWHERE)) && (await mayEnd())) signOut(api.logoutEverywhere, onSignedOut);
   });
   byId('sign-in').addEventListener('submit', async (event) => {
     event.preventDefault();

@@ -1,6 +1,6 @@
-/** Videos that the installed page was given by a phone's Share menu: the service worker keeps them, the page takes them. */
+/** Videos that this browser keeps: those of a phone's Share menu, and files that may be opened again without a choice. */
 
-import { dropFile, keptFiles } from './file-store.js';
+import { dropFile, keepHandle, keptFile, keptFiles } from './file-store.js';
 
 /** The worker's or the server's word on a share, in the page's address: what the person can do. */
 const WORDS = {
@@ -20,10 +20,33 @@ export function shareTrouble() {
 /** Return [id, File] of the shared videos that no upload has taken; `taken` are the ids of those that are. */
 export async function sharedFiles(taken) {
   const kept = await keptFiles().catch(() => []); // no storage, for example in a private window
-  return kept.filter(([id]) => !taken.includes(id)).map(([id, { file }]) => [id, file]);
+  return kept.filter(([id, { file }]) => file && !taken.includes(id)).map(([id, { file }]) => [id, file]);
 }
 
-/** Delete a kept video; a failure is left to the next day, when all are deleted. */
-export function dropShared(id) {
+/** Keep a FileSystemFileHandle for later pages; returns its id, or null where that is not possible. */
+export function keep(handle) {
+  return keepHandle(handle).catch(() => null);
+}
+
+/** Delete what is kept; a failure is left to the next day, when all is deleted. */
+export function dropKept(id) {
   return dropFile(id).catch(() => {});
+}
+
+/**
+ * Return {file, needsTap} of what is kept under an id.
+ *
+ * The file is null if it is gone, or if the browser has to ask first: that is possible only in a tap of the person
+ * (`mayAsk`).
+ */
+export async function reopen(id, mayAsk = false) {
+  try {
+    const entry = id === null ? null : await keptFile(id);
+    if (!entry?.handle) return { file: entry?.file ?? null, needsTap: false };
+    const permission = mayAsk ? await entry.handle.requestPermission() : await entry.handle.queryPermission();
+    if (permission !== 'granted') return { file: null, needsTap: permission === 'prompt' };
+    return { file: await entry.handle.getFile(), needsTap: false };
+  } catch {
+    return { file: null, needsTap: false }; // the file was moved or deleted, or the store cannot be read
+  }
 }

@@ -12,13 +12,14 @@
 
 import * as api from './api.js';
 import { read } from './file-bytes.js';
-import { Cut, isPassing, patch } from './patch.js';
+import { Cut, isPassing, patch, within } from './patch.js';
 
 /** Sizes in bytes, times in milliseconds. Tests make them smaller. */
 export const LIMITS = {
   minPiece: 1_000_000, // also the first piece; doubled after each success, halved after each cut
   maxPiece: 16_000_000, // a piece is read into memory
   stall: 20_000, // time without progress after which a connection is treated as broken
+  ask: 8000, // time within which the server has to say how much has arrived
   accept: 90_000, // the same for the last request: the server syncs the file before it answers
   suspicious: 4000, // time without progress after which a new network, or a page in front again, ends a request
   firstWait: 1000, // doubled after each failure in a row
@@ -74,6 +75,7 @@ export class Transfer {
     this.#isUnsure = Boolean(address);
     this.#whenEnded.catch(() => {}); // handled where it is awaited
     document.addEventListener('visibilitychange', this.#wake);
+    document.addEventListener('resume', this.#wake); // a page that the browser had frozen
     window.addEventListener('online', this.#wake);
   }
 
@@ -121,6 +123,7 @@ export class Transfer {
     this.#end(error);
     this.#request?.abort();
     document.removeEventListener('visibilitychange', this.#wake);
+    document.removeEventListener('resume', this.#wake);
     window.removeEventListener('online', this.#wake);
   }
 
@@ -144,7 +147,7 @@ export class Transfer {
 
   async #ask() {
     this.#listener.show('asking', { sent: this.confirmed });
-    const { offset, jobId } = await api.uploadState(this.address);
+    const { offset, jobId } = await this.#answer(within(LIMITS.ask, (signal) => api.uploadState(this.address, signal)));
     this.jobId = jobId;
     this.#isUnsure = false;
     if (offset !== null) this.#arrived(offset);
@@ -182,10 +185,14 @@ export class Transfer {
     this.#listener.show('sending', { sent: offset });
   }
 
-  async #patch(headers, body, stallMs) {
-    this.#request = patch(this.address, headers, body, stallMs, (loaded) => this.#listener.show('sending', { sent: this.confirmed + loaded }));
+  #patch(headers, body, stallMs) {
+    return this.#answer(patch(this.address, headers, body, stallMs, (loaded) => this.#listener.show('sending', { sent: this.confirmed + loaded })));
+  }
+
+  async #answer(request) {
+    this.#request = request;
     try {
-      return await this.#request.answer;
+      return await request.answer;
     } finally {
       this.#request = null;
     }

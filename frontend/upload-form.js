@@ -54,12 +54,6 @@ export function showRefusal(problem) {
   }
 }
 
-/** Show the fields, or in their place that the video starts by itself. */
-export function showStarting(on) {
-  byId('details').hidden = on;
-  byId('starting').hidden = !on;
-}
-
 function showGaze() {
   const value = `${Math.round(byId('gaze').value * 100)} %`;
   byId('gaze-value').textContent = value;

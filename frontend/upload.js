@@ -1,18 +1,19 @@
-/** Uploads the chosen video while its form is filled in, and makes a job of it when both are ready. */
+/** Uploads the chosen videos one after the other while the form is filled in, and makes jobs of them when it is sent. */
 
 import * as api from './api.js';
 import { announce } from './announce.js';
-import { choose as offer, clearFile, mode, say, showChosen, showElsewhere, showOther, showStored, startChooser } from './chooser.js';
+import { mode, say, showElsewhere, startChooser, take } from './chooser.js';
 import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
 import { fingerprint, Unreadable } from './file-bytes.js';
 import { percent } from './format.js';
-import { claim, clearRecord, isElsewhere, letGo, owns, readRecord, writeRecord } from './record.js';
-import { keptFile } from './file-store.js';
+import * as queue from './queue.js';
+import { clearDone, drawQueue, noteDone, shown, startQueueView } from './queue-view.js';
+import { claim, isElsewhere, letGo, owns, readRecords, RECORDS } from './record.js';
 import { closePanel, needsTab, openPanel, setPhase } from './sending.js';
-import { dropShared, sharedFiles, shareTrouble } from './shared.js';
+import { dropKept, keep, reopen, sharedFiles, shareTrouble } from './shared.js';
 import { Stopped, TakenOver, Transfer } from './tus.js';
-import { clearForm, fillForm, options, readForm, showRefusal, showStarting, startForm } from './upload-form.js';
+import { clearForm, options, readForm, showRefusal, startForm } from './upload-form.js';
 import { sentence } from './words.js';
 
 const LOOK_AGAIN_MS = 2000;
@@ -21,176 +22,260 @@ const EXPIRED = 'It was not complete within a day, so the server has deleted wha
 /** Answers to the options for which the person can change them and press again. */
 const CORRECTABLE = new Set([400, 409, 422]);
 
-/** The upload of this tab: {transfer, record, isHere: all bytes are at the server}; null without one. */
+/** The upload that runs: {record, transfer, isEnding: its options are being sent}; null without one. */
 let active = null;
 let uploaded = () => {};
-let other = null; // [file, fingerprint, kept] chosen while another upload is unfinished
+let other = null; // a source chosen in place of the unfinished upload
 let signedIn = [];
 let again = null;
-let isFinding = false;
+let isRunning = false;
+let isLooking = false;
 
-/** Add the listeners; `onUploaded(jobId)` is called when the server has created the job of a video. */
+/** Add the listeners; `onUploaded(jobId, isAlone)` is called when the server has created the job of a video. */
 export function startUpload(onUploaded) {
   uploaded = onUploaded;
   startChooser(choose);
   startForm(keepFields);
+  startQueueView({ remove: removeAsked, setTitle });
   byId('upload-form').addEventListener('submit', submit);
   byId('upload-edit').addEventListener('click', edit);
   byId('upload-pause').addEventListener('click', () => active?.transfer.pause());
   byId('upload-resume').addEventListener('click', () => active?.transfer.resume());
   byId('upload-retry').addEventListener('click', () => active?.transfer.tryNow());
-  byId('upload-cancel').addEventListener('click', cancel);
+  byId('upload-cancel').addEventListener('click', () => cancel(active?.record ?? queue.all()[0]));
+  byId('upload-continue').addEventListener('click', () => openKept(queue.all().filter(queue.isStored), true).then(proceed));
   byId('upload-discard').addEventListener('click', discardStored);
   byId('upload-instead').addEventListener('click', takeOther);
-  window.addEventListener('storage', () => look());
+  window.addEventListener('storage', (event) => {
+    if (event.key === RECORDS && event.newValue === null && owns()) leave(); // another tab has signed out
+    look();
+  });
   window.addEventListener('beforeunload', (event) => {
     if (needsTab()) event.preventDefault();
   });
 }
 
-/** Continue what waits for the session, or an upload of an earlier page; called after signing in. */
+/** Continue what waits for the session, or uploads of an earlier page; called after signing in. */
 export function openUpload() {
   for (const resolve of signedIn.splice(0)) resolve();
   const trouble = shareTrouble();
   look().then(() => trouble && mode() === 'empty' && say(trouble));
 }
 
-/** Show what is known of an upload that is not this tab's. */
+/** The sentence about unfinished uploads for a page without a connection, or ''. */
+export function unfinishedWords() {
+  const records = readRecords().filter(({ isRefused }) => !isRefused);
+  if (!records.length) return '';
+  if (records.length > 1) return `${records.length} uploads continue when you are connected again.`;
+  const [{ name, size, confirmed }] = records;
+  return `${confirmed > 0 ? `${percent(confirmed / size)} of ${name} has arrived. ` : ''}The upload continues when you are connected again.`;
+}
+
+/** Whether videos are on their way that a sign-out would remove. */
+export const isUnfinished = () => readRecords().length > 0;
+
+/** Remove all uploads, here and at the server: whoever signs out may leave the browser to somebody else. */
+export async function removeAll() {
+  const records = readRecords();
+  leave();
+  await Promise.allSettled(records.filter(({ address }) => address).map(({ address }) => api.removeUpload(address)));
+  for (const record of queue.load()) queue.remove(record);
+  for (const [id] of await sharedFiles([])) await dropKept(id);
+  draw();
+}
+
+/** Show what is known of uploads that are not this tab's, and continue those that need no choice. */
 async function look() {
   clearTimeout(again);
-  const record = readRecord();
-  const isBusy = Boolean(record) && (await isElsewhere());
-  if (active) return;
-  if (isBusy) {
-    showElsewhere(record);
+  if (isLooking || owns()) return;
+  isLooking = true;
+  try {
+    await lookOnce();
+  } finally {
+    isLooking = false;
+  }
+}
+
+async function lookOnce() {
+  const records = queue.load();
+  if (records.length && (await isElsewhere())) {
+    showElsewhere(records);
     again = setTimeout(look, LOOK_AGAIN_MS); // a closed tab says nothing
-  } else if (record && mode() !== 'stored') await find(record);
-  else if (!record) await takeShared();
-}
-
-/** Begin with the first of the shared videos, if there are any. */
-async function takeShared() {
-  if (mode() !== 'empty') clearFile();
-  const [shared] = await sharedFiles([]);
-  if (shared && !active && !readRecord() && !offer(shared[1], shared[0])) dropShared(shared[0]);
-}
-
-/** The sentence about an unfinished upload for a page without a connection, or ''. */
-export function unfinishedWords() {
-  const record = readRecord();
-  if (!record) return '';
-  const arrived = record.confirmed > 0 ? `${percent(record.confirmed / record.size)} of ${record.name} has arrived. ` : '';
-  return `${arrived}The upload continues when you are connected again.`;
+    return;
+  }
+  await Promise.all(records.map(find));
+  await openKept(queue.all().filter(queue.isStored));
+  const shared = await sharedFiles(records.map(({ kept }) => kept));
+  if (owns()) return; // a file was chosen meanwhile
+  if (shared.length) await take(shared.map(([kept, file]) => ({ file, kept })));
+  else await proceed();
 }
 
 /** Ask the server for an unfinished upload. */
 async function find(record) {
-  if (isFinding) return;
-  isFinding = true;
+  if (!record.address) return;
   const { offset, jobId } = await stateOf(record);
-  isFinding = false;
-  if (active) return;
-  if (jobId) arrived(jobId);
-  else if (offset === null) store({ ...record, address: null, confirmed: 0 }, EXPIRED);
-  else if (offset >= record.size) begin(null, { ...record, confirmed: record.size }); // complete: the file is not needed
-  else await restore({ ...record, confirmed: offset });
-}
-
-/** Continue with the kept file; without one the person has to choose it again. */
-async function restore(record) {
-  const entry = record.kept ? await keptFile(record.kept).catch(() => null) : null;
-  if (entry && !active) begin(entry.file, record);
-  else if (!active) store(record);
+  if (owns()) return;
+  if (jobId) arrived(record, jobId);
+  else if (offset === null) queue.change(record, { address: null, confirmed: 0, trouble: EXPIRED });
+  else if (offset >= record.size) queue.setComplete(record); // the file is not needed
+  else queue.change(record, { confirmed: offset });
 }
 
 async function stateOf({ address, confirmed }) {
   try {
-    return address ? await api.uploadState(address) : { offset: 0 };
+    return await api.uploadState(address);
   } catch {
     return { offset: confirmed }; // asked again before anything is sent
   }
 }
 
-function store(record, trouble) {
-  writeRecord(record);
-  showStored(record, trouble);
+/** Open the files that this browser keeps; `mayAsk` in a tap of the person only. */
+async function openKept(records, mayAsk = false) {
+  let needsTap = false;
+  for (const record of records) {
+    const found = await reopen(record.kept, mayAsk);
+    needsTap ||= found.needsTap;
+    if (found.file?.size === record.size) queue.setFile(record, found.file);
+  }
+  byId('upload-continue').hidden = !needsTap;
 }
 
-/** Take a chosen file: a new video, or that of the unfinished upload. */
-async function choose(file, kept = null) {
-  if (active && !(await mayReplace())) return;
-  const print = await fingerprint(file).catch(() => null);
-  const record = active ? null : readRecord();
-  if (!print) say(UNREADABLE);
-  else if (kept && active) return; // another choice was quicker; this one follows
-  else if (record?.fingerprint === print) begin(file, record);
-  else if (record?.confirmed > 0) {
-    other = [file, print, kept];
-    showOther(record, file);
-  } else beginNew(file, print, kept, record ?? active?.record);
-}
-
-/** Ask before the bytes of the present upload are given up. */
-async function mayReplace() {
-  const { record } = active;
-  return !record.confirmed || confirm('Take another video?', `${percent(record.confirmed / record.size)} of ${record.name} is on the server and would be removed.`, 'Take the other', 'Keep this one');
-}
-
-function takeOther() {
-  beginNew(...other, readRecord());
-}
-
-function beginNew(file, print, kept, replaced) {
-  if (replaced) discard(replaced);
-  begin(file, { address: null, name: file.name, size: file.size, fingerprint: print, confirmed: 0, fields: readForm(), starts: false, kept });
-}
-
-/** Begin, or continue, the upload of the record. */
-async function begin(file, record) {
+/** Take chosen files: new videos, or those of unfinished uploads. A source is {file, handle, kept}. */
+async function choose(sources) {
+  if (!owns()) queue.load();
   if (!(await claim())) {
     look();
     return;
   }
-  const transfer = new Transfer({ file, ...record }, { show: (...phase) => show(mine, ...phase), signedIn: () => whenSignedIn(mine), owns });
-  const mine = { transfer, record, isHere: false };
+  const unknown = [];
+  for (const source of sources) {
+    const print = await fingerprint(source.file).catch(() => null);
+    if (!print) say(UNREADABLE);
+    else if (!(await continueWith(source, print))) unknown.push({ ...source, print });
+    else if (source.kept) dropRepeated(source);
+  }
+  const stored = queue.all().filter(queue.isStored);
+  const isInstead = sources.length === 1 && unknown.length === 1 && stored.length === 1 && queue.all().length === 1;
+  if (isInstead && stored[0].confirmed > 0) {
+    await proceed();
+    ask(unknown[0], stored[0]);
+  } else {
+    if (isInstead) discard(stored[0]);
+    await addAll(unknown);
+    await proceed();
+  }
+}
+
+/** Continue an unfinished upload with its file; returns false for another video. */
+async function continueWith(source, print) {
+  const record = queue.all().find((one) => one.fingerprint === print && !one.isRefused);
+  if (!record) return false;
+  if (queue.isStored(record)) {
+    queue.setFile(record, source.file);
+    queue.change(record, { trouble: '', kept: await keptId(source) });
+  }
+  return true;
+}
+
+function dropRepeated({ kept }) {
+  if (!queue.all().some((record) => record.kept === kept)) dropKept(kept);
+}
+
+const keptId = async ({ kept = null, handle = null }) => kept ?? (handle && keep(handle));
+
+async function addAll(sources) {
+  clearDone();
+  for (const source of sources) {
+    const fields = readForm();
+    const title = queue.all().length ? '' : fields.title;
+    queue.add(source.file, { fingerprint: source.print, fields: { ...fields, title }, kept: await keptId(source) });
+  }
+  if (sources.length) announce(sources.length > 1 ? `${sources.length} videos are chosen.` : `${sources[0].file.name} is chosen.`);
+}
+
+function ask(source, record) {
+  other = source;
+  say(`“${source.file.name}” is another video than “${record.name}”.`);
+  byId('upload-instead').hidden = false;
+}
+
+async function takeOther() {
+  if (!(await claim())) return;
+  discard(queue.all()[0]);
+  await addAll([other]);
+  await proceed();
+}
+
+/** Upload what can be uploaded; without anything to do, let other tabs have the uploads. */
+async function proceed() {
+  const isBusy = queue.all().some(queue.isWorkable);
+  if (isBusy && !(await claim())) {
+    queue.leave();
+    look();
+    return;
+  }
+  draw();
+  if (!isBusy) letGo();
+  else run();
+}
+
+async function run() {
+  if (isRunning) return;
+  isRunning = true;
+  try {
+    for (let record = queue.next(); record && owns(); record = queue.next()) await attempt(record);
+  } finally {
+    isRunning = false;
+  }
+  await proceedOrRest();
+}
+
+/** After the last upload: the form is still open, or files are missing, or all is done. */
+async function proceedOrRest() {
+  draw();
+  if (!queue.all().some(queue.isWorkable)) {
+    letGo();
+    await look();
+  }
+}
+
+async function attempt(record) {
+  const transfer = new Transfer({ file: queue.fileOf(record), ...record }, { show: (...phase) => show(mine, ...phase), signedIn: () => whenSignedIn(mine), owns });
+  const mine = { record, transfer, isEnding: false };
   active = mine;
-  writeRecord(record);
-  say('');
-  showChosen(record, file);
-  fillForm(record.fields);
-  showRefusal(null);
-  showStarting(record.starts);
-  openPanel(record.size);
-  await guarded(mine, () => run(mine));
+  draw();
+  openPanel(record.size, shown(record));
+  try {
+    await advance(mine);
+  } catch (error) {
+    fail(mine, error);
+  } finally {
+    transfer.stop();
+    end(mine);
+  }
 }
 
-async function run(mine) {
-  show(mine, mine.record.address ? 'asking' : 'sending', { sent: mine.record.confirmed });
-  await mine.transfer.send();
-  mine.isHere = true;
-  if (mine.record.starts || mine.transfer.jobId) await complete(mine);
-  else show(mine, 'here', { sent: mine.record.size });
+function end(mine) {
+  if (active !== mine) return;
+  active = null;
+  closePanel();
 }
 
-async function complete(mine) {
-  const jobId = await mine.transfer.complete(options(mine.record.fields));
-  if (active === mine) arrived(jobId);
+async function advance(mine) {
+  const { record, transfer } = mine;
+  show(mine, record.address ? 'asking' : 'sending', { sent: record.confirmed });
+  await transfer.send();
+  queue.setComplete(record);
+  mine.isEnding = record.starts;
+  if (record.starts || transfer.jobId) arrived(record, await transfer.complete(options(record.fields)));
 }
 
 function show(mine, phase, detail) {
   if (active !== mine) return;
   const { address, confirmed } = mine.transfer;
-  if (address !== mine.record.address || confirmed !== mine.record.confirmed) update({ address, confirmed });
+  if (address !== mine.record.address || confirmed !== mine.record.confirmed) queue.change(mine.record, { address, confirmed });
   setPhase(phase, detail);
-}
-
-function update(changes) {
-  Object.assign(active.record, changes);
-  writeRecord(active.record);
-}
-
-function keepFields(fields) {
-  if (active) update({ fields });
 }
 
 function whenSignedIn(mine) {
@@ -198,97 +283,117 @@ function whenSignedIn(mine) {
   return new Promise((resolve) => { signedIn.push(resolve); });
 }
 
+function keepFields(fields) {
+  const isAlone = queue.all().length === 1;
+  for (const record of queue.all().filter(queue.isOpen)) {
+    queue.change(record, { fields: { ...fields, title: isAlone ? fields.title : record.fields.title } });
+  }
+}
+
+function setTitle(record, title) {
+  queue.change(record, { fields: { ...record.fields, title } });
+}
+
 function submit(event) {
   event.preventDefault();
-  if (!active) return;
+  const open = queue.all().filter(queue.isOpen);
+  if (!open.length) return;
   const nowhere = readForm().platforms?.length === 0;
   showRefusal(nowhere ? { field: 'platforms', message: 'Please choose at least one place.' } : null);
   if (nowhere) return;
-  update({ fields: readForm(), starts: true });
-  showStarting(true);
+  keepFields(readForm());
+  for (const record of open) queue.change(record, { starts: true, trouble: '' });
+  draw();
   byId('starting').focus(); // the pressed button is hidden now
-  const mine = active;
-  if (mine.isHere) guarded(mine, () => complete(mine));
+  run();
 }
 
 function edit() {
-  if (!active) return;
-  update({ starts: false });
-  showStarting(false);
+  for (const record of queue.all()) {
+    if (!(active?.record === record && active.isEnding)) queue.change(record, { starts: false });
+  }
+  draw();
   byId('title').focus();
 }
 
-/** Do a part of the upload, and show what ends it early. */
-async function guarded(mine, work) {
-  try {
-    await work();
-  } catch (error) {
-    if (active === mine) fail(mine, error);
-  }
+/** Show what ended an upload early; the next one begins. */
+function fail({ record, transfer }, error) {
+  if (error instanceof TakenOver) leave();
+  else if (error instanceof Stopped) return;
+  else if (error instanceof Unreadable) {
+    queue.dropFile(record);
+    queue.change(record, { trouble: UNREADABLE });
+  } else if (queue.isComplete(record) && CORRECTABLE.has(error.status)) {
+    queue.change(record, { starts: false, trouble: sentence(error.message, '.') });
+    draw();
+    showRefusal(error);
+  } else if (error.status) refuse(record, transfer, sentence(error.message, '.'));
+  else throw error;
 }
 
-function fail({ record, isHere, transfer }, error) {
-  if (isHere && CORRECTABLE.has(error.status)) {
-    edit();
-    show(active, 'here', { sent: record.size });
-    showRefusal(error);
+/** Remove what the server does not take; of several videos it stays in the list, with the reason. */
+function refuse(record, { address }, trouble) {
+  if (queue.all().length === 1) {
+    discard(record);
+    say(trouble);
     return;
   }
-  leave(transfer);
-  if (error instanceof TakenOver) look();
-  else if (error instanceof Unreadable) store(record, UNREADABLE);
-  else if (error.status) {
-    discard(record);
-    say(sentence(error.message, '.'));
-  } else if (!(error instanceof Stopped)) {
-    look();
-    throw error;
-  }
+  if (address) api.removeUpload(address).catch(() => {});
+  queue.dropFile(record);
+  queue.change(record, { isRefused: true, trouble, address: null, confirmed: 0 });
+  announce(`${record.name}: ${trouble}`);
 }
 
-/** End this tab's part in the upload. */
-function leave(transfer) {
-  transfer.stop();
-  active = null;
-  letGo();
-  closePanel();
-  showStarting(false);
-  clearFile();
+/** Remove an upload here and at the server; the fields of the form stay. */
+function discard(record) {
+  if (active?.record === record) active.transfer.stop();
+  if (record.address) api.removeUpload(record.address).catch(() => {}); // else it expires
+  queue.remove(record);
+  say('');
+  draw();
 }
 
-/** Remove an upload here and on the server; the fields of the form stay. */
-function discard({ address, kept = null }) {
-  if (active) leave(active.transfer);
-  if (address) api.removeUpload(address).catch(() => {}); // else it expires
-  clearRecord();
-  dropShared(kept);
-  clearFile();
-}
-
-async function cancel() {
-  const mine = active;
-  const { record } = mine;
-  const sure = !record.confirmed || (await confirm('Cancel this upload?', `${percent(record.confirmed / record.size)} of ${record.name} is on the server and would be removed.`, 'Cancel upload', 'Keep it'));
-  if (!sure || active !== mine || (mine.isHere && record.starts)) return;
+async function cancel(record) {
+  const { name, size, confirmed } = record;
+  const sure = !confirmed || (await confirm('Cancel this upload?', `${percent(confirmed / size)} of ${name} is on the server and would be removed.`, 'Cancel upload', 'Keep it'));
+  if (!sure || !queue.all().includes(record) || (active?.record === record && active.isEnding)) return;
   discard(record);
   announce('Upload cancelled.');
   byId('file').focus();
+  if (!isRunning) proceedOrRest();
+}
+
+function removeAsked(record) {
+  if (record.isRefused) {
+    discard(record);
+    if (!isRunning) proceedOrRest();
+  } else cancel(record);
 }
 
 function discardStored() {
-  const record = readRecord();
-  if (record) discard(record);
-  say('');
+  for (const record of queue.all().filter(queue.isStored)) discard(record);
   announce('Upload discarded.');
   byId('file').focus();
 }
 
-function arrived(jobId) {
-  if (active) leave(active.transfer);
-  dropShared(readRecord()?.kept);
-  clearRecord();
-  clearForm();
-  clearFile();
-  announce('Upload complete.');
-  uploaded(jobId);
+function arrived(record, jobId) {
+  if (active?.record === record) end(active); // before the header's link to the job, which is in the place of the progress
+  const isAlone = noteDone(record, jobId);
+  queue.remove(record);
+  if (!queue.all().length) clearForm();
+  draw();
+  announce(isAlone ? 'Upload complete.' : `${record.name} is uploaded.`);
+  uploaded(jobId, isAlone);
+}
+
+/** Give up this tab's part in the uploads. */
+function leave() {
+  active?.transfer.stop(new TakenOver());
+  queue.leave();
+  letGo();
+  closePanel();
+}
+
+function draw() {
+  drawQueue(active?.record ?? null);
 }

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -22,19 +21,18 @@ from tests.frontend.uploading import (
     between,
     choose,
     clip,
+    kept,
     page,
     quicken,
+    run,
     share,
     stored,
     until_begun,
+    until_worker,
 )
 
 __all__ = ["between", "clip", "clock", "context", "page"]  # fixtures
 
-ACTIVE = """
-    const registration = await navigator.serviceWorker.getRegistration();
-    return registration?.active?.state === 'activated' && !registration.installing && !registration.waiting;
-"""
 CACHED = """
     const found = [];
     for (const name of await caches.keys()) {
@@ -42,29 +40,6 @@ CACHED = """
     }
     return found;
 """
-KEPT = """
-    const database = await new Promise((resolve) => {
-      const request = indexedDB.open('vidprod');
-      request.onsuccess = () => resolve(request.result);
-    });
-    const count = database.objectStoreNames.length
-      ? await new Promise((resolve) => {
-          const request = database.transaction('files').objectStore('files').count();
-          request.onsuccess = () => resolve(request.result);
-        })
-      : 0;
-    database.close();
-    return count;
-"""
-
-
-def run(window: Browser, script: str) -> Any:
-    """Run the body of an asynchronous function."""
-    return window.run(f"return (async () => {{ {script} }})()")
-
-
-def until_worker(window: Browser) -> None:
-    window.until("the service worker", lambda: run(window, ACTIVE))
 
 
 def share_files(window: Browser, *paths: Path) -> None:
@@ -176,7 +151,7 @@ def test_a_shared_video_is_chosen_and_uploaded(page: Browser, context: Context, 
     page.fill("#title", "Once only")
     page.click("#upload-start")
     assert_arrived_once(page, context, clip)
-    page.until("the deletion", lambda: run(page, KEPT) == 0)
+    page.until("the deletion", lambda: kept(page) == 0)
 
 
 def test_a_shared_video_goes_on_after_a_reload_without_being_chosen(
@@ -197,7 +172,7 @@ def test_a_shared_video_goes_on_after_a_reload_without_being_chosen(
     page.open(between.url)
     assert_arrived_once(page, context, clip)
     assert between.passed_bytes < clip.stat().st_size * (1 - before) + 200_000
-    page.until("the deletion", lambda: run(page, KEPT) == 0)
+    page.until("the deletion", lambda: kept(page) == 0)
 
 
 def test_a_video_that_is_shared_before_signing_in_waits_for_it(page: Browser, context: Context, clip: Path) -> None:
@@ -221,7 +196,7 @@ def test_a_cancelled_shared_video_leaves_no_copy(page: Browser, clip: Path) -> N
     page.until("the question or the end", lambda: page.visible("#question") or not page.visible("#sending"))
     if page.visible("#question"):
         page.click("#question-yes")
-    page.until("the deletion", lambda: run(page, KEPT) == 0)
+    page.until("the deletion", lambda: kept(page) == 0)
     assert stored(page) is None
 
 
@@ -231,7 +206,7 @@ def test_a_shared_file_that_is_no_video_is_refused_and_not_kept(page: Browser, t
     notes.write_text("not a video")
     share_files(page, notes)
     page.until_text("#file-error", "does not look like a video")
-    page.until("the deletion", lambda: run(page, KEPT) == 0)
+    page.until("the deletion", lambda: kept(page) == 0)
 
 
 def test_a_share_without_room_for_a_copy_says_what_to_do(page: Browser, between: Network, clip: Path) -> None:
@@ -240,7 +215,7 @@ def test_a_share_without_room_for_a_copy_says_what_to_do(page: Browser, between:
     page.devtools("Storage.overrideQuotaForOrigin", origin=origin, quotaSize=5_000_000)
     share_files(page, clip)
     page.until_text("#file-error", "not enough room on this device")
-    assert run(page, KEPT) == 0
+    assert kept(page) == 0
     page.devtools("Storage.overrideQuotaForOrigin", origin=origin)
 
 
@@ -252,7 +227,7 @@ def test_a_share_that_is_delivered_twice_is_one_video(page: Browser, clip: Path)
         share_files(page, clip)
         page.until("the page", lambda: page.run("return !document.querySelector('#to-share')"))
         page.find("#key")
-    assert run(page, KEPT) == 1
+    assert kept(page) == 1
 
 
 def test_a_share_that_brings_no_file_says_so(page: Browser) -> None:
@@ -297,7 +272,7 @@ def test_copies_of_more_than_a_day_ago_are_deleted(page: Browser, between: Netwo
     page.fill("#key", KEY)
     page.click("#sign-in button")
     page.find("#file-label")
-    page.until("the deletion", lambda: run(page, KEPT) == 0)
+    page.until("the deletion", lambda: kept(page) == 0)
     assert not page.visible("#sending")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.frontend.browser import PHONE, Browser
 from tests.frontend.stand_in import KEY, StandIn
+from tests.frontend.uploading import until_worker
 
 
 def choose(page: Browser, api: StandIn, clip: Path) -> None:
@@ -63,7 +64,8 @@ def test_the_bytes_sent_are_shown_and_an_upload_can_be_cancelled(page: Browser, 
     """Nothing of a cancelled upload stays at the server, and the fields are as they were."""
     clip.write_bytes(bytes(20_000_000))
     page.open(api.url).find("#accounts li")
-    page.upload_at(1_000_000)
+    until_worker(page)
+    page.upload_at(400_000)
     page.run(
         "const bar = document.querySelector('#sending-progress');"
         "window.shares = [];"
@@ -98,7 +100,8 @@ def test_leaving_the_form_shows_the_upload_in_the_head_of_the_page(page: Browser
     """One may look at another video while the first one is on its way."""
     clip.write_bytes(bytes(20_000_000))
     page.open(api.url).find("#accounts li")
-    page.upload_at(1_000_000)
+    until_worker(page)
+    page.upload_at(400_000)
     page.choose_file("#file", clip)
     page.click("#upload-start")
     page.until_text("#starting", "will be started when the upload is complete")
@@ -116,7 +119,8 @@ def test_leaving_the_form_shows_the_upload_in_the_head_of_the_page(page: Browser
 def test_what_was_asked_for_can_be_changed_until_the_video_is_there(page: Browser, api: StandIn, clip: Path) -> None:
     clip.write_bytes(bytes(20_000_000))
     page.open(api.url).find("#accounts li")
-    page.upload_at(1_000_000)
+    until_worker(page)
+    page.upload_at(400_000)
     page.choose_file("#file", clip)
     page.fill("#title", "Befor")
     page.click("#upload-start")
@@ -198,8 +202,11 @@ def test_a_passing_trouble_can_be_retried_with_one_press(page: Browser, api: Sta
     assert set(page.refusals()) == {"/files/upload-1 503"}
 
 
-def test_the_time_that_a_busy_server_asks_for_is_counted_down_and_kept(page: Browser, api: StandIn, clip: Path) -> None:
-    api.upload_problem, api.retry_after_s = (429, "Too many requests", "5 uploads in a minute"), 3
+@pytest.mark.parametrize("status", [429, 503, 507])
+def test_the_time_that_a_busy_server_asks_for_is_counted_down_and_kept(
+    page: Browser, api: StandIn, clip: Path, status: int
+) -> None:
+    api.upload_problem, api.retry_after_s = (status, "Too many requests", "5 uploads in a minute"), 3
     choose(page, api, clip)
     for left in ("3", "2", "1"):
         page.until_text("#sending-facts", f"Trying again in {left} s.")
@@ -207,7 +214,7 @@ def test_the_time_that_a_busy_server_asks_for_is_counted_down_and_kept(page: Bro
         assert not page.visible("#upload-retry")  # nothing hurries it
     api.upload_problem = None
     page.until_text("#sending-title", "The video is here")
-    assert page.refusals() == ["/files/upload-1 429"]
+    assert page.refusals() == [f"/files/upload-1 {status}"]
 
 
 def test_a_video_whose_answer_got_lost_is_found_and_not_sent_again(page: Browser, api: StandIn, clip: Path) -> None:
@@ -230,24 +237,34 @@ def test_a_file_that_is_chosen_again_is_another_upload(page: Browser, api: Stand
     assert (2, 2) == (len(api.jobs), len(api.files))
 
 
-def test_another_choice_replaces_the_video_after_a_question(
-    page: Browser, api: StandIn, clip: Path, tmp_path: Path
-) -> None:
+def test_another_choice_is_added(page: Browser, api: StandIn, clip: Path, tmp_path: Path) -> None:
+    """Each video has its own title; the other options are for all of them."""
     choose(page, api, clip)
     page.until_text("#sending-title", "The video is here")
-    page.fill("#title", "Kept")
+    page.fill("#title", "First")
+    page.fill("#caption", "For both")
     other = tmp_path / "other.mp4"
     other.write_bytes(b"other")
     page.choose_file("#file", other)
-    page.click("#question-no")
-    assert page.text("#chosen-name") == "talk.mp4"
-    page.choose_file("#file", other)
-    page.click("#question-yes")
-    page.until_text("#chosen-name", "other.mp4")
+    page.until_text("#chosen-name", "2 videos")
+    page.until_text("#upload-start", "Start these 2 videos")
+    page.fill("#queue li:nth-child(2) input", "Second")
     page.click("#upload-start")
-    page.until_text("#job-title", "Kept")
-    assert api.removed == ["upload-1"]
-    assert [upload["file"] for upload in api.uploads] == [("other.mp4", 5)]
+    page.until("both jobs", lambda: len(api.uploads) == 2)
+    found = [(upload["title"], upload["caption"], upload["file"][0]) for upload in api.uploads]
+    assert found == [("First", "For both", "talk.mp4"), ("Second", "For both", "other.mp4")]
+    page.until("the links", lambda: page.run("return document.querySelectorAll('#queue a').length") == 2)
+    page.click("#queue li:nth-child(2) a")
+    page.until_text("#job-title", "Second")
+
+
+def test_the_same_file_twice_in_a_row_is_one_upload(page: Browser, api: StandIn, clip: Path) -> None:
+    choose(page, api, clip)
+    page.until_text("#sending-title", "The video is here")
+    page.choose_file("#file", clip)
+    page.click("#upload-start")
+    page.find("#view-job h1")
+    assert len(api.uploads) == 1
 
 
 def test_a_tab_is_closed_without_a_question_unless_bytes_would_be_missed(
@@ -256,8 +273,9 @@ def test_a_tab_is_closed_without_a_question_unless_bytes_would_be_missed(
     asks = "const event = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(event)"
     clip.write_bytes(bytes(20_000_000))
     page.open(api.url).find("#accounts li")
+    until_worker(page)
     assert not page.run(asks)
-    page.upload_at(1_000_000)
+    page.upload_at(400_000)
     page.choose_file("#file", clip)
     page.find("#sending")
     assert page.run(asks)

@@ -16,6 +16,25 @@ from tests.api.conftest import KEY, VIDEO, serving
 from tests.frontend.browser import DESKTOP, Browser
 from tests.frontend.network import Network, network
 
+ACTIVE = """
+    const registration = await navigator.serviceWorker.getRegistration();
+    return registration?.active?.state === 'activated' && !registration.installing && !registration.waiting;
+"""
+KEPT = """
+    const database = await new Promise((resolve) => {
+      const request = indexedDB.open('vidprod');
+      request.onsuccess = () => resolve(request.result);
+    });
+    const count = database.objectStoreNames.length
+      ? await new Promise((resolve) => {
+          const request = database.transaction('files').objectStore('files').count();
+          request.onsuccess = () => resolve(request.result);
+        })
+      : 0;
+    database.close();
+    return count;
+"""
+
 SIZE = 12_000_000
 PIECES = {"minPiece": 500_000, "maxPiece": 1_000_000}
 SLOW_BYTES_PER_S = 600_000
@@ -45,12 +64,28 @@ def page(window: Browser, between: Network) -> Iterator[Browser]:
     window.fill("#key", KEY)
     window.click("#sign-in button")
     window.find("#file-label")
+    until_worker(window)  # a new worker ends the browser's emulation of a slow network
     quicken(window)
     yield window
     window.offline(False)
     window.open("about:blank")
     clear(window, between)
     window.complaints()  # the browser's own lines about broken connections and refused requests
+
+
+def run(window: Browser, script: str) -> Any:  # Any: what the script returns, as JSON
+    """Run the body of an asynchronous function."""
+    return window.run(f"return (async () => {{ {script} }})()")
+
+
+def until_worker(window: Browser) -> None:
+    """Wait until the service worker is active."""
+    window.until("the service worker", lambda: run(window, ACTIVE))
+
+
+def kept(window: Browser) -> int:
+    """Return the number of files that the browser keeps for later pages."""
+    return int(run(window, KEPT))
 
 
 def clear(window: Browser, between: Network) -> None:
@@ -90,11 +125,17 @@ def until_begun(window: Browser) -> None:
 
 def share(window: Browser) -> float:
     record = stored(window)
-    return record["confirmed"] / record["size"] if record else 0.0
+    return float(record["confirmed"] / record["size"]) if record else 0.0
 
 
 def stored(window: Browser) -> dict[str, Any] | None:
-    return window.run("return JSON.parse(localStorage.getItem('vidprod-upload'))")  # type: ignore[no-any-return]  # JSON
+    """Return the record of the first unfinished upload."""
+    return next(iter(records(window)), None)
+
+
+def records(window: Browser) -> list[dict[str, Any]]:
+    """Return the records of unfinished uploads, as the browser keeps them."""
+    return window.run("return JSON.parse(localStorage.getItem('vidprod-uploads')) ?? []")  # type: ignore[no-any-return]  # JSON
 
 
 def only_job(context: Context) -> jobs.Job:
