@@ -171,8 +171,12 @@ def _require_room(machine: Machine, directory: Path, needed: int) -> None:
 
 
 def _delete_oldest(directory: Path, made: Path, keep: int) -> None:
-    """Delete all but the newest backups by name; never the new one, which an earlier wrong clock may have outdated."""
-    others = [path for path in list_files(directory) if path != made]
+    """Delete all but the newest backups, never the new one.
+
+    Backups with a later name than the new one are of a clock that was ahead: they count as the oldest, or they would
+    stay until that time, and recent ones would be deleted instead.
+    """
+    others = sorted((path for path in list_files(directory) if path != made), key=lambda path: (path < made, path))
     for path in others[: max(0, len(others) - (keep - 1))]:
         path.unlink(missing_ok=True)
         logger.info("Backup: {} deleted, {} are kept", path, keep)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command.fail(f"not restored: {error.filename}: {error.strerror}")
 
 
-def _restore(files: Sequence[int], chosen: argparse.Namespace) -> int:
+def _restore(files: Mapping[str, int], chosen: argparse.Namespace) -> int:
     known = command.prepare()
     if known.secret_key is None and not (known.data_dir / "secret.key").exists() and not chosen.new_key:
         raise Unusable(
@@ -102,8 +102,8 @@ def _print(done: Restored, kept: Path | None, chosen: argparse.Namespace) -> Non
     if kept is not None:
         print(f"The previous database is kept as {kept}; delete it when you do not need it any more.")
     if not chosen.nothing_published_since:
-        print(f"{done.jobs} videos wait for your approval on the page: parts may have been published since the backup.")
-        print(f"{done.unknown} posts had begun. Look at the platforms, and say on the page what became of them.")
+        print(f"Videos that wait for your approval on the page, since parts may have been published: {done.jobs}")
+        print(f"Posts that had begun; look at the platforms, and say on the page what became of them: {done.unknown}")
     print("Everybody has to sign in again. Keys that were revoked since the backup are valid again: see scripts/keys.")
     if done.key_names:
         print(f"Valid keys: {', '.join(done.key_names)}")

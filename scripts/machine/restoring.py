@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from store import DatabaseUnavailable, backup
 
 FREE_BYTES = 64 * 2**20  # left beside the copy: the migration and the log of the database need some
 BLOCK_BYTES = 2**20
-COPIED = ("", "-wal")  # a copy of the files of a stopped machine may have a log, without which it is not whole
+LOGS = ("-wal", "-journal")  # a copy of the files of a stopped machine may have one, without which it is not whole
 
 
 class Unusable(Exception):
@@ -26,20 +26,19 @@ class Unusable(Exception):
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[list[int]]:
-    """Open a backup, and its log if it has one, before the change of user; yield the descriptors.
+def opened(file: Path) -> Iterator[dict[str, int]]:
+    """Open a backup, and its logs if it has any, before the change of user; yield descriptors by the ends of names.
 
     Raises:
         OSError: it cannot be read.
     """
     with ExitStack() as stack:
-        found = []
-        for suffix in COPIED:
+        found = {}
+        for suffix in ("", *LOGS):
             path = file.with_name(file.name + suffix)
             if suffix == "" or path.exists():
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                stack.callback(os.close, descriptor)
-                found.append(descriptor)
+                found[suffix] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                stack.callback(os.close, found[suffix])
         yield found
 
 
@@ -55,7 +54,7 @@ class RestoredFile:
         self.database = database
         self.path = database.with_name(f"{database.name}.restoring")
 
-    def copy(self, files: Sequence[int]) -> None:
+    def copy(self, files: Mapping[str, int]) -> None:
         """Copy the opened files of a backup, and check them.
 
         Raises:
@@ -64,10 +63,10 @@ class RestoredFile:
             OSError: it cannot be read, or the copy not be written.
         """
         self.clear()
-        size_bytes = sum(os.fstat(descriptor).st_size for descriptor in files)
+        size_bytes = sum(os.fstat(descriptor).st_size for descriptor in files.values())
         if (free := shutil.disk_usage(self.path.parent).free) < size_bytes + FREE_BYTES:
             raise Unusable(f"{self.path.parent} has no room: {size_bytes + FREE_BYTES} bytes are needed, {free} left")
-        for descriptor, suffix in zip(files, COPIED, strict=False):
+        for suffix, descriptor in files.items():
             _copy(descriptor, self.path.with_name(self.path.name + suffix))
         try:
             wrong = backup.damage(self.path, thorough=True)
@@ -88,9 +87,10 @@ class RestoredFile:
             backup.checkpoint(self.database)  # its log is deleted, unless it is damaged
             kept = self.database.with_name(f"{self.database.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
             _keep(self.database, kept)
-        log = self.database.with_name(f"{self.database.name}-wal")
-        if log.exists():
-            log.rename(f"{kept}-wal" if kept else f"{log}.before-restore")
+        for suffix in LOGS:  # of a damaged or missing database: SQLite would apply it to the new one
+            log = self.database.with_name(self.database.name + suffix)
+            if log.exists():
+                log.rename(f"{kept}{suffix}" if kept else f"{log}.before-restore")
         self.database.with_name(f"{self.database.name}-shm").unlink(missing_ok=True)
         _sync(self.path)
         self.path.rename(self.database)

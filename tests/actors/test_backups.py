@@ -99,6 +99,10 @@ def test_the_newest_stays_though_its_name_is_the_oldest(
         (directory / f"vidprod-{year}0101T000000Z.sqlite3").write_bytes(b"x")
     made = backups.make(wiring.machine, directory).path
     assert backups.list_files(directory) == [made, directory / "vidprod-20980101T000000Z.sqlite3"]
+    move_clock(monkeypatch, timedelta(days=1))
+    assert backups.list_files(directory)[0] == made
+    second = backups.make(wiring.machine, directory).path
+    assert backups.list_files(directory) == [made, second]  # recent ones are kept, not those of a wrong clock
 
 
 def test_it_is_requested_when_due_and_again_an_hour_after_a_failure(

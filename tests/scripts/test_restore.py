@@ -107,8 +107,8 @@ def test_a_backup_is_restored_and_nothing_of_it_is_published_by_itself(data: Pat
     done = run("restore", "mine.sqlite3")
 
     assert done.returncode == 0, done.stderr
-    assert "2 videos wait for your approval" in done.stdout
-    assert "1 posts had begun" in done.stdout
+    assert "since parts may have been published: 2" in done.stdout
+    assert "what became of them: 1" in done.stdout
     assert rows(data, "SELECT DISTINCT title FROM jobs") == [("A talk",)]
     assert rows(data, POSTS) == [
         ("job-begun", "outcome_unknown", "database_older"),
@@ -181,6 +181,36 @@ def test_a_damaged_database_is_replaced(data: Path, run: Run) -> None:
     assert run("restore", "mine.sqlite3").returncode == 0
     assert backup.damage(data / "vidprod.sqlite3", thorough=True) is None
     assert len(list(data.glob("vidprod.sqlite3.before-restore-*"))) == 1
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_log_of_a_deleted_database_is_not_applied(data: Path, run: Run, tmp_path: Path, suffix: str) -> None:
+    """Somebody has deleted the database, and not its log."""
+    run("backup", "mine.sqlite3")
+    leave_log(data / "vidprod.sqlite3", tmp_path / "log", suffix)
+    for path in data.glob("vidprod.sqlite3*"):
+        if path.is_file():
+            path.unlink()
+    (tmp_path / "log").rename(data / f"vidprod.sqlite3{suffix}")
+    assert run("restore", "mine.sqlite3").returncode == 0
+    assert rows(data, "SELECT DISTINCT title FROM jobs") == [("A talk",)]
+    assert backup.damage(data / "vidprod.sqlite3", thorough=True) is None
+    assert (data / f"vidprod.sqlite3{suffix}.before-restore").exists()
+
+
+def leave_log(database: Path, target: Path, suffix: str) -> None:
+    """Copy the log of a change that was never written into the database, in one of SQLite's two ways."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode = {'WAL' if suffix == '-wal' else 'DELETE'}")
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN")
+    connection.execute(WRITTEN_SINCE)
+    connection.execute("UPDATE publications SET reason = hex(zeroblob(20000))")
+    if suffix == "-wal":
+        connection.execute("COMMIT")
+    target.write_bytes(database.with_name(database.name + suffix).read_bytes())
+    assert target.stat().st_size > 0
+    connection.close()
 
 
 def test_a_running_machine_is_not_restored(data: Path, run: Run) -> None:
