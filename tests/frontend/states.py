@@ -162,6 +162,36 @@ def slowly(do: Do, *css: str) -> Do:
     return steps
 
 
+def several(page: Browser, clip: Path) -> None:
+    """Choose three videos, whose bytes arrive at once."""
+    paths = [clip.with_name(name) for name in ("five-habits-of-calm-speakers.mp4", "second.mp4", "third.mp4")]
+    for path in paths:
+        path.write_bytes(path.name.encode() + bytes(1000))
+    page.choose_file("#file", Path("\n".join(str(path) for path in paths)))
+
+
+def several_chosen(page: Browser, _api: StandIn, clip: Path) -> None:
+    several(page, clip)
+    page.until_text("#sending-title", "3 videos are here")
+
+
+def several_uploaded(page: Browser, api: StandIn, clip: Path) -> None:
+    several_chosen(page, api, clip)
+    page.click("#upload-start")
+    page.until("the links", lambda: page.run("return document.querySelectorAll('#queue a').length === 3"))
+
+
+def several_refused(page: Browser, _api: StandIn, clip: Path) -> None:
+    several(page, clip)
+    page.until("the reasons", lambda: page.run("return document.querySelectorAll('#queue .field-error').length === 3"))
+
+
+def several_reloaded(page: Browser, api: StandIn, clip: Path) -> None:
+    several_chosen(page, api, clip)
+    api.files.clear()
+    page.open(api.url).until_text("#chosen-name", "3 uploads are not complete")
+
+
 def chosen(page: Browser, _api: StandIn, clip: Path) -> None:
     choose(page, clip)
     page.until_text("#sending-title", "The video is here")
@@ -281,6 +311,15 @@ def states() -> Iterator[State]:
     )
 
     yield State("upload-chosen", do=chosen)
+    yield State("upload-several", do=several_chosen)
+    yield State("upload-several-done", do=several_uploaded)
+    not_videos = frozenset(f"/files/upload-{number} 415" for number in (1, 2, 3))
+    yield State("upload-several-refused", refuse_bytes, several_refused, refused=not_videos)
+    gone = frozenset(f"/files/upload-{number} 410" for number in (1, 2, 3))
+    unknown = frozenset(f"/status/upload-{number} 404" for number in (1, 2, 3))
+    yield State("upload-several-after-a-reload", do=several_reloaded, refused=gone | unknown)
+    for share in ("empty", "full", "failed"):
+        yield State(f"share-{share}", do=see("#file-error", "hoose it here"), at=f"?share={share}")
     yield State("upload-too-large", limit_uploads, too_large)
     yield State("upload-not-a-video", refuse_bytes, refused_upload, refused=frozenset({"/files/upload-1 415"}))
     yield State("upload-busy", busy_with_bytes, busy_upload, refused=frozenset({"/files/upload-1 503"}))
