@@ -15,7 +15,6 @@ from api.resources import documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
-from platforms import web_push
 from platforms.web_push import PushAddress
 from store import notices as notice_rows
 from store import push_subscriptions, vapid_keys
@@ -71,10 +70,10 @@ class NoticesResource(Resource):
         with self._context.store.reading() as connection:
             known = vapid_keys.current(connection, self._context.sealer)
         if known is None:
+            from platforms.push_encryption import generate_key  # noqa: PLC0415 (0.7 MB, for the first request only)
+
             with self._context.store.writing() as connection:
-                known = vapid_keys.get_or_create(
-                    connection, self._context.sealer, web_push.generate_key, self._context.now()
-                )
+                known = vapid_keys.get_or_create(connection, self._context.sealer, generate_key, self._context.now())
         return known.public_key
 
 
@@ -83,10 +82,12 @@ class SubscriptionsResource(Resource):
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Add a browser, or replace its keys and enable it."""
+        from platforms.push_encryption import check_keys  # noqa: PLC0415 (0.7 MB, for new subscriptions only)
+
         body = json_body.read_body(request, NewSubscription)
         check_webhook_url(self._context, "endpoint", body.endpoint)
         try:
-            web_push.check_keys(body.keys.p256dh, body.keys.auth)
+            check_keys(body.keys.p256dh, body.keys.auth)
         except ValueError as error:
             raise invalid_field("keys", str(error)) from None
         address = PushAddress(body.endpoint, body.keys.p256dh, body.keys.auth)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from actors import wiring
 from actors.flow import notice_delivery
 from actors.send_notices import deliver_notice, send_notice
-from platforms import web_push
+from platforms import push_encryption
 from platforms.web_push import PushAddress
 from store import Store, jobs, notices, push_subscriptions, segments, vapid_keys
 from store import accounts as store_accounts
@@ -47,7 +47,9 @@ class NoticeRun:
     def browser(self) -> TestBrowser:
         """Return a new browser that receives notices."""
         with self.writing() as connection:
-            key = vapid_keys.get_or_create(connection, wiring.machine.sealer, web_push.generate_key, self.clock())
+            key = vapid_keys.get_or_create(
+                connection, wiring.machine.sealer, push_encryption.generate_key, self.clock()
+            )
             browser = self.service.browser(key.public_key)
             address = PushAddress(browser.endpoint, **browser.subscription["keys"])
             notice_delivery.subscribe(

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from py_vapid import Vapid02
 
-from platforms import web_push
-from platforms.web_push import MAX_PAYLOAD_BYTES, PushAddress, PushMessage, PushOutcome, SigningKey
+from platforms import push_encryption, web_push
+from platforms.push_encryption import MAX_PAYLOAD_BYTES
+from platforms.web_push import PushAddress, PushMessage, PushOutcome, SigningKey
 from tests.platforms.loopback import answering, server
 from tests.support.push_service import PushService, TestBrowser, decode, push_service
 
-KEY = SigningKey(*web_push.generate_key(), contact="https://video.example.com")
+KEY = SigningKey(*push_encryption.generate_key(), contact="https://video.example.com")
 POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"  # of the RFC
 MESSAGE = PushMessage(b'{"web_push":8030}', ttl_s=60, urgency="high", topic="a" * 32)
 
@@ -50,7 +51,7 @@ def test_the_example_of_the_rfc_is_reproduced() -> None:
         "BTBZMqHH6r4Tts7J_aSIgg",
     )
     text = b"When I grow up, I want to be a watermelon"
-    encrypted = web_push.encrypt_with(text, address, salt=decode("DGv6ra1nlYgDCS1FRnbzlw"), sender=sender)
+    encrypted = push_encryption.encrypt_with(text, address, salt=decode("DGv6ra1nlYgDCS1FRnbzlw"), sender=sender)
     assert encrypted == decode(
         "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl"
         "7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
@@ -60,21 +61,21 @@ def test_the_example_of_the_rfc_is_reproduced() -> None:
 @given(st.binary(max_size=MAX_PAYLOAD_BYTES))
 def test_another_implementation_decrypts_what_we_encrypt(payload: bytes) -> None:
     browser = TestBrowser("https://push.example.net/1")
-    assert browser.decrypt(web_push.encrypt(payload, _address(browser))) == payload
+    assert browser.decrypt(push_encryption.encrypt(payload, _address(browser))) == payload
 
 
 def test_the_longest_payload_fits_into_the_body_that_every_push_service_takes() -> None:
     """4,096 bytes, with header, end mark and tag."""
     browser = TestBrowser("https://push.example.net/1")
     longest = bytes(MAX_PAYLOAD_BYTES)
-    assert len(web_push.encrypt(longest, _address(browser))) == 4096
+    assert len(push_encryption.encrypt(longest, _address(browser))) == 4096
     with pytest.raises(ValueError, match="more than 3993 bytes"):
-        web_push.encrypt(longest + b"x", _address(browser))
+        push_encryption.encrypt(longest + b"x", _address(browser))
 
 
 def test_two_messages_share_no_key() -> None:
     browser = TestBrowser("https://push.example.net/1")
-    first, second = (web_push.encrypt(b"same", _address(browser)) for _ in range(2))
+    first, second = (push_encryption.encrypt(b"same", _address(browser)) for _ in range(2))
     assert first[:16] != second[:16]
     assert first[21:86] != second[21:86]
 
@@ -82,7 +83,7 @@ def test_two_messages_share_no_key() -> None:
 def test_another_browser_cannot_read_a_message() -> None:
     first, second = TestBrowser("https://push.example.net/1"), TestBrowser("https://push.example.net/2")
     with pytest.raises(http_ece.ECEException):
-        second.decrypt(web_push.encrypt(b"secret", _address(first)))
+        second.decrypt(push_encryption.encrypt(b"secret", _address(first)))
 
 
 def test_a_strict_push_service_accepts_a_message(service: PushService) -> None:
@@ -95,7 +96,7 @@ def test_a_strict_push_service_accepts_a_message(service: PushService) -> None:
 
 
 def test_the_signature_is_for_one_push_service_and_half_a_day() -> None:
-    header = web_push.authorization("https://push.example.net:8443/a?b", KEY, now_s=1000.0)
+    header = push_encryption.authorization("https://push.example.net:8443/a?b", KEY, now_s=1000.0)
     assert Vapid02.verify(header.replace(", ", ","))
     claims = decode(header.split(".")[1]).decode()
     assert claims == '{"aud":"https://push.example.net:8443","exp":44200,"sub":"https://video.example.com"}'
@@ -111,7 +112,7 @@ def test_a_refused_contact_is_explained(service: PushService) -> None:
 
 
 def test_a_subscription_for_another_key_is_refused_for_good(service: PushService) -> None:
-    outcome = _send(_address(service.browser(web_push.generate_key()[0])))
+    outcome = _send(_address(service.browser(push_encryption.generate_key()[0])))
     assert (outcome.is_final, outcome.is_gone) == (True, False)
     assert outcome.error == 'HTTP 400: {"reason": "VapidPkHashMismatch"}'
 
@@ -184,13 +185,13 @@ def test_nothing_is_sent_to_an_address_inside_or_to_ourselves(url: str) -> None:
 )
 def test_malformed_keys_are_found_before_they_are_used(p256dh: str, auth: str) -> None:
     with pytest.raises(ValueError, match=r"must be|base64url"):
-        web_push.check_keys(p256dh, auth)
+        push_encryption.check_keys(p256dh, auth)
     assert _send(PushAddress("http://127.0.0.1:1/", p256dh, auth)).is_final
 
 
 def test_well_formed_keys_pass_with_and_without_padding() -> None:
-    web_push.check_keys(POINT, "AAAAAAAAAAAAAAAAAAAAAA")
-    web_push.check_keys(POINT + "=", "AAAAAAAAAAAAAAAAAAAAAA==")
+    push_encryption.check_keys(POINT, "AAAAAAAAAAAAAAAAAAAAAA")
+    push_encryption.check_keys(POINT + "=", "AAAAAAAAAAAAAAAAAAAAAA==")
 
 
 def test_no_secret_is_shown() -> None:
