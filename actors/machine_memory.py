@@ -33,9 +33,10 @@ def _groups(root: Path) -> Iterator[tuple[int, int]]:
     """Yield, for each control group that this process is in, its limit and what it holds beside file pages.
 
     Inside a container, the path of the group may be the one outside, and its own group is mounted in the place of the
-    root; so missing folders are left out.
+    root; so missing folders are left out. A kernel without control groups has no file that names them.
     """
-    lines = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines()]
+    named = root / "proc/self/cgroup"
+    lines = [line.split(":", 2) for line in named.read_text().splitlines()] if named.exists() else []
     for _, controllers, path in lines:
         if controllers == "":
             names = ("memory.max", "memory.current", ("active_file", "inactive_file"))
@@ -52,7 +53,7 @@ def _groups(root: Path) -> Iterator[tuple[int, int]]:
         own = mount / path.lstrip("/")
         for folder in dict.fromkeys([own, *own.parents, mount]):
             if folder == mount or mount in folder.parents:
-                with contextlib.suppress(FileNotFoundError, ValueError, KeyError):  # no such group, or no limit ("max")
+                with contextlib.suppress(OSError, ValueError, KeyError):  # no such group, or no limit ("max")
                     yield _group(folder, *names)
 
 

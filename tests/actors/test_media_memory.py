@@ -67,6 +67,20 @@ def test_a_limit_of_version_2_counts_where_it_is(tmp_path: Path, folder: str) ->
     assert machine_memory.free_bytes(root) == 310 * MIB
 
 
+def test_a_kernel_without_control_groups_has_no_limit(tmp_path: Path) -> None:
+    root = _root(tmp_path)
+    (root / "proc/self/cgroup").unlink()
+    assert machine_memory.limit_bytes(root) == MACHINE * MIB
+
+
+def test_a_group_outside_of_the_namespace_is_not_looked_for(tmp_path: Path) -> None:
+    """As the kernel names it to a process that was moved into another namespace, and version 1 names no limit."""
+    root = _root(tmp_path, "4:memory:/../../other\n0::/../other\n")
+    _limit_v1(root / V1_FOLDER, limit=9223372036854771712 // MIB, usage=1, file_pages=0)
+    _limit_v2(root / V2_FOLDER, "max", usage=1, file_pages=0)
+    assert machine_memory.limit_bytes(root) == MACHINE * MIB
+
+
 def test_what_others_hold_is_not_given_away(tmp_path: Path) -> None:
     """A program beside VidProd takes as much from the child as VidProd's own processes do."""
     root = _root(tmp_path, V1)
