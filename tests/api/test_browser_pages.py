@@ -47,6 +47,7 @@ def check_document(answer: Result, what: str) -> None:
     if answer.status_code >= 400 and answer.json.keys() != {"status", "checks"}:
         assert answer.headers["content-type"] == "application/problem+json", what
         assert answer.json["status"] == answer.status_code, what
+    assert answer.status_code not in {429, 503} or int(answer.headers["retry-after"]) > 0, what
     if "text/html" in answer.headers.get("content-type", ""):
         assert 'id="offline"' in answer.text, what
 

@@ -69,7 +69,8 @@ def test_health_tells_the_age_of_the_last_backup_and_stays_green(
 
 
 def test_health_is_red_when_the_scheduler_has_not_ticked(client: TestClient, context: Context, clock: Clock) -> None:
-    assert client.simulate_get("/health").status_code == 503
+    failing = client.simulate_get("/health")
+    assert (failing.status_code, failing.headers["retry-after"]) == (503, "30")
     tick(context, clock)
     clock.move(seconds=89)
     assert client.simulate_get("/health").status_code == 200
