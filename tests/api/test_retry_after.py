@@ -1,4 +1,4 @@
-"""Whatever says "not now" also says when to come back."""
+"""Each 429 and 503 has Retry-After: the places in the source are enumerated."""
 
 from __future__ import annotations
 
