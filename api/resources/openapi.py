@@ -157,11 +157,13 @@ def _content(operation: Operation) -> Json:
     example = {"example": examples.RESPONSES[operation.name]} if operation.name in examples.RESPONSES else {}
     if not isinstance(operation.content, str):
         return {"application/json": {"schema": schemas.reference(operation.content), **example}}
-    return {
-        kind: {"schema": {"type": "string"} if kind.startswith("text/") else {"type": "string", "format": "binary"}}
-        | example
-        for kind in operation.content.split()
-    }
+    return {kind: {"schema": _media_schema(kind), **example} for kind in operation.content.split()}
+
+
+def _media_schema(kind: str) -> Json:
+    if kind.endswith("+json"):
+        return {"type": "object", "additionalProperties": True}
+    return {"type": "string"} if kind.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _error_name(status: int) -> str:
