@@ -72,6 +72,7 @@ class PlatformDefinition:
 
     Attributes:
         name: in the API, the database and the settings; also of its package.
+        display_name: in texts for people, as the platform spells it.
         hosts: the roots of its hosts.
         logins: the first one that has credentials is the default.
         compose: composes and checks the words of a post.
@@ -81,6 +82,7 @@ class PlatformDefinition:
     """
 
     name: str
+    display_name: str
     hosts: type[PlatformHosts]
     logins: tuple[LoginDefinition, ...]
     compose: Compose

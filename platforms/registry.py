@@ -31,6 +31,11 @@ LOGINS: Mapping[str, LoginDefinition] = {
 ROOT_NAMES = tuple(name for platform in PLATFORMS.values() for name in platform.hosts.names())
 
 
+def display_name(platform: str) -> str:
+    """Return the name of a platform for people; that of one that is no longer supported is the name itself."""
+    return PLATFORMS[platform].display_name if platform in PLATFORMS else platform
+
+
 def publisher(platform: str, roots: Roots, options: PublishingOptions | None = None) -> Publisher:
     """Return the publisher of a platform.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from platforms import registry
 from store import accounts, jobs, publications, segments
 from store.jobs import Job
 from store.notices import Notice
@@ -27,7 +28,6 @@ from store.states import (
 MAX_NAME_CHARS = 60
 MAX_TITLE_CHARS = 100
 MAX_BODY_CHARS = 300
-_SPELLING = {"tiktok": "TikTok", "youtube": "YouTube"}  # others: their name with a capital letter
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _about_account(connection: Connection, account_id: str) -> NoticeText | None
     account = accounts.get(connection, account_id)
     if account is None:
         return None
-    platform, name = _platform(account.platform), _clipped(account.name, MAX_NAME_CHARS)
+    platform, name = registry.display_name(account.platform), _clipped(account.name, MAX_NAME_CHARS)
     match account.status:
         case AccountStatus.RECONNECT:
             return NoticeText(f"Connect {platform} again", f"VidProd can no longer post as {name}. Its posts wait.")
@@ -108,7 +108,7 @@ def _needs_you(job: Job, posts: list[Publication]) -> NoticeText | None:
 
 def _finished(job: Job, posts: list[Publication]) -> NoticeText:
     published = [post for post in posts if post.status is PublicationStatus.PUBLISHED]
-    where = _list(sorted({_platform(post.platform) for post in published}))
+    where = _list(sorted({registry.display_name(post.platform) for post in published}))
     counts = _waiting_for_person(posts)
     out = f"{_posts(len(published))} {'is' if len(published) == 1 else 'are'} out on {where}" if published else ""
     if counts:
@@ -126,7 +126,7 @@ def _waiting_for_person(posts: Iterable[Publication]) -> Counter[str]:
         elif post.status is PublicationStatus.OUTCOME_UNKNOWN:
             counts["unknown"] += 1
         elif post.status is PublicationStatus.ACTION_NEEDED:
-            counts[_platform(post.platform)] += 1
+            counts[registry.display_name(post.platform)] += 1
     return counts
 
 
@@ -157,10 +157,6 @@ def _list(items: list[str]) -> str:
 def _name(job: Job) -> str:
     name = job.title.strip() or job.original_name.strip()
     return f"“{_clipped(name, MAX_NAME_CHARS)}”" if name else "Your video"
-
-
-def _platform(name: str) -> str:
-    return _SPELLING.get(name, name.capitalize())
 
 
 def _capital(text: str) -> str:

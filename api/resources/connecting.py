@@ -67,7 +67,8 @@ class ConnectResource(Resource):
             except OperatorNeeded:
                 continue
             return variant
-        raise Problem(409, "no_client", f"no client id and secret for {platform} are configured; see the README")
+        name = registry.display_name(platform)
+        raise Problem(409, "no_client", f"no client id and secret for {name} are configured; see the README")
 
 
 class ConnectTicketResource(Resource):
@@ -135,7 +136,7 @@ class ConnectCallbackResource(Resource):
         except (Reconnect, OperatorNeeded) as exc:
             raise Problem(422, "connect_failed", exc.detail, reason=exc.code) from exc
         except PlatformError as exc:
-            detail = f"{login.platform} cannot be reached at the moment; connect again later"
+            detail = f"{registry.display_name(login.platform)} cannot be reached at the moment; connect again later"
             raise Problem(503, "connect_failed", detail, reason=exc.code, headers={"Retry-After": "60"}) from exc
 
     def _store(self, login: PendingLogin, connected: LoginResult) -> None:

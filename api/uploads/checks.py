@@ -61,7 +61,8 @@ def _usable_platforms(context: Context) -> set[str]:
 def _check_accounts(platforms: Iterable[str], usable: set[str]) -> None:
     for platform in platforms:
         if platform not in usable:
-            detail = f"platforms: no {platform} account is connected; connect one at /connect/{platform}"
+            name = registry.display_name(platform)
+            detail = f"platforms: no {name} account is connected; connect one at /connect/{platform}"
             raise Problem(409, "account_missing", detail, field="platforms", platform=platform)
 
 

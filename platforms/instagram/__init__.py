@@ -36,6 +36,7 @@ def _facebook_login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
 
 DEFINITION = PlatformDefinition(
     name="instagram",
+    display_name="Instagram",
     hosts=MetaHosts,
     logins=(
         LoginDefinition("instagram_login", "instagram", _instagram_login),

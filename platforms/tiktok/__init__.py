@@ -30,6 +30,7 @@ def _login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
 
 DEFINITION = PlatformDefinition(
     name="tiktok",
+    display_name="TikTok",
     hosts=TikTokHosts,
     logins=(LoginDefinition("tiktok", "tiktok", _login, client_id_suffix="CLIENT_KEY"),),
     compose=compose,

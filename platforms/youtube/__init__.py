@@ -29,6 +29,7 @@ def _login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
 
 DEFINITION = PlatformDefinition(
     name="youtube",
+    display_name="YouTube",
     hosts=GoogleHosts,
     logins=(LoginDefinition("google", "google", _login),),
     compose=compose,

@@ -184,11 +184,19 @@ def test_each_end_of_a_login_is_a_page(registered: Context, clock: Clock, platfo
         assert check_page(answer.text, answer.headers, address).headings == ["The account is not connected"]
 
 
+def assert_named(platform: str, words: str) -> None:
+    """Assert that a text for people has the platform's own name, not the one of the API."""
+    name = {"tiktok": "TikTok", "instagram": "Instagram", "youtube": "YouTube"}[platform]
+    assert set(re.findall(rf"\b{platform}\b", words, re.IGNORECASE)) == {name}
+
+
 @pytest.mark.parametrize("platform", ["tiktok", "instagram", "youtube"])
 def test_a_platform_without_an_app_is_explained_on_a_page(context: Context, platform: str) -> None:
     answer = browser(context).simulate_get(f"/connect/{platform}")
     assert answer.status_code == 409
-    assert "register an app" in " ".join(check_page(answer.text, answer.headers, platform).words)
+    words = " ".join(check_page(answer.text, answer.headers, platform).words)
+    assert "register an app" in words
+    assert_named(platform, words)
 
 
 @pytest.mark.parametrize("platform", ["tiktok", "instagram", "youtube"])
@@ -203,6 +211,7 @@ def test_a_platform_that_does_not_answer_is_a_page(registered: Context, platform
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     found = check_page(answer.text, answer.headers, "503")
     assert found.links == ["/"]  # the same address would not work again
+    assert_named(platform, " ".join(found.words))
 
 
 def test_another_sites_page_that_begins_a_login_gets_a_page(registered: Context) -> None:

@@ -165,10 +165,10 @@ def test_a_refused_option_is_shown_at_its_field_and_corrected_with_one_press(
 def test_a_platform_that_was_disconnected_meanwhile_is_told_at_the_choice(
     page: Browser, api: StandIn, clip: Path
 ) -> None:
-    api.options_problem = (409, "platforms", "no tiktok account is connected")
+    api.options_problem = (409, "platforms", "no TikTok account is connected")
     choose(page, api, clip)
     page.click("#upload-start")
-    page.until_text("#platforms-error", "No tiktok account is connected.")
+    page.until_text("#platforms-error", "No TikTok account is connected.")
     page.click("#platform-choices [value=tiktok]")
     api.options_problem = None
     page.click("#upload-start")

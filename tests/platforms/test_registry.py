@@ -159,7 +159,7 @@ def _login(roots, options):
     return ClipperFlow(roots)
 
 DEFINITION = PlatformDefinition(
-    name="clipper", hosts=ClipperHosts, logins=(LoginDefinition("clipper", "clipper", _login),),
+    name="clipper", display_name="Clipper", hosts=ClipperHosts, logins=(LoginDefinition("clipper", "clipper", _login),),
     compose=compose, make_publisher=_publisher, max_posts_per_day=10,
 )
 '''
@@ -335,4 +335,5 @@ def test_the_example_has_every_member_of_a_publisher() -> None:
 def test_every_platform_has_a_name_on_the_page() -> None:
     words = (ROOT / "frontend" / "words.js").read_text()
     [listed] = re.findall(r"^const PLATFORMS = \{(.*)\};$", words, re.MULTILINE)
-    assert set(re.findall(r"(\w+): '", listed)) == set(registry.NAMES)
+    expected = {name: platform.display_name for name, platform in registry.PLATFORMS.items()}
+    assert dict(re.findall(r"(\w+): '([^']+)'", listed)) == expected
