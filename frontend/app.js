@@ -9,11 +9,12 @@ import { confirm, startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
 import { closeJobs, openJobs, startJobs } from './jobs.js';
 import { noteUploaded, registerWorker, showHint, startInstall } from './install.js';
+import { closeJob, openJob, prepareJob, startJob } from './job-entry.js';
 import { openNotices, startNotices } from './notices.js';
+import { isUnfinished, unfinishedWords } from './record.js';
 import { startSession } from './session.js';
-import { closeJob, openJob, startStatus } from './status.js';
 import { setViewTitle, showStrip } from './title.js';
-import { isUnfinished, openUpload, removeAll, startUpload, unfinishedWords } from './upload.js';
+import { openUpload, removeAll, startUpload } from './upload-entry.js';
 import { openWebhooks } from './webhooks.js';
 import { sentence } from './words.js';
 
@@ -28,7 +29,7 @@ function start() {
   startConnection();
   startJobs();
   startSession(enter, signIn, endUploads);
-  startStatus(goHome);
+  startJob(goHome);
   startAccounts();
   startUpload(uploaded);
   startInstall();
@@ -38,6 +39,7 @@ function start() {
   window.addEventListener('hashchange', route);
   byId('offline-again').addEventListener('click', enter);
   window.addEventListener('online', () => { if (!byId('offline').hidden) enter(); });
+  if (jobInAddress()) prepareJob();
   enter();
 }
 

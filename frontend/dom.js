@@ -18,6 +18,9 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** The state of something in a word, with the colour of its tone. */
+export const pill = ([label, tone]) => el('span', { class: `pill pill-${tone}` }, label);
+
 /** Update the children of `container` to equal the given ones; nodes that are already equal are kept. */
 export function render(container, ...children) {
   patchChildren(container, el('div', {}, ...children));

@@ -2,13 +2,11 @@
 
 import * as api from './api.js';
 import { Wait } from './countdown.js';
-import { byId, el, render } from './dom.js';
+import { byId, el, pill, render } from './dom.js';
 import { moment, percent, seconds, when } from './format.js';
 import { poll } from './poll.js';
-import { pill } from './part-card.js';
-import { OVER } from './part-groups.js';
 import { isScheduled, lastAt, nextAt } from './schedule.js';
-import { jobName, jobState, sentence } from './words.js';
+import { jobName, jobState, OVER, sentence } from './words.js';
 
 const PACE_MS = { moving: 6000, still: 30_000 };
 /** The states of posts for which a job that has no next post waits; without one, it waits for a platform. */

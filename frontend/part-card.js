@@ -1,13 +1,12 @@
 /** The card of one part: its picture, its facts and its posts, with what a person can do about each. */
 
 import { connectAddress } from './api.js';
-import { el } from './dom.js';
+import { el, pill } from './dom.js';
 import { position, seconds } from './format.js';
-import { codeOf, isStopped, needsPerson, OVER, postState, REPAIRABLE } from './part-groups.js';
-import { waitingNote } from './schedule.js';
-import {
-  cutReason, gazeRest, gazeResult, nextAttempt, partState, platformName, publicationHint, renderingResult, sentence,
-} from './words.js';
+import { codeOf, isStopped, needsPerson, postState, REPAIRABLE } from './part-groups.js';
+import { cutReason, gazeRest, gazeResult, nextAttempt, partState, publicationHint, renderingResult } from './part-words.js';
+import { waitingNote } from './waiting.js';
+import { OVER, platformName, sentence } from './words.js';
 
 /** The elements inside a card; `view` is that of status-view.js, `isTitled` adds the part's number and state. */
 export function partCard(job, part, view, isTitled) {
@@ -114,8 +113,4 @@ const mayBePublic = ({ review }, post) => post.status === 'waiting' && !review?.
 /** Return the link if it is a web address; other schemes might run a script. */
 function webAddress(link) {
   return /^https?:\/\//i.test(link ?? '') ? link : null;
-}
-
-export function pill([label, tone]) {
-  return el('span', { class: `pill pill-${tone}` }, label);
 }

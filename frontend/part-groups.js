@@ -1,10 +1,11 @@
 /** Groups the parts of a job by the state of their posts: the filters of its list, and the state of each row. */
 
 import { percent, seconds } from './format.js';
-import { expectedAt, waitingFacts } from './schedule.js';
-import { partState, platformName, publicationHint, publicationState, sentence } from './words.js';
+import { partState, publicationHint, publicationState } from './part-words.js';
+import { expectedAt } from './schedule.js';
+import { waitingFacts } from './waiting.js';
+import { OVER, platformName, sentence } from './words.js';
 
-export const OVER = new Set(['completed', 'completed_with_errors', 'failed', 'cancelled']);
 export const REPAIRABLE = new Set(['failed', 'expired']);
 export const FILTERS = { all: 'All', needs_you: 'Needs you', failed: 'Failed', scheduled: 'Scheduled', published: 'Published' };
 const ASKING = new Set(['action_needed', 'outcome_unknown']);

@@ -1,7 +1,7 @@
 /** The list of a job's parts: cards while they are few; filters and rows that open into cards when they are many. */
 
-import { el } from './dom.js';
-import { partCard, pill } from './part-card.js';
+import { el, pill } from './dom.js';
+import { partCard } from './part-card.js';
 import { FILTERS, partsIn, rowFacts, rowState } from './part-groups.js';
 
 /** A list of more parts than this has filters, and its parts are rows. */

@@ -1,5 +1,7 @@
 /** The records of unfinished uploads, which outlive the page (queue.js), and which tab works on them: one for all tabs. */
 
+import { percent } from './format.js';
+
 export const RECORDS = 'vidprod-uploads';
 const BEAT = 'vidprod-upload-tab';
 const BEAT_MS = 3000;
@@ -19,6 +21,18 @@ export function readRecords() {
 export function writeRecords(records) {
   save(RECORDS, records.length ? records : null);
 }
+
+/** The sentence about unfinished uploads for a page without a connection, or ''. */
+export function unfinishedWords() {
+  const records = readRecords().filter(({ isRefused }) => !isRefused);
+  if (!records.length) return '';
+  if (records.length > 1) return `${records.length} uploads continue when you are connected again.`;
+  const [{ name, size, confirmed }] = records;
+  return `${confirmed > 0 ? `${percent(confirmed / size)} of ${name} has arrived. ` : ''}The upload continues when you are connected again.`;
+}
+
+/** Whether videos are on their way that a sign-out would remove. */
+export const isUnfinished = () => readRecords().length > 0;
 
 /** Take the uploads for this tab; returns false if another tab has them. */
 export async function claim() {

@@ -1,12 +1,12 @@
 /** One job's status document as page elements: pure functions, no network, no listeners. */
 
-import { el } from './dom.js';
+import { el, pill } from './dom.js';
 import { moment, percent, when } from './format.js';
-import { pill } from './part-card.js';
-import { needsPerson, OVER, REPAIRABLE } from './part-groups.js';
+import { needsPerson, REPAIRABLE } from './part-groups.js';
 import { partList } from './part-list.js';
+import { nextAttempt, reviewQuestion, warning } from './part-words.js';
 import { expectedAt, isScheduled, isSending, lastAt, nextAt } from './schedule.js';
-import { jobName, jobState, nextAttempt, platformName, reviewQuestion, sentence, warning } from './words.js';
+import { jobName, jobState, OVER, platformName, sentence } from './words.js';
 
 const MAYBE_OUT = new Set(['publishing', 'action_needed', 'outcome_unknown']);
 

@@ -6,12 +6,12 @@ import { Wait } from './countdown.js';
 import { confirm, showPicture, showVideo } from './dialogs.js';
 import { byId, el, render } from './dom.js';
 import { moment, percent, seconds } from './format.js';
-import { FILTERS, OVER, partsIn } from './part-groups.js';
+import { FILTERS, partsIn } from './part-groups.js';
 import { openedBy } from './part-list.js';
 import { poll } from './poll.js';
 import { jobView } from './status-view.js';
 import { setViewTitle } from './title.js';
-import { jobName, jobState, sentence } from './words.js';
+import { jobName, jobState, OVER, sentence } from './words.js';
 
 /** Milliseconds between two polls: the first value after a change, rising to the second. */
 const PACE = { pending: [2000, 5000], processing: [2000, 6000], publishing: [4000, 30_000] };

@@ -2,16 +2,16 @@
 
 import * as api from './api.js';
 import { announce } from './announce.js';
-import { mode, say, showElsewhere, startChooser, take } from './chooser.js';
+import { say, showElsewhere, take } from './chooser.js';
 import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
 import { fingerprint, Unreadable } from './file-bytes.js';
 import { percent } from './format.js';
 import * as queue from './queue.js';
 import { clearDone, drawQueue, noteDone, shown, startQueueView } from './queue-view.js';
-import { claim, isElsewhere, letGo, owns, readRecords, RECORDS } from './record.js';
+import { claim, isElsewhere, letGo, owns, RECORDS } from './record.js';
 import { closePanel, needsTab, openPanel, setPhase } from './sending.js';
-import { dropKept, keep, reopen, sharedFiles, shareTrouble } from './shared.js';
+import { dropKept, keep, reopen, sharedFiles } from './shared.js';
 import { Stopped, TakenOver, Transfer } from './tus.js';
 import { clearForm, options, readForm, showRefusal, startForm } from './upload-form.js';
 import { sentence } from './words.js';
@@ -34,7 +34,6 @@ let isLooking = false;
 /** Add the listeners; `onUploaded(jobId, isAlone)` is called when the server has created the job of a video. */
 export function startUpload(onUploaded) {
   uploaded = onUploaded;
-  startChooser(choose);
   startForm(keepFields);
   startQueueView({ remove: removeAsked, setTitle });
   byId('upload-form').addEventListener('submit', submit);
@@ -58,30 +57,7 @@ export function startUpload(onUploaded) {
 /** Continue what waits for the session, or uploads of an earlier page; called after signing in. */
 export function openUpload() {
   for (const resolve of signedIn.splice(0)) resolve();
-  const trouble = shareTrouble();
-  look().then(() => trouble && mode() === 'empty' && say(trouble));
-}
-
-/** The sentence about unfinished uploads for a page without a connection, or ''. */
-export function unfinishedWords() {
-  const records = readRecords().filter(({ isRefused }) => !isRefused);
-  if (!records.length) return '';
-  if (records.length > 1) return `${records.length} uploads continue when you are connected again.`;
-  const [{ name, size, confirmed }] = records;
-  return `${confirmed > 0 ? `${percent(confirmed / size)} of ${name} has arrived. ` : ''}The upload continues when you are connected again.`;
-}
-
-/** Whether videos are on their way that a sign-out would remove. */
-export const isUnfinished = () => readRecords().length > 0;
-
-/** Remove all uploads, here and at the server: whoever signs out may leave the browser to somebody else. */
-export async function removeAll() {
-  const records = readRecords();
-  leave();
-  await Promise.allSettled(records.filter(({ address }) => address).map(({ address }) => api.removeUpload(address)));
-  for (const record of queue.load()) queue.remove(record);
-  for (const [id] of await sharedFiles([])) await dropKept(id);
-  draw();
+  return look();
 }
 
 /** Show what is known of uploads that are not this tab's, and continue those that need no choice. */
@@ -142,7 +118,7 @@ async function openKept(records, mayAsk = false) {
 }
 
 /** Take chosen files: new videos, or those of unfinished uploads. A source is {file, handle, kept}. */
-async function choose(sources) {
+export async function choose(sources) {
   if (!owns()) queue.load();
   if (!(await claim())) {
     look();
@@ -387,11 +363,17 @@ function arrived(record, jobId) {
 }
 
 /** Give up this tab's part in the uploads. */
-function leave() {
+export function leave() {
   active?.transfer.stop(new TakenOver());
   queue.leave();
   letGo();
   closePanel();
+}
+
+/** Show the uploads as they are after a change from outside. */
+export function redraw() {
+  queue.load();
+  draw();
 }
 
 function draw() {

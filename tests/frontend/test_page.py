@@ -155,21 +155,35 @@ def test_every_file_the_page_needs_is_there() -> None:
     """A module that is not served breaks the whole page, so names are checked where they are written."""
     html = (FRONTEND / "index.html").read_text(encoding="utf-8")
     wanted = {Path(name) for name in re.findall(r'(?:href|src)="static/([^"]+)"', html)}
-    wanted |= _imported("app.js") | _imported("service-worker.js") | {Path("service-worker.js")}
+    wanted |= _imported("service-worker.js") | {Path("service-worker.js")}
+    wanted |= {other for name in ("app.js", "status.js", "upload.js") for other in _imported(name)}
     assert set() == {name for name in wanted if not (FRONTEND / name).is_file()}
-    preloaded = {Path(name) for name in re.findall(r'rel="modulepreload" href="static/([^"]+)"', html)}
-    assert _imported("app.js") == preloaded
     served = {path.relative_to(FRONTEND) for path in FRONTEND.iterdir() if path.suffix in {".js", ".css", ".svg"}}
     assert served == {path for path in wanted if path.suffix != ".png"}  # and nothing lies there that no page asks for
 
 
+def test_every_module_is_named_where_it_is_loaded_first() -> None:
+    """Modules that the page does not name are found one through another, and the service worker does not store them."""
+    html = (FRONTEND / "index.html").read_text(encoding="utf-8")
+    head, *templates = re.split(r'<template id="files-', html)
+    first = _imported("app.js")
+    assert first == _preloaded(head)
+    later = {template.split('"')[0]: _preloaded(template) for template in templates}
+    entries = {"job": "status.js", "upload": "upload.js"}
+    assert later == {view: ({Path(entry)} | _imported(entry)) - first for view, entry in entries.items()}
+
+
+def _preloaded(html: str) -> set[Path]:
+    return {Path(name) for name in re.findall(r'rel="modulepreload" href="static/([^"]+)"', html)}
+
+
 def _imported(name: str) -> set[Path]:
-    """Return the modules that a module imports, directly or through another one."""
+    """Return the modules that a module imports, directly or through another one; not those that it loads later."""
     found: set[Path] = set()
     waiting = [name]
     while waiting:
         text = (FRONTEND / waiting.pop()).read_text(encoding="utf-8")
-        for other in re.findall(r"^(?:import|export) .*'\./(?:static/)?([^']+)';$", text, re.MULTILINE):
+        for other in re.findall(r"^(?:import|export|\}) .*'\./(?:static/)?([^']+)';$", text, re.MULTILINE):
             if Path(other) not in found:
                 found.add(Path(other))
                 waiting.append(other)

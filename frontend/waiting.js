@@ -1,0 +1,58 @@
+/**
+ * What waiting posts wait for, in words: pure functions on the status document.
+ *
+ * status.js adds `schedule` to the document, the answer of GET /schedule, when a post waits for the limit of a day.
+ */
+
+import { moment, when } from './format.js';
+import { expectedAt } from './schedule.js';
+import { platformName } from './words.js';
+
+const OPEN = new Set(['waiting', 'publishing', 'outcome_unknown']);
+
+/** Code of `waits_for`: the text after the date; it also stands alone. */
+const WAITS_FOR = {
+  window: () => 'when the upload window opens',
+  gap: () => 'with a pause after the post before it',
+  day_limit: ({ platform }, { schedule }) => {
+    const limit = schedule?.[platform]?.max_per_day;
+    return `since ${platformName(platform)} takes ${limit ? `at most ${limit}` : 'no more'} posts a day`;
+  },
+  earlier_part: (post, job, part) => `after part\u00a0${earlierPart(post, job, part)}`,
+  approval: () => 'after your approval',
+  account: ({ platform }) => `when ${platformName(platform)} can be used again`,
+  platform_outage: ({ platform }) => `when ${platformName(platform)} works again`,
+  rendering: () => 'when this part is prepared',
+  own_time: () => 'at the time you chose',
+  next: () => 'next in line',
+};
+/** Waiting for one of these ends at no known time: their date is the earliest one. */
+const EARLIEST = new Set(['approval', 'account', 'platform_outage', 'rendering']);
+
+/** What a waiting post waits for, or ''. */
+export function waitsFor(post, job, part) {
+  return post.status === 'waiting' ? WAITS_FOR[post.waits_for]?.(post, job, part) ?? '' : '';
+}
+
+/** The sentence on a waiting post: its date and what it waits for; '' while neither is known. */
+export function waitingNote(post, job, part) {
+  const at = expectedAt(post);
+  const what = waitsFor(post, job, part);
+  if (!at) return what && !post.code ? `Goes out ${what}.` : ''; // a code has sentences of its own
+  const earliest = EARLIEST.has(post.waits_for) ? ' at the earliest' : '';
+  return `Goes out ${moment(at)}${earliest}${what && `, ${what}`}.`;
+}
+
+/** The same in a few words, for a row of the list. */
+export function waitingFacts(post, job, part) {
+  const at = expectedAt(post);
+  return [at && when(at), waitsFor(post, job, part)].filter(Boolean).join(', ');
+}
+
+function earlierPart(post, job, part) {
+  const isOpen = (one) => OPEN.has(one.status) && isSameAccount(one, post);
+  const open = (job.segments ?? []).findLast((other) => other.number < part.number && (other.publications ?? []).some(isOpen));
+  return open?.number ?? part.number - 1;
+}
+
+const isSameAccount = (one, other) => one.platform === other.platform && one.account === other.account;
