@@ -236,6 +236,8 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self._locked(), self._connected() as connection:
+            if connection.exec_driver_sql("PRAGMA page_count").scalar() == 0:
+                connection.exec_driver_sql("PRAGMA auto_vacuum=INCREMENTAL")  # only heeded before the first table
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:

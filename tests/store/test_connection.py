@@ -29,6 +29,13 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
         assert jobs.get(connection, "job") == job()
 
 
+def test_the_broker_can_return_the_space_of_a_new_database_to_the_disk(store: Store) -> None:
+    """The store makes the file, and only one made with this setting can shrink (`broker.engine.maintenance`)."""
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
 def test_a_change_that_fails_halfway_leaves_nothing(store: Store) -> None:
     with pytest.raises(RuntimeError), store.writing() as connection:
         jobs.create(connection, job())
