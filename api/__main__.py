@@ -49,6 +49,7 @@ def main() -> int:
     # The port first: a second API on the same port exits here, before it deletes incomplete uploads of the first one.
     server = create_server(served, host=wiring.machine.settings.host, port=wiring.machine.settings.port)
     liveness.require(lambda: server.stuck(time.monotonic()))
+    served.keys.end_lost_subscriptions()
     with lock_uploads(served):
         restore_reservations(served)
         signal.signal(signal.SIGTERM, _stop)

@@ -19,6 +19,9 @@ from store.tables import api_keys
 PREFIX = "vidprod_"
 """Start of each key, by which programs that search for published secrets can recognize it."""
 
+UNSTORED_PREFIX = "env_"
+"""Start of the ids of keys that are not stored here: those of the environment, and of the generated file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:

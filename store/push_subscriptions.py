@@ -6,11 +6,12 @@ is a hash of the address, which the page computes, too.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, true, update
 
 from store import rows
 from store.tables import push_subscriptions as subscriptions
@@ -29,6 +30,7 @@ class PushSubscription:
     secret: bytes = field(repr=False)
     public_key: str
     user_agent: str
+    key_id: str | None = None
     created_at: datetime
     succeeded_at: datetime | None = None
     failures: int = 0
@@ -79,6 +81,18 @@ def enabled_ids(connection: Connection) -> list[str]:
 def remove(connection: Connection, subscription_id: str) -> bool:
     """Delete a subscription; False if there is none."""
     return connection.execute(subscriptions.delete().where(subscriptions.c.id == subscription_id)).rowcount == 1
+
+
+def remove_of_key(connection: Connection, key_id: str | None = None) -> None:
+    """Delete the subscriptions that were made with a key, or all; also those of which the key is not known."""
+    whose = true() if key_id is None else or_(subscriptions.c.key_id == key_id, subscriptions.c.key_id.is_(None))
+    connection.execute(subscriptions.delete().where(whose))
+
+
+def remove_of_other_keys(connection: Connection, prefix: str, kept: Collection[str]) -> None:
+    """Delete the subscriptions that were made with keys whose id has a prefix, except those of some keys."""
+    is_unkept = subscriptions.c.key_id.startswith(prefix, autoescape=True) & subscriptions.c.key_id.not_in(kept)
+    connection.execute(subscriptions.delete().where(is_unkept))
 
 
 def record_success(connection: Connection, subscription_id: str, now: datetime) -> None:

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from store import rows
+from store import push_subscriptions, rows
 from store.tables import sessions
 
 LIFETIME = timedelta(days=30)
@@ -63,7 +63,8 @@ def end(connection: Connection, token: str) -> None:
 
 
 def end_all(connection: Connection, key_id: str | None = None) -> int:
-    """End all sessions of a key, or of all keys; return how many."""
+    """End all sessions of a key, or of all keys; return how many. Their browsers get no more notices."""
+    push_subscriptions.remove_of_key(connection, key_id)
     ended = delete(sessions) if key_id is None else delete(sessions).where(sessions.c.key_id == key_id)
     return connection.execute(ended).rowcount
 

@@ -392,6 +392,7 @@ push_subscriptions = Table(
     Column("secret", LargeBinary, nullable=False),  # encrypted JSON: endpoint, p256dh, auth
     Column("public_key", Text, nullable=False),  # of `vapid_keys`: the push service accepts no other signature
     Column("user_agent", Text, nullable=False),
+    Column("key_id", Text),  # of the API key with which it was made, as in `sessions`; null: made before version 0014
     Column("created_at", UtcDateTime, nullable=False),
     Column("succeeded_at", UtcDateTime),  # the last success
     Column("failures", Integer, nullable=False, server_default="0"),  # deliveries given up since the last success

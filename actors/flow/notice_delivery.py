@@ -231,7 +231,14 @@ def recover(machine: Machine, grace_period: timedelta) -> None:
 
 
 def subscribe(
-    machine: Machine, connection: Connection, address: PushAddress, *, host: str, public_key: str, user_agent: str
+    machine: Machine,
+    connection: Connection,
+    address: PushAddress,
+    *,
+    host: str,
+    public_key: str,
+    user_agent: str,
+    key_id: str,
 ) -> tuple[PushSubscription, bool]:
     """Store a browser's subscription; return it, and whether it is new.
 
@@ -242,10 +249,11 @@ def subscribe(
         host: of the push service.
         public_key: with which the browser has subscribed.
         user_agent: of the browser.
+        key_id: of the API key with which it is signed in; the end of the key's sessions ends the subscription.
     """
     secret = {"endpoint": address.endpoint, "p256dh": address.p256dh, "auth": address.auth}
     subscription = PushSubscription(
         id=push_subscriptions.subscription_id(address.endpoint), host=host, secret=machine.sealer.seal(secret),
-        public_key=public_key, user_agent=user_agent, created_at=machine.now(),
+        public_key=public_key, user_agent=user_agent, key_id=key_id, created_at=machine.now(),
     )  # fmt: skip
     return subscription, push_subscriptions.put(connection, subscription)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import falcon
+from sqlalchemy import Connection
 
 from api.http import cookies
 from api.http.cookies import Cookies
@@ -25,8 +26,8 @@ from api.http.failed_keys import FailedKeys
 from api.http.origin import PageHeaders, is_foreign, is_unknown
 from api.http.problems import Problem
 from api.http.rate_limit import request_client
-from store import Sealer, Store, api_keys, sessions
-from store.api_keys import hash_key
+from store import Sealer, Store, api_keys, push_subscriptions, sessions
+from store.api_keys import UNSTORED_PREFIX, hash_key
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGE_S = 1.0
@@ -124,7 +125,7 @@ class ApiKeys:
     def create_session(self, key: KnownKey) -> str | None:
         """Store a new session; return its token, or None if the key was revoked at this moment."""
         with self._store.writing() as connection:
-            if not _is_unstored(key.key_id) and not api_keys.is_valid(connection, key.key_id):
+            if not is_valid(connection, key.key_id):
                 return None
             return sessions.create(connection, key.key_id, self._now())
 
@@ -160,6 +161,12 @@ class ApiKeys:
         """End all sessions of a key."""
         with self._store.writing() as connection:
             sessions.end_all(connection, key_id)
+
+    def end_lost_subscriptions(self) -> None:
+        """Delete the browsers' subscriptions of keys that are no longer in the environment, nor in the file."""
+        valid = [key.key_id for key in (*self._given, *self._in_file.values(MAX_AGE_S))]
+        with self._store.writing() as connection:
+            push_subscriptions.remove_of_other_keys(connection, UNSTORED_PREFIX, valid)
 
     def authenticate(self, headers: AuthHeaders, method: str, client: str) -> KnownKey:
         """Authenticate a request.
@@ -270,7 +277,9 @@ class AuthMiddleware:
         if not getattr(resource, "public", False) and request.method not in getattr(resource, "public_methods", ()):
             client = request_client(request, behind_fly=self._behind_fly)
             headers = AuthHeaders.read(request.get_header)
-            request.context.identity = self._keys.authenticate(headers, request.method, client).identity
+            known = self._keys.authenticate(headers, request.method, client)
+            request.context.identity = known.identity
+            request.context.key_id = known.key_id
 
 
 def key_needed() -> Problem:
@@ -285,11 +294,16 @@ def key_needed() -> Problem:
 
 def unstored_key_id(sealer: Sealer, key: str) -> str:
     """Return the reference to a key that is not in the store; it tells nothing about the key."""
-    return f"env_{sealer.keyed_hash(key)[:32]}"
+    return f"{UNSTORED_PREFIX}{sealer.keyed_hash(key)[:32]}"
+
+
+def is_valid(connection: Connection, key_id: str) -> bool:
+    """Return whether a key, known a moment ago, was not revoked since."""
+    return _is_unstored(key_id) or api_keys.is_valid(connection, key_id)
 
 
 def _is_unstored(key_id: str) -> bool:
-    return key_id.startswith("env_")
+    return key_id.startswith(UNSTORED_PREFIX)
 
 
 def _match(keys: Iterable[KnownKey], key_hash: str) -> KnownKey | None:

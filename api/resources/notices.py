@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.flow import notice_delivery, notices
 from api.http import json_body
+from api.http.auth import is_valid, key_needed
 from api.http.problems import Problem, invalid_field, not_found
 from api.resources import documents
 from api.resources.base import Resource
@@ -92,6 +93,8 @@ class SubscriptionsResource(Resource):
             raise invalid_field("keys", str(error)) from None
         address = PushAddress(body.endpoint, body.keys.p256dh, body.keys.auth)
         with self._context.store.writing() as connection:
+            if not is_valid(connection, request.context.key_id):
+                raise key_needed()
             current = vapid_keys.current(connection, self._context.sealer)
             if current is None or current.public_key != body.public_key:
                 detail = (
@@ -105,6 +108,7 @@ class SubscriptionsResource(Resource):
                 host=urlsplit(body.endpoint).hostname or "",
                 public_key=body.public_key,
                 user_agent=(request.user_agent or "")[:MAX_USER_AGENT_CHARS],
+                key_id=request.context.key_id,
             )
             stored = push_subscriptions.get(connection, made.id) or made
         response.status = falcon.HTTP_201 if is_new else falcon.HTTP_200

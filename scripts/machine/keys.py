@@ -113,11 +113,15 @@ def _revoke(machine: Machine, name: str) -> int:
 
 def _delete_key_file(machine: Machine) -> int:
     """Delete the generated key; without any other key, the next start of the machine generates a new one."""
+    from store import api_keys, push_subscriptions  # noqa: PLC0415 (opens files, so only after the change of user)
+
     path = machine.settings.data_dir / settings.API_KEY_FILE
     try:
         path.unlink()
     except FileNotFoundError:
         return command.fail(f"{path}: there is no such file")
+    with machine.store.writing() as connection:
+        push_subscriptions.remove_of_other_keys(connection, api_keys.UNSTORED_PREFIX, kept=())
     print(f"{path}: deleted; its sessions end within a second")
     return 0
 

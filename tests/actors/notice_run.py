@@ -54,6 +54,7 @@ class NoticeRun:
             address = PushAddress(browser.endpoint, **browser.subscription["keys"])
             notice_delivery.subscribe(
                 wiring.machine, connection, address, host="127.0.0.1", public_key=key.public_key, user_agent="Test",
+                key_id="key_1",
             )  # fmt: skip
         return browser
 

@@ -13,11 +13,13 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.context import Context
-from store import Sealer, notices, push_subscriptions
+from store import Sealer, api_keys, notices, push_subscriptions, sessions
 from store.notices import Notice, NoticeDelivery
 from store.states import NoticeKind
 from tests.actors.queues import waiting
-from tests.api.conftest import AUTH, with_settings
+from tests.api.conftest import AUTH, KEY, OTHER_KEY, with_settings
+from tests.api.conftest import api_keys as make_keys
+from tests.api.test_auth import add_key
 from tests.support.push_service import PushService, TestBrowser, push_service
 
 
@@ -178,3 +180,75 @@ def test_another_secret_key_gives_another_public_key_and_the_right_one_gives_it_
     other = replace(context, sealer=Sealer("another key, with sixteen characters"))
     assert _public_key(TestClient(create_app(other), headers=AUTH)) != first
     assert _public_key(client) == first
+
+
+def _targets(context: Context) -> list[str]:
+    with context.store.reading() as connection:
+        return push_subscriptions.enabled_ids(connection)
+
+
+def _subscribe_with(context: Context, key: str, browser: TestBrowser) -> None:
+    client = TestClient(create_app(context), headers={"Authorization": f"Bearer {key}"})
+    assert _subscribe(client, browser).status_code == 201
+
+
+@pytest.mark.parametrize("end", ["revoked", "signed out"])
+def test_the_end_of_a_keys_sessions_ends_the_notices_of_its_browsers(
+    context: Context, service: PushService, end: str
+) -> None:
+    """A notice names videos and accounts; whoever has a lost phone must not read them on its lock screen."""
+    key, record = add_key(context, "lost phone")
+    _subscribe_with(context, key, service.browser())
+    _subscribe_with(context, KEY, service.browser())
+    before = _targets(context)
+    with context.store.writing() as connection:
+        if end == "revoked":
+            api_keys.revoke(connection, record.id, context.now())
+        else:
+            sessions.end_all(connection, record.id)
+    assert _targets(context) == before[1:]
+
+
+def test_signing_out_on_all_devices_ends_their_notices(context: Context, service: PushService) -> None:
+    _subscribe_with(context, KEY, service.browser())
+    _subscribe_with(context, OTHER_KEY, service.browser())
+    before = _targets(context)
+    client = TestClient(create_app(context), headers=AUTH)
+    assert client.simulate_delete("/login", params={"everywhere": "true"}).status_code == 204
+    assert _targets(context) == before[1:]
+
+
+def test_a_browser_that_signs_in_with_another_key_is_that_keys(context: Context, service: PushService) -> None:
+    browser = service.browser()
+    _subscribe_with(context, KEY, browser)
+    client = TestClient(create_app(context), headers={"Authorization": f"Bearer {OTHER_KEY}"})
+    assert _subscribe(client, browser).status_code == 200
+    TestClient(create_app(context), headers=AUTH).simulate_delete("/login", params={"everywhere": "true"})
+    assert len(_targets(context)) == 1
+
+
+def test_a_key_that_is_revoked_during_the_request_adds_no_browser(
+    context: Context, service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, record = add_key(context, "lost phone")
+    client = TestClient(create_app(context), headers={"Authorization": f"Bearer {key}"})
+    public_key = _public_key(client)
+    authenticate = context.keys.authenticate
+
+    def revoke_then(*arguments: Any) -> Any:  # Any: as `authenticate`
+        known = authenticate(*arguments)
+        with context.store.writing() as connection:
+            api_keys.revoke(connection, record.id, context.now())
+        return known
+
+    monkeypatch.setattr(context.keys, "authenticate", revoke_then)
+    assert _subscribe(client, service.browser(), public_key=public_key).status_code == 401
+    assert _targets(context) == []
+
+
+def test_a_key_that_leaves_the_environment_ends_its_browsers_notices(context: Context, service: PushService) -> None:
+    _subscribe_with(context, KEY, service.browser())
+    _subscribe_with(context, OTHER_KEY, service.browser())
+    before = _targets(context)
+    make_keys(context, (OTHER_KEY,)).end_lost_subscriptions()
+    assert _targets(context) == before[1:]
