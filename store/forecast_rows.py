@@ -17,10 +17,6 @@ from store.tables import job_segments, jobs, publications
 POSTS_MEASURED = 20  # of an account, the newest
 PARTS_ESTIMATED = 1_000  # whose rendering is estimated
 ROWS_AT_A_TIME = 200
-PARTS_ESTIMATED = 1_000  # whose rendering is estimated
-ROWS_AT_A_TIME = 200
-PARTS_ESTIMATED = 1_000  # whose rendering is estimated
-ROWS_AT_A_TIME = 200
 
 
 @dataclass(frozen=True, slots=True)

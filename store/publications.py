@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Text, and_, case, cast, func, or_, select, update
+from sqlalchemy import Connection, Text, and_, case, cast, exists, func, or_, select, update
 
 from store import rows
 from store.partial_indexes import is_open
@@ -237,8 +237,12 @@ def resolve(
 
 
 def open_created_before(connection: Connection, before: datetime) -> list[Publication]:
-    """Return publications that were made before the given moment and are still open."""
-    query = select(publications).where(is_open(publications), publications.c.created_at < before)
+    """Return publications that were made before the given moment and are still open.
+
+    Those of videos with a time of their own are returned only if that was before the moment, too.
+    """
+    is_for_later = exists().where(jobs.c.id == publications.c.job_id, jobs.c.publish_after >= before)
+    query = select(publications).where(is_open(publications), publications.c.created_at < before, ~is_for_later)
     return rows.fetch_all(connection, query, Publication)
 
 

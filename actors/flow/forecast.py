@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -64,7 +64,7 @@ class Snapshot:
 
     Attributes:
         now: an aware time.
-        max_open: after which an open publication expires.
+        max_open: after which an open publication expires, counted from its own time if it has a later one.
         accounts: the queues.
         rendered_at: estimated end of the rendering of parts, by segment.
     """
@@ -105,6 +105,7 @@ class _AccountForecast:
         self._snapshot = snapshot
         self._queue = queue
         self._recent = list(queue.recent)
+        self._unread: Iterator[tuple[int, tuple[str, Iterable[OpenPost]]]]
         self._unread = enumerate(groupby(queue.posts, attrgetter("job_id")))
         self._ready: list[tuple[int, _Series]] = []  # by order
         self._later: list[tuple[datetime, int, _Series]] = []  # by time
@@ -115,10 +116,10 @@ class _AccountForecast:
         moment = max(self._snapshot.now, self._queue.free_at or self._snapshot.now)
         while (turn := self._next(moment)) is not None:
             series, at = turn.candidate, turn.slot.at
-            if at >= self._snapshot.now + self._snapshot.max_open:
-                break
             post = series.parts.popleft()
-            if at >= post.created_at + self._snapshot.max_open:
+            if at >= self._snapshot.now + self._snapshot.max_open:
+                self._unread = iter(())  # of what has been read, only a video with a later time of its own can start
+            if at >= max(post.created_at, post.publish_after or post.created_at) + self._snapshot.max_open:
                 continue  # it expires before, and those after it
             self._add_prediction(post, at, self._reason(series, post, turn.slot.waits_for))
             self._recent.append(at)

@@ -124,6 +124,19 @@ class _Head:
     job: str
 
 
+def test_a_video_for_a_day_after_the_maximum_has_a_time() -> None:
+    """It expires 60 days after its own time, not before it. Posts without one go out, or expire, meanwhile."""
+    far = NOON + timedelta(days=90)
+    scheduled = _posts("a", 2, publish_after=far)
+    minutes = 90 * 24 * 60
+    assert _shown(_predict(_queue(scheduled))) == {"a-1": (minutes, "own_time"), "a-2": (minutes + 10, "earlier_part")}
+    one_a_day = _schedule(max_per_day=1)
+    found = _predict(_queue([*scheduled, *_posts("b", 200), *_posts("c", 1)], schedule=one_a_day))
+    assert found["a-1"].at == far
+    assert [name for name in found if name.startswith("b")] == [f"b-{number}" for number in range(1, 61)]
+    assert "c-1" not in found
+
+
 def _replayed(queue: AccountQueue) -> Iterator[tuple[str, datetime]]:
     """Yield the starts by asking `decide` about the first part of every job, as the scheduler does."""
     left: dict[str, list[OpenPost]] = {}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from actors import wiring
 from actors.flow import publishing, publishing_retries, retention, tokens
@@ -19,7 +20,7 @@ from platforms import errors
 from platforms.contract import Advanced, AuthorizedAccount, Handle, Outcome, Post, Published
 from store import Store, accounts
 from store.states import AccountStatus, PublicationStatus
-from store.tables import metadata
+from store.tables import jobs, metadata, publications
 from tests.actors.one_publication import NAME, Killed, create_job, stored
 from tests.actors.queues import change_machine, move_clock
 
@@ -231,6 +232,22 @@ def test_only_what_is_certainly_not_public_expires(
     move_clock(monkeypatch, MAX_OPEN + timedelta(days=8))
     retention.clean_up(wiring.machine)
     assert (stored().status, stored().code) == (status, "expired")
+
+
+def test_a_post_for_a_later_day_does_not_expire_before_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`publish_after` may be a year ahead: the maximum counts from then."""
+    with store.writing() as connection:
+        create_job(connection)
+        connection.execute(update(publications).values(status=PublicationStatus.WAITING))
+        connection.execute(update(jobs).values(publish_after=wiring.machine.now() + timedelta(days=90)))
+    for day in (80, 149):
+        with pytest.MonkeyPatch.context() as patch:
+            move_clock(patch, timedelta(days=day))
+            retention.clean_up(wiring.machine)
+        assert stored().status is PublicationStatus.WAITING, day
+    move_clock(monkeypatch, timedelta(days=151))
+    retention.clean_up(wiring.machine)
+    assert stored().status is PublicationStatus.EXPIRED
 
 
 # The platform's word that the post has failed, or that its job has ended without a post, is true.
