@@ -5,7 +5,8 @@ import { byId } from './dom.js';
 import { bytes, percent, seconds } from './format.js';
 import { dropKept } from './shared.js';
 
-const TYPES = [{ description: 'Videos', accept: { 'video/*': ['.mp4', '.mov', '.m4v', '.webm', '.mkv', '.avi', '.mpg', '.mpeg', '.ts', '.3gp'] } }];
+const NAMES = ['.mp4', '.mov', '.m4v', '.webm', '.mkv', '.avi', '.mpg', '.mpeg', '.ts', '.3gp'];
+const TYPES = [{ description: 'Videos', accept: { 'video/*': NAMES } }];
 
 let chosen = () => {};
 let size = 0;
@@ -180,7 +181,7 @@ function picture(file) {
 
 function unfit(file) {
   if (!file.size) return 'This file is empty. Please choose another one.';
-  if (file.type && !file.type.startsWith('video/')) return 'This does not look like a video. Please choose another file.';
+  if (file.type && !file.type.startsWith('video/') && !NAMES.some((ending) => file.name.toLowerCase().endsWith(ending))) return 'This does not look like a video. Please choose another file.';
   if (maxUploadBytes && file.size > maxUploadBytes) {
     return `This video is ${bytes(file.size)}; the limit is ${bytes(maxUploadBytes)}. Choose a shorter one, or film at a lower resolution.`;
   }

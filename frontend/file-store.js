@@ -57,6 +57,11 @@ export async function dropFile(id) {
   if (id !== null && id !== undefined) await inStore('readwrite', (store) => answer(store.delete(id)));
 }
 
+/** Delete all entries. */
+export async function dropFiles() {
+  await inStore('readwrite', (store) => answer(store.clear()));
+}
+
 /** A clock that was set back must not keep a file for ever. */
 function isFresh({ keptAt }) {
   return Math.abs(Date.now() - keptAt) < KEPT_MS;

@@ -129,6 +129,7 @@ async function switchOff() {
 export async function endNotices() {
   write('no');
   const registration = await navigator.serviceWorker?.getRegistration();
+  for (const shown of (await registration?.getNotifications()) ?? []) shown.close(); // they name videos
   const subscription = await registration?.pushManager?.getSubscription();
   if (!subscription) return;
   await api.unsubscribe(await idOf(subscription)).catch(() => {}); // the push service says it, too

@@ -72,7 +72,12 @@ async function asset(request) {
 }
 
 async function takeShare(request) {
-  return Response.redirect(`${PAGE}?share=${await keepShared(request)}`, 303);
+  return Response.redirect(`${PAGE}?share=${isForeign(request) ? 'failed' : await keepShared(request)}`, 303);
+}
+
+/** Whether another site's page has sent the share. One that hides its address looks like the Share menu: the page asks. */
+function isForeign({ referrer }) {
+  return /^https?:/.test(referrer) && new URL(referrer).origin !== self.location.origin;
 }
 
 /** Keep the shared videos for the page; returns how it went, for which the page has words. */

@@ -5,7 +5,7 @@ import { mode, say, startChooser } from './chooser.js';
 import { byId } from './dom.js';
 import { load, Updated, whyNot } from './load.js';
 import { readRecords, RECORDS, writeRecords } from './record.js';
-import { dropKept, sharedFiles, shareTrouble } from './shared.js';
+import { dropAllKept, sharedFiles, shareTrouble } from './shared.js';
 
 const AGAIN_MS = 5000;
 
@@ -36,8 +36,7 @@ export async function removeAll() {
   upload?.leave();
   await Promise.allSettled(records.filter(({ address }) => address).map(({ address }) => api.removeUpload(address)));
   writeRecords([]);
-  for (const { kept } of records) await dropKept(kept);
-  for (const [id] of await sharedFiles([])) await dropKept(id);
+  await dropAllKept();
   upload?.redraw();
 }
 

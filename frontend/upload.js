@@ -81,10 +81,20 @@ async function lookOnce() {
   }
   await Promise.all(records.map(find));
   await openKept(queue.all().filter(queue.isStored));
-  const shared = await sharedFiles(records.map(({ kept }) => kept));
+  const shared = await wanted(await sharedFiles(records.map(({ kept }) => kept)));
   if (owns()) return; // a file was chosen meanwhile
-  if (shared.length) await take(shared.map(([kept, file]) => ({ file, kept })));
+  if (shared.length) await take(shared);
   else await proceed();
+}
+
+/** Ask about shared videos that a page of another site may have sent; deletes those that the person does not want. */
+async function wanted(shared) {
+  const unsure = shared.filter(({ isSure }) => !isSure);
+  const names = unsure.map(({ file }) => `“${file.name}”`).join(', ');
+  const isWanted = !unsure.length || (await confirm('Upload what was shared?', `Another app or page has sent ${names} to VidProd.`, 'Upload', 'Discard'));
+  if (isWanted) return shared;
+  await Promise.all(unsure.map(({ kept }) => dropKept(kept)));
+  return shared.filter(({ isSure }) => isSure);
 }
 
 /** Ask the server for an unfinished upload. */

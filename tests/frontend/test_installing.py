@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -62,6 +65,20 @@ def share_files(window: Browser, *paths: Path) -> None:
     for one in paths:
         window.choose_file("#to-share", one)
     window.run("setTimeout(() => document.querySelector('#to-share').form.submit())")
+
+
+@pytest.fixture
+def installed(page: Browser) -> Iterator[None]:
+    """Let the pages believe that they are in the window of the installed app, as after a share of the phone's menu."""
+    script = page.devtools(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="""
+            const really = window.matchMedia.bind(window);
+            window.matchMedia = (query) => really(query === '(display-mode: standalone)' ? 'all' : query);
+        """,
+    )
+    yield
+    page.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
 
 
 def test_the_manifest_is_one_that_browsers_install(page: Browser, between: Network) -> None:
@@ -141,6 +158,7 @@ def test_an_update_is_there_at_the_next_load_and_the_stored_copy_goes(
         assert page.run("return document.querySelector('#home-title').textContent") == "Newer video"
 
 
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_a_shared_video_is_chosen_and_uploaded(page: Browser, context: Context, clip: Path, screen: Screen) -> None:
     page.show_on(screen)
@@ -154,6 +172,7 @@ def test_a_shared_video_is_chosen_and_uploaded(page: Browser, context: Context, 
     page.until("the deletion", lambda: kept(page) == 0)
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_shared_video_goes_on_after_a_reload_without_being_chosen(
     page: Browser, between: Network, context: Context, clip: Path
 ) -> None:
@@ -175,6 +194,7 @@ def test_a_shared_video_goes_on_after_a_reload_without_being_chosen(
     page.until("the deletion", lambda: kept(page) == 0)
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_video_that_is_shared_before_signing_in_waits_for_it(page: Browser, context: Context, clip: Path) -> None:
     until_worker(page)
     page.devtools("Network.clearBrowserCookies")
@@ -187,6 +207,7 @@ def test_a_video_that_is_shared_before_signing_in_waits_for_it(page: Browser, co
     assert_arrived_once(page, context, clip)
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_cancelled_shared_video_leaves_no_copy(page: Browser, clip: Path) -> None:
     until_worker(page)
     page.upload_at(SLOW_BYTES_PER_S)
@@ -200,6 +221,7 @@ def test_a_cancelled_shared_video_leaves_no_copy(page: Browser, clip: Path) -> N
     assert stored(page) is None
 
 
+@pytest.mark.usefixtures("installed")
 def test_a_shared_file_that_is_no_video_is_refused_and_not_kept(page: Browser, tmp_path: Path) -> None:
     until_worker(page)
     notes = tmp_path / "notes.txt"
@@ -234,6 +256,53 @@ def test_a_share_that_brings_no_file_says_so(page: Browser) -> None:
     until_worker(page)
     share_files(page)
     page.until_text("#file-error", "did not arrive with the share")
+
+
+@pytest.fixture
+def other_site(tmp_path: Path) -> Iterator[str]:
+    """The address of another site, with a page that sends a video of its own to /share of the address after `#`."""
+    (tmp_path / "site").mkdir()
+    page_of_site = """<!doctype html><meta name=referrer content=%s><form id=f method=post enctype=multipart/form-data>
+        <input id=v type=file name=video></form><script>
+        const files = new DataTransfer();
+        files.items.add(new File(['not yours'], 'planted.mp4', { type: 'video/mp4' }));
+        v.files = files.files;
+        f.action = location.hash.slice(1) + 'share';
+        f.submit();
+        </script>"""
+    for policy in ("no-referrer", "unsafe-url"):
+        (tmp_path / "site" / f"{policy}.html").write_text(page_of_site % policy)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join(10)
+
+
+def test_a_page_of_another_site_cannot_share(page: Browser, between: Network, other_site: str) -> None:
+    until_worker(page)
+    page.open(f"{other_site}unsafe-url.html#{between.url}")
+    page.until_text("#file-error", "could not be taken")
+    assert kept(page) == 0
+    assert stored(page) is None
+
+
+def test_a_page_of_another_site_that_hides_its_address_starts_no_upload(
+    page: Browser, between: Network, other_site: str
+) -> None:
+    """It looks like a share of the phone, so the person is asked; a later page asks, too."""
+    until_worker(page)
+    for _ in range(2):
+        page.open(f"{other_site}no-referrer.html#{between.url}")
+        page.until_text("#question-text", "planted.mp4")
+        page.open(between.url).until_text("#question-text", "planted.mp4")
+    assert stored(page) is None
+    page.click("#question-no")
+    page.until("the deletion", lambda: kept(page) == 0)
+    assert stored(page) is None
+    assert page.text("#file-label") == "Choose video"
 
 
 @pytest.mark.parametrize("size", [1000, 12_000_000])

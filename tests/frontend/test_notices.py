@@ -351,6 +351,15 @@ def test_a_notice_that_comes_twice_does_not_ring_twice(worker: WorkerPage) -> No
     worker.window.until("the same, silent", lambda: [one["silent"] for one in _shown(worker.window)] == [True])
 
 
+def test_signing_out_removes_the_shown_notices(worker: WorkerPage) -> None:
+    """They name videos; whoever uses this browser next must not read them."""
+    worker.notice()
+    worker.window.until("a notification", lambda: _shown(worker.window))
+    worker.window.click("#sign-out")
+    worker.window.find("#key")
+    assert _shown(worker.window) == []
+
+
 def test_notices_of_two_videos_stand_beside_each_other(worker: WorkerPage) -> None:
     worker.notice("n1", tag="t1")
     worker.notice("n2", tag="t2", job="other")

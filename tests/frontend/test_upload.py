@@ -314,6 +314,28 @@ def test_a_file_that_cannot_work_is_refused_before_it_is_sent(
     assert not page.visible("#details")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("talk.MP4", "application/octet-stream"), ("talk.ts", "text/vnd.trolltech.linguist")]
+)
+def test_a_video_of_which_the_system_names_another_type_is_taken(
+    page: Browser, api: StandIn, name: str, kind: str
+) -> None:
+    """Android's file providers do so; the server looks into the file anyway."""
+    page.open(api.url).find("#file-label")
+    page.run(
+        """
+        const files = new DataTransfer();
+        files.items.add(new File(['a video'], arguments[0], { type: arguments[1] }));
+        document.querySelector('#file').files = files.files;
+        document.querySelector('#file').dispatchEvent(new Event('change'));
+        """,
+        name,
+        kind,
+    )
+    page.until_text("#chosen-name", name)
+    page.find("#details")
+
+
 def test_unticking_every_platform_is_not_taken_for_all_of_them(page: Browser, api: StandIn, clip: Path) -> None:
     """For the API no platforms means all: the page must not let that happen by accident."""
     choose(page, api, clip)
