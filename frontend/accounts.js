@@ -164,5 +164,5 @@ function accountLine(account) {
         'aria-description': AFTER_FAILURE,
         checked: account.after_failure === 'continue',
       }),
-      el('span', {}, 'Go on when a part fails')));
+      el('span', {}, 'Publish later parts even if one fails')));
 }

@@ -50,20 +50,18 @@ export function timeLeft(count) {
   return `about ${Math.round(count / 3600)}${NB}h left`;
 }
 
-/** An instant (ISO 8601) in the reader's time zone: "today at 18:00", "tomorrow at 09:30", "28 Nov at 18:00". */
+/** An instant (ISO 8601) in the reader's time zone: "today at 18:00", "Thu at 20:30", "28 Nov at 18:00". */
 export function moment(iso, now = new Date()) {
   const then = new Date(iso ?? NaN); // null would be 1970
   if (Number.isNaN(then.getTime())) return '';
   return `${day(then, now)} at ${clock(then)}`;
 }
 
-/** The same in fewer words, with the weekday in the coming week: "today 18:00", "tomorrow 09:30", "Thu 20:30", "28 Nov 18:00". */
+/** The same in fewer words: "today 18:00", "Thu 20:30", "28 Nov 18:00". */
 export function when(iso, now = new Date()) {
   const then = new Date(iso ?? NaN); // null would be 1970
   if (Number.isNaN(then.getTime())) return '';
-  const apart = daysApart(then, now);
-  const name = apart > 1 && apart < 7 ? WEEKDAY.format(then) : day(then, now);
-  return `${name} ${clock(then)}`;
+  return `${day(then, now)} ${clock(then)}`;
 }
 
 const clock = (then) => CLOCK.format(then);
@@ -78,5 +76,6 @@ function day(then, now) {
   if (apart === 0) return 'today';
   if (apart === 1) return 'tomorrow';
   if (apart === -1) return 'yesterday';
+  if (apart > 1 && apart < 7) return WEEKDAY.format(then);
   return (then.getFullYear() === now.getFullYear() ? DATE : DATE_OF_YEAR).format(then);
 }

@@ -16,7 +16,8 @@ const WAITS_FOR = {
   gap: () => 'with a pause after the post before it',
   day_limit: ({ platform }, { schedule }) => {
     const limit = schedule?.[platform]?.max_per_day;
-    return `since ${platformName(platform)} takes ${limit ? `at most ${limit}` : 'no more'} posts a day`;
+    const name = platformName(platform);
+    return limit ? `because the limit on ${name} is ${limit} ${limit === 1 ? 'post' : 'posts'} a day` : `because the limit of a day on ${name} is reached`;
   },
   earlier_part: (post, job, part) => `after part\u00a0${earlierPart(post, job, part)}`,
   approval: () => 'after your approval',
@@ -24,7 +25,7 @@ const WAITS_FOR = {
   platform_outage: ({ platform }) => `when ${platformName(platform)} works again`,
   rendering: () => 'when this part is prepared',
   own_time: () => 'at the time you chose',
-  next: () => 'next in line',
+  next: () => 'when its turn comes',
 };
 /** Waiting for one of these ends at no known time: their date is the earliest one. */
 const EARLIEST = new Set(['approval', 'account', 'platform_outage', 'rendering']);

@@ -112,7 +112,8 @@ def page(error: falcon.HTTPError, *, method: str = "GET") -> str:
     """
     document = problems.document(error)
     words = _BY_CODE.get(str(document["code"])) or _BY_STATUS.get(error.status_code, _OTHER)
-    sentences = [_sentence(str(document["detail"]))] if words.shows_detail else []
+    # Without a description of its own, an error has that of its status, which is written for programmers.
+    sentences = [_sentence(error.description)] if words.shows_detail and error.description else []
     sentences += [words.advice] if words.advice else []
     wait_s = dict(error.headers or {}).get("Retry-After")
     if wait_s:

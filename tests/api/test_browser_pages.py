@@ -100,6 +100,13 @@ def test_each_address_is_a_page_for_who_is_signed_in(deleted: Context) -> None:
     assert {200, 303, 400, 404, 405, 409, 415} <= statuses
 
 
+def test_an_unknown_address_is_explained_without_terms_of_http(deleted: Context) -> None:
+    found = ReadPage(browser(deleted).simulate_get("/nowhere").text)
+    assert found.headings == ["Not found"]
+    assert "typing error" in found.text
+    assert "URI" not in found.text
+
+
 def test_each_address_is_a_page_for_who_is_not_signed_in(deleted: Context) -> None:
     client = browser(deleted, signed_in=False)
     assert {200, 400, 401, 404} <= walk(deleted, client)

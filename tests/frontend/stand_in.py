@@ -42,6 +42,7 @@ class StandIn:
 
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
+    schedule: dict[str, Any] = field(default_factory=lambda: {"tiktok": {"max_per_day": 15}})
     max_upload_bytes: int | None = None
     outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
     notices: dict[str, Any] = field(default_factory=lambda: {"public_key": VAPID_KEY, "subscriptions": [], "urls": []})
@@ -168,7 +169,7 @@ class Api:
         response.media = {"receivers": 1}
 
     def on_get_schedule(self, _request: falcon.Request, response: falcon.Response) -> None:
-        response.media = {"tiktok": {"max_per_day": 15}}
+        response.media = self._state.schedule
 
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         newest = list(reversed(self._state.jobs.values()))

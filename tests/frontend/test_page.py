@@ -123,7 +123,7 @@ def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Brows
 def test_what_happens_after_a_failure_is_set_for_each_account(page: Browser, api: StandIn) -> None:
     page.open(api.url).until_text("#accounts", "Mara Talks")
     assert not page.run("return document.querySelector('[data-account=a3]').checked")
-    assert page.text("[data-key=a3] .account-setting") == "Go on when a part fails"
+    assert page.text("[data-key=a3] .account-setting") == "Publish later parts even if one fails"
     explained = page.run("return document.querySelector('[data-account=a3]').getAttribute('aria-description')")
     assert explained == page.run("return document.querySelector('[data-key=a3] label').title") != ""
     page.click("[data-account=a3]")
@@ -342,6 +342,8 @@ def test_quantities_read_as_people_say_them(page: Browser, api: StandIn) -> None
         "moment('2026-03-05T18:05', new Date('2026-03-05T09:00'))": "today at 18:05",
         "moment('2026-03-06T00:05', new Date('2026-03-05T23:59'))": "tomorrow at 00:05",
         "moment('2026-03-01T18:05', new Date('2026-03-05T09:00'))": "1 Mar at 18:05",
+        "moment('2026-03-11T08:00', new Date('2026-03-05T23:00'))": "Wed at 08:00",
+        "moment('2026-03-12T08:00', new Date('2026-03-05T23:00'))": "12 Mar at 08:00",
         "moment('not a time')": "",
         "when('2026-03-05T18:05', new Date('2026-03-05T09:00'))": "today 18:05",
         "when('2026-03-11T08:00', new Date('2026-03-05T23:00'))": "Wed 08:00",
