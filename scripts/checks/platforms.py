@@ -26,7 +26,8 @@ def check(examined: Examined) -> Iterator[Finding]:
     clients = examined.settings.oauth_clients
     if not clients:
         fix = "register an app at a platform, and set its id and secret (README, Connecting accounts)"
-        yield warning("platforms", "no app of any platform is configured, so no account can be connected", fix)
+        found = "no app of any platform is configured, so no real account can be connected (scripts/run has mocks)"
+        yield warning("platforms", found, fix)
     for platform in registry.PLATFORMS.values():
         yield from _platform(platform, examined.settings)
 

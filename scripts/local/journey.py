@@ -126,7 +126,7 @@ class Journey:
         pictures = self._data_dir / "jobs" / job["job_id"]
         if any(pictures.glob("part-*.preview.jpg")):
             print(f"  before/after pictures: {pictures}/part-*.preview.jpg")
-        print("  the links open while ./scripts/run is running")
+        print("  to open the links and the page, start ./scripts/run without a video: all services have stopped now")
 
 
 def _count(number: int, noun: str) -> str:

@@ -143,7 +143,7 @@ def main() -> int:
         prog="scripts/run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("video", nargs="?", type=Path, help="a video to upload and publish")
-    parser.add_argument("--demo", action="store_true", help="upload the sample clip, which is rendered first")
+    parser.add_argument("--demo", action="store_true", help="upload a sample clip, which the first start makes")
     parser.add_argument("--title", default="", help="the title of the posts (default: the file's name)")
     arguments = parser.parse_args()
     if arguments.video is not None:  # the shell command has changed into the project's folder
@@ -192,9 +192,10 @@ def sample(data_dir: Path) -> Path:
     """Return the path of the sample clip; render the clip if it does not exist."""
     clip = data_dir / "sample.mp4"
     if not clip.exists():
-        print("Rendering the sample clip ...", flush=True)
+        print("Making the sample clip, once; this can take some minutes ...", flush=True)
         clip.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", "media.sample", str(clip.resolve())], cwd=ROOT, check=True)
+        command = [sys.executable, "-m", "media.sample", str(clip.resolve())]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # it prints measurements
     return clip
 
 

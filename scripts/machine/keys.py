@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.machine import Machine
     from store.api_keys import ApiKey
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ @-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ @'’-]{0,63}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +63,7 @@ def _create(machine: Machine, name: str) -> int:
     from store import api_keys  # noqa: PLC0415 (opens files, so only after the change of user)
 
     if not NAME.fullmatch(name) or name == settings.API_KEY_FILE:
-        return command.fail("NAME: 1 to 64 letters, digits, spaces and . _ @ -, beginning with a letter or a digit")
+        return command.fail("NAME: 1 to 64 letters, digits, spaces and . _ @ - ', beginning with a letter or a digit")
     key = api_keys.new_key()
     record = api_keys.ApiKey(
         id=machine.new_id("key_"), name=name, key_hash=api_keys.hash_key(key), created_at=machine.now()
@@ -86,14 +86,14 @@ def _list(machine: Machine) -> int:
         counts = sessions.count_by_key(connection, machine.now())
     stored = counts.keys() & {key.id for key in keys}
     for key in keys:
-        state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else f"{counts.get(key.id, 0)} sessions"
+        state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else _sessions(counts.get(key.id, 0))
         print(f"{key.name:24}  created {key.created_at:%Y-%m-%d %H:%M}  {state}")
     if machine.settings.api_keys:
         print(f"{'API_KEYS':24}  {len(machine.settings.api_keys)} in the environment")
     elif (machine.settings.data_dir / settings.API_KEY_FILE).exists():
         print(f"{settings.API_KEY_FILE:24}  in {machine.settings.data_dir}")
     if others := sum(count for key_id, count in counts.items() if key_id not in stored):
-        print(f"{others} sessions of keys that are not stored")
+        print(f"{_sessions(others)} of keys that are not in the database (API_KEYS or {settings.API_KEY_FILE})")
     return 0
 
 
@@ -107,7 +107,7 @@ def _revoke(machine: Machine, name: str) -> int:
         if key is None:
             return command.fail(f"{name}: there is no such key")
         ended = api_keys.revoke(connection, key.id, machine.now())
-    print(f"{name}: revoked; {ended} sessions ended")
+    print(f"{name}: revoked; {_sessions(ended)} ended")
     return 0
 
 
@@ -134,8 +134,12 @@ def _sign_out(machine: Machine, name: str | None) -> int:
         if name is not None and key is None:
             return command.fail(f"{name}: there is no such key; --all ends the sessions of all keys")
         ended = sessions.end_all(connection, None if key is None else key.id)
-    print(f"{ended} sessions ended")
+    print(f"{_sessions(ended)} ended")
     return 0
+
+
+def _sessions(count: int) -> str:
+    return f"{count} session{'' if count == 1 else 's'}"
 
 
 if __name__ == "__main__":

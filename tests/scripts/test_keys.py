@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -58,6 +59,15 @@ def test_a_name_is_used_once_and_free_again_after_its_revocation(capsys: pytest.
 
 
 @pytest.mark.usefixtures("own_machine")
+def test_the_names_in_the_readme_are_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    names = re.findall(r'^scripts/keys create "(.+?)"', (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert names
+    for name in names:
+        assert created(capsys, name).startswith("vidprod_")
+        assert keys.main(["revoke", name]) == 0
+
+
+@pytest.mark.usefixtures("own_machine")
 @pytest.mark.parametrize("name", ["", " phone", "a" * 65, "a\nb", "\x1b[2J", "api.key"])
 def test_a_name_that_cannot_be_shown_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert keys.main(["create", name]) == 1
@@ -93,9 +103,9 @@ def test_keys_are_created_and_revoked_beside_a_running_api(tmp_path: Path) -> No
         assert (status(first), status(key)) == (200, 200)
         session = requests.Session()
         assert session.post(f"{root}/login", json={"key": key}, timeout=30).status_code == 204
-        assert "1 sessions" in run("list")
+        assert run("list").splitlines()[0].endswith("1 session")
 
-        assert run("revoke", "phone") == "phone: revoked; 1 sessions ended"
+        assert run("revoke", "phone") == "phone: revoked; 1 session ended"
         begun = time.monotonic()
         assert session.get(f"{root}/jobs", timeout=30).status_code == 401
         wait_for(lambda: status(key) != 200, "the key to be refused", 10)
