@@ -76,9 +76,11 @@ export function showStored(records) {
   const isOne = records.length === 1;
   const facts = confirmed > 0 || !isOne ? 'and the upload goes on where it stopped.' : 'to upload it from the beginning.';
   const title = !isOne ? `${records.length} uploads are not complete` : confirmed > 0 ? `${name}, ${percent(confirmed / total)} is here` : name;
-  place('stored', title, isOne ? `Choose the ${confirmed > 0 ? 'same file again, ' : 'file again '}${facts}` : `Choose the same files again, all at once if you like, ${facts}`);
+  const canContinue = !byId('upload-continue').hidden; // the browser still has files, and asks before it opens them
+  const choice = isOne ? `Choose the ${confirmed > 0 ? 'same file again, ' : 'file again '}${facts}` : `Choose the same files again, all at once if you like, ${facts}`;
+  place('stored', title, canContinue ? `Press Continue, and ${isOne ? 'the upload goes on' : 'the uploads go on'}. This browser may ask whether it may open the file.` : choice);
   picture(null);
-  label(isOne ? 'Choose it again' : 'Choose them again', 'button-main');
+  label(isOne ? 'Choose it again' : 'Choose them again', canContinue ? 'button-quiet' : 'button-main');
   byId('upload-discard').textContent = isOne ? 'Discard' : 'Discard all';
   say(isOne ? trouble : '');
 }

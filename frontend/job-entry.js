@@ -62,7 +62,7 @@ function tell(problem) {
   const isUpdated = problem instanceof Updated;
   draw(
     el('p', { class: 'notice notice-bad' }, `${whyNot(problem)}${isUpdated ? '' : ' Trying again by itself.'}`),
-    isUpdated && el('div', { class: 'actions job-again' }, el('button', { id: 'load-again', class: 'button button-main', type: 'button' }, 'Load again')));
+    isUpdated && el('div', { class: 'actions' }, el('button', { id: 'load-again', class: 'button button-main', type: 'button' }, 'Load again')));
   byId('load-again')?.addEventListener('click', () => location.reload());
 }
 

@@ -53,7 +53,7 @@ async function use(action) {
     try {
       await loadUpload();
     } catch (problem) {
-      say(`${whyNot(problem)}${problem instanceof Updated ? '' : ' This goes on when there is a connection again.'}`);
+      say(`${whyNot(problem)}${problem instanceof Updated ? '' : ' Your upload goes on when there is a connection again.'}`);
       if (problem instanceof Updated) return;
       isTold = true;
       await connected();

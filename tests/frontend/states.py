@@ -1,7 +1,7 @@
 """All states of all pages, one a row: what the API holds, what a person does, and which requests are refused."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from api.http import problem_page
 from api.http.problems import Problem, not_found
 from tests.frontend import samples
 from tests.frontend.browser import Browser
+from tests.frontend.fake_push import fake_push
 from tests.frontend.stand_in import KEY, StandIn, new_job
 
 GONE = {"files_deleted_at": "2026-11-22T12:00:00Z"}
@@ -26,6 +27,7 @@ class State:
         at: the address, after that of the page.
         refused: the refused requests that the console may report, as "/path status".
         is_cut_off: the network is off, so that the console reports failed requests.
+        script: runs in the page before its own scripts.
     """
 
     name: str
@@ -34,6 +36,7 @@ class State:
     at: str = ""
     refused: frozenset[str] = field(default_factory=frozenset)
     is_cut_off: bool = False
+    script: str = ""
 
 
 def click(*css: str, then: str = "") -> Do:
@@ -276,12 +279,111 @@ def both(*set_ups: Callable[[StandIn], None]) -> Callable[[StandIn], None]:
     return set_up
 
 
+def steps(*parts: Do) -> Do:
+    def do(page: Browser, api: StandIn, clip: Path) -> None:
+        for part in parts:
+            part(page, api, clip)
+
+    return do
+
+
+def send_test(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.click("#notices-test")
+    page.until_text("#notices", "within a minute")
+
+
+def refused_notices(text: str) -> Do:
+    return steps(click("#notices-on"), see("#notices", text))
+
+
+def failing_mail(api: StandIn) -> None:
+    error = "the mail server does not know the recipient"
+    api.notices["urls"] = [
+        {"service": "mailto", "last_status": "failed", "last_error": error},
+        {"service": "ntfy", "last_status": "delivered", "last_error": None},
+    ]
+
+
+def invited(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.find("#accounts li")
+    page.run(INVITE)
+    page.find("#install-yes")
+
+
+def open_job(page: Browser) -> None:
+    page.run("location.hash = '#job=job-1'")
+
+
+def open_job_offline(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.find("#accounts li")
+    page.offline(True)
+    open_job(page)
+    page.until_text("#job .notice", "Trying again")
+    page.until_text("#connection", "You are offline")
+
+
+def open_job_updated(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.find("#accounts li")
+    page.run(OLDER)
+    open_job(page)
+    page.find("#load-again")
+
+
+def choose_offline(page: Browser, _api: StandIn, clip: Path) -> None:
+    page.find("#accounts li")
+    page.offline(True)
+    page.choose_file("#file", clip)
+    page.until_text("#file-error", "You are offline")
+
+
+def asks_for_kept(page: Browser, api: StandIn, clip: Path) -> None:
+    """The file was chosen in an earlier page, in a picker that gives handles."""
+    slowly(see("#sending"))(page, api, clip)
+    page.run(KEEP_HANDLE)
+    page.until("the handle", lambda: page.run("return window.isKept"))
+    page.open("about:blank").open(api.url).find("#upload-continue")
+
+
 CONNECTED = {"id": "1", "platform": "tiktok", "name": "@a.very.long.name.of.an.account", "status": "connected"}
 EXPIRED = CONNECTED | {"status": "reconnect"}
 REFUSED = {"id": "2", "platform": "youtube", "name": "Mara", "status": "refused"}
 OUTAGE = {"paused_until": "2099-01-01T10:00:00Z", "reason": "HTTP 503"}
 WARNINGS = {"warnings": ["sound_unreadable", "picture_ends_early", "size_changes"]}
 AGAIN = {"attempts": [{"outcome": "crashed"}], "retry_at": "2099-11-22T18:00:00Z"}
+NO_WORKER = "Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined });"
+NO_PUSH = "delete window.PushManager;"
+IPHONE = """
+    Object.defineProperty(Navigator.prototype, 'standalone', { value: false });
+    Object.defineProperty(Navigator.prototype, 'userAgent', { value: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5)' });
+    addEventListener('beforeinstallprompt', (event) => event.stopImmediatePropagation());
+"""
+UPLOADED = "try { localStorage.setItem('vidprod-uploaded', 'yes'); } catch { /* about:blank has no storage */ }"
+INVITE = """
+    const event = new Event('beforeinstallprompt', { cancelable: true });
+    event.prompt = () => Promise.resolve({ outcome: 'accepted' });
+    window.dispatchEvent(event);
+"""
+ASKS = "if (window.FileSystemFileHandle) FileSystemFileHandle.prototype.queryPermission = async () => 'prompt';"
+OLDER = """
+    for (const link of document.querySelector('#files-job').content.querySelectorAll('link')) {
+      link.setAttribute('href', link.getAttribute('href').replace(/assets.[^/]+/, 'assets/0123456789abcdef'));
+    }
+"""
+"""Gives the files of the job's view the addresses of another version."""
+KEEP_HANDLE = """
+    const keepHandle = async () => {
+      const root = await navigator.storage.getDirectory();
+      const handle = await root.getFileHandle('talk.mp4', { create: true });
+      const address = document.querySelector('script[type=module]').src.replace('app.js', 'shared.js');
+      const id = await (await import(address)).keep(handle);
+      const records = JSON.parse(localStorage.getItem('vidprod-uploads'));
+      window.addEventListener('pagehide', () => {
+        localStorage.setItem('vidprod-uploads', JSON.stringify([{ ...records[0], kept: id }]));
+      });
+      window.isKept = true;
+    };
+    keepHandle();
+"""
 NOT_HERE = frozenset({"/jobs 401"})
 
 
@@ -367,10 +469,41 @@ def states() -> Iterator[State]:
     )
     yield of_job("busy", samples.processing(), after_trouble, refused=frozenset({"/status/job-processing 503"}))
     yield of_job("offline", samples.processing(), lost, is_cut_off=True)
+    yield from _notices()
+    yield from _installing()
+    yield from _not_loaded()
     yield from _posts()
     yield from _long()
     yield from _dialogs()
     yield from _made()
+
+
+def _notices() -> Iterator[State]:
+    switch_on = click("#notices-on", then="#notices-test")
+    yield State("notices-off", do=see("#notices-on"), script=fake_push())
+    yield State("notices-on", do=switch_on, script=fake_push())
+    yield State("notices-test-sent", do=steps(switch_on, send_test), script=fake_push())
+    yield State("notices-denied", do=see("#notices", "You have blocked"), script=fake_push("denied"))
+    yield State("notices-not-allowed", do=refused_notices("not allow it"), script=fake_push(answer="default"))
+    yield State("notices-no-service", do=refused_notices("reach its push"), script=fake_push(failure="AbortError"))
+    yield State("notices-unsupported", do=see("#notices", "cannot receive"), script=NO_PUSH)
+    yield State("notices-iphone", do=see("#notices", "Home Screen first"), script=NO_PUSH + IPHONE)
+    yield State("notices-e-mail", failing_mail, see("#notices", "do not arrive"), script=fake_push())
+    offered = of_job("notices-offered", samples.processing(), see("#notices-offer"))
+    yield replace(offered, script=fake_push() + UPLOADED)
+
+
+def _installing() -> Iterator[State]:
+    yield State("install", do=invited, script=UPLOADED)
+    yield State("install-iphone", do=see("#install", "Add to Home Screen"), script=UPLOADED + IPHONE)
+
+
+def _not_loaded() -> Iterator[State]:
+    """The files of a view that is opened first cannot be loaded."""
+    yield State("job-not-loaded", do=open_job_offline, script=NO_WORKER, is_cut_off=True)
+    yield State("job-updated", do=open_job_updated, script=NO_WORKER)
+    yield State("upload-not-loaded", do=choose_offline, script=NO_WORKER, is_cut_off=True)
+    yield State("upload-continue", do=asks_for_kept, script=ASKS)
 
 
 def _posts() -> Iterator[State]:

@@ -131,7 +131,7 @@ def test_a_video_that_is_chosen_without_a_connection_waits_for_one(
     window.find("#accounts li")
     window.offline(True)
     window.choose_file("#file", clip)
-    window.until_text("#file-error", "You are offline. This goes on when there is a connection again.")
+    window.until_text("#file-error", "You are offline. Your upload goes on when there is a connection again.")
     window.offline(False)
     window.fill("#title", "Once only")
     assert window.text_content("#file-error") == ""

@@ -22,43 +22,14 @@ from store.states import NoticeKind, PublicationStatus
 from tests.actors.conftest import store
 from tests.actors.notice_run import NoticeRun
 from tests.frontend.browser import DESKTOP, PHONE, Browser, Screen, browser, chromedriver, require_chromedriver
+from tests.frontend.fake_push import ENDPOINT, fake_push
 from tests.frontend.samples import job
 from tests.frontend.stand_in import VAPID_KEY, StandIn
 from tests.support.push_service import push_service
 
 __all__ = ["store"]  # a fixture
 
-ENDPOINT = "https://push.example.net/send/1"
 OTHER_KEY = base64.urlsafe_b64encode(b"\x04" + bytes(64)).decode().rstrip("=")
-
-# Replaces the browser's push service before the page's scripts run. `arguments` are written into it as JSON.
-FAKE = """
-(() => {
-  const { permission, answer, failure, existing } = ARGUMENTS;
-  const bytes = (text) => Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
-  const asked = (window.asked = []);
-  const make = (endpoint, key) => ({
-    endpoint, options: { applicationServerKey: key.buffer },
-    toJSON: () => ({ endpoint, expirationTime: null, keys: { p256dh: 'public', auth: 'secret' } }),
-    unsubscribe: async () => { asked.push('unsubscribe'); current = null; return true; },
-  });
-  let current = existing ? make(existing[0], bytes(existing[1])) : null;
-  let granted = permission;
-  Object.defineProperty(Notification, 'permission', { get: () => granted });
-  Notification.requestPermission = async () => {
-    asked.push(navigator.userActivation.isActive ? 'permission after a press' : 'permission');
-    return (granted = answer);
-  };
-  PushManager.prototype.getSubscription = async () => current;
-  PushManager.prototype.subscribe = async (options) => {
-    asked.push('subscribe');
-    if (failure === 'silence') return new Promise(() => {});
-    if (failure) throw new DOMException('x', failure);
-    if (!options.userVisibleOnly) throw new DOMException('x', 'NotAllowedError');
-    return (current = make('ENDPOINT', options.applicationServerKey));
-  };
-})();
-"""
 
 
 class NoticePage:
@@ -78,8 +49,7 @@ class NoticePage:
         more: str = "",
         path: str = "",
     ) -> Browser:
-        given = {"permission": permission, "answer": answer, "failure": failure, "existing": existing}
-        script = FAKE.replace("ARGUMENTS", json.dumps(given)).replace("ENDPOINT", ENDPOINT)
+        script = fake_push(permission, answer, failure, existing)
         self.close()
         added = self.window.devtools("Page.addScriptToEvaluateOnNewDocument", source=more + script)
         self._scripts.append(added["identifier"])

@@ -218,6 +218,7 @@ def test_a_browser_that_has_to_ask_needs_one_tap(page: Browser, between: Network
     script = page.devtools("Page.addScriptToEvaluateOnNewDocument", source=ASKS)
     page.open("about:blank").upload_at(-1)
     page.open(between.url).until_text("#chosen-name", "% is here")
+    page.until_text("#drop-facts", "Press Continue, and the upload goes on.")
     page.click("#upload-continue")
     assert_arrived_once(page, context, clip)
     page.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])

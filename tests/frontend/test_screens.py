@@ -39,6 +39,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> Axe:
 def test_state(window: Browser, api: StandIn, clip: Path, axe: Axe, state: State) -> None:
     page = window.reset().show_on(PHONE).colour_scheme("light")
     state.set_up(api)
+    script = page.devtools("Page.addScriptToEvaluateOnNewDocument", source=state.script)["identifier"]
     try:
         page.open(api.url + state.at)
         state.do(page, api, clip)
@@ -48,6 +49,7 @@ def test_state(window: Browser, api: StandIn, clip: Path, axe: Axe, state: State
         page.offline(False)
         page.upload_at(-1)
         complaints = page.complaints()
+        page.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
         page.run("sessionStorage.clear(); localStorage.clear()")
         page.open("about:blank")
     assert found == []
