@@ -164,5 +164,5 @@ function accountLine(account) {
         'aria-description': AFTER_FAILURE,
         checked: account.after_failure === 'continue',
       }),
-      el('span', {}, 'Publish later parts even if one fails')));
+      el('span', {}, 'Continue after a failed part')));
 }

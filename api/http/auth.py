@@ -287,7 +287,7 @@ def key_needed() -> Problem:
     return Problem(
         401,
         "key_needed",
-        "an API key is required: send `Authorization: Bearer KEY`, or sign in on the web page",
+        "a valid API key is required: send `Authorization: Bearer KEY`, or sign in on the web page",
         headers={"WWW-Authenticate": 'Bearer realm="VidProd"'},
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -192,6 +193,7 @@ def test_a_platform_that_answers_tells_the_time(tmp_path: Path) -> None:
         assert [one.level for one in online.reach("tiktok", url)] == [Level.OK]
     with answering(datetime.now(UTC) - timedelta(hours=1)) as url:
         _, wrong = online.reach("tiktok", url)
-        assert (wrong.topic, wrong.level, "differs by 3600 s" in wrong.text) == ("clock", Level.WARNING, True)
+        assert (wrong.topic, wrong.level) == ("clock", Level.WARNING)
+        assert re.search(r"differs by 36\d\d s", wrong.text)  # a busy machine answers some seconds later
     [gone] = online.reach("tiktok", url)  # nothing listens there any more
     assert (gone.level, "cannot be reached" in gone.text) == (Level.ERROR, True)
