@@ -20,7 +20,9 @@ from store import schedules
 from store.schedules import Schedule
 
 MAX_WINDOWS = 24
+MIDNIGHT = "24:00"  # at the end of a window
 _CLOCK = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+_CLOCK_OR_MIDNIGHT = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 
 def _known_zone(name: str) -> str:
@@ -37,19 +39,24 @@ def _clock(text: str) -> str:
     return text
 
 
-def _has_length(window: tuple[str, str]) -> tuple[str, str]:
+def _closing(text: str) -> str:
+    return text if text == MIDNIGHT else _clock(text)
+
+
+def _stored(window: tuple[str, str]) -> tuple[str, str]:
+    """Return a window as it is stored: its end at midnight is 00:00, and the whole day is 00:00 twice."""
     if window[0] == window[1]:
-        raise ValueError("must not end when it starts; an empty list of windows allows all times")
-    return window
+        raise ValueError(f"must not end when it starts; the whole day is 00:00 to {MIDNIGHT}, or an empty list")
+    return window if window[1] != MIDNIGHT else (window[0], "00:00")
 
 
 Clock = Annotated[str, AfterValidator(_clock)]
 Window = Annotated[
-    tuple[Clock, Clock],
-    AfterValidator(_has_length),
+    tuple[Clock, Annotated[str, AfterValidator(_closing)]],
+    AfterValidator(_stored),
     # Client generators do not know the keyword by which pydantic describes a pair.
     WithJsonSchema(
-        {"type": "array", "items": {"type": "string", "pattern": _CLOCK.pattern}, "minItems": 2, "maxItems": 2}
+        {"type": "array", "items": {"type": "string", "pattern": _CLOCK_OR_MIDNIGHT}, "minItems": 2, "maxItems": 2}
     ),
 ]
 
@@ -67,7 +74,8 @@ class PlatformSchedule(BaseModel):
         Annotated[list[Window], Field(max_length=MAX_WINDOWS)] | None,
         Field(
             description="Daily upload windows as pairs of start and end, such as 08:00 and 22:30; a window that ends "
-            f"before it starts goes over midnight. At most {MAX_WINDOWS}; an empty list allows all times."
+            f"before it starts goes over midnight. The whole day is 00:00 to {MIDNIGHT}. At most "
+            f"{MAX_WINDOWS}; an empty list allows all times."
         ),
     ] = None
     max_per_day: Annotated[
@@ -120,11 +128,16 @@ def _changed(old: Schedule, change: PlatformSchedule) -> Schedule:
     )
 
 
+def _shown(window: list[str]) -> list[str]:
+    """Return a window for people: one without length, as earlier versions accepted, is open for the whole day."""
+    return ["00:00", MIDNIGHT] if window[0] == window[1] else window
+
+
 def _document(known: dict[str, Schedule]) -> dict[str, documents.ScheduleDocument]:
     return {
         platform: {
             "time_zone": schedule.time_zone,
-            "windows": schedule.windows,
+            "windows": [_shown(window) for window in schedule.windows],
             "max_per_day": schedule.max_per_day,
             "min_gap_s": schedule.min_gap_s,
             "order": "older videos first; the parts of a video in their order",
