@@ -26,6 +26,7 @@ from platforms.errors import (
     Scope,
     TryLater,
     Unclear,
+    quotable,
 )
 from platforms.http import client
 from platforms.http.client import Response
@@ -55,10 +56,15 @@ class ErrorMeaning:
     wait_s: float | None = None
 
     def error(
-        self, *, platform_code: str | None = None, log_id: str | None = None, retry_after_s: float | None = None
+        self,
+        *,
+        platform_code: str | None = None,
+        log_id: str | None = None,
+        text: str | None = None,
+        retry_after_s: float | None = None,
     ) -> PlatformError:
         """Return the error for one response; a `retry_after_s` that the platform names takes precedence."""
-        origin = Origin(platform_code=platform_code, log_id=log_id)
+        origin = Origin(platform_code=platform_code, log_id=log_id, platform_text=quotable(text))
         if self.wait_s is None:
             return self.build(**origin)
         return self.build(retry_after_s=retry_after_s or self.wait_s, **origin)
@@ -125,6 +131,7 @@ class StatusMeanings:
         *,
         code: str | None,
         log_id: str | None = None,
+        text: str | None = None,
         acts: bool = False,
         retry_after_s: float | None = None,
     ) -> PlatformError:
@@ -133,6 +140,8 @@ class StatusMeanings:
         Args:
             listed: what the platform's table says about the code; None: it does not list it.
             code: the platform's code; None: the body is not in the platform's format.
+            log_id: see `Origin`.
+            text: the platform's message.
             acts: whether the request may have changed something.
             retry_after_s: the platform's own estimate, before Retry-After.
         """
@@ -141,12 +150,14 @@ class StatusMeanings:
         if response.status == 401 and listed is not None and not isinstance(listed.error(), TryLater | Reconnect):
             meaning = self.token  # whatever the code says: without a valid token nothing was judged
         if meaning is not None:
-            error = meaning.error(platform_code=code or f"http_{response.status}", log_id=log_id, retry_after_s=wait_s)
+            error = meaning.error(
+                platform_code=code or f"http_{response.status}", log_id=log_id, text=text, retry_after_s=wait_s
+            )
             # A server that fails is in no state to judge a post or an account.
             if response.status < 500 or isinstance(error, TryLater | Reconnect | OutcomeUnknown):
                 return error
         failed = server_failed(response.status, acts=acts, retry_after_s=wait_s)
-        failed.platform_code, failed.log_id = code, log_id
+        failed.platform_code, failed.log_id, failed.platform_text = code, log_id, quotable(text)
         return failed
 
     def _by_status(self, status: int, code: str | None) -> ErrorMeaning | None:

@@ -24,6 +24,7 @@ No error carries a token, a signed address or a request body: errors appear in l
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 if TYPE_CHECKING:
@@ -41,16 +42,37 @@ Cause = Literal["post", "platform", "network", "wait"]
 """
 
 
+MAX_QUOTED_CHARS = 200
+_ADDRESS = re.compile(r"\S*(?:://|www\.)\S*")
+_LONG_WORD = re.compile(r"\S{41,}")  # a token, an id or a signature; no word of a sentence
+_UNPRINTABLE = re.compile(r"[^\w\s!-~¡-¿‐-‧′-‴]|[\x00-\x1f\x7f]")
+
+
+def quotable(text: str | None) -> str | None:
+    """Return a platform's words for a person: one line, without addresses, tokens and invisible characters.
+
+    None if nothing is left. The words come from another server: they may repeat what was sent to it.
+    """
+    if not text:
+        return None
+    line = _LONG_WORD.sub("…", _ADDRESS.sub("…", text[: 10 * MAX_QUOTED_CHARS]))
+    line = " ".join(_UNPRINTABLE.sub(" ", line.replace("“", '"').replace("”", '"')).split())
+    line = line if len(line) <= MAX_QUOTED_CHARS else line[: MAX_QUOTED_CHARS - 1].rstrip() + "…"
+    return line.rstrip(". ") or None
+
+
 class Origin(TypedDict, total=False):
     """The platform's own facts about an error, as keyword arguments.
 
     Attributes:
         platform_code: the platform's code, e.g. "spam_risk_text" or "9007/2207027"; None when there is none.
         log_id: the id that the platform's support asks for (TikTok log_id, Meta fbtrace_id); None when there is none.
+        platform_text: the platform's own words, as `quotable` returns them; None when there are none.
     """
 
     platform_code: str | None
     log_id: str | None
+    platform_text: str | None
 
 
 class PlatformError(Exception):
@@ -61,6 +83,7 @@ class PlatformError(Exception):
         detail: one sentence for a person, without a full stop.
         platform_code: see `Origin`.
         log_id: see `Origin`.
+        platform_text: see `Origin`.
     """
 
     def __init__(self, code: str, detail: str, **origin: Unpack[Origin]) -> None:
@@ -69,6 +92,15 @@ class PlatformError(Exception):
         self.detail = detail
         self.platform_code = origin.get("platform_code")
         self.log_id = origin.get("log_id")
+        self.platform_text = origin.get("platform_text")
+
+    @property
+    def reason(self) -> str:
+        """The cause for a person: our sentence with the platform's own words and code, without a full stop."""
+        text = f"“{self.platform_text}”" if self.platform_text else ""
+        code = f"code {self.platform_code}" if self.platform_code else ""
+        said = ", ".join(part for part in (text, code) if part)
+        return f"{self.detail} ({said})" if said else self.detail
 
     def __str__(self) -> str:
         parts = [f"{self.code}: {self.detail}"]

@@ -79,6 +79,7 @@ ORDINARY: dict[tuple[str, str], str] = {
     ("docs/publishing-errors.md", "forget"): "the error code publish_id_forgotten",
     ("platforms/tiktok/api.py", "forget"): "the error code publish_id_forgotten",
     ("platforms/tiktok/polling.py", "forget"): "the error code publish_id_forgotten",
+    ("platforms/next_steps.py", "forget"): "the error code publish_id_forgotten",
     ("tests/platforms/test_tiktok.py", "forget"): "the error code publish_id_forgotten",
     ("media/cutting/loudness.py", "gate"): "the gate of ITU-R BS.1770",
     ("media/cutting/loudness.py", "shelf"): "a high-shelf filter (ITU-R BS.1770)",

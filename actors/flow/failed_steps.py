@@ -125,7 +125,7 @@ class FailedStep:
             unclear=self.is_unclear or isinstance(error, errors.Unclear),
             next_at=next_at,
             code=error.code,
-            reason=error.detail,
+            reason=error.reason,
         )
         if is_recorded and after_s is not None:
             self._send_next((next_at - now).total_seconds())
@@ -150,11 +150,11 @@ class FailedStep:
             attempts=self._attempts(error),
             next_at=until,
             code=error.code,
-            reason=error.detail,
+            reason=error.reason,
         ):
             return
         if error.scope == "account":
-            accounts.pause(connection, self.publication.account_id, until, error.detail)
+            accounts.pause(connection, self.publication.account_id, until, error.reason)
         self._send_next(error.retry_after_s)
 
     def _pause(self, connection: Connection, error: errors.RateLimited | errors.OperatorNeeded) -> None:
@@ -166,7 +166,7 @@ class FailedStep:
         for account in accounts.list_all(connection):
             is_limited = account.platform == self.publication.platform and error.scope == "app"
             if is_limited or account.id == self.publication.account_id:
-                accounts.pause(connection, account.id, until, error.detail)
+                accounts.pause(connection, account.id, until, error.reason)
 
     def _leave_to_owner(self, connection: Connection, error: errors.Reconnect | errors.AccountRefused) -> None:
         """Mark the account; the publication goes on when the account is connected again.
@@ -175,7 +175,7 @@ class FailedStep:
         """
         is_refused = isinstance(error, errors.AccountRefused)
         tokens.mark_unusable(
-            self.machine, connection, self.publication.account_id, error.detail, self.tokens, refused=is_refused
+            self.machine, connection, self.publication.account_id, error.reason, self.tokens, refused=is_refused
         )
         account = accounts.get(connection, self.publication.account_id)
         if is_refused and self.may_stop:
@@ -201,7 +201,7 @@ class FailedStep:
             status,
             now=self.machine.now(),
             code=error.code,
-            reason=error.detail,
+            reason=error.reason,
             attempts=self._attempts(error),
             keeps_holder=keeps_holder,
         )

@@ -47,7 +47,7 @@ def record_failure(
         return before
     count = before.failures_in_a_row + 1
     since = before.since or now
-    state = replace(before, failures_in_a_row=count, since=since, code=error.code, reason=error.detail)
+    state = replace(before, failures_in_a_row=count, since=since, code=error.code, reason=error.reason)
     if count >= FAILURES_BEFORE_PAUSE:
         doubled = FIRST_PAUSE * 2 ** min(count - FAILURES_BEFORE_PAUSE, 10)
         pause = min(MAX_PAUSE, doubled) * machine.settings.publish_pace * publishing_retries.jitter()
@@ -62,7 +62,7 @@ def pause_for_operator(machine: Machine, connection: Connection, platform: str, 
     before = platform_states.get(connection, platform)
     until = now + timedelta(seconds=error.retry_after_s)
     since = before.since or now
-    after = replace(before, since=since, paused_until=until, code=error.code, reason=error.detail)
+    after = replace(before, since=since, paused_until=until, code=error.code, reason=error.reason)
     _store(machine, connection, before, after)
 
 

@@ -100,7 +100,7 @@ def _end_lasting_refusal(machine: Machine, account: Account, error: PlatformErro
     if error.code != LOGIN_REFUSED or not is_over:
         return
     with machine.store.writing() as connection:
-        mark_unusable(machine, connection, account.id, error.detail, account.tokens)
+        mark_unusable(machine, connection, account.id, error.reason, account.tokens)
     raise Reconnect(error.code, error.detail) from error
 
 
@@ -134,7 +134,7 @@ def _request_refresh(machine: Machine, account: Account) -> Access:
         tokens = flow.refresh(oauth_client(machine, account.variant), decrypt(machine, account))
     except Reconnect as revoked:
         with machine.store.writing() as connection:
-            mark_unusable(machine, connection, account.id, revoked.detail, used)
+            mark_unusable(machine, connection, account.id, revoked.reason, used)
         raise
     except PlatformError:
         with machine.store.writing() as connection:

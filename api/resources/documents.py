@@ -146,6 +146,9 @@ class PublicationDocument(TypedDict):
         str | None,
         Field(description="Why it waits, failed or ended, for programs; `held`: an earlier part was not published."),
     ]
+    next_step: Annotated[
+        str | None, Field(description="What a person can do now, after an error; a sentence. The cause is `reason`.")
+    ]
     ended_at: Time | None
     attempts: Annotated[
         list[PublishingAttemptDocument], Field(description="The newest failed attempts, at most 20, oldest first.")

@@ -23,7 +23,7 @@ _SUMMARY: Json = {
 _PUBLICATION: Json = {
     "id": PUBLICATION_ID, "platform": "tiktok", "account": "@mara", "account_id": ACCOUNT_ID, "status": "published",
     "link": "https://www.tiktok.com/@mara/video/7300000000000000001", "due_at": _AT, "expected_at": None,
-    "waits_for": None, "reason": None, "code": None, "ended_at": _AT, "attempts": [],
+    "waits_for": None, "reason": None, "code": None, "next_step": None, "ended_at": _AT, "attempts": [],
 }  # fmt: skip
 _SEGMENT: Json = {
     "number": 1, "of": 5, "status": "ready", "progress": 1.0, "start_s": 0.0, "duration_s": 57.4, "cut_reason": "pause",

@@ -11,6 +11,7 @@ from typing import Any, cast
 from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import Forecast
 from api.resources import documents
+from platforms.next_steps import NEXT_STEPS, next_step
 from store.accounts import Account
 from store.attempts import PublishingAttempt, decode_attempts, decode_publishing_attempts
 from store.job_numbers import PartNumbers
@@ -22,6 +23,7 @@ from store.segments import Segment
 from store.states import (
     JOB_OVER,
     PUBLICATION_OVER,
+    PUBLICATION_UNPUBLISHED,
     AccountStatus,
     JobPhase,
     JobStatus,
@@ -258,6 +260,7 @@ def _post(
         "waits_for": None if prediction is None else prediction.waits_for,
         "reason": reason,
         "code": code,
+        "next_step": next_step(code) if _needs_step(post, code) else None,
         "ended_at": timestamp(post.ended_at),
         "attempts": [_publishing_attempt(attempt) for attempt in decode_publishing_attempts(post.attempts)],
     }
@@ -272,6 +275,13 @@ def _publishing_attempt(attempt: PublishingAttempt) -> documents.PublishingAttem
         "platform_code": attempt.platform_code,
         "log_id": attempt.log_id,
     }
+
+
+def _needs_step(post: Publication, code: str | None) -> bool:
+    """Return whether something went wrong with a publication that is not settled."""
+    if post.status in PUBLICATION_UNPUBLISHED or post.status is PublicationStatus.OUTCOME_UNKNOWN:
+        return True
+    return post.status in {PublicationStatus.WAITING, PublicationStatus.PUBLISHING} and code in NEXT_STEPS
 
 
 def _prediction(

@@ -105,6 +105,7 @@ class GraphErrorBody(BaseModel):
     code: int = 0
     error_subcode: int = 0
     message: str = Field(default="", repr=False)
+    error_user_msg: str | None = Field(default=None, repr=False)  # written for the account's owner
     is_transient: bool = False
     fbtrace_id: str | None = None
 
@@ -221,6 +222,7 @@ class GraphRefusal(Exception):
             _listed(self.body),
             code=self.body.platform_code or None,
             log_id=self.body.fbtrace_id,
+            text=self.body.error_user_msg or self.body.message,
             acts=self._acts,
             retry_after_s=_estimated_wait_s(self._response),
         )

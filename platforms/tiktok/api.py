@@ -231,7 +231,11 @@ class TikTokApi:
             # `from None`: a validation error quotes the body, and with it the upload address.
             raise _STATUSES.error(response, None, code=None) from None
         raise _STATUSES.error(
-            response, ERRORS.get(parsed.error.code), code=parsed.error.code, log_id=parsed.error.log_id
+            response,
+            ERRORS.get(parsed.error.code),
+            code=parsed.error.code,
+            log_id=parsed.error.log_id,
+            text=parsed.error.message,
         )
 
 

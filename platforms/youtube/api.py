@@ -48,15 +48,36 @@ _MISCONFIGURED = operator_needed(
 _QUOTA = limited("quota", "This app has used up its YouTube quota for today", DAY_S, "app")
 _RATE = limited("rate_limit", "YouTube received too many calls in a short time", MINUTE_S)
 
+_INVALID_FIELDS = {
+    "invalidTitle": "title", "invalidDescription": "description", "invalidTags": "tags",
+    "invalidCategoryId": "category", "invalidPublishAt": "publishing time", "invalidFilename": "file name",
+    "invalidRecordingDetails": "recording details",
+}  # fmt: skip
+# The reasons for which a video failed or was rejected (videos resource, read 2026-11-29).
+REFUSED_VIDEOS: Mapping[str, str] = {
+    "codec": "YouTube cannot read the codec of this video",
+    "conversion": "YouTube could not convert this video",
+    "emptyFile": "YouTube received an empty file",
+    "invalidFile": "YouTube cannot read this file as a video",
+    "tooSmall": "YouTube finds this video too small",
+    "uploadAborted": "YouTube saw the upload end early",
+    "claim": "YouTube removed the video: somebody claims the rights to its content",
+    "copyright": "YouTube removed the video for a breach of copyright",
+    "inappropriate": "YouTube removed the video: it finds the content inappropriate",
+    "legal": "YouTube removed the video for a legal reason",
+    "length": "YouTube removed the video: it is longer than this channel may upload",
+    "termsOfUse": "YouTube removed the video for a breach of its terms of use",
+    "trademark": "YouTube removed the video for a breach of a trademark",
+    "uploaderAccountClosed": "YouTube removed the video: the account is closed",
+    "uploaderAccountSuspended": "YouTube removed the video: the account is suspended",
+}
+
 ERRORS: Mapping[str, ErrorMeaning] = {
-    **dict.fromkeys(
-        (
-            *("invalidTitle", "invalidDescription", "invalidTags", "invalidCategoryId", "invalidPublishAt"),
-            *("invalidFilename", "invalidVideoMetadata", "invalidRecordingDetails", "defaultLanguageNotSet"),
-            "mediaBodyRequired",
-        ),
-        _INVALID,
-    ),
+    **{
+        reason: rejected("invalid_post", f"YouTube did not accept the {field} of this video")
+        for reason, field in _INVALID_FIELDS.items()
+    },
+    **dict.fromkeys(("invalidVideoMetadata", "defaultLanguageNotSet", "mediaBodyRequired"), _INVALID),
     **dict.fromkeys(("forbidden", "forbiddenPrivacySetting", "forbiddenLicenseSetting"), _FORBIDDEN),
     "uploadLimitExceeded": limited("post_limit", "The channel has reached YouTube's limit of uploads for today", DAY_S),
     **dict.fromkeys(("quotaExceeded", "dailyLimitExceeded"), _QUOTA),
@@ -120,6 +141,7 @@ class GoogleErrorBody(BaseModel):
 
     code: int = 0
     status: str = ""
+    message: str = Field(default="", repr=False)
     errors: list[_GoogleErrorItem] = Field(default_factory=list)
     details: list[_GoogleErrorDetail] = Field(default_factory=list)
 
@@ -332,23 +354,25 @@ def refusal(response: Response, now: float, *, acts: bool = False) -> PlatformEr
         now: Unix seconds, from which the reset of a quota is computed.
         acts: whether the request may have changed something.
     """
-    reason, meaning = _parsed(response)
-    error = _STATUSES.error(response, meaning, code=reason, acts=acts)
+    reason, meaning, text = _parsed(response)
+    error = _STATUSES.error(response, meaning, code=reason, text=text, acts=acts)
     if meaning is _QUOTA and isinstance(error, RateLimited):
         error.retry_after_s = until_pacific_midnight_s(now)
     return error
 
 
-def _parsed(response: Response) -> tuple[str | None, ErrorMeaning | None]:
+def _parsed(response: Response) -> tuple[str | None, ErrorMeaning | None, str]:
+    """Return the reason that counts, its meaning, and Google's message."""
     try:
-        return _meaning(_GoogleFailure.model_validate_json(response.body).error)
+        body = _GoogleFailure.model_validate_json(response.body).error
+        return *_meaning(body), body.message
     except ValidationError:
         pass
     try:
         code = _OAuthFailure.model_validate_json(response.body).error
     except ValidationError:
-        return None, None
-    return code, ERRORS.get(code)
+        return None, None, ""
+    return code, ERRORS.get(code), ""
 
 
 def _read(response: Response, model: type[_ModelT], *, acts: bool) -> _ModelT:

@@ -33,7 +33,7 @@ from platforms.http.hosts import Roots
 from platforms.steps import Pacing, Steps
 from platforms.wording import Wording
 from platforms.youtube import wording
-from platforms.youtube.api import SessionGone, YouTubeApi, YouTubeVideo
+from platforms.youtube.api import REFUSED_VIDEOS, SessionGone, YouTubeApi, YouTubeVideo
 from platforms.youtube.hosts import GoogleHosts
 
 MAX_BYTES = 256 * 1024**3  # developers.google.com/youtube/v3/docs/videos/insert (read 2026-11-22)
@@ -223,7 +223,8 @@ class YouTube:
         found = self._api.video(context.token, video_id)
         status = found.status if found else None
         if status and status.uploadStatus == "failed":
-            raise PostFailed("video_refused", "YouTube cannot use this video", platform_code=status.failureReason)
+            detail = REFUSED_VIDEOS.get(status.failureReason, "YouTube cannot use this video")
+            raise PostFailed("video_refused", detail, platform_code=status.failureReason)
         if status and status.uploadStatus == "rejected":
             return self._rejected(context, status.rejectionReason)
         overdue = self._pacing.now() - handle.number("sent_at") > GIVE_UP_PROCESSING_S
@@ -235,7 +236,8 @@ class YouTube:
     def _rejected(self, context: StepContext, reason: str) -> Outcome:
         if reason == "duplicate":  # the channel has the same video already: check whether that one is ours
             return Advanced(context.handle.then("duplicate", looks=0))
-        raise PostFailed("video_refused", "YouTube removed the video", platform_code=reason)
+        detail = REFUSED_VIDEOS.get(reason, "YouTube removed the video")
+        raise PostFailed("video_refused", detail, platform_code=reason)
 
     def _duplicate(self, context: StepContext) -> Outcome:
         own_id = context.handle.text("video_id")

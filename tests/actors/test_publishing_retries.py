@@ -250,7 +250,7 @@ def test_three_failures_in_a_row_pause_the_platform_once(
         2,
         _state().paused_until,
     )
-    assert (stored().code, _state().code, _state().reason) == ("server_failed", "server_failed", "HTTP 503")
+    assert (stored().code, _state().code, _state().reason) == ("server_failed", "server_failed", "HTTP 503 (code x/1)")
     assert _kinds(store).count("platform.paused") == 1
     with store.writing() as connection:
         scheduling.start_due(wiring.machine, connection)
