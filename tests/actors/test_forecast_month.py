@@ -1,0 +1,173 @@
+"""A month of the real scheduler on a simulated clock: every forecast made on the way comes true.
+
+Only the delayed messages start anything: no periodic tick runs. Simulated are the clock, the delivery of the messages
+and the posts themselves, each of which takes `POST_S`. A longer run: FORECAST_PARTS=60
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors import wiring
+from actors.flow import completion, forecast, forecast_snapshot, scheduling
+from actors.flow.forecast import Prediction
+from broker.storage import database
+from store import Store, accounts, jobs, platform_states, publications, schedules, segments, steps
+from store.platform_states import PlatformState
+from store.schedules import Schedule
+from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
+from tests.actors.queues import change_machine
+from tests.store import rows
+from tests.support.clock import Clock
+
+PARTS = int(os.environ.get("FORECAST_PARTS", "20"))  # of each job
+JOBS = 8
+DAYS = 30
+SCALE = PARTS / 20  # of the limits, so that it lasts a month
+POST_S = 60.0  # as the forecast assumes until it has measured some
+BEGIN = datetime(2026, 10, 8, 5, 0, tzinfo=UTC)  # clocks change on 25 October in Berlin, on 1 November in New York
+END = BEGIN + timedelta(days=DAYS)
+TOLERANCE = timedelta(seconds=5)  # each start is 10 ms late, and moves those that count from it
+
+# (time zone, windows, posts a day, gap in seconds)
+RULES = {
+    "tiktok": ("Europe/Berlin", [["02:30", "03:15"], ["08:00", "09:30"], ["18:00", "22:30"]], 5, 900.0),
+    "instagram": ("America/New_York", [["22:00", "02:00"]], 4, 600.0),
+    "youtube": ("UTC", [], 4, 5400.0),
+}
+
+
+@pytest.fixture
+def clock(store: Store, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let the actors and the broker of this process read a simulated clock."""
+    del store
+    made = Clock(BEGIN)
+    change_machine(monkeypatch, now=made)
+    real_now_ms = database.now_ms
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "broker" and getattr(module, "now_ms", None) is real_now_ms:
+            monkeypatch.setattr(module, "now_ms", lambda: round(made.timestamp() * 1000))
+    return made
+
+
+def _prepare(store: Store) -> None:
+    """Add three accounts with rules of their own, and jobs: plain ones, some with a later time, one unapproved."""
+    with store.writing() as connection:
+        owners = [rows.account(f"{platform}-1", platform) for platform in RULES]
+        for owner in owners:
+            accounts.connect(connection, owner)
+        for platform, (zone, windows, per_day, gap_s) in RULES.items():
+            rules = Schedule(
+                platform=platform, time_zone=zone, windows=windows, max_per_day=round(per_day * SCALE),
+                min_gap_s=gap_s / SCALE,
+            )  # fmt: skip
+            schedules.put(connection, rules)
+        accounts.pause(connection, "youtube-1", BEGIN + timedelta(hours=31), "the platform asked for it")
+        outage = PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=BEGIN + timedelta(hours=9))
+        platform_states.put(connection, outage)
+        for number in range(JOBS):
+            own = BEGIN + timedelta(days=2.5 * number, hours=1) if number % 4 == 1 else None
+            review: list[str] | None = [ReviewReason.SOUND_UNREADABLE] if number == 2 else None
+            name = f"job{number}"
+            job = rows.job(name, minutes=number, status=JobStatus.PUBLISHING, parts=PARTS)
+            jobs.create(connection, replace(job, publish_after=own, review_reasons=review))
+            parts = [rows.segment(part, job_id=name, status=SegmentStatus.READY) for part in range(1, PARTS + 1)]
+            segments.create(connection, parts)
+            made = [replace(rows.publication(part, owner), created_at=BEGIN) for part in parts for owner in owners]
+            publications.create(connection, made)
+
+
+def _next_message() -> tuple[datetime, int, str] | None:
+    """Return time, row and account of the next message that starts publications."""
+    query = (
+        "SELECT eta_ms, id, json_extract(body, '$.args[0]') FROM broker_messages WHERE actor = 'start_publications' "
+        "ORDER BY eta_ms, id LIMIT 1"
+    )
+    with closing(sqlite3.connect(wiring.machine.store.path)) as connection:
+        found = connection.execute(query).fetchone()
+    return None if found is None else (datetime.fromtimestamp(found[0] / 1000, UTC), found[1], found[2])
+
+
+def _delete_message(row_id: int) -> None:
+    with closing(sqlite3.connect(wiring.machine.store.path)) as connection, connection:
+        connection.execute("DELETE FROM broker_messages WHERE id = ? OR actor != 'start_publications'", (row_id,))
+
+
+def _forecast() -> dict[str, Prediction]:
+    with wiring.machine.store.reading() as connection:
+        return forecast.predict(forecast_snapshot.read(wiring.machine, connection))
+
+
+def _under_way(store: Store, seen: dict[str, datetime]) -> list[str]:
+    """Record the starts that are new; return their ids."""
+    query = "SELECT id, started_at FROM publications WHERE status = 'publishing'"
+    with closing(sqlite3.connect(store.path)) as connection:
+        found = connection.execute(query).fetchall()
+    new = {name: datetime.fromisoformat(began).replace(tzinfo=UTC) for name, began in found if name not in seen}
+    seen.update(new)
+    return list(new)
+
+
+def _end(publication_id: str) -> None:
+    machine = wiring.machine
+    now = machine.now()
+    with machine.store.writing() as connection:
+        claimed = steps.claim(connection, publication_id, "m", "n", now=now, until=now)
+        assert claimed is not None
+        assert steps.end(connection, publication_id, "m/n", PublicationStatus.PUBLISHED, now=now)
+        completion.after_publication(machine, connection, publication_id, "publication.published")
+
+
+def _run_month(store: Store, clock: Clock) -> tuple[dict[str, datetime], list[tuple[datetime, dict[str, Prediction]]]]:
+    """Return the start of each publication, and the forecasts that were made every few days."""
+    started: dict[str, datetime] = {}
+    ends: list[tuple[datetime, str]] = []
+    forecasts: list[tuple[datetime, dict[str, Prediction]]] = []
+    scheduling.tick(wiring.machine)
+    forecast_times = [BEGIN + timedelta(days=days) for days in (0.0, 0.3, 1.1, 5.0, 16.9, 24.0)]
+    while clock() < END:
+        for name in _under_way(store, started):
+            heapq.heappush(ends, (started[name] + timedelta(seconds=POST_S), name))
+        message = _next_message()
+        moment = min([message[0]] if message else [], default=datetime.max.replace(tzinfo=UTC))
+        moment = min([moment, *(end for end, _ in ends[:1])])
+        if forecast_times and moment >= forecast_times[0] and not ends:
+            clock.moment = max(clock.moment, forecast_times.pop(0))
+            forecasts.append((clock(), _forecast()))
+            continue
+        if moment == datetime.max.replace(tzinfo=UTC):
+            break
+        clock.moment = max(clock.moment, moment)
+        if ends and ends[0][0] <= clock():
+            _end(heapq.heappop(ends)[1])
+        elif message is not None:
+            _delete_message(message[1])
+            scheduling.start_due_on(wiring.machine, message[2])
+    return started, forecasts
+
+
+def test_every_forecast_of_a_month_comes_true(store: Store, clock: Clock) -> None:
+    """Windows over midnight and over two clock changes, limits, gaps, pauses, later times, and a video in review."""
+    _prepare(store)
+
+    started, forecasts = _run_month(store, clock)
+
+    assert len(forecasts) == 6
+    assert len(started) > 0.7 * PARTS * JOBS * 3  # one job is never approved
+    for made_at, predicted in forecasts:
+        assert {one.waits_for.value for name, one in predicted.items() if name.startswith("job2-")} == {"approval"}
+        for name, one in predicted.items():
+            if one.at is None:
+                assert name not in started, (made_at, name, one)
+            elif one.at < END - TOLERANCE:
+                assert abs(started.get(name, END) - one.at) < TOLERANCE, (made_at, name, one, started.get(name))
+        later = {name for name, began in started.items() if began > made_at}
+        assert later <= predicted.keys()
