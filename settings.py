@@ -139,6 +139,7 @@ class Settings(BaseModel):
     mute_video: Literal["ask", "publish", "refuse"] = "ask"  # for a video whose sound cannot be read
     keep_source: bool = False  # keep an uploaded file until the other files of its job are deleted
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0
+    keep_pictures_days: Annotated[float, Field(ge=0, le=3650)] = 30.0  # small covers and previews, after the videos
     lost_found_days: Annotated[float, Field(ge=0, le=3650)] = 14.0  # for which files without a record are kept
     backup_dir: Path | None = None  # none: no scheduled backups
     backup_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 24.0  # between two scheduled backups

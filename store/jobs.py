@@ -56,6 +56,7 @@ class Job:
     approved_at: datetime | None = None
     segment_count: int | None = None
     files_deleted_at: datetime | None = None
+    pictures_until: datetime | None = None
     source_deleted_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -291,13 +292,21 @@ def with_undeleted_files(connection: Connection, *, over_before: datetime) -> li
     return rows.fetch_all(connection, query, Job)
 
 
-def mark_files_deleted(connection: Connection, job_id: str, now: datetime) -> bool:
+def mark_files_deleted(
+    connection: Connection, job_id: str, now: datetime, *, pictures_until: datetime | None = None
+) -> bool:
     """Mark a job's files as deleted; False if the job is not over, or was marked before.
 
     Call it before the files are deleted: a marked job cannot be reopened.
     """
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(JOB_OVER), jobs.c.files_deleted_at.is_(None))
-    return connection.execute(change.values(files_deleted_at=now)).rowcount == 1
+    return connection.execute(change.values(files_deleted_at=now, pictures_until=pictures_until)).rowcount == 1
+
+
+def mark_pictures_deleted(connection: Connection, job_id: str) -> bool:
+    """Decide to delete the small pictures of a job; False if none are kept."""
+    change = update(jobs).where(jobs.c.id == job_id, jobs.c.pictures_until.is_not(None))
+    return connection.execute(change.values(pictures_until=None)).rowcount == 1
 
 
 def mark_source_deleted(connection: Connection, job_id: str, now: datetime) -> bool:

@@ -107,6 +107,7 @@ jobs = Table(
     Column("approved_at", UtcDateTime),  # when it was approved
     Column("sequence", Integer, nullable=False, server_default="0"),  # of the job's events, rising
     Column("files_deleted_at", UtcDateTime),
+    Column("pictures_until", UtcDateTime),  # small pictures are kept until then, after the other files; null: none are
     Column("source_deleted_at", UtcDateTime),  # of the uploaded file, which no part needs any more; null: with the rest
 )
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)

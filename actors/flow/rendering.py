@@ -12,7 +12,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import disk_demand, media_child, media_claims, retrying
+from actors.flow import disk_demand, kept_pictures, media_child, media_claims, retrying
 from actors.flow.completion import close_finished, fail_part
 from actors.flow.events import emit
 from actors.flow.media_claims import MediaClaim, MediaWork
@@ -231,6 +231,9 @@ def _run(
         f"--label={_label(claim.work)}",
         "--deadline", str(SAVE_TIME_FROM * machine.settings.processing_deadline),
     ]  # fmt: skip
+    small = [kept_pictures.small(cover), kept_pictures.small(preview)] if machine.settings.keep_pictures_days else []
+    if small:
+        arguments += ["--small-cover", str(small[0]), "--small-preview", str(small[1])]
     if (
         job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY
     ):  # without it the child would search for one, which takes memory
@@ -239,7 +242,7 @@ def _run(
         machine,
         "gaze",
         arguments,
-        outputs=[target, report, preview, cover],
+        outputs=[target, report, preview, cover, *small],
         deadline_s=machine.settings.processing_deadline,
         on_progress=observer,
         stop=lambda: observer.is_superseded or not machine.disk.has_room(),

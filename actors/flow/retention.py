@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import publishing
+from actors.flow import kept_pictures, publishing
 from actors.flow.completion import after_publication, retention_s
 from actors.flow.turns import MAX_OPEN
 from actors.machine import Machine
@@ -84,8 +84,9 @@ def _delete_parts(machine: Machine, job_id: str) -> None:
         segments.mark_files_deleted(connection, job_id, ended_before=now - kept, now=now)
         stems = {Path(path).stem for path in segments.deleted_files(connection, job_id)}
     directory = machine.settings.jobs_dir / job_id
+    keeps = machine.settings.keep_pictures_days > 0
     for path in list(directory.iterdir()) if directory.exists() else ():
-        if path.name.partition(".")[0] in stems:
+        if path.name.partition(".")[0] in stems and not (keeps and path.name.endswith(kept_pictures.SUFFIX)):
             path.unlink(missing_ok=True)
 
 
@@ -98,12 +99,23 @@ def _delete_all(machine: Machine, job_id: str, when: str) -> None:
             or publications.in_progress(connection, job_id)
         ):
             return  # the next clean-up sends the message again
-        if not jobs.mark_files_deleted(connection, job_id, machine.now()):
+        until = _pictures_until(machine, job, when)
+        if not jobs.mark_files_deleted(connection, job_id, machine.now(), pictures_until=until) and not (
+            when == "now" and jobs.mark_pictures_deleted(connection, job_id)
+        ):
             return
     for directory in _directories(machine, job_id):
-        _remove(directory)
+        _remove(machine, directory)
     logger.info("Job {}: files deleted", job_id)
     machine.disk.make_ballast()
+
+
+def _pictures_until(machine: Machine, job: Job, when: str) -> datetime | None:
+    """Return until when the small pictures of a job are kept; None: they are deleted with the other files."""
+    days = machine.settings.keep_pictures_days
+    if when == "now" or job.status is JobStatus.CANCELLED or days == 0:
+        return None
+    return machine.now() + timedelta(days=days)
 
 
 def _directories(machine: Machine, job_id: str) -> tuple[Path, Path]:
@@ -135,8 +147,8 @@ def _delete_leftovers(machine: Machine) -> None:
     for root in (machine.settings.uploads_dir, machine.settings.jobs_dir):
         for directory in root.iterdir() if root.exists() else ():
             with lost_found.errors_logged(directory):
-                if directory.is_dir() and not directory.is_symlink() and _are_files_deleted(machine, directory.name):
-                    _remove(directory)
+                is_own = directory.is_dir() and not directory.is_symlink()
+                if is_own and _are_files_deleted(machine, directory.name) and _remove(machine, directory):
                     logger.info("Job {}: leftover {} deleted", directory.name, directory)
     resumable.delete_expired(machine)
     _extend_lost_entries(machine)
@@ -167,6 +179,14 @@ def _are_files_deleted(machine: Machine, job_id: str) -> bool:
     return job is not None and job.files_deleted_at is not None
 
 
-def _remove(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
+def _remove(machine: Machine, directory: Path) -> bool:
+    """Delete a directory of a job, all but the small pictures while they are kept; return whether files were there."""
+    with machine.store.reading() as connection:
+        job = jobs.get(connection, directory.name)
+    until = None if job is None else job.pictures_until
+    if directory.parent == machine.settings.jobs_dir and until is not None and machine.now() < until:
+        return kept_pictures.remove_others(directory)
+    if not directory.exists():
+        return False
+    shutil.rmtree(directory)
+    return True

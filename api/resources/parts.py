@@ -52,6 +52,6 @@ def _send(
         found = [part for part in segments.of_job(connection, job_id) if part.segment_number == number]
     if not found:
         raise not_found("part")
-    path = status_document.file_paths(found[0], context.settings.data_dir.resolve())[kind]
+    path = status_document.file_path(found[0], kind, context.settings.data_dir.resolve())
     file_response.send_file(request, response, path, MEDIA_TYPES[kind])
     response.set_header("Content-Disposition", f'inline; filename="part-{number:03}-{kind}{path.suffix}"')

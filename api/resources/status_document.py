@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+from actors.flow import kept_pictures
 from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import Forecast
 from api.resources import documents
@@ -38,6 +39,9 @@ PLANNING_SHARE = 0.05
 
 PLATFORM_PAUSED = "platform_paused"
 """Code of a publication that waits for the end of its platform's outage."""
+
+FILE_KINDS = {"video": "", "cover": ".cover.jpg", "preview": ".preview.jpg"}
+"""The files of a part: the last component of their URLs, and the suffix in place of the video's."""
 
 RENDERING_SHARE = 0.75
 """Share of rendering in the progress of a part; the rest is publishing."""
@@ -194,7 +198,7 @@ def _part(
     data_dir: Path,
 ) -> documents.SegmentDocument:
     base = f"/jobs/{job.id}/segments/{part.segment_number}"
-    links = {kind: f"{base}/{kind}" for kind, path in file_paths(part, data_dir).items() if path.is_file()}
+    links = {kind: f"{base}/{kind}" for kind in FILE_KINDS if file_path(part, kind, data_dir).is_file()}
     return {
         "number": part.segment_number,
         "of": of,
@@ -315,14 +319,13 @@ def outage_document(state: PlatformState) -> documents.OutageDocument:
     }
 
 
-def file_paths(part: Segment, data_dir: Path) -> dict[str, Path]:
-    """Return the paths of a part's files by kind; the kind is the last component of their URLs."""
+def file_path(part: Segment, kind: str, data_dir: Path) -> Path:
+    """Return the path of a part's file; of a picture that is deleted, that of its small copy."""
     video = data_dir / part.file_path
-    return {
-        "video": video,
-        "cover": video.with_suffix(".cover.jpg"),
-        "preview": video.with_suffix(".preview.jpg"),
-    }
+    if kind == "video":
+        return video
+    path = video.with_suffix(FILE_KINDS[kind])
+    return path if path.is_file() else kept_pictures.small(path)
 
 
 def timestamp(value: datetime | None) -> str | None:

@@ -33,6 +33,10 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--report", type=Path, metavar="FILE", help="write the results of each frame, as JSON")
     command.add_argument("--preview", type=Path, metavar="FILE", help="write a before/after picture, as JPEG")
+    command.add_argument("--small-cover", type=Path, metavar="FILE", help="write a small copy of the cover, as JPEG")
+    command.add_argument(
+        "--small-preview", type=Path, metavar="FILE", help="write a small copy of the preview, as JPEG"
+    )
     command.add_argument("--cover", type=Path, metavar="FILE", help="write a cover image, as JPEG")
     command.add_argument("--title", default="", help="text on the cover")
     command.add_argument("--label", default="", help="short text above the title on the cover, such as 2/4")

@@ -15,6 +15,7 @@ from media.gaze.estimate.measure import GazeEstimate
 from media.gaze.policy import Decision
 from media.picture.conversion import to_rgb
 from media.process.files import atomic_write
+from media.writing.small_picture import write_small
 
 Picture = NDArray[np.uint8]  # (H, W, 3), red first
 
@@ -26,6 +27,7 @@ SHEET_PX = 2 * COLUMN_PX + GAP_PX  # width of the whole picture
 BACKGROUND, FOREGROUND = (246, 248, 250), (32, 36, 40)
 STRIP_SIDE, STRIP_UP, STRIP_DOWN = 0.14, 0.30, 0.22  # margin around the eyes, in distances between the outer corners
 JPEG_QUALITY = 90
+SMALL_PX = (480, 860)  # width and height that hold the small copy
 
 
 @dataclass
@@ -68,13 +70,14 @@ class Preview:
             if moment.full:
                 moment.full.append(_full(frame))
 
-    def write(self, path: Path, caption: str, chart: Picture | None = None) -> bool:
+    def write(self, path: Path, caption: str, chart: Picture | None = None, small: Path | None = None) -> bool:
         """Write the picture as a JPEG, atomically; return False if no face was seen.
 
         Args:
             path: of the JPEG.
             caption: text below the pictures.
             chart: shown below the caption, `SHEET_PX` wide.
+            small: of a small copy; None writes none.
         """
         kept = [moment for _, moment in sorted(self._moments.items()) if moment.after is not None]
         if not kept:
@@ -87,11 +90,13 @@ class Preview:
             _text(caption, SHEET_PX),
             *([chart] if chart is not None else []),
         ]
-        sheet = np.vstack(_spaced(rows))[:, :, ::-1]  # OpenCV writes blue first
+        sheet = np.ascontiguousarray(np.vstack(_spaced(rows))[:, :, ::-1])  # OpenCV writes blue first
         done, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         assert done
         with atomic_write(path) as temporary:
             temporary.write_bytes(jpeg.tobytes())
+        if small is not None:
+            write_small(sheet, small, SMALL_PX)
         return True
 
 

@@ -98,7 +98,7 @@ def _corrected(
         _write_json(options.report, report.to_json(stage.timing, found.to_json() if found else None))
     if options.preview:
         gaze_chart = chart.draw(report.of_main_speaker(), SHEET_PX, report.corrected_from)
-        preview.write(options.preview, caption(summary), gaze_chart)
+        preview.write(options.preview, caption(summary), gaze_chart, options.small_preview)
     if report.is_untouched and rendered.landscape is None and stream_copy.obstacle(options.source, span) is None:
         rendered = _render(options, span, None, lambda _: None)  # nothing was changed: copy the stream instead
     steps = ("landmarks", "decision", "redraw")
@@ -136,7 +136,7 @@ def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, pr
         on_progress=progress,
     )
     if options.cover:
-        cover.write(options.cover, options.title, options.label)
+        cover.write(options.cover, options.title, options.label, options.small_cover)
     return rendered
 
 

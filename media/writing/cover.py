@@ -14,9 +14,11 @@ from media.frames import Planes
 from media.picture import conversion
 from media.process.files import atomic_write
 from media.writing.lettering import prepare
+from media.writing.small_picture import write_small
 
 CANDIDATES = 12  # frames compared, evenly spaced over the part
 JPEG_QUALITY = 90
+SMALL_PX = (270, 480)  # width and height that hold the small copy
 MAX_TITLE_CHARS = 120  # a longer title would cover the face
 # The area that no platform covers with its own buttons and texts, as shares of a 1080 x 1920 picture
 # (platform sheet, section 5, third-party figures of January 2026): x 60 to 900, y 250 to 1440.
@@ -41,11 +43,11 @@ class Cover:
             self._score = score
             self._best = Planes(frame.y.copy(), frame.u.copy(), frame.v.copy(), frame.index, frame.time_s)
 
-    def write(self, target: Path, title: str = "", label: str = "") -> bool:
-        """Write the cover as a JPEG, atomically; return False if there was no frame to choose from."""
+    def write(self, target: Path, title: str = "", label: str = "", small: Path | None = None) -> bool:
+        """Write the cover and a small copy as JPEGs, atomically; return False if there was no frame to choose from."""
         if self._best is None:
             return False
-        write(self._best, target, title, label)
+        write(self._best, target, title, label, small)
         return True
 
 
@@ -57,14 +59,17 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
     return detail * max(0.1, 1 - abs(middle - 0.45) * 1.5)
 
 
-def write(frame: Planes, target: Path, title: str = "", label: str = "") -> None:
+def write(frame: Planes, target: Path, title: str = "", label: str = "", small: Path | None = None) -> None:
     """Write a frame as a JPEG, with a label such as "2/4" and a title in the area that no platform covers."""
     rgb = conversion.to_rgb(frame)
     _lettered(rgb, title, label)
-    done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    bgr = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
+    done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert done, "a valid picture can be encoded"
     with atomic_write(target) as temporary:
         temporary.write_bytes(jpeg.tobytes())
+    if small is not None:
+        write_small(bgr, small, SMALL_PX)
 
 
 def _lettered(rgb: NDArray[np.uint8], title: str, label: str) -> None:

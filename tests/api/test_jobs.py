@@ -142,9 +142,16 @@ def test_links_lead_to_the_files_that_exist(client: TestClient, context: Context
     for address, content in zip(part["links"].values(), (b"video", b"cover"), strict=True):
         assert client.simulate_get(address).content == content
 
-    for path in folder.iterdir():
-        path.unlink()
+    (folder / "part-001.cover.small.jpg").write_bytes(b"small")
+    assert client.simulate_get("/jobs/job/segments/1/cover").content == b"cover"
+    (folder / "part-001.mp4").unlink()
+    (folder / "part-001.cover.jpg").unlink()
+    assert client.simulate_get("/status/job").json["segments"][0]["links"] == {"cover": "/jobs/job/segments/1/cover"}
+    assert client.simulate_get("/jobs/job/segments/1/cover").content == b"small"
+
+    (folder / "part-001.cover.small.jpg").unlink()
     assert client.simulate_get("/status/job").json["segments"][0]["links"] == {}
+    assert client.simulate_get("/jobs/job/segments/1/cover").status_code == 404
 
 
 @pytest.mark.parametrize(

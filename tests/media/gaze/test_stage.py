@@ -23,6 +23,7 @@ from media.process import memory, runner
 from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.stages import gaze as part
+from media.writing.small_picture import MAX_BYTES
 from tests.media import films
 from tests.media.gaze.synthetic import CLIPS, copied, corrected, same
 
@@ -35,7 +36,9 @@ def frames_of(path: Path) -> int:
 def test_a_part_is_corrected_and_everything_asked_for_is_written(reading: Path, tmp_path: Path) -> None:
     out, report, preview, cover = (tmp_path / name for name in ("o.mp4", "r.json", "p.jpg", "c.jpg"))
     told: list[float] = []
+    small = [tmp_path / "p.small.jpg", tmp_path / "c.small.jpg"]
     asked = ["--report", str(report), "--preview", str(preview), "--cover", str(cover), "--title", "A title"]
+    asked += ["--small-preview", str(small[0]), "--small-cover", str(small[1])]
     result = runner.run(
         "gaze", [str(reading), str(out), "--intensity", "1", *asked], deadline_s=120, on_progress=told.append
     )
@@ -51,8 +54,9 @@ def test_a_part_is_corrected_and_everything_asked_for_is_written(reading: Path, 
     rows = json.loads(report.read_text())
     assert len(rows["frames"]) == 210
     assert rows["gaze"] == gaze
-    for picture in (preview, cover):
+    for picture in (preview, cover, *small):
         assert cv2.imread(str(picture)) is not None
+    assert all(picture.stat().st_size <= MAX_BYTES for picture in small)
 
 
 def test_intensity_zero_is_the_render_without_a_stage(glance: Path, tmp_path: Path) -> None:
