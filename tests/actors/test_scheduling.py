@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from dramatiq import Worker
@@ -23,6 +27,7 @@ from tests.actors.queues import move_clock, waiting
 from tests.store.rows import account, job, publication, segment
 from tests.support.waiting import wait_for
 
+ROOT = Path(__file__).resolve().parents[2]
 MAX_LATE = timedelta(seconds=2)
 
 
@@ -63,6 +68,28 @@ def test_a_publication_starts_at_its_time(store: Store, monkeypatch: pytest.Monk
         wait_for(lambda: _post(store, "job").status is PublicationStatus.PUBLISHING, "the publication to start")
     finally:
         worker.stop()
+
+    started_at = _post(store, "job").started_at
+    assert started_at is not None
+    assert due <= started_at < due + MAX_LATE
+
+
+def test_the_scheduler_process_starts_a_publication_at_its_time(store: Store) -> None:
+    """The real process, in the middle of a minute, so that no periodic tick starts it."""
+    wiring.machine.send("start_publications", "unknown")
+    command = [sys.executable, "-m", "scripts.machine.scheduler"]
+    environ = os.environ | {"DATA_DIR": str(wiring.machine.settings.data_dir)}
+    with subprocess.Popen(command, cwd=ROOT, env=environ) as scheduler:
+        try:
+            wait_for(lambda: not _starts(), "the process to take messages")
+            due = wiring.machine.now() + timedelta(seconds=3)
+            due += timedelta(seconds=10 if due.second < 5 or due.second > 57 else 0)
+            _add_job(store, "job", publish_after=due)
+            with store.writing() as connection:
+                scheduling.start_due(wiring.machine, connection)
+            wait_for(lambda: _post(store, "job").status is not PublicationStatus.WAITING, "the publication to start")
+        finally:
+            scheduler.terminate()
 
     started_at = _post(store, "job").started_at
     assert started_at is not None
