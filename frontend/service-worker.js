@@ -12,6 +12,7 @@ import './static/push-handlers.js';
 const PREFIX = 'page ';
 const SHELL = PREFIX + new URL('./static/', self.location).pathname;
 const PAGE = new URL('./', self.location).pathname;
+const ANSWER_WITHIN_MS = 5000; // browsers wait for minutes where a network is there, but silent
 const SHARE = new URL('./share', self.location).pathname;
 
 self.addEventListener('install', (event) => {
@@ -53,22 +54,19 @@ async function deleteOlder() {
   await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== SHELL).map((name) => caches.delete(name)));
 }
 
-/** The server's page; the stored one if the server cannot be reached, or a proxy answers that it is down. */
+/** The server's page; the stored one if the server cannot be reached, is silent, or a proxy answers that it is down. */
 async function page(request) {
-  const fromServer = await fetch(request).catch(() => null);
-  if (fromServer && fromServer.status < 500) return fromServer;
+  const answer = fetch(request).catch(() => null);
+  const silent = new Promise((resolve) => { setTimeout(resolve, ANSWER_WITHIN_MS, null); });
+  const early = await Promise.race([answer, silent]);
+  if (early && early.status < 500) return early;
   const shell = await caches.open(SHELL);
-  return (await shell.match(PAGE)) ?? fromServer ?? Response.error();
+  return (await shell.match(PAGE)) ?? (await answer) ?? Response.error();
 }
 
+/** A stored file first: its address has the version, so it is the server's, and a silent network cannot hold it up. */
 async function asset(request) {
-  try {
-    return await fetch(request);
-  } catch (error) {
-    const stored = await caches.match(request, { ignoreVary: true });
-    if (stored) return stored;
-    throw error;
-  }
+  return (await caches.match(request, { ignoreVary: true })) ?? fetch(request);
 }
 
 async function takeShare(request) {

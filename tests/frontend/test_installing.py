@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -119,6 +120,21 @@ def test_without_a_connection_a_reload_shows_the_page_and_what_becomes_of_the_up
     assert not page.visible("#offline")
     page.choose_file("#file", clip)
     assert_arrived_once(page, context, clip)
+
+
+def test_on_a_connection_that_is_silent_the_page_opens_all_the_same(page: Browser, between: Network) -> None:
+    """In a train the phone shows bars, and no answer comes: a browser waits for minutes."""
+    until_worker(page)
+    page.open("about:blank")
+    between.silence(True)
+    begun = time.monotonic()
+    try:
+        page.run("setTimeout(() => location.assign(arguments[0]))", between.url)
+        page.until("the page", lambda: page.run("return Boolean(document.querySelector('#home-title'))"))
+        assert time.monotonic() - begun < 20
+    finally:
+        between.silence(False)
+    page.find("#file-label")
 
 
 def test_without_a_connection_the_page_comes_back_by_itself(page: Browser, between: Network) -> None:
