@@ -164,5 +164,5 @@ function accountLine(account) {
         'aria-description': AFTER_FAILURE,
         checked: account.after_failure === 'continue',
       }),
-      el('span', {}, 'Continue after a failed part')));
+      el('span', {}, 'Continue after a failure')));
 }

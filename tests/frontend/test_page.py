@@ -123,7 +123,7 @@ def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Brows
 def test_what_happens_after_a_failure_is_set_for_each_account(page: Browser, api: StandIn) -> None:
     page.open(api.url).until_text("#accounts", "Mara Talks")
     assert not page.run("return document.querySelector('[data-account=a3]').checked")
-    assert page.text("[data-key=a3] .account-setting") == "Continue after a failed part"
+    assert page.text("[data-key=a3] .account-setting") == "Continue after a failure"
     explained = page.run("return document.querySelector('[data-account=a3]').getAttribute('aria-description')")
     assert explained == page.run("return document.querySelector('[data-key=a3] label').title") != ""
     page.click("[data-account=a3]")
