@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -68,6 +69,8 @@ def migrate(environ: dict[str, str]) -> None:
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     process_protection.protect()
+    # The kernel ignores a signal without a handler for the first process of a container, which then stops by SIGKILL.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the supervisor has its own handler
     argparse.ArgumentParser(prog="scripts/serve", description=__doc__).parse_args()
     try:
         chosen = environment.read(os.environ)

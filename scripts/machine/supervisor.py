@@ -182,6 +182,8 @@ class Supervisor:
     def check_services(self) -> None:
         """Reap processes that have exited, and start or stop services on demand; to be called often."""
         self._watchdog.listen()
+        if os.getpid() == 1:
+            _reap_orphans()
         for running in self._running:
             running.kill_if_due()
             running.reap()
@@ -267,3 +269,14 @@ class Supervisor:
             return contextlib.nullcontext()
         self._log_dir.mkdir(parents=True, exist_ok=True)
         return (self._log_dir / f"{name}.log").open("ab")
+
+
+def _reap_orphans() -> None:
+    """Remove ended processes from the process table; the first process of a container inherits those of others.
+
+    The services are children of the fork server. A child of this process that is reaped here is not waited for in vain:
+    `subprocess` takes a missing process for one that has ended.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
