@@ -43,6 +43,7 @@ Cause = Literal["post", "platform", "network", "wait"]
 
 
 MAX_QUOTED_CHARS = 200
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
 _ADDRESS = re.compile(r"\S*(?:://|www\.)\S*")
 _LONG_WORD = re.compile(r"\S{41,}")  # a token, an id or a signature; no word of a sentence
 _UNPRINTABLE = re.compile(r"[^\w\s!-~¡-¿‐-‧′-‴]|[\x00-\x1f\x7f]")
@@ -55,7 +56,7 @@ def quotable(text: str | None) -> str | None:
     """
     if not text:
         return None
-    line = _LONG_WORD.sub("…", _ADDRESS.sub("…", text[: 10 * MAX_QUOTED_CHARS]))
+    line = _LONG_WORD.sub("…", _ADDRESS.sub("…", _MARKUP.sub("", text[: 10 * MAX_QUOTED_CHARS])))
     line = " ".join(_UNPRINTABLE.sub(" ", line.replace("“", '"').replace("”", '"')).split())
     line = line if len(line) <= MAX_QUOTED_CHARS else line[: MAX_QUOTED_CHARS - 1].rstrip() + "…"
     return line.rstrip(". ") or None

@@ -93,6 +93,13 @@ def test_a_quotation_has_no_token_no_address_and_no_invisible_text() -> None:
     assert Rejected("refused", "YouTube did not accept this post").reason == "YouTube did not accept this post"
 
 
+def test_a_quotation_has_no_markup() -> None:
+    """YouTube's words about its quota have a link in HTML."""
+    text = 'You have exceeded your <a href="/youtube/v3/getting-started#quota">quota</a>.'
+    assert quotable(text) == "You have exceeded your quota"
+    assert quotable("a < b and c > d") == "a < b and c > d"
+
+
 @given(st.text(max_size=3000))
 def test_whatever_a_platform_says_is_one_short_line(text: str) -> None:
     quoted = quotable(text)
