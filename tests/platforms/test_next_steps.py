@@ -63,9 +63,7 @@ def _answer(body: str, status: int = 400) -> Response:
 
 
 def test_the_words_of_each_platform_are_quoted() -> None:
-    google = _answer(
-        '{"error": {"code": 400, "message": "The title is empty.", "errors": [{"reason": "invalidTitle"}]}}'
-    )
+    google = _answer('{"error": {"code": 400, "message": "It is empty.", "errors": [{"reason": "invalidTitle"}]}}')
     assert youtube.refusal(google, 0.0).reason == (
         "YouTube did not accept the title of this video (“It is empty”, code invalidTitle)"
     )
