@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Update, and_, case, func, or_, select, update
 
-from store import rows
+from store import row_counts, rows
 from store.attempts import MediaAttempt, encode_attempts
 from store.states import (
     JOB_OVER,
@@ -340,4 +340,4 @@ def unplanned(connection: Connection) -> tuple[int, int]:
 
 def count_by_status(connection: Connection) -> dict[str, int]:
     """Return the number of jobs in each state."""
-    return rows.counts(connection, jobs.c.status)
+    return row_counts.by_status(connection, jobs)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
-from store import rows
+from store import row_counts, rows
 from store.states import DeliveryStatus, NoticeKind, NoticeStatus
 from store.tables import notice_deliveries as deliveries
 from store.tables import notices
@@ -191,4 +191,11 @@ def purge(connection: Connection, before: datetime) -> None:
 
 def count_by_status(connection: Connection) -> dict[str, int]:
     """Return how many deliveries of notices are in each state."""
-    return rows.counts(connection, deliveries.c.status)
+    return row_counts.by_status(connection, deliveries)
+
+
+def oldest_due_at(connection: Connection) -> datetime | None:
+    """Return the earliest time at which a waiting delivery of a notice is or was due, or None."""
+    query = select(func.min(deliveries.c.next_at)).where(deliveries.c.status == DeliveryStatus.WAITING)
+    found: datetime | None = connection.scalar(query)
+    return found

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Text, and_, case, cast, exists, func, or_, select, update
+from sqlalchemy import Connection, Text, and_, case, cast, exists, or_, select, update
 
-from store import rows
+from store import row_counts, rows
 from store.partial_indexes import is_open
 from store.states import PUBLICATION_SUCCEEDED, PUBLICATION_UNPUBLISHED, AccountStatus, PublicationStatus
 from store.tables import accounts, jobs, publications
@@ -248,6 +248,4 @@ def open_created_before(connection: Connection, before: datetime) -> list[Public
 
 def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:
     """Return how many publications each platform has in each state."""
-    query = select(publications.c.platform, publications.c.status, func.count())
-    found = connection.execute(query.group_by(publications.c.platform, publications.c.status))
-    return {(platform, status): count for platform, status, count in found}
+    return row_counts.by_platform_and_status(connection, publications)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select
 
 Value = TypeVar("Value")
 
@@ -25,8 +25,3 @@ def build(row: Row[Any], kind: type[Value]) -> Value:  # Any: as above
     """Build a dataclass from the columns with the names of its fields."""
     columns = row._mapping  # noqa: SLF001 (SQLAlchemy's public name for it)
     return kind(**{field.name: columns[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass by contract
-
-
-def counts(connection: Connection, column: Column[str]) -> dict[str, int]:
-    """Return the number of rows with each value of a column."""
-    return {name: count for name, count in connection.execute(select(column, func.count()).group_by(column))}  # noqa: C416 (rows are no pairs to mypy)

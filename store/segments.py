@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Update, func, or_, select, update
 
-from store import rows
+from store import row_counts, rows
 from store.attempts import MediaAttempt, encode_attempts
 from store.partial_indexes import is_not_ended
 from store.states import PUBLICATION_OVER, PUBLICATION_SUCCEEDED, PublicationStatus, SegmentStatus
@@ -259,4 +259,4 @@ def unrendered(connection: Connection) -> tuple[int, float]:
 
 def count_by_status(connection: Connection) -> dict[str, int]:
     """Return the number of parts in each state."""
-    return rows.counts(connection, job_segments.c.status)
+    return row_counts.by_status(connection, job_segments)

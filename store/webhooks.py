@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
-from store import rows
+from store import row_counts, rows
 from store.states import DeliveryStatus, EndpointState
 from store.tables import attempts, deliveries, endpoints, events, jobs
 
@@ -319,4 +319,13 @@ def _again(now: datetime) -> dict[str, Any]:  # Any: as many types as columns
 
 def count_by_status(connection: Connection) -> dict[str, int]:
     """Return how many deliveries are in each state."""
-    return rows.counts(connection, deliveries.c.status)
+    return row_counts.by_status(connection, deliveries)
+
+
+def oldest_due_at(connection: Connection) -> datetime | None:
+    """Return the earliest time at which a waiting delivery is or was due, or None; pings are left out."""
+    query = select(func.min(deliveries.c.next_at)).where(
+        deliveries.c.status == DeliveryStatus.WAITING, deliveries.c.next_at > BEFORE_ALL
+    )
+    found: datetime | None = connection.scalar(query)
+    return found

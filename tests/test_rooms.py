@@ -97,6 +97,7 @@ FOLDERS: dict[str, set[str]] = {
         "documentation",
         "local",
         "machine",
+        "monitoring",
     },
     "store": {"migrations", "migrations/versions"},
 }

@@ -19,7 +19,7 @@ from actors.machine import Machine
 from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
 from media.limits import MAX_SECONDS, MIN_SECONDS
 from media.process import runner
-from store import accounts, jobs, publications, segments
+from store import accounts, jobs, publications, segments, stage_durations
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
 from store.publications import Publication
@@ -193,6 +193,7 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
         job = jobs.get(connection, job_id)
         if not planned or job is None:
             return
+        stage_durations.observe_since(connection, stage_durations.PLAN, job.started_at, machine.now())
         parts = [_segment(machine, job, span) for span in plan["spans"]]
         segments.create(connection, parts)
         wanted = [a for a in accounts.connected(connection) if job.platforms is None or a.platform in job.platforms]

@@ -37,7 +37,7 @@ from actors.recovery import publishing_notes
 from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from platforms import errors
 from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Outcome, Post, Published, Publisher
-from store import accounts, jobs, platform_states, publications, segments, steps
+from store import accounts, jobs, platform_states, publications, segments, stage_durations, steps
 from store.jobs import Job
 from store.publications import Publication
 from store.sealing import WrongKey
@@ -321,6 +321,8 @@ class _StepRun:
         )
         if not ended:
             return
+        stage = stage_durations.publishing(self.publication.platform)
+        stage_durations.observe_since(connection, stage, self.publication.started_at, self.machine.now())
         if again_s is not None:
             self._send_next(again_s)
         event = "publication.published" if note is None else "publication.action_needed"

@@ -21,7 +21,7 @@ from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import NO_SUCH_FILE, UPLOAD_GONE
 from media.process import runner
-from store import jobs, segments
+from store import jobs, segments, stage_durations
 from store.attempts import MediaAttempt
 from store.jobs import Job
 from store.segments import Segment
@@ -284,6 +284,7 @@ def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[
         job = jobs.get(connection, segment.job_id) if segment else None
         if not finished or segment is None or job is None:
             return
+        stage_durations.observe_since(connection, stage_durations.RENDER, segment.started_at, machine.now())
         if rendered["rendering"]["sound"] == "unreadable" and machine.settings.mute_video != "publish":
             # Found only now: the beginning of its track is readable. Before `close_finished` and `start_due`, so that
             # nothing is published.

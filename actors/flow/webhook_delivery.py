@@ -16,7 +16,7 @@ from actors.flow.events import emit
 from actors.machine import Machine
 from platforms import webhook
 from platforms.errors import PlatformError
-from store import endpoints, webhooks
+from store import endpoints, stage_durations, webhooks
 from store.sealing import WrongKey
 from store.states import DeliveryStatus
 from store.webhooks import PING, Attempt, Delivery, Endpoint, Event
@@ -123,6 +123,8 @@ def _record(machine: Machine, delivery: Delivery, event: Event, endpoint: Endpoi
         recorded = webhooks.record_attempt(
             connection, attempt, status=_delivery_status(outcome), next_at=next_at, tries=tries
         )
+        if recorded:
+            stage_durations.observe(connection, stage_durations.WEBHOOK_ATTEMPT, outcome.duration_ms / 1000)
         if recorded and (outcome.succeeded or event.type != PING):
             _record_health(machine, connection, endpoints.reread(connection, endpoint), outcome)
         webhook_queue.wake_again(machine, connection, endpoint.id)

@@ -16,6 +16,7 @@ from actors.database_check import DATABASE_ERRORS
 from actors.flow import media_child
 from actors.recovery import backups, lost_found
 from api.context import Context
+from api.damage_check import DamageCheck
 from api.http.problems import database_unavailable
 from api.resources import documents
 from api.resources.base import Resource
@@ -29,8 +30,8 @@ BALLAST_MISSING = "the ballast file is missing: the disk is full, or was; it is 
 MAX_TICK_AGE_S = 90.0
 RETRY_AFTER_S = 30  # most failures end by themselves or by a person, and none is worth asking more often
 MAX_QUEUE_LATENCY_S = 60.0
+MAX_LOCK_S = 60.0  # twice the time after which those that wait for the write lock give up
 LATE_BACKUPS = 1.5  # intervals without a backup, after which it is reported
-DAMAGE_CHECK_TIMEOUT_S = 2.0  # Fly's health check waits five seconds for the response
 
 
 class HealthChecks:
@@ -38,7 +39,7 @@ class HealthChecks:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._last_check: tuple[tuple[int, int, int], str | None] | None = None  # version of the file, damage
+        self._damage_check = DamageCheck(context.store)
         self._condition = threading.Condition()
         self._begun = self._ended = 0  # runs
         self._results: dict[str, Check] = {}
@@ -74,6 +75,7 @@ class HealthChecks:
                 "disk": self._disk,
                 "scheduler": self._scheduler,
                 "workers": self._workers,
+                "write_lock": self._write_lock,
                 "lost_found": self._lost_found,
                 "webhooks": self._webhooks,
                 "platforms": self._platforms,
@@ -96,7 +98,7 @@ class HealthChecks:
     def _database(self) -> Check:
         with self._context.store.reading() as connection:
             count = sum(jobs.count_by_status(connection).values())
-        damage = self._damage()
+        damage = self._damage_check.result()
         if damage is not None:
             logger.error("health: the database is damaged: {}", damage)
             return {"ok": False, "reason": "damaged", "detail": "the database is damaged", "jobs": count}
@@ -113,14 +115,6 @@ class HealthChecks:
                 "connect the accounts again and replace the secrets of the endpoints; the log names them"
             )
         return check
-
-    def _damage(self) -> str | None:
-        """Return the damage of the database file; check it again only after it has changed."""
-        facts = self._context.store.path.stat()
-        version = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
-        if self._last_check is None or self._last_check[0] != version:
-            self._last_check = (version, self._context.store.damage(within_s=DAMAGE_CHECK_TIMEOUT_S))
-        return self._last_check[1]
 
     def _disk(self) -> Check:
         directory, disk = self._context.settings.data_dir, self._context.disk
@@ -182,6 +176,14 @@ class HealthChecks:
             "ok": just_started or (age_s is not None and age_s < MAX_TICK_AGE_S),
             "last_tick_age_s": age_s if age_s is None else round(age_s, 1),
         }
+
+    def _write_lock(self) -> Check:
+        lock = self._context.broker.write_lock
+        held_s = lock.held_s()
+        check: Check = {"ok": held_s < MAX_LOCK_S, "held_s": round(held_s, 1)}
+        if not check["ok"]:
+            check["detail"] = f"nothing can be written: the write lock is held by {lock.holder()}"
+        return check
 
     def _workers(self) -> Check:
         alive = self._context.broker.admin.consumers()

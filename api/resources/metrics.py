@@ -5,21 +5,34 @@ Numbers of jobs, parts and publications by status are gauges, because they chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 
 import falcon
 from loguru import logger
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from actors.database_check import DATABASE_ERRORS
 from actors.recovery import backups
 from api.context import Context
+from api.resources import limit_metrics
 from api.resources.health import HealthChecks
 from broker.prometheus import QueueCollector
-from store import accounts, heartbeats, jobs, notices, platform_states, publications, segments, webhooks
+from store import (
+    accounts,
+    heartbeats,
+    jobs,
+    notices,
+    platform_states,
+    publications,
+    segments,
+    stage_durations,
+    webhooks,
+)
+from store.stage_durations import Histogram
 
 
 class MetricsResource:
@@ -70,6 +83,7 @@ class _MachineCollector(Collector):
         for name, check in self._health.run().items():
             well.add_metric([name], float(check["ok"]))
         yield well
+        yield from limit_metrics.of_machine(self._context)
         yield from self._connections()
 
     def _connections(self) -> Iterable[Metric]:
@@ -99,6 +113,11 @@ class _MachineCollector(Collector):
             }
             posts = publications.count_by_status(connection)
             known = accounts.list_all(connection)
+            limits = [
+                *limit_metrics.of_accounts(self._context, connection),
+                *limit_metrics.of_deliveries(self._context, connection),
+            ]
+            durations = stage_durations.histograms(connection)
             outages = platform_states.list_out(connection)
             tick_age_s = heartbeats.age_s(connection, "scheduler", self._context.now(), self._context.boot_time())
         for name, by_status in counts.items():
@@ -112,6 +131,8 @@ class _MachineCollector(Collector):
         for (platform, status), count in sorted(posts.items()):
             family.add_metric([platform, status], count)
         yield family
+        yield from limits
+        yield _stage_histogram(durations)
         family = GaugeMetricFamily(
             "vidprod_accounts", "Number of accounts by platform and status", labels=["platform", "status"]
         )
@@ -136,3 +157,14 @@ class _MachineCollector(Collector):
             )
             family.add_metric([], tick_age_s)
             yield family
+
+
+def _stage_histogram(durations: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(
+        "vidprod_stage_duration_seconds", "Wall time of stages from start to success, with retries", labels=["stage"]
+    )
+    for stage, histogram in durations.items():
+        bounds = ("+Inf" if math.isinf(bound_s) else str(bound_s) for bound_s in histogram.buckets)
+        buckets = list(zip(bounds, histogram.buckets.values(), strict=True))
+        family.add_metric([stage], buckets, histogram.sum_s)
+    return family

@@ -157,6 +157,11 @@ class WriteLock:
         """Return the name and number of the process that holds the lock, and since when, for log messages."""
         return str(read_holder(self._path) or "nobody")
 
+    def held_s(self) -> float:
+        """Return for how many seconds a process, this one or another, has held the lock; 0 if nobody does."""
+        holder = read_holder(self._path)
+        return 0.0 if holder is None else max(0.0, time.monotonic() - holder.since_s)
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Count the calling thread among the waiting ones: it waits for a thread that waits for the lock.

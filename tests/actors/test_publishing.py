@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from actors.flow import job_commands, publication_commands, publishing, publishi
 from actors.flow.retrying import GivenUp
 from platforms import errors
 from platforms.contract import Handle, Outcome, Post, Published
-from store import Sealer, Store, accounts, jobs, publications, segments, steps
+from store import Sealer, Store, accounts, jobs, publications, segments, stage_durations, steps
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
 from store.tables import metadata
 from tests.actors.one_publication import NAME, Killed, Remote, create_job, drive
@@ -36,6 +37,15 @@ def test_a_publication_runs_through_its_steps_and_ends_its_job(publishing_job: C
         finished = jobs.get(connection, "job")
     assert finished is not None
     assert finished.status is JobStatus.COMPLETED
+
+
+def test_the_duration_of_publishing_is_counted_once(publishing_job: Callable[[Remote], None], store: Store) -> None:
+    publishing_job(Remote())
+    assert drive().status is PublicationStatus.PUBLISHED
+    drive()
+    with store.reading() as connection:
+        found = stage_durations.histograms(connection)
+    assert {stage: histogram.buckets[math.inf] for stage, histogram in found.items()} == {"publish_tiktok": 1}
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -25,7 +25,7 @@ from actors.recovery import backups
 from api.app import create_app
 from api.context import Context
 from broker.storage.inspection import QueueStats, WorkerProcess
-from store import heartbeats, jobs
+from store import heartbeats, jobs, stage_durations
 from tests.api.conftest import connect
 from tests.store import rows
 from tests.support.clock import Clock
@@ -46,7 +46,7 @@ def test_all_is_well_when_everything_is(client: TestClient, context: Context, cl
     answer = client.simulate_get("/health")
 
     assert (answer.status_code, answer.json["status"]) == (200, "ok")
-    expected = {"database", "secret_key", "disk", "scheduler", "workers"}
+    expected = {"database", "secret_key", "disk", "scheduler", "workers", "write_lock"}
     expected |= {"lost_found", "webhooks", "platforms", "sandbox", "backup"}
     assert set(answer.json["checks"]) == expected
 
@@ -140,6 +140,27 @@ def test_health_is_red_when_work_waits_and_nobody_does_it(
     assert (answer.status_code, answer.json["checks"]["workers"]["ok"]) == (status, status == 200)
 
 
+def test_health_is_red_when_the_write_lock_is_not_released(
+    client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick(context, clock)
+    with context.broker.write_lock:
+        held = client.simulate_get("/health")
+        assert held.status_code == 200
+        assert held.json["checks"]["write_lock"]["held_s"] >= 0
+        monkeypatch.setattr("api.resources.health.MAX_LOCK_S", 0.0)
+        answer = client.simulate_get("/health")
+    assert (answer.status_code, answer.json["checks"]["write_lock"]["ok"]) == (503, False)
+    assert f"process {os.getpid()}" in answer.json["checks"]["write_lock"]["detail"]
+
+
+def test_the_time_of_the_write_lock_counts_only_while_it_is_held(context: Context) -> None:
+    lock = context.broker.write_lock
+    with lock:
+        assert lock.held_s() > 0
+    assert lock.held_s() == 0
+
+
 def test_health_is_red_when_the_disk_is_full(
     client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +207,24 @@ def test_metrics_tell_what_the_store_and_the_queue_hold(client: TestClient, cont
     ):
         assert line in answer.text
     assert "process_resident_memory_bytes" in answer.text
+
+
+def test_metrics_have_a_histogram_of_the_durations_of_each_stage(client: TestClient, context: Context) -> None:
+    with context.store.writing() as connection:
+        for duration_s in (40.0, 70.0, 9999.0):
+            stage_durations.observe(connection, stage_durations.RENDER, duration_s)
+
+    lines = client.simulate_get("/metrics").text.splitlines()
+
+    name = "vidprod_stage_duration_seconds"
+    for line in (
+        f'{name}_bucket{{le="15.0",stage="render"}} 0.0',
+        f'{name}_bucket{{le="60.0",stage="render"}} 1.0',
+        f'{name}_bucket{{le="+Inf",stage="render"}} 3.0',
+        f'{name}_count{{stage="render"}} 3.0',
+        f'{name}_sum{{stage="render"}} 10109.0',
+    ):
+        assert line in lines
 
 
 def test_the_page_and_its_files_come_with_their_policy(client: TestClient, context: Context) -> None:

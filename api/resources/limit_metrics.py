@@ -1,0 +1,70 @@
+"""Metrics of what runs out or piles up: logins and posts of accounts, deliveries, memory, the write lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from sqlalchemy import Connection
+
+from actors import machine_memory
+from actors.flow import turns
+from actors.flow.upload_windows import DAY, DEFAULTS
+from api.context import Context
+from store import accounts, notices, publication_queue, schedules, webhooks
+from store.states import AccountStatus
+
+
+def of_accounts(context: Context, connection: Connection) -> Iterable[Metric]:
+    """Return how long the login of each account lasts, and how many posts its schedule still allows."""
+    login = GaugeMetricFamily(
+        "vidprod_account_login_remaining_seconds",
+        "Seconds until the login of an account expires and its owner must connect it again",
+        labels=["platform", "account"],
+    )
+    left = GaugeMetricFamily(
+        "vidprod_account_posts_remaining",
+        "Posts that the schedule still allows within 24 hours",
+        labels=["platform", "account"],
+    )
+    now = context.now()
+    by_platform = DEFAULTS | {schedule.platform: schedule for schedule in schedules.list_all(connection)}
+    for account in accounts.list_all(connection):
+        labels = [account.platform, account.id]
+        if account.status is AccountStatus.CONNECTED:
+            starts = publication_queue.recent_starts(connection, account.id, now - DAY)
+            counted = turns.past_starts(starts, now)
+            left.add_metric(labels, max(0, by_platform[account.platform].max_per_day - len(counted)))
+            if account.refresh_expires_at is not None:
+                login.add_metric(labels, (account.refresh_expires_at - now).total_seconds())
+    yield from (login, left)
+
+
+def of_deliveries(context: Context, connection: Connection) -> Iterable[Metric]:
+    """Return since when the oldest delivery of webhooks and of notices is due; 0 if none is."""
+    for name, due_at in (
+        ("delivery", webhooks.oldest_due_at(connection)),
+        ("notice_delivery", notices.oldest_due_at(connection)),
+    ):
+        text = f"Seconds since the next attempt at a waiting {name.replace('_', ' ')} was due"
+        overdue_s = 0.0 if due_at is None else max(0.0, (context.now() - due_at).total_seconds())
+        family = GaugeMetricFamily(f"vidprod_{name}_overdue_seconds", text)
+        family.add_metric([], overdue_s)
+        yield family
+
+
+def of_machine(context: Context) -> Iterable[Metric]:
+    """Return the memory of the control group, and how long the write lock has been held."""
+    held_s = context.broker.write_lock.held_s()
+    for name, text, value in (
+        ("memory_limit_bytes", "Memory of the machine or of its control group", machine_memory.limit_bytes()),
+        ("memory_free_bytes", "Memory that processes may still take, without file pages", machine_memory.free_bytes()),
+        (
+            "write_lock_held_seconds",
+            "Time for which a process has held the write lock",
+            held_s,
+        ),
+    ):
+        family = GaugeMetricFamily(f"vidprod_{name}", text)
+        family.add_metric([], value)
+        yield family
