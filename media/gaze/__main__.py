@@ -84,6 +84,6 @@ if __name__ == "__main__":
             parser(),
             "media.stages.gaze:correct",
             reads=["source", "model"],
-            writes=["target", "report", "preview", "cover"],
+            writes=["target", "report", "preview", "cover", "small_cover", "small_preview"],
         )
     )
