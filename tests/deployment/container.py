@@ -25,6 +25,7 @@ SYSTEM = ("bin", "etc", "lib", "lib64", "sbin", "sys", "usr")
 NAMESPACES = ("--mount", "--pid", "--ipc", "--uts")
 MOUNT = """
 set -eu
+umask 022  # the tests have the installation's 077
 root=$1; python=$2; shift 2
 mount --bind "$root" "$root"
 for name in SYSTEM; do
