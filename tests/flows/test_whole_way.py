@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.flow.kept_pictures import SUFFIX
 from tests.flows.conftest import free_ports
 from tests.flows.machine import ROOT, Json, TestMachine
 from tests.support.waiting import wait_for
@@ -97,9 +98,14 @@ def test_a_video_becomes_parts_published_in_order_with_signed_webhooks(
 
 
 def test_the_files_are_deleted_when_the_last_publication_ends(shared_machine: TestMachine, published: Json) -> None:
-    kept = [shared_machine.data_dir / folder / published["job_id"] for folder in ("uploads", "jobs")]
-    wait_for(lambda: not any(path.exists() for path in kept), "the files to go")
-    assert shared_machine.status(published["job_id"])["status"] == "completed"
+    """The small pictures stay for a month (`KEEP_PICTURES_DAYS`), and the status has links to them."""
+    upload, parts = (shared_machine.data_dir / folder / published["job_id"] for folder in ("uploads", "jobs"))
+    wait_for(
+        lambda: not upload.exists() and all(file.name.endswith(SUFFIX) for file in parts.iterdir()), "the files to go"
+    )
+    status = shared_machine.status(published["job_id"])
+    assert status["status"] == "completed"
+    assert [set(part["links"]) for part in status["segments"]] == [{"cover"}] * len(published["segments"])  # no face
 
 
 def test_a_cut_upload_to_a_platform_goes_on_where_it_was(shared_machine: TestMachine, talk: Path) -> None:
