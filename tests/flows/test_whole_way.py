@@ -98,7 +98,7 @@ def test_a_video_becomes_parts_published_in_order_with_signed_webhooks(
 
 
 def test_the_files_are_deleted_when_the_last_publication_ends(shared_machine: TestMachine, published: Json) -> None:
-    """The small pictures stay for a month (`KEEP_PICTURES_DAYS`), and the status has links to them."""
+    """The small pictures stay for a month, and the status has links to them."""
     upload, parts = (shared_machine.data_dir / folder / published["job_id"] for folder in ("uploads", "jobs"))
     wait_for(
         lambda: not upload.exists() and all(file.name.endswith(SUFFIX) for file in parts.iterdir()), "the files to go"
