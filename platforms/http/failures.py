@@ -7,10 +7,10 @@ import http.client
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import urllib3
 
+from platforms.http.exchange import TransportFailure
 from platforms.http.resolver import NameTimeout
 
 # Results of OpenSSL's check of a certificate (x509_vfy.h).
@@ -32,19 +32,6 @@ _PLAIN_HTTP = {
     "PACKET_LENGTH_TOO_LONG",
 }
 _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
-
-
-@dataclass(frozen=True)
-class TransportFailure:
-    """The cause of a missing response.
-
-    Attributes:
-        code: stable, snake_case, for programs.
-        detail: a clause for people, without an address.
-    """
-
-    code: str
-    detail: str
 
 
 def classify(error: BaseException, *, expired: bool, began: bool, connected: bool) -> TransportFailure:

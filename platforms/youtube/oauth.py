@@ -18,7 +18,7 @@ from requests_oauthlib import OAuth2Session
 
 from platforms import error_table, oauth
 from platforms.errors import PlatformError, Reconnect
-from platforms.http import client as http_client
+from platforms.http.adapter import LimitedAdapter, apply_limits
 from platforms.http.hosts import Roots
 from platforms.oauth import AuthorizationRequest, ClientCredentials, LoginResult, Tokens, refresh_moment
 from platforms.youtube import api
@@ -121,9 +121,9 @@ class GoogleFlow:
         *,
         refreshing: bool = False,
     ) -> _GoogleGrant:
-        adapter = http_client.LimitedAdapter(reroute=(GoogleHosts.google_token_url, self._hosts.google_token_url))
+        adapter = LimitedAdapter(reroute=(GoogleHosts.google_token_url, self._hosts.google_token_url))
         try:
-            with http_client.apply_limits(session, adapter):
+            with apply_limits(session, adapter):
                 return _GoogleGrant.model_validate(dict(fetch()))
         except OAuth2Error as error:
             # `from None`: the cause may quote the response. MissingTokenError: neither a token nor an OAuth error.
@@ -151,5 +151,5 @@ class GoogleFlow:
         return LoginResult(tokens, channels[0].id, channels[0].snippet.title, self.variant)
 
 
-def _refused(adapter: http_client.LimitedAdapter, code: str | None, *, refreshing: bool) -> PlatformError:
+def _refused(adapter: LimitedAdapter, code: str | None, *, refreshing: bool) -> PlatformError:
     return oauth.refused(code, status=adapter.status, refreshing=refreshing, retry_after_s=adapter.retry_after_s)

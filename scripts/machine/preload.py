@@ -33,6 +33,7 @@ MODULES = (
     "api.tus.requests",
     "api.uploads.incomplete",
     "periodiq",
+    "platforms.http.adapter",
     "platforms.instagram.publisher",
     "platforms.tiktok.publisher",
     "platforms.youtube.publisher",
