@@ -4,7 +4,7 @@ import { connectAddress } from './api.js';
 import { el, pill } from './dom.js';
 import { position, seconds } from './format.js';
 import { codeOf, isStopped, needsPerson, postState, REPAIRABLE } from './part-groups.js';
-import { cutReason, gazeRest, gazeResult, nextAttempt, partState, publicationHint, renderingResult } from './part-words.js';
+import { cutReason, gazeRest, gazeResult, hurry, nextAttempt, partState, publicationHint, renderingResult } from './part-words.js';
 import { waitingNote } from './waiting.js';
 import { OVER, platformName, sentence } from './words.js';
 
@@ -33,11 +33,13 @@ function title(job, part) {
 function facts(job, part) {
   const gaze = gazeResult(part.gaze);
   const rest = gazeRest(part.gaze ?? {});
+  const why = hurry(part.rendering ?? {});
   const hasReason = !isStopped(part, job) && (part.retry_at || part.reason);
   return [
     el('p', { class: 'facts', 'data-key': 'facts' }, partFacts(part)),
     gaze && el('p', { class: 'facts', 'data-key': 'gaze' }, gaze),
     rest && el('p', { class: 'facts', 'data-key': 'gaze-rest' }, rest),
+    why && el('p', { class: 'facts', 'data-key': 'hurry' }, why),
     part.status === 'rendering' && el('progress', { max: 1, value: part.progress ?? 0, 'aria-label': `Part ${part.number}`, 'data-key': 'progress' }),
     hasReason && el('p', { class: 'reason', 'data-key': 'reason' }, nextAttempt('Rendering', part) || sentence(part.reason, '.')),
   ];

@@ -80,6 +80,7 @@ const ATTEMPT = {
 const SMALLER = new Set(['less_memory', 'least']);
 const LASTING_SHARE = 0.03; // of a part's frames
 const HURRIED_SHARE = 0.9; // likewise; with fewer measured frames, the page says that time was short
+const WHOLE_CORE = 0.8; // of a processor core; a part that gets more is not told how much
 const PUBLICATION_HINT = {
   action_needed: (platform) => `Open the ${platform} app and finish the draft that waits there.`,
   outcome_unknown: (platform) => `${platform} gave no clear answer. Please look there before you post it again.`,
@@ -109,9 +110,16 @@ export function nextAttempt(what, { attempts, retry_at: retryAt }) {
 }
 
 /** A remark about a part's picture, or ''. */
-export function renderingResult({ picture, settings } = {}) {
+export function renderingResult({ picture, settings, pace } = {}) {
   if (picture === 'copied') return 'picture kept bit for bit';
+  if (pace?.steps?.includes('smaller_picture')) return 'smaller picture to save time';
   return SMALLER.has(settings) ? 'smaller picture to save memory' : '';
+}
+
+/** Why a part was made in a hurry, or ''. */
+export function hurry({ pace } = {}) {
+  if (!pace?.steps?.length) return '';
+  return pace.core_share < WHOLE_CORE ? `The server was short of time: this part got ${percent(pace.core_share)} of a processor core` : 'The server was short of time';
 }
 
 /** The result of the gaze correction of a part; '' while it is unknown. */

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--deadline",
         type=float,
         metavar="SECONDS",
-        help="time limit; near it, fewer frames are measured, then none is corrected",
+        help="time limit; to keep it, fewer frames are measured, then the picture is smaller, then none is corrected",
     )
     command.add_argument(
         "--memory",

@@ -127,15 +127,14 @@ class Corrector:
         elif previous is not None and frame.index % max(interval, self._stride(previous)):
             slot.skipped, slot.failure = True, previous.failure
         else:
-            began, measured = time.perf_counter(), self.timing.measured_frames
+            began, cpu_began, measured = time.perf_counter(), time.thread_time(), self.timing.measured_frames
             self._find(slot)
             self._estimate(slot)
             if interval == 1 and len(skipped) == 1:
                 self._measure_skipped()
             self._interpolate(len(self._window) - 1)
-            seconds = time.perf_counter() - began
-            self.timing.landmarks += seconds
-            self.budget.record_measuring(seconds, self.timing.measured_frames - measured)
+            self.timing.landmarks += time.perf_counter() - began
+            self.budget.record_measuring(time.thread_time() - cpu_began, self.timing.measured_frames - measured)
 
     def _stride(self, previous: Slot) -> int:
         return STRIDE if previous.estimates and self.finder.in_any_order else 1
@@ -190,7 +189,7 @@ class Corrector:
 
     def _finish(self) -> Planes:
         """Decide on the next frame, draw its eyes and emit it."""
-        at, began = self._window.next_out, time.perf_counter()
+        at, began, cpu_began = self._window.next_out, time.perf_counter(), time.thread_time()
         slot = self._window[at]
         if not slot.estimates:
             self.on_result(FrameResult.without_face(slot.picture, slot.failure or Reason.NO_FACE))
@@ -202,7 +201,7 @@ class Corrector:
         self._draw(slot, decisions, tracks, at)
         self.timing.redraw += time.perf_counter() - decided
         frame = self._emit(slot, decisions)
-        self.budget.record_drawing(time.perf_counter() - began)
+        self.budget.record_drawing(time.thread_time() - cpu_began)
         return frame
 
     def _decide(self, number: int, estimates: list[GazeEstimate | None], at: int) -> Decision:

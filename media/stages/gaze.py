@@ -8,6 +8,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,10 +26,10 @@ from media.gaze.policy import Policy
 from media.gaze.preview import SHEET_PX, Preview
 from media.gaze.reasons import Reason
 from media.gaze.report import Report
-from media.gaze.time_budget import TimeBudget
+from media.gaze.time_budget import SmallerPictureFaster, TimeBudget, TimeStep
 from media.process import memory
 from media.process.files import atomic_write
-from media.process.memory_profile import MemoryProfile
+from media.process.memory_profile import LIMITS, MemoryProfile
 from media.reading.inspection import inspect
 from media.reading.spans import Span
 from media.reframing.following import choose_framing
@@ -41,18 +42,54 @@ Progress = Callable[[float], None]
 Facts = dict[str, Any]  # Any: JSON
 _T = TypeVar("_T")
 
+# CPU time of a part in at most 720 x 1280 pixels, as a share of that in full HD (`scripts/bench cpu`, 2026-11-29).
+# Of larger and smaller videos this promises too much: if need be, correction still stops.
+SMALLER_COST = 0.78
+
+
+@dataclass
+class _Pace:
+    """The speed of the work on one part, and what was done to end it in time."""
+
+    began_s: float = field(default_factory=time.monotonic)
+    cpu_began_s: float = field(default_factory=time.process_time)
+    steps: list[TimeStep] = field(default_factory=list)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Return the seconds since the beginning."""
+        return time.monotonic() - self.began_s
+
+    def to_json(self, deadline_s: float | None) -> Facts:
+        """Return the fields for the status document; `core_share` is the share of one core that this process got."""
+        took_s = self.elapsed_s
+        core_share = (time.process_time() - self.cpu_began_s) / max(took_s, 1e-3)
+        facts = {"took_s": round(took_s, 1), "core_share": round(core_share, 3), "deadline_s": deadline_s}
+        return facts | {"steps": [step.value for step in self.steps]}
+
 
 def correct(options: argparse.Namespace, progress: Progress) -> Facts:
     """Correct one part as the command line says; return the facts for the status document.
 
-    A part whose landmark engine does not start is rendered uncorrected, with the reason in the facts.
+    A part whose landmark engine does not start is rendered uncorrected, with the reason in the facts. A part that
+    would miss its deadline is begun anew with a smaller picture if that saves enough time.
 
     Raises:
         Refused: the source cannot be played, or `--span` or `--zero` is not what the plan writes.
     """
+    pace = _Pace()
+    try:
+        return _correct(options, pace, progress)
+    except SmallerPictureFaster:
+        pace.steps.append(TimeStep.SMALLER_PICTURE)
+        smaller = argparse.Namespace(**vars(options) | {"memory": MemoryProfile.LESS})
+        return _correct(smaller, pace, progress)
+
+
+def _correct(options: argparse.Namespace, pace: _Pace, progress: Progress) -> Facts:
     span = _span(options)
     if options.intensity <= 0:
-        return _uncorrected(options, span, Reason.TURNED_OFF, progress)
+        return _uncorrected(options, span, Reason.TURNED_OFF, pace, progress)
     try:
         model_path = model.locate(options.model)
         head = model.average_head(model_path)
@@ -60,9 +97,9 @@ def correct(options: argparse.Namespace, progress: Progress) -> Facts:
     except GazeError as error:
         # The creator still gets the part, and its status names the reason. This line is for the operator.
         logger.error("Gaze correction is not possible: {}", error)
-        return _uncorrected(options, span, Reason.DETECTOR_FAILED, progress)
+        return _uncorrected(options, span, Reason.DETECTOR_FAILED, pace, progress)
     with finder:
-        return _corrected(options, span, finder, head, progress)
+        return _corrected(options, span, finder, head, pace, progress)
 
 
 def _finder(engine: str, model_path: Path, faces: int) -> Landmarker | MediaPipeLandmarker:
@@ -75,9 +112,9 @@ def _corrected(
     span: Span,
     finder: Landmarker | MediaPipeLandmarker,
     head: model.Head,
+    pace: _Pace,
     progress: Progress,
 ) -> Facts:
-    began = time.monotonic()
     found = _calibration(options)
     report, preview = Report(options.intensity), Preview(span.frames)
     stage = Corrector(
@@ -87,11 +124,12 @@ def _corrected(
         zero=found.zero_deg if found else (0.0, 0.0),
         policy=Policy(dead_zone_deg=found.dead_zone_deg) if found else Policy(),
         usual_opening=found.usual_opening if found else None,
-        budget=_budget(options, span, time.monotonic() - began),
+        budget=_budget(options, span, pace.elapsed_s),
         on_result=report.add,
         observer=preview if options.preview else None,
     )
     rendered = _render(options, span, stage, progress)
+    pace.steps += stage.budget.steps
     finder.close()  # frees memory for the pictures that are drawn now
     summary = report.summary(stage.timing)
     if options.report:
@@ -102,7 +140,8 @@ def _corrected(
     if report.is_untouched and rendered.landscape is None and stream_copy.obstacle(options.source, span) is None:
         rendered = _render(options, span, None, lambda _: None)  # nothing was changed: copy the stream instead
     steps = ("landmarks", "decision", "redraw")
-    return _facts(rendered, summary, {f"gaze_{name}": getattr(stage.timing, name) for name in steps})
+    spent = {f"gaze_{name}": getattr(stage.timing, name) for name in steps}
+    return _facts(rendered, summary, pace.to_json(options.deadline), spent)
 
 
 def _budget(options: argparse.Namespace, span: Span, elapsed_s: float) -> TimeBudget:
@@ -112,15 +151,21 @@ def _budget(options: argparse.Namespace, span: Span, elapsed_s: float) -> TimeBu
         span.frames,
         memory_bytes=memory.limit_bytes(),
         has_smaller_settings=options.memory == MemoryProfile.FULL,
+        smaller_cost=SMALLER_COST if options.memory == MemoryProfile.FULL and _can_be_smaller(span) else None,
     )
 
 
-def _uncorrected(options: argparse.Namespace, span: Span, reason: Reason, progress: Progress) -> Facts:
+def _can_be_smaller(span: Span) -> bool:
+    limits = LIMITS[MemoryProfile.LESS]
+    return span.shape is not None and (max(span.shape) > limits.long_side or min(span.shape) > limits.short_side)
+
+
+def _uncorrected(options: argparse.Namespace, span: Span, reason: Reason, pace: _Pace, progress: Progress) -> Facts:
     rendered = _render(options, span, None, progress)
     summary = Report(options.intensity).nothing(reason)
     if options.report:
         _write_json(options.report, {"gaze": summary, "zero": None, "frames": []})
-    return _facts(rendered, summary, {})
+    return _facts(rendered, summary, pace.to_json(options.deadline), {})
 
 
 def _render(options: argparse.Namespace, span: Span, stage: Corrector | None, progress: Progress) -> Rendered:
@@ -171,9 +216,9 @@ def caption(summary: Facts) -> str:
     return ", ".join(words)
 
 
-def _facts(rendered: Rendered, summary: Facts, steps: dict[str, float]) -> Facts:
+def _facts(rendered: Rendered, summary: Facts, pace: Facts, steps: dict[str, float]) -> Facts:
     names = ("picture", "encoded_because", "sound", "frames_held", "landscape")
-    rendering = {name: getattr(rendered, name) for name in names}
+    rendering = {name: getattr(rendered, name) for name in names} | {"pace": pace}
     return {
         "frames": rendered.frames,
         "duration_s": rendered.duration_s,

@@ -82,6 +82,21 @@ def test_a_part_that_was_made_in_a_hurry_says_so(page: Browser, api: StandIn) ->
     open_job(page, api, job)
     said = "it would have taken too long (33 %). Short of time, the eyes were measured in 34 % of the frames only"
     assert said in part(page, 1)
+    assert not page.visible("[data-key=part-1] [data-key=hurry]")
+
+
+def test_a_part_on_a_slow_machine_says_what_share_of_a_core_it_got(page: Browser, api: StandIn) -> None:
+    job = samples.completed()
+    steps = ["smaller_picture", "fewer_measured"]
+    pace = {"took_s": 1432.0, "core_share": 0.068, "deadline_s": 1440.0, "steps": steps}
+    job["segments"][0]["rendering"] = {"picture": "encoded", "settings": "full", "pace": pace}
+    pace = {"took_s": 30.0, "core_share": 1.2, "deadline_s": 1440.0, "steps": []}
+    job["segments"][1]["rendering"] = {"picture": "encoded", "settings": "full", "pace": pace}
+    open_job(page, api, job)
+    first = part(page, 1)
+    assert "smaller picture to save time" in first
+    assert "The server was short of time: this part got 7 % of a processor core" in first
+    assert not page.visible("[data-key=part-2] [data-key=hurry]")
 
 
 def test_a_refused_video_gives_its_reason(page: Browser, api: StandIn) -> None:
