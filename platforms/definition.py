@@ -77,6 +77,7 @@ class PlatformDefinition:
         logins: the first one that has credentials is the default.
         compose: composes and checks the words of a post.
         make_publisher: returns the publisher.
+        needs_title: each video has a title, besides its caption or description.
         max_posts_per_day: default limit of an account; our own choice, well below what the platform allows.
         min_gap_s: default gap between two posts of an account.
     """
@@ -89,6 +90,7 @@ class PlatformDefinition:
     make_publisher: Callable[[Roots, PublishingOptions], Publisher]
     max_posts_per_day: int
     min_gap_s: int = 1_800
+    needs_title: bool = False
 
     @property
     def variants(self) -> tuple[str, ...]:

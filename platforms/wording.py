@@ -14,6 +14,11 @@ from platforms.errors import Rejected
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
+def utf16_units(text: str) -> int:
+    """Return the length in UTF-16 code units, in which an emoji counts two: the strictest reading of "characters"."""
+    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
+
+
 @dataclass(frozen=True)
 class Wording:
     """The words of one post on one platform.

@@ -30,6 +30,8 @@ VERSION = 1
 UNKNOWN_NAME = "recovered video, its options were lost"
 MAX_BYTES = 2**20  # records have at most 100 kB
 MAX_NAME_CHARS = 200
+JOINERS = "\u200c\u200d"
+"""ZWNJ and ZWJ: control characters that belong to the spelling of Persian, Indic scripts and emoji."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -198,4 +200,5 @@ def _text(value: Any) -> str:  # Any: JSON
 
 def _plain(value: Any) -> str:  # Any: JSON
     """Return a name without control characters, so that it can be printed to a terminal."""
-    return "".join(sign for sign in _text(value) if unicodedata.category(sign)[0] != "C")[:MAX_NAME_CHARS]
+    signs = (sign for sign in _text(value) if sign in JOINERS or unicodedata.category(sign)[0] != "C")
+    return "".join(signs)[:MAX_NAME_CHARS]

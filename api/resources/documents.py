@@ -75,7 +75,10 @@ class JobSummaryDocument(TypedDict):
     ]
     posts: Annotated[dict[PublicationStatus, int], Field(description="How many publications are in each state.")]
     title: str
-    original_name: Annotated[str, Field(description="Name of the uploaded file; shown only, never published.")]
+    original_name: Annotated[
+        str,
+        Field(description="Name of the uploaded file. It may become the title of a video without title and caption."),
+    ]
     created_at: Time | None
 
 

@@ -12,6 +12,7 @@ from api.context import Context
 from api.http.problems import Problem, invalid_field
 from api.uploads.options import UploadOptions
 from platforms import registry
+from platforms.default_title import public_title
 from platforms.errors import Rejected
 from platforms.http import address_guard
 from store import accounts
@@ -40,7 +41,7 @@ def check_options(context: Context, options: UploadOptions, file_name: str) -> N
     """Check the options of a complete upload.
 
     Args:
-        file_name: the title of a video without a title.
+        file_name: may become the title of a video without a title.
 
     Raises:
         Problem: 409 for a platform without an account, 422 for an invalid field.
@@ -48,7 +49,10 @@ def check_options(context: Context, options: UploadOptions, file_name: str) -> N
     usable = _usable_platforms(context)
     _check_accounts(options.platforms or (), usable)
     for platform in options.platforms or sorted(usable):
-        _check_text(platform, options.title or file_name, options.caption)
+        needs_title = registry.PLATFORMS[platform].needs_title
+        today = context.now().date()
+        title = public_title(options.title, options.caption, file_name, today, needs_title=needs_title)
+        _check_text(platform, title, options.caption)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url)
 

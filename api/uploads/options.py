@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from actors.recovery import upload_record
 from api.http import json_values
 from api.http.json_body import validation_problem
 from api.http.problems import invalid_field
@@ -19,6 +20,7 @@ from settings import GazeIntensity, SegmentSeconds
 MAX_METADATA_BYTES = 16_384
 MAX_FIELD_BYTES = 65_536
 MAX_NAME_CHARS = 200
+BLANKS = f" \t{upload_record.JOINERS}"
 MAX_PUBLISH_AHEAD = timedelta(days=366)
 
 # Python and pydantic also accept `0_1` as a number.
@@ -84,7 +86,11 @@ class UploadOptions(BaseModel):
 
     title: Annotated[
         str,
-        Field(max_length=200, description="Title of the posts, at most 200 characters. Default: the file's name."),
+        Field(
+            max_length=200,
+            description="Title of the posts, at most 200 characters. Default: the first words of "
+            "the caption, else the file's name if a person wrote it, else the date.",
+        ),
         AfterValidator(_plain_text),
     ] = ""
     caption: Annotated[
@@ -149,10 +155,13 @@ def parse_options(fields: Mapping[str, str], now: datetime) -> UploadOptions:
 def display_name(name: str | None) -> str:
     """Return an unchecked file name as text that is safe to display.
 
-    Its path and its control and direction characters are removed; it has at most `MAX_NAME_CHARS` characters.
+    Its path and its control and direction characters are removed; it has at most `MAX_NAME_CHARS` characters. Joiners
+    stay: without them, Persian words and family emoji are others.
     """
     last = re.split(r"[/\\]", name or "")[-1]
     kept = "".join(
-        char for char in unicodedata.normalize("NFC", last) if not unicodedata.category(char).startswith("C")
+        char
+        for char in unicodedata.normalize("NFC", last)
+        if char in upload_record.JOINERS or not unicodedata.category(char).startswith("C")
     )
-    return kept.strip()[:MAX_NAME_CHARS]
+    return kept.strip(BLANKS)[:MAX_NAME_CHARS].rstrip(BLANKS)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 from platforms.errors import Rejected
-from platforms.wording import Wording, single_text
+from platforms.wording import Wording, single_text, utf16_units
 
 # developers.facebook.com, Instagram content publishing: 2200 characters, 30 hashtags, 20 mentions (read 2026-11-22).
-CAPTION_CHARS = 2200
+# Meta does not say what a character is; UTF-16 units are the strictest reading, and what its apps count.
+CAPTION_UNITS = 2200
 MAX_HASHTAGS = 30
 MAX_MENTIONS = 20
 
-_HASHTAG = re.compile(r"(?<![\w&/])#\w+")
+# One run may hold several: `#a#b` counts as two. Letters, digits and emoji with their joiners belong to a hashtag;
+# ASCII and general punctuation end it. The full-width sign of East Asian keyboards begins one, too.
+_HASHTAGS = re.compile(r"(?<![\w&/])(?:[#＃][^\s!-/:-@\[-^`{-~＃\u2010-\u2027\u2030-\u205e\u3000-\u303f]+)+")
 _MENTION = re.compile(r"(?<![\w./])@[\w.]+")
 
 
@@ -23,13 +26,19 @@ def compose(title: str, caption: str, part: int, parts: int) -> Wording:
         Rejected: code "caption_too_long", "too_many_hashtags", "too_many_mentions" or "text_unusable".
     """
     text = single_text(title, caption, part, parts)
-    if len(text) > CAPTION_CHARS:
+    units = utf16_units(text)
+    if units > CAPTION_UNITS:
         raise Rejected(
             "caption_too_long",
-            f"Title and caption together have {len(text)} characters; Instagram accepts {CAPTION_CHARS}",
+            f"Title and caption together have {units} characters (in UTF-16 units); Instagram accepts {CAPTION_UNITS}",
         )
-    if len(_HASHTAG.findall(text)) > MAX_HASHTAGS:
+    if count_hashtags(text) > MAX_HASHTAGS:
         raise Rejected("too_many_hashtags", f"Instagram accepts at most {MAX_HASHTAGS} hashtags")
     if len(_MENTION.findall(text)) > MAX_MENTIONS:
         raise Rejected("too_many_mentions", f"Instagram accepts at most {MAX_MENTIONS} mentions")
     return Wording("", text)
+
+
+def count_hashtags(text: str) -> int:
+    """Return the number of hashtags in a text."""
+    return sum(run.count("#") + run.count("＃") for run in _HASHTAGS.findall(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from platforms.errors import Rejected
-from platforms.wording import Wording, single_text
+from platforms.wording import Wording, single_text, utf16_units
 
 # developers.tiktok.com, Direct Post, post_info.title: 2200 UTF-16 code units (live page of 2026-08-24).
 CAPTION_UNITS = 2200
@@ -16,7 +16,7 @@ def compose(title: str, caption: str, part: int, parts: int) -> Wording:
         Rejected: code "caption_too_long" or "text_unusable".
     """
     text = single_text(title, caption, part, parts)
-    units = len(text.encode("utf-16-le")) // 2
+    units = utf16_units(text)
     if units > CAPTION_UNITS:
         raise Rejected(
             "caption_too_long",

@@ -35,4 +35,5 @@ DEFINITION = PlatformDefinition(
     compose=compose,
     make_publisher=_publisher,
     max_posts_per_day=10,  # YouTube allows 100 inserts a project and day (quota page, 2026-09)
+    needs_title=True,
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from platforms.errors import Rejected
-from platforms.wording import Wording, title_and_caption
+from platforms.wording import Wording, title_and_caption, utf16_units
 
 # developers.google.com/youtube/v3/docs/videos: title ≤ 100 characters, description ≤ 5000 bytes, neither with < or >.
-TITLE_CHARS = 100
+# What a character is, is not said; UTF-16 units are the strictest reading: a refusal would come after the rendering.
+TITLE_UNITS = 100
 DESCRIPTION_BYTES = 5000
 
 
@@ -19,10 +20,13 @@ def compose(title: str, caption: str, part: int, parts: int) -> Wording:
     title, description = title_and_caption(title, caption, part, parts)
     if not title:
         raise Rejected("title_missing", "YouTube needs a title")
-    if len(title) > TITLE_CHARS:
+    if "\n" in title:
+        raise Rejected("text_unusable", "A title on YouTube has a single line")
+    units = utf16_units(title)
+    if units > TITLE_UNITS:
         raise Rejected(
             "title_too_long",
-            f"With its part number the title has {len(title)} characters; YouTube accepts {TITLE_CHARS}",
+            f"With its part number the title has {units} characters (in UTF-16 units); YouTube accepts {TITLE_UNITS}",
         )
     if any(bracket in text for bracket in "<>" for text in (title, description)):
         raise Rejected("text_unusable", "YouTube accepts no < or > in title and description")

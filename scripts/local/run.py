@@ -144,7 +144,9 @@ def main() -> int:
     )
     parser.add_argument("video", nargs="?", type=Path, help="a video to upload and publish")
     parser.add_argument("--demo", action="store_true", help="upload a sample clip, which the first start makes")
-    parser.add_argument("--title", default="", help="the title of the posts (default: the file's name)")
+    parser.add_argument(
+        "--title", default="", help="the title of the posts (default: from the caption, the file or the date)"
+    )
     arguments = parser.parse_args()
     if arguments.video is not None:  # the shell command has changed into the project's folder
         arguments.video = Path(os.environ.get("STARTED_IN", "")) / arguments.video

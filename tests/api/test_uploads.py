@@ -128,6 +128,9 @@ def test_a_chunked_upload_is_taken_too(serve: Serve, left: Left) -> None:
         pytest.param("a\x00b\u202egpj.mp4", "abgpj.mp4", id="control and direction characters"),
         pytest.param("x" * 5000 + ".mp4", "x" * 200, id="endless"),
         pytest.param("影片.mp4", "影片.mp4", id="other letters"),
+        pytest.param("می‌خواهم.mp4", "می‌خواهم.mp4", id="ZWNJ"),
+        pytest.param("👨‍👩‍👧 talk.mp4", "👨‍👩‍👧 talk.mp4", id="ZWJ"),
+        pytest.param("\u200d \u200ctalk\u200d", "talk", id="joiners that join nothing"),
     ],
 )
 def test_a_file_name_is_only_ever_text(serve: Serve, left: Left, context: Context, name: str, shown: str) -> None:
@@ -198,8 +201,17 @@ def test_a_title_that_a_platform_would_refuse_is_refused_now(serve: Serve, conte
     root = serve()
 
     refused(upload(root, {"title": "x" * 95}), 422, field="title", platform="youtube")
-    refused(upload(root, name="x" * 150 + ".mp4"), 422, field="title", platform="youtube")
+    refused(upload(root, {"title": "🎬" * 50}), 422, field="title", platform="youtube")
+    refused(upload(root, {"title": "My\ntalk"}), 422, field="title", platform="youtube")
     refused(upload(root, {"caption": "<b>"}), 422, field="caption", platform="youtube")
+
+
+@pytest.mark.parametrize("name", ["x" * 150 + ".mp4", "IMG_4711.MOV", ""])
+def test_an_upload_is_not_refused_for_a_title_that_nobody_wrote(serve: Serve, context: Context, name: str) -> None:
+    """Its title follows from its caption, its file's name or its date, and fits."""
+    connect(context, "youtube")
+
+    assert upload(serve(), name=name or "-").status_code == 202
 
 
 def test_a_webhook_to_a_private_address_is_refused(serve: Serve, left: Left) -> None:

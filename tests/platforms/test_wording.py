@@ -42,13 +42,19 @@ def test_a_part_carries_its_number(title: str, part: int, parts: int, expected: 
         ("tiktok", "", "😀" * 1101, "caption_too_long"),
         ("instagram", "", "x" * 2201, "caption_too_long"),
         ("instagram", "", "#tag " * 31, "too_many_hashtags"),
+        ("instagram", "", "".join(f"#tag{number}" for number in range(31)), "too_many_hashtags"),
+        ("instagram", "", " ".join(["＃タグ"] * 31), "too_many_hashtags"),
+        ("instagram", "", " ".join(["#❤️🔥"] * 31), "too_many_hashtags"),
+        ("instagram", "", "😀" * 1101, "caption_too_long"),
+        ("youtube", "🎬" * 51, "", "title_too_long"),
+        ("youtube", "My\ntalk", "", "text_unusable"),
         ("instagram", "", "@friend " * 21, "too_many_mentions"),
         ("tiktok", "a\0b", "", "text_unusable"),
         ("instagram", "", "\ud800", "text_unusable"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_never_cut(platform: str, title: str, caption: str, code: str) -> None:
-    """The units are UTF-16 for TikTok, bytes for YouTube's description, and else characters."""
+    """The units are bytes for YouTube's description, and else UTF-16."""
     with pytest.raises(Rejected) as caught:
         compose(platform, title, caption, 1, 1)
     assert caught.value.code == code
@@ -59,8 +65,9 @@ def test_what_does_not_fit_is_refused_and_never_cut(platform: str, title: str, c
     [
         ("youtube", "x" * 100, "é" * 2500),
         ("tiktok", "", "😀" * 1100),
-        ("instagram", "", "😀" * 2200),
+        ("instagram", "", "😀" * 1100),
         ("instagram", "", "#tag " * 30 + "@friend " * 20 + "a@b.example"),
+        ("instagram", "", "#a#b" * 15 + " # and &#39; and https://example.com/#c are none"),
     ],
 )
 def test_a_text_at_the_limit_is_accepted(platform: str, title: str, caption: str) -> None:
