@@ -93,6 +93,7 @@ FOLDERS: dict[str, set[str]] = {
         "benchmarks/gaze",
         "benchmarks/machine",
         "benchmarks/render",
+        "benchmarks/summary",
         "checks",
         "documentation",
         "local",

@@ -26,6 +26,7 @@ from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from broker import SqliteBroker
 from platforms import registry
+from scripts.benchmarks.summary.row import Line, Row
 from store import Sealer, Store, accounts, publication_queue, publications, segments, steps, tables
 from store.accounts import Account
 from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentStatus
@@ -33,6 +34,7 @@ from store.states import AccountStatus, JobStatus, PublicationStatus, SegmentSta
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ROWS_PER_INSERT = 10_000
 PLATFORM = "tiktok"
+SHORT_MANY, SHORT_FEW = 20_000, 200  # for the table of all benchmarks
 Prepared = Callable[[Machine, Connection], None]
 Change = Callable[[Machine, Connection], Prepared | None]  # returns the call that is measured, if not itself
 
@@ -48,9 +50,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as directory:
         machine = _machine(Path(directory))
         _fill(machine, options.accounts, options.waiting, options.parts)
+        print(
+            f"{options.accounts} accounts with {options.waiting} waiting publications each, {options.parts} parts a job"
+        )
         for title, change in _changes(options.parts):
-            _print_times(machine, title, change, options.runs)
+            times_ms = _times_ms(machine, change, options.runs)
+            print(f"{title}: median {statistics.median(times_ms):.2f} ms of CPU, longest {max(times_ms):.2f} ms")
         machine.broker.close()
+
+
+def rows(folder: Path) -> Iterator[Line]:
+    """Compare the cost with many waiting publications to the cost with few."""
+    accounts, parts = 3, 50
+    found = []
+    for waiting in (SHORT_MANY, SHORT_FEW):
+        (folder / str(waiting)).mkdir()
+        machine = _machine(folder / str(waiting))
+        _fill(machine, accounts, waiting, parts)
+        found.append([statistics.median(_times_ms(machine, change, 10)) for _, change in _changes(parts)[:3]])
+        machine.broker.close()
+    for (title, _), many_ms, few_ms in zip(_changes(parts), *found, strict=False):
+        what = f"{title}, {SHORT_MANY:,} waiting on each of {accounts}: CPU"
+        yield Row(what, many_ms, "ms", f"VidProd with {SHORT_FEW:,} waiting", few_ms)
 
 
 class _Measured(Exception):
@@ -89,7 +110,6 @@ def _fill(machine: Machine, account_count: int, waiting: int, parts: int) -> Non
         _insert(connection, tables.job_segments, (_part(job, n) for job in range(job_count) for n in range(parts)))
         posts = (_post(job, n, a) for job in range(job_count) for n in range(parts) for a in account_ids)
         _insert(connection, tables.publications, posts)
-    print(f"{account_count} accounts with {job_count * parts} waiting publications each, {parts} parts a job")
 
 
 def _insert(connection: Connection, table: Table, values: Iterator[dict[str, Any]]) -> None:  # Any: columns
@@ -130,15 +150,17 @@ def _post(job: int, number: int, account_id: str) -> dict[str, Any]:  # Any: col
     }  # fmt: skip
 
 
-def _changes(parts: int) -> Iterator[tuple[str, Change]]:
-    yield "find the next publication of each account", _find
-    yield "start the next publication of each account", start_due
-    yield "store the time of the next publication of each account", _start_later
-    yield f"close what is finished of a job of {parts} parts, one published", _close_one
-    yield f"update the holds of a job of {parts} parts, none held", _update_holds
-    yield f"hold the parts after the first of {parts}, which failed", _hold
-    yield f"update the holds of a job of {parts} parts, all but the first held", _update_all_held
-    yield "find overdue work", _find_overdue
+def _changes(parts: int) -> list[tuple[str, Change]]:
+    return [
+        ("find the next publication of each account", _find),
+        ("start the next publication of each account", start_due),
+        ("store the time of the next publication of each account", _start_later),
+        (f"close what is finished of a job of {parts} parts, one published", _close_one),
+        (f"update the holds of a job of {parts} parts, none held", _update_holds),
+        (f"hold the parts after the first of {parts}, which failed", _hold),
+        (f"update the holds of a job of {parts} parts, all but the first held", _update_all_held),
+        ("find overdue work", _find_overdue),
+    ]
 
 
 def _find(machine: Machine, connection: Connection) -> None:
@@ -191,7 +213,8 @@ def _fail_first(connection: Connection) -> None:
     connection.execute(change.values(status=PublicationStatus.FAILED, code="refused", reason="refused"))
 
 
-def _print_times(machine: Machine, title: str, change: Change, runs: int) -> None:
+def _times_ms(machine: Machine, change: Change, runs: int) -> list[float]:
+    """Return the CPU time of each run."""
     times_ms = []
     for _ in range(runs):
         with contextlib.suppress(_Measured), machine.store.writing() as connection:
@@ -201,7 +224,7 @@ def _print_times(machine: Machine, title: str, change: Change, runs: int) -> Non
                 prepared(machine, connection)
             times_ms.append(1000 * (time.thread_time() - began))
             raise _Measured  # rolls the transaction back
-    print(f"{title}: median {statistics.median(times_ms):.2f} ms of CPU, longest {max(times_ms):.2f} ms")
+    return times_ms
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Measure how long the API takes to answer after the last byte of an upload, and what an upload costs.
 
 A server process gets uploads over the loopback network: as a form, by tus in one request, and by tus in pieces. Beside
-them, in the same run, stock waitress with Falcon's own form parser gets the same form and writes it to a file. Each
-upload is deleted at once. Times are those of the last request, from its last byte to the status line.
+them, in the same run, stock waitress with Falcon's own form parser gets the same form and writes it to a file, and the
+tus server of Node.js gets the same upload by tus. Each upload is deleted at once. Times are those of the last request,
+from its last byte to the status line.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from scripts.benchmarks.summary import tools
+from scripts.benchmarks.summary.row import Goal, Line, NotMeasured, Row
 
 KEY = "a-key-of-the-benchmark"
 OURS = """
@@ -50,8 +54,16 @@ server = waitress.create_server(app, host="127.0.0.1", port=0, max_request_body_
 print(server.effective_port, flush=True)
 server.run()
 """
+TUS_SERVER = """
+import { Server } from "@tus/server";
+import { FileStore } from "@tus/file-store";
+const server = new Server({ path: "/files", datastore: new FileStore({ directory: process.env.DATA_DIR }) });
+const http = server.listen({ host: "127.0.0.1", port: 0 });
+http.on("listening", () => console.log(http.address().port));
+"""
 PIECE_BYTES = 8_000_000
 BLOCK_BYTES = 1_000_000
+SHORT_BYTES, SHORT_RUNS = 50_000_000, 2  # for the table of all benchmarks
 SIGNATURE = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 FORM_HEAD = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 FORM_END = b"\r\n--B--\r\n"
@@ -125,7 +137,7 @@ class Sender:
             self._send_video(offset, count)
             answer = self._answer()
             offset += count
-        return _header(answer, "x-job-id")
+        return _header(answer, "x-job-id") or upload_id  # no other server tells a job
 
     def close(self) -> None:
         """Close the connection."""
@@ -161,10 +173,13 @@ class Sender:
         return answer
 
 
-WAYS: dict[str, tuple[str, Callable[[Sender], str]]] = {
-    "form, stock waitress and Falcon": (STOCK, Sender.form),
-    "form": (OURS, Sender.form),
-    "tus, one request": (OURS, Sender.tus),
+Way = tuple[str, Callable[[Sender], str]]  # the server's program, and how the video is sent
+STOCK_FORM, FORM, NODE_TUS, TUS = "form, stock waitress and Falcon", "form", "tus, @tus/server", "tus, one request"
+WAYS: dict[str, Way] = {
+    STOCK_FORM: (STOCK, Sender.form),
+    FORM: (OURS, Sender.form),
+    NODE_TUS: (TUS_SERVER, Sender.tus),
+    TUS: (OURS, Sender.tus),
     "tus, pieces of 8 MB": (OURS, lambda sender: sender.tus(PIECE_BYTES)),
 }
 
@@ -180,6 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{'way':34}" + "".join(f"{head:>13}" for head in heads))
     stock: tuple[float, float] | None = None
     for name, (program, send) in WAYS.items():
+        if reason := missing(program):
+            print(f"{name:34} {reason}")
+            continue
         with _serving(program, chosen.directory) as server:
             found = [_measure(server, send, chosen.megabytes * 10**6) for _ in range(chosen.runs)]
             peak_mb = server.memory_mb("VmHWM", "status")
@@ -188,16 +206,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def rows(folder: Path) -> Iterator[Line]:
+    """Compare forms to stock waitress with Falcon, and tus to a server of the protocol's authors."""
+    for ours, theirs, baseline in (
+        (FORM, STOCK_FORM, "waitress and Falcon's form parser"),
+        (TUS, NODE_TUS, "@tus/server (does not sync the file to the disk)"),
+    ):
+        if reason := missing(WAYS[theirs][0]):
+            yield NotMeasured(f"an upload by {ours} beside {baseline}", reason)
+            continue
+        with _serving(WAYS[ours][0], str(folder)) as own, _serving(WAYS[theirs][0], str(folder)) as other:
+            pairs = [
+                (_measure(own, WAYS[ours][1], SHORT_BYTES), _measure(other, WAYS[theirs][1], SHORT_BYTES))
+                for _ in range(SHORT_RUNS)
+            ]
+            peaks_mb = own.memory_mb("VmHWM", "status"), other.memory_mb("VmHWM", "status")
+        yield from _compared(ours, baseline, pairs, peaks_mb)
+
+
+def _compared(
+    way: str, baseline: str, pairs: list[tuple[Figures, Figures]], peaks_mb: tuple[float, float]
+) -> Iterator[Row]:
+    what = f"upload of {SHORT_BYTES // 10**6} MB, {way}"
+    found = [[pair[side] for pair in pairs] for side in (0, 1)]
+    (own_ms, own_s), (other_ms, other_s) = map(_medians, found)
+    slowest_ms, other_slowest_ms = (max(one.answer_ms for one in runs) for runs in found)
+    goal = Goal(50.0) if way == TUS else None
+    yield Row(f"{what}: last byte to answer, median", own_ms, "ms", baseline, other_ms)
+    yield Row(f"{what}: the same, slowest of {len(pairs)}", slowest_ms, "ms", baseline, other_slowest_ms, goal=goal)
+    yield Row(f"{what}: CPU", own_s, "s", baseline, other_s)
+    yield Row(f"{what}: peak memory (RSS)", peaks_mb[0], "MiB", baseline, peaks_mb[1], goal=Goal(80.0))
+
+
 @contextmanager
 def _serving(program: str, directory: str | None) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         environment = {"PATH": os.environ["PATH"], "DATA_DIR": folder, "TMPDIR": folder, "API_KEYS": KEY}
         environment |= {"UPLOAD_RATE_LIMIT": "100000", "MAX_UPLOAD_SIZE": "8GB"}
-        command = [sys.executable, "-c", program]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        command, place = [sys.executable, "-c", program], None
+        if program == TUS_SERVER:  # finds its packages in the folder in which it runs
+            command, place = ["node", "--input-type=module", "-e", program], tools.TUS_FOLDER
+        with subprocess.Popen(
+            command, env=environment, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
             assert process.stdout is not None
-            yield Server(int(process.stdout.readline()), process.pid, Path(folder))
-            process.kill()
+            try:
+                yield Server(int(process.stdout.readline()), process.pid, Path(folder))
+            finally:
+                process.kill()
+
+
+def missing(program: str) -> str | None:
+    """Return what is not installed; None if the server can be measured."""
+    if program != TUS_SERVER:
+        return None
+    lacking = [] if shutil.which("node") else ["node"]
+    lacking += [] if (tools.TUS_FOLDER / "node_modules").exists() else ["@tus/server (scripts/bench --install)"]
+    return f"not installed: {', '.join(lacking)}" if lacking else None
 
 
 def _measure(server: Server, send: Callable[[Sender], str], size_bytes: int) -> Figures:
@@ -207,7 +272,8 @@ def _measure(server: Server, send: Callable[[Sender], str], size_bytes: int) -> 
     took_s = time.perf_counter() - began_s
     sender.close()
     shutil.rmtree(server.data_dir / "uploads" / upload_id, ignore_errors=True)
-    shutil.rmtree(server.data_dir / upload_id, ignore_errors=True)  # of the stock server
+    for path in server.data_dir.glob(f"{upload_id}*"):  # a folder of the stock server, files of @tus/server
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Figures(
         answer_ms=1000 * sender.answer_s,
         sent_mb_per_s=size_bytes / 10**6 / took_s,

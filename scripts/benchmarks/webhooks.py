@@ -22,11 +22,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from scripts.benchmarks.summary.row import Line, Row
 
 INTERVAL_S = 0.2  # between two events
 BACKLOG = 40  # events that wait for each receiver when the hanging begins
 TIMEOUT_S = 60.0
+SHORT_HANGING, SHORT_S = 10, 10.0  # for the table of all benchmarks
 
 
 @dataclass
@@ -152,25 +156,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--hanging", type=int, default=10, help="how many receivers do not answer (10)")
     parser.add_argument("--seconds", type=float, default=40, help="of each phase (40)")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="bench-webhooks-") as folder, ExitStack() as stack:
-        os.environ |= {
-            "DATA_DIR": folder,
-            "WEBHOOK_ALLOW_PRIVATE": "true",
-            "LOG_LEVEL": "ERROR",
-            "API_KEYS": "a-key-of-the-benchmark",
-        }
+    print(f"{'':28}{'event: median':>10}{'max':>7}{'message: median':>18}{'max':>5}   (ms)")
+    with tempfile.TemporaryDirectory(prefix="bench-webhooks-") as folder:
+        for name, delays in _phases(Path(folder), options.hanging, options.seconds):
+            print(delays.row(name), flush=True)
+
+
+def rows(folder: Path) -> Iterator[Line]:
+    """Compare the delays beside receivers that do not answer to those without them."""
+    phases = dict(_phases(folder, SHORT_HANGING, SHORT_S))
+    alone, beside = phases["alone"], phases[f"beside {SHORT_HANGING} that hang"]
+    condition = f"while {SHORT_HANGING} other receivers do not answer: median delay"
+    for what, own, other in (
+        ("event to its receiver", beside.events, alone.events),
+        ("message of a publication", beside.messages, alone.messages),
+    ):
+        medians_ms = [1000 * statistics.median(one) for one in (own, other)]
+        yield Row(f"{what}, {condition}", medians_ms[0], "ms", "VidProd without them", medians_ms[1])
+
+
+def _phases(folder: Path, hanging: int, seconds: float) -> Iterator[tuple[str, Delays]]:
+    """Yield the delays without receivers that do not answer, then those beside them."""
+    os.environ |= {
+        "DATA_DIR": str(folder),
+        "WEBHOOK_ALLOW_PRIVATE": "true",
+        "LOG_LEVEL": "ERROR",
+        "API_KEYS": "a-key-of-the-benchmark",
+    }
+    with ExitStack() as stack:
         bench, receiver = Bench(), HealthyReceiver()
         stack.enter_context(network_worker(dict(os.environ)))
         bench.add_endpoint(receiver.url)
         bench.emit()
         bench.message_s()  # the worker has started
-        print(f"{'':28}{'event: median':>10}{'max':>7}{'message: median':>18}{'max':>5}   (ms)")
-        print(bench.measure(receiver, options.seconds).row("alone"))
-        for url in [stack.enter_context(hanging_receiver()) for _ in range(options.hanging)]:
+        yield "alone", bench.measure(receiver, seconds)
+        for url in [stack.enter_context(hanging_receiver()) for _ in range(hanging)]:
             bench.add_endpoint(url)
         for _ in range(BACKLOG):
             bench.emit()
-        print(bench.measure(receiver, options.seconds).row(f"beside {options.hanging} that hang"), flush=True)
+        yield f"beside {hanging} that hang", bench.measure(receiver, seconds)
 
 
 if __name__ == "__main__":

@@ -67,25 +67,35 @@ def latency(environment: Environment, candidate: Candidate) -> Figures:
 def idle(environment: Environment, candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Figures]]:
     """Measure CPU time and memory of an idle worker of each candidate and of its server, all at once."""
     with ExitStack() as stack:
-        families: dict[Candidate, tuple[set[int], set[int]]] = {}
+        running: dict[Candidate, WorkerProcess] = {}
         for candidate in candidates:
-            [worker] = stack.enter_context(_running_workers(environment, environment.target(candidate), 1, 1))
-            running = environment.servers.get(candidate.key)
-            families[candidate] = ({worker.pid}, family(running.pid) if running else set())
+            [running[candidate]] = stack.enter_context(
+                _running_workers(environment, environment.target(candidate), 1, 1)
+            )
         time.sleep(min(WARM_UP_S, environment.sizes.idle_s))
+        families = {
+            candidate: ({worker.pid}, family(served.pid) if served else set())
+            for candidate, worker in running.items()
+            for served in [environment.servers.get(candidate.key)]
+        }
         begun_s = time.monotonic()
         before = {candidate: (cpu_s(own), cpu_s(server)) for candidate, (own, server) in families.items()}
         time.sleep(environment.sizes.idle_s)
         minutes = (time.monotonic() - begun_s) / 60
         for candidate, (own, server) in families.items():
             figures = {
-                IDLE_CPU: (cpu_s(own) - before[candidate][0]) / minutes,
+                IDLE_CPU: _used_s(before[candidate][0], cpu_s(own)) / minutes,
                 IDLE_PSS: pss_mib(own),
             }
             if server:
-                figures[IDLE_SERVER_CPU] = (cpu_s(server) - before[candidate][1]) / minutes
+                figures[IDLE_SERVER_CPU] = _used_s(before[candidate][1], cpu_s(server)) / minutes
                 figures[IDLE_SERVER_PSS] = pss_mib(server)
             yield candidate, figures
+
+
+def _used_s(before: dict[int, float], after: dict[int, float]) -> float:
+    """Return the CPU seconds between two looks; those of processes that were not there both times are unknown."""
+    return sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
 
 
 def enqueue(environment: Environment, candidate: Candidate) -> Figures:

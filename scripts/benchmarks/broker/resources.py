@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["cpu_s", "family", "pss_mib"]
@@ -23,16 +24,21 @@ def family(pid: int) -> set[int]:
     return found
 
 
-def cpu_s(pids: set[int]) -> float:
-    """Return the CPU seconds that these running processes have used so far, to the microsecond."""
-    # The clock id of another process's CPU time, as clock_getcpuclockid(3) makes it.
-    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
+def cpu_s(pids: set[int]) -> dict[int, float]:
+    """Return the CPU seconds that processes have used so far, to the microsecond, without those that have ended."""
+    used_s = {}
+    for pid in pids:
+        with suppress(OSError):  # RabbitMQ starts processes that end soon
+            # The clock id of another process's CPU time, as clock_getcpuclockid(3) makes it.
+            used_s[pid] = time.clock_gettime((~pid << 3) | 2)
+    return used_s
 
 
 def pss_mib(pids: set[int]) -> float:
-    """Return the memory of processes in MiB (PSS: shared pages are counted in proportion)."""
+    """Return the memory of processes in MiB (PSS: shared pages are counted in proportion), without those that ended."""
     kib = 0
     for pid in pids:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        kib += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+        with suppress(OSError):
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            kib += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
     return kib / 1024

@@ -56,10 +56,10 @@ def _clip(clip: Path, folder: Path, options: argparse.Namespace) -> None:
         f"{'RSS MiB':>9}{'own MiB':>9}{'Mbit/s':>8}{'VMAF':>7}"
     )
     plan = measured([sys.executable, "-m", "media.plan", str(source), "--intensity", "0.8", "--json"])
-    runs = {name: measured(command) for name, command in _candidates(source, folder, found, plan, options)}
+    runs = {name: measured(command) for name, command in commands(source, folder, found, plan, options)}
     plain_s = runs[PLAIN].a_minute_s(seconds)
     for name, run in runs.items():
-        output = _output(folder, name)
+        output = output_path(folder, name)
         score = "" if options.no_vmaf or "turned" in name else f"{vmaf(output, source, found):7.2f}"
         print(
             f"{name:22}{run.cpu_s:7.2f}{run.a_minute_s(seconds):16.1f}{run.a_minute_s(seconds) / plain_s:14.2f}"
@@ -80,25 +80,27 @@ def _print_stages(runs: dict[str, Run], seconds: float) -> None:
             print(f"  {name}, CPU s a minute by stage: {shown}")
 
 
-def _candidates(
+def commands(
     source: Path, folder: Path, found: Inspection, plan: Run, options: argparse.Namespace
 ) -> Iterator[tuple[str, list[str]]]:
+    """Yield each candidate's name and command; all have the same settings of the encoder."""
     span, zero = json.dumps(found.timeline.grid().to_json()), json.dumps(plan.said["zero"])
     ours = [sys.executable, "-m", "media.gaze", str(source)]
     fixed = [f"--span={span}", f"--zero={zero}", "--json"]
     candidates = [sys.executable, "-m", "scripts.benchmarks.render.baselines"]
-    yield PLAIN, [*candidates, "pyav", str(source), str(_output(folder, PLAIN))]
-    yield "ffmpeg", _ffmpeg_command(source, _output(folder, "ffmpeg"), found.timeline.grid())
+    yield PLAIN, [*candidates, "pyav", str(source), str(output_path(folder, PLAIN))]
+    yield "ffmpeg", _ffmpeg_command(source, output_path(folder, "ffmpeg"), found.timeline.grid())
     for name, intensity in (("ours, as filmed", "0"), ("ours, eyes turned", "0.8")):
-        target = _output(folder, name)
+        target = output_path(folder, name)
         beside = [f"--{kind}={target.with_suffix(f'.{kind}')}" for kind in ("report", "preview", "cover")]
         yield name, [*ours, str(target), "--intensity", intensity, *beside, *fixed]
     if not options.no_moviepy:
         name = "MoviePy, eyes turned"
-        yield name, [*candidates, "moviepy", str(source), str(_output(folder, name)), zero]
+        yield name, [*candidates, "moviepy", str(source), str(output_path(folder, name)), zero]
 
 
-def _output(folder: Path, name: str) -> Path:
+def output_path(folder: Path, name: str) -> Path:
+    """Return the path of a candidate's video."""
     return folder / f"{re.sub('[^a-z]+', '-', name.lower())}.mp4"
 
 

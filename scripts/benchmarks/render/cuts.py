@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from media.cutting import cuts
 from media.cutting import speech as media_speech
 from media.cutting.voice_activity import SAMPLE_RATE, VoiceDetector
+from scripts.benchmarks.summary.row import Line, NotMeasured, Row
 from tests.media.cutting import backgrounds, spoken
 from tests.media.cutting.spoken import Speech
 from tests.media.cutting.test_speech import EDGE_S, RATE, ROOMS, avoidably_inside, planned
@@ -69,6 +71,7 @@ HELD_OUT = Voices(
     ("piano", "electronic", "strings", "pop", "babble", "street"),
     77,
 )
+SHORT = Voices(HELD_OUT.speakers[:1], HELD_OUT.backgrounds, HELD_OUT.seed)  # for the table of all benchmarks
 
 
 @dataclass
@@ -109,12 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _print_rooms() -> None:
-    rows: dict[str, Count] = defaultdict(Count)
+    counts: dict[str, Count] = defaultdict(Count)
     for names, count in _counts():
         for name in names:
-            rows[name].add(count)
+            counts[name].add(count)
     print(f"{'':24}{'cuts':>6}{'inside a word':>15}{'avoidable':>11}{'at the limit':>14}")
-    for name, row in sorted(rows.items()):
+    for name, row in sorted(counts.items()):
         print(f"{name:24}{row.cuts:6}{row.inside:15}{row.avoidable:11}{row.at_limit:14}")
 
 
@@ -138,25 +141,47 @@ def _count(speech: Speech, chosen: list[cuts.Cut], length_s: float) -> Count:
     )
 
 
-def _print_backgrounds(voices: Voices) -> None:
-    """Print for each background and ratio the cuts inside words, all cuts, and the cuts without a reliable pause."""
+def rows(folder: Path) -> Iterator[Line]:
+    """Compare the cuts of one speaker, in and before sounds that were not used for tuning, to loudness alone."""
+    del folder
+    if spoken.is_missing():
+        yield NotMeasured("cuts inside words", "libespeak-ng is missing; apt-get install espeak-ng")
+        return
+    loudness_only, with_voice = (_sum(one) for one in _count_mixtures(SHORT))
+    what = f"of {with_voice.cuts} cuts of speech in music, voices, traffic and halls, inside a word"
+    yield Row(what, with_voice.inside, "cuts", "by loudness alone", loudness_only.inside)
+
+
+def _count_mixtures(voices: Voices) -> tuple[dict[tuple[str, int], Count], dict[tuple[str, int], Count]]:
+    """Return the cuts by background and ratio: by loudness alone, and with the voice detector."""
     loudness_only: dict[tuple[str, int], Count] = defaultdict(Count)
     with_voice: dict[tuple[str, int], Count] = defaultdict(Count)
     for name, ratio_db, speech in _mixtures(voices):
         levels, log_odds = _curves(speech)
-        for voice, rows in ((np.zeros_like(log_odds), loudness_only), (log_odds, with_voice)):
+        for voice, counts in ((np.zeros_like(log_odds), loudness_only), (log_odds, with_voice)):
             pauses = media_speech.find_pauses(levels, voice)
             for length_s in LENGTHS_S:
                 chosen = cuts.choose(int(speech.seconds * RATE), RATE, length_s, pauses)
-                rows[name, ratio_db].add(_count(speech, chosen, length_s))
+                counts[name, ratio_db].add(_count(speech, chosen, length_s))
+    return loudness_only, with_voice
+
+
+def _sum(counts: dict[tuple[str, int], Count]) -> Count:
+    total = Count()
+    for count in counts.values():
+        total.add(count)
+    return total
+
+
+def _print_backgrounds(voices: Voices) -> None:
+    """Print for each background and ratio the cuts inside words, all cuts, and the cuts without a reliable pause."""
+    loudness_only, with_voice = _count_mixtures(voices)
     print(f"{'':24}{'ratio':>6}{'loudness alone':>24}{'with the voice detector':>26}")
     for (name, ratio_db), row in loudness_only.items():
         ratio = "" if ratio_db == CLEAN_DB else f"{ratio_db} dB"
         print(f"{name:24}{ratio:>6}{_cell(row):>24}{_cell(with_voice[name, ratio_db]):>26}")
-    for rows, title in ((loudness_only, "loudness alone"), (with_voice, "with the voice detector")):
-        total = Count()
-        for count in rows.values():
-            total.add(count)
+    for counts, title in ((loudness_only, "loudness alone"), (with_voice, "with the voice detector")):
+        total = _sum(counts)
         print(f"all, {title}: {total.inside} of {total.cuts} inside a word, {total.avoidable} avoidable")
 
 

@@ -8,10 +8,15 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import imageio_ffmpeg
+
 from media.process.memory_profile import MemoryProfile
+from media.writing.encode import x264_options
 from scripts.benchmarks.render.process_run import ffmpeg, measured
+from scripts.benchmarks.summary.row import Line, Row
 
 HLG = "log-level=error:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"
 BIG, H264, HEVC = "scale=2160:3840", ["-c:v", "libx264", "-preset"], ["-c:v", "libx265", "-preset", "ultrafast"]
@@ -25,6 +30,7 @@ KINDS: dict[str, list[str]] = {
     "4K HEVC HLG": ["-vf", f"{BIG},format=yuv420p10le", *HEVC, "-x265-params", HLG],
 }
 LONG = "a minute"
+SHORT_KINDS, SHORT_S = ("1080p HEVC HLG", "4K HEVC HLG"), 4.0  # for the table of all benchmarks
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 took = measured([sys.executable, "-m", *command, *beside, "--json"])
                 row += f"{took.peak_rss_mib:{room}.0f}{took.peak_own_mib:6.0f}{took.cpu_s:7.1f}"
             print(row, flush=True)
+
+
+def rows(folder: Path) -> Iterator[Line]:
+    """Compare the memory to that of the ffmpeg program, which only scales to full HD and encodes."""
+    encoding = [word for name, value in x264_options(Fraction(30)).items() for word in (f"-{name}", value)]
+    for kind in SHORT_KINDS:
+        [(_, path)] = _clips(folder, argparse.Namespace(clip=None, only=kind, seconds=SHORT_S))
+        beside = [f"--{other}={folder / other}" for other in ("report", "preview", "cover")]
+        command = ["media.gaze", str(path), str(folder / "out.mp4"), "--intensity", "0.8", "--zero=null", *beside]
+        own = measured([sys.executable, "-m", *command, "--json"])
+        options = ["-vf", "scale=1080:1920,format=yuv420p", "-c:v", "libx264", "-threads", "1", *encoding]
+        reading = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", "-threads", "1", "-i", str(path)]
+        other = measured([*reading, *options, "-c:a", "aac", str(folder / "plain.mp4")])
+        what = f"rendering {kind} with gaze correction: memory that cannot be dropped"
+        yield Row(what, own.peak_own_mib, "MiB", "ffmpeg, scaled only", other.peak_own_mib)
 
 
 def _clips(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
