@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from media.frames import Planes
 from media.picture.matrix import FORMATS, MatrixConverter
+from media.picture.plane_pool import PlanePool
 from media.picture.tone import ToneMapper
 
 LONG_SIDE, SHORT_SIDE = 1920, 1080  # of the largest master, portrait or landscape; a square one has 1080 x 1080
@@ -160,6 +161,7 @@ class FrameConverter:
         self._scaler = VideoReformatter()
         self._tone: ToneMapper | None = None
         self._matrix_converter = MatrixConverter()
+        self._pool = PlanePool()
 
     def shrinks(self, frame: VideoFrame) -> bool:
         """Return whether a frame takes more than three times the memory of its converted planes."""
@@ -181,6 +183,11 @@ class FrameConverter:
             _letterboxed(u, half, NEUTRAL_CHROMA),
             _letterboxed(v, half, NEUTRAL_CHROMA),
         )
+        return Planes(y, u, v, index, time_s)
+
+    def copy(self, planes: Planes, index: int, time_s: float) -> Planes:
+        """Return a converted frame once more, for another tick."""
+        y, u, v = (self._pool.copy(plane) for plane in (planes.y, planes.u, planes.v))
         return Planes(y, u, v, index, time_s)
 
     def _reformat(self, frame: VideoFrame, width: int, height: int) -> VideoFrame:
@@ -231,12 +238,17 @@ class FrameConverter:
             180: cv2.ROTATE_180,
             270: cv2.ROTATE_90_COUNTERCLOCKWISE,
         }.get(self._orientation.rotation)
-        if turned is not None:
-            plane = np.asarray(cv2.rotate(plane, turned), dtype=np.uint8)
-        if self._orientation.mirrored:
-            plane = np.asarray(cv2.flip(plane, 1), dtype=np.uint8)
-        # The decoder still needs its picture, so a copy is returned.
-        return plane if turned is not None or self._orientation.mirrored else plane.copy()
+        if turned is None:  # the decoder still needs its picture
+            upright = self._pool.copy(plane)
+        else:
+            height, width = plane.shape[::-1] if self._orientation.swaps_sides else plane.shape
+            upright = self._pool.empty(height, width)
+            cv2.rotate(plane, turned, upright)
+        if not self._orientation.mirrored:
+            return upright
+        mirrored = self._pool.empty(*upright.shape)
+        cv2.flip(upright, 1, mirrored)
+        return mirrored
 
 
 class StreamConverter:
@@ -295,13 +307,18 @@ def to_frame(planes: Planes) -> VideoFrame:
     """Return a libav frame with a copy of the planes, tagged BT.709 limited range."""
     height, width = planes.y.shape
     frame = VideoFrame(width, height, "yuv420p")
+    fill_frame(frame, planes)
+    return frame
+
+
+def fill_frame(frame: VideoFrame, planes: Planes) -> None:
+    """Copy planes into a libav frame of their size, and tag it BT.709 limited range."""
     for plane, values in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
         # A plane is a writable buffer, which its stub does not declare.
         buffer = np.frombuffer(cast("bytearray", plane), np.uint8).reshape(plane.height, plane.line_size)
         buffer[:, : values.shape[1]] = values
     frame.colorspace = frame.color_primaries = frame.color_trc = H273_BT709
     frame.color_range = ColorRange.MPEG
-    return frame
 
 
 def to_rgb(planes: Planes) -> NDArray[np.uint8]:

@@ -61,7 +61,7 @@ def run_stage(
     parser.add_argument("--json", action="store_true", help="JSON lines: progress, then one result")
     options = parser.parse_args(arguments)
     output: Output = JsonLinesOutput(_private_stdout()) if options.json else TerminalOutput()
-    memory.configure_malloc()
+    memory.configure()
     if os.environ.get(ENV_PARENT_PIPE):
         _end_with_parent()
     read, written, filled = (_paths(options, names) for names in (reads, writes, fills))

@@ -19,6 +19,7 @@ COUNTED = {"RssAnon", "RssShmem", "VmSwap", "VmPTE", "Threads"}
 # takes 17 MiB less.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 TRIM_BYTES, MMAP_BYTES = 16 << 20, 8 << 20
+PR_SET_THP_DISABLE = 41  # linux/prctl.h
 
 
 def limit_bytes() -> int | None:
@@ -61,8 +62,13 @@ def usage(pid: int) -> Usage:
     return Usage(memory_bytes=sum(counts.values()) << 10, threads=threads)
 
 
-def configure_malloc() -> None:
-    """Make glibc's allocator keep freed pictures in the heap; other allocators stay as they are."""
+def configure() -> None:
+    """Make glibc's allocator keep freed pictures in the heap, and the kernel give no huge pages.
+
+    x264 asks for huge pages for each of its pictures. They took 10 MiB that were never used, and saved no CPU time
+    (measured 2026-11-29).
+    """
+    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)

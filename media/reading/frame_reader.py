@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -188,11 +189,10 @@ class _DecodedFrame:
                 return self._converter.convert(self._frame, index, time_s)
             self._converted, self._frame = self._converter.convert(self._frame, index, time_s), None
         assert self._converted is not None
-        y, u, v = self._converted.y, self._converted.u, self._converted.v
-        if is_last:
-            self._converted = None
-            return Planes(y, u, v, index, time_s)
-        return Planes(y.copy(), u.copy(), v.copy(), index, time_s)
+        if not is_last:
+            return self._converter.copy(self._converted, index, time_s)
+        converted, self._converted = self._converted, None
+        return replace(converted, index=index, time_s=time_s)
 
 
 def _chained(first: list[VideoFrame], frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:

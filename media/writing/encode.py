@@ -12,11 +12,12 @@ from pathlib import Path
 
 import av
 from av.container import OutputContainer
+from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from media.frames import Planes
-from media.picture.conversion import H273_BT709, to_frame
+from media.picture.conversion import H273_BT709, fill_frame
 from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile
 from media.sound.audio_filter import Block
 from media.writing.aac import AacWriter
@@ -78,12 +79,15 @@ class Master:
         self._limits = limits
         self._container = open_mp4(path)
         self._frames = 0
+        self._frame = VideoFrame(*size, "yuv420p")  # used again: freed each time, it leaves holes in the heap
         self._video = self._add_video(rate)
         self._audio = AacWriter(self._container, layout) if layout else None
 
     def add_frame(self, planes: Planes) -> None:
         """Encode the next frame."""
-        frame = to_frame(planes)
+        frame = self._frame
+        frame.make_writable()  # the encoder has copied the last picture, so this copies nothing
+        fill_frame(frame, planes)
         frame.pts, frame.time_base = self._frames, self._video.codec_context.time_base
         self._frames += 1
         with _memory_errors():

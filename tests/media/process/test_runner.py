@@ -42,7 +42,8 @@ def answer(options, progress):
     progress(0.5)
     print("a library prints to standard output")
     return {"environment": sorted(os.environ), "cwd": os.getcwd(), "leader": os.getsid(0) == os.getpid(),
-            "files": sorted(os.listdir("/proc/self/fd")), "badness": open("/proc/self/oom_score_adj").read().strip()}
+            "files": sorted(os.listdir("/proc/self/fd")), "badness": open("/proc/self/oom_score_adj").read().strip(),
+            "huge_pages": "THP_enabled:\\t1" in open("/proc/self/status").read()}
 
 def refuse(options, progress):
     raise Refused("too_long", "The video lasts 4 hours; 3 are allowed.")
@@ -161,6 +162,7 @@ def test_a_result_comes_back_with_progress(monkeypatch: pytest.MonkeyPatch, tria
     assert result["cwd"] == str(trial_stage)
     assert result["leader"]
     assert result["badness"] == "1000"
+    assert not result["huge_pages"]
     assert not [name for name in result["environment"] if "SECRET" in name or "KEY" in name or name.endswith("_URL")]
     assert (
         len(result["files"]) <= 9
