@@ -23,6 +23,7 @@ from api.tus import protocol
 from api.tus.protocol import Checksum
 from api.tus.stored import StoredUpload, UploadState, gone
 from api.uploads import options
+from api.uploads.background_sync import BackgroundSync
 from api.uploads.file import VERIFIED, UploadFile, disk_errors_as_problems
 from api.uploads.options import UploadOptions
 from api.uploads.reservations import Reservation, Reservations, became_full
@@ -96,8 +97,11 @@ class Reception:
             self._write(data)
 
     def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._owner.add_written(self, len(data))
+        before_bytes = self.size_bytes
+        try:
+            self._file.write(data)
+        finally:  # a disk that has lost bytes makes the file shorter
+            self._owner.add_written(self, self.size_bytes - before_bytes)
         if self._hash is not None:
             self._hash.update(data)
         if self.size_bytes - self._disk_checked_bytes >= CHECK_DISK_EVERY_BYTES:
@@ -158,7 +162,11 @@ class Reception:
         Raises:
             Problem: 400 for an empty file, 415 for one that is not a video, 503 if the disk is full.
         """
-        self._file.finalize(record)
+        before_bytes = self.size_bytes
+        try:
+            self._file.finalize(record)
+        finally:  # as in `feed`
+            self._owner.add_written(self, self.size_bytes - before_bytes)
         self._is_moved = True
 
     def keep(self) -> None:
@@ -214,6 +222,7 @@ class Receptions:
         self.joining = threading.Lock()  # while a joined upload is created or removed
         self._receiving: dict[str, Reception] = {}
         self._reserved: dict[str, Reservation] = {}
+        self._syncs: dict[str, BackgroundSync] = {}
 
     def reserve(self, machine: Machine, reservations: Reservations, upload: StoredUpload, written_bytes: int) -> None:
         """Reserve disk space for the rest of an upload, unless that is done already.
@@ -236,6 +245,7 @@ class Receptions:
         """End the reservation of an upload that is accepted or deleted."""
         with self._lock:
             space = self._reserved.pop(upload_id, None)
+            self._syncs.pop(upload_id, None)
         if space is not None:
             space.release()
 
@@ -270,11 +280,15 @@ class Receptions:
         self.interrupt(upload.upload_id)
         if not is_new and upload.state(machine.now()) is not UploadState.RECEIVING:
             raise gone()
+        resumed_at = None if is_new else upload.offset
+        with self._lock:
+            sync = self._syncs.setdefault(upload.upload_id, BackgroundSync(resumed_at or 0))
         file = UploadFile(
             upload.directory,
             limit_bytes=machine.settings.max_upload_size,
             is_video=not upload.is_partial,
-            resumed_at=None if is_new else upload.offset,
+            resumed_at=resumed_at,
+            sync=sync,
         )
         try:
             with disk_errors_as_problems():

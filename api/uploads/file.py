@@ -11,7 +11,6 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,12 +20,7 @@ from actors.recovery.lost_found import INCOMING, RESUMABLE_RECORD, SOURCE
 from actors.recovery.upload_record import NAME as RECORD
 from api.http.problems import Problem
 from api.uploads import sniff
-
-SYNC_EVERY_BYTES = 8 * 2**20
-"""Interval of syncs during an upload, so that little is left to sync after the last byte.
-
-Disks of small machines write 16 MiB/s.
-"""
+from api.uploads.background_sync import BackgroundSync
 
 RECORD_INCOMING = f".{RECORD}"
 RESUMABLE_RECORD_INCOMING = f"{RESUMABLE_RECORD}.new"
@@ -36,7 +30,7 @@ VERIFIED = ".verified"
 
 _DISK_RETRY_AFTER_S = 600
 
-_sync_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
+_COPY_BYTES = 8 * 2**20  # of another file, between two syncs
 
 
 def make_directory(directory: Path) -> None:
@@ -65,7 +59,13 @@ class UploadFile:
     """The file of one upload: `write` its bytes, then `finalize` or `discard` it."""
 
     def __init__(
-        self, directory: Path, *, limit_bytes: int, is_video: bool = True, resumed_at: int | None = None
+        self,
+        directory: Path,
+        *,
+        limit_bytes: int,
+        is_video: bool = True,
+        resumed_at: int | None = None,
+        sync: BackgroundSync | None = None,
     ) -> None:
         """Create the temporary file, or open it again to append to it.
 
@@ -74,6 +74,7 @@ class UploadFile:
             limit_bytes: maximum size.
             is_video: the first bytes are checked to be a video's; False for a piece of one.
             resumed_at: bytes of an existing file that are kept; None creates a new one.
+            sync: of a file that several requests write; None makes one.
 
         Raises:
             Problem: 423 if another process uses the file, 503 for a disk error; a new directory is deleted then.
@@ -82,8 +83,7 @@ class UploadFile:
         self._limit_bytes = limit_bytes
         self._head = b""
         self._head_checked = not is_video
-        self._unsynced_bytes = 0
-        self._sync: Future[None] | None = None
+        self._sync = sync or BackgroundSync(resumed_at or 0)
         self.size_bytes = 0
         self._fd = -1
         with disk_errors_as_problems():
@@ -142,18 +142,14 @@ class UploadFile:
                 self._check_head()
         with disk_errors_as_problems():
             _write_all(self._fd, data)
-        self._unsynced_bytes += len(data)
-        if self._unsynced_bytes >= SYNC_EVERY_BYTES and (self._sync is None or self._sync.done()):
-            with disk_errors_as_problems():
-                self._finish_sync()  # the kernel reports a failed write to one sync only: its error must be read
-            self._unsynced_bytes = 0
-            self._sync = _sync_executor.submit(os.fdatasync, self._fd)
+        with self._disk_errors():
+            self._sync.after_write(self._fd, self.size_bytes)
 
     def truncate(self, size_bytes: int) -> None:
         """Drop the bytes from an offset on, and append there."""
         with disk_errors_as_problems():
             if os.fstat(self._fd).st_size > size_bytes:
-                os.ftruncate(self._fd, size_bytes)
+                self._sync.cut_off(self._fd, size_bytes)
             self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
 
     def append_file(self, path: Path) -> None:
@@ -163,7 +159,7 @@ class UploadFile:
             Problem: 503 for a disk error.
         """
         with disk_errors_as_problems(), path.open("rb") as source:
-            while copied := os.sendfile(self._fd, source.fileno(), None, SYNC_EVERY_BYTES):
+            while copied := os.sendfile(self._fd, source.fileno(), None, _COPY_BYTES):
                 self.size_bytes += copied
                 os.fdatasync(self._fd)  # little at a time: the disk is shared
             if not self._head_checked and len(self._head) < sniff.HEAD_BYTES:
@@ -183,9 +179,9 @@ class UploadFile:
         if not self._head_checked:
             self._check_head()
         target = self._directory / SOURCE
+        with self._disk_errors():
+            self._sync.sync_all(self._fd)
         with disk_errors_as_problems():
-            self._finish_sync()
-            os.fsync(self._fd)
             if record is not None:
                 self._write_record(record)
             (self._directory / INCOMING).rename(target)
@@ -219,24 +215,22 @@ class UploadFile:
         except sniff.NotAVideo as exc:
             raise Problem(415, "not_a_video", f"file: {exc}", field="file") from exc
 
-    def _finish_sync(self) -> None:
-        if self._sync is not None:
-            try:
-                self._sync.result()
-            finally:
-                self._sync = None
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """Raise a 503 for a failed sync, after which the file is shorter."""
+        try:
+            with disk_errors_as_problems():
+                yield
+        except Problem:
+            self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+            raise
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
         fcntl.flock(fd, fcntl.LOCK_UN)  # now, even if closing has to wait
-        if self._sync is not None and not self._sync.done():
-            # The sync in progress uses the descriptor, whose number another file would get next. Closing waits on the
-            # executor's thread, because the server's loop must not wait.
-            _sync_executor.submit(os.close, fd)
-        else:
-            os.close(fd)
+        self._sync.close(fd)
 
 
 def file_too_large(limit_bytes: int) -> Problem:

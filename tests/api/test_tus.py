@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +24,7 @@ from api.context import Context
 from api.http.problems import Problem
 from api.tus import protocol, requests
 from api.tus.receiving import Receptions
+from api.uploads import background_sync
 from api.uploads.reservations import Reservations
 from store import jobs
 from store.tables import accounts
@@ -105,6 +108,44 @@ def test_an_upload_in_pieces_becomes_a_job_with_its_options(tus: Tus, context: C
         "talk.mp4",
         len(VIDEO),
     )
+    assert file_of(context, path).read_bytes() == VIDEO
+
+
+def test_pieces_are_synced_as_they_come_however_small_they_are(tus: Tus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the last one waits for the whole video: 167 ms for 500 MB on a fast disk, 30 s on a small one."""
+    synced_bytes: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced_bytes.append(os.fstat(fd).st_size))
+    monkeypatch.setattr(background_sync, "SYNC_EVERY_BYTES", 2500)
+    path = tus.made()
+    for start in range(0, 10_000, 1000):
+        tus.patch(path, start, VIDEO[start : start + 1000])
+        background_sync.wait_for_all()
+    assert synced_bytes == [3000, 6000, 9000]
+
+
+@pytest.mark.logs_errors
+@pytest.mark.parametrize("failing", ["fdatasync", "fsync"], ids=["while it arrives", "at its end"])
+def test_bytes_that_the_disk_has_lost_are_sent_again(
+    tus: Tus, context: Context, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """The kernel drops them, and tells it once: the next sync of the same file succeeds."""
+    real, calls = getattr(os, failing), itertools.count(1)
+
+    def lose(fd: int) -> None:
+        if next(calls) == (2 if failing == "fdatasync" else 1):
+            os.pwrite(fd, bytes(1000), os.fstat(fd).st_size - 1000)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(fd)
+
+    monkeypatch.setattr(os, failing, lose)
+    monkeypatch.setattr(background_sync, "SYNC_EVERY_BYTES", 2500)
+    path, offset, refused = tus.made(), 0, 0
+    while offset < len(VIDEO):
+        answer = tus.patch(path, offset, VIDEO[offset : offset + 3000])
+        refused += answer.status_code == 503
+        background_sync.wait_for_all()
+        offset = len(VIDEO) if "X-Job-Id" in answer.headers else tus.offset(path)
+    assert refused == 1
     assert file_of(context, path).read_bytes() == VIDEO
 
 

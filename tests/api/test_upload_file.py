@@ -14,7 +14,7 @@ from falcon.testing import TestClient
 from actors.recovery.lost_found import INCOMING
 from api.context import Context
 from api.http.problems import Problem
-from api.uploads import file
+from api.uploads import background_sync
 from api.uploads.file import UploadFile
 from tests.api.conftest import AUTH, VIDEO
 from tests.api.test_server import END, FORM
@@ -53,7 +53,7 @@ def test_bytes_are_synced_as_they_come_so_that_the_last_ones_wait_for_little(
 ) -> None:
     synced = threading.Event()
     monkeypatch.setattr(os, "fdatasync", lambda fd: synced.set())
-    monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
+    monkeypatch.setattr(background_sync, "SYNC_EVERY_BYTES", 1000)
     arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
 
     arriving.write(VIDEO)
@@ -69,7 +69,7 @@ def test_an_error_of_the_disk_during_the_upload_is_kept(tmp_path: Path, monkeypa
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(os, "fdatasync", broken)
-    monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
+    monkeypatch.setattr(background_sync, "SYNC_EVERY_BYTES", 1000)
     arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
     arriving.write(VIDEO)
 
@@ -90,7 +90,7 @@ def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
         synced.set()
 
     monkeypatch.setattr(os, "fdatasync", sync_slowly)
-    monkeypatch.setattr(file, "SYNC_EVERY_BYTES", 1000)
+    monkeypatch.setattr(background_sync, "SYNC_EVERY_BYTES", 1000)
     arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
     arriving.write(VIDEO)
 
@@ -100,7 +100,7 @@ def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
     assert not synced.is_set()
     assert not (tmp_path / "job").exists()
     go_on.set()
-    file._sync_executor.submit(int).result(30)
+    background_sync.wait_for_all()
 
 
 def test_the_first_bytes_are_judged_however_small_the_pieces_are(tmp_path: Path) -> None:
