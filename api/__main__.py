@@ -14,7 +14,7 @@ from loguru import logger
 import liveness
 import process_protection
 import settings as environment
-from actors import logging_setup, wiring
+from actors import logging_setup, malloc, wiring
 from actors.database_check import require_database
 from api.context import Context
 from api.http.auth import ApiKeys
@@ -41,6 +41,7 @@ def context() -> Context:
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     process_protection.protect()
+    malloc.share_among_threads()
     logging_setup.set_up(wiring.machine.settings)
     limit_lock_waits(wiring.machine.broker.write_lock)
     require_database(wiring.machine.store, wiring.machine.sealer)

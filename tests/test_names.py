@@ -70,7 +70,7 @@ ORDINARY: dict[tuple[str, str], str] = {
     ("broker/README.md", "gate"): "the lock file's name in existing data directories",
     ("broker/storage/write_lock.py", "gate"): "the lock file's name in existing data directories",
     ("tests/broker/test_hostile.py", "gate"): "the lock file's name in existing data directories",
-    ("scripts/machine/preload.py", "arena"): "the word of glibc's malloc",
+    ("actors/malloc.py", "arena"): "the word of glibc's malloc",
     ("scripts/machine/private_files.py", "gate"): "the lock file's name in existing data directories",
     ("tests/scripts/test_private_files.py", "gate"): "the lock file's name in existing data directories",
     ("media/cutting/speech.py", "gate"): "a noise gate",

@@ -6,11 +6,11 @@ Nothing is opened and no thread is started: SQLite forbids connections across fo
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 
-M_ARENA_MAX, ARENAS = -8, 2  # malloc.h of glibc
+from actors import malloc
+
 # With everything that they import; `tests/scripts/test_fork_server.py` finds what is missing.
 MODULES = (
     "actors.database_check",
@@ -43,19 +43,9 @@ MODULES = (
 
 def load() -> None:
     """Import the modules, and take all their objects from the garbage collector, which would write to their pages."""
-    _share_malloc_arenas()
+    malloc.share_among_threads()
     gc.disable()  # no holes, which each fork would fill with copies of their pages
     for name in MODULES:
         importlib.import_module(name)
     gc.freeze()
     gc.enable()
-
-
-def _share_malloc_arenas() -> None:
-    """Let the threads of a process allocate from two arenas; by default each has its own, up to eight for a core.
-
-    They hold the interpreter's lock when they allocate, so they hardly wait for each other. It saves 1 MB a service.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc only
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, ARENAS)
