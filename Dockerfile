@@ -10,7 +10,7 @@ COPY requirements.txt .
 # The image's own pip installs them: another one in the environment would only be copied along.
 RUN python -m venv --without-pip /app/.venv && \
   pip --python /app/.venv/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements.txt
-COPY settings.py process_protection.py liveness.py ./
+COPY settings.py process_protection.py liveness.py redaction.py ./
 COPY actors actors
 COPY api api
 COPY broker broker

@@ -220,6 +220,16 @@ class Settings(BaseModel):
         # Without https there is no web push, except from a browser on this machine.
         return self.root_url if self.root_url.startswith("https://") else "mailto:vidprod@localhost"
 
+    def secret_values(self) -> list[str]:
+        """Return all secrets, to keep them out of logs."""
+        found = [*self.api_keys, self.secret_key, *(client.client_secret for client in self.oauth_clients.values())]
+        return [secret.get_secret_value() for secret in found if secret is not None]
+
+    def secret_addresses(self) -> list[str]:
+        """Return the addresses that contain secrets."""
+        found = [*self.notice_urls, self.sentry_dsn]
+        return [secret.get_secret_value() for secret in found if secret is not None]
+
     @property
     def root_url(self) -> str:
         """Root of the public address of this machine, without a slash at the end."""

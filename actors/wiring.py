@@ -14,11 +14,13 @@ import dramatiq
 from dramatiq.middleware import CurrentMessage
 
 import process_protection
+import redaction
 import settings as environment
 from actors import logging_setup
 from actors.database_check import RequireDatabase
 from actors.disk import Disk
 from actors.locked_database import RetriesUnlessLocked, waits_again
+from actors.log_context import LogContext
 from actors.machine import Machine
 from actors.stop_children import StopChildren
 from broker import SqliteBroker, WriteLock
@@ -54,6 +56,7 @@ def build(environ: Mapping[str, str]) -> Machine:
         poll_interval_s=settings.queue_poll_interval,
         if_replaced="refuse",  # a new file would lack the store's tables
         before_write=disk.release_ballast_if_full,
+        redact=redaction.redact,
     )
     store = Store(
         path,
@@ -62,8 +65,11 @@ def build(environ: Mapping[str, str]) -> Machine:
         before_write=disk.release_ballast_if_full,
         waits_again=waits_again(stopping),
     )
-    sealer = Sealer(_secret_key(settings))
+    key = _secret_key(settings)
+    redaction.add([key])
+    sealer = Sealer(key, on_plain=redaction.add_sealed)
     broker.add_middleware(RequireDatabase(store, sealer))
+    broker.add_middleware(LogContext(store), before=RetriesUnlessLocked)
     return Machine(
         settings=settings,
         store=store,

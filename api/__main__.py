@@ -13,6 +13,7 @@ from loguru import logger
 
 import liveness
 import process_protection
+import redaction
 import settings as environment
 from actors import logging_setup, malloc, wiring
 from actors.database_check import require_database
@@ -66,6 +67,7 @@ def _keys() -> ApiKeys:
     key_file = None if given else machine.settings.data_dir / environment.API_KEY_FILE
     if key_file is not None and not _has_stored_key():
         key, made_now = environment.kept_secret(key_file)
+        redaction.add([key])
         if made_now:
             # Printed once, at the first start of the machine; afterwards it is only in the file.
             print(f"The API key of this machine, shown once: {key}", file=sys.stderr, flush=True)  # noqa: T201

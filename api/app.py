@@ -13,6 +13,7 @@ from api.http.auth import AuthMiddleware
 from api.http.data_page import DataPages
 from api.http.numbers import Int64Converter
 from api.http.rate_limit import RateLimiter, UploadLimits
+from api.http.request_ids import RequestIds
 from api.http.security_headers import SecurityHeaders
 from api.resources.accounts import AccountResource, AccountsResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
@@ -58,7 +59,13 @@ def create_app(context: Context, limits: UploadLimits | None = None, router: Com
     """
     headers = SecurityHeaders(https=context.settings.root_url.startswith("https://"))
     app: App = falcon.App(
-        middleware=[headers, DataPages(), TusHeaders(), AuthMiddleware(context.keys, behind_fly=context.behind_fly)],
+        middleware=[
+            RequestIds(),
+            headers,
+            DataPages(),
+            TusHeaders(),
+            AuthMiddleware(context.keys, behind_fly=context.behind_fly),
+        ],
         router=router,
     )
     app.req_options.strip_url_path_trailing_slash = True  # clients of tus send /files/

@@ -59,6 +59,7 @@ class SqliteBroker(Broker):
             their own in the file.
         before_write: called before each transaction of this process, with the write lock held; for an application that
             keeps a reserve of disk space for its commits. It must be quick and raise nothing.
+        redact: returns the error text and traceback of a dead letter without secrets; it must raise nothing.
     """
 
     def __init__(
@@ -73,11 +74,19 @@ class SqliteBroker(Broker):
         dead_letters_kept_s: float | None = None,
         if_replaced: IfReplaced = "reopen",
         before_write: Callable[[], None] | None = None,
+        redact: Callable[[str], str] = lambda text: text,
     ) -> None:
         paths = BrokerPaths(Path(path).resolve())
         self._paths = paths
         self._options = Options(
-            synchronous, poll_interval_s, lease_s, max_deliveries, dead_letters_kept_s, if_replaced, before_write
+            synchronous,
+            poll_interval_s,
+            lease_s,
+            max_deliveries,
+            dead_letters_kept_s,
+            if_replaced,
+            before_write,
+            redact,
         )
         self.write_lock = WriteLock(path)
         self.admin = QueueAdmin(self._engine, paths, self.get_declared_queues)
@@ -169,6 +178,8 @@ class SqliteBroker(Broker):
                 raise UnknownQueue(q_name(message.queue_name))
             stored = message if delay is None else with_eta(message, delay, moment_ms)
             self.emit_before("enqueue", stored, delay)
+            if isinstance(trace := stored.options.get("traceback"), str):  # of the failure that is retried
+                stored.options["traceback"] = self._options.redact(trace)
             attempts = message.held.attempts if isinstance(message, SqliteMessage) else 0
             entries.append(
                 encode_message(stored, self.actors.get(message.actor_name), attempts=attempts, now_ms=moment_ms)

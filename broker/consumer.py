@@ -132,7 +132,9 @@ class SqliteConsumer(Consumer):
         return True
 
     def _dead_letter(self, message: SqliteMessage) -> None:
-        self._settle(message, partial(WriteBatch.dead_letter, claim=message.held, failure=_failure(message)))
+        self._settle(
+            message, partial(WriteBatch.dead_letter, claim=message.held, failure=_failure(message, self._engine.redact))
+        )
 
     def _settle(self, message: SqliteMessage, end: Callable[[WriteBatch], bool]) -> None:
         """End a claim and store the follow-ups of its message, in one commit."""
@@ -237,15 +239,17 @@ def _clear(message: SqliteMessage) -> None:
     message.on_dropped = None
 
 
-def _failure(message: SqliteMessage) -> Failure:
+def _failure(message: SqliteMessage, redact: Callable[[str], str]) -> Failure:
     error = message._exception  # noqa: SLF001  # dramatiq keeps the actor's last error only here
     text = "failed without an exception"
     trace = message.options.get("traceback")
     if error is not None:
         text = _text(error)
         trace = "".join(traceback.format_exception(error)) if error.__traceback__ else trace
-    trace = _storable(trace[-TRACEBACK_CHARS:]) if isinstance(trace, str) else None
-    return Failure(_storable(text), trace, _last_body(message))
+    trace = _storable(redact(trace)[-TRACEBACK_CHARS:]) if isinstance(trace, str) else None
+    if "traceback" in message.options:
+        message.options["traceback"] = trace  # stored with the message by dramatiq
+    return Failure(_storable(redact(text)), trace, _last_body(message))
 
 
 def _text(error: BaseException) -> str:

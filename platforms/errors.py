@@ -27,6 +27,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
+import redaction
+
 if TYPE_CHECKING:
     from platforms.contract import Handle
 
@@ -56,7 +58,8 @@ def quotable(text: str | None) -> str | None:
     """
     if not text:
         return None
-    line = _LONG_WORD.sub("…", _ADDRESS.sub("…", _MARKUP.sub("", text[: 10 * MAX_QUOTED_CHARS])))
+    known = redaction.redact(text[: 10 * MAX_QUOTED_CHARS]).replace(redaction.REDACTED, "…")
+    line = _LONG_WORD.sub("…", _ADDRESS.sub("…", _MARKUP.sub("", known)))
     line = " ".join(_UNPRINTABLE.sub(" ", line.replace("“", '"').replace("”", '"')).split())
     line = line if len(line) <= MAX_QUOTED_CHARS else line[: MAX_QUOTED_CHARS - 1].rstrip() + "…"
     return line.rstrip(". ") or None

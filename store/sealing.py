@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -17,16 +18,23 @@ class WrongKey(Exception):
 
 
 class Sealer:
-    """Encrypts small JSON values with one key (Fernet: AES-128-CBC with HMAC-SHA256)."""
+    """Encrypts small JSON values with one key (Fernet: AES-128-CBC with HMAC-SHA256).
 
-    def __init__(self, secret_key: str) -> None:
+    Args:
+        secret_key: any text.
+        on_plain: called with each value that is encrypted or decrypted, so that it can be kept out of logs.
+    """
+
+    def __init__(self, secret_key: str, on_plain: Callable[[object], None] = lambda _: None) -> None:
         # SECRET_KEY is any text; Fernet needs 32 bytes. The key is expected to be random, so one hash suffices.
         self._fernet = Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret_key.encode()).digest()))
         self._hash_key = hashlib.sha256(b"keyed-hash:" + secret_key.encode()).digest()
+        self._on_plain = on_plain
         self._can_open = lru_cache(maxsize=256)(self._opens)
 
     def seal(self, value: Any) -> bytes:  # Any: a JSON value
         """Encrypt a JSON value."""
+        self._on_plain(value)
         return self._fernet.encrypt(json.dumps(value, separators=(",", ":")).encode())
 
     def open(self, sealed: bytes) -> Any:  # Any: a JSON value
@@ -36,9 +44,11 @@ class Sealer:
             WrongKey: it was encrypted with another key, or changed.
         """
         try:
-            return json.loads(self._fernet.decrypt(sealed))
+            value = json.loads(self._fernet.decrypt(sealed))
         except InvalidToken as exc:
             raise WrongKey("stored secrets cannot be read with this SECRET_KEY") from exc
+        self._on_plain(value)
+        return value
 
     def keyed_hash(self, value: str) -> str:
         """Return a hash that finds a stored value again; without SECRET_KEY nobody can test guesses of the value."""

@@ -144,7 +144,7 @@ def _record_health(machine: Machine, connection: Connection, before: Endpoint, o
     code = endpoint_health.disabling_code(after, outcome)
     if code is None or not endpoints.disable(connection, after.id, code=code, now=now):
         return
-    logger.warning("Endpoint {} ({}): disabled ({}): {}", after.id, after.url, code, outcome.error)
+    logger.warning("Endpoint {}: disabled ({}): {}", after.id, code, outcome.error)
     emit(
         machine, connection, "endpoint.disabled", endpoint_id=after.id, url=after.url, code=code,
         reason=outcome.error, failing_since=after.failing_since,

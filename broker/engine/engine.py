@@ -33,6 +33,7 @@ class Options:
     dead_letters_kept_s: float | None = None  # None: until they are purged
     if_replaced: IfReplaced = "reopen"  # what to do when the database file is deleted or replaced
     before_write: Callable[[], None] | None = None  # called before each transaction
+    redact: Callable[[str], str] = lambda text: text  # applied to the errors of dead letters
 
 
 class Engine(WriterHooks):
@@ -40,6 +41,7 @@ class Engine(WriterHooks):
 
     def __init__(self, paths: BrokerPaths, lock: WriteLock, threads: WorkerThreads, options: Options) -> None:
         self._max_deliveries = options.max_deliveries
+        self.redact = options.redact
         self.database = Database(paths.database, lock, options.synchronous, options.if_replaced, options.before_write)
         self._poller = Poller(paths.channels)
         self.registry = ProcessRegistry(paths.leases, lease_s=options.lease_s, max_deliveries=options.max_deliveries)

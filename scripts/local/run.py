@@ -21,6 +21,7 @@ import requests
 
 import process_protection
 import settings as environment
+from actors import logging_setup
 from platforms import registry
 from platforms.mock.roots import mock_hosts
 from scripts.local.client import ApiError, Client
@@ -155,6 +156,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         machine = Machine(dict(os.environ))
+        logging_setup.add_output(machine.settings)
         process_protection.remove_secrets(environment.secret_names())
     except environment.BadSettings as error:
         print(error.report(), file=sys.stderr)

@@ -13,6 +13,7 @@ from loguru import logger
 
 import process_protection
 import settings as environment
+from actors import logging_setup
 from broker import SqliteBroker
 from scripts.machine import launch, preload, services
 from scripts.machine.installation import AlreadyRunning
@@ -82,8 +83,7 @@ def main() -> int:
     preload.load()
     fork_server = ForkServer(environ)
     fork_server.fork_this_process()  # in the services, this does not return
-    logger.remove()
-    logger.add(sys.stderr, level=chosen.log_level, serialize=chosen.log_format == "json")
+    logging_setup.set_up(chosen)
     try:
         return _serve(chosen, environ, fork_server)
     except (AlreadyRunning, NotPrivate, NoDatabase, DatabaseUnavailable) as refused:

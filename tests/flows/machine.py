@@ -85,6 +85,10 @@ class TestMachine:
         """Let the mock fail in a chosen way."""
         requests.post(f"{self.mock_url}/mock/faults", json=fault, timeout=10).raise_for_status()
 
+    def fault_all(self, faults: list[Json]) -> None:
+        """Let the mock fail in several chosen ways."""
+        requests.post(f"{self.mock_url}/mock/faults", json=faults, timeout=10).raise_for_status()
+
     def processes(self) -> dict[int, str]:
         """Return the pids of all processes that work on this data directory, with their command lines.
 
