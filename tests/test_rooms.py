@@ -107,6 +107,7 @@ FOLDERS: dict[str, set[str]] = {
         "benchmarks/summary",
         "checks",
         "documentation",
+        "fault_injection",
         "local",
         "machine",
         "monitoring",

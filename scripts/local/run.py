@@ -81,7 +81,7 @@ class Machine:
             if time.monotonic() > deadline:
                 raise JourneyFailed(f"the machine does not start; see {self.settings.data_dir / 'logs'}")
             time.sleep(0.1)
-        self._connect()
+        connect_mocks(self.client, self.mock_url)
 
     def stop(self) -> None:
         """Stop all services."""
@@ -103,18 +103,18 @@ class Machine:
         except requests.RequestException:
             return False
 
-    def _connect(self) -> None:
-        connected = {account["platform"] for account in self.client.call("GET", "/accounts")["accounts"]}
-        for platform in registry.NAMES:
-            if platform not in connected:
-                self.client.connect(platform)
-        if not connected:
-            at_once = {name: {"windows": [], "max_per_day": 1000, "min_gap_s": 0} for name in registry.NAMES}
-            self.client.call("PUT", "/schedule", json=at_once)
-        endpoint = self.client.call("POST", "/webhooks", json={"url": f"{self.mock_url}/webhooks/receive"})
-        requests.post(
-            f"{self.mock_url}/mock/webhook-secret", json={"secret": endpoint["secret"]}, timeout=10
-        ).raise_for_status()
+
+def connect_mocks(client: Client, mock_url: str) -> None:
+    """Connect an account of each mock platform, unless it is, and the mock's webhook receiver."""
+    connected = {account["platform"] for account in client.call("GET", "/accounts")["accounts"]}
+    for platform in registry.NAMES:
+        if platform not in connected:
+            client.connect(platform)
+    if not connected:
+        at_once = {name: {"windows": [], "max_per_day": 1000, "min_gap_s": 0} for name in registry.NAMES}
+        client.call("PUT", "/schedule", json=at_once)
+    endpoint = client.call("POST", "/webhooks", json={"url": f"{mock_url}/webhooks/receive"})
+    requests.post(f"{mock_url}/mock/webhook-secret", json={"secret": endpoint["secret"]}, timeout=10).raise_for_status()
 
 
 def development(environ: dict[str, str]) -> dict[str, str]:

@@ -14,10 +14,11 @@ from actors import wiring
 from actors.disk import Disk
 from actors.flow import job_commands
 from actors.machine import Machine
+from scripts.fault_injection.small_disk import SmallDisk
 from store import DatabaseUnavailable, Store, jobs
 from store.states import JobStatus
 from tests.store import rows
-from tests.support.small_disk import DISK_BYTES, SIZES, SmallDisk, machine_on, small_disk
+from tests.support.small_disk import DISK_BYTES, SIZES, machine_on, small_disk
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from actors.recovery import stuck_work
 from broker import DatabaseUnavailable as BrokerUnavailable
 from broker import SqliteBroker
 from media.process import runner
+from scripts.fault_injection.small_disk import SmallDisk
 from store import DatabaseUnavailable, accounts, jobs, publications, segments
 from store.attempts import MediaOutcome
 from store.states import SegmentStatus
@@ -29,7 +30,7 @@ from store.tables import events
 from tests.actors.test_rendering import RENDERED
 from tests.store import rows
 from tests.support.clock import Clock
-from tests.support.small_disk import DISK_BYTES, SmallDisk, machine_on, small_disk
+from tests.support.small_disk import DISK_BYTES, machine_on, small_disk
 from tests.support.waiting import wait_for
 
 MB = 2**20

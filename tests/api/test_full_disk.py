@@ -17,12 +17,13 @@ from api.__main__ import PAGES
 from api.context import Context
 from api.http.problems import Problem
 from api.uploads.incomplete import delete_incomplete
+from scripts.fault_injection.small_disk import SmallDisk
 from store import jobs
 from store.states import JobStatus
 from tests.api.conftest import AUTH, VIDEO, api_keys, serving
 from tests.api.test_server import END, FORM, connection, head, whole_answer
 from tests.store import rows
-from tests.support.small_disk import DISK_BYTES, SIZES, SmallDisk, machine_on, small_disk
+from tests.support.small_disk import DISK_BYTES, SIZES, machine_on, small_disk
 from tests.support.waiting import wait_for
 
 MB = 2**20

@@ -20,7 +20,14 @@ from tests.deployment.dockerfile import ROOT
 
 UNIT = ROOT / "scripts" / "machine" / "vidprod.service"
 REAP_S = 5.0  # after the supervisor's own deadline: processes that were killed end, the database is closed
-NOT_IN_THE_IMAGE = ("tests/", "scripts/benchmarks/", "scripts/documentation/", "docs/", ".git")
+NOT_IN_THE_IMAGE = (
+    "tests/",
+    "scripts/benchmarks/",
+    "scripts/documentation/",
+    "scripts/fault_injection/",
+    "docs/",
+    ".git",
+)
 
 
 def compose() -> dict[str, Any]:  # Any: YAML

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from scripts.fault_injection.processes import ProcessTree
 from scripts.local.client import Client
 from tests.support.waiting import wait_for
 
@@ -29,7 +29,6 @@ class TestMachine:
     def __init__(self, data_dir: Path, api_port: int, mock_port: int, environ: dict[str, str]) -> None:
         self.data_dir = data_dir
         self.mock_url = f"http://127.0.0.1:{mock_port}"
-        self._seen: set[tuple[int, int]] = set()  # processes: pid and start time
         data_dir.mkdir(exist_ok=True)
         self._output = (data_dir / "run.log").open("ab")
         self._log_start = self._output.tell()  # what an earlier start has printed does not count
@@ -48,6 +47,7 @@ class TestMachine:
             stdout=self._output,
             stderr=self._output,
         )
+        self._tree = ProcessTree(self.process.pid, str(data_dir))
         self.client = Client(f"http://127.0.0.1:{api_port}", "test-key-of-tests")
 
     def wait_until_it_answers(self) -> None:
@@ -92,27 +92,10 @@ class TestMachine:
     def processes(self) -> dict[int, str]:
         """Return the pids of all processes that work on this data directory, with their command lines.
 
-        They are scripts/run and what descends from it, now or when this was called before: services do not let others
-        of their user read their environment. Media children have the directory in their command line.
+        They are scripts/run and what descends from it, now or when this was called before. Media children have the
+        directory in their command line.
         """
-        table = dict(_process_table())
-        known = {process for process in table if self._descends(process, table) or process in self._seen}
-        self._seen |= known
-        lines = {process: table[process][1] for process in table}
-        return {
-            pid: lines[pid, start]
-            for pid, start in table
-            if (pid, start) in known or str(self.data_dir) in lines[pid, start]
-        }
-
-    def _descends(self, process: tuple[int, int], table: dict[tuple[int, int], tuple[int, str]]) -> bool:
-        by_pid = {pid: (pid, start) for pid, start in table}
-        at: tuple[int, int] | None = process
-        while at is not None:
-            if at[0] == self.process.pid or at in self._seen:
-                return True
-            at = by_pid.get(table[at][0])
-        return False
+        return self._tree.processes()
 
     def kill_9(self, name: str) -> set[int]:
         """Kill the processes whose command line has this text; return their pids."""
@@ -133,16 +116,3 @@ class TestMachine:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(40)
         self._output.close()
-
-
-def _process_table() -> Iterator[tuple[tuple[int, int], tuple[int, str]]]:
-    """Yield all other living processes: pid and start time, the parent's pid, the command line."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-                line = (entry / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
-            except OSError:
-                continue  # it is gone
-            if line:  # a zombie has none
-                yield (int(entry.name), int(fields[19])), (int(fields[1]), line)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,53 +14,16 @@ import pytest
 from actors import wiring
 from actors.disk import Sizes
 from actors.machine import Machine
+from scripts.fault_injection.small_disk import FILLER, SmallDisk, mounted
 
 SHARED_MEMORY = Path("/dev/shm")  # containers have a small file system there: 64 MB in Docker
 MAX_SHARED_BYTES = 512 * 2**20  # a larger one is the machine's memory, which must not be filled
-FILLER = "filler"
-PAGE_BYTES = 4096
 
 
 SIZES = Sizes(ballast_bytes=8 * 2**20, headroom_bytes=8 * 2**20, floor_bytes=4 * 2**20, release_bytes=2 * 2**20)
 """Thresholds for a disk of 40 MB."""
 
 DISK_BYTES = 40 * 2**20
-
-
-class SmallDisk:
-    """A directory on a small file system."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def free_bytes(self) -> int:
-        """Return the bytes that are left."""
-        found = os.statvfs(self.path)
-        return found.f_bavail * found.f_frsize
-
-    def fill(self, leave_bytes: int = 0) -> None:
-        """Let another program's file take the room of this moment, but for some bytes.
-
-        Room that becomes free meanwhile stays free, as that of a released ballast file.
-        """
-        wanted, step = max(0, self.free_bytes - leave_bytes), 2**20
-        with (self.path / FILLER).open("ab") as file:
-            while wanted > 0 and step >= PAGE_BYTES:
-                step = min(step, wanted)
-                try:
-                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, step)
-                    wanted -= step
-                except OSError:  # others write, too
-                    step //= 2
-
-    def clear(self, free_bytes: int | None = None) -> None:
-        """Delete that file, or give back so many of its bytes."""
-        filler = self.path / FILLER
-        if free_bytes is None:
-            filler.unlink(missing_ok=True)
-        else:
-            os.truncate(filler, filler.stat().st_size - free_bytes)
 
 
 @contextmanager
@@ -72,14 +34,10 @@ def small_disk(parent: Path, size_bytes: int) -> Iterator[SmallDisk]:
     """
     mount = parent / f"small-{secrets.token_hex(4)}"
     mount.mkdir()
-    options = f"size={size_bytes},mode=700"
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(mount)], capture_output=True, check=False)
-    if made.returncode == 0:
-        try:
-            yield SmallDisk(mount)
-        finally:
-            subprocess.run(["umount", "-l", str(mount)], check=True)
-        return
+    with mounted(mount, size_bytes) as made:
+        if made is not None:
+            yield made
+            return
     found = os.statvfs(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None
     free_bytes = found.f_bavail * found.f_frsize if found else 0
     if found is None or not size_bytes <= free_bytes or found.f_blocks * found.f_frsize > MAX_SHARED_BYTES:
