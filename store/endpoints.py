@@ -142,7 +142,12 @@ def stalled(connection: Connection, *, before: datetime, latest: datetime) -> li
 
 
 def make_due(connection: Connection, endpoint_id: str, *, after: datetime, now: datetime) -> None:
-    """Make deliveries of an endpoint that are scheduled after a time due now, in the order of their events."""
+    """Make deliveries of an endpoint that are scheduled after a time due now, in the order of their events.
+
+    A pause that would last until after that time ends.
+    """
+    paused = and_(endpoints.c.id == endpoint_id, endpoints.c.paused_until > after)
+    connection.execute(update(endpoints).where(paused).values(paused_until=None))
     later = and_(_waiting_for(endpoint_id), deliveries.c.next_at > after)
     connection.execute(update(deliveries).where(later).values(next_at=in_order(now)))
 

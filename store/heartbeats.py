@@ -50,3 +50,15 @@ def age_s(connection: Connection, name: str, now: datetime, boot_time: BootTime)
         return float(boot_time.seconds - found.boot_s)
     wall_s: float = (now - found.at).total_seconds()
     return max(wall_s, boot_time.seconds)
+
+
+def set_back_s(connection: Connection, name: str, now: datetime, boot_time: BootTime) -> float:
+    """Return by how many seconds the wall clock was set back since the named work last ran; at least 0.
+
+    After a boot, only what is certain counts: that the last run is in the future.
+    """
+    found = read(connection, name)
+    if found is None:
+        return 0.0
+    passed_s = boot_time.seconds - found.boot_s if found.boot == boot_time.boot else 0.0
+    return max(0.0, float(passed_s - (now - found.at).total_seconds()))

@@ -159,6 +159,11 @@ def recent_starts(connection: Connection, account_id: str, since: datetime) -> l
     return [moment for (moment,) in connection.execute(query.order_by(publications.c.started_at))]
 
 
+def correct_starts(connection: Connection, now: datetime) -> None:
+    """Let publications that began in the future have begun now: the clock was ahead, and the limits count from then."""
+    connection.execute(update(publications).where(publications.c.started_at > now).values(started_at=now))
+
+
 def start(connection: Connection, publication_id: str, now: datetime) -> bool:
     """Start a waiting publication; False if it was not waiting, or its job needs approval."""
     held_back = select(jobs.c.id).where(jobs.c.id == publications.c.job_id, not_approved())

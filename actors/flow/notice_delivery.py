@@ -215,10 +215,16 @@ def _retry_delay_s(tries: int, asked_s: float) -> float:
     return max(with_jitter_s, min(asked_s, MAX_RETRY_DELAY_S))
 
 
-def recover(machine: Machine, grace_period: timedelta) -> None:
-    """Send lost messages of deliveries again; end those whose attempts are used up."""
+def recover(machine: Machine, grace_period: timedelta, *, was_set_back: bool) -> None:
+    """Send lost messages of deliveries again; end those whose attempts are used up.
+
+    Args:
+        machine: for its store and clock.
+        grace_period: for which a message may be late.
+        was_set_back: the clock was; no attempt may be due later than now.
+    """
     now = machine.now()
-    latest = now + timedelta(seconds=MAX_RETRY_DELAY_S) + grace_period
+    latest = now if was_set_back else now + timedelta(seconds=MAX_RETRY_DELAY_S) + grace_period
     with machine.store.reading() as connection:
         lost = notices.stalled_deliveries(connection, before=now - grace_period, latest=latest)
     for delivery in lost:

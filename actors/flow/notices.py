@@ -116,14 +116,20 @@ def send(machine: Machine, notice_id: str) -> None:
             notice_delivery.add(machine, connection, notice_id, target)
 
 
-def recover(machine: Machine) -> None:
-    """Send lost messages of notices and deliveries again. Without the write lock if all is well."""
+def recover(machine: Machine, *, was_set_back: bool) -> None:
+    """Send lost messages of notices and deliveries again. Without the write lock if all is well.
+
+    Args:
+        machine: for its store and clock.
+        was_set_back: the clock was; nothing may be due later than now.
+    """
     now = machine.now()
+    latest = now if was_set_back else now + MIN_INTERVAL + GRACE_PERIOD
     with machine.store.reading() as connection:
-        lost = notices.stalled(connection, before=now - GRACE_PERIOD, latest=now + MIN_INTERVAL + GRACE_PERIOD)
+        lost = notices.stalled(connection, before=now - GRACE_PERIOD, latest=latest)
     for notice in lost:
         with machine.store.writing() as connection:
             notices.set_due_at(connection, notice.id, now)
             machine.send(ACTOR, notice.id)
         logger.warning("Notice {}: was overdue, sent again", notice.id)
-    notice_delivery.recover(machine, GRACE_PERIOD)
+    notice_delivery.recover(machine, GRACE_PERIOD, was_set_back=was_set_back)

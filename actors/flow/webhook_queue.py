@@ -61,20 +61,26 @@ def token(wake_at: datetime | None) -> str:
     return "" if wake_at is None else wake_at.isoformat()
 
 
-def recover(machine: Machine) -> None:
-    """Send lost messages again, and give up what has waited for too long. Without the write lock if all is well."""
+def recover(machine: Machine, *, was_set_back: bool = False) -> None:
+    """Send lost messages again, and give up what has waited for too long. Without the write lock if all is well.
+
+    Args:
+        machine: for its store and clock.
+        was_set_back: the clock was; no attempt may be due later than now.
+    """
     now = machine.now()
+    latest = now if was_set_back else now + MAX_AHEAD
     limits: dict[str, Any] = {"keep": MAX_WAITING, "before": now - MAX_WAIT}  # Any: an integer and a time
     with machine.store.reading() as connection:
         crowded = endpoints.crowded(connection, **limits)
-        stalled = endpoints.stalled(connection, before=now - GRACE_PERIOD, latest=now + MAX_AHEAD)
+        stalled = endpoints.stalled(connection, before=now - GRACE_PERIOD, latest=latest)
     for endpoint_id in crowded:
         with machine.store.writing() as connection:
             count = endpoints.drop_backlog(connection, endpoint_id, **limits)
         logger.warning("Endpoint {}: {} deliveries given up: too many, or older than 7 days", endpoint_id, count)
     for endpoint in stalled:
         with machine.store.writing() as connection:
-            endpoints.make_due(connection, endpoint.id, after=now + MAX_AHEAD, now=now)  # the clock was set back
+            endpoints.make_due(connection, endpoint.id, after=latest, now=now)  # the clock was set back
             wake_again(machine, connection, endpoint.id)
         logger.warning("Endpoint {}: its next delivery was overdue, sent again", endpoint.id)
 

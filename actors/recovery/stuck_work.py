@@ -10,10 +10,12 @@ from actors.flow import notices, planning, rendering, retrying, webhook_queue
 from actors.flow.completion import fail_crashed_publication, fail_job, fail_part
 from actors.machine import Machine
 from broker import DeadLetter
-from store import accounts, jobs, platform_states, publications, segments, steps
+from store import accounts, heartbeats, jobs, platform_states, publication_queue, publications, segments, steps
 
 GRACE_PERIOD = timedelta(minutes=5)  # a message may wait in its queue, or for redelivery after its worker's end
 MAX_AHEAD = timedelta(hours=26)  # platforms ask for at most a day (`MAX_RETRY_AFTER_S`, quotas until midnight)
+MAX_SLEW = timedelta(minutes=1)  # a clock that goes back by less was adjusted, and delays nothing noticeably
+HEARTBEAT = "recovery"  # name of the heartbeat of `recover`
 DEAD_LETTER_AGE = timedelta(days=1)  # older dead letters have been handled: `recover` runs each minute
 REASON = "an error in VidProd stopped it every time; the dead letters have the details"
 
@@ -21,12 +23,29 @@ REASON = "an error in VidProd stopped it every time; the dead letters have the d
 def recover(machine: Machine) -> None:
     """Recover dead-lettered work, overdue parts, retries, publications, webhooks and notices, and the ballast file."""
     machine.disk.make_ballast()
+    was_set_back = _was_set_back(machine)
     _fail_dead_lettered(machine)
     _resume_parts(machine)
-    _resume_retries(machine)
-    _resume_publications(machine)
-    webhook_queue.recover(machine)
-    notices.recover(machine)
+    _resume_retries(machine, was_set_back)
+    _resume_publications(machine, was_set_back)
+    webhook_queue.recover(machine, was_set_back=was_set_back)
+    notices.recover(machine, was_set_back=was_set_back)
+    with machine.store.writing() as connection:  # last: after a crash the next run does all of it
+        heartbeats.record(connection, HEARTBEAT, machine.now(), machine.boot_time())
+
+
+def _was_set_back(machine: Machine) -> bool:
+    """Return whether the clock was set back since the last run. Then nothing can be due later than now.
+
+    A clock that is ahead for some seconds leaves times behind that are hours away when it is right again: of retries,
+    of pauses and of the next question to a platform. A step that comes too early is refused once, at the worst.
+    """
+    with machine.store.reading() as connection:
+        set_back_s = heartbeats.set_back_s(connection, HEARTBEAT, machine.now(), machine.boot_time())
+    if set_back_s <= MAX_SLEW.total_seconds():
+        return False
+    logger.warning("Clock: set back by {:.0f} s; what waits for a later time is tried now", set_back_s)
+    return True
 
 
 def _fail_dead_lettered(machine: Machine) -> None:
@@ -70,9 +89,10 @@ def _resume_parts(machine: Machine) -> None:
             rendering.send(machine, segment)
 
 
-def _resume_retries(machine: Machine) -> None:
+def _resume_retries(machine: Machine, was_set_back: bool) -> None:
     """Send retries that are due too late: they were scheduled before the clock was set back."""
-    latest = machine.now() + retrying.max_delay(machine) + GRACE_PERIOD
+    max_ahead = timedelta() if was_set_back else retrying.max_delay(machine) + GRACE_PERIOD
+    latest = machine.now() + max_ahead
     with machine.store.writing() as connection:
         for job in jobs.clear_retries_after(connection, latest):
             planning.send(machine, job.id)
@@ -80,13 +100,15 @@ def _resume_retries(machine: Machine) -> None:
             rendering.send(machine, segment)
 
 
-def _resume_publications(machine: Machine) -> None:
+def _resume_publications(machine: Machine, was_set_back: bool) -> None:
     now = machine.now()
-    before, latest = now - GRACE_PERIOD, now + MAX_AHEAD
+    before, latest = now - GRACE_PERIOD, now if was_set_back else now + MAX_AHEAD
     running = {held.message_id for held in machine.broker.admin.held_messages()}
     with machine.store.writing() as connection:
         accounts.end_pauses_after(connection, latest)
         platform_states.end_pauses_after(connection, latest, now)
+        if was_set_back:
+            publication_queue.correct_starts(connection, now)
         for publication in steps.stalled(connection, next_before=before, next_after=latest, held_before=before):
             if publication.holder is not None and publication.holder.split("/")[0] in running:
                 # A slow upload, or the clock was set ahead during it. A second worker would begin another upload.

@@ -396,6 +396,21 @@ def test_a_delivery_whose_message_is_lost_is_sent_again(run: WebhookRun, receive
     assert run.statuses(endpoint) == [DELIVERED]
 
 
+def test_a_clock_that_was_hours_ahead_holds_no_delivery_up(run: WebhookRun, receiver: Receiver) -> None:
+    """Neither the delay of the next attempt nor the pause of the endpoint lasts until then."""
+    run.clock.correct(hours=6)
+    receiver.status = 503
+    endpoint = run.add(receiver.url)
+    run.emit()
+    run.attempt(endpoint)
+    stuck_work.recover(wiring.machine)
+    run.clock.correct(hours=-6)
+    receiver.status = 200
+    stuck_work.recover(wiring.machine)
+    run.attempt(endpoint)
+    assert run.statuses(endpoint) == [DELIVERED]
+
+
 def test_the_duration_of_a_failed_attempt_is_recorded(run: WebhookRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if no answer came."""
     monkeypatch.setattr(webhook, "deliver", partial(webhook.deliver, deadline_s=0.2))

@@ -186,6 +186,47 @@ def test_a_clock_that_was_a_year_ahead_holds_nothing_for_a_year(store: Store, mo
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
 
 
+def test_a_clock_that_was_hours_ahead_holds_nothing_for_hours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such waits exist: a platform may ask for a day. But none of them was begun before the clock was set back."""
+    _ready_part(store, parts=2)
+    _limit(store, min_gap_s=60.0)
+    ahead = move_clock(monkeypatch, timedelta(hours=6))
+    with store.writing() as connection:
+        publication_queue.start(connection, NAME, ahead)
+        accounts.pause(connection, "tiktok-1", ahead, "a limit")
+        platform_states.put(connection, PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=ahead))
+    reap.fn()
+    now = move_clock(monkeypatch, -timedelta(hours=6))
+    reap.fn()
+    assert waiting().count(("publish_tiktok", (NAME,))) == 1
+    with store.writing() as connection:
+        found = publications.get(connection, NAME)
+        assert found is not None
+        assert found.next_at is not None
+        assert now <= found.next_at <= wiring.machine.now()
+        steps.claim(connection, NAME, "m", "x", now=wiring.machine.now(), until=wiring.machine.now())
+        steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
+    move_clock(monkeypatch, timedelta(seconds=61))
+    open_windows.fn()
+    assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
+
+
+def test_a_wait_stays_while_nobody_sets_the_clock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ready_part(store)
+    reap.fn()
+    later = wiring.machine.now() + timedelta(hours=6)
+    with store.writing() as connection:
+        publication_queue.start(connection, NAME, wiring.machine.now())
+        steps.schedule(connection, NAME, later)
+        accounts.pause(connection, "tiktok-1", later, "a limit")
+    reap.fn()
+    with store.reading() as connection:
+        found, account = publications.get(connection, NAME), accounts.get(connection, "tiktok-1")
+    assert found is not None
+    assert account is not None
+    assert (found.next_at, account.paused_until) == (later, later)
+
+
 def test_a_part_that_renders_for_too_long_is_rendered_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.writing() as connection:
         jobs.create(connection, job())
