@@ -191,8 +191,7 @@ class TikTok:
         handle, answer = context.handle, self._ask_for_bytes(context)
         if not isinstance(answer, _Incomplete):
             return answer
-        no_address = handle.number("conflicts") > steps.CONFLICTS and handle.text("refused") in {"http_403", "http_404"}
-        if self._expired(handle) or no_address:
+        if self._has_no_address(handle):
             return Advanced(handle.then("stalled", looks=0))
         return steps.resume_upload(self._pacing, handle, answer.uploaded_bytes)
 
@@ -220,6 +219,8 @@ class TikTok:
         handle, answer = context.handle, self._ask_for_bytes(context)
         if not isinstance(answer, _Incomplete):
             return answer
+        if not handle.number("sent_at") and not self._has_no_address(handle):  # the clock was ahead, and was set back
+            return steps.resume_upload(self._pacing, handle, answer.uploaded_bytes)
         unchanged = answer.uploaded_bytes == handle.number("stalled_bytes") and handle.number("looks") > 0
         if unchanged and self._pacing.now() - handle.number("init_at") > ABANDONED_AFTER_S:
             raise polling.failure(self._services, context, answer.status)
@@ -228,6 +229,11 @@ class TikTok:
 
     def _has_all_bytes(self, context: StepContext, status: PublishStatus) -> bool:
         return status.status != "PROCESSING_UPLOAD" or (status.uploaded_bytes or 0) >= context.post.size_bytes
+
+    def _has_no_address(self, handle: Handle) -> bool:
+        """Return whether the upload address has expired, or TikTok refuses it again and again."""
+        is_refused = handle.text("refused") in {"http_403", "http_404"}
+        return self._expired(handle) or (is_refused and handle.number("conflicts") > steps.CONFLICTS)
 
     def _expired(self, handle: Handle) -> bool:
         return self._pacing.now() - handle.number("init_at") >= URL_LIFE_S

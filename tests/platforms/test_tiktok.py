@@ -158,6 +158,25 @@ def test_an_expired_upload_address_leads_to_a_new_job_only_after_two_hours(
     assert len(mock.posts(sha256)) == 1
 
 
+def test_an_upload_whose_address_seemed_expired_goes_on_once_the_clock_is_right(
+    mock: MockServer, factory: PostFactory
+) -> None:
+    post, sha256 = factory.post()
+    account, _ = INBOX.account(mock.hosts)
+    clock = Clock(datetime.now(UTC))
+    publisher = TikTok(mock.hosts, pace=0, clock=clock.timestamp)
+    begun = first_step(publisher, post, account).handle
+    clock.correct(hours=6)
+    handle = publisher.advance(post, account, begun, interrupted=False).handle
+    assert handle.step == "stalled"
+    clock.correct(hours=-6)
+
+    publish(publisher, post, account, start=handle)
+
+    [posted] = mock.posts(sha256)
+    assert begun.text("publish_id") == posted["job"]
+
+
 def test_two_hours_of_unanswered_inits_do_not_end_the_post(mock: MockServer, factory: PostFactory) -> None:
     """An init alone posts nothing, so it is repeated; a minute apart, since a lost one may count against the limit."""
     post, sha256 = factory.post()
