@@ -227,7 +227,8 @@ def log_failure(
         if last.ended_at - last.began_at < DISK_CHECK_INTERVAL:  # once a wait
             logger.warning("{}: no room on the disk, it waits up to {:.0f} h", name, MAX_DISK_WAIT / HOUR)
         return
-    counted = [attempt for attempt in attempts if (attempt.outcome is MediaOutcome.INTERRUPTED) is _interrupted(last)]
+    before = _without_waits(attempts[:-1])
+    counted = [*(attempt for attempt in before if _interrupted(attempt) is _interrupted(last)), last]
     number = f"interruption {len(counted)}" if _interrupted(last) else f"attempt {len(counted)} of {MAX_ATTEMPTS}"
     failed = f"{name}: {_ending(last)} at {number} with {last.settings} settings"
     if isinstance(error, Retry):

@@ -248,6 +248,19 @@ def test_the_log_says_what_failed_and_what_follows(
     assert "codec" not in "".join(lines)
 
 
+def test_a_wait_for_the_disk_is_no_attempt_of_four(capfd: pytest.CaptureFixture[str]) -> None:
+    """As `are_exhausted` counts; the log said "attempt 5 of 4"."""
+    now = wiring.machine.now()
+    outcomes = [MediaOutcome.OUT_OF_MEMORY, MediaOutcome.DISK_FULL, MediaOutcome.OUT_OF_MEMORY]
+    attempts = [MediaAttempt(began_at=now, ended_at=now, settings="full", outcome=outcome) for outcome in outcomes]
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="WARNING")
+    retrying.log_failure(wiring.machine, "Job job", attempts, Retry("later", delay=1000), with_gaze=True)
+    logger.remove(sink)
+    [line] = lines
+    assert line.startswith("Job job: out of memory at attempt 2 of 4 with full settings; next attempt at")
+
+
 def test_files_deleted_by_a_cancellation_are_no_error(
     store: Store, child: Callable[..., list[list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
