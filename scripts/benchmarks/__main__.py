@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 from scripts.benchmarks.summary import complete_run, readme, tools
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     elif options.write_readme:
         return _write_readme()
     else:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # the running benchmark is stopped, too
         report = complete_run.run()
         print(report.text)
         return 1 if report.has_failures else 0

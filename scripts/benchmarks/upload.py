@@ -66,7 +66,7 @@ http.on("listening", () => console.log(http.address().port));
 """
 PIECE_BYTES = 8_000_000
 BLOCK_BYTES = 1_000_000
-SHORT_BYTES, SHORT_RUNS = 50_000_000, 2  # for the table of all benchmarks
+SHORT_BYTES, SHORT_RUNS = 500_000_000, 4  # for the table of all benchmarks
 SIGNATURE = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
 FORM_HEAD = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 FORM_END = b"\r\n--B--\r\n"

@@ -7,8 +7,10 @@ import inspect
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -101,52 +103,81 @@ def test_without_a_baseline_value_of_zero_the_ratio_is_infinite_or_one() -> None
     assert Row("cuts", 0.0, "", "none", 0.0).ratio == 1.0
 
 
+START_CHILD = """import os, subprocess, sys, time
+    sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+    child = subprocess.Popen(sleeping, start_new_session=True)
+    (Path(__file__).parent / "folder").write_text(str(folder))
+    (Path(__file__).parent / "child").write_text(str(child.pid))"""
 STAND_INS = {
-    "fails": "raise RuntimeError('the disk is on fire')\n    yield",
+    "fails": "raise RuntimeError('the <disk> is on fire')\n    yield",
     "fails_later": "yield Row('half', 1.0, 's')\n    raise RuntimeError('the second half is missing')",
     "dies": "import os\n    os._exit(3)\n    yield",
     "measures": "yield Row('length', 1.0, 'm', 'a yard', 0.9144, better='more')",
     "skips": "yield NotMeasured('width', 'no ruler')",
     "measures_nothing": "yield from ()",
-    "hangs": "import subprocess, sys, time\n"
-    "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-    "    (Path(__file__).parent / 'child').write_text(str(child.pid))\n"
-    "    time.sleep(600)\n    yield",
+    "hangs": f"{START_CHILD}\n    time.sleep(600)\n    yield",
+    "dies_with_a_server": f"{START_CHILD}\n    os._exit(3)\n    yield",
 }
 
 
+# Imported by every process that has the folder on its path: the benchmarks are the stand-ins that a variable names.
+REPLACEMENT = """
+import os
+from pathlib import Path
+from scripts.benchmarks.summary import environment, registry
+
+names = [name for name in os.environ["STAND_INS"].split(",") if name]
+registry.PACKAGE = "stand_ins"
+registry.BENCHMARKS = tuple(registry.Benchmark(name, name, 0, f"the stand-in {name}") for name in names)
+registry.Benchmark.deadline_s = float(os.environ["DEADLINE_S"])
+environment.FOLDER = Path(__file__).parent / "bench"
+"""
+
+
+@dataclass(frozen=True)
+class CompleteRun:
+    """Runs `scripts/bench` with stand-ins for the benchmarks."""
+
+    folder: Path
+
+    def start(self, *names: str, deadline_s: float = 300.0) -> subprocess.Popen[str]:
+        """Start the command."""
+        environ = os.environ | {"PYTHONPATH": f"{self.folder}{os.pathsep}{ROOT}", "STAND_INS": ",".join(names)}
+        environ["DEADLINE_S"] = str(deadline_s)
+        command = [sys.executable, "-m", "scripts.benchmarks"]
+        return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
+
+    def run(self, *names: str, deadline_s: float = 300.0) -> tuple[int, str, list[list[str]]]:
+        """Run the command; return its exit code, its output, and the cells below the table's head."""
+        process = self.start(*names, deadline_s=deadline_s)
+        text, _ = process.communicate()
+        assert (self.folder / "bench" / "table.md").read_text(encoding="utf-8") == text.removesuffix("\n")
+        return process.returncode, text, cells(text)[2:]
+
+    def child(self) -> Path:
+        """Return the folder of a process that the stand-in `hangs` has started, in /proc."""
+        noted = self.folder / "stand_ins" / "child"
+        wait_for(lambda: noted.exists() and noted.read_text(), "the child of the stand-in")
+        return Path("/proc") / noted.read_text()
+
+
 @pytest.fixture
-def benchmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Benchmark]:
-    """Stand-ins for benchmarks, which the process finds like real ones."""
-    package = tmp_path / "stand_ins"
-    package.mkdir()
+def complete_run_of(tmp_path: Path) -> CompleteRun:
+    """Write the stand-ins."""
+    (tmp_path / "stand_ins").mkdir()
     imports = "from pathlib import Path\nfrom scripts.benchmarks.summary.row import NotMeasured, Row\n"
-    found = {name: Benchmark(name, name, 0, f"the stand-in {name}") for name in STAND_INS}
     for name, body in STAND_INS.items():
-        (package / f"{name}.py").write_text(f"{imports}\n\ndef rows(folder):\n    {body}\n")
-    names = ", ".join(f"Benchmark({one.name!r}, {one.rows_in!r}, 0, {one.title!r})" for one in found.values())
-    (tmp_path / "sitecustomize.py").write_text(
-        "from pathlib import Path\n"
-        "from scripts.benchmarks.summary import registry\nfrom scripts.benchmarks.summary.registry import Benchmark\n"
-        f"registry.PACKAGE, registry.BENCHMARKS = 'stand_ins', ({names},)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
-    return found
+        (tmp_path / "stand_ins" / f"{name}.py").write_text(f"{imports}\n\ndef rows(folder):\n    {body}\n")
+    (tmp_path / "sitecustomize.py").write_text(REPLACEMENT)
+    return CompleteRun(tmp_path)
 
 
-def run(tmp_path: Path, *chosen: Benchmark) -> tuple[complete_run.Report, list[list[str]]]:
-    """Run stand-ins; returns the report and the cells below the table's head."""
-    report = complete_run.run(chosen, tmp_path / "bench")
-    assert (tmp_path / "bench" / "table.md").read_text(encoding="utf-8") == report.text
-    return report, cells(report.text)[2:]
-
-
-def test_a_failing_benchmark_is_a_line_and_the_others_run(tmp_path: Path, benchmarks: dict[str, Benchmark]) -> None:
+def test_a_failing_benchmark_is_a_line_and_the_others_run(complete_run_of: CompleteRun) -> None:
     chosen = ("fails", "dies", "fails_later", "measures_nothing", "measures")
-    report, rows = run(tmp_path, *(benchmarks[name] for name in chosen))
-    assert report.has_failures
+    code, _, rows = complete_run_of.run(*chosen)
+    assert code == 1
     assert [(row[1], row[2]) for row in rows] == [
-        ("the stand-in fails", "failed: RuntimeError: the disk is on fire"),
+        ("the stand-in fails", "failed: RuntimeError: the &lt;disk> is on fire"),
         ("the stand-in dies", "failed: exit code 3"),
         ("half (less is better)", "1 s"),
         ("the stand-in fails_later", "failed: RuntimeError: the second half is missing"),
@@ -155,36 +186,44 @@ def test_a_failing_benchmark_is_a_line_and_the_others_run(tmp_path: Path, benchm
     ]
 
 
-def test_a_missing_tool_is_a_line_and_no_failure(tmp_path: Path, benchmarks: dict[str, Benchmark]) -> None:
-    report, rows = run(tmp_path, benchmarks["skips"], benchmarks["measures"])
-    assert not report.has_failures
+def test_a_missing_tool_is_a_line_and_no_failure(complete_run_of: CompleteRun) -> None:
+    code, _, rows = complete_run_of.run("skips", "measures")
+    assert code == 0
     assert rows[0][1:3] == ["width", "skipped: no ruler"]
 
 
 @pytest.mark.slow
-def test_a_benchmark_that_hangs_is_ended_with_its_processes(
-    tmp_path: Path, benchmarks: dict[str, Benchmark], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Benchmark, "deadline_s", 15.0)
-    report, [row] = run(tmp_path, benchmarks["hangs"])
-    assert report.has_failures
-    assert row[2] == "failed: not finished after 15 s"
-    stat = Path("/proc") / (tmp_path / "stand_ins" / "child").read_text() / "stat"
-    wait_for(lambda: not stat.exists() or ") Z " in stat.read_text(), "the end of the child")
+@pytest.mark.parametrize("name", ["hangs", "dies_with_a_server"])
+def test_no_process_and_no_file_of_a_benchmark_is_left(complete_run_of: CompleteRun, name: str) -> None:
+    """Not even a server in a session of its own, whose parent had no time to stop it."""
+    code, _, [row] = complete_run_of.run(name, deadline_s=15.0)
+    assert code == 1
+    assert row[2] == {"hangs": "failed: not finished after 15 s", "dies_with_a_server": "failed: exit code 3"}[name]
+    assert not complete_run_of.child().exists()
+    assert not Path((complete_run_of.folder / "stand_ins" / "folder").read_text()).exists()
 
 
-def test_the_report_names_the_machine(tmp_path: Path, benchmarks: dict[str, Benchmark]) -> None:
-    report, _ = run(tmp_path, benchmarks["measures"])
-    words = (
-        f"{len(os.sched_getaffinity(0))} cores",
-        "GiB of memory",
-        "Linux ",
-        "Python 3.",
-        "load ",
-        "commit ",
-        " UTC",
-    )
-    assert [word for word in words if word not in report.text] == []
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_no_process(complete_run_of: CompleteRun, number: signal.Signals) -> None:
+    process = complete_run_of.start("hangs")
+    child = complete_run_of.child()
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode != 0
+    assert not child.exists()
+
+
+def test_the_report_names_the_machine_and_the_versions(complete_run_of: CompleteRun) -> None:
+    _, text, _ = complete_run_of.run("measures")
+    cores = f"{len(os.sched_getaffinity(0))} cores"
+    words = (cores, "GiB of memory", "Linux ", "Python 3.", "load ", "commit ", " UTC", "ffmpeg ", "waitress ")
+    assert [word for word in words if word not in text] == []
+
+
+def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "at an unknown commit" in environment.current().text()
 
 
 def test_the_last_table_is_put_between_the_markers(

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["Environment", "current"]
+__all__ = ["FOLDER", "ROOT", "Environment", "current"]
 
 ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "build" / "bench"  # for tables, logs and the packages of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +60,8 @@ def _processor() -> str:
 
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "an unknown commit"
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+        return "an unknown commit"
+    return f"commit {done.stdout.strip()}"

@@ -15,7 +15,7 @@ class Benchmark:
 
     name: str
     rows_in: str  # dotted, below `PACKAGE`
-    share_s: int  # of the complete run; measured on two cores without other load
+    share_s: int  # of the complete run: about its time on two cores without other load
     title: str
 
     @property

@@ -55,4 +55,4 @@ def number(value: float) -> str:
 
 
 def _escaped(cell: str) -> str:
-    return " ".join(cell.split()).replace("|", "\\|")
+    return " ".join(cell.split()).replace("|", "\\|").replace("<", "&lt;")  # errors contain tags: <urlopen …>

@@ -7,8 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from scripts.benchmarks.summary.complete_run import FOLDER
-from scripts.benchmarks.summary.environment import ROOT
+from scripts.benchmarks.summary.environment import FOLDER, ROOT
 
 __all__ = ["TUS_FOLDER", "install", "make_importable"]
 
