@@ -21,10 +21,15 @@ from media.errors import OutOfMemory, Refused
 from media.process import files, memory, sandbox
 from media.process.landlock import FileAccess
 from media.process.output import JsonLinesOutput, Output, Progress, TerminalOutput
+from media.process.protocol import (
+    ENV_CPU_S,
+    ENV_PARENT_PIPE,
+    EXIT_INTERNAL_ERROR,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_REFUSED,
+    no_such_file,
+)
 
-ENV_PARENT_PIPE, ENV_CPU_S = "MEDIA_PARENT_PIPE", "MEDIA_CPU_S"
-EXIT_REFUSED, EXIT_OUT_OF_MEMORY = 3, 4  # 2 is a wrong command line
-EXIT_INTERNAL_ERROR = 70  # sysexits.h: an error in the program
 F_SETSIG = 10  # fcntl.h; Python's fcntl has it from 3.13 on
 PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
@@ -115,11 +120,6 @@ def _run_work(
         return EXIT_INTERNAL_ERROR
     output.write({"result": result})
     return 0
-
-
-def no_such_file(error: FileNotFoundError) -> tuple[str, str]:
-    """Return the code and the detail of the refusal for a missing file."""
-    return "no_such_file", f"there is no file {error.filename}"
 
 
 def _refuse(output: Output, code: str, detail: str) -> int:

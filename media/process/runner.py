@@ -26,9 +26,9 @@ from loguru import logger
 from media.errors import ChildError, ChildFailed, DeadlineExceeded, InternalError, OutOfMemory, Refused, Stopped
 from media.process import memory, sandbox
 from media.process.attempt import output_files
-from media.process.child import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY, no_such_file
 from media.process.files import ENV_ATTEMPT_DIR, remove_temporary_files
 from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
+from media.process.protocol import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY, no_such_file
 from media.process.thrashing import FaultMonitor, major_faults
 
 __all__ = [

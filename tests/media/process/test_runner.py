@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from media.process import runner
-from media.process.child import EXIT_INTERNAL_ERROR
+from media.process.protocol import EXIT_INTERNAL_ERROR
 from media.process.thrashing import MAX_MAJOR_FAULTS
 from tests.support.waiting import wait_for
 
