@@ -52,7 +52,7 @@ def copy(source: Path, target: Path, *, is_cancelled: Callable[[], bool] = lambd
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise CopyCancelled from error
             raise
-    _sync(target)
+    sync(target)
 
 
 def damage(path: Path, *, thorough: bool = False) -> str | None:
@@ -95,8 +95,9 @@ def checkpoint(path: Path) -> bool:
     return not path.with_name(f"{path.name}-wal").exists()
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
+def sync(path: Path) -> None:
+    """Write a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -147,7 +147,7 @@ def _write(machine: Machine, target: Path) -> BackupFile:
     finally:
         for path in (draft, draft.with_name(f"{draft.name}-journal")):
             path.unlink(missing_ok=True)
-    _sync(target.parent)
+    backup.sync(target.parent)
     return BackupFile(target, size_bytes)
 
 
@@ -203,13 +203,5 @@ def _locked(directory: Path) -> Iterator[None]:
         except OSError as error:
             logger.warning("Backup: {} has no locks ({})", directory, error.strerror)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -92,9 +92,9 @@ class RestoredFile:
             if log.exists():
                 log.rename(f"{kept}{suffix}" if kept else f"{log}.before-restore")
         self.database.with_name(f"{self.database.name}-shm").unlink(missing_ok=True)
-        _sync(self.path)
+        backup.sync(self.path)
         self.path.rename(self.database)
-        _sync(self.database.parent)
+        backup.sync(self.database.parent)
         return kept
 
     def clear(self) -> None:
@@ -123,11 +123,3 @@ def _keep(database: Path, kept: Path) -> None:
         os.link(database, kept)
     except OSError:  # a file system without hard links
         database.rename(kept)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
