@@ -6,7 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from actors import control_groups
+
 KIB = 1024
+# The files of a group for its limit and its usage, and the counts of file pages: in version 2 and 1.
+UNIFIED_NAMES = ("memory.max", "memory.current", ("active_file", "inactive_file"))
+LEGACY_NAMES = ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_active_file", "total_inactive_file"))
 
 
 def free_bytes(root: Path = Path("/")) -> int:
@@ -30,31 +35,11 @@ def limit_bytes(root: Path = Path("/")) -> int:
 
 
 def _groups(root: Path) -> Iterator[tuple[int, int]]:
-    """Yield, for each control group that this process is in, its limit and what it holds beside file pages.
-
-    Inside a container, the path of the group may be the one outside, and its own group is mounted in the place of the
-    root; so missing folders are left out. A kernel without control groups has no file that names them.
-    """
-    named = root / "proc/self/cgroup"
-    lines = [line.split(":", 2) for line in named.read_text().splitlines()] if named.exists() else []
-    for _, controllers, path in lines:
-        if controllers == "":
-            names = ("memory.max", "memory.current", ("active_file", "inactive_file"))
-            mount = root / "sys/fs/cgroup"
-        elif "memory" in controllers.split(","):
-            names = (
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-                ("total_active_file", "total_inactive_file"),
-            )
-            mount = root / "sys/fs/cgroup/memory"
-        else:
-            continue
-        own = mount / path.lstrip("/")
-        for folder in dict.fromkeys([own, *own.parents, mount]):
-            if folder == mount or mount in folder.parents:
-                with contextlib.suppress(OSError, ValueError, KeyError):  # no such group, or no limit ("max")
-                    yield _group(folder, *names)
+    """Yield, for each control group that this process is in, its limit and what it holds beside file pages."""
+    for folder, is_unified in control_groups.folders(root, "memory"):
+        names = UNIFIED_NAMES if is_unified else LEGACY_NAMES
+        with contextlib.suppress(OSError, ValueError, KeyError):  # no such group, or no limit ("max")
+            yield _group(folder, *names)
 
 
 def _group(folder: Path, limit: str, usage: str, file_pages: tuple[str, str]) -> tuple[int, int]:

@@ -29,6 +29,7 @@ class Prediction:
     at: datetime | None
     waits_for: WaitsFor
     job_id: str
+    segment_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,4 +194,4 @@ class _AccountForecast:
         return limit or WaitsFor.NEXT
 
     def _add_prediction(self, post: OpenPost, at: datetime | None, reason: WaitsFor) -> None:
-        self._found.append((post.id, Prediction(at, reason, post.job_id)))
+        self._found.append((post.id, Prediction(at, reason, post.job_id, post.segment_id)))

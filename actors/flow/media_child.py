@@ -24,6 +24,7 @@ def run(
     arguments: Sequence[str],
     *,
     deadline_s: float,
+    cpu_s: float | None = None,
     outputs: Sequence[Path] = (),
     on_progress: Callable[[float], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -35,6 +36,7 @@ def run(
         stage: name of a module in `media`, such as "gaze".
         arguments: of its command line.
         deadline_s: seconds after which the child is killed.
+        cpu_s: CPU seconds after which it is killed, by default those of the deadline on all cores.
         outputs: those of the arguments that are files to write.
         on_progress: called with the share done, 0 to 1.
         stop: asked several times a second; True ends the child.
@@ -47,6 +49,7 @@ def run(
             stage,
             arguments,
             deadline_s=deadline_s,
+            cpu_s=cpu_s,
             outputs=outputs,
             memory_bytes=budget_bytes(machine.settings),
             on_progress=on_progress,

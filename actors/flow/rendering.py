@@ -12,7 +12,8 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import disk_demand, kept_pictures, media_child, media_claims, retrying
+from actors import machine_cpu
+from actors.flow import disk_demand, kept_pictures, media_child, media_claims, part_deadlines, retrying
 from actors.flow.completion import close_finished, fail_part
 from actors.flow.events import emit
 from actors.flow.media_claims import MediaClaim, MediaWork
@@ -27,7 +28,6 @@ from store.jobs import Job
 from store.segments import Segment
 from store.states import JOB_OVER, JobStatus, ReviewReason, SegmentStatus
 
-SAVE_TIME_FROM = 0.8  # share of the deadline; afterwards the child takes cheaper landmarks, at last none
 WAITS_FOR_DISK = "the disk of the server is full; the part is rendered as soon as there is room"
 NEVER_ROOM = f"the disk of the server had no room for this part for {retrying.MAX_DISK_WAIT / retrying.HOUR:.0f} hours"
 PROGRESS_EVERY_S = 5.0  # each write is a commit, which other writers wait for
@@ -229,7 +229,7 @@ def _run(
         "--cover", str(cover),
         f"--title={job.title}",  # one argument: a title may begin with a dash
         f"--label={_label(claim.work)}",
-        "--deadline", str(SAVE_TIME_FROM * machine.settings.processing_deadline),
+        "--deadline", str(part_deadlines.of_part(machine, segment)),
     ]  # fmt: skip
     small = [kept_pictures.small(cover), kept_pictures.small(preview)] if machine.settings.keep_pictures_days else []
     if small:
@@ -238,7 +238,8 @@ def _run(
         job.gaze_zero is not None or settings is MediaSettings.LESS_MEMORY
     ):  # without it the child would search for one, which takes memory
         arguments.append(f"--zero={json.dumps(job.gaze_zero)}")
-    return media_child.run(
+    refused_before = machine_cpu.refused()
+    rendered = media_child.run(
         machine,
         "gaze",
         arguments,
@@ -247,6 +248,15 @@ def _run(
         on_progress=observer,
         stop=lambda: observer.is_superseded or not machine.disk.has_room(),
     )
+    return rendered | {"refused": machine_cpu.refused().since(refused_before)}
+
+
+def _log_steps(name: str, pace: dict[str, Any]) -> None:  # Any: JSON
+    if pace["steps"]:
+        logger.warning(
+            "{}: {} to save time; it got {:.0%} of a core for {:.0f} s, deadline {:.0f} s",
+            name, ", ".join(pace["steps"]), pace["core_share"], pace["took_s"], pace["deadline_s"],
+        )  # fmt: skip
 
 
 def _label(work: _PartRendering) -> str:
@@ -268,6 +278,9 @@ def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[
             "corrected": False, "share": 0.0, "reason": retrying.reason_without_gaze(claim.attempts),
         }  # fmt: skip
     rendering_report = rendered["rendering"] | {"settings": claim.settings}
+    if pace := rendering_report.get("pace"):
+        rendering_report["pace"] = pace | rendered["refused"].to_json()
+        _log_steps(claim.work.name, rendering_report["pace"])
     with machine.store.writing() as connection:
         finished = segments.finish(
             connection,

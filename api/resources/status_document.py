@@ -294,7 +294,7 @@ def _prediction(
     """Return the prediction of a waiting publication; None for another one."""
     if post.status is not PublicationStatus.WAITING:
         return None
-    return forecast.posts.get(post.id) or Prediction(None, _unpredicted(job, part, post, account), job.id)
+    return forecast.posts.get(post.id) or Prediction(None, _unpredicted(job, part, post, account), job.id, part.id)
 
 
 def _unpredicted(job: Job, part: Segment, post: Publication, account: Account | None) -> WaitsFor:

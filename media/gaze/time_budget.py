@@ -16,8 +16,13 @@ from media.gaze.reasons import Reason
 from media.process import memory
 
 WARM_UP_FRAMES = 45  # the first frames cost more than the later ones and predict little
+BUFFERED_FRAMES = 15  # of the corrector and the encoder, rounded up
 PLANNED_SHARE = 0.95  # of the deadline
-WINDOW_SHARE = 0.1  # of the deadline: how far back costs and the share of a core are measured
+# A frame for which this process got less than this share of a core, for so many seconds, was interrupted by a pause:
+# the machine was suspended or the process was stopped. That says nothing about the frames to come.
+PAUSE_S, PAUSED_SHARE = 10.0, 0.01
+# Of the deadline: how far back costs and the share of a core are measured. Before that, nothing is decided.
+WINDOW_SHARE = 0.1
 INTERVALS = (1, 2, 3)  # every n-th frame is measured; at 3, a blink is still seen
 # Memory that a part may need in addition to what it uses: a full HD child grows by 4 MiB after its first
 # hundred frames (measured 2026-11-26). The parent kills a child that exceeds its limit.
@@ -40,7 +45,7 @@ class SmallerPictureFaster(Exception):
 class _Costs:
     """The costs since the part began."""
 
-    wall_s: float
+    wall_s: float  # without pauses
     cpu_s: float  # of the whole process
     measuring_s: float  # of it, on measuring
     drawing_s: float  # of it, on deciding and drawing
@@ -111,10 +116,12 @@ class TimeBudget:
     _drawing_s: float = field(init=False, default=0.0)
     _measured: int = field(init=False, default=0)
     _interval: int = field(init=False, default=INTERVALS[0])
+    _paused_s: float = field(init=False, default=0.0)
+    _last: tuple[float, float] = field(init=False)  # seconds and CPU seconds at the last question
     _spent: deque[_Costs] = field(init=False, default_factory=deque)  # oldest first
 
     def __post_init__(self) -> None:
-        self._began, self._cpu_began = self.clock(), self.cpu_clock()
+        self._began, self._cpu_began = self._last = self.clock(), self.cpu_clock()
 
     @property
     def steps(self) -> list[TimeStep]:
@@ -156,11 +163,12 @@ class TimeBudget:
     def _keep(self, index: int, allowed_s: float) -> None:
         """Take the first step with which the part ends in time, or the one that saves most."""
         now = self._costs(index)
-        if self.frames is None or index < WARM_UP_FRAMES:
-            if now.wall_s > allowed_s:
-                self.stopped = Reason.TIME_SHORT
-            return
-        self._choose(self._pace(now), self.frames, index, allowed_s - now.wall_s)
+        left_s = allowed_s - now.wall_s - self._paused_s
+        pace = self._pace(now)
+        if self.frames is not None and pace is not None:
+            self._choose(pace, self.frames, index, left_s)
+        elif left_s < 0:
+            self.stopped = Reason.TIME_SHORT
 
     def _choose(self, pace: _Pace, frames: int, index: int, left_s: float) -> None:
         """Choose the smallest interval with which the part ends in time, or a smaller picture, or no correction."""
@@ -180,17 +188,27 @@ class TimeBudget:
             self.stopped = Reason.TIME_SHORT
 
     def _costs(self, index: int) -> _Costs:
-        wall_s, cpu_s = self.clock() - self._began, self.cpu_clock() - self._cpu_began
-        return _Costs(wall_s, cpu_s, self._measuring_s, self._drawing_s, self._measured, index)
+        now_s, cpu_s = self.clock(), self.cpu_clock()
+        waited_s, used_s = now_s - self._last[0], cpu_s - self._last[1]
+        self._last = now_s, cpu_s
+        if waited_s > PAUSE_S and used_s < PAUSED_SHARE * waited_s:
+            self._paused_s += waited_s
+        wall_s = now_s - self._began - self._paused_s
+        return _Costs(wall_s, cpu_s - self._cpu_began, self._measuring_s, self._drawing_s, self._measured, index)
 
-    def _pace(self, now: _Costs) -> _Pace:
-        """Return the pace of the last frames: of `WARM_UP_FRAMES` at least, and of `WINDOW_SHARE` of the deadline."""
-        assert self.deadline_s is not None
+    def _pace(self, now: _Costs) -> _Pace | None:
+        """Return the pace of the last frames; None at the beginning, when too few are known.
+
+        The first frames are left out: they are buffered, so nothing is drawn and encoded beside them yet.
+        """
+        if now.frames < BUFFERED_FRAMES:
+            return None
         self._spent.append(now)
         while len(self._spent) > 1 and self._is_enough(now - next(islice(self._spent, 1, None))):
             self._spent.popleft()
-        begun = self._spent[0] if self._is_enough(now - self._spent[0]) else _Costs(0, 0, 0, 0, 0, 0)
-        spent = now - begun
+        spent = now - self._spent[0]
+        if now.frames < WARM_UP_FRAMES or not self._is_enough(spent):
+            return None
         measured = spent if spent.measured else now
         return _Pace(
             measuring_s=measured.measuring_s / max(measured.measured, 1),
@@ -201,4 +219,4 @@ class TimeBudget:
 
     def _is_enough(self, spent: _Costs) -> bool:
         assert self.deadline_s is not None
-        return spent.frames >= WARM_UP_FRAMES and spent.wall_s >= WINDOW_SHARE * self.deadline_s
+        return spent.frames >= WARM_UP_FRAMES - BUFFERED_FRAMES and spent.wall_s >= WINDOW_SHARE * self.deadline_s

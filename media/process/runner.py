@@ -62,6 +62,7 @@ def run(
     arguments: Sequence[str],
     *,
     deadline_s: float,
+    cpu_s: float | None = None,
     outputs: Sequence[Path] = (),
     memory_bytes: int | None = None,
     on_progress: Callable[[float], None] | None = None,
@@ -73,6 +74,7 @@ def run(
         stage: name of the stage, such as "plan" or "gaze".
         arguments: command line; with absolute paths, because the child's working directory is the project's root.
         deadline_s: wall-clock time after which the child is killed.
+        cpu_s: CPU time after which the kernel kills it; None allows all cores until the deadline.
         outputs: those of the arguments that are files to write. The child writes other files instead, which are renamed
             when it has succeeded. Without them it may make and replace files in the folders of its arguments.
         memory_bytes: memory of its own, without the pages of libraries, that the child may use; None allows 1 GiB.
@@ -82,7 +84,8 @@ def run(
     Raises:
         Refused, OutOfMemory, DeadlineExceeded, ChildFailed, InternalError, Stopped: see `media.errors`.
     """
-    limits = _Limits(deadline_s, memory_bytes or DEFAULT_MEMORY_BYTES)
+    cpu_s = deadline_s * (os.cpu_count() or 1) if cpu_s is None else cpu_s
+    limits = _Limits(deadline_s, cpu_s, memory_bytes or DEFAULT_MEMORY_BYTES)
     _log_missing_features()
     if not outputs:
         return _run(stage, arguments, limits, {}, on_progress, stop)
@@ -110,6 +113,7 @@ def _file_errors() -> Iterator[None]:
 @dataclass(frozen=True, slots=True)
 class _Limits:
     deadline_s: float
+    cpu_s: float
     memory_bytes: int
 
 
@@ -151,7 +155,6 @@ def _log_missing_features() -> None:
 
 
 def _start(stage: str, arguments: Sequence[str], limits: _Limits, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    cores = os.cpu_count() or 1
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -160,7 +163,7 @@ def _start(stage: str, arguments: Sequence[str], limits: _Limits, extra: Mapping
         "PYTHONDONTWRITEBYTECODE": "1" if os.environ.get("PYTHONDONTWRITEBYTECODE") else "",
         ENV_PARENT_PIPE: "1",
         ENV_MEMORY_BYTES: str(limits.memory_bytes + RESERVED_BYTES),
-        ENV_CPU_S: str(math.ceil(limits.deadline_s * cores) + 1),
+        ENV_CPU_S: str(math.ceil(limits.cpu_s) + 1),
         **extra,
     } | SINGLE_THREADED
     return subprocess.Popen(

@@ -96,7 +96,9 @@ def _limit_resources(limits: Limits) -> None:
         if bound is not None:
             hard = resource.getrlimit(kind)[1]
             wanted = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
-            resource.setrlimit(kind, (wanted, wanted))
+            # With equal limits the kernel sends SIGKILL, which looks like a lack of memory, instead of SIGXCPU.
+            after = kind == resource.RLIMIT_CPU and (hard == resource.RLIM_INFINITY or wanted < hard)
+            resource.setrlimit(kind, (wanted, wanted + after))
 
 
 def _raise_oom_score() -> None:

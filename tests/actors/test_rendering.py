@@ -169,6 +169,35 @@ def test_a_cancelled_job_renders_nothing(store: Store, child: Callable[..., list
     assert calls == []
 
 
+def test_three_hours_are_examined_in_time_on_a_sixteenth_of_a_core(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured: 0.07 CPU seconds a second. A hostile file still gets half an hour of CPU time at most."""
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+    limits: dict[str, float] = {}
+
+    def run(*_: object, deadline_s: float, cpu_s: float, **__: object) -> Result:
+        limits.update(deadline_s=deadline_s, cpu_s=cpu_s)
+        return {"facts": {"frames": 500}, "zero": None, "spans": [SPAN]}
+
+    monkeypatch.setattr(media_child, "run", run)
+    split.fn("job")
+    assert limits["deadline_s"] / 16 > 0.07 * 3 * 3600
+    assert limits["cpu_s"] == 1800
+
+
+def test_what_a_machine_refused_is_recorded_with_a_part(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    _pending(store)
+    pace = {"took_s": 900.0, "core_share": 0.07, "deadline_s": 960.0, "steps": ["smaller_picture"]}
+    child(RENDERED | {"rendering": {"picture": "encoded", "sound": "encoded", "pace": pace}})
+    gaze.fn("job-1")
+    found = (_segment(store).rendering or {})["pace"]
+    assert pace == {name: found[name] for name in pace}
+    assert found.keys() - pace.keys() == {"throttled_s", "stolen_s"}
+    assert min(found["throttled_s"], found["stolen_s"]) >= 0
+
+
 def test_a_plan_becomes_parts_publications_and_messages_at_once(
     store: Store, child: Callable[..., list[list[str]]]
 ) -> None:

@@ -136,6 +136,20 @@ def test_a_short_pause_of_the_machine_costs_no_quality() -> None:
     assert {1} == set(answers)
 
 
+def test_a_suspended_machine_costs_no_quality_if_there_is_time_left() -> None:
+    """Minutes in which nothing runs say nothing about the frames to come; the deadline still counts them."""
+    pause = [1500.0]
+
+    def core_share(now: float) -> float:
+        if now > 5 and pause:
+            return 0.015 / pause.pop()  # of the step that is under way
+        return 1.0
+
+    answers, budget, took_s = render(2400, look_s=0.01, draw_s=0.005, beside_s=0.015, core_share=core_share)
+    assert took_s > 500
+    assert ({1}, []) == (set(answers), budget.steps)
+
+
 def test_a_smaller_picture_is_taken_before_correction_ends() -> None:
     """At full size and every third frame it takes 15 s, smaller 11."""
     with pytest.raises(SmallerPictureFaster):

@@ -211,6 +211,11 @@ def test_the_deadline_really_ends_the_work(how: str) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_the_limit_of_cpu_time_ends_the_work_before_its_deadline() -> None:
+    with pytest.raises(runner.DeadlineExceeded):
+        runner.run("trial", ["spin"], deadline_s=300, cpu_s=1)
+
+
 def test_the_deadline_ends_a_child_that_is_stopped() -> None:
     """It answers to nothing; the parent's own clock and SIGKILL are enough."""
     children: set[int] = set()

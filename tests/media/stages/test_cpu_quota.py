@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from media.gaze import time_budget
 from media.gaze.__main__ import parser
+from media.gaze.time_budget import TimeBudget
 from media.stages import gaze
 from tests.media import films
 from tests.support.cpu_quota import cpu_quota
@@ -51,26 +53,34 @@ def test_half_a_core_costs_no_quality_before_a_deadline_is_near(full_hd: Path, t
     assert (FRAMES, FRAMES) == (usual["frames"], hurried["frames"])
 
 
-def test_a_part_that_is_begun_anew_is_smaller_and_complete(
-    full_hd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The landmarks are found anew, too: what was known of the larger picture is of no use."""
-    monkeypatch.setattr(time_budget, "WARM_UP_FRAMES", 3)
+@pytest.fixture
+def second_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every frame take a second of time and of CPU time, and a smaller picture next to nothing."""
+    build = gaze._budget
+
+    def build_with_ticks(*arguments: Any) -> TimeBudget:  # Any: as of the function
+        seconds, cpu_seconds = itertools.count(), itertools.count()
+        budget = build(*arguments)
+        return replace(budget, clock=lambda: float(next(seconds)), cpu_clock=lambda: float(next(cpu_seconds)))
+
+    monkeypatch.setattr(gaze, "_budget", build_with_ticks)
     monkeypatch.setattr(gaze, "SMALLER_COST", 0.01)
+
+
+@pytest.mark.usefixtures("second_a_frame")
+def test_a_part_that_is_begun_anew_is_smaller_and_complete(full_hd: Path, tmp_path: Path) -> None:
+    """The landmarks are found anew, too: what was known of the larger picture is of no use."""
     beside = ["--report", str(tmp_path / "r.json"), "--cover", str(tmp_path / "c.jpg"), "--zero=null"]
-    options = parser().parse_args([str(full_hd), str(tmp_path / "o.mp4"), "--deadline", "1", *beside])
+    options = parser().parse_args([str(full_hd), str(tmp_path / "o.mp4"), "--deadline", "150", *beside])
     result = gaze.correct(options, lambda _: None)
     assert (1280, 720, FRAMES) == (result["width"], result["height"], result["frames"])
-    assert result["rendering"]["pace"]["steps"][0] == "smaller_picture"
+    assert ["smaller_picture", "fewer_measured", "without_correction"] == result["rendering"]["pace"]["steps"]
     assert FRAMES == len(json.loads((tmp_path / "r.json").read_text())["frames"])
 
 
-def test_a_picture_that_is_small_already_is_not_begun_anew(
-    mute: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time_budget, "WARM_UP_FRAMES", 3)
-    monkeypatch.setattr(gaze, "SMALLER_COST", 0.01)
-    options = parser().parse_args([str(mute), str(tmp_path / "o.mp4"), "--deadline", "0.05", "--zero=null"])
+@pytest.mark.usefixtures("second_a_frame")
+def test_a_picture_that_is_small_already_is_not_begun_anew(mute: Path, tmp_path: Path) -> None:
+    options = parser().parse_args([str(mute), str(tmp_path / "o.mp4"), "--deadline", "120", "--zero=null"])
     result = gaze.correct(options, lambda _: None)
-    assert "smaller_picture" not in result["rendering"]["pace"]["steps"]
+    assert ["fewer_measured", "without_correction"] == result["rendering"]["pace"]["steps"]
     assert 200 == result["frames"]
