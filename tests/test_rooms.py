@@ -101,6 +101,7 @@ FOLDERS: dict[str, set[str]] = {
     "scripts": {
         "benchmarks",
         "benchmarks/broker",
+        "benchmarks/cpu",
         "benchmarks/gaze",
         "benchmarks/machine",
         "benchmarks/render",

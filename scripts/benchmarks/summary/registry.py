@@ -43,6 +43,7 @@ BENCHMARKS = (
     Benchmark("render", "render.rows", 120, "rendering beside PyAV, the ffmpeg program and MoviePy"),
     Benchmark("render_cuts", "render.cuts", 60, "cuts inside words beside cuts by loudness alone"),
     Benchmark("render_memory", "render.memory", 60, "memory of rendering beside the ffmpeg program"),
+    Benchmark("cpu", "cpu.rows", 90, "CPU time of a second of video, by way of rendering, and hours on Fly.io"),
     Benchmark("gaze", "gaze.rows", 90, "gaze that is left after correction beside none and a simple one"),
     Benchmark("machine", "machine.rows", 120, "the whole machine in 460 MiB beside Postiz's published minimum"),
 )
