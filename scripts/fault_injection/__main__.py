@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run; return 0 if everything holds."""
     arguments = parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: the machine is stopped, the disk unmounted
     seed = random.SystemRandom().randrange(2**32) if arguments.seed is None else arguments.seed
     started_in = Path(os.environ.get("STARTED_IN", ""))  # the shell command has changed into the project's folder
     options = Options(

@@ -15,6 +15,7 @@ PUBLIC = frozenset({"published"})
 SHORTEST_REASON = 10  # characters
 DURATION_TOLERANCE_S = 0.15  # of each part; a frame has 0.07 s
 COLOUR_TOLERANCE = 30  # of 255
+MORE_MEMORY_MB = 40.0  # than after the start, when a service has not worked yet
 MORE_DESCRIPTORS = 16  # than after the start; connections to clients and pooled ones
 
 
@@ -222,11 +223,14 @@ def _expected_events(job_id: str, job: Json) -> Iterator[tuple[str, str, int | N
                 yield "publication.published", job_id, part["number"], post["platform"]
 
 
-def no_descriptor_leaks(evidence: Evidence) -> Iterator[Finding]:
-    """Find services that have many more open descriptors than after their start."""
-    for name, (before, after) in evidence.descriptors.items():
-        if after > before + MORE_DESCRIPTORS:
-            yield Finding(name, f"{after} open descriptors, {before} after the start")
+def no_service_has_grown(evidence: Evidence) -> Iterator[Finding]:
+    """Find services that have many more open descriptors than after their start, or much more memory."""
+    for name, after in evidence.after.items():
+        before = evidence.before.get(name, after)
+        if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
+            yield Finding(name, f"{after.descriptors} open descriptors, {before.descriptors} after the start")
+        if after.memory_mb > before.memory_mb + MORE_MEMORY_MB:
+            yield Finding(name, f"{after.memory_mb:.0f} MB of memory, {before.memory_mb:.0f} after the start")
 
 
 CHECKS: dict[str, Check] = {
@@ -246,7 +250,7 @@ CHECKS: dict[str, Check] = {
         nothing_is_in_flight,
         machine_is_healthy,
         webhooks_tell_each_event_once,
-        no_descriptor_leaks,
+        no_service_has_grown,
     )
 }
 

@@ -47,6 +47,14 @@ class Webhook:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """The open descriptors and the memory of a service."""
+
+    descriptors: int  # open ones
+    memory_mb: float  # anonymous memory in RAM
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything that the checks need."""
 
@@ -59,14 +67,15 @@ class Evidence:
     queues: dict[str, int]  # messages that are ready or claimed, by queue
     integrity: str  # answer of SQLite's integrity check
     health: Json
-    descriptors: dict[str, tuple[int, int]]  # open ones by service, at the start and at the end
+    before: dict[str, Footprint]  # of each service, after the start
+    after: dict[str, Footprint]  # at the end
     processes_left: int = 0
     errors: dict[str, int] = field(default_factory=dict)  # exceptions in the log, and how often
 
 
-def collect(machine: Machine, uploads: Sequence[Upload], descriptors_before: dict[str, int]) -> Evidence:
+def collect(machine: Machine, uploads: Sequence[Upload], before: dict[str, Footprint]) -> Evidence:
     """Return the evidence; nothing may be in progress any more."""
-    after = open_descriptors(machine)
+    after = footprints(machine)
     return Evidence(
         uploads=uploads,
         jobs=jobs(machine),
@@ -77,7 +86,8 @@ def collect(machine: Machine, uploads: Sequence[Upload], descriptors_before: dic
         queues=open_messages(machine.data_dir / "vidprod.sqlite3"),
         integrity=integrity(machine.data_dir / "vidprod.sqlite3"),
         health=requests.get(f"{machine.client.root_url}/health", timeout=10).json(),
-        descriptors={name: (number, after.get(name, 0)) for name, number in descriptors_before.items()},
+        before=before,
+        after=after,
         errors=exceptions(machine.log_path),
     )
 
@@ -159,12 +169,14 @@ def integrity(database: Path) -> str:
         connection.close()
 
 
-def open_descriptors(machine: Machine) -> dict[str, int]:
-    """Return the number of open descriptors of each service that runs."""
+def footprints(machine: Machine) -> dict[str, Footprint]:
+    """Return the footprint of each service that runs."""
     found = {}
     for name, text in SERVICES.items():
         for pid in machine.pids(text)[:1]:
-            found[name] = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            anonymous_kb = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+            found[name] = Footprint(len(list(Path(f"/proc/{pid}/fd").iterdir())), anonymous_kb / 1024)
     return found
 
 

@@ -210,12 +210,12 @@ def open_slow_connections(target: Target, rng: random.Random) -> None:
 
 
 LANES: dict[str, tuple[tuple[Fault, ...], tuple[float, float]]] = {
-    "processes": ((kill_process, kill_process, stop_process), (2.0, 12.0)),
-    "requests": ((lose_answers, lose_answers, refuse_requests, cut_platform_upload, expire_tokens), (0.5, 4.0)),
-    "platforms": ((disconnect_platforms,), (10.0, 30.0)),
-    "disk": ((fill_disk,), (10.0, 30.0)),
-    "clock": ((set_clock,), (10.0, 30.0)),
-    "database": ((lock_database,), (5.0, 20.0)),
+    "processes": ((kill_process, kill_process, stop_process), (4.0, 20.0)),
+    "requests": ((lose_answers, lose_answers, refuse_requests, cut_platform_upload, expire_tokens), (1.0, 6.0)),
+    "platforms": ((disconnect_platforms,), (15.0, 45.0)),
+    "disk": ((fill_disk,), (50.0, 120.0)),
+    "clock": ((set_clock,), (20.0, 50.0)),
+    "database": ((lock_database,), (8.0, 30.0)),
     "clients": ((open_slow_connections,), (10.0, 30.0)),
 }
 """The lanes: in each, one fault after the other with a pause in between, of so many seconds; the lanes overlap."""

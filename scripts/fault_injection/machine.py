@@ -141,6 +141,7 @@ class Machine:
                     "SEGMENT_SECONDS": str(SEGMENT_S),
                     "MEDIA_RETRY_SECONDS": "1",
                     "RETENTION_HOURS": "0",
+                    "PUBLISH_PACE": "0.01",  # platforms fail all the time: a pause of an hour becomes one of 36 s
                     "UPLOAD_RATE_LIMIT": "100000",
                 }
             )

@@ -91,26 +91,30 @@ class Run:
         if target.disk is None:
             print("the disk is not filled: no right to mount a small one (try: unshare -Urm scripts/chaos)")
         machine = target.machine
-        descriptors = evidence.open_descriptors(machine)
+        before = evidence.footprints(machine)
         injector = Injector(target, self._options.seed, self._options.without)
         clients = [
             threading.Thread(
-                target=self._client, args=(machine, random.Random(f"{self._options.seed} {n}"), talks, others)
+                target=self._client,
+                args=(machine, random.Random(f"{self._options.seed} {n}"), talks, others),
+                daemon=True,
             )
             for n in range(CLIENTS)
         ]
         for client in clients:
             client.start()
         injector.start()
-        time.sleep(self._options.minutes * 60)
-        self._over.set()
-        injector.join()
+        try:
+            time.sleep(self._options.minutes * 60)
+        finally:  # also after Ctrl-C: each fault ends what it has begun
+            self._over.set()
+            injector.join()
         machine.mock.clear_faults()
         self._timeline.event("faults over")
         for client in clients:
             client.join()
         self._wait_for_the_end(machine)
-        found = evidence.collect(machine, self._uploads, descriptors)
+        found = evidence.collect(machine, self._uploads, before)
         return replace(found, processes_left=machine.stop())
 
     def _client(self, machine: Machine, rng: random.Random, talks: list[Clip], others: list[Clip]) -> None:
@@ -180,6 +184,11 @@ class Run:
             lines += ["", *_table("failures of whole videos, by reason", reasons)]
         if found.errors:
             lines += ["", *_table("exceptions in the log", Counter(found.errors))]
+        lines += ["", "services: open descriptors and MB of memory, after the start and at the end"]
+        for name, after in found.after.items():
+            before = found.before.get(name, after)
+            numbers = f"{before.descriptors:3d} {after.descriptors:3d} {before.memory_mb:6.1f} {after.memory_mb:6.1f}"
+            lines.append(f"  {numbers}  {name}")
         lines += [""]
         for name, check in checks.CHECKS.items():
             wrong = list(check(found))

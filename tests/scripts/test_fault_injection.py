@@ -17,7 +17,7 @@ import pytest
 from scripts.fault_injection.checks import CHECKS, PLATFORMS
 from scripts.fault_injection.clips import Clip
 from scripts.fault_injection.clock import WallClock
-from scripts.fault_injection.evidence import Evidence, Post, Webhook
+from scripts.fault_injection.evidence import Evidence, Footprint, Post, Webhook
 from scripts.fault_injection.uploads import Upload
 
 COLOUR = (190, 60, 60)
@@ -60,7 +60,8 @@ def published() -> Evidence:
         queues={"media": 0, "network": 0},
         integrity="ok",
         health={"status": "ok"},
-        descriptors={"api": (30, 31)},
+        before={"api": Footprint(30, 60.0)},
+        after={"api": Footprint(31, 61.0)},
     )
 
 
@@ -157,7 +158,8 @@ BROKEN: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
         lambda e: replace(e, webhooks=[*e.webhooks, Webhook("msg_y", False, {"type": "ping", "data": {}})]),
         {"webhooks tell each event once"},
     ),
-    "descriptors leak": (lambda e: replace(e, descriptors={"api": (30, 300)}), {"no descriptor leaks"}),
+    "descriptors leak": (lambda e: replace(e, after={"api": Footprint(300, 60.0)}), {"no service has grown"}),
+    "memory leaks": (lambda e: replace(e, after={"api": Footprint(30, 160.0)}), {"no service has grown"}),
 }  # fmt: skip
 
 
