@@ -43,6 +43,11 @@ def end() -> None:
     _ids.set(MappingProxyType({}))
 
 
+def ids() -> Mapping[str, str | int]:
+    """Return the ids of the present context."""
+    return _ids.get()
+
+
 def add_ids(record: Record) -> None:
     """Add the ids of the present context to a record; loguru's patcher."""
     record["extra"].update({name: value for name, value in _ids.get().items() if name not in record["extra"]})

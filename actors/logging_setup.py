@@ -20,7 +20,7 @@ from loguru import logger
 
 import redaction
 from actors import log_context
-from settings import Settings
+from settings import VERSION, Settings
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -40,9 +40,9 @@ def set_up(settings: Settings) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # logs every plug-in it loads
     sys.excepthook, threading.excepthook = _log_uncaught, _log_uncaught_in_thread
     if settings.sentry_dsn is not None:
-        import sentry_sdk  # noqa: PLC0415 (10 MB that only users of Sentry need)
+        from actors import error_reports  # noqa: PLC0415 (3 MB that only users of Sentry need)
 
-        sentry_sdk.init(settings.sentry_dsn.get_secret_value(), send_default_pii=False, include_local_variables=False)
+        error_reports.set_up(settings.sentry_dsn.get_secret_value(), VERSION)
 
 
 def add_output(settings: Settings) -> None:
