@@ -7,9 +7,11 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /app
 COPY requirements.txt .
 # --no-deps: the lock file is complete, and omits some dependencies on purpose (requirements-overrides.txt).
+# The program ffmpeg (165 MiB) is only run by MoviePy in a benchmark, and by tests.
 # The image's own pip installs them: another one in the environment would only be copied along.
 RUN python -m venv --without-pip /app/.venv && \
-  pip --python /app/.venv/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements.txt
+  pip --python /app/.venv/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements.txt && \
+  rm -r /app/.venv/lib/python3.11/site-packages/imageio_ffmpeg/binaries
 COPY settings.py process_protection.py liveness.py redaction.py ./
 COPY actors actors
 COPY api api

@@ -36,6 +36,7 @@ mkdir -p "$root$python" "$root/proc" "$root/dev" "$root/tmp"
 mount --bind "$python" "$root$python"; mount -o remount,bind,ro "$root$python"
 mount --bind "$root/app" "$root/app"; mount -o remount,bind,ro "$root/app"
 mount --bind "$VENV" "$root/app/.venv"; mount -o remount,bind,ro "$root/app/.venv"
+for name in $REMOVED; do mount -t tmpfs -o mode=755,ro none "$root/app/.venv/$name"; done
 mount --bind "$DATA" "$root/data"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 none "$root/dev"
@@ -89,7 +90,12 @@ class Container:
                     "bash", "-c", MOUNT, "container", str(self._root), sys.base_prefix,
                     "chroot", str(self._root), *self._as_user(), *self._stage.entrypoint,
                 ],
-                env=os.environ | {"VENV": str(dockerfile.ROOT / ".venv"), "DATA": str(self.data_dir)},
+                env=os.environ
+                | {
+                    "VENV": str(dockerfile.ROOT / ".venv"),
+                    "DATA": str(self.data_dir),
+                    "REMOVED": " ".join(dockerfile.removed_folders()),
+                },
                 stdout=log, stderr=log,
             )  # fmt: skip
         wait_for(self._children, "the container to start")

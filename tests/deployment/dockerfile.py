@@ -87,6 +87,11 @@ def copied_files() -> list[Path]:
     return [Path(line) for line in tracked.stdout.splitlines() if not is_ignored(line)]
 
 
+def removed_folders() -> list[str]:
+    """Return the folders of the environment that are removed, relative to it."""
+    return re.findall(r"\brm -r /app/\.venv/(\S+)", "\n".join(stages()[0].values("RUN")))
+
+
 def is_ignored(path: str) -> bool:
     """Return whether .dockerignore omits a file."""
     patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]

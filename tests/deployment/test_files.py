@@ -57,6 +57,17 @@ def test_every_stage_is_built_from_an_image_with_a_digest() -> None:
     assert [image for image in images if not re.search(r"@sha256:[0-9a-f]{64}$", image)] == []
 
 
+def test_no_program_of_the_image_needs_what_the_image_leaves_out() -> None:
+    """165 MiB of ffmpeg, which MoviePy runs in a benchmark."""
+    [install] = [line for line in dockerfile.stages()[0].values("RUN") if "pip" in line]
+    assert dockerfile.removed_folders() == ["lib/python3.11/site-packages/imageio_ffmpeg/binaries"]
+    assert "rm -r" in install  # in the same layer, or the image would still hold it
+    importing = re.compile(r"^\s*(?:import|from) (?:moviepy|imageio)", re.MULTILINE)
+    files = [path for path in dockerfile.copied_files() if path.suffix == ".py"]
+    assert len(files) > 300
+    assert [str(path) for path in files if importing.search((ROOT / path).read_text())] == []
+
+
 def test_the_image_has_the_program_and_neither_tests_nor_benchmarks_nor_caches() -> None:
     files = {str(path) for path in dockerfile.copied_files()}
     assert {"settings.py", "scripts/machine/serve.py", "frontend/index.html", "scripts/doctor"} <= files
