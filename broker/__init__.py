@@ -14,6 +14,7 @@ from broker.rate_limits import SqliteRateLimiterBackend
 from broker.results import SqliteResultBackend
 from broker.storage.dead_letters import DeadLetter
 from broker.storage.inspection import Counts, HeldMessage, QueueStats, WaitingMessage, WorkerProcess
+from broker.storage.lock_waits import LockWaits
 from broker.storage.write_lock import WriteLock
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DatabaseUnavailable",
     "DeadLetter",
     "HeldMessage",
+    "LockWaits",
     "NotJoined",
     "QueueStats",
     "SchemaTooNew",

@@ -61,6 +61,22 @@ def list_all(connection: Connection) -> list[Account]:
     return rows.fetch_all(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
 
 
+def unusable(connection: Connection, now: datetime) -> dict[str, int]:
+    """Count the accounts that cannot publish now, by cause.
+
+    Returns:
+        reconnect: their owners must connect them again; refused: the platform does not let them post; expired: their
+            tokens have expired and were not refreshed yet.
+    """
+    known = list_all(connection)
+    connected = [one for one in known if one.status is AccountStatus.CONNECTED]
+    return {
+        "reconnect": sum(one.status is AccountStatus.RECONNECT for one in known),
+        "refused": sum(one.status is AccountStatus.REFUSED for one in known),
+        "expired": sum(one.expires_at is not None and one.expires_at < now for one in connected),
+    }
+
+
 def connected(connection: Connection) -> list[Account]:
     """Return the accounts for which publications are created."""
     usable = {AccountStatus.CONNECTED, AccountStatus.RECONNECT}  # posts wait until the owner connects it again

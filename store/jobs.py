@@ -338,6 +338,11 @@ def unplanned(connection: Connection) -> tuple[int, int]:
     return count, size_bytes or 0
 
 
+def newest_created_at(connection: Connection) -> datetime | None:
+    """Return when the newest job was created; None if there is none."""
+    return connection.scalar(select(jobs.c.created_at).order_by(jobs.c.created_at.desc()).limit(1))
+
+
 def count_by_status(connection: Connection) -> dict[str, int]:
     """Return the number of jobs in each state."""
     return row_counts.by_status(connection, jobs)

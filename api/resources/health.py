@@ -11,7 +11,7 @@ import falcon
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from actors import sealed_rows
+from actors import clock_check, sealed_rows
 from actors.database_check import DATABASE_ERRORS
 from actors.flow import media_child
 from actors.recovery import backups, lost_found
@@ -21,7 +21,7 @@ from api.http.problems import database_unavailable
 from api.resources import documents
 from api.resources.base import Resource
 from api.resources.status_document import outage_document
-from store import endpoints, heartbeats, jobs, platform_states
+from store import accounts, endpoints, heartbeats, jobs, platform_states
 from store.states import EndpointState
 
 Check = dict[str, Any]  # Any: JSON
@@ -31,6 +31,7 @@ MAX_TICK_AGE_S = 90.0
 RETRY_AFTER_S = 30  # most failures end by themselves or by a person, and none is worth asking more often
 MAX_QUEUE_LATENCY_S = 60.0
 MAX_LOCK_S = 60.0  # twice the time after which those that wait for the write lock give up
+MAX_CLOCK_JUMP_S = 60.0
 LATE_BACKUPS = 1.5  # intervals without a backup, after which it is reported
 
 
@@ -40,6 +41,7 @@ class HealthChecks:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._damage_check = DamageCheck(context.store)
+        self._started_at, self._started_boot_s = context.now(), context.boot_time().seconds
         self._condition = threading.Condition()
         self._begun = self._ended = 0  # runs
         self._results: dict[str, Check] = {}
@@ -73,10 +75,12 @@ class HealthChecks:
                 "database": self._database,
                 "secret_key": self._secret_key,
                 "disk": self._disk,
+                "clock": self._clock,
                 "scheduler": self._scheduler,
                 "workers": self._workers,
                 "write_lock": self._write_lock,
                 "lost_found": self._lost_found,
+                "accounts": self._accounts,
                 "webhooks": self._webhooks,
                 "platforms": self._platforms,
                 "backup": self._backup,
@@ -137,6 +141,31 @@ class HealthChecks:
         if lost:
             check["detail"] = "videos without a record in the database; list and restore them with scripts/adopt"
             check["next_deleted_at"] = min(entry.kept_until for entry in lost).isoformat(timespec="seconds")
+        return check
+
+    def _clock(self) -> Check:
+        """Check that the wall clock is not behind what is recorded; report by how much it was set since the start."""
+        now, boot_s = self._context.now(), self._context.boot_time().seconds
+        with self._context.store.reading() as connection:
+            wrong = clock_check.examine(connection, now)
+        set_by_s = (now - self._started_at).total_seconds() - (boot_s - self._started_boot_s)
+        check: Check = {"ok": wrong is None, "set_by_s": round(set_by_s, 1)}
+        if wrong is not None:
+            check |= {"reason": wrong.reason, "detail": wrong.detail}
+        elif abs(set_by_s) > MAX_CLOCK_JUMP_S:
+            ahead = "ahead" if set_by_s > 0 else "back"
+            check["detail"] = f"the clock was set {ahead} by {abs(set_by_s):.0f} s since the start of the API"
+        return check
+
+    def _accounts(self) -> Check:
+        """Count the accounts that cannot publish. The server is well without them, so the check never fails."""
+        with self._context.store.reading() as connection:
+            counts = accounts.unusable(connection, self._context.now())
+        check: Check = {"ok": True, **counts}
+        if counts["reconnect"] or counts["refused"]:
+            check["detail"] = "accounts must be connected again, or are refused by their platform; see GET /accounts"
+        elif counts["expired"]:
+            check["detail"] = "tokens have expired and are not refreshed; posts wait, and the log says why"
         return check
 
     def _webhooks(self) -> Check:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from sqlalchemy import Connection
 
 from actors import machine_memory
 from actors.flow import turns
 from actors.flow.upload_windows import DAY, DEFAULTS
 from api.context import Context
+from broker import LockWaits
 from store import accounts, notices, publication_queue, schedules, webhooks
 from store.states import AccountStatus
 
@@ -54,7 +56,7 @@ def of_deliveries(context: Context, connection: Connection) -> Iterable[Metric]:
 
 
 def of_machine(context: Context) -> Iterable[Metric]:
-    """Return the memory of the control group, and how long the write lock has been held."""
+    """Return the memory of the control group, how long the write lock has been held, and the waits for it."""
     held_s = context.broker.write_lock.held_s()
     for name, text, value in (
         ("memory_limit_bytes", "Memory of the machine or of its control group", machine_memory.limit_bytes()),
@@ -68,3 +70,12 @@ def of_machine(context: Context) -> Iterable[Metric]:
         family = GaugeMetricFamily(f"vidprod_{name}", text)
         family.add_metric([], value)
         yield family
+    yield _lock_waits(context.broker.write_lock.waits())
+
+
+def _lock_waits(waits: LockWaits) -> Metric:
+    text = "Waits of all processes for the write lock where it was not free at once"
+    family = HistogramMetricFamily("vidprod_write_lock_wait_seconds", text)
+    bounds = (("+Inf" if math.isinf(bound_s) else str(bound_s), count) for bound_s, count in waits.cumulative())
+    family.add_metric([], [(bound, float(count)) for bound, count in bounds], waits.sum_s)
+    return family

@@ -12,10 +12,12 @@ import fcntl
 import os
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from broker.storage.fork import close_in_children
+from broker.storage.lock_waits import add_waits
 
 __all__ = ["Holder", "LockFile", "read_holder"]
 
@@ -94,6 +96,11 @@ class LockFile:
         with contextlib.suppress(OSError):
             os.pwrite(self._fd, b"%017.6f" % time.monotonic() + self._name, 0)
         return True
+
+    def add_waits(self, waits_s: Iterable[float]) -> None:
+        """Add waits to the histogram in the file, while it is locked."""
+        with contextlib.suppress(OSError):  # the disk is full
+            add_waits(self._fd, waits_s)
 
     def unlock(self) -> None:
         """Unlock the file; also after a wait that was interrupted, when it is unknown whether it is locked."""

@@ -21,6 +21,7 @@ from typing import ClassVar
 from broker.errors import WriteLockTimeout
 from broker.storage.fork import reset_in_children
 from broker.storage.lock_file import LockFile, read_holder
+from broker.storage.lock_waits import LockWaits, read_waits
 
 __all__ = ["WriteLock"]
 
@@ -58,6 +59,7 @@ class WriteLock:
     _file: LockFile
     _waiting: int  # threads that wait, also for a request of theirs at the writer thread
     _waiting_lock: threading.Lock
+    _waits_s: list[float]  # of this process, which the histogram in the side file does not have yet
     _progress_s: (
         float  # when a thread of this process last got the lock, or the first of the present ones began to wait
     )
@@ -108,6 +110,8 @@ class WriteLock:
             ):
                 self._unlock()
                 return False
+            if self._waits_s:
+                self._record_waits()
             # From here to the end no call is made, so no asynchronous exception can come in between.
             self._owner = me
             self._depth = 1
@@ -162,6 +166,10 @@ class WriteLock:
         holder = read_holder(self._path)
         return 0.0 if holder is None else max(0.0, time.monotonic() - holder.since_s)
 
+    def waits(self) -> LockWaits:
+        """Return the histogram of the waits of all processes for the lock, since the side file was made."""
+        return read_waits(self._path)
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Count the calling thread among the waiting ones: it waits for a thread that waits for the lock.
@@ -203,11 +211,13 @@ class WriteLock:
         self._file = LockFile(self._path, self.process_name)
         self._waiting = 0
         self._waiting_lock = threading.Lock()
+        self._waits_s = []
         self._progress_s = 0.0
 
     def _wait(self, timeout_s: float, *, has_thread_lock: bool) -> bool:
         """Wait for both locks; returns whether this thread has them. One too many waits until there is a stall."""
-        deadline_s = time.monotonic() + timeout_s
+        began_s = time.monotonic()
+        deadline_s = began_s + timeout_s
         over = self._begin_waiting()
         try:
             while True:
@@ -221,6 +231,12 @@ class WriteLock:
                     return False
         finally:
             self._end_waiting()
+            self._waits_s.append(time.monotonic() - began_s)
+
+    def _record_waits(self) -> None:
+        """Add the waits of this process to the histogram; the calling thread has both locks."""
+        waits_s, self._waits_s = self._waits_s, []
+        self._file.add_waits(waits_s)
 
     def _begin_waiting(self) -> bool:
         """Count this thread; returns whether it is one more than may wait."""

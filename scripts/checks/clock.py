@@ -6,11 +6,11 @@ import ctypes
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from actors.clock_check import EARLIEST
 from scripts.checks.finding import Examined, Finding, error, ok, warning
 from store import heartbeats
 from store.boot_clock import BootTime, boot_time
 
-EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # before the first version
 MAX_OFFSET_S = 1.0
 MAX_JUMP = timedelta(minutes=1)
 UNSYNCHRONISED = 0x0040  # STA_UNSYNC of adjtimex(2)

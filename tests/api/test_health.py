@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -25,7 +26,8 @@ from actors.recovery import backups
 from api.app import create_app
 from api.context import Context
 from broker.storage.inspection import QueueStats, WorkerProcess
-from store import heartbeats, jobs, stage_durations
+from store import accounts, heartbeats, jobs, stage_durations
+from store.states import AccountStatus
 from tests.api.conftest import connect
 from tests.store import rows
 from tests.support.clock import Clock
@@ -49,7 +51,7 @@ def test_all_is_well_when_everything_is(client: TestClient, context: Context, cl
 
     assert (answer.status_code, answer.json["status"]) == (200, "ok")
     expected = {"database", "secret_key", "disk", "scheduler", "workers", "write_lock"}
-    expected |= {"lost_found", "webhooks", "platforms", "sandbox", "backup"}
+    expected |= {"lost_found", "clock", "accounts", "webhooks", "platforms", "sandbox", "backup"}
     assert set(answer.json["checks"]) == expected
 
 
@@ -353,3 +355,71 @@ def test_the_process_is_small_prints_its_key_once_and_ends_on_request(tmp_path: 
         again.wait(30)
         assert again.stderr is not None
         assert key not in again.stderr.read()
+
+
+def test_health_is_red_while_the_clock_is_not_set(client: TestClient, context: Context, clock: Clock) -> None:
+    tick(context, clock)
+    clock.correct(days=-365)
+    answer = client.simulate_get("/health")
+    check = answer.json["checks"]["clock"]
+    assert (answer.status_code, check["ok"], check["reason"]) == (503, False, "clock_not_set")
+
+
+@pytest.mark.parametrize("recorded", ["tick", "job"])
+def test_health_is_red_while_the_clock_is_behind_the_database(
+    client: TestClient, context: Context, clock: Clock, recorded: str
+) -> None:
+    """After a start with an empty battery, say. The next tick overwrites that of the right time, a job stays."""
+    if recorded == "tick":
+        tick(context, clock)
+    else:
+        clock.correct(seconds=(rows.NOON - clock()).total_seconds())
+        with context.store.writing() as connection:
+            jobs.create(connection, rows.job())
+    clock.correct(minutes=-59)
+    assert client.simulate_get("/health").json["checks"]["clock"]["ok"]
+    clock.correct(minutes=-2)
+    check = client.simulate_get("/health").json["checks"]["clock"]
+    assert (check["ok"], check["reason"]) == (False, "clock_behind")
+    clock.correct(hours=2)
+    assert client.simulate_get("/health").json["checks"]["clock"]["ok"]
+
+
+@pytest.mark.parametrize(("minutes", "words"), [(30, "set ahead by 1800 s"), (-30, "set back by 1800 s"), (1, None)])
+def test_health_tells_a_jump_of_the_clock_and_stays_green(
+    client: TestClient, context: Context, clock: Clock, minutes: int, words: str | None
+) -> None:
+    """A clock that was just corrected is right: the API must not be taken from the network for it."""
+    tick(context, clock)
+    clock.correct(minutes=minutes)
+    check = client.simulate_get("/health").json["checks"]["clock"]
+    assert (check["ok"], check["set_by_s"]) == (True, 60.0 * minutes)
+    assert (words or "") in check.get("detail", "")
+    assert ("detail" in check) == (words is not None)
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({"status": AccountStatus.RECONNECT}, (1, 0, 0)),
+        ({"status": AccountStatus.REFUSED}, (0, 1, 0)),
+        ({"expires_at": rows.NOON}, (0, 0, 1)),
+        ({"expires_at": rows.NOON.replace(year=2099)}, (0, 0, 0)),
+        ({"status": AccountStatus.DISCONNECTED}, (0, 0, 0)),
+    ],
+)
+def test_health_counts_accounts_that_cannot_publish_and_stays_green(
+    client: TestClient, context: Context, clock: Clock, change: dict[str, Any], counts: tuple[int, int, int]
+) -> None:
+    """A creator's login is no reason to take the API from the network; anybody may ask, so no account is named."""
+    tick(context, clock)
+    known = replace(rows.account(), tokens=context.sealer.seal({}), **change)
+    with context.store.writing() as connection:
+        accounts.connect(connection, known)
+    clock.correct(seconds=(rows.NOON - clock()).total_seconds() + 600)
+    tick(context, clock)
+    answer = client.simulate_get("/health")
+    check = answer.json["checks"]["accounts"]
+    assert (check["reconnect"], check["refused"], check["expired"]) == counts
+    assert (answer.status_code, check["ok"], "detail" in check) == (200, True, any(counts))
+    assert known.name not in answer.text

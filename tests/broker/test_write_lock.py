@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +16,10 @@ import pytest
 from broker import SqliteBroker, WriteLock
 from broker.debug import is_blocked
 from tests.broker.conftest import working
+from tests.support.lock_holder import holding_lock
 from tests.support.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_locks_of_one_file_are_one_lock(path: Path) -> None:
@@ -118,3 +124,35 @@ def test_an_actor_that_leaves_the_lock_held_does_not_stop_the_others(broker: Sql
         other.send()
         broker.join("default", timeout=5000)
     assert broker.admin.dead_letters() == []
+
+
+def test_only_waits_are_counted_and_one_in_vain_with_the_next(path: Path) -> None:
+    """A transaction that gets the lock at once pays nothing for the histogram."""
+    lock = WriteLock(path)
+    with lock:
+        pass
+    assert sum(lock.waits().counts) == 0
+    with holding_lock(path):
+        assert not lock.acquire(timeout_s=0.02)
+    with lock:
+        pass
+    waits = lock.waits()
+    assert sum(waits.counts[2:]) == 1  # the next one waits for the thread of the first, but no 10 ms
+    assert waits.cumulative()[-1] == (math.inf, sum(waits.counts))
+    assert waits.sum_s >= 0.02
+
+
+def test_the_waits_of_all_processes_are_counted(path: Path) -> None:
+    code = "import sys; from broker import WriteLock\nwith WriteLock(sys.argv[1]): pass"
+    with holding_lock(path):
+        command = [sys.executable, "-c", code, str(path)]
+        running = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
+        wait_for(lambda: _waiting_processes(WriteLock.file_of(path)) == 4, "the processes to wait")
+    assert [one.wait(60) for one in running] == [0] * 4
+    assert sum(WriteLock(path).waits().counts) == 4
+
+
+def _waiting_processes(file: Path) -> int:
+    inode = str(file.stat().st_ino)
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return sum(fields[1] == "->" and fields[-3].rpartition(":")[2] == inode for fields in lines)
