@@ -28,6 +28,12 @@ def limit_bytes() -> int | None:
     return int(limit) - RESERVED_BYTES if limit else None
 
 
+def left_bytes() -> int | None:
+    """Return how much more memory of its own this process may use; None if the parent set no limit."""
+    limit = limit_bytes()
+    return None if limit is None else limit - used_bytes()
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Memory and threads of a process."""

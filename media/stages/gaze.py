@@ -217,7 +217,7 @@ def caption(summary: Facts) -> str:
 
 
 def _facts(rendered: Rendered, summary: Facts, pace: Facts, steps: dict[str, float]) -> Facts:
-    names = ("picture", "encoded_because", "sound", "frames_held", "landscape")
+    names = ("picture", "encoded_because", "sound", "frames_held", "landscape", "memory_steps")
     rendering = {name: getattr(rendered, name) for name in names} | {"pace": pace}
     return {
         "frames": rendered.frames,

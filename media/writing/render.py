@@ -11,8 +11,8 @@ from pathlib import Path
 
 from media.frames import FrameStage, Planes
 from media.process.files import atomic_write
-from media.process.memory import release_unused
-from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile
+from media.process.memory import left_bytes, release_unused
+from media.process.memory_profile import LIMITS, MemoryLimits, MemoryProfile, MemoryStep, fitted
 from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.reading.soundtrack import Soundtrack
@@ -38,6 +38,7 @@ class Rendered:
     picture: str  # "encoded", or "copied" bit for bit
     encoded_because: str | None  # the `Obstacle` if the picture was not copied
     sound: str | None  # "encoded", "copied", "unreadable" (see `Soundtrack.outcome`), or None
+    memory_steps: list[MemoryStep]  # by which the encoder took less memory
     landscape: dict[str, str | None] | None  # `FramingPlan.to_json()` of a reframed landscape picture
     stages_s: dict[str, float]  # CPU seconds of this process: "decode", "stage", "encode", "sound"
 
@@ -91,6 +92,7 @@ def render(
             picture="copied" if obstacle is None else "encoded",
             encoded_because=obstacle,
             sound=work.sound,
+            memory_steps=work.memory_steps,
             landscape=framed.to_json() if framed else None,
             stages_s={name: round(seconds, 3) for name, seconds in work.clock.spent.items()},
         )
@@ -126,6 +128,7 @@ class _StreamCopy:
         self.clock = _CpuClock()
         self.reader = FrameReader(source, span)
         self.size = (0, 0)
+        self.memory_steps: list[MemoryStep] = []
         self.sound: str | None = None
         self._source = source
         self._target = target
@@ -159,6 +162,7 @@ class _Encoding:
         self._limits = limits
         self.reader = FrameReader(source, span, limits)
         self.size = (0, 0)
+        self.memory_steps: list[MemoryStep] = []
         self._target = target
         self._span = span
         self._stage = stage
@@ -194,14 +198,7 @@ class _Encoding:
             planes = self._framing(frame)
             self.clock.add("stage")
             if self._master is None:
-                self.size = (planes.y.shape[1], planes.y.shape[0])
-                self._master = Master(
-                    self._target,
-                    size=self.size,
-                    rate=self._span.rate,
-                    layout=self._soundtrack.layout,
-                    limits=self._limits,
-                )
+                self._master = self._open_master(planes)
             self._on_frame(planes)
             self._master.add_frame(planes)
             self.clock.add("encode")
@@ -209,6 +206,12 @@ class _Encoding:
             # Sound is written in step with the pictures, so that the muxer buffers only a moment of either.
             self._write_sound(self._master, float(self._written / self._span.rate))
             self._on_progress(self._written / self._span.frames)
+
+    def _open_master(self, planes: Planes) -> Master:
+        """Open the master with as much memory as is left now that the decoder and the stage have their own."""
+        self.size = (planes.y.shape[1], planes.y.shape[0])
+        limits, self.memory_steps = fitted(self._limits, planes.y.size, left_bytes())
+        return Master(self._target, size=self.size, rate=self._span.rate, layout=self._soundtrack.layout, limits=limits)
 
     def _write_sound(self, master: Master, until_s: float) -> None:
         while master.sound_s < until_s and (block := next(self._blocks, None)) is not None:

@@ -11,6 +11,7 @@ import pytest
 
 from media.errors import Refused
 from media.frames import Planes
+from media.process.memory_profile import LOOKAHEADS
 from media.reading.frame_reader import FrameReader
 from media.reading.inspection import inspect
 from media.stages.plan import Part, partition
@@ -175,6 +176,24 @@ def test_a_stage_may_look_ahead_and_change_frames_in_place(mute: Path, tmp_path:
     # A marker of bright, then dark, has become dark, then bright; turned back, the number can be read.
     assert list(range(200)) == [films.number_of(picture) for picture in pictures]
     assert list(range(200)) == watched
+
+
+@pytest.mark.parametrize(
+    ("left_bytes", "steps", "lookahead"), [(None, [], 2), (1 << 30, [], 2), (0, list(LOOKAHEADS), 0)]
+)
+def test_an_encoder_that_does_not_fit_into_the_memory_looks_ahead_less_in_the_same_size(
+    mute: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    left_bytes: int | None,
+    steps: list[str],
+    lookahead: int,
+) -> None:
+    monkeypatch.setattr("media.writing.render.left_bytes", lambda: left_bytes)
+    made = render(mute, tmp_path / "out.mp4", stage=_Reversing(15))
+    facts = inspect(mute).facts
+    assert (made.memory_steps, made.width, made.height) == (steps, facts.width, facts.height)
+    assert b"rc_lookahead=%d " % lookahead in (tmp_path / "out.mp4").read_bytes()  # x264 lists its settings
 
 
 def test_a_failed_render_leaves_nothing_behind(mute: Path, tmp_path: Path) -> None:
