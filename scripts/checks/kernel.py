@@ -13,6 +13,7 @@ from scripts.checks.finding import Examined, Finding, error, ok, warning
 CLONE_NEWUSER = 0x10000000
 CGROUP = Path("/sys/fs/cgroup")
 TOPIC = "kernel"
+NO_GROUPS = "no control groups for memory are mounted"
 
 
 def check(examined: Examined) -> Iterator[Finding]:
@@ -23,7 +24,7 @@ def check(examined: Examined) -> Iterator[Finding]:
     yield sandbox(runner.sandbox_report())
     yield _memory_files()
     yield ok(TOPIC, f"user namespaces are {'available' if _has_user_namespaces() else 'not available'}; not needed")
-    yield _control_groups()
+    yield control_groups(CGROUP)
 
 
 def sandbox(report: dict[str, object]) -> Finding:
@@ -51,10 +52,8 @@ def _has_user_namespaces() -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def _control_groups() -> Finding:
-    if (CGROUP / "cgroup.controllers").exists():
+def control_groups(root: Path) -> Finding:
+    """Check which version the kernel has mounted; the memory limits of both are read (`scripts.checks.memory`)."""
+    if (root / "cgroup.controllers").exists():
         return ok(TOPIC, "control groups version 2")
-    if (CGROUP / "memory").is_dir():
-        fix = "use version 2, or set WORKER_MEMORY_MB to what the container may use"
-        return warning(TOPIC, "control groups version 1: VidProd does not see its memory limit", fix)
-    return ok(TOPIC, "no control groups are mounted")
+    return ok(TOPIC, "control groups version 1" if (root / "memory").is_dir() else NO_GROUPS)

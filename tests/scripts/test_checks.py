@@ -114,6 +114,15 @@ def test_a_kernel_without_the_filter_is_an_error_and_without_landlock_a_warning(
     assert kernel.sandbox({"ok": True, "landlock": 4}).level is Level.OK
 
 
+def test_the_memory_limit_of_either_version_of_control_groups_is_seen(tmp_path: Path) -> None:
+    assert kernel.control_groups(tmp_path).text == kernel.NO_GROUPS
+    (tmp_path / "memory").mkdir()
+    older = kernel.control_groups(tmp_path)
+    (tmp_path / "cgroup.controllers").touch()
+    newer = kernel.control_groups(tmp_path)
+    assert [(one.level, one.text[-1]) for one in (older, newer)] == [(Level.OK, "1"), (Level.OK, "2")]
+
+
 def test_too_little_memory_is_an_error() -> None:
     assert memory.limit(256 * MIB, None).level is Level.ERROR
     assert memory.limit(512 * MIB, None).level is Level.OK
