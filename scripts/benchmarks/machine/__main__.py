@@ -71,6 +71,7 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures of each run; return 1 if a part was not rendered in full or a process was killed."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # removes its processes, groups and files
     with tempfile.TemporaryDirectory(prefix="bench-machine-", dir=options.directory) as name:
         folder = Path(name)
         try:
