@@ -49,7 +49,7 @@ A part for which the disk has no room is no failure: it waits, up to a day, with
 If the causes differ, each failure decides about the settings after it. After the last attempt the job (`split`) or the
 part with its publications (`gaze`) has failed, and the message is dead-lettered; the other parts continue.
 
-The queue `ticks` is consumed by the scheduler's process. All its messages but `start_publications` are periodic.
+The queue `ticks` is consumed by a thread beside the scheduler. All its messages but `start_publications` are periodic.
 Actors are in this package, one file each, except that `ticks` has all periodic ones (`worker` imports it, the API does
 not; `wiring` imports all others), `publish` those of all platforms, `dispatch_webhook` both that deliver webhooks, and
 `send_notices` those of notices. An actor calls one function of `flow` or `recovery` with `wiring.machine`, which has

@@ -52,7 +52,6 @@ class Machine:
             [
                 services.mock_platforms(self.mock_port, self.settings.data_dir.resolve() / "mock"),
                 services.api(),
-                services.scheduler(),
                 services.network_worker(),
                 services.media_worker(),
             ],

@@ -1,4 +1,4 @@
-"""scripts/serve: runs the API, the scheduler and the network worker, and the media worker while it has work."""
+"""scripts/serve: runs the API, the scheduler with the network worker, and the media worker while it has work."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _serve(chosen: Settings, environ: dict[str, str], fork_server: ForkServer) -
     environ.setdefault("TMPDIR", str(_temporary(chosen.data_dir)))
     demand = MediaDemand(chosen.database_path, chosen.worker_concurrency)
     supervisor = Supervisor(
-        [services.api(), services.scheduler(), services.network_worker(), services.media_worker(demand)],
+        [services.api(), services.network_worker(), services.media_worker(demand)],
         environ=environ,
         settings=chosen,
         log_to_files=False,

@@ -17,13 +17,8 @@ def api() -> Service:
     return Service("api", ["api"], without_database=True)
 
 
-def scheduler() -> Service:
-    """Return the service that sends and runs the ticks."""
-    return Service("scheduler", ["scripts.machine.scheduler"])
-
-
 def network_worker() -> Service:
-    """Return the worker for platforms, webhooks and the deletion of files."""
+    """Return the scheduler and worker for platforms, webhooks and the deletion of files."""
     return Service("network", ["scripts.machine.network_worker"])
 
 

@@ -6,13 +6,15 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from dramatiq import Worker
 
 from broker import SqliteBroker
+from scripts.machine.work_queue import WorkQueue
 
-SIGNAL_STEP_S = 1.0  # the main thread must wake up to run the handler of a signal that another thread has taken
+STEP_S = 1.0  # the main thread must wake up to run the handler of a signal that another thread has taken
 
 
 def start_workers(broker: SqliteBroker, threads: Mapping[str, int]) -> list[Worker]:
@@ -24,6 +26,7 @@ def start_workers(broker: SqliteBroker, threads: Mapping[str, int]) -> list[Work
     """
     workers = [Worker(broker, queues={queue}, worker_threads=count) for queue, count in threads.items()]
     for worker in workers:
+        worker.work_queue = WorkQueue()
         worker.start()
     return workers
 
@@ -33,15 +36,19 @@ def stop_workers(workers: list[Worker]) -> None:
     stops = [threading.Thread(target=worker.stop) for worker in workers]
     for stop in stops:
         stop.start()
+    for worker in workers:
+        assert isinstance(worker.work_queue, WorkQueue)
+        worker.work_queue.stop_waiting()
     for stop in stops:
         stop.join()
 
 
-def run(threads: Mapping[str, int]) -> None:
+def run(threads: Mapping[str, int], *, turn: Callable[[], None] = lambda: None) -> None:
     """Run workers until SIGTERM, SIGINT or SIGHUP; a second signal ends the process at once.
 
     Args:
         threads: as of `start_workers`.
+        turn: called in this thread each second and at the beginning of each minute. Its error ends the process.
     """
     from actors.wiring import machine  # noqa: PLC0415 (opens files)
     from actors.worker import broker  # noqa: PLC0415 (sets up the process: its log, and what others may read of it)
@@ -59,8 +66,10 @@ def run(threads: Mapping[str, int]) -> None:
     logging.getLogger("dramatiq.broker.SqliteBroker").addFilter(lambda record: "same type twice" not in record.msg)
     broker.emit_after("process_boot")
     workers = start_workers(broker, threads)
-    while not asked.wait(SIGNAL_STEP_S):
-        pass
-    stop_workers(workers)
-    broker.close()
-    machine.store.close()
+    try:
+        while not asked.wait(min(STEP_S, 60 - time.time() % 60)):
+            turn()
+    finally:
+        stop_workers(workers)
+        broker.close()
+        machine.store.close()

@@ -77,7 +77,7 @@ def test_a_publication_starts_at_its_time(store: Store, monkeypatch: pytest.Monk
 def test_the_scheduler_process_starts_a_publication_at_its_time(store: Store) -> None:
     """The real process, in the middle of a minute, so that no periodic tick starts it."""
     wiring.machine.send("start_publications", "unknown")
-    command = [sys.executable, "-m", "scripts.machine.scheduler"]
+    command = [sys.executable, "-m", "scripts.machine.network_worker"]
     environ = os.environ | {"DATA_DIR": str(wiring.machine.settings.data_dir)}
     with subprocess.Popen(command, cwd=ROOT, env=environ) as scheduler:
         try:

@@ -93,7 +93,6 @@ def process(data_dir: Path, module: str, key: str, *arguments: str) -> Iterator[
 MODULES = [
     ["scripts.machine.migrate"],
     ["api"],
-    ["scripts.machine.scheduler"],
     ["scripts.machine.network_worker"],
     ["dramatiq", "actors.worker", "--queues", "media", "--processes", "1", "--threads", "1"],
     ["scripts.machine.retry"],

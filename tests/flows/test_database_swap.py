@@ -52,10 +52,7 @@ def adopt(machine: TestMachine, *arguments: str) -> subprocess.CompletedProcess[
 def held(machine: TestMachine) -> Callable[[], bool]:
     """Return what says whether nothing works with the database any more."""
     return lambda: (
-        not any(
-            any(name in line for name in ("_worker", "scripts.machine.scheduler", "-m media."))
-            for line in machine.processes().values()
-        )
+        not any(any(name in line for name in ("_worker", "-m media.")) for line in machine.processes().values())
     )
 
 

@@ -26,8 +26,7 @@ MOMENTS: dict[str, Callable[[Any], bool]] = {  # Any: a status document
 }
 VICTIMS = {
     "api": " api",
-    "scheduler": "scripts.machine.scheduler",
-    "network worker": "scripts.machine.network_worker",
+    "scheduler and network worker": "scripts.machine.network_worker",
     "media worker": "scripts.machine.media_worker",
     "media child": "-m media.",
     "mock": "platforms.mock",

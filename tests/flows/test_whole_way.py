@@ -62,7 +62,7 @@ def test_every_file_of_a_published_video_is_for_its_owner_only(shared_machine: T
 
 def test_no_process_that_stays_shows_a_secret_in_its_environment(shared_machine: TestMachine) -> None:
     """For other users than root, the kernel refuses to show it at all."""
-    stay = {"scripts.local.run", "api", "scripts.machine.scheduler", "scripts.machine.media_worker"}
+    stay = {"scripts.local.run", "api", "scripts.machine.network_worker", "scripts.machine.media_worker"}
     seen = set()
     for pid, line in shared_machine.processes().items():
         seen |= stay & set(line.split())

@@ -17,7 +17,7 @@ from tests.flows.conftest import free_ports
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = {"scripts.machine.serve", "api", "scripts.machine.scheduler", "scripts.machine.network_worker"}
+SERVICES = {"scripts.machine.serve", "api", "scripts.machine.network_worker"}
 SECRET = "hunter2-hunter2-hunter2"
 
 

@@ -38,6 +38,7 @@ AFTER_THE_FORK = {
     "scripts.machine.media_worker",
     "scripts.machine.network_worker",
     "scripts.machine.scheduler",
+    "scripts.machine.work_queue",
     "scripts.machine.worker_process",
 }
 
@@ -70,7 +71,7 @@ from scripts.machine import preload
 preload.load()
 before = set(sys.modules)
 import api.__main__, actors.worker
-import scripts.machine.media_worker, scripts.machine.network_worker, scripts.machine.scheduler
+import scripts.machine.media_worker, scripts.machine.network_worker
 print(*sorted(set(sys.modules) - before))
 """
     assert set(_run(code, tmp_path).split()) - AFTER_THE_FORK == set()

@@ -34,7 +34,7 @@ AT_ONCE_S = 3.0  # far less than the five seconds that a write waits
 
 
 class SmallMachine:
-    """The API, the scheduler and the network worker under a real supervisor with a short timeout."""
+    """The API and the workers under a real supervisor with a short timeout."""
 
     def __init__(self, data_dir: Path, holder: Service) -> None:
         self.data_dir = data_dir
@@ -55,7 +55,6 @@ class SmallMachine:
         chosen = environment.read(environ)
         watched = [
             services.api(),
-            services.scheduler(),
             services.network_worker(),
             services.media_worker(),
             holder,
@@ -178,17 +177,17 @@ def test_a_process_that_is_stopped_with_the_lock_stalls_nothing(machine: SmallMa
 
 @pytest.mark.logs_errors
 def test_stopped_services_are_started_again_and_no_other(machine: SmallMachine, lines: list[str]) -> None:
-    before = {name: machine.pid(name) for name in ("api", "scheduler", "network", "media")}
-    stopped = ("api", "network", "media")
+    before = {name: machine.pid(name) for name in ("api", "network", "media")}
+    stopped = ("api", "network")
     for name in stopped:
         _signal(before[name], signal.SIGSTOP)
     wait_for(lambda: all(_restarted(machine, name, before[name]) for name in stopped), "the restarts")
     wait_for(machine.answers, "the API")
-    assert machine.pid("scheduler") == before["scheduler"]
-    assert len([line for line in lines if "does not answer" in line]) == 3
+    assert machine.pid("media") == before["media"]
+    assert len([line for line in lines if "does not answer" in line]) == 2
 
 
-@pytest.mark.parametrize("name", ["api", "scheduler", "network", "media"])
+@pytest.mark.parametrize("name", ["api", "network", "media"])
 def test_a_stopped_process_that_continues_ends_at_the_request_of_meanwhile(machine: SmallMachine, name: str) -> None:
     """Any of its threads may take the signal then, and Python's handlers run in the main thread, which must see it."""
     wait_for(lambda: machine.pid(name) is not None, "the process")
@@ -206,7 +205,7 @@ def test_a_stopped_process_that_continues_ends_at_the_request_of_meanwhile(machi
 
 def test_a_paused_machine_that_continues_loses_no_process(machine: SmallMachine, lines: list[str]) -> None:
     """As `docker pause` and a suspended virtual machine do it: all processes are frozen, with their supervisor."""
-    before = {name: machine.pid(name) for name in ("api", "scheduler", "network")}
+    before = {name: machine.pid(name) for name in ("api", "network", "media")}
     with machine.paused():
         for pid in before.values():
             _signal(pid, signal.SIGSTOP)
