@@ -57,7 +57,7 @@ SHOWN = (
     Shown("enqueue to the start of the actor, p99", "ms", measure.LATENCY_P99, goal=Goal(5.0)),
     Shown("enqueue, one process", "messages/s", measure.ENQUEUE, better="more"),
     Shown("process, two processes of 8 threads", "messages/s", measure.DRAIN, better="more"),
-    Shown("all work back after kill -9 of a worker", "s", measure.RECOVERED),
+    Shown(f"all work back after kill -9 of a worker, at most {SIZES.timeout_s:.0f} s awaited", "s", measure.RECOVERED),
     Shown("idle worker and server, CPU a minute", "s", measure.IDLE_CPU, measure.IDLE_SERVER_CPU, goal=Goal(0.1)),
     Shown("idle worker and server, memory", "MiB", measure.IDLE_PSS, measure.IDLE_SERVER_PSS),
 )
