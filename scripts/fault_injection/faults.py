@@ -134,7 +134,9 @@ def cut_platform_upload(target: Target, rng: random.Random) -> None:
 
 def expire_tokens(target: Target, rng: random.Random) -> None:
     """Let the access tokens of a platform expire."""
-    _fault_of_platform(target, rng, ".", kind="expire", platform=rng.choice(["tiktok", "google"]), times=1)
+    platform = rng.choice(["tiktok", "google"])
+    target.timeline.fault("platform expire", platform)
+    target.machine.mock.expire_tokens(platform)
 
 
 def _fault_of_platform(target: Target, rng: random.Random, at: str, **fault: object) -> None:

@@ -103,6 +103,11 @@ class MockPlatforms:
         with contextlib.suppress(requests.RequestException):  # it is stopped, or is just being killed
             requests.post(f"{self.url}/mock/faults", json=fault, timeout=5)
 
+    def expire_tokens(self, platform: str) -> None:
+        """Let the access tokens expire that a platform has issued until now."""
+        with contextlib.suppress(requests.RequestException):
+            requests.post(f"{self.url}/mock/expire-tokens/{platform}", timeout=5)
+
     def clear_faults(self) -> None:
         """Remove all faults."""
         requests.delete(f"{self.url}/mock/faults", timeout=10).raise_for_status()
@@ -175,6 +180,14 @@ class Machine:
                 if not self._stopping.is_set():
                     self._timeline.event("supervisor started", f"processes left: {self.processes()}")
                     self._start()
+
+    def reconnect_accounts(self) -> int:
+        """Connect the accounts again that ask for it, as their owner would; return how many."""
+        accounts = self.client.call_with_retries("GET", "/accounts")["accounts"]
+        refused = [account["platform"] for account in accounts if account["status"] == "reconnect"]
+        for platform in refused:
+            self.client.connect(platform)
+        return len(refused)
 
     def processes(self) -> dict[int, str]:
         """Return the pids of all processes, also of earlier starts, with their command lines."""

@@ -113,6 +113,8 @@ class Run:
         self._timeline.event("faults over")
         for client in clients:
             client.join()
+        if reconnected := machine.reconnect_accounts():
+            print(f"accounts that had to be connected again: {reconnected}")
         self._wait_for_the_end(machine)
         found = evidence.collect(machine, self._uploads, before)
         return replace(found, processes_left=machine.stop())
