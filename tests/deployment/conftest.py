@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.deployment.container import Container
+from tests.deployment.container import Container, build_app
 from tests.flows.conftest import free_ports, talk
 
 __all__ = ["talk"]  # a fixture
@@ -14,8 +15,16 @@ __all__ = ["talk"]  # a fixture
 StartContainer = Callable[..., Container]
 
 
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("image")
+    for parent in (directory, directory.parent):  # pytest makes them private, the image's user passes through
+        parent.chmod(0o711)
+    return build_app(directory / "app")
+
+
 @pytest.fixture
-def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartContainer]:
+def start_container(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartContainer]:
     """Return what makes and starts a container that serves on a free port; its settings may be given."""
     made: list[Container] = []
 
@@ -25,7 +34,9 @@ def start_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartC
             parent.chmod(0o711)
         [port] = free_ports(1)
         required = {"PUBLIC_URL": "https://vidprod.example.com", "SECRET_KEY": "secret-key-of-tests" * 2}
-        container = Container(directory, {**required, "PORT": str(port), "API_KEYS": "test-key-of-tests", **environ})
+        container = Container(
+            app, directory, {**required, "PORT": str(port), "API_KEYS": "test-key-of-tests", **environ}
+        )
         made.append(container)
         container.start()
         return container

@@ -34,7 +34,7 @@ for name in SYSTEM; do
 done
 mkdir -p "$root$python" "$root/proc" "$root/dev" "$root/tmp"
 mount --bind "$python" "$root$python"; mount -o remount,bind,ro "$root$python"
-mount --bind "$root/app" "$root/app"; mount -o remount,bind,ro "$root/app"
+mkdir -p "$root/app"; mount --bind "$APP" "$root/app"; mount -o remount,bind,ro "$root/app"
 mount --bind "$VENV" "$root/app/.venv"; mount -o remount,bind,ro "$root/app/.venv"
 for name in $REMOVED; do mount -t tmpfs -o mode=755,ro none "$root/app/.venv/$name"; done
 mount --bind "$DATA" "$root/data"
@@ -57,12 +57,25 @@ def missing() -> str:
     return tried.stderr.strip()
 
 
+def build_app(target: Path) -> Path:
+    """Make the image's /app, compiled as in the Dockerfile: else each process compiles all that it imports."""
+    for source in dockerfile.copied_files():
+        copy = target / source
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(dockerfile.ROOT / source, copy, follow_symlinks=False)
+    (target / ".venv").mkdir()
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "-s", target, "-p", "/app", target], check=True)
+    subprocess.run(["chmod", "-R", "a+rX", target], check=True)
+    return target
+
+
 class Container:
     """A container of the image; starting again takes the same data directory."""
 
-    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, app: Path, directory: Path, environ: Mapping[str, str]) -> None:
         if missing():
             pytest.skip(f"no namespaces: {missing()}")
+        self._app = app
         self._stage = dockerfile.stages()[-1]
         self.data_dir = directory / "data"
         self._root = directory / "root"
@@ -74,12 +87,6 @@ class Container:
         self.data_dir.mkdir(mode=0o700)
         os.chown(self.data_dir, *self._stage.user)
         (self._root / "data").mkdir()
-        for source in dockerfile.copied_files():
-            target = self._root / "app" / source
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(dockerfile.ROOT / source, target, follow_symlinks=False)
-        (self._root / "app" / ".venv").mkdir()
-        subprocess.run(["chmod", "-R", "a+rX", str(self._root / "app")], check=True)  # as the Dockerfile does
 
     def start(self) -> None:
         """Start the image's program."""
@@ -92,6 +99,7 @@ class Container:
                 ],
                 env=os.environ
                 | {
+                    "APP": str(self._app),
                     "VENV": str(dockerfile.ROOT / ".venv"),
                     "DATA": str(self.data_dir),
                     "REMOVED": " ".join(dockerfile.removed_folders()),
