@@ -89,7 +89,7 @@ def frames(poses: list[Pose]) -> Iterator[Planes]:
     for index, pose in enumerate(poses):
         picture = face.look(pose.gaze_deg, pose.head_deg, pose.framing(index))
         planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
-        y = planes[:height] + grain.normal(0, GRAIN, (height, width))
+        y = planes[:height] + grain.standard_normal((height, width), np.float32) * np.float32(GRAIN)
         quarters = planes[height:].reshape(2, height // 2, width // 2)
         u, v = (np.ascontiguousarray(plane, np.uint8) for plane in quarters)
         yield Planes(np.clip(np.rint(y), 16, 235).astype(np.uint8), u, v, index, index / RATE)
