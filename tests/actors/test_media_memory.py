@@ -8,7 +8,16 @@ import pytest
 
 import settings as environment
 from actors import machine_memory
-from actors.flow.media_child import FILE_PAGES_BYTES, GROWTH_BYTES, MIN_CHILD_BYTES, OTHERS_BYTES, budget_bytes
+from actors.flow.media_child import (
+    ENOUGH_BYTES,
+    FILE_PAGES_BYTES,
+    GROWTH_BYTES,
+    MIN_CHILD_BYTES,
+    OTHERS_BYTES,
+    SETTLE_CHECKS,
+    budget_bytes,
+    settled_budget_bytes,
+)
 
 MIB = 1 << 20
 MACHINE, AVAILABLE = 8000, 6000
@@ -94,6 +103,33 @@ def test_a_child_gets_enough_to_begin_with(tmp_path: Path) -> None:
     root = _root(tmp_path, V1)
     _limit_v1(root / V1_FOLDER, limit=300, usage=290, file_pages=10)
     assert _budget(root) == MIN_CHILD_BYTES
+
+
+def test_the_memory_of_a_child_that_has_just_ended_is_waited_for(tmp_path: Path) -> None:
+    """Sleeping is replaced by the kernel's progress: it frees 20 MiB each time."""
+    root, usage = _root(tmp_path, V1), [320]
+    chosen = environment.read({"DATA_DIR": str(root)})
+
+    def free(_: float) -> None:
+        usage.append(usage[-1] - 20)
+        _limit_v1(root / V1_FOLDER, limit=460, usage=usage[-1], file_pages=0)
+
+    _limit_v1(root / V1_FOLDER, limit=460, usage=320, file_pages=0)
+    enough = settled_budget_bytes(chosen, root, free)
+    assert ENOUGH_BYTES <= enough < ENOUGH_BYTES + 20 * MIB
+    assert enough == _budget(root)
+    assert settled_budget_bytes(chosen, root, free) == enough  # at once
+    assert len(usage) == 8
+
+
+def test_a_machine_that_stays_short_does_not_wait_for_long(tmp_path: Path) -> None:
+    root, waits = _root(tmp_path, V1), list[float]()
+    _limit_v1(root / V1_FOLDER, limit=300, usage=290, file_pages=10)
+    assert settled_budget_bytes(environment.read({"DATA_DIR": str(root)}), root, waits.append) == MIN_CHILD_BYTES
+    assert len(waits) == SETTLE_CHECKS
+    given = environment.read({"DATA_DIR": str(root), "WORKER_MEMORY_MB": "201"})
+    assert settled_budget_bytes(given, root, waits.append) == MIN_CHILD_BYTES
+    assert len(waits) == SETTLE_CHECKS, "nothing to wait for"
 
 
 def test_several_children_share_what_the_other_services_leave(tmp_path: Path) -> None:
