@@ -46,6 +46,7 @@ from store.states import JobStatus, PublicationStatus
 
 STEP_DEADLINE = timedelta(minutes=15)  # 60 MB over a slow line; no step takes longer
 EARLY_TOLERANCE = timedelta(seconds=2)  # a message that is earlier than its step's time by more is a duplicate
+FRESH_TOKEN_TRIES, FRESH_TOKEN_PAUSE_S = 2, 30.0
 DATABASE_OLDER = (
     "publishing had begun before, as a note beside the upload shows; the database is older, as after a backup was "
     "restored"
@@ -258,7 +259,19 @@ class _StepRun:
             raise errors.Reconnect("not_connected", "the account is not connected")
         access = tokens.refresh(self.machine, replace(stale, tokens=self.tokens))
         self.tokens = access.tokens
-        return self._call_publisher(post, access.account)
+        try:
+            return self._call_publisher(post, access.account)
+        except errors.Reconnect as refused:
+            if not refused.refreshable or self.publication.tries >= self._fresh_token_tries():
+                raise
+            # The platform's servers may not all know a token that it has just issued.
+            raise errors.TryLater(
+                refused.code, refused.detail, retry_after_s=FRESH_TOKEN_PAUSE_S, cause="post"
+            ) from refused
+
+    def _fresh_token_tries(self) -> int:
+        """Return how often a step is tried again with another fresh token before the owner has to connect again."""
+        return min(FRESH_TOKEN_TRIES, self.machine.settings.publish_retries)
 
     def _call_publisher(self, post: Post, account: AuthorizedAccount) -> Outcome:
         assert self.handle is not None

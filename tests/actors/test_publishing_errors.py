@@ -159,6 +159,30 @@ def test_a_step_is_repeated_with_a_refreshed_token_as_an_interrupted_one(monkeyp
 
 
 @pytest.mark.usefixtures("access")
+@pytest.mark.parametrize("step", ["reserve", "publish"])
+def test_a_fresh_token_that_is_refused_is_tried_again_before_its_owner_is_asked(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The platform's servers may not all know it yet."""
+    platform = Platform(faults=[("expired", "before")] * 6)
+    change_machine(monkeypatch, publisher=lambda _: platform)
+    _set_step(step, unclear=False)
+    for _ in range(2):
+        publishing.run_step(wiring.machine, NAME, "message")
+        assert (stored().status, _account_status()) == (PublicationStatus.PUBLISHING, AccountStatus.CONNECTED)
+        move_clock(monkeypatch, timedelta(hours=1))
+    publishing.run_step(wiring.machine, NAME, "message")
+    assert (stored().status, _account_status()) == (PublicationStatus.PUBLISHING, AccountStatus.RECONNECT)
+
+
+def _account_status() -> AccountStatus:
+    with wiring.machine.store.reading() as connection:
+        found = accounts.get(connection, "tiktok-1")
+    assert found is not None
+    return found.status
+
+
+@pytest.mark.usefixtures("access")
 def test_a_reversible_step_is_repeated_with_a_refreshed_token_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     platform = Platform(faults=[("expired", "before"), ("later", "before")])
     change_machine(monkeypatch, publisher=lambda _: platform)
