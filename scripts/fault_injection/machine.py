@@ -181,13 +181,13 @@ class Machine:
                     self._timeline.event("supervisor started", f"processes left: {self.processes()}")
                     self._start()
 
-    def reconnect_accounts(self) -> int:
-        """Connect the accounts again that ask for it, as their owner would; return how many."""
-        accounts = self.client.call_with_retries("GET", "/accounts")["accounts"]
+    def reconnect_accounts(self) -> list[str]:
+        """Connect the accounts again that ask for it, as their owner would; return their platforms."""
+        accounts = self.client.call("GET", "/accounts")["accounts"]
         refused = [account["platform"] for account in accounts if account["status"] == "reconnect"]
         for platform in refused:
             self.client.connect(platform)
-        return len(refused)
+        return refused
 
     def processes(self) -> dict[int, str]:
         """Return the pids of all processes, also of earlier starts, with their command lines."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from scripts.local.client import ApiError
 DISK_BYTES = 320 * 2**20
 END_WITHIN_S = 300.0  # after the faults, until all jobs have ended
 SETTLE_WITHIN_S = 120.0  # after that, for messages, deliveries and deletions
+OWNER_INTERVAL_S = 15.0
 CLIENTS = 3
 HOSTILE_SHARE = 0.25  # of the uploads
 CORRECTED_SHARE = 0.15  # of the uploads, with gaze correction, which looks for a face in every frame
@@ -53,6 +55,7 @@ class Run:
         self._timeline = Timeline(directory / "timeline.jsonl")
         self._over = threading.Event()
         self._uploads: list[Upload] = []
+        self._reconnected: Counter[str] = Counter()  # accounts, by platform
         self._lock = threading.Lock()
 
     def execute(self) -> int:
@@ -101,8 +104,9 @@ class Run:
             )
             for n in range(CLIENTS)
         ]
-        for client in clients:
-            client.start()
+        owner = threading.Thread(target=self._reconnect_accounts, args=(machine,), daemon=True)
+        for thread in (*clients, owner):
+            thread.start()
         injector.start()
         try:
             time.sleep(self._options.minutes * 60)
@@ -113,11 +117,20 @@ class Run:
         self._timeline.event("faults over")
         for client in clients:
             client.join()
-        if reconnected := machine.reconnect_accounts():
-            print(f"accounts that had to be connected again: {reconnected}")
+        owner.join()
         self._wait_for_the_end(machine)
         found = evidence.collect(machine, self._uploads, before)
         return replace(found, processes_left=machine.stop())
+
+    def _reconnect_accounts(self, machine: Machine) -> None:
+        """Do what the page asks an owner for: a login whose newest token was lost with an answer must be made again."""
+        over = False
+        while not over:
+            over = self._over.wait(OWNER_INTERVAL_S)  # once more after the faults
+            with contextlib.suppress(ApiError, OSError):
+                for platform in machine.reconnect_accounts():
+                    self._timeline.event("connected again", platform)
+                    self._reconnected[platform] += 1
 
     def _client(self, machine: Machine, rng: random.Random, talks: list[Clip], others: list[Clip]) -> None:
         sender = Sender(machine.client.root_url, machine.client.api_key, rng, self._over)
@@ -182,6 +195,8 @@ class Run:
             "",
             *_table("posts", Counter(p.platform for p in found.posts)),
         ]
+        if self._reconnected:
+            lines += ["", *_table("accounts that their owner had to connect again", self._reconnected)]
         if reasons := _reasons(found):
             lines += ["", *_table("failures of whole videos, by reason", reasons)]
         if found.errors:
