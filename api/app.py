@@ -22,12 +22,13 @@ from api.resources.files import FileResource, FilesResource, TusHeaders
 from api.resources.forecasts import ForecastResource
 from api.resources.health import HealthResource
 from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
+from api.resources.limits import LimitsResource
 from api.resources.metrics import MetricsResource
 from api.resources.notices import NoticesResource, NoticeTestResource, SubscriptionResource, SubscriptionsResource
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
-from api.resources.publications import PublicationRetryResource, ResolveResource, SkipResource
+from api.resources.publications import PublicationResource, PublicationRetryResource, ResolveResource, SkipResource
 from api.resources.schedules import ScheduleResource
 from api.resources.session import LoginResource
 from api.resources.sharing import PATH as SHARE_PATH
@@ -134,6 +135,8 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/dead-letters": DeadLettersResource(context),
         "/dead-letters/retry": DeadLettersRetryResource(context),
         "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetryResource(context),
+        "/limits": LimitsResource(context),
+        "/publications/{publication_id}": PublicationResource(context),
         "/publications/{publication_id}/retry": PublicationRetryResource(context),
         "/publications/{publication_id}/skip": SkipResource(context),
         "/publications/{publication_id}/resolve": ResolveResource(context),

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Fact = str | int
 Privacy = Literal["public", "unlisted", "private", "friends", "followers"]
@@ -34,12 +34,12 @@ class Post:
         publication_id: ours, unique; letters, digits, `-` and `_`. Sent along where a platform can return it.
         video: the whole file, whose size is `size_bytes` (> 0).
         duration_s: measured after encoding.
-        title: without numbering; `platforms.wording` adds "— Part 2/5".
-        caption: the text below the title; may be empty.
-        part: 1 … parts.
+        title: as it is sent, with its number; may be empty.
+        caption: the text below the title, as it is sent; may be empty.
         media_url: where the platform itself may fetch the video (Instagram Login only); a bearer secret.
         gaze_corrected: whether the eyes were altered; decides the disclosure flag under "gaze".
         privacy: who may see the post; a platform that lacks the choice rejects the post.
+        options: of the platform's model (`PlatformDefinition.options`).
     """
 
     publication_id: str
@@ -48,11 +48,10 @@ class Post:
     duration_s: float
     title: str
     caption: str
-    part: int
-    parts: int
     media_url: str | None = field(default=None, repr=False)
     gaze_corrected: bool = False
     privacy: Privacy = "public"
+    options: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON
 
     def is_declared_as_ai(self, disclosure: Disclosure) -> bool:
         """Return the value of `is_aigc`, `is_ai_generated` or `containsSyntheticMedia`."""

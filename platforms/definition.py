@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 from platforms.contract import Disclosure, Publisher
 from platforms.http.hosts import PlatformHosts, Roots
-from platforms.wording import Wording
+from platforms.post_options import PostOptions
+from platforms.wording import TextLimit, Wording
 
 if TYPE_CHECKING:
     from platforms.oauth import OAuthFlow
 
-Compose = Callable[[str, str, int, int], Wording]
-"""(title, caption, part, parts) → the checked words of a post; raises Rejected when they do not fit."""
+Compose = Callable[[str, str], Wording]
+"""(title, caption) → the checked words of a post; raises Rejected when they do not fit."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class PlatformDefinition:
         hosts: the roots of its hosts.
         logins: the first one that has credentials is the default.
         compose: composes and checks the words of a post.
+        limits: of its words, as `compose` checks them.
+        options: model of the options of its posts.
         make_publisher: returns the publisher.
         needs_title: each video has a title, besides its caption or description.
         max_posts_per_day: default limit of an account; our own choice, well below what the platform allows.
@@ -87,6 +90,8 @@ class PlatformDefinition:
     hosts: type[PlatformHosts]
     logins: tuple[LoginDefinition, ...]
     compose: Compose
+    limits: tuple[TextLimit, ...]
+    options: type[PostOptions]
     make_publisher: Callable[[Roots, PublishingOptions], Publisher]
     max_posts_per_day: int
     min_gap_s: int = 1_800

@@ -58,6 +58,8 @@ class Job:
     files_deleted_at: datetime | None = None
     pictures_until: datetime | None = None
     source_deleted_at: datetime | None = None
+    accounts: list[str] | None = None
+    post_options: dict[str, dict[str, Any]] | None = None  # Any: JSON of the platforms' models
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", JobStatus(self.status))
@@ -72,6 +74,11 @@ def create(connection: Connection, job: Job) -> None:
 def get(connection: Connection, job_id: str) -> Job | None:
     """Return a job, or None."""
     return rows.fetch_one(connection, select(jobs).where(jobs.c.id == job_id), Job)
+
+
+def set_words(connection: Connection, job_id: str, *, title: str, caption: str) -> None:
+    """Store other words of a job's posts."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(title=title, caption=caption))
 
 
 def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | None = None) -> list[Job]:

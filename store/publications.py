@@ -43,6 +43,7 @@ class Publication:
     code: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    words: dict[str, Any] | None = None  # Any: JSON, see `actors.flow.post_words`
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", PublicationStatus(self.status))
@@ -80,6 +81,11 @@ def of_job(connection: Connection, job_id: str) -> list[Publication]:
     return rows.fetch_all(
         connection, query.order_by(publications.c.segment_number, publications.c.platform), Publication
     )
+
+
+def set_words(connection: Connection, publication_id: str, words: dict[str, Any]) -> None:  # Any: JSON
+    """Store what is sent, in the transaction in which its first step begins."""
+    connection.execute(update(publications).where(publications.c.id == publication_id).values(words=words))
 
 
 def has_any(connection: Connection, job_id: str) -> bool:
@@ -186,7 +192,7 @@ def restart(connection: Connection, publication_ids: Collection[str], now: datet
     values = {
         "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
         "reason": None, "code": None, "ended_at": None, "started_at": None, "troubled_since": None,
-        "holder": None, "holder_until": None, "next_at": None, "created_at": now, "attempts": None,
+        "holder": None, "holder_until": None, "next_at": None, "created_at": now, "attempts": None, "words": None,
     }  # fmt: skip
     connection.execute(update(publications).where(publications.c.id.in_(publication_ids)).values(**values))
 

@@ -109,6 +109,8 @@ jobs = Table(
     Column("files_deleted_at", UtcDateTime),
     Column("pictures_until", UtcDateTime),  # small pictures are kept until then, after the other files; null: none are
     Column("source_deleted_at", UtcDateTime),  # of the uploaded file, which no part needs any more; null: with the rest
+    Column("accounts", Json),  # list of ids of accounts; null: all connected ones of `platforms`
+    Column("post_options", Json),  # options of the posts by platform, as the upload gave them; `post_settings` has more
 )
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
 Index("jobs_by_status", jobs.c.status)
@@ -202,6 +204,7 @@ publications = Table(
     Column("job_order", Text),  # creation time and id of its job, in one column so that one index search finds the next
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    Column("words", Json),  # {"title", "caption", "options"}: what is sent, once its first step has begun
     UniqueConstraint("segment_id", "account_id"),
 )
 Index("publications_by_account", publications.c.account_id, publications.c.status)
@@ -216,6 +219,19 @@ for _name, _columns, _is_indexed in (
     # Without `postgresql_where`, which loads SQLAlchemy's PostgreSQL dialect: 2.9 MB in every process.
     Index(_name, *(publications.c[_column] for _column in _columns), sqlite_where=_is_indexed(publications))
 Index("publications_by_job", publications.c.job_id)
+
+# A row per platform, part or publication of a job whose words or options differ from the job's. The most exact row
+# counts, field by field: `actors.flow.post_words`.
+post_settings = Table(
+    "post_settings",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id"), primary_key=True, nullable=False),
+    Column("segment_number", Integer, primary_key=True, nullable=False, autoincrement=False),  # 0: all parts
+    Column("target", Text, primary_key=True, nullable=False),  # name of a platform, id of an account; empty: all
+    Column("title", Text),  # a template, see `platforms.wording`; null: inherited, empty: no title
+    Column("caption", Text),  # likewise
+    Column("options", Json),  # of the platform's model; null: inherited
+)
 
 # A row per platform that has failed: an outage lasts from the third failure in a row until the first success.
 platform_states = Table(

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+from actors.flow import post_words
 from actors.flow.media_links import link_to_part
+from actors.flow.post_words import PostWords
 from actors.machine import Machine
-from actors.recovery.upload_record import UNKNOWN_NAME
-from platforms import registry
 from platforms.contract import Post
-from platforms.default_title import public_title
+from store import post_settings
 from store.jobs import Job
 from store.publications import Publication
 from store.segments import Segment
 
 
 def create_post(machine: Machine, publication: Publication, segment: Segment, job: Job) -> Post:
-    """Return the post of a publication: the part's file, its title and caption, and its number."""
+    """Return the post of a publication: the part's file, its words and its options."""
+    words = _words(machine, publication, job)
     return Post(
         publication_id=publication.id,
         video=machine.in_data(segment.file_path),
         size_bytes=segment.size_bytes or 0,
         duration_s=segment.duration or 0.0,
-        title=_title(publication.platform, job),
-        caption=job.caption,
-        part=segment.segment_number,
-        parts=job.segment_count or 1,
+        title=words.title,
+        caption=words.caption,
         media_url=link_to_part(machine, job.id, segment.segment_number),
         gaze_corrected=bool(segment.gaze and segment.gaze.get("corrected")),
+        privacy=words.options.get("privacy", "public"),
+        options=words.options,
     )
 
 
-def _title(platform: str, job: Job) -> str:
-    needs_title = registry.PLATFORMS[platform].needs_title
-    file_name = "" if job.original_name == UNKNOWN_NAME else job.original_name
-    return public_title(job.title, job.caption, file_name, job.created_at.date(), needs_title=needs_title)
+def _words(machine: Machine, publication: Publication, job: Job) -> PostWords:
+    if publication.words is not None:
+        return PostWords(**publication.words)
+    with machine.store.reading() as connection:  # it began before the column `words` was added
+        settings = post_settings.of_job(connection, job.id)
+    return post_words.resolve(job, settings, post_words.place_of(publication, job))

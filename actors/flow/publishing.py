@@ -27,7 +27,7 @@ from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import link_polling, outages, tokens
+from actors.flow import link_polling, outages, post_words, tokens
 from actors.flow import publishing_retries as retries
 from actors.flow.completion import after_publication
 from actors.flow.failed_steps import FailedStep
@@ -113,7 +113,8 @@ def _claim(machine: Machine, publication_id: str, message_id: str, nonce: str) -
         if found.holder is None and _postpone_if_paused(machine, connection, found, now):
             return None
         until = now + STEP_DEADLINE
-        return steps.claim(connection, publication_id, message_id, nonce, now=now, until=until)
+        claimed = steps.claim(connection, publication_id, message_id, nonce, now=now, until=until)
+        return None if claimed is None else post_words.freeze(connection, claimed)
 
 
 def _is_early(found: Publication, now: datetime) -> bool:

@@ -44,14 +44,15 @@ def too_large(limit_bytes: int = MAX_BYTES) -> Problem:
     return Problem(413, "too_large", f"the body is larger than {limit_bytes} bytes", limit_bytes=limit_bytes)
 
 
-def validation_problem(exc: ValidationError, known: tuple[str, ...]) -> Problem:
+def validation_problem(exc: ValidationError, known: tuple[str, ...], within: str = "") -> Problem:
     """Return the 422 for the first error of a validation.
 
     Args:
         known: the names of all fields; listed when a field is unknown.
+        within: the field whose value was validated; empty: the body.
     """
     first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(step) for step in first["loc"])[:80] or "body"
+    field = ".".join(str(step) for step in (within, *first["loc"]) if step != "")[:80] or "body"
     if first["type"] == "extra_forbidden":
         return invalid_field(field, f"unknown field; the fields are {', '.join(known)}")
     return invalid_field(field, first["msg"].removeprefix("Value error, ").replace("Input should ", "must ").strip())

@@ -129,7 +129,16 @@ class PublishingAttemptDocument(TypedDict):
     log_id: Annotated[str | None, Field(description="The id that the platform's support asks for.")]
 
 
-class PublicationDocument(TypedDict):
+class SentWordsDocument(TypedDict):
+    """The words and options of a post."""
+
+    title: Annotated[str, Field(description="Title as it is or was sent, with the number of the part.")]
+    caption: Annotated[str | None, Field(description="Caption as it is or was sent; null if it is the one of the job.")]
+    options: Annotated[Free, Field(description="Options of the post that are chosen.")]
+    editable: Annotated[bool, Field(description="Whether `PATCH /publications/{publication_id}` may change its words.")]
+
+
+class PublicationDocument(SentWordsDocument):
     """A part on one account."""
 
     id: str
@@ -179,10 +188,20 @@ class SegmentDocument(TypedDict):
     publications: list[PublicationDocument]
 
 
+class WordsDocument(TypedDict):
+    """The words and options that were set for a platform or a part; null: inherited."""
+
+    title: str | None
+    caption: str | None
+    options: Free | None
+
+
 class JobDocument(JobSummaryDocument):
     """The status of a job."""
 
     caption: str
+    platform_words: Annotated[dict[str, WordsDocument], Field(description="Words and options set by platform.")]
+    part_words: Annotated[dict[str, WordsDocument], Field(description="Words set by number of a part.")]
     error: _Reason
     error_code: _Code
     attempts: list[AttemptDocument]
@@ -223,6 +242,39 @@ class ForecastDocument(TypedDict):
     made_at: Annotated[Time | None, Field(description="After the last change, or seconds ago.")]
     posts: list[ExpectedPostDocument]
     next: Annotated[str | None, Field(description="Cursor of the next page; null on the last page.")]
+
+
+class TextLimitDocument(TypedDict):
+    """A limit of the words of a post."""
+
+    of: Annotated[
+        Literal["title", "caption", "text"],
+        Field(description="What is counted; `text` is title, a blank line and caption together."),
+    ]
+    unit: Annotated[
+        Literal["utf16_units", "bytes", "hashtags", "mentions", "lines"],
+        Field(description="An emoji counts two UTF-16 units or more; bytes are those of UTF-8."),
+    ]
+    maximum: int
+
+
+class PlatformLimitsDocument(TypedDict):
+    """What a platform accepts."""
+
+    name: str
+    needs_title: bool
+    limits: list[TextLimitDocument]
+    options: Annotated[Free, Field(description="JSON Schema of the options of a post.")]
+
+
+class LimitsDocument(TypedDict):
+    """What the platforms accept."""
+
+    platforms: dict[str, PlatformLimitsDocument]
+    widest_numbering: Annotated[
+        str, Field(description="What is counted with a title without placeholders before the parts are known.")
+    ]
+    placeholders: list[str]
 
 
 class JobStateDocument(TypedDict):

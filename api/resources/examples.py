@@ -24,6 +24,7 @@ _PUBLICATION: Json = {
     "id": PUBLICATION_ID, "platform": "tiktok", "account": "@mara", "account_id": ACCOUNT_ID, "status": "published",
     "link": "https://www.tiktok.com/@mara/video/7300000000000000001", "due_at": _AT, "expected_at": None,
     "waits_for": None, "reason": None, "code": None, "next_step": None, "ended_at": _AT, "attempts": [],
+    "title": "My talk — Part 1/5", "caption": None, "options": {}, "editable": False,
 }  # fmt: skip
 _SEGMENT: Json = {
     "number": 1, "of": 5, "status": "ready", "progress": 1.0, "start_s": 0.0, "duration_s": 57.4, "cut_reason": "pause",
@@ -33,7 +34,8 @@ _SEGMENT: Json = {
     "publications": [_PUBLICATION],
 }  # fmt: skip
 _JOB: Json = {
-    **_SUMMARY, "caption": "", "error": None, "error_code": None, "attempts": [], "retry_at": None, "review": None,
+    **_SUMMARY, "caption": "", "part_words": {},
+    "platform_words": {"youtube": {"title": "{title} ({n}/{m})", "caption": None, "options": {"privacy": "unlisted"}}}, "error": None, "error_code": None, "attempts": [], "retry_at": None, "review": None,
     "warnings": [], "metadata": {"campaign": 7}, "platforms": ["tiktok"], "size_bytes": 123_456_789,
     "gaze_intensity": 0.8, "segment_seconds": 60.0, "publish_after": None, "started_at": _AT, "completed_at": None,
     "source_deleted_at": None, "files_deleted_at": None, "segments": [_SEGMENT],
@@ -73,6 +75,12 @@ _SUBSCRIPTION: Json = {
 
 REQUESTS: dict[str, Json] = {
     "upload_video": {"file": "(the bytes of the video)", "title": "My talk", "platforms": "tiktok,youtube"},
+    "change_job": {
+        "title": "My talk",
+        "platforms": {"youtube": {"title": "{title} ({n}/{m})", "options": {"privacy": "unlisted"}}},
+        "parts": {"2": {"title": "The hard part"}},
+    },
+    "change_publication": {"caption": "Part {n} of {m}"},
     "change_account": {"after_failure": "continue"},
     "change_schedules": {"tiktok": _SCHEDULE},
     "add_endpoint": {"url": "https://hooks.example.com/vidprod", "events": ["job.completed", "publication.failed"]},
@@ -92,6 +100,20 @@ REQUESTS: dict[str, Json] = {
 RESPONSES: dict[str, Json | str] = {
     "upload_video": {"job_id": JOB_ID, "status": "pending", "status_url": f"/status/{JOB_ID}"},
     "get_job_status": _JOB,
+    "change_job": _JOB,
+    "change_publication": _PUBLICATION,
+    "get_limits": {
+        "platforms": {
+            "youtube": {
+                "name": "YouTube",
+                "needs_title": True,
+                "limits": [{"of": "title", "unit": "utf16_units", "maximum": 100}],
+                "options": {"type": "object"},
+            }
+        },
+        "widest_numbering": " — Part 999/999",
+        "placeholders": ["{title}", "{n}", "{m}"],
+    },
     "list_jobs": {"jobs": [_SUMMARY], "next": None},
     "cancel_job": {"job_id": JOB_ID, "status": "cancelled"},
     "retry_job": {**_STATE, "out_of_order": []},

@@ -6,14 +6,17 @@ from urllib.parse import quote
 
 import falcon
 
-from actors.flow import job_commands
+from actors.flow import job_commands, word_commands
 from api.context import Context
-from api.http import conditional, json_values, navigation, time_cursor
+from api.http import conditional, json_body, json_values, navigation, time_cursor
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
 from api.resources import documents, status_document
 from api.resources.base import Resource
-from store import accounts, job_numbers, jobs, platform_states, publications, segments
+from api.resources.job_document import job_document
+from api.resources.post_changes import JobChange
+from api.resources.publications import refusals
+from store import job_numbers, jobs
 from store.jobs import Job
 
 DEFAULT_LIMIT = 20
@@ -28,7 +31,7 @@ class StatusResource(Resource):
 
         A browser that opens the address (`status_url` of an upload) is led to the page, which shows the same.
         """
-        document = self._document(job_id)
+        document = job_document(self._context, job_id)
         if navigation.is_navigation(request):
             response.append_header("Vary", "Accept")
             response.location = f"/#job={quote(job_id, safe='')}"
@@ -40,19 +43,6 @@ class StatusResource(Resource):
             return
         response.content_type = falcon.MEDIA_JSON
         response.data = body
-
-    def _document(self, job_id: str) -> documents.JobDocument:
-        forecast = self._context.forecasts.get(self._context)
-        with self._context.store.reading() as connection:
-            job = jobs.get(connection, job_id)
-            if job is None:
-                raise not_found("job")
-            parts = segments.of_job(connection, job_id)
-            posts = publications.of_job(connection, job_id)
-            ids = {post.account_id for post in posts}
-            named = [account for account in (accounts.get(connection, known) for known in ids) if account]
-            outages = platform_states.list_out(connection)
-        return status_document.document(job, parts, posts, named, self._context.settings.data_dir, forecast, outages)
 
 
 class JobsResource(Resource):
@@ -78,7 +68,14 @@ class JobsResource(Resource):
 
 
 class JobResource(Resource):
-    """DELETE /jobs/{job_id}."""
+    """PATCH and DELETE /jobs/{job_id}."""
+
+    def on_patch(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """Change the posts of a job that have not begun; return its status document."""
+        change = json_body.read_body(request, JobChange)
+        with refusals("job"):
+            word_commands.change_job(self._context, job_id, change.words())
+        response.media = job_document(self._context, job_id)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Cancel a job that has not ended, and delete its files; its record is kept."""

@@ -7,6 +7,7 @@ from api.resources import dead_letters, documents, forecasts, jobs, pages, webho
 from api.resources.accounts import AccountChange
 from api.resources.notices import NewSubscription
 from api.resources.operation import NO_CONTENT, Json, Operation, limit, text
+from api.resources.post_changes import JobChange, PublicationChange
 from api.resources.publications import PublicationRetry, Resolution
 from api.resources.schedules import Schedules
 from api.resources.session import Credentials
@@ -158,6 +159,14 @@ OPERATIONS = (
     Operation(
         "list_jobs", "get", "/jobs", "List jobs, newest first", (200, 400),
         query={"cursor": _CURSOR, "limit": limit(jobs.MAX_LIMIT, jobs.DEFAULT_LIMIT)}, content=documents.JobsDocument,
+    ),
+    Operation(
+        "change_job", "patch", "/jobs/{job_id}", "Change the posts of a job", (200, 404, 409, 422),
+        "Words and options of the posts that have not begun: of the video, by platform and by part. The most exact "
+        "ones count, field by field: publication, part, platform, video. Posts that have begun keep theirs; 409 with "
+        "`code` `publication_started` if all concerned have. Nothing is changed if a platform would refuse any post.",
+        JobChange,
+        content=documents.JobDocument,
     ),
     Operation(
         "delete_job", "delete", "/jobs/{job_id}", "Delete the files of a job", (204, 404),
@@ -329,6 +338,16 @@ OPERATIONS = (
         "retry_dead_letter", "post", "/dead-letters/{letter_id}/retry", "Retry a dead letter", (202, 404, 409),
         "For rendering its job is retried, for publishing its publication.",
         content=documents.RetriedDeadLetterDocument,
+    ),
+    Operation(
+        "get_limits", "get", "/limits", "Get the limits of each platform", (200,),
+        "How long words may be, in each platform's own units, and which options a post has.",
+        content=documents.LimitsDocument,
+    ),
+    Operation(
+        "change_publication", "patch", "/publications/{publication_id}", "Change a publication", (200, 404, 409, 422),
+        "Words and options of a post that has not begun, or that failed and can be retried. 409 with `code` "
+        "`publication_started` otherwise.", PublicationChange, content=documents.PublicationDocument,
     ),
     Operation(
         "retry_publication", "post", "/publications/{publication_id}/retry", "Retry a publication",

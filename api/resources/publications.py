@@ -9,12 +9,15 @@ from typing import Annotated
 import falcon
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from actors.flow import publication_commands
+from actors.flow import publication_commands, word_commands
 from actors.flow.publication_commands import NotPossible
+from actors.flow.word_commands import WordsRefused
 from api.http import json_body
-from api.http.problems import Problem, not_found
+from api.http.problems import Problem, invalid_field, not_found
 from api.resources import documents
 from api.resources.base import Resource
+from api.resources.job_document import publication_document
+from api.resources.post_changes import PublicationChange
 from store import publications
 from store.states import PublicationStatus
 
@@ -47,7 +50,7 @@ class PublicationRetryResource(Resource):
         """Let a publication that failed, expired or was skipped wait again."""
         has_body = request.content_length not in {None, 0}
         retry = json_body.read_body(request, PublicationRetry) if has_body else PublicationRetry()
-        with _conflicts():
+        with refusals("publication"):
             publication_commands.retry_publication(self._context, publication_id, out_of_order=retry.out_of_order)
         response.status = falcon.HTTP_202
         retried: documents.RetriedPublicationDocument = {"id": publication_id}
@@ -60,20 +63,44 @@ class SkipResource(Resource):
     def on_post(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
         """Cancel a publication that waits or was not published."""
         del request
-        with _conflicts():
+        with refusals("publication"):
             publication_commands.skip_publication(self._context, publication_id)
         response.status = falcon.HTTP_204
 
 
 @contextmanager
-def _conflicts() -> Iterator[None]:
-    """Translate a command that is not possible into its problem."""
+def refusals(noun: str) -> Iterator[None]:
+    """Translate a command that is refused into its problem.
+
+    Args:
+        noun: what is not found if it is unknown.
+    """
     try:
         yield
+    except WordsRefused as refused:
+        where = {} if refused.part is None else {"part": refused.part}
+        raise invalid_field(
+            refused.field, refused.detail, platform=refused.platform, reason=refused.code, **where
+        ) from refused
     except NotPossible as exc:
         if exc.code == "unknown":
-            raise not_found("publication") from None
+            raise not_found(noun) from None
         raise Problem(409, exc.code, exc.detail) from None
+
+
+class PublicationResource(Resource):
+    """PATCH /publications/{publication_id}."""
+
+    def on_patch(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        """Change a publication that has not begun; return it as the status of its job shows it."""
+        change = json_body.read_body(request, PublicationChange)
+        with self._context.store.reading() as connection:
+            found = publications.get(connection, publication_id)
+        if found is None:
+            raise not_found("publication")
+        with refusals("publication"):
+            word_commands.change_publication(self._context, publication_id, change.values_for(found.platform))
+        response.media = publication_document(self._context, found.job_id, publication_id)
 
 
 class ResolveResource(Resource):

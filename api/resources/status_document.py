@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from actors.flow import kept_pictures
+from actors.flow import kept_pictures, post_words
 from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import Forecast
 from api.resources import documents
@@ -19,6 +19,7 @@ from store.job_numbers import PartNumbers
 from store.jobs import Job
 from store.partial_indexes import HELD
 from store.platform_states import PlatformState
+from store.post_settings import ALL_PARTS, ALL_TARGETS, PostSettings
 from store.publications import Publication
 from store.segments import Segment
 from store.states import (
@@ -55,6 +56,7 @@ def document(
     data_dir: Path,
     forecast: Forecast,
     outages: Sequence[PlatformState] = (),
+    settings: Sequence[PostSettings] = (),
 ) -> documents.JobDocument:
     """Return the status document of a job.
 
@@ -66,6 +68,7 @@ def document(
         data_dir: where the files of the parts are.
         forecast: of all waiting publications.
         outages: of platforms; their waiting publications have no reason of their own.
+        settings: words and options of its posts.
     """
     paused = {state.platform: state for state in outages}
     by_id = {account.id: account for account in accounts}
@@ -76,6 +79,8 @@ def document(
     return {
         **summary(job, numbers, Counter(post.status for post in posts), forecast),
         "caption": job.caption,
+        "platform_words": {one.target: _words(one) for one in settings if one.segment_number == ALL_PARTS},
+        "part_words": {str(one.segment_number): _words(one) for one in settings if one.target == ALL_TARGETS},
         "error": job.error,
         "error_code": job.error_code,
         "attempts": _attempts(job.attempts),
@@ -103,6 +108,7 @@ def document(
                         by_id.get(post.account_id),
                         paused.get(post.platform),
                         _prediction(job, part, post, by_id.get(post.account_id), forecast),
+                        _sent_words(job, post, settings),
                     )
                     for post in by_part[part.id]
                 ],
@@ -247,7 +253,11 @@ def _review(job: Job) -> documents.ReviewDocument | None:
 
 
 def _post(
-    post: Publication, account: Account | None, outage: PlatformState | None, prediction: Prediction | None
+    post: Publication,
+    account: Account | None,
+    outage: PlatformState | None,
+    prediction: Prediction | None,
+    words: documents.SentWordsDocument,
 ) -> documents.PublicationDocument:
     code, reason = post.code, post.reason
     if post.status is PublicationStatus.WAITING and code is None and outage is not None:
@@ -266,8 +276,23 @@ def _post(
         "code": code,
         "next_step": next_step(code) if _needs_step(post, code) else None,
         "ended_at": timestamp(post.ended_at),
+        **words,
         "attempts": [_publishing_attempt(attempt) for attempt in decode_publishing_attempts(post.attempts)],
     }
+
+
+def _sent_words(job: Job, post: Publication, settings: Sequence[PostSettings]) -> documents.SentWordsDocument:
+    words = post_words.shown(post, job, settings)
+    return {
+        "title": words.title,
+        "caption": None if words.caption == job.caption else words.caption,
+        "options": dict(words.options),
+        "editable": post_words.is_editable(post) and job.files_deleted_at is None,
+    }
+
+
+def _words(settings: PostSettings) -> documents.WordsDocument:
+    return {"title": settings.title, "caption": settings.caption, "options": settings.options}
 
 
 def _publishing_attempt(attempt: PublishingAttempt) -> documents.PublishingAttemptDocument:

@@ -7,18 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
+from actors.flow import word_commands
+from actors.flow.word_commands import WordsRefused
 from api.context import Context
 from api.http.problems import Problem, invalid_field
 from api.uploads.options import UploadOptions
 from platforms import registry
-from platforms.default_title import public_title
-from platforms.errors import Rejected
 from platforms.http import address_guard
 from store import accounts
-
-MAX_VIDEO_PARTS = 999
-"""Number of video parts for which titles are checked: the longest numbering."""
+from store.jobs import Job
+from store.states import JobStatus
 
 
 def check_given(context: Context, options: UploadOptions) -> None:
@@ -32,7 +32,7 @@ def check_given(context: Context, options: UploadOptions) -> None:
     if options.platforms:
         _check_accounts(options.platforms, _usable_platforms(context))
     for platform in options.platforms or ():
-        _check_text(platform, options.title, options.caption)
+        _check_words(draft_job(context.now(), options), platform)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url, resolve=False)
 
@@ -49,10 +49,7 @@ def check_options(context: Context, options: UploadOptions, file_name: str) -> N
     usable = _usable_platforms(context)
     _check_accounts(options.platforms or (), usable)
     for platform in options.platforms or sorted(usable):
-        needs_title = registry.PLATFORMS[platform].needs_title
-        today = context.now().date()
-        title = public_title(options.title, options.caption, file_name, today, needs_title=needs_title)
-        _check_text(platform, title, options.caption)
+        _check_words(draft_job(context.now(), options, file_name), platform)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url)
 
@@ -70,15 +67,28 @@ def _check_accounts(platforms: Iterable[str], usable: set[str]) -> None:
             raise Problem(409, "account_missing", detail, field="platforms", platform=platform)
 
 
-def _check_text(platform: str, title: str, caption: str) -> None:
-    """Refuse texts that a platform would refuse. An empty title is not checked: the title may follow the file."""
-    for field, text in (("title", ""), ("caption", caption)):
-        if field == "title" and not title:
-            continue
-        try:
-            registry.PLATFORMS[platform].compose(title, text, MAX_VIDEO_PARTS, MAX_VIDEO_PARTS)
-        except Rejected as exc:
-            raise invalid_field(field, exc.detail, platform=platform, reason=exc.code) from exc
+def draft_job(now: datetime, options: UploadOptions, file_name: str = "") -> Job:
+    """Return the job of an upload as far as it decides the words of its posts."""
+    return Job(
+        id="",
+        status=JobStatus.PENDING,
+        video_path="",
+        created_at=now,
+        platforms=options.platforms,
+        gaze_intensity=0.0,
+        segment_seconds=0.0,
+        title=options.title,
+        caption=options.caption,
+        original_name=file_name,
+    )
+
+
+def _check_words(draft: Job, platform: str) -> None:
+    """Refuse words that a platform would refuse."""
+    try:
+        word_commands.check_any_part(draft, [], platform)
+    except WordsRefused as refused:
+        raise invalid_field(refused.field, refused.detail, platform=platform, reason=refused.code) from refused
 
 
 def check_webhook_url(context: Context, field: str, url: str, *, resolve: bool = True) -> None:

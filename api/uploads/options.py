@@ -20,6 +20,8 @@ from settings import GazeIntensity, SegmentSeconds
 MAX_METADATA_BYTES = 16_384
 MAX_FIELD_BYTES = 65_536
 MAX_NAME_CHARS = 200
+MAX_TITLE_CHARS = 200
+MAX_CAPTION_CHARS = 5000
 BLANKS = f" \t{upload_record.JOINERS}"
 MAX_PUBLISH_AHEAD = timedelta(days=366)
 
@@ -29,12 +31,20 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def _plain_text(value: str) -> str:
+def plain_text(value: str) -> str:
+    """Return a text with LF as line ends, without blanks around it; a ValueError if it has control characters."""
     # Browsers send the lines of a text field with CR LF.
     text = value.replace("\r\n", "\n").replace("\r", "\n").strip()
     if _CONTROL.search(text):
         raise ValueError("must be text without control characters")
     return text
+
+
+def own_title(value: str) -> str:
+    """Return the title of a video; a ValueError if it refers to itself."""
+    if "{title}" in value:
+        raise ValueError("must not contain {title}, which stands for this very title")
+    return value
 
 
 def _platform_names(value: Any) -> Any:  # Any: before validation
@@ -91,12 +101,16 @@ class UploadOptions(BaseModel):
             description="Title of the posts, at most 200 characters. Default: the first words of "
             "the caption, else the file's name if a person wrote it, else the date.",
         ),
-        AfterValidator(_plain_text),
+        AfterValidator(plain_text),
     ] = ""
     caption: Annotated[
         str,
-        Field(max_length=5000, description="Caption of every post, at most 5000 characters. Default: none."),
-        AfterValidator(_plain_text),
+        Field(
+            max_length=MAX_CAPTION_CHARS,
+            description="Caption of every post, at most 5000 characters. It may contain `{title}`, `{n}` and `{m}`. "
+            "Default: none.",
+        ),
+        AfterValidator(plain_text),
     ] = ""
     platforms: Annotated[
         list[str] | None,

@@ -8,7 +8,8 @@ from platforms.contract import Publisher
 from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
 from platforms.http.hosts import Roots
 from platforms.instagram.hosts import MetaHosts
-from platforms.instagram.wording import compose
+from platforms.instagram.options import InstagramOptions
+from platforms.instagram.wording import LIMITS, compose
 
 if TYPE_CHECKING:
     from platforms.oauth import OAuthFlow
@@ -43,6 +44,8 @@ DEFINITION = PlatformDefinition(
         LoginDefinition("facebook_login", "facebook", _facebook_login),
     ),
     compose=compose,
+    limits=LIMITS,
+    options=InstagramOptions,
     make_publisher=_publisher,
     # Instagram allows 50 or 100 a day; its documents disagree (content publishing guide, read 2026-11-22).
     max_posts_per_day=8,

@@ -118,7 +118,7 @@ class Instagram:
 
     def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
         """Check the words and the file, and return the first handle."""
-        wording.compose(post.title, post.caption, post.part, post.parts)
+        wording.compose(post.title, post.caption)
         steps.check_video(post, max_bytes=MAX_BYTES, min_s=MIN_S, max_s=MAX_S)
         if post.privacy != "public":
             raise Rejected("privacy_refused", "Instagram posts are always visible to everyone who may see the account")
@@ -366,7 +366,7 @@ def _is_account_refusal(handle: Handle) -> bool:
 
 
 def _caption(post: Post) -> str:
-    return wording.compose(post.title, post.caption, post.part, post.parts).text
+    return wording.compose(post.title, post.caption).text
 
 
 def _matches(context: StepContext, media: InstagramMedia) -> bool:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 
 from platforms.errors import Rejected
-from platforms.wording import Wording, single_text, utf16_units
+from platforms.wording import TextLimit, Wording, single_text, utf16_units
 
 # developers.facebook.com, Instagram content publishing: 2200 characters, 30 hashtags, 20 mentions (read 2026-11-22).
 # Meta does not say what a character is; UTF-16 units are the strictest reading, and what its apps count.
 CAPTION_UNITS = 2200
 MAX_HASHTAGS = 30
 MAX_MENTIONS = 20
+LIMITS = (
+    TextLimit("text", "utf16_units", CAPTION_UNITS),
+    TextLimit("text", "hashtags", MAX_HASHTAGS),
+    TextLimit("text", "mentions", MAX_MENTIONS),
+)
 
 # One run may hold several: `#a#b` counts as two. Letters, digits and emoji with their joiners belong to a hashtag;
 # ASCII and general punctuation end it. The full-width sign of East Asian keyboards begins one, too.
@@ -19,13 +24,13 @@ _HASHTAGS = re.compile(r"(?<![\w&/])(?:[#＃][^\s!-/:-@\[-^`{-~＃\u2010-\u2027\
 _MENTION = re.compile(r"(?<![\w./])@[\w.]+")
 
 
-def compose(title: str, caption: str, part: int, parts: int) -> Wording:
+def compose(title: str, caption: str) -> Wording:
     """Compose and check the words of one part.
 
     Raises:
         Rejected: code "caption_too_long", "too_many_hashtags", "too_many_mentions" or "text_unusable".
     """
-    text = single_text(title, caption, part, parts)
+    text = single_text(title, caption)
     units = utf16_units(text)
     if units > CAPTION_UNITS:
         raise Rejected(

@@ -8,7 +8,8 @@ from platforms.contract import Publisher
 from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
 from platforms.http.hosts import Roots
 from platforms.tiktok.hosts import TikTokHosts
-from platforms.tiktok.wording import compose
+from platforms.tiktok.options import TikTokOptions
+from platforms.tiktok.wording import LIMITS, compose
 
 if TYPE_CHECKING:
     from platforms.oauth import OAuthFlow
@@ -34,6 +35,8 @@ DEFINITION = PlatformDefinition(
     hosts=TikTokHosts,
     logins=(LoginDefinition("tiktok", "tiktok", _login, client_id_suffix="CLIENT_KEY"),),
     compose=compose,
+    limits=LIMITS,
+    options=TikTokOptions,
     make_publisher=_publisher,
     # TikTok allows a creator about 15 posts in any 24 hours, shared by all apps (content-sharing rules, read
     # 2026-08-04).

@@ -57,7 +57,7 @@ def disabled_interactions(creator: CreatorInfo, allowed: frozenset[str]) -> dict
 def post_info(post: Post, handle: Handle, disclosure: Disclosure) -> dict[str, object]:
     """Return the `post_info` of a direct post."""
     return {
-        "title": wording.compose(post.title, post.caption, post.part, post.parts).text,
+        "title": wording.compose(post.title, post.caption).text,
         "privacy_level": handle.text("privacy_level"),
         **{name: bool(handle.number(name)) for name in ("disable_comment", "disable_duet", "disable_stitch")},
         "brand_content_toggle": False,

@@ -220,7 +220,7 @@ def _in_inbox(services: TikTokServices, handle: Handle) -> ActionNeeded:
 
 def _matches(context: StepContext, video: ListedVideo) -> bool:
     post = context.post
-    text = wording.compose(post.title, post.caption, post.part, post.parts).text.strip()
+    text = wording.compose(post.title, post.caption).text.strip()
     return (
         text in {video.title.strip(), video.video_description.strip()}
         and video.create_time >= context.handle.number("init_at") - CLOCK_SKEW_S

@@ -108,7 +108,7 @@ class TikTok:
     def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
         """Check the words and the file, and return the first handle."""
         del account
-        wording.compose(post.title, post.caption, post.part, post.parts)
+        wording.compose(post.title, post.caption)
         steps.check_video(post, max_bytes=MAX_BYTES, min_s=MIN_S, max_s=MAX_S)
         if self._mode == "direct" and post.privacy not in PRIVACY:
             raise Rejected("privacy_refused", f"TikTok does not offer the privacy {post.privacy!r}")

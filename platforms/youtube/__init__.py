@@ -8,7 +8,8 @@ from platforms.contract import Publisher
 from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
 from platforms.http.hosts import Roots
 from platforms.youtube.hosts import GoogleHosts
-from platforms.youtube.wording import compose
+from platforms.youtube.options import YouTubeOptions
+from platforms.youtube.wording import LIMITS, compose
 
 if TYPE_CHECKING:
     from platforms.oauth import OAuthFlow
@@ -33,6 +34,8 @@ DEFINITION = PlatformDefinition(
     hosts=GoogleHosts,
     logins=(LoginDefinition("google", "google", _login),),
     compose=compose,
+    limits=LIMITS,
+    options=YouTubeOptions,
     make_publisher=_publisher,
     max_posts_per_day=10,  # YouTube allows 100 inserts a project and day (quota page, 2026-09)
     needs_title=True,

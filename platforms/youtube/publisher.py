@@ -262,7 +262,7 @@ class YouTube:
 
 
 def _words(post: Post) -> Wording:
-    return wording.compose(post.title, post.caption, post.part, post.parts)
+    return wording.compose(post.title, post.caption)
 
 
 def _slug(post: Post) -> str:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from platforms.errors import Rejected
-from platforms.wording import Wording, title_and_caption, utf16_units
+from platforms.wording import TextLimit, Wording, title_and_caption, utf16_units
 
 # developers.google.com/youtube/v3/docs/videos: title ≤ 100 characters, description ≤ 5000 bytes, neither with < or >.
 # What a character is, is not said; UTF-16 units are the strictest reading: a refusal would come after the rendering.
 TITLE_UNITS = 100
 DESCRIPTION_BYTES = 5000
+LIMITS = (
+    TextLimit("title", "utf16_units", TITLE_UNITS),
+    TextLimit("title", "lines", 1),
+    TextLimit("caption", "bytes", DESCRIPTION_BYTES),
+)
 
 
-def compose(title: str, caption: str, part: int, parts: int) -> Wording:
+def compose(title: str, caption: str) -> Wording:
     """Compose and check the words of one part.
 
     Raises:
         Rejected: code "title_too_long", "title_missing", "caption_too_long" or "text_unusable".
     """
-    title, description = title_and_caption(title, caption, part, parts)
+    title, description = title_and_caption(title, caption)
     if not title:
         raise Rejected("title_missing", "YouTube needs a title")
     if "\n" in title:

@@ -40,7 +40,7 @@ class Choosy:
         self.posts: list[int] = []
 
     def begin(self, post: Post, account: AuthorizedAccount) -> Handle:
-        if post.part in self.refused:
+        if part_of(post) in self.refused:
             raise errors.Rejected("refused", "not this one")
         return Handle("publish", {})
 
@@ -50,8 +50,12 @@ class Choosy:
     def advance(self, post: Post, account: AuthorizedAccount, handle: Handle, *, interrupted: bool) -> Outcome:
         if interrupted:
             return Advanced(handle)
-        self.posts.append(post.part)
-        return Published(handle, f"remote-{post.part}", None)
+        self.posts.append(part_of(post))
+        return Published(handle, f"remote-{part_of(post)}", None)
+
+
+def part_of(post: Post) -> int:
+    return int(post.video.stem.removeprefix("part-"))
 
 
 @pytest.fixture

@@ -92,10 +92,8 @@ class PostFactory:
             "video": video,
             "size_bytes": size_bytes,
             "duration_s": 12.0,
-            "title": f"Talk {number}",
+            "title": f"Talk {number} — Part 2/5",
             "caption": "On seeing",
-            "part": 2,
-            "parts": 5,
             "media_url": f"{self._base_url}/{number}.mp4",
             "gaze_corrected": True,
         }

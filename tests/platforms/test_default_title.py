@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from platforms.default_title import MAX_UNITS, default_title, public_title, readable_name
 from platforms.registry import PLATFORMS
-from platforms.wording import utf16_units
+from platforms.wording import numbered_title, utf16_units
 
 DAY = date(2026, 11, 29)
 ON_DATE = "Talk of 29 November 2026"
@@ -127,4 +127,4 @@ def test_a_default_title_fits_every_platform(caption: str, name: str) -> None:
     title = default_title("".join(sign for sign in caption if sign.isprintable() or sign == "\n"), shown, DAY)
     assert 0 < utf16_units(title) <= MAX_UNITS
     for platform in PLATFORMS.values():
-        platform.compose(title, "", 999, 999)
+        platform.compose(numbered_title(title, 999, 999), "")

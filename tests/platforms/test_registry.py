@@ -37,11 +37,13 @@ class ClipperHosts(hosts.PlatformHosts):
 '''
 WORDING = '''
 """The words of a clip."""
-from platforms.wording import Wording, single_text
+from platforms.wording import TextLimit, Wording, single_text
 
-def compose(title, caption, part, parts):
-    """Compose the words of one part."""
-    return Wording("", single_text(title, caption, part, parts))
+LIMITS = (TextLimit("text", "utf16_units", 300),)
+
+def compose(title, caption):
+    """Compose the words of one post."""
+    return Wording("", single_text(title, caption))
 '''
 API = '''
 """Clipper's API: one method a call."""
@@ -108,7 +110,7 @@ class Clipper:
 
     def _create(self, context):
         post = context.post
-        words = compose(post.title, post.caption, post.part, post.parts)
+        words = compose(post.title, post.caption)
         return Advanced(context.handle.then("publish", draft=self._api.create(context, words)))
 
     def _publish(self, context):
@@ -147,8 +149,9 @@ class ClipperFlow:
 DEFINITION = '''
 """Clipper: the definition of the platform."""
 from platforms.clipper.hosts import ClipperHosts
-from platforms.clipper.wording import compose
+from platforms.clipper.wording import LIMITS, compose
 from platforms.definition import LoginDefinition, PlatformDefinition
+from platforms.post_options import PostOptions
 
 def _publisher(roots, options):
     from platforms.clipper.publisher import Clipper
@@ -160,7 +163,7 @@ def _login(roots, options):
 
 DEFINITION = PlatformDefinition(
     name="clipper", display_name="Clipper", hosts=ClipperHosts, logins=(LoginDefinition("clipper", "clipper", _login),),
-    compose=compose, make_publisher=_publisher, max_posts_per_day=10,
+    compose=compose, limits=LIMITS, options=PostOptions, make_publisher=_publisher, max_posts_per_day=10,
 )
 '''
 # Step 3: its mock.

@@ -12,7 +12,7 @@ from platforms.wording import Wording, numbered_title
 
 
 def compose(platform: str, title: str, caption: str, part: int, parts: int) -> Wording:
-    return PLATFORMS[platform].compose(title, caption, part, parts)
+    return PLATFORMS[platform].compose(numbered_title(title, part, parts), caption)
 
 
 @pytest.mark.parametrize(

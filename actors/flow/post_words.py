@@ -1,0 +1,130 @@
+"""The words and options of a publication: those of the most exact setting, field by field.
+
+    publication  >  part  >  platform  >  job
+
+A publication keeps its words once its first step has begun (`freeze`). So what is shown is what is sent, and a step that
+runs again finds the words of the run before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from actors.recovery.upload_record import UNKNOWN_NAME
+from platforms import registry
+from platforms.default_title import default_title, public_title
+from platforms.wording import fill, is_template, numbered_title
+from store import jobs, post_settings, publications
+from store.jobs import Job
+from store.post_settings import ALL_PARTS, ALL_TARGETS, PostSettings
+from store.publications import Publication
+from store.states import PUBLICATION_UNPUBLISHED, PublicationStatus
+
+
+@dataclass(frozen=True)
+class PostWords:
+    """The words and options of one post, as they are sent.
+
+    Attributes:
+        title: with the number of its part.
+        caption: without placeholders.
+        options: of the platform's model.
+    """
+
+    title: str
+    caption: str
+    options: Mapping[str, Any]  # Any: JSON
+
+
+@dataclass(frozen=True)
+class PostPlace:
+    """The place of a post: a part on an account."""
+
+    platform: str
+    account_id: str
+    part: int
+    parts: int
+
+
+def resolve(job: Job, settings: Iterable[PostSettings], place: PostPlace) -> PostWords:
+    """Return the words and options of a post."""
+    layers = _layers(settings, place)
+    title = next((layer.title for layer in layers if layer.title is not None), None)
+    template = next((layer.caption for layer in layers if layer.caption is not None), job.caption)
+    own_title = _own_title(job, place)
+    caption = fill(template, title=own_title, part=place.part, parts=place.parts)
+    if title is None:
+        title = job.title or public_title(
+            "", caption, _file_name(job), job.created_at.date(), needs_title=_has_titles(place)
+        )
+    elif not title:
+        return PostWords("", caption, _options(job, layers, place))
+    if is_template(title):
+        numbered = fill(title, title=own_title, part=place.part, parts=place.parts)
+    else:
+        numbered = numbered_title(title, place.part, place.parts)
+    return PostWords(numbered.strip(), caption.strip(), _options(job, layers, place))
+
+
+def _layers(settings: Iterable[PostSettings], place: PostPlace) -> list[PostSettings]:
+    """Return the settings that apply to a place, the most exact first."""
+    found = {one.key: one for one in settings}
+    keys = ((place.part, place.account_id), (place.part, ALL_TARGETS), (ALL_PARTS, place.platform))
+    return [found[key] for key in keys if key in found]
+
+
+def _own_title(job: Job, place: PostPlace) -> str:
+    """Return what `{title}` stands for: the title of the video without the default numbering."""
+    title = fill(job.title, title="", part=place.part, parts=place.parts).strip()
+    return title or default_title(
+        fill(job.caption, title="", part=place.part, parts=place.parts), _file_name(job), job.created_at.date()
+    )
+
+
+def _file_name(job: Job) -> str:
+    return "" if job.original_name == UNKNOWN_NAME else job.original_name
+
+
+def _has_titles(place: PostPlace) -> bool:
+    return registry.PLATFORMS[place.platform].needs_title
+
+
+def _options(job: Job, layers: Iterable[PostSettings], place: PostPlace) -> dict[str, Any]:  # Any: JSON
+    given = [layer.options for layer in layers if layer.options is not None]
+    merged = dict((job.post_options or {}).get(place.platform, {}))
+    for options in reversed(given):
+        merged |= options
+    return merged
+
+
+def place_of(publication: Publication, job: Job) -> PostPlace:
+    """Return the place of a publication."""
+    return PostPlace(publication.platform, publication.account_id, publication.segment_number, job.segment_count or 1)
+
+
+def is_editable(publication: Publication) -> bool:
+    """Return whether the words of a publication may still be changed: it has not begun, or can be retried."""
+    if publication.status is PublicationStatus.PUBLISHING:
+        return publication.step is None and publication.words is None
+    return publication.status in PUBLICATION_UNPUBLISHED | {PublicationStatus.WAITING}
+
+
+def shown(publication: Publication, job: Job, settings: Iterable[PostSettings]) -> PostWords:
+    """Return the words that were sent; those that would be sent now if its first step has not begun."""
+    if publication.words is not None and not is_editable(publication):
+        return PostWords(**publication.words)
+    return resolve(job, settings, place_of(publication, job))
+
+
+def freeze(connection: Connection, publication: Publication) -> Publication:
+    """Store what is sent, in the transaction in which the first step begins; return the publication with it."""
+    job = jobs.get(connection, publication.job_id)
+    if publication.words is not None or job is None:
+        return publication
+    words = asdict(resolve(job, post_settings.of_job(connection, job.id), place_of(publication, job)))
+    publications.set_words(connection, publication.id, words)
+    return replace(publication, words=words)

@@ -1,0 +1,196 @@
+"""The commands that change words and options of posts, until their first step begins.
+
+Each is one transaction, in which the change is checked against every post that it concerns. The publisher freezes the
+words of a post in a transaction, too: so it sends either those before or those after a change, and never others than
+those shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from loguru import logger
+from sqlalchemy import Connection
+
+from actors.flow import post_words
+from actors.flow.post_words import PostPlace, PostWords
+from actors.flow.publication_commands import NotPossible
+from actors.machine import Machine
+from platforms import registry
+from platforms.errors import Rejected
+from store import accounts, jobs, post_settings, publications
+from store.jobs import Job
+from store.post_settings import ALL_PARTS, ALL_TARGETS, PostSettings
+from store.publications import Publication
+
+WIDEST_PART = 999
+"""Number of parts for which words are checked before the parts are known: the longest numbering."""
+
+Values = Mapping[str, Any]  # Any: texts and JSON; of "title", "caption" and "options", those that change
+
+
+class WordsRefused(Exception):
+    """A platform would not accept the words or options of a post.
+
+    Attributes:
+        field: "title", "caption" or "options".
+        platform: that refuses.
+        part: number of the part; None before the parts are known.
+        code: stable, for programs.
+        detail: a sentence for a person.
+    """
+
+    def __init__(self, field_name: str, platform: str, part: int | None, refused: Rejected) -> None:
+        super().__init__(field_name, platform, part, refused.code)
+        self.field = field_name
+        self.platform = platform
+        self.part = part
+        self.code = refused.code
+        self.detail = refused.detail
+
+
+@dataclass(frozen=True)
+class JobWords:
+    """A change of the words of a job: of all its posts, by platform and by part; None is inherited again."""
+
+    job: Values = field(default_factory=dict)
+    platforms: Mapping[str, Values] = field(default_factory=dict)
+    parts: Mapping[int, Values] = field(default_factory=dict)
+
+
+def change_job(machine: Machine, job_id: str, change: JobWords) -> None:
+    """Change words and options of the posts of a job that have not begun; the others keep theirs.
+
+    Raises:
+        NotPossible: "unknown", "no_such_part", "files_deleted"; "publication_started" if all posts concerned have begun.
+        WordsRefused: nothing is changed.
+    """
+    with machine.store.writing() as connection:
+        job = jobs.get(connection, job_id)
+        if job is None:
+            raise NotPossible("unknown", "there is no such job")
+        posts = _begin_change(connection, job)
+        if job.segment_count is not None:
+            _check_scope(job, posts, change)
+        if change.job:
+            job = _set_own(connection, job, change.job)
+        for platform, values in change.platforms.items():
+            _put(connection, job_id, ALL_PARTS, platform, values)
+        for number, values in change.parts.items():
+            _put(connection, job_id, number, ALL_TARGETS, values)
+        _check(connection, job, posts)
+    logger.info("Job {}: words changed", job_id)
+
+
+def _set_own(connection: Connection, job: Job, values: Values) -> Job:
+    """Store the words of a whole job; one that is inherited again is empty. Return the changed job."""
+    changed = replace(
+        job,
+        title=values.get("title", job.title) or "",
+        caption=values.get("caption", job.caption) or "",
+    )
+    jobs.set_words(connection, job.id, title=changed.title, caption=changed.caption)
+    return changed
+
+
+def change_publication(machine: Machine, publication_id: str, values: Values) -> None:
+    """Change words and options of a publication that has not begun.
+
+    Raises:
+        NotPossible: "unknown", "files_deleted", "publication_started".
+        WordsRefused: nothing is changed.
+    """
+    with machine.store.writing() as connection:
+        found = publications.get(connection, publication_id)
+        job = None if found is None else jobs.get(connection, found.job_id)
+        if found is None or job is None:
+            raise NotPossible("unknown", "there is no such publication")
+        posts = _begin_change(connection, job)
+        if found.id not in {post.id for post in posts}:
+            raise _started("this post")
+        _put(connection, job.id, found.segment_number, found.account_id, values)
+        _check(connection, job, [found])
+    logger.info("Publication {}: words changed", publication_id)
+
+
+def _begin_change(connection: Connection, job: Job) -> list[Publication]:
+    """Return the publications whose words may change; freeze those of the others."""
+    if job.files_deleted_at is not None:
+        raise NotPossible("files_deleted", "the files of this job are deleted; nothing more is published")
+    found = publications.of_job(connection, job.id)
+    for publication in found:
+        if publication.step is not None and not post_words.is_editable(publication):
+            post_words.freeze(connection, publication)  # it may have begun before the column `words` was added
+    return [publication for publication in found if post_words.is_editable(publication)]
+
+
+def _check_scope(job: Job, posts: Sequence[Publication], change: JobWords) -> None:
+    """Refuse a change that would have no effect, since all posts that it concerns have begun."""
+    if change.job and not posts:
+        raise _started("every post of this video")
+    for platform in change.platforms:
+        if not any(post.platform == platform for post in posts):
+            raise _started(f"every post on {registry.display_name(platform)}")
+    for number in change.parts:
+        if number > (job.segment_count or 0):
+            raise NotPossible("no_such_part", f"the video has {job.segment_count} parts; there is no part {number}")
+        if not any(post.segment_number == number for post in posts):
+            raise _started(f"every post of part {number}")
+
+
+def _started(what: str) -> NotPossible:
+    return NotPossible("publication_started", f"{what} has begun or is over; its words can no longer be changed")
+
+
+def _put(connection: Connection, job_id: str, number: int, target: str, values: Values) -> None:
+    stored = {one.key: one for one in post_settings.of_job(connection, job_id)}
+    before = stored.get((number, target)) or PostSettings(job_id=job_id, segment_number=number, target=target)
+    post_settings.put(connection, replace(before, **values))
+
+
+def _check(connection: Connection, job: Job, posts: Collection[Publication]) -> None:
+    settings = post_settings.of_job(connection, job.id)
+    if job.segment_count is not None:
+        for post in posts:
+            check(job, settings, post_words.place_of(post, job), part=post.segment_number)
+        return
+    for account in accounts.connected(connection):
+        if job.platforms is None or account.platform in job.platforms:
+            check_any_part(job, settings, account.platform, account.id)
+
+
+def check_any_part(job: Job, settings: Sequence[PostSettings], platform: str, account_id: str = "") -> None:
+    """Check the words of a job before its parts are known, as a single part and with the widest numbering.
+
+    Raises:
+        WordsRefused: see there.
+    """
+    numbers = {one.segment_number for one in settings} - {ALL_PARTS}
+    check(job, settings, PostPlace(platform, account_id, 1, 1))
+    for part in {WIDEST_PART, *numbers}:
+        check(job, settings, PostPlace(platform, account_id, part, WIDEST_PART))
+
+
+def check(job: Job, settings: Sequence[PostSettings], place: PostPlace, part: int | None = None) -> None:
+    """Check the words of a post against its platform's limits.
+
+    Raises:
+        WordsRefused: see there.
+    """
+    words = post_words.resolve(job, settings, place)
+    compose = registry.PLATFORMS[place.platform].compose
+    try:
+        compose(words.title, words.caption)
+    except Rejected as refused:
+        raise WordsRefused(_field_at_fault(place.platform, words), place.platform, part, refused) from refused
+
+
+def _field_at_fault(platform: str, words: PostWords) -> str:
+    """Return the field whose words a platform refuses also alone; the caption if only both together are too long."""
+    try:
+        registry.PLATFORMS[platform].compose(words.title, "")
+    except Rejected:
+        return "title"
+    return "caption"

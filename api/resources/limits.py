@@ -1,0 +1,35 @@
+"""GET /limits: what each platform accepts, for counters while words are typed."""
+
+from __future__ import annotations
+
+import falcon
+
+from actors.flow.word_commands import WIDEST_PART
+from api.resources import documents
+from api.resources.base import Resource
+from platforms.definition import PlatformDefinition
+from platforms.registry import PLATFORMS
+from platforms.wording import numbered_title
+
+
+class LimitsResource(Resource):
+    """GET /limits."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Show the limits of words and the options of each platform."""
+        del request
+        limits: documents.LimitsDocument = {
+            "platforms": {name: _platform(definition) for name, definition in PLATFORMS.items()},
+            "widest_numbering": numbered_title("x", WIDEST_PART, WIDEST_PART).removeprefix("x"),
+            "placeholders": ["{title}", "{n}", "{m}"],
+        }
+        response.media = limits
+
+
+def _platform(definition: PlatformDefinition) -> documents.PlatformLimitsDocument:
+    return {
+        "name": definition.display_name,
+        "needs_title": definition.needs_title,
+        "limits": [{"of": one.of, "unit": one.unit, "maximum": one.maximum} for one in definition.limits],
+        "options": definition.options.model_json_schema(),
+    }

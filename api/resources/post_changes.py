@@ -1,0 +1,113 @@
+"""The bodies that change words and options of posts, with a model for each platform."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from actors.flow.word_commands import JobWords, Values
+from api.http.json_body import validation_problem
+from api.uploads.options import MAX_CAPTION_CHARS, MAX_TITLE_CHARS, own_title, plain_text
+from platforms import registry
+from platforms.post_options import PostOptions
+
+_TITLE = (
+    "Title of the posts, at most 200 characters. It may contain `{n}` (number of the part), `{m}` (number of parts) "
+    "and `{title}` (title of the video). Without any of them the number of the part is added. Empty: none. null: as "
+    "the video."
+)
+_CAPTION = "Caption of the posts, at most 5000 characters, with the same placeholders. null: as the video."
+
+Title = Annotated[str, Field(max_length=MAX_TITLE_CHARS), AfterValidator(plain_text)]
+Caption = Annotated[str, Field(max_length=MAX_CAPTION_CHARS), AfterValidator(plain_text)]
+OwnTitle = Annotated[Title, AfterValidator(own_title)]
+
+
+class WordsChange(BaseModel):
+    """A change of words; what is omitted stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: Annotated[Title | None, Field(description=_TITLE)] = None
+    caption: Annotated[Caption | None, Field(description=_CAPTION)] = None
+
+    def values(self) -> Values:
+        """Return what changes, by name."""
+        changed = {name: getattr(self, name) for name in self.model_fields_set}
+        return {name: value.chosen() if isinstance(value, PostOptions) else value for name, value in changed.items()}
+
+
+def _platform_change(name: str, options: type[PostOptions]) -> type[WordsChange]:
+    return create_model(
+        f"{options.__name__.removesuffix('Options')}Change",
+        __base__=WordsChange,
+        __doc__=f"A change of words and options on {registry.display_name(name)}.",
+        options=(
+            options | None,  # type: ignore[arg-type]  # a union that is made here
+            Field(None, description="Options of the posts, in place of all set before. null: as the upload gave them."),
+        ),
+    )
+
+
+_CHANGES = {name: _platform_change(name, platform.options) for name, platform in registry.PLATFORMS.items()}
+PlatformsChange: type[BaseModel] = create_model(
+    "PlatformsChange",
+    __config__=ConfigDict(frozen=True, extra="forbid"),
+    __doc__="A change of words and options by platform.",
+    **{name: (change | None, None) for name, change in _CHANGES.items()},  # type: ignore[call-overload]  # fields by name
+)
+"""A change for each platform; its fields are the names of the platforms."""
+
+
+class JobChange(BaseModel):
+    """A change of a job's posts that have not begun; what is omitted stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: Annotated[
+        OwnTitle | None,
+        Field(description="Title of the video, as of its upload. It may contain `{n}` and `{m}`. null: none."),
+    ] = None
+    caption: Annotated[Caption | None, Field(description="Caption of every post, as of the upload. null: none.")] = None
+    platforms: Annotated[
+        PlatformsChange | None,  # type: ignore[valid-type]  # made from the registry
+        Field(description="Words and options by platform, before those of the video."),
+    ] = None
+    parts: Annotated[
+        dict[Annotated[int, Field(ge=1)], WordsChange],
+        Field(max_length=999, description="Words by number of a part, before those of a platform."),
+    ] = Field(default_factory=dict)
+
+    def words(self) -> JobWords:
+        """Return the change of words."""
+        by_platform = {name: getattr(self.platforms, name, None) for name in registry.NAMES}
+        return JobWords(
+            job={name: getattr(self, name) for name in ("title", "caption") if name in self.model_fields_set},
+            platforms={name: change.values() for name, change in by_platform.items() if change is not None},
+            parts={number: change.values() for number, change in self.parts.items()},
+        )
+
+
+class PublicationChange(WordsChange):
+    """A change of a publication that has not begun; what is omitted stays."""
+
+    options: Annotated[
+        dict[str, Any] | None,  # Any: JSON, of the platform's model
+        Field(description="Options of its platform, before those of the job. null: those of the job."),
+    ] = None
+
+    def values_for(self, platform: str) -> Values:
+        """Return what changes, by name, with the options validated for a platform.
+
+        Raises:
+            Problem: 422 for an option that the platform does not have.
+        """
+        return {**self.values(), **self._options(platform)}
+
+    def _options(self, platform: str) -> Values:
+        if self.options is None:
+            return {}
+        model = registry.PLATFORMS[platform].options
+        try:
+            return {"options": model.model_validate(self.options).chosen()}
+        except ValidationError as exc:
+            raise validation_problem(exc, tuple(model.model_fields), within="options") from None
