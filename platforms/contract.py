@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 Fact = str | int
 Privacy = Literal["public", "unlisted", "private", "friends", "followers"]
+PRIVACIES: tuple[Privacy, ...] = get_args(Privacy)
 Disclosure = Literal["never", "gaze", "always"]
 """When a post is declared as altered by AI: never, only when its gaze was corrected, always. All platforms ask for the
 label on realistic content that was significantly altered; corrected gaze is a border case (their pages, read

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict, create_model
+
 from platforms.contract import Publisher
 from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
 from platforms.http.hosts import Roots
@@ -28,6 +30,12 @@ PLATFORMS: Mapping[str, PlatformDefinition] = {name: import_module(f"platforms.{
 LOGINS: Mapping[str, LoginDefinition] = {
     login.variant: login for platform in PLATFORMS.values() for login in platform.logins
 }
+OptionsByPlatform: type[BaseModel] = create_model(
+    "OptionsByPlatform",
+    __config__=ConfigDict(frozen=True, extra="forbid"),
+    __doc__="The options of posts by platform; the names of its fields are those of the platforms.",
+    **{name: (platform.options | None, None) for name, platform in PLATFORMS.items()},  # type: ignore[call-overload]  # fields by name
+)
 ROOT_NAMES = tuple(name for platform in PLATFORMS.values() for name in platform.hosts.names())
 
 

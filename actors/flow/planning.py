@@ -14,12 +14,14 @@ from actors.flow import media_child, media_claims, rendering, retrying
 from actors.flow.completion import fail_job
 from actors.flow.events import emit
 from actors.flow.media_claims import MediaClaim, MediaWork
+from actors.flow.post_words import is_chosen
 from actors.flow.retrying import MediaSettings
 from actors.machine import Machine
 from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
 from media.limits import MAX_SECONDS, MIN_SECONDS
 from media.process import runner
 from store import accounts, jobs, publications, segments, stage_durations
+from store.accounts import Account
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
 from store.publications import Publication
@@ -198,7 +200,7 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
         stage_durations.observe_since(connection, stage_durations.PLAN, job.started_at, machine.now())
         parts = [_segment(machine, job, span) for span in plan["spans"]]
         segments.create(connection, parts)
-        wanted = [a for a in accounts.connected(connection) if job.platforms is None or a.platform in job.platforms]
+        wanted = [account for account in accounts.connected(connection) if is_chosen(job, account)]
         publications.create(connection, [_publication(machine, part, account) for part in parts for account in wanted])
         for part in parts:
             rendering.send(machine, part)
@@ -224,7 +226,7 @@ def _segment(machine: Machine, job: Job, span: dict[str, Any]) -> Segment:  # An
     )
 
 
-def _publication(machine: Machine, part: Segment, account: accounts.Account) -> Publication:
+def _publication(machine: Machine, part: Segment, account: Account) -> Publication:
     return Publication(
         id=machine.new_id("pub_"),
         job_id=part.job_id,

@@ -2,8 +2,8 @@
 
     publication  >  part  >  platform  >  job
 
-A publication keeps its words once its first step has begun (`freeze`). So what is shown is what is sent, and a step that
-runs again finds the words of the run before.
+A publication keeps its words once its first step has begun (`freeze`). So what is shown is what is sent, and a step
+that runs again finds the words of the run before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from platforms import registry
 from platforms.default_title import default_title, public_title
 from platforms.wording import fill, is_template, numbered_title
 from store import jobs, post_settings, publications
+from store.accounts import Account
 from store.jobs import Job
 from store.post_settings import ALL_PARTS, ALL_TARGETS, PostSettings
 from store.publications import Publication
@@ -99,6 +100,13 @@ def _options(job: Job, layers: Iterable[PostSettings], place: PostPlace) -> dict
     for options in reversed(given):
         merged |= options
     return merged
+
+
+def is_chosen(job: Job, account: Account) -> bool:
+    """Return whether the parts of a job are to be published on an account."""
+    if job.accounts is not None:
+        return account.id in job.accounts
+    return job.platforms is None or account.platform in job.platforms
 
 
 def place_of(publication: Publication, job: Job) -> PostPlace:

@@ -64,7 +64,7 @@ def change_job(machine: Machine, job_id: str, change: JobWords) -> None:
     """Change words and options of the posts of a job that have not begun; the others keep theirs.
 
     Raises:
-        NotPossible: "unknown", "no_such_part", "files_deleted"; "publication_started" if all posts concerned have begun.
+        NotPossible: "unknown", "no_such_part", "files_deleted"; "publication_started" if all posts have begun.
         WordsRefused: nothing is changed.
     """
     with machine.store.writing() as connection:
@@ -157,7 +157,7 @@ def _check(connection: Connection, job: Job, posts: Collection[Publication]) -> 
             check(job, settings, post_words.place_of(post, job), part=post.segment_number)
         return
     for account in accounts.connected(connection):
-        if job.platforms is None or account.platform in job.platforms:
+        if post_words.is_chosen(job, account):
             check_any_part(job, settings, account.platform, account.id)
 
 

@@ -58,9 +58,15 @@ def adopt(machine: Machine, entry: LostEntry) -> tuple[Outcome, RestoredJob | No
 
 
 def platforms_without_account(machine: Machine, job: Job) -> list[str]:
-    """Return the job's platforms without a connected account; ["any"] if it is for all platforms and none has one."""
+    """Return the job's platforms without a connected account; ["any"] if it is for all platforms and none has one.
+
+    Of a job for chosen accounts, the ids of those that are not connected.
+    """
     with machine.store.reading() as connection:
-        usable = {account.platform for account in accounts.connected(connection)}
+        connected = accounts.connected(connection)
+    usable = {account.platform for account in connected}
+    if job.accounts is not None:
+        return sorted(set(job.accounts) - {account.id for account in connected})
     if job.platforms is None:
         return [] if usable else ["any"]
     return [platform for platform in job.platforms if platform not in usable]

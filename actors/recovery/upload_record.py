@@ -75,6 +75,8 @@ def encode(job: Job, sealer: Sealer, answer: StoredAnswer | None = None) -> byte
             "gaze_intensity": job.gaze_intensity,
             "segment_seconds": job.segment_seconds,
             "publish_after": None if after is None else after.isoformat(),
+            "accounts": job.accounts,
+            "post_options": job.post_options,
         },
         "sealed": sealer.seal({"webhook_url": job.webhook_url, "metadata": job.metadata}).decode(),
         "answer": None if answer is None else asdict(answer) | {"expires_at": answer.expires_at.isoformat()},
@@ -153,10 +155,34 @@ def _read(document: Any, base: Job, sealer: Sealer) -> RestoredJob:  # Any: JSON
         title=_text(options["title"]),
         caption=_text(options["caption"]),
         publish_after=None if after is None else _moment(after),
+        accounts=_accounts(options.get("accounts")),
+        post_options=_post_options(options.get("post_options")),
         webhook_url=hidden.get("webhook_url"),
         metadata=hidden.get("metadata"),
     )
     return RestoredJob(job, missing, _answer(document.get("answer")))
+
+
+def _accounts(stored: Any) -> list[str] | None:  # Any: JSON
+    if stored is not None and not (isinstance(stored, list) and stored):
+        raise TypeError("no list of accounts")
+    return None if stored is None else [_text(one) for one in stored]
+
+
+def _post_options(stored: Any) -> dict[str, dict[str, Any]] | None:  # Any: JSON
+    """Return the options of posts as they were accepted; one that a platform does not offer is refused when it is sent.
+
+    Raises:
+        TypeError: they are not objects by platform.
+        ValueError: a platform is unknown.
+    """
+    if stored is None:
+        return None
+    if not set(stored) <= set(registry.NAMES):
+        raise ValueError("an unknown platform")
+    if not all(isinstance(stored[name], dict) for name in stored):
+        raise TypeError("no options")
+    return {name: dict(stored[name]) for name in stored}
 
 
 def _answer(stored: Any) -> StoredAnswer | None:  # Any: JSON

@@ -210,6 +210,7 @@ class JobDocument(JobSummaryDocument):
     warnings: list[str | None]
     metadata: Annotated[Free | None, Field(description="The JSON object that was given with the upload.")]
     platforms: list[str] | None
+    accounts: Annotated[list[str] | None, Field(description="Ids of the chosen accounts; null: all of `platforms`.")]
     size_bytes: int | None
     gaze_intensity: float
     segment_seconds: float

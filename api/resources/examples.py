@@ -35,8 +35,9 @@ _SEGMENT: Json = {
 }  # fmt: skip
 _JOB: Json = {
     **_SUMMARY, "caption": "", "part_words": {},
-    "platform_words": {"youtube": {"title": "{title} ({n}/{m})", "caption": None, "options": {"privacy": "unlisted"}}}, "error": None, "error_code": None, "attempts": [], "retry_at": None, "review": None,
-    "warnings": [], "metadata": {"campaign": 7}, "platforms": ["tiktok"], "size_bytes": 123_456_789,
+    "platform_words": {"youtube": {"title": "{title}", "caption": None, "options": {"privacy": "unlisted"}}},
+    "error": None, "error_code": None, "attempts": [], "retry_at": None, "review": None,
+    "warnings": [], "metadata": {"campaign": 7}, "platforms": ["tiktok"], "accounts": None, "size_bytes": 123_456_789,
     "gaze_intensity": 0.8, "segment_seconds": 60.0, "publish_after": None, "started_at": _AT, "completed_at": None,
     "source_deleted_at": None, "files_deleted_at": None, "segments": [_SEGMENT],
 }  # fmt: skip

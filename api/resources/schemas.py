@@ -40,6 +40,8 @@ def upload_form(settings: Settings) -> Json:
     fields: Json = _tidied(UploadOptions.model_json_schema(ref_template=REF))["properties"]
     as_text = {
         "platforms": {"type": "string"},
+        "accounts": {"type": "string"},
+        "options": {"type": "string", "contentMediaType": "application/json"},
         "metadata": {"type": "string", "contentMediaType": "application/json"},
         "publish_after": {"type": "string", "format": "date-time"},
     }

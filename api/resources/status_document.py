@@ -89,6 +89,7 @@ def document(
         "warnings": (job.facts or {}).get("warnings", []),
         "metadata": job.metadata,
         "platforms": job.platforms,
+        "accounts": job.accounts,
         "size_bytes": job.size_bytes,
         "gaze_intensity": job.gaze_intensity,
         "segment_seconds": job.segment_seconds,

@@ -14,7 +14,7 @@ from actors.recovery.lost_found import SOURCE
 from api.context import Context
 from api.http import idempotency
 from api.uploads.checks import check_options
-from api.uploads.options import UploadOptions, parse_options
+from api.uploads.options import UploadOptions, parse_options, post_options
 from api.uploads.upload import stored_answer
 from store import jobs
 from store.idempotency_keys import StoredAnswer
@@ -173,4 +173,6 @@ def _new_job(context: Context, upload: CompleteUpload, options: UploadOptions) -
         original_name=upload.file_name,
         size_bytes=upload.size_bytes,
         publish_after=options.publish_after,
+        accounts=options.accounts,
+        post_options=post_options(options),
     )

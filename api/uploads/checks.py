@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from datetime import datetime
+
+from pydantic import ValidationError
 
 from actors.flow import word_commands
 from actors.flow.word_commands import WordsRefused
 from api.context import Context
 from api.http.problems import Problem, invalid_field
-from api.uploads.options import UploadOptions
+from api.uploads.options import UploadOptions, display_name, post_options
 from platforms import registry
 from platforms.http import address_guard
 from store import accounts
+from store.accounts import Account
 from store.jobs import Job
 from store.states import JobStatus
 
@@ -29,10 +32,10 @@ def check_given(context: Context, options: UploadOptions) -> None:
     Raises:
         Problem: as `check_options`.
     """
-    if options.platforms:
-        _check_accounts(options.platforms, _usable_platforms(context))
+    if options.platforms or options.accounts:
+        _check_targets(options, _connected(context))
     for platform in options.platforms or ():
-        _check_words(draft_job(context.now(), options), platform)
+        _check_post(context, options, platform)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url, resolve=False)
 
@@ -46,25 +49,57 @@ def check_options(context: Context, options: UploadOptions, file_name: str) -> N
     Raises:
         Problem: 409 for a platform without an account, 422 for an invalid field.
     """
-    usable = _usable_platforms(context)
-    _check_accounts(options.platforms or (), usable)
-    for platform in options.platforms or sorted(usable):
-        _check_words(draft_job(context.now(), options, file_name), platform)
+    for platform in sorted(_check_targets(options, _connected(context))):
+        _check_post(context, options, platform, file_name)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url)
 
 
-def _usable_platforms(context: Context) -> set[str]:
+def _connected(context: Context) -> list[Account]:
     with context.store.reading() as connection:
-        return {account.platform for account in accounts.connected(connection)}
+        return accounts.connected(connection)
 
 
-def _check_accounts(platforms: Iterable[str], usable: set[str]) -> None:
-    for platform in platforms:
-        if platform not in usable:
-            name = registry.display_name(platform)
-            detail = f"platforms: no {name} account is connected; connect one at /connect/{platform}"
-            raise Problem(409, "account_missing", detail, field="platforms", platform=platform)
+def _check_targets(options: UploadOptions, connected: Collection[Account]) -> set[str]:
+    """Return the platforms on which an upload is to be published; each has an account."""
+    chosen = _chosen_accounts(options.accounts, connected)
+    found = {account.platform for account in chosen}
+    for platform in options.platforms or ():
+        name = registry.display_name(platform)
+        if platform in found:
+            continue
+        if options.accounts is not None:
+            raise invalid_field("accounts", f"none of them is on {name}", platform=platform)
+        detail = f"platforms: no {name} account is connected; connect one at /connect/{platform}"
+        raise Problem(409, "account_missing", detail, field="platforms", platform=platform)
+    left_out = next(
+        (one for one in chosen if options.accounts and one.platform not in (options.platforms or found)), None
+    )
+    if left_out is not None:
+        raise invalid_field("accounts", f"{left_out.id} is on {left_out.platform}, which `platforms` leaves out")
+    return set(options.platforms or found)
+
+
+def _chosen_accounts(ids: Sequence[str] | None, connected: Collection[Account]) -> Collection[Account]:
+    if ids is None:
+        return connected
+    by_id = {account.id: account for account in connected}
+    unknown = [one for one in ids if one not in by_id]
+    if unknown:
+        raise invalid_field("accounts", f"{display_name(unknown[0])[:40]!r} is not the id of a connected account")
+    return [by_id[one] for one in ids]
+
+
+def _check_post(context: Context, options: UploadOptions, platform: str, file_name: str = "") -> None:
+    """Refuse words and a privacy that a platform would refuse."""
+    model = registry.PLATFORMS[platform].options
+    given = (post_options(options) or {}).get(platform, {})
+    try:
+        model.model_validate(given)
+    except ValidationError:  # `options` is valid by itself
+        name = registry.display_name(platform)
+        raise invalid_field("privacy", f"{name} does not offer {options.privacy}", platform=platform) from None
+    _check_words(draft_job(context.now(), options, file_name), platform)
 
 
 def draft_job(now: datetime, options: UploadOptions, file_name: str = "") -> Job:

@@ -15,12 +15,14 @@ from api.http import json_values
 from api.http.json_body import validation_problem
 from api.http.problems import invalid_field
 from platforms import registry
+from platforms.contract import Privacy
 from settings import GazeIntensity, SegmentSeconds
 
 MAX_METADATA_BYTES = 16_384
 MAX_FIELD_BYTES = 65_536
 MAX_NAME_CHARS = 200
 MAX_TITLE_CHARS = 200
+MAX_ACCOUNTS = 100
 MAX_CAPTION_CHARS = 5000
 BLANKS = f" \t{upload_record.JOINERS}"
 MAX_PUBLISH_AHEAD = timedelta(days=366)
@@ -47,10 +49,17 @@ def own_title(value: str) -> str:
     return value
 
 
+def _comma_list(value: Any) -> Any:  # Any: before validation
+    if not isinstance(value, str):
+        return value
+    return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip())) or None
+
+
 def _platform_names(value: Any) -> Any:  # Any: before validation
     if not isinstance(value, str):
         return value
-    names = list(dict.fromkeys(name.strip().lower() for name in value.split(",") if name.strip()))
+    names = [name.lower() for name in _comma_list(value) or ()]
+    names = list(dict.fromkeys(names))
     unknown = [name for name in names if name not in registry.NAMES]
     if unknown:
         raise ValueError(f"{unknown[0][:40]!r} is not one of {', '.join(registry.NAMES)}")
@@ -117,6 +126,26 @@ class UploadOptions(BaseModel):
         BeforeValidator(_platform_names),
         Field(description=f"Comma list of {', '.join(registry.PLATFORMS)}. Default: all connected accounts."),
     ] = None
+    accounts: Annotated[
+        Annotated[list[str], Field(max_length=MAX_ACCOUNTS)] | None,
+        BeforeValidator(_comma_list),
+        Field(description="Comma list of ids of accounts, as in `GET /accounts`. Default: all of `platforms`."),
+    ] = None
+    privacy: Annotated[
+        Privacy | None,
+        Field(
+            description="Who may see the posts, on all their platforms. Default: public. 422 if a platform does not "
+            "offer it; `options` has the privacy of each platform."
+        ),
+    ] = None
+    options: Annotated[
+        registry.OptionsByPlatform | None,  # type: ignore[valid-type]  # made from the registry
+        BeforeValidator(_json_object),
+        Field(
+            description='Options of the posts by platform as JSON, such as {"youtube": {"privacy": "unlisted"}}; '
+            "`GET /limits` lists them. Default: none."
+        ),
+    ] = None
     webhook_url: Annotated[
         Annotated[str, Field(max_length=2048)] | None,
         Field(description="Address that receives the events of this job. Default: none."),
@@ -148,6 +177,19 @@ class UploadOptions(BaseModel):
             "and in webhooks. Default: none."
         ),
     ] = None
+
+
+def post_options(options: UploadOptions) -> dict[str, dict[str, object]] | None:
+    """Return the options of the posts of each platform, with the privacy of all; None if none is chosen.
+
+    Also of platforms without an account: one may be connected before the video is planned.
+    """
+    found = {}
+    for name in registry.NAMES:
+        chosen = getattr(options.options, name, None)
+        everywhere = {} if options.privacy is None else {"privacy": options.privacy}
+        found[name] = everywhere | ({} if chosen is None else chosen.chosen())
+    return {name: values for name, values in found.items() if values} or None
 
 
 def parse_options(fields: Mapping[str, str], now: datetime) -> UploadOptions:

@@ -391,7 +391,15 @@ def test_a_record_has_no_secret_in_it(store: Store) -> None:
 
 
 def test_an_adopted_job_is_the_one_that_was_uploaded(store: Store) -> None:
-    asked = upload(webhook_url=SECRET, metadata={"campaign": 7}, title="A talk", caption="c", publish_after=NOON)
+    asked = upload(
+        webhook_url=SECRET,
+        metadata={"campaign": 7},
+        title="A talk",
+        caption="c",
+        publish_after=NOON,
+        accounts=["tiktok-1"],
+        post_options={"tiktok": {"privacy": "private"}},
+    )
     lost_found.move_unrecorded(wiring.machine)
 
     outcome, restored = adoption.adopt(wiring.machine, lost())

@@ -39,11 +39,11 @@ MUTE: Result = {
 def plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Return what plans a job as MUTE_VIDEO says, and returns its parts' ids; children answer at once."""
 
-    def run(setting: str, planned: Result = MUTE) -> list[str]:
+    def run(setting: str, planned: Result = MUTE, chosen: list[str] | None = None) -> list[str]:
         change_settings(monkeypatch, mute_video=setting)
         monkeypatch.setattr(media_child, "run", lambda *call, **_: planned if call[1] == "plan" else RENDERED)
         with store.writing() as connection:
-            jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+            jobs.create(connection, replace(job(status=JobStatus.PENDING, parts=None), accounts=chosen))
             accounts.connect(connection, account())
         split.fn("job")
         with store.reading() as connection:
@@ -73,6 +73,16 @@ def _events(store: Store) -> list[str]:
         found = [kind for (kind,) in connection.execute("SELECT type FROM events ORDER BY rowid")]
     connection.close()
     return found
+
+
+def test_only_chosen_accounts_get_posts(store: Store, plan: Callable[..., list[str]]) -> None:
+    """Another account of the same platform gets none."""
+    with store.writing() as connection:
+        for name in ("tiktok-2", "tiktok-3"):
+            accounts.connect(connection, account(name))
+    plan("ask", chosen=["tiktok-2"])
+
+    assert {post.account_id for post in _posts(store)} == {"tiktok-2"}
 
 
 def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Callable[..., list[str]]) -> None:

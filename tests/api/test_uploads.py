@@ -206,6 +206,48 @@ def test_a_title_that_a_platform_would_refuse_is_refused_now(serve: Serve, conte
     refused(upload(root, {"caption": "<b>"}), 422, field="caption", platform="youtube")
 
 
+def test_accounts_privacy_and_options_are_those_of_the_upload(serve: Serve, context: Context) -> None:
+    """Options of a platform go before the privacy of all."""
+    connect(context, "tiktok", "youtube")
+    options = json.dumps({"youtube": {"privacy": "unlisted"}})
+    answer = upload(serve(), {"accounts": "youtube-1,tiktok-1", "privacy": "private", "options": options})
+
+    assert answer.status_code == 202, answer.text
+    with context.store.reading() as connection:
+        job = jobs.get(connection, answer.json()["job_id"])
+    assert job is not None
+    assert job.accounts == ["youtube-1", "tiktok-1"]
+    assert job.post_options == {
+        "tiktok": {"privacy": "private"},
+        "instagram": {"privacy": "private"},  # an account that is connected later is not to publish for everyone
+        "youtube": {"privacy": "unlisted"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"accounts": "nobody"}, "accounts"),
+        ({"accounts": "youtube-1", "platforms": "youtube,tiktok"}, "accounts"),
+        ({"accounts": "youtube-1,tiktok-1", "platforms": "youtube"}, "accounts"),
+        ({"privacy": "unlisted", "platforms": "tiktok"}, "privacy"),
+        ({"privacy": "friends"}, "privacy"),
+        ({"privacy": "secret"}, "privacy"),
+        ({"options": "[]"}, "options"),
+        ({"options": '{"myspace": {}}'}, "options.myspace"),
+        ({"options": '{"youtube": {"privacy": "friends"}}'}, "options.youtube.privacy"),
+    ],
+)
+def test_a_choice_that_cannot_be_kept_is_refused(
+    serve: Serve, context: Context, fields: dict[str, str], field: str
+) -> None:
+    """Nothing goes out to others than those chosen."""
+    connect(context, "tiktok", "youtube")
+    root = serve()
+
+    refused(upload(root, fields), 422, field=field)
+
+
 @pytest.mark.parametrize("name", ["x" * 150 + ".mp4", "IMG_4711.MOV", ""])
 def test_an_upload_is_not_refused_for_a_title_that_nobody_wrote(serve: Serve, context: Context, name: str) -> None:
     """Its title follows from its caption, its file's name or its date, and fits."""
