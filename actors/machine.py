@@ -13,6 +13,7 @@ from typing import Any
 from actors.disk import Disk
 from broker import SqliteBroker
 from platforms.contract import Publisher
+from platforms.definition import PublishingOptions
 from platforms.http.hosts import Roots
 from settings import Settings
 from store import Sealer, Store, boot_clock
@@ -27,6 +28,16 @@ def utc_now() -> datetime:
 def random_id(prefix: str) -> str:
     """Return a unique id that cannot be guessed: the prefix and 122 random bits in hexadecimal."""
     return f"{prefix}{uuid.uuid4().hex}"
+
+
+def publishing_options(settings: Settings) -> PublishingOptions:
+    """Return the options of publishing that the settings choose."""
+    return PublishingOptions(
+        tiktok_mode=settings.tiktok_mode,
+        requires_choice=settings.environment == "production",  # nobody sees a post on a development machine's mocks
+        disclosure=settings.ai_disclosure,
+        pace=settings.publish_pace,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +69,11 @@ class Machine:
     boot_time: Callable[[], BootTime] = boot_clock.boot_time
     new_id: Callable[[str], str] = random_id
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def publishing_options(self) -> PublishingOptions:
+        """The options of publishing."""
+        return publishing_options(self.settings)
 
     def in_data(self, relative: str) -> Path:
         """Return the absolute path of a file whose path is stored relative to the data directory."""

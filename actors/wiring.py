@@ -21,12 +21,11 @@ from actors.database_check import RequireDatabase
 from actors.disk import Disk
 from actors.locked_database import RetriesUnlessLocked, waits_again
 from actors.log_context import LogContext
-from actors.machine import Machine
+from actors.machine import Machine, publishing_options
 from actors.stop_children import StopChildren
 from broker import SqliteBroker, WriteLock
 from platforms import registry
 from platforms.contract import Publisher
-from platforms.definition import PublishingOptions
 from settings import Settings
 from store import Sealer, Store
 
@@ -89,10 +88,7 @@ def _secret_key(settings: Settings) -> str:
 
 
 def _publisher(platform: str, settings: Settings) -> Publisher:
-    options = PublishingOptions(
-        tiktok_mode=settings.tiktok_mode, disclosure=settings.ai_disclosure, pace=settings.publish_pace
-    )
-    return registry.publisher(platform, settings.platform_roots, options)
+    return registry.publisher(platform, settings.platform_roots, publishing_options(settings))
 
 
 def _build_or_exit() -> Machine:

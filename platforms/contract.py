@@ -39,7 +39,6 @@ class Post:
         caption: the text below the title, as it is sent; may be empty.
         media_url: where the platform itself may fetch the video (Instagram Login only); a bearer secret.
         gaze_corrected: whether the eyes were altered; decides the disclosure flag under "gaze".
-        privacy: who may see the post; a platform that lacks the choice rejects the post.
         options: of the platform's model (`PlatformDefinition.options`).
     """
 
@@ -51,7 +50,6 @@ class Post:
     caption: str
     media_url: str | None = field(default=None, repr=False)
     gaze_corrected: bool = False
-    privacy: Privacy = "public"
     options: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON
 
     def is_declared_as_ai(self, disclosure: Disclosure) -> bool:

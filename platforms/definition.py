@@ -29,12 +29,14 @@ class PublishingOptions:
 
     Attributes:
         tiktok_mode: "inbox" (a draft that its owner finishes in the app) or "direct".
+        requires_choice: options that a platform allows no default for must be chosen by a person. False for mocks only.
         disclosure: the posts that are declared as altered by AI.
         pace: factor on the pauses between requests for a state: 1 for the real platforms, small for the mock.
         clock: Unix seconds.
     """
 
     tiktok_mode: Literal["inbox", "direct"] = "inbox"
+    requires_choice: bool = True
     disclosure: Disclosure = "gaze"
     pace: float = 1.0
     clock: Callable[[], float] = time.time
@@ -79,6 +81,7 @@ class PlatformDefinition:
         compose: composes and checks the words of a post.
         limits: of its words, as `compose` checks them.
         options: model of the options of its posts.
+        required_options: the names of those that a post must have.
         make_publisher: returns the publisher.
         needs_title: each video has a title, besides its caption or description.
         max_posts_per_day: default limit of an account; our own choice, well below what the platform allows.
@@ -96,6 +99,7 @@ class PlatformDefinition:
     max_posts_per_day: int
     min_gap_s: int = 1_800
     needs_title: bool = False
+    required_options: Callable[[PublishingOptions], tuple[str, ...]] = lambda _: ()
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -151,3 +151,8 @@ def unix_time(timestamp: str) -> float:
         return datetime.fromisoformat(timestamp).timestamp()
     except ValueError:
         return 0.0
+
+
+def cover_ms(cover_s: float, duration_s: float) -> int:
+    """Return the time of a cover's frame in milliseconds; the last frames of a part that is shorter."""
+    return round(1000 * max(0.0, min(cover_s, duration_s - 0.1)))

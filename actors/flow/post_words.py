@@ -54,21 +54,27 @@ class PostPlace:
 def resolve(job: Job, settings: Iterable[PostSettings], place: PostPlace) -> PostWords:
     """Return the words and options of a post."""
     layers = _layers(settings, place)
-    title = next((layer.title for layer in layers if layer.title is not None), None)
     template = next((layer.caption for layer in layers if layer.caption is not None), job.caption)
-    own_title = _own_title(job, place)
-    caption = fill(template, title=own_title, part=place.part, parts=place.parts)
-    if title is None:
-        title = job.title or public_title(
-            "", caption, _file_name(job), job.created_at.date(), needs_title=_has_titles(place)
-        )
-    elif not title:
-        return PostWords("", caption, _options(job, layers, place))
-    if is_template(title):
-        numbered = fill(title, title=own_title, part=place.part, parts=place.parts)
-    else:
-        numbered = numbered_title(title, place.part, place.parts)
-    return PostWords(numbered.strip(), caption.strip(), _options(job, layers, place))
+    caption = _filled(template, job, place).strip()
+    given = next((layer.title for layer in layers if layer.title is not None), None)
+    return PostWords(_title(given, caption, job, place), caption, _options(job, layers, place))
+
+
+def _title(given: str | None, caption: str, job: Job, place: PostPlace) -> str:
+    """Return the title of a post; `given` is that of its settings, None if it has the video's."""
+    if given == "":
+        return ""
+    title = job.title if given is None else given
+    if not title:
+        day, needs_title = job.created_at.date(), _has_titles(place)
+        title = public_title("", caption, _file_name(job), day, needs_title=needs_title)
+    elif is_template(title):
+        return _filled(title, job, place).strip()
+    return numbered_title(title, place.part, place.parts)
+
+
+def _filled(template: str, job: Job, place: PostPlace) -> str:
+    return fill(template, title=_own_title(job, place), part=place.part, parts=place.parts)
 
 
 def _layers(settings: Iterable[PostSettings], place: PostPlace) -> list[PostSettings]:
@@ -80,10 +86,14 @@ def _layers(settings: Iterable[PostSettings], place: PostPlace) -> list[PostSett
 
 def _own_title(job: Job, place: PostPlace) -> str:
     """Return what `{title}` stands for: the title of the video without the default numbering."""
-    title = fill(job.title, title="", part=place.part, parts=place.parts).strip()
-    return title or default_title(
-        fill(job.caption, title="", part=place.part, parts=place.parts), _file_name(job), job.created_at.date()
-    )
+    caption = fill(job.caption, title="", part=place.part, parts=place.parts)
+    own = video_title(job, place.part, place.parts)
+    return own or default_title(caption, _file_name(job), job.created_at.date())
+
+
+def video_title(job: Job, part: int, parts: int) -> str:
+    """Return the title of a video as its creator gave it, with the numbers of a part in place of placeholders."""
+    return fill(job.title, title="", part=part, parts=parts).strip()
 
 
 def _file_name(job: Job) -> str:
@@ -91,7 +101,7 @@ def _file_name(job: Job) -> str:
 
 
 def _has_titles(place: PostPlace) -> bool:
-    return registry.PLATFORMS[place.platform].needs_title
+    return place.platform in registry.PLATFORMS and registry.PLATFORMS[place.platform].needs_title
 
 
 def _options(job: Job, layers: Iterable[PostSettings], place: PostPlace) -> dict[str, Any]:  # Any: JSON

@@ -25,7 +25,6 @@ def create_post(machine: Machine, publication: Publication, segment: Segment, jo
         caption=words.caption,
         media_url=link_to_part(machine, job.id, segment.segment_number),
         gaze_corrected=bool(segment.gaze and segment.gaze.get("corrected")),
-        privacy=words.options.get("privacy", "public"),
         options=words.options,
     )
 

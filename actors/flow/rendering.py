@@ -17,6 +17,7 @@ from actors.flow import disk_demand, kept_pictures, media_child, media_claims, p
 from actors.flow.completion import close_finished, fail_part
 from actors.flow.events import emit
 from actors.flow.media_claims import MediaClaim, MediaWork
+from actors.flow.post_words import video_title
 from actors.flow.retrying import MediaSettings
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
@@ -216,6 +217,7 @@ def _run(
     job, segment, settings = claim.work.job, claim.work.segment, claim.settings
     target = machine.in_data(segment.file_path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    title = video_title(job, segment.segment_number, job.segment_count or 1)
     report, preview, cover = (target.with_suffix(end) for end in (".report.json", ".preview.jpg", ".cover.jpg"))
     arguments = [
         str(machine.in_data(job.video_path)), str(target),
@@ -227,7 +229,7 @@ def _run(
         "--report", str(report),
         "--preview", str(preview),
         "--cover", str(cover),
-        f"--title={job.title}",  # one argument: a title may begin with a dash
+        f"--title={title}",  # one argument: a title may begin with a dash
         f"--label={_label(claim.work)}",
         "--deadline", str(part_deadlines.of_part(machine, segment)),
     ]  # fmt: skip

@@ -15,11 +15,13 @@ from loguru import logger
 from sqlalchemy import Connection
 
 from actors.flow import post_words
-from actors.flow.post_words import PostPlace, PostWords
+from actors.flow.post_words import PostPlace, PostWords, resolve
 from actors.flow.publication_commands import NotPossible
 from actors.machine import Machine
 from platforms import registry
+from platforms.definition import PublishingOptions
 from platforms.errors import Rejected
+from platforms.post_options import require
 from store import accounts, jobs, post_settings, publications
 from store.jobs import Job
 from store.post_settings import ALL_PARTS, ALL_TARGETS, PostSettings
@@ -80,7 +82,7 @@ def change_job(machine: Machine, job_id: str, change: JobWords) -> None:
             _put(connection, job_id, ALL_PARTS, platform, values)
         for number, values in change.parts.items():
             _put(connection, job_id, number, ALL_TARGETS, values)
-        _check(connection, job, posts)
+        _check(machine, connection, job, posts)
     logger.info("Job {}: words changed", job_id)
 
 
@@ -111,7 +113,7 @@ def change_publication(machine: Machine, publication_id: str, values: Values) ->
         if found.id not in {post.id for post in posts}:
             raise _started("this post")
         _put(connection, job.id, found.segment_number, found.account_id, values)
-        _check(connection, job, [found])
+        _check(machine, connection, job, [found])
     logger.info("Publication {}: words changed", publication_id)
 
 
@@ -150,47 +152,56 @@ def _put(connection: Connection, job_id: str, number: int, target: str, values: 
     post_settings.put(connection, replace(before, **values))
 
 
-def _check(connection: Connection, job: Job, posts: Collection[Publication]) -> None:
+def _check(machine: Machine, connection: Connection, job: Job, posts: Collection[Publication]) -> None:
     settings = post_settings.of_job(connection, job.id)
+    publishing = machine.publishing_options
     if job.segment_count is not None:
         for post in posts:
-            check(job, settings, post_words.place_of(post, job), part=post.segment_number)
+            place = post_words.place_of(post, job)
+            if place.platform not in registry.PLATFORMS:  # no longer supported
+                continue
+            check(resolve(job, settings, place), place, publishing, part=post.segment_number)
         return
     for account in accounts.connected(connection):
         if post_words.is_chosen(job, account):
-            check_any_part(job, settings, account.platform, account.id)
+            check_any_part(job, settings, publishing, account.platform, account.id)
 
 
-def check_any_part(job: Job, settings: Sequence[PostSettings], platform: str, account_id: str = "") -> None:
-    """Check the words of a job before its parts are known, as a single part and with the widest numbering.
+def check_any_part(
+    job: Job, settings: Sequence[PostSettings], publishing: PublishingOptions, platform: str, account_id: str = ""
+) -> None:
+    """Check the posts of a job on a platform before its parts are known: a single one, and the widest numbering.
 
     Raises:
         WordsRefused: see there.
     """
     numbers = {one.segment_number for one in settings} - {ALL_PARTS}
-    check(job, settings, PostPlace(platform, account_id, 1, 1))
-    for part in {WIDEST_PART, *numbers}:
-        check(job, settings, PostPlace(platform, account_id, part, WIDEST_PART))
+    places = [PostPlace(platform, account_id, 1, 1)]
+    places += [PostPlace(platform, account_id, part, WIDEST_PART) for part in sorted({WIDEST_PART, *numbers})]
+    for place in places:
+        check(resolve(job, settings, place), place, publishing)
 
 
-def check(job: Job, settings: Sequence[PostSettings], place: PostPlace, part: int | None = None) -> None:
-    """Check the words of a post against its platform's limits.
+def check(words: PostWords, place: PostPlace, publishing: PublishingOptions, part: int | None = None) -> None:
+    """Check the words and options of a post against its platform.
+
+    Args:
+        words: of the post.
+        place: of the post.
+        publishing: decides which options a post must have.
+        part: number of the part; None before the parts are known.
 
     Raises:
         WordsRefused: see there.
     """
-    words = post_words.resolve(job, settings, place)
-    compose = registry.PLATFORMS[place.platform].compose
+    platform = registry.PLATFORMS[place.platform]
+    at_fault = "options"
     try:
-        compose(words.title, words.caption)
+        platform.options.read(words.options)
+        require(words.options, platform.required_options(publishing), platform.display_name)
+        at_fault = "title"
+        platform.compose(words.title, "")
+        at_fault = "caption"
+        platform.compose(words.title, words.caption)
     except Rejected as refused:
-        raise WordsRefused(_field_at_fault(place.platform, words), place.platform, part, refused) from refused
-
-
-def _field_at_fault(platform: str, words: PostWords) -> str:
-    """Return the field whose words a platform refuses also alone; the caption if only both together are too long."""
-    try:
-        registry.PLATFORMS[platform].compose(words.title, "")
-    except Rejected:
-        return "title"
-    return "caption"
+        raise WordsRefused(at_fault, place.platform, part, refused) from refused

@@ -260,16 +260,17 @@ class TextLimitDocument(TypedDict):
 
 
 class PlatformLimitsDocument(TypedDict):
-    """What a platform accepts."""
+    """The limits and options of a platform."""
 
     name: str
     needs_title: bool
     limits: list[TextLimitDocument]
+    required_options: Annotated[list[str], Field(description="Options that a post must have.")]
     options: Annotated[Free, Field(description="JSON Schema of the options of a post.")]
 
 
 class LimitsDocument(TypedDict):
-    """What the platforms accept."""
+    """The limits and options of all platforms."""
 
     platforms: dict[str, PlatformLimitsDocument]
     widest_numbering: Annotated[

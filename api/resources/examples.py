@@ -109,6 +109,7 @@ RESPONSES: dict[str, Json | str] = {
                 "name": "YouTube",
                 "needs_title": True,
                 "limits": [{"of": "title", "unit": "utf16_units", "maximum": 100}],
+                "required_options": [],
                 "options": {"type": "object"},
             }
         },

@@ -74,7 +74,7 @@ class JobResource(Resource):
         """Change the posts of a job that have not begun; return its status document."""
         change = json_body.read_body(request, JobChange)
         with refusals("job"):
-            word_commands.change_job(self._context, job_id, change.words())
+            word_commands.change_job(self._context, job_id, change.words(self._context.now()))
         response.media = job_document(self._context, job_id)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:

@@ -7,7 +7,7 @@ import falcon
 from actors.flow.word_commands import WIDEST_PART
 from api.resources import documents
 from api.resources.base import Resource
-from platforms.definition import PlatformDefinition
+from platforms.definition import PlatformDefinition, PublishingOptions
 from platforms.registry import PLATFORMS
 from platforms.wording import numbered_title
 
@@ -19,17 +19,20 @@ class LimitsResource(Resource):
         """Show the limits of words and the options of each platform."""
         del request
         limits: documents.LimitsDocument = {
-            "platforms": {name: _platform(definition) for name, definition in PLATFORMS.items()},
+            "platforms": {
+                name: _platform(definition, self._context.publishing_options) for name, definition in PLATFORMS.items()
+            },
             "widest_numbering": numbered_title("x", WIDEST_PART, WIDEST_PART).removeprefix("x"),
             "placeholders": ["{title}", "{n}", "{m}"],
         }
         response.media = limits
 
 
-def _platform(definition: PlatformDefinition) -> documents.PlatformLimitsDocument:
+def _platform(definition: PlatformDefinition, publishing: PublishingOptions) -> documents.PlatformLimitsDocument:
     return {
         "name": definition.display_name,
         "needs_title": definition.needs_title,
         "limits": [{"of": one.of, "unit": one.unit, "maximum": one.maximum} for one in definition.limits],
+        "required_options": list(definition.required_options(publishing)),
         "options": definition.options.model_json_schema(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -31,10 +32,10 @@ class WordsChange(BaseModel):
     title: Annotated[Title | None, Field(description=_TITLE)] = None
     caption: Annotated[Caption | None, Field(description=_CAPTION)] = None
 
-    def values(self) -> Values:
+    def values(self, now: datetime) -> Values:
         """Return what changes, by name."""
         changed = {name: getattr(self, name) for name in self.model_fields_set}
-        return {name: value.chosen() if isinstance(value, PostOptions) else value for name, value in changed.items()}
+        return {name: value.chosen(now) if isinstance(value, PostOptions) else value for name, value in changed.items()}
 
 
 def _platform_change(name: str, options: type[PostOptions]) -> type[WordsChange]:
@@ -77,13 +78,13 @@ class JobChange(BaseModel):
         Field(max_length=999, description="Words by number of a part, before those of a platform."),
     ] = Field(default_factory=dict)
 
-    def words(self) -> JobWords:
+    def words(self, now: datetime) -> JobWords:
         """Return the change of words."""
         by_platform = {name: getattr(self.platforms, name, None) for name in registry.NAMES}
         return JobWords(
             job={name: getattr(self, name) for name in ("title", "caption") if name in self.model_fields_set},
-            platforms={name: change.values() for name, change in by_platform.items() if change is not None},
-            parts={number: change.values() for number, change in self.parts.items()},
+            platforms={name: change.values(now) for name, change in by_platform.items() if change is not None},
+            parts={number: change.values(now) for number, change in self.parts.items()},
         )
 
 
@@ -95,19 +96,19 @@ class PublicationChange(WordsChange):
         Field(description="Options of its platform, before those of the job. null: those of the job."),
     ] = None
 
-    def values_for(self, platform: str) -> Values:
+    def values_for(self, platform: str, now: datetime) -> Values:
         """Return what changes, by name, with the options validated for a platform.
 
         Raises:
             Problem: 422 for an option that the platform does not have.
         """
-        return {**self.values(), **self._options(platform)}
+        return {**self.values(now), **self._options(platform, now)}
 
-    def _options(self, platform: str) -> Values:
+    def _options(self, platform: str, now: datetime) -> Values:
         if self.options is None:
             return {}
-        model = registry.PLATFORMS[platform].options
+        model = registry.PLATFORMS[platform].options if platform in registry.PLATFORMS else PostOptions
         try:
-            return {"options": model.model_validate(self.options).chosen()}
+            return {"options": model.model_validate(self.options).chosen(now)}
         except ValidationError as exc:
             raise validation_problem(exc, tuple(model.model_fields), within="options") from None

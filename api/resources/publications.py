@@ -99,7 +99,9 @@ class PublicationResource(Resource):
         if found is None:
             raise not_found("publication")
         with refusals("publication"):
-            word_commands.change_publication(self._context, publication_id, change.values_for(found.platform))
+            word_commands.change_publication(
+                self._context, publication_id, change.values_for(found.platform, self._context.now())
+            )
         response.media = publication_document(self._context, found.job_id, publication_id)
 
 

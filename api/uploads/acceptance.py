@@ -174,5 +174,5 @@ def _new_job(context: Context, upload: CompleteUpload, options: UploadOptions) -
         size_bytes=upload.size_bytes,
         publish_after=options.publish_after,
         accounts=options.accounts,
-        post_options=post_options(options),
+        post_options=post_options(options, context.now()),
     )

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from actors.flow import word_commands
 from actors.flow.word_commands import WordsRefused
 from api.context import Context
 from api.http.problems import Problem, invalid_field
 from api.uploads.options import UploadOptions, display_name, post_options
 from platforms import registry
+from platforms.definition import PublishingOptions
 from platforms.http import address_guard
 from store import accounts
 from store.accounts import Account
@@ -34,8 +33,9 @@ def check_given(context: Context, options: UploadOptions) -> None:
     """
     if options.platforms or options.accounts:
         _check_targets(options, _connected(context))
+    draft = draft_job(context.now(), options)
     for platform in options.platforms or ():
-        _check_post(context, options, platform)
+        _check_post(draft, platform, PublishingOptions())  # required options may follow the file
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url, resolve=False)
 
@@ -49,8 +49,9 @@ def check_options(context: Context, options: UploadOptions, file_name: str) -> N
     Raises:
         Problem: 409 for a platform without an account, 422 for an invalid field.
     """
+    draft = draft_job(context.now(), options, file_name)
     for platform in sorted(_check_targets(options, _connected(context))):
-        _check_post(context, options, platform, file_name)
+        _check_post(draft, platform, context.publishing_options)
     if options.webhook_url is not None:
         check_webhook_url(context, "webhook_url", options.webhook_url)
 
@@ -90,16 +91,12 @@ def _chosen_accounts(ids: Sequence[str] | None, connected: Collection[Account]) 
     return [by_id[one] for one in ids]
 
 
-def _check_post(context: Context, options: UploadOptions, platform: str, file_name: str = "") -> None:
-    """Refuse words and a privacy that a platform would refuse."""
-    model = registry.PLATFORMS[platform].options
-    given = (post_options(options) or {}).get(platform, {})
+def _check_post(job: Job, platform: str, publishing: PublishingOptions) -> None:
+    """Refuse words and options that a platform would refuse."""
     try:
-        model.model_validate(given)
-    except ValidationError:  # `options` is valid by itself
-        name = registry.display_name(platform)
-        raise invalid_field("privacy", f"{name} does not offer {options.privacy}", platform=platform) from None
-    _check_words(draft_job(context.now(), options, file_name), platform)
+        word_commands.check_any_part(job, [], publishing, platform)
+    except WordsRefused as refused:
+        raise invalid_field(refused.field, refused.detail, platform=platform, reason=refused.code) from refused
 
 
 def draft_job(now: datetime, options: UploadOptions, file_name: str = "") -> Job:
@@ -115,15 +112,8 @@ def draft_job(now: datetime, options: UploadOptions, file_name: str = "") -> Job
         title=options.title,
         caption=options.caption,
         original_name=file_name,
+        post_options=post_options(options, now),
     )
-
-
-def _check_words(draft: Job, platform: str) -> None:
-    """Refuse words that a platform would refuse."""
-    try:
-        word_commands.check_any_part(draft, [], platform)
-    except WordsRefused as refused:
-        raise invalid_field(refused.field, refused.detail, platform=platform, reason=refused.code) from refused
 
 
 def check_webhook_url(context: Context, field: str, url: str, *, resolve: bool = True) -> None:

@@ -179,7 +179,7 @@ class UploadOptions(BaseModel):
     ] = None
 
 
-def post_options(options: UploadOptions) -> dict[str, dict[str, object]] | None:
+def post_options(options: UploadOptions, now: datetime) -> dict[str, dict[str, object]] | None:
     """Return the options of the posts of each platform, with the privacy of all; None if none is chosen.
 
     Also of platforms without an account: one may be connected before the video is planned.
@@ -188,7 +188,7 @@ def post_options(options: UploadOptions) -> dict[str, dict[str, object]] | None:
     for name in registry.NAMES:
         chosen = getattr(options.options, name, None)
         everywhere = {} if options.privacy is None else {"privacy": options.privacy}
-        found[name] = everywhere | ({} if chosen is None else chosen.chosen())
+        found[name] = everywhere | ({} if chosen is None else chosen.chosen(now))
     return {name: values for name, values in found.items() if values} or None
 
 

@@ -17,6 +17,7 @@ two requests the pause grows to an hour, and the container stays usable for a da
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -48,6 +49,7 @@ from platforms.instagram.api import (
     meaning_of,
 )
 from platforms.instagram.hosts import MetaHosts
+from platforms.instagram.options import InstagramOptions
 from platforms.steps import Pacing, Steps
 
 # developers.facebook.com, IG user media reference and content publishing (read 2026-11-22).
@@ -86,7 +88,6 @@ class Instagram:
         *,
         version: str = GRAPH_VERSION,
         disclosure: Disclosure = "gaze",
-        share_to_feed: bool = True,
         pace: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -94,14 +95,12 @@ class Instagram:
 
         Args:
             version: of the Graph API.
-            share_to_feed: whether a reel appears in the profile's feed, too.
             pace: factor on all pauses between questions; small in tests.
             clock: Unix seconds.
         """
         self._hosts = MetaHosts.at(roots)
         self._version = version
         self._disclosure: Disclosure = disclosure
-        self._share_to_feed = share_to_feed
         self._pacing = Pacing(pace, clock)
         self._steps: Steps = {
             "container": self._container,
@@ -120,8 +119,7 @@ class Instagram:
         """Check the words and the file, and return the first handle."""
         wording.compose(post.title, post.caption)
         steps.check_video(post, max_bytes=MAX_BYTES, min_s=MIN_S, max_s=MAX_S)
-        if post.privacy != "public":
-            raise Rejected("privacy_refused", "Instagram posts are always visible to everyone who may see the account")
+        InstagramOptions.read(post.options)
         if account.variant != "facebook_login" and not post.media_url:
             raise Rejected("media_url_missing", "With Instagram Login the video needs a public address (PUBLIC_URL)")
         return Handle("container")
@@ -156,7 +154,7 @@ class Instagram:
             {
                 "media_type": "REELS",
                 "caption": _caption(context.post),
-                "share_to_feed": _flag(self._share_to_feed),
+                **_chosen(context.post),
                 "is_ai_generated": _flag(context.post.is_declared_as_ai(self._disclosure)),
                 **source,
             },
@@ -367,6 +365,17 @@ def _is_account_refusal(handle: Handle) -> bool:
 
 def _caption(post: Post) -> str:
     return wording.compose(post.title, post.caption).text
+
+
+def _chosen(post: Post) -> dict[str, str]:
+    """Return the fields of a container that follow from the options of a post."""
+    options = InstagramOptions.read(post.options)
+    fields = {"share_to_feed": _flag(options.share_to_feed is not False)}
+    if options.collaborators:
+        fields["collaborators"] = json.dumps(options.collaborators)
+    if options.cover_s is not None:
+        fields["thumb_offset"] = str(steps.cover_ms(options.cover_s, post.duration_s))
+    return fields
 
 
 def _matches(context: StepContext, media: InstagramMedia) -> bool:

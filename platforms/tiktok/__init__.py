@@ -8,7 +8,7 @@ from platforms.contract import Publisher
 from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
 from platforms.http.hosts import Roots
 from platforms.tiktok.hosts import TikTokHosts
-from platforms.tiktok.options import TikTokOptions
+from platforms.tiktok.options import TikTokOptions, required_options
 from platforms.tiktok.wording import LIMITS, compose
 
 if TYPE_CHECKING:
@@ -19,7 +19,12 @@ def _publisher(roots: Roots, options: PublishingOptions) -> Publisher:
     from platforms.tiktok.publisher import TikTok
 
     return TikTok(
-        roots, mode=options.tiktok_mode, disclosure=options.disclosure, pace=options.pace, clock=options.clock
+        roots,
+        mode=options.tiktok_mode,
+        required=required_options(options),
+        disclosure=options.disclosure,
+        pace=options.pace,
+        clock=options.clock,
     )
 
 
@@ -37,6 +42,7 @@ DEFINITION = PlatformDefinition(
     compose=compose,
     limits=LIMITS,
     options=TikTokOptions,
+    required_options=required_options,
     make_publisher=_publisher,
     # TikTok allows a creator about 15 posts in any 24 hours, shared by all apps (content-sharing rules, read
     # 2026-08-04).

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from platforms.contract import Disclosure, Handle, Post
 from platforms.http.client import Response
+from platforms.steps import cover_ms
 from platforms.tiktok import wording
 from platforms.tiktok.api import CreatorInfo
+from platforms.tiktok.options import TikTokOptions
 
 # Media transfer guide (developers.tiktok.com, read 2026-11-22): ≤ 4 GB, one chunk up to 64 MB, other chunks 5 to 64 MB,
 # the remainder belongs to the last one (≤ 128 MB). Decimal megabytes satisfy both readings of "MB". With 32 MB chunks,
@@ -44,23 +46,28 @@ def last_received(response: Response) -> int | None:
     return int(found[1]) if found else None
 
 
-def disabled_interactions(creator: CreatorInfo, allowed: frozenset[str]) -> dict[str, int]:
-    """Return which interactions are off: those that the account disables and those that the owner did not allow."""
-    disabled = {
-        "comment": creator.comment_disabled,
-        "duet": creator.duet_disabled,
-        "stitch": creator.stitch_disabled,
+def disabled_interactions(creator: CreatorInfo, options: TikTokOptions) -> dict[str, int]:
+    """Return which interactions are off: those that the account disables and those that the creator did not allow.
+
+    TikTok's content sharing guidelines demand that none is allowed by default.
+    """
+    return {
+        "disable_comment": int(creator.comment_disabled or not options.allow_comment),
+        "disable_duet": int(creator.duet_disabled or not options.allow_duet),
+        "disable_stitch": int(creator.stitch_disabled or not options.allow_stitch),
     }
-    return {f"disable_{name}": int(off or name not in allowed) for name, off in disabled.items()}
 
 
 def post_info(post: Post, handle: Handle, disclosure: Disclosure) -> dict[str, object]:
     """Return the `post_info` of a direct post."""
+    options = TikTokOptions.read(post.options)
+    cover = {} if options.cover_s is None else {"video_cover_timestamp_ms": cover_ms(options.cover_s, post.duration_s)}
     return {
         "title": wording.compose(post.title, post.caption).text,
         "privacy_level": handle.text("privacy_level"),
         **{name: bool(handle.number(name)) for name in ("disable_comment", "disable_duet", "disable_stitch")},
-        "brand_content_toggle": False,
-        "brand_organic_toggle": False,
+        "brand_content_toggle": bool(options.brand_content),
+        "brand_organic_toggle": bool(options.own_brand),
         "is_aigc": post.is_declared_as_ai(disclosure),
+        **cover,
     }

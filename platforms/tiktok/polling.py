@@ -137,7 +137,7 @@ def search(services: TikTokServices, context: StepContext) -> Outcome:
 
 def _listed_matches(services: TikTokServices, context: StepContext) -> list[ListedVideo]:
     """Return the public videos that match; none when they cannot be listed (drafts, private posts, no permission)."""
-    if mode(context) != "direct" or context.post.privacy != "public":
+    if mode(context) != "direct" or context.post.options.get("privacy", "public") != "public":
         return []
     try:
         listed = services.api.videos(context.token)

@@ -22,6 +22,7 @@ from platforms.contract import Advanced, AuthorizedAccount, Disclosure, Handle, 
 from platforms.errors import OutcomeUnknown, Rejected, TryLater, Unclear
 from platforms.http.client import Response
 from platforms.http.hosts import Roots
+from platforms.post_options import require
 from platforms.steps import Pacing, Steps
 from platforms.tiktok import polling, wording
 from platforms.tiktok.api import PublishStatus, TikTokApi
@@ -38,6 +39,7 @@ from platforms.tiktok.chunks import (
     post_info,
 )
 from platforms.tiktok.hosts import TikTokHosts
+from platforms.tiktok.options import REQUIRED, TikTokOptions
 from platforms.tiktok.polling import POLL_CADENCE_S, TikTokServices, first_step
 
 URL_LIFE_S = 3_600.0  # upload_url is valid for one hour (Direct Post reference)
@@ -68,8 +70,8 @@ class TikTok:
         roots: Roots,
         *,
         mode: str = "inbox",
+        required: tuple[str, ...] = REQUIRED,
         disclosure: Disclosure = "gaze",
-        interactions: frozenset[str] = frozenset(),
         pace: float = 1.0,
         clock: Callable[[], float] = time.time,
         chunk_bytes: int = CHUNK_BYTES,
@@ -78,8 +80,7 @@ class TikTok:
 
         Args:
             mode: "inbox" (a draft that its owner finishes in the app) or "direct".
-            interactions: of "comment", "duet", "stitch", those that the owner allows; TikTok's content sharing
-                guidelines demand that none is allowed by default. Direct mode only.
+            required: names of the options that a direct post must have.
             pace: factor on all pauses between questions; small in tests.
             clock: Unix seconds.
             chunk_bytes: size of a chunk of a file that needs several.
@@ -88,8 +89,8 @@ class TikTok:
         self._api = TikTokApi(self._hosts)
         self._pacing = Pacing(pace, clock)
         self._mode = mode
+        self._required = required
         self._disclosure: Disclosure = disclosure
-        self._interactions = interactions
         self._chunk_bytes = chunk_bytes
         self._services = TikTokServices(self._api, self._hosts, self._pacing)
         self._steps: Steps = {
@@ -110,8 +111,9 @@ class TikTok:
         del account
         wording.compose(post.title, post.caption)
         steps.check_video(post, max_bytes=MAX_BYTES, min_s=MIN_S, max_s=MAX_S)
-        if self._mode == "direct" and post.privacy not in PRIVACY:
-            raise Rejected("privacy_refused", f"TikTok does not offer the privacy {post.privacy!r}")
+        if self._mode == "direct":
+            TikTokOptions.read(post.options)
+            require(post.options, self._required, "TikTok")
         # The mode is stored in the handle: a post that was begun as a draft stays one when the setting changes.
         return Handle(first_step(self._mode), {"mode": self._mode})
 
@@ -127,9 +129,10 @@ class TikTok:
 
     def _creator(self, context: StepContext) -> Outcome:
         creator, post = self._api.creator_info(context.token), context.post
-        level = PRIVACY[post.privacy]
+        options = TikTokOptions.read(post.options)
+        level = PRIVACY[options.privacy or "public"]  # without a choice only where none is required: see `begin`
         if level not in creator.privacy_level_options:
-            raise Rejected("privacy_refused", f"This TikTok account does not offer the privacy {post.privacy!r}")
+            raise Rejected("privacy_refused", f"This TikTok account does not offer the privacy {options.privacy!r}")
         longest = creator.max_video_post_duration_sec
         if longest and post.duration_s > longest:
             raise Rejected(
@@ -137,7 +140,7 @@ class TikTok:
                 f"This TikTok account may post videos of up to {longest} s; this one is {post.duration_s} s long",
             )
         known = context.handle.then("init", username=creator.creator_username, privacy_level=level)
-        return Advanced(known.then("init", **disabled_interactions(creator, self._interactions)))
+        return Advanced(known.then("init", **disabled_interactions(creator, options)))
 
     def _init(self, context: StepContext) -> Outcome:
         # Repeated without a question: the upload address of a job whose response was lost is lost with it, so no byte

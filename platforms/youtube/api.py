@@ -254,8 +254,14 @@ class YouTubeApi:
         self._root = hosts.youtube_api_url
         self._clock = clock
 
-    def create_session(self, token: str, resource: Mapping[str, object], size_bytes: int, slug: str) -> str:
-        """Create an upload session and return its address. No video exists before its last byte is received."""
+    def create_session(
+        self, token: str, resource: Mapping[str, object], size_bytes: int, slug: str, *, notify: bool = False
+    ) -> str:
+        """Create an upload session and return its address. No video exists before its last byte is received.
+
+        Args:
+            notify: whether subscribers get a notification.
+        """
         headers = {
             **_bearer(token),
             "Content-Type": "application/json; charset=UTF-8",
@@ -263,7 +269,8 @@ class YouTubeApi:
             "X-Upload-Content-Type": "video/mp4",
             "Slug": slug,
         }
-        url = f"{self._root}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status&notifySubscribers=false"
+        query = f"uploadType=resumable&part=snippet,status&notifySubscribers={'true' if notify else 'false'}"
+        url = f"{self._root}/upload/youtube/v3/videos?{query}"
         response = self._send("POST", url, headers, json=resource)
         if response.status != 200 or "Location" not in response.headers:
             raise refusal(response, self._clock())

@@ -35,12 +35,12 @@ from platforms.wording import Wording
 from platforms.youtube import wording
 from platforms.youtube.api import REFUSED_VIDEOS, SessionGone, YouTubeApi, YouTubeVideo
 from platforms.youtube.hosts import GoogleHosts
+from platforms.youtube.options import YouTubeOptions
 
 MAX_BYTES = 256 * 1024**3  # developers.google.com/youtube/v3/docs/videos/insert (read 2026-11-22)
 MIN_S, MAX_S = 1.0, 180.0  # a Short has at most 3 minutes since 2024-10-15 (support.google.com/youtube/answer/15424877)
 CHUNK_UNIT_BYTES = 262_144  # every chunk but the last is a multiple of it (resumable upload protocol)
 CHUNK_BYTES = 32 * CHUNK_UNIT_BYTES
-PRIVACIES = frozenset({"public", "unlisted", "private"})
 CATEGORY = "22"  # People & Blogs
 PROCESSING_CADENCE_S = (15.0, 15.0, 30.0, 60.0)
 SEARCH_CADENCE_S = (0.0, 300.0, 600.0)
@@ -66,8 +66,6 @@ class YouTube:
         roots: Roots,
         *,
         disclosure: Disclosure = "gaze",
-        made_for_kids: bool = False,
-        category: str = CATEGORY,
         pace: float = 1.0,
         clock: Callable[[], float] = time.time,
         chunk_bytes: int = CHUNK_BYTES,
@@ -75,8 +73,6 @@ class YouTube:
         """Set how to publish.
 
         Args:
-            made_for_kids: the owner's declaration for all videos.
-            category: id of a YouTube category.
             pace: factor on all pauses between questions; small in tests.
             clock: Unix seconds.
             chunk_bytes: a multiple of 262,144; a chunk is one step, so a crash costs at most one chunk.
@@ -86,8 +82,6 @@ class YouTube:
         self._hosts = GoogleHosts.at(roots)
         self._api = YouTubeApi(self._hosts, clock)
         self._disclosure: Disclosure = disclosure
-        self._made_for_kids = made_for_kids
-        self._category = category
         self._pacing = Pacing(pace, clock)
         self._chunk_bytes = chunk_bytes
         self._steps: Steps = {
@@ -105,8 +99,7 @@ class YouTube:
         del account
         _words(post)
         steps.check_video(post, max_bytes=MAX_BYTES, min_s=MIN_S, max_s=MAX_S)
-        if post.privacy not in PRIVACIES:
-            raise Rejected("privacy_refused", f"YouTube does not offer the privacy {post.privacy!r}")
+        YouTubeOptions.read(post.options)
         return Handle("session")
 
     def may_stop(self, handle: Handle) -> bool:
@@ -124,7 +117,13 @@ class YouTube:
         # byte, and there is no video.
         handle, post = context.handle, context.post
         try:
-            session = self._api.create_session(context.token, self._resource(post), post.size_bytes, _slug(post))
+            session = self._api.create_session(
+                context.token,
+                self._resource(post),
+                post.size_bytes,
+                _slug(post),
+                notify=bool(YouTubeOptions.read(post.options).notify_subscribers),
+            )
         except TryLater as error:
             raise steps.at_least(error, self._pacing.scaled(SESSION_PAUSE_S)) from None
         known = handle.then("upload", session=self._hosts.accept_session(session), offset=0)
@@ -132,12 +131,13 @@ class YouTube:
         return Advanced(known.then("upload", began_at=began))
 
     def _resource(self, post: Post) -> dict[str, object]:
-        words = _words(post)
+        words, options = _words(post), YouTubeOptions.read(post.options)
+        snippet = {"title": words.title, "description": words.text, "categoryId": options.category or CATEGORY}
         return {
-            "snippet": {"title": words.title, "description": words.text, "categoryId": self._category},
+            "snippet": snippet | ({"tags": options.tags} if options.tags else {}),
             "status": {
-                "privacyStatus": post.privacy,
-                "selfDeclaredMadeForKids": self._made_for_kids,
+                "privacyStatus": _privacy(post),
+                "selfDeclaredMadeForKids": bool(options.made_for_kids),
                 "containsSyntheticMedia": post.is_declared_as_ai(self._disclosure),
             },
         }
@@ -229,7 +229,7 @@ class YouTube:
             return self._rejected(context, status.rejectionReason)
         overdue = self._pacing.now() - handle.number("sent_at") > GIVE_UP_PROCESSING_S
         if (status and status.uploadStatus == "processed") or overdue:
-            locked = status is not None and status.privacyStatus == "private" != context.post.privacy
+            locked = status is not None and status.privacyStatus == "private" != _privacy(context.post)
             return self._live(handle, video_id, locked=locked)
         return self._pacing.ask_again(handle, "processing", PROCESSING_CADENCE_S)
 
@@ -263,6 +263,10 @@ class YouTube:
 
 def _words(post: Post) -> Wording:
     return wording.compose(post.title, post.caption)
+
+
+def _privacy(post: Post) -> str:
+    return YouTubeOptions.read(post.options).privacy or "public"
 
 
 def _slug(post: Post) -> str:

@@ -44,6 +44,7 @@ from platforms.mock.roots import mock_hosts
 from platforms.mock.server import serve
 from platforms.mock.state import MockOptions
 from platforms.oauth import LoginResult
+from platforms.tiktok.options import CONSENT_VERSION
 from settings import OAuthClient
 from store import Store, accounts, jobs, publications, schedules, segments, webhooks
 from store.accounts import Account
@@ -218,7 +219,12 @@ class Simulation:
             for owner in owners:
                 accounts.connect(connection, owner)
             jobs.create(
-                connection, replace(rows.job(status=JobStatus.PUBLISHING, parts=parts), created_at=machine.now())
+                connection,
+                replace(
+                    rows.job(status=JobStatus.PUBLISHING, parts=parts),
+                    created_at=machine.now(),
+                    post_options={"tiktok": {"privacy": "public", "consent": CONSENT_VERSION}},
+                ),
             )
             for number in range(1, parts + 1):
                 content = self.random.randbytes(PART_BYTES)

@@ -76,6 +76,17 @@ def test_options_are_merged_from_the_upload_to_the_publication() -> None:
     assert resolve(TALK, settings, place("tiktok")).options == {"b": 2}
 
 
+def test_the_cover_has_the_numbers_of_its_part() -> None:
+    """The title on it has no braces."""
+    assert post_words.video_title(replace(TALK, title="{n}. My talk"), 3, 5) == "3. My talk"
+
+
+def test_the_name_of_a_file_is_no_template() -> None:
+    """Nobody wrote it as one."""
+    untitled = replace(TALK, title="", caption="", original_name="my {n} talk.mp4")
+    assert resolve(untitled, [], place()).title == "my {n} talk — Part 2/5"
+
+
 def test_a_placeholder_in_a_title_is_not_filled_twice() -> None:
     """A creator's `{n}` inside the title of the video is filled where the title is, once."""
     shown = replace(TALK, title="{n}: braces")

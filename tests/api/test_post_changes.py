@@ -85,7 +85,7 @@ def test_null_inherits_again(client: TestClient, planned: Context) -> None:
         ("/jobs/job", {"words": {}}, "words"),
         (f"/publications/{POST}", {"options": {"privacy": "friends"}}, "options.privacy"),
         (f"/publications/{POST}", {"options": {"colour": 1}}, "options.colour"),
-        (f"/publications/{POST}", {"title": "bell\x07"}, "title"),
+        (f"/publications/{POST}", {"title": "sound\x07"}, "title"),
     ],
 )
 def test_words_that_do_not_fit_are_refused_by_name(

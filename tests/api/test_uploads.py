@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from actors.disk import Disk
 from actors.flow import job_commands
 from actors.recovery.lost_found import INCOMING
 from api.context import Context
+from platforms.tiktok.options import CONSENT_VERSION
 from store import jobs, webhooks
 from tests.api.conftest import AUTH, VIDEO, connect
 
@@ -230,8 +232,8 @@ def test_accounts_privacy_and_options_are_those_of_the_upload(serve: Serve, cont
         ({"accounts": "nobody"}, "accounts"),
         ({"accounts": "youtube-1", "platforms": "youtube,tiktok"}, "accounts"),
         ({"accounts": "youtube-1,tiktok-1", "platforms": "youtube"}, "accounts"),
-        ({"privacy": "unlisted", "platforms": "tiktok"}, "privacy"),
-        ({"privacy": "friends"}, "privacy"),
+        ({"privacy": "unlisted", "platforms": "tiktok"}, "options"),
+        ({"privacy": "friends"}, "options"),
         ({"privacy": "secret"}, "privacy"),
         ({"options": "[]"}, "options"),
         ({"options": '{"myspace": {}}'}, "options.myspace"),
@@ -246,6 +248,24 @@ def test_a_choice_that_cannot_be_kept_is_refused(
     root = serve()
 
     refused(upload(root, fields), 422, field=field)
+
+
+def test_a_direct_post_on_tiktok_needs_a_privacy_and_a_consent(serve: Serve, context: Context) -> None:
+    """Before the video is rendered; the time of the consent is recorded."""
+    connect(context, "tiktok")
+    root = serve(tiktok_mode="direct", environment="production")
+
+    refused(upload(root), 422, field="options", platform="tiktok", reason="option_missing")
+    options = json.dumps({"tiktok": {"privacy": "friends", "consent": CONSENT_VERSION}})
+    answer = upload(root, {"options": options})
+
+    assert answer.status_code == 202, answer.text
+    with context.store.reading() as connection:
+        job = jobs.get(connection, answer.json()["job_id"])
+    assert job is not None
+    assert job.post_options is not None
+    assert datetime.fromisoformat(job.post_options["tiktok"].pop("consented_at")).tzinfo is not None
+    assert job.post_options == {"tiktok": {"privacy": "friends", "consent": CONSENT_VERSION}}
 
 
 @pytest.mark.parametrize("name", ["x" * 150 + ".mp4", "IMG_4711.MOV", ""])

@@ -19,6 +19,7 @@ from platforms.http.hosts import Roots
 from platforms.instagram.publisher import Instagram
 from platforms.mock.connect import connect
 from platforms.oauth import LoginResult
+from platforms.tiktok.options import CONSENT_VERSION
 from platforms.tiktok.publisher import TikTok
 from platforms.youtube.publisher import CHUNK_UNIT_BYTES, YouTube
 from tests.support.clock import Clock
@@ -96,6 +97,7 @@ class PostFactory:
             "caption": "On seeing",
             "media_url": f"{self._base_url}/{number}.mp4",
             "gaze_corrected": True,
+            "options": {"privacy": "public", "consent": CONSENT_VERSION},
         }
         return Post(**{**fields, **more}), hashlib.sha256(content).hexdigest()  # type: ignore[arg-type]  # by name
 

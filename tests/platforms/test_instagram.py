@@ -120,6 +120,36 @@ def test_a_state_that_is_not_known_is_no_proof_that_nothing_was_published(
     assert len(mock.posts(sha256)) == 1
 
 
+def test_the_options_of_a_reel_are_sent(mock: MockServer, factory: PostFactory) -> None:
+    """Feed, co-authors, and the frame of the cover; of a shorter part the last one."""
+    chosen = {"share_to_feed": False, "collaborators": ["mara", "a.b_c"], "cover_s": 50.0}
+    post, sha256 = factory.post(options=chosen)
+    account, _ = LOGIN.account(mock.hosts)
+
+    publish(Instagram(mock.hosts, pace=0), post, account)
+
+    sent = mock.posts(sha256)[0]["metadata"]
+    assert (sent["share_to_feed"], sent["collaborators"], sent["thumb_offset"]) == (
+        "false",
+        '["mara", "a.b_c"]',
+        "11900",
+    )
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"collaborators": ["@mara"]}, {"collaborators": list("abcd")}, {"privacy": "private"}]
+)
+def test_options_that_instagram_lacks_are_refused(
+    chosen: dict[str, object], mock: MockServer, factory: PostFactory
+) -> None:
+    """Above all a post that is not for everyone."""
+    post, _ = factory.post(options=chosen)
+    account, _ = LOGIN.account(mock.hosts)
+    with pytest.raises(Rejected) as refused:
+        Instagram(mock.hosts).begin(post, account)
+    assert refused.value.code == "options_refused"
+
+
 def test_a_used_up_quota_waits_before_the_container_is_made(mock: MockServer, factory: PostFactory) -> None:
     """Instagram names its limit only when asked; a refusal at `publish` would come after all the work."""
     post, _ = factory.post()

@@ -125,6 +125,7 @@ def test_youtube_accepts_whole_units_at_the_stored_offset_only(mock: MockServer)
         "status": {"privacyStatus": "public", "selfDeclaredMadeForKids": False, "containsSyntheticMedia": False},
     }
     path = f"{roots.path('youtube_api_url')}/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status"
+    path += "&notifySubscribers=false"
     headers = {"X-Upload-Content-Length": "600000"}
     session = call(mock, "POST", path, account.access_token, headers=headers, json=resource).headers["Location"]
 

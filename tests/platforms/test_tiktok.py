@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from platforms import registry
 from platforms.contract import ActionNeeded, AuthorizedAccount, Handle, Published
+from platforms.definition import PublishingOptions
 from platforms.errors import (
     AccountRefused,
     OperatorNeeded,
@@ -27,12 +29,14 @@ from platforms.errors import (
     Unclear,
 )
 from platforms.tiktok.chunks import CHUNK_BYTES, MAX_SINGLE_BYTES, chunk_end, chunk_size
+from platforms.tiktok.options import CONSENT_VERSION
 from platforms.tiktok.publisher import TikTok
 from tests.platforms.mock_server import MockServer
 from tests.platforms.publishing_run import CASES, PostFactory, PublishingRun, first_step, publish
 from tests.support.clock import Clock
 
 INBOX, DIRECT = CASES[0], CASES[1]
+CHOSEN: dict[str, object] = {"privacy": "public", "consent": CONSENT_VERSION}
 INIT = "POST .*/v2/post/publish/.*init"
 STATUS = "POST .*/status/fetch"
 
@@ -455,18 +459,78 @@ def test_alteration_is_declared_by_the_operators_policy(
 
 def test_interactions_are_off_until_the_owner_ticks_them(mock: MockServer, factory: PostFactory) -> None:
     """TikTok's content sharing guidelines demand that nothing is allowed by default."""
-    post, sha256 = factory.post()
+    post, sha256 = factory.post(options=CHOSEN | {"allow_comment": True})
     account, _ = DIRECT.account(mock.hosts)
 
-    publish(TikTok(mock.hosts, mode="direct", pace=0, interactions=frozenset({"comment"})), post, account)
+    publish(TikTok(mock.hosts, mode="direct", pace=0), post, account)
 
     metadata = mock.posts(sha256)[0]["metadata"]
     assert (metadata["disable_comment"], metadata["disable_duet"], metadata["disable_stitch"]) == (False, True, True)
 
 
+def test_the_options_of_a_direct_post_are_sent(mock: MockServer, factory: PostFactory) -> None:
+    """Brand, cover and privacy."""
+    chosen = CHOSEN | {"privacy": "friends", "brand_content": True, "own_brand": True, "cover_s": 1.5}
+    post, sha256 = factory.post(options=chosen)
+    account, _ = DIRECT.account(mock.hosts)
+
+    publish(TikTok(mock.hosts, mode="direct", pace=0), post, account)
+
+    sent = mock.posts(sha256)[0]["metadata"]
+    assert (sent["privacy_level"], sent["video_cover_timestamp_ms"]) == ("MUTUAL_FOLLOW_FRIENDS", 1500)
+    assert (sent["brand_content_toggle"], sent["brand_organic_toggle"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "code"),
+    [
+        ({"consent": CONSENT_VERSION}, "option_missing"),
+        ({"privacy": "public"}, "option_missing"),
+        (CHOSEN | {"privacy": "unlisted"}, "options_refused"),
+        (CHOSEN | {"privacy": "private", "brand_content": True}, "options_refused"),
+        (CHOSEN | {"consent": "1999-01"}, "options_refused"),
+    ],
+)
+def test_a_direct_post_needs_its_creators_choice_and_consent(
+    chosen: dict[str, object], code: str, mock: MockServer, factory: PostFactory
+) -> None:
+    """TikTok's guidelines allow no default privacy; drafts are finished in the app."""
+    post, _ = factory.post(options=chosen)
+    account, _ = DIRECT.account(mock.hosts)
+    with pytest.raises(Rejected) as refused:
+        TikTok(mock.hosts, mode="direct").begin(post, account)
+    assert refused.value.code == code
+    assert TikTok(mock.hosts).begin(post, account).step == "init"
+
+
+def test_a_development_machine_asks_nobody(mock: MockServer, factory: PostFactory) -> None:
+    """Its posts go to mocks; without a choice they are public there."""
+    publisher = registry.publisher("tiktok", mock.hosts, PublishingOptions("direct", requires_choice=False, pace=0))
+    post, sha256 = factory.post(options={})
+    account, _ = DIRECT.account(mock.hosts)
+
+    publish(publisher, post, account)
+
+    assert [one["metadata"]["privacy_level"] for one in mock.posts(sha256)] == ["PUBLIC_TO_EVERYONE"]
+
+
+def test_an_interaction_that_the_account_disables_stays_off(mock: MockServer, factory: PostFactory) -> None:
+    """Even if the creator has allowed it for this post."""
+    post, _ = factory.post(options=CHOSEN | {"allow_duet": True, "allow_stitch": True})
+    account, _ = DIRECT.account(mock.hosts)
+    info = {"creator_username": "x", "privacy_level_options": ["PUBLIC_TO_EVERYONE"], "duet_disabled": True}
+    mock.fault("creator_info", "answer", status=200, body={"data": info, "error": {"code": "ok"}})
+
+    handle = Handle("creator", {"mode": "direct"})
+    handle = TikTok(mock.hosts, mode="direct").advance(post, account, handle, interrupted=False).handle
+
+    disabled = {name: handle.number(f"disable_{name}") for name in ("comment", "duet", "stitch")}
+    assert disabled == {"comment": 1, "duet": 1, "stitch": 0}
+
+
 def test_a_privacy_that_the_account_lacks_is_refused_not_replaced(mock: MockServer, factory: PostFactory) -> None:
     """A post for friends must not become public."""
-    post, _ = factory.post(privacy="friends")
+    post, _ = factory.post(options=CHOSEN | {"privacy": "friends"})
     account, _ = DIRECT.account(mock.hosts)
     info = {"creator_username": "x", "privacy_level_options": ["PUBLIC_TO_EVERYONE"]}
     mock.fault("creator_info", "answer", status=200, body={"data": info, "error": {"code": "ok"}})

@@ -21,6 +21,7 @@ from platforms.errors import (
     Unclear,
 )
 from platforms.youtube.api import until_pacific_midnight_s
+from platforms.youtube.options import YouTubeOptions
 from platforms.youtube.publisher import YouTube
 from tests.platforms.mock_server import MockServer
 from tests.platforms.publishing_run import CASES, PostFactory, PublishingRun, first_step, publish
@@ -109,7 +110,7 @@ def test_a_lost_response_to_the_last_byte_is_repeated_by_the_session(mock: MockS
 
 def test_the_resource_has_all_required_fields(mock: MockServer, factory: PostFactory) -> None:
     """Privacy, made for kids, synthetic media, and the id of the publication as file name."""
-    post, sha256 = factory.post(privacy="unlisted")
+    post, sha256 = factory.post(options={"privacy": "unlisted"})
     account, _ = YOUTUBE.account(mock.hosts)
 
     publish(YouTube(mock.hosts, pace=0), post, account)
@@ -122,6 +123,30 @@ def test_the_resource_has_all_required_fields(mock: MockServer, factory: PostFac
     }
     assert f"{post.publication_id}.mp4" == found["slug"]
     assert found["metadata"]["snippet"]["description"] == "On seeing"
+
+
+def test_the_options_of_a_video_are_sent(mock: MockServer, factory: PostFactory) -> None:
+    """Category, tags, the declaration for children, and the notification of subscribers."""
+    chosen = {"category": "27", "tags": ["eyes", "public speaking"], "made_for_kids": True, "notify_subscribers": True}
+    post, sha256 = factory.post(options=chosen)
+    account, _ = YOUTUBE.account(mock.hosts)
+
+    publish(YouTube(mock.hosts, pace=0), post, account)
+
+    sent = mock.posts(sha256)[0]["metadata"]
+    assert (sent["snippet"]["categoryId"], sent["snippet"]["tags"]) == ("27", ["eyes", "public speaking"])
+    assert (sent["status"]["selfDeclaredMadeForKids"], sent["notify"]) == (True, "true")
+
+
+@pytest.mark.parametrize("tags", [["x" * 501], ["a b"] * 84, ["<"], ["a,b"], [""]])
+def test_tags_count_as_youtube_counts_them(tags: list[str], factory: PostFactory, mock: MockServer) -> None:
+    """A comma between two tags counts, and a tag with a blank two more."""
+    post, _ = factory.post(options={"tags": tags})
+    account, _ = YOUTUBE.account(mock.hosts)
+    with pytest.raises(Rejected) as refused:
+        YouTube(mock.hosts).begin(post, account)
+    assert refused.value.code == "options_refused"
+    YouTubeOptions.read({"tags": ["a b"] * 83})
 
 
 def test_a_video_locked_as_private_needs_an_action(tmp_path: Path, factory: PostFactory) -> None:

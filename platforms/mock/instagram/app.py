@@ -8,6 +8,7 @@ creates two posts here, since Meta does not document that it would not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,14 @@ FACEBOOK_UPLOAD = roots.path("facebook_upload_url")
 INSTAGRAM_GRAPH = roots.path("instagram_graph_url")
 
 MAX_CAPTION = 2200
+MAX_COLLABORATORS = 3
+_FIELDS = frozenset(
+    {
+        *("media_type", "caption", "share_to_feed", "is_ai_generated", "upload_type", "video_url", "thumb_offset"),
+        *("collaborators", "access_token"),
+    }
+)
+_BOOLEANS = {"true", "false", None}
 _PUBLISH_SCOPES = frozenset({"instagram_business_content_publish", "instagram_content_publish"})
 _UPLOAD_PREFIX = f"{FACEBOOK_UPLOAD}/ig-api-upload/"
 
@@ -132,8 +141,7 @@ class MediaEdge:
             raise refuse(400, 100)  # (#100) The parameter video_url is required
         if len(fields.get("caption", "")) > MAX_CAPTION:
             raise refuse(400, 36004, 2207010)
-        if not {fields.get("is_ai_generated"), fields.get("share_to_feed")} <= {"true", "false", None}:
-            raise refuse(400, 100)
+        _check_fields(fields)
         name = str(17_000_000_000_000_000 + int(new_id()[:11], 16))
         container: Record = {"user": user, "fields": fields, "created_at": self._state.clock(), "posts": []}
         self._state.storage.put("instagram", name, container)
@@ -154,6 +162,24 @@ class MediaEdge:
         if user_id != ig_id(user):
             raise refuse(400, 100, 33)
         return user
+
+
+def _check_fields(fields: Record) -> None:
+    """Refuse fields that are unknown, and values that their type does not have."""
+    if not set(fields) <= _FIELDS or not {fields.get("is_ai_generated"), fields.get("share_to_feed")} <= _BOOLEANS:
+        raise refuse(400, 100)
+    if not fields.get("thumb_offset", "0").isdigit():
+        raise refuse(400, 100)
+    try:
+        names = json.loads(fields.get("collaborators", "[]"))
+    except ValueError:
+        raise refuse(400, 100) from None
+    if (
+        not isinstance(names, list)
+        or len(names) > MAX_COLLABORATORS
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise refuse(400, 100)
 
 
 def _media(req: falcon.Request, post: Record) -> Record:

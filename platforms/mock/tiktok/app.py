@@ -32,6 +32,7 @@ _INFO_FIELDS = frozenset(
         *("brand_content_toggle", "brand_organic_toggle", "is_aigc"),
     }
 )
+_FLAGS = ("disable_comment", "disable_duet", "disable_stitch", "brand_content_toggle", "brand_organic_toggle")
 _SOURCE_FIELDS = frozenset({"source", "video_size", "chunk_size", "total_chunk_count"})
 _JSON = "application/json; charset=UTF-8"
 
@@ -203,8 +204,15 @@ class Init:
         title = str(info.get("title", ""))
         if len(title.encode("utf-16-le")) // 2 > MAX_TITLE_UNITS or not isinstance(info.get("is_aigc"), bool):
             raise refuse(400, "invalid_params")
+        if any(not isinstance(info.get(name), bool) for name in _FLAGS):
+            raise refuse(400, "invalid_params")  # stricter than TikTok, which has defaults of its own
+        cover_ms = info.get("video_cover_timestamp_ms", 0)
+        if not isinstance(cover_ms, int) or cover_ms < 0:
+            raise refuse(400, "invalid_params")
         if info.get("privacy_level") not in PRIVACY:
             raise refuse(403, "privacy_level_option_mismatch")
+        if info["brand_content_toggle"] and info["privacy_level"] == "SELF_ONLY":
+            raise refuse(400, "invalid_params")  # content sharing guidelines
         if self._state.options.unaudited and info["privacy_level"] != "SELF_ONLY":
             raise refuse(403, "unaudited_client_can_only_post_to_private_accounts")
 

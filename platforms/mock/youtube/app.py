@@ -23,6 +23,10 @@ YOUTUBE_API = roots.path("youtube_api_url")
 UNIT = 262_144
 UPLOAD = "https://www.googleapis.com/auth/youtube.upload"
 READ = "https://www.googleapis.com/auth/youtube.readonly"
+CATEGORIES = frozenset(["1", "2", "10", "15", "17", "19", "20", "22", "23", "24", "25", "26", "27", "28", "29"])
+MAX_TAG_CHARS = 500
+_SNIPPET = frozenset({"title", "description", "categoryId", "tags"})
+_STATUS = frozenset({"privacyStatus", "selfDeclaredMadeForKids", "containsSyntheticMedia"})
 PRIVACY = frozenset({"public", "unlisted", "private"})
 _UPLOAD_PATH = f"{YOUTUBE_API}/upload/youtube/v3/videos"
 
@@ -58,7 +62,7 @@ def posts(state: MockState) -> list[Record]:
             "title": session["resource"]["snippet"]["title"],
             "created_at": state.storage.completed_at(name),
             "upload": name,
-            "metadata": session["resource"],
+            "metadata": {**session["resource"], "notify": session["notify"]},
             "slug": session["slug"],
         }
         for name, session in found
@@ -105,6 +109,8 @@ class UploadEndpoint:
         size = req.get_header("X-Upload-Content-Length") or ""
         if req.get_param("uploadType") != "resumable" or not size.isdigit() or int(size) == 0:
             raise refuse(400, "mediaBodyRequired")
+        if req.get_param("notifySubscribers") not in {"true", "false"}:
+            raise refuse(400, "badRequest")
         resource = req.get_media()
         _check_resource(resource)
         if self._state.options.unaudited:
@@ -115,6 +121,7 @@ class UploadEndpoint:
             "size": int(size),
             "resource": resource,
             "slug": req.get_header("Slug") or "",
+            "notify": req.get_param("notifySubscribers"),
             "created_at": self._state.clock(),
         }
         self._state.storage.put("youtube", session, record)
@@ -146,8 +153,15 @@ def _check_resource(resource: Any) -> None:  # Any: JSON from outside
         raise refuse(400, "invalidTitle")
     if len(description.encode()) > 5000 or "<" in description or ">" in description:
         raise refuse(400, "invalidDescription")
-    if not str(snippet.get("categoryId", "22")).isdigit():
+    if str(snippet.get("categoryId", "22")) not in CATEGORIES:
         raise refuse(400, "invalidCategoryId")
+    if not set(resource) <= {"snippet", "status"} or not set(snippet) <= _SNIPPET or not set(status) <= _STATUS:
+        raise refuse(400, "invalidVideoMetadata")
+    tags = snippet.get("tags", [])
+    if sum(len(tag) + 2 * (" " in tag) + 1 for tag in tags) - 1 > MAX_TAG_CHARS or any(
+        {"<", ">"} & set(t) for t in tags
+    ):
+        raise refuse(400, "invalidTags")
     flags = all(isinstance(status.get(name), bool) for name in ("selfDeclaredMadeForKids", "containsSyntheticMedia"))
     if status.get("privacyStatus") not in PRIVACY or not flags:
         raise refuse(400, "invalidVideoMetadata")
