@@ -143,11 +143,17 @@ def webhooks(machine: Machine) -> list[Webhook]:
 
 
 def video_files(data_dir: Path) -> list[str]:
-    """Return the files that look like a video, or a piece of one."""
+    """Return the files that look like a video, or a piece of one.
+
+    Resumable uploads that their client has not ended do not count: they are kept for a day, so that it can go on.
+    """
     return sorted(
         str(path.relative_to(data_dir))
         for path in data_dir.rglob("*")
-        if path.is_file() and (path.suffix in VIDEO_SUFFIXES or path.name in VIDEO_NAMES) and path.stat().st_size
+        if path.is_file()
+        and (path.suffix in VIDEO_SUFFIXES or path.name in VIDEO_NAMES)
+        and not (path.name == ".incoming" and path.with_name(".tus.json").exists())
+        and path.stat().st_size
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 from scripts.fault_injection.checks import CHECKS, PLATFORMS
 from scripts.fault_injection.clips import Clip
 from scripts.fault_injection.clock import WallClock
-from scripts.fault_injection.evidence import Evidence, Footprint, Post, Webhook
+from scripts.fault_injection.evidence import Evidence, Footprint, Post, Webhook, video_files
 from scripts.fault_injection.uploads import Upload
 
 COLOUR = (190, 60, 60)
@@ -179,6 +179,14 @@ def test_every_check_has_a_kind_of_damage_that_it_finds() -> None:
 def test_a_delivery_that_is_repeated_is_right() -> None:
     run = published()
     assert findings(replace(run, webhooks=[*run.webhooks, *run.webhooks])) == set()
+
+
+def test_the_rest_of_a_form_counts_as_left_but_not_a_resumable_upload(tmp_path: Path) -> None:
+    for name in ("form", "tus", "job"):
+        (tmp_path / "uploads" / name).mkdir(parents=True)
+        (tmp_path / "uploads" / name / ("source" if name == "job" else ".incoming")).write_bytes(b"video")
+    (tmp_path / "uploads" / "tus" / ".tus.json").touch()
+    assert video_files(tmp_path) == ["uploads/form/.incoming", "uploads/job/source"]
 
 
 def test_a_process_with_the_wall_clock_sees_its_offset_and_waits_as_long_as_before(tmp_path: Path) -> None:
