@@ -135,8 +135,10 @@ class Browser:
 
     def find(self, css: str) -> str:
         """Return the first element's reference; wait until one is displayed."""
-        self.until(f"an element {css}", lambda: self.visible(css))
-        return str(self._call("POST", "/element", {"using": "css selector", "value": css})[ELEMENT])
+        look = "const found = document.querySelector(arguments[0]); return found?.checkVisibility() ? found : null"
+        found: dict[str, str] = {}
+        self.until(f"an element {css}", lambda: found.update(self.run(look, css) or {}) or found)
+        return found[ELEMENT]
 
     def visible(self, css: str) -> bool:
         return bool(self.run("return !!document.querySelector(arguments[0])?.checkVisibility()", css))

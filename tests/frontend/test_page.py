@@ -40,6 +40,8 @@ def test_signing_out_asks_for_the_key_again(page: Browser, api: StandIn) -> None
     api.needs_login = True
     page.open(api.url).fill("#key", KEY)
     page.click("#sign-in button")
+    loaded = {("GET", "/webhooks", 200), ("GET", "/notices", 200)}  # else they may be refused after signing out
+    page.until("the answers of the home view", lambda: loaded <= set(api.asked))
     page.click("#sign-out")
     page.find("#sign-in")
     page.open("about:blank").open(api.url).find("#sign-in")

@@ -49,9 +49,9 @@ def test_state(window: Browser, api: StandIn, clip: Path, axe: Axe, state: State
         page.run("document.activeElement?.blur?.()")
         found = _faults(page, axe, state.name)
     finally:
+        complaints = page.complaints()  # before the page is online again, and asks for more
         page.offline(False)
         page.upload_at(-1)
-        complaints = page.complaints()
         page.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
         page.run("sessionStorage.clear(); localStorage.clear()")
         page.open("about:blank")
