@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -201,7 +201,10 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
         parts = [_segment(machine, job, span) for span in plan["spans"]]
         segments.create(connection, parts)
         wanted = [account for account in accounts.connected(connection) if is_chosen(job, account)]
-        publications.create(connection, [_publication(machine, part, account) for part in parts for account in wanted])
+        posts = [_publication(machine, part, account) for part in parts for account in wanted]
+        gone = _gone(connection, job, {account.id for account in wanted})
+        posts += [_cancelled(_publication(machine, part, account)) for part in parts for account in gone]
+        publications.create(connection, posts)
         for part in parts:
             rendering.send(machine, part)
     logger.info("Job {}: {} for {}", job_id, _count(len(parts), "part"), _count(len(wanted), "account"))
@@ -223,6 +226,23 @@ def _segment(machine: Machine, job: Job, span: dict[str, Any]) -> Segment:  # An
         start_s=float(span["start_s"]),
         span=span["span"],
         cut_reason=str(span["cut_reason"]),
+    )
+
+
+def _gone(connection: Connection, job: Job, usable_ids: Collection[str]) -> list[Account]:
+    """Return the accounts that an upload has chosen, and that can no longer be used."""
+    found = [accounts.get(connection, account_id) for account_id in job.accounts or ()]
+    return [account for account in found if account is not None and account.id not in usable_ids]
+
+
+def _cancelled(publication: Publication) -> Publication:
+    """Return a publication that has ended before it began, so that the status shows why there is no post."""
+    return replace(
+        publication,
+        status=PublicationStatus.CANCELLED,
+        code="account_disconnected",
+        reason="the account was no longer connected when the video was planned",
+        ended_at=publication.created_at,
     )
 
 

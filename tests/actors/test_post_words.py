@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from actors import wiring
 from actors.flow import post_words, publishing, word_commands
@@ -19,6 +21,7 @@ from platforms.wording import numbered_title
 from store import Store, jobs, post_settings, publications
 from store.post_settings import PostSettings
 from store.states import PublicationStatus
+from store.tables import publications as publications_table
 from tests.actors.one_publication import NAME, Remote, drive
 from tests.store.rows import job
 
@@ -179,3 +182,31 @@ def test_only_posts_that_can_be_changed_are(store: Store, remote: list[Post]) ->
     ):
         with pytest.raises(NotPossible, match=code):
             word_commands.change_job(wiring.machine, "job", change)
+
+
+def test_a_change_at_the_moment_of_the_start_is_sent_or_refused(store: Store, remote: list[Post]) -> None:
+    """Two threads on one database: the words that are sent are those shown, whoever comes first."""
+    for number in range(40):
+        with store.writing() as connection:
+            publications.restart(connection, [NAME], wiring.machine.now())
+            mine = publications_table.c.id == NAME
+            connection.execute(update(publications_table).where(mine).values(status=PublicationStatus.PUBLISHING))
+        both = threading.Barrier(2)
+
+        def step(number: int = number, both: threading.Barrier = both) -> None:
+            both.wait()
+            publishing.run_step(wiring.machine, NAME, f"message-{number}")
+
+        publisher = threading.Thread(target=step)
+        publisher.start()
+        both.wait()
+        try:
+            word_commands.change_publication(wiring.machine, NAME, {"title": f"New {number}"})
+            outcome = f"New {number}"
+        except NotPossible:
+            outcome = "refused"
+        publisher.join()
+        assert remote[-1].title == _words(store).title
+        assert outcome in {"refused", remote[-1].title}
+        with store.writing() as connection:
+            post_settings.put(connection, PostSettings(job_id="job", segment_number=1, target="tiktok-1"))

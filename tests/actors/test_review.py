@@ -85,6 +85,20 @@ def test_only_chosen_accounts_get_posts(store: Store, plan: Callable[..., list[s
     assert {post.account_id for post in _posts(store)} == {"tiktok-2"}
 
 
+def test_a_chosen_account_that_is_gone_is_shown(store: Store, plan: Callable[..., list[str]]) -> None:
+    """It was disconnected between upload and planning: the job says so instead of publishing nothing in silence."""
+    with store.writing() as connection:
+        accounts.connect(connection, account("tiktok-2"))
+        accounts.disconnect(connection, "tiktok-2")
+    for part_id in plan("publish", chosen=["tiktok-2"]):
+        gaze.fn(part_id)
+
+    assert {(post.account_id, post.status, post.code) for post in _posts(store)} == {
+        ("tiktok-2", PublicationStatus.CANCELLED, "account_disconnected")
+    }
+    assert _job(store).status is JobStatus.FAILED
+
+
 def test_nothing_starts_before_the_yes_by_whatever_path(store: Store, plan: Callable[..., list[str]]) -> None:
     """Neither the first part while others are rendered, nor a tick, nor a direct attempt to begin."""
     first, second = plan("ask")
