@@ -44,7 +44,6 @@ ENDED = {"failed", "ready", "done"}
 GIVEN_UP = {"memory_short", "time_short", "out_of_memory", "deadline_passed", "crashed", "detector_failed"}
 KEY = "a-key-of-the-benchmark"
 CODE = ("actors", "api", "broker", "frontend", "media", "platforms", "scripts", "store")
-MODULES = ("settings.py", "process_protection.py", "liveness.py")
 UNUSED = ("mypy*", "imageio_ffmpeg", "pip", "ruff*", "*mypyc*")  # large, of development
 
 
@@ -119,8 +118,8 @@ def _copy_code(folder: Path) -> Path:
     target = folder / "code"
     for name in CODE:
         shutil.copytree(ROOT / name, target / name, symlinks=True)
-    for name in MODULES:
-        shutil.copy2(ROOT / name, target / name)
+    for module in ROOT.glob("*.py"):
+        shutil.copy2(module, target)
     shutil.copytree(ROOT / ".venv", target / ".venv", symlinks=True, ignore=shutil.ignore_patterns(*UNUSED))
     os.sync()
     for path in target.rglob("*"):
