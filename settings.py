@@ -136,6 +136,7 @@ class Settings(BaseModel):
     processing_deadline: Annotated[float, Field(gt=0, le=86_400)] = 3600.0  # seconds of one attempt at a part
     # before the first retry; the second waits 4 times as long, the third 16 times
     media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    review: bool = False  # nothing is published before approval, unless the upload says otherwise
     mute_video: Literal["ask", "publish", "refuse"] = "ask"  # for a video whose sound cannot be read
     keep_source: bool = False  # keep an uploaded file until the other files of its job are deleted
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0

@@ -26,6 +26,10 @@ def test_uploads_are_deleted_early_unless_they_are_to_be_kept() -> None:
     assert (read({}).keep_source, read({"KEEP_SOURCE": "true"}).keep_source) == (False, True)
 
 
+def test_videos_are_published_without_approval_unless_it_is_requested() -> None:
+    assert (read({}).review, read({"REVIEW": "true"}).review) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("written", "size_bytes"), [("500MB", 500_000_000), ("1 GiB", 2**30), ("12", 12), ("3kb", 3000)]
 )

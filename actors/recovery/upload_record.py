@@ -74,6 +74,7 @@ def encode(job: Job, sealer: Sealer, answer: StoredAnswer | None = None) -> byte
             "platforms": job.platforms,
             "gaze_intensity": job.gaze_intensity,
             "segment_seconds": job.segment_seconds,
+            "review": ReviewReason.REQUESTED in (job.review_reasons or ()),
             "publish_after": None if after is None else after.isoformat(),
             "accounts": job.accounts,
             "post_options": job.post_options,
@@ -152,6 +153,7 @@ def _read(document: Any, base: Job, sealer: Sealer) -> RestoredJob:  # Any: JSON
         platforms=None if platforms is None else [str(name) for name in platforms],
         gaze_intensity=_number(options["gaze_intensity"], 0, 1),
         segment_seconds=_number(options["segment_seconds"], 1, 3600),
+        review_reasons=[ReviewReason.REQUESTED] if _is_review_requested(options) else None,
         title=_text(options["title"]),
         caption=_text(options["caption"]),
         publish_after=None if after is None else _moment(after),
@@ -216,6 +218,13 @@ def _number(value: Any, least: float, most: float) -> float:  # Any: JSON
     if not (isinstance(value, int | float) and math.isfinite(value) and least <= value <= most):
         raise ValueError("a number out of its range")
     return float(value)
+
+
+def _is_review_requested(options: Any) -> bool:  # Any: JSON
+    value = options.get("review", False)  # records of earlier versions have none
+    if not isinstance(value, bool):
+        raise TypeError("neither true nor false")
+    return value
 
 
 def _text(value: Any) -> str:  # Any: JSON

@@ -19,7 +19,7 @@ from api.uploads.upload import stored_answer
 from store import jobs
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
-from store.states import JobStatus
+from store.states import JobStatus, ReviewReason
 
 
 class CompleteUpload(Protocol):
@@ -158,11 +158,13 @@ def _may_be_committed(context: Context, job_id: str) -> bool:
 def _new_job(context: Context, upload: CompleteUpload, options: UploadOptions) -> Job:
     settings = context.settings
     intensity, length_s = options.gaze_intensity, options.segment_seconds
+    is_review_requested = settings.review if options.review is None else options.review
     return Job(
         id=upload.job_id,
         status=JobStatus.PENDING,
         video_path=f"uploads/{upload.job_id}/{SOURCE}",
         created_at=context.now(),
+        review_reasons=[ReviewReason.REQUESTED] if is_review_requested else None,
         platforms=options.platforms,
         gaze_intensity=settings.gaze_intensity if intensity is None else intensity,
         segment_seconds=settings.segment_seconds if length_s is None else length_s,

@@ -29,6 +29,8 @@ MAX_PUBLISH_AHEAD = timedelta(days=366)
 
 # Python and pydantic also accept `0_1` as a number.
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_TRUE = frozenset({"true", "on", "yes", "1"})  # "on" is the value of a form's checkbox
+_FALSE = frozenset({"false", "off", "no", "0"})
 # All control characters but tab and line feed; lone surrogates cannot be stored or sent.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -84,6 +86,15 @@ def _decimal(value: Any) -> Any:  # Any: before validation
     if isinstance(value, str) and not _DECIMAL.fullmatch(value.strip()):
         raise ValueError("must be a number such as 0.5")
     return value
+
+
+def _boolean(value: Any) -> Any:  # Any: before validation
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("must be true or false")
+    return word in _TRUE
 
 
 def _time(value: Any) -> Any:  # Any: before validation
@@ -167,6 +178,14 @@ class UploadOptions(BaseModel):
         Field(
             description="Earliest time of publication, RFC 3339 with a time zone, at most "
             f"{MAX_PUBLISH_AHEAD.days} days ahead. Default: as soon as possible."
+        ),
+    ] = None
+    review: Annotated[
+        bool | None,
+        BeforeValidator(_boolean),
+        Field(
+            description="true: the parts are rendered, but nothing is published before approval "
+            "(`POST /jobs/{job_id}/approve`). Default: the server's REVIEW."
         ),
     ] = None
     metadata: Annotated[

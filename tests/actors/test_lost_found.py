@@ -415,6 +415,29 @@ def test_an_adopted_job_is_the_one_that_was_uploaded(store: Store) -> None:
     assert row() == asked
 
 
+@pytest.mark.parametrize("reasons", [None, ["requested"], ["requested", "sound_unreadable"]], ids=repr)
+def test_an_adopted_job_asks_if_a_review_was_requested(store: Store, reasons: list[str] | None) -> None:
+    upload(review_reasons=reasons)
+    lost_found.move_unrecorded(wiring.machine)
+    adoption.adopt(wiring.machine, lost())
+    found = row()
+    assert found is not None
+    assert found.review_reasons == (["requested"] if reasons else None)  # the rest is found again
+
+
+def test_a_record_of_an_earlier_version_requests_no_review(store: Store) -> None:
+    upload()
+    record = wiring.machine.settings.uploads_dir / ONE / upload_record.NAME
+    document = json.loads(record.read_text())
+    del document["options"]["review"]
+    record.write_text(json.dumps(document))
+    lost_found.move_unrecorded(wiring.machine)
+    adoption.adopt(wiring.machine, lost())
+    found = row()
+    assert found is not None
+    assert (found.review_reasons, found.segment_seconds) == (None, 12.0)
+
+
 DEEP = b"[" * 100_000
 LARGE = b" " * (upload_record.MAX_BYTES + 1) + b"{}"
 

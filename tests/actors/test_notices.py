@@ -16,7 +16,7 @@ from actors.recovery import stuck_work
 from actors.send_notices import deliver_notice, send_notice
 from store import Sealer, Store, jobs, publications, push_subscriptions
 from store import accounts as store_accounts
-from store.states import DeliveryStatus, JobStatus, NoticeKind, NoticeStatus, PublicationStatus
+from store.states import DeliveryStatus, JobStatus, NoticeKind, NoticeStatus, PublicationStatus, ReviewReason
 from store.tables import metadata
 from tests.actors.notice_run import NoticeRun
 from tests.actors.one_publication import Killed, killed_at
@@ -79,6 +79,16 @@ def test_a_notice_commits_with_the_change_that_it_reports(run: NoticeRun) -> Non
         events.emit(wiring.machine, connection, "job.review_needed", job(), code="x", reasons=["x"])
         raise RuntimeError("the process ends here")
     assert (run.notices(), [name for name, _ in waiting() if "notice" in name]) == ([], [])
+
+
+def test_a_requested_review_is_a_notice(run: NoticeRun) -> None:
+    browser = run.browser()
+    run.add_job(PublicationStatus.WAITING, status=JobStatus.PROCESSING)
+    with run.writing() as connection:
+        jobs.require_review(connection, "job", ReviewReason.REQUESTED)
+        completion.close_finished(wiring.machine, connection, "job")
+    run.send()
+    assert _titles(browser) == ["“A talk” waits for you"]
 
 
 def test_without_receivers_nothing_is_recorded(run: NoticeRun) -> None:

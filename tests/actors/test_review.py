@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
@@ -39,11 +41,11 @@ MUTE: Result = {
 def plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Return what plans a job as MUTE_VIDEO says, and returns its parts' ids; children answer at once."""
 
-    def run(setting: str, planned: Result = MUTE, chosen: list[str] | None = None) -> list[str]:
+    def run(setting: str, planned: Result = MUTE, **options: Any) -> list[str]:  # Any: fields of the job
         change_settings(monkeypatch, mute_video=setting)
         monkeypatch.setattr(media_child, "run", lambda *call, **_: planned if call[1] == "plan" else RENDERED)
         with store.writing() as connection:
-            jobs.create(connection, replace(job(status=JobStatus.PENDING, parts=None), accounts=chosen))
+            jobs.create(connection, replace(job(status=JobStatus.PENDING, parts=None), **options))
             accounts.connect(connection, account())
         split.fn("job")
         with store.reading() as connection:
@@ -80,7 +82,7 @@ def test_only_chosen_accounts_get_posts(store: Store, plan: Callable[..., list[s
     with store.writing() as connection:
         for name in ("tiktok-2", "tiktok-3"):
             accounts.connect(connection, account(name))
-    plan("ask", chosen=["tiktok-2"])
+    plan("ask", accounts=["tiktok-2"])
 
     assert {post.account_id for post in _posts(store)} == {"tiktok-2"}
 
@@ -233,6 +235,23 @@ def test_a_job_in_review_can_be_ended(
     assert {post.status for post in _posts(store)} == {PublicationStatus.CANCELLED}
     assert not job_commands.approve(wiring.machine, "job")
     assert _sent(store) == []
+
+
+def test_a_requested_review_begins_when_all_parts_are_rendered(store: Store, plan: Callable[..., list[str]]) -> None:
+    """Whatever MUTE_VIDEO says: that is about sound."""
+    for part in plan("publish", MUTE | {"facts": {"warnings": []}}, review_reasons=["requested"]):
+        assert _job(store).status is JobStatus.PROCESSING
+        gaze.fn(part)
+        open_windows.fn()
+        assert _sent(store) == []
+    assert _job(store).status is JobStatus.REVIEW
+    with sqlite3.connect(store.path) as connection:
+        [(told,)] = connection.execute("SELECT body FROM events WHERE type = 'job.review_needed'")
+    connection.close()
+    data = json.loads(told)["data"]
+    assert (data["code"], data["reasons"]) == ("requested", ["requested"])
+    assert job_commands.approve(wiring.machine, "job")
+    assert (_job(store).status, _sent(store)) == (JobStatus.PUBLISHING, ["publish_tiktok"])
 
 
 def test_a_part_that_is_tried_again_goes_back_to_review(store: Store, plan: Callable[..., list[str]]) -> None:

@@ -83,8 +83,11 @@ def test_a_job_that_waits_for_a_person_is_blocked(client: TestClient, context: C
     assert _summary(client, "job") == {"phase": "blocked", "next_at": None, "last_at": None}
 
 
-def test_an_unapproved_job_has_no_times_and_delays_nobody(client: TestClient, context: Context) -> None:
-    _add(context, "old", 2, age_h=1, status=JobStatus.REVIEW, review_reasons=[ReviewReason.SOUND_UNREADABLE])
+@pytest.mark.parametrize("reason", ReviewReason)
+def test_an_unapproved_job_has_no_times_and_delays_nobody(
+    client: TestClient, context: Context, reason: ReviewReason
+) -> None:
+    _add(context, "old", 2, age_h=1, status=JobStatus.REVIEW, review_reasons=[reason])
     _add(context, "young", 1)
     assert _waits(client, "old") == [(None, "approval"), (None, "approval")]
     assert _waits(client, "young") == [("12:00", "next")]

@@ -157,7 +157,7 @@ def form(field: str, value: str) -> bytes:
 
 
 @pytest.mark.parametrize("field", ["title", "caption", "platforms", "webhook_url", "gaze_intensity", "segment_seconds",
-                                   "publish_after", "metadata", "\x00", "١"])  # fmt: skip
+                                   "publish_after", "metadata", "review", "\x00", "١"])  # fmt: skip
 def test_no_form_field_is_an_error_of_ours_and_what_is_taken_can_be_shown(client: TestClient, field: str) -> None:
     headers = AUTH | {"Content-Type": "multipart/form-data; boundary=B"}
     for value in FORM_VALUES:

@@ -195,12 +195,13 @@ def test_waiting_is_documented_for_each_answer_that_asks_for_it() -> None:
 
 
 def test_limits_and_defaults_are_those_of_the_settings(context: Context) -> None:
-    client = TestClient(create_app(with_settings(context, gaze_intensity=0.3, max_upload_size=12_345)))
+    client = TestClient(create_app(with_settings(context, gaze_intensity=0.3, max_upload_size=12_345, review=True)))
 
     form = client.simulate_get("/openapi.json").json["paths"]["/upload"]["post"]["requestBody"]["content"]
     properties = form["multipart/form-data"]["schema"]["properties"]
 
     assert (properties["gaze_intensity"]["default"], "12345 bytes" in properties["file"]["description"]) == (0.3, True)
+    assert (properties["review"]["type"], properties["review"]["default"]) == ("boolean", True)
     assert (properties["segment_seconds"]["minimum"], properties["segment_seconds"]["maximum"]) == (6, 60)
 
 

@@ -243,6 +243,7 @@ def test_a_malformed_patch_changes_nothing(headers: dict[str, str], status: int,
         ({"Upload-Length": "5", "Upload-Metadata": ","}, 400),
         ({"Upload-Length": "5", "Upload-Metadata": told(platforms="myspace")}, 422),
         ({"Upload-Length": "5", "Upload-Metadata": told(segment_seconds="7000")}, 422),
+        ({"Upload-Length": "5", "Upload-Metadata": told(review="maybe")}, 422),
         ({"Upload-Length": "5", "Upload-Metadata": "title " + base64.b64encode(b"\xff").decode()}, 422),
         ({"Upload-Length": "5", "Upload-Metadata": told(platforms="tiktok")}, 409),
         ({"Upload-Length": "5", "Upload-Concat": "whole"}, 400),
@@ -367,13 +368,15 @@ def test_partial_uploads_are_joined(tus: Tus, context: Context) -> None:
         partial.append(path)
     addresses = " ".join([partial[0], f"https://example.com{partial[1]}", partial[2]])
     answer = tus.send(
-        "POST", "/files", {"Upload-Concat": f"final;{addresses}", "Upload-Metadata": told(title="Joined")}
+        "POST",
+        "/files",
+        {"Upload-Concat": f"final;{addresses}", "Upload-Metadata": told(title="Joined", review="true")},
     )
     assert answer.status_code == 201, answer.text
     path = answer.headers["Location"]
     job = job_of(context, path)
     assert job is not None
-    assert (job.title, job.size_bytes) == ("Joined", len(VIDEO))
+    assert (job.title, job.size_bytes, job.review_reasons) == ("Joined", len(VIDEO), ["requested"])
     assert file_of(context, path).read_bytes() == VIDEO
     head = tus.send("HEAD", path).headers
     assert (head["Upload-Concat"], head["Upload-Length"]) == ("final;" + " ".join(partial), str(len(VIDEO)))

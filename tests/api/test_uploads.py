@@ -44,6 +44,26 @@ def refused(answer: requests.Response, status: int, **facts: Any) -> None:
     assert document["detail"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "asked"),
+    [
+        (False, "true", True), (False, " On ", True), (False, "1", True), (False, "yes", True), (False, None, False),
+        (True, None, True), (True, "", True), (True, "false", False), (True, "off", False), (True, "0", False),
+        (True, "No", False),
+    ],
+)  # fmt: skip
+def test_a_review_is_requested_by_the_upload_or_else_by_the_setting(
+    serve: Serve, context: Context, setting: bool, value: str | None, asked: bool
+) -> None:
+    """A checkbox of a form without a value of its own sends "on"."""
+    answer = upload(serve(review=setting), {} if value is None else {"review": value})
+    assert answer.status_code == 202
+    with context.store.reading() as connection:
+        job = jobs.get(connection, answer.json()["job_id"])
+    assert job is not None
+    assert job.review_reasons == (["requested"] if asked else None)
+
+
 def test_a_video_becomes_a_job_with_its_options(serve: Serve, context: Context) -> None:
     connect(context, "tiktok", "youtube")
     fields = {
@@ -76,6 +96,7 @@ def test_a_video_becomes_a_job_with_its_options(serve: Serve, context: Context) 
     ) == (["youtube", "tiktok"], 0.5, 30.0, {"campaign": 7})
     assert job.publish_after is not None
     assert job.publish_after.isoformat() == "2026-11-23T08:00:00+00:00"
+    assert job.review_reasons is None
     assert [(one.url, one.scope) for one in endpoints] == [("http://127.0.0.1:9/hook", "named")]
     assert ("talk.mp4", len(VIDEO)) == (job.original_name, job.size_bytes)
     assert wiring.machine.in_data(job.video_path).read_bytes() == VIDEO
@@ -167,6 +188,8 @@ def test_a_file_name_is_only_ever_text(serve: Serve, left: Left, context: Contex
         ({"publish_after": "2026-11-23T10:00:00"}, "publish_after"),
         ({"publish_after": "0001-01-01T00:00:00+23:00"}, "publish_after"),
         ({"publish_after": "2030-01-01T00:00:00Z"}, "publish_after"),
+        ({"review": "maybe"}, "review"),
+        ({"review": "\u0661"}, "review"),
         ({"webhook_url": "ftp://example.com/x"}, "webhook_url"),
         ({"title": "x" * 201}, "title"),
         ({"title": "bell\x07"}, "title"),
