@@ -75,7 +75,9 @@ def change_job(machine: Machine, job_id: str, change: JobWords) -> None:
             raise NotPossible("unknown", "there is no such job")
         posts = _begin_change(connection, job)
         if job.segment_count is not None:
-            _check_scope(job, posts, change)
+            _check_parts(job, change)
+        if publications.has_any(connection, job_id):
+            _check_scope(posts, change)
         if change.job:
             job = _set_own(connection, job, change.job)
         for platform, values in change.platforms.items():
@@ -128,7 +130,14 @@ def _begin_change(connection: Connection, job: Job) -> list[Publication]:
     return [publication for publication in found if post_words.is_editable(publication)]
 
 
-def _check_scope(job: Job, posts: Sequence[Publication], change: JobWords) -> None:
+def _check_parts(job: Job, change: JobWords) -> None:
+    """Refuse a change of a part that a planned video does not have."""
+    for number in change.parts:
+        if number > (job.segment_count or 0):
+            raise NotPossible("no_such_part", f"the video has {job.segment_count} parts; there is no part {number}")
+
+
+def _check_scope(posts: Sequence[Publication], change: JobWords) -> None:
     """Refuse a change that would have no effect, since all posts that it concerns have begun."""
     if change.job and not posts:
         raise _started("every post of this video")
@@ -136,8 +145,6 @@ def _check_scope(job: Job, posts: Sequence[Publication], change: JobWords) -> No
         if not any(post.platform == platform for post in posts):
             raise _started(f"every post on {registry.display_name(platform)}")
     for number in change.parts:
-        if number > (job.segment_count or 0):
-            raise NotPossible("no_such_part", f"the video has {job.segment_count} parts; there is no part {number}")
         if not any(post.segment_number == number for post in posts):
             raise _started(f"every post of part {number}")
 

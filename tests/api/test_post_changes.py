@@ -111,6 +111,16 @@ def test_a_post_that_has_begun_is_a_conflict(client: TestClient, planned: Contex
     assert shown["job-2-youtube-1"]["title"] == "New — Part 2/2"
 
 
+def test_a_video_that_is_published_nowhere_gets_its_title(client: TestClient, context: Context) -> None:
+    """It has no post that could have begun."""
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job(status=JobStatus.PROCESSING))
+
+    assert client.simulate_patch("/jobs/job", json={"title": "New"}).json["title"] == "New"
+    refused = client.simulate_patch("/jobs/job", json={"parts": {"3": {"title": "x"}}})
+    assert (refused.status_code, refused.json["code"]) == (409, "no_such_part")
+
+
 def test_what_is_unknown_is_not_found(client: TestClient, context: Context) -> None:
     assert client.simulate_patch("/jobs/nobody", json={"title": "x"}).status_code == 404
     assert client.simulate_patch("/publications/nobody", json={"title": "x"}).status_code == 404
