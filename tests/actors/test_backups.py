@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -47,6 +48,22 @@ def test_a_backup_has_what_was_committed_and_is_private(store: Store, directory:
     assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert sorted(path.name for path in directory.iterdir()) == sorted([backups.LOCK_NAME, made.path.name])
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_a_copy_can_shrink_whatever_its_source_can(tmp_path: Path, mode: int) -> None:
+    """Databases of early versions keep the pages of deleted rows; a backup and a restore end that."""
+    with closing(sqlite3.connect(tmp_path / "source")) as source:
+        source.execute(f"PRAGMA auto_vacuum = {mode}")
+        source.execute("CREATE TABLE t (x)")
+        source.execute("INSERT INTO t VALUES (zeroblob(1000000))")
+        source.commit()
+        source.execute("BEGIN IMMEDIATE")  # the write lock is not needed
+        backup.copy(tmp_path / "source", tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "source")) as source, closing(sqlite3.connect(tmp_path / "copy")) as copy:
+        assert source.execute("PRAGMA auto_vacuum").fetchone() == (mode,)
+        assert copy.execute("PRAGMA auto_vacuum").fetchone() == (mode or 2,)
+        assert copy.execute("SELECT length(x) FROM t").fetchall() == [(1_000_000,)]
 
 
 def test_a_backup_sees_one_moment_and_waits_for_no_writer(store: Store, directory: Path) -> None:
