@@ -171,8 +171,12 @@ class Settings(BaseModel):
         if self.environment == "production":
             if self.secret_key is None:
                 yield "SECRET_KEY must be set in production: it encrypts stored tokens"
-            if not self.public_url.startswith(("https://", "http://")):
+            if not self.public_url:
                 yield "PUBLIC_URL must be set in production: logins and media links are made from it"
+        if self.public_url and not _is_web_address(self.public_url):
+            yield "PUBLIC_URL must be an address such as https://videos.example.com"  # it may contain a password
+        if self.metrics_port == self.port:
+            yield "METRICS_PORT must be another port than PORT"
         if self.secret_key is not None and len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
             yield f"SECRET_KEY must have at least {SHORTEST_SECRET} characters; take random ones"
         if any(len(key.get_secret_value()) < SHORTEST_SECRET for key in self.api_keys):
@@ -235,6 +239,15 @@ class Settings(BaseModel):
     def root_url(self) -> str:
         """Root of the public address of this machine, without a slash at the end."""
         return self.public_url.rstrip("/") or f"http://{_client_host(self.host)}:{self.port}"
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:  # of the port, or of an IPv6 address
+        return False
+    return parts.scheme in {"https", "http"} and re.fullmatch(r"\S+", host) is not None
 
 
 def _client_host(host: str) -> str:

@@ -20,6 +20,7 @@ from actors.database_check import require_database
 from api.context import Context
 from api.http.auth import ApiKeys
 from api.server import create_server, limit_lock_waits
+from api.server.listener import CannotListen
 from api.tus.requests import restore_reservations
 from api.uploads.incomplete import lock_uploads
 from store import api_keys
@@ -49,7 +50,11 @@ def main() -> int:
     wiring.machine.disk.make_ballast()
     served = context()
     # The port first: a second API on the same port exits here, before it deletes incomplete uploads of the first one.
-    server = create_server(served, host=wiring.machine.settings.host, port=wiring.machine.settings.port)
+    try:
+        server = create_server(served, host=wiring.machine.settings.host, port=wiring.machine.settings.port)
+    except CannotListen as refused:
+        logger.critical("API: {}", refused)
+        return 1
     liveness.require(lambda: server.stuck(time.monotonic()))
     served.keys.end_lost_subscriptions()
     with lock_uploads(served):

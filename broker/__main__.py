@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from broker.broker import SqliteBroker
+from broker.errors import DatabaseUnavailable, SchemaTooNew
 from broker.storage.inspection import WorkerProcess
 
 LINE_CHARS = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code (1: nothing with that id)."""
+    """Run one command; returns the exit code (1: nothing with that id, 2: no usable database)."""
     options = _parser().parse_args(arguments)
     if not options.path.exists():
         sys.stderr.write(f"{options.path} does not exist\n")
         return 2
     broker = SqliteBroker(options.path, middleware=[])
     try:
-        return _COMMANDS[options.command](broker, options)
+        code = _COMMANDS[options.command](broker, options)
+        sys.stdout.flush()
+    except (DatabaseUnavailable, SchemaTooNew) as error:
+        sys.stderr.write(f"{options.path}: {error}\n")
+        return 2
+    except BrokenPipeError:  # nobody reads the output to the end, as with `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its exit
+        return 128 + signal.SIGPIPE
+    else:
+        return code
     finally:
         broker.close()
 

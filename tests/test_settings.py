@@ -37,6 +37,16 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
     assert read({"MAX_UPLOAD_SIZE": written}).max_upload_size == size_bytes
 
 
+NO_ADDRESSES = (
+    "video.example.com",
+    "ftp://video.example.com",
+    "https://",
+    "https://a b",
+    "https://a:99999",
+    "http://[::1",
+)
+
+
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
@@ -54,6 +64,8 @@ def test_sizes_are_read_as_people_write_them(written: str, size_bytes: int) -> N
         ({"NOTICE_EMAIL": "mara@vidprod.invalid"}, "at a domain that exists"),
         ({"ENVIRONMENT": "production"}, "SECRET_KEY"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "s" * 32}, "PUBLIC_URL"),
+        *(({"PUBLIC_URL": url}, "PUBLIC_URL must be an address such as https://") for url in NO_ADDRESSES),
+        ({"PORT": "8000", "METRICS_PORT": "8000"}, "METRICS_PORT must be another port"),
         ({"SECRET_KEY": "x"}, "at least 16"),
         ({"API_KEYS": "a-key-of-sixteen-characters,fifteen-letters"}, "API_KEYS: each key must have at least 16"),
         ({"DATABASE_URL": "postgresql://db/vidprod"}, "only sqlite:///PATH"),

@@ -38,7 +38,17 @@ LOOP_TIMEOUT_S = 20.0  # it goes on once a second at least
 THREADS_TIMEOUT_S = 120.0  # far longer than all of them are busy with one request each
 
 _NO_WAITING = 2**40  # bytes of unread output from which waitress' threads wait for the client
+_REFUSED = "port {1} of {0} cannot be opened: {2}"
+_REFUSALS = {
+    errno.EADDRINUSE: "port {1} of {0} is used by another program; end it, or choose another port",
+    errno.EADDRNOTAVAIL: "HOST {0} is not an address of this computer",
+    errno.EACCES: "port {1} of {0} is reserved for root; choose one from 1024",
+}
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class CannotListen(Exception):
+    """A port cannot be opened; the message says why."""
 
 
 class ListeningPort(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
@@ -107,28 +117,24 @@ class Server:
             max_body_bytes: of any request.
             checks: of requests, before their bodies.
             connections: the registry of the port's connections.
+
+        Raises:
+            CannotListen: the host is unknown here, or the port is used or reserved.
         """
-        settings = Adjustments(
-            host=host,
-            port=port,
-            threads=threads,
-            max_request_body_size=max_body_bytes,
-            ident=None,
-            max_request_header_size=MAX_HEADER_BYTES,
-            outbuf_high_watermark=_NO_WAITING,
-            log_socket_errors=False,  # lost connections are expected from phones
-            clear_untrusted_proxy_headers=True,
-        )
+        settings = _adjustments(host, port, threads=threads, max_request_body_size=max_body_bytes)
         variables = {"head_checks": checks, "connections": connections, "loop": self.loop}
         connection = type("PortConnection", (Connection,), variables)
         listener = type("PortListener", (ListeningPort,), {"channel_class": connection, "connections": connections})
         dispatcher = ThreadedTaskDispatcher()
         dispatcher.queue = RequestQueue()
         dispatcher.set_thread_count(threads)
-        self._listeners += [
-            listener(application, self.loop.sockets, True, None, dispatcher, settings, address)
-            for address in settings.listen
-        ]
+        try:
+            self._listeners += [
+                listener(application, self.loop.sockets, True, None, dispatcher, settings, address)
+                for address in settings.listen
+            ]
+        except OSError as error:
+            raise CannotListen(_REFUSALS.get(error.errno or 0, _REFUSED).format(host, port, error.strerror)) from error
 
     def stuck(self, now_s: float) -> str | None:
         """Return why the server serves nobody any more; None if it does. For the supervisor (`liveness`).
@@ -180,3 +186,19 @@ def connection_limit(wanted: int) -> int:
         soft = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - RESERVED_FILES))
+
+
+def _adjustments(host: str, port: int, **limits: int) -> Adjustments:
+    try:
+        return Adjustments(
+            host=host,
+            port=port,
+            ident=None,
+            max_request_header_size=MAX_HEADER_BYTES,
+            outbuf_high_watermark=_NO_WAITING,
+            log_socket_errors=False,  # lost connections are expected from phones
+            clear_untrusted_proxy_headers=True,
+            **limits,
+        )
+    except ValueError as error:  # of this host: the other values are valid
+        raise CannotListen(f"HOST {host} is neither a name nor an address that this computer knows") from error

@@ -49,10 +49,7 @@ def _misspelt(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _public_address(settings: Settings) -> Finding:
     parts = urlsplit(settings.root_url)
-    try:
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return error(ADDRESS, f"{settings.root_url} has no valid port", "correct PUBLIC_URL")
+    host = parts.hostname or ""
     if not host or parts.query or parts.fragment or parts.username or parts.path.strip("/"):
         return error(
             ADDRESS, f"{_shown(settings.root_url)} is more than scheme and host", "set PUBLIC_URL to https://HOST"

@@ -13,7 +13,6 @@ are kept for LOST_FOUND_DAYS. Works while the machine runs and while it is stopp
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -57,4 +56,4 @@ def _run(machine: Machine, chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.exit_with(main)

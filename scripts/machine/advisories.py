@@ -23,6 +23,7 @@ from typing import Any
 
 import process_protection
 from platforms.http import client
+from scripts.machine import command
 from scripts.machine.child import ROOT
 
 DATABASE_URL = "https://api.osv.dev"
@@ -196,4 +197,4 @@ def _json(method: str, url: str, body: dict[str, Any] | None = None) -> dict[str
 
 if __name__ == "__main__":
     process_protection.protect()
-    sys.exit(main())
+    command.exit_with(main)

@@ -55,4 +55,4 @@ def _run(machine: Machine, target: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.exit_with(main)

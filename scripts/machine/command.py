@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import process_protection
 import settings as environment
@@ -55,7 +56,7 @@ def prepare() -> environment.Settings:
     except NotPrivate as refused:
         raise NotReady(str(refused)) from None
     except OSError as error:
-        raise NotReady(f"{error.filename}: {error.strerror}") from None
+        raise NotReady(described(error)) from None
     return known
 
 
@@ -78,11 +79,29 @@ def _run(command: Callable[[Machine], int]) -> int:
         return command(machine)
     except DATABASE_ERRORS as error:
         return fail(f"{machine.store.path}: {error}")
+    except BrokenPipeError:
+        raise  # `exit_with` expects it
     except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}")
+        return fail(described(error))
     finally:
         machine.broker.close()
         machine.store.close()
+
+
+def exit_with(main: Callable[[], int]) -> NoReturn:
+    """Run a command and exit with its code; silently if nobody reads its output to the end, as with `head`."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its exit
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)
+
+
+def described(error: OSError) -> str:
+    """Return the error message for a file, or without one."""
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
 
 
 def fail(message: str) -> int:

@@ -16,7 +16,6 @@ import json
 import os
 import pwd
 import secrets
-import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -130,4 +129,4 @@ def _line(finding: Finding) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.exit_with(main)

@@ -143,4 +143,4 @@ def _sessions(count: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.exit_with(main)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _restore(files, chosen)
     except (command.NotReady, AlreadyRunning, Unusable, DatabaseUnavailable) as error:
         return command.fail(f"not restored: {error}")
+    except BrokenPipeError:
+        raise  # it is restored, but nobody reads that
     except OSError as error:
-        return command.fail(f"not restored: {error.filename}: {error.strerror}")
+        return command.fail(f"not restored: {command.described(error)}")
 
 
 def _restore(files: Mapping[str, int], chosen: argparse.Namespace) -> int:
@@ -110,4 +111,4 @@ def _print(done: Restored, kept: Path | None, chosen: argparse.Namespace) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.exit_with(main)

@@ -12,7 +12,6 @@ publication that failed, or of another actor. Works while the machine runs and w
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -82,4 +81,4 @@ def _retry(machine: Machine, letters: Sequence[DeadLetter], letter_id: int) -> i
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.exit_with(main)

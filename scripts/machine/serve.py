@@ -112,7 +112,7 @@ def _serve(chosen: Settings, environ: dict[str, str], fork_server: ForkServer) -
     )
     migrate(environ)
     supervisor.monitor_database(chosen.database_path.resolve())
-    logger.info("Machine: serving at {}", chosen.root_url)
+    logger.info("Machine: starting with the address {}", chosen.root_url)
     supervisor.run()
     return 0
 

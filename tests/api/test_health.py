@@ -423,3 +423,27 @@ def test_health_counts_accounts_that_cannot_publish_and_stays_green(
     assert (check["reconnect"], check["refused"], check["expired"]) == counts
     assert (answer.status_code, check["ok"], "detail" in check) == (200, True, any(counts))
     assert known.name not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "reason"),
+    [
+        ("127.0.0.1", None, "port {} of 127.0.0.1 is used by another program; end it, or choose another port"),
+        ("192.0.2.1", 1, "HOST 192.0.2.1 is not an address of this computer"),
+        ("1.2.3.4.5", 1, "HOST 1.2.3.4.5 is neither a name nor an address that this computer knows"),
+    ],
+)
+def test_an_address_that_cannot_be_opened_is_one_sentence_in_the_log(
+    tmp_path: Path, host: str, port: int | None, reason: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        chosen = port or other.getsockname()[1]
+        environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), "HOST": host, "PORT": str(chosen)}
+        subprocess.run([sys.executable, "-m", "scripts.machine.migrate"], cwd=ROOT, env=environ, check=True)
+        ended = subprocess.run(
+            [sys.executable, "-m", "api"],
+            cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.rstrip().endswith(f"API: {reason.format(chosen)}")

@@ -147,3 +147,9 @@ def test_pages_of_dead_letters_follow_each_other(broker: SqliteBroker) -> None:
     second = broker.admin.dead_letters("some", limit=3, before_id=first[-1].id)
     assert [len(first), len(second)] == [3, 2]
     assert broker.admin.dead_letters("other") == []
+
+
+def test_a_file_that_is_no_database_is_one_sentence(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_bytes(b"no database" * 100)
+    assert main([str(path), "stats"]) == 2
+    assert capsys.readouterr().err == f"{path}: file is not a database (SQLITE_NOTADB)\n"

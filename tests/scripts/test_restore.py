@@ -245,6 +245,11 @@ def newer_version(path: Path) -> None:
     connection.close()
 
 
+def directory(backup: Path) -> None:
+    backup.unlink()
+    backup.mkdir()
+
+
 UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "damaged": (damaged, "damaged"),
     "cut off": (lambda path: os.truncate(path, 20_000), "damaged"),
@@ -253,6 +258,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no database": (lambda path: path.write_text("hello"), "not a SQLite database"),
     "of a newer version": (newer_version, "newer version"),
     "missing": (lambda path: path.unlink(), "No such file"),
+    "a directory": (directory, "not restored: Is a directory"),
 }
 
 
