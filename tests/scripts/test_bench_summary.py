@@ -17,7 +17,10 @@ import pytest
 
 from scripts.benchmarks import __main__ as bench
 from scripts.benchmarks.broker import rows as broker_rows
+from scripts.benchmarks.broker.candidates import CANDIDATES
 from scripts.benchmarks.broker.environment import Sizes
+from scripts.benchmarks.broker.figures import Results
+from scripts.benchmarks.broker.measurements import RECOVERED
 from scripts.benchmarks.summary import complete_run, environment, readme
 from scripts.benchmarks.summary.registry import BENCHMARKS, Benchmark
 from scripts.benchmarks.summary.row import Goal, Line, NotMeasured, Row, from_json, to_json
@@ -226,6 +229,17 @@ def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "at an unknown commit" in environment.current().text()
 
 
+def test_the_table_of_the_readme_is_complete_and_well_formed() -> None:
+    """After a new benchmark: run `scripts/bench`, then `scripts/bench --write-readme`."""
+    text = readme.section()
+    head, _, *rows = cells(text)
+    assert head == list(HEAD)
+    assert {len(row) for row in rows} == {len(HEAD)}
+    assert {row[-1].strip("`") for row in rows} == {one.name for one in BENCHMARKS}
+    assert [row for row in rows if not re.fullmatch(r"([\d.,]+|∞) ×|–", row[0])] == []
+    assert re.match(r"Measured on \d{4}-\d\d-\d\d .* cores, .* load [\d.]+ before the run", text)
+
+
 def test_the_last_table_is_put_between_the_markers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -267,6 +281,17 @@ def test_a_name_starts_its_command() -> None:
     command = [sys.executable, "-m", "scripts.benchmarks", "render_cuts", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "usage: scripts/bench render_cuts" in done.stdout
+
+
+def test_a_kill_without_messages_in_flight_is_no_figure() -> None:
+    """A worker that had nothing was "recovered" after 0 seconds."""
+    results, [ours, other] = Results(), [one for one in CANDIDATES if one.key in {"ours-normal", "rabbitmq"}]
+    results.add(ours.key, {RECOVERED: 0.01})
+    results.add(other.key, {RECOVERED: 0.0})
+    [shown] = [one for one in broker_rows.SHOWN if one.figure is RECOVERED]
+    [line] = broker_rows.compared(shown, results, other, ours.title)
+    assert isinstance(line, NotMeasured)
+    assert line.reason == "no message was in flight at the kill"
 
 
 @pytest.mark.slow

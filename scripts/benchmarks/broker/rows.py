@@ -15,7 +15,7 @@ from scripts.benchmarks.broker.figures import Figure, Results
 from scripts.benchmarks.broker.servers import STARTERS, Server, ServerFailed
 from scripts.benchmarks.summary.row import Goal, Line, NotMeasured, Row
 
-__all__ = ["rows"]
+__all__ = ["compared", "rows"]
 
 SIZES = Sizes(
     latency_messages=100,
@@ -23,8 +23,8 @@ SIZES = Sizes(
     messages=3_000,
     backlog=0,
     backlog_pairs=0,
-    jobs=400,
-    job_ms=10,
+    jobs=1_000,
+    job_ms=20,
     timeout_s=20.0,
     limit_s=0.0,
 )
@@ -79,9 +79,9 @@ def rows(folder: Path) -> Iterator[Line]:
         for shown in SHOWN:
             for candidate in found:
                 if not candidate.key.startswith("ours"):
-                    yield from _row(shown, results, candidate, titles[candidate.compared_to])
+                    yield from compared(shown, results, candidate, titles[candidate.compared_to])
             if len(found) == len([key for key in KEYS if key.startswith("ours")]):
-                yield from _row(shown, results, found[0], found[0].title)
+                yield from compared(shown, results, found[0], found[0].title)
 
 
 def _started(candidate: Candidate, folder: Path, servers: dict[str, Server], stack: ExitStack) -> str | None:
@@ -110,11 +110,15 @@ def _measured(environment: Environment, candidates: list[Candidate]) -> Results:
     return results
 
 
-def _row(shown: Shown, results: Results, candidate: Candidate, ours: str) -> Iterator[Row]:
+def compared(shown: Shown, results: Results, candidate: Candidate, ours: str) -> Iterator[Line]:
+    """Yield the row of a figure, ours beside another broker's."""
     value, other = shown.value(results, candidate.compared_to), shown.value(results, candidate.key)
     if value is None or other is None:
         return
     what = f"{shown.what}, {ours.removeprefix('ours ')}"
+    if shown.figure is measure.RECOVERED and not (value and other):
+        yield NotMeasured(f"{what}, beside {candidate.title}", "no message was in flight at the kill")
+        return
     if candidate.key == candidate.compared_to:
         yield Row(what, value, shown.unit, better=shown.better, goal=shown.goal)
     else:
