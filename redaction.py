@@ -7,6 +7,7 @@ form in which they may appear. Patterns find those that it does not know: bearer
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import threading
@@ -16,16 +17,22 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 REDACTED = "[redacted]"
 SHORTEST = 8  # characters of a value; shorter ones are words, and replacing them would make texts unreadable
+# Parts of well-known addresses that are no secrets: of Slack, Discord, Teams and Google Chat. Log lines contain them.
+PUBLIC_PARTS = frozenset(
+    {"services", "webhooks", "webhookb2", "incomingwebhook", "workflows", "triggers", "messages", "notifications"}
+)
 MAX_VALUES = 256  # of this process; the least recently added go first
 
 _FIELD_NAMES = (
-    "access_token|refresh_token|id_token|client_secret|client_assertion|code_verifier|verifier|fb_exchange_token|"
-    "secret_key|secret|api_?key|password|passwd|private_key|signature|upload_url|session_uri"
+    "access[_-]?token|refresh[_-]?token|id[_-]?token|client[_-]?secret|client_assertion|code_?verifier|verifier|"
+    "fb_exchange_token|secret[_-]?key|secret|api[_-]?key|password|passwd|private[_-]?key|signature|upload_url|session_uri"
 )
 _BYTES = "(?:b(?=[\"']))?"  # the beginning of a value of bytes, as Python shows it
 _OPEN = rf"(?:\\?[\"'],|\\?[\"']?\s*[:=])\s*{_BYTES}\\?[\"']?"  # what stands between a name and its value
 
 # Each with the texts of which one is in everything that it matches, in lower case: looking for these first is faster.
+# None looks at a character from many beginnings: a text may come from any sender, and must not cost the square of its
+# length.
 _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = tuple(
     (hints, re.compile(pattern), replacement)
     for hints, pattern, replacement in (
@@ -40,11 +47,11 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = tuple(
             r"(?i)\b(bearer|basic)\s+(?=[\w.~+/%=-]{16}|[\w.~+/%=-]*\d)[\w.~+/%=-]{8,}",
             rf"\1 {REDACTED}",
         ),
-        (("://",), r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@\"'<>?#]+@", rf"\1{REDACTED}@"),
-        (("://",), r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>?#\\]*\?)[^\s\"'<>#\\]+", rf"\1{REDACTED}"),
+        (("://",), r"(://)[^\s/@\"'<>?#]+@", rf"\1{REDACTED}@"),
+        (("://",), r"(://(?:(?!://)[^\s\"'<>?#\\])*\?)[^\s\"'<>#\\]+", rf"\1{REDACTED}"),
         (  # the same in a percent-encoded address, such as one in a query
             ("%3a%2f%2f",),
-            r"(?i)(\bhttps?%3A%2F%2F(?:(?!%3F)[\w.~%*-])*%3F)[\w.~%*-]+",
+            r"(?i)(%3A%2F%2F(?:(?!%3F|%3A%2F%2F)[\w.~%*-])*%3F)[\w.~%*-]+",
             rf"\1{REDACTED}",
         ),
         (("=",), r"(?i)([?&](?:code|state|token|sig|key|auth)=)[^\s&\"'<>#\\]+", rf"\1{REDACTED}"),
@@ -57,6 +64,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = tuple(
         (("vidprod_", "whsec_"), r"\b(?:vidprod_|whsec_)[\w+/=-]{16,}", REDACTED),
     )
 )
+_PERCENT_ENCODED = re.compile("%[0-9A-F]{2}")
 _lock = threading.Lock()
 _values: OrderedDict[str, tuple[str, ...]] = OrderedDict()  # the forms of each value
 _forms: tuple[str, ...] = ()  # of all values, the longest first
@@ -87,7 +95,7 @@ def add_address(address: str) -> None:
     hosts = [host for host in parts.netloc.rpartition("@")[2].split(":") if "." not in host and host != "localhost"]
     found = [address, parts.username or "", parts.password or "", *hosts, *parts.path.split("/")]
     found += [pair.partition("=")[2] for pair in parts.query.split("&")]
-    add([text for one in found for text in {one, unquote(one)}])
+    add([text for one in found if one.lower() not in PUBLIC_PARTS for text in {one, unquote(one)}])
 
 
 def add_sealed(value: object) -> None:
@@ -115,12 +123,17 @@ def _is_secret_name(name: str) -> bool:
 
 
 def _forms_of(value: str) -> Iterator[str]:
-    """Yield a value as it is, percent-encoded, within JSON, and within a text that is encoded in base64."""
+    """Yield a value as it is, percent-encoded, in JSON, HTML and Python, and within a text encoded in base64."""
     yield value
-    yield quote(value, safe="")
-    yield quote_plus(value)
-    yield json.dumps(value)[1:-1]
+    for encoded in (quote(value, safe=""), quote_plus(value)):
+        yield encoded
+        yield _PERCENT_ENCODED.sub(lambda found: found[0].lower(), encoded)
+    for is_ascii in (True, False):
+        yield json.dumps(value, ensure_ascii=is_ascii)[1:-1]
+    yield html.escape(value)
+    yield repr(value)[1:-1]
     raw = value.encode("utf-8", "surrogateescape")
+    yield repr(raw)[2:-1]
     for offset in range(3):  # the place of its first byte in a group of three decides about the characters
         encoded = base64.b64encode(bytes(offset) + raw).rstrip(b"=").decode()
         # The first characters depend on what comes before it, the last one on what follows.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
+import time
 import urllib.parse
 from collections import OrderedDict
+from collections.abc import Callable
 
 import pytest
 
@@ -38,6 +42,48 @@ def test_a_known_value_is_found_in_each_form(form: str) -> None:
     assert redact(f"before {form} after").startswith("before ")
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        repr,
+        json.dumps,
+        lambda value: json.dumps(value, ensure_ascii=False),
+        html.escape,
+        lambda value: repr(value.encode()),
+        lambda value: re.sub("%..", lambda found: found[0].lower(), urllib.parse.quote(value, safe="")),
+    ],
+    ids=["Python", "JSON", "JSON in UTF-8", "HTML", "bytes", "percent-encoded in lower case"],
+)
+def test_a_value_of_any_characters_is_found(form: Callable[[str], str]) -> None:
+    value = "Aq9!'\"\\ä<Long&/1"
+    redaction.add([value])
+    assert redact(form(value)).strip("b'\"") == REDACTED
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a.",
+        "x://",
+        "x",
+        "x?",
+        "-https%3A%2F%2F",
+        "a:",
+        "bearer ",
+        "authorization ",
+        "access_token",
+        "cookie: ",
+        "&code=",
+    ],
+)
+def test_the_cost_does_not_grow_with_the_square_of_the_length(part: str) -> None:
+    """A receiver of webhooks or a platform may send such a text; 40 kB took a second."""
+    text = "https://example.org/ " + part * (200_000 // len(part))
+    began_s = time.process_time()
+    redact(text)
+    assert time.process_time() - began_s < 1.0
+
+
 @pytest.mark.parametrize("before", ["", "i", "id", "id:"])
 @pytest.mark.parametrize("after", ["", "z", "zz"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
@@ -66,6 +112,9 @@ def test_a_known_value_is_found_within_base64(before: str, after: str, encode: o
         ("GET /media/gAAAAABm0123456789abcdefghijkl== failed", f"GET /media/{REDACTED} failed"),
         ("key vidprod_0123456789abcdef", f"key {REDACTED}"),
         ("Cookie: session=abc; other=def", f"Cookie: {REDACTED}"),
+        ("X-Api-Key: 1234567890abc", f"X-Api-Key: {REDACTED}"),
+        ("{'refreshToken': 'abcdefghijkl'}", f"{{'refreshToken': '{REDACTED}'}}"),
+        ("from=a://b/x://h/p?sig=abc", f"from=a://b/x://h/p?{REDACTED}"),
     ],
 )
 def test_what_looks_like_a_secret_is_removed(text: str, expected: str) -> None:
@@ -90,6 +139,16 @@ def test_a_sentence_stays_as_it_is(text: str) -> None:
 def test_the_parts_of_an_address_are_secrets() -> None:
     redaction.add_address("tgram://123456789:AAbbCCddEE/chat-12345?secretish=0123456789")
     assert redact("AAbbCCddEE 123456789 chat-12345 0123456789") == " ".join([REDACTED] * 4)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://discord.com/api/webhooks/123456789/AAbbCCddEE", "https://hooks.slack.com/services/T01234567/AAbbCCddEE"],
+)
+def test_words_of_well_known_addresses_are_no_secrets(address: str) -> None:
+    redaction.add_address(address)
+    assert redact("webhooks: two services are slow") == "webhooks: two services are slow"
+    assert redact("AAbbCCddEE") == REDACTED
 
 
 def test_of_a_decrypted_value_only_what_is_secret_by_its_name_is_removed() -> None:
