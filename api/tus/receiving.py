@@ -282,7 +282,7 @@ class Receptions:
             raise gone()
         resumed_at = None if is_new else upload.offset
         with self._lock:
-            sync = self._syncs.setdefault(upload.upload_id, BackgroundSync(resumed_at or 0))
+            sync = self._syncs.setdefault(upload.upload_id, BackgroundSync())
         file = UploadFile(
             upload.directory,
             limit_bytes=machine.settings.max_upload_size,

@@ -15,13 +15,13 @@ class BackgroundSync:
     """The syncs of one file, over all requests that append to it: each of them may be shorter than the interval.
 
     The kernel reports a failed write to one sync only, and drops the bytes. So the result of each sync is read, and the
-    file is cut off after a failure: everything that it holds can be read again.
+    file is cut off after a failure: everything that it holds can be read again. Bytes of an earlier process, which may
+    have been killed before its sync, are synced with the first new ones.
     """
 
-    def __init__(self, size_bytes: int = 0) -> None:
-        """Begin with a file of a given size, whose bytes are taken to be on the disk."""
-        self._safe_bytes = size_bytes  # of the last sync that has succeeded
-        self._syncing_bytes = size_bytes  # of the last sync that has begun
+    def __init__(self) -> None:
+        self._safe_bytes = 0  # of the last sync that has succeeded
+        self._syncing_bytes = 0  # of the last sync that has begun
         self._sync: Future[None] | None = None
 
     def after_write(self, fd: int, size_bytes: int) -> None:

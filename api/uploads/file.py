@@ -83,7 +83,7 @@ class UploadFile:
         self._limit_bytes = limit_bytes
         self._head = b""
         self._head_checked = not is_video
-        self._sync = sync or BackgroundSync(resumed_at or 0)
+        self._sync = sync or BackgroundSync()
         self.size_bytes = 0
         self._fd = -1
         with disk_errors_as_problems():

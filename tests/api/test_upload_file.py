@@ -81,6 +81,33 @@ def test_an_error_of_the_disk_during_the_upload_is_kept(tmp_path: Path, monkeypa
     assert not (tmp_path / "job").exists()
 
 
+@pytest.mark.logs_errors
+@pytest.mark.parametrize(
+    ("failing", "interval_bytes"), [("fdatasync", 1000), ("fsync", 10**6)], ids=["while it arrives", "at its end"]
+)
+def test_bytes_of_a_killed_process_are_not_taken_to_be_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, interval_bytes: int
+) -> None:
+    """It may have been killed before their sync. When that fails later, the kernel has dropped them."""
+
+    def broken(fd: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    killed = UploadFile(tmp_path / "job", limit_bytes=LIMIT)
+    killed.write(VIDEO)
+    killed.keep()
+    monkeypatch.setattr(background_sync, "SYNC_EVERY_BYTES", interval_bytes)
+    arriving = UploadFile(tmp_path / "job", limit_bytes=LIMIT, resumed_at=len(VIDEO))
+    with monkeypatch.context() as disk:
+        disk.setattr(os, failing, broken)
+        arriving.write(bytes(2000))
+        with pytest.raises(Problem):
+            arriving.finalize()
+    arriving.keep()
+
+    assert (tmp_path / "job" / INCOMING).stat().st_size == 0
+
+
 def test_discarding_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It happens on the server's loop, where waiting would stop everybody."""
     go_on, synced = threading.Event(), threading.Event()
