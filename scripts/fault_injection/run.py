@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from actors.flow import endpoint_health
 from scripts.fault_injection import checks, clips, evidence
 from scripts.fault_injection.clips import Clip
 from scripts.fault_injection.clock import WallClock
@@ -26,7 +27,8 @@ from scripts.local.client import ApiError
 
 DISK_BYTES = 320 * 2**20
 END_WITHIN_S = 300.0  # after the faults, until all jobs have ended
-SETTLE_WITHIN_S = 120.0  # after that, for messages, deliveries and deletions
+# After that, for messages, deliveries and deletions; an endpoint that has failed five times is tried once an interval.
+SETTLE_WITHIN_S = endpoint_health.PROBE_INTERVAL.total_seconds() + 120.0
 OWNER_INTERVAL_S = 15.0
 CLIENTS = 3
 HOSTILE_SHARE = 0.25  # of the uploads
