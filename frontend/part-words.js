@@ -64,6 +64,7 @@ const WARNING = {
 };
 /** reason: [question, label of the button that approves]. */
 const REVIEW = {
+  requested: ['You asked to look first. Watch the parts below; nothing is published before you say so.', 'Publish'],
   sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
   options_lost: ['This video was recovered, and its title, platforms and date were lost. Publish it now on every connected account?', 'Publish'],
   restored: ['VidProd was restored from a backup, so parts of this video may be public already. Please compare them with your accounts, and skip the posts that are there. Publish the others?', 'Publish the others'],

@@ -13,15 +13,16 @@ export function startForm(onChange) {
   showGaze();
 }
 
-/** Return the fields as they are: {title, caption, platforms: list or null without a choice, gaze}. */
+/** Return the fields as they are: {title, caption, platforms: list or null without a choice, gaze, review: boolean}. */
 export function readForm() {
-  return { title: byId('title').value, caption: byId('caption').value, platforms: chosenPlatforms(), gaze: byId('gaze').value };
+  return { title: byId('title').value, caption: byId('caption').value, platforms: chosenPlatforms(), gaze: byId('gaze').value, review: byId('review').checked };
 }
 
-export function fillForm({ title, caption, platforms, gaze }) {
+export function fillForm({ title, caption, platforms, gaze, review = false }) {
   byId('title').value = title;
   byId('caption').value = caption;
   byId('gaze').value = gaze;
+  byId('review').checked = review;
   if (platforms) choosePlatforms(platforms);
   showGaze();
 }
@@ -33,9 +34,9 @@ export function clearForm() {
   showGaze();
 }
 
-/** Return the options of the API; fields that are empty are left to the server. */
-export function options({ title, caption, platforms, gaze }) {
-  const found = { title: title.trim(), caption: caption.trim(), platforms: (platforms ?? []).join(','), gaze_intensity: gaze };
+/** Return the options of the API; fields that are empty are left to the server, which may ask for a review by itself. */
+export function options({ title, caption, platforms, gaze, review }) {
+  const found = { title: title.trim(), caption: caption.trim(), platforms: (platforms ?? []).join(','), gaze_intensity: gaze, review: review ? 'true' : '' };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== ''));
 }
 

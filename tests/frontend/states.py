@@ -348,6 +348,7 @@ CONNECTED = {"id": "1", "platform": "tiktok", "name": "@a.very.long.name.of.an.a
 EXPIRED = CONNECTED | {"status": "reconnect"}
 REFUSED = {"id": "2", "platform": "youtube", "name": "Mara", "status": "refused"}
 OUTAGE = {"paused_until": "2099-01-01T10:00:00Z", "reason": "HTTP 503"}
+REQUESTED = {"review": {"reasons": ["requested"], "approved_at": None}, "warnings": []}
 WARNINGS = {"warnings": ["sound_unreadable", "picture_ends_early", "size_changes"]}
 AGAIN = {"attempts": [{"outcome": "crashed"}], "retry_at": "2099-11-22T18:00:00Z"}
 NO_WORKER = "Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined });"
@@ -439,6 +440,7 @@ def states() -> Iterator[State]:
     yield of_job("processing", samples.processing())
     yield of_job("retrying", samples.retrying())
     yield of_job("review", samples.in_review())
+    yield of_job("review-requested", samples.in_review() | REQUESTED)
     yield of_job("scheduled", samples.scheduled())
     yield of_job("held", samples.held())
     yield of_job("completed", samples.completed())

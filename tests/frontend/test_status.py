@@ -326,6 +326,13 @@ def test_a_video_without_readable_sound_is_published_only_after_a_yes(page: Brow
     assert ("POST", "/jobs/job-review/approve", 200) in api.asked
 
 
+def test_a_person_who_asked_to_look_first_is_reminded_of_it(page: Browser, api: StandIn) -> None:
+    review = {"reasons": ["requested"], "approved_at": None}
+    open_job(page, api, samples.in_review() | {"review": review, "warnings": []})
+    page.until_text("[data-key=review]", "You asked to look first.")
+    assert page.text("[data-key=review] [data-action=approve]") == "Publish"
+
+
 def test_posts_of_a_restored_video_that_are_public_are_skipped_before_the_yes(page: Browser, api: StandIn) -> None:
     job = samples.in_review() | {"review": {"reasons": ["restored"], "approved_at": None}, "warnings": []}
     for number, part in enumerate(job["segments"], 1):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.frontend.browser import PHONE, Browser
 from tests.frontend.stand_in import KEY, StandIn
-from tests.frontend.uploading import until_worker
+from tests.frontend.uploading import records, until_worker
 
 
 def choose(page: Browser, api: StandIn, clip: Path) -> None:
@@ -43,6 +43,19 @@ def test_fields_left_empty_are_not_sent(page: Browser, api: StandIn, clip: Path)
     page.click("#upload-start")
     page.find("#view-job h1")
     assert list(api.uploads[0]) == ["gaze_intensity", "file"]
+
+
+def test_a_person_can_ask_to_look_before_anything_is_published(page: Browser, api: StandIn, clip: Path) -> None:
+    """The wish survives a reload, and ends with its video."""
+    choose(page, api, clip)
+    page.click("#review")
+    page.until("the record", lambda: records(page)[0]["fields"]["review"])
+    page.open(api.url).until_text("#chosen-name", "talk.mp4")
+    assert page.run("return document.querySelector('#review').checked")
+    page.click("#upload-start")
+    page.find("#view-job h1")
+    assert [upload["review"] for upload in api.uploads] == ["true"]
+    assert not page.run("return document.querySelector('#review').checked")
 
 
 def test_a_dropped_file_is_taken(page: Browser, api: StandIn, clip: Path) -> None:
