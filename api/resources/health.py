@@ -11,7 +11,7 @@ import falcon
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from actors import clock_check, sealed_rows
+from actors import clock_check, kernel_clock, sealed_rows
 from actors.database_check import DATABASE_ERRORS
 from actors.flow import media_child
 from actors.recovery import backups, lost_found
@@ -144,12 +144,17 @@ class HealthChecks:
         return check
 
     def _clock(self) -> Check:
-        """Check that the wall clock is not behind what is recorded; report by how much it was set since the start."""
+        """Check that the wall clock is not behind what is recorded; report by how much it was set since the start.
+
+        A clock that NTP keeps right was ahead when that was recorded. A failure would take a machine that works away
+        from its users until then.
+        """
         now, boot_s = self._context.now(), self._context.boot_time().seconds
         with self._context.store.reading() as connection:
             wrong = clock_check.examine(connection, now)
         set_by_s = (now - self._started_at).total_seconds() - (boot_s - self._started_boot_s)
-        check: Check = {"ok": wrong is None, "set_by_s": round(set_by_s, 1)}
+        was_ahead = wrong is not None and wrong.reason == "clock_behind" and kernel_clock.is_synchronised()
+        check: Check = {"ok": wrong is None or was_ahead, "set_by_s": round(set_by_s, 1)}
         if wrong is not None:
             check |= {"reason": wrong.reason, "detail": wrong.detail}
         elif abs(set_by_s) > MAX_CLOCK_JUMP_S:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from actors import kernel_clock
 from actors.clock_check import EARLIEST
 from scripts.checks.finding import Examined, Finding, error, ok, warning
 from store import heartbeats
@@ -13,16 +13,7 @@ from store.boot_clock import BootTime, boot_time
 
 MAX_OFFSET_S = 1.0
 MAX_JUMP = timedelta(minutes=1)
-UNSYNCHRONISED = 0x0040  # STA_UNSYNC of adjtimex(2)
-NANOSECONDS = 0x2000  # STA_NANO
 TOPIC = "clock"
-
-
-class _Timex(ctypes.Structure):
-    _fields_ = (
-        ("modes", ctypes.c_uint), ("offset", ctypes.c_long), ("freq", ctypes.c_long), ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long), ("status", ctypes.c_int), ("rest", ctypes.c_byte * 256),
-    )  # fmt: skip
 
 
 def check(examined: Examined) -> Iterator[Finding]:
@@ -46,23 +37,16 @@ def synchronised(read: Callable[[], tuple[int, float] | None] | None = None) -> 
     Args:
         read: returns the status and the offset in seconds; by default adjtimex(2).
     """
-    found = (read or _kernel_clock)()
+    found = (read or kernel_clock.read)()
     if found is None:
         return ok(TOPIC, "the kernel tells nothing about its synchronisation")
     status, offset_s = found
-    if status & UNSYNCHRONISED:
+    if status & kernel_clock.UNSYNCHRONISED:
         fix = "run an NTP client (timedatectl set-ntp true), unless the host of this virtual machine sets the clock"
         return warning(TOPIC, "it is not synchronised by NTP, as far as the kernel knows", fix)
     if abs(offset_s) > MAX_OFFSET_S:
         return warning(TOPIC, f"it is off by {offset_s:.1f} s", "wait for the NTP client, or look at its log")
     return ok(TOPIC, f"synchronised by NTP, off by {1000 * offset_s:.1f} ms")
-
-
-def _kernel_clock() -> tuple[int, float] | None:
-    value = _Timex()
-    if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(value)) < 0:
-        return None  # forbidden in some containers
-    return value.status, value.offset / (1e9 if value.status & NANOSECONDS else 1e6)
 
 
 def jump(last: heartbeats.Heartbeat | None, now: datetime, since_boot: BootTime | None = None) -> Finding:

@@ -20,7 +20,7 @@ import pytest
 import requests
 from falcon.testing import Result, TestClient
 
-from actors import wiring
+from actors import kernel_clock, wiring
 from actors.disk import Sizes
 from actors.recovery import backups
 from api.app import create_app
@@ -367,9 +367,10 @@ def test_health_is_red_while_the_clock_is_not_set(client: TestClient, context: C
 
 @pytest.mark.parametrize("recorded", ["tick", "job"])
 def test_health_is_red_while_the_clock_is_behind_the_database(
-    client: TestClient, context: Context, clock: Clock, recorded: str
+    client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch, recorded: str
 ) -> None:
     """After a start with an empty battery, say. The next tick overwrites that of the right time, a job stays."""
+    monkeypatch.setattr(kernel_clock, "read", lambda: (kernel_clock.UNSYNCHRONISED, 0.0))
     if recorded == "tick":
         tick(context, clock)
     else:
@@ -383,6 +384,20 @@ def test_health_is_red_while_the_clock_is_behind_the_database(
     assert (check["ok"], check["reason"]) == (False, "clock_behind")
     clock.correct(hours=2)
     assert client.simulate_get("/health").json["checks"]["clock"]["ok"]
+
+
+def test_a_job_of_a_clock_that_was_ahead_keeps_no_machine_away_for_hours(
+    client: TestClient, context: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NTP has put the clock right since; only the job's time is wrong."""
+    monkeypatch.setattr(kernel_clock, "read", lambda: (0, 0.0))
+    clock.correct(seconds=(rows.NOON - clock()).total_seconds())
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job())
+    clock.correct(hours=-6)
+    tick(context, clock)
+    check = client.simulate_get("/health").json["checks"]["clock"]
+    assert (check["ok"], check["reason"]) == (True, "clock_behind")
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(30, "set ahead by 1800 s"), (-30, "set back by 1800 s"), (1, None)])
