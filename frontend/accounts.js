@@ -12,6 +12,7 @@ import { PLATFORM_NAMES, plain, platformName, sentence } from './words.js';
 export let maxUploadBytes = null;
 
 let wanted = null;
+let shown = () => {};
 
 const PACE_MS = 300_000;
 const SOON_MS = 10_000;
@@ -59,6 +60,11 @@ function fail(problem, withoutAnswer) {
   wait.start(problem.retryAfterS);
 }
 
+/** Set the callback for each change of the platforms or of the choice that the page makes. */
+export function onPlatforms(action) {
+  shown = action;
+}
+
 /** Return the ticked platforms, or null when there is nothing to choose from. */
 export function chosenPlatforms() {
   const boxes = [...document.querySelectorAll('#platform-choices input')];
@@ -69,6 +75,7 @@ export function chosenPlatforms() {
 export function choosePlatforms(platforms) {
   wanted = platforms;
   tickWanted();
+  shown();
 }
 
 function tickWanted() {
@@ -119,6 +126,7 @@ function draw() {
   const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published.');
   render(byId('platform-choices'), platforms.length ? platforms.map((platform) => choice(platform, usable)) : none);
   tickWanted();
+  shown();
   render(byId('accounts'), message, el('ul', { class: 'jobs', 'data-key': 'accounts' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts, outages[platform]))));
 }
 

@@ -75,6 +75,11 @@ export async function jobs(cursor = null, signal = null) {
   return (await ask(cursor ? `jobs?cursor=${encodeURIComponent(cursor)}` : 'jobs', { signal })).json();
 }
 
+/** The limits of words and the required options of each platform. */
+export async function limits() {
+  return (await ask('limits')).json();
+}
+
 /** The limits and upload windows of each platform. */
 export async function schedule() {
   return (await ask('schedule')).json();

@@ -2,6 +2,7 @@
 
 import { choosePlatforms, chosenPlatforms } from './accounts.js';
 import { byId } from './dom.js';
+import { fillTikTok, missingTikTok, openTikTok, readTikTok, showTikTok, showTikTokRefusal, startTikTok } from './tiktok-form.js';
 import { sentence } from './words.js';
 
 const FIELDS = { title: 'title', caption: 'caption', platforms: 'platforms', gaze_intensity: 'gaze' };
@@ -9,42 +10,58 @@ const FIELDS = { title: 'title', caption: 'caption', platforms: 'platforms', gaz
 /** Add the listeners; `onChange(fields)` is called at each change. */
 export function startForm(onChange) {
   byId('gaze').addEventListener('input', showGaze);
-  byId('upload-form').addEventListener('input', () => onChange(readForm()));
+  startTikTok();
+  byId('upload-form').addEventListener('input', () => {
+    showTikTok();
+    onChange(readForm());
+  });
   showGaze();
 }
 
-/** Return the fields as they are: {title, caption, platforms: list or null without a choice, gaze, review: boolean}. */
+/** Return the fields as they are: {title, caption, platforms: list or null without a choice, gaze, review: boolean, tiktok: options}. */
 export function readForm() {
-  return { title: byId('title').value, caption: byId('caption').value, platforms: chosenPlatforms(), gaze: byId('gaze').value, review: byId('review').checked };
+  return { title: byId('title').value, caption: byId('caption').value, platforms: chosenPlatforms(), gaze: byId('gaze').value, review: byId('review').checked, tiktok: readTikTok() };
 }
 
-export function fillForm({ title, caption, platforms, gaze, review = false }) {
+export function fillForm({ title, caption, platforms, gaze, review = false, tiktok }) {
   byId('title').value = title;
   byId('caption').value = caption;
   byId('gaze').value = gaze;
   byId('review').checked = review;
   if (platforms) choosePlatforms(platforms);
+  fillTikTok(tiktok);
+  openTikTok();
   showGaze();
 }
 
 export function clearForm() {
   byId('upload-form').reset();
   choosePlatforms(null);
+  fillTikTok();
   showRefusal(null);
   showGaze();
 }
 
 /** Return the options of the API; fields that are empty are left to the server, which may ask for a review by itself. */
-export function options({ title, caption, platforms, gaze, review }) {
+export function options({ title, caption, platforms, gaze, review, tiktok }) {
   const found = { title: title.trim(), caption: caption.trim(), platforms: (platforms ?? []).join(','), gaze_intensity: gaze, review: review ? 'true' : '' };
+  if (platforms?.includes('tiktok') && tiktok?.privacy) found.options = JSON.stringify({ tiktok });
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== ''));
+}
+
+/** Return the refusal of the first choice that is missing, or null. */
+export function missingChoice() {
+  if (chosenPlatforms()?.length === 0) return { field: 'platforms', message: 'Please choose at least one place.' };
+  return missingTikTok();
 }
 
 /** Show why the server, or this page, refuses a field; null removes it. */
 export function showRefusal(problem) {
   for (const id of [...Object.values(FIELDS), 'details']) byId(`${id}-error`).textContent = '';
   for (const id of ['title', 'caption', 'gaze']) byId(id).removeAttribute('aria-invalid');
-  if (!problem) return;
+  showTikTokRefusal(problem);
+  if (!problem || problem.at) return;
+  if (problem.field === 'options') openTikTok();
   const id = FIELDS[problem.field] ?? 'details';
   byId(`${id}-error`).textContent = sentence(problem.message, '.');
   if (id === 'platforms') document.querySelector('#platform-choices input')?.focus();

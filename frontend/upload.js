@@ -13,7 +13,7 @@ import { claim, isElsewhere, letGo, owns, RECORDS } from './record.js';
 import { closePanel, needsTab, openPanel, setPhase } from './sending.js';
 import { dropKept, keep, reopen, sharedFiles } from './shared.js';
 import { Stopped, TakenOver, Transfer } from './tus.js';
-import { clearForm, options, readForm, showRefusal, startForm } from './upload-form.js';
+import { clearForm, missingChoice, options, readForm, showRefusal, startForm } from './upload-form.js';
 import { sentence } from './words.js';
 
 const LOOK_AGAIN_MS = 2000;
@@ -172,8 +172,9 @@ const keptId = async ({ kept = null, handle = null }) => kept ?? (handle && keep
 
 async function addAll(sources) {
   clearDone();
+  const fields = readForm();
+  if (!queue.all().some(queue.isOpen)) fields.tiktok = {}; // the consent was for the videos before
   for (const source of sources) {
-    const fields = readForm();
     const title = queue.all().length ? '' : fields.title;
     queue.add(source.file, { fingerprint: source.print, fields: { ...fields, title }, kept: await keptId(source) });
   }
@@ -284,9 +285,9 @@ function submit(event) {
   event.preventDefault();
   const open = queue.all().filter(queue.isOpen);
   if (!open.length) return;
-  const nowhere = readForm().platforms?.length === 0;
-  showRefusal(nowhere ? { field: 'platforms', message: 'Please choose at least one place.' } : null);
-  if (nowhere) return;
+  const missing = missingChoice();
+  showRefusal(missing);
+  if (missing) return;
   keepFields(readForm());
   for (const record of open) queue.change(record, { starts: true, trouble: '' });
   draw();

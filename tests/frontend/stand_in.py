@@ -44,6 +44,7 @@ class StandIn:
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
     schedule: dict[str, Any] = field(default_factory=lambda: {"tiktok": {"max_per_day": 15}})
     max_upload_bytes: int | None = None
+    tiktok_requires: list[str] = field(default_factory=list)  # options of a post
     outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
     notices: dict[str, Any] = field(default_factory=lambda: {"public_key": VAPID_KEY, "subscriptions": [], "urls": []})
     subscribed: list[dict[str, Any]] = field(default_factory=list)  # body of each request
@@ -170,6 +171,9 @@ class Api:
 
     def on_get_schedule(self, _request: falcon.Request, response: falcon.Response) -> None:
         response.media = self._state.schedule
+
+    def on_get_limits(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = {"platforms": {"tiktok": {"required_options": self._state.tiktok_requires}}}
 
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         newest = list(reversed(self._state.jobs.values()))
@@ -365,7 +369,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
         "/notices": "notices", "/notices/subscriptions": "subscriptions",
         "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
-        "/jobs": "jobs", "/schedule": "schedule", "/status/{job_id}": "status", "/files": "files",
+        "/jobs": "jobs", "/schedule": "schedule", "/limits": "limits", "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
         "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",

@@ -200,6 +200,22 @@ def chosen(page: Browser, _api: StandIn, clip: Path) -> None:
     page.until_text("#sending-title", "The video is here")
 
 
+def tiktok_requires(api: StandIn) -> None:
+    api.tiktok_requires = ["privacy", "consent"]
+
+
+def tiktok_panel(page: Browser, api: StandIn, clip: Path) -> None:
+    chosen(page, api, clip)
+    page.find("#tiktok-privacy")
+
+
+def tiktok_branded(page: Browser, api: StandIn, clip: Path) -> None:
+    tiktok_panel(page, api, clip)
+    page.click("#tiktok-disclose")
+    page.click("#brand_content")
+    page.until_text("#tiktok-label", "Paid partnership")
+
+
 def started(page: Browser, api: StandIn, clip: Path) -> None:
     chosen(page, api, clip)
     page.click("#upload-start")
@@ -427,6 +443,9 @@ def states() -> Iterator[State]:
     yield State("upload-not-a-video", refuse_bytes, refused_upload, refused=frozenset({"/files/upload-1 415"}))
     yield State("upload-busy", busy_with_bytes, busy_upload, refused=frozenset({"/files/upload-1 503"}))
     yield State("upload-refused-option", refuse_title, started, refused=frozenset({"/files/upload-1 422"}))
+    yield State("upload-tiktok", tiktok_requires, tiktok_panel)
+    yield State("upload-tiktok-branded", tiktok_requires, tiktok_branded)
+    yield State("upload-tiktok-refused", tiktok_requires, steps(tiktok_panel, click("#upload-start")))
     yield State("upload-sending", do=slowly(see("#sending")))
     yield State("upload-starting", do=slowly(see("#starting"), "#upload-start"))
     yield State("upload-paused", do=slowly(see("#upload-resume"), "#upload-pause"))
