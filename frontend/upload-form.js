@@ -61,7 +61,6 @@ export function showRefusal(problem) {
   for (const id of ['title', 'caption', 'gaze']) byId(id).removeAttribute('aria-invalid');
   showTikTokRefusal(problem);
   if (!problem || problem.at) return;
-  if (problem.field === 'options') openTikTok();
   const id = FIELDS[problem.field] ?? 'details';
   byId(`${id}-error`).textContent = sentence(problem.message, '.');
   if (id === 'platforms') document.querySelector('#platform-choices input')?.focus();
