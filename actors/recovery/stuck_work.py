@@ -11,6 +11,7 @@ from actors.flow.completion import fail_crashed_publication, fail_job, fail_part
 from actors.machine import Machine
 from broker import DeadLetter
 from store import accounts, heartbeats, jobs, platform_states, publication_queue, publications, segments, steps
+from store.boot_clock import BootTime
 
 GRACE_PERIOD = timedelta(minutes=5)  # a message may wait in its queue, or for redelivery after its worker's end
 MAX_AHEAD = timedelta(hours=26)  # platforms ask for at most a day (`MAX_RETRY_AFTER_S`, quotas until midnight)
@@ -22,26 +23,34 @@ REASON = "an error in VidProd stopped it every time; the dead letters have the d
 
 def recover(machine: Machine) -> None:
     """Recover dead-lettered work, overdue parts, retries, publications, webhooks and notices, and the ballast file."""
+    began_at = (machine.now(), machine.boot_time())
     machine.disk.make_ballast()
-    was_set_back = _was_set_back(machine)
+    was_set_back = _was_set_back(machine, *began_at)
+    if not was_set_back:  # at once: if the clock is ahead and set back during this run, the next one must know
+        _record(machine, *began_at)
     _fail_dead_lettered(machine)
     _resume_parts(machine)
     _resume_retries(machine, was_set_back)
     _resume_publications(machine, was_set_back)
     webhook_queue.recover(machine, was_set_back=was_set_back)
     notices.recover(machine, was_set_back=was_set_back)
-    with machine.store.writing() as connection:  # last: after a crash the next run does all of it
-        heartbeats.record(connection, HEARTBEAT, machine.now(), machine.boot_time())
+    if was_set_back:  # last: after a crash the next run does all of it
+        _record(machine, *began_at)
 
 
-def _was_set_back(machine: Machine) -> bool:
+def _record(machine: Machine, now: datetime, boot_time: BootTime) -> None:
+    with machine.store.writing() as connection:
+        heartbeats.record(connection, HEARTBEAT, now, boot_time)
+
+
+def _was_set_back(machine: Machine, now: datetime, boot_time: BootTime) -> bool:
     """Return whether the clock was set back since the last run. Then nothing can be due later than now.
 
     A clock that is ahead for some seconds leaves times behind that are hours away when it is right again: of retries,
     of pauses and of the next question to a platform. A step that comes too early is refused once, at the worst.
     """
     with machine.store.reading() as connection:
-        set_back_s = heartbeats.set_back_s(connection, HEARTBEAT, machine.now(), machine.boot_time())
+        set_back_s = heartbeats.set_back_s(connection, HEARTBEAT, now, boot_time)
     if set_back_s <= MAX_SLEW.total_seconds():
         return False
     logger.warning("Clock: set back by {:.0f} s; what waits for a later time is tried now", set_back_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from actors import wiring
 from actors.delete_files import delete_files
 from actors.flow import job_commands
 from actors.flow.events import emit
+from actors.recovery import stuck_work
 from actors.recovery.stuck_work import GRACE_PERIOD
 from actors.ticks import cleanup, open_windows, reap
 from broker import DeadLetter
@@ -36,7 +38,7 @@ from store.schedules import Schedule
 from store.states import JobStatus, PublicationStatus, SegmentStatus
 from store.tables import events
 from tests.actors.one_publication import Remote
-from tests.actors.queues import move_clock, waiting
+from tests.actors.queues import change_machine, move_clock, waiting
 from tests.store.rows import account, job, publication, segment
 
 NAME = "job-1-tiktok-1"
@@ -184,6 +186,37 @@ def test_a_clock_that_was_a_year_ahead_holds_nothing_for_a_year(store: Store, mo
         steps.end(connection, NAME, "m/x", PublicationStatus.PUBLISHED, now=wiring.machine.now())
     open_windows.fn()
     assert _status(store, "job-2-tiktok-1") is PublicationStatus.PUBLISHING
+
+
+@pytest.mark.parametrize("step", ["_resume_parts", "_resume_publications"])
+@pytest.mark.parametrize("is_killed", [False, True], ids=["ends", "is killed"])
+def test_a_clock_set_back_while_work_is_recovered_is_noticed_afterwards(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str, is_killed: bool
+) -> None:
+    """The run saw the wrong clock, and its end the right one; or it has no end."""
+    _ready_part(store, parts=2)
+    reap.fn()
+    right, error = wiring.machine.now, [timedelta(hours=6)]
+    change_machine(monkeypatch, now=lambda: right() + error[0])
+    with store.writing() as connection:
+        accounts.pause(connection, "tiktok-1", wiring.machine.now(), "a limit")
+    real = getattr(stuck_work, step)
+
+    def set_back(*arguments: object) -> None:
+        error[0] = timedelta()
+        if is_killed:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stuck_work, step, set_back)
+        with nullcontext() if not is_killed else pytest.raises(KeyboardInterrupt):
+            reap.fn()
+    reap.fn()
+    with store.reading() as connection:
+        found = accounts.get(connection, "tiktok-1")
+    assert found is not None
+    assert found.paused_until is None
 
 
 def test_a_clock_that_was_hours_ahead_holds_nothing_for_hours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
