@@ -92,7 +92,7 @@ def test_a_chosen_account_that_is_gone_is_shown(store: Store, plan: Callable[...
     with store.writing() as connection:
         accounts.connect(connection, account("tiktok-2"))
         accounts.disconnect(connection, "tiktok-2")
-    for part_id in plan("publish", chosen=["tiktok-2"]):
+    for part_id in plan("publish", accounts=["tiktok-2"]):
         gaze.fn(part_id)
 
     assert {(post.account_id, post.status, post.code) for post in _posts(store)} == {
