@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from store import heartbeats, jobs
 
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # before the first version
+AHEAD = "clock_ahead"  # name of the heartbeat with the latest time of a clock that was seen to go back
 MAX_BEHIND = timedelta(hours=1)  # more than a time zone's mistake or a slow clock may leave between two ticks
 
 
@@ -27,14 +28,20 @@ class WrongClock:
 
 
 def examine(connection: Connection, now: datetime) -> WrongClock | None:
-    """Return what is wrong with the wall clock; None if nothing is seen."""
+    """Return what is wrong with the wall clock; None if nothing is seen.
+
+    If this machine saw the clock go back (`actors.recovery.stuck_work`), the new time counts as the right one, and
+    records of the time before say nothing.
+    """
     if now < EARLIEST:
         return WrongClock(
             "clock_not_set", f"the clock says {now:%Y-%m-%d}: set it; logins, webhooks and posts need the right time"
         )
     recorded = [heartbeats.last(connection, "scheduler"), jobs.newest_created_at(connection)]
     newest = max((moment for moment in recorded if moment is not None), default=None)
-    if newest is None or newest <= now + MAX_BEHIND:
+    was_ahead = heartbeats.last(connection, AHEAD)
+    known = now if was_ahead is None else max(now, was_ahead)
+    if newest is None or newest <= known + MAX_BEHIND:
         return None
     return WrongClock(
         "clock_behind",

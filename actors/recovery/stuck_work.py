@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
+from actors import clock_check
 from actors.flow import notices, planning, rendering, retrying, webhook_queue
 from actors.flow.completion import fail_crashed_publication, fail_job, fail_part
 from actors.machine import Machine
@@ -53,6 +54,8 @@ def _was_set_back(machine: Machine, now: datetime, boot_time: BootTime) -> bool:
         set_back_s = heartbeats.set_back_s(connection, HEARTBEAT, now, boot_time)
     if set_back_s <= MAX_SLEW.total_seconds():
         return False
+    with machine.store.writing() as connection:
+        heartbeats.record(connection, clock_check.AHEAD, now + timedelta(seconds=set_back_s), boot_time)
     logger.warning("Clock: set back by {:.0f} s; what waits for a later time is tried now", set_back_s)
     return True
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from dramatiq import Worker
 
-from actors import wiring
+from actors import clock_check, wiring
 from actors.delete_files import delete_files
 from actors.flow import job_commands
 from actors.flow.events import emit
@@ -229,8 +230,14 @@ def test_a_clock_that_was_hours_ahead_holds_nothing_for_hours(store: Store, monk
         accounts.pause(connection, "tiktok-1", ahead, "a limit")
         platform_states.put(connection, PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=ahead))
     reap.fn()
+    with store.writing() as connection:
+        jobs.create(connection, replace(job("of a wrong time"), created_at=wiring.machine.now()))
     now = move_clock(monkeypatch, -timedelta(hours=6))
+    with store.reading() as connection:
+        assert clock_check.examine(connection, wiring.machine.now()) is not None
     reap.fn()
+    with store.reading() as connection:  # not for hours, in which /health would keep users away
+        assert clock_check.examine(connection, wiring.machine.now()) is None
     assert waiting().count(("publish_tiktok", (NAME,))) == 1
     with store.writing() as connection:
         found = publications.get(connection, NAME)
