@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import Connection, Table, func, select
 
 from store import Store, accounts, jobs, publications, row_counts, segments, tables
+from store.migrations.versions import v0016_row_counts
 from store.states import JobStatus, PublicationStatus
 from tests.store import rows
 from tests.store.query_cost import counted
@@ -79,8 +82,8 @@ def test_rows_that_were_there_before_the_migration_are_counted(store: Store) -> 
                 connection.exec_driver_sql(f"DROP TRIGGER {table.name}_counted_on_{event}")
         connection.exec_driver_sql("DROP TABLE row_counts")
         connection.exec_driver_sql("DROP TABLE stage_durations")
-        connection.exec_driver_sql("UPDATE store_version SET version_num = '0015'")
-    store.migrate()
+        with Operations.context(MigrationContext.configure(connection)):
+            v0016_row_counts.upgrade()
     with store.reading() as connection:
         assert publications.count_by_status(connection) == {("tiktok", "waiting"): 1, ("youtube", "waiting"): 1}
         assert jobs.count_by_status(connection) == {"processing": 1}
