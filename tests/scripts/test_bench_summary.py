@@ -299,6 +299,7 @@ def test_the_broker_without_other_brokers_has_rows_and_reasons(tmp_path: Path, m
     monkeypatch.setattr(broker_rows, "SIZES", Sizes(3, 0.1, 40, 0, 0, 60, 5, 20.0, 0.0))
     monkeypatch.setattr("scripts.benchmarks.broker.candidates.program", lambda _: None)
     lines = list(broker_rows.rows(tmp_path))
-    skipped = [line for line in lines if isinstance(line, NotMeasured)]
+    # With so few jobs it depends on the load whether a message is in flight at the kill; else that row has this reason.
+    skipped = [line for line in lines if isinstance(line, NotMeasured) and "in flight" not in line.reason]
     assert [line.what.split()[-1] for line in skipped] == ["Redis", "RabbitMQ", "PostgreSQL"]
     assert len(lines) - len(skipped) == len(broker_rows.SHOWN)
