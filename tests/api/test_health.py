@@ -262,17 +262,17 @@ def test_files_of_the_page_are_kept_for_a_year_by_a_name_that_changes_with_them(
     before, answer = script()
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert script()[0] == before
-    (tmp_path / "app.js").write_text("// changed")
+    (tmp_path / "app.js").write_text("// for authors\nchanged();\n")
     after, answer = script()
     assert after != before
-    assert answer.text == "// changed"
+    assert answer.text == "changed();\n"
 
 
 def test_files_of_the_page_are_compressed_for_those_who_accept_it(client: TestClient, context: Context) -> None:
     plain = client.simulate_get("/static/app.js")
     packed = client.simulate_get("/static/app.js", headers={"Accept-Encoding": "br, gzip;q=0.5"})
     assert packed.headers["content-encoding"] == "gzip"
-    assert gzip.decompress(packed.content) == plain.content == (context.pages / "app.js").read_bytes()
+    assert gzip.decompress(packed.content) == plain.content
     assert len(packed.content) < len(plain.content) / 2
     assert packed.headers["etag"] != plain.headers["etag"]
     assert {answer.headers["vary"] for answer in (plain, packed)} == {"Accept-Encoding"}
