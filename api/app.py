@@ -16,6 +16,7 @@ from api.http.rate_limit import RateLimiter, UploadLimits
 from api.http.request_ids import RequestIds
 from api.http.security_headers import SecurityHeaders
 from api.resources.accounts import AccountResource, AccountsResource
+from api.resources.calendar import CalendarResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
 from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
 from api.resources.files import FileResource, FilesResource, TusHeaders
@@ -29,7 +30,7 @@ from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
 from api.resources.publications import PublicationResource, PublicationRetryResource, ResolveResource, SkipResource
-from api.resources.schedules import ScheduleResource
+from api.resources.schedules import AccountScheduleResource, ScheduleResource
 from api.resources.session import LoginResource
 from api.resources.sharing import PATH as SHARE_PATH
 from api.resources.sharing import ShareResource
@@ -115,10 +116,12 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/media/{token}": SignedPartResource(context),
         "/accounts": AccountsResource(context),
         "/accounts/{account_id}": AccountResource(context),
+        "/accounts/{account_id}/schedule": AccountScheduleResource(context),
         "/connect/{platform}": ConnectResource(context),
         "/connect/{platform}/begin": ConnectTicketResource(context),
         "/connect/{platform}/callback": ConnectCallbackResource(context),
         "/forecast": ForecastResource(context),
+        "/calendar": CalendarResource(context),
         "/schedule": ScheduleResource(context),
         "/webhooks": EndpointsResource(context),
         "/webhooks/{endpoint_id}": EndpointResource(context),

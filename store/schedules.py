@@ -1,4 +1,4 @@
-"""Upload schedules: the windows and limits of each platform."""
+"""Upload schedules: the windows and limits of platforms, and of accounts that have their own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, select
 
 from store import rows
-from store.tables import schedules
+from store.tables import account_schedules, accounts, schedules
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A platform's upload windows and limits."""
+    """Upload windows and limits of each account of a platform, or of one account."""
 
     platform: str
     time_zone: str
     windows: list[list[str]]  # [["08:00", "22:30"], ...]; ["22:00", "02:00"] spans midnight; empty: always
-    max_per_day: int  # in any 24 hours, for each account
+    max_per_day: int  # from midnight to midnight in the time zone
     min_gap_s: float  # between two posts of one account
 
 
@@ -30,3 +30,24 @@ def put(connection: Connection, schedule: Schedule) -> None:
     """Set a platform's schedule."""
     connection.execute(schedules.delete().where(schedules.c.platform == schedule.platform))
     connection.execute(schedules.insert().values(**asdict(schedule)))
+
+
+def of_accounts(connection: Connection) -> dict[str, Schedule]:
+    """Return the schedules of the accounts that have their own, by id."""
+    query = select(account_schedules, accounts.c.platform).join(
+        accounts, accounts.c.id == account_schedules.c.account_id
+    )
+    return {row.account_id: rows.build(row, Schedule) for row in connection.execute(query)}
+
+
+def put_of_account(connection: Connection, account_id: str, schedule: Schedule) -> None:
+    """Set the schedule of an account."""
+    delete_of_account(connection, account_id)
+    values = asdict(schedule)
+    del values["platform"]
+    connection.execute(account_schedules.insert().values(account_id=account_id, **values))
+
+
+def delete_of_account(connection: Connection, account_id: str) -> None:
+    """Delete the schedule of an account, so that it has its platform's again."""
+    connection.execute(account_schedules.delete().where(account_schedules.c.account_id == account_id))

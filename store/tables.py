@@ -252,8 +252,19 @@ schedules = Table(
     Column("platform", Text, primary_key=True),
     Column("time_zone", Text, nullable=False),  # IANA name the windows are read in
     Column("windows", Json, nullable=False),  # [["08:00", "22:30"], ...]; empty: always
-    Column("max_per_day", Integer, nullable=False),  # in any 24 hours
+    Column("max_per_day", Integer, nullable=False),  # by the calendar of `time_zone`
     Column("min_gap_s", Float, nullable=False),  # between two posts
+)
+
+# A row per account that has a schedule of its own, in place of its platform's. The columns are those of `schedules`.
+account_schedules = Table(
+    "account_schedules",
+    metadata,
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("windows", Json, nullable=False),
+    Column("max_per_day", Integer, nullable=False),
+    Column("min_gap_s", Float, nullable=False),
 )
 
 # A row per webhook endpoint.

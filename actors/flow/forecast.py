@@ -39,8 +39,8 @@ class AccountQueue:
     Attributes:
         id: of the account.
         is_connected: nothing starts on another one.
-        schedule: of its platform.
-        recent: when its posts of the last 24 hours began, oldest first.
+        schedule: of the account.
+        recent: when its posts since `turns.counted_since` began, oldest first.
         pauses: of the account and its platform.
         free_at: when the post that is under way will have ended; None: nothing is under way.
         post_s: how long a post takes, in seconds.

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from actors.flow import account_schedules
 from actors.flow.forecast import AccountQueue, Snapshot
 from actors.flow.scheduling import limits_of
 from actors.flow.turns import MAX_OPEN, PostingLimits
-from actors.flow.upload_windows import DEFAULTS
 from actors.machine import Machine
-from store import accounts, forecast_rows, platform_states, schedules
+from store import accounts, forecast_rows, platform_states
 from store.accounts import Account
 from store.forecast_rows import UnrenderedPart
 from store.states import AccountStatus, AfterFailure
@@ -23,10 +23,10 @@ USUAL_PACE = 2.0  # seconds a second of video, until a part of the job is render
 def read(machine: Machine, connection: Connection) -> Snapshot:
     """Return the snapshot of all accounts; their queues are read from the connection as far as they are needed."""
     now = machine.now()
-    by_platform = DEFAULTS | {schedule.platform: schedule for schedule in schedules.list_all(connection)}
+    known = account_schedules.read(connection)
     outages = {state.platform: state.paused_until for state in platform_states.list_out(connection)}
     queues = [
-        _queue(connection, one, limits_of(connection, one, by_platform[one.platform], outages.get(one.platform), now))
+        _queue(connection, one, limits_of(connection, one, known.of(one), outages.get(one.platform), now))
         for one in accounts.list_all(connection)
     ]
     rendered_at = _rendered_at(machine, connection, now)

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from actors.flow import account_schedules
 from actors.flow.events import emit, emit_for_publication, publication_data
 from actors.flow.turns import Pauses, PostingLimits, counted_since, decide, past_starts
-from actors.flow.upload_windows import DEFAULTS
 from actors.machine import Machine
-from store import heartbeats, jobs, platform_states, publication_queue, publications, schedules
+from store import heartbeats, jobs, platform_states, publication_queue, publications
 from store.accounts import Account
 from store.publication_queue import QueuedPublication
 from store.schedules import Schedule
@@ -37,11 +37,10 @@ def start_due_on(machine: Machine, account_id: str) -> None:
 
 def start_due(machine: Machine, connection: Connection, account_id: str | None = None) -> None:
     """Start the publications that are due now, and store when the next ones will be: on all accounts, or on one."""
-    by_platform = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
+    known = account_schedules.read(connection)
     outages = {state.platform: state.paused_until for state in platform_states.list_out(connection)}
     for account in publication_queue.idle_accounts(connection, account_id):
-        schedule = by_platform.get(account.platform, DEFAULTS[account.platform])
-        _start_next(machine, connection, account, schedule, outages.get(account.platform))
+        _start_next(machine, connection, account, known.of(account), outages.get(account.platform))
 
 
 def _start_next(

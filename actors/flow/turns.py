@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
-from actors.flow.upload_windows import DAY, StartTime, next_slot
+from actors.flow.upload_windows import DAY, LONGEST_DAY, StartTime, next_slot
 from store.schedules import Schedule
 from store.states import WaitsFor
 
@@ -59,8 +59,8 @@ class PostingLimits:
     """The limits of the next post of an account.
 
     Attributes:
-        schedule: of its platform.
-        recent: when its posts of the last 24 hours began, oldest first.
+        schedule: of the account.
+        recent: when its posts since `counted_since` began, oldest first.
         pauses: of the account and the platform.
         now: an aware time.
     """
@@ -104,4 +104,4 @@ def past_starts(starts: Sequence[datetime], now: datetime) -> list[datetime]:
 
 def counted_since(schedule: Schedule, now: datetime) -> datetime:
     """Return since when the starts of posts count for the limits of a schedule."""
-    return now - max(DAY, timedelta(seconds=schedule.min_gap_s))
+    return now - max(LONGEST_DAY, timedelta(seconds=schedule.min_gap_s))

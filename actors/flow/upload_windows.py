@@ -1,14 +1,17 @@
-"""Computes when a platform's schedule allows the next post. Pure functions of times: no store, no clock."""
+"""Computes when a schedule allows the next post of an account. Pure functions of times: no store, no clock."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from itertools import product
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from loguru import logger
 
 from platforms import registry
 from store.schedules import Schedule
@@ -17,6 +20,7 @@ from store.states import WaitsFor
 Window = tuple[time, time]
 
 DAY = timedelta(hours=24)
+LONGEST_DAY = timedelta(hours=49)  # a calendar day whose date comes twice, as on Kwajalein in 1969
 DAYS_AHEAD = 3  # a clock change may skip a window, and even a day (Samoa, 30 December 2011)
 
 DEFAULTS = {
@@ -49,17 +53,58 @@ def next_slot(schedule: Schedule, recent: Sequence[datetime], now: datetime) -> 
 
     Args:
         schedule: windows, posts a day, gap between posts.
-        recent: when the account's posts of the last 24 hours began, oldest first; earlier ones change nothing.
+        recent: when the account's posts of the last `LONGEST_DAY` began, oldest first; earlier ones change nothing.
         now: an aware time.
     """
     slot = StartTime(now)
-    if len(recent) - bisect_right(recent, now - DAY) >= schedule.max_per_day:
-        slot = StartTime(recent[-schedule.max_per_day] + DAY, WaitsFor.DAY_LIMIT)
     if recent:
         after_gap = recent[-1] + timedelta(seconds=schedule.min_gap_s)
         slot = StartTime(after_gap, WaitsFor.GAP) if after_gap > slot.at else slot
     opening = next_opening(schedule, slot.at)
-    return StartTime(opening, WaitsFor.WINDOW) if opening > slot.at else slot
+    slot = StartTime(opening, WaitsFor.WINDOW) if opening > slot.at else slot
+    zone = known_zone(schedule.time_zone)
+    while recent and (day := local_day(slot.at, zone)).count(recent) >= schedule.max_per_day:
+        slot = StartTime(next_opening(schedule, day.end), WaitsFor.DAY_LIMIT)
+    return slot
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A calendar day of a time zone, of 23 to 25 hours as a rule."""
+
+    begin: datetime
+    end: datetime
+
+    def count(self, moments: Sequence[datetime]) -> int:
+        """Return how many of these times, oldest first, are on this day."""
+        return bisect_left(moments, self.end) - bisect_left(moments, self.begin)
+
+
+def local_day(moment: datetime, zone: ZoneInfo) -> Day:
+    """Return the day of a zone's calendar that contains a moment.
+
+    A day ends at the first midnight: where clocks go back at 00:01, the hour that is repeated is part of the next day.
+    """
+    date = moment.astimezone(zone).date()
+    end = midnight(date + timedelta(days=1), zone)
+    if moment >= end:
+        return Day(end, midnight(date + timedelta(days=2), zone))
+    return Day(midnight(date, zone), end)
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return the time (UTC) at which a day begins; where clocks skip midnight, the first time after it."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+@cache
+def known_zone(name: str) -> ZoneInfo:
+    """Return a time zone; UTC if this machine does not know it any more, so that other accounts go on posting."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        logger.error("Time zone {}: unknown on this machine; schedules in it are read in UTC", name)
+        return ZoneInfo("UTC")
 
 
 def next_opening(schedule: Schedule, moment: datetime) -> datetime:
@@ -70,7 +115,7 @@ def next_opening(schedule: Schedule, moment: datetime) -> datetime:
     """
     if not schedule.windows:
         return moment
-    zone = ZoneInfo(schedule.time_zone)
+    zone = known_zone(schedule.time_zone)
     windows = [(time.fromisoformat(opens), time.fromisoformat(closes)) for opens, closes in schedule.windows]
     if _is_open(windows, moment, zone):
         return moment

@@ -245,6 +245,50 @@ class ForecastDocument(TypedDict):
     next: Annotated[str | None, Field(description="Cursor of the next page; null on the last page.")]
 
 
+class CalendarEntryDocument(TypedDict):
+    """A publication in the calendar."""
+
+    publication_id: str
+    job_id: str
+    title: str
+    part: Annotated[int, Field(description="Number of the part, from 1.")]
+    of: Annotated[int | None, Field(description="Number of parts of the job.")]
+    platform: str
+    account_id: str
+    account: Annotated[str, Field(description="Name of the account.")]
+    account_zone: Annotated[
+        str | None, Field(description="Time zone of the account's schedule; null if it is disconnected.")
+    ]
+    at: Annotated[Time | None, Field(description="When it started, or is expected to start; null if nobody can know.")]
+    status: PublicationStatus
+    waits_for: Annotated[WaitsFor | None, Field(description="What a waiting publication waits for.")]
+    reason: _Reason
+    link: Annotated[str | None, Field(description="Address of the published post.")]
+
+
+class CalendarDayDocument(TypedDict):
+    """A day of the calendar."""
+
+    date: Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+    entries: Annotated[list[CalendarEntryDocument], Field(description="Publications, the earliest first.")]
+
+
+CalendarDocument = TypedDict(
+    "CalendarDocument",
+    {
+        "from": Annotated[str, WithJsonSchema({"type": "string", "format": "date"})],
+        "to": Annotated[str, WithJsonSchema({"type": "string", "format": "date"})],
+        "zone": Annotated[str, Field(description="Time zone of the days.")],
+        "days": Annotated[list[CalendarDayDocument], Field(description="All days, also those without entries.")],
+        "undated": Annotated[
+            list[CalendarEntryDocument], Field(description="Waiting publications without an expected time.")
+        ],
+        "truncated": Annotated[bool, Field(description="Whether entries were left out because there are too many.")],
+    },
+)
+"""What was published and what is expected, day by day; the name of a member is a keyword of Python."""
+
+
 class TextLimitDocument(TypedDict):
     """A limit of the words of a post."""
 
@@ -326,16 +370,24 @@ class AccountsDocument(TypedDict):
 
 
 class ScheduleDocument(TypedDict):
-    """The schedule of a platform."""
+    """A schedule."""
 
     time_zone: str
     windows: Annotated[
         list[Annotated[list[str], Field(min_length=2, max_length=2)]],
         Field(description="Daily upload windows as pairs of start and end."),
     ]
-    max_per_day: int
+    max_per_day: Annotated[
+        int, Field(description="Posts of an account a day, from midnight to midnight in `time_zone`.")
+    ]
     min_gap_s: float
     order: Annotated[str, Field(description="The order of publication, for people.")]
+
+
+class AccountScheduleDocument(ScheduleDocument):
+    """The schedule that counts for an account."""
+
+    inherited: Annotated[bool, Field(description="Whether it is the one of the platform.")]
 
 
 SchedulesDocument = dict[str, ScheduleDocument]

@@ -49,10 +49,15 @@ _EXPECTED: Json = {
     "expected_at": _AT, "waits_for": "window", "publication_id": PUBLICATION_ID, "job_id": JOB_ID, "title": "My talk",
     "number": 2, "of": 5, "platform": "tiktok", "account_id": ACCOUNT_ID, "account": "@mara",
 }  # fmt: skip
+_ENTRY: Json = {
+    "publication_id": PUBLICATION_ID, "job_id": JOB_ID, "title": "My talk", "part": 2, "of": 5, "platform": "tiktok",
+    "account_id": ACCOUNT_ID, "account": "@mara", "account_zone": "Europe/Berlin", "at": _AT, "status": "waiting",
+    "waits_for": "window", "reason": "It waits for the next upload window", "link": None,
+}  # fmt: skip
 _SCHEDULE: Json = {
     "time_zone": "Europe/Berlin", "windows": [["08:00", "22:30"]], "max_per_day": 10, "min_gap_s": 900.0,
 }  # fmt: skip
-_SCHEDULES: Json = {"tiktok": {**_SCHEDULE, "order": "older videos first; the parts of a video in their order"}}
+_SHOWN_SCHEDULE: Json = {**_SCHEDULE, "order": "older videos first; the parts of a video in their order"}
 _ENDPOINT: Json = {
     "id": ENDPOINT_ID, "url": "https://hooks.example.com/vidprod", "scope": "all", "events": ["job.completed"],
     "state": "enabled", "disabled_code": None, "disabled_at": None, "failing_since": None, "failures": 0,
@@ -84,6 +89,7 @@ REQUESTS: dict[str, Json] = {
     "change_publication": {"caption": "Part {n} of {m}"},
     "change_account": {"after_failure": "continue"},
     "change_schedules": {"tiktok": _SCHEDULE},
+    "change_account_schedule": {"time_zone": "America/New_York", "max_per_day": 3},
     "add_endpoint": {"url": "https://hooks.example.com/vidprod", "events": ["job.completed", "publication.failed"]},
     "change_endpoint": {"state": "enabled"},
     "rotate_endpoint_secret": {"overlap_hours": 24},
@@ -123,8 +129,23 @@ RESPONSES: dict[str, Json | str] = {
     "list_accounts": {"accounts": [_ACCOUNT], "outages": {}, "max_upload_bytes": 500_000_000},
     "change_account": {**_ACCOUNT, "after_failure": "continue"},
     "get_forecast": {"made_at": _AT, "posts": [_EXPECTED], "next": None},
-    "get_schedules": _SCHEDULES,
-    "change_schedules": _SCHEDULES,
+    "get_calendar": {
+        "from": "2026-11-22",
+        "to": "2026-11-22",
+        "zone": "Europe/Berlin",
+        "days": [{"date": "2026-11-22", "entries": [_ENTRY]}],
+        "undated": [],
+        "truncated": False,
+    },
+    "get_schedules": {"tiktok": _SHOWN_SCHEDULE},
+    "change_schedules": {"tiktok": _SHOWN_SCHEDULE},
+    "get_account_schedule": {**_SHOWN_SCHEDULE, "inherited": True},
+    "change_account_schedule": {
+        **_SHOWN_SCHEDULE,
+        "time_zone": "America/New_York",
+        "max_per_day": 3,
+        "inherited": False,
+    },
     "list_endpoints": {"endpoints": [_ENDPOINT]},
     "add_endpoint": {**_ENDPOINT, "secret": _SECRET},
     "get_endpoint": _ENDPOINT,

@@ -9,11 +9,11 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from sqlalchemy import Connection
 
 from actors import machine_memory
-from actors.flow import turns
-from actors.flow.upload_windows import DAY, DEFAULTS
+from actors.flow import account_schedules, turns
+from actors.flow.upload_windows import known_zone, local_day
 from api.context import Context
 from broker import LockWaits
-from store import accounts, notices, publication_queue, schedules, webhooks
+from store import accounts, notices, publication_queue, webhooks
 from store.states import AccountStatus
 
 
@@ -26,17 +26,18 @@ def of_accounts(context: Context, connection: Connection) -> Iterable[Metric]:
     )
     left = GaugeMetricFamily(
         "vidprod_account_posts_remaining",
-        "Posts that the schedule still allows within 24 hours",
+        "Posts that the schedule still allows today, by the calendar of its time zone",
         labels=["platform", "account"],
     )
     now = context.now()
-    by_platform = DEFAULTS | {schedule.platform: schedule for schedule in schedules.list_all(connection)}
+    known = account_schedules.read(connection)
     for account in accounts.list_all(connection):
         labels = [account.platform, account.id]
         if account.status is AccountStatus.CONNECTED:
-            starts = publication_queue.recent_starts(connection, account.id, now - DAY)
-            counted = turns.past_starts(starts, now)
-            left.add_metric(labels, max(0, by_platform[account.platform].max_per_day - len(counted)))
+            schedule = known.of(account)
+            today = local_day(now, known_zone(schedule.time_zone))
+            starts = publication_queue.recent_starts(connection, account.id, turns.counted_since(schedule, now))
+            left.add_metric(labels, max(0, schedule.max_per_day - today.count(turns.past_starts(starts, now))))
             if account.refresh_expires_at is not None:
                 login.add_metric(labels, (account.refresh_expires_at - now).total_seconds())
     yield from (login, left)

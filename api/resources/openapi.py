@@ -43,7 +43,7 @@ TAGS = {
 _TAG_OF_PATH = {
     "upload": "Uploads", "files": "Uploads", "status": "Jobs", "jobs": "Jobs", "media": "Jobs",
     "publications": "Publications", "accounts": "Accounts", "connect": "Accounts", "schedule": "Accounts",
-    "forecast": "Publications", "limits": "Publications",
+    "forecast": "Publications", "calendar": "Publications", "limits": "Publications",
     "webhooks": "Webhooks", "dead-letters": "Server", "health": "Server",
     "metrics": "Server",
     "openapi.json": "Server", "notices": "Notices", "manifest.webmanifest": "Web page", "service-worker.js": "Web page",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from api.http.idempotency import MAX_KEY_CHARS
-from api.resources import dead_letters, documents, forecasts, jobs, pages, webhooks
+from api.resources import calendar, dead_letters, documents, forecasts, jobs, pages, webhooks
 from api.resources.accounts import AccountChange
 from api.resources.notices import NewSubscription
 from api.resources.operation import NO_CONTENT, Json, Operation, limit, text
 from api.resources.post_changes import JobChange, PublicationChange
 from api.resources.publications import PublicationRetry, Resolution
-from api.resources.schedules import Schedules
+from api.resources.schedules import PlatformSchedules, ScheduleChange
 from api.resources.session import Credentials
 from api.resources.webhooks import EndpointChange, NewEndpoint, Replay, SecretRotation
 from api.tus import protocol
@@ -53,6 +53,13 @@ _PROTOCOL = ("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algor
 _PREFLIGHT = "Part of tus; needs no key."
 _CURSOR = text("`next` of the previous page. Default: the first page.")
 _DAYS = f"How many days from now, 1 to {forecasts.MAX_DAYS}. Default: {forecasts.DEFAULT_DAYS}."
+_FROM = text("First day. Default: today.", format="date", examples=["2026-11-22"])
+_TO = text(
+    f"Last day, at most {calendar.MAX_DAYS} days with the first. Default: {calendar.DEFAULT_DAYS} days with the first.",
+    format="date",
+    examples=["2026-12-22"],
+)
+_ZONE = text("IANA time zone in which days begin and end. Default: UTC.", examples=["Europe/Berlin"])
 _QUEUE = text("Name of a queue. Default: all queues.")
 _ACTOR = text("Name of an actor, such as `gaze` or `publish_tiktok`. Default: all actors.")
 _VARIANT = {
@@ -248,13 +255,34 @@ OPERATIONS = (
         content=documents.ForecastDocument,
     ),
     Operation(
+        "get_calendar", "get", "/calendar", "Get what was and will be published, day by day", (200, 400),
+        "Publications of all accounts that have started, at their start, and those that wait, at their expected time. "
+        f"At most {calendar.MAX_ENTRIES} entries.",
+        query={"from": _FROM, "to": _TO, "zone": _ZONE}, content=documents.CalendarDocument,
+    ),
+    Operation(
         "get_schedules", "get", "/schedule", "Get the schedules of all platforms", (200,),
         content=documents.SchedulesDocument,
     ),
     Operation(
         "change_schedules", "put", "/schedule", "Change the schedules of platforms", (200, 400, 422),
-        "Omitted platforms and fields keep their values. Publications that are due start at once.", Schedules,
+        "Omitted platforms and fields keep their values. Publications that are due start at once.", PlatformSchedules,
         content=documents.SchedulesDocument,
+    ),
+    Operation(
+        "get_account_schedule", "get", "/accounts/{account_id}/schedule", "Get the schedule of an account", (200, 404),
+        "The one that counts: its own, else that of its platform.", content=documents.AccountScheduleDocument,
+    ),
+    Operation(
+        "change_account_schedule", "put", "/accounts/{account_id}/schedule", "Set the schedule of an account",
+        (200, 404, 422),
+        "The account gets a schedule of its own; later changes of its platform's do not concern it. Omitted fields "
+        "keep their values. Publications that are due start at once.", ScheduleChange,
+        content=documents.AccountScheduleDocument,
+    ),
+    Operation(
+        "delete_account_schedule", "delete", "/accounts/{account_id}/schedule", "Delete the schedule of an account",
+        (204, 404), "The schedule of its platform counts again.",
     ),
     Operation(
         "list_endpoints", "get", "/webhooks", "List webhook endpoints", (200,), content=documents.EndpointsDocument,

@@ -1,23 +1,28 @@
-"""GET and PUT /schedule: upload windows and limits of each platform."""
+"""Upload windows and limits: /schedule for platforms, /accounts/{account_id}/schedule for single accounts."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import falcon
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
+from sqlalchemy import Connection
 
+from actors.flow import account_schedules
+from actors.flow.account_schedules import Schedules
 from actors.flow.scheduling import start_due
-from actors.flow.upload_windows import DEFAULTS
 from api.http import json_body
-from api.http.problems import invalid_field
+from api.http.problems import invalid_field, not_found
 from api.resources import documents
 from api.resources.base import Resource
 from platforms import registry
-from store import schedules
+from store import accounts, schedules
+from store.accounts import Account
 from store.schedules import Schedule
+from store.states import AccountStatus
 
 MAX_WINDOWS = 24
 MIDNIGHT = "24:00"  # at the end of a window
@@ -61,8 +66,8 @@ Window = Annotated[
 ]
 
 
-class PlatformSchedule(BaseModel):
-    """The schedule of a platform; omitted fields keep their values."""
+class ScheduleChange(BaseModel):
+    """A change of a schedule; omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -80,7 +85,10 @@ class PlatformSchedule(BaseModel):
     ] = None
     max_per_day: Annotated[
         Annotated[int, Field(strict=True, ge=1, le=1000)] | None,
-        Field(description="Maximum number of posts of an account in 24 hours, 1 to 1000."),
+        Field(
+            description="Maximum number of posts of an account a day, from midnight to midnight in `time_zone`, "
+            "1 to 1000."
+        ),
     ] = None
     min_gap_s: Annotated[
         Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)] | None,
@@ -88,7 +96,7 @@ class PlatformSchedule(BaseModel):
     ] = None
 
 
-class Schedules(RootModel[dict[str, PlatformSchedule]]):
+class PlatformSchedules(RootModel[dict[str, ScheduleChange]]):
     """Schedules by platform, the body of PUT."""
 
 
@@ -99,25 +107,62 @@ class ScheduleResource(Resource):
         """Show the schedule of each platform, and the order of publication."""
         del request
         with self._context.store.reading() as connection:
-            found = {schedule.platform: schedule for schedule in schedules.list_all(connection)}
-        response.media = _document(DEFAULTS | found)
+            known = account_schedules.read(connection)
+        response.media = _documents(known.platforms)
 
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change schedules; publications that are due by the new ones start at once."""
-        changes = json_body.read_body(request, Schedules).root
+        changes = json_body.read_body(request, PlatformSchedules).root
         for platform in changes:
             if platform not in registry.NAMES:
                 raise invalid_field(platform[:40], f"is not one of {', '.join(registry.NAMES)}")
         with self._context.store.writing() as connection:
-            known = DEFAULTS | {schedule.platform: schedule for schedule in schedules.list_all(connection)}
+            known = dict(account_schedules.read(connection).platforms)
             for platform, change in changes.items():
                 known[platform] = _changed(known[platform], change)
                 schedules.put(connection, known[platform])
             start_due(self._context, connection)
-        response.media = _document(known)
+        response.media = _documents(known)
 
 
-def _changed(old: Schedule, change: PlatformSchedule) -> Schedule:
+class AccountScheduleResource(Resource):
+    """GET, PUT and DELETE /accounts/{account_id}/schedule."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        """Show the schedule that counts for an account."""
+        del request
+        with self._context.store.reading() as connection:
+            account = _account(connection, account_id)
+            response.media = _account_document(account_schedules.read(connection), account)
+
+    def on_put(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        """Set an account's own schedule; omitted fields are those that counted before."""
+        change = json_body.read_body(request, ScheduleChange)
+        with self._context.store.writing() as connection:
+            account = _account(connection, account_id)
+            changed = _changed(account_schedules.read(connection).of(account), change)
+            schedules.put_of_account(connection, account_id, changed)
+            start_due(self._context, connection, account_id)
+            response.media = _account_document(account_schedules.read(connection), account)
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        """Delete an account's own schedule: its platform's counts again."""
+        del request
+        with self._context.store.writing() as connection:
+            _account(connection, account_id)
+            schedules.delete_of_account(connection, account_id)
+            start_due(self._context, connection, account_id)
+        response.status = falcon.HTTP_204
+
+
+def _account(connection: Connection, account_id: str) -> Account:
+    found = accounts.get(connection, account_id)
+    if found is None or found.status is AccountStatus.DISCONNECTED:
+        raise not_found("account")
+    return found
+
+
+def _changed(old: Schedule, change: ScheduleChange) -> Schedule:
     windows = old.windows if change.windows is None else [list(window) for window in change.windows]
     return Schedule(
         platform=old.platform,
@@ -133,14 +178,19 @@ def _shown(window: list[str]) -> list[str]:
     return ["00:00", MIDNIGHT] if window[0] == window[1] else window
 
 
-def _document(known: dict[str, Schedule]) -> dict[str, documents.ScheduleDocument]:
+def _documents(known: Mapping[str, Schedule]) -> dict[str, documents.ScheduleDocument]:
+    return {platform: _document(schedule) for platform, schedule in sorted(known.items())}
+
+
+def _document(schedule: Schedule) -> documents.ScheduleDocument:
     return {
-        platform: {
-            "time_zone": schedule.time_zone,
-            "windows": [_shown(window) for window in schedule.windows],
-            "max_per_day": schedule.max_per_day,
-            "min_gap_s": schedule.min_gap_s,
-            "order": "older videos first; the parts of a video in their order",
-        }
-        for platform, schedule in sorted(known.items())
+        "time_zone": schedule.time_zone,
+        "windows": [_shown(window) for window in schedule.windows],
+        "max_per_day": schedule.max_per_day,
+        "min_gap_s": schedule.min_gap_s,
+        "order": "older videos first; the parts of a video in their order",
     }
+
+
+def _account_document(known: Schedules, account: Account) -> documents.AccountScheduleDocument:
+    return {**_document(known.of(account)), "inherited": account.id not in known.accounts}

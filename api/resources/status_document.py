@@ -320,18 +320,24 @@ def _prediction(
     """Return the prediction of a waiting publication; None for another one."""
     if post.status is not PublicationStatus.WAITING:
         return None
-    return forecast.posts.get(post.id) or Prediction(None, _unpredicted(job, part, post, account), job.id, part.id)
+    waits_for = unpredicted(
+        account_status=AccountStatus.CONNECTED if account is None else account.status,
+        needs_approval=bool(job.review_reasons) and job.approved_at is None,
+        segment_status=part.status,
+        code=post.code,
+    )
+    return forecast.posts.get(post.id) or Prediction(None, waits_for, job.id, part.id)
 
 
-def _unpredicted(job: Job, part: Segment, post: Publication, account: Account | None) -> WaitsFor:
+def unpredicted(*, account_status: str, needs_approval: bool, segment_status: str, code: str | None) -> WaitsFor:
     """Return what a publication waits for whose turn does not come before it expires, or whose account is unusable."""
-    if account is not None and account.status is not AccountStatus.CONNECTED:
+    if account_status != AccountStatus.CONNECTED:
         return WaitsFor.ACCOUNT
-    if job.review_reasons and job.approved_at is None:
+    if needs_approval:
         return WaitsFor.APPROVAL
-    if part.status in {SegmentStatus.PENDING, SegmentStatus.RENDERING}:
+    if segment_status in {SegmentStatus.PENDING, SegmentStatus.RENDERING}:
         return WaitsFor.RENDERING
-    return WaitsFor.EARLIER_PART if post.code == HELD else WaitsFor.NEXT
+    return WaitsFor.EARLIER_PART if code == HELD else WaitsFor.NEXT
 
 
 def outage_document(state: PlatformState) -> documents.OutageDocument:

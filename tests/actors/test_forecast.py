@@ -67,7 +67,7 @@ def test_the_limits_that_hold_a_post_are_named() -> None:
     posts = _posts("a", 1)
     assert _shown(_predict(_queue(posts, recent=begun))) == {"a-1": (5, "gap")}
     assert _shown(_predict(_queue(posts, recent=begun, schedule=_schedule(max_per_day=2)))) == {
-        "a-1": (24 * 60 - 50, "day_limit")
+        "a-1": (12 * 60, "day_limit")
     }
     evening = _schedule(windows=[["18:00", "20:00"]])
     assert _shown(_predict(_queue(posts, schedule=evening))) == {"a-1": (360, "window")}
@@ -114,8 +114,8 @@ def test_a_post_under_way_is_waited_for() -> None:
 
 def test_a_post_whose_turn_comes_after_it_expires_has_no_time() -> None:
     found = _predict(_queue(_posts("a", 70), schedule=_schedule(max_per_day=1)))
-    assert len(found) == 60
-    assert max(one.at for one in found.values() if one.at is not None) == NOON + timedelta(days=59)
+    assert len(found) == 61  # today, and at the beginning of each of the following 60 days
+    assert max(one.at for one in found.values() if one.at is not None) == NOON + timedelta(days=59, hours=12)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def test_a_video_for_a_day_after_the_maximum_has_a_time() -> None:
     one_a_day = _schedule(max_per_day=1)
     found = _predict(_queue([*scheduled, *_posts("b", 200), *_posts("c", 1)], schedule=one_a_day))
     assert found["a-1"].at == far
-    assert [name for name in found if name.startswith("b")] == [f"b-{number}" for number in range(1, 61)]
+    assert [name for name in found if name.startswith("b")] == [f"b-{number}" for number in range(1, 62)]
     assert "c-1" not in found
 
 

@@ -59,7 +59,10 @@ def clock(store: Store, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def _prepare(store: Store) -> None:
-    """Add three accounts with rules of their own, and jobs: plain ones, some with a later time, one unapproved."""
+    """Add three accounts with different rules, and jobs: plain ones, some with a later time, one unapproved.
+
+    The rules of one account are its own: its platform has others, which do not count.
+    """
     with store.writing() as connection:
         owners = [rows.account(f"{platform}-1", platform) for platform in RULES]
         for owner in owners:
@@ -69,6 +72,9 @@ def _prepare(store: Store) -> None:
                 platform=platform, time_zone=zone, windows=windows, max_per_day=round(per_day * SCALE),
                 min_gap_s=gap_s / SCALE,
             )  # fmt: skip
+            if platform == "tiktok":
+                schedules.put_of_account(connection, "tiktok-1", rules)
+                rules = replace(rules, time_zone="UTC", windows=[], max_per_day=1)
             schedules.put(connection, rules)
         accounts.pause(connection, "youtube-1", BEGIN + timedelta(hours=31), "the platform asked for it")
         outage = PlatformState(platform="tiktok", failures_in_a_row=3, paused_until=BEGIN + timedelta(hours=9))

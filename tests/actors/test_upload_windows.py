@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.flow.upload_windows import DAY, earliest_start, next_opening
+from actors.flow.upload_windows import Day, StartTime, earliest_start, local_day, next_opening, next_slot
 from store.schedules import Schedule
+from store.states import WaitsFor
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -116,11 +117,49 @@ def test_every_window_opens_within_three_days_in_every_zone(zone: str, window: t
     assert asked <= next_opening(_schedule(window, zone=zone), asked) < asked + timedelta(days=3)
 
 
-def test_the_daily_limit_counts_any_24_hours() -> None:
-    schedule = _schedule(max_per_day=2)
-    recent = [NOON - timedelta(hours=23), NOON - timedelta(hours=1)]
-    assert earliest_start(schedule, recent, NOON) == NOON + timedelta(hours=1)
-    assert earliest_start(schedule, recent[1:], NOON) == NOON
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+DAYS = [
+    # (zone, a moment, when its day begins, when it ends), all in UTC
+    ("UTC", "2026-11-22T12:00", "2026-11-22T00:00", "2026-11-23T00:00"),
+    ("America/Los_Angeles", "2026-11-22T07:59", "2026-11-21T08:00", "2026-11-22T08:00"),
+    ("Pacific/Kiritimati", "2026-11-22T10:00", "2026-11-22T10:00", "2026-11-23T10:00"),
+    ("Europe/Berlin", "2026-03-29T12:00", "2026-03-28T23:00", "2026-03-29T22:00"),  # 23 hours
+    ("Europe/Berlin", "2026-10-25T12:00", "2026-10-24T22:00", "2026-10-25T23:00"),  # 25 hours
+    ("Asia/Beirut", "2026-03-28T22:00", "2026-03-28T22:00", "2026-03-29T21:00"),  # begins at 01:00
+    ("Pacific/Apia", "2011-12-30T09:59", "2011-12-29T10:00", "2011-12-30T10:00"),  # the 30th is left out
+    ("America/St_Johns", "2006-10-29T02:40", "2006-10-29T02:30", "2006-10-30T03:30"),  # 23:11 again, after 00:01
+]
+
+
+@pytest.mark.parametrize(("zone", "moment", "begin", "end"), DAYS)
+def test_a_day_is_one_of_the_zones_calendar(zone: str, moment: str, begin: str, end: str) -> None:
+    assert local_day(_instant(moment), ZoneInfo(zone)) == Day(_instant(begin), _instant(end))
+
+
+@pytest.mark.parametrize(("zone", "moment", "begin", "end"), DAYS)
+def test_the_limit_of_a_day_is_counted_by_the_schedules_calendar(zone: str, moment: str, begin: str, end: str) -> None:
+    schedule, asked = _schedule(zone=zone, max_per_day=2), _instant(moment)
+    before, today = _instant(begin) - timedelta(minutes=1), _instant(begin)
+    assert earliest_start(schedule, [before, before, today], asked) == asked
+    assert next_slot(schedule, [before, today, asked], asked) == StartTime(_instant(end), WaitsFor.DAY_LIMIT)
+
+
+def test_the_limit_of_a_day_is_named_rather_than_the_window_after_it() -> None:
+    schedule = _schedule(("08:00", "20:00"), zone="Europe/Berlin", max_per_day=1)
+    tomorrow = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+    assert next_slot(schedule, [NOON - timedelta(hours=2)], NOON) == StartTime(tomorrow, WaitsFor.DAY_LIMIT)
+    night = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
+    assert next_slot(schedule, [NOON], night) == StartTime(tomorrow, WaitsFor.WINDOW)
+
+
+@pytest.mark.logs_errors
+def test_a_time_zone_that_the_machine_has_lost_is_read_as_utc() -> None:
+    """A schedule that was restored on another machine does not stop those of other accounts."""
+    lost = _schedule(("13:00", "14:00"), zone="Mars/Base", max_per_day=1)
+    assert next_slot(lost, [], NOON) == StartTime(NOON + timedelta(hours=1), WaitsFor.WINDOW)
 
 
 def test_posts_keep_their_distance() -> None:
@@ -129,20 +168,28 @@ def test_posts_keep_their_distance() -> None:
 
 
 @given(
-    posts=st.integers(1, 20),
-    per_day=st.integers(1, 5),
-    gap_s=st.sampled_from([0.0, 600.0, 7200.0]),
-    opens=st.integers(0, 23),
-    hours=st.integers(1, 12),
+    change=st.sampled_from([(zone, moment) for zone, moments in CHANGES.items() for moment in moments]),
+    minutes=st.integers(-3000, 1500),
+    posts=st.integers(1, 8),
+    per_day=st.integers(1, 3),
+    gap_min=st.sampled_from([0, 10, 120, 1500]),
+    windows=st.lists(st.tuples(CLOCK_TIMES, CLOCK_TIMES).filter(lambda window: window[0] != window[1]), max_size=2),
 )
-def test_a_series_of_posts_never_breaks_a_rule(posts: int, per_day: int, gap_s: float, opens: int, hours: int) -> None:
-    window = (f"{opens:02}:00", f"{(opens + hours) % 24:02}:00")
-    schedule = _schedule(window, max_per_day=per_day, min_gap_s=gap_s)
+def test_each_post_of_a_series_has_the_first_minute_that_breaks_no_rule(
+    change: tuple[str, str], minutes: int, posts: int, per_day: int, gap_min: int, windows: list[tuple[str, str]]
+) -> None:
+    zone, moment = ZoneInfo(change[0]), change[1]
+    schedule = _schedule(*windows, zone=change[0], max_per_day=per_day, min_gap_s=60.0 * gap_min)
     went: list[datetime] = []
-    now = NOON
+    asked = _instant(moment) + timedelta(minutes=minutes)
     for _ in range(posts):
-        now = earliest_start(schedule, went, now)
-        assert next_opening(schedule, now) == now
-        assert not went or (now - went[-1]).total_seconds() >= gap_s
-        assert sum(1 for moment in went if moment > now - DAY) < per_day
-        went.append(now)
+        minute = asked
+        while (
+            (windows and not _is_open(schedule, minute))
+            or (went and minute < went[-1] + timedelta(minutes=gap_min))
+            or sum(one.astimezone(zone).date() == minute.astimezone(zone).date() for one in went) >= per_day
+        ):
+            minute += timedelta(minutes=1)
+        asked = earliest_start(schedule, went, asked)
+        assert asked == minute
+        went.append(asked)

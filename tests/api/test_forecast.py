@@ -127,7 +127,7 @@ def test_the_forecast_lists_the_next_days_in_pages(client: TestClient, context: 
         cursor = page["next"]
         if cursor is None:
             break
-    assert len(seen) == 20  # ten in 24 hours
+    assert len(seen) == 22  # of 48 hours from noon: until midnight ten, and ten the next day; two of the last one
     assert seen == sorted(seen)
     assert page["posts"][-1] == {
         "expected_at": "2026-11-23T21:00:00.000Z", "waits_for": "earlier_part", "publication_id": "job-20-tiktok-1",
