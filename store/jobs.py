@@ -60,6 +60,7 @@ class Job:
     source_deleted_at: datetime | None = None
     accounts: list[str] | None = None
     post_options: dict[str, dict[str, Any]] | None = None  # Any: JSON of the platforms' models
+    stated_duration_s: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", JobStatus(self.status))
@@ -88,6 +89,13 @@ def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | N
         older = or_(jobs.c.created_at < before[0], and_(jobs.c.created_at == before[0], jobs.c.id < before[1]))
         query = query.where(older)
     return rows.fetch_all(connection, query, Job)
+
+
+def list_unplanned(connection: Connection, limit: int) -> list[Job]:
+    """Return the oldest jobs that have no plan yet."""
+    open_statuses = (JobStatus.PENDING, JobStatus.PROCESSING)
+    query = select(jobs).where(jobs.c.status.in_(open_statuses), jobs.c.segment_count.is_(None))
+    return rows.fetch_all(connection, query.order_by(jobs.c.created_at, jobs.c.id).limit(limit), Job)
 
 
 def start(connection: Connection, job_id: str, now: datetime) -> bool:

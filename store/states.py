@@ -96,6 +96,14 @@ class WaitsFor(StrEnum):
     PLATFORM_OUTAGE = "platform_outage"  # the end of the platform's pause
 
 
+class AllOutReason(StrEnum):
+    """The reason for which nobody can know when all parts of a job will be published; there are those of `WaitsFor`."""
+
+    NOT_PLANNED_YET = "not_planned_yet"  # and the duration of the video is unknown
+    NO_ACCOUNT = "no_account"  # none of the chosen accounts is connected
+    EXPIRES = "expires"  # the turn of a part does not come within 60 days
+
+
 UNUSABLE_CODES = {AccountStatus.RECONNECT: "reconnect_needed", AccountStatus.REFUSED: "account_refused"}
 """The codes of publications that wait for an account which cannot be used."""
 

@@ -111,6 +111,7 @@ jobs = Table(
     Column("source_deleted_at", UtcDateTime),  # of the uploaded file, which no part needs any more; null: with the rest
     Column("accounts", Json),  # list of ids of accounts; null: all connected ones of `platforms`
     Column("post_options", Json),  # options of the posts by platform, as the upload gave them; `post_settings` has more
+    Column("stated_duration_s", Float),  # of the video, as the upload stated it; only for estimates until it is planned
 )
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
 Index("jobs_by_status", jobs.c.status)

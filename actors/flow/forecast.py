@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
+from actors.flow.expected_posts import ExpectedJob
 from actors.flow.turns import Pauses, PostingLimits, Turn, decide
 from store.forecast_rows import OpenPost
 from store.schedules import Schedule
@@ -24,12 +25,13 @@ from store.states import PublicationStatus, WaitsFor
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The start of a waiting publication, and what it waits for; without a time, nobody can know."""
+    """The start and the end of a waiting publication, and what it waits for; without a time, nobody can know."""
 
     at: datetime | None
     waits_for: WaitsFor
     job_id: str
     segment_id: str
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +70,14 @@ class Snapshot:
         max_open: after which an open publication expires, counted from its own time if it has a later one.
         accounts: the queues.
         rendered_at: estimated end of the rendering of parts, by segment.
+        expected: the jobs that are not planned yet, whose expected posts are in the queues.
     """
 
     now: datetime
     max_open: timedelta
     accounts: Sequence[AccountQueue]
     rendered_at: Mapping[str, datetime]
+    expected: Mapping[str, ExpectedJob] = field(default_factory=dict)
 
 
 def predict(snapshot: Snapshot) -> dict[str, Prediction]:
@@ -194,4 +198,5 @@ class _AccountForecast:
         return limit or WaitsFor.NEXT
 
     def _add_prediction(self, post: OpenPost, at: datetime | None, reason: WaitsFor) -> None:
-        self._found.append((post.id, Prediction(at, reason, post.job_id, post.segment_id)))
+        ends_at = None if at is None else at + timedelta(seconds=self._queue.post_s)
+        self._found.append((post.id, Prediction(at, reason, post.job_id, post.segment_id, ends_at)))

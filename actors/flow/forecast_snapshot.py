@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlalchemy import Connection
 
-from actors.flow import account_schedules
+from actors.flow import account_schedules, expected_posts
+from actors.flow.expected_posts import ExpectedPosts
 from actors.flow.forecast import AccountQueue, Snapshot
 from actors.flow.scheduling import limits_of
 from actors.flow.turns import MAX_OPEN, PostingLimits
@@ -14,26 +16,42 @@ from actors.machine import Machine
 from store import accounts, forecast_rows, platform_states
 from store.accounts import Account
 from store.forecast_rows import UnrenderedPart
+from store.jobs import Job
 from store.states import AccountStatus, AfterFailure
 
 USUAL_POST_S = 60.0  # until an account has posts to measure; with a gap between posts it changes nothing
 USUAL_PACE = 2.0  # seconds a second of video, until a part of the job is rendered: one core, Full HD, with correction
 
 
-def read(machine: Machine, connection: Connection) -> Snapshot:
-    """Return the snapshot of all accounts; their queues are read from the connection as far as they are needed."""
+def read(machine: Machine, connection: Connection, new_job: Job | None = None) -> Snapshot:
+    """Return the snapshot of all accounts; their queues are read from the connection as far as they are needed.
+
+    Args:
+        machine: for its clock and settings.
+        connection: to the store.
+        new_job: that is not stored yet; its posts are expected, too.
+    """
     now = machine.now()
     known = account_schedules.read(connection)
     outages = {state.platform: state.paused_until for state in platform_states.list_out(connection)}
-    queues = [
-        _queue(connection, one, limits_of(connection, one, known.of(one), outages.get(one.platform), now))
-        for one in accounts.list_all(connection)
-    ]
+    owners = accounts.list_all(connection)
     rendered_at = _rendered_at(machine, connection, now)
-    return Snapshot(now=now, max_open=MAX_OPEN, accounts=queues, rendered_at=rendered_at)
+    pace = USUAL_PACE / machine.settings.worker_concurrency
+    expected = expected_posts.read(connection, max(rendered_at.values(), default=now), pace=pace, new_job=new_job)
+    queues = [
+        _queue(connection, one, limits_of(connection, one, known.of(one), outages.get(one.platform), now), expected)
+        for one in owners
+    ]
+    return Snapshot(
+        now=now,
+        max_open=MAX_OPEN,
+        accounts=queues,
+        rendered_at={**rendered_at, **expected.rendered_at},
+        expected=expected.by_job(owners),
+    )
 
 
-def _queue(connection: Connection, account: Account, limits: PostingLimits) -> AccountQueue:
+def _queue(connection: Connection, account: Account, limits: PostingLimits, expected: ExpectedPosts) -> AccountQueue:
     measured_s = forecast_rows.post_duration_s(connection, account.id)
     post_s = USUAL_POST_S if measured_s is None else measured_s
     holds = account.after_failure is AfterFailure.HOLD
@@ -46,7 +64,7 @@ def _queue(connection: Connection, account: Account, limits: PostingLimits) -> A
         recent=limits.recent,
         pauses=limits.pauses,
         post_s=post_s,
-        posts=forecast_rows.open_posts(connection, account.id),
+        posts=chain(forecast_rows.open_posts(connection, account.id), expected.on(account)),
         free_at=max([*under_way, *begun], default=None),
         held_after=forecast_rows.first_unpublished(connection, account.id) if holds else {},
     )

@@ -16,6 +16,7 @@ from store.attempts import MediaOutcome
 from store.states import (
     AccountStatus,
     AfterFailure,
+    AllOutReason,
     DeliveryStatus,
     EndpointState,
     JobPhase,
@@ -47,7 +48,26 @@ _ExpectedAt = Annotated[
 ]
 
 
-class UploadDocument(TypedDict):
+class AllOutDocument(TypedDict):
+    """When all parts of a job are published."""
+
+    all_out_by: Annotated[
+        Time | None,
+        Field(
+            description="When the last waiting publication is expected to be out, if nothing changes. Null if nobody "
+            "can know, or if nothing waits. An estimate until all parts are rendered."
+        ),
+    ]
+    all_out_reason: Annotated[
+        WaitsFor | AllOutReason | None,
+        Field(
+            description="Why nobody can know: as `waits_for` of a publication, or the video is `not_planned_yet` and "
+            "was sent without `duration_s`, `no_account` is connected, or a part `expires` before its turn."
+        ),
+    ]
+
+
+class UploadDocument(AllOutDocument):
     """An accepted video."""
 
     job_id: str
@@ -196,7 +216,7 @@ class WordsDocument(TypedDict):
     options: Free | None
 
 
-class JobDocument(JobSummaryDocument):
+class JobDocument(JobSummaryDocument, AllOutDocument):
     """The status of a job."""
 
     caption: str

@@ -34,7 +34,7 @@ _SEGMENT: Json = {
     "publications": [_PUBLICATION],
 }  # fmt: skip
 _JOB: Json = {
-    **_SUMMARY, "caption": "", "part_words": {},
+    **_SUMMARY, "all_out_by": _AT, "all_out_reason": None, "caption": "", "part_words": {},
     "platform_words": {"youtube": {"title": "{title}", "caption": None, "options": {"privacy": "unlisted"}}},
     "error": None, "error_code": None, "attempts": [], "retry_at": None, "review": None,
     "warnings": [], "metadata": {"campaign": 7}, "platforms": ["tiktok"], "accounts": None, "size_bytes": 123_456_789,
@@ -105,7 +105,13 @@ REQUESTS: dict[str, Json] = {
 }
 
 RESPONSES: dict[str, Json | str] = {
-    "upload_video": {"job_id": JOB_ID, "status": "pending", "status_url": f"/status/{JOB_ID}"},
+    "upload_video": {
+        "job_id": JOB_ID,
+        "status": "pending",
+        "status_url": f"/status/{JOB_ID}",
+        "all_out_by": _AT,
+        "all_out_reason": None,
+    },
     "get_job_status": _JOB,
     "change_job": _JOB,
     "change_publication": _PUBLICATION,

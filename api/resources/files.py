@@ -16,15 +16,15 @@ import falcon
 from api.context import Context
 from api.http.problems import Problem
 from api.http.rate_limit import RateLimiter, request_client
+from api.resources.job_document import job_document
 from api.tus import protocol, requests
 from api.tus.receiving import Reception, beyond_length
 from api.tus.stored import StoredUpload, UploadState, gone
-from api.uploads.acceptance import accept
+from api.uploads.acceptance import ALL_OUT_BY, JOB_ID, accept
 from api.uploads.upload import UPLOAD
 from store import jobs
 
 READ_BYTES = 262_144
-JOB_ID = "X-Job-Id"
 
 
 class TusHeaders:
@@ -96,10 +96,18 @@ class TusResource:
             reception.end()
             offset = reception.size_bytes
             if reception.is_complete and not reception.upload.is_partial:
-                response.set_header(JOB_ID, accept(self._context, reception).headers[JOB_ID])
+                headers = accept(self._context, reception).headers
+                response.set_headers({name: headers[name] for name in (JOB_ID, ALL_OUT_BY) if name in headers})
         finally:
             reception.discard()
         _set_state(response, reception.upload, offset, self._context.now())
+
+    def _set_job(self, response: falcon.Response, job_id: str) -> None:
+        """Set the headers about a job that was created before."""
+        response.set_header(JOB_ID, job_id)
+        by = job_document(self._context, job_id)["all_out_by"]
+        if by is not None:
+            response.set_header(ALL_OUT_BY, by)
 
 
 class FilesResource(TusResource):
@@ -124,7 +132,7 @@ class FilesResource(TusResource):
         upload = requests.joined(self._context, request.get_header)
         if upload is not None:
             self._count(request)
-            response.set_header(JOB_ID, upload.upload_id)
+            self._set_job(response, upload.upload_id)
             _set_state(response, upload, upload.length or 0, self._context.now())
         return upload
 
@@ -155,7 +163,7 @@ class FileResource(TusResource):
             self._end(self._context.receptions.begin(self._context, upload), response)
             is_accepted = True
         if is_accepted:
-            response.set_header(JOB_ID, upload_id)
+            self._set_job(response, upload_id)
         _set_state(response, upload, (upload.length or 0) if is_accepted else upload.offset, self._context.now())
         _set_creation_headers(response, upload)
         response.status = falcon.HTTP_200
@@ -191,7 +199,7 @@ class FileResource(TusResource):
             return False
         if request.content_length:
             raise beyond_length(upload.length or 0)
-        response.set_header(JOB_ID, upload_id)
+        self._set_job(response, upload_id)
         _set_state(response, upload, upload.length or 0, self._context.now())
         return True
 

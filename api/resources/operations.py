@@ -89,6 +89,7 @@ _ANSWERED = {
     "Upload-Metadata": "The metadata as the client sent it.",
     "Upload-Expires": "When the upload is deleted if nothing is added.",
     "X-Job-Id": "Id of the job of a complete upload.",
+    "X-All-Out-By": "When all parts of a complete upload are published, if that is known; RFC 3339.",
     "Tus-Version": "Versions of the protocol.",
     "Tus-Extension": "Extensions of the protocol, separated by commas.",
     "Tus-Max-Size": "Maximum size of an upload in bytes.",
@@ -113,7 +114,7 @@ OPERATIONS = (
         "OPTIONS lists what the server can do. The options of `POST /upload` are keys of Upload-Metadata; `filename` "
         "is the name of the file. Only the creation counts for the rate limit of uploads.",
         headers=_TUS | _TUS_CREATION, content=NO_CONTENT,
-        answer_headers=_protocol_headers("Location", "Upload-Offset", "Upload-Expires", "X-Job-Id"),
+        answer_headers=_protocol_headers("Location", "Upload-Offset", "Upload-Expires", "X-Job-Id", "X-All-Out-By"),
     ),
     Operation(
         "append_to_upload", "patch", "/files/{upload_id}", "Append to a resumable upload",
@@ -124,7 +125,7 @@ OPERATIONS = (
         "is sent first, the options last. With a deferred length the metadata `size` tells the maximum "
         "in bytes; without it the disk space for the largest video is reserved.",
         headers=_TUS | _TUS_APPENDING,
-        answer_headers=_protocol_headers("Upload-Offset", "Upload-Expires", "X-Job-Id"),
+        answer_headers=_protocol_headers("Upload-Offset", "Upload-Expires", "X-Job-Id", "X-All-Out-By"),
     ),
     Operation(
         "override_upload_method", "post", "/files/{upload_id}", "Append, delete or ask by POST",
@@ -145,7 +146,7 @@ OPERATIONS = (
         "If the job could not be created then, its errors are here, too. Responses to HEAD have no body.",
         headers=_TUS, content=NO_CONTENT,
         answer_headers=_protocol_headers("Upload-Offset", "Upload-Length", "Upload-Metadata", "Upload-Expires",
-        "X-Job-Id"),
+        "X-Job-Id", "X-All-Out-By"),
     ),
     Operation(
         "get_upload_protocol", "options", "/files", "Get what the upload protocol offers", (204,), _PREFLIGHT,
@@ -255,7 +256,7 @@ OPERATIONS = (
         content=documents.ForecastDocument,
     ),
     Operation(
-        "get_calendar", "get", "/calendar", "Get what was and will be published, day by day", (200, 400),
+        "get_calendar", "get", "/calendar", "Get publications day by day", (200, 400),
         "Publications of all accounts that have started, at their start, and those that wait, at their expected time. "
         f"At most {calendar.MAX_ENTRIES} entries.",
         query={"from": _FROM, "to": _TO, "zone": _ZONE}, content=documents.CalendarDocument,

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from actors.flow import kept_pictures, post_words
 from actors.flow.forecast import Prediction
-from actors.flow.forecast_cache import Forecast
+from actors.flow.forecast_cache import AllOut, Forecast
 from api.resources import documents
 from platforms.next_steps import NEXT_STEPS, next_step
 from store.accounts import Account
@@ -27,6 +27,7 @@ from store.states import (
     PUBLICATION_OVER,
     PUBLICATION_UNPUBLISHED,
     AccountStatus,
+    AllOutReason,
     JobPhase,
     JobStatus,
     PublicationStatus,
@@ -76,8 +77,16 @@ def document(
     for post in posts:
         by_part[post.segment_id].append(post)
     numbers = [_numbers(part, by_part[part.id]) for part in parts]
+    predictions = {
+        post.id: _prediction(job, part, post, by_id.get(post.account_id), forecast)
+        for part in parts
+        for post in by_part[part.id]
+    }
+    all_out = _all_out(job, [one for one in predictions.values() if one is not None], forecast)
     return {
         **summary(job, numbers, Counter(post.status for post in posts), forecast),
+        "all_out_by": timestamp(all_out.at),
+        "all_out_reason": all_out.reason,
         "caption": job.caption,
         "platform_words": {one.target: _words(one) for one in settings if one.segment_number == ALL_PARTS},
         "part_words": {str(one.segment_number): _words(one) for one in settings if one.target == ALL_TARGETS},
@@ -108,7 +117,7 @@ def document(
                         post,
                         by_id.get(post.account_id),
                         paused.get(post.platform),
-                        _prediction(job, part, post, by_id.get(post.account_id), forecast),
+                        predictions[post.id],
                         _sent_words(job, post, settings),
                     )
                     for post in by_part[part.id]
@@ -327,6 +336,19 @@ def _prediction(
         code=post.code,
     )
     return forecast.posts.get(post.id) or Prediction(None, waits_for, job.id, part.id)
+
+
+def _all_out(job: Job, predictions: Sequence[Prediction], forecast: Forecast) -> AllOut:
+    """Return when all waiting publications of a job have ended, or why nobody can know."""
+    if job.status in JOB_OVER:
+        return AllOut()
+    if job.segment_count is None:
+        return forecast.expected.get(job.id) or AllOut(reason=AllOutReason.NOT_PLANNED_YET)
+    blocked = next((one for one in predictions if one.at is None), None)
+    if blocked is not None:
+        is_late = blocked.waits_for is WaitsFor.NEXT
+        return AllOut(reason=AllOutReason.EXPIRES if is_late else blocked.waits_for)
+    return AllOut(max((one.ends_at for one in predictions if one.ends_at is not None), default=None))
 
 
 def unpredicted(*, account_status: str, needs_approval: bool, segment_status: str, code: str | None) -> WaitsFor:

@@ -8,11 +8,14 @@ from typing import Protocol
 
 from loguru import logger
 
-from actors.flow import job_commands
+from actors.flow import forecast_cache, job_commands
+from actors.flow.forecast_cache import AllOut
 from actors.recovery import lost_found, upload_record
 from actors.recovery.lost_found import SOURCE
 from api.context import Context
 from api.http import idempotency
+from api.resources import documents
+from api.resources.status_document import timestamp
 from api.uploads.checks import check_options
 from api.uploads.options import UploadOptions, parse_options, post_options
 from api.uploads.upload import stored_answer
@@ -20,6 +23,8 @@ from store import jobs
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.states import JobStatus, ReviewReason
+
+JOB_ID, ALL_OUT_BY = "X-Job-Id", "X-All-Out-By"
 
 
 class CompleteUpload(Protocol):
@@ -98,7 +103,7 @@ def _create_job(context: Context, upload: CompleteUpload, fields: dict[str, str]
     options = parse_options(fields, context.now())
     check_options(context, options, upload.file_name)
     job = _new_job(context, upload, options)
-    response = _response(job)
+    response = _response(job, _all_out(context, job))
     to_store = _to_store(response, job, upload)
     upload.finalize_file(upload_record.encode(job, context.sealer, to_store))
     stored = _commit_job(context, upload, job, to_store)
@@ -107,10 +112,27 @@ def _create_job(context: Context, upload: CompleteUpload, fields: dict[str, str]
     return stored or response
 
 
-def _response(job: Job) -> UploadResponse:
+def _all_out(context: Context, job: Job) -> AllOut:
+    """Return when all parts of a new job will be published; without a forecast the upload is accepted all the same."""
+    try:
+        return forecast_cache.all_out_of_new_job(context, job)
+    except Exception as error:  # noqa: BLE001 (whatever is wrong with the forecast is no fault of the upload)
+        logger.warning("Job {}: no forecast for the answer to its upload: {}", job.id, error)
+        return AllOut()
+
+
+def _response(job: Job, all_out: AllOut) -> UploadResponse:
     status_url = f"/status/{job.id}"  # relative: behind a proxy the public scheme is unknown
-    body = json.dumps({"job_id": job.id, "status": job.status, "status_url": status_url})
-    return UploadResponse(202, {"Location": status_url, "X-Job-Id": job.id}, body)
+    by = timestamp(all_out.at)
+    document: documents.UploadDocument = {
+        "job_id": job.id,
+        "status": job.status,
+        "status_url": status_url,
+        "all_out_by": by,
+        "all_out_reason": all_out.reason,
+    }
+    headers = {"Location": status_url, JOB_ID: job.id} | ({} if by is None else {ALL_OUT_BY: by})
+    return UploadResponse(202, headers, json.dumps(document))
 
 
 def _to_store(response: UploadResponse, job: Job, upload: CompleteUpload) -> StoredAnswer | None:
@@ -177,4 +199,5 @@ def _new_job(context: Context, upload: CompleteUpload, options: UploadOptions) -
         publish_after=options.publish_after,
         accounts=options.accounts,
         post_options=post_options(options, context.now()),
+        stated_duration_s=options.duration_s,
     )

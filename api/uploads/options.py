@@ -25,6 +25,7 @@ MAX_TITLE_CHARS = 200
 MAX_ACCOUNTS = 100
 MAX_CAPTION_CHARS = 5000
 BLANKS = f" \t{upload_record.JOINERS}"
+MAX_DURATION_S = 86_400.0
 MAX_PUBLISH_AHEAD = timedelta(days=366)
 
 # Python and pydantic also accept `0_1` as a number.
@@ -171,6 +172,13 @@ class UploadOptions(BaseModel):
     segment_seconds: Annotated[
         Annotated[SegmentSeconds, BeforeValidator(_decimal)] | None,
         Field(description="Maximum duration of a part in seconds, 6 to 60. Default: the server's SEGMENT_SECONDS."),
+    ] = None
+    duration_s: Annotated[
+        Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False), BeforeValidator(_decimal)] | None,
+        Field(
+            description="Duration of the video in seconds, if you know it. Only for `all_out_by`, until the video is "
+            "examined. Default: unknown."
+        ),
     ] = None
     publish_after: Annotated[
         datetime | None,

@@ -95,7 +95,7 @@ def test_an_entry_has_what_a_page_shows(client: TestClient, context: Context, cl
     }  # fmt: skip
     assert second == shared | {
         "publication_id": "job-2-tiktok-1", "part": 2, "at": "2026-11-22T12:55:00.000Z", "status": "waiting",
-        "waits_for": "earlier_part", "reason": "It goes out after the part before it", "link": None,
+        "waits_for": "gap", "reason": "The schedule leaves a pause after the post before it", "link": None,
     }  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def test_a_disconnected_account_leaves_the_forecast(client: TestClient, context:
 
 
 def test_the_forecast_lists_the_next_days_in_pages(client: TestClient, context: Context) -> None:
-    _add(context, "job", 25)
+    _add(context, "job", 35)
     seen: list[str] = []
     cursor: str | None = None
     while True:
@@ -127,14 +127,14 @@ def test_the_forecast_lists_the_next_days_in_pages(client: TestClient, context: 
         cursor = page["next"]
         if cursor is None:
             break
-    assert len(seen) == 22  # of 48 hours from noon: until midnight ten, and ten the next day; two of the last one
+    assert len(seen) == 30  # until noon two days later: ten a day
     assert seen == sorted(seen)
     assert page["posts"][-1] == {
-        "expected_at": "2026-11-23T21:00:00.000Z", "waits_for": "earlier_part", "publication_id": "job-20-tiktok-1",
-        "job_id": "job", "title": "A talk", "number": 20, "of": 25, "platform": "tiktok", "account_id": "tiktok-1",
+        "expected_at": "2026-11-24T09:00:00.000Z", "waits_for": "earlier_part", "publication_id": "job-30-tiktok-1",
+        "job_id": "job", "title": "A talk", "number": 30, "of": 35, "platform": "tiktok", "account_id": "tiktok-1",
         "account": "@tiktok-1",
     }  # fmt: skip
-    assert len(client.simulate_get("/forecast?days=1").json["posts"]) == 10
+    assert len(client.simulate_get("/forecast?days=1").json["posts"]) == 20
 
 
 @pytest.mark.parametrize("query", ["days=0", "days=61", "days=x", "limit=0", "limit=501", "cursor=x"])

@@ -81,7 +81,13 @@ def test_a_video_becomes_a_job_with_its_options(serve: Serve, context: Context) 
 
     assert answer.status_code == 202
     job_id = answer.json()["job_id"]
-    assert answer.json() == {"job_id": job_id, "status": "pending", "status_url": f"/status/{job_id}"}
+    assert answer.json() == {
+        "job_id": job_id,
+        "status": "pending",
+        "status_url": f"/status/{job_id}",
+        "all_out_by": None,
+        "all_out_reason": "not_planned_yet",
+    }
     assert answer.headers["Location"] == f"/status/{job_id}"
     with context.store.reading() as connection:
         job = jobs.get(connection, job_id)
