@@ -10,7 +10,7 @@ from actors.flow import job_commands
 from actors.flow.publication_commands import NotPossible
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
-from api.resources import documents
+from api.resources import server_documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from broker import DeadLetter
@@ -26,7 +26,7 @@ class DeadLettersResource(Resource):
         """List the dead letters, newest first."""
         limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
         found = self._context.broker.admin.dead_letters(request.get_param("queue"), limit=limit)
-        listed: documents.DeadLettersDocument = {"dead_letters": [_document(letter) for letter in found]}
+        listed: server_documents.DeadLettersDocument = {"dead_letters": [_document(letter) for letter in found]}
         response.media = listed
 
 
@@ -46,7 +46,7 @@ class DeadLetterRetryResource(Resource):
         if not is_retried:
             raise Problem(409, "nothing_to_retry", "the job of this message did not fail, or its files were deleted")
         response.status = falcon.HTTP_202
-        document: documents.RetriedDeadLetterDocument = {"id": letter_id}
+        document: server_documents.RetriedDeadLetterDocument = {"id": letter_id}
         response.media = document
 
 
@@ -57,7 +57,7 @@ class DeadLettersRetryResource(Resource):
         """Retry all dead letters, or those of one actor; the others stay."""
         retried, left = job_commands.retry_dead_letters(self._context, request.get_param("actor"))
         response.status = falcon.HTTP_202
-        document: documents.DeadLettersRetryDocument = {"retried": retried, "left": left}
+        document: server_documents.DeadLettersRetryDocument = {"retried": retried, "left": left}
         response.media = document
 
 
@@ -65,7 +65,7 @@ def _json_argument(argument: Any) -> str | int | float | None:  # Any: a message
     return argument if isinstance(argument, str | int | float | None) else repr(argument)
 
 
-def _document(letter: DeadLetter) -> documents.DeadLetterDocument:
+def _document(letter: DeadLetter) -> server_documents.DeadLetterDocument:
     # Arguments are ids only, by the rule of the actors. The traceback is left out: it may contain paths.
     return {
         "id": letter.id,

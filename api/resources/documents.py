@@ -2,23 +2,25 @@
 
 The resources build their answers as these types, so that mypy compares both; a test compares real answers with the
 schemas. They are never validated in production. A member is not removed and does not change its meaning; new ones may
-be added.
+be added. Those about webhooks are in `webhook_documents`, those about the server in `server_documents`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 from typing_extensions import TypedDict
 
+from api.resources.document_types import Code as _Code
+from api.resources.document_types import Free, Progress, Time
+from api.resources.document_types import Reason as _Reason
+from api.resources.document_types import RetryAt as _RetryAt
 from store.attempts import MediaOutcome
 from store.states import (
     AccountStatus,
     AfterFailure,
     AllOutReason,
-    DeliveryStatus,
-    EndpointState,
     JobPhase,
     JobStatus,
     PublicationStatus,
@@ -26,18 +28,6 @@ from store.states import (
     SegmentStatus,
     WaitsFor,
 )
-
-Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
-"""A time as RFC 3339 text in UTC (`status_document.timestamp`)."""
-
-Free = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})]  # Any: JSON
-"""An object whose members are the client's, or may change."""
-
-Progress = Annotated[float, Field(ge=0, le=1, description="Share of the work done, 0 to 1.")]
-_RetryAt = Annotated[Time | None, Field(description="Time of the next attempt; null if none is scheduled.")]
-_Code = Annotated[str | None, Field(description="Why, for programs; stable.")]
-_Reason = Annotated[str | None, Field(description="Why, for people.")]
-
 
 _ExpectedAt = Annotated[
     Time | None,
@@ -414,207 +404,7 @@ SchedulesDocument = dict[str, ScheduleDocument]
 """The schedules by platform."""
 
 
-class MissedDocument(TypedDict):
-    """The events that an endpoint has not received."""
-
-    count: int
-    since: Time | None
-
-
-class EndpointDocument(TypedDict):
-    """A webhook endpoint."""
-
-    id: str
-    url: str
-    scope: Annotated[Literal["all", "named"], Field(description="named: only of jobs that name this address.")]
-    events: list[str]
-    state: EndpointState
-    disabled_code: _Code
-    disabled_at: Time | None
-    failing_since: Time | None
-    failures: Annotated[int, Field(description="Failures in a row.")]
-    last_error: str | None
-    attempted_at: Time | None
-    paused_until: Time | None
-    waiting: Annotated[int, Field(description="Events that wait.")]
-    failed: Annotated[int, Field(description="Events that were given up.")]
-    dropped: Annotated[int, Field(description="Events that were given up because too many waited.")]
-    missed: MissedDocument
-    previous_secret_until: Annotated[Time | None, Field(description="Until then the previous secret signs, too.")]
-    created_at: Time | None
-
-
-class EndpointsDocument(TypedDict):
-    """The webhook endpoints."""
-
-    endpoints: list[EndpointDocument]
-
-
-class EndpointWithSecretDocument(EndpointDocument):
-    """A webhook endpoint with its signing secret."""
-
-    secret: str
-
-
-class SecretDocument(TypedDict):
-    """The signing secret of a webhook endpoint."""
-
-    secret: Annotated[str, Field(description="`whsec_` and the key in Base64.")]
-
-
-class DeliveryAttemptDocument(TypedDict):
-    """An attempt at a delivery."""
-
-    at: Time | None
-    duration_ms: int
-    http_status: int | None
-    error: str | None
-    excerpt: Annotated[str | None, Field(description="Beginning of the receiver's response.")]
-
-
-class DeliveryDocument(TypedDict):
-    """An event to one endpoint."""
-
-    id: str
-    event_id: Annotated[str, Field(description="The header `webhook-id` of each attempt.")]
-    type: str
-    job_id: str | None
-    created_at: Time | None
-    status: DeliveryStatus
-    reason: str | None
-    next_at: Annotated[Time | None, Field(description="Time of the next attempt.")]
-    attempts: list[DeliveryAttemptDocument]
-
-
-class DeliveriesDocument(TypedDict):
-    """The deliveries to an endpoint, newest first."""
-
-    deliveries: list[DeliveryDocument]
-
-
-class DeliveryStateDocument(TypedDict):
-    """A delivery that is sent again."""
-
-    id: str
-    status: DeliveryStatus
-
-
-class PingDocument(TypedDict):
-    """The delivery of a test event."""
-
-    delivery_id: str
-    status: DeliveryStatus
-
-
-class ReplayedDocument(TypedDict):
-    """The outcome of a replay."""
-
-    replayed: Annotated[int, Field(description="Number of events that are sent again.")]
-
-
-class SubscriptionDocument(TypedDict):
-    """A browser that gets notices."""
-
-    id: str
-    push_service: Annotated[str, Field(description="Host of the push service.")]
-    user_agent: str
-    state: Literal["enabled", "disabled"]
-    created_at: Time | None
-    succeeded_at: Time | None
-    failures: Annotated[int, Field(description="Failures in a row.")]
-    last_error: str | None
-
-
-class NoticeUrlDocument(TypedDict):
-    """A service of `NOTICE_URLS`, without its address."""
-
-    service: Annotated[str, Field(description="Kind of the service, such as mailto.")]
-    last_status: DeliveryStatus | None
-    last_at: Time | None
-    last_error: str | None
-
-
-class NoticesDocument(TypedDict):
-    """The receivers of notices."""
-
-    public_key: Annotated[str, Field(description="The `applicationServerKey` for web push.")]
-    subscriptions: list[SubscriptionDocument]
-    urls: list[NoticeUrlDocument]
-
-
-class NoticeTestDocument(TypedDict):
-    """The outcome of a request for a test notice."""
-
-    receivers: Annotated[int, Field(description="Number of receivers.")]
-
-
-class DeadLetterDocument(TypedDict):
-    """A message whose processing failed for good."""
-
-    id: int
-    queue: str
-    actor: str
-    args: list[str | int | float | None]
-    error: str
-    attempts: int
-    enqueued_at: Time | None
-    died_at: Time | None
-
-
-class DeadLettersDocument(TypedDict):
-    """Dead letters, newest first."""
-
-    dead_letters: list[DeadLetterDocument]
-
-
-class DeadLettersRetryDocument(TypedDict):
-    """The outcome of a retry of all dead letters."""
-
-    retried: list[int]
-    left: list[int]
-
-
-class RetriedDeadLetterDocument(TypedDict):
-    """A dead letter that was retried."""
-
-    id: int
-
-
 class RetriedPublicationDocument(TypedDict):
     """A publication that was retried."""
 
     id: str
-
-
-class HealthCheckDocument(TypedDict):
-    """The result of a check; it has further members with what was measured."""
-
-    ok: bool
-    reason: NotRequired[str]
-    detail: NotRequired[str]
-
-
-class HealthDocument(TypedDict):
-    """The health of the server."""
-
-    status: Literal["ok", "failing"]
-    checks: dict[str, HealthCheckDocument]
-
-
-class ProblemDocument(TypedDict):
-    """An error (RFC 9457); it may have further members, for instance `limit_bytes`."""
-
-    type: str
-    title: str
-    status: int
-    detail: Annotated[str, Field(description="What went wrong, for people.")]
-    code: Annotated[str, Field(description="What went wrong, for programs; stable.")]
-    field: NotRequired[Annotated[str, Field(description="The field of the request that is wrong.")]]
-
-
-class OpenApiDocument(TypedDict):
-    """A document of OpenAPI 3.1."""
-
-    openapi: str
-    info: Free
-    paths: Free

@@ -18,7 +18,7 @@ from actors.recovery import backups, lost_found
 from api.context import Context
 from api.damage_check import DamageCheck
 from api.http.problems import database_unavailable
-from api.resources import documents
+from api.resources import server_documents
 from api.resources.base import Resource
 from api.resources.status_document import outage_document
 from store import accounts, endpoints, heartbeats, jobs, platform_states
@@ -252,9 +252,9 @@ class HealthResource(Resource):
         response.cache_control = ["no-store"]
         if not ok:
             response.retry_after = RETRY_AFTER_S
-        document: documents.HealthDocument = {
+        document: server_documents.HealthDocument = {
             "status": "ok" if ok else "failing",
-            "checks": cast("dict[str, documents.HealthCheckDocument]", checks),
+            "checks": cast("dict[str, server_documents.HealthCheckDocument]", checks),
         }
         response.media = document
 

@@ -12,7 +12,7 @@ from actors.flow import notice_delivery, notices
 from api.http import json_body
 from api.http.auth import is_valid, key_needed
 from api.http.problems import Problem, invalid_field, not_found
-from api.resources import documents
+from api.resources import server_documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
@@ -59,7 +59,7 @@ class NoticesResource(Resource):
             targets = notice_delivery.url_targets(self._context)
             last = [notice_rows.last_ended(connection, target) for target in targets]
         urls = [url.get_secret_value() for url in self._context.settings.notice_urls]
-        listed: documents.NoticesDocument = {
+        listed: server_documents.NoticesDocument = {
             "public_key": public_key,
             "subscriptions": [_subscription(one) for one in subscriptions],
             "urls": [_url(url, delivery) for url, delivery in zip(urls, last, strict=True)],
@@ -138,11 +138,11 @@ class NoticeTestResource(Resource):
             if not notices.record_test(self._context, connection):
                 raise Problem(409, "no_receivers", "no browser has subscribed, and NOTICE_URLS is not set")
         response.status = falcon.HTTP_202
-        document: documents.NoticeTestDocument = {"receivers": len(receivers)}
+        document: server_documents.NoticeTestDocument = {"receivers": len(receivers)}
         response.media = document
 
 
-def _subscription(one: PushSubscription) -> documents.SubscriptionDocument:
+def _subscription(one: PushSubscription) -> server_documents.SubscriptionDocument:
     return {
         "id": one.id,
         "push_service": one.host,
@@ -155,7 +155,7 @@ def _subscription(one: PushSubscription) -> documents.SubscriptionDocument:
     }
 
 
-def _url(url: str, last: NoticeDelivery | None) -> documents.NoticeUrlDocument:
+def _url(url: str, last: NoticeDelivery | None) -> server_documents.NoticeUrlDocument:
     """Return what is known of an address: its service, such as "mailto", and the last delivery."""
     return {
         "service": url.partition("://")[0].lower(),

@@ -10,9 +10,9 @@ from api.http import cookies, json_values, problems
 from api.http.cookies import Cookies
 from api.resources import examples, schemas
 from api.resources.base import Resource
-from api.resources.documents import ProblemDocument
 from api.resources.operation import NO_CONTENT, PATH_PARAMETERS, Json, Operation
 from api.resources.operations import OPERATIONS
+from api.resources.server_documents import ProblemDocument
 from platforms import webhook_events
 from settings import VERSION, Settings
 

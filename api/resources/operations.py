@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from api.http.idempotency import MAX_KEY_CHARS
-from api.resources import calendar, dead_letters, documents, forecasts, jobs, pages, webhooks
+from api.resources import calendar, documents, forecasts, jobs
 from api.resources.accounts import AccountChange
-from api.resources.notices import NewSubscription
 from api.resources.operation import NO_CONTENT, Json, Operation, limit, text
 from api.resources.post_changes import JobChange, PublicationChange
 from api.resources.publications import PublicationRetry, Resolution
 from api.resources.schedules import PlatformSchedules, ScheduleChange
-from api.resources.session import Credentials
-from api.resources.webhooks import EndpointChange, NewEndpoint, Replay, SecretRotation
+from api.resources.server_operations import SERVER_OPERATIONS
+from api.resources.webhook_operations import WEBHOOK_OPERATIONS
 from api.tus import protocol
 from api.uploads.options import UploadOptions
 from platforms import registry
@@ -48,7 +47,6 @@ _TUS_APPENDING: dict[str, Json] = {
     "Upload-Length": text("Size of the video in bytes, if it was deferred."),
     "Upload-Checksum": _TUS_CREATION["Upload-Checksum"],
 }
-_PAGE_FILES = " ".join(sorted({name.partition(";")[0] for name in pages.MEDIA_TYPES.values()}))
 _PROTOCOL = ("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm")
 _PREFLIGHT = "Part of tus; needs no key."
 _CURSOR = text("`next` of the previous page. Default: the first page.")
@@ -60,15 +58,9 @@ _TO = text(
     examples=["2026-12-22"],
 )
 _ZONE = text("IANA time zone in which days begin and end. Default: UTC.", examples=["Europe/Berlin"])
-_QUEUE = text("Name of a queue. Default: all queues.")
-_ACTOR = text("Name of an actor, such as `gaze` or `publish_tiktok`. Default: all actors.")
 _VARIANT = {
     "type": "string", "enum": list(registry.LOGINS),
     "description": "Login of the platform. Default: the first one that is configured.",
-}  # fmt: skip
-_EVERYWHERE = {
-    "type": "boolean", "default": False, "examples": [True],
-    "description": "Ends all sessions that were created with the same API key; also with the key itself.",
 }  # fmt: skip
 _CALLBACK = {
     "state": text("State of the connection request."),
@@ -96,7 +88,6 @@ _ANSWERED = {
     "Tus-Checksum-Algorithm": "Algorithms of Upload-Checksum, separated by commas.",
 }
 _PART = "/jobs/{job_id}/segments/{number}"
-_DELIVERIES = "/webhooks/{endpoint_id}/deliveries"
 _FILE = (200, 206, 304, 404, 416)
 _UNTIL_DELETED = "Available until the files of the job are deleted. Supports Range and If-None-Match."
 
@@ -286,89 +277,6 @@ OPERATIONS = (
         (204, 404), "The schedule of its platform counts again.",
     ),
     Operation(
-        "list_endpoints", "get", "/webhooks", "List webhook endpoints", (200,), content=documents.EndpointsDocument,
-    ),
-    Operation(
-        "add_endpoint", "post", "/webhooks", "Add a webhook endpoint", (201, 400, 409, 422),
-        f"The response has the signing secret. At most {webhooks.MAX_ENDPOINTS} endpoints.",
-        NewEndpoint, content=documents.EndpointWithSecretDocument,
-        answer_headers={"Location": text("Address of the endpoint.")},
-    ),
-    Operation(
-        "get_endpoint", "get", "/webhooks/{endpoint_id}", "Get a webhook endpoint", (200, 404),
-        content=documents.EndpointDocument,
-    ),
-    Operation(
-        "change_endpoint", "patch", "/webhooks/{endpoint_id}", "Change a webhook endpoint", (200, 404, 422),
-        "Enables or disables it, or changes its events. `missed` says what it has not received.", EndpointChange,
-        content=documents.EndpointDocument,
-    ),
-    Operation("delete_endpoint", "delete", "/webhooks/{endpoint_id}", "Delete a webhook endpoint", (204, 404)),
-    Operation(
-        "get_endpoint_secret", "get", "/webhooks/{endpoint_id}/secret", "Get the signing secret of an endpoint",
-        (200, 404),
-        "Also of an endpoint that was named by an upload (`webhook_url`).", content=documents.SecretDocument,
-    ),
-    Operation(
-        "rotate_endpoint_secret", "post", "/webhooks/{endpoint_id}/rotate",
-        "Replace the signing secret of an endpoint", (200, 404, 409, 422),
-        "Until the overlap ends, events are signed with both secrets.", SecretRotation,
-        content=documents.EndpointWithSecretDocument,
-    ),
-    Operation(
-        "ping_endpoint", "post", "/webhooks/{endpoint_id}/ping", "Send a test event", (202, 404),
-        "Sent once, also to a disabled endpoint. The outcome is in the deliveries.", content=documents.PingDocument,
-    ),
-    Operation(
-        "replay_events", "post", "/webhooks/{endpoint_id}/replay", "Send events again", (202, 404, 409, 422),
-        "All since a time, or all that were not delivered. Events are kept for 30 days.", Replay,
-        content=documents.ReplayedDocument,
-    ),
-    Operation(
-        "list_deliveries", "get", _DELIVERIES, "List deliveries to an endpoint, newest first", (200, 400, 404),
-        query={"limit": limit(webhooks.MAX_LIMIT, webhooks.DEFAULT_LIMIT)}, content=documents.DeliveriesDocument,
-    ),
-    Operation(
-        "redeliver_event", "post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Send an event again", (202, 404, 409),
-        "Same id and body, new signature.", content=documents.DeliveryStateDocument,
-    ),
-    Operation(
-        "list_notice_receivers", "get", "/notices", "List receivers of notices", (200,),
-        "Browsers and the services of `NOTICE_URLS`, with the last outcome of each; `public_key` is the "
-        "`applicationServerKey` for web push.", content=documents.NoticesDocument,
-    ),
-    Operation(
-        "add_subscription", "post", "/notices/subscriptions", "Subscribe a browser to notices",
-        (200, 201, 400, 409, 422),
-        "200 if the browser is known: its keys are replaced, and it is enabled. 409 with `code` `other_key` if the "
-        "browser has subscribed with another key than the present `public_key`.", NewSubscription,
-        content=documents.SubscriptionDocument,
-    ),
-    Operation(
-        "delete_subscription", "delete", "/notices/subscriptions/{subscription_id}",
-        "Unsubscribe a browser from notices", (204, 404),
-    ),
-    Operation(
-        "send_test_notice", "post", "/notices/test", "Send a test notice", (202, 409),
-        "Goes to all receivers at once; their outcomes are in `GET /notices`.", content=documents.NoticeTestDocument,
-    ),
-    Operation(
-        "list_dead_letters", "get", "/dead-letters", "List dead letters, newest first", (200, 400),
-        "Messages whose processing failed for good.",
-        query={"queue": _QUEUE, "limit": limit(dead_letters.MAX_LIMIT, dead_letters.DEFAULT_LIMIT)},
-        content=documents.DeadLettersDocument,
-    ),
-    Operation(
-        "retry_dead_letters", "post", "/dead-letters/retry", "Retry all dead letters", (202,),
-        "`retried` and `left` list their ids; a dead letter stays if there is nothing to retry.",
-        query={"actor": _ACTOR}, content=documents.DeadLettersRetryDocument,
-    ),
-    Operation(
-        "retry_dead_letter", "post", "/dead-letters/{letter_id}/retry", "Retry a dead letter", (202, 404, 409),
-        "For rendering its job is retried, for publishing its publication.",
-        content=documents.RetriedDeadLetterDocument,
-    ),
-    Operation(
         "get_limits", "get", "/limits", "Get the limits of each platform", (200,),
         "How long words may be, in each platform's own units, and which options a post has.",
         content=documents.LimitsDocument,
@@ -394,48 +302,6 @@ OPERATIONS = (
         (204, 404, 409, 422),
         "For a publication in status `outcome_unknown`, after you have looked on the platform.", Resolution,
     ),
-    Operation(
-        "get_health", "get", "/health", "Check the health of the server", (200, 503),
-        "503 if a check fails; both responses list all checks.", public=True, content=documents.HealthDocument,
-    ),
-    Operation("get_metrics", "get", "/metrics", "Get metrics for Prometheus", (200,), content="text/plain"),
-    Operation(
-        "sign_in", "post", "/login", "Sign in on the web page", (204, 400, 401, 403, 422, 429, 503),
-        "Exchanges an API key for a session cookie.", Credentials, public=True,
-    ),
-    Operation(
-        "sign_out", "delete", "/login", "Sign out on the web page", (204, 400, 401, 403, 429, 503),
-        "Ends the session and deletes its cookie.", query={"everywhere": _EVERYWHERE}, public=True,
-    ),
-    Operation(
-        "get_openapi_document", "get", "/openapi.json", "Get this document", (200,), public=True,
-        content=documents.OpenApiDocument,
-    ),
-    Operation("get_page", "get", "/", "Get the web page", (200, 304), content="text/html", public=True),
-    Operation(
-        "get_page_asset", "get", "/assets/{version}/{name}", "Get a file of a page version", (200, 304, 404),
-        "The page names its files by a version, so that browsers keep them for a year.",
-        content=_PAGE_FILES, public=True,
-    ),
-    Operation(
-        "get_page_file", "get", "/static/{name}", "Get a file of the web page",
-        (200, 304, 404), content=_PAGE_FILES, public=True
-    ),
-    Operation(
-        "get_manifest", "get", "/manifest.webmanifest", "Get the web app manifest", (200, 304),
-        "Lets the page be installed on a phone.", content="application/manifest+json", public=True,
-    ),
-    Operation(
-        "get_service_worker", "get", "/service-worker.js", "Get the service worker", (200, 304),
-        content="text/javascript", public=True,
-    ),
-    Operation(
-        "open_share", "get", "/share", "Go to the web page", (303,), public=True,
-        answer_headers={"Location": text("Address of the page.")},
-    ),
-    Operation(
-        "share_video", "post", "/share", "Go to the web page after a share", (303,),
-        "The service worker takes shared videos; without it the browser is led to the page.", public=True,
-        answer_headers={"Location": text("Address of the page.")},
-    ),
+    *WEBHOOK_OPERATIONS,
+    *SERVER_OPERATIONS,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
-from api.resources import documents
+from api.resources import server_documents
 from api.resources.operation import Json
 from api.resources.operations import OPERATIONS
 from api.uploads.options import UploadOptions
@@ -26,7 +26,7 @@ def reference(kind: Any) -> Json:  # Any: a pydantic model, a TypedDict, or a di
 
 def component_schemas() -> Json:
     """Return all schemas by name."""
-    kinds: list[Any] = [documents.ProblemDocument]  # Any: as above
+    kinds: list[Any] = [server_documents.ProblemDocument]  # Any: as above
     kinds += [one.body for one in OPERATIONS if one.body not in {None, UploadOptions}]
     kinds += [one.content for one in OPERATIONS if not isinstance(one.content, str | None)]
     inputs = [(index, _mode(kind), TypeAdapter(kind)) for index, kind in enumerate(kinds)]

@@ -14,7 +14,7 @@ from api.context import Context
 from api.http import json_body
 from api.http.numbers import query_limit
 from api.http.problems import Problem, invalid_field, not_found
-from api.resources import documents
+from api.resources import webhook_documents
 from api.resources.base import Resource
 from api.resources.status_document import timestamp
 from api.uploads.checks import check_webhook_url
@@ -86,7 +86,9 @@ class EndpointsResource(Resource):
         del request
         with self._context.store.reading() as connection:
             found = webhooks.every_endpoint(connection)
-            listed: documents.EndpointsDocument = {"endpoints": [_endpoint(connection, endpoint) for endpoint in found]}
+            listed: webhook_documents.EndpointsDocument = {
+                "endpoints": [_endpoint(connection, endpoint) for endpoint in found]
+            }
         response.media = listed
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -143,7 +145,7 @@ class DeliveriesResource(Resource):
         _get(self._context, endpoint_id)
         with self._context.store.reading() as connection:
             found = webhooks.deliveries_of(connection, endpoint_id, limit)
-        listed: documents.DeliveriesDocument = {"deliveries": [_delivery(*one) for one in found]}
+        listed: webhook_documents.DeliveriesDocument = {"deliveries": [_delivery(*one) for one in found]}
         response.media = listed
 
 
@@ -162,7 +164,7 @@ class RedeliverResource(Resource):
             if not endpoint_commands.redeliver(self._context, connection, endpoint_id, delivery_id):
                 raise Problem(409, "under_way", "the delivery is in progress")
         response.status = falcon.HTTP_202
-        state: documents.DeliveryStateDocument = {"id": delivery_id, "status": DeliveryStatus.WAITING}
+        state: webhook_documents.DeliveryStateDocument = {"id": delivery_id, "status": DeliveryStatus.WAITING}
         response.media = state
 
 
@@ -183,7 +185,7 @@ class ReplayResource(Resource):
         if count is None:
             raise not_found("endpoint")
         response.status = falcon.HTTP_202
-        replayed: documents.ReplayedDocument = {"replayed": count}
+        replayed: webhook_documents.ReplayedDocument = {"replayed": count}
         response.media = replayed
 
 
@@ -197,7 +199,7 @@ class PingResource(Resource):
         if delivery_id is None:
             raise not_found("endpoint")
         response.status = falcon.HTTP_202
-        ping: documents.PingDocument = {"delivery_id": delivery_id, "status": DeliveryStatus.WAITING}
+        ping: webhook_documents.PingDocument = {"delivery_id": delivery_id, "status": DeliveryStatus.WAITING}
         response.media = ping
 
 
@@ -209,7 +211,7 @@ class SecretResource(Resource):
         del request
         endpoint = _get(self._context, endpoint_id)
         response.cache_control = ["no-store"]
-        document: documents.SecretDocument = {"secret": _signing_secret(self._context, endpoint)}
+        document: webhook_documents.SecretDocument = {"secret": _signing_secret(self._context, endpoint)}
         response.media = document
 
 
@@ -249,7 +251,7 @@ def _signing_secret(context: Context, endpoint: Endpoint) -> str:
         raise Problem(409, "secret_unreadable", detail) from None
 
 
-def _shown(context: Context, endpoint_id: str) -> documents.EndpointDocument:
+def _shown(context: Context, endpoint_id: str) -> webhook_documents.EndpointDocument:
     with context.store.reading() as connection:
         found = webhooks.get_endpoint(connection, endpoint_id)
         if found is None:
@@ -257,7 +259,9 @@ def _shown(context: Context, endpoint_id: str) -> documents.EndpointDocument:
         return _endpoint(connection, found)
 
 
-def _with_secret(document: documents.EndpointDocument, secret: str) -> documents.EndpointWithSecretDocument:
+def _with_secret(
+    document: webhook_documents.EndpointDocument, secret: str
+) -> webhook_documents.EndpointWithSecretDocument:
     return {**document, "secret": secret}
 
 
@@ -265,7 +269,7 @@ def _disabled() -> Problem:
     return Problem(409, "endpoint_disabled", "the endpoint is disabled; enable it first")
 
 
-def _endpoint(connection: Connection, endpoint: Endpoint) -> documents.EndpointDocument:
+def _endpoint(connection: Connection, endpoint: Endpoint) -> webhook_documents.EndpointDocument:
     backlog = endpoints.backlog(connection, endpoint.id)
     return {
         "id": endpoint.id,
@@ -296,7 +300,7 @@ def _due_at(delivery: Delivery) -> datetime | None:
     return max(delivery.next_at, delivery.queued_at)
 
 
-def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> documents.DeliveryDocument:
+def _delivery(delivery: Delivery, event: Event, attempts: list[Attempt]) -> webhook_documents.DeliveryDocument:
     return {
         "id": delivery.id,
         "event_id": event.id,
