@@ -16,6 +16,7 @@ from api.http.rate_limit import RateLimiter, UploadLimits
 from api.http.request_ids import RequestIds
 from api.http.security_headers import SecurityHeaders
 from api.resources.accounts import AccountResource, AccountsResource
+from api.resources.archives import VideosResource
 from api.resources.calendar import CalendarResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
 from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
@@ -29,7 +30,13 @@ from api.resources.notices import NoticesResource, NoticeTestResource, Subscript
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
-from api.resources.publications import PublicationResource, PublicationRetryResource, ResolveResource, SkipResource
+from api.resources.publications import (
+    HistoryResource,
+    PublicationResource,
+    PublicationRetryResource,
+    ResolveResource,
+    SkipResource,
+)
 from api.resources.schedules import AccountScheduleResource, ScheduleResource
 from api.resources.session import LoginResource
 from api.resources.sharing import PATH as SHARE_PATH
@@ -110,6 +117,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/jobs/{job_id}/cancel": CancelResource(context),
         "/jobs/{job_id}/retry": RetryResource(context),
         "/jobs/{job_id}/approve": ApproveResource(context),
+        "/jobs/{job_id}/videos.zip": VideosResource(context),
         f"{part}/video": PartFileResource(context, "video"),
         f"{part}/cover": PartFileResource(context, "cover"),
         f"{part}/preview": PartFileResource(context, "preview"),
@@ -140,6 +148,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetryResource(context),
         "/limits": LimitsResource(context),
         "/publications/{publication_id}": PublicationResource(context),
+        "/publications/{publication_id}/history": HistoryResource(context),
         "/publications/{publication_id}/retry": PublicationRetryResource(context),
         "/publications/{publication_id}/skip": SkipResource(context),
         "/publications/{publication_id}/resolve": ResolveResource(context),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from platforms.contract import Disclosure, Publisher
 from platforms.http.hosts import PlatformHosts, Roots
 from platforms.post_options import PostOptions
+from platforms.step_texts import StepTexts
 from platforms.wording import TextLimit, Wording
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class PlatformDefinition:
         options: model of the options of its posts.
         required_options: the names of those that a post must have.
         make_publisher: returns the publisher.
+        step_texts: words for the publisher's steps.
         needs_title: each video has a title, besides its caption or description.
         max_posts_per_day: default limit of an account; our own choice, well below what the platform allows.
         min_gap_s: default gap between two posts of an account.
@@ -96,6 +98,7 @@ class PlatformDefinition:
     limits: tuple[TextLimit, ...]
     options: type[PostOptions]
     make_publisher: Callable[[Roots, PublishingOptions], Publisher]
+    step_texts: StepTexts
     max_posts_per_day: int
     min_gap_s: int = 1_800
     needs_title: bool = False

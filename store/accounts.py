@@ -58,7 +58,9 @@ def get(connection: Connection, account_id: str) -> Account | None:
 def list_all(connection: Connection) -> list[Account]:
     """Return all accounts that are not disconnected."""
     query = select(accounts).where(accounts.c.status != AccountStatus.DISCONNECTED)
-    return rows.fetch_all(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
+    return rows.fetch_all(
+        connection, query.order_by(accounts.c.platform, accounts.c.created_at, accounts.c.id), Account
+    )
 
 
 def unusable(connection: Connection, now: datetime) -> dict[str, int]:
@@ -81,7 +83,9 @@ def connected(connection: Connection) -> list[Account]:
     """Return the accounts for which publications are created."""
     usable = {AccountStatus.CONNECTED, AccountStatus.RECONNECT}  # posts wait until the owner connects it again
     query = select(accounts).where(accounts.c.status.in_(usable))
-    return rows.fetch_all(connection, query.order_by(accounts.c.platform, accounts.c.created_at), Account)
+    return rows.fetch_all(
+        connection, query.order_by(accounts.c.platform, accounts.c.created_at, accounts.c.id), Account
+    )
 
 
 def mark_unusable(

@@ -81,6 +81,16 @@ class AfterFailure(StrEnum):
     CONTINUE = "continue"
 
 
+class HistoryKind(StrEnum):
+    """The kinds of entries in the history of a publication."""
+
+    REQUEST = "request"  # stored before a request that may make the post public, or after an interrupted run
+    ANSWER = "answer"  # a request and its response, or that none came
+    EVIDENCE = "evidence"  # the answer that proves the outcome
+    STATE = "state"  # a change of state
+    PERSON = "person"  # what a person did or told
+
+
 class WaitsFor(StrEnum):
     """The reason for which a waiting publication has not started."""
 

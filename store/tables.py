@@ -221,6 +221,29 @@ for _name, _columns, _is_indexed in (
     Index(_name, *(publications.c[_column] for _column in _columns), sqlite_where=_is_indexed(publications))
 Index("publications_by_job", publications.c.job_id)
 
+# A row per entry of a publication's history: what was sent and answered, the evidence, what a person did. Bounded for
+# each publication (`store.history`), and deleted after `actors.flow.retention.HISTORY_KEPT_FOR`.
+publication_history = Table(
+    "publication_history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),  # rises with time
+    Column("publication_id", Text, ForeignKey("publications.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # of the entries of its publication, rising; gaps: entries were deleted
+    Column("at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),  # the last repetition of the same entry; null: it happened once
+    Column("times", Integer, nullable=False, server_default="1"),  # how often it happened in a row
+    Column("kind", Text, nullable=False),  # store.states.HistoryKind
+    Column("step", Text),  # of the publisher's state machine
+    Column("text", Text, nullable=False),  # for people; never a secret
+    Column("method", Text),  # of the request, like the next columns; null: the entry is about none
+    Column("host", Text),
+    Column("path", Text),  # without the query, and without segments that may be secrets
+    Column("http_status", Integer),  # null: no response came
+    Column("duration_ms", Integer),
+    Column("ids", Json),  # {name: value}: what identifies the post, or its upload, on the platform's side
+    UniqueConstraint("publication_id", "number"),
+)
+
 # A row per platform, part or publication of a job whose words or options differ from the job's. The most exact row
 # counts, field by field: `actors.flow.post_words`.
 post_settings = Table(

@@ -123,6 +123,15 @@ def every_endpoint(connection: Connection) -> list[Endpoint]:
     return rows.fetch_all(connection, select(endpoints).order_by(endpoints.c.created_at), Endpoint)
 
 
+def page_of_endpoints(connection: Connection, limit: int, after: tuple[datetime, str] | None = None) -> list[Endpoint]:
+    """Return endpoints, oldest first; `after` is the (created_at, id) of the previous page's last one."""
+    query = select(endpoints).order_by(endpoints.c.created_at, endpoints.c.id).limit(limit)
+    if after is not None:
+        same_time = and_(endpoints.c.created_at == after[0], endpoints.c.id > after[1])
+        query = query.where(or_(endpoints.c.created_at > after[0], same_time))
+    return rows.fetch_all(connection, query, Endpoint)
+
+
 def remove_endpoint(connection: Connection, endpoint_id: str) -> bool:
     """Delete an endpoint with its deliveries; False if there is none."""
     mine = select(deliveries.c.id).where(deliveries.c.endpoint_id == endpoint_id)
@@ -230,8 +239,17 @@ def purge(connection: Connection, before: datetime) -> int:
     return connection.execute(events.delete().where(events.c.created_at < before, events.c.id.not_in(awaited))).rowcount
 
 
-def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[tuple[Delivery, Event, list[Attempt]]]:
-    """Return an endpoint's deliveries, newest first, each with its event and attempts."""
+def deliveries_of(
+    connection: Connection, endpoint_id: str, limit: int, before: tuple[datetime, str] | None = None
+) -> list[tuple[Delivery, Event, list[Attempt]]]:
+    """Return an endpoint's deliveries, newest first, each with its event and attempts.
+
+    Args:
+        connection: inside a transaction.
+        endpoint_id: of the endpoint.
+        limit: maximum number of deliveries.
+        before: time and id of the last event of the previous page.
+    """
     query = (
         select(deliveries)
         .join(events, events.c.id == deliveries.c.event_id)
@@ -239,6 +257,9 @@ def deliveries_of(connection: Connection, endpoint_id: str, limit: int) -> list[
         .order_by(events.c.created_at.desc(), events.c.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        same_time = and_(events.c.created_at == before[0], events.c.id < before[1])
+        query = query.where(or_(events.c.created_at < before[0], same_time))
     found = []
     for delivery in rows.fetch_all(connection, query, Delivery):
         event = rows.fetch_one(connection, select(events).where(events.c.id == delivery.event_id), Event)

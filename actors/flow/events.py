@@ -8,7 +8,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import notices, webhook_queue
+from actors.flow import notices, publication_history, webhook_queue
 from actors.machine import Machine
 from platforms import webhook_events
 from store import jobs, sequences, webhooks
@@ -78,7 +78,8 @@ def _checked(kind: str, data: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
 def emit_for_publication(
     machine: Machine, connection: Connection, kind: str, publication: Publication, job: Job
 ) -> None:
-    """Record an event about a publication, with its present link, code and reason."""
+    """Record an event about a publication, with its present link, code and reason, also in its history."""
+    publication_history.record_state(machine, connection, kind, publication)
     emit(
         machine, connection, kind, job, link=publication.link, remote_id=publication.remote_id,
         code=publication.code, reason=publication.reason, **publication_data(publication, job),

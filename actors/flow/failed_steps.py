@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from actors.flow import outages, tokens
 from actors.flow import publishing_retries as retries
 from actors.flow.completion import after_publication
+from actors.flow.publication_history import StepRecord
 from actors.flow.retrying import GivenUp
 from actors.machine import Machine
 from platforms import errors
@@ -32,6 +33,7 @@ class FailedStep:
         may_stop: nothing can be public if no further step is taken.
         is_unclear: the step may have been carried out, by this run or an earlier one.
         tokens: the encrypted tokens that the step used; None if it used none.
+        step_record: the requests that it sent.
     """
 
     machine: Machine
@@ -41,6 +43,7 @@ class FailedStep:
     may_stop: bool
     is_unclear: bool
     tokens: bytes | None = field(repr=False)
+    step_record: StepRecord
 
     def record(self, error: errors.PlatformError) -> None:
         """Record the effect of an error, unless the claim is no longer current.
@@ -49,6 +52,7 @@ class FailedStep:
             GivenUp: no retry is left; the publication has failed.
         """
         with self.machine.store.writing() as connection:
+            self.step_record.append_error(connection, error)
             given_up = self._record(connection, error)
         if given_up is not None:
             logger.error("{}", given_up)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import planning, publication_commands, rendering
+from actors.flow import planning, publication_commands, publication_history, rendering
 from actors.flow.completion import close_finished
 from actors.flow.endpoint_commands import new_signing_secret
 from actors.flow.events import emit, emit_for_publication
@@ -83,9 +83,11 @@ def cancel(machine: Machine, job_id: str) -> bool:
             return False
         segments.fail_all(connection, job_id, reason="cancelled", now=now)
         # Without events of their own: "job.failed" tells it, and hundreds of events take seconds.
-        publications.end_waiting(
+        ended = publications.end_waiting(
             connection, job_id, PublicationStatus.CANCELLED, reason="the job was cancelled", now=now
         )
+        ids = [publication.id for publication in ended]
+        publication_history.record_person(machine, connection, ids, "A person cancels the video")
         for publication in publications.in_progress(connection, job_id):
             # It ends at its next step, which is sent now.
             steps.schedule(connection, publication.id, now)
@@ -188,6 +190,8 @@ def approve(machine: Machine, job_id: str) -> bool:
     with machine.store.writing() as connection:
         if not jobs.approve(connection, job_id, machine.now()):
             return False
+        waiting = [one.id for one in publications.of_job(connection, job_id) if one.status is PublicationStatus.WAITING]
+        publication_history.record_person(machine, connection, waiting, "A person approves the video")
         close_finished(machine, connection, job_id)
         start_due(machine, connection)
     logger.info("Job {}: approved", job_id)
@@ -253,6 +257,8 @@ def disconnect(machine: Machine, account_id: str) -> bool:
         if not accounts.disconnect(connection, account_id):
             return False
         ended = publications.end_all_of_account(connection, account_id, now=machine.now())
+        ids = [publication.id for publication in ended]
+        publication_history.record_person(machine, connection, ids, "A person disconnects the account")
         for before in (one for one in ended if one.status is PublicationStatus.PUBLISHING):
             job, publication = jobs.get(connection, before.job_id), publications.get(connection, before.id)
             if job is not None and publication is not None:

@@ -12,9 +12,11 @@ from loguru import logger
 from actors.flow import tokens
 from actors.flow.events import emit_for_publication
 from actors.flow.posts import create_post
+from actors.flow.publication_history import StepRecord
 from actors.machine import Machine
 from platforms import errors
 from platforms.contract import Advanced, Handle, Outcome, Published
+from platforms.http.recording import recorded
 from store import jobs, platform_states, publications, segments, steps
 from store.jobs import Job
 from store.publications import Publication
@@ -39,11 +41,19 @@ def poll(machine: Machine, publication_id: str) -> None:
     if (paused_until := _paused_until(machine, found)) is not None:
         _postpone(machine, found, paused_until)
         return
-    outcome, again_s = _ask(machine, found, segment, job)
+    with recorded(machine.now) as exchanges:
+        outcome, again_s = _ask(machine, found, segment, job)
     ended = found.ended_at or found.created_at
     if again_s is not None and machine.now() - ended > POLL_FOR:
         again_s = None
-    _record(machine, found, job, outcome, again_s)
+    _record(StepRecord(machine, found, _asked_with(machine, found), exchanges), job, outcome, again_s)
+
+
+def _asked_with(machine: Machine, found: Publication) -> Handle | None:
+    """Return the handle that a poll has asked with; None without one, or if it cannot be read."""
+    if found.handle is None or found.step is None or not machine.sealer.can_open(found.handle):
+        return None
+    return Handle(found.step, machine.sealer.open(found.handle))
 
 
 def _is_due(machine: Machine, found: Publication) -> bool:
@@ -96,7 +106,8 @@ def _ask(machine: Machine, found: Publication, segment: Segment, job: Job) -> tu
     return outcome, outcome.again_after_s
 
 
-def _record(machine: Machine, found: Publication, job: Job, outcome: Outcome | None, again_s: float | None) -> None:
+def _record(asked: StepRecord, job: Job, outcome: Outcome | None, again_s: float | None) -> None:
+    machine, found = asked.machine, asked.publication
     next_at = None if again_s is None else machine.now() + timedelta(seconds=again_s)
     handle = outcome.handle if outcome is not None else None
     link, remote_id = found.link, found.remote_id
@@ -106,6 +117,10 @@ def _record(machine: Machine, found: Publication, job: Job, outcome: Outcome | N
     sealed = found.handle if handle is None else machine.sealer.seal(dict(handle.facts))
     step = found.step if handle is None else handle.step
     with machine.store.writing() as connection:
+        if outcome is None:
+            asked.append_answers(connection)
+        else:
+            asked.append_outcome(connection, outcome)
         if not steps.set_link(
             connection, found, step=step, remote_id=remote_id, link=link, handle=sealed, next_at=next_at
         ):

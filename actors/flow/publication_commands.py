@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import holding
+from actors.flow import holding, publication_history
 from actors.flow.completion import after_publication
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
@@ -110,7 +110,9 @@ def restart(machine: Machine, connection: Connection, job_id: str, failed: Seque
         job_id: of their job, which is not over.
         failed: the publications, as they are.
     """
-    publications.restart(connection, [publication.id for publication in failed], machine.now())
+    ids = [publication.id for publication in failed]
+    publications.restart(connection, ids, machine.now())
+    publication_history.record_person(machine, connection, ids, "A person retries the post")
     publishing_notes.remove(machine, failed)
     segments.reopen(connection, job_id)
     holding.update(machine, connection, job_id)
@@ -129,6 +131,7 @@ def skip_publication(machine: Machine, publication_id: str) -> None:
         if job.status in JOB_OVER:
             raise NotPossible("job_over", "the job is over")
         publications.cancel(connection, publication_id, code=SKIPPED, reason="skipped", now=machine.now())
+        publication_history.record_person(machine, connection, [publication_id], "A person skips the post")
         holding.update(machine, connection, job.id)
         after_publication(machine, connection, publication_id, "publication.cancelled")
     delete_dead_letters(machine, {publication_id})
@@ -159,6 +162,9 @@ def resolve(machine: Machine, publication_id: str, *, published: bool, link: str
     with machine.store.writing() as connection:
         if not publications.resolve(connection, publication_id, status, link=link, now=machine.now()):
             return False
+        found_out = "is online" if published else "is not online"
+        text = f"A person says that the post {found_out}{f': {link}' if link else ''}"
+        publication_history.record_person(machine, connection, [publication_id], text)
         after_publication(machine, connection, publication_id, f"publication.{status}")
         return True
 

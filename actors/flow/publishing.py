@@ -27,16 +27,18 @@ from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import link_polling, outages, post_words, tokens
+from actors.flow import link_polling, outages, post_words, publication_history, tokens
 from actors.flow import publishing_retries as retries
 from actors.flow.completion import after_publication
 from actors.flow.failed_steps import FailedStep
 from actors.flow.posts import create_post
+from actors.flow.publication_history import StepRecord
 from actors.machine import Machine
 from actors.recovery import publishing_notes
 from actors.recovery.missing_files import FILE_MISSING, PART_GONE, part_is_gone
 from platforms import errors
 from platforms.contract import ActionNeeded, Advanced, AuthorizedAccount, Handle, Outcome, Post, Published, Publisher
+from platforms.http.recording import Exchange, recorded
 from store import accounts, jobs, platform_states, publications, segments, stage_durations, steps
 from store.jobs import Job
 from store.publications import Publication
@@ -114,7 +116,10 @@ def _claim(machine: Machine, publication_id: str, message_id: str, nonce: str) -
             return None
         until = now + STEP_DEADLINE
         claimed = steps.claim(connection, publication_id, message_id, nonce, now=now, until=until)
-        return None if claimed is None else post_words.freeze(connection, claimed)
+        if claimed is None:
+            return None
+        publication_history.record_claim(machine, connection, claimed)
+        return post_words.freeze(connection, claimed)
 
 
 def _is_early(found: Publication, now: datetime) -> bool:
@@ -148,6 +153,7 @@ class _StepRun:
         self.publisher: Publisher = machine.publisher(before.platform)
         self.handle: Handle | None = None
         self.tokens: bytes | None = None  # encrypted; those that this step uses
+        self.exchanges: list[Exchange] = []  # of the calls of the publisher
 
     def run(self) -> None:
         job, segment = self._read()
@@ -281,11 +287,14 @@ class _StepRun:
         interrupted = self.interrupted or has_acted_before
         if self.has_acted:
             publishing_notes.add_sent(self.machine, self.publication)
-        try:
-            return self.publisher.advance(post, account, self.handle, interrupted=interrupted)
-        except FileNotFoundError:
-            self.has_acted = has_acted_before  # a publisher opens the part's file before it sends anything
-            raise
+        with recorded(self.machine.now) as exchanges:
+            try:
+                return self.publisher.advance(post, account, self.handle, interrupted=interrupted)
+            except FileNotFoundError:
+                self.has_acted = has_acted_before  # a publisher opens the part's file before it sends anything
+                raise
+            finally:
+                self.exchanges += exchanges
 
     def _record(self, outcome: Outcome) -> None:
         assert self.handle is not None
@@ -297,6 +306,7 @@ class _StepRun:
         if isinstance(outcome, Advanced) and self._is_over(outcome.handle):
             publishing_notes.add_ended(self.machine, self.publication)
         with self.machine.store.writing() as connection:
+            self._step_record().append_outcome(connection, outcome)
             if not isinstance(outcome, Advanced):
                 self._record_success(connection, outcome, sealed)
             elif steps.advance(
@@ -354,7 +364,11 @@ class _StepRun:
             may_stop=self._may_stop(),
             is_unclear=self.interrupted or self.has_acted,
             tokens=self.tokens,
+            step_record=self._step_record(),
         ).record(error)
+
+    def _step_record(self) -> StepRecord:
+        return StepRecord(self.machine, self.publication, self.handle, self.exchanges)
 
     def _send_next(self, delay_s: float) -> None:
         self.machine.send(f"publish_{self.publication.platform}", self.publication.id, delay_s=delay_s)

@@ -14,11 +14,23 @@ from actors.flow.completion import after_publication, retention_s
 from actors.flow.turns import MAX_OPEN
 from actors.machine import Machine
 from actors.recovery import lost_found, resumable
-from store import heartbeats, idempotency_keys, jobs, notices, oauth_states, publications, segments, sessions, webhooks
+from store import (
+    heartbeats,
+    history,
+    idempotency_keys,
+    jobs,
+    notices,
+    oauth_states,
+    publications,
+    segments,
+    sessions,
+    webhooks,
+)
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus
 
 RECORDS_KEPT_FOR = timedelta(days=30)  # delivered events, and dead letters
+HISTORY_KEPT_FOR = timedelta(days=90)  # entries of the histories of publications; a platform's support asks for them
 MAX_RUN_INTERVAL = timedelta(hours=1)  # a longer one means that the machine was off, or its clock was set
 HEARTBEAT = "lost_found"  # name of the clean-up's heartbeat
 
@@ -36,6 +48,7 @@ def clean_up(machine: Machine) -> None:
     with machine.store.writing() as connection:
         webhooks.purge(connection, machine.now() - RECORDS_KEPT_FOR)
         notices.purge(connection, machine.now() - RECORDS_KEPT_FOR)
+        history.purge(connection, machine.now() - HISTORY_KEPT_FOR)
         sessions.purge(connection, machine.now())
         oauth_states.purge(connection, machine.now())
         # An upload with the same key may be in lost+found for as long, and must not become a second job.

@@ -14,7 +14,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import post_words
+from actors.flow import post_words, publication_history
 from actors.flow.post_words import PostPlace, PostWords, resolve
 from actors.flow.publication_commands import NotPossible
 from actors.machine import Machine
@@ -116,6 +116,9 @@ def change_publication(machine: Machine, publication_id: str, values: Values) ->
             raise _started("this post")
         _put(connection, job.id, found.segment_number, found.account_id, values)
         _check(machine, connection, job, [found])
+        publication_history.record_person(
+            machine, connection, [found.id], f"A person changes the post: {', '.join(sorted(values))}"
+        )
     logger.info("Publication {}: words changed", publication_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import falcon
@@ -15,6 +16,16 @@ Position = tuple[datetime, str]  # time and id of an entry
 def write(position: Position) -> str:
     """Return the cursor that stands for an entry."""
     return base64.urlsafe_b64encode(f"{position[0].isoformat()} {position[1]}".encode()).decode()
+
+
+def next_page(found: Sequence[Position], limit: int) -> str | None:
+    """Return the cursor of the next page; None on the last one.
+
+    Args:
+        found: the entries of the page, and one more if there is one.
+        limit: number of entries of a page.
+    """
+    return write(found[limit - 1]) if len(found) > limit else None
 
 
 def query(request: falcon.Request) -> Position | None:
@@ -35,5 +46,10 @@ def _read(cursor: str) -> Position:
             raise ValueError
         moment = moment.astimezone(UTC)  # raises OverflowError at either end of the calendar
     except (ValueError, OverflowError):
-        raise Problem(400, "bad_cursor", "cursor: must be the `next` of an earlier page", field="cursor") from None
+        raise bad_cursor() from None
     return moment, name
+
+
+def bad_cursor() -> Problem:
+    """Return the problem of a cursor that is none."""
+    return Problem(400, "bad_cursor", "cursor: must be the `next` of an earlier page", field="cursor")

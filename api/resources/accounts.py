@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import falcon
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.flow import job_commands, publication_commands, tokens
 from api.context import Context
-from api.http import json_body
+from api.http import json_body, time_cursor
+from api.http.numbers import query_limit
 from api.http.problems import not_found
 from api.resources import documents
 from api.resources.base import Resource
@@ -21,6 +23,7 @@ from store import accounts, platform_states
 from store.accounts import Account
 from store.states import AccountStatus, AfterFailure
 
+MAX_LIMIT = 500
 SEALED = "its tokens were encrypted with another SECRET_KEY: put that key back and restart, or connect it again"
 
 
@@ -41,13 +44,15 @@ class AccountsResource(Resource):
     """GET /accounts."""
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """List the accounts, and the maximum size of an upload."""
-        del request
+        """List the accounts, in pages, and the maximum size of an upload."""
+        limit = query_limit(request, default=MAX_LIMIT, maximum=MAX_LIMIT)
+        after = time_cursor.query(request)
         with self._context.store.reading() as connection:
-            found = accounts.list_all(connection)
+            found = [one for one in accounts.list_all(connection) if after is None or _place(one) > _read_place(after)]
             outages = platform_states.list_out(connection)
         listed: documents.AccountsDocument = {
-            "accounts": [_account_document(self._context, account) for account in found],
+            "accounts": [_account_document(self._context, account) for account in found[:limit]],
+            "next": time_cursor.next_page([(one.created_at, f"{one.platform} {one.id}") for one in found], limit),
             "outages": {state.platform: outage_document(state) for state in outages},
             "max_upload_bytes": self._context.settings.max_upload_size,
         }
@@ -87,6 +92,16 @@ class AccountResource(Resource):
             flow(self._context, account.variant).revoke(client, tokens.decrypt(self._context, account))
         except PlatformError as exc:
             logger.warning("Account {}: tokens not revoked at {}: {}", account.id, account.platform, exc.detail)
+
+
+def _place(account: Account) -> tuple[str, datetime, str]:
+    """Return by what the accounts are ordered."""
+    return account.platform, account.created_at, account.id
+
+
+def _read_place(cursor: time_cursor.Position) -> tuple[str, datetime, str]:
+    platform, _, account_id = cursor[1].partition(" ")
+    return platform, cursor[0], account_id
 
 
 def _account_document(context: Context, account: Account) -> documents.AccountDocument:

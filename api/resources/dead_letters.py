@@ -8,7 +8,8 @@ import falcon
 
 from actors.flow import job_commands
 from actors.flow.publication_commands import NotPossible
-from api.http.numbers import query_limit
+from api.http import time_cursor
+from api.http.numbers import parse_integer, query_limit
 from api.http.problems import Problem, not_found
 from api.resources import server_documents
 from api.resources.base import Resource
@@ -25,9 +26,24 @@ class DeadLettersResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List the dead letters, newest first."""
         limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
-        found = self._context.broker.admin.dead_letters(request.get_param("queue"), limit=limit)
-        listed: server_documents.DeadLettersDocument = {"dead_letters": [_document(letter) for letter in found]}
+        found = self._context.broker.admin.dead_letters(
+            request.get_param("queue"), limit=limit + 1, before_id=_query_cursor(request)
+        )
+        listed: server_documents.DeadLettersDocument = {
+            "dead_letters": [_document(letter) for letter in found[:limit]],
+            "next": str(found[limit - 1].id) if len(found) > limit else None,
+        }
         response.media = listed
+
+
+def _query_cursor(request: falcon.Request) -> int | None:
+    """Return the id of the last dead letter of the previous page; None on the first page."""
+    cursor = request.get_param("cursor")
+    if cursor is None:
+        return None
+    if (number := parse_integer(cursor)) is None:
+        raise time_cursor.bad_cursor()
+    return number
 
 
 class DeadLetterRetryResource(Resource):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from api.resources.document_types import Code as _Code
-from api.resources.document_types import Free, Progress, Time
+from api.resources.document_types import Cursor, Free, Progress, Time
 from api.resources.document_types import Reason as _Reason
 from api.resources.document_types import RetryAt as _RetryAt
 from store.attempts import MediaOutcome
@@ -21,6 +21,7 @@ from store.states import (
     AccountStatus,
     AfterFailure,
     AllOutReason,
+    HistoryKind,
     JobPhase,
     JobStatus,
     PublicationStatus,
@@ -96,7 +97,7 @@ class JobsDocument(TypedDict):
     """A page of jobs, newest first."""
 
     jobs: list[JobSummaryDocument]
-    next: Annotated[str | None, Field(description="Cursor of the next page; null on the last page.")]
+    next: Cursor
 
 
 class AttemptDocument(TypedDict):
@@ -177,6 +178,40 @@ class PublicationDocument(SentWordsDocument):
     ]
 
 
+class HistoryEntryDocument(TypedDict):
+    """An entry of the history of a publication."""
+
+    at: Time | None
+    until: Annotated[Time | None, Field(description="The last repetition; null: it happened once.")]
+    times: Annotated[int, Field(description="How often it happened in a row.")]
+    kind: Annotated[
+        HistoryKind,
+        Field(
+            description="`request`: stored before a request that may make the post public; `answer`: a request and its "
+            "response; `evidence`: the answer that proves the outcome; `state`: a change of state; `person`: what a "
+            "person did."
+        ),
+    ]
+    step: Annotated[str | None, Field(description="Step of the publication.")]
+    text: Annotated[str, Field(description="What happened, for people.")]
+    method: str | None
+    host: str | None
+    path: Annotated[str | None, Field(description="Without its query; `…` stands for a part that may be a secret.")]
+    http_status: Annotated[int | None, Field(description="Null if no response came.")]
+    duration_ms: Annotated[int | None, Field(description="Duration of the last request.")]
+    ids: Annotated[
+        dict[str, str], Field(description="What identifies the post or its upload, for the platform's support.")
+    ]
+
+
+class HistoryDocument(TypedDict):
+    """The history of a publication, the oldest entry first."""
+
+    publication_id: str
+    entries: list[HistoryEntryDocument]
+    truncated: Annotated[bool, Field(description="Whether entries were deleted: after 90 days, or beyond 200.")]
+
+
 class SegmentDocument(TypedDict):
     """A part of a job."""
 
@@ -252,7 +287,7 @@ class ForecastDocument(TypedDict):
 
     made_at: Annotated[Time | None, Field(description="After the last change, or seconds ago.")]
     posts: list[ExpectedPostDocument]
-    next: Annotated[str | None, Field(description="Cursor of the next page; null on the last page.")]
+    next: Cursor
 
 
 class CalendarEntryDocument(TypedDict):
@@ -377,6 +412,7 @@ class AccountsDocument(TypedDict):
     accounts: list[AccountDocument]
     outages: Annotated[dict[str, OutageDocument], Field(description="Outages by platform.")]
     max_upload_bytes: Annotated[int, Field(description="Maximum size of an upload, in bytes.")]
+    next: Cursor
 
 
 class ScheduleDocument(TypedDict):

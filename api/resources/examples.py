@@ -26,6 +26,12 @@ _PUBLICATION: Json = {
     "waits_for": None, "reason": None, "code": None, "next_step": None, "ended_at": _AT, "attempts": [],
     "title": "My talk — Part 1/5", "caption": None, "options": {}, "editable": False,
 }  # fmt: skip
+_HISTORY_ENTRY: Json = {
+    "at": _AT, "until": None, "times": 1, "kind": "evidence", "step": "poll",
+    "text": "TikTok says that the post is online", "method": "POST", "host": "open.tiktokapis.com",
+    "path": "/v2/post/publish/status/fetch/", "http_status": 200, "duration_ms": 212,
+    "ids": {"publish_id": "v_pub_file~v2-1.123456789", "post_id": "7300000000000000001"},
+}  # fmt: skip
 _SEGMENT: Json = {
     "number": 1, "of": 5, "status": "ready", "progress": 1.0, "start_s": 0.0, "duration_s": 57.4, "cut_reason": "pause",
     "gaze": {"corrected": True, "share": 0.91, "reason": None}, "rendering": {"picture": "encoded", "settings": "full"},
@@ -132,7 +138,7 @@ RESPONSES: dict[str, Json | str] = {
     "cancel_job": {"job_id": JOB_ID, "status": "cancelled"},
     "retry_job": {**_STATE, "out_of_order": []},
     "approve_job": _STATE,
-    "list_accounts": {"accounts": [_ACCOUNT], "outages": {}, "max_upload_bytes": 500_000_000},
+    "list_accounts": {"accounts": [_ACCOUNT], "next": None, "outages": {}, "max_upload_bytes": 500_000_000},
     "change_account": {**_ACCOUNT, "after_failure": "continue"},
     "get_forecast": {"made_at": _AT, "posts": [_EXPECTED], "next": None},
     "get_calendar": {
@@ -152,7 +158,7 @@ RESPONSES: dict[str, Json | str] = {
         "max_per_day": 3,
         "inherited": False,
     },
-    "list_endpoints": {"endpoints": [_ENDPOINT]},
+    "list_endpoints": {"endpoints": [_ENDPOINT], "next": None},
     "add_endpoint": {**_ENDPOINT, "secret": _SECRET},
     "get_endpoint": _ENDPOINT,
     "change_endpoint": _ENDPOINT,
@@ -160,7 +166,7 @@ RESPONSES: dict[str, Json | str] = {
     "rotate_endpoint_secret": {**_ENDPOINT, "previous_secret_until": "2026-11-23T10:00:00.000Z", "secret": _SECRET},
     "ping_endpoint": {"delivery_id": DELIVERY_ID, "status": "waiting"},
     "replay_events": {"replayed": 3},
-    "list_deliveries": {"deliveries": [_DELIVERY]},
+    "list_deliveries": {"deliveries": [_DELIVERY], "next": None},
     "redeliver_event": {"id": DELIVERY_ID, "status": "waiting"},
     "list_notice_receivers": {
         "public_key": _VAPID_KEY,
@@ -169,9 +175,10 @@ RESPONSES: dict[str, Json | str] = {
     },
     "add_subscription": _SUBSCRIPTION,
     "send_test_notice": {"receivers": 2},
-    "list_dead_letters": {"dead_letters": [_LETTER]},
+    "list_dead_letters": {"dead_letters": [_LETTER], "next": None},
     "retry_dead_letters": {"retried": [7], "left": []},
     "retry_dead_letter": {"id": 7},
+    "get_publication_history": {"publication_id": PUBLICATION_ID, "entries": [_HISTORY_ENTRY], "truncated": False},
     "retry_publication": {"id": PUBLICATION_ID},
     "get_health": {"status": "ok", "checks": {"database": {"ok": True, "jobs": 12}}},
     "get_metrics": 'vidprod_jobs{status="completed"} 12\n',

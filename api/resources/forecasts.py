@@ -42,7 +42,7 @@ class ForecastResource(Resource):
         document: documents.ForecastDocument = {
             "made_at": timestamp(forecast.made_at),
             "posts": [_document(facts[name], forecast.posts[name]) for _, name in page[:limit] if name in facts],
-            "next": time_cursor.write(page[limit - 1]) if len(page) > limit else None,
+            "next": time_cursor.next_page(page, limit),
         }
         response.media = document
 

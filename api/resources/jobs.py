@@ -59,10 +59,9 @@ class JobsResource(Resource):
             parts, posts = job_numbers.parts_of(connection, ids), job_numbers.posts_of(connection, ids)
         listed = [status_document.summary(job, parts[job.id], posts[job.id], forecast) for job in found[:limit]]
         response.cache_control = ["private", "no-cache"]
-        position = (found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
         page: documents.JobsDocument = {
             "jobs": listed,
-            "next": None if position is None else time_cursor.write(position),
+            "next": time_cursor.next_page([(job.created_at, job.id) for job in found], limit),
         }
         response.media = page
 

@@ -59,6 +59,9 @@ def limit(maximum: int, default: int) -> Json:
     }  # fmt: skip
 
 
+CURSOR = text("`next` of the previous page. Default: the first page.")
+
+
 def number(description: str, **more: Any) -> Json:  # Any: JSON
     """Return the schema of a positive number."""
     return {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER, "description": description, **more}

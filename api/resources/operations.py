@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from api.http.idempotency import MAX_KEY_CHARS
-from api.resources import calendar, documents, forecasts, jobs
+from api.resources import accounts, calendar, documents, forecasts, jobs
 from api.resources.accounts import AccountChange
-from api.resources.operation import NO_CONTENT, Json, Operation, limit, text
+from api.resources.operation import CURSOR, NO_CONTENT, Json, Operation, limit, text
 from api.resources.post_changes import JobChange, PublicationChange
 from api.resources.publications import PublicationRetry, Resolution
 from api.resources.schedules import PlatformSchedules, ScheduleChange
@@ -49,7 +49,6 @@ _TUS_APPENDING: dict[str, Json] = {
 }
 _PROTOCOL = ("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm")
 _PREFLIGHT = "Part of tus; needs no key."
-_CURSOR = text("`next` of the previous page. Default: the first page.")
 _DAYS = f"How many days from now, 1 to {forecasts.MAX_DAYS}. Default: {forecasts.DEFAULT_DAYS}."
 _FROM = text("First day. Default: today.", format="date", examples=["2026-11-22"])
 _TO = text(
@@ -157,7 +156,7 @@ OPERATIONS = (
     ),
     Operation(
         "list_jobs", "get", "/jobs", "List jobs, newest first", (200, 400),
-        query={"cursor": _CURSOR, "limit": limit(jobs.MAX_LIMIT, jobs.DEFAULT_LIMIT)}, content=documents.JobsDocument,
+        query={"cursor": CURSOR, "limit": limit(jobs.MAX_LIMIT, jobs.DEFAULT_LIMIT)}, content=documents.JobsDocument,
     ),
     Operation(
         "change_job", "patch", "/jobs/{job_id}", "Change the posts of a job", (200, 404, 409, 422),
@@ -186,6 +185,11 @@ OPERATIONS = (
         "409 if the job needs no approval.", content=documents.JobStateDocument,
     ),
     Operation(
+        "get_videos", "get", "/jobs/{job_id}/videos.zip", "Get all parts in one archive", (200, 404),
+        "The videos of the parts that are ready, as a ZIP archive that is made while it is sent; Content-Length is its "
+        "size. No Range.", content="application/zip",
+    ),
+    Operation(
         "get_part_video", "get", f"{_PART}/video",
         "Get the video of a part", _FILE, _UNTIL_DELETED, content="video/mp4",
     ),
@@ -202,8 +206,9 @@ OPERATIONS = (
         "For platforms that download a video by its URL. The link expires.", content="video/mp4", public=True,
     ),
     Operation(
-        "list_accounts", "get", "/accounts", "List connected accounts", (200,),
+        "list_accounts", "get", "/accounts", "List connected accounts", (200, 400),
         "Also returns `max_upload_bytes`, the maximum size of an upload in bytes, and `outages` by platform.",
+        query={"cursor": CURSOR, "limit": limit(accounts.MAX_LIMIT, accounts.MAX_LIMIT)},
         content=documents.AccountsDocument,
     ),
     Operation(
@@ -240,7 +245,7 @@ OPERATIONS = (
         "When the waiting publications of all accounts start, if nothing changes, and what each waits for. Those whose "
         "time nobody can know are left out.",
         query={
-            "cursor": _CURSOR,
+            "cursor": CURSOR,
             "days": limit(forecasts.MAX_DAYS, forecasts.DEFAULT_DAYS) | {"description": _DAYS},
             "limit": limit(forecasts.MAX_LIMIT, forecasts.DEFAULT_LIMIT),
         },
@@ -285,6 +290,12 @@ OPERATIONS = (
         "change_publication", "patch", "/publications/{publication_id}", "Change a publication", (200, 404, 409, 422),
         "Words and options of a post that has not begun, or that failed and can be retried. 409 with `code` "
         "`publication_started` otherwise.", PublicationChange, content=documents.PublicationDocument,
+    ),
+    Operation(
+        "get_publication_history", "get", "/publications/{publication_id}/history", "Get the history of a publication",
+        (200, 404),
+        "What was sent to the platform, what it answered, and the evidence for the outcome; the oldest first. It has "
+        "no secrets, so it can be sent to the platform's support.", content=documents.HistoryDocument,
     ),
     Operation(
         "retry_publication", "post", "/publications/{publication_id}/retry", "Retry a publication",

@@ -18,7 +18,9 @@ from api.resources import documents
 from api.resources.base import Resource
 from api.resources.job_document import publication_document
 from api.resources.post_changes import PublicationChange
-from store import publications
+from api.resources.status_document import timestamp
+from store import history, publications
+from store.history import HistoryEntry
 from store.states import PublicationStatus
 
 
@@ -103,6 +105,41 @@ class PublicationResource(Resource):
                 self._context, publication_id, change.values_for(found.platform, self._context.now())
             )
         response.media = publication_document(self._context, found.job_id, publication_id)
+
+
+class HistoryResource(Resource):
+    """GET /publications/{publication_id}/history."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        """List what was sent, answered and found out, the oldest first."""
+        del request
+        with self._context.store.reading() as connection:
+            if publications.get(connection, publication_id) is None:
+                raise not_found("publication")
+            found = history.of_publication(connection, publication_id)
+        listed: documents.HistoryDocument = {
+            "publication_id": publication_id,
+            "entries": [_history_entry(entry) for entry in found.entries],
+            "truncated": found.truncated,
+        }
+        response.media = listed
+
+
+def _history_entry(entry: HistoryEntry) -> documents.HistoryEntryDocument:
+    return {
+        "at": timestamp(entry.at),
+        "until": timestamp(entry.until),
+        "times": entry.times,
+        "kind": entry.kind,
+        "step": entry.step,
+        "text": entry.text,
+        "method": entry.method,
+        "host": entry.host,
+        "path": entry.path,
+        "http_status": entry.http_status,
+        "duration_ms": entry.duration_ms,
+        "ids": entry.ids or {},
+    }
 
 
 class ResolveResource(Resource):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.resources.document_types import Free, Time
+from api.resources.document_types import Cursor, Free, Time
 from store.states import DeliveryStatus
 
 
@@ -64,6 +64,7 @@ class DeadLettersDocument(TypedDict):
     """Dead letters, newest first."""
 
     dead_letters: list[DeadLetterDocument]
+    next: Cursor
 
 
 class DeadLettersRetryDocument(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.resources import dead_letters, pages
 from api.resources import server_documents as documents
 from api.resources.notices import NewSubscription
-from api.resources.operation import Json, Operation, limit, text
+from api.resources.operation import CURSOR, Json, Operation, limit, text
 from api.resources.session import Credentials
 
 _QUEUE = text("Name of a queue. Default: all queues.")
@@ -40,7 +40,7 @@ SERVER_OPERATIONS = (
     Operation(
         "list_dead_letters", "get", "/dead-letters", "List dead letters, newest first", (200, 400),
         "Messages whose processing failed for good.",
-        query={"queue": _QUEUE, "limit": limit(dead_letters.MAX_LIMIT, dead_letters.DEFAULT_LIMIT)},
+        query={"cursor": CURSOR, "queue": _QUEUE, "limit": limit(dead_letters.MAX_LIMIT, dead_letters.DEFAULT_LIMIT)},
         content=documents.DeadLettersDocument,
     ),
     Operation(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.resources.document_types import Code, Time
+from api.resources.document_types import Code, Cursor, Time
 from store.states import DeliveryStatus, EndpointState
 
 
@@ -45,6 +45,7 @@ class EndpointsDocument(TypedDict):
     """The webhook endpoints."""
 
     endpoints: list[EndpointDocument]
+    next: Cursor
 
 
 class EndpointWithSecretDocument(EndpointDocument):
@@ -87,6 +88,7 @@ class DeliveriesDocument(TypedDict):
     """The deliveries to an endpoint, newest first."""
 
     deliveries: list[DeliveryDocument]
+    next: Cursor
 
 
 class DeliveryStateDocument(TypedDict):

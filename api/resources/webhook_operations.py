@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from api.resources import webhook_documents as documents
 from api.resources import webhooks
-from api.resources.operation import Operation, limit, text
+from api.resources.operation import CURSOR, Operation, limit, text
 from api.resources.webhooks import EndpointChange, NewEndpoint, Replay, SecretRotation
 
 _DELIVERIES = "/webhooks/{endpoint_id}/deliveries"
 
 WEBHOOK_OPERATIONS = (
     Operation(
-        "list_endpoints", "get", "/webhooks", "List webhook endpoints", (200,), content=documents.EndpointsDocument,
+        "list_endpoints", "get", "/webhooks", "List webhook endpoints, oldest first", (200, 400),
+        query={"cursor": CURSOR, "limit": limit(webhooks.MAX_LIMIT, webhooks.MAX_LIMIT)},
+        content=documents.EndpointsDocument,
     ),
     Operation(
         "add_endpoint", "post", "/webhooks", "Add a webhook endpoint", (201, 400, 409, 422),
@@ -51,7 +53,8 @@ WEBHOOK_OPERATIONS = (
     ),
     Operation(
         "list_deliveries", "get", _DELIVERIES, "List deliveries to an endpoint, newest first", (200, 400, 404),
-        query={"limit": limit(webhooks.MAX_LIMIT, webhooks.DEFAULT_LIMIT)}, content=documents.DeliveriesDocument,
+        query={"cursor": CURSOR, "limit": limit(webhooks.MAX_LIMIT, webhooks.DEFAULT_LIMIT)},
+        content=documents.DeliveriesDocument,
     ),
     Operation(
         "redeliver_event", "post", f"{_DELIVERIES}/{{delivery_id}}/redeliver", "Send an event again", (202, 404, 409),

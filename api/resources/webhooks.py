@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from actors.flow import endpoint_commands, job_commands
 from api.context import Context
-from api.http import json_body
+from api.http import json_body, time_cursor
 from api.http.numbers import query_limit
 from api.http.problems import Problem, invalid_field, not_found
 from api.resources import webhook_documents
@@ -83,11 +83,13 @@ class EndpointsResource(Resource):
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List the endpoints, without their secrets."""
-        del request
+        limit = query_limit(request, default=MAX_LIMIT, maximum=MAX_LIMIT)
+        after = time_cursor.query(request)
         with self._context.store.reading() as connection:
-            found = webhooks.every_endpoint(connection)
+            found = webhooks.page_of_endpoints(connection, limit + 1, after)
             listed: webhook_documents.EndpointsDocument = {
-                "endpoints": [_endpoint(connection, endpoint) for endpoint in found]
+                "endpoints": [_endpoint(connection, endpoint) for endpoint in found[:limit]],
+                "next": time_cursor.next_page([(one.created_at, one.id) for one in found], limit),
             }
         response.media = listed
 
@@ -142,10 +144,14 @@ class DeliveriesResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
         """List the deliveries to an endpoint with their attempts, newest first."""
         limit = query_limit(request, default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
+        before = time_cursor.query(request)
         _get(self._context, endpoint_id)
         with self._context.store.reading() as connection:
-            found = webhooks.deliveries_of(connection, endpoint_id, limit)
-        listed: webhook_documents.DeliveriesDocument = {"deliveries": [_delivery(*one) for one in found]}
+            found = webhooks.deliveries_of(connection, endpoint_id, limit + 1, before)
+        listed: webhook_documents.DeliveriesDocument = {
+            "deliveries": [_delivery(*one) for one in found[:limit]],
+            "next": time_cursor.next_page([(event.created_at, event.id) for _, event, _ in found], limit),
+        }
         response.media = listed
 
 

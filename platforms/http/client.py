@@ -24,6 +24,7 @@ from platforms.http.exchange import (
     ResponseLost,
     TransportError,
 )
+from platforms.http.recording import RequestRecord
 
 SLOWEST_UPLOAD_BYTES_S = 100_000  # a slower upload is cut by its deadline and resumed
 
@@ -99,6 +100,7 @@ def request(
         addresses=addresses,
     )
     all_headers = {**HEADERS, **(headers or {})}
+    record = RequestRecord(method, url)
     try:
         # Sent by the adapter, not by a session: a session parses the target of a redirect even when told not to follow.
         unprepared = requests.Request(
@@ -106,10 +108,13 @@ def request(
         )
         response = adapter.send(unprepared.prepare())
     except REQUEST_ERRORS as error:
+        lost = adapter.transport_error(error)
+        record.end(None, lost.failure.detail)
         # `from None`: the text of the cause holds the address with its query, and so the token.
-        raise adapter.transport_error(error) from None
+        raise lost from None
     finally:
         adapter.close()
+    record.end(response.status_code)
     return Response(response.status_code, response.headers, response.content, adapter.whole)
 
 

@@ -9,6 +9,7 @@ from platforms.definition import LoginDefinition, PlatformDefinition, Publishing
 from platforms.http.hosts import Roots
 from platforms.instagram.hosts import MetaHosts
 from platforms.instagram.options import InstagramOptions
+from platforms.instagram.step_texts import STEP_TEXTS
 from platforms.instagram.wording import LIMITS, compose
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ DEFINITION = PlatformDefinition(
     limits=LIMITS,
     options=InstagramOptions,
     make_publisher=_publisher,
+    step_texts=STEP_TEXTS,
     # Instagram allows 50 or 100 a day; its documents disagree (content publishing guide, read 2026-11-22).
     max_posts_per_day=8,
 )

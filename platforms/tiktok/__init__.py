@@ -9,6 +9,7 @@ from platforms.definition import LoginDefinition, PlatformDefinition, Publishing
 from platforms.http.hosts import Roots
 from platforms.tiktok.hosts import TikTokHosts
 from platforms.tiktok.options import TikTokOptions, required_options
+from platforms.tiktok.step_texts import STEP_TEXTS
 from platforms.tiktok.wording import LIMITS, compose
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ DEFINITION = PlatformDefinition(
     options=TikTokOptions,
     required_options=required_options,
     make_publisher=_publisher,
+    step_texts=STEP_TEXTS,
     # TikTok allows a creator about 15 posts in any 24 hours, shared by all apps (content-sharing rules, read
     # 2026-08-04).
     max_posts_per_day=6,

@@ -9,6 +9,7 @@ from platforms.definition import LoginDefinition, PlatformDefinition, Publishing
 from platforms.http.hosts import Roots
 from platforms.youtube.hosts import GoogleHosts
 from platforms.youtube.options import YouTubeOptions
+from platforms.youtube.step_texts import STEP_TEXTS
 from platforms.youtube.wording import LIMITS, compose
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ DEFINITION = PlatformDefinition(
     limits=LIMITS,
     options=YouTubeOptions,
     make_publisher=_publisher,
+    step_texts=STEP_TEXTS,
     max_posts_per_day=10,  # YouTube allows 100 inserts a project and day (quota page, 2026-09)
     needs_title=True,
 )

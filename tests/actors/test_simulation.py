@@ -14,8 +14,8 @@ import pytest
 
 from actors.flow import account_commands, job_commands
 from platforms.http.client import Response
-from store import Store
-from store.states import PublicationStatus
+from store import Store, history
+from store.states import HistoryKind, PublicationStatus
 from tests.actors.simulation import Faults, Simulation, TimedAnswer
 
 # A longer run: SIMULATION_PARTS=200 SIMULATION_SEEDS=10
@@ -57,6 +57,19 @@ def check_all_published(simulation: Simulation, parts: int, platforms: int = 3) 
     for numbers in captions.values():
         assert numbers == list(range(1, parts + 1))
     check_events(simulation, parts * platforms)
+    check_histories(simulation)
+
+
+def check_histories(simulation: Simulation) -> None:
+    """Check that each published post has evidence, by the platform's answer, before it is recorded as published."""
+    for publication in simulation.publications():
+        with simulation.machine.store.reading() as connection:
+            entries = history.of_publication(connection, publication.id).entries
+        kinds = [(entry.kind, "recorded as published" in entry.text) for entry in entries]
+        assert kinds.index((HistoryKind.EVIDENCE, False)) < kinds.index((HistoryKind.STATE, True))
+        evidence = next(entry for entry in entries if entry.kind is HistoryKind.EVIDENCE)
+        assert (evidence.ids or {}).get("remote_id")
+        assert evidence.host in {None, simulation.root.removeprefix("http://")}
 
 
 def check_events(simulation: Simulation, published: int) -> None:

@@ -29,10 +29,11 @@ from api.resources import openapi
 from api.resources.examples import REQUESTS
 from api.resources.operations import OPERATIONS
 from broker import SqliteBroker
-from store import accounts, jobs, platform_states, publications, segments, webhooks
+from store import accounts, history, jobs, platform_states, publications, segments, webhooks
 from store.attempts import MediaAttempt, MediaOutcome, PublishingAttempt, encode_attempts
+from store.history import HistoryEntry
 from store.platform_states import PlatformState
-from store.states import DeliveryStatus, JobStatus, PublicationStatus, SegmentStatus
+from store.states import DeliveryStatus, HistoryKind, JobStatus, PublicationStatus, SegmentStatus
 from store.webhooks import Attempt
 from tests.api.conftest import AUTH, KEY, VIDEO, with_settings
 from tests.store import rows
@@ -244,6 +245,10 @@ def filled(context: Context) -> dict[str, str]:
         segments.create(connection, [part])
         accounts.connect(connection, replace(rows.account(), tokens=context.sealer.seal("tokens")))
         publications.create(connection, [post])
+        evidence = HistoryEntry(
+            at=moment, kind=HistoryKind.EVIDENCE, text="online", method="POST", ids={"post_id": "7"}
+        )
+        history.append(connection, post.id, [evidence])
         platform_states.put(connection, outage)
         endpoint = job_commands.add_endpoint(context, connection, "https://hooks.example.com/", scope="all", events=[])
     delivery = endpoint_commands.ping(context, endpoint.id)

@@ -85,7 +85,10 @@ def _sealed_secrets(machine: TestMachine) -> dict[str, str]:
 
 
 def _is_secret(name: str, text: object) -> bool:
-    harmless = {"scope", "publish_id", "container_id", "media_id", "video_id", "mode", "username", "privacy_level"}
+    harmless = {
+        *("scope", "mode", "username", "privacy_level", "link"),
+        *("publish_id", "post_id", "container", "media_id", "video_id"),  # shown by the history, for the support
+    }
     return isinstance(text, str) and len(text) >= 12 and name not in harmless and not name.endswith("_at")
 
 
@@ -226,6 +229,15 @@ def _fail_logins(machine: TestMachine) -> None:
             requests.get(f"{root}/connect/{platform}", headers={"Authorization": f"Bearer {API_KEY}"}, timeout=10)
 
 
+def _history(machine: TestMachine, publication_id: str) -> list[Json]:
+    entries: list[Json] = machine.client.call("GET", f"/publications/{publication_id}/history")["entries"]
+    return entries
+
+
+def _mock_host(machine: TestMachine) -> str:
+    return urllib.parse.urlsplit(machine.mock_url).netloc
+
+
 def _logs(machine: TestMachine) -> dict[str, str]:
     paths = [machine.data_dir / "run.log", *sorted((machine.data_dir / "logs").glob("*.log"))]
     # The mock's own log is that of another machine.
@@ -242,6 +254,9 @@ def test_nothing_that_is_shown_contains_a_secret(shared_machine: TestMachine, fa
         "webhooks": json.dumps(machine.webhooks()),
         **{path: requests.get(f"{root}{path}", headers=headers, timeout=10).text for path in paths},
     }
+    histories = [_history(machine, one["id"]) for part in failed.job["segments"] for one in part["publications"]]
+    assert {entry["host"] for entries in histories for entry in entries if entry["method"]} == {_mock_host(machine)}
+    shown["histories"] = json.dumps(histories)
     found = {name: _shown(text, secrets) for name, text in shown.items()}
     found["run.log"] -= {"API key"}  # for the person who has started it, on the terminal
     assert {name: names for name, names in found.items() if names} == {}

@@ -124,6 +124,18 @@ def test_lost_answers_to_what_cannot_be_undone_double_nothing(shared_machine: Te
     job = running.finished(running.upload(talk, title="Lost answers"))
     assert job["status"] == "completed"
     assert parts_by_platform(running, "Lost answers") == each_once_in_order(job)
+    for publication in (one for part in job["segments"] for one in part["publications"]):
+        entries = running.client.call("GET", f"/publications/{publication['id']}/history")["entries"]
+        assert [entry["kind"] for entry in entries].count("evidence") >= 1
+        assert {entry["http_status"] for entry in entries if entry["method"]} >= {200}
+    first = job["segments"][0]["publications"]
+    lost = [_lost_answers(running, publication["id"]) for publication in first]
+    assert min(lost) >= 1  # of each platform's first post
+
+
+def _lost_answers(running: TestMachine, publication_id: str) -> int:
+    entries = running.client.call("GET", f"/publications/{publication_id}/history")["entries"]
+    return len([entry for entry in entries if entry["method"] and entry["http_status"] is None])
 
 
 def test_a_file_that_is_no_video_is_a_job_error_with_its_reason_and_leaves_nothing(
