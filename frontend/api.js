@@ -3,14 +3,11 @@
 const ANSWER_WITHIN_MS = 20_000;
 const LONGEST_WAIT_S = 86_400;
 
-/** The server refused: `message` is for people, `status` is the HTTP status, `code` and `field` are for programs. */
+/** The server refused: `message` is for people, `status` is the HTTP status, the others are for programs. */
 export class Problem extends Error {
   constructor(message, { status, code = null, field = null, retryAfterS = null }) {
     super(message);
-    this.status = status;
-    this.code = code;
-    this.field = field;
-    this.retryAfterS = retryAfterS;
+    Object.assign(this, { status, code, field, retryAfterS });
   }
 }
 
@@ -92,12 +89,15 @@ export async function status(jobId, etag = null, signal = null) {
   return answer.status === 304 ? null : { document: await answer.json(), etag: answer.headers.get('ETag') };
 }
 
-export const approve = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/approve`, { method: 'POST' });
+/** Approve a video, or only some of its parts. */
+export const approve = (jobId, parts = null) => send(`jobs/${encodeURIComponent(jobId)}/approve`, parts ? { parts } : {});
 export const cancel = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/cancel`, { method: 'POST' });
 export const retry = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}/retry`, { method: 'POST' });
 export const resolve = (publicationId, published) => send(`publications/${encodeURIComponent(publicationId)}/resolve`, { published });
 export const repost = (publicationId, outOfOrder) => send(`publications/${encodeURIComponent(publicationId)}/retry`, { out_of_order: outOfOrder });
 export const skip = (publicationId) => ask(`publications/${encodeURIComponent(publicationId)}/skip`, { method: 'POST' });
+export const changeJob = (jobId, change) => patchJson(`jobs/${encodeURIComponent(jobId)}`, change);
+export const changePost = (publicationId, change) => patchJson(`publications/${encodeURIComponent(publicationId)}`, change);
 export const setAfterFailure = (accountId, value) => send(`accounts/${encodeURIComponent(accountId)}`, { after_failure: value }, 'PATCH');
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
 
@@ -154,6 +154,10 @@ function base64(text) {
 
 function send(address, body, method = 'POST') {
   return ask(address, { method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+}
+
+async function patchJson(address, body) {
+  return (await send(address, body, 'PATCH')).json();
 }
 
 async function ask(address, options = {}) {

@@ -17,15 +17,13 @@ export function partCard(job, part, view, isTitled) {
         ? el('img', { src: files.cover, alt: `Cover of part ${part.number}`, width: 180, height: 320, loading: 'lazy', 'data-key': 'cover' })
         : el('span', { class: 'cover-empty', 'aria-hidden': 'true', 'data-key': 'empty' }, part.number)),
     el('div', { class: 'part-body', 'data-key': 'body' }, isTitled && title(job, part), facts(job, part)),
-    (files.preview || files.video) && el('div', { class: 'actions part-look', 'data-key': 'look' },
-      files.preview && look('preview', files.preview, part, 'Before / after'),
-      files.video && look('video', files.video, part, 'Watch')),
+    looks(job, part, files, view),
     publications(job, part, view),
   ];
 }
 
 function title(job, part) {
-  const state = partState(isStopped(part, job) ? 'cancelled' : part.status);
+  const state = job.status === 'review' && part.approved ? ['Approved', 'good'] : partState(isStopped(part, job) ? 'cancelled' : part.status);
   return el('div', { class: 'title-row', 'data-key': 'title' },
     el('h3', { tabindex: '-1', 'data-part': part.number }, `Part ${part.number}/${part.of}`), pill(state));
 }
@@ -48,6 +46,24 @@ function facts(job, part) {
 function look(kind, address, part, label) {
   return el('button', { class: 'button button-small', type: 'button', 'data-key': kind, 'data-look': kind, 'data-number': part.number,
     'data-address': address, 'aria-label': `${label}, part ${part.number}` }, label);
+}
+
+/** The buttons of a part: what can be looked at, and its words while they can change. */
+function looks(job, part, files, view) {
+  const buttons = [
+    mayApprove(job, part) && el('button', { class: 'button button-small button-main', type: 'button', 'data-key': 'approvePart', 'data-action': 'approvePart', 'data-number': part.number, 'aria-label': `Approve part ${part.number}`, disabled: view.busy }, 'Approve'),
+    files.preview && look('preview', files.preview, part, 'Before / after'),
+    files.video && look('video', files.video, part, 'Watch'),
+    (part.publications ?? []).some(({ editable }) => editable) && tool('words', part, 'Words'),
+  ].filter(Boolean);
+  return buttons.length > 0 && el('div', { class: 'actions part-look', 'data-key': 'look' }, buttons);
+}
+
+/** True for a part that only waits for a person's approval; the only part of a video is approved with the video. */
+const mayApprove = (job, part) => job.status === 'review' && job.segments.length > 1 && part.approved === false && part.status === 'ready';
+
+function tool(name, part, label) {
+  return el('button', { class: 'button button-small', type: 'button', 'data-key': name, 'data-tool': name, 'data-number': part.number, 'aria-label': `${label}, part ${part.number}` }, label);
 }
 
 function partFacts(part) {
@@ -86,6 +102,7 @@ function postNotes(job, part, post) {
 function choices(job, part, post, view) {
   const where = `part ${part.number} on ${platformName(post.platform)}`;
   const buttons = post.id ? offered(job, part, post).map(([action, label]) => postButton(action, label, post.id, where, view.busy)) : [];
+  if (post.id && post.status === 'waiting' && !OVER.has(job.status)) buttons.push(details(post.id, 'Change', where));
   const link = accountLink(job, post);
   return (buttons.length > 0 || link) && el('div', { class: 'actions', 'data-key': 'choices' }, buttons, link);
 }
@@ -108,6 +125,8 @@ function postButton(action, label, post, where, isBusy) {
   return el('button', { type: 'button', class: 'button button-quiet', 'data-key': action, 'data-action': action, 'data-post': post,
     'aria-label': `${label}: ${where}`, disabled: isBusy }, label);
 }
+
+const details = (post, label, where) => el('button', { type: 'button', class: 'button button-small', 'data-key': 'details', 'data-tool': 'post', 'data-post': post, 'aria-label': `${label}: ${where}` }, label);
 
 /** True for a post that waits in a video of a restored backup, and may have been published since that backup. */
 const mayBePublic = ({ review }, post) => post.status === 'waiting' && !review?.approved_at && Boolean(review?.reasons?.includes('restored'));

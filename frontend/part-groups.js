@@ -7,7 +7,7 @@ import { waitingFacts } from './waiting.js';
 import { OVER, platformName, sentence } from './words.js';
 
 export const REPAIRABLE = new Set(['failed', 'expired']);
-export const FILTERS = { all: 'All', needs_you: 'Needs you', failed: 'Failed', scheduled: 'Scheduled', published: 'Published' };
+export const FILTERS = { all: 'All', needs_you: 'Needs you', failed: 'Failed', scheduled: 'Scheduled', on_hold: 'On hold', published: 'Published' };
 const ASKING = new Set(['action_needed', 'outcome_unknown']);
 const ASKING_WHILE_WAITING = new Set(['reconnect_needed', 'account_refused']);
 
@@ -30,7 +30,8 @@ const IN_GROUP = {
   all: () => true,
   needs_you: (part, job) => posts(part).some((post) => needsPerson(post, job)),
   failed: (part, job) => (part.status === 'failed' && !isStopped(part, job)) || posts(part).some((post) => REPAIRABLE.has(post.status)),
-  scheduled: (part, job) => !OVER.has(job.status) && posts(part).some((post) => post.status === 'waiting' && !needsPerson(post, job)),
+  scheduled: (part, job) => !OVER.has(job.status) && posts(part).some((post) => post.status === 'waiting' && !post.held && !needsPerson(post, job)),
+  on_hold: (part, job) => !OVER.has(job.status) && posts(part).some((post) => post.status === 'waiting' && post.held),
   published: (part) => {
     const kept = posts(part).filter((post) => post.status !== 'cancelled');
     return kept.length > 0 && kept.every((post) => post.status === 'published');
@@ -48,7 +49,10 @@ export function rowState(part, job) {
 }
 
 /** The state of a post: [text, tone]; a waiting one without trouble is scheduled from the moment its date is known. */
-export const postState = (post) => (expectedAt(post) && !post.code ? ['Scheduled', 'wait'] : publicationState({ ...post, code: codeOf(post) }));
+export function postState(post) {
+  if (post.status === 'waiting' && post.held) return ['On hold', 'warn'];
+  return expectedAt(post) && !post.code ? ['Scheduled', 'wait'] : publicationState({ ...post, code: codeOf(post) });
+}
 
 /** The one most useful fact of a part, for its row. */
 export function rowFacts(part, job) {

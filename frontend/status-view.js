@@ -103,7 +103,7 @@ export function summary(job, parts) {
   const words = {
     pending: () => 'Your video has arrived. Work on it starts in a moment.',
     processing: () => (parts.length ? `${done} of ${count(parts.length, 'part')} ready.` : 'Looking for good places to cut.'),
-    review: () => `${done} of ${count(parts.length, 'part')} ready. Nothing is published before you approve it.`,
+    review: () => `${done} of ${count(parts.length, 'part')} ready. ${approvedParts(parts)}`,
     publishing: () => `${published} of ${count(posts.length, 'post')} published.`,
     completed: () => finished(parts, posts, published),
     completed_with_errors: () => `Finished, but not everything worked: ${published} of ${count(posts.length, 'post')} published.`,
@@ -111,6 +111,11 @@ export function summary(job, parts) {
     cancelled: () => stopped(posts, published),
   };
   return [words[job.status]?.(), askingPosts(job, posts), heldPosts(job, posts), nextPost(job, posts), lastPost(job)].filter(Boolean).join(' ');
+}
+
+function approvedParts(parts) {
+  const approved = parts.filter((part) => part.approved).length;
+  return approved ? `${approved} approved; the others wait for you.` : 'Nothing is published before you approve it.';
 }
 
 /** A sentence on whether anything is public; empty while a post's outcome is unknown. */
@@ -155,10 +160,23 @@ function actions(job, parts, { busy, deleting }) {
   const over = OVER.has(job.status);
   const removing = deleting || job.status === 'cancelled'; // a cancelled job's files are deleted automatically
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
+    canChangeWords(job, parts) && toolButton('words', 'Edit the words'),
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
+    isWaiting(job, parts) && (job.held ? button('release', 'Release this video', 'button-main', busy) : button('hold', 'Hold this video', 'button-quiet', busy)),
     !over && !reviewReasons(job) && button('cancel', 'Stop this video', 'button-quiet', busy),
     over && !job.files_deleted_at && button('delete', removing ? 'Removing files…' : 'Delete files', 'button-quiet', busy || removing));
 }
+
+/** Return whether the words of at least one post can still change. */
+function canChangeWords(job, parts) {
+  const posts = parts.flatMap((part) => part.publications ?? []);
+  return !job.files_deleted_at && (posts.length ? posts.some(({ editable }) => editable) : !OVER.has(job.status));
+}
+
+/** Return whether posts are still to go out, so that a person can hold them. */
+const isWaiting = (job, parts) => !OVER.has(job.status) && !reviewReasons(job) && typeof job.held === 'boolean' && parts.some((part) => (part.publications ?? []).some(({ status }) => status === 'waiting'));
+
+const toolButton = (tool, label) => el('button', { class: 'button button-quiet', type: 'button', 'data-key': tool, 'data-tool': tool }, label);
 
 /** Return whether a retry may help. */
 export function repairable(job, parts) {

@@ -11,6 +11,7 @@ import { openedBy } from './part-list.js';
 import { poll } from './poll.js';
 import { jobView } from './status-view.js';
 import { setViewTitle } from './title.js';
+import { openTool } from './tools.js';
 import { jobName, jobState, OVER, sentence } from './words.js';
 
 /** Milliseconds between two polls: the first value after a change, rising to the second. */
@@ -33,7 +34,10 @@ const QUESTIONS = {
   delete: ['Delete the files?', 'The video and its parts are removed from the server for good. What is already published stays online.', 'Delete', 'Keep them'],
 };
 const REQUESTS = {
-  approve: api.approve,
+  approve: (jobId) => api.approve(jobId),
+  approvePart: (jobId, _post, number) => api.approve(jobId, [Number(number)]),
+  hold: (jobId) => api.changeJob(jobId, { held: true }),
+  release: (jobId) => api.changeJob(jobId, { held: false }),
   cancel: api.cancel,
   refuse: api.cancel,
   retry: api.retry,
@@ -91,8 +95,9 @@ export function startStatus(leave) {
   onGone = leave;
   byId('job').addEventListener('click', ({ target }) => {
     const button = target.closest('button');
-    const { action, look, number, address, post, filter } = button?.dataset ?? {};
-    if (action) act(shown, action, post);
+    const { action, look, number, address, post, filter, tool } = button?.dataset ?? {};
+    if (tool && shown) use(shown, tool, button.dataset);
+    if (action) act(shown, action, post, number);
     if (filter) choose(shown, filter);
     if (button?.matches('.row-head')) toggle(shown, Number(button.dataset.part));
     if (look === 'preview') showPicture(`Part ${number}: before and after`, address, `Part ${number}: the pictures as filmed beside the corrected ones, and a chart of how far the eyes were off the lens over time`);
@@ -178,6 +183,16 @@ function words(problem) {
   return navigator.onLine ? 'The server cannot be reached.' : 'You are offline.';
 }
 
+/** Open a tool for the video, a part of it or a post. */
+function use(view, tool, { number, post }) {
+  const onSaved = (job = view.job) => {
+    view.job = job; // the next poll may take a while
+    draw(view);
+    view.poller.now();
+  };
+  openTool(tool, { job: view.job, part: Number(number) || '', on: post ?? '', onSaved });
+}
+
 /** Show the parts of a filter, opened if they are few. */
 function choose(view, filter) {
   view.filter = filter;
@@ -230,13 +245,13 @@ function report(view, before, after) {
   else view.tenths(after.progress, `${jobState(after.status)[0]}, ${percent(after.progress)}.`);
 }
 
-async function act(view, action, post) {
+async function act(view, action, post, number) {
   if (!view || isBusy(view) || (QUESTIONS[action] && !(await confirm(...QUESTIONS[action])))) return;
   const pressed = document.activeElement?.closest('[data-action]');
   Object.assign(view, { isActing: true, refusal: '' });
   draw(view);
   try {
-    await REQUESTS[action](view.jobId, post);
+    await REQUESTS[action](view.jobId, post, number);
     view.deleting = action === 'delete';
   } catch (problem) {
     refuse(view, problem);

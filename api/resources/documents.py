@@ -140,9 +140,20 @@ class PublishingAttemptDocument(TypedDict):
     log_id: Annotated[str | None, Field(description="The id that the platform's support asks for.")]
 
 
+class WordsDocument(TypedDict):
+    """The words and options that were set for a platform, a part or a post; null: inherited."""
+
+    title: str | None
+    caption: str | None
+    options: Free | None
+
+
 class SentWordsDocument(TypedDict):
     """The words and options of a post."""
 
+    own_words: Annotated[
+        WordsDocument | None, Field(description="Words and options set for this post alone; null without any.")
+    ]
     title: Annotated[str, Field(description="Title as it is or was sent, with the number of the part.")]
     caption: Annotated[str | None, Field(description="Caption as it is or was sent; null if it is the one of the job.")]
     options: Annotated[Free, Field(description="Options of the post that are chosen.")]
@@ -231,14 +242,6 @@ class SegmentDocument(TypedDict):
     stage_seconds: Annotated[dict[str, float] | None, Field(description="Seconds of each step of the rendering.")]
     links: Annotated[dict[str, str], Field(description="Addresses of the files that exist: video, cover, preview.")]
     publications: list[PublicationDocument]
-
-
-class WordsDocument(TypedDict):
-    """The words and options that were set for a platform or a part; null: inherited."""
-
-    title: str | None
-    caption: str | None
-    options: Free | None
 
 
 class JobDocument(JobSummaryDocument, AllOutDocument):

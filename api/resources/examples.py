@@ -24,7 +24,7 @@ _PUBLICATION: Json = {
     "id": PUBLICATION_ID, "platform": "tiktok", "account": "@mara", "account_id": ACCOUNT_ID, "status": "published",
     "link": "https://www.tiktok.com/@mara/video/7300000000000000001", "due_at": _AT, "expected_at": None,
     "waits_for": None, "reason": None, "code": None, "next_step": None, "ended_at": _AT, "attempts": [],
-    "title": "My talk — Part 1/5", "caption": None, "options": {}, "editable": False,
+    "title": "My talk — Part 1/5", "caption": None, "options": {}, "editable": False, "own_words": None,
 }  # fmt: skip
 _HISTORY_ENTRY: Json = {
     "at": _AT, "until": None, "times": 1, "kind": "evidence", "step": "poll",

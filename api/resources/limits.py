@@ -18,14 +18,16 @@ class LimitsResource(Resource):
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Show the limits of words and the options of each platform."""
         del request
-        limits: documents.LimitsDocument = {
-            "platforms": {
-                name: _platform(definition, self._context.publishing_options) for name, definition in PLATFORMS.items()
-            },
-            "widest_numbering": numbered_title("x", WIDEST_PART, WIDEST_PART).removeprefix("x"),
-            "placeholders": ["{title}", "{n}", "{m}"],
-        }
-        response.media = limits
+        response.media = limits_document(self._context.publishing_options)
+
+
+def limits_document(publishing: PublishingOptions) -> documents.LimitsDocument:
+    """Return what each platform accepts."""
+    return {
+        "platforms": {name: _platform(definition, publishing) for name, definition in PLATFORMS.items()},
+        "widest_numbering": numbered_title("x", WIDEST_PART, WIDEST_PART).removeprefix("x"),
+        "placeholders": ["{title}", "{n}", "{m}"],
+    }
 
 
 def _platform(definition: PlatformDefinition, publishing: PublishingOptions) -> documents.PlatformLimitsDocument:

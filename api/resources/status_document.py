@@ -293,7 +293,10 @@ def _post(
 
 def _sent_words(job: Job, post: Publication, settings: Sequence[PostSettings]) -> documents.SentWordsDocument:
     words = post_words.shown(post, job, settings)
+    key = (post.segment_number, post.account_id)
+    own = next((one for one in settings if one.key == key), None)
     return {
+        "own_words": None if own is None else _words(own),
         "title": words.title,
         "caption": None if words.caption == job.caption else words.caption,
         "options": dict(words.options),

@@ -21,7 +21,7 @@ LIMITS = (
 # One run may hold several: `#a#b` counts as two. Letters, digits and emoji with their joiners belong to a hashtag;
 # ASCII and general punctuation end it. The full-width sign of East Asian keyboards begins one, too.
 _HASHTAGS = re.compile(r"(?<![\w&/])(?:[#＃][^\s!-/:-@\[-^`{-~＃\u2010-\u2027\u2030-\u205e\u3000-\u303f]+)+")
-_MENTION = re.compile(r"(?<![\w./])@[\w.]+")
+MENTION = re.compile(r"(?<![\w./])@[\w.]+")
 
 
 def compose(title: str, caption: str) -> Wording:
@@ -39,7 +39,7 @@ def compose(title: str, caption: str) -> Wording:
         )
     if count_hashtags(text) > MAX_HASHTAGS:
         raise Rejected("too_many_hashtags", f"Instagram accepts at most {MAX_HASHTAGS} hashtags")
-    if len(_MENTION.findall(text)) > MAX_MENTIONS:
+    if len(MENTION.findall(text)) > MAX_MENTIONS:
         raise Rejected("too_many_mentions", f"Instagram accepts at most {MAX_MENTIONS} mentions")
     return Wording("", text)
 

@@ -57,6 +57,9 @@ def test_words_are_set_for_the_video_a_platform_a_part_and_a_post(client: TestCl
         "job-2-tiktok-1": ("New — Part 2/2", "Part 2 of 2", {}),
     }
     assert all(post["editable"] for post in shown.values())
+    own = {"title": "Only here", "caption": None, "options": None}
+    assert [post["own_words"] for name, post in shown.items() if name == POST] == [own]
+    assert [post["own_words"] for name, post in shown.items() if name != POST] == [None] * 3
     assert answer.json["platform_words"]["youtube"]["options"] == {"privacy": "unlisted"}
     assert answer.json["part_words"] == {"2": {"title": None, "caption": "Part {n} of {m}", "options": None}}
 

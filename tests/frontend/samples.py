@@ -1,5 +1,6 @@
 """Status documents as the API sends them, for a job in each state."""
 
+import base64
 from typing import Any
 
 PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 16"><rect width="9" height="16" fill="#789"/></svg>'
@@ -15,6 +16,8 @@ def publication(platform: str, status: str, **more: Any) -> dict[str, Any]:
         "link": None,
         "due_at": None,
         "reason": None,
+        "editable": "id" in more and status in {"waiting", "failed", "expired", "cancelled"},
+        "own_words": None,
         **more,
     }
 
@@ -29,7 +32,7 @@ def segment(number: int, of: int, status: str, **more: Any) -> dict[str, Any]:
     return {
         "number": number, "of": of, "status": status, "start_s": (number - 1) * 57.4, "duration_s": 57.4,
         "cut_reason": "end" if number == of else "pause", "gaze": None, "reason": None,
-        "progress": 0.0, "links": {}, "publications": [], **more,
+        "progress": 0.0, "links": {}, "publications": [], "approved": False, **more,
     }  # fmt: skip
 
 
@@ -150,6 +153,32 @@ def scheduled() -> dict[str, Any]:
     ]  # fmt: skip
     dates = {"phase": "scheduled", "next_at": "2099-11-26T08:00:00Z", "last_at": "2099-11-27T09:00:00Z"}
     return job("job-scheduled", "publishing", 0.92, parts, title="Ten talks in a row", **dates)
+
+
+def plan(parts: int = 3, part_s: float = 50.0) -> dict[str, Any]:
+    """Return the cuts of a video, with a pause two seconds after each cut, and sound that swells in each part."""
+    of, peaks = parts * part_s, [(n * 7) % 256 for n in range(int(parts * part_s * 10))]
+    return {
+        "duration_s": of, "min_part_s": 6, "max_part_s": 60, "editable": True, "reason": None, "reason_text": None,
+        "parts": [
+            {"number": n + 1, "start_s": n * part_s, "end_s": (n + 1) * part_s, "cut_reason": "pause",
+             "gaze_intensity": None}
+            for n in range(parts)
+        ],
+        "pauses": [{"start_s": n * part_s + 1.8, "end_s": n * part_s + 2.2} for n in range(1, parts)],
+        "peaks": {"per_s": 10, "values": base64.b64encode(bytes(peaks)).decode()},
+    }  # fmt: skip
+
+
+def uncut(parts: int = 3) -> dict[str, Any]:
+    """Return a job whose cuts can still change."""
+    made = [
+        segment(number, parts, "ready", gaze=corrected(0.9), start_s=(number - 1) * 50.0, duration_s=50.0,
+                publications=[publication("tiktok", "waiting", id=f"t{number}")])
+        for number in range(1, parts + 1)
+    ]  # fmt: skip
+    review = {"reasons": ["requested"], "approved_at": None}
+    return job("job-cuts", "review", 0.76, made, review=review, source_deleted_at=None, gaze_intensity=0.8)
 
 
 def long(parts: int = 200) -> dict[str, Any]:

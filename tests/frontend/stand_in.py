@@ -18,8 +18,10 @@ import falcon
 
 from api.http import page_frame
 from api.http.security_headers import SecurityHeaders
+from api.resources.limits import limits_document
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.sharing import ShareResource
+from platforms.definition import PublishingOptions
 from tests.frontend.samples import PICTURE
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
@@ -27,6 +29,7 @@ KEY = "a-key-for-tests"
 VAPID_KEY = (
     "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"  # RFC 8291, section 5
 )
+WORDS: dict[str, Any] = {"title": None, "caption": None, "options": None}
 OPEN = {"/", "/login", "/manifest.webmanifest", "/service-worker.js", "/share"}
 """Paths that need no session."""
 ACCOUNTS = [
@@ -60,6 +63,10 @@ class StandIn:
     options_problem: tuple[int, str, str] | None = None  # of the last request of an upload: status, field, detail
     problems: dict[str, tuple[int, str]] = field(default_factory=dict)  # "METHOD /path": status and detail
     retry_after_s: int | None = None  # in the answers with one of these problems
+    refusals: dict[str, "Refusal"] = field(default_factory=dict)  # by "METHOD /path"
+    plans: dict[str, dict[str, Any]] = field(default_factory=dict)  # cuts by job
+    approved: list[list[int] | None] = field(default_factory=list)  # the parts of each approval; None: all
+    changed: list[tuple[str, Any]] = field(default_factory=list)  # path and body of each change of a job or a post
     held_back: set[str] = field(default_factory=set)  # "METHOD /path": unanswered until `release` is set
     release: threading.Event = field(default_factory=threading.Event)
     sign_outs: list[bool] = field(default_factory=list)  # of all devices, for each
@@ -173,7 +180,9 @@ class Api:
         response.media = self._state.schedule
 
     def on_get_limits(self, _request: falcon.Request, response: falcon.Response) -> None:
-        response.media = {"platforms": {"tiktok": {"required_options": self._state.tiktok_requires}}}
+        limits = limits_document(PublishingOptions())
+        limits["platforms"]["tiktok"]["required_options"] = self._state.tiktok_requires
+        response.media = limits
 
     def on_get_jobs(self, request: falcon.Request, response: falcon.Response) -> None:
         newest = list(reversed(self._state.jobs.values()))
@@ -260,10 +269,14 @@ class Api:
     def on_post_cancel(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         self._job(job_id)["status"] = "cancelled"
 
-    def on_post_approve(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        job = self._job(job_id)
-        job["review"] = job["review"] | {"approved_at": "2026-11-22T11:00:00Z"}
-        job["status"] = "publishing" if job["status"] == "review" else job["status"]
+    def on_post_approve(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        job, parts = self._job(job_id), (request.get_media(default_when_empty=None) or {}).get("parts")
+        self._state.approved.append(parts)
+        for part in job["segments"]:
+            part["approved"] = part.get("approved", False) or parts is None or part["number"] in parts
+        if all(part["approved"] for part in job["segments"]):
+            job["review"] = job["review"] | {"approved_at": "2026-11-22T11:00:00Z"}
+            job["status"] = "publishing" if job["status"] == "review" else job["status"]
 
     def on_post_retry(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         self._job(job_id)["status"] = "processing"
@@ -285,6 +298,48 @@ class Api:
     def on_post_skip(self, _request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
         self._post(publication_id)["status"] = "cancelled"
         response.status = falcon.HTTP_204
+
+    def on_patch_job(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        job, change = self._job(job_id), request.get_media()
+        self._state.changed.append((request.path, dict(change)))
+        parts, platforms = change.pop("parts", {}), change.pop("platforms", {})
+        for words, found in (
+            (job.setdefault("part_words", {}), parts),
+            (job.setdefault("platform_words", {}), platforms),
+        ):
+            for name, values in found.items():
+                words[name] = WORDS | words.get(name, {}) | values
+        job |= change
+        response.media = job
+
+    def on_get_plan(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        response.etag = self._plan_tag(job_id)
+        response.media = self._state.plans[job_id]
+
+    def on_put_plan(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        assert request.if_match, "428"
+        if self._plan_tag(job_id) not in [str(tag) for tag in request.if_match]:
+            raise Refusal(412, title="Precondition failed", description="the plan has changed", kind="other_etag")
+        self._state.changed.append((request.path, request.get_media()))
+        plan = self._state.plans[job_id]
+        plan["parts"] = [
+            {"number": number, "cut_reason": "chosen", "gaze_intensity": None, **part}
+            for number, part in enumerate(request.get_media()["parts"], start=1)
+        ]
+        response.etag = self._plan_tag(job_id)
+        response.media = plan
+
+    def _plan_tag(self, job_id: str) -> str:
+        return hashlib.sha256(json.dumps(self._state.plans[job_id]).encode()).hexdigest()[:16]
+
+    def on_patch_publication(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        post, change = self._post(publication_id), request.get_media()
+        self._state.changed.append((request.path, dict(change)))
+        words = {name: change.pop(name) for name in tuple(change) if name in WORDS}
+        if words:
+            post["own_words"] = WORDS | (post.get("own_words") or {}) | words
+        post |= change
+        response.media = post
 
     def _post(self, publication_id: str) -> dict[str, Any]:
         posts = [p for job in self._state.jobs.values() for part in job["segments"] for p in part["publications"]]
@@ -328,6 +383,8 @@ class StandInMiddleware:
         if name in self._state.problems:
             status, detail = self._state.problems[name]
             raise Refusal(status, title="Refused", description=detail, wait_s=self._state.retry_after_s)
+        if name in self._state.refusals:
+            raise self._state.refusals[name]
         is_open = request.path in OPEN or request.path.startswith(("/static/", "/assets/"))
         if self._state.needs_login and not is_open and request.cookies.get("session") != "yes":
             raise falcon.HTTPUnauthorized(title="Sign in first")
@@ -372,9 +429,10 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/jobs": "jobs", "/schedule": "schedule", "/limits": "limits", "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
-        "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}": "job",
+        "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}/plan": "plan", "/jobs/{job_id}": "job",
         "/publications/{publication_id}/resolve": "resolve", "/publications/{publication_id}/retry": "repost",
-        "/publications/{publication_id}/skip": "skip", "/accounts/{account_id}": "account",
+        "/publications/{publication_id}/skip": "skip", "/publications/{publication_id}": "publication",
+        "/accounts/{account_id}": "account",
         "/jobs/{job_id}/segments/{number:int}/cover": "cover",
         "/jobs/{job_id}/segments/{number:int}/preview": "preview",
     }  # fmt: skip

@@ -1,0 +1,127 @@
+"""The review of a video: parts are approved, and posts held, moved, published at once and skipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.frontend import samples
+from tests.frontend.browser import Browser
+from tests.frontend.stand_in import Refusal, StandIn
+from tests.frontend.test_status import open_job, part
+
+DONE = ".tool [data-key=done]"
+
+
+def in_review() -> dict[str, Any]:
+    """Return a job of three parts that wait for approval."""
+    parts = [
+        samples.segment(number, 3, "ready", publications=[samples.publication("tiktok", "waiting", id=f"t{number}")])
+        for number in (1, 2, 3)
+    ]
+    return samples.job("job-parts", "review", 0.76, parts, review={"reasons": ["requested"], "approved_at": None})
+
+
+def waiting(**more: Any) -> dict[str, Any]:
+    """Return a job whose parts wait for their time."""
+    job = samples.scheduled() | more
+    for segment in job["segments"]:
+        segment["publications"][0] |= {"account_id": "a1", "held": False, "publish_after": None}
+    return job
+
+
+def open_post(page: Browser, api: StandIn, number: int = 1) -> None:
+    open_job(page, api, waiting())
+    page.click(f"[data-key=part-{number}] [data-tool=post]")
+    page.find(".tool [data-change=now]")
+
+
+def test_parts_are_approved_one_by_one(page: Browser, api: StandIn) -> None:
+    open_job(page, api, in_review())
+    page.click("[data-key=part-2] [data-action=approvePart]")
+    page.until_text("[data-key=part-2]", "Approved")
+    page.until_text("#job .lead", "3 of 3 parts ready. 1 approved; the others wait for you.")
+    assert "Approved" not in part(page, 1)
+    page.click("[data-key=part-1] [data-action=approvePart]")
+    page.until_text("[data-key=part-1]", "Approved")
+    page.click("[data-action=approve]")
+    page.until("the end of the review", lambda: not page.visible("[data-key=review]"))
+    assert api.approved == [[2], [1], None]
+    assert not page.visible("[data-action=approvePart]")
+
+
+def test_a_post_is_held_and_released(page: Browser, api: StandIn) -> None:
+    open_post(page, api)
+    page.click("[data-change=hold]")
+    page.until_text(".tool [data-key=note]", "does not go out until you release it")
+    assert page.run("return document.activeElement.tagName") == "H3"
+    page.press("\ue00c")  # escape
+    page.until_text("[data-key=part-1] .posts", "Goes out when you release it.")
+    page.click("[data-key=part-1] [data-tool=post]")
+    page.click("[data-change=release]")
+    page.until_text(".tool .pill", "Scheduled")
+    assert api.changed == [("/publications/w1", {"held": True}), ("/publications/w1", {"held": False})]
+
+
+def test_a_post_goes_out_at_once_after_a_question(page: Browser, api: StandIn) -> None:
+    """Back, and the end of the question, close the question only."""
+    open_post(page, api)
+    page.click("[data-change=now]")
+    page.until_text("#question-text", "cannot be called back")
+    page.run("history.back()")
+    page.until("the question closed", lambda: not page.visible("#question"))
+    assert page.visible("#viewer")
+    page.click("[data-change=now]")
+    page.click("#question-no")
+    page.until("the question closed", lambda: not page.visible("#question"))
+    assert page.visible("#viewer")
+    assert api.changed == []
+    page.click("[data-change=now]")
+    page.click("#question-yes")
+    page.until("the request", lambda: api.changed == [("/publications/w1", {"publish_now": True})])
+    page.until_text(DONE, "It goes out next.")
+    page.run("history.back()")
+    page.until("the window closed", lambda: not page.visible("#viewer"))
+    assert page.run("return location.hash") == "#job=job-scheduled"
+
+
+def test_a_post_and_those_after_it_are_moved_in_the_readers_zone(page: Browser, api: StandIn) -> None:
+    open_post(page, api)
+    page.devtools("Emulation.setTimezoneOverride", timezoneId="America/New_York")
+    try:
+        page.run("document.querySelector('#move-at').value = '2099-12-01T10:30'")
+        page.click(".tool [name=following]")
+        page.click(".tool [data-key=move] button")
+        page.until_text(DONE, "Moved.")
+    finally:
+        page.devtools("Emulation.setTimezoneOverride", timezoneId="")
+    moved = {"publish_after": "2099-12-01T15:30:00.000Z", "shift_following": True}
+    assert api.changed == [("/publications/w1", moved)]
+    page.click("[data-change=back]")
+    page.until_text(DONE, "Back to the schedule.")
+    assert api.changed[-1] == ("/publications/w1", {"publish_after": None})
+
+
+def test_a_move_that_breaks_the_order_is_refused_in_words(page: Browser, api: StandIn) -> None:
+    open_post(page, api)
+    api.refusals["PATCH /publications/w1"] = Refusal(
+        409, title="Conflict", description="part 2 would go out before part 1", kind="out_of_order"
+    )
+    page.click(".tool [data-key=move] button")
+    page.until_text(".tool [data-key=refusal]", "Part 2 would go out before part 1.")
+    assert page.refusals() == ["/publications/w1 409"]
+
+
+def test_a_post_is_skipped(page: Browser, api: StandIn) -> None:
+    open_post(page, api)
+    page.click("[data-change=skip]")
+    page.click("#question-yes")
+    page.until_text(".tool .pill", "Cancelled")
+    assert not page.visible("[data-change=hold]")
+
+
+def test_a_video_is_held_and_released(page: Browser, api: StandIn) -> None:
+    open_job(page, api, waiting(held=False))
+    page.click("[data-action=hold]")
+    page.click("[data-action=release]")
+    page.find("[data-action=hold]")
+    assert api.changed == [("/jobs/job-scheduled", {"held": True}), ("/jobs/job-scheduled", {"held": False})]
