@@ -22,6 +22,7 @@ const WAITS_FOR = {
   earlier_part: (post, job, part) => `after part\u00a0${earlierPart(post, job, part)}`,
   approval: () => 'after your approval',
   account: ({ platform }) => `when ${platformName(platform)} can be used again`,
+  platform_limit: ({ platform }) => `because ${platformName(platform)} takes no more posts before`,
   platform_outage: ({ platform }) => `when ${platformName(platform)} works again`,
   rendering: () => 'when this part is prepared',
   own_time: () => 'at the time you chose',

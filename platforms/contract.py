@@ -107,11 +107,31 @@ class Handle:
 
 
 @dataclass(frozen=True)
+class QuotaAnswer:
+    """A platform's answer to the question how many posts of an account it takes in 24 hours.
+
+    Attributes:
+        total: None if it did not say.
+        used: those of the last 24 hours, also of other apps.
+        reason: why there is no answer, a sentence for people; None if there is one.
+    """
+
+    total: int | None = None
+    used: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Advanced:
-    """The step is done; store the handle and run its step after `again_after_s`."""
+    """The step is done; store the handle and run its step after `again_after_s`.
+
+    Attributes:
+        quota: what the platform said about its limit; None: it was not asked.
+    """
 
     handle: Handle
     again_after_s: float = 0.0
+    quota: QuotaAnswer | None = None
 
 
 @dataclass(frozen=True)

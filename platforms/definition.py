@@ -71,6 +71,20 @@ class LoginDefinition:
 
 
 @dataclass(frozen=True)
+class DocumentedLimit:
+    """The limit of posts that a platform documents.
+
+    Attributes:
+        posts: in a day.
+        day_zone: zone whose calendar days count, for all accounts of this app together; None: any 24 hours of an
+            account.
+    """
+
+    posts: int
+    day_zone: str | None = None
+
+
+@dataclass(frozen=True)
 class PlatformDefinition:
     """One platform.
 
@@ -88,6 +102,7 @@ class PlatformDefinition:
         needs_title: each video has a title, besides its caption or description.
         max_posts_per_day: default limit of an account; our own choice, well below what the platform allows.
         min_gap_s: default gap between two posts of an account.
+        post_limit: of the platform; it counts whatever a schedule allows. None: it documents none that is certain.
     """
 
     name: str
@@ -101,6 +116,7 @@ class PlatformDefinition:
     step_texts: StepTexts
     max_posts_per_day: int
     min_gap_s: int = 1_800
+    post_limit: DocumentedLimit | None = None
     needs_title: bool = False
     required_options: Callable[[PublishingOptions], tuple[str, ...]] = lambda _: ()
 

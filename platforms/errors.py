@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 import redaction
 
 if TYPE_CHECKING:
-    from platforms.contract import Handle
+    from platforms.contract import Handle, QuotaAnswer
 
 Scope = Literal["account", "app"]
 
@@ -140,11 +140,22 @@ class RateLimited(TryLater):
 
     Attributes:
         scope: "account": only this account waits; "app": every account of this app or project waits.
+        quota: what the platform said about its limit of posts; None: it was not asked.
     """
 
-    def __init__(self, code: str, detail: str, *, retry_after_s: float, scope: Scope, **origin: Unpack[Origin]) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        retry_after_s: float,
+        scope: Scope,
+        quota: QuotaAnswer | None = None,
+        **origin: Unpack[Origin],
+    ) -> None:
         super().__init__(code, detail, retry_after_s=retry_after_s, cause="wait", **origin)
         self.scope: Scope = scope
+        self.quota = quota
 
 
 class OperatorNeeded(TryLater):

@@ -103,6 +103,7 @@ class WaitsFor(StrEnum):
     RENDERING = "rendering"  # of the part
     APPROVAL = "approval"  # of the job, by a person
     ACCOUNT = "account"  # to be connected again, or the end of a pause that the platform asked for
+    PLATFORM_LIMIT = "platform_limit"  # of posts, which the platform itself sets
     PLATFORM_OUTAGE = "platform_outage"  # the end of the platform's pause
 
 

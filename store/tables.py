@@ -291,6 +291,17 @@ account_schedules = Table(
     Column("min_gap_s", Float, nullable=False),
 )
 
+# A row per account whose platform was asked how many posts it may publish in 24 hours: its last answer.
+post_quotas = Table(
+    "post_quotas",
+    metadata,
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True, nullable=False),
+    Column("total", Integer),  # null: the platform did not say
+    Column("others", Integer, nullable=False),  # posts of other apps, or by hand, in the 24 hours before
+    Column("read_at", UtcDateTime, nullable=False),
+    Column("reason", Text),  # why the platform did not answer; null: it did
+)
+
 # A row per webhook endpoint.
 endpoints = Table(
     "endpoints",

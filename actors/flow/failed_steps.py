@@ -9,7 +9,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import outages, tokens
+from actors.flow import outages, platform_limits, tokens
 from actors.flow import publishing_retries as retries
 from actors.flow.completion import after_publication
 from actors.flow.publication_history import StepRecord
@@ -166,6 +166,8 @@ class FailedStep:
         if isinstance(error, errors.OperatorNeeded):
             outages.pause_for_operator(self.machine, connection, self.publication.platform, error)
             return
+        if error.quota is not None:
+            platform_limits.record(connection, self.publication.account_id, error.quota, self.machine.now())
         until = self.machine.now() + timedelta(seconds=error.retry_after_s)
         for account in accounts.list_all(connection):
             is_limited = account.platform == self.publication.platform and error.scope == "app"

@@ -17,7 +17,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from actors.flow.expected_posts import ExpectedJob
-from actors.flow.turns import Pauses, PostingLimits, Turn, decide
+from actors.flow.turns import Pauses, PostingLimits, PostLimit, Turn, decide
 from store.forecast_rows import OpenPost
 from store.schedules import Schedule
 from store.states import PublicationStatus, WaitsFor
@@ -48,6 +48,7 @@ class AccountQueue:
         post_s: how long a post takes, in seconds.
         posts: its open publications, in order; read as far as they can start before they expire.
         held_after: number of the part that was not published and holds those after it, by job.
+        post_limit: of the platform.
     """
 
     id: str
@@ -59,6 +60,7 @@ class AccountQueue:
     posts: Iterable[OpenPost]
     free_at: datetime | None = None
     held_after: Mapping[str, int] = field(default_factory=dict)
+    post_limit: PostLimit | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +140,8 @@ class _AccountForecast:
 
         A job with a later time competes only once the earliest time that a post can start has reached its own.
         """
-        limits = PostingLimits(self._queue.schedule, self._recent, self._queue.pauses, moment)
+        queue = self._queue
+        limits = PostingLimits(queue.schedule, self._recent, queue.pauses, moment, queue.post_limit)
         self._move_to_ready(limits.next_slot.at)
         while not self._ready and self._read_job():
             self._move_to_ready(limits.next_slot.at)

@@ -66,6 +66,7 @@ def _queue(connection: Connection, account: Account, limits: PostingLimits, expe
         post_s=post_s,
         posts=chain(forecast_rows.open_posts(connection, account.id), expected.on(account)),
         free_at=max([*under_way, *begun], default=None),
+        post_limit=limits.post_limit,
         held_after=forecast_rows.first_unpublished(connection, account.id) if holds else {},
     )
 

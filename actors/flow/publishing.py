@@ -27,7 +27,7 @@ from dramatiq.middleware import CurrentMessage
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import link_polling, outages, post_words, publication_history, tokens
+from actors.flow import link_polling, outages, platform_limits, post_words, publication_history, tokens
 from actors.flow import publishing_retries as retries
 from actors.flow.completion import after_publication
 from actors.flow.failed_steps import FailedStep
@@ -307,6 +307,8 @@ class _StepRun:
             publishing_notes.add_ended(self.machine, self.publication)
         with self.machine.store.writing() as connection:
             self._step_record().append_outcome(connection, outcome)
+            if isinstance(outcome, Advanced) and outcome.quota is not None:
+                platform_limits.record(connection, self.publication.account_id, outcome.quota, self.machine.now())
             if not isinstance(outcome, Advanced):
                 self._record_success(connection, outcome, sealed)
             elif steps.advance(

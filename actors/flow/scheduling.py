@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from actors.flow import account_schedules
+from actors.flow import account_schedules, platform_limits
 from actors.flow.events import emit, emit_for_publication, publication_data
 from actors.flow.turns import Pauses, PostingLimits, counted_since, decide, past_starts
 from actors.machine import Machine
@@ -64,7 +64,14 @@ def limits_of(
 ) -> PostingLimits:
     """Return what limits the next post of an account."""
     starts = publication_queue.recent_starts(connection, account.id, counted_since(schedule, now))
-    return PostingLimits(schedule, past_starts(starts, now), Pauses(account.paused_until, outage_until), now)
+    known = platform_limits.of(connection, account, now)
+    return PostingLimits(
+        schedule=schedule,
+        recent=past_starts(starts, now),
+        pauses=Pauses(account.paused_until, outage_until),
+        now=now,
+        post_limit=None if known is None else known.limit,
+    )
 
 
 def _store_due(machine: Machine, connection: Connection, queued: QueuedPublication, due: datetime) -> None:

@@ -6,13 +6,15 @@ The scheduler starts what is decided here (`scheduling`), and the forecast repea
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
-from actors.flow.upload_windows import DAY, LONGEST_DAY, StartTime, next_slot
+from actors.flow.upload_windows import DAY, LONGEST_DAY, StartTime, local_day, next_slot
 from store.schedules import Schedule
 from store.states import WaitsFor
 
@@ -55,6 +57,48 @@ class Pauses:
 
 
 @dataclass(frozen=True)
+class PostLimit:
+    """The limit of posts that a platform itself sets.
+
+    Attributes:
+        posts: in a day, at least 1.
+        others: posts of others that count, too, until `others_until`.
+        others_until: None: there are none.
+        zone: whose calendar days count; None: any 24 hours.
+    """
+
+    posts: int
+    others: int = 0
+    others_until: datetime | None = None
+    zone: ZoneInfo | None = None
+
+    def free_at(self, recent: Sequence[datetime], moment: datetime) -> datetime:
+        """Return the first time, not before a moment, at which the platform takes another post of an account."""
+        while (count := self._count(recent, moment)) >= self.posts:
+            moment = self._next_change(recent, moment, count)
+        return moment
+
+    def _count(self, recent: Sequence[datetime], moment: datetime) -> int:
+        own = (
+            len(recent) - bisect_right(recent, moment - DAY)
+            if self.zone is None
+            else local_day(moment, self.zone).count(recent)
+        )
+        return own + (self.others if self._counts_others(moment) else 0)
+
+    def _counts_others(self, moment: datetime) -> bool:
+        return self.others_until is not None and moment < self.others_until
+
+    def _next_change(self, recent: Sequence[datetime], moment: datetime, count: int) -> datetime:
+        """Return the next time at which fewer posts count."""
+        if self.zone is not None:
+            return local_day(moment, self.zone).end
+        others = self.others if self._counts_others(moment) else 0
+        ends = [self.others_until] if others and self.others_until is not None else []
+        return min([*ends, *(began + DAY for began in recent[len(recent) - (count - others) :][:1])])
+
+
+@dataclass(frozen=True)
 class PostingLimits:
     """The limits of the next post of an account.
 
@@ -63,25 +107,36 @@ class PostingLimits:
         recent: when its posts since `counted_since` began, oldest first.
         pauses: of the account and the platform.
         now: an aware time.
+        post_limit: of the platform; None: it sets none that is known.
     """
 
     schedule: Schedule
     recent: Sequence[datetime]
     pauses: Pauses
     now: datetime
+    post_limit: PostLimit | None = None
 
     @cached_property
     def next_slot(self) -> StartTime:
         """Return when a post may start that has no time of its own."""
         paused = self.pauses.after(self.now)
-        slot = next_slot(self.schedule, self.recent, paused.at)
+        slot = self.slot_after(paused.at)
         return StartTime(slot.at, paused.waits_for) if slot.waits_for is None else slot
 
     def slot(self, not_before: datetime | None) -> StartTime:
         """Return when a post may start that has this time of its own."""
         if not_before is None or not_before <= self.next_slot.at:
             return self.next_slot
-        return StartTime(next_slot(self.schedule, self.recent, not_before).at, WaitsFor.OWN_TIME)
+        return StartTime(self.slot_after(not_before).at, WaitsFor.OWN_TIME)
+
+    def slot_after(self, moment: datetime) -> StartTime:
+        """Return the first time, not before a moment, at which schedule and platform allow a post."""
+        slot = next_slot(self.schedule, self.recent, moment)
+        if self.post_limit is None:
+            return slot
+        while (free_at := self.post_limit.free_at(self.recent, slot.at)) > slot.at:
+            slot = StartTime(next_slot(self.schedule, self.recent, free_at).at, WaitsFor.PLATFORM_LIMIT)
+        return slot
 
 
 def decide(limits: PostingLimits, candidates: Iterable[C]) -> Iterator[Turn[C]]:

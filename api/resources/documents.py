@@ -433,9 +433,25 @@ class ScheduleDocument(TypedDict):
     order: Annotated[str, Field(description="The order of publication, for people.")]
 
 
+class PlatformLimitDocument(TypedDict):
+    """The limit of posts that a platform itself sets; it counts whatever the schedule allows."""
+
+    posts: Annotated[int, Field(description="Posts a day.")]
+    day_zone: Annotated[
+        str | None,
+        Field(description="Zone whose calendar days count, for all accounts together; null: any 24 hours."),
+    ]
+    others: Annotated[int, Field(description="Posts of others that count now: of other apps, or of other accounts.")]
+    read_at: Annotated[
+        Time | None, Field(description="When the platform was asked; null if it never was: the documented limit.")
+    ]
+    reason: Annotated[str | None, Field(description="Why the platform did not answer: the documented limit counts.")]
+
+
 class AccountScheduleDocument(ScheduleDocument):
     """The schedule that counts for an account."""
 
+    platform_limit: PlatformLimitDocument | None
     inherited: Annotated[bool, Field(description="Whether it is the one of the platform.")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,13 +12,14 @@ import falcon
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from sqlalchemy import Connection
 
-from actors.flow import account_schedules
-from actors.flow.account_schedules import Schedules
+from actors.flow import account_schedules, platform_limits
+from actors.flow.platform_limits import KnownLimit
 from actors.flow.scheduling import start_due
 from api.http import json_body
 from api.http.problems import invalid_field, not_found
 from api.resources import documents
 from api.resources.base import Resource
+from api.resources.status_document import timestamp
 from platforms import registry
 from store import accounts, schedules
 from store.accounts import Account
@@ -133,7 +135,7 @@ class AccountScheduleResource(Resource):
         del request
         with self._context.store.reading() as connection:
             account = _account(connection, account_id)
-            response.media = _account_document(account_schedules.read(connection), account)
+            response.media = self._document(connection, account)
 
     def on_put(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
         """Set an account's own schedule; omitted fields are those that counted before."""
@@ -143,7 +145,7 @@ class AccountScheduleResource(Resource):
             changed = _changed(account_schedules.read(connection).of(account), change)
             schedules.put_of_account(connection, account_id, changed)
             start_due(self._context, connection, account_id)
-            response.media = _account_document(account_schedules.read(connection), account)
+            response.media = self._document(connection, account)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
         """Delete an account's own schedule: its platform's counts again."""
@@ -153,6 +155,15 @@ class AccountScheduleResource(Resource):
             schedules.delete_of_account(connection, account_id)
             start_due(self._context, connection, account_id)
         response.status = falcon.HTTP_204
+
+    def _document(self, connection: Connection, account: Account) -> documents.AccountScheduleDocument:
+        known = account_schedules.read(connection)
+        now = self._context.now()
+        return {
+            **_document(known.of(account)),
+            "inherited": account.id not in known.accounts,
+            "platform_limit": _limit_document(platform_limits.of(connection, account, now), now),
+        }
 
 
 def _account(connection: Connection, account_id: str) -> Account:
@@ -192,5 +203,15 @@ def _document(schedule: Schedule) -> documents.ScheduleDocument:
     }
 
 
-def _account_document(known: Schedules, account: Account) -> documents.AccountScheduleDocument:
-    return {**_document(known.of(account)), "inherited": account.id not in known.accounts}
+def _limit_document(known: KnownLimit | None, now: datetime) -> documents.PlatformLimitDocument | None:
+    if known is None:
+        return None
+    limit, answer = known.limit, known.answer
+    counts_others = limit.others_until is not None and now < limit.others_until
+    return {
+        "posts": limit.posts,
+        "day_zone": known.documented.day_zone,
+        "others": limit.others if counts_others else 0,
+        "read_at": None if answer is None else timestamp(answer.read_at),
+        "reason": None if answer is None else answer.reason,
+    }

@@ -15,6 +15,7 @@ _SENTENCES = {
     WaitsFor.RENDERING: "The part is still being prepared",
     WaitsFor.APPROVAL: "It waits for your approval",
     WaitsFor.ACCOUNT: "It waits until the account can be used again",
+    WaitsFor.PLATFORM_LIMIT: "{platform} takes no more posts of the account before",
     WaitsFor.PLATFORM_OUTAGE: "It waits until {platform} works again",
 }
 

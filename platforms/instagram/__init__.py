@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from platforms.contract import Publisher
-from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.definition import DocumentedLimit, LoginDefinition, PlatformDefinition, PublishingOptions
 from platforms.http.hosts import Roots
 from platforms.instagram.hosts import MetaHosts
 from platforms.instagram.options import InstagramOptions
@@ -49,6 +49,7 @@ DEFINITION = PlatformDefinition(
     options=InstagramOptions,
     make_publisher=_publisher,
     step_texts=STEP_TEXTS,
-    # Instagram allows 50 or 100 a day; its documents disagree (content publishing guide, read 2026-11-22).
     max_posts_per_day=8,
+    # 50 or 100 in any 24 hours; its documents disagree (content publishing guide, read 2026-11-22).
+    post_limit=DocumentedLimit(posts=50),
 )

@@ -23,7 +23,17 @@ import time
 from collections.abc import Callable
 
 from platforms import steps
-from platforms.contract import Advanced, AuthorizedAccount, Disclosure, Handle, Outcome, Post, Published, StepContext
+from platforms.contract import (
+    Advanced,
+    AuthorizedAccount,
+    Disclosure,
+    Handle,
+    Outcome,
+    Post,
+    Published,
+    QuotaAnswer,
+    StepContext,
+)
 from platforms.errors import (
     AccountRefused,
     OutcomeUnknown,
@@ -145,7 +155,7 @@ class Instagram:
 
     def _container(self, context: StepContext) -> Outcome:
         # Repeated without a question: an unused container expires within a day and cannot become a post.
-        self._check_quota(context)
+        quota = self._check_quota(context)
         sends_bytes = context.account.variant == "facebook_login"
         source = {"upload_type": "resumable"} if sends_bytes else {"video_url": context.post.media_url or ""}
         created = self._api(context).create_container(
@@ -161,30 +171,39 @@ class Instagram:
         )
         known = context.handle.then("processing", container=created.id, made_at=int(self._pacing.now()), looks=0)
         if not sends_bytes:
-            return Advanced(known, self._pacing.pause_s(PROCESSING_CADENCE_S, 0))
+            return Advanced(known, self._pacing.pause_s(PROCESSING_CADENCE_S, 0), quota)
         # The address exactly as given: with one composed by hand, the container was seen in progress for ever.
         uri = self._hosts.accept_upload(created.uri or "")
-        return Advanced(known.then("upload", uri=uri, offset=0))
+        return Advanced(known.then("upload", uri=uri, offset=0), quota=quota)
 
-    def _check_quota(self, context: StepContext) -> None:
-        """Raise RateLimited when the account has used up its posts; a refusal of the question decides nothing."""
+    def _check_quota(self, context: StepContext) -> QuotaAnswer:
+        """Return how many posts the account has; raise RateLimited if none is left.
+
+        A refusal of the question decides nothing.
+        """
         try:
             quota = self._api(context).quota(context.token, context.account.remote_id)
         except GraphRefusal as refusal:
             if isinstance(error := refusal.error(), RateLimited):
                 raise error from None
-            return
+            return QuotaAnswer(reason=error.reason)
         except RateLimited:
             raise
-        except PlatformError:
-            return
+        except PlatformError as error:
+            return QuotaAnswer(reason=error.reason)
+        total, used = quota.config.quota_total, max(0, quota.quota_usage)
+        if total <= 0:
+            return QuotaAnswer(used=used, reason="Instagram named no limit of posts")
+        answer = QuotaAnswer(total, used)
         if quota.is_used_up:
             raise RateLimited(
                 "post_limit",
-                f"The account has used all {quota.config.quota_total} posts that Instagram allows in 24 hours",
+                f"The account has used all {total} posts that Instagram allows in 24 hours",
                 retry_after_s=self._pacing.scaled(QUOTA_PAUSE_S),
                 scope="account",
+                quota=answer,
             )
+        return answer
 
     def _upload(self, context: StepContext) -> Outcome:
         if context.interrupted:

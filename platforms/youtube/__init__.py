@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from platforms.contract import Publisher
-from platforms.definition import LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.definition import DocumentedLimit, LoginDefinition, PlatformDefinition, PublishingOptions
 from platforms.http.hosts import Roots
 from platforms.youtube.hosts import GoogleHosts
 from platforms.youtube.options import YouTubeOptions
@@ -39,6 +39,8 @@ DEFINITION = PlatformDefinition(
     options=YouTubeOptions,
     make_publisher=_publisher,
     step_texts=STEP_TEXTS,
-    max_posts_per_day=10,  # YouTube allows 100 inserts a project and day (quota page, 2026-09)
+    max_posts_per_day=10,
+    # 100 uploads a project and day, from midnight Pacific time (quota page, 2026-09).
+    post_limit=DocumentedLimit(posts=100, day_zone="America/Los_Angeles"),
     needs_title=True,
 )

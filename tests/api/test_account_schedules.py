@@ -7,7 +7,9 @@ from datetime import datetime
 import pytest
 from falcon.testing import TestClient
 
+from actors.flow import platform_limits
 from api.context import Context
+from platforms.contract import QuotaAnswer
 from store import accounts, jobs, publications, segments
 from store.states import JobStatus, SegmentStatus
 from tests.api.conftest import connect
@@ -35,11 +37,12 @@ def test_an_account_has_its_platforms_schedule_until_it_gets_its_own(client: Tes
     connect(context, "tiktok")
     client.simulate_put("/schedule", json={"tiktok": {"max_per_day": 3, "time_zone": "Europe/Berlin"}})
     platforms = client.simulate_get("/schedule").json["tiktok"]
-    assert client.simulate_get(PATH).json == platforms | {"inherited": True}
+    assert client.simulate_get(PATH).json == platforms | {"inherited": True, "platform_limit": None}
 
     own = client.simulate_put(PATH, json={"windows": [["18:00", "24:00"]]})
 
-    assert (own.status_code, own.json) == (200, platforms | {"windows": [["18:00", "00:00"]], "inherited": False})
+    changed = {"windows": [["18:00", "00:00"]], "inherited": False, "platform_limit": None}
+    assert (own.status_code, own.json) == (200, platforms | changed)
     client.simulate_put("/schedule", json={"tiktok": {"max_per_day": 9}})
     assert client.simulate_get(PATH).json == own.json
     assert client.simulate_put(PATH, json={"max_per_day": 2}).json == own.json | {"max_per_day": 2}
@@ -47,7 +50,7 @@ def test_an_account_has_its_platforms_schedule_until_it_gets_its_own(client: Tes
 
     assert client.simulate_delete(PATH).status_code == 204
     assert client.simulate_delete(PATH).status_code == 204
-    assert client.simulate_get(PATH).json == platforms | {"max_per_day": 9, "inherited": True}
+    assert client.simulate_get(PATH).json == platforms | {"max_per_day": 9, "inherited": True, "platform_limit": None}
 
 
 def test_scheduler_and_forecast_follow_the_schedule_of_the_account(client: TestClient, context: Context) -> None:
@@ -124,3 +127,23 @@ def test_the_metric_counts_the_posts_of_the_day_of_the_account(client: TestClien
             )
     text = client.simulate_get("/metrics").text
     assert 'vidprod_account_posts_remaining{account="tiktok-1",platform="tiktok"} 2.0' in text
+
+
+def test_the_schedule_says_what_the_platform_itself_takes(client: TestClient, context: Context) -> None:
+    """As it answered last, else as it is documented; the schedule may allow more."""
+    connect(context, "instagram", "youtube")
+    path = "/accounts/instagram-1/schedule"
+    documented = {"posts": 50, "day_zone": None, "others": 0, "read_at": None, "reason": None}
+    assert client.simulate_get(path).json["platform_limit"] == documented
+    of_app = {**documented, "posts": 100, "day_zone": "America/Los_Angeles"}
+    assert client.simulate_get("/accounts/youtube-1/schedule").json["platform_limit"] == of_app
+
+    with context.store.writing() as connection:
+        platform_limits.record(connection, "instagram-1", QuotaAnswer(25, 3), context.now())
+    read = {**documented, "posts": 25, "others": 3, "read_at": "2026-11-22T12:00:00.000Z"}
+    assert client.simulate_get(path).json["platform_limit"] == read
+
+    with context.store.writing() as connection:
+        platform_limits.record(connection, "instagram-1", QuotaAnswer(reason="no permission"), context.now())
+    refused = {**documented, "read_at": "2026-11-22T12:00:00.000Z", "reason": "no permission"}
+    assert client.simulate_get(path).json["platform_limit"] == refused

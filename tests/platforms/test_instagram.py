@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from platforms.contract import Published
+from platforms.contract import Advanced, Published, QuotaAnswer
 from platforms.errors import (
     AccountRefused,
     OperatorNeeded,
@@ -161,6 +161,37 @@ def test_a_used_up_quota_waits_before_the_container_is_made(mock: MockServer, fa
         first_step(Instagram(mock.hosts), post, account)
 
     assert (caught.value.code, caught.value.scope, caught.value.retry_after_s) == ("post_limit", "account", 3_600.0)
+    assert caught.value.quota == QuotaAnswer(50, 50)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"quota_usage": 3, "config": {"quota_total": 25}}, QuotaAnswer(25, 3)),
+        ({"quota_usage": 3, "config": {}}, QuotaAnswer(None, 3, "Instagram named no limit of posts")),
+        ({"quota_usage": -1, "config": {"quota_total": -7}}, QuotaAnswer(None, 0, "Instagram named no limit of posts")),
+    ],
+)
+def test_the_limit_that_instagram_names_is_handed_on(
+    answer: dict[str, object], expected: QuotaAnswer, mock: MockServer, factory: PostFactory
+) -> None:
+    post, _ = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    mock.fault(QUOTA, "answer", status=200, body={"data": [answer]})
+    outcome = first_step(Instagram(mock.hosts), post, account)
+    assert isinstance(outcome, Advanced)
+    assert outcome.quota == expected
+
+
+def test_a_refused_question_for_the_limit_hands_its_reason_on(mock: MockServer, factory: PostFactory) -> None:
+    post, _ = factory.post()
+    account, _ = FACEBOOK.account(mock.hosts)
+    mock.fault(QUOTA, "answer", status=403, body=refusal(10))
+    outcome = first_step(Instagram(mock.hosts), post, account)
+    assert isinstance(outcome, Advanced)
+    assert outcome.quota is not None
+    assert (outcome.quota.total, outcome.quota.used) == (None, 0)
+    assert outcome.quota.reason
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, 100), (403, 10), (500, 1), (401, 190)])
