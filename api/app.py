@@ -12,6 +12,7 @@ from api.http import problem_page, problems
 from api.http.auth import AuthMiddleware
 from api.http.data_page import DataPages
 from api.http.numbers import Int64Converter
+from api.http.page_paths import PageNavigation
 from api.http.rate_limit import RateLimiter, UploadLimits
 from api.http.request_ids import RequestIds
 from api.http.security_headers import SecurityHeaders
@@ -71,6 +72,7 @@ def create_app(context: Context, limits: UploadLimits | None = None, router: Com
         middleware=[
             RequestIds(),
             headers,
+            PageNavigation(),
             DataPages(),
             TusHeaders(),
             AuthMiddleware(context.keys, behind_fly=context.behind_fly),

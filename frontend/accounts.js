@@ -1,12 +1,12 @@
-/** The list of connected accounts, and the choice of platforms in the upload form. */
+/** The connected accounts: loads them for all pages, and draws the choice of platforms in the form of an upload. */
 
 import { announce } from './announce.js';
 import * as api from './api.js';
 import { Wait } from './countdown.js';
 import { byId, el, render } from './dom.js';
-import { moment, seconds } from './format.js';
+import { seconds } from './format.js';
 import { poll } from './poll.js';
-import { PLATFORM_NAMES, plain, platformName, sentence } from './words.js';
+import { PLATFORM_NAMES, platformName, sentence } from './words.js';
 
 /** The server's limit on a file in bytes, or null while it is not known. */
 export let maxUploadBytes = null;
@@ -21,7 +21,8 @@ const wait = new Wait(() => {
   draw();
 });
 let poller = null;
-let known = null;
+let known = null; // the last answer
+const watchers = new Set();
 let trouble = '';
 
 /** Keep the list and the choice up to date until `closeAccounts`; resolves when they are loaded or cannot be loaded. */
@@ -85,49 +86,43 @@ function tickWanted() {
   wanted = null;
 }
 
-const AFTER_FAILURE = 'Publish the next parts of a video although one was not published. Otherwise they wait until you retry or skip it.';
+export const needsReconnect = (account) => account.status === 'reconnect';
+export const isRefused = (account) => account.status === 'refused';
 
-const needsReconnect = (account) => account.status === 'reconnect';
-const isRefused = (account) => account.status === 'refused';
-
-/** Add the listener of the accounts' settings. */
-export function startAccounts() {
-  byId('accounts').addEventListener('change', ({ target }) => {
-    if (target.dataset.account) change(target);
-  });
+/** Call `action` with {known: the answer of GET /accounts or null, trouble: text} now and after each change; returns a function that ends it. */
+export function watchAccounts(action) {
+  const show = () => action({ known, trouble: trouble && trouble + (wait.leftS ? ` You can try again in ${seconds(wait.leftS)}.` : ''), isHeld: wait.leftS > 0 });
+  watchers.add(show);
+  show();
+  return () => watchers.delete(show);
 }
 
-async function change(box) {
-  const value = box.checked ? 'continue' : 'hold';
-  box.disabled = true;
+/** Load the accounts again, after a change of one. */
+export const reloadAccounts = () => poller?.now();
+
+/** Change what happens after a part of an account that was not published: hold or continue. */
+export async function setAfterFailure(accountId, value) {
   try {
-    await api.setAfterFailure(box.dataset.account, value);
-    box.disabled = false;
-    known.accounts.find(({ id }) => id === box.dataset.account).after_failure = value;
+    await api.setAfterFailure(accountId, value);
+    known.accounts.find(({ id }) => id === accountId).after_failure = value;
   } catch (problem) {
-    box.checked = !box.checked; // as the server has it
     fail(problem, 'The setting could not be saved. Please try again.');
     announce(trouble);
     draw();
+    throw problem;
   }
 }
 
 function draw() {
-  const again = wait.leftS ? ` You can try again in ${seconds(wait.leftS)}.` : '';
-  const message = trouble && el('p', { class: 'field-error', 'data-key': 'trouble' }, trouble + again);
-  if (!known) {
-    render(byId('accounts'), message);
-    return;
-  }
-  const { accounts, outages = {} } = known;
+  for (const one of watchers) one();
+  if (!known) return;
   // An account with invalid tokens can be chosen: its posts wait until it is connected again.
-  const usable = accounts.filter((account) => !isRefused(account));
+  const usable = known.accounts.filter((account) => !isRefused(account));
   const platforms = PLATFORM_NAMES.filter((platform) => usable.some((account) => account.platform === platform));
-  const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published.');
+  const none = el('p', { class: 'hint' }, 'No account is connected yet. Your video will be prepared, but not published. ', el('a', { class: 'text-link', href: '/accounts' }, 'Connect an account'));
   render(byId('platform-choices'), platforms.length ? platforms.map((platform) => choice(platform, usable)) : none);
   tickWanted();
   shown();
-  render(byId('accounts'), message, el('ul', { class: 'jobs', 'data-key': 'accounts' }, PLATFORM_NAMES.map((platform) => entry(platform, accounts, outages[platform]))));
 }
 
 function choice(platform, usable) {
@@ -136,41 +131,4 @@ function choice(platform, usable) {
   return el('label', { class: 'choice', 'data-key': platform },
     el('input', { type: 'checkbox', name: 'platforms', value: platform, checked: true }),
     el('span', {}, el('b', {}, platformName(platform)), el('span', { class: 'account' }, names.join(', '))));
-}
-
-function entry(platform, accounts, outage) {
-  const mine = accounts.filter((account) => account.platform === platform);
-  const broken = mine.some(needsReconnect);
-  const label = broken ? 'Reconnect' : mine.length ? 'Add another' : 'Connect';
-  return el('li', { class: 'account-row', 'data-key': platform },
-    el('span', { class: 'job-name' },
-      el('b', {}, platformName(platform)),
-      outage && el('span', { class: 'warning', 'data-key': 'outage' }, outageText(platform, outage)),
-      mine.length ? mine.map(accountLine) : el('span', { class: 'hint' }, 'Not connected')),
-    el('a', {
-      class: mine.length && !broken ? 'text-link' : 'button button-small',
-      href: api.connectAddress(platform),
-      'aria-label': `${label}: ${platformName(platform)}`,
-    }, label));
-}
-
-function outageText(platform, { paused_until: until, reason }) {
-  const again = Date.parse(until) > Date.now() ? ` Next try ${moment(until)}.` : '';
-  return `${platformName(platform)} does not work at the moment (${plain(reason)}). Posts wait.${again}`;
-}
-
-function accountLine(account) {
-  if (needsReconnect(account)) return el('span', { class: 'warning' }, `${account.name}: please connect it again`);
-  if (isRefused(account)) return el('span', { class: 'warning' }, `${account.name}: may not post there`);
-  return el('span', { class: 'account-line', 'data-key': account.id },
-    el('span', { class: 'hint' }, account.name),
-    el('label', { class: 'account-setting hint', title: AFTER_FAILURE },
-      el('input', {
-        type: 'checkbox',
-        'data-account': account.id,
-        disabled: wait.leftS > 0,
-        'aria-description': AFTER_FAILURE,
-        checked: account.after_failure === 'continue',
-      }),
-      el('span', {}, 'Continue after a failure')));
 }

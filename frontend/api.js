@@ -17,7 +17,7 @@ export class NoAnswer extends Error {}
 /** The headers of all requests to uploads. */
 export const TUS = { 'Tus-Resumable': '1.0.0' };
 
-export const connectAddress = (platform) => `connect/${encodeURIComponent(platform)}`;
+export const connectAddress = (platform) => `/connect/${encodeURIComponent(platform)}`;
 
 let signedOut = () => {};
 let answered = () => {};
@@ -75,6 +75,11 @@ export async function jobs(cursor = null, signal = null) {
 /** The limits of words and the required options of each platform. */
 export async function limits() {
   return (await ask('limits')).json();
+}
+
+/** The expected posts of the next 30 days, earliest first; at most 500. */
+export async function forecast(signal = null) {
+  return (await ask('forecast?days=30&limit=500', { signal })).json();
 }
 
 /** The limits and upload windows of each platform. */
@@ -172,7 +177,7 @@ async function fetchInTime(address, { signal = null, ...options }) {
   const limit = AbortSignal.timeout(ANSWER_WITHIN_MS);
   try {
     // no-store: the page sends the ETag itself; with the browser's cache it would not see the 304.
-    const answer = await fetch(address, { cache: 'no-store', signal: signal ? either(signal, limit) : limit, ...options });
+    const answer = await fetch(new URL(address, location.origin), { cache: 'no-store', signal: signal ? either(signal, limit) : limit, ...options });
     answered(true);
     return answer;
   } catch (error) {

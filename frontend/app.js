@@ -1,49 +1,61 @@
-/** Starts the page and switches between its three views: sign-in, home, and one job under `#job=<id>`. */
+/** Starts the page: its routes, signing in, the navigation, and what goes on whichever page is shown. */
 
-import { closeAccounts, openAccounts, startAccounts } from './accounts.js';
+import { closeAccounts, openAccounts } from './accounts.js';
 import * as api from './api.js';
 import { showLimit } from './chooser.js';
 import { startConnection } from './connection.js';
 import { holdButton } from './countdown.js';
 import { confirm, startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
-import { closeJobs, openJobs, startJobs } from './jobs.js';
 import { noteUploaded, registerWorker, showHint, startInstall } from './install.js';
-import { closeJob, openJob, prepareJob, startJob } from './job-entry.js';
+import { load } from './load.js';
 import { openNotices, startNotices } from './notices.js';
+import { videoPath } from './paths.js';
 import { isUnfinished, unfinishedWords } from './record.js';
+import { closePages, go, openPages, pathShown, route, startRouter } from './router.js';
 import { startSession } from './session.js';
 import { setViewTitle, showStrip } from './title.js';
 import { openUpload, removeAll, startUpload } from './upload-entry.js';
-import { openWebhooks } from './webhooks.js';
 import { sentence } from './words.js';
 
-/** View: its title in the browser's tab. */
-const TITLES = { 'sign-in': 'Sign in', home: '', job: 'Your video' };
 const AGAIN_MS = 10_000;
-let current = null;
 let again = null;
+
+/** The page of the form, which is always in the document: uploads go on behind the other pages. */
+const newPage = {
+  show() {
+    byId('view-new').hidden = false;
+    return () => { byId('view-new').hidden = true; };
+  },
+};
+
+for (const path of ['/', '/new']) route(path, path === '/' ? '' : 'New video', () => newPage);
+route('/videos', 'Videos', () => load('videos', () => import('./videos-page.js')));
+route('/videos/{id}', 'Your video', () => load('video', () => import('./video-page.js')));
+route('/calendar', 'Calendar', () => load('calendar', () => import('./calendar-page.js')));
+route('/accounts', 'Accounts', () => load('accounts', () => import('./accounts-page.js')));
+route('/settings', 'Settings', () => load('settings', () => import('./settings-page.js')));
 
 function start() {
   startDialogs();
   startConnection();
-  startJobs();
   startSession(enter, signIn, endUploads);
-  startJob(goHome);
-  startAccounts();
+  startRouter(move);
   startUpload(uploaded);
   startInstall();
   startNotices();
   api.onSignedOut(signIn);
   showLimit();
-  window.addEventListener('hashchange', route);
+  byId('skip').addEventListener('click', (event) => {
+    event.preventDefault();
+    byId('main').focus();
+  });
   byId('offline-again').addEventListener('click', enter);
   window.addEventListener('online', () => { if (!byId('offline').hidden) enter(); });
-  if (jobInAddress()) prepareJob();
   enter();
 }
 
-/** Check whether this browser is signed in, and show the view of the address. */
+/** Check whether this browser is signed in, and show the page of the address. */
 async function enter() {
   clearTimeout(again);
   try {
@@ -52,60 +64,44 @@ async function enter() {
     if (problem.status !== 401) unreachable(problem);
     return;
   }
-  current = null;
-  route();
+  frame(true);
+  openPages();
   openUpload();
   await openAccounts();
   showLimit();
-  openWebhooks();
   showHint();
   openNotices();
+  byId('main').setAttribute('aria-busy', 'false');
   registerWorker(); // last: it loads the page's files once more, from the browser's cache
 }
 
-function route() {
-  if (current === 'sign-in') return; // the view of the address is shown after signing in
-  const jobId = jobInAddress();
-  closeJob();
-  closeJobs();
-  show(jobId ? 'job' : 'home');
-  if (jobId) openJob(jobId);
-  else openJobs();
+/** Show the frame of the pages, or that of signing in. */
+function frame(isSignedIn) {
+  byId('loading').hidden = byId('offline').hidden = true;
+  byId('nav').hidden = !isSignedIn;
+  byId('view-sign-in').hidden = isSignedIn;
 }
 
-function jobInAddress() {
-  const found = /^#job=(.+)$/.exec(location.hash);
-  if (!found) return null;
-  try {
-    return decodeURIComponent(found[1]);
-  } catch {
-    return found[1];
+/** Mark the page in the navigation; the style sheet shows some things on one page only. */
+function move(path) {
+  const [, section, id] = path.split('/');
+  document.body.dataset.view = id ? 'video' : section || 'new';
+  for (const link of byId('nav').querySelectorAll('a')) {
+    const isHere = link.pathname === `/${section || 'new'}`;
+    if (isHere) link.setAttribute('aria-current', id ? 'true' : 'page');
+    else link.removeAttribute('aria-current');
   }
 }
 
-function show(view) {
-  const moved = current !== null; // the first view keeps the browser's own focus
-  current = view;
-  setViewTitle(TITLES[view]);
-  document.body.dataset.view = view; // the style sheet shows the upload strip in the other views only
-  byId('loading').hidden = byId('offline').hidden = true;
-  byId('sign-out').hidden = view === 'sign-in';
-  for (const name of Object.keys(TITLES)) byId(`view-${name}`).hidden = name !== view;
-  if (view === 'sign-in') byId('key').focus();
-  else if (moved) byId(`${view}-title`)?.focus();
-  if (moved) window.scrollTo(0, 0);
-}
-
 function signIn() {
-  if (current === 'sign-in') return;
-  closeJob();
-  closeJobs();
+  if (!byId('view-sign-in').hidden) return;
+  closePages();
   closeAccounts();
-  show('sign-in');
-}
-
-function goHome() {
-  location.hash = '';
+  byId('page').replaceChildren();
+  document.body.dataset.view = 'sign-in';
+  setViewTitle('Sign in');
+  frame(false);
+  byId('key').focus();
 }
 
 /** Remove unfinished uploads before a sign-out, after a question; returns false to stay signed in. */
@@ -118,13 +114,9 @@ async function endUploads() {
 function uploaded(jobId, isAlone) {
   noteUploaded();
   openNotices(); // after the first upload it offers them
-  if (!isAlone) {
-    if (current === 'home') openJobs(); // the others are still on their way: the view stays
-    return;
-  }
-  const address = `#job=${encodeURIComponent(jobId)}`;
-  if (current === 'home') location.hash = address;
-  else showStrip('Upload complete. Show it', address); // the view of another video stays
+  if (!isAlone) return; // the others are still on their way: the page stays
+  if (!byId('view-new').hidden) go(videoPath(jobId));
+  else if (pathShown()) showStrip('Upload complete. Show it', videoPath(jobId)); // the page that is read stays
 }
 
 function unreachable(problem) {

@@ -64,14 +64,15 @@ export function when(iso, now = new Date()) {
   return `${day(then, now)} ${clock(then)}`;
 }
 
-const clock = (then) => CLOCK.format(then);
+export const clock = (then) => CLOCK.format(then);
 
 function daysApart(then, now) {
   const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
   return Math.round((midnight(then) - midnight(now)) / 86_400_000);
 }
 
-function day(then, now) {
+/** The day of a Date: today, Thu, 28 Nov. */
+export function day(then, now) {
   const apart = daysApart(then, now);
   if (apart === 0) return 'today';
   if (apart === 1) return 'tomorrow';

@@ -2,7 +2,7 @@
 
 import { byId } from './dom.js';
 
-const WORKER = 'service-worker.js';
+const WORKER = '/service-worker.js';
 const UPLOADED = 'vidprod-uploaded';
 const DECLINED = 'vidprod-install-declined';
 

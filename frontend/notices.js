@@ -3,7 +3,9 @@
 import { announce } from './announce.js';
 import * as api from './api.js';
 import { byId, el, render } from './dom.js';
+import { earlierPath, isPage } from './paths.js';
 import { asDocument, idOf, keyOf, subscribe } from './push-subscription.js';
+import { go } from './router.js';
 import { sentence } from './words.js';
 
 /** The person wants notices here, or does not want to be asked again. */
@@ -26,12 +28,15 @@ const FAILED = {
 };
 const SERVICES = { mailto: 'e-mail', mailtos: 'e-mail', tgram: 'Telegram', ntfy: 'ntfy', ntfys: 'ntfy' };
 
+const watchers = new Set();
 let state = { kind: 'unsupported', notices: null, problem: '', done: '', busy: false };
 
 /** Add the listeners. */
 export function startNotices() {
   navigator.serviceWorker?.addEventListener('message', ({ data }) => {
-    if (typeof data?.show === 'string' && data.show.startsWith('#')) location.hash = data.show;
+    if (typeof data?.show !== 'string') return;
+    const path = earlierPath(data.show) ?? data.show; // the worker may be of an earlier version
+    if (isPage(path)) go(path);
   });
   byId('notices-yes').addEventListener('click', switchOn);
   byId('notices-no').addEventListener('click', () => { write('no'); draw(); });
@@ -163,12 +168,25 @@ function words(problem) {
 
 function draw() {
   const { kind, notices, problem, done, busy } = state;
-  byId('notices-card').hidden = !notices;
+  for (const one of watchers) one();
   if (!notices) return;
   byId('notices-offer').hidden = kind !== 'off' || read() === 'no' || !hasUploaded();
   byId('notices-offer-error').textContent = problem;
   byId('notices-yes').disabled = busy;
-  render(byId('notices'),
+}
+
+/** Show the notices in an element of a page, and their changes; returns a function that ends it. */
+export function watchNotices(container) {
+  const show = () => drawIn(container);
+  watchers.add(show);
+  show();
+  return () => watchers.delete(show);
+}
+
+function drawIn(container) {
+  const { kind, notices, problem, done, busy } = state;
+  if (!notices) return;
+  render(container,
     el('p', { class: 'notices-text' }, TEXTS[kind]),
     kind === 'off' && el('button', { id: 'notices-on', class: 'button button-small', type: 'button', disabled: busy }, 'Switch notices on'),
     kind === 'on' && el('div', { class: 'actions' },

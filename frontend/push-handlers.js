@@ -1,5 +1,6 @@
 /** The part of the service worker that shows notices, opens the video of a notice, and renews the subscription. */
 
+import { isPage, videoPath } from './paths.js';
 import { asDocument, idOf, subscribe } from './push-subscription.js';
 
 /** Shown for a message that cannot be read: browsers end subscriptions whose messages show nothing. */
@@ -34,16 +35,15 @@ async function show({ title, tag = '', ...options }) {
 async function open(notification) {
   notification.close();
   const job = notification.data?.job;
-  const hash = typeof job === 'string' ? `#job=${encodeURIComponent(job)}` : '#';
-  const page = self.registration.scope;
+  const path = typeof job === 'string' ? videoPath(job) : '/videos';
   const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  const pages = windows.filter(({ url }) => url.split(/[?#]/)[0] === page);
+  const pages = windows.filter(({ url }) => isPage(new URL(url).pathname));
   const first = pages.find((client) => client.visibilityState === 'visible') ?? pages[0];
   try {
     await first.focus(); // first of all: only the press allows it
-    first.postMessage({ show: hash });
+    first.postMessage({ show: path });
   } catch {
-    await self.clients.openWindow(page + hash); // there is none, or it was closed just now
+    await self.clients.openWindow(new URL(path, self.registration.scope).href); // there is none, or it was closed just now
   }
 }
 

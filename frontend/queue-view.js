@@ -3,6 +3,7 @@
 import { clearFile, mode, showChosen, showSeveral, showStored } from './chooser.js';
 import { byId, el, render } from './dom.js';
 import { bytes, percent } from './format.js';
+import { videoPath } from './paths.js';
 import * as queue from './queue.js';
 import { closePanel, showComplete } from './sending.js';
 import { fillForm } from './upload-form.js';
@@ -115,5 +116,5 @@ function doneRow({ name, jobId }) {
   return el('li', { class: 'queue-row', 'data-key': jobId },
     el('div', { class: 'queue-line' },
       el('span', { class: 'queue-name' }, el('b', {}, name), el('span', { class: 'hint' }, 'uploaded and started')),
-      el('a', { class: 'button button-small', href: `#job=${encodeURIComponent(jobId)}`, 'aria-label': `Show ${name}` }, 'Show')));
+      el('a', { class: 'button button-small', href: videoPath(jobId), 'aria-label': `Show ${name}` }, 'Show')));
 }

@@ -7,6 +7,7 @@
  */
 
 import { keepFiles } from './static/file-store.js';
+import { isPage } from './static/paths.js';
 import './static/push-handlers.js';
 
 const PREFIX = 'page ';
@@ -31,7 +32,7 @@ self.addEventListener('fetch', (event) => {
   if (request.method === 'POST' && pathname === SHARE) event.respondWith(takeShare(request));
   else if (request.method !== 'GET') return;
   else if (request.mode === 'navigate' && pathname === SHARE) event.respondWith(Response.redirect(PAGE, 303)); // loaded again
-  else if (request.mode === 'navigate' && pathname === PAGE) event.respondWith(page(request));
+  else if (request.mode === 'navigate' && isPage(pathname)) event.respondWith(page(request));
   else if (pathname.startsWith(`${PAGE}assets/`)) event.respondWith(asset(request));
 });
 
@@ -40,7 +41,7 @@ async function storeShell() {
   const answer = await fetch(PAGE, { cache: 'no-store' });
   if (!answer.ok) throw new Error(`The page answered ${answer.status}`);
   const shell = await caches.open(SHELL);
-  const names = new Set((await answer.clone().text()).match(/(?<==")assets\/[^"]+/g));
+  const names = new Set((await answer.clone().text()).match(/(?<==")\/assets\/[^"]+/g));
   await Promise.all([...names].map(async (name) => {
     const file = await fetch(name);
     if (!file.ok || !file.headers.get('Cache-Control')?.includes('immutable')) throw new Error(`${name} is of another version`);

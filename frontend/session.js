@@ -10,13 +10,12 @@ import { sentence } from './words.js';
 
 const EVERYWHERE = ['Sign out on all devices?', 'Every browser that uses this key has to sign in again, also this one.', 'Sign out everywhere', 'Stay signed in'];
 
-/** Add the listeners of the form and the button; `onSignedIn` and `onSignedOut` are called after the server's answer, `mayEnd` before. */
+/** Add the listeners of the form and the buttons; `onSignedIn` and `onSignedOut` are called after the server's answer, `mayEnd` before. */
 export function startSession(onSignedIn, onSignedOut, mayEnd) {
-  byId('sign-out').addEventListener('click', async () => {
-    if (await mayEnd()) signOut(api.logout, onSignedOut);
-  });
-  byId('sign-out-everywhere').addEventListener('click', async () => {
-    if ((await confirm(...EVERYWHERE)) && (await mayEnd())) signOut(api.logoutEverywhere, onSignedOut);
+  document.addEventListener('click', async ({ target }) => { // the buttons are on the page of the settings
+    const action = target.closest?.('[data-sign-out]')?.dataset.signOut;
+    if (!action || (action === 'everywhere' && !(await confirm(...EVERYWHERE)))) return;
+    if (await mayEnd()) signOut(action === 'everywhere' ? api.logoutEverywhere : api.logout, onSignedOut);
   });
   byId('sign-in').addEventListener('submit', async (event) => {
     event.preventDefault();

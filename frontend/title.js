@@ -6,7 +6,7 @@ const NAME = 'VidProd';
 let view = '';
 let progress = '';
 
-/** Set the name of the view, '' for the home view. */
+/** Set the name of the page, '' for the first one. */
 export function setViewTitle(text) {
   view = text;
   draw();
@@ -23,7 +23,7 @@ function draw() {
 }
 
 /** Show a text about the upload in the page's header, for the other views; '' removes it. */
-export function showStrip(text, address = '#') {
+export function showStrip(text, address = '/new') {
   const strip = byId('upload-strip');
   strip.textContent = text;
   strip.setAttribute('href', address);

@@ -18,6 +18,7 @@ export async function openWebhooks() {
 
 function draw(endpoints) {
   const disabled = endpoints.filter((endpoint) => endpoint.state === 'disabled');
+  if (!byId('webhooks')) return; // the page was left
   byId('webhooks-card').hidden = disabled.length === 0;
   render(byId('webhooks'), el('ul', { class: 'jobs' }, disabled.map(entry)));
   for (const endpoint of disabled) byId(endpoint.id).onclick = () => enable(endpoint);

@@ -173,7 +173,7 @@ def _message(machine: Machine, notice: Notice) -> PushMessage:
 
 def _link(machine: Machine, notice: Notice) -> str:
     """Return the address of the page's view of the job, or of the page."""
-    return f"{machine.settings.root_url}/{f'#job={notice.job_id}' if notice.job_id else ''}"
+    return f"{machine.settings.root_url}/{f'videos/{notice.job_id}' if notice.job_id else ''}"
 
 
 def _record(machine: Machine, delivery: NoticeDelivery, outcome: NoticeOutcome) -> None:

@@ -22,7 +22,7 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="/static/pages.css">
 </head>
 <body>
-<header class="bar"><div class="bar-inner"><span class="brand">VidProd</span></div></header>
+<header class="bar"><span class="brand">VidProd</span></header>
 <main>
 <section class="{style}">
 <h1>{title}</h1>

@@ -104,7 +104,7 @@ class ConnectCallbackResource(Resource):
         if not is_first:
             raise Problem(400, "connect_used", "this connection was completed before; connect again")
         self._store(login, self._exchange(login, code))
-        _redirect(response, "/")
+        _redirect(response, "/accounts")
 
     def _pending(self, request: falcon.Request, platform: str) -> PendingLogin:
         login = connect_cookie.read_cookie(

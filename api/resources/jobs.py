@@ -8,7 +8,7 @@ import falcon
 
 from actors.flow import job_commands, word_commands
 from api.context import Context
-from api.http import conditional, json_body, json_values, navigation, time_cursor
+from api.http import conditional, json_body, json_values, navigation, page_paths, time_cursor
 from api.http.numbers import query_limit
 from api.http.problems import Problem, not_found
 from api.resources import documents, status_document
@@ -34,7 +34,7 @@ class StatusResource(Resource):
         document = job_document(self._context, job_id)
         if navigation.is_navigation(request):
             response.append_header("Vary", "Accept")
-            response.location = f"/#job={quote(job_id, safe='')}"
+            response.location = page_paths.of_video(quote(job_id, safe=""))
             response.status = falcon.HTTP_303
             return
         body = json_values.write(document)

@@ -31,7 +31,7 @@ MEDIA_TYPES = {
 SERVICE_WORKER = "service-worker.js"
 COMPRESSED = frozenset({".html", ".js", ".css", ".svg", ".webmanifest"})
 VERSION_CHARS = 16
-VERSIONED = (b'="static/', b"'./static/")
+VERSIONED = (b'="/static/', b"'./static/")
 """Beginnings of the addresses in the page and in the service worker that get the version."""
 
 FOREVER = ["public", "max-age=31536000", "immutable"]

@@ -85,7 +85,7 @@ class Journey:
         self._printed["review"] = job_id
         root = self._client.root_url
         print("\n  Nothing is published before you approve it:")
-        print(f"    {root}/#job={job_id}     (API key: {self._client.api_key})")
+        print(f"    {root}/videos/{job_id}     (API key: {self._client.api_key})")
         print("  or")
         print(f'    curl -X POST -H "Authorization: Bearer {self._client.api_key}" {root}/jobs/{job_id}/approve')
         print("  Waiting for your approval ...\n", flush=True)

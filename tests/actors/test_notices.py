@@ -67,7 +67,7 @@ def test_forty_failed_posts_are_one_notice(run: NoticeRun) -> None:
         "title": "41 posts need you",
         "body": "“A talk”: 40 were not published and 1 may or may not be published",
         "lang": "en", "dir": "auto", "tag": run.service.requests[0]["topic"],
-        "navigate": "https://video.example.com/#job=job",
+        "navigate": "https://video.example.com/videos/job",
         "data": {"notice": run.notices()[0].id, "job": "job"},
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ from falcon.testing import Result, TestClient
 
 from api.app import create_app
 from api.context import Context
-from api.http import navigation
+from api.http import navigation, page_paths
 from api.resources.health import HealthChecks
 from platforms.mock.roots import mock_hosts
 from store import DatabaseUnavailable, Store, jobs, segments
@@ -229,7 +229,7 @@ def test_another_sites_page_that_begins_a_login_gets_a_page(registered: Context)
 
 def test_the_address_of_a_status_leads_to_the_page_of_the_job(deleted: Context) -> None:
     answer = browser(deleted).simulate_get("/status/job")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/#job=job")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/videos/job")
     assert "Accept" in answer.headers["vary"]
 
 
@@ -265,3 +265,21 @@ def test_data_is_shown_as_text(deleted: Context) -> None:
 )
 def test_a_page_is_for_those_who_prefer_one(accept: str | None, has_key: bool, wanted: bool) -> None:
     assert navigation.wants_page(accept, has_key=has_key) is wanted
+
+
+@pytest.mark.parametrize(
+    "path", ["/new", "/videos", "/videos/job_1", "/calendar", "/accounts", "/settings", "/needs-you"]
+)
+def test_addresses_of_views_are_the_page_for_browsers_and_json_for_programs(context: Context, path: str) -> None:
+    page = browser(context, signed_in=False).simulate_get(path)
+    assert (page.status_code, 'id="view-new"' in page.text) == (200, True)
+    assert "Accept" in page.headers["vary"]
+    program = TestClient(create_app(context)).simulate_get(path, headers=AUTH)
+    assert program.headers["content-type"] in {"application/json", "application/problem+json"}
+    assert "Accept" in program.headers["vary"]
+
+
+def test_the_page_and_its_service_worker_know_the_same_addresses(context: Context) -> None:
+    script = (context.pages / "paths.js").read_text()
+    [pattern] = re.findall(r"const PAGES = /\^(.+)\$/;", script)
+    assert pattern.replace("\\/", "/") == page_paths.PATHS.pattern

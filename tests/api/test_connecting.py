@@ -34,7 +34,7 @@ def visitor(registered: Context) -> Visitor:
 def test_an_account_is_connected_by_going_there_and_back(visitor: Visitor, registered: Context, platform: str) -> None:
     back = visitor.come_back(platform, visitor.connect(f"/connect/{platform}"))
 
-    assert (back.status_code, back.headers["location"], visitor.pending()) == (303, "/", [])
+    assert (back.status_code, back.headers["location"], visitor.pending()) == (303, "/accounts", [])
     found = visitor.get("/accounts").json["accounts"]
     assert {(one["platform"], one["status"]) for one in found} == {(platform, "connected")}
     assert all(one["name"] for one in found)

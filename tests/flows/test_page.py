@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.machine import TestMachine
-from tests.frontend.browser import DESKTOP, PHONE, Browser, browser, chromedriver, require_chromedriver
+from tests.frontend.browser import DESKTOP, PHONE, READY, Browser, browser, chromedriver, require_chromedriver
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
@@ -30,7 +30,7 @@ def test_a_creator_signs_in_uploads_and_sees_every_part_published(
     window.open(f"{running.client.root_url}/").find("#sign-in")
     window.fill("#key", "test-key-of-tests")
     window.click("#sign-in button")
-    window.find("#accounts li")
+    window.find(READY)
     window.choose_file("#file", video)
     window.fill("#title", "Speaking without notes")
     window.screenshot(SHOTS / "phone-chosen.png")

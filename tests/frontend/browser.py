@@ -1,4 +1,4 @@
-"""A driver for headless Chromium over the W3C WebDriver protocol; it knows nothing of VidProd."""
+"""A driver for headless Chromium over the W3C WebDriver protocol."""
 
 import base64
 import json
@@ -28,6 +28,13 @@ CHROMIUM_ARGUMENTS = (
     "--disable-features=SpareRendererForSitePerProcess",
 )  # fmt: skip
 PATIENCE_S = 30.0
+UNCOVER = """
+  const { left, top, width, height } = arguments[0].getBoundingClientRect();
+  const above = document.elementFromPoint(left + width / 2, top + height / 2);
+  if (!above || !arguments[0].contains(above)) arguments[0].scrollIntoView({ block: 'center' });
+"""
+READY = 'main[aria-busy="false"]'
+"""The page once everything has been asked for that each view needs."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,10 @@ class Browser:
         return str(self.run("return document.querySelector(arguments[0]).textContent", css))
 
     def click(self, css: str) -> None:
-        self._call("POST", f"/element/{self.find(css)}/click", {})
+        """Press an element; one behind a bar of the page is scrolled to the middle first."""
+        found = self.find(css)
+        self.run(UNCOVER, {ELEMENT: found})
+        self._call("POST", f"/element/{found}/click", {})
 
     def fill(self, css: str, keys: str) -> None:
         self._call("POST", f"/element/{self.find(css)}/value", {"text": keys})

@@ -17,6 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import falcon
 
 from api.http import page_frame
+from api.http.page_paths import PageNavigation
 from api.http.security_headers import SecurityHeaders
 from api.resources.limits import limits_document
 from api.resources.pages import PageFileResource, PagesResource
@@ -46,6 +47,7 @@ class StandIn:
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
     schedule: dict[str, Any] = field(default_factory=lambda: {"tiktok": {"max_per_day": 15}})
+    expected: list[dict[str, Any]] = field(default_factory=list)  # posts of the forecast
     max_upload_bytes: int | None = None
     tiktok_requires: list[str] = field(default_factory=list)  # options of a post
     outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
@@ -178,6 +180,9 @@ class Api:
 
     def on_get_schedule(self, _request: falcon.Request, response: falcon.Response) -> None:
         response.media = self._state.schedule
+
+    def on_get_forecast(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = {"made_at": "2026-11-22T10:00:00Z", "posts": self._state.expected, "next": None}
 
     def on_get_limits(self, _request: falcon.Request, response: falcon.Response) -> None:
         limits = limits_document(PublishingOptions())
@@ -412,7 +417,7 @@ def new_job(job_id: str, title: str, original_name: str = "") -> dict[str, Any]:
 def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
     """Build the stand-in's WSGI application."""
     app: falcon.App[falcon.Request, falcon.Response] = falcon.App(
-        middleware=[SecurityHeaders(https=False), StandInMiddleware(state)]
+        middleware=[SecurityHeaders(https=False), PageNavigation(), StandInMiddleware(state)]
     )
     app.add_error_handler(falcon.HTTPError, _problem)
     api, pages = Api(state), PagesResource(FRONTEND)
@@ -426,7 +431,8 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
         "/notices": "notices", "/notices/subscriptions": "subscriptions",
         "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
-        "/jobs": "jobs", "/schedule": "schedule", "/limits": "limits", "/status/{job_id}": "status", "/files": "files",
+        "/jobs": "jobs", "/schedule": "schedule", "/forecast": "forecast", "/limits": "limits",
+        "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",
         "/jobs/{job_id}/retry": "retry", "/jobs/{job_id}/plan": "plan", "/jobs/{job_id}": "job",

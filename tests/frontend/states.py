@@ -8,7 +8,7 @@ from typing import Any
 from api.http import problem_page
 from api.http.problems import Problem, not_found
 from tests.frontend import samples
-from tests.frontend.browser import Browser
+from tests.frontend.browser import READY, Browser
 from tests.frontend.fake_push import fake_push
 from tests.frontend.stand_in import KEY, StandIn, new_job
 
@@ -71,7 +71,7 @@ def of_job(name: str, job: dict[str, Any], do: Do = lambda page, api, clip: None
         page.until("its covers", lambda: page.run("return [...document.images].every((image) => image.complete)"))
         do(page, api, clip)
 
-    return State(f"job-{name}", lambda api: api.add_job(job), shown, at=f"#job={job['job_id']}", **more)
+    return State(f"job-{name}", lambda api: api.add_job(job), shown, at=f"videos/{job['job_id']}", **more)
 
 
 def of_post(name: str, status: str, **more: Any) -> State:
@@ -133,6 +133,22 @@ def all_jobs(api: StandIn) -> None:
         api.add_job(job)
 
 
+def expected_posts(api: StandIn) -> None:
+    posts = [
+        ("2099-11-26T08:00:00Z", "tiktok"),
+        ("2099-11-26T09:30:00Z", "youtube"),
+        ("2099-11-27T08:00:00Z", "tiktok"),
+    ]
+    api.expected = [
+        {
+            "expected_at": at, "waits_for": "window", "publication_id": f"p{number}", "job_id": "job-1",
+            "title": "Five habits of calm speakers", "number": number, "of": 3, "platform": platform,
+            "account_id": "a1", "account": "@mara.talks",
+        }
+        for number, (at, platform) in enumerate(posts, 1)
+    ]  # fmt: skip
+
+
 def disabled_webhook(api: StandIn) -> None:
     api.endpoints = [{
         "id": "ep_2", "url": "https://hooks.example.com/hook", "state": "disabled", "disabled_code": "failing",
@@ -147,7 +163,7 @@ def refusing_webhook(api: StandIn) -> None:
 
 def choose(page: Browser, clip: Path, size: int = 300_000) -> None:
     clip.write_bytes(bytes(size))
-    page.find("#accounts li")
+    page.find(READY)
     page.choose_file("#file", clip)
 
 
@@ -321,7 +337,7 @@ def failing_mail(api: StandIn) -> None:
 
 
 def invited(page: Browser, _api: StandIn, _clip: Path) -> None:
-    page.find("#accounts li")
+    page.find(READY)
     page.run(INVITE)
     page.find("#install-yes")
 
@@ -331,22 +347,22 @@ def open_job(page: Browser) -> None:
 
 
 def open_job_offline(page: Browser, _api: StandIn, _clip: Path) -> None:
-    page.find("#accounts li")
+    page.find(READY)
     page.offline(True)
     open_job(page)
-    page.until_text("#job .notice", "Trying again")
+    page.until_text("#page .notice", "Trying again")
     page.until_text("#connection", "You are offline")
 
 
 def open_job_updated(page: Browser, _api: StandIn, _clip: Path) -> None:
-    page.find("#accounts li")
+    page.find(READY)
     page.run(OLDER)
     open_job(page)
     page.find("#load-again")
 
 
 def choose_offline(page: Browser, _api: StandIn, clip: Path) -> None:
-    page.find("#accounts li")
+    page.find(READY)
     page.offline(True)
     page.choose_file("#file", clip)
     page.until_text("#file-error", "You are offline")
@@ -382,7 +398,7 @@ INVITE = """
 """
 ASKS = "if (window.FileSystemFileHandle) FileSystemFileHandle.prototype.queryPermission = async () => 'prompt';"
 OLDER = """
-    for (const link of document.querySelector('#files-job').content.querySelectorAll('link')) {
+    for (const link of document.querySelector('#files-video').content.querySelectorAll('link')) {
       link.setAttribute('href', link.getAttribute('href').replace(/assets.[^/]+/, 'assets/0123456789abcdef'));
     }
 """
@@ -411,21 +427,36 @@ def states() -> Iterator[State]:
     yield State("sign-in-locked-out", locked_out, try_key(KEY), refused=NOT_HERE | {"/login 429"})
     yield State("unreachable", answering(503, "GET /jobs"), see("#offline"), refused=frozenset({"/jobs 503"}))
 
-    yield State("home-empty", do=see("#recent", "Nothing here yet"))
-    yield State("home-jobs-of-each-status", all_jobs, see("#recent li"))
-    yield State("home-offline", all_jobs, lost, is_cut_off=True)
-    yield State("accounts-none", with_accounts(), see("#accounts", "Not connected"))
-    yield State("accounts-connected", do=see("#accounts", "Mara Talks"))
-    yield State("accounts-expired-and-refused", with_accounts(EXPIRED, REFUSED), see("#accounts", "connect it again"))
-    yield State("accounts-outage", with_accounts(CONNECTED, tiktok=OUTAGE), see("#accounts", "does not work"))
+    yield State("new", do=see(READY))
+    yield State("new-offline", do=lost, is_cut_off=True)
+    yield State("videos-empty", do=see("#recent", "Nothing here yet"), at="videos")
+    yield State("videos-of-each-status", all_jobs, see("#recent li"), at="videos")
+    yield State("calendar", expected_posts, see("#agenda li"), at="calendar")
+    yield State("calendar-empty", do=see("#agenda", "Nothing is scheduled"), at="calendar")
+    yield State("accounts-none", with_accounts(), see("#accounts", "Not connected"), at="accounts")
+    yield State("accounts-connected", do=see("#accounts", "Mara Talks"), at="accounts")
     yield State(
-        "accounts-busy", answering(503, "GET /accounts"), see("#accounts", "busy"), refused=frozenset({"/accounts 503"})
+        "accounts-expired-and-refused",
+        with_accounts(EXPIRED, REFUSED),
+        see("#accounts", "connect it again"),
+        at="accounts",
     )
-    yield State("webhook-disabled", disabled_webhook, see("#webhooks", "failed for five days"))
+    yield State(
+        "accounts-outage", with_accounts(CONNECTED, tiktok=OUTAGE), see("#accounts", "does not work"), at="accounts"
+    )
+    yield State(
+        "accounts-busy",
+        answering(503, "GET /accounts"),
+        see("#accounts", "busy"),
+        at="accounts",
+        refused=frozenset({"/accounts 503"}),
+    )
+    yield State("webhook-disabled", disabled_webhook, see("#webhooks", "failed for five days"), at="settings")
     yield State(
         "webhook-busy",
         refusing_webhook,
         click("#ep_2", then="#ep_2-error:not(:empty)"),
+        at="settings",
         refused=frozenset({"/webhooks/ep_2 429"}),
     )
 
@@ -486,7 +517,7 @@ def states() -> Iterator[State]:
         ),
     )
     yield State(
-        "job-unknown", do=see("#job-title", "not here"), at="#job=nowhere", refused=frozenset({"/status/nowhere 404"})
+        "job-unknown", do=see("#job-title", "not here"), at="videos/nowhere", refused=frozenset({"/status/nowhere 404"})
     )
     yield of_job("busy", samples.processing(), after_trouble, refused=frozenset({"/status/job-processing 503"}))
     yield of_job("offline", samples.processing(), lost, is_cut_off=True)
@@ -501,15 +532,22 @@ def states() -> Iterator[State]:
 
 def _notices() -> Iterator[State]:
     switch_on = click("#notices-on", then="#notices-test")
-    yield State("notices-off", do=see("#notices-on"), script=fake_push())
-    yield State("notices-on", do=switch_on, script=fake_push())
-    yield State("notices-test-sent", do=steps(switch_on, send_test), script=fake_push())
-    yield State("notices-denied", do=see("#notices", "You have blocked"), script=fake_push("denied"))
-    yield State("notices-not-allowed", do=refused_notices("not allow it"), script=fake_push(answer="default"))
-    yield State("notices-no-service", do=refused_notices("reach its push"), script=fake_push(failure="AbortError"))
-    yield State("notices-unsupported", do=see("#notices", "cannot receive"), script=NO_PUSH)
-    yield State("notices-iphone", do=see("#notices", "Home Screen first"), script=NO_PUSH + IPHONE)
-    yield State("notices-e-mail", failing_mail, see("#notices", "do not arrive"), script=fake_push())
+    yield State("notices-off", do=see("#notices-on"), at="settings", script=fake_push())
+    yield State("notices-on", do=switch_on, at="settings", script=fake_push())
+    yield State("notices-test-sent", do=steps(switch_on, send_test), at="settings", script=fake_push())
+    yield State("notices-denied", do=see("#notices", "You have blocked"), at="settings", script=fake_push("denied"))
+    yield State(
+        "notices-not-allowed", do=refused_notices("not allow it"), at="settings", script=fake_push(answer="default")
+    )
+    yield State(
+        "notices-no-service",
+        do=refused_notices("reach its push"),
+        at="settings",
+        script=fake_push(failure="AbortError"),
+    )
+    yield State("notices-unsupported", do=see("#notices", "cannot receive"), at="settings", script=NO_PUSH)
+    yield State("notices-iphone", do=see("#notices", "Home Screen first"), at="settings", script=NO_PUSH + IPHONE)
+    yield State("notices-e-mail", failing_mail, see("#notices", "do not arrive"), at="settings", script=fake_push())
     offered = of_job("notices-offered", samples.processing(), see("#notices-offer"))
     yield replace(offered, script=fake_push() + UPLOADED)
 
@@ -554,9 +592,13 @@ def _dialogs() -> Iterator[State]:
     yield of_job(
         "comparison", samples.processing(), click("[data-key=part-1] [data-look=preview]", then="#viewer-stage img")
     )
-    yield State("sign-out-everywhere", do=click("#sign-out-everywhere", then="#question"))
+    yield State("sign-out-everywhere", do=click("#sign-out-everywhere", then="#question"), at="settings")
     yield State(
-        "sign-out-failed", signed_in_elsewhere, click("#sign-out", then="#question"), refused=frozenset({"/login 503"})
+        "sign-out-failed",
+        signed_in_elsewhere,
+        click("#sign-out", then="#question"),
+        at="settings",
+        refused=frozenset({"/login 503"}),
     )
     refused = frozenset({"/publications/p2/retry 409"})
     again = of_job(

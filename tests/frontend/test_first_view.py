@@ -11,7 +11,7 @@ import pytest
 
 from api.context import Context
 from tests.api.conftest import KEY, clock, context, serving
-from tests.frontend.browser import DESKTOP, PHONE, Browser, Screen
+from tests.frontend.browser import DESKTOP, PHONE, READY, Browser, Screen
 from tests.frontend.network import Network
 from tests.frontend.stand_in import FRONTEND
 from tests.frontend.uploading import assert_arrived_once, between, change, choose, clear, clip, page, until_worker
@@ -65,7 +65,7 @@ def fresh(window: Browser, between: Network) -> Iterator[Browser]:
 @pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_the_first_view_is_small(fresh: Browser, between: Network, screen: Screen) -> None:
     """On a slow phone each 50 kB are a second of waiting: the form must not wait for what is not shown."""
-    fresh.show_on(screen).open(between.url).find("#accounts li")
+    fresh.show_on(screen).open(between.url).find(READY)
     until_worker(fresh)  # the last thing that the page asks for
     files = loaded(fresh)
     assert sum(files.values()) <= FIRST_VIEW_BYTES, files
@@ -93,7 +93,7 @@ def test_what_is_opened_later_comes_over_the_network_once(
     without_worker: Browser, between: Network, context: Context, clip: Path
 ) -> None:
     window = without_worker.show_on(PHONE).open(between.url)
-    window.find("#accounts li")
+    window.find(READY)
     choose(window, clip)
     assert loaded(window).keys() >= {"upload.js", "tus.js"}
     assert loaded(window).keys().isdisjoint({"status.js", "job.css"})
@@ -105,21 +105,21 @@ def test_what_is_opened_later_comes_over_the_network_once(
 
 def test_a_view_that_cannot_be_loaded_is_tried_again(without_worker: Browser, between: Network) -> None:
     window = without_worker.open(between.url)
-    window.find("#accounts li")
+    window.find(READY)
     window.offline(True)
     window.run("location.hash = '#job=nowhere'")
-    window.until_text("#job .notice", "You are offline. Trying again by itself.")
+    window.until_text("#page .notice", "You are offline. Trying again by itself.")
     window.offline(False)
     window.until_text("#job-title", "This video is not here")
 
 
 def test_a_network_that_says_nothing_is_not_waited_for(without_worker: Browser, between: Network) -> None:
     window = without_worker.open(between.url)
-    window.find("#accounts li")
+    window.find(READY)
     change(window, "load.js", "LIMITS", {"file": 300})
     between.silence(True)
     window.run("location.hash = '#job=nowhere'")
-    window.until_text("#job .notice", "The server cannot be reached. Trying again by itself.")
+    window.until_text("#page .notice", "The server cannot be reached. Trying again by itself.")
     between.silence(False)
     window.until_text("#job-title", "This video is not here")
 
@@ -128,7 +128,7 @@ def test_a_video_that_is_chosen_without_a_connection_waits_for_one(
     without_worker: Browser, between: Network, context: Context, clip: Path
 ) -> None:
     window = without_worker.open(between.url)
-    window.find("#accounts li")
+    window.find(READY)
     window.offline(True)
     window.choose_file("#file", clip)
     window.until_text("#file-error", "You are offline. Your upload goes on when there is a connection again.")
@@ -144,14 +144,14 @@ def test_files_of_two_versions_are_never_mixed(
 ) -> None:
     """A page from before an update would call functions that its other modules do not have."""
     window = without_worker.open(between.url)
-    window.find("#accounts li")
+    window.find(READY)
     new = tmp_path / "pages"
     shutil.copytree(FRONTEND, new)
     (new / "status.js").write_text((new / "status.js").read_text() + "\nglobalThis.isNewer = true;\n")
     with serving(replace(context, pages=new)) as root:
         between.lead_to(root)
         window.run("location.hash = '#job=nowhere'")
-        window.until_text("#job .notice", "VidProd has been updated. Please load this page again.")
+        window.until_text("#page .notice", "VidProd has been updated. Please load this page again.")
         assert not window.run("return globalThis.isNewer ?? false")
         window.click("#load-again")
         window.until_text("#job-title", "This video is not here")
@@ -160,13 +160,13 @@ def test_files_of_two_versions_are_never_mixed(
 
 
 def test_a_job_is_shown_without_a_connection_from_the_stored_files(fresh: Browser, between: Network) -> None:
-    fresh.open(between.url).find("#accounts li")
+    fresh.open(between.url).find(READY)
     until_worker(fresh)
-    fresh.open(between.url).find("#accounts li")
+    fresh.open(between.url).find(READY)
     fresh.devtools("Network.clearBrowserCache")
     between.broken = True
     fresh.run("location.hash = '#job=nowhere'")
-    fresh.until_text("#job .notice", "The server cannot be reached. Trying again")
+    fresh.until_text("#page .notice", "The server cannot be reached. Trying again")
     assert fresh.run("return !!document.head.querySelector('link[href$=\"job.css\"]')")
     between.broken = False
     fresh.until_text("#job-title", "This video is not here")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from api.context import Context
 from tests.api.conftest import KEY, clock, context, serving
-from tests.frontend.browser import DESKTOP, PHONE, Browser, Screen
+from tests.frontend.browser import DESKTOP, PHONE, READY, Browser, Screen
 from tests.frontend.network import Network
 from tests.frontend.stand_in import FRONTEND, StandIn
 from tests.frontend.uploading import (
@@ -130,7 +130,7 @@ def test_on_a_connection_that_is_silent_the_page_opens_all_the_same(page: Browse
     begun = time.monotonic()
     try:
         page.run("setTimeout(() => location.assign(arguments[0]))", between.url)
-        page.until("the page", lambda: page.run("return Boolean(document.querySelector('#home-title'))"))
+        page.until("the page", lambda: page.run("return Boolean(document.querySelector('#new-title'))"))
         assert time.monotonic() - begun < 20
     finally:
         between.silence(False)
@@ -166,12 +166,12 @@ def test_an_update_is_there_at_the_next_load_and_the_stored_copy_goes(
     html.write_text(html.read_text().replace("New video", "Newer video"))
     with serving(replace(context, pages=new)) as root:
         between.lead_to(root)
-        page.open(between.url).until_text("#home-title", "Newer video")
+        page.open(between.url).until_text("#new-title", "Newer video")
         page.until("the new copy", lambda: {name for name, _ in run(page, CACHED)}.isdisjoint(before))
         assert len({name for name, _ in run(page, CACHED)}) == 1
         between.broken = True
         page.open(between.url).find("#offline")
-        assert page.run("return document.querySelector('#home-title').textContent") == "Newer video"
+        assert page.run("return document.querySelector('#new-title').textContent") == "Newer video"
 
 
 @pytest.mark.usefixtures("installed")
@@ -373,7 +373,7 @@ INVITE = """
 def upload(window: Browser, clip: Path) -> None:
     window.choose_file("#file", clip)
     window.click("#upload-start")
-    window.find("#view-job h1")
+    window.find("#job h1")
 
 
 @pytest.fixture
@@ -381,7 +381,7 @@ def installable(window: Browser, api: StandIn) -> Callable[[], Browser]:
     """Return a function that opens the page in a browser that can install it."""
 
     def open_page() -> Browser:
-        window.open(api.url).find("#accounts li")
+        window.open(api.url).find(READY)
         assert window.run(INVITE)
         return window
 
@@ -396,7 +396,7 @@ def test_installing_is_offered_after_the_first_upload_and_not_before(
     window = installable()
     assert not window.visible("#install")
     upload(window, clip)
-    window.click(".back")
+    window.click("nav a[href='/new']")
     window.until_text("#install-text", "send a video from your gallery with Share")
     window.click("#install-yes")
     window.until("the browser's own question", lambda: window.run("return window.prompted"))
@@ -406,7 +406,7 @@ def test_installing_is_offered_after_the_first_upload_and_not_before(
 def test_a_declined_installation_is_not_offered_again(installable: Callable[[], Browser], clip: Path) -> None:
     window = installable()
     upload(window, clip)
-    window.click(".back")
+    window.click("nav a[href='/new']")
     window.click("#install-no")
     assert not window.visible("#install")
     window = installable()
@@ -424,10 +424,10 @@ def test_an_iphone_is_told_how_to_install(window: Browser, api: StandIn, clip: P
             addEventListener('beforeinstallprompt', (event) => event.stopImmediatePropagation());
         """,
     )
-    window.open(api.url).find("#accounts li")
+    window.open(api.url).find(READY)
     assert not window.visible("#install")
     upload(window, clip)
-    window.click(".back")
+    window.click("nav a[href='/new']")
     window.until_text("#install-text", "tap Share, then “Add to Home Screen”")
     assert not window.visible("#install-yes")
     window.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])

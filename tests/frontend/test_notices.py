@@ -21,7 +21,7 @@ from store import Store
 from store.states import NoticeKind, PublicationStatus
 from tests.actors.conftest import store
 from tests.actors.notice_run import NoticeRun
-from tests.frontend.browser import DESKTOP, PHONE, Browser, Screen, browser, chromedriver, require_chromedriver
+from tests.frontend.browser import DESKTOP, PHONE, READY, Browser, Screen, browser, chromedriver, require_chromedriver
 from tests.frontend.fake_push import ENDPOINT, fake_push
 from tests.frontend.samples import job
 from tests.frontend.stand_in import VAPID_KEY, StandIn
@@ -47,7 +47,7 @@ class NoticePage:
         failure: str = "",
         existing: tuple[str, str] | None = None,
         more: str = "",
-        path: str = "",
+        path: str = "settings",
     ) -> Browser:
         script = fake_push(permission, answer, failure, existing)
         self.close()
@@ -117,7 +117,7 @@ def test_each_state_has_its_words(notices: NoticePage, fake: dict[str, Any], wor
         notices.window.open("about:blank")
         added = notices.window.devtools("Page.addScriptToEvaluateOnNewDocument", source=fake["more"])
         try:
-            window = notices.window.open(notices.api.url)
+            window = notices.window.open(f"{notices.api.url}settings")
             window.until_text("#notices", words)
         finally:
             notices.window.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
@@ -192,24 +192,24 @@ def test_signing_out_ends_the_notices(notices: NoticePage) -> None:
 
 def test_the_first_upload_is_followed_by_one_offer(notices: NoticePage, clip: Path) -> None:
     notices.api.add_job(job("talk", "processing", 0.1, []))
-    window = notices.open(path="#job=talk")
-    window.until_text("#notices", "VidProd can tell you")
+    window = notices.open(path="videos/talk")
+    window.find(READY)
     assert not window.visible("#notices-offer")
-    window.run("location.hash = ''")
+    window.click("nav a[href='/new']")
     window.choose_file("#file", clip)
     window.fill("#title", "First")
     window.click("#upload-start")
     window.click("#notices-no")
     window.until("no offer", lambda: not window.visible("#notices-offer"))
-    window = notices.open(path="#job=talk")
-    window.until_text("#notices", "VidProd can tell you")
+    window = notices.open(path="videos/talk")
+    window.find(READY)
     assert not window.visible("#notices-offer")
     assert notices.asked() == []
 
 
 def test_the_offer_is_taken_with_a_press(notices: NoticePage) -> None:
     notices.api.add_job(job("talk", "processing", 0.1, []))
-    window = notices.open(path="#job=talk", more="localStorage.setItem('vidprod-uploaded', 'yes');")
+    window = notices.open(path="videos/talk", more="localStorage.setItem('vidprod-uploaded', 'yes');")
     window.click("#notices-yes")
     window.until("a subscription", lambda: notices.api.subscribed)
     window.until("no offer", lambda: not window.visible("#notices-offer"))
@@ -230,7 +230,7 @@ def test_services_of_the_operator_are_named(notices: NoticePage) -> None:
 def test_pictures_for_people_who_review(notices: NoticePage, tmp_path: Path, screen: Screen, scheme: str) -> None:
     """Nothing is wider than the screen."""
     notices.api.add_job(job("talk", "processing", 0.1, []))
-    window = notices.open(path="#job=talk", more="localStorage.setItem('vidprod-uploaded', 'yes');")
+    window = notices.open(path="videos/talk", more="localStorage.setItem('vidprod-uploaded', 'yes');")
     window.show_on(screen).colour_scheme(scheme)
     window.find("#notices-yes")
     window.screenshot(tmp_path / f"offer-{screen.width}-{scheme}.png")
@@ -325,6 +325,7 @@ def test_signing_out_removes_the_shown_notices(worker: WorkerPage) -> None:
     """They name videos; whoever uses this browser next must not read them."""
     worker.notice()
     worker.window.until("a notification", lambda: _shown(worker.window))
+    worker.window.click("nav a[href='/settings']")
     worker.window.click("#sign-out")
     worker.window.find("#key")
     assert _shown(worker.window) == []
@@ -406,45 +407,45 @@ def _handle(window: Browser, **given: Any) -> list[Any]:
 
 
 def test_a_press_on_a_notice_opens_its_video(page: Browser, api: StandIn) -> None:
-    page.open(api.url).until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
     calls = _handle(page, notification={"data": {"notice": "n1", "job": "a/b"}})
-    assert calls == ["close", f"open {api.url}#job=a%2Fb"]
+    assert calls == ["close", f"open {api.url}videos/a%2Fb"]
 
 
 def test_a_press_on_a_notice_without_a_video_opens_the_page(page: Browser, api: StandIn) -> None:
-    page.open(api.url).until_text("#notices", "VidProd")
-    assert _handle(page, notification={"data": None}) == ["close", f"open {api.url}#"]
+    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    assert _handle(page, notification={"data": None}) == ["close", f"open {api.url}videos"]
 
 
 def test_a_press_asks_the_window_that_is_open(page: Browser, api: StandIn) -> None:
     """It is not loaded anew: it may be uploading."""
-    page.open(api.url).until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
     windows = [["hidden one", "hidden"], ["visible one", "visible"]]
     calls = _handle(page, notification={"data": {"job": "talk"}}, windows=windows)
-    assert calls == ["close", "focus visible one", ["visible one", {"show": "#job=talk"}]]
+    assert calls == ["close", "focus visible one", ["visible one", {"show": "/videos/talk"}]]
 
 
 @pytest.mark.parametrize("other", [["another page", "visible", "/openapi.json"], ["closed one", "visible", "/"]])
 def test_a_window_that_cannot_show_it_is_passed_over(page: Browser, api: StandIn, other: list[str]) -> None:
     """A page of the API has no such view; a window may be closed between the question and the answer."""
-    page.open(api.url).until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
     calls = _handle(page, notification={"data": {"job": "talk"}}, windows=[other])
-    assert calls[-1] == f"open {api.url}#job=talk"
+    assert calls[-1] == f"open {api.url}videos/talk"
 
 
-def test_the_window_that_is_asked_shows_the_video(page: Browser, api: StandIn) -> None:
+@pytest.mark.parametrize("address", ["/videos/talk", "#job=talk"], ids=["this version", "the one before"])
+def test_the_window_that_is_asked_shows_the_video(page: Browser, api: StandIn, address: str) -> None:
     api.add_job(job("talk", "processing", 0.1, [], title="A talk"))
-    page.open(api.url).until_text("#notices", "VidProd")
-    page.run(
-        "navigator.serviceWorker.dispatchEvent(new MessageEvent('message', { data: { show: '#job=talk' } }))"
-    )  # fmt: skip
+    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
+    event = "new MessageEvent('message', { data: { show: arguments[0] } })"
+    page.run(f"navigator.serviceWorker.dispatchEvent({event})", address)
     page.until_text("#job-title", "A talk")
 
 
 @pytest.mark.parametrize("old", [None, "https://push.example.net/old"])
 def test_a_subscription_that_the_browser_replaces_is_reported(page: Browser, api: StandIn, old: str | None) -> None:
     """Firefox sends the event without the old subscription."""
-    page.open(api.url).until_text("#notices", "VidProd")
+    page.open(f"{api.url}settings").until_text("#notices", "VidProd")
     _handle(page, old=old)
     [body] = api.subscribed
     assert (body["endpoint"], body["public_key"]) == ("https://push.example.net/new", VAPID_KEY)

@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.frontend import samples
-from tests.frontend.browser import DESKTOP, PHONE, SMALL_PHONE, Browser, Screen
+from tests.frontend.browser import DESKTOP, PHONE, READY, SMALL_PHONE, Browser, Screen
 from tests.frontend.stand_in import FRONTEND, KEY, StandIn
 
 MIN_TARGET_PX = 44  # Apple's and Google's advice for fingers; WCAG 2.2 (2.5.8) asks for 24
 MIN_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
+ENTRIES = {
+    "upload": "upload.js", "videos": "videos-page.js", "video": "video-page.js", "calendar": "calendar-page.js",
+    "accounts": "accounts-page.js", "settings": "settings-page.js",
+}  # fmt: skip
+"""View: the module with which its files are loaded."""
 TOKEN_PAIRS = [
     ("ink", "page"), ("ink", "card"), ("soft", "page"), ("soft", "card"), ("accent", "page"), ("accent", "card"),
     ("on-accent", "accent"), ("on-accent", "accent-over"), ("ink", "tint"), ("soft", "tint"), ("card", "bad"),
@@ -22,7 +27,7 @@ TOKEN_PAIRS = [
 def test_the_key_opens_the_page_once_and_the_deep_link_survives(page: Browser, api: StandIn) -> None:
     api.needs_login = True
     api.add_job(samples.failed())
-    page.open(f"{api.url}#job=job-failed").find("#sign-in")
+    page.open(f"{api.url}videos/job-failed").find("#sign-in")
     page.fill("#key", "not the key")
     page.click("#sign-in button")
     page.until_text("#sign-in-error", "This key is not right")
@@ -32,16 +37,16 @@ def test_the_key_opens_the_page_once_and_the_deep_link_survives(page: Browser, a
     page.until_text("#job-title", "huge.mp4")
     assert page.run("return document.cookie") == ""  # HttpOnly: no script can read the session
     assert page.refusals() == ["/jobs 401", "/login 401"]
-    page.open("about:blank").open(api.url).find("#view-home")
+    page.open("about:blank").open(api.url).find("#view-new")
 
 
 def test_signing_out_asks_for_the_key_again(page: Browser, api: StandIn) -> None:
     """On a phone that is lent or sold the session must end when its owner says so."""
     api.needs_login = True
-    page.open(api.url).fill("#key", KEY)
+    page.open(f"{api.url}settings").fill("#key", KEY)
     page.click("#sign-in button")
     loaded = {("GET", "/webhooks", 200), ("GET", "/notices", 200)}  # else they may be refused after signing out
-    page.until("the answers of the home view", lambda: loaded <= set(api.asked))
+    page.until("the answers of the page", lambda: loaded <= set(api.asked))
     page.click("#sign-out")
     page.find("#sign-in")
     page.open("about:blank").open(api.url).find("#sign-in")
@@ -51,7 +56,7 @@ def test_signing_out_asks_for_the_key_again(page: Browser, api: StandIn) -> None
 def test_a_sign_out_that_fails_is_told_and_repeated(page: Browser, api: StandIn) -> None:
     """The session would still work, also for somebody who has copied its cookie."""
     api.needs_login = api.sign_out_fails = True
-    page.open(api.url).fill("#key", KEY)
+    page.open(f"{api.url}settings").fill("#key", KEY)
     page.click("#sign-in button")
     page.click("#sign-out")
     page.until_text("#question", "You are still signed in")
@@ -72,7 +77,7 @@ def test_after_many_wrong_keys_the_page_says_how_long_to_wait(page: Browser, api
 
 def test_a_session_that_ends_brings_the_sign_in_and_then_the_same_view(page: Browser, api: StandIn) -> None:
     api.add_job(samples.job("job-new", "processing", 0.01, []))
-    page.open(f"{api.url}#job=job-new").until_text("#job-title", "Five habits")
+    page.open(f"{api.url}videos/job-new").until_text("#job-title", "Five habits")
     api.needs_login = True
     page.find("#sign-in")
     page.fill("#key", KEY)
@@ -85,7 +90,7 @@ def test_the_list_shows_recent_videos_and_older_ones_on_request(page: Browser, a
     for number in range(25):
         created_at = f"2026-11-22T10:{number:02}:00Z"
         api.add_job(samples.job(f"j{number}", "completed", 1.0, [], title=f"Talk {number}", created_at=created_at))
-    page.open(api.url).until_text("#recent", "Talk 24")
+    page.open(f"{api.url}videos").until_text("#recent", "Talk 24")
     rows = "return document.querySelectorAll('#recent li').length"
     assert page.run(rows) == 20
     page.click("#recent-more")
@@ -99,10 +104,10 @@ def test_accounts_show_what_has_to_be_connected(page: Browser, api: StandIn) -> 
         {"id": "1", "platform": "tiktok", "name": "@mara", "status": "reconnect"},
         {"id": "2", "platform": "youtube", "name": "Mara", "status": "refused"},
     ]
-    page.open(api.url).until_text("#accounts", "@mara: please connect it again")
+    page.open(f"{api.url}accounts").until_text("#accounts", "@mara: please connect it again")
     page.until_text("#accounts", "Mara: may not post there")
     links = page.run("return [...document.querySelectorAll('#accounts a')].map((link) => link.getAttribute('href'))")
-    assert links == ["connect/tiktok", "connect/instagram", "connect/youtube"]
+    assert links == ["/connect/tiktok", "/connect/instagram", "/connect/youtube"]
     offered = page.run("return [...document.querySelectorAll('#platform-choices input')].map((box) => box.value)")
     assert offered == ["tiktok"]
 
@@ -114,7 +119,7 @@ def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Brows
         "disabled_at": "2026-11-22T10:00:00Z", "last_error": "HTTP 503", "missed": {"count": 3, "since": None},
     }  # fmt: skip
     api.endpoints = [well, disabled]
-    page.open(api.url).until_text("#webhooks", "it failed for five days")
+    page.open(f"{api.url}settings").until_text("#webhooks", "it failed for five days")
     page.until_text("#webhooks", "3 events were missed.")
     assert page.run("return document.querySelectorAll('#webhooks li').length") == 1
     page.click("#ep_2")
@@ -123,27 +128,29 @@ def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Brows
 
 
 def test_what_happens_after_a_failure_is_set_for_each_account(page: Browser, api: StandIn) -> None:
-    page.open(api.url).until_text("#accounts", "Mara Talks")
+    page.open(f"{api.url}accounts").until_text("#accounts", "Mara Talks")
     assert not page.run("return document.querySelector('[data-account=a3]').checked")
     assert page.text("[data-key=a3] .account-setting") == "Continue after a failure"
     explained = page.run("return document.querySelector('[data-account=a3]').getAttribute('aria-description')")
     assert explained == page.run("return document.querySelector('[data-key=a3] label').title") != ""
     page.click("[data-account=a3]")
     page.until("the setting to arrive", lambda: api.accounts[2].get("after_failure") == "continue")
-    page.open(api.url).until_text("#accounts", "Mara Talks")
+    page.open(f"{api.url}accounts").until_text("#accounts", "Mara Talks")
     assert page.run("return document.querySelector('[data-account=a3]').checked")
 
 
 def test_the_outage_of_a_platform_is_told(page: Browser, api: StandIn) -> None:
     api.outages = {"youtube": {"paused_until": "2099-01-01T10:00:00Z", "reason": "HTTP 503"}}
-    page.open(api.url).until_text("#accounts", "YouTube does not work at the moment (HTTP 503). Posts wait.")
+    page.open(f"{api.url}accounts").until_text(
+        "#accounts", "YouTube does not work at the moment (HTTP 503). Posts wait."
+    )
 
 
 def test_no_markup_carries_scripts_or_styles() -> None:
     """The content policy forbids them; a browser would silently leave them out."""
     html = (FRONTEND / "index.html").read_text(encoding="utf-8")
     assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", html) == []
-    assert re.findall(r"<script[^>]*>", html) == ['<script type="module" src="static/app.js">']
+    assert re.findall(r"<script[^>]*>", html) == ['<script type="module" src="/static/app.js">']
     for module in FRONTEND.glob("*.js"):
         assert (
             re.findall(
@@ -156,9 +163,9 @@ def test_no_markup_carries_scripts_or_styles() -> None:
 def test_every_file_the_page_needs_is_there() -> None:
     """A module that is not served breaks the whole page, so names are checked where they are written."""
     html = (FRONTEND / "index.html").read_text(encoding="utf-8")
-    wanted = {Path(name) for name in re.findall(r'(?:href|src)="static/([^"]+)"', html)}
+    wanted = {Path(name) for name in re.findall(r'(?:href|src)="/static/([^"]+)"', html)}
     wanted |= _imported("service-worker.js") | {Path("service-worker.js")}
-    wanted |= {other for name in ("app.js", "status.js", "upload.js") for other in _imported(name)}
+    wanted |= {other for name in ("app.js", *ENTRIES.values()) for other in _imported(name)}
     assert set() == {name for name in wanted if not (FRONTEND / name).is_file()}
     served = {path.relative_to(FRONTEND) for path in FRONTEND.iterdir() if path.suffix in {".js", ".css", ".svg"}}
     assert served == {path for path in wanted if path.suffix != ".png"}  # and nothing lies there that no page asks for
@@ -171,15 +178,14 @@ def test_every_module_is_named_where_it_is_loaded_first() -> None:
     first = _imported("app.js")
     assert first == _preloaded(head)
     later = {template.split('"')[0]: _preloaded(template) for template in templates}
-    views = {"job": "status.js", "upload": "upload.js"}
-    expected = {view: ({Path(entry)} | _imported(entry)) - first for view, entry in views.items()}
+    expected = {view: ({Path(entry)} | _imported(entry)) - first for view, entry in ENTRIES.items()}
     tools = {"post": "post-editor.js", "words": "words-editor.js"}  # of a video that is shown
-    expected |= {tool: ({Path(entry)} | _imported(entry)) - first - expected["job"] for tool, entry in tools.items()}
+    expected |= {tool: ({Path(entry)} | _imported(entry)) - first - expected["video"] for tool, entry in tools.items()}
     assert later == expected
 
 
 def _preloaded(html: str) -> set[Path]:
-    return {Path(name) for name in re.findall(r'rel="modulepreload" href="static/([^"]+)"', html)}
+    return {Path(name) for name in re.findall(r'rel="modulepreload" href="/static/([^"]+)"', html)}
 
 
 def _imported(name: str) -> set[Path]:
@@ -205,11 +211,15 @@ def test_no_view_scrolls_sideways(page: Browser, api: StandIn, clip: Path, scree
     assert page.run(wider) == 0
     page.fill("#key", KEY)
     page.click("#sign-in button")
-    page.find("#recent li")
+    page.find("#view-new")
     assert page.run(wider) == 0
     page.choose_file("#file", clip)
     page.find("#details")
     assert page.run(wider) == 0
+    for name in ("videos", "calendar", "accounts", "settings"):
+        page.click(f"nav a[href='/{name}']")
+        page.find("#page .card, #agenda p")
+        assert page.run(wider) == 0
     for job_id, job in api.jobs.items():
         page.run("location.hash = `#job=${arguments[0]}`", job_id)
         page.until_text("#job-title", job["title"])
@@ -219,7 +229,7 @@ def test_no_view_scrolls_sideways(page: Browser, api: StandIn, clip: Path, scree
 
 def test_fingers_find_every_control_on_a_phone(page: Browser, api: StandIn, clip: Path) -> None:
     _fill(api)
-    page.show_on(PHONE).open(api.url).find("#recent li")
+    page.show_on(PHONE).open(api.url).find(READY)
     page.choose_file("#file", clip)
     page.find("#details")
     assert _small_targets(page) == []
@@ -242,7 +252,7 @@ def _small_targets(page: Browser) -> list[str]:
 def test_every_control_has_a_name(page: Browser, api: StandIn, clip: Path) -> None:
     """The accessibility tree of the browser has a name for each field and button, as screen readers use it."""
     _fill(api)
-    page.open(api.url).find("#recent li")
+    page.open(api.url).find(READY)
     page.choose_file("#file", clip)
     page.find("#details")
     assert _nameless(page) == []
@@ -285,7 +295,7 @@ def _luminance(colour: str) -> float:
 def test_back_closes_an_open_dialog_and_stays_on_the_view(page: Browser, api: StandIn) -> None:
     """On a phone Back is the way out of whatever covers the page."""
     api.add_job(samples.processing())
-    page.open(api.url).find("#recent li")
+    page.open(f"{api.url}videos").find("#recent li")
     job_id = samples.processing()["job_id"]
     page.run("location.hash = `#job=${arguments[0]}`", job_id)
     for _ in range(2):
@@ -293,12 +303,12 @@ def test_back_closes_an_open_dialog_and_stays_on_the_view(page: Browser, api: St
         page.find("#question")
         page.run("history.back()")
         page.until("the dialog to close", lambda: not page.visible("#question"))
-        assert page.run("return location.hash") == f"#job={job_id}"
+        assert page.run("return location.pathname") == f"/videos/{job_id}"
     page.click("[data-action=cancel]")
     page.click("#question-no")
     page.until("the dialog to close", lambda: not page.visible("#question"))
     page.run("history.back()")
-    page.until("the view before", lambda: page.run("return location.hash") == "")
+    page.until("the view before", lambda: page.run("return location.pathname") == "/videos")
     assert api.jobs[job_id]["status"] == "processing"
 
 
@@ -311,8 +321,11 @@ def test_each_view_has_its_title(page: Browser, api: StandIn) -> None:
     assert page.run("return document.title") == "Sign in · VidProd"
     page.fill("#key", KEY)
     page.click("#sign-in button")
-    page.until_text("#recent", "holiday.mov")
+    page.find("#view-new")
     assert page.run("return document.title") == "VidProd"
+    page.click("nav a[href='/videos']")
+    page.until_text("#recent", "holiday.mov")
+    assert page.run("return document.title") == "Videos · VidProd"
     page.run("location.hash = '#job=job-untitled'")
     page.until_text("#job-title", "holiday.mov")
     assert page.run("return document.title") == "holiday.mov · VidProd"
@@ -322,7 +335,7 @@ def test_each_view_has_its_title(page: Browser, api: StandIn) -> None:
 def test_a_label_is_not_broken_inside_a_word(page: Browser, api: StandIn) -> None:
     account = {"id": "1", "platform": "tiktok", "name": "@a.very.long.name.of.an.account", "status": "reconnect"}
     api.accounts = [account]
-    page.show_on(SMALL_PHONE).open(api.url).until_text("#accounts", "Reconnect")
+    page.show_on(SMALL_PHONE).open(f"{api.url}accounts").until_text("#accounts", "Reconnect")
     lines = """
       const range = document.createRange();
       range.selectNodeContents(document.querySelector('#accounts a.button'));

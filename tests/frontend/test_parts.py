@@ -57,7 +57,7 @@ def test_the_limit_of_a_day_is_grammatical(page: Browser, api: StandIn, limit: i
 
 def test_the_list_of_videos_shows_the_dates_too(page: Browser, api: StandIn) -> None:
     api.add_job(samples.scheduled())
-    page.open(api.url).until_text("#recent", "Scheduled")
+    page.open(f"{api.url}videos").until_text("#recent", "Scheduled")
     assert "Next 26 Nov 2099 08:00, all out by 27 Nov 2099 09:00" in page.text("#recent")
     assert "%" not in page.text("#recent")
 
@@ -66,7 +66,7 @@ def test_the_list_says_which_videos_only_a_person_can_move(page: Browser, api: S
     blocked = {"phase": "blocked", "next_at": None, "last_at": None}
     for number, posts in enumerate(({"failed": 1, "waiting": 2}, {"failed": 0, "waiting": 2})):
         api.add_job(samples.job(f"job-{number}", "publishing", 0.9, []) | blocked | {"posts": posts})
-    page.open(api.url).find("#recent li")
+    page.open(f"{api.url}videos").find("#recent li")
     pills = page.run("return [...document.querySelectorAll('#recent .pill')].map((pill) => pill.textContent)")
     assert pills == ["Waiting", "Waiting for you"]
 
@@ -99,7 +99,7 @@ def test_a_job_that_only_a_person_can_move_says_so(page: Browser, api: StandIn) 
     assert "Connect TikTok again; the post then goes out by itself." in page.text("[data-key=part-1]")
     assert page.text("[data-key=part-1] [data-key=connect]") == "Connect TikTok again"
     link = "return document.querySelector('[data-key=part-1] [data-key=connect]').getAttribute('href')"
-    assert page.run(link) == "connect/tiktok"
+    assert page.run(link) == "/connect/tiktok"
 
 
 def test_two_hundred_parts_make_a_page_that_a_phone_can_bear(page: Browser, api: StandIn) -> None:

@@ -141,6 +141,7 @@ def test_a_sign_out_removes_unfinished_uploads_and_their_traces(
     page.upload_at(SLOW_BYTES_PER_S // 4)
     choose_all(page, clips[:2])
     page.until("some bytes", lambda: share(page) > 0.1)
+    page.click("nav a[href='/settings']")
     page.click("#sign-out")
     page.click("#question-no")
     assert len(records(page)) == 2
@@ -152,6 +153,7 @@ def test_a_sign_out_removes_unfinished_uploads_and_their_traces(
     page.upload_at(-1)
     page.fill("#key", KEY)
     page.click("#sign-in button")
+    page.click("nav a[href='/new']")
     page.until_text("#file-label", "Choose video")
     assert not page.visible("#sending")
 

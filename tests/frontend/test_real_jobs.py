@@ -30,7 +30,7 @@ def page(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
         window.open(root)
         window.fill("#key", KEY)
         window.click("#sign-in button")
-        window.find("#view-home")
+        window.find("#view-new")
         yield window
         window.open("about:blank")
 
@@ -46,7 +46,7 @@ def test_a_series_that_waits_is_scheduled(page: Browser, context: Context) -> No
     assert re.fullmatch(r"TikTok: [Tt]omorrow \d\d:\d\d, at the time you chose", facts[0])
     later = [re.fullmatch(rf"TikTok: {DATE}, after part\s(\d+)", fact, re.IGNORECASE) for fact in facts[1:]]
     assert [match and int(match[2]) for match in later] == list(range(1, 12))
-    page.run("location.hash = ''")
+    page.click("nav a[href='/videos']")
     page.until_text("#recent", "all out by ")
     assert re.search(rf"Next {DATE}, all out by {DATE}", page.text("#recent"))
     assert "Scheduled" in page.text("#recent .pill")

@@ -286,7 +286,7 @@ def test_a_refused_option_is_shown_at_its_field_and_costs_no_byte(
     page: Browser, between: Network, context: Context, clip: Path
 ) -> None:
     connect(context, "tiktok")
-    page.open(between.url).until_text("#accounts", "@tiktok-1")
+    page.open(between.url).until_text("#platform-choices", "@tiktok-1")
     choose(page, clip)
     page.until_text("#sending-title", "The video is here")
     page.run("document.querySelector('#caption').removeAttribute('maxlength')")

@@ -81,7 +81,7 @@ def test_a_post_goes_out_at_once_after_a_question(page: Browser, api: StandIn) -
     page.until_text(DONE, "It goes out next.")
     page.run("history.back()")
     page.until("the window closed", lambda: not page.visible("#viewer"))
-    assert page.run("return location.hash") == "#job=job-scheduled"
+    assert page.run("return location.pathname") == "/videos/job-scheduled"
 
 
 def test_a_post_and_those_after_it_are_moved_in_the_readers_zone(page: Browser, api: StandIn) -> None:

@@ -288,7 +288,6 @@ def test_a_job_deleted_with_its_record_leads_back_to_the_list(page: Browser, api
     open_job(page, api, samples.completed())
     page.click("[data-action=delete]")
     page.click("#question-yes")
-    page.find("#view-home")
     page.until_text("#recent", "Nothing here yet")
     assert page.refusals() == ["/status/job-completed 404"]
 
@@ -363,7 +362,7 @@ def test_the_yes_can_be_given_or_refused_while_parts_are_prepared(page: Browser,
 
 def test_the_list_shows_that_a_video_waits_for_a_person(page: Browser, api: StandIn) -> None:
     api.add_job(samples.in_review())
-    page.open(api.url).until_text("#recent", "Waiting for you")
+    page.open(f"{api.url}videos").until_text("#recent", "Waiting for you")
 
 
 def test_a_part_that_is_tried_again_says_why_and_when(page: Browser, api: StandIn) -> None:

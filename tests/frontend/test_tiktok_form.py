@@ -11,7 +11,7 @@ from api.context import Context
 from platforms.tiktok.options import BRANDED_CONSENT, CONSENT, CONSENT_VERSION, REQUIRED, TikTokOptions
 from store import jobs
 from tests.api.conftest import KEY, VIDEO, clock, connect, context, serving, with_settings
-from tests.frontend.browser import Browser
+from tests.frontend.browser import READY, Browser
 from tests.frontend.stand_in import StandIn
 from tests.frontend.uploading import records
 
@@ -31,7 +31,7 @@ def direct(api: StandIn) -> StandIn:
 
 
 def choose(page: Browser, api: StandIn, clip: Path) -> None:
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     page.choose_file("#file", clip)
     page.find("#tiktok-privacy")
 
@@ -73,7 +73,7 @@ def test_nothing_is_chosen_for_the_person_and_each_missing_choice_is_shown_besid
 
     page.click("#tiktok-consent")
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert sent(direct) == {"privacy": "friends", "consent": CONSENT_VERSION}
 
 
@@ -100,7 +100,7 @@ def test_what_is_allowed_and_advertised_is_sent(page: Browser, direct: StandIn, 
     audience(page, "public")
     page.click("#tiktok-consent")
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     expected = {"privacy": "public", "consent": CONSENT_VERSION, "allow_comment": True}
     assert sent(direct) == expected | {"own_brand": True, "brand_content": True}
 
@@ -123,16 +123,16 @@ def test_the_choice_is_asked_for_only_where_tiktok_is_chosen(page: Browser, dire
     page.click("#platform-choices [value=tiktok]")
     page.until("the panel hidden", lambda: not page.visible("#tiktok"))
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert [list(upload) for upload in direct.uploads] == [["platforms", "gaze_intensity", "file"]]
 
 
 def test_drafts_need_no_choice(page: Browser, api: StandIn, clip: Path) -> None:
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     page.choose_file("#file", clip)
     page.until("the answer", lambda: ("GET", "/limits", 200) in api.asked)
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert "options" not in api.uploads[0]
     assert not page.visible("#tiktok")
 
@@ -146,10 +146,10 @@ def test_choices_survive_a_reload_and_end_with_their_video(page: Browser, direct
     page.open(direct.url).find("#tiktok-privacy")
     assert ticked(page, "allow_duet", "allow_comment", "tiktok-consent") == [True, False, True]
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert sent(direct) == {"privacy": "followers", "consent": CONSENT_VERSION, "allow_duet": True}
 
-    page.run("location.hash = ''")
+    page.click("nav a[href='/new']")
     clip.write_bytes(b"another" * 1000)
     page.choose_file("#file", clip)
     page.find("#tiktok-privacy")
@@ -161,7 +161,7 @@ def test_a_consent_is_not_taken_for_a_video_chosen_while_another_one_is_sent(
     page: Browser, direct: StandIn, clip: Path
 ) -> None:
     clip.write_bytes(bytes(20_000_000))
-    page.open(direct.url).find("#accounts li")
+    page.open(direct.url).find(READY)
     page.upload_at(400_000)
     page.choose_file("#file", clip)
     page.find("#tiktok-privacy")
@@ -183,7 +183,7 @@ def test_limits_that_cannot_be_loaded_are_asked_for_again_when_the_choice_is_mis
 ) -> None:
     direct.problems = {"GET /limits": (503, "the server is busy")}
     direct.options_problem = (422, "options", "TikTok needs a choice of the creator: privacy, consent")
-    page.open(direct.url).find("#accounts li")
+    page.open(direct.url).find(READY)
     page.choose_file("#file", clip)
     page.until("the answer", lambda: ("GET", "/limits", 503) in direct.asked)
     direct.problems = {}
@@ -194,7 +194,7 @@ def test_limits_that_cannot_be_loaded_are_asked_for_again_when_the_choice_is_mis
     audience(page, "public")
     page.click("#tiktok-consent")
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert sent(direct) == {"privacy": "public", "consent": CONSENT_VERSION}
     assert set(page.refusals()) == {"/limits 503", "/files/upload-1 422"}
 
@@ -216,12 +216,12 @@ def real(window: Browser, context: Context) -> Iterator[Browser]:
 def test_the_real_api_takes_the_choice(real: Browser, context: Context, tmp_path: Path) -> None:
     clip = tmp_path / "talk.mp4"
     clip.write_bytes(VIDEO)
-    real.find("#accounts li")
+    real.find(READY)
     real.choose_file("#file", clip)
     audience(real, "friends")
     real.click("#tiktok-consent")
     real.click("#upload-start")
-    real.find("#view-job h1")
+    real.find("#job h1")
     with context.store.reading() as connection:
         [job] = jobs.page(connection, limit=9)
     assert job.post_options is not None

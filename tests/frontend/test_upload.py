@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.frontend.browser import PHONE, Browser
+from tests.frontend.browser import PHONE, READY, Browser
 from tests.frontend.stand_in import KEY, StandIn
 from tests.frontend.uploading import records, until_worker
 
 
 def choose(page: Browser, api: StandIn, clip: Path) -> None:
     """Open the page and choose the clip; wait until the form can be filled in."""
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     page.choose_file("#file", clip)
     page.find("#upload-start")
 
@@ -32,7 +32,7 @@ def test_a_chosen_file_is_uploaded_with_its_fields_and_its_job_is_shown(
         "gaze_intensity": "0.75", "file": ("talk.mp4", 300_000),
     }  # fmt: skip
     assert [expected] == api.uploads
-    assert page.run("return location.hash") == "#job=job-1"
+    assert page.run("return location.pathname") == "/videos/job-1"
 
 
 def test_fields_left_empty_are_not_sent(page: Browser, api: StandIn, clip: Path) -> None:
@@ -41,7 +41,7 @@ def test_fields_left_empty_are_not_sent(page: Browser, api: StandIn, clip: Path)
     choose(page, api, clip)
     page.until_text("#platform-choices", "No account is connected")
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert list(api.uploads[0]) == ["gaze_intensity", "file"]
 
 
@@ -53,7 +53,7 @@ def test_a_person_can_ask_to_look_before_anything_is_published(page: Browser, ap
     page.open(api.url).until_text("#chosen-name", "talk.mp4")
     assert page.run("return document.querySelector('#review').checked")
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert [upload["review"] for upload in api.uploads] == ["true"]
     assert not page.run("return document.querySelector('#review').checked")
 
@@ -68,7 +68,7 @@ def test_a_dropped_file_is_taken(page: Browser, api: StandIn, clip: Path) -> Non
 def test_a_file_dropped_beside_the_zone_does_not_replace_the_page(page: Browser, api: StandIn, clip: Path) -> None:
     """A careless drop would otherwise end a running upload."""
     page.open(api.url)
-    page.drop_file("#home-title", clip)
+    page.drop_file("#new-title", clip)
     assert page.run("return location.href") == api.url
     assert not page.visible("#details")
 
@@ -76,7 +76,7 @@ def test_a_file_dropped_beside_the_zone_does_not_replace_the_page(page: Browser,
 def test_the_bytes_sent_are_shown_and_an_upload_can_be_cancelled(page: Browser, api: StandIn, clip: Path) -> None:
     """Nothing of a cancelled upload stays at the server, and the fields are as they were."""
     clip.write_bytes(bytes(20_000_000))
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     until_worker(page)
     page.upload_at(400_000)
     page.run(
@@ -112,7 +112,7 @@ def test_pieces_grow_while_all_goes_well(page: Browser, api: StandIn, clip: Path
 def test_leaving_the_form_shows_the_upload_in_the_head_of_the_page(page: Browser, api: StandIn, clip: Path) -> None:
     """One may look at another video while the first one is on its way."""
     clip.write_bytes(bytes(20_000_000))
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     until_worker(page)
     page.upload_at(400_000)
     page.choose_file("#file", clip)
@@ -124,14 +124,14 @@ def test_leaving_the_form_shows_the_upload_in_the_head_of_the_page(page: Browser
     page.upload_at(-1)
     page.until_text("#upload-strip", "Upload complete")
     page.click("#upload-strip")
-    page.until("the new job", lambda: page.run("return location.hash") == "#job=job-1")
+    page.until("the new job", lambda: page.run("return location.pathname") == "/videos/job-1")
     page.until_text("#job", "Your video has arrived")
     assert page.refusals() == ["/status/unknown 404"]
 
 
 def test_what_was_asked_for_can_be_changed_until_the_video_is_there(page: Browser, api: StandIn, clip: Path) -> None:
     clip.write_bytes(bytes(20_000_000))
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     until_worker(page)
     page.upload_at(400_000)
     page.choose_file("#file", clip)
@@ -148,7 +148,7 @@ def test_what_was_asked_for_can_be_changed_until_the_video_is_there(page: Browse
 def test_a_refused_upload_is_explained_in_the_servers_words(page: Browser, api: StandIn, clip: Path) -> None:
     """Too large stays too large: there is no button to try the same again."""
     api.upload_problem = (413, "The video is too large", "It has 612 MB; the limit is 500 MB")
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     page.run("document.querySelector('#title').value = 'Kept'")
     page.choose_file("#file", clip)
     page.until_text("#file-error", "It has 612 MB; the limit is 500 MB.")
@@ -185,7 +185,7 @@ def test_a_platform_that_was_disconnected_meanwhile_is_told_at_the_choice(
     page.click("#platform-choices [value=tiktok]")
     api.options_problem = None
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert [upload["platforms"] for upload in api.uploads] == ["instagram,youtube"]
     assert page.refusals() == ["/files/upload-1 409"]
 
@@ -211,7 +211,7 @@ def test_a_passing_trouble_can_be_retried_with_one_press(page: Browser, api: Sta
     api.upload_problem = None
     page.click("#upload-retry")
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert set(page.refusals()) == {"/files/upload-1 503"}
 
 
@@ -246,7 +246,7 @@ def test_a_file_that_is_chosen_again_is_another_upload(page: Browser, api: Stand
     for _ in range(2):
         choose(page, api, clip)
         page.click("#upload-start")
-        page.find("#view-job h1")
+        page.find("#job h1")
     assert (2, 2) == (len(api.jobs), len(api.files))
 
 
@@ -276,7 +276,7 @@ def test_the_same_file_twice_in_a_row_is_one_upload(page: Browser, api: StandIn,
     page.until_text("#sending-title", "The video is here")
     page.choose_file("#file", clip)
     page.click("#upload-start")
-    page.find("#view-job h1")
+    page.find("#job h1")
     assert len(api.uploads) == 1
 
 
@@ -285,7 +285,7 @@ def test_a_tab_is_closed_without_a_question_unless_bytes_would_be_missed(
 ) -> None:
     asks = "const event = new Event('beforeunload', { cancelable: true }); return !window.dispatchEvent(event)"
     clip.write_bytes(bytes(20_000_000))
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     until_worker(page)
     assert not page.run(asks)
     page.upload_at(400_000)
@@ -369,7 +369,7 @@ def test_phones_offer_the_camera_beside_the_gallery(page: Browser, api: StandIn)
 
 def test_the_keyboard_alone_reaches_the_file_input(page: Browser, api: StandIn) -> None:
     page.open(api.url).find("#file-label")
-    for _ in range(4):
+    for _ in range(9):
         page.press("\ue004")  # tab
         if page.run("return document.activeElement.id") == "file":
             break

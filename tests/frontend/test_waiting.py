@@ -3,7 +3,7 @@
 import time
 
 from tests.frontend import samples
-from tests.frontend.browser import Browser
+from tests.frontend.browser import READY, Browser
 from tests.frontend.stand_in import KEY, StandIn
 from tests.frontend.test_status import open_job
 
@@ -38,7 +38,7 @@ def test_a_locked_sign_in_counts_down_and_comes_back(page: Browser, api: StandIn
     assert page.text_content("#sign-in-error") == ""
     assert page.run("return window.said") == ["You can try again now."]
     page.click("#sign-in button")
-    page.find("#view-home")
+    page.find("#view-new")
     assert page.refusals() == ["/jobs 401", "/login 429"]
 
 
@@ -101,28 +101,30 @@ def test_the_first_request_waits_and_then_the_page_opens_by_itself(page: Browser
     page.open(api.url).until_text("#offline", "The server is busy.")
     page.until_text("#offline-again", "Try again in")
     del api.problems["GET /jobs"]
-    page.find("#view-home")
+    page.find("#view-new")
     assert page.refusals() == ["/jobs 503"]
 
 
 def test_lists_wait_and_load_by_themselves(page: Browser, api: StandIn) -> None:
-    page.open(api.url).until_text("#accounts", "Mara Talks")
+    page.open(f"{api.url}accounts").until_text("#accounts", "Mara Talks")
+    page.find(READY)
     api.problems |= {"GET /accounts": BUSY, "GET /jobs": BUSY}
     api.retry_after_s = 3
     with page.hidden():
         pass
-    page.until_text("#recent", "The server is busy. Trying again in")
     page.until_text("#accounts", "The server is busy. You can try again in")
     assert page.visible("#accounts ul"), "what is known stays"
+    page.click("nav a[href='/videos']")
+    page.until_text("#recent", "The server is busy. Trying again in")
     api.problems.clear()
-    page.until("the notices to go", lambda: not page.visible("#recent .field-error, #accounts .field-error"))
+    page.until("the notice to go", lambda: not page.visible("#recent .field-error"))
     assert set(page.refusals()) == {"/jobs 503", "/accounts 503"}
 
 
 def test_a_setting_that_was_not_saved_is_shown_as_it_was(page: Browser, api: StandIn) -> None:
     api.problems["PATCH /accounts/a3"] = (429, "too many requests")
     api.retry_after_s = 2
-    page.open(api.url).until_text("#accounts", "Mara Talks")
+    page.open(f"{api.url}accounts").until_text("#accounts", "Mara Talks")
     page.click("[data-account=a3]")
     page.until_text("#accounts", "Too many requests. You can try again in")
     assert not page.run("return document.querySelector('[data-account=a3]').checked")
@@ -141,7 +143,7 @@ def test_a_webhook_that_cannot_be_enabled_now_can_be_later(page: Browser, api: S
     }]  # fmt: skip
     api.problems["PATCH /webhooks/ep_2"] = (429, "too many requests")
     api.retry_after_s = 2
-    page.open(api.url).click("#ep_2")
+    page.open(f"{api.url}settings").click("#ep_2")
     page.until_text("#webhooks", "Too many requests.")
     page.until_text("#ep_2", "Try again in")
     del api.problems["PATCH /webhooks/ep_2"]
@@ -152,7 +154,7 @@ def test_a_webhook_that_cannot_be_enabled_now_can_be_later(page: Browser, api: S
 
 
 def test_a_lost_network_is_said_on_each_view_and_found_again_at_once(page: Browser, api: StandIn) -> None:
-    page.open(api.url).until_text("#accounts", "Mara Talks")
+    page.open(f"{api.url}videos").find(READY)
     assert page.text_content("#connection") == ""
     page.offline(True)
     page.until_text("#connection", "You are offline.")
@@ -181,6 +183,7 @@ def test_signing_out_on_all_devices_asks_first(page: Browser, api: StandIn) -> N
     api.needs_login = True
     page.open(api.url).fill("#key", KEY)
     page.click("#sign-in button")
+    page.click("nav a[href='/settings']")
     page.click("#sign-out-everywhere")
     page.until_text("#question", "Every browser that uses this key has to sign in again")
     page.click("#question-no")

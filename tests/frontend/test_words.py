@@ -22,7 +22,7 @@ from store.post_settings import PostSettings
 from store.states import JobStatus
 from tests.api.conftest import KEY, clock, connect, context, serving
 from tests.frontend import samples
-from tests.frontend.browser import Browser
+from tests.frontend.browser import READY, Browser
 from tests.frontend.stand_in import Refusal, StandIn
 from tests.frontend.test_status import open_job
 from tests.store import rows
@@ -69,7 +69,7 @@ def measured(of: str, unit: str, title: str, caption: str) -> int:
 
 def test_the_page_counts_as_the_server_does(page: Browser, api: StandIn) -> None:
     """A counter that says less would let somebody write what is refused."""
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     cases = [(title, caption, limits["limits"]) for title in TEXTS for caption in TEXTS for limits in LIMITS.values()]
     sent = [[{"title": title, "caption": caption}, limits] for title, caption, limits in cases]
     for (title, caption, limits), found in zip(cases, page.run(COUNT, module(page, "post-text.js"), sent), strict=True):
@@ -79,7 +79,7 @@ def test_the_page_counts_as_the_server_does(page: Browser, api: StandIn) -> None
 
 @pytest.mark.parametrize("text", ["x" * 101, "é" * 2501, "#a" * 31, "@a " * 21, "👩‍👩‍👧" * 300, "ok"])
 def test_what_a_counter_calls_too_long_is_what_a_platform_refuses(page: Browser, api: StandIn, text: str) -> None:
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     for name, platform in PLATFORMS.items():
         for words in ((text, "caption"), ("title", text)):
             sent = [[{"title": words[0], "caption": words[1]}, LIMITS[name]["limits"]]]
@@ -110,7 +110,7 @@ def test_the_page_composes_as_the_server_does(
     page: Browser, api: StandIn, title: str, caption: str, platform: dict[str, Any], part: dict[str, Any],
     post: dict[str, Any], number: int,
 ) -> None:  # fmt: skip
-    page.open(api.url).find("#accounts li")
+    page.open(api.url).find(READY)
     job = replace(rows.job(parts=12), title=title, caption=caption)
     layers = [(0, "instagram", platform), (number, "", part), (number, "account", post)]
     settings = [PostSettings(job_id="job", segment_number=part, target=on, **words) for part, on, words in layers]
@@ -276,7 +276,7 @@ def real(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
         window.open(root)
         window.fill("#key", KEY)
         window.click("#sign-in button")
-        window.find("#view-home")
+        window.find("#view-new")
         yield window
         window.open("about:blank")
 

@@ -148,7 +148,7 @@ def assert_arrived_once(window: Browser, context: Context, clip: Path, title: st
     """The page shows the only job, whose file is the chosen one, byte for byte; nothing else is left anywhere."""
     window.until_text("#job-title", title)
     job = only_job(context)
-    assert window.run("return location.hash") == f"#job={job.id}"
+    assert window.run("return location.pathname") == f"/videos/{job.id}"
     assert (context.settings.uploads_dir / job.id / SOURCE).read_bytes() == clip.read_bytes()
     assert [path.name for path in context.settings.uploads_dir.iterdir()] == [job.id]
     assert stored(window) is None

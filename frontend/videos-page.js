@@ -1,9 +1,10 @@
-/** The list of recent videos in the home view. */
+/** The page of all videos, newest first. */
 
 import * as api from './api.js';
 import { Wait } from './countdown.js';
 import { byId, el, pill, render } from './dom.js';
 import { moment, percent, seconds, when } from './format.js';
+import { videoPath } from './paths.js';
 import { poll } from './poll.js';
 import { isScheduled, lastAt, nextAt } from './schedule.js';
 import { jobName, jobState, OVER, sentence } from './words.js';
@@ -16,23 +17,18 @@ const wait = new Wait(draw);
 let list = { jobs: [], next: null, loaded: false, trouble: '' };
 let poller = null;
 
-/** Keep the list up to date until `closeJobs`. */
-export function openJobs() {
-  closeJobs();
-  draw();
-  poller = poll(refresh);
-}
-
-export function closeJobs() {
-  poller?.stop();
-  poller = null;
-}
-
-/** Add the listener of the button "Show more"; call it once. */
-export function startJobs() {
+/** Show the list and keep it up to date; returns a function that leaves it. */
+export function show(root) {
+  root.append(el('h1', { tabindex: '-1' }, 'Videos'), el('div', { id: 'recent', class: 'card' }));
   byId('recent').addEventListener('click', ({ target }) => {
     if (target.closest('#recent-more')) more();
   });
+  draw();
+  poller = poll(refresh);
+  return () => {
+    poller.stop();
+    wait.stop();
+  };
 }
 
 async function refresh(signal) {
@@ -74,11 +70,12 @@ function words(problem) {
 }
 
 function draw() {
+  if (!byId('recent')) return; // the page was left
   const again = wait.leftS ? ` Trying again in ${seconds(wait.leftS)}.` : '';
   render(byId('recent'),
     list.trouble && el('p', { class: 'field-error', 'data-key': 'trouble' }, list.trouble + again),
     !list.loaded && !list.trouble && el('p', { class: 'hint', 'data-key': 'wait' }, 'One moment…'),
-    list.loaded && !list.jobs.length && el('p', { class: 'hint', 'data-key': 'none' }, 'Nothing here yet. Your videos will appear in this list.'),
+    list.loaded && !list.jobs.length && el('p', { class: 'hint', 'data-key': 'none' }, 'Nothing here yet. ', el('a', { class: 'text-link', href: '/new' }, 'Upload a video')),
     list.jobs.length > 0 && el('ul', { class: 'jobs', 'data-key': 'jobs' }, list.jobs.map(row)),
     list.next && el('button', {
       id: 'recent-more', class: 'button button-quiet button-wide', type: 'button', 'data-key': 'more', disabled: wait.leftS > 0,
@@ -87,7 +84,7 @@ function draw() {
 
 function row(job) {
   return el('li', { 'data-key': job.job_id },
-    el('a', { class: 'job-link', href: `#job=${encodeURIComponent(job.job_id)}` },
+    el('a', { class: 'job-link', href: videoPath(job.job_id) },
       el('span', { class: 'job-name' },
         el('b', {}, jobName(job)),
         el('span', { class: 'hint' }, facts(job))),
