@@ -27,6 +27,7 @@ MIN_BEFORE_KEY = 0.5
 TAIL_S = 0.12
 
 PAUSE, SCENE, LIMIT, END = "pause", "scene", "limit", "end"
+CHOSEN = "chosen"  # by a person
 
 SceneFinder = Callable[[int, int], Sequence[int]]
 """Returns the ticks of the scene changes from a first to a last tick, both included."""
@@ -48,6 +49,11 @@ class Cut:
     first: int
     frames: int
     reason: str  # "pause", "scene", "limit" or "end"
+
+
+def tick_at(time_s: float, rate: Fraction) -> int:
+    """Return the tick that is nearest to a time in seconds after the video's beginning."""
+    return round(Fraction(time_s) * rate)
 
 
 def one_scene(first: int, last: int) -> Sequence[int]:
@@ -153,7 +159,7 @@ class _CutSearch:
         for key in self._keys(opens, closes):
             if key >= after_tail:
                 yield score + KEY_BONUS + late(key), key, PAUSE
-        tick = min(max(round(Fraction(pause.start_s + pause.end_s) / 2 * self.rate), opens), closes)
+        tick = min(max(tick_at((pause.start_s + pause.end_s) / 2, self.rate), opens), closes)
         if tick >= after_tail:
             yield score + late(tick), tick, PAUSE
 

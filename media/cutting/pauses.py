@@ -4,7 +4,7 @@ The sound is read like that of the parts, so both are on the same clock, and in 
 not depend on the video's length.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +25,19 @@ CHUNK_S = 10
 MAX_BROKEN_SHARE = 0.5  # of the sound's packets; with more, silence no longer means a pause
 
 
-def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
+Sound = NDArray[np.float32]  # (samples,) in mono at `SAMPLE_RATE`, -1 to 1
+
+
+def find(
+    path: Path, whole: Span, progress: Progress, on_sound: Callable[[Sound], None] = lambda _: None
+) -> list[Pause]:
     """Return the pauses in a video's sound, in order.
 
     Args:
         path: the upload, already inspected.
         whole: the span of the whole video.
         progress: called with the share of the sound that was read.
+        on_sound: called with each chunk of the sound, from the video's beginning to its end.
 
     Raises:
         Refused: sound_unreadable, damaged: the sound cannot be read, so its pauses are unknown.
@@ -39,6 +45,7 @@ def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
     finder = PauseFinder()
     for chunk in _mono_chunks(path, whole, progress):
         finder.push(chunk)
+        on_sound(chunk)
     return [
         replace(pause, end_s=min(pause.end_s, whole.duration_s))
         for pause in finder.pauses()
@@ -46,7 +53,7 @@ def find(path: Path, whole: Span, progress: Progress) -> list[Pause]:
     ]
 
 
-def _mono_chunks(path: Path, whole: Span, progress: Progress) -> Iterator[NDArray[np.float32]]:
+def _mono_chunks(path: Path, whole: Span, progress: Progress) -> Iterator[Sound]:
     """Yield a video's sound in mono at `SAMPLE_RATE`, from the video's beginning to its end."""
     chosen = tracks.choose(path)
     if chosen is None:
@@ -62,10 +69,10 @@ def _mono_chunks(path: Path, whole: Span, progress: Progress) -> Iterator[NDArra
             raise Refused("sound_unreadable", f"{source.broken} packets of the sound cannot be decoded.")
 
 
-def _chunks(blocks: Iterable[Block]) -> Iterator[NDArray[np.float32]]:
+def _chunks(blocks: Iterable[Block]) -> Iterator[Sound]:
     """Join blocks into mono chunks of equal length."""
     size = CHUNK_S * SAMPLE_RATE
-    buffered: list[NDArray[np.float32]] = []
+    buffered: list[Sound] = []
     count = 0
     for block in blocks:
         buffered.append(block.mean(axis=0))

@@ -8,11 +8,14 @@ from typing import Any
 
 from media.cutting import cuts, pauses, scenes
 from media.cutting.loudness import gain_db
+from media.cutting.material import CutMaterial, collect
+from media.cutting.voice_activity import SAMPLE_RATE
 from media.errors import Refused
 from media.process.output import Progress
 from media.reading.facts import Facts, MediaWarning
 from media.reading.inspection import Inspection, inspect
 from media.reading.spans import Span
+from media.sound.peaks import PeakMeter, Peaks
 from media.writing import stream_copy
 
 INSPECTED, PARTITIONED = 0.1, 0.4  # shares of the progress after the inspection and after the partition
@@ -46,22 +49,34 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:  # 
     Raises:
         Refused: see `media.reading.inspection.inspect`.
     """
+    kept: list[CutMaterial] = []
     facts, parts = inspect_and_partition(
         options,
         lambda share: progress(PARTITIONED * share),
         copies=options.intensity == 0,
         find_scenes=not options.without_scenes,
+        keep=kept.append,
     )
     calibration = None
     if options.intensity > 0 and not options.without_zero:
         progress(PARTITIONED)
         calibration = _calibration(options.source)
     progress(1.0)
-    return {"facts": facts.to_json(), "spans": [part.to_json() for part in parts], "zero": calibration}
+    return {
+        "facts": facts.to_json(),
+        "spans": [part.to_json() for part in parts],
+        "zero": calibration,
+        "cutting": kept[0].to_json(),
+    }
 
 
 def inspect_and_partition(
-    options: argparse.Namespace, progress: Progress, *, copies: bool, find_scenes: bool = True
+    options: argparse.Namespace,
+    progress: Progress,
+    *,
+    copies: bool,
+    find_scenes: bool = True,
+    keep: Callable[[CutMaterial], None] | None = None,
 ) -> tuple[Facts, list[Part]]:
     """Inspect an upload and partition it as the command line says; its facts contain the warnings of both steps.
 
@@ -70,6 +85,7 @@ def inspect_and_partition(
         progress: called with the share of both steps that is done.
         copies: see `partition`.
         find_scenes: see `partition`.
+        keep: see `partition`.
 
     Raises:
         Refused: see `media.reading.inspection.inspect`.
@@ -88,6 +104,7 @@ def inspect_and_partition(
         copies=copies,
         find_scenes=find_scenes,
         warn=warnings.append,
+        keep=keep,
     )
     return replace(found.facts, warnings=(*found.facts.warnings, *warnings)), parts
 
@@ -103,6 +120,7 @@ def partition(
     copies: bool = False,
     find_scenes: bool = True,
     warn: Callable[[MediaWarning], None] = lambda _: None,
+    keep: Callable[[CutMaterial], None] | None = None,
 ) -> list[Part]:
     """Cut an inspected video into parts that together contain each of its frames once.
 
@@ -116,17 +134,18 @@ def partition(
         copies: the pictures will not be changed: prefer cuts at key frames, where parts can be stream-copied.
         find_scenes: also search for scene changes, which decodes pictures.
         warn: called with each warning about the cuts.
+        keep: called with what is needed to move the cuts later; then the sound of a short video is searched, too.
     """
     whole = found.timeline.grid()
     if loudness is not None:
         whole = replace(whole, gain_db=gain_db(path, whole, loudness))
     silent: list[cuts.Pause] = []
-    if found.facts.audio is not None and not exact and whole.duration_s > max_part_s:
-        try:
-            silent = pauses.find(path, whole, progress)
-        except Refused as refused:  # the cuts will be at scene changes and at the limit
-            is_mute = refused.code == MediaWarning.SOUND_UNREADABLE
-            warn(MediaWarning.SOUND_UNREADABLE if is_mute else MediaWarning.PAUSES_NOT_FOUND)
+    peaks = None
+    needs_cuts = whole.duration_s > max_part_s
+    if found.facts.audio is not None and not exact and (needs_cuts or keep is not None):
+        silent, peaks = _search_sound(path, whole, progress, warn if needs_cuts else lambda _: None)
+    if keep is not None:
+        keep(collect(found.timeline, whole, silent, peaks))
     changes = scenes.SceneChanges(path, found.timeline).between if find_scenes else cuts.one_scene
     keys = found.timeline.key_ticks(whole) if copies and stream_copy.may_be_copied(path, whole) else ()
     chosen = cuts.choose(whole.total, whole.rate, max_part_s, silent, scenes=changes, keys=keys, exact=exact)
@@ -134,6 +153,19 @@ def partition(
         Part(number, len(chosen), cut.reason, found.timeline.span(whole, cut.first, cut.frames))
         for number, cut in enumerate(chosen, start=1)
     ]
+
+
+def _search_sound(
+    path: Path, whole: Span, progress: Progress, warn: Callable[[MediaWarning], None]
+) -> tuple[list[cuts.Pause], Peaks | None]:
+    """Return the pauses and the peaks of a video's sound; none if it cannot be read."""
+    meter = PeakMeter(SAMPLE_RATE)
+    try:
+        return pauses.find(path, whole, progress, meter.push), meter.peaks()
+    except Refused as refused:  # the cuts will be at scene changes and at the limit
+        is_mute = refused.code == MediaWarning.SOUND_UNREADABLE
+        warn(MediaWarning.SOUND_UNREADABLE if is_mute else MediaWarning.PAUSES_NOT_FOUND)
+    return [], None
 
 
 def _calibration(path: Path) -> dict[str, Any] | None:  # Any: JSON, opaque here
