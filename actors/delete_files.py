@@ -15,6 +15,7 @@ def delete_files(job_id: str, when: str = "due") -> None:
     Args:
         job_id: of the job.
         when: "due": all, if the job is over and its retention has ended; "now": whatever its retention; "source": the
-            uploaded file, as was decided; "parts": the files of parts whose own retention has ended.
+            uploaded file, as was decided; "parts": the files of parts whose own retention has ended; "replaced": the
+            files of parts that the job no longer has.
     """
     retention.delete_files(wiring.machine, job_id, when)

@@ -31,6 +31,7 @@ from api.resources.notices import NoticesResource, NoticeTestResource, Subscript
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
+from api.resources.plans import PlanResource
 from api.resources.publications import (
     HistoryResource,
     PublicationResource,
@@ -120,6 +121,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/jobs/{job_id}/retry": RetryResource(context),
         "/jobs/{job_id}/approve": ApproveResource(context),
         "/jobs/{job_id}/videos.zip": VideosResource(context),
+        "/jobs/{job_id}/plan": PlanResource(context),
         f"{part}/video": PartFileResource(context, "video"),
         f"{part}/cover": PartFileResource(context, "cover"),
         f"{part}/preview": PartFileResource(context, "preview"),

@@ -152,6 +152,7 @@ class EventType:
 EVENT_TYPES: dict[str, EventType] = {
     "job.created": EventType("A video was accepted", JobData),
     "job.processing": EventType("The examination of the video has begun", JobData),
+    "job.replanned": EventType("A person changed the cuts; the changed parts are rendered again", JobProcessedData),
     "segment.waiting": EventType("A part waits until the disk has room; sent once a job", WaitingSegmentData),
     "segment.ready": EventType("A part was rendered", SegmentData),
     "job.processed": EventType("All parts were rendered or have failed", JobProcessedData),

@@ -161,6 +161,21 @@ def set_plan(
     return connection.execute(change.values(**values)).rowcount == 1
 
 
+def set_parts(connection: Connection, job_id: str, segment_count: int, *, is_rendering: bool) -> None:
+    """Store how many parts a job has after its cuts were changed.
+
+    Args:
+        connection: inside `Store.writing`.
+        job_id: of a job that is not over.
+        segment_count: the number.
+        is_rendering: a part has to be rendered, so the job is in processing again.
+    """
+    values: dict[str, Any] = {"segment_count": segment_count}  # Any: as many types as columns
+    if is_rendering:
+        values["status"] = JobStatus.PROCESSING
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+
+
 def fail(connection: Connection, job_id: str, *, code: str, error: str, now: datetime) -> bool:
     """End a job with an error; False if it is over already."""
     change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))

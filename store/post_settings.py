@@ -5,7 +5,9 @@ Those of a whole job are columns of `jobs`. A value that is None is inherited.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -40,6 +42,24 @@ def of_job(connection: Connection, job_id: str) -> list[PostSettings]:
     return rows.fetch_all(
         connection, query.order_by(post_settings.c.segment_number, post_settings.c.target), PostSettings
     )
+
+
+def renumber(connection: Connection, job_id: str, sources: Mapping[int, int]) -> None:
+    """Move the settings of parts to other numbers.
+
+    Args:
+        connection: inside `Store.writing`.
+        job_id: of the job.
+        sources: old numbers by new ones; an old number may be there several times, or not at all.
+    """
+    by_number: dict[int, list[PostSettings]] = defaultdict(list)
+    for one in of_job(connection, job_id):
+        by_number[one.segment_number].append(one)
+    mine = (post_settings.c.job_id == job_id, post_settings.c.segment_number != ALL_PARTS)
+    connection.execute(post_settings.delete().where(*mine))
+    for number, source in sources.items():
+        for one in by_number[source]:
+            put(connection, replace(one, segment_number=number))
 
 
 def put(connection: Connection, settings: PostSettings) -> None:

@@ -88,6 +88,12 @@ def set_words(connection: Connection, publication_id: str, words: dict[str, Any]
     connection.execute(update(publications).where(publications.c.id == publication_id).values(words=words))
 
 
+def move(connection: Connection, publication_id: str, segment_id: str, number: int) -> None:
+    """Move a publication to another part of its job."""
+    change = update(publications).where(publications.c.id == publication_id)
+    connection.execute(change.values(segment_id=segment_id, segment_number=number))
+
+
 def has_any(connection: Connection, job_id: str) -> bool:
     """Return whether a job has publications."""
     return bool(connection.scalar(select(publications.c.id).where(publications.c.job_id == job_id).limit(1)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from store import row_counts, rows
 from store.attempts import MediaAttempt, encode_attempts
 from store.partial_indexes import is_not_ended
 from store.states import PUBLICATION_OVER, PUBLICATION_SUCCEEDED, PublicationStatus, SegmentStatus
-from store.tables import job_segments, publications
+from store.tables import job_segments, publication_history, publications
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class Segment:
     stage_seconds: dict[str, float] | None = None
     rendering: dict[str, Any] | None = None  # Any: as above
     files_deleted_at: datetime | None = None
+    gaze_intensity: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", SegmentStatus(self.status))
@@ -52,6 +53,28 @@ def create(connection: Connection, parts: Iterable[Segment]) -> None:
     for part in parts:
         values = {name: getattr(part, name) for name in Segment.__dataclass_fields__}
         connection.execute(job_segments.insert().values(**values))
+
+
+def clear_numbers(connection: Connection, job_id: str) -> None:
+    """Make the numbers of a job's parts negative, so that others can be given to all of them, one by one."""
+    change = update(job_segments).where(job_segments.c.job_id == job_id, job_segments.c.segment_number > 0)
+    connection.execute(change.values(segment_number=-job_segments.c.segment_number))
+
+
+def set_number(connection: Connection, segment_id: str, number: int) -> None:
+    """Store the number of a part and its publications."""
+    connection.execute(update(job_segments).where(job_segments.c.id == segment_id).values(segment_number=number))
+    connection.execute(
+        update(publications).where(publications.c.segment_id == segment_id).values(segment_number=number)
+    )
+
+
+def delete(connection: Connection, segment_ids: Collection[str]) -> None:
+    """Delete parts, and their publications with their histories."""
+    gone = select(publications.c.id).where(publications.c.segment_id.in_(segment_ids))
+    connection.execute(publication_history.delete().where(publication_history.c.publication_id.in_(gone)))
+    connection.execute(publications.delete().where(publications.c.segment_id.in_(segment_ids)))
+    connection.execute(job_segments.delete().where(job_segments.c.id.in_(segment_ids)))
 
 
 def get(connection: Connection, segment_id: str) -> Segment | None:

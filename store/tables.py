@@ -145,9 +145,23 @@ job_segments = Table(
     Column("stage_seconds", Json),  # what took how long in the child
     Column("rendering", Json),  # {"picture", "encoded_because", "sound", ...} from `media.gaze`
     Column("files_deleted_at", UtcDateTime),  # after its last publication; null: with those of its job
+    Column("gaze_intensity", Float),  # 0 to 1, 0: as filmed; null: that of the job
     UniqueConstraint("job_id", "segment_number"),
 )
 Index("job_segments_not_ended", job_segments.c.status, sqlite_where=partial_indexes.is_not_ended(job_segments))
+
+# A row per job that was planned with this table, until its files are deleted: the facts by which its cuts can be moved.
+# Each has a limit, which is checked when the plan is stored.
+job_plans = Table(
+    "job_plans",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id"), primary_key=True),
+    Column("pauses", Json, nullable=False),  # list of [start, end] in seconds, at most 2000
+    Column(
+        "peaks", Json
+    ),  # {"per_s", "values"} of the sound, at most 4000 in Base64; null: it has none, or is unreadable
+    Column("key_frames", Json, nullable=False),  # list of [tick, time stamp], at most 2000
+)
 
 # A row per connected account of a platform.
 accounts = Table(

@@ -44,8 +44,10 @@ ALLOWED: dict[str, set[str]] = {
         "broker",
         "store",
         "platforms",
+        "media.cutting.recut",
         "media.limits",
         "media.process.runner",
+        "media.reading.spans",
     },
     "api": {
         "falcon",

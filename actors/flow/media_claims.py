@@ -54,6 +54,11 @@ class MediaWork(ABC):
     def is_claimed(self) -> bool:
         """The row has the token of an attempt that has not ended."""
 
+    @property
+    def gaze_intensity(self) -> float:
+        """The strength of the gaze correction, 0 to 1."""
+        return self.job.gaze_intensity
+
     @abstractmethod
     def start(self, connection: Connection) -> bool:
         """Prepare the claim; return False if the work is no longer wanted."""
@@ -159,7 +164,7 @@ def record_failure(claim: MediaClaim[Work], attempt: MediaAttempt) -> None:
     with work.machine.store.writing() as connection:
         error = _put_back(connection, claim, attempts)
     if error is not None:
-        retrying.log_failure(work.machine, work.name, attempts, error, with_gaze=work.job.gaze_intensity > 0)
+        retrying.log_failure(work.machine, work.name, attempts, error, with_gaze=work.gaze_intensity > 0)
         raise error
 
 
@@ -180,7 +185,7 @@ def _put_back(connection: Connection, claim: MediaClaim[Work], attempts: list[Me
 
 
 def _next_settings(work: MediaWork, attempts: Sequence[MediaAttempt]) -> MediaSettings:
-    return retrying.settings_after(attempts, with_gaze=work.job.gaze_intensity > 0)
+    return retrying.settings_after(attempts, with_gaze=work.gaze_intensity > 0)
 
 
 def _given_up(work: MediaWork, attempts: list[MediaAttempt]) -> GivenUp:

@@ -10,7 +10,7 @@ from typing import Any
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import media_child, media_claims, rendering, retrying
+from actors.flow import cut_material, media_child, media_claims, rendering, retrying
 from actors.flow.completion import fail_job
 from actors.flow.events import emit
 from actors.flow.media_claims import MediaClaim, MediaWork
@@ -20,7 +20,7 @@ from actors.machine import Machine
 from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
 from media.limits import MAX_SECONDS, MIN_SECONDS
 from media.process import runner
-from store import accounts, jobs, publications, segments, stage_durations
+from store import accounts, job_plans, jobs, publications, segments, stage_durations
 from store.accounts import Account
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
@@ -200,6 +200,8 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
         stage_durations.observe_since(connection, stage_durations.PLAN, job.started_at, machine.now())
         parts = [_segment(machine, job, span) for span in plan["spans"]]
         segments.create(connection, parts)
+        if (kept := cut_material.of_plan(job.id, plan.get("cutting"))) is not None:
+            job_plans.create(connection, kept)
         wanted = [account for account in accounts.connected(connection) if is_chosen(job, account)]
         posts = [_publication(machine, part, account) for part in parts for account in wanted]
         gone = _gone(connection, job, {account.id for account in wanted})

@@ -49,6 +49,11 @@ class _PartRendering(MediaWork):
         return self.segment
 
     @property
+    def gaze_intensity(self) -> float:
+        own = self.segment.gaze_intensity
+        return self.job.gaze_intensity if own is None else own
+
+    @property
     def is_failed(self) -> bool:
         return self.segment.status is SegmentStatus.FAILED
 
@@ -135,7 +140,9 @@ def render_part(machine: Machine, segment_id: str) -> None:
     except _NoRoom:
         media_claims.record_failure(claim, retrying.disk_full_attempt(machine, claim.settings, began_at))
     except runner.Stopped:
-        if not observer.is_superseded:
+        if observer.is_superseded:
+            _delete_replaced(machine, segment_id, claim.work.job.id)
+        else:
             media_claims.requeue(claim)
     except runner.Refused as refused:
         _record_refusal(machine, claim, refused)
@@ -151,6 +158,13 @@ def _load(machine: Machine, connection: Connection, segment_id: str) -> _PartRen
     if segment is None or job is None or job.status is JobStatus.CANCELLED:
         return None
     return _PartRendering(machine, job, segment)
+
+
+def _delete_replaced(machine: Machine, segment_id: str, job_id: str) -> None:
+    """Have the files of a part deleted if its job was cut differently meanwhile: they may be written since."""
+    with machine.store.writing() as connection:
+        if segments.get(connection, segment_id) is None:
+            machine.send("delete_files", job_id, "replaced")
 
 
 def _record_refusal(machine: Machine, claim: MediaClaim[_PartRendering], refused: runner.Refused) -> None:
@@ -221,7 +235,7 @@ def _run(
     report, preview, cover = (target.with_suffix(end) for end in (".report.json", ".preview.jpg", ".cover.jpg"))
     arguments = [
         str(machine.in_data(job.video_path)), str(target),
-        "--intensity", str(job.gaze_intensity if settings.has_gaze else 0.0),
+        "--intensity", str(claim.work.gaze_intensity if settings.has_gaze else 0.0),
         "--faces", str(machine.settings.gaze_faces),
         "--landscape", _landscape(machine, settings),
         "--memory", settings.memory,
@@ -275,7 +289,7 @@ def _landscape(machine: Machine, settings: MediaSettings) -> str:
 
 def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[str, Any]) -> None:  # Any: as above
     gaze_report = rendered["gaze"]
-    if claim.work.job.gaze_intensity > 0 and not claim.settings.has_gaze:
+    if claim.work.gaze_intensity > 0 and not claim.settings.has_gaze:
         gaze_report = gaze_report | {
             "corrected": False, "share": 0.0, "reason": retrying.reason_without_gaze(claim.attempts),
         }  # fmt: skip
@@ -297,6 +311,8 @@ def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[
         )
         segment = segments.get(connection, claim.work.segment.id)
         job = jobs.get(connection, segment.job_id) if segment else None
+        if segment is None:  # its job was cut differently meanwhile
+            machine.send("delete_files", claim.work.job.id, "replaced")
         if not finished or segment is None or job is None:
             return
         stage_durations.observe_since(connection, stage_durations.RENDER, segment.started_at, machine.now())

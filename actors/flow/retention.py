@@ -18,6 +18,7 @@ from store import (
     heartbeats,
     history,
     idempotency_keys,
+    job_plans,
     jobs,
     notices,
     oauth_states,
@@ -64,7 +65,7 @@ def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:
         job_id: of the job.
         when: "due": all, if the job is over, its retention has ended, and no part of it is just being published; "now":
             whatever its retention; "source": the uploaded file, as was decided; "parts": the files of parts whose own
-            retention has ended.
+            retention has ended; "replaced": the files of parts that the job no longer has.
     """
     machine.disk.release_ballast_if_full()
     match when:
@@ -72,6 +73,8 @@ def delete_files(machine: Machine, job_id: str, when: str = "due") -> None:
             _delete_source(machine, job_id)
         case "parts":
             _delete_parts(machine, job_id)
+        case "replaced":
+            _delete_replaced(machine, job_id)
         case _:
             _delete_all(machine, job_id, when)
 
@@ -103,6 +106,20 @@ def _delete_parts(machine: Machine, job_id: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def _delete_replaced(machine: Machine, job_id: str) -> None:
+    """Delete the files of parts that were cut differently since.
+
+    The files are listed before the parts: of a file in the list, the part was stored before.
+    """
+    directory = machine.settings.jobs_dir / job_id
+    found = [path for path in directory.iterdir() if path.name.startswith("part-")] if directory.exists() else []
+    with machine.store.reading() as connection:
+        stems = {Path(part.file_path).stem for part in segments.of_job(connection, job_id)}
+    for path in found:
+        if path.name.partition(".")[0] not in stems:
+            path.unlink(missing_ok=True)
+
+
 def _delete_all(machine: Machine, job_id: str, when: str) -> None:
     with machine.store.writing() as connection:
         job = jobs.get(connection, job_id)
@@ -117,6 +134,7 @@ def _delete_all(machine: Machine, job_id: str, when: str) -> None:
             when == "now" and jobs.mark_pictures_deleted(connection, job_id)
         ):
             return
+        job_plans.delete(connection, job_id)
     for directory in _directories(machine, job_id):
         _remove(machine, directory)
     logger.info("Job {}: files deleted", job_id)

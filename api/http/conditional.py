@@ -6,6 +6,8 @@ import hashlib
 
 import falcon
 
+from api.http.problems import Problem
+
 
 def content_tag(content: bytes) -> str:
     """Return an entity tag for an answer's content: 24 hexadecimal digits of its SHA-256."""
@@ -19,3 +21,17 @@ def not_modified(request: falcon.Request, response: falcon.Response, tag: str) -
         return False
     response.status = falcon.HTTP_304
     return True
+
+
+def required_tag(request: falcon.Request) -> str:
+    """Return the entity tag of If-Match, of which there must be exactly one.
+
+    Raises:
+        Problem: 428 without it, 412 for several or a weak one: no resource here has such a version.
+    """
+    tags = request.if_match or []
+    if not tags:
+        raise Problem(428, "if_match_missing", "send the ETag of what you have read as If-Match")
+    if len(tags) != 1 or tags[0] == "*" or tags[0].is_weak:
+        raise Problem(412, "precondition_failed", "If-Match must be the one ETag of what you have read")
+    return str(tags[0])

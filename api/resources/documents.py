@@ -270,6 +270,55 @@ class JobDocument(JobSummaryDocument, AllOutDocument):
     segments: list[SegmentDocument]
 
 
+class PlannedPartDocument(TypedDict):
+    """A part of a plan."""
+
+    number: Annotated[int, Field(description="Number of the part, from 1.")]
+    start_s: Annotated[float, Field(description="Start of its first frame in the uploaded video, in seconds.")]
+    end_s: Annotated[float, Field(description="End of its last frame; the next part begins there or later.")]
+    cut_reason: Annotated[str, Field(description="Why the part ends there; `chosen`: a person moved the cut.")]
+    gaze_intensity: Annotated[float | None, Field(description="0 to 1, 0: as filmed. Null: that of the job.")]
+    begun: Annotated[bool, Field(description="A post of it has begun: it keeps its bounds and its number.")]
+
+
+class TimeSpanDocument(TypedDict):
+    """A span of time in the uploaded video."""
+
+    start_s: float
+    end_s: float
+
+
+class PeaksDocument(TypedDict):
+    """The waveform of a video's sound."""
+
+    per_s: Annotated[float, Field(description="Peaks a second, from the video's beginning.")]
+    values: Annotated[str, Field(description="Base64 of a byte for each peak: 255 is the loudest of the video.")]
+
+
+class PlanDocument(TypedDict):
+    """The parts of a video, and by what their cuts can be moved."""
+
+    duration_s: Annotated[float | None, Field(description="Of the video; null until it is examined.")]
+    frame_rate: Annotated[
+        str | None, Field(description="Frames a second as a fraction, such as `30000/1001`: cuts are at frames.")
+    ]
+    min_part_s: Annotated[float, Field(description="Minimum duration of a part that is changed.")]
+    max_part_s: Annotated[float, Field(description="Maximum duration of a part that is changed.")]
+    gaze_intensity: Annotated[float, Field(description="Of the parts without their own.")]
+    editable: Annotated[bool, Field(description="Whether parts can be changed.")]
+    reason: Annotated[
+        str | None,
+        Field(
+            description="Why not: `not_planned_yet`, `source_deleted`, `job_over`, or `publication_started` (of "
+            "all parts)."
+        ),
+    ]
+    reason_text: _Reason
+    parts: Annotated[list[PlannedPartDocument], Field(description="In order; what lies between two parts is left out.")]
+    pauses: Annotated[list[TimeSpanDocument], Field(description="Pauses in speech, the longest 2000, in order.")]
+    peaks: Annotated[PeaksDocument | None, Field(description="At most 4000; null without a sound.")]
+
+
 class ExpectedPostDocument(TypedDict):
     """A publication that waits for its time."""
 

@@ -47,6 +47,16 @@ _JOB: Json = {
     "gaze_intensity": 0.8, "segment_seconds": 60.0, "publish_after": None, "started_at": _AT, "completed_at": None,
     "source_deleted_at": None, "files_deleted_at": None, "segments": [_SEGMENT],
 }  # fmt: skip
+_PLAN: Json = {
+    "duration_s": 83.2, "frame_rate": "30", "min_part_s": 6, "max_part_s": 60, "gaze_intensity": 0.8,
+    "editable": True, "reason": None, "reason_text": None,
+    "parts": [
+        {"number": 1, "start_s": 0.0, "end_s": 57.4, "cut_reason": "pause", "gaze_intensity": None, "begun": False},
+        {"number": 2, "start_s": 57.4, "end_s": 83.2, "cut_reason": "end", "gaze_intensity": 0.0, "begun": False},
+    ],
+    "pauses": [{"start_s": 57.1, "end_s": 57.7}],
+    "peaks": {"per_s": 0.5, "values": "EmT/gAAyZP+AADIyZP+AADIyZP+AADIyZP+AADIyZP+AADIyZP+AAA=="},
+}  # fmt: skip
 _ACCOUNT: Json = {
     "id": ACCOUNT_ID, "platform": "tiktok", "name": "@mara", "status": "connected", "reason": None,
     "paused_until": None, "after_failure": "hold", "connected_at": _AT,
@@ -93,6 +103,9 @@ REQUESTS: dict[str, Json] = {
         "parts": {"2": {"title": "The hard part"}},
     },
     "change_publication": {"caption": "Part {n} of {m}"},
+    "change_plan": {
+        "parts": [{"start_s": 0.0, "end_s": 57.4}, {"start_s": 57.4, "end_s": 83.2, "gaze_intensity": 0.0}],
+    },
     "change_account": {"after_failure": "continue"},
     "change_schedules": {"tiktok": _SCHEDULE},
     "change_account_schedule": {"time_zone": "America/New_York", "max_per_day": 3},
@@ -134,6 +147,8 @@ RESPONSES: dict[str, Json | str] = {
         "widest_numbering": " — Part 999/999",
         "placeholders": ["{title}", "{n}", "{m}"],
     },
+    "get_plan": _PLAN,
+    "change_plan": _PLAN,
     "list_jobs": {"jobs": [_SUMMARY], "next": None},
     "cancel_job": {"job_id": JOB_ID, "status": "cancelled"},
     "retry_job": {**_STATE, "out_of_order": []},

@@ -26,8 +26,9 @@ ERRORS = {
     400: "Bad request", 401: "Unauthorized: an API key is required",
     403: "Forbidden: by the state of the resource, or the request comes from another site's page",
     404: "Not found", 405: "Method not allowed", 409: "Conflict with the current state", 410: "Gone",
-    411: "Length required", 412: "Another version of the protocol", 413: "Content too large",
+    411: "Length required", 412: "Another version of the resource or of the protocol", 413: "Content too large",
     415: "Unsupported media type", 416: "Range not satisfiable", 422: "Invalid field", 423: "Locked",
+    428: "If-Match is missing",
     429: "Too many requests", 460: "Checksum mismatch", 500: "Internal error", 503: "Service unavailable",
 }  # fmt: skip
 TAGS = {

@@ -6,6 +6,7 @@ from api.http.idempotency import MAX_KEY_CHARS
 from api.resources import accounts, calendar, documents, forecasts, jobs
 from api.resources.accounts import AccountChange
 from api.resources.operation import CURSOR, NO_CONTENT, Json, Operation, limit, text
+from api.resources.plans import PlanChange
 from api.resources.post_changes import JobChange, PublicationChange
 from api.resources.publications import PublicationRetry, Resolution
 from api.resources.schedules import PlatformSchedules, ScheduleChange
@@ -188,6 +189,22 @@ OPERATIONS = (
         "get_videos", "get", "/jobs/{job_id}/videos.zip", "Get all parts in one archive", (200, 404),
         "The videos of the parts that are ready, as a ZIP archive that is made while it is sent; Content-Length is its "
         "size. No Range.", content="application/zip",
+    ),
+    Operation(
+        "get_plan", "get", "/jobs/{job_id}/plan", "Get the cuts of a job", (200, 304, 404),
+        "The parts on the time of the uploaded video, its pauses and its waveform. Supports If-None-Match.",
+        content=documents.PlanDocument,
+        answer_headers={"ETag": text("Version of the parts, and of what of them can be changed.")},
+    ),
+    Operation(
+        "change_plan", "put", "/jobs/{job_id}/plan", "Change the cuts of a job", (200, 400, 404, 409, 412, 422, 428),
+        "Names all parts of the new plan. Parts with the same frames and intensity are kept; all others are rendered, "
+        "with the words and publications of the part before that shares the most frames. Possible until every part has "
+        "begun to be published and while the uploaded file is there; once a post has begun, its part and the number of "
+        "parts are fixed (409 with `code` `publication_started`). 412 if the plan has changed since.", PlanChange,
+        headers={"If-Match": text("The ETag of the plan that is changed.", examples=['"0123456789abcdef01234567"'])},
+        content=documents.PlanDocument,
+        answer_headers={"ETag": text("Version of the new plan.")},
     ),
     Operation(
         "get_part_video", "get", f"{_PART}/video",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from actors.gaze import gaze
 from actors.machine import Machine
 from actors.split import split
 from media.process import runner
-from store import Store, accounts, jobs, publications, segments
+from store import Store, accounts, job_plans, jobs, publications, segments
+from store.job_plans import JobPlan
 from store.states import JobStatus, SegmentStatus
 from tests.actors.queues import change_machine, change_settings, waiting
 from tests.store.rows import account, job, publication, segment
@@ -196,6 +198,76 @@ def test_what_a_machine_refused_is_recorded_with_a_part(store: Store, child: Cal
     assert pace == {name: found[name] for name in pace}
     assert found.keys() - pace.keys() == {"throttled_s", "stolen_s"}
     assert min(found["throttled_s"], found["stolen_s"]) >= 0
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, "0.8"), (0.3, "0.3"), (0.0, "0.0")])
+def test_a_part_is_rendered_with_its_own_intensity(
+    store: Store, child: Callable[..., list[list[str]]], own: float | None, expected: str
+) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(parts=1))
+        segments.create(connection, [replace(segment(1), gaze_intensity=own)])
+    calls = child(RENDERED)
+    gaze.fn("job-1")
+    assert calls[0][calls[0].index("--intensity") + 1] == expected
+
+
+def test_a_part_without_correction_is_tried_with_less_memory_only(
+    store: Store, child: Callable[..., list[list[str]]], no_waits: None
+) -> None:
+    """There is no gaze correction to leave out, although the other parts of its job have it."""
+    with store.writing() as connection:
+        jobs.create(connection, job(parts=1))
+        segments.create(connection, [replace(segment(1), gaze_intensity=0.0)])
+    lost = runner.OutOfMemory("", held_bytes=2, limit_bytes=1)
+    calls = child(lost, lost, RENDERED)
+    for _ in range(2):
+        with pytest.raises(Retry):
+            gaze.fn("job-1")
+    gaze.fn("job-1")
+    assert [call[call.index("--memory") + 1] for call in calls] == ["full", "less", "least"]
+
+
+def test_a_plan_keeps_pauses_peaks_and_key_frames(store: Store, child: Callable[..., list[list[str]]]) -> None:
+    kept: dict[str, Any] = {
+        "pauses": [[1.0, 1.5]],
+        "peaks": {"per_s": 50.0, "values": "AP8="},
+        "key_frames": [[30, 1024]],
+    }
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+    child({"facts": {}, "zero": None, "spans": [SPAN], "cutting": kept})
+    split.fn("job")
+    with store.reading() as connection:
+        assert job_plans.get(connection, "job") == JobPlan(job_id="job", **kept)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pauses": [[0, 1]] * 2001},
+        {"pauses": [[0, math.nan]]},
+        {"pauses": [[0, 1, 2]]},
+        {"key_frames": [[0, 10**30]]},
+        {"key_frames": [["0", True]]},
+        {"peaks": {"per_s": 50.0, "values": "A" * 9000}},
+        {"peaks": {"per_s": math.inf, "values": ""}},
+        {"peaks": {"per_s": 50.0}},
+        {"peaks": 5},
+    ],
+    ids=lambda wrong: str(wrong)[:30],
+)
+def test_facts_that_no_video_has_are_not_kept(
+    store: Store, child: Callable[..., list[list[str]]], wrong: dict[str, Any]
+) -> None:
+    with store.writing() as connection:
+        jobs.create(connection, job(status=JobStatus.PENDING, parts=None))
+    kept = {"pauses": [], "peaks": None, "key_frames": []} | wrong
+    child({"facts": {}, "zero": None, "spans": [SPAN], "cutting": kept})
+    split.fn("job")
+    with store.reading() as connection:
+        assert job_plans.get(connection, "job") is None
+        assert len(segments.of_job(connection, "job")) == 1
 
 
 def test_a_plan_becomes_parts_publications_and_messages_at_once(

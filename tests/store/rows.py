@@ -38,7 +38,15 @@ def segment(number: int, *, job_id: str = "job", status: SegmentStatus = Segment
         duration=20.0,
         status=status,
         start_s=20.0 * (number - 1),
-        span={},
+        span={
+            "first": 600 * (number - 1),
+            "frames": 600,
+            "total": 60_000,
+            "rate": "30",
+            "origin_s": "0",
+            "seek": None,
+            "hold": False,
+        },
         cut_reason="pause",
     )
 
