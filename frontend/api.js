@@ -103,6 +103,11 @@ export const repost = (publicationId, outOfOrder) => send(`publications/${encode
 export const skip = (publicationId) => ask(`publications/${encodeURIComponent(publicationId)}/skip`, { method: 'POST' });
 export const changeJob = (jobId, change) => patchJson(`jobs/${encodeURIComponent(jobId)}`, change);
 export const changePost = (publicationId, change) => patchJson(`publications/${encodeURIComponent(publicationId)}`, change);
+/** What happened to a post: requests, answers and evidence. */
+export async function history(publicationId) {
+  return (await ask(`publications/${encodeURIComponent(publicationId)}/history`)).json();
+}
+
 export const setAfterFailure = (accountId, value) => send(`accounts/${encodeURIComponent(accountId)}`, { after_failure: value }, 'PATCH');
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
 

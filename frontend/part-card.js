@@ -54,6 +54,7 @@ function looks(job, part, files, view) {
     mayApprove(job, part) && el('button', { class: 'button button-small button-main', type: 'button', 'data-key': 'approvePart', 'data-action': 'approvePart', 'data-number': part.number, 'aria-label': `Approve part ${part.number}`, disabled: view.busy }, 'Approve'),
     files.preview && look('preview', files.preview, part, 'Before / after'),
     files.video && look('video', files.video, part, 'Watch'),
+    files.video && el('a', { class: 'button button-small', href: files.video, download: `part-${String(part.number).padStart(2, '0')}.mp4`, 'data-key': 'download', 'aria-label': `Download part ${part.number}` }, 'Download'),
     (part.publications ?? []).some(({ editable }) => editable) && tool('words', part, 'Words'),
   ].filter(Boolean);
   return buttons.length > 0 && el('div', { class: 'actions part-look', 'data-key': 'look' }, buttons);
@@ -102,7 +103,7 @@ function postNotes(job, part, post) {
 function choices(job, part, post, view) {
   const where = `part ${part.number} on ${platformName(post.platform)}`;
   const buttons = post.id ? offered(job, part, post).map(([action, label]) => postButton(action, label, post.id, where, view.busy)) : [];
-  if (post.id && post.status === 'waiting' && !OVER.has(job.status)) buttons.push(details(post.id, 'Change', where));
+  if (post.id) buttons.push(details(post.id, post.status === 'waiting' && !OVER.has(job.status) ? 'Change' : 'History', where));
   const link = accountLink(job, post);
   return (buttons.length > 0 || link) && el('div', { class: 'actions', 'data-key': 'choices' }, buttons, link);
 }

@@ -3,6 +3,7 @@
 import * as api from './api.js';
 import { confirm } from './dialogs.js';
 import { el, pill, render } from './dom.js';
+import { historyOf } from './post-history.js';
 import { postState } from './part-groups.js';
 import { POST as P } from './video-words.js';
 import { waitingNote } from './waiting.js';
@@ -20,7 +21,9 @@ const CHANGES = {
 
 /** Show the post; `params` is {job, on: its id, onSaved, close}. Returns a function that leaves it. */
 export function show(root, params) {
-  const tool = { ...params, root, busy: false, refusal: '', done: '' };
+  const content = el('div', {});
+  root.append(content, el('div', { class: 'tool' }, historyOf(params.on)));
+  const tool = { ...params, root: content, busy: false, refusal: '', done: '' };
   root.addEventListener('click', ({ target }) => {
     const { change } = target.closest('button')?.dataset ?? {};
     if (change) act(tool, change);
@@ -93,7 +96,7 @@ function choices({ busy }, post) {
   const button = (change, label) => el('button', { type: 'button', class: 'button button-quiet', disabled: busy, 'data-change': change, 'data-key': change }, label);
   return el('div', { 'data-key': 'choices' },
     el('div', { class: 'actions' }, canMove(post) && [button('now', P.now), post.held ? button('release', P.release) : button('hold', P.hold)], button('skip', P.skip)),
-    canMove(post) && el('p', { class: 'hint' }, P.nowHint));
+    canMove(post) && el('p', { class: 'hint below' }, P.nowHint));
 }
 
 function mover({ busy, job }, part, post) {
@@ -105,7 +108,7 @@ function mover({ busy, job }, part, post) {
       el('label', { for: 'move-at' }, P.at),
       el('input', { id: 'move-at', name: 'at', type: 'datetime-local', value: at && localTime(at), 'aria-describedby': 'move-zone' }),
       el('p', { id: 'move-zone', class: 'hint' }, P.zone(Intl.DateTimeFormat().resolvedOptions().timeZone))),
-    hasFollowing && el('label', { class: 'choice' }, el('input', { type: 'checkbox', name: 'following' }), el('span', {}, P.following)),
+    hasFollowing && el('div', { class: 'field' }, el('label', { class: 'choice' }, el('input', { type: 'checkbox', name: 'following' }), el('span', {}, P.following))),
     el('div', { class: 'actions' },
       el('button', { class: 'button button-quiet', disabled: busy }, P.save),
       post.publish_after && el('button', { type: 'button', class: 'button button-plain', disabled: busy, 'data-change': 'back', 'data-key': 'back' }, P.backToSchedule)));

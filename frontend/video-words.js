@@ -56,3 +56,12 @@ export const POST = {
   },
   lost: 'The server cannot be reached. Please try again.',
 };
+
+export const HISTORY = {
+  title: 'History',
+  none: 'Nothing has happened yet.',
+  notLoaded: 'The history cannot be loaded.',
+  truncated: 'Earlier entries are not kept.',
+  times: (count, until) => `${count} times until ${until}`,
+  kinds: { request: 'Request', answer: 'Answer', evidence: 'Evidence', state: 'State', person: 'You' },
+};

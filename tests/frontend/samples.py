@@ -181,6 +181,50 @@ def uncut(parts: int = 3) -> dict[str, Any]:
     return job("job-cuts", "review", 0.76, made, review=review, source_deleted_at=None, gaze_intensity=0.8)
 
 
+def in_words(**more: Any) -> dict[str, Any]:
+    """Return a job of three parts on two platforms, of which one post has begun."""
+    parts = [
+        segment(number, 3, "ready", publications=[
+            publication("tiktok", "waiting", id=f"t{number}"), publication("youtube", "waiting", id=f"y{number}")])
+        for number in (1, 2, 3)
+    ]  # fmt: skip
+    parts[0]["publications"][0] |= {"status": "publishing", "editable": False}
+    caption = "Read this #calm #talk"
+    return job("job-words", "publishing", 0.8, parts, caption=caption, **more)
+
+
+def waiting(**more: Any) -> dict[str, Any]:
+    """Return a job whose posts can be held and moved."""
+    made = scheduled() | more
+    for part in made["segments"]:
+        part["publications"][0] |= {"account_id": "a1", "held": False, "publish_after": None}
+    return made
+
+
+def history() -> list[dict[str, Any]]:
+    """Return the history of a post, from its first request to the evidence that it is out."""
+    nothing: dict[str, Any] = {"until": None, "times": 1, "step": None, "method": None, "host": None, "path": None,
+               "http_status": None, "duration_ms": None, "ids": {}}  # fmt: skip
+    asked = {"method": "POST", "host": "open.tiktokapis.com", "path": "/v2/post/publish/status/fetch/"}
+    return [
+        nothing | {"at": "2026-11-22T10:00:00Z", "kind": "state", "text": "The turn of this post has come."},
+        nothing | asked | {"at": "2026-11-22T10:00:01Z", "until": "2026-11-22T10:04:00Z", "times": 7, "kind": "answer",
+                           "text": "TikTok was asked for the state.", "http_status": 200, "duration_ms": 140},
+        nothing | asked | {"at": "2026-11-22T10:04:30Z", "kind": "evidence", "text": "TikTok says that it is out.",
+                           "http_status": 200, "duration_ms": 132, "ids": {"publish_id": "v_pub_file~v2.7300000000"}},
+    ]  # fmt: skip
+
+
+def gaze() -> dict[str, Any]:
+    """Return the gaze of a part over time, with a look at notes in the middle."""
+    before = [12.0 + n % 5 for n in range(286)]
+    return {
+        "per_s": 5, "angle_before_deg": before[:100] + [None] * 20 + before[120:],
+        "angle_after_deg": [2.5] * 100 + [None] * 20 + [2.5] * 166, "strength": [0.8] * 286,
+        "reasons": [{"start_s": 20.0, "end_s": 24.0, "code": "looks_far_away"}],
+    }  # fmt: skip
+
+
 def long(parts: int = 200) -> dict[str, Any]:
     """A talk of many parts on three platforms: some are out, two need a person, one failed, the others wait."""
     return job("job-long", "publishing", 0.6, [_part_of_long(number, parts) for number in range(1, parts + 1)])

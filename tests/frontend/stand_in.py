@@ -66,6 +66,9 @@ class StandIn:
     problems: dict[str, tuple[int, str]] = field(default_factory=dict)  # "METHOD /path": status and detail
     retry_after_s: int | None = None  # in the answers with one of these problems
     refusals: dict[str, "Refusal"] = field(default_factory=dict)  # by "METHOD /path"
+    video: bytes = b""  # of every part, as filmed, too
+    gaze: dict[str, Any] | None = None  # of every part; None: 404
+    histories: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # entries by post
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)  # cuts by job
     approved: list[list[int] | None] = field(default_factory=list)  # the parts of each approval; None: all
     changed: list[tuple[str, Any]] = field(default_factory=list)  # path and body of each change of a job or a post
@@ -317,6 +320,24 @@ class Api:
         job |= change
         response.media = job
 
+    def on_get_history(self, _request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
+        entries = self._state.histories.get(publication_id, [])
+        response.media = {"publication_id": publication_id, "entries": entries, "truncated": False}
+
+    def on_get_gaze(self, _request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
+        if self._state.gaze is None:
+            raise falcon.HTTPNotFound(title="Not found")
+        response.media = self._state.gaze
+
+    def on_get_video(self, request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
+        response.content_type = "video/mp4"
+        response.accept_ranges = "bytes"
+        start, end = request.range or (0, -1)
+        response.data = self._state.video[start:] if end < 0 else self._state.video[start : end + 1]
+        if request.range:
+            response.status = falcon.HTTP_206
+            response.content_range = (start, start + len(response.data) - 1, len(self._state.video))
+
     def on_get_plan(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         response.etag = self._plan_tag(job_id)
         response.media = self._state.plans[job_id]
@@ -439,6 +460,10 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/publications/{publication_id}/resolve": "resolve", "/publications/{publication_id}/retry": "repost",
         "/publications/{publication_id}/skip": "skip", "/publications/{publication_id}": "publication",
         "/accounts/{account_id}": "account",
+        "/publications/{publication_id}/history": "history",
+        "/jobs/{job_id}/segments/{number:int}/gaze": "gaze",
+        "/jobs/{job_id}/segments/{number:int}/video": "video",
+        "/jobs/{job_id}/segments/{number:int}/original": "video",
         "/jobs/{job_id}/segments/{number:int}/cover": "cover",
         "/jobs/{job_id}/segments/{number:int}/preview": "preview",
     }  # fmt: skip

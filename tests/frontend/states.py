@@ -526,6 +526,7 @@ def states() -> Iterator[State]:
     yield from _not_loaded()
     yield from _posts()
     yield from _long()
+    yield from _tools()
     yield from _dialogs()
     yield from _made()
 
@@ -585,6 +586,30 @@ def _long() -> Iterator[State]:
     yield of_job("200-parts", samples.long(), see(".row-head"))
     yield of_job("200-parts-failed", samples.long(), click("[data-filter=failed]", then="[data-key=part-43] .part"))
     yield of_job("200-parts-open", samples.long(), click("[data-key=part-1] .row-head", then="[data-key=part-1] .part"))
+
+
+def _tools() -> Iterator[State]:
+    """The tools of a video in the large window."""
+    words = click("#job [data-key=actions] [data-tool=words]", then=".counters")
+    yield of_job("words", samples.in_words(), words)
+    yield of_job("words-too-long", samples.in_words(), steps(words, fill(".tool [name=title]", "x" * 95)))
+    part = click("[data-key=part-2] [data-tool=words]", ".tool summary", "[data-keep=hashtags]", then=".kept")
+    yield of_job("words-of-a-part", samples.in_words(), part)
+    post = of_job("post", samples.waiting(), click("[data-key=part-1] [data-tool=post]", ".tool-root summary"))
+    yield replace(post, set_up=both(post.set_up, with_histories), do=steps(post.do, see(".history", "TikTok says")))
+
+
+def fill(css: str, text: str) -> Do:
+    """Return a step: type a text."""
+
+    def do(page: Browser, _api: StandIn, _clip: Path) -> None:
+        page.fill(css, text)
+
+    return do
+
+
+def with_histories(api: StandIn) -> None:
+    api.histories["w1"] = samples.history()
 
 
 def _dialogs() -> Iterator[State]:

@@ -21,16 +21,8 @@ def in_review() -> dict[str, Any]:
     return samples.job("job-parts", "review", 0.76, parts, review={"reasons": ["requested"], "approved_at": None})
 
 
-def waiting(**more: Any) -> dict[str, Any]:
-    """Return a job whose parts wait for their time."""
-    job = samples.scheduled() | more
-    for segment in job["segments"]:
-        segment["publications"][0] |= {"account_id": "a1", "held": False, "publish_after": None}
-    return job
-
-
 def open_post(page: Browser, api: StandIn, number: int = 1) -> None:
-    open_job(page, api, waiting())
+    open_job(page, api, samples.waiting())
     page.click(f"[data-key=part-{number}] [data-tool=post]")
     page.find(".tool [data-change=now]")
 
@@ -111,6 +103,30 @@ def test_a_move_that_breaks_the_order_is_refused_in_words(page: Browser, api: St
     assert page.refusals() == ["/publications/w1 409"]
 
 
+def test_a_post_tells_its_history(page: Browser, api: StandIn) -> None:
+    job = samples.waiting()
+    job["segments"][0]["publications"][0] |= {"status": "published", "link": "https://tiktok.example/1"}
+    api.histories["w1"] = samples.history()
+    open_job(page, api, job)
+    assert page.text("[data-key=part-1] [data-tool=post]") == "History"
+    page.click("[data-key=part-1] [data-tool=post]")
+    page.click(".tool-root summary")
+    page.until_text(".history", "Evidence 22 Nov at 10:04: TikTok says that it is out.")
+    page.until_text(".history", "HTTP 200 · 132 ms · publish_id: v_pub_file~v2.7300000000")
+    page.until_text(".history", "7 times until 22 Nov at 10:04")
+    assert not page.visible("[data-change]")
+
+
+def test_all_parts_are_one_download(page: Browser, api: StandIn) -> None:
+    open_job(page, api, samples.waiting())
+    link = "const {pathname, download} = document.querySelector(arguments[0]); return [pathname, download]"
+    assert page.run(link, "[data-key=archive]") == ["/jobs/job-scheduled/videos.zip", ""]
+    assert page.run(link, "[data-key=part-2] [data-key=download]") == [
+        "/jobs/job-scheduled/segments/2/video",
+        "part-02.mp4",
+    ]
+
+
 def test_a_post_is_skipped(page: Browser, api: StandIn) -> None:
     open_post(page, api)
     page.click("[data-change=skip]")
@@ -120,7 +136,7 @@ def test_a_post_is_skipped(page: Browser, api: StandIn) -> None:
 
 
 def test_a_video_is_held_and_released(page: Browser, api: StandIn) -> None:
-    open_job(page, api, waiting(held=False))
+    open_job(page, api, samples.waiting(held=False))
     page.click("[data-action=hold]")
     page.click("[data-action=release]")
     page.find("[data-action=hold]")

@@ -37,7 +37,7 @@ def test_a_job_in_preparation_shows_its_progress_and_each_part(page: Browser, ap
 def test_a_published_job_links_to_every_post(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.completed())
     page.until_text("#job .lead", "All 9 posts are published.")
-    links = page.run("return [...document.querySelectorAll('[data-key=part-2] a')].map((link) => link.href)")
+    links = page.run("return [...document.querySelectorAll('[data-key=part-2] .posts a')].map((link) => link.href)")
     assert [f"https://{name}.example/mara/2" for name in ("tiktok", "instagram", "youtube")] == links
     assert not page.visible("#job progress")
 

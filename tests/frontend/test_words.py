@@ -124,21 +124,8 @@ def test_the_page_composes_as_the_server_does(
     assert (found["title"], found["caption"]) == (expected.title, expected.caption)
 
 
-def editable(**more: Any) -> dict[str, Any]:
-    """Return a job of three parts on two platforms, of which one post has begun."""
-    parts = [
-        samples.segment(number, 3, "ready", publications=[
-            samples.publication("tiktok", "waiting", id=f"t{number}"),
-            samples.publication("youtube", "waiting", id=f"y{number}"),
-        ])
-        for number in (1, 2, 3)
-    ]  # fmt: skip
-    parts[0]["publications"][0] |= {"status": "publishing", "editable": False}
-    return samples.job("job-words", "publishing", 0.8, parts, caption="Read this", **more)
-
-
 def edit(page: Browser, api: StandIn, opener: str = "#job [data-key=actions] [data-tool=words]") -> None:
-    open_job(page, api, editable())
+    open_job(page, api, samples.in_words())
     page.click(opener)
     page.find(".counters")
 
@@ -168,9 +155,9 @@ def count(page: Browser, platform: str) -> list[int]:
 
 def test_the_words_of_the_whole_video_are_changed(page: Browser, api: StandIn) -> None:
     edit(page, api)
-    assert (shown(page, "title"), shown(page, "caption")) == ("Five habits of calm speakers", "Read this")
+    assert (shown(page, "title"), shown(page, "caption")) == ("Five habits of calm speakers", "Read this #calm #talk")
     write(page, "title", "Six habits")
-    assert count(page, "youtube") == [len("Six habits — Part 3/3"), len("Read this")]
+    assert count(page, "youtube") == [len("Six habits — Part 3/3"), len("Read this #calm #talk")]
     page.until_text(".tool [data-key=begun]", "1 of 6 posts have begun")
     page.click(".tool [data-key=save] button")
     page.until_text("#job-title", "Six habits")
@@ -199,7 +186,7 @@ def test_words_are_set_for_a_platform_a_part_and_a_post_at_once(page: Browser, a
 
     page.click("[data-key=part-2] [data-tool=words]")
     page.click(".tool [data-reset=caption]")
-    assert shown(page, "caption") == "Read this"
+    assert shown(page, "caption") == "Read this #calm #talk"
     page.click(".tool [data-key=save] button")
     page.until("the end", lambda: not page.visible("#viewer"))
     assert api.changed[-1] == ("/jobs/job-words", {"parts": {"2": {"caption": None}}})
