@@ -24,7 +24,15 @@ from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResou
 from api.resources.files import FileResource, FilesResource, TusHeaders
 from api.resources.forecasts import ForecastResource
 from api.resources.health import HealthResource
-from api.resources.jobs import ApproveResource, CancelResource, JobResource, JobsResource, RetryResource, StatusResource
+from api.resources.jobs import (
+    ApproveResource,
+    ApproveRestoredResource,
+    CancelResource,
+    JobResource,
+    JobsResource,
+    RetryResource,
+    StatusResource,
+)
 from api.resources.limits import LimitsResource
 from api.resources.metrics import MetricsResource
 from api.resources.notices import NoticesResource, NoticeTestResource, SubscriptionResource, SubscriptionsResource
@@ -122,6 +130,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/jobs/{job_id}/approve": ApproveResource(context),
         "/jobs/{job_id}/videos.zip": VideosResource(context),
         "/jobs/{job_id}/plan": PlanResource(context),
+        "/jobs/approve-restored": ApproveRestoredResource(context),
         f"{part}/video": PartFileResource(context, "video"),
         f"{part}/cover": PartFileResource(context, "cover"),
         f"{part}/preview": PartFileResource(context, "preview"),

@@ -21,6 +21,7 @@ const WAITS_FOR = {
   },
   earlier_part: (post, job, part) => `after part\u00a0${earlierPart(post, job, part)}`,
   approval: () => 'after your approval',
+  hold: () => 'when you let it go on',
   account: ({ platform }) => `when ${platformName(platform)} can be used again`,
   platform_limit: ({ platform }) => `because ${platformName(platform)} takes no more posts before`,
   platform_outage: ({ platform }) => `when ${platformName(platform)} works again`,

@@ -54,6 +54,12 @@ class JobReviewData(JobData):
     reasons: list[str]
 
 
+class JobMovedData(JobData):
+    """A job that got another time."""
+
+    publish_after: Annotated[datetime | None, Field(description="Nothing is published before; null: no time.")]
+
+
 class JobCompletedData(JobData):
     """A job that has ended, and of which at least one part was published."""
 
@@ -103,6 +109,13 @@ class ScheduledPublicationData(PublicationData):
     """A part that waits for its time."""
 
     due_at: Annotated[datetime, Field(description="Earliest time of publication.")]
+
+
+class MovedPublicationData(PublicationData):
+    """A part that got another time."""
+
+    publish_after: Annotated[datetime | None, Field(description="Its own time; null: that of its job.")]
+    following: Annotated[int, Field(description="How many parts after it, on its account, moved by as much.")]
 
 
 class PlatformData(_Data):
@@ -157,6 +170,9 @@ EVENT_TYPES: dict[str, EventType] = {
     "segment.ready": EventType("A part was rendered", SegmentData),
     "job.processed": EventType("All parts were rendered or have failed", JobProcessedData),
     "job.review_needed": EventType("Nothing is published before the job is approved", JobReviewData),
+    "job.held": EventType("A person holds all parts of a job that are not out", JobData),
+    "job.released": EventType("A person no longer holds the parts of a job", JobData),
+    "job.moved": EventType("A person has given a job another time", JobMovedData),
     "publication.scheduled": EventType(
         "A part waits for its time; sent again when the time changes", ScheduledPublicationData
     ),
@@ -164,7 +180,11 @@ EVENT_TYPES: dict[str, EventType] = {
     "publication.published": EventType("A part was published; sent once", PublicationData),
     "publication.linked": EventType("The address of a published part became known later", PublicationData),
     "publication.action_needed": EventType("The platform's app waits for the creator (TikTok draft)", PublicationData),
-    "publication.held": EventType("A part is held because an earlier one failed", PublicationData),
+    "publication.held": EventType(
+        "A part does not start: an earlier one failed (code `held`), or a person holds it (`on_hold`)", PublicationData
+    ),
+    "publication.released": EventType("A person no longer holds a part", PublicationData),
+    "publication.moved": EventType("A person has given a part another time", MovedPublicationData),
     "publication.failed": EventType("A part was not published", PublicationData),
     "publication.outcome_unknown": EventType("It is not known whether a part was published", PublicationData),
     "publication.cancelled": EventType("A part was skipped, or cancelled once it had begun", PublicationData),

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from store.jobs import not_approved
+from store.jobs import part_not_approved
 from store.partial_indexes import is_open, is_started
 from store.states import PublicationStatus
 from store.tables import accounts, job_segments, jobs, publications
@@ -38,6 +38,7 @@ class CalendarPost:
     started_at: datetime | None
     segment_status: str  # store.states.SegmentStatus
     needs_approval: bool
+    held: bool
 
 
 def started(connection: Connection, begin: datetime, end: datetime, limit: int) -> list[CalendarPost]:
@@ -85,7 +86,8 @@ def _facts() -> Select[Any]:  # Any: columns of several types
             accounts.c.reason,
             *(publications.c[name] for name in own),
             job_segments.c.status,
-            not_approved(),
+            part_not_approved(),
+            publications.c.held,
         )
         .select_from(publications)
         .join(jobs, jobs.c.id == publications.c.job_id)

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
-from store.jobs import not_approved
-from store.partial_indexes import is_not_ended, is_open, is_under_way, is_unpublished
+from store.jobs import part_not_approved
+from store.partial_indexes import is_not_ended, is_open, is_under_way, is_unpublished, is_wanted_now
+from store.publications import own_time_up_to
 from store.states import PublicationStatus, SegmentStatus
 from store.tables import job_segments, jobs, publications
 
@@ -30,8 +31,23 @@ class OpenPost:
     status: str  # store.states.PublicationStatus
     created_at: datetime
     segment_status: str  # store.states.SegmentStatus
-    publish_after: datetime | None
     needs_approval: bool
+    held: bool
+    publish_now_at: datetime | None = None
+    job_publish_after: datetime | None = None
+    own_publish_after: datetime | None = None
+    last_own_time: datetime | None = None  # the latest of it and the parts before it
+
+    @property
+    def publish_after(self) -> datetime | None:
+        """Return the time before which it does not start."""
+        return self.job_publish_after if self.own_publish_after is None else self.own_publish_after
+
+    @property
+    def open_since(self) -> datetime:
+        """Return the time from which the maximum of an open publication counts: see `open_created_before`."""
+        times = (self.created_at, self.job_publish_after, self.last_own_time)
+        return max(moment for moment in times if moment is not None)
 
     @property
     def is_rendered(self) -> bool:
@@ -57,17 +73,37 @@ def open_posts(connection: Connection, account_id: str) -> Iterator[OpenPost]:
     return (OpenPost(*row) for row in found)
 
 
+def posts_wanted_now(connection: Connection, account_id: str) -> list[OpenPost]:
+    """Return the open publications of those jobs on an account of which one is to start at once, in their order."""
+    return [OpenPost(*row) for row in connection.execute(_WANTED_NOW, {"account": account_id})]
+
+
 def _open_posts() -> Select[Any]:  # Any: columns of several types
     """Return the query for the open publications of an account."""
     own = ("id", "job_id", "segment_id", "segment_number", "status", "created_at")
-    query = select(*(publications.c[name] for name in own), job_segments.c.status, jobs.c.publish_after, not_approved())
+    decided = (publications.c.held, publications.c.publish_now_at, jobs.c.publish_after, publications.c.publish_after)
+    earlier = publications.alias("earlier")
+    last_own_time = select(func.max(earlier.c.publish_after)).where(*own_time_up_to(earlier)).correlate(publications)
+    query = select(
+        *(publications.c[name] for name in own), job_segments.c.status, part_not_approved(), *decided,
+        last_own_time.scalar_subquery(),
+    )  # fmt: skip
     query = query.join_from(publications, job_segments, job_segments.c.id == publications.c.segment_id)
     query = query.join(jobs, jobs.c.id == publications.c.job_id)
     mine = (is_open(publications), publications.c.account_id == bindparam("account"))
     return query.where(*mine).order_by(publications.c.job_order, publications.c.segment_number)
 
 
-_OPEN_POSTS = _open_posts()  # built once: that takes longer than to read a few rows
+def _wanted_now() -> Select[Any]:  # Any: columns of several types
+    """Return the query for the open publications of jobs of which one is to start at once."""
+    wanted = publications.alias("wanted")
+    mine = (wanted.c.account_id == bindparam("account"), is_wanted_now(wanted))
+    return _open_posts().where(publications.c.job_order.in_(select(wanted.c.job_order).where(*mine)))
+
+
+# Built once: that takes longer than to read a few rows.
+_OPEN_POSTS = _open_posts()
+_WANTED_NOW = _wanted_now()
 
 
 def under_way_until(connection: Connection, account_id: str) -> list[datetime]:

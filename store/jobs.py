@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Update, and_, func, or_, select, update
 
 from store import row_counts, rows
 from store.attempts import MediaAttempt, encode_attempts
@@ -18,7 +18,6 @@ from store.states import (
     SEGMENT_ENDED,
     JobStatus,
     PublicationStatus,
-    ReviewReason,
     SegmentStatus,
 )
 from store.tables import job_segments, jobs, publications
@@ -61,6 +60,7 @@ class Job:
     accounts: list[str] | None = None
     post_options: dict[str, dict[str, Any]] | None = None  # Any: JSON of the platforms' models
     stated_duration_s: float | None = None
+    held: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", JobStatus(self.status))
@@ -80,6 +80,16 @@ def get(connection: Connection, job_id: str) -> Job | None:
 def set_words(connection: Connection, job_id: str, *, title: str, caption: str) -> None:
     """Store other words of a job's posts."""
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(title=title, caption=caption))
+
+
+def set_held(connection: Connection, job_id: str, *, held: bool) -> None:
+    """Store whether publications that are created later are held."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(held=held))
+
+
+def set_publish_after(connection: Connection, job_id: str, moment: datetime | None) -> None:
+    """Store the time before which nothing of a job is published; publications may have a time of their own."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(publish_after=moment))
 
 
 def page(connection: Connection, *, limit: int, before: tuple[datetime, str] | None = None) -> list[Job]:
@@ -224,10 +234,7 @@ def close_parts(connection: Connection, job_id: str) -> JobStatus | None:
         jobs.c.segment_count.is_not(None),
         ~open_parts.exists(),
     )
-    waiting = select(publications.c.id).where(
-        publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING
-    )
-    needs_review = and_(not_approved(), waiting.exists())
+    needs_review = has_unapproved(job_id)
     for status, needed in ((JobStatus.REVIEW, needs_review), (JobStatus.PUBLISHING, ~needs_review)):
         if connection.execute(change.where(needed).values(status=status)).rowcount == 1:
             return status
@@ -235,48 +242,24 @@ def close_parts(connection: Connection, job_id: str) -> JobStatus | None:
 
 
 def not_approved() -> ColumnElement[bool]:
-    """Return the SQL condition that a job needs approval and has none."""
+    """Return the SQL condition that a job needs approval and has none as a whole."""
     return and_(jobs.c.review_reasons.is_not(None), jobs.c.approved_at.is_(None))
 
 
-def require_review(connection: Connection, job_id: str, reason: ReviewReason) -> bool:
-    """Add a reason for approval; False if it was known. An earlier approval no longer counts."""
-    job = get(connection, job_id)
-    known = (job.review_reasons if job else None) or []
-    if job is None or reason in known:
-        return False
-    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER))
-    values = {"review_reasons": [*known, reason], "approved_at": None}
-    return connection.execute(change.values(**values)).rowcount == 1
+def part_not_approved() -> ColumnElement[bool]:
+    """Return the SQL condition that a part needs approval: neither it nor its job has any."""
+    return and_(not_approved(), job_segments.c.approved_at.is_(None))
 
 
-def require_review_of_all(connection: Connection, reason: ReviewReason) -> list[Job]:
-    """Add a reason for approval to all jobs of which something may still be published; return them as they are now.
-
-    Failed ones are among them: a retry would publish. An earlier approval no longer counts.
-    """
-    may_publish = jobs.c.status.not_in({JobStatus.COMPLETED, JobStatus.CANCELLED})
-    query = select(jobs).where(may_publish, jobs.c.files_deleted_at.is_(None))
-    changed = []
-    for job in rows.fetch_all(connection, query, Job):
-        reasons = [*(known for known in job.review_reasons or [] if known != reason), reason]
-        change = update(jobs).where(jobs.c.id == job.id)
-        connection.execute(change.values(review_reasons=reasons, approved_at=None))
-        waiting = select(publications.c.id).where(
-            publications.c.job_id == job.id, publications.c.status == PublicationStatus.WAITING
-        )
-        change = change.where(jobs.c.status == JobStatus.PUBLISHING, waiting.exists())
-        moved = connection.execute(change.values(status=JobStatus.REVIEW)).rowcount == 1
-        status = JobStatus.REVIEW if moved else job.status
-        changed.append(replace(job, status=status, review_reasons=reasons, approved_at=None))
-    return changed
-
-
-def approve(connection: Connection, job_id: str, now: datetime) -> bool:
-    """Approve a job; False if it needs no approval. A job in review moves on to publishing."""
-    change = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(JOB_OVER), not_approved())
-    status = case((jobs.c.status == JobStatus.REVIEW, JobStatus.PUBLISHING), else_=jobs.c.status)
-    return connection.execute(change.values(approved_at=now, status=status)).rowcount == 1
+def has_unapproved(job_id: str) -> ColumnElement[bool]:
+    """Return the SQL condition that a publication of a job waits, and its part needs approval."""
+    waiting = select(publications.c.id).join(job_segments, job_segments.c.id == publications.c.segment_id)
+    waiting = waiting.where(
+        publications.c.job_id == job_id,
+        publications.c.status == PublicationStatus.WAITING,
+        job_segments.c.approved_at.is_(None),
+    )
+    return and_(not_approved(), waiting.exists())
 
 
 def close(connection: Connection, job_id: str, now: datetime) -> JobStatus | None:

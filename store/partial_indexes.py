@@ -36,6 +36,16 @@ def is_held(publications: FromClause) -> ColumnElement[bool]:
     return and_(_is(publications.c.status, PublicationStatus.WAITING), _is(publications.c.code, HELD))
 
 
+def is_wanted_now(publications: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a waiting publication is to start at once."""
+    return and_(_is(publications.c.status, PublicationStatus.WAITING), publications.c.publish_now_at.is_not(None))
+
+
+def has_own_time(publications: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a publication has a time of its own."""
+    return publications.c.publish_after.is_not(None)
+
+
 def is_started(publications: FromClause) -> ColumnElement[bool]:
     """Return the condition that a publication has begun at some time."""
     return publications.c.started_at.is_not(None)

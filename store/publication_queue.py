@@ -12,10 +12,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Row,
     ScalarSelect,
     Select,
     and_,
     bindparam,
+    func,
     literal,
     or_,
     select,
@@ -24,8 +26,8 @@ from sqlalchemy import (
 
 from store import rows
 from store.accounts import Account
-from store.jobs import not_approved
-from store.partial_indexes import HELD, is_open, is_unpublished
+from store.jobs import part_not_approved
+from store.partial_indexes import HELD, is_open, is_unpublished, is_wanted_now
 from store.states import AccountStatus, AfterFailure, PublicationStatus, SegmentStatus
 from store.tables import accounts, job_segments, jobs, publications
 
@@ -43,6 +45,12 @@ class QueuedPublication:
     segment_number: int
     publish_after: datetime | None
     due_at: datetime | None
+    publish_now_at: datetime | None
+
+    @property
+    def publish_now(self) -> bool:
+        """Return whether it is to start at once, without window, gap and time of its own."""
+        return self.publish_now_at is not None
 
 
 def idle_accounts(connection: Connection, account_id: str | None = None) -> list[Account]:
@@ -62,48 +70,75 @@ def next_in_order(connection: Connection, account_id: str) -> Iterator[QueuedPub
     The order within a job is the part's number: part n + 1 waits until part n is over on that account. A part whose
     outcome is unknown is not over: it waits for a person, since posts out of order cannot be put right, and late ones
     can. A part that was not published holds those after it, unless the account's `after_failure` is "continue". A job
-    that may not go (not rendered, not approved, held) does not hold other jobs up.
+    that may not go (not rendered, not approved, held) does not hold other jobs up. Those that a person wants now come
+    before all others, in the order of these decisions.
 
     The cost grows with the jobs that are read, not with the parts that wait: see `_walk`.
     """
+    for row in connection.execute(_WANTED_NOW, {"account": account_id}).all():
+        yield _queued(row)
     last = ""
     while True:
         found = connection.execute(_FIRST_PARTS, {"account": account_id, "after": last}).all()
         for row in found:
-            if row.may_go:
-                yield QueuedPublication(**{field.name: getattr(row, field.name) for field in fields(QueuedPublication)})
+            if row.may_go and row.publish_now_at is None:
+                yield _queued(row)
         if len(found) < JOBS_PER_QUERY:
             return
         last = found[-1].job_order
 
 
+def _queued(row: Row[Any]) -> QueuedPublication:  # Any: columns of several types
+    return QueuedPublication(**{field.name: getattr(row, field.name) for field in fields(QueuedPublication)})
+
+
 def _first_parts() -> Select[Any]:  # Any: columns of several types
     """Return the query for the first open parts of the next jobs, in order, with whether each may go."""
     walk = _walk()
-    may_go = and_(
-        publications.c.status == PublicationStatus.WAITING,
-        job_segments.c.status == SegmentStatus.READY,
-        ~not_approved(),
-        or_(accounts.c.after_failure == AfterFailure.CONTINUE, ~_has_hold()),
+    facts = select(*_facts(), publications.c.job_order, _may_go().label("may_go"))
+    query = facts.select_from(walk).join(publications, publications.c.id == walk.c.id)
+    return _with_owners(query).order_by(walk.c.number)
+
+
+def _wanted_now() -> Select[Any]:  # Any: as above
+    """Return the query for the publications that are to start at once, and may."""
+    earlier = publications.alias("earlier")
+    before = select(earlier.c.id).where(
+        earlier.c.account_id == publications.c.account_id,
+        earlier.c.job_order == publications.c.job_order,
+        earlier.c.segment_number < publications.c.segment_number,
+        is_open(earlier),
     )
-    return (
-        select(
-            publications.c.id,
-            publications.c.job_id,
-            publications.c.account_id,
-            publications.c.platform,
-            publications.c.segment_number,
-            jobs.c.publish_after,
-            publications.c.due_at,
-            publications.c.job_order,
-            may_go.label("may_go"),
-        )
-        .select_from(walk)
-        .join(publications, publications.c.id == walk.c.id)
-        .join(jobs, jobs.c.id == publications.c.job_id)
-        .join(job_segments, job_segments.c.id == publications.c.segment_id)
-        .join(accounts, accounts.c.id == publications.c.account_id)
-        .order_by(walk.c.number)
+    query = _with_owners(select(*_facts()).select_from(publications)).where(
+        publications.c.account_id == bindparam("account"),
+        is_wanted_now(publications),
+        _may_go(),
+        ~before.correlate(publications).exists(),
+    )
+    return query.order_by(publications.c.publish_now_at, publications.c.job_order)
+
+
+def _facts() -> tuple[ColumnElement[Any], ...]:  # Any: as above
+    """Return the columns of a `QueuedPublication`."""
+    own = ("id", "job_id", "account_id", "platform", "segment_number", "due_at", "publish_now_at")
+    publish_after = func.coalesce(publications.c.publish_after, jobs.c.publish_after)
+    return (*(publications.c[name] for name in own), publish_after.label("publish_after"))
+
+
+def _with_owners(query: Select[Any]) -> Select[Any]:  # Any: as above
+    query = query.join(jobs, jobs.c.id == publications.c.job_id)
+    query = query.join(job_segments, job_segments.c.id == publications.c.segment_id)
+    return query.join(accounts, accounts.c.id == publications.c.account_id)
+
+
+def _may_go() -> ColumnElement[bool]:
+    """Return the SQL condition that the first open part of a job on an account may start."""
+    return and_(
+        publications.c.status == PublicationStatus.WAITING,
+        publications.c.held.is_(False),
+        job_segments.c.status == SegmentStatus.READY,
+        ~part_not_approved(),
+        or_(accounts.c.after_failure == AfterFailure.CONTINUE, ~_has_hold()),
     )
 
 
@@ -146,7 +181,9 @@ def _has_hold() -> ColumnElement[bool]:
     )
 
 
-_FIRST_PARTS = _first_parts()  # built once: that takes longer than its execution
+# Built once: that takes longer than their execution.
+_FIRST_PARTS = _first_parts()
+_WANTED_NOW = _wanted_now()
 
 
 def recent_starts(connection: Connection, account_id: str, since: datetime) -> list[datetime]:
@@ -165,10 +202,15 @@ def correct_starts(connection: Connection, now: datetime) -> None:
 
 
 def start(connection: Connection, publication_id: str, now: datetime) -> bool:
-    """Start a waiting publication; False if it was not waiting, or its job needs approval."""
-    held_back = select(jobs.c.id).where(jobs.c.id == publications.c.job_id, not_approved())
+    """Start a waiting publication; False if it was not waiting, is held, or its part needs approval."""
+    unapproved = select(jobs.c.id).where(
+        jobs.c.id == publications.c.job_id, job_segments.c.id == publications.c.segment_id, part_not_approved()
+    )
     change = update(publications).where(
-        publications.c.id == publication_id, publications.c.status == PublicationStatus.WAITING, ~held_back.exists()
+        publications.c.id == publication_id,
+        publications.c.status == PublicationStatus.WAITING,
+        publications.c.held.is_(False),
+        ~unapproved.exists(),
     )
     values = {
         "status": PublicationStatus.PUBLISHING,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Text, and_, case, cast, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Text, and_, case, cast, exists, or_, select, update
 
 from store import row_counts, rows
-from store.partial_indexes import is_open
+from store.partial_indexes import has_own_time, is_open
 from store.states import PUBLICATION_SUCCEEDED, PUBLICATION_UNPUBLISHED, AccountStatus, PublicationStatus
 from store.tables import accounts, jobs, publications
 
@@ -44,6 +44,9 @@ class Publication:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     words: dict[str, Any] | None = None  # Any: JSON, see `actors.flow.post_words`
+    held: bool = False
+    publish_after: datetime | None = None
+    publish_now_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", PublicationStatus(self.status))
@@ -199,6 +202,7 @@ def restart(connection: Connection, publication_ids: Collection[str], now: datet
         "status": PublicationStatus.WAITING, "step": None, "handle": None, "tries": 0, "unclear": False,
         "reason": None, "code": None, "ended_at": None, "started_at": None, "troubled_since": None,
         "holder": None, "holder_until": None, "next_at": None, "created_at": now, "attempts": None, "words": None,
+        "publish_now_at": None,
     }  # fmt: skip
     connection.execute(update(publications).where(publications.c.id.in_(publication_ids)).values(**values))
 
@@ -251,11 +255,26 @@ def resolve(
 def open_created_before(connection: Connection, before: datetime) -> list[Publication]:
     """Return publications that were made before the given moment and are still open.
 
-    Those of videos with a time of their own are returned only if that was before the moment, too.
+    Those of videos with a time of their own are returned only if that was before the moment, too; likewise those with
+    a time of their own, and the parts after them.
     """
     is_for_later = exists().where(jobs.c.id == publications.c.job_id, jobs.c.publish_after >= before)
-    query = select(publications).where(is_open(publications), publications.c.created_at < before, ~is_for_later)
+    earlier = publications.alias("earlier")
+    follows_later = exists().where(*own_time_up_to(earlier), earlier.c.publish_after >= before)
+    query = select(publications).where(
+        is_open(publications), publications.c.created_at < before, ~is_for_later, ~follows_later
+    )
     return rows.fetch_all(connection, query, Publication)
+
+
+def own_time_up_to(earlier: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Return the SQL conditions that a publication has a time of its own, and is another one or a part after it."""
+    return (
+        earlier.c.account_id == publications.c.account_id,
+        earlier.c.job_id == publications.c.job_id,
+        earlier.c.segment_number <= publications.c.segment_number,
+        has_own_time(earlier),
+    )
 
 
 def count_by_status(connection: Connection) -> dict[tuple[str, str], int]:

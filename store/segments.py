@@ -43,6 +43,7 @@ class Segment:
     rendering: dict[str, Any] | None = None  # Any: as above
     files_deleted_at: datetime | None = None
     gaze_intensity: float | None = None
+    approved_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", SegmentStatus(self.status))

@@ -98,10 +98,11 @@ class WaitsFor(StrEnum):
     GAP = "gap"  # between two posts of the account
     DAY_LIMIT = "day_limit"  # of the account, in any 24 hours
     WINDOW = "window"  # the next upload window
-    OWN_TIME = "own_time"  # `publish_after` of its video
+    OWN_TIME = "own_time"  # `publish_after` of it or of its video
     EARLIER_PART = "earlier_part"  # of the same video on the same account, which is not out yet
     RENDERING = "rendering"  # of the part
-    APPROVAL = "approval"  # of the job, by a person
+    APPROVAL = "approval"  # of the job or the part, by a person
+    HOLD = "hold"  # by a person, until a person releases it
     ACCOUNT = "account"  # to be connected again, or the end of a pause that the platform asked for
     PLATFORM_LIMIT = "platform_limit"  # of posts, which the platform itself sets
     PLATFORM_OUTAGE = "platform_outage"  # the end of the platform's pause

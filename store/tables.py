@@ -112,6 +112,7 @@ jobs = Table(
     Column("accounts", Json),  # list of ids of accounts; null: all connected ones of `platforms`
     Column("post_options", Json),  # options of the posts by platform, as the upload gave them; `post_settings` has more
     Column("stated_duration_s", Float),  # of the video, as the upload stated it; only for estimates until it is planned
+    Column("held", Boolean, nullable=False, server_default="0"),  # publications that are created later are held, too
 )
 Index("jobs_newest_first", jobs.c.created_at, jobs.c.id)
 Index("jobs_by_status", jobs.c.status)
@@ -146,6 +147,7 @@ job_segments = Table(
     Column("rendering", Json),  # {"picture", "encoded_because", "sound", ...} from `media.gaze`
     Column("files_deleted_at", UtcDateTime),  # after its last publication; null: with those of its job
     Column("gaze_intensity", Float),  # 0 to 1, 0: as filmed; null: that of the job
+    Column("approved_at", UtcDateTime),  # when a person approved this part alone; that of its job counts for all
     UniqueConstraint("job_id", "segment_number"),
 )
 Index("job_segments_not_ended", job_segments.c.status, sqlite_where=partial_indexes.is_not_ended(job_segments))
@@ -220,6 +222,12 @@ publications = Table(
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("words", Json),  # {"title", "caption", "options"}: what is sent, once its first step has begun
+    # What a person decided. The code "held" is another thing: an earlier part was not published.
+    Column("held", Boolean, nullable=False, server_default="0"),  # it does not start
+    Column("publish_after", UtcDateTime),  # its own time; null: that of its job
+    Column(
+        "publish_now_at", UtcDateTime
+    ),  # when it was asked to start at once, without window and gap; null: it was not
     UniqueConstraint("segment_id", "account_id"),
 )
 Index("publications_by_account", publications.c.account_id, publications.c.status)
@@ -230,6 +238,8 @@ for _name, _columns, _is_indexed in (
     ("publications_under_way", ("next_at",), partial_indexes.is_under_way),
     ("publications_open_by_age", ("created_at",), partial_indexes.is_open),
     ("publications_held", ("account_id", "job_id", "segment_number"), partial_indexes.is_held),
+    ("publications_wanted_now", ("account_id", "publish_now_at"), partial_indexes.is_wanted_now),
+    ("publications_with_own_time", ("account_id", "job_id", "segment_number"), partial_indexes.has_own_time),
 ):
     # Without `postgresql_where`, which loads SQLAlchemy's PostgreSQL dialect: 2.9 MB in every process.
     Index(_name, *(publications.c[_column] for _column in _columns), sqlite_where=_is_indexed(publications))

@@ -13,7 +13,7 @@ from actors.flow.events import emit, emit_for_publication
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import failed_for_files
-from store import jobs, publications, segments, steps
+from store import jobs, publications, reviews, segments, steps
 from store.states import JOB_OVER, PUBLICATION_UNPUBLISHED, JobStatus, NoticeKind, PublicationStatus
 
 MIN_RETENTION_H = 24.0  # unless all went well: failed work can be retried, and unpublished parts be fetched, for a day
@@ -27,6 +27,7 @@ def close_finished(machine: Machine, connection: Connection, job_id: str) -> Non
         if moved_to is JobStatus.REVIEW and job is not None and job.review_reasons:
             logger.info("Job {}: waits for approval ({})", job_id, ", ".join(job.review_reasons))
             emit(machine, connection, "job.review_needed", job, code=job.review_reasons[0], reasons=job.review_reasons)
+    reviews.update_status(connection, job_id)
     if segments.close(connection, job_id):
         machine.send("delete_files", job_id, "parts", delay_s=3600 * machine.settings.retention_hours)
     if not machine.settings.keep_source and jobs.mark_source_deleted(connection, job_id, machine.now()):

@@ -117,6 +117,7 @@ def _post(job: Job, number: int, account: Account) -> OpenPost:
         status=PublicationStatus.WAITING,
         created_at=job.created_at,
         segment_status=SegmentStatus.PENDING,
-        publish_after=job.publish_after,
         needs_approval=bool(job.review_reasons) and job.approved_at is None,
+        held=job.held,
+        job_publish_after=job.publish_after,
     )

@@ -65,6 +65,7 @@ def _queue(connection: Connection, account: Account, limits: PostingLimits, expe
         pauses=limits.pauses,
         post_s=post_s,
         posts=chain(forecast_rows.open_posts(connection, account.id), expected.on(account)),
+        wanted_now=forecast_rows.posts_wanted_now(connection, account.id),
         free_at=max([*under_way, *begun], default=None),
         post_limit=limits.post_limit,
         held_after=forecast_rows.first_unpublished(connection, account.id) if holds else {},

@@ -5,6 +5,7 @@ Each is one transaction, in which the change and its messages commit together.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from loguru import logger
@@ -18,11 +19,14 @@ from actors.flow.publication_commands import MAX_DEAD_LETTERS, NotPossible
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from broker import DeadLetter
-from store import accounts, endpoints, idempotency_keys, jobs, publications, segments, steps, webhooks
+from store import accounts, endpoints, idempotency_keys, jobs, publications, reviews, segments, steps, webhooks
 from store.idempotency_keys import StoredAnswer
 from store.jobs import Job
 from store.publications import Publication
 from store.states import JOB_OVER, EndpointState, JobStatus, PublicationStatus, SegmentStatus
+
+JOBS_AT_A_TIME = 100
+"""Number of restored jobs that are approved in one transaction; others wait for the write lock."""
 
 
 def accept(machine: Machine, job: Job, answer: StoredAnswer | None = None) -> StoredAnswer | None:
@@ -181,21 +185,74 @@ def _delete_dead_letters(machine: Machine, retried: set[tuple[str, str]]) -> Non
             machine.broker.admin.delete_dead_letter(letter.id)
 
 
-def approve(machine: Machine, job_id: str) -> bool:
-    """Approve the publications of a job in review.
+def approve(machine: Machine, job_id: str, parts: Collection[int] | None = None) -> bool:
+    """Approve a job, or some of its parts. What is approved already stays so.
+
+    Args:
+        machine: for its store.
+        job_id: of the job.
+        parts: their numbers; None: the whole job.
 
     Returns:
-        False if there is no such job, or it needs no approval.
+        False if there is no such job, it never needed approval, or it ended without one.
+
+    Raises:
+        NotPossible: "no_such_part".
     """
     with machine.store.writing() as connection:
-        if not jobs.approve(connection, job_id, machine.now()):
+        job = jobs.get(connection, job_id)
+        if job is None or not job.review_reasons or (job.approved_at is None and job.status in JOB_OVER):
             return False
-        waiting = [one.id for one in publications.of_job(connection, job_id) if one.status is PublicationStatus.WAITING]
-        publication_history.record_person(machine, connection, waiting, "A person approves the video")
+        _check_numbers(job, parts or ())
+        if job.approved_at is not None:
+            return True
+        _record_approval(machine, connection, job_id, parts)
+        if parts is None:
+            reviews.approve(connection, job_id, machine.now())
+        else:
+            reviews.approve_parts(connection, job_id, parts, machine.now())
         close_finished(machine, connection, job_id)
         start_due(machine, connection)
-    logger.info("Job {}: approved", job_id)
+    logger.info("Job {}: approved{}", job_id, "" if parts is None else f" ({len(parts)} of {job.segment_count} parts)")
     return True
+
+
+def _record_approval(machine: Machine, connection: Connection, job_id: str, parts: Collection[int] | None) -> None:
+    waiting = [one for one in publications.of_job(connection, job_id) if one.status is PublicationStatus.WAITING]
+    ids = [one.id for one in waiting if parts is None or one.segment_number in parts]
+    text = "A person approves the video" if parts is None else "A person approves the part"
+    publication_history.record_person(machine, connection, ids, text)
+
+
+def _check_numbers(job: Job, parts: Collection[int]) -> None:
+    for number in parts:
+        if number > (job.segment_count or 0):
+            raise NotPossible(
+                "no_such_part", f"the video has {job.segment_count or 0} parts; there is no part {number}"
+            )
+
+
+def approve_restored(machine: Machine) -> tuple[int, int]:
+    """Approve all jobs that need approval for no other reason than that they are restored from a backup.
+
+    Returns:
+        The number of jobs that are approved, and of those that still need approval for another reason.
+    """
+    approved = left = 0
+    while True:
+        with machine.store.writing() as connection:
+            found = reviews.list_restored(connection, JOBS_AT_A_TIME)
+            for job in found:
+                _record_approval(machine, connection, job.id, None)
+                is_approved = reviews.answer_restored(connection, job, machine.now())
+                approved, left = approved + is_approved, left + (not is_approved)
+                if job.status not in JOB_OVER:
+                    close_finished(machine, connection, job.id)
+            start_due(machine, connection)
+        if len(found) < JOBS_AT_A_TIME:
+            break
+    logger.info("{} restored jobs approved; {} need approval for another reason", approved, left)
+    return approved, left
 
 
 def retry_dead_letter(machine: Machine, letter: DeadLetter) -> bool:

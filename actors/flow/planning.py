@@ -20,7 +20,7 @@ from actors.machine import Machine
 from actors.recovery.missing_files import FILE_MISSING, NO_SUCH_FILE, UPLOAD_GONE
 from media.limits import MAX_SECONDS, MIN_SECONDS
 from media.process import runner
-from store import accounts, job_plans, jobs, publications, segments, stage_durations
+from store import accounts, job_plans, jobs, publications, reviews, segments, stage_durations
 from store.accounts import Account
 from store.attempts import MediaAttempt, MediaOutcome
 from store.jobs import Job
@@ -193,7 +193,7 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
             segment_count=len(plan["spans"]),
         )
         if planned and needs_review:
-            jobs.require_review(connection, job_id, ReviewReason.SOUND_UNREADABLE)
+            reviews.require(connection, job_id, ReviewReason.SOUND_UNREADABLE)
         job = jobs.get(connection, job_id)
         if not planned or job is None:
             return
@@ -203,9 +203,9 @@ def _record(machine: Machine, job_id: str, plan: dict[str, Any]) -> None:  # Any
         if (kept := cut_material.of_plan(job.id, plan.get("cutting"))) is not None:
             job_plans.create(connection, kept)
         wanted = [account for account in accounts.connected(connection) if is_chosen(job, account)]
-        posts = [_publication(machine, part, account) for part in parts for account in wanted]
+        posts = [_publication(machine, part, account, held=job.held) for part in parts for account in wanted]
         gone = _gone(connection, job, {account.id for account in wanted})
-        posts += [_cancelled(_publication(machine, part, account)) for part in parts for account in gone]
+        posts += [_cancelled(_publication(machine, part, account, held=False)) for part in parts for account in gone]
         publications.create(connection, posts)
         for part in parts:
             rendering.send(machine, part)
@@ -248,7 +248,7 @@ def _cancelled(publication: Publication) -> Publication:
     )
 
 
-def _publication(machine: Machine, part: Segment, account: Account) -> Publication:
+def _publication(machine: Machine, part: Segment, account: Account, *, held: bool) -> Publication:
     return Publication(
         id=machine.new_id("pub_"),
         job_id=part.job_id,
@@ -258,4 +258,5 @@ def _publication(machine: Machine, part: Segment, account: Account) -> Publicati
         account_id=account.id,
         status=PublicationStatus.WAITING,
         created_at=machine.now(),
+        held=held,
     )

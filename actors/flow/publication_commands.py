@@ -6,6 +6,7 @@ Each is one transaction, in which the change and its messages commit together.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from loguru import logger
 from sqlalchemy import Connection
@@ -15,7 +16,7 @@ from actors.flow.completion import after_publication
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery import publishing_notes
-from store import accounts, jobs, publications, segments
+from store import accounts, jobs, publications, reviews, segments
 from store.jobs import Job
 from store.publications import Publication
 from store.states import (
@@ -38,14 +39,17 @@ class NotPossible(Exception):
 
     Attributes:
         code: stable, for programs: "unknown" (no such publication), "not_failed", "not_waiting", "out_of_order",
-            "job_over", "files_deleted", "part_failed", "account_disconnected".
+            "job_over", "files_deleted", "part_failed", "account_disconnected", and those of `timing` and
+            `word_commands`.
         detail: a sentence for a person.
+        facts: for programs: the number of the part and the time that the sentence names.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, **facts: int | datetime) -> None:
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
+        self.facts = facts
 
 
 def retry_publication(machine: Machine, publication_id: str, *, out_of_order: bool = False) -> None:
@@ -63,9 +67,7 @@ def retry_publication(machine: Machine, publication_id: str, *, out_of_order: bo
         publication, job = _find(connection, publication_id)
         _check_retry(connection, publication, job, out_of_order=out_of_order)
         if job.status in JOB_OVER:
-            needs_approval = job.review_reasons and job.approved_at is None
-            again = JobStatus.REVIEW if needs_approval else JobStatus.PUBLISHING
-            jobs.reopen(connection, job.id, again, machine.now())
+            jobs.reopen(connection, job.id, JobStatus.PUBLISHING, machine.now())
         restart(machine, connection, job.id, [publication])
         start_due(machine, connection)
     delete_dead_letters(machine, {publication_id})
@@ -112,6 +114,7 @@ def restart(machine: Machine, connection: Connection, job_id: str, failed: Seque
     """
     ids = [publication.id for publication in failed]
     publications.restart(connection, ids, machine.now())
+    reviews.update_status(connection, job_id)
     publication_history.record_person(machine, connection, ids, "A person retries the post")
     publishing_notes.remove(machine, failed)
     segments.reopen(connection, job_id)

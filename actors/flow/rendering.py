@@ -23,7 +23,7 @@ from actors.flow.scheduling import start_due
 from actors.machine import Machine
 from actors.recovery.missing_files import NO_SUCH_FILE, UPLOAD_GONE
 from media.process import runner
-from store import jobs, segments, stage_durations
+from store import jobs, reviews, segments, stage_durations
 from store.attempts import MediaAttempt
 from store.jobs import Job
 from store.segments import Segment
@@ -319,7 +319,7 @@ def _record(machine: Machine, claim: MediaClaim[_PartRendering], rendered: dict[
         if rendered["rendering"]["sound"] == "unreadable" and machine.settings.mute_video != "publish":
             # Found only now: the beginning of its track is readable. Before `close_finished` and `start_due`, so that
             # nothing is published.
-            jobs.require_review(connection, job.id, ReviewReason.SOUND_UNREADABLE)
+            reviews.require(connection, job.id, ReviewReason.SOUND_UNREADABLE)
         facts = {"part": segment.segment_number, "parts": job.segment_count, "gaze": gaze_report}
         emit(machine, connection, "segment.ready", job, duration_s=segment.duration, **facts)
         close_finished(machine, connection, job.id)

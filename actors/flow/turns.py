@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
-from actors.flow.upload_windows import DAY, LONGEST_DAY, StartTime, local_day, next_slot
+from actors.flow.upload_windows import DAY, DEFAULTS, LONGEST_DAY, StartTime, local_day, next_slot
 from store.schedules import Schedule
 from store.states import WaitsFor
 
@@ -26,7 +26,11 @@ class Candidate(Protocol):
 
     @property
     def publish_after(self) -> datetime | None:
-        """Return the time before which its video must not be published."""
+        """Return the time before which it must not be published: its own, or that of its video."""
+
+    @property
+    def publish_now(self) -> bool:
+        """Return whether a person wants it at once."""
 
 
 C = TypeVar("C", bound=Candidate)
@@ -123,6 +127,21 @@ class PostingLimits:
         slot = self.slot_after(paused.at)
         return StartTime(slot.at, paused.waits_for) if slot.waits_for is None else slot
 
+    @cached_property
+    def immediate_slot(self) -> StartTime:
+        """Return when a post may start that a person wants at once; never after `next_slot`."""
+        return self.immediate_slot_after(self.now)
+
+    def immediate_slot_after(self, moment: datetime) -> StartTime:
+        """Return the same for a post that cannot start before a moment."""
+        paused = self.pauses.after(moment)
+        slot = replace(self, schedule=without_preferences(self.schedule)).slot_after(paused.at)
+        return StartTime(slot.at, paused.waits_for) if slot.waits_for is None else slot
+
+    def slot_of(self, candidate: Candidate) -> StartTime:
+        """Return when a candidate may start."""
+        return self.immediate_slot if candidate.publish_now else self.slot(candidate.publish_after)
+
     def slot(self, not_before: datetime | None) -> StartTime:
         """Return when a post may start that has this time of its own."""
         if not_before is None or not_before <= self.next_slot.at:
@@ -142,14 +161,23 @@ class PostingLimits:
 def decide(limits: PostingLimits, candidates: Iterable[C]) -> Iterator[Turn[C]]:
     """Yield the time of each candidate, in their order, up to the first that takes the next slot.
 
-    One whose video has a later time of its own does not hold up those behind it. The next to start is the first of
-    those with the earliest time.
+    One that has a later time of its own does not hold up those behind it. The next to start is the first of those with
+    the earliest time. Those that a person wants at once come first: `store.publication_queue`.
     """
     for candidate in candidates:
-        slot = limits.slot(candidate.publish_after)
+        slot = limits.slot_of(candidate)
         yield Turn(candidate, slot)
         if slot.at <= limits.next_slot.at:
             return
+
+
+def without_preferences(schedule: Schedule) -> Schedule:
+    """Return what of a schedule counts for a post that a person wants at once: the platform's limit of a day.
+
+    A higher limit of the schedule counts instead: it is that of this account's owner, whose app or account may do more.
+    """
+    per_day = max(schedule.max_per_day, DEFAULTS[schedule.platform].max_per_day)
+    return replace(schedule, windows=[], min_gap_s=0.0, max_per_day=per_day)
 
 
 def past_starts(starts: Sequence[datetime], now: datetime) -> list[datetime]:

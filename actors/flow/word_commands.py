@@ -1,4 +1,4 @@
-"""The commands that change words and options of posts, until their first step begins.
+"""The commands that change words, options and times of posts, until their first step begins.
 
 Each is one transaction, in which the change is checked against every post that it concerns. The publisher freezes the
 words of a post in a transaction, too: so it sends either those before or those after a change, and never others than
@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from loguru import logger
 from sqlalchemy import Connection
 
-from actors.flow import post_words, publication_history
+from actors.flow import post_words, publication_history, timing
+from actors.flow.forecast import Prediction
 from actors.flow.post_words import PostPlace, PostWords, resolve
 from actors.flow.publication_commands import NotPossible
+from actors.flow.timing import TimeChange
 from actors.machine import Machine
 from platforms import registry
 from platforms.definition import PublishingOptions
@@ -30,6 +33,7 @@ from store.publications import Publication
 WIDEST_PART = 999
 """Number of parts for which words are checked before the parts are known: the longest numbering."""
 
+AS_IT_IS = TimeChange()
 Values = Mapping[str, Any]  # Any: texts and JSON; of "title", "caption" and "options", those that change
 
 
@@ -62,8 +66,14 @@ class JobWords:
     parts: Mapping[int, Values] = field(default_factory=dict)
 
 
-def change_job(machine: Machine, job_id: str, change: JobWords) -> None:
-    """Change words and options of the posts of a job that have not begun; the others keep theirs.
+def change_job(machine: Machine, job_id: str, change: JobWords, time: TimeChange = AS_IT_IS) -> None:
+    """Change words, options and times of the posts of a job that have not begun; the others keep theirs.
+
+    Args:
+        machine: for its store.
+        job_id: of the job.
+        change: of words and options.
+        time: of all posts.
 
     Raises:
         NotPossible: "unknown", "no_such_part", "files_deleted"; "publication_started" if all posts have begun.
@@ -73,19 +83,27 @@ def change_job(machine: Machine, job_id: str, change: JobWords) -> None:
         job = jobs.get(connection, job_id)
         if job is None:
             raise NotPossible("unknown", "there is no such job")
-        posts = _begin_change(connection, job)
-        if job.segment_count is not None:
-            _check_parts(job, change)
-        if publications.has_any(connection, job_id):
-            _check_scope(posts, change)
-        if change.job:
-            job = _set_own(connection, job, change.job)
-        for platform, values in change.platforms.items():
-            _put(connection, job_id, ALL_PARTS, platform, values)
-        for number, values in change.parts.items():
-            _put(connection, job_id, number, ALL_TARGETS, values)
-        _check(machine, connection, job, posts)
-    logger.info("Job {}: words changed", job_id)
+        if not time or change != JobWords():
+            _change_words(machine, connection, job, change)
+        if time:
+            _require_files(job)
+            timing.change_job(machine, connection, job, time)
+    logger.info("Job {}: posts changed", job_id)
+
+
+def _change_words(machine: Machine, connection: Connection, job: Job, change: JobWords) -> None:
+    posts = _begin_change(connection, job)
+    if job.segment_count is not None:
+        _check_parts(job, change)
+    if publications.has_any(connection, job.id):
+        _check_scope(posts, change)
+    if change.job:
+        job = _set_own(connection, job, change.job)
+    for platform, values in change.platforms.items():
+        _put(connection, job.id, ALL_PARTS, platform, values)
+    for number, values in change.parts.items():
+        _put(connection, job.id, number, ALL_TARGETS, values)
+    _check(machine, connection, job, posts)
 
 
 def _set_own(connection: Connection, job: Job, values: Values) -> Job:
@@ -99,11 +117,24 @@ def _set_own(connection: Connection, job: Job, values: Values) -> Job:
     return changed
 
 
-def change_publication(machine: Machine, publication_id: str, values: Values) -> None:
-    """Change words and options of a publication that has not begun.
+def change_publication(
+    machine: Machine,
+    publication_id: str,
+    values: Values,
+    time: TimeChange = AS_IT_IS,
+    predictions: Mapping[str, Prediction] = MappingProxyType({}),
+) -> None:
+    """Change words, options and time of a publication that has not begun.
+
+    Args:
+        machine: for its store.
+        publication_id: of the publication.
+        values: its words and options.
+        time: when it goes out.
+        predictions: of waiting publications, by id, for its time.
 
     Raises:
-        NotPossible: "unknown", "files_deleted", "publication_started".
+        NotPossible: "unknown", "files_deleted", "publication_started", and those of `change_post`.
         WordsRefused: nothing is changed.
     """
     with machine.store.writing() as connection:
@@ -111,21 +142,28 @@ def change_publication(machine: Machine, publication_id: str, values: Values) ->
         job = None if found is None else jobs.get(connection, found.job_id)
         if found is None or job is None:
             raise NotPossible("unknown", "there is no such publication")
-        posts = _begin_change(connection, job)
-        if found.id not in {post.id for post in posts}:
-            raise _started("this post")
-        _put(connection, job.id, found.segment_number, found.account_id, values)
-        _check(machine, connection, job, [found])
-        publication_history.record_person(
-            machine, connection, [found.id], f"A person changes the post: {', '.join(sorted(values))}"
-        )
-    logger.info("Publication {}: words changed", publication_id)
+        if values or not time:
+            posts = _begin_change(connection, job)
+            if found.id not in {post.id for post in posts}:
+                raise _started("this post")
+            _put(connection, job.id, found.segment_number, found.account_id, values)
+            _check(machine, connection, job, [found])
+            publication_history.record_person(
+                machine, connection, [found.id], f"A person changes the post: {', '.join(sorted(values))}"
+            )
+        if time:
+            timing.change_post(machine, connection, found, job, time, predictions)
+    logger.info("Publication {}: changed", publication_id)
+
+
+def _require_files(job: Job) -> None:
+    if job.files_deleted_at is not None:
+        raise NotPossible("files_deleted", "the files of this job are deleted; nothing more is published")
 
 
 def _begin_change(connection: Connection, job: Job) -> list[Publication]:
     """Return the publications whose words may change; freeze those of the others."""
-    if job.files_deleted_at is not None:
-        raise NotPossible("files_deleted", "the files of this job are deleted; nothing more is published")
+    _require_files(job)
     found = publications.of_job(connection, job.id)
     for publication in found:
         if publication.step is not None and not post_words.is_editable(publication):

@@ -4,7 +4,7 @@ The database says "waiting" of a part that may be public by now. The record besi
 knows, but may be gone with the upload, or was restored together with the database. So a person decides:
 
     has begun      the outcome is unknown        `POST /publications/{id}/resolve`
-    waits          its job needs approval        `POST /jobs/{id}/approve`
+    waits          its job needs approval        `POST /jobs/{id}/approve`, `POST /jobs/approve-restored` for all
 
 Sessions end: a browser that was signed out since the backup would be signed in again.
 """
@@ -17,7 +17,7 @@ from datetime import datetime
 from actors.flow.completion import after_publication
 from actors.flow.events import emit
 from actors.machine import Machine
-from store import api_keys, heartbeats, jobs, publications, sessions
+from store import api_keys, heartbeats, publications, reviews, sessions
 from store.states import JOB_OVER, JobStatus, ReviewReason
 
 CODE = "database_older"
@@ -51,7 +51,7 @@ def hold_publications(machine: Machine) -> tuple[int, int]:
     with machine.store.writing() as connection:
         held = [
             job
-            for job in jobs.require_review_of_all(connection, ReviewReason.RESTORED)
+            for job in reviews.require_of_all(connection, ReviewReason.RESTORED)
             if job.status not in JOB_OVER  # a retry of those would ask
         ]
         for job in held:

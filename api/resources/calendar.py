@@ -152,6 +152,7 @@ def _unpredicted(post: CalendarPost) -> WaitsFor:
     return unpredicted(
         account_status=post.account_status,
         needs_approval=post.needs_approval,
+        held=post.held,
         segment_status=post.segment_status,
         code=post.code,
     )

@@ -66,6 +66,13 @@ class UploadDocument(AllOutDocument):
     status_url: Annotated[str, Field(description="Address of the status, relative to the server.")]
 
 
+class ReviewDocument(TypedDict):
+    """The reasons for which a job waits for approval."""
+
+    reasons: list[ReviewReason]
+    approved_at: Time | None
+
+
 class JobSummaryDocument(TypedDict):
     """A job in the list of jobs."""
 
@@ -91,6 +98,7 @@ class JobSummaryDocument(TypedDict):
         Field(description="Name of the uploaded file. It may become the title of a video without title and caption."),
     ]
     created_at: Time | None
+    review: Annotated[ReviewDocument | None, Field(description="Why the job waits for approval.")]
 
 
 class JobsDocument(TypedDict):
@@ -98,6 +106,13 @@ class JobsDocument(TypedDict):
 
     jobs: list[JobSummaryDocument]
     next: Cursor
+
+
+class RestoredApprovalDocument(TypedDict):
+    """The outcome of an approval of restored jobs."""
+
+    approved: Annotated[int, Field(description="Number of jobs that are approved.")]
+    left: Annotated[int, Field(description="Number of jobs that still need approval, for another reason.")]
 
 
 class AttemptDocument(TypedDict):
@@ -112,13 +127,6 @@ class AttemptDocument(TypedDict):
     held_bytes: Annotated[int | None, Field(description="Memory in use when the limit was exceeded, in bytes.")]
     limit_bytes: Annotated[int | None, Field(description="Memory limit, in bytes.")]
     deadline_s: Annotated[float | None, Field(description="Time limit in seconds.")]
-
-
-class ReviewDocument(TypedDict):
-    """The reasons for which a job waits for approval."""
-
-    reasons: list[ReviewReason]
-    approved_at: Time | None
 
 
 class GazeDocument(TypedDict):
@@ -184,6 +192,13 @@ class PublicationDocument(SentWordsDocument):
         str | None, Field(description="What a person can do now, after an error; a sentence. The cause is `reason`.")
     ]
     ended_at: Time | None
+    held: Annotated[bool, Field(description="Whether a person holds it: it does not start until it is released.")]
+    publish_after: Annotated[
+        Time | None, Field(description="Its own time, before which it is not published; null: that of its job.")
+    ]
+    publish_now: Annotated[
+        bool, Field(description="Whether a person wanted it at once, without upload window, gap and own time.")
+    ]
     attempts: Annotated[
         list[PublishingAttemptDocument], Field(description="The newest failed attempts, at most 20, oldest first.")
     ]
@@ -233,6 +248,7 @@ class SegmentDocument(TypedDict):
     start_s: Annotated[float, Field(description="Start in the uploaded video, in seconds.")]
     duration_s: Annotated[float | None, Field(description="Duration in seconds.")]
     cut_reason: Annotated[str, Field(description="Why the part ends where it ends.")]
+    approved: Annotated[bool, Field(description="Whether it may be published: it needs no approval, or has it.")]
     gaze: GazeDocument | None
     rendering: Annotated[Free | None, Field(description="How the part was made.")]
     reason: _Reason
@@ -254,7 +270,6 @@ class JobDocument(JobSummaryDocument, AllOutDocument):
     error_code: _Code
     attempts: list[AttemptDocument]
     retry_at: _RetryAt
-    review: Annotated[ReviewDocument | None, Field(description="Why the job waits for approval.")]
     warnings: list[str | None]
     metadata: Annotated[Free | None, Field(description="The JSON object that was given with the upload.")]
     platforms: list[str] | None
@@ -263,6 +278,7 @@ class JobDocument(JobSummaryDocument, AllOutDocument):
     gaze_intensity: float
     segment_seconds: float
     publish_after: Time | None
+    held: Annotated[bool, Field(description="Whether the whole job is held; single publications may be, too.")]
     started_at: Time | None
     completed_at: Time | None
     source_deleted_at: Time | None

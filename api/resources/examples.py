@@ -19,11 +19,13 @@ _STATE: Json = {"job_id": JOB_ID, "status": "publishing"}
 _SUMMARY: Json = {
     **_STATE, "phase": "publishing", "progress": 0.83, "next_at": _AT, "last_at": _AT,
     "posts": {"waiting": 4, "published": 1}, "title": "My talk", "original_name": "talk.mp4", "created_at": _AT,
+    "review": None,
 }  # fmt: skip
 _PUBLICATION: Json = {
     "id": PUBLICATION_ID, "platform": "tiktok", "account": "@mara", "account_id": ACCOUNT_ID, "status": "published",
     "link": "https://www.tiktok.com/@mara/video/7300000000000000001", "due_at": _AT, "expected_at": None,
     "waits_for": None, "reason": None, "code": None, "next_step": None, "ended_at": _AT, "attempts": [],
+    "held": False, "publish_after": None, "publish_now": False,
     "title": "My talk — Part 1/5", "caption": None, "options": {}, "editable": False, "own_words": None,
 }  # fmt: skip
 _HISTORY_ENTRY: Json = {
@@ -34,6 +36,7 @@ _HISTORY_ENTRY: Json = {
 }  # fmt: skip
 _SEGMENT: Json = {
     "number": 1, "of": 5, "status": "ready", "progress": 1.0, "start_s": 0.0, "duration_s": 57.4, "cut_reason": "pause",
+    "approved": True,
     "gaze": {"corrected": True, "share": 0.91, "reason": None}, "rendering": {"picture": "encoded", "settings": "full"},
     "reason": None, "attempts": [], "retry_at": None, "size_bytes": 8_123_456, "stage_seconds": {"render": 61.2},
     "links": {"cover": f"/jobs/{JOB_ID}/segments/1/cover", "video": f"/jobs/{JOB_ID}/segments/1/video"},
@@ -42,10 +45,10 @@ _SEGMENT: Json = {
 _JOB: Json = {
     **_SUMMARY, "all_out_by": _AT, "all_out_reason": None, "caption": "", "part_words": {},
     "platform_words": {"youtube": {"title": "{title}", "caption": None, "options": {"privacy": "unlisted"}}},
-    "error": None, "error_code": None, "attempts": [], "retry_at": None, "review": None,
+    "error": None, "error_code": None, "attempts": [], "retry_at": None,
     "warnings": [], "metadata": {"campaign": 7}, "platforms": ["tiktok"], "accounts": None, "size_bytes": 123_456_789,
-    "gaze_intensity": 0.8, "segment_seconds": 60.0, "publish_after": None, "started_at": _AT, "completed_at": None,
-    "source_deleted_at": None, "files_deleted_at": None, "segments": [_SEGMENT],
+    "gaze_intensity": 0.8, "segment_seconds": 60.0, "publish_after": None, "held": False, "started_at": _AT,
+    "completed_at": None, "source_deleted_at": None, "files_deleted_at": None, "segments": [_SEGMENT],
 }  # fmt: skip
 _PLAN: Json = {
     "duration_s": 83.2, "frame_rate": "30", "min_part_s": 6, "max_part_s": 60, "gaze_intensity": 0.8,
@@ -102,7 +105,8 @@ REQUESTS: dict[str, Json] = {
         "platforms": {"youtube": {"title": "{title} ({n}/{m})", "options": {"privacy": "unlisted"}}},
         "parts": {"2": {"title": "The hard part"}},
     },
-    "change_publication": {"caption": "Part {n} of {m}"},
+    "change_publication": {"caption": "Part {n} of {m}", "publish_after": _AT, "shift_following": True},
+    "approve_job": {"parts": [1]},
     "change_plan": {
         "parts": [{"start_s": 0.0, "end_s": 57.4}, {"start_s": 57.4, "end_s": 83.2, "gaze_intensity": 0.0}],
     },
@@ -153,6 +157,7 @@ RESPONSES: dict[str, Json | str] = {
     "cancel_job": {"job_id": JOB_ID, "status": "cancelled"},
     "retry_job": {**_STATE, "out_of_order": []},
     "approve_job": _STATE,
+    "approve_restored_jobs": {"approved": 40, "left": 2},
     "list_accounts": {"accounts": [_ACCOUNT], "next": None, "outages": {}, "max_upload_bytes": 500_000_000},
     "change_account": {**_ACCOUNT, "after_failure": "continue"},
     "get_forecast": {"made_at": _AT, "posts": [_EXPECTED], "next": None},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import quote
 
 import falcon
+from pydantic import BaseModel, ConfigDict, Field
 
 from actors.flow import job_commands, word_commands
 from api.context import Context
@@ -21,6 +23,16 @@ from store.jobs import Job
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+
+
+class Approval(BaseModel):
+    """An approval of a job."""
+
+    model_config = ConfigDict(extra="forbid")
+    parts: Annotated[
+        Annotated[list[Annotated[int, Field(ge=1, strict=True)]], Field(min_length=1, max_length=999)] | None,
+        Field(description="Numbers of the parts that are approved. Default: all, also those that are rendered later."),
+    ] = None
 
 
 class StatusResource(Resource):
@@ -71,9 +83,9 @@ class JobResource(Resource):
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Change the posts of a job that have not begun; return its status document."""
-        change = json_body.read_body(request, JobChange)
+        change, now = json_body.read_body(request, JobChange), self._context.now()
         with refusals("job"):
-            word_commands.change_job(self._context, job_id, change.words(self._context.now()))
+            word_commands.change_job(self._context, job_id, change.words(now), change.time(now))
         response.media = job_document(self._context, job_id)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
@@ -117,11 +129,25 @@ class ApproveResource(Resource):
     """POST /jobs/{job_id}/approve."""
 
     def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Approve a job; parts that are not ready yet are published later."""
-        del request
-        if not job_commands.approve(self._context, job_id):
+        """Approve a job or some of its parts; what is not ready yet is published later."""
+        has_body = request.content_length not in {None, 0}
+        approval = json_body.read_body(request, Approval) if has_body else Approval()
+        with refusals("job"):
+            is_approved = job_commands.approve(self._context, job_id, approval.parts)
+        if not is_approved:
             raise _conflict(self._context, job_id, "the job needs no approval")
         response.media = _state(self._context, job_id)
+
+
+class ApproveRestoredResource(Resource):
+    """POST /jobs/approve-restored."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Approve all jobs that wait for no other reason than that they are restored from a backup."""
+        del request
+        approved, left = job_commands.approve_restored(self._context)
+        counts: documents.RestoredApprovalDocument = {"approved": approved, "left": left}
+        response.media = counts
 
 
 def _get(context: Context, job_id: str) -> Job:

@@ -163,7 +163,8 @@ OPERATIONS = (
         "change_job", "patch", "/jobs/{job_id}", "Change the posts of a job", (200, 404, 409, 422),
         "Words and options of the posts that have not begun: of the video, by platform and by part. The most exact "
         "ones count, field by field: publication, part, platform, video. Posts that have begun keep theirs; 409 with "
-        "`code` `publication_started` if all concerned have. Nothing is changed if a platform would refuse any post.",
+        "`code` `publication_started` if all concerned have. Nothing is changed if a platform would refuse any post. "
+        "`held` holds or releases all posts that are not out, and `publish_after` moves them.",
         JobChange,
         content=documents.JobDocument,
     ),
@@ -182,8 +183,16 @@ OPERATIONS = (
         "published on the account are left: `out_of_order` lists their ids.", content=documents.JobRetryDocument,
     ),
     Operation(
-        "approve_job", "post", "/jobs/{job_id}/approve", "Approve the publications of a job", (200, 404, 409),
-        "409 if the job needs no approval.", content=documents.JobStateDocument,
+        "approve_job", "post", "/jobs/{job_id}/approve", "Approve the publications of a job", (200, 404, 409, 422),
+        "All, or those of single parts: the others wait on. A second approval changes nothing. 409 if the job never "
+        "needed any, or has ended without one; with `code` `no_such_part` for a number that the video does not have.",
+        jobs.Approval, content=documents.JobStateDocument,
+    ),
+    Operation(
+        "approve_restored_jobs", "post", "/jobs/approve-restored", "Approve all jobs after a restore", (200,),
+        "Those that wait only because the database was restored from a backup. Others wait on, such as those whose "
+        "upload asked for a review and that were not approved before the backup.",
+        content=documents.RestoredApprovalDocument,
     ),
     Operation(
         "get_videos", "get", "/jobs/{job_id}/videos.zip", "Get all parts in one archive", (200, 404),
@@ -305,8 +314,11 @@ OPERATIONS = (
     ),
     Operation(
         "change_publication", "patch", "/publications/{publication_id}", "Change a publication", (200, 404, 409, 422),
-        "Words and options of a post that has not begun, or that failed and can be retried. 409 with `code` "
-        "`publication_started` otherwise.", PublicationChange, content=documents.PublicationDocument,
+        "Words and options of a post that has not begun, or that failed and can be retried; and when a waiting post "
+        "goes out. 409 with `code` `publication_started` otherwise; `out_of_order` for a time before an earlier part, "
+        "or after that of a later one (`part` and `at` name it); `earlier_part_waits` or `not_approved` if it cannot "
+        "be published now. A change that was made already does nothing.", PublicationChange,
+        content=documents.PublicationDocument,
     ),
     Operation(
         "get_publication_history", "get", "/publications/{publication_id}/history", "Get the history of a publication",

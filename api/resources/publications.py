@@ -1,10 +1,10 @@
-"""Publications: retry, skip, resolve an unknown outcome."""
+"""Publications: change, retry, skip, resolve an unknown outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import falcon
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
@@ -87,7 +87,11 @@ def refusals(noun: str) -> Iterator[None]:
     except NotPossible as exc:
         if exc.code == "unknown":
             raise not_found(noun) from None
-        raise Problem(409, exc.code, exc.detail) from None
+        raise Problem(409, exc.code, exc.detail, **_facts(exc)) from None
+
+
+def _facts(refused: NotPossible) -> dict[str, Any]:  # Any: JSON
+    return {name: fact if isinstance(fact, int) else timestamp(fact) for name, fact in refused.facts.items()}
 
 
 class PublicationResource(Resource):
@@ -95,15 +99,16 @@ class PublicationResource(Resource):
 
     def on_patch(self, request: falcon.Request, response: falcon.Response, publication_id: str) -> None:
         """Change a publication that has not begun; return it as the status of its job shows it."""
-        change = json_body.read_body(request, PublicationChange)
+        change, now = json_body.read_body(request, PublicationChange), self._context.now()
+        time = change.time(now)
+        predictions = self._context.forecasts.get(self._context).posts if time.move is not None else {}
         with self._context.store.reading() as connection:
             found = publications.get(connection, publication_id)
         if found is None:
             raise not_found("publication")
         with refusals("publication"):
-            word_commands.change_publication(
-                self._context, publication_id, change.values_for(found.platform, self._context.now())
-            )
+            values = change.values_for(found.platform, now)
+            word_commands.change_publication(self._context, publication_id, values, time, predictions)
         response.media = publication_document(self._context, found.job_id, publication_id)
 
 

@@ -94,7 +94,6 @@ def document(
         "error_code": job.error_code,
         "attempts": _attempts(job.attempts),
         "retry_at": timestamp(job.retry_at),
-        "review": _review(job),
         "warnings": (job.facts or {}).get("warnings", []),
         "metadata": job.metadata,
         "platforms": job.platforms,
@@ -103,6 +102,7 @@ def document(
         "gaze_intensity": job.gaze_intensity,
         "segment_seconds": job.segment_seconds,
         "publish_after": timestamp(job.publish_after),
+        "held": job.held,
         "started_at": timestamp(job.started_at),
         "completed_at": timestamp(job.completed_at),
         "source_deleted_at": timestamp(job.source_deleted_at),
@@ -154,6 +154,7 @@ def summary(
         "title": job.title,
         "original_name": job.original_name,
         "created_at": timestamp(job.created_at),
+        "review": _review(job),
     }
 
 
@@ -223,6 +224,7 @@ def _part(
         "start_s": part.start_s,
         "duration_s": part.duration,
         "cut_reason": part.cut_reason,
+        "approved": _is_approved(job, part),
         "gaze": cast("documents.GazeDocument | None", part.gaze),
         "rendering": part.rendering,
         "reason": part.reason,
@@ -251,6 +253,10 @@ def _attempts(stored: Sequence[dict[str, Any]] | None) -> list[documents.Attempt
         }
         for attempt in decode_attempts(stored)
     ]
+
+
+def _is_approved(job: Job, part: Segment) -> bool:
+    return not job.review_reasons or job.approved_at is not None or part.approved_at is not None
 
 
 def _review(job: Job) -> documents.ReviewDocument | None:
@@ -286,6 +292,9 @@ def _post(
         "code": code,
         "next_step": next_step(code) if _needs_step(post, code) else None,
         "ended_at": timestamp(post.ended_at),
+        "held": post.held,
+        "publish_after": timestamp(post.publish_after),
+        "publish_now": post.publish_now_at is not None,
         **words,
         "attempts": [_publishing_attempt(attempt) for attempt in decode_publishing_attempts(post.attempts)],
     }
@@ -334,7 +343,8 @@ def _prediction(
         return None
     waits_for = unpredicted(
         account_status=AccountStatus.CONNECTED if account is None else account.status,
-        needs_approval=bool(job.review_reasons) and job.approved_at is None,
+        needs_approval=not _is_approved(job, part),
+        held=post.held,
         segment_status=part.status,
         code=post.code,
     )
@@ -354,12 +364,16 @@ def _all_out(job: Job, predictions: Sequence[Prediction], forecast: Forecast) ->
     return AllOut(max((one.ends_at for one in predictions if one.ends_at is not None), default=None))
 
 
-def unpredicted(*, account_status: str, needs_approval: bool, segment_status: str, code: str | None) -> WaitsFor:
+def unpredicted(
+    *, account_status: str, needs_approval: bool, held: bool, segment_status: str, code: str | None
+) -> WaitsFor:
     """Return what a publication waits for whose turn does not come before it expires, or whose account is unusable."""
     if account_status != AccountStatus.CONNECTED:
         return WaitsFor.ACCOUNT
     if needs_approval:
         return WaitsFor.APPROVAL
+    if held:
+        return WaitsFor.HOLD
     if segment_status in {SegmentStatus.PENDING, SegmentStatus.RENDERING}:
         return WaitsFor.RENDERING
     return WaitsFor.EARLIER_PART if code == HELD else WaitsFor.NEXT

@@ -14,6 +14,7 @@ _SENTENCES = {
     WaitsFor.EARLIER_PART: "It goes out after the part before it",
     WaitsFor.RENDERING: "The part is still being prepared",
     WaitsFor.APPROVAL: "It waits for your approval",
+    WaitsFor.HOLD: "You hold it",
     WaitsFor.ACCOUNT: "It waits until the account can be used again",
     WaitsFor.PLATFORM_LIMIT: "{platform} takes no more posts of the account before",
     WaitsFor.PLATFORM_OUTAGE: "It waits until {platform} works again",

@@ -98,12 +98,13 @@ def _boolean(value: Any) -> Any:  # Any: before validation
     return word in _TRUE
 
 
-def _time(value: Any) -> Any:  # Any: before validation
-    if not isinstance(value, str):
-        return value
+def aware_time(value: Any) -> Any:  # Any: before validation
+    """Return a text as a time in UTC; a ValueError if it is none with a time zone."""
+    if value is None:
+        return None
     try:
-        time = datetime.fromisoformat(value.strip())
-        if time.tzinfo is None:
+        time = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+        if time is None or time.tzinfo is None:
             raise ValueError
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
@@ -182,7 +183,7 @@ class UploadOptions(BaseModel):
     ] = None
     publish_after: Annotated[
         datetime | None,
-        BeforeValidator(_time),
+        BeforeValidator(aware_time),
         Field(
             description="Earliest time of publication, RFC 3339 with a time zone, at most "
             f"{MAX_PUBLISH_AHEAD.days} days ahead. Default: as soon as possible."

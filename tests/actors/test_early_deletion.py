@@ -15,7 +15,7 @@ from actors.flow import job_commands, publication_commands
 from actors.flow.completion import close_finished, fail_part
 from actors.recovery import adoption, lost_found
 from actors.recovery.adoption import Outcome
-from store import Store, accounts, jobs, publications, segments, tables
+from store import Store, accounts, jobs, publications, reviews, segments, tables
 from store.jobs import Job
 from store.states import JobStatus, PublicationStatus, ReviewReason, SegmentStatus
 from tests.actors.queues import change_settings, move_clock, waiting
@@ -116,7 +116,7 @@ def test_the_upload_stays_while_a_part_is_to_be_rendered_or_has_failed(store: St
 def test_the_upload_stays_until_its_parts_are_approved(store: Store) -> None:
     _add(store)
     with store.writing() as connection:
-        jobs.require_review(connection, ID, ReviewReason.SOUND_UNREADABLE)
+        reviews.require(connection, ID, ReviewReason.SOUND_UNREADABLE)
     _close(store)
     _work()
     assert (_job(store).status, "source" in _upload()) == (JobStatus.REVIEW, True)

@@ -14,7 +14,7 @@ from actors.flow import completion, events, notice_delivery, notices, publicatio
 from actors.flow.notice_delivery import MAX_REJECTIONS, RETRY_DELAYS_S
 from actors.recovery import stuck_work
 from actors.send_notices import deliver_notice, send_notice
-from store import Sealer, Store, jobs, publications, push_subscriptions
+from store import Sealer, Store, jobs, publications, push_subscriptions, reviews
 from store import accounts as store_accounts
 from store.states import DeliveryStatus, JobStatus, NoticeKind, NoticeStatus, PublicationStatus, ReviewReason
 from store.tables import metadata
@@ -85,7 +85,7 @@ def test_a_requested_review_is_a_notice(run: NoticeRun) -> None:
     browser = run.browser()
     run.add_job(PublicationStatus.WAITING, status=JobStatus.PROCESSING)
     with run.writing() as connection:
-        jobs.require_review(connection, "job", ReviewReason.REQUESTED)
+        reviews.require(connection, "job", ReviewReason.REQUESTED)
         completion.close_finished(wiring.machine, connection, "job")
     run.send()
     assert _titles(browser) == ["“A talk” waits for you"]

@@ -9,8 +9,8 @@ from falcon.testing import TestClient
 
 from api.context import Context
 from platforms.registry import PLATFORMS
-from store import accounts, jobs, publication_queue, publications, segments
-from store.states import JobStatus, SegmentStatus
+from store import accounts, jobs, publication_queue, publications, reviews, segments
+from store.states import JobStatus, ReviewReason, SegmentStatus
 from tests.store import rows
 
 POST = "job-1-youtube-1"
@@ -147,3 +147,118 @@ def test_the_limits_are_those_that_are_checked(client: TestClient) -> None:
             compose("x" if of == "caption" else "", "x" * maximum)
         with pytest.raises(Exception, match="too_long"):
             compose("x" * (maximum + 1) if of == "title" else "x", "x" * (maximum + 1))
+
+
+def test_a_post_is_held_moved_and_released(client: TestClient, planned: Context) -> None:
+    held = client.simulate_patch(f"/publications/{POST}", json={"held": True, "title": "New"})
+    assert (held.status_code, held.json["held"], held.json["waits_for"]) == (200, True, "hold")
+    assert held.json["title"] == "New — Part 1/2"
+    later = "2026-11-23T18:00:00.000Z"
+    moved = client.simulate_patch(f"/publications/{POST}", json={"held": False, "publish_after": later})
+    assert (moved.json["held"], moved.json["publish_after"], moved.json["expected_at"]) == (False, later, later)
+    assert moved.json["waits_for"] == "own_time"
+    refused = client.simulate_patch("/publications/job-2-youtube-1", json={"publish_after": "2026-11-23T12:00:00Z"})
+    assert (refused.status_code, refused.json["code"]) == (409, "out_of_order")
+    assert (refused.json["part"], refused.json["at"]) == (1, later)
+    assert "part 1 goes out on 23 November 2026 at 18:00 UTC" in refused.json["detail"]
+    client.simulate_patch("/publications/job-2-youtube-1", json={"publish_after": "2026-11-24T12:00:00Z"})
+    shifted = client.simulate_patch(
+        f"/publications/{POST}", json={"publish_after": "2026-11-24T18:00:00+01:00", "shift_following": True}
+    )
+    assert shifted.json["publish_after"] == "2026-11-24T17:00:00.000Z"
+    assert posts(client)["job-2-youtube-1"]["publish_after"] == "2026-11-25T11:00:00.000Z"
+    again = client.simulate_patch(f"/publications/{POST}", json={"publish_after": None})
+    assert (again.json["publish_after"], again.json["status"]) == (None, "publishing")
+
+
+def test_a_post_is_published_now(client: TestClient, planned: Context) -> None:
+    refused = client.simulate_patch("/publications/job-2-youtube-1", json={"publish_now": True})
+    assert (refused.status_code, refused.json["code"], refused.json["part"]) == (409, "earlier_part_waits", 1)
+    for _ in range(2):
+        started = client.simulate_patch(f"/publications/{POST}", json={"publish_now": True})
+        assert (started.json["status"], started.json["publish_now"]) == ("publishing", True)
+    late = client.simulate_patch(f"/publications/{POST}", json={"held": True})
+    assert (late.status_code, late.json["code"]) == (409, "publication_started")
+
+
+def test_a_whole_video_is_held_and_moved(client: TestClient, planned: Context) -> None:
+    at = "2026-12-01T08:00:00.000Z"
+    changed = client.simulate_patch("/jobs/job", json={"held": True, "publish_after": at, "title": "New"})
+    assert (changed.json["held"], changed.json["publish_after"], changed.json["title"]) == (True, at, "New")
+    assert {post["waits_for"] for post in posts(client).values()} == {"hold"}
+    assert changed.json["phase"] == "blocked"
+    released = client.simulate_patch("/jobs/job", json={"held": False})
+    assert (released.json["next_at"], released.json["phase"]) == (at, "scheduled")
+    assert client.simulate_patch("/jobs/job", json={"publish_after": None}).json["publish_after"] is None
+
+
+def test_a_video_that_is_not_planned_yet_is_held(client: TestClient, context: Context) -> None:
+    with context.store.writing() as connection:
+        jobs.create(connection, rows.job(status=JobStatus.PROCESSING, parts=None))
+    assert client.simulate_patch("/jobs/job", json={"held": True}).json["held"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (f"/publications/{POST}", {"held": None}, "held"),
+        (f"/publications/{POST}", {"held": "true"}, "held"),
+        (f"/publications/{POST}", {"publish_after": "2026-11-24T18:00:00"}, "publish_after"),
+        (f"/publications/{POST}", {"publish_after": "tomorrow"}, "publish_after"),
+        (f"/publications/{POST}", {"publish_after": 5}, "publish_after"),
+        (f"/publications/{POST}", {"publish_after": "2028-01-01T00:00:00Z"}, "publish_after"),
+        (f"/publications/{POST}", {"shift_following": True}, "shift_following"),
+        (f"/publications/{POST}", {"publish_now": True, "held": True}, "publish_now"),
+        (f"/publications/{POST}", {"publish_now": True, "publish_after": None}, "publish_now"),
+        ("/jobs/job", {"publish_now": True}, "publish_now"),
+        ("/jobs/job", {"publish_after": "2028-01-01T00:00:00Z"}, "publish_after"),
+    ],
+)
+def test_times_that_do_not_fit_are_refused_by_name(
+    client: TestClient, planned: Context, path: str, body: dict[str, Any], field: str
+) -> None:
+    before = posts(client)
+    answer = client.simulate_patch(path, json=body)
+    assert (answer.status_code, answer.json.get("field")) == (422, field), answer.json
+    assert before == posts(client)
+
+
+def test_refused_words_leave_the_time_as_it_is(client: TestClient, planned: Context) -> None:
+    """One transaction, in both orders."""
+    refused = client.simulate_patch("/jobs/job", json={"held": True, "title": "x" * 200})
+    assert (refused.status_code, client.simulate_get("/status/job").json["held"]) == (422, False)
+    late = {"title": "New", "publish_now": True}
+    refused = client.simulate_patch("/publications/job-2-youtube-1", json=late)
+    assert (refused.status_code, posts(client)["job-2-youtube-1"]["title"]) == (409, "A talk — Part 2/2")
+
+
+def test_parts_are_approved_one_by_one(client: TestClient, planned: Context) -> None:
+    with planned.store.writing() as connection:
+        reviews.require(connection, "job", ReviewReason.REQUESTED)
+        reviews.update_status(connection, "job")
+    assert client.simulate_get("/jobs").json["jobs"][0]["review"] == {"reasons": ["requested"], "approved_at": None}
+    first = client.simulate_post("/jobs/job/approve", json={"parts": [1]})
+    assert (first.status_code, first.json["status"]) == (200, "review")
+    shown = client.simulate_get("/status/job").json
+    assert [part["approved"] for part in shown["segments"]] == [True, False]
+    assert posts(client)["job-2-youtube-1"]["waits_for"] == "approval"
+    for body in ({"parts": [2]}, {}, None):
+        done = (
+            client.simulate_post("/jobs/job/approve", json=body) if body else client.simulate_post("/jobs/job/approve")
+        )
+        assert (done.status_code, done.json["status"]) == (200, "publishing")
+    unknown = client.simulate_post("/jobs/job/approve", json={"parts": [3]})
+    assert (unknown.status_code, unknown.json["code"]) == (409, "no_such_part")
+    for parts in ([], [0], ["1"], "all"):
+        assert client.simulate_post("/jobs/job/approve", json={"parts": parts}).status_code == 422
+    assert client.simulate_post("/jobs/nothing/approve").status_code == 404
+
+
+def test_one_call_approves_all_restored_jobs(client: TestClient, planned: Context) -> None:
+    with planned.store.writing() as connection:
+        reviews.require_of_all(connection, ReviewReason.RESTORED)
+    assert client.simulate_get("/status/job").json["status"] == "review"
+    for approved in (1, 0):
+        answer = client.simulate_post("/jobs/approve-restored")
+        assert (answer.status_code, answer.json) == (200, {"approved": approved, "left": 0})
+    assert client.simulate_get("/status/job").json["status"] == "publishing"

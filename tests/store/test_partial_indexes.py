@@ -24,6 +24,10 @@ QUERIES: dict[str, tuple[Query, str]] = {
         lambda connection: publications.open_created_before(connection, NOON - timedelta(days=60)),
         "publications_open_by_age",
     ),
+    "open_created_before, own times": (
+        lambda connection: publications.open_created_before(connection, NOON - timedelta(days=60)),
+        "publications_with_own_time",
+    ),
     "rendering_started_before": (
         lambda connection: segments.rendering_started_before(connection, NOON),
         "job_segments_not_ended",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from broker import WriteLock
-from store import Store, accounts, jobs, publication_queue, publications, segments, tables
+from store import Store, accounts, jobs, post_times, publication_queue, publications, segments, tables
 from store.publication_queue import QueuedPublication
-from store.states import PUBLICATION_OVER, AfterFailure, PublicationStatus, SegmentStatus
+from store.states import PUBLICATION_OVER, AfterFailure, PublicationStatus, ReviewReason, SegmentStatus
 from tests.store.query_cost import counted, query_plans, traced
 from tests.store.rows import NOON, account, job, publication, segment
 
@@ -35,27 +36,38 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     statuses=st.lists(st.sampled_from(sorted(PublicationStatus)), min_size=1, max_size=5),
     after_failure=st.sampled_from(AfterFailure),
     rendered=st.lists(st.booleans(), min_size=5, max_size=5),
+    held=st.lists(st.booleans(), min_size=5, max_size=5),
+    approved=st.none() | st.lists(st.booleans(), min_size=5, max_size=5),
+    wanted_now=st.lists(st.booleans(), min_size=5, max_size=5),
 )
 def test_turns_follow_the_parts_numbers(
     shared_store: Store,
     statuses: list[PublicationStatus],
     after_failure: AfterFailure,
     rendered: list[bool],
+    held: list[bool],
+    approved: list[bool] | None,
+    wanted_now: list[bool],
 ) -> None:
     """Whatever the states: at most one goes next, it waits, its file is there, and all before it are over.
 
-    Nor was one before it not published, unless the account goes on then.
+    Nor was one before it not published, unless the account goes on then. It is approved if its job needs approval, and
+    nobody holds it; and only such a one can be started.
     """
     store = shared_store
     with store.writing() as connection:
         for table in reversed(tables.metadata.sorted_tables):
             connection.execute(table.delete())
-        jobs.create(connection, job(parts=len(statuses)))
+        reasons: list[str] | None = None if approved is None else [ReviewReason.REQUESTED]
+        jobs.create(connection, replace(job(parts=len(statuses)), review_reasons=reasons))
         accounts.connect(connection, replace(account(), after_failure=after_failure))
         for number, status in enumerate(statuses, 1):
             part = segment(number, status=SegmentStatus.READY if rendered[number - 1] else SegmentStatus.RENDERING)
-            segments.create(connection, [part])
-            publications.create(connection, [publication(part, account(), status=status)])
+            is_approved = approved is not None and approved[number - 1]
+            segments.create(connection, [replace(part, approved_at=NOON if is_approved else None)])
+            post = replace(publication(part, account(), status=status), held=held[number - 1])
+            wanted_at = NOON if wanted_now[number - 1] else None
+            publications.create(connection, [replace(post, publish_now_at=wanted_at)])
     with store.reading() as connection:
         heads = [queued.segment_number for queued in _next(connection)]
     candidates = [
@@ -63,6 +75,8 @@ def test_turns_follow_the_parts_numbers(
         for number, status in enumerate(statuses, 1)
         if status is PublicationStatus.WAITING
         and rendered[number - 1]
+        and not held[number - 1]
+        and (approved is None or approved[number - 1])
         and all(before in PUBLICATION_OVER for before in statuses[: number - 1])
         and (
             after_failure is AfterFailure.CONTINUE
@@ -72,6 +86,16 @@ def test_turns_follow_the_parts_numbers(
     busy = PublicationStatus.PUBLISHING in statuses
     assert heads == ([] if busy else candidates)
     assert len(heads) <= 1
+    with store.writing() as connection:
+        started = [
+            number
+            for number, status in enumerate(statuses, 1)
+            if publication_queue.start(connection, f"job-{number}-tiktok-1", NOON)
+            and not (
+                status is PublicationStatus.WAITING and not held[number - 1] and (approved or [True] * 5)[number - 1]
+            )
+        ]
+    assert started == []
 
 
 def _next(connection: Connection) -> list[QueuedPublication]:
@@ -151,8 +175,9 @@ def test_the_next_publication_is_found_by_the_indexes_of_the_order(store: Store)
             publication_queue.recent_starts(connection, "tiktok-1", NOON)
         plans = query_plans(connection, statements)
     for index, searches in {
-        "publications_in_order": 2,
-        "publications_not_published": 1,
+        "publications_in_order": 3,
+        "publications_not_published": 2,
+        "publications_wanted_now": 1,
         "publications_by_start": 1,
     }.items():
         assert sum(f" {index} (" in plan for plan in plans) == searches
@@ -173,3 +198,14 @@ def test_the_older_job_goes_first_but_holds_nobody_up(store: Store) -> None:
             connection, "old-1", "a", duration_s=1, size_bytes=1, gaze={}, stage_seconds={}, rendering={}, now=NOON
         )
         assert [queued.job_id for queued in _next(connection)] == ["old", "new"]
+
+
+def test_what_a_person_wants_now_comes_first(store: Store) -> None:
+    """In the order in which it was wanted, and before older jobs; a part that waits for an earlier one does not."""
+    _wait(store, jobs_count=4, parts=2)
+    wanted = {"job003-1": 2, "job001-1": 1, "job002-2": 0}
+    with store.writing() as connection:
+        for part, minutes in wanted.items():
+            post_times.want_now(connection, f"{part}-tiktok-1", NOON + timedelta(minutes=minutes))
+        found = [(queued.job_id, queued.segment_number, queued.publish_now) for queued in _next(connection)]
+    assert found == [("job001", 1, True), ("job003", 1, True), ("job000", 1, False), ("job002", 1, False)]
