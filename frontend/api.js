@@ -77,9 +77,9 @@ export async function limits() {
   return (await ask('limits')).json();
 }
 
-/** The expected posts of the next 30 days, earliest first; at most 500. */
-export async function forecast(signal = null) {
-  return (await ask('forecast?days=30&limit=500', { signal })).json();
+/** What was published and what is expected from one day to another (2026-11-23), by the days of a time zone. */
+export async function calendar(from, to, zone, signal = null) {
+  return (await ask(`calendar?from=${from}&to=${to}&zone=${encodeURIComponent(zone)}`, { signal })).json();
 }
 
 /** The limits and upload windows of each platform. */

@@ -5,6 +5,7 @@ import { confirm } from './dialogs.js';
 import { el, pill, render } from './dom.js';
 import { historyOf } from './post-history.js';
 import { postState } from './part-groups.js';
+import { videoPath } from './paths.js';
 import { POST as P } from './video-words.js';
 import { waitingNote } from './waiting.js';
 import { platformName, sentence } from './words.js';
@@ -19,7 +20,7 @@ const CHANGES = {
   back: { publish_after: null },
 };
 
-/** Show the post; `params` is {job, on: its id, onSaved, close}. Returns a function that leaves it. */
+/** Show the post; `params` is {job, on: its id, onSaved, close}, and `at`, a proposed time, and `isElsewhere` outside of the video's page. Returns a function that leaves it. */
 export function show(root, params) {
   const content = el('div', {});
   root.append(content, el('div', { class: 'tool' }, historyOf(params.on)));
@@ -65,6 +66,7 @@ async function send(tool, action, request) {
   try {
     await request();
     tool.job = (await api.status(tool.job.job_id)).document;
+    tool.at = null;
     tool.done = P.sent[action];
   } catch (problem) {
     tool.refusal = problem instanceof api.NoAnswer ? P.lost : sentence(problem.message, '.');
@@ -83,6 +85,7 @@ function draw(tool) {
     el('div', { class: 'title-row' },
       el('h3', { tabindex: '-1' }, P.head(platformName(post.platform), post.account, part.number)), pill(postState(post))),
     note && el('p', { 'data-key': 'note' }, note),
+    tool.isElsewhere && el('p', { 'data-key': 'video' }, el('a', { class: 'text-link', href: videoPath(tool.job.job_id) }, P.video)),
     el('p', { role: 'status', 'data-key': 'done' }, tool.done),
     el('p', { class: 'field-error', role: 'alert', 'data-key': 'refusal' }, tool.refusal),
     post.status === 'waiting' && choices(tool, post),
@@ -99,14 +102,16 @@ function choices({ busy }, post) {
     canMove(post) && el('p', { class: 'hint below' }, P.nowHint));
 }
 
-function mover({ busy, job }, part, post) {
+function mover(tool, part, post) {
+  const { busy, job } = tool;
   const hasFollowing = job.segments.some((one) => one.number > part.number && one.publications.some((other) => other.account_id === post.account_id && other.status === 'waiting'));
   const at = post.publish_after ?? post.expected_at;
+  const value = tool.at ?? (at && localTime(at)); // `at`: a time of the reader's zone that is proposed
   return el('form', { 'data-key': 'move', novalidate: true },
     el('h4', {}, P.move),
     el('div', { class: 'field' },
       el('label', { for: 'move-at' }, P.at),
-      el('input', { id: 'move-at', name: 'at', type: 'datetime-local', value: at && localTime(at), 'aria-describedby': 'move-zone' }),
+      el('input', { id: 'move-at', name: 'at', type: 'datetime-local', value, 'aria-describedby': 'move-zone' }),
       el('p', { id: 'move-zone', class: 'hint' }, P.zone(Intl.DateTimeFormat().resolvedOptions().timeZone))),
     hasFollowing && el('div', { class: 'field' }, el('label', { class: 'choice' }, el('input', { type: 'checkbox', name: 'following' }), el('span', {}, P.following))),
     el('div', { class: 'actions' },

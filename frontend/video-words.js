@@ -35,6 +35,7 @@ export const WORDS = {
 
 export const POST = {
   tool: 'One post',
+  video: 'Show the video',
   head: (platform, account, number) => [`${platform}, part ${number}`, account].filter(Boolean).join(' · '),
   now: 'Publish now',
   hold: 'Hold it',

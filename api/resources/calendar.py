@@ -14,6 +14,7 @@ from actors.flow import account_schedules
 from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import Forecast
 from actors.flow.upload_windows import midnight
+from api.http import conditional, json_values
 from api.http.problems import Problem
 from api.resources import documents, waiting_words
 from api.resources.base import Resource
@@ -77,7 +78,10 @@ class CalendarResource(Resource):
         expected = [made.waiting(waiting[name]) for name in shown if name in waiting]
         response.cache_control = ["private", "no-cache"]
         is_truncated = len(begun) > MAX_ENTRIES or len(dated) + len(undated) > len(shown)
-        response.media = _document(period, [*published, *expected], truncated=is_truncated)
+        body = json_values.write(_document(period, [*published, *expected], truncated=is_truncated))
+        if not conditional.not_modified(request, response, conditional.content_tag(body)):
+            response.content_type = falcon.MEDIA_JSON
+            response.data = body
 
 
 def _time(forecast: Forecast, publication_id: str) -> datetime | None:

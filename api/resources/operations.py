@@ -278,10 +278,11 @@ OPERATIONS = (
         content=documents.ForecastDocument,
     ),
     Operation(
-        "get_calendar", "get", "/calendar", "Get publications day by day", (200, 400),
+        "get_calendar", "get", "/calendar", "Get publications day by day", (200, 304, 400),
         "Publications of all accounts that have started, at their start, and those that wait, at their expected time. "
         f"At most {calendar.MAX_ENTRIES} entries.",
         query={"from": _FROM, "to": _TO, "zone": _ZONE}, content=documents.CalendarDocument,
+        answer_headers={"ETag": text("Version of the document.")},
     ),
     Operation(
         "get_schedules", "get", "/schedule", "Get the schedules of all platforms", (200,),

@@ -158,6 +158,17 @@ def test_too_many_entries_are_cut_and_it_is_said(
         assert (dated, len(found["undated"]), found["truncated"]) == expected
 
 
+def test_an_unchanged_calendar_is_not_sent_again(client: TestClient, context: Context) -> None:
+    """A page asks each minute; a month of many posts is a megabyte."""
+    _add(context, "job", 2)
+    first = client.simulate_get("/calendar")
+    again = client.simulate_get("/calendar", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.simulate_put("/schedule", json={"tiktok": {"min_gap_s": 60}}).status_code == 200
+    changed = client.simulate_get("/calendar", headers={"If-None-Match": first.headers["ETag"]})
+    assert changed.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [

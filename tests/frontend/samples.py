@@ -245,3 +245,15 @@ def _part_of_long(number: int, of: int) -> dict[str, Any]:
     if number == 43:
         waiting[0] |= {"status": "failed", "code": "video_refused", "reason": "TikTok cannot use this video file"}
     return segment(number, of, "ready", gaze=corrected(0.9), publications=waiting)
+
+
+def calendar_entry(
+    number: int, at: str | None, status: str, reason: str = "It waits for the next upload window"
+) -> dict[str, Any]:
+    """Return an entry of the calendar: a part of a video on TikTok."""
+    return {
+        "publication_id": f"pub_{number}", "job_id": "job-1", "title": "Five habits of calm speakers", "part": number,
+        "of": 16, "platform": "tiktok", "account_id": "a1", "account": "@mara.talks", "account_zone": "UTC", "at": at,
+        "status": status, "waits_for": "window" if status == "waiting" else None,
+        "reason": reason if status == "waiting" else None, "link": None,
+    }  # fmt: skip

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from zoneinfo import ZoneInfo
 
 import falcon
 
@@ -47,7 +48,10 @@ class StandIn:
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
     schedule: dict[str, Any] = field(default_factory=lambda: {"tiktok": {"max_per_day": 15}})
-    expected: list[dict[str, Any]] = field(default_factory=list)  # posts of the forecast
+    entries: list[dict[str, Any]] = field(default_factory=list)  # of the calendar
+    calendars: list[tuple[str, str, str]] = field(default_factory=list)  # first day, last day and zone of each request
+    unknown_zones: set[str] = field(default_factory=set)
+    is_calendar_truncated: bool = False
     max_upload_bytes: int | None = None
     tiktok_requires: list[str] = field(default_factory=list)  # options of a post
     outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
@@ -184,8 +188,25 @@ class Api:
     def on_get_schedule(self, _request: falcon.Request, response: falcon.Response) -> None:
         response.media = self._state.schedule
 
-    def on_get_forecast(self, _request: falcon.Request, response: falcon.Response) -> None:
-        response.media = {"made_at": "2026-11-22T10:00:00Z", "posts": self._state.expected, "next": None}
+    def on_get_calendar(self, request: falcon.Request, response: falcon.Response) -> None:
+        first, last = (date.fromisoformat(request.get_param(name, required=True)) for name in ("from", "to"))
+        name = request.get_param("zone", required=True)
+        self._state.calendars.append((first.isoformat(), last.isoformat(), name))
+        if name in self._state.unknown_zones:
+            raise Refusal(400, title="Bad request", description="zone: unknown", kind="bad_zone", field="zone")
+        days: dict[date, list[dict[str, Any]]] = {
+            first + timedelta(days=ahead): [] for ahead in range((last - first).days + 1)
+        }
+        for entry in self._state.entries:
+            if entry["at"] is not None:
+                day = datetime.fromisoformat(entry["at"]).astimezone(ZoneInfo(name)).date()
+                days.get(day, []).append(entry)
+        response.media = {
+            "from": first.isoformat(), "to": last.isoformat(), "zone": name,
+            "days": [{"date": day.isoformat(), "entries": entries} for day, entries in days.items()],
+            "undated": [entry for entry in self._state.entries if entry["at"] is None],
+            "truncated": self._state.is_calendar_truncated,
+        }  # fmt: skip
 
     def on_get_limits(self, _request: falcon.Request, response: falcon.Response) -> None:
         limits = limits_document(PublishingOptions())
@@ -452,7 +473,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
         "/notices": "notices", "/notices/subscriptions": "subscriptions",
         "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
-        "/jobs": "jobs", "/schedule": "schedule", "/forecast": "forecast", "/limits": "limits",
+        "/jobs": "jobs", "/schedule": "schedule", "/calendar": "calendar", "/limits": "limits",
         "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,20 +134,16 @@ def all_jobs(api: StandIn) -> None:
         api.add_job(job)
 
 
-def expected_posts(api: StandIn) -> None:
-    posts = [
-        ("2099-11-26T08:00:00Z", "tiktok"),
-        ("2099-11-26T09:30:00Z", "youtube"),
-        ("2099-11-27T08:00:00Z", "tiktok"),
-    ]
-    api.expected = [
-        {
-            "expected_at": at, "waits_for": "window", "publication_id": f"p{number}", "job_id": "job-1",
-            "title": "Five habits of calm speakers", "number": number, "of": 3, "platform": platform,
-            "account_id": "a1", "account": "@mara.talks",
-        }
-        for number, (at, platform) in enumerate(posts, 1)
-    ]  # fmt: skip
+def calendar_entries(api: StandIn) -> None:
+    """Fill this month: each status, many on one day, another zone, and two without a date."""
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    statuses = ("published", "failed", "outcome_unknown", "action_needed", "publishing", *["waiting"] * 9)
+    for number, status in enumerate(statuses, start=1):
+        at = noon + timedelta(days=0 if number > 6 else number - 4, minutes=20 * number)
+        api.entries.append(samples.calendar_entry(number, at.isoformat(), status))
+    api.entries[5] |= {"account_zone": "America/New_York", "platform": "youtube"}
+    for number in (15, 16):
+        api.entries.append(samples.calendar_entry(number, None, "waiting", "It waits for your approval"))
 
 
 def disabled_webhook(api: StandIn) -> None:
@@ -431,8 +428,21 @@ def states() -> Iterator[State]:
     yield State("new-offline", do=lost, is_cut_off=True)
     yield State("videos-empty", do=see("#recent", "Nothing here yet"), at="videos")
     yield State("videos-of-each-status", all_jobs, see("#recent li"), at="videos")
-    yield State("calendar", expected_posts, see("#agenda li"), at="calendar")
-    yield State("calendar-empty", do=see("#agenda", "Nothing is scheduled"), at="calendar")
+    yield State("calendar", calendar_entries, see(".calendar-entry"), at="calendar")
+    yield State(
+        "calendar-month",
+        calendar_entries,
+        click("[name=calendar-view][value=month]", then=".calendar-month .calendar-entry"),
+        at="calendar",
+    )
+    yield State("calendar-empty", do=see("#calendar", "Nothing was published this week"), at="calendar")
+    yield State(
+        "calendar-busy",
+        answering(503, "GET /calendar"),
+        see("#calendar", "busy"),
+        at="calendar",
+        refused=frozenset({"/calendar 503"}),
+    )
     yield State("accounts-none", with_accounts(), see("#accounts", "Not connected"), at="accounts")
     yield State("accounts-connected", do=see("#accounts", "Mara Talks"), at="accounts")
     yield State(

@@ -218,7 +218,7 @@ def test_no_view_scrolls_sideways(page: Browser, api: StandIn, clip: Path, scree
     assert page.run(wider) == 0
     for name in ("videos", "calendar", "accounts", "settings"):
         page.click(f"nav a[href='/{name}']")
-        page.find("#page .card, #agenda p")
+        page.find("#page .card, #calendar p")
         assert page.run(wider) == 0
     for job_id, job in api.jobs.items():
         page.run("location.hash = `#job=${arguments[0]}`", job_id)

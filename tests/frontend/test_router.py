@@ -175,7 +175,7 @@ def test_a_page_that_cannot_be_loaded_is_tried_again(page: Browser, api: StandIn
         page.offline(False)
         page.click("nav a[href='/calendar']")
         page.until("the page", lambda: titles(page) == ["Calendar"])
-        page.find("#agenda")
+        page.find("#calendar")
     finally:
         page.offline(False)
         page.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])

@@ -97,6 +97,6 @@ def _is_expected(complaint: str, state: State) -> bool:
     if state.is_cut_off and "ERR_INTERNET_DISCONNECTED" in complaint:
         return True
     return any(
-        f"{path} - " in complaint and f"status of {status}" in complaint
+        (f"{path} - " in complaint or f"{path}?" in complaint) and f"status of {status}" in complaint
         for path, status in map(str.split, state.refused)
     )
