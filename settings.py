@@ -137,6 +137,9 @@ class Settings(BaseModel):
     # before the first retry; the second waits 4 times as long, the third 16 times
     media_retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0
     review: bool = False  # nothing is published before approval, unless the upload says otherwise
+    dry_run: bool = (
+        False  # nothing is published; `GET /jobs/{id}/payloads` shows what would be, unless the upload differs
+    )
     mute_video: Literal["ask", "publish", "refuse"] = "ask"  # for a video whose sound cannot be read
     keep_source: bool = False  # keep an uploaded file until the other files of its job are deleted
     retention_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 0.0

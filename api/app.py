@@ -20,6 +20,7 @@ from api.resources.accounts import AccountResource, AccountsResource
 from api.resources.archives import VideosResource
 from api.resources.calendar import CalendarResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
+from api.resources.creators import CreatorResource
 from api.resources.dead_letters import DeadLetterRetryResource, DeadLettersResource, DeadLettersRetryResource
 from api.resources.files import FileResource, FilesResource, TusHeaders
 from api.resources.forecasts import ForecastResource
@@ -39,6 +40,7 @@ from api.resources.notices import NoticesResource, NoticeTestResource, Subscript
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.parts import PartFileResource, SignedPartResource
+from api.resources.payloads import PayloadsResource
 from api.resources.plans import PlanResource
 from api.resources.publications import (
     HistoryResource,
@@ -128,6 +130,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/jobs/{job_id}/cancel": CancelResource(context),
         "/jobs/{job_id}/retry": RetryResource(context),
         "/jobs/{job_id}/approve": ApproveResource(context),
+        "/jobs/{job_id}/payloads": PayloadsResource(context),
         "/jobs/{job_id}/videos.zip": VideosResource(context),
         "/jobs/{job_id}/plan": PlanResource(context),
         "/jobs/approve-restored": ApproveRestoredResource(context),
@@ -137,6 +140,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/media/{token}": SignedPartResource(context),
         "/accounts": AccountsResource(context),
         "/accounts/{account_id}": AccountResource(context),
+        "/accounts/{account_id}/creator": CreatorResource(context),
         "/accounts/{account_id}/schedule": AccountScheduleResource(context),
         "/connect/{platform}": ConnectResource(context),
         "/connect/{platform}/begin": ConnectTicketResource(context),

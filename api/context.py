@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.flow.forecast_cache import ForecastCache
+from actors.flow.platform_reads import PlatformReads
 from actors.machine import Machine
 from api.http.auth import ApiKeys
 from api.http.connection_counters import ConnectionCounters
@@ -27,6 +28,7 @@ class Context(Machine):
         reservations: of disk space, by the uploads that this process is receiving.
         connection_counters: connections and requests that the server refused.
         forecasts: of the waiting publications.
+        platform_reads: answers of platforms about accounts, kept for a minute.
         receptions: resumable uploads that this process is receiving.
     """
 
@@ -38,6 +40,7 @@ class Context(Machine):
     reservations: Reservations = field(default_factory=Reservations)
     connection_counters: ConnectionCounters = field(default_factory=ConnectionCounters)
     forecasts: ForecastCache = field(default_factory=ForecastCache)
+    platform_reads: PlatformReads = field(default_factory=PlatformReads)
     receptions: Receptions = field(default_factory=Receptions)
 
     def now_s(self) -> float:

@@ -64,6 +64,7 @@ const WARNING = {
 };
 /** reason: [question, label of the button that approves]. */
 const REVIEW = {
+  dry_run: ['This is a dry run: nothing is published. To publish these parts for real, say so here.', 'Publish for real'],
   requested: ['You asked to look first. Watch the parts below; nothing is published before you say so.', 'Publish'],
   sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
   options_lost: ['This video was recovered, and its title, platforms and date were lost. Publish it now on every connected account?', 'Publish'],

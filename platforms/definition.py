@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from platforms.contract import Disclosure, Publisher
+from platforms.creator import Creator
+from platforms.dry_run import DryAnswers
 from platforms.http.hosts import PlatformHosts, Roots
 from platforms.post_options import PostOptions
 from platforms.step_texts import StepTexts
@@ -99,7 +101,9 @@ class PlatformDefinition:
         required_options: the names of those that a post must have.
         make_publisher: returns the publisher.
         step_texts: words for the publisher's steps.
+        dry_answers: returns the stand-in answers for dry runs.
         needs_title: each video has a title, besides its caption or description.
+        creator: asks for the creator of an account, whose token is given; None: the platform does not offer that.
         max_posts_per_day: default limit of an account; our own choice, well below what the platform allows.
         min_gap_s: default gap between two posts of an account.
         post_limit: of the platform; it counts whatever a schedule allows. None: it documents none that is certain.
@@ -114,10 +118,12 @@ class PlatformDefinition:
     options: type[PostOptions]
     make_publisher: Callable[[Roots, PublishingOptions], Publisher]
     step_texts: StepTexts
+    dry_answers: Callable[[Roots], DryAnswers]
     max_posts_per_day: int
     min_gap_s: int = 1_800
     post_limit: DocumentedLimit | None = None
     needs_title: bool = False
+    creator: Callable[[Roots, str], Creator] | None = None
     required_options: Callable[[PublishingOptions], tuple[str, ...]] = lambda _: ()
 
     @property

@@ -18,6 +18,7 @@ from store.states import (
     SEGMENT_ENDED,
     JobStatus,
     PublicationStatus,
+    ReviewReason,
     SegmentStatus,
 )
 from store.tables import job_segments, jobs, publications
@@ -64,6 +65,11 @@ class Job:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", JobStatus(self.status))
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Return whether the posts are only shown: a dry run that nobody has approved."""
+        return ReviewReason.DRY_RUN in (self.review_reasons or ()) and self.approved_at is None
 
 
 def create(connection: Connection, job: Job) -> None:

@@ -75,6 +75,7 @@ def encode(job: Job, sealer: Sealer, answer: StoredAnswer | None = None) -> byte
             "gaze_intensity": job.gaze_intensity,
             "segment_seconds": job.segment_seconds,
             "review": ReviewReason.REQUESTED in (job.review_reasons or ()),
+            "dry_run": ReviewReason.DRY_RUN in (job.review_reasons or ()),
             "publish_after": None if after is None else after.isoformat(),
             "accounts": job.accounts,
             "post_options": job.post_options,
@@ -153,7 +154,7 @@ def _read(document: Any, base: Job, sealer: Sealer) -> RestoredJob:  # Any: JSON
         platforms=None if platforms is None else [str(name) for name in platforms],
         gaze_intensity=_number(options["gaze_intensity"], 0, 1),
         segment_seconds=_number(options["segment_seconds"], 1, 3600),
-        review_reasons=[ReviewReason.REQUESTED] if _is_review_requested(options) else None,
+        review_reasons=_review_reasons(options),
         title=_text(options["title"]),
         caption=_text(options["caption"]),
         publish_after=None if after is None else _moment(after),
@@ -220,11 +221,12 @@ def _number(value: Any, least: float, most: float) -> float:  # Any: JSON
     return float(value)
 
 
-def _is_review_requested(options: Any) -> bool:  # Any: JSON
-    value = options.get("review", False)  # records of earlier versions have none
-    if not isinstance(value, bool):
+def _review_reasons(options: Any) -> list[str] | None:  # Any: JSON
+    """Return for what reasons the upload asked for approval; records of earlier versions name none."""
+    asked = {ReviewReason.REQUESTED: options.get("review", False), ReviewReason.DRY_RUN: options.get("dry_run", False)}
+    if not all(isinstance(value, bool) for value in asked.values()):
         raise TypeError("neither true nor false")
-    return value
+    return [reason for reason, is_asked in asked.items() if is_asked] or None
 
 
 def _text(value: Any) -> str:  # Any: JSON

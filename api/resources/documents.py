@@ -21,7 +21,6 @@ from store.states import (
     AccountStatus,
     AfterFailure,
     AllOutReason,
-    HistoryKind,
     JobPhase,
     JobStatus,
     PublicationStatus,
@@ -204,40 +203,6 @@ class PublicationDocument(SentWordsDocument):
     ]
 
 
-class HistoryEntryDocument(TypedDict):
-    """An entry of the history of a publication."""
-
-    at: Time | None
-    until: Annotated[Time | None, Field(description="The last repetition; null: it happened once.")]
-    times: Annotated[int, Field(description="How often it happened in a row.")]
-    kind: Annotated[
-        HistoryKind,
-        Field(
-            description="`request`: stored before a request that may make the post public; `answer`: a request and its "
-            "response; `evidence`: the answer that proves the outcome; `state`: a change of state; `person`: what a "
-            "person did."
-        ),
-    ]
-    step: Annotated[str | None, Field(description="Step of the publication.")]
-    text: Annotated[str, Field(description="What happened, for people.")]
-    method: str | None
-    host: str | None
-    path: Annotated[str | None, Field(description="Without its query; `…` stands for a part that may be a secret.")]
-    http_status: Annotated[int | None, Field(description="Null if no response came.")]
-    duration_ms: Annotated[int | None, Field(description="Duration of the last request.")]
-    ids: Annotated[
-        dict[str, str], Field(description="What identifies the post or its upload, for the platform's support.")
-    ]
-
-
-class HistoryDocument(TypedDict):
-    """The history of a publication, the oldest entry first."""
-
-    publication_id: str
-    entries: list[HistoryEntryDocument]
-    truncated: Annotated[bool, Field(description="Whether entries were deleted: after 90 days, or beyond 200.")]
-
-
 class SegmentDocument(TypedDict):
     """A part of a job."""
 
@@ -270,6 +235,7 @@ class JobDocument(JobSummaryDocument, AllOutDocument):
     error_code: _Code
     attempts: list[AttemptDocument]
     retry_at: _RetryAt
+    dry_run: Annotated[bool, Field(description="Whether nothing is published, unless the job is approved.")]
     warnings: list[str | None]
     metadata: Annotated[Free | None, Field(description="The JSON object that was given with the upload.")]
     platforms: list[str] | None

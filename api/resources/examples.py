@@ -34,6 +34,12 @@ _HISTORY_ENTRY: Json = {
     "path": "/v2/post/publish/status/fetch/", "http_status": 200, "duration_ms": 212,
     "ids": {"publish_id": "v_pub_file~v2-1.123456789", "post_id": "7300000000000000001"},
 }  # fmt: skip
+_PAYLOAD_STEP: Json = {
+    "step": "init", "method": "POST", "url": "https://open.tiktokapis.com/v2/post/publish/inbox/video/init/",
+    "headers": {"Authorization": "Bearer [redacted]", "Content-Type": "application/json; charset=UTF-8"},
+    "body": {"source_info": {"source": "FILE_UPLOAD", "video_size": 8_123_456, "chunk_size": 8_123_456}},
+    "changes": True,
+}  # fmt: skip
 _SEGMENT: Json = {
     "number": 1, "of": 5, "status": "ready", "progress": 1.0, "start_s": 0.0, "duration_s": 57.4, "cut_reason": "pause",
     "approved": True,
@@ -45,7 +51,7 @@ _SEGMENT: Json = {
 _JOB: Json = {
     **_SUMMARY, "all_out_by": _AT, "all_out_reason": None, "caption": "", "part_words": {},
     "platform_words": {"youtube": {"title": "{title}", "caption": None, "options": {"privacy": "unlisted"}}},
-    "error": None, "error_code": None, "attempts": [], "retry_at": None,
+    "error": None, "error_code": None, "attempts": [], "retry_at": None, "dry_run": False,
     "warnings": [], "metadata": {"campaign": 7}, "platforms": ["tiktok"], "accounts": None, "size_bytes": 123_456_789,
     "gaze_intensity": 0.8, "segment_seconds": 60.0, "publish_after": None, "held": False, "started_at": _AT,
     "completed_at": None, "source_deleted_at": None, "files_deleted_at": None, "segments": [_SEGMENT],
@@ -200,6 +206,30 @@ RESPONSES: dict[str, Json | str] = {
     "retry_dead_letters": {"retried": [7], "left": []},
     "retry_dead_letter": {"id": 7},
     "get_publication_history": {"publication_id": PUBLICATION_ID, "entries": [_HISTORY_ENTRY], "truncated": False},
+    "get_creator": {
+        "account_id": ACCOUNT_ID,
+        "platform": "tiktok",
+        "username": "mara",
+        "name": "Mara",
+        "avatar_url": "https://p16.example.com/avatar.jpeg",
+        "privacies": ["public", "friends", "private"],
+        "comment_allowed": True,
+        "duet_allowed": False,
+        "stitch_allowed": False,
+        "max_duration_s": 600,
+    },
+    "get_job_payloads": {
+        "publications": [
+            {
+                "publication_id": PUBLICATION_ID,
+                "part": 1,
+                "platform": "tiktok",
+                "account": "@mara",
+                "steps": [_PAYLOAD_STEP],
+                "problems": [],
+            }
+        ]
+    },
     "retry_publication": {"id": PUBLICATION_ID},
     "get_health": {"status": "ok", "checks": {"database": {"ok": True, "jobs": 12}}},
     "get_metrics": 'vidprod_jobs{status="completed"} 12\n',

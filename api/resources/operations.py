@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.http.idempotency import MAX_KEY_CHARS
-from api.resources import accounts, calendar, documents, forecasts, jobs
+from api.resources import accounts, calendar, documents, forecasts, jobs, publication_documents
 from api.resources.accounts import AccountChange
 from api.resources.operation import CURSOR, NO_CONTENT, Json, Operation, limit, text
 from api.resources.plans import PlanChange
@@ -195,6 +195,13 @@ OPERATIONS = (
         content=documents.RestoredApprovalDocument,
     ),
     Operation(
+        "get_job_payloads", "get", "/jobs/{job_id}/payloads", "Get what a job's posts would send", (200, 404),
+        "The requests of the posts that have not begun, made by the code that publishes, and what would keep a post "
+        "back. Nothing is sent but questions: what the TikTok account allows, and what is left of Instagram's limit. "
+        "Ids of uploads are `dry-run`. See the option `dry_run` of an upload.",
+        content=publication_documents.PayloadsDocument,
+    ),
+    Operation(
         "get_videos", "get", "/jobs/{job_id}/videos.zip", "Get all parts in one archive", (200, 404),
         "The videos of the parts that are ready, as a ZIP archive that is made while it is sent; Content-Length is its "
         "size. No Range.", content="application/zip",
@@ -240,6 +247,12 @@ OPERATIONS = (
     Operation(
         "change_account", "patch", "/accounts/{account_id}", "Change an account", (200, 404, 422),
         "Sets the effect of a part that was not published.", AccountChange, content=documents.AccountDocument,
+    ),
+    Operation(
+        "get_creator", "get", "/accounts/{account_id}/creator", "Get the creator of a TikTok account", (200, 404, 409),
+        "Name, picture, and what a post may choose now, as TikTok wants to have it shown where posts are made. Kept "
+        "for a minute. 409 for other platforms (`code` `not_offered`), and if the account must be connected again.",
+        content=publication_documents.CreatorDocument,
     ),
     Operation(
         "disconnect_account", "delete", "/accounts/{account_id}", "Disconnect an account", (204, 404),
@@ -325,7 +338,7 @@ OPERATIONS = (
         "get_publication_history", "get", "/publications/{publication_id}/history", "Get the history of a publication",
         (200, 404),
         "What was sent to the platform, what it answered, and the evidence for the outcome; the oldest first. It has "
-        "no secrets, so it can be sent to the platform's support.", content=documents.HistoryDocument,
+        "no secrets, so it can be sent to the platform's support.", content=publication_documents.HistoryDocument,
     ),
     Operation(
         "retry_publication", "post", "/publications/{publication_id}/retry", "Retry a publication",

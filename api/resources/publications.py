@@ -14,7 +14,7 @@ from actors.flow.publication_commands import NotPossible
 from actors.flow.word_commands import WordsRefused
 from api.http import json_body
 from api.http.problems import Problem, invalid_field, not_found
-from api.resources import documents
+from api.resources import documents, publication_documents
 from api.resources.base import Resource
 from api.resources.job_document import publication_document
 from api.resources.post_changes import PublicationChange
@@ -122,7 +122,7 @@ class HistoryResource(Resource):
             if publications.get(connection, publication_id) is None:
                 raise not_found("publication")
             found = history.of_publication(connection, publication_id)
-        listed: documents.HistoryDocument = {
+        listed: publication_documents.HistoryDocument = {
             "publication_id": publication_id,
             "entries": [_history_entry(entry) for entry in found.entries],
             "truncated": found.truncated,
@@ -130,7 +130,7 @@ class HistoryResource(Resource):
         response.media = listed
 
 
-def _history_entry(entry: HistoryEntry) -> documents.HistoryEntryDocument:
+def _history_entry(entry: HistoryEntry) -> publication_documents.HistoryEntryDocument:
     return {
         "at": timestamp(entry.at),
         "until": timestamp(entry.until),

@@ -55,7 +55,7 @@ def upload_form(settings: Settings) -> Json:
             "description": f"The video: MP4, MOV, MKV or WebM, at most {settings.max_upload_size} bytes.",
         },
     }
-    for name in ("gaze_intensity", "segment_seconds", "review"):
+    for name in ("gaze_intensity", "segment_seconds", "review", "dry_run"):
         properties[name]["default"] = getattr(settings, name)
     return {"type": "object", "properties": properties, "required": ["file"], "additionalProperties": False}
 

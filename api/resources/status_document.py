@@ -94,6 +94,7 @@ def document(
         "error_code": job.error_code,
         "attempts": _attempts(job.attempts),
         "retry_at": timestamp(job.retry_at),
+        "dry_run": job.is_dry_run,
         "warnings": (job.facts or {}).get("warnings", []),
         "metadata": job.metadata,
         "platforms": job.platforms,

@@ -180,13 +180,16 @@ def _may_be_committed(context: Context, job_id: str) -> bool:
 def _new_job(context: Context, upload: CompleteUpload, options: UploadOptions) -> Job:
     settings = context.settings
     intensity, length_s = options.gaze_intensity, options.segment_seconds
-    is_review_requested = settings.review if options.review is None else options.review
+    asked = {
+        ReviewReason.REQUESTED: settings.review if options.review is None else options.review,
+        ReviewReason.DRY_RUN: settings.dry_run if options.dry_run is None else options.dry_run,
+    }
     return Job(
         id=upload.job_id,
         status=JobStatus.PENDING,
         video_path=f"uploads/{upload.job_id}/{SOURCE}",
         created_at=context.now(),
-        review_reasons=[ReviewReason.REQUESTED] if is_review_requested else None,
+        review_reasons=[reason for reason, is_asked in asked.items() if is_asked] or None,
         platforms=options.platforms,
         gaze_intensity=settings.gaze_intensity if intensity is None else intensity,
         segment_seconds=settings.segment_seconds if length_s is None else length_s,

@@ -197,6 +197,15 @@ class UploadOptions(BaseModel):
             "(`POST /jobs/{job_id}/approve`). Default: the server's REVIEW."
         ),
     ] = None
+    dry_run: Annotated[
+        bool | None,
+        BeforeValidator(_boolean),
+        Field(
+            description="true: nothing is published; the parts are rendered, and `GET /jobs/{job_id}/payloads` shows "
+            "what each post would send. The job waits for approval, which makes it a real one. Default: the server's "
+            "DRY_RUN."
+        ),
+    ] = None
     metadata: Annotated[
         dict[str, Any] | None,  # Any: the client's own
         BeforeValidator(_json_object),

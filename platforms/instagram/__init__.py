@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from platforms.contract import Publisher
 from platforms.definition import DocumentedLimit, LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.dry_run import DryAnswers
 from platforms.http.hosts import Roots
 from platforms.instagram.hosts import MetaHosts
 from platforms.instagram.options import InstagramOptions
@@ -36,6 +37,12 @@ def _facebook_login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
     return FacebookFlow(roots)
 
 
+def _dry_answers(roots: Roots) -> DryAnswers:
+    from platforms.instagram.dry_run import answers
+
+    return answers(roots)
+
+
 DEFINITION = PlatformDefinition(
     name="instagram",
     display_name="Instagram",
@@ -49,6 +56,7 @@ DEFINITION = PlatformDefinition(
     options=InstagramOptions,
     make_publisher=_publisher,
     step_texts=STEP_TEXTS,
+    dry_answers=_dry_answers,
     max_posts_per_day=8,
     # 50 or 100 in any 24 hours; its documents disagree (content publishing guide, read 2026-11-22).
     post_limit=DocumentedLimit(posts=50),

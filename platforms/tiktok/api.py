@@ -127,6 +127,8 @@ class CreatorInfo(BaseModel):
     """The options that an account has for a post now."""
 
     creator_username: str = ""
+    creator_nickname: str = ""
+    creator_avatar_url: str = ""
     privacy_level_options: list[str] = Field(default_factory=list)
     comment_disabled: bool = False
     duet_disabled: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from platforms.contract import Disclosure, Handle, Post
+from platforms.contract import Disclosure, Handle, Post, Privacy
 from platforms.http.client import Response
 from platforms.steps import cover_ms
 from platforms.tiktok import wording
@@ -20,7 +20,7 @@ MAX_SINGLE_BYTES = 64_000_000
 CHUNK_BYTES = 32_000_000
 MIN_S, MAX_S = 3.0, 600.0  # minimum: third parties' observation; maximum: media transfer guide
 
-PRIVACY: Mapping[str, str] = {
+PRIVACY: Mapping[Privacy, str] = {
     "public": "PUBLIC_TO_EVERYONE",
     "friends": "MUTUAL_FOLLOW_FRIENDS",
     "followers": "FOLLOWER_OF_CREATOR",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from platforms.contract import Publisher
 from platforms.definition import DocumentedLimit, LoginDefinition, PlatformDefinition, PublishingOptions
+from platforms.dry_run import DryAnswers
 from platforms.http.hosts import Roots
 from platforms.youtube.hosts import GoogleHosts
 from platforms.youtube.options import YouTubeOptions
@@ -29,6 +30,12 @@ def _login(roots: Roots, options: PublishingOptions) -> OAuthFlow:
     return GoogleFlow(roots)
 
 
+def _dry_answers(roots: Roots) -> DryAnswers:
+    from platforms.youtube.dry_run import answers
+
+    return answers(roots)
+
+
 DEFINITION = PlatformDefinition(
     name="youtube",
     display_name="YouTube",
@@ -39,6 +46,7 @@ DEFINITION = PlatformDefinition(
     options=YouTubeOptions,
     make_publisher=_publisher,
     step_texts=STEP_TEXTS,
+    dry_answers=_dry_answers,
     max_posts_per_day=10,
     # 100 uploads a project and day, from midnight Pacific time (quota page, 2026-09).
     post_limit=DocumentedLimit(posts=100, day_zone="America/Los_Angeles"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,8 @@ class Journey:
         job = self._follow(job_id)
         if job["status"] == "failed":
             raise JourneyFailed(f"The job failed: {job['error'] or _reasons(job)}")
+        if job["dry_run"]:
+            return self._print_payloads(job_id)
         webhooks = self._await_webhooks(job_id)
         self._print_result(job, webhooks, time.monotonic() - began)
         return 0 if job["status"] == "completed" else 1
@@ -60,13 +64,13 @@ class Journey:
         while True:
             job: Json = self._client.call_with_retries("GET", f"/status/{job_id}")
             self._print_progress(job)
-            if job["status"] in OVER:
+            if job["status"] in OVER or (job["dry_run"] and job["status"] == "review"):
                 return job
             time.sleep(POLL_INTERVAL_S)
 
     def _print_progress(self, job: Json) -> None:
         self._print_change("status", job["status"])
-        if job["status"] == "review":
+        if job["status"] == "review" and not job["dry_run"]:
             self._print_review(job["job_id"])
         if job["segments"]:
             self._print_change("split", _count(len(job["segments"]), "part"))
@@ -99,6 +103,19 @@ class Journey:
             print(f"\r  upload {state}", end="\n" if state == "100%" else "", flush=True)
         elif subject != "upload" or state == "100%":
             print(f"  {subject:<20} {state}", flush=True)
+
+    def _print_payloads(self, job_id: str) -> int:
+        """Print the requests that the posts would send; return the exit code: 1 if a post would be kept back."""
+        found = self._client.call("GET", f"/jobs/{job_id}/payloads")["publications"]
+        for post in found:
+            print(f"\npart {post['part']} on {post['platform']}, account {post['account']}")
+            for step in post["steps"]:
+                print(f"  {step['step']}: {step['method']} {step['url']}")
+                print(textwrap.indent(json.dumps(step["body"], indent=2, ensure_ascii=False), "    "))
+            for problem in post["problems"]:
+                print(f"  PROBLEM: {problem['reason']}")
+        print(f"\nA dry run: nothing was published. Headers are in the answer of GET /jobs/{job_id}/payloads.")
+        return 1 if any(post["problems"] for post in found) else 0
 
     def _await_webhooks(self, job_id: str) -> list[Json]:
         deadline = time.monotonic() + 60

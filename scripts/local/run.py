@@ -147,6 +147,9 @@ def main() -> int:
     parser.add_argument(
         "--title", default="", help="the title of the posts (default: from the caption, the file or the date)"
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="publish nothing; print the requests that each post would send"
+    )
     arguments = parser.parse_args()
     if arguments.video is not None:  # the shell command has changed into the project's folder
         arguments.video = Path(os.environ.get("STARTED_IN", "")) / arguments.video
@@ -154,7 +157,7 @@ def main() -> int:
         parser.error(f"there is no file {arguments.video}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        machine = Machine(dict(os.environ))
+        machine = Machine(dict(os.environ) | ({"DRY_RUN": "true"} if arguments.dry_run else {}))
         logging_setup.add_output(machine.settings)
         process_protection.remove_secrets(environment.secret_names())
     except environment.BadSettings as error:

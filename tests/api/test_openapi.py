@@ -22,13 +22,15 @@ from schemathesis.specs.openapi import checks
 
 import settings as environment
 from actors import wiring
-from actors.flow import endpoint_commands, job_commands
+from actors.flow import endpoint_commands, job_commands, tokens
 from api.app import create_app, routes, upload_limits
 from api.context import Context
 from api.resources import openapi
 from api.resources.examples import REQUESTS
 from api.resources.operations import OPERATIONS
 from broker import SqliteBroker
+from platforms.mock.roots import mock_hosts
+from platforms.oauth import Tokens
 from store import accounts, history, jobs, platform_states, publications, segments, webhooks
 from store.attempts import MediaAttempt, MediaOutcome, PublishingAttempt, encode_attempts
 from store.history import HistoryEntry
@@ -243,7 +245,8 @@ def filled(context: Context) -> dict[str, str]:
         job = replace(rows.job(status=JobStatus.PUBLISHING, parts=1), review_reasons=["sound_unreadable"], facts=facts)
         jobs.create(connection, replace(job, attempts=encode_attempts([attempt]), metadata={"a": [1]}))
         segments.create(connection, [part])
-        accounts.connect(connection, replace(rows.account(), tokens=context.sealer.seal("tokens")))
+        sealed = tokens.encrypt(context, Tokens("access"))
+        accounts.connect(connection, replace(rows.account(), tokens=sealed))
         publications.create(connection, [post])
         evidence = HistoryEntry(
             at=moment, kind=HistoryKind.EVIDENCE, text="online", method="POST", ids={"post_id": "7"}
@@ -280,8 +283,8 @@ def test_answers_with_rows_of_each_kind_have_the_documented_members(context: Con
     checked = 0
     for method, path, described in operations():
         content = described["responses"].get("200", {}).get("content", {}).get("application/json")
-        if method != "get" or content is None or path == "/openapi.json":
-            continue
+        if method != "get" or content is None or path in {"/openapi.json", "/accounts/{account_id}/creator"}:
+            continue  # the platform is not there
         answer = client.simulate_get(path.format(**{**filled, "name": "x", "version": "x"}))
         schema = closed(resolved(content["schema"]))
         status = "503" if path == "/health" else "200"
@@ -343,7 +346,8 @@ CHECKS = [
 @pytest.mark.parametrize("operation_id", [operation.name for operation in OPERATIONS])
 def test_random_requests_get_documented_answers(operation_id: str, context: Context, filled: dict[str, str]) -> None:
     """Statuses, media types, headers and bodies; no internal error. Half of the ids exist."""
-    app = create_app(with_settings(context, upload_rate_limit=10**6))
+    unreachable = replace(with_settings(context, upload_rate_limit=10**6), hosts=mock_hosts("http://127.0.0.1:9"))
+    app = create_app(unreachable)
     schema = schemathesis.openapi.from_dict(document())
     schema.app = app
     operation = schema.find_operation_by_id(operation_id)
@@ -359,7 +363,8 @@ def test_random_requests_get_documented_answers(operation_id: str, context: Cont
             for name in case.path_parameters or {}:
                 case.path_parameters[name] = filled.get(name, case.path_parameters[name])
         answer = case.call(headers={"Authorization": f"Bearer {KEY}", "Accept-Encoding": "identity"})
-        assert answer.status_code < 500 or operation_id == "get_health", answer.text
+        assert answer.status_code < 500 or operation_id in {"get_health", "get_creator"}, answer.text
+        assert answer.status_code != 500
         case.validate_response(answer, checks=CHECKS)
 
     run()

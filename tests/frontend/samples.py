@@ -59,7 +59,8 @@ def job(job_id: str, status: str, progress: float, segments: list[dict[str, Any]
             part["links"] = links(job_id, part)
     return {
         "job_id": job_id, "status": status, "progress": progress, "title": "Five habits of calm speakers",
-        "created_at": "2026-11-22T10:00:00Z", "error": None, "files_deleted_at": None, "segments": segments, **more,
+        "created_at": "2026-11-22T10:00:00Z", "error": None, "files_deleted_at": None, "dry_run": False,
+        "segments": segments, **more,
     }  # fmt: skip
 
 

@@ -151,7 +151,14 @@ DEFINITION = '''
 from platforms.clipper.hosts import ClipperHosts
 from platforms.clipper.wording import LIMITS, compose
 from platforms.definition import LoginDefinition, PlatformDefinition
+from platforms.dry_run import STAND_IN, json_answer
 from platforms.post_options import PostOptions
+from platforms.step_texts import StepTexts
+
+STEPS = {"create": "Ask for a draft", "publish": "Publish the draft"}
+
+def _dry_answers(roots):
+    return lambda request: json_answer(b'{"id": "%s"}' % STAND_IN.encode())
 
 def _publisher(roots, options):
     from platforms.clipper.publisher import Clipper
@@ -164,6 +171,7 @@ def _login(roots, options):
 DEFINITION = PlatformDefinition(
     name="clipper", display_name="Clipper", hosts=ClipperHosts, logins=(LoginDefinition("clipper", "clipper", _login),),
     compose=compose, limits=LIMITS, options=PostOptions, make_publisher=_publisher, max_posts_per_day=10,
+    step_texts=StepTexts(STEPS, identifiers=("draft",)), dry_answers=_dry_answers,
 )
 '''
 # Step 3: its mock.

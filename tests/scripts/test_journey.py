@@ -66,7 +66,7 @@ def test_a_job_in_review_says_what_to_do_and_is_watched_on(
     said = capsys.readouterr().out
     assert code == 0
     assert said.count("Nothing is published before you approve it") == 1
-    assert "http://127.0.0.1:8000/#job=job-review" in said
+    assert "http://127.0.0.1:8000/videos/job-review" in said
     assert 'curl -X POST -H "Authorization: Bearer the-key" http://127.0.0.1:8000/jobs/job-review/approve' in said
     assert "warning: the sound cannot be read, so the parts are silent" in said
     assert "before/after" not in said
