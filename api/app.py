@@ -39,7 +39,7 @@ from api.resources.metrics import MetricsResource
 from api.resources.notices import NoticesResource, NoticeTestResource, SubscriptionResource, SubscriptionsResource
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
-from api.resources.parts import PartFileResource, SignedPartResource
+from api.resources.parts import OriginalResource, PartFileResource, SignedPartResource
 from api.resources.payloads import PayloadsResource
 from api.resources.plans import PlanResource
 from api.resources.publications import (
@@ -137,6 +137,8 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         f"{part}/video": PartFileResource(context, "video"),
         f"{part}/cover": PartFileResource(context, "cover"),
         f"{part}/preview": PartFileResource(context, "preview"),
+        f"{part}/gaze": PartFileResource(context, "gaze"),
+        f"{part}/original": OriginalResource(context),
         "/media/{token}": SignedPartResource(context),
         "/accounts": AccountsResource(context),
         "/accounts/{account_id}": AccountResource(context),

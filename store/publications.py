@@ -92,9 +92,9 @@ def set_words(connection: Connection, publication_id: str, words: dict[str, Any]
 
 
 def move(connection: Connection, publication_id: str, segment_id: str, number: int) -> None:
-    """Move a publication to another part of its job."""
+    """Move a publication to another part of its job. Its due time is computed anew."""
     change = update(publications).where(publications.c.id == publication_id)
-    connection.execute(change.values(segment_id=segment_id, segment_number=number))
+    connection.execute(change.values(segment_id=segment_id, segment_number=number, due_at=None))
 
 
 def has_any(connection: Connection, job_id: str) -> bool:

@@ -74,6 +74,27 @@ def approve_parts(connection: Connection, job_id: str, numbers: Collection[int],
     return count
 
 
+def keep_for_parts(connection: Connection, job: Job, unseen: Collection[str], now: datetime) -> None:
+    """Turn the approval of a job into one of its parts, without those that nobody has seen.
+
+    Args:
+        connection: inside `Store.writing`.
+        job: as it was before the parts changed.
+        unseen: ids of parts.
+        now: the time of an approval that follows, since the last part without one is gone.
+    """
+    if not job.review_reasons:
+        return
+    mine = (job_segments.c.job_id == job.id, job_segments.c.approved_at.is_(None))
+    if job.approved_at is not None and unseen:
+        change = update(job_segments).where(*mine, job_segments.c.id.not_in(unseen))
+        connection.execute(change.values(approved_at=job.approved_at))
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(approved_at=None))
+    if connection.scalar(select(job_segments.c.id).where(*mine).limit(1)) is None:
+        approve(connection, job.id, now)
+    update_status(connection, job.id)
+
+
 def update_status(connection: Connection, job_id: str) -> None:
     """Move a job between review and publishing, by whether a waiting publication needs approval."""
     needed = has_unapproved(job_id)

@@ -27,7 +27,7 @@ from actors.machine import Machine
 from media.cutting import recut
 from media.cutting.recut import BadCut, Bounds, ChosenPart
 from media.reading.spans import Span
-from store import job_plans, jobs, post_settings, publications, segments
+from store import job_plans, jobs, post_settings, publications, reviews, segments
 from store.publications import Publication
 from store.segments import Segment
 from store.states import PublicationStatus, SegmentStatus
@@ -189,6 +189,7 @@ def _apply(machine: Machine, connection: Connection, before: CutPlan, transition
         connection, job_id, {part.number: part.source.segment_number for part in transition.parts if part.shares_frames}
     )
     jobs.set_parts(connection, job_id, len(transition.parts), is_rendering=bool(added))
+    reviews.keep_for_parts(connection, before.job, [row.id for row in added.values()], machine.now())
     for row in added.values():
         rendering.send(machine, row)
     machine.send("delete_files", job_id, "replaced")
@@ -255,10 +256,16 @@ def _hand_over(
 
 def _copy(machine: Machine, post: Publication, segment_id: str, part: _NewPart) -> Publication:
     """Return a publication of a new part on the account of another one, which has not begun."""
-    copied = replace(post, id=machine.new_id("pub_"), segment_id=segment_id, segment_number=part.number, due_at=None)
-    waits = post.status is PublicationStatus.WAITING
+    copied = replace(
+        post,
+        id=machine.new_id("pub_"),
+        segment_id=segment_id,
+        segment_number=part.number,
+        due_at=None,
+        publish_now_at=None,
+    )
     is_skipped = post.status is PublicationStatus.CANCELLED and part.shares_frames
-    if waits or is_skipped or post.code == "account_disconnected":
+    if post.status is PublicationStatus.WAITING or is_skipped or post.code == "account_disconnected":
         return copied
     return Publication(
         id=copied.id,
@@ -269,4 +276,6 @@ def _copy(machine: Machine, post: Publication, segment_id: str, part: _NewPart) 
         account_id=copied.account_id,
         status=PublicationStatus.WAITING,
         created_at=machine.now(),
+        held=post.held,
+        publish_after=post.publish_after,
     )

@@ -111,6 +111,16 @@ def of_rows(machine: Machine, job: Job, rows: Collection[Segment], posts: Collec
     return CutPlan(job, rate, total, parts, _obstacle(machine, job, parts))
 
 
+def times_in_source(part: Segment) -> tuple[float, float] | None:
+    """Return beginning and end of a part on the clock of its uploaded file, in seconds; None if they are unknown."""
+    try:
+        span = Span.from_json(part.span)
+    except (KeyError, TypeError, ValueError):
+        return None
+    begins_s = float(span.origin_s) + span.start_s
+    return round(begins_s, 3), round(begins_s + span.duration_s, 3)
+
+
 def has_begun(publication: Publication) -> bool:
     """Return whether a step of a publication was begun, so that its numbers may be public."""
     return publication.status in _BEGUN or publication.step is not None or publication.started_at is not None

@@ -232,7 +232,9 @@ def _run(
     target = machine.in_data(segment.file_path)
     target.parent.mkdir(parents=True, exist_ok=True)
     title = video_title(job, segment.segment_number, job.segment_count or 1)
-    report, preview, cover = (target.with_suffix(end) for end in (".report.json", ".preview.jpg", ".cover.jpg"))
+    report, curve, preview, cover = (
+        target.with_suffix(end) for end in (".report.json", ".gaze.json", ".preview.jpg", ".cover.jpg")
+    )
     arguments = [
         str(machine.in_data(job.video_path)), str(target),
         "--intensity", str(claim.work.gaze_intensity if settings.has_gaze else 0.0),
@@ -241,6 +243,7 @@ def _run(
         "--memory", settings.memory,
         f"--span={json.dumps(segment.span)}",
         "--report", str(report),
+        "--curve", str(curve),
         "--preview", str(preview),
         "--cover", str(cover),
         f"--title={title}",  # one argument: a title may begin with a dash
@@ -259,7 +262,7 @@ def _run(
         machine,
         "gaze",
         arguments,
-        outputs=[target, report, preview, cover, *small],
+        outputs=[target, report, curve, preview, cover, *small],
         deadline_s=machine.settings.processing_deadline,
         on_progress=observer,
         stop=lambda: observer.is_superseded or not machine.disk.has_room(),

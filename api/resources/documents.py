@@ -221,7 +221,13 @@ class SegmentDocument(TypedDict):
     retry_at: _RetryAt
     size_bytes: int | None
     stage_seconds: Annotated[dict[str, float] | None, Field(description="Seconds of each step of the rendering.")]
-    links: Annotated[dict[str, str], Field(description="Addresses of the files that exist: video, cover, preview.")]
+    links: Annotated[
+        dict[str, str],
+        Field(
+            description="Addresses of the files that exist: video, cover, preview, gaze (over time), and original: the "
+            "uploaded video, with the times of the part as a media fragment (`#t=`)."
+        ),
+    ]
     publications: list[PublicationDocument]
 
 
@@ -250,6 +256,31 @@ class JobDocument(JobSummaryDocument, AllOutDocument):
     source_deleted_at: Time | None
     files_deleted_at: Time | None
     segments: list[SegmentDocument]
+
+
+class UncorrectedSpanDocument(TypedDict):
+    """A span of a part that was left as filmed."""
+
+    start_s: Annotated[float, Field(description="After the beginning of the part, in seconds.")]
+    end_s: float
+    code: Annotated[str, Field(description="Why, for programs; as in `gaze` of the status.")]
+
+
+class GazeCurveDocument(TypedDict):
+    """The gaze of a part's main speaker over time; all lists have `per_s` values a second, at most 600."""
+
+    per_s: float
+    angle_before_deg: Annotated[
+        list[float | None], Field(description="Degrees off the lens as filmed; null without a face or with shut eyes.")
+    ]
+    angle_after_deg: Annotated[
+        list[float | None],
+        Field(description="Degrees off the lens in the corrected picture; null where it was not measured."),
+    ]
+    strength: Annotated[list[float], Field(description="Share of the angle that was corrected, 0 to 1.")]
+    reasons: Annotated[
+        list[UncorrectedSpanDocument], Field(description="What was left as filmed, the longest 200 spans, in order.")
+    ]
 
 
 class PlannedPartDocument(TypedDict):

@@ -158,6 +158,13 @@ RESPONSES: dict[str, Json | str] = {
         "placeholders": ["{title}", "{n}", "{m}"],
     },
     "get_plan": _PLAN,
+    "get_part_gaze": {
+        "per_s": 10.0,
+        "angle_before_deg": [11.2, None],
+        "angle_after_deg": [1.9, None],
+        "strength": [0.8, 0.0],
+        "reasons": [{"start_s": 0.1, "end_s": 0.2, "code": "blink"}],
+    },
     "change_plan": _PLAN,
     "list_jobs": {"jobs": [_SUMMARY], "next": None},
     "cancel_job": {"job_id": JOB_ID, "status": "cancelled"},

@@ -235,6 +235,18 @@ OPERATIONS = (
         f"Frames before and after eye correction. {_UNTIL_DELETED}", content="image/jpeg",
     ),
     Operation(
+        "get_part_original", "get", f"{_PART}/original", "Get the uploaded video of a part", _FILE,
+        "The whole file as it was sent; `links.original` of the status has the times of the part. A browser may be "
+        "unable to play its codec. Available until the uploaded file is deleted: once all parts are rendered and "
+        "approved, unless `KEEP_SOURCE` is set. Supports Range and If-None-Match.",
+        content="video/mp4 video/webm video/x-matroska",
+    ),
+    Operation(
+        "get_part_gaze", "get", f"{_PART}/gaze", "Get the gaze of a part over time", _FILE,
+        f"404 for a part whose gaze was not measured, such as one as filmed. {_UNTIL_DELETED}",
+        content=documents.GazeCurveDocument,
+    ),
+    Operation(
         "get_signed_video", "get", "/media/{token}", "Get a video by signed link", _FILE,
         "For platforms that download a video by its URL. The link expires.", content="video/mp4", public=True,
     ),

@@ -10,13 +10,16 @@ from api.http import file_response
 from api.http.problems import Problem, not_found
 from api.resources import status_document
 from api.resources.base import Resource
-from store import segments
+from store import jobs, segments
+from store.jobs import Job
 
-MEDIA_TYPES = {"video": "video/mp4", "cover": "image/jpeg", "preview": "image/jpeg"}
+MEDIA_TYPES = {
+    "video": "video/mp4", "cover": "image/jpeg", "preview": "image/jpeg", "gaze": "application/json",
+}  # fmt: skip
 
 
 class PartFileResource:
-    """GET /jobs/{job_id}/segments/{number}/video, /cover or /preview."""
+    """GET /jobs/{job_id}/segments/{number}/video, /cover, /preview or /gaze."""
 
     def __init__(self, context: Context, kind: str) -> None:
         self._context = context
@@ -27,6 +30,35 @@ class PartFileResource:
         _send(self._context, request, response, job_id, number, self._kind)
 
     on_head = on_get
+
+
+class OriginalResource(Resource):
+    """GET /jobs/{job_id}/segments/{number}/original."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
+        """Send the uploaded video, until it is deleted; the status has the times of the part in it."""
+        with self._context.store.reading() as connection:
+            job = jobs.get(connection, job_id)
+            found = [part for part in segments.of_job(connection, job_id) if part.segment_number == number]
+        if job is None or not found:
+            raise not_found("part")
+        if job.source_deleted_at is not None:
+            raise Problem(404, "source_deleted", "the uploaded video was deleted")
+        media_type, suffix = _source_type(job)
+        file_response.send_file(request, response, self._context.in_data(job.video_path), media_type)
+        response.set_header("Content-Disposition", f'inline; filename="original{suffix}"')
+
+    on_head = on_get
+
+
+def _source_type(job: Job) -> tuple[str, str]:
+    """Return the media type under which browsers play an uploaded video, and the suffix of its file's name."""
+    facts = job.facts or {}
+    if facts.get("container") != "matroska":
+        return "video/mp4", ".mp4"  # also of QuickTime, whose own type Chrome refuses
+    if facts.get("video_codec") in {"vp8", "vp9", "av1"}:
+        return "video/webm", ".webm"
+    return "video/x-matroska", ".mkv"
 
 
 class SignedPartResource(Resource):

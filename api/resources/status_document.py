@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from actors.flow import kept_pictures, post_words
+from actors.flow.cut_plan import times_in_source
 from actors.flow.forecast import Prediction
 from actors.flow.forecast_cache import AllOut, Forecast
 from api.resources import documents
@@ -42,7 +43,7 @@ PLANNING_SHARE = 0.05
 PLATFORM_PAUSED = "platform_paused"
 """Code of a publication that waits for the end of its platform's outage."""
 
-FILE_KINDS = {"video": "", "cover": ".cover.jpg", "preview": ".preview.jpg"}
+FILE_KINDS = {"video": "", "cover": ".cover.jpg", "preview": ".preview.jpg", "gaze": ".gaze.json"}
 """The files of a part: the last component of their URLs, and the suffix in place of the video's."""
 
 RENDERING_SHARE = 0.75
@@ -77,6 +78,7 @@ def document(
     for post in posts:
         by_part[post.segment_id].append(post)
     numbers = [_numbers(part, by_part[part.id]) for part in parts]
+    has_source = job.source_deleted_at is None and (data_dir / job.video_path).is_file()
     predictions = {
         post.id: _prediction(job, part, post, by_id.get(post.account_id), forecast)
         for part in parts
@@ -124,6 +126,7 @@ def document(
                     for post in by_part[part.id]
                 ],
                 data_dir,
+                has_source=has_source,
             )
             for part in parts
         ],
@@ -214,9 +217,13 @@ def _part(
     of: int,
     publications: list[documents.PublicationDocument],
     data_dir: Path,
+    *,
+    has_source: bool,
 ) -> documents.SegmentDocument:
     base = f"/jobs/{job.id}/segments/{part.segment_number}"
     links = {kind: f"{base}/{kind}" for kind in FILE_KINDS if file_path(part, kind, data_dir).is_file()}
+    if has_source and (times := times_in_source(part)) is not None:
+        links["original"] = f"{base}/original#t={times[0]},{times[1]}"
     return {
         "number": part.segment_number,
         "of": of,

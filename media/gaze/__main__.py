@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
         help="make a landscape video vertical: crop to the speaker, or whole over a blurred background (none)",
     )
     command.add_argument("--report", type=Path, metavar="FILE", help="write the results of each frame, as JSON")
+    command.add_argument("--curve", type=Path, metavar="FILE", help="write the gaze over time, as JSON for a page")
     command.add_argument("--preview", type=Path, metavar="FILE", help="write a before/after picture, as JPEG")
     command.add_argument("--small-cover", type=Path, metavar="FILE", help="write a small copy of the cover, as JPEG")
     command.add_argument(
@@ -84,6 +85,6 @@ if __name__ == "__main__":
             parser(),
             "media.stages.gaze:correct",
             reads=["source", "model"],
-            writes=["target", "report", "preview", "cover", "small_cover", "small_preview"],
+            writes=["target", "report", "curve", "preview", "cover", "small_cover", "small_preview"],
         )
     )

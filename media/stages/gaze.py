@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from loguru import logger
 
 from media.errors import Refused
-from media.gaze import calibration, chart
+from media.gaze import calibration, chart, curve
 from media.gaze.calibration import Calibration
 from media.gaze.corrector import Corrector
 from media.gaze.errors import GazeError
@@ -134,6 +134,8 @@ def _corrected(
     summary = report.summary(stage.timing)
     if options.report:
         _write_json(options.report, report.to_json(stage.timing, found.to_json() if found else None))
+    if options.curve:
+        _write_json(options.curve, curve.of_rows(report.of_main_speaker(), span.rate, report.corrected_from))
     if options.preview:
         gaze_chart = chart.draw(report.of_main_speaker(), SHEET_PX, report.corrected_from)
         preview.write(options.preview, caption(summary), gaze_chart, options.small_preview)

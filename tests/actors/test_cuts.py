@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from actors.flow.publication_commands import NotPossible
 from actors.gaze import gaze
 from media.process import runner
 from media.reading.spans import Span
-from store import Store, accounts, history, job_plans, jobs, post_settings, publications, segments
+from store import Store, accounts, history, job_plans, jobs, post_settings, post_times, publications, reviews, segments
 from store.history import HistoryEntry
 from store.job_plans import JobPlan
 from store.post_settings import PostSettings
@@ -220,6 +221,54 @@ def test_a_failed_part_that_is_cut_differently_is_rendered_and_published(series:
     change((0, 1500), (1500, 1600), (3100, 1400), (4500, 1500))
     assert {post.status for post in posts()} == {PublicationStatus.WAITING}
     assert {post.code for post in posts()} == {None}
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_a_changed_part_needs_another_approval(series: Store, is_approved: bool) -> None:
+    """The kept parts keep that of the job, or their own."""
+    with series.writing() as connection:
+        if is_approved:
+            reviews.approve(connection, "job", rows.NOON)
+        else:
+            reviews.approve_parts(connection, "job", [1, 2], rows.NOON)
+    change((0, 1500), (1500, 1500), (3000, 1500), (4500, 1500))
+    approved = [row.approved_at is not None for row in parts()]
+    assert approved == [True, False, False, is_approved]
+    with series.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert (found.status, found.approved_at) == (JobStatus.PROCESSING, None)
+
+
+def test_a_job_whose_last_part_without_approval_is_left_out_is_approved(series: Store) -> None:
+    with series.writing() as connection:
+        reviews.approve_parts(connection, "job", [1, 2, 4], rows.NOON)
+    change(BOUNDS[0], BOUNDS[1], BOUNDS[3])
+    with series.reading() as connection:
+        found = jobs.get(connection, "job")
+    assert found is not None
+    assert found.status is JobStatus.PUBLISHING
+    assert found.approved_at is not None
+
+
+def test_a_job_that_asks_for_no_approval_gets_none(series: Store) -> None:
+    with series.writing() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET review_reasons = NULL, status = 'publishing'")
+    change((0, 1500), (1500, 1500), (3000, 1500), (4500, 1500))
+    assert {row.approved_at for row in parts()} == {None}
+    with series.reading() as connection:
+        assert jobs.get(connection, "job").approved_at is None  # type: ignore[union-attr]  # it exists
+
+
+def test_holds_and_times_stay_with_their_stretch(series: Store) -> None:
+    later = rows.NOON + timedelta(days=3)
+    with series.writing() as connection:
+        post_times.hold(connection, "job-2-tiktok-1")
+        post_times.move(connection, "job-3-youtube-1", later)
+    change((0, 1500), (1500, 900), (2400, 800), (3200, 1200), (4400, 1600))
+    found = {(post.segment_number, post.account_id): post for post in posts()}
+    assert {place for place, post in found.items() if post.held} == {(2, "tiktok-1"), (3, "tiktok-1")}
+    assert {place for place, post in found.items() if post.publish_after == later} == {(4, "youtube-1")}
 
 
 def test_another_intensity_renders_that_part_only(series: Store) -> None:

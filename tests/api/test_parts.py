@@ -15,7 +15,7 @@ from actors import wiring
 from actors.flow.media_links import BadLink, create_link, link_to_part, parse_token
 from api.app import create_app
 from api.context import Context
-from store import jobs, segments
+from store import jobs, segments, tables
 from store.states import SegmentStatus
 from tests.api.conftest import AUTH, serving, sign_in
 from tests.store import rows
@@ -172,3 +172,55 @@ def test_behind_a_public_url_the_link_leads_there(context: Context, clock: Clock
 )
 def test_a_range_may_have_any_number(client: TestClient, video: Path, asked: str, status: int) -> None:
     assert client.simulate_get(ADDRESS, headers={"Range": asked}).status_code == status
+
+
+def test_the_gaze_over_time_is_sent_while_its_file_is_there(client: TestClient, video: Path) -> None:
+    assert client.simulate_get("/jobs/job/segments/1/gaze").status_code == 404
+    video.with_suffix(".gaze.json").write_text('{"per_s": 10.0}')
+    answer = client.simulate_get("/jobs/job/segments/1/gaze")
+    assert (answer.json, answer.headers["content-type"]) == ({"per_s": 10.0}, "application/json")
+    assert client.simulate_get("/status/job").json["segments"][0]["links"]["gaze"] == "/jobs/job/segments/1/gaze"
+
+
+def test_the_original_of_a_part_is_the_uploaded_video(client: TestClient, video: Path, context: Context) -> None:
+    with context.store.writing() as connection:
+        segments.create(
+            connection, [replace(rows.segment(2), span=rows.segment(2).span | {"origin_s": "1/15", "total": 2000})]
+        )
+    original = context.settings.uploads_dir / "job" / "source"
+    assert "original" not in client.simulate_get("/status/job").json["segments"][0]["links"]
+    original.parent.mkdir(parents=True)
+    original.write_bytes(CONTENT)
+    links = [part["links"]["original"] for part in client.simulate_get("/status/job").json["segments"]]
+    assert links == ["/jobs/job/segments/1/original#t=0.0,20.0", "/jobs/job/segments/2/original#t=20.067,40.067"]
+
+    answer = client.simulate_get(links[1].partition("#")[0], headers={"Range": "bytes=5-9"})
+    assert (answer.status_code, answer.content) == (206, CONTENT[5:10])
+    assert answer.headers["content-type"] == "video/mp4"
+    assert client.simulate_get("/jobs/job/segments/3/original").status_code == 404
+    with context.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET source_deleted_at = '2026-11-22 12:00:00.000000'")
+    gone = client.simulate_get("/jobs/job/segments/1/original")
+    assert (gone.status_code, gone.json["code"]) == (404, "source_deleted")
+    assert "original" not in client.simulate_get("/status/job").json["segments"][0]["links"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "media_type"),
+    [
+        ({"container": "mp4", "video_codec": "hevc"}, "video/mp4"),
+        ({"container": "matroska", "video_codec": "vp9"}, "video/webm"),
+        ({"container": "matroska", "video_codec": "h264"}, "video/x-matroska"),
+        (None, "video/mp4"),
+    ],
+)
+def test_an_original_has_the_type_under_which_browsers_play_it(
+    client: TestClient, video: Path, context: Context, facts: dict[str, str] | None, media_type: str
+) -> None:
+    with context.store.writing() as connection:
+        connection.execute(tables.jobs.update().values(facts=facts))
+    original = context.settings.uploads_dir / "job" / "source"
+    original.parent.mkdir(parents=True)
+    original.write_bytes(CONTENT)
+    answer = client.simulate_get("/jobs/job/segments/1/original")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)

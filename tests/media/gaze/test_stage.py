@@ -34,11 +34,11 @@ def frames_of(path: Path) -> int:
 
 
 def test_a_part_is_corrected_and_everything_asked_for_is_written(reading: Path, tmp_path: Path) -> None:
-    out, report, preview, cover = (tmp_path / name for name in ("o.mp4", "r.json", "p.jpg", "c.jpg"))
+    out, report, curve, preview, cover = (tmp_path / name for name in ("o.mp4", "r.json", "g.json", "p.jpg", "c.jpg"))
     told: list[float] = []
     small = [tmp_path / "p.small.jpg", tmp_path / "c.small.jpg"]
     asked = ["--report", str(report), "--preview", str(preview), "--cover", str(cover), "--title", "A title"]
-    asked += ["--small-preview", str(small[0]), "--small-cover", str(small[1])]
+    asked += ["--curve", str(curve), "--small-preview", str(small[0]), "--small-cover", str(small[1])]
     result = runner.run(
         "gaze", [str(reading), str(out), "--intensity", "1", *asked], deadline_s=120, on_progress=told.append
     )
@@ -54,6 +54,11 @@ def test_a_part_is_corrected_and_everything_asked_for_is_written(reading: Path, 
     rows = json.loads(report.read_text())
     assert len(rows["frames"]) == 210
     assert rows["gaze"] == gaze
+    points = json.loads(curve.read_text())
+    assert {len(points[name]) for name in ("angle_before_deg", "angle_after_deg", "strength")} == {70}
+    assert points["per_s"] == 10.0
+    assert max(points["strength"]) == 1.0
+    assert {span["code"] for span in points["reasons"]} <= gaze["reasons"].keys()
     for picture in (preview, cover, *small):
         assert cv2.imread(str(picture)) is not None
     assert all(picture.stat().st_size <= MAX_BYTES for picture in small)
