@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +28,7 @@ from actors.flow.forecast import Prediction
 from actors.flow.publication_commands import NotPossible
 from actors.flow.timing import Move, TimeChange
 from actors.flow.word_commands import JobWords
+from actors.start_publications import start_publications
 from store import Store, accounts, jobs, publication_queue, publications, reviews, schedules, segments, steps, webhooks
 from store.jobs import Job
 from store.publications import Publication
@@ -347,6 +349,110 @@ def test_a_far_time_does_not_expire(store: Store, now: datetime, monkeypatch: py
     move_clock(monkeypatch, 61 * DAY)
     retention.clean_up(wiring.machine)
     assert _statuses()[2:] == ["expired", "expired"]
+
+
+def _etas() -> list[datetime]:
+    """Return the times of the messages that start publications."""
+    query = "SELECT eta_ms FROM broker_messages WHERE actor = 'start_publications' ORDER BY id"
+    with closing(sqlite3.connect(wiring.machine.store.path)) as connection:
+        return [datetime.fromtimestamp(eta_ms / 1000, UTC) for (eta_ms,) in connection.execute(query)]
+
+
+def test_an_old_time_starts_nothing_and_an_earlier_one_is_not_missed(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The messages of former times still come."""
+    _change_job(HOLD)
+    _change(1, RELEASE)
+    _end(1)
+    _change(2, RELEASE)
+    _end(2)
+    _move(3, now + HOUR)
+    _change(3, RELEASE)
+    wiring.machine.broker.flush_all()
+    for hours in (3, 2):
+        _move(3, now + hours * HOUR)
+    delays = sorted(round((eta - datetime.now(UTC)) / HOUR) for eta in _etas())
+    assert delays == [2, 3]
+    _move(3, now + 4 * HOUR)
+    move_clock(monkeypatch, 3 * HOUR)
+    start_publications.fn("tiktok-1")
+    assert _post(3).status is PublicationStatus.WAITING
+    move_clock(monkeypatch, HOUR)
+    start_publications.fn("tiktok-1")
+    assert _post(3).status is PublicationStatus.PUBLISHING
+
+
+def test_what_goes_out_now_does_not_go_out_again_at_its_time(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add("single", now - HOUR, parts=1)
+    _start()
+    _move(1, now + HOUR)
+    _change(1, NOW)
+    _end(1, "single")
+    _change_job(HOLD)
+    _end(1)
+    wiring.machine.broker.flush_all()
+    move_clock(monkeypatch, 2 * HOUR)
+    start_publications.fn("tiktok-1")
+    _start()
+    assert (_statuses()[0], [message for message in waiting() if message[0] == "publish_tiktok"]) == ("published", [])
+
+
+def test_other_words_publish_nothing(now: datetime) -> None:
+    """Neither what is held, nor what waits for its time or for approval."""
+    _add("asked", now - HOUR, review=True)
+    _change(1, HOLD)
+    for name in (_id(1), _id(1, "asked")):
+        word_commands.change_publication(wiring.machine, name, {"title": "New"})
+    _start()
+    assert {*_statuses(), *_statuses("asked")} == {"waiting"}
+    _move(1, now + DAY)
+    _change(1, RELEASE)
+    word_commands.change_publication(wiring.machine, _id(1), {"title": "Newer"})
+    _start()
+    assert (_post(1).status, _post(1).due_at) == (PublicationStatus.WAITING, now + DAY)
+
+
+def test_an_own_time_passes_without_an_approval(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    _change_job(HOLD)
+    _add("asked", now - HOUR, review=True)
+    _move_of("asked", now + HOUR)
+    move_clock(monkeypatch, DAY)
+    _start()
+    assert _statuses("asked") == ["waiting"] * PARTS
+    job_commands.approve(wiring.machine, "asked")
+    assert _statuses("asked")[0] == "publishing"
+
+
+def _move_of(name: str, at: datetime) -> None:
+    _change(1, TimeChange(move=Move(at)), name)
+
+
+def test_decisions_change_nothing_of_what_is_out(now: datetime) -> None:
+    _start()
+    _end(1)
+    before = _post(1)
+    _change_job(HOLD)
+    _change_job(TimeChange(move=Move(now + DAY)))
+    _change_job(RELEASE)
+    assert _post(1) == before
+
+
+def test_released_videos_keep_the_pause_between_posts(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their times have passed while they were held; they do not go out all at once."""
+    _allow(min_gap_s=3600.0)
+    _change_job(HOLD)
+    with wiring.machine.store.writing() as connection:
+        accounts.pause(connection, "tiktok-1", now + HOUR, "until all are held")
+    for name in ("second", "third"):
+        _add(name, now + HOUR, parts=1)
+        word_commands.change_job(wiring.machine, name, JobWords(), TimeChange(held=True))
+    then = move_clock(monkeypatch, DAY)
+    for name in ("job", "second", "third"):
+        word_commands.change_job(wiring.machine, name, JobWords(), TimeChange(held=False))
+    assert [_post(1, name).status.value for name in ("job", "second", "third")] == ["publishing", "waiting", "waiting"]
+    _end(1)
+    assert [_post(2).due_at, _post(1, "second").due_at] == [then + HOUR, None]
 
 
 # At once
