@@ -17,6 +17,7 @@ from api.http.rate_limit import RateLimiter, UploadLimits
 from api.http.request_ids import RequestIds
 from api.http.security_headers import SecurityHeaders
 from api.resources.accounts import AccountResource, AccountsResource
+from api.resources.api_keys import ApiKeyResource, ApiKeysResource
 from api.resources.archives import VideosResource
 from api.resources.calendar import CalendarResource
 from api.resources.connecting import ConnectCallbackResource, ConnectResource, ConnectTicketResource
@@ -36,6 +37,7 @@ from api.resources.jobs import (
 )
 from api.resources.limits import LimitsResource
 from api.resources.metrics import MetricsResource
+from api.resources.needs import NeedsResource
 from api.resources.notices import NoticesResource, NoticeTestResource, SubscriptionResource, SubscriptionsResource
 from api.resources.openapi import OpenApiResource
 from api.resources.pages import PageFileResource, PagesResource
@@ -50,6 +52,7 @@ from api.resources.publications import (
     SkipResource,
 )
 from api.resources.schedules import AccountScheduleResource, ScheduleResource
+from api.resources.server_settings import SettingsResource
 from api.resources.session import LoginResource
 from api.resources.sharing import PATH as SHARE_PATH
 from api.resources.sharing import ShareResource
@@ -166,6 +169,10 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/dead-letters/retry": DeadLettersRetryResource(context),
         "/dead-letters/{letter_id:int(min=1)}/retry": DeadLetterRetryResource(context),
         "/limits": LimitsResource(context),
+        "/needs-you": NeedsResource(context),
+        "/keys": ApiKeysResource(context),
+        "/keys/{key_id}": ApiKeyResource(context),
+        "/settings": SettingsResource(context),
         "/publications/{publication_id}": PublicationResource(context),
         "/publications/{publication_id}/history": HistoryResource(context),
         "/publications/{publication_id}/retry": PublicationRetryResource(context),

@@ -19,6 +19,9 @@ from store.tables import api_keys
 PREFIX = "vidprod_"
 """Start of each key, by which programs that search for published secrets can recognize it."""
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._ @'’-]{0,63}$"
+"""Pattern of the names of keys."""
+
 UNSTORED_PREFIX = "env_"
 """Start of the ids of keys that are not stored here: those of the environment, and of the generated file."""
 

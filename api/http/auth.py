@@ -122,6 +122,10 @@ class ApiKeys:
             or _match(self._stored.values(MAX_AGE_FOR_UNKNOWN_S), key_hash)
         )
 
+    def unstored_count(self) -> int:
+        """Return the number of keys that are not in the store."""
+        return len(self._given) + len(self._in_file.values(MAX_AGE_S))
+
     def create_session(self, key: KnownKey) -> str | None:
         """Store a new session; return its token, or None if the key was revoked at this moment."""
         with self._store.writing() as connection:

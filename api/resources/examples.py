@@ -11,6 +11,7 @@ ACCOUNT_ID = "acc_0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 ENDPOINT_ID = "ep_9f8e7d6c5b4a39281706f5e4d3c2b1a0"
 DELIVERY_ID = "del_1122334455667788990011223344556f"
 PUBLICATION_ID = "pub_aabbccddeeff00112233445566778899"
+KEY_ID = "key_00112233445566778899aabbccddeeff"
 SUBSCRIPTION_ID = "sub_0123456789abcdef0123456789abcdef"
 _AT = "2026-11-22T10:00:00.000Z"
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 (an example)
@@ -98,6 +99,12 @@ _LETTER: Json = {
     "id": 7, "queue": "media", "actor": "gaze", "args": [JOB_ID], "error": "OutOfMemory", "attempts": 4,
     "enqueued_at": _AT, "died_at": _AT,
 }  # fmt: skip
+_NEED: Json = {
+    "kind": "outcome_unknown", "id": PUBLICATION_ID, "since": _AT, "code": "answer_lost",
+    "reason": "the answer of TikTok was lost", "next_step": "Look at the account in the platform's app.",
+    "job_id": JOB_ID, "title": "My talk", "part": 2, "of": 5, "platform": "tiktok", "account_id": ACCOUNT_ID,
+    "account": "@mara", "caption": None,
+}  # fmt: skip
 _VAPID_KEY = "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs"
 _SUBSCRIPTION: Json = {
     "id": SUBSCRIPTION_ID, "push_service": "push.example.com", "user_agent": "Mozilla/5.0", "state": "enabled",
@@ -120,6 +127,7 @@ REQUESTS: dict[str, Json] = {
     "change_schedules": {"tiktok": _SCHEDULE},
     "change_account_schedule": {"time_zone": "America/New_York", "max_per_day": 3},
     "add_endpoint": {"url": "https://hooks.example.com/vidprod", "events": ["job.completed", "publication.failed"]},
+    "create_key": {"name": "laptop"},
     "change_endpoint": {"state": "enabled"},
     "rotate_endpoint_secret": {"overlap_hours": 24},
     "replay_events": {"since": "2026-11-22T10:00:00Z"},
@@ -238,6 +246,33 @@ RESPONSES: dict[str, Json | str] = {
         ]
     },
     "retry_publication": {"id": PUBLICATION_ID},
+    "list_needs": {"items": [_NEED]},
+    "list_keys": {
+        "keys": [{"id": KEY_ID, "name": "laptop", "created_at": _AT, "sessions": 1, "is_own": True}],
+        "unstored": 1,
+    },
+    "create_key": {"id": KEY_ID, "name": "laptop", "key": "vidprod_5vZ0cM3q8yC1tX2nR7kLwB4dF6gH9jKpQsTuVxYzA0E"},
+    "get_settings": {
+        "version": "1.4.0",
+        "public_url": "https://videos.example.com",
+        "review": False,
+        "retention_hours": 0.0,
+        "keep_pictures_days": 30.0,
+        "max_upload_bytes": 500_000_000,
+        "segment_seconds": 60.0,
+        "gaze_intensity": 0.8,
+        "backup_hours": None,
+        "logins": {
+            "tiktok": [
+                {
+                    "variant": "tiktok",
+                    "is_set_up": True,
+                    "redirect_uri": "https://videos.example.com/connect/tiktok/callback",
+                    "variables": ["TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET"],
+                }
+            ]
+        },
+    },
     "get_health": {"status": "ok", "checks": {"database": {"ok": True, "jobs": 12}}},
     "get_metrics": 'vidprod_jobs{status="completed"} 12\n',
     "get_openapi_document": {"openapi": "3.1.0", "info": {"title": "VidProd"}, "paths": {}},

@@ -45,8 +45,8 @@ _TAG_OF_PATH = {
     "upload": "Uploads", "files": "Uploads", "status": "Jobs", "jobs": "Jobs", "media": "Jobs",
     "publications": "Publications", "accounts": "Accounts", "connect": "Accounts", "schedule": "Accounts",
     "forecast": "Publications", "calendar": "Publications", "limits": "Publications",
-    "webhooks": "Webhooks", "dead-letters": "Server", "health": "Server",
-    "metrics": "Server",
+    "webhooks": "Webhooks", "dead-letters": "Server", "health": "Server", "needs-you": "Server", "keys": "Server",
+    "metrics": "Server", "settings": "Server",
     "openapi.json": "Server", "notices": "Notices", "manifest.webmanifest": "Web page", "service-worker.js": "Web page",
     "share": "Web page", "login": "Web page", "": "Web page", "static": "Web page", "assets": "Web page",
 }  # fmt: skip

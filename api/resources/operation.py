@@ -78,6 +78,7 @@ PATH_PARAMETERS: dict[str, Json] = {
         "examples": ["tiktok"],
     },
     "endpoint_id": text("Id of the webhook endpoint.", examples=[examples.ENDPOINT_ID]),
+    "key_id": text("Id of the key.", examples=[examples.KEY_ID]),
     "delivery_id": text("Id of the delivery.", examples=[examples.DELIVERY_ID]),
     "subscription_id": text(
         "`sub_` and the first 32 hexadecimal digits of the SHA-256 of the endpoint.",

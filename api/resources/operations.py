@@ -6,6 +6,7 @@ from api.http.idempotency import MAX_KEY_CHARS
 from api.resources import accounts, calendar, documents, forecasts, jobs, publication_documents
 from api.resources.accounts import AccountChange
 from api.resources.operation import CURSOR, NO_CONTENT, Json, Operation, limit, text
+from api.resources.owner_operations import OWNER_OPERATIONS
 from api.resources.plans import PlanChange
 from api.resources.post_changes import JobChange, PublicationChange
 from api.resources.publications import PublicationRetry, Resolution
@@ -370,4 +371,5 @@ OPERATIONS = (
     ),
     *WEBHOOK_OPERATIONS,
     *SERVER_OPERATIONS,
+    *OWNER_OPERATIONS,
 )  # fmt: skip

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from actors.machine import Machine
     from store.api_keys import ApiKey
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ @'’-]{0,63}")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
@@ -62,7 +60,7 @@ def _run(machine: Machine, chosen: argparse.Namespace) -> int:
 def _create(machine: Machine, name: str) -> int:
     from store import api_keys  # noqa: PLC0415 (opens files, so only after the change of user)
 
-    if not NAME.fullmatch(name) or name == settings.API_KEY_FILE:
+    if not re.fullmatch(api_keys.NAME, name) or name == settings.API_KEY_FILE:
         return command.fail("NAME: 1 to 64 letters, digits, spaces and . _ @ - ', beginning with a letter or a digit")
     key = api_keys.new_key()
     record = api_keys.ApiKey(
