@@ -108,6 +108,14 @@ export async function history(publicationId) {
   return (await ask(`publications/${encodeURIComponent(publicationId)}/history`)).json();
 }
 
+/** What waits for a person: {document, etag}, or null when nothing changed since `etag`. */
+export async function needs(etag = null, signal = null) {
+  const answer = await ask('needs-you', { headers: etag ? { 'If-None-Match': etag } : {}, signal });
+  return answer.status === 304 ? null : { document: await answer.json(), etag: answer.headers.get('ETag') };
+}
+
+export const retryDeadLetter = (letterId) => ask(`dead-letters/${encodeURIComponent(letterId)}/retry`, { method: 'POST' });
+
 export const setAfterFailure = (accountId, value) => send(`accounts/${encodeURIComponent(accountId)}`, { after_failure: value }, 'PATCH');
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
 

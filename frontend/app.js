@@ -9,6 +9,7 @@ import { confirm, startDialogs } from './dialogs.js';
 import { byId } from './dom.js';
 import { noteUploaded, registerWorker, showHint, startInstall } from './install.js';
 import { load } from './load.js';
+import { closeNeeds, openNeeds } from './needs.js';
 import { openNotices, startNotices } from './notices.js';
 import { videoPath } from './paths.js';
 import { isUnfinished, unfinishedWords } from './record.js';
@@ -34,6 +35,7 @@ route('/videos', 'Videos', () => load('videos', () => import('./videos-page.js')
 route('/videos/{id}', 'Your video', () => load('video', () => import('./video-page.js')));
 route('/calendar', 'Calendar', () => load('calendar', () => import('./calendar-page.js')));
 route('/accounts', 'Accounts', () => load('accounts', () => import('./accounts-page.js')));
+route('/needs-you', 'Needs you', () => load('needs', () => import('./needs-page.js')));
 route('/settings', 'Settings', () => load('settings', () => import('./settings-page.js')));
 
 function start() {
@@ -66,6 +68,7 @@ async function enter() {
   }
   frame(true);
   openPages();
+  openNeeds();
   openUpload();
   await openAccounts();
   showLimit();
@@ -97,6 +100,7 @@ function signIn() {
   if (!byId('view-sign-in').hidden) return;
   closePages();
   closeAccounts();
+  closeNeeds();
   byId('page').replaceChildren();
   document.body.dataset.view = 'sign-in';
   setViewTitle('Sign in');

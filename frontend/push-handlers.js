@@ -35,7 +35,7 @@ async function show({ title, tag = '', ...options }) {
 async function open(notification) {
   notification.close();
   const job = notification.data?.job;
-  const path = typeof job === 'string' ? videoPath(job) : '/videos';
+  const path = typeof job === 'string' ? videoPath(job) : '/needs-you';
   const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
   const pages = windows.filter(({ url }) => isPage(new URL(url).pathname));
   const first = pages.find((client) => client.visibilityState === 'visible') ?? pages[0];

@@ -116,8 +116,9 @@ async function attempt(view, { title, load }, params) {
     return problem instanceof Updated ? null : AGAIN_MS;
   }
   if (view !== shown) return null;
-  byId('page').replaceChildren();
-  view.leave = page.show(byId('page'), params) ?? view.leave;
+  const root = el('div', { class: 'page' }); // a new one: listeners of the page before are on its own
+  byId('page').replaceChildren(root);
+  view.leave = page.show(root, params) ?? view.leave;
   arrive(view);
   return null;
 }

@@ -258,3 +258,36 @@ def calendar_entry(
         "status": status, "waits_for": "window" if status == "waiting" else None,
         "reason": reason if status == "waiting" else None, "link": None,
     }  # fmt: skip
+
+
+def need(kind: str, item_id: str, **more: Any) -> dict[str, Any]:
+    """Return something that waits for a person, as GET /needs-you lists it."""
+    return {
+        "kind": kind, "id": item_id, "since": "2026-11-22T10:00:00Z", "code": None, "reason": None, "next_step": None,
+        "job_id": None, "title": "", "part": None, "of": None, "platform": None, "account_id": None, "account": None,
+        "caption": None, **more,
+    }  # fmt: skip
+
+
+def needs() -> list[dict[str, Any]]:
+    """Return something of each kind that waits for a person."""
+    post = {"job_id": "job-1", "title": "Five habits of calm speakers", "of": 5}
+    mara = {"platform": "tiktok", "account_id": "a1", "account": "@mara.talks"}
+    arabic = "\u0647\u062f\u0648\u0621"
+    return [
+        need("disk", "disk", reason="12 MB are free"),
+        need("account", "a1", code="reconnect_needed", reason="the login has expired or was withdrawn", **mara),
+        need("account", "a3", code="account_refused", platform="youtube", account_id="a3", account="Mara Talks"),
+        need("review", "job-2", code="sound_unreadable", job_id="job-2", title="\U0001f399 Calm in ten minutes"),
+        need("review", "job-3", code="restored", job_id="job-3", title=arabic),
+        need(
+            "outcome_unknown", "p2", code="answer_lost", reason="the answer of TikTok was lost", **post, **mara, part=2,
+            next_step="Look at the account in the platform's app, and tell VidProd whether the post is there.",
+        ),
+        need("draft", "p3", **post, **mara, part=3, caption="Part 3 of 5: breathe.\n#calm #speaking " + arabic),
+        need("post_failed", "p4", code="title_too_long", reason="the title has 120 characters", **post, **mara, part=4,
+             next_step="Shorten the title of the post, then retry."),
+        need("video_failed", "job-4", code="failed", job_id="job-4", title="x" * 90, part=2),
+        need("endpoint", "ep_2", code="failing", reason="HTTP 503", title="https://hooks.example.com/" + "x" * 60),
+        need("dead_letter", "7", code="dispatch_webhook"),
+    ]  # fmt: skip

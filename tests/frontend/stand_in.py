@@ -52,6 +52,8 @@ class StandIn:
     calendars: list[tuple[str, str, str]] = field(default_factory=list)  # first day, last day and zone of each request
     unknown_zones: set[str] = field(default_factory=set)
     is_calendar_truncated: bool = False
+    needs: list[dict[str, Any]] = field(default_factory=list)  # what waits for a person
+    retried_letters: list[str] = field(default_factory=list)
     max_upload_bytes: int | None = None
     tiktok_requires: list[str] = field(default_factory=list)  # options of a post
     outages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by platform
@@ -208,6 +210,23 @@ class Api:
             "truncated": self._state.is_calendar_truncated,
         }  # fmt: skip
 
+    def on_get_needs(self, request: falcon.Request, response: falcon.Response) -> None:
+        self._tagged(request, response, {"items": self._state.needs})
+
+    def on_post_letter(self, _request: falcon.Request, response: falcon.Response, letter_id: str) -> None:
+        self._state.retried_letters.append(letter_id)
+        self._state.needs = [item for item in self._state.needs if item["id"] != letter_id]
+        response.status = falcon.HTTP_202
+
+    def _tagged(self, request: falcon.Request, response: falcon.Response, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        response.etag = hashlib.sha256(body).hexdigest()[:16]
+        if request.if_none_match and response.etag in [f'"{tag}"' for tag in request.if_none_match]:
+            response.status = falcon.HTTP_304
+            return
+        response.data = body
+        response.content_type = "application/json"
+
     def on_get_limits(self, _request: falcon.Request, response: falcon.Response) -> None:
         limits = limits_document(PublishingOptions())
         limits["platforms"]["tiktok"]["required_options"] = self._state.tiktok_requires
@@ -232,13 +251,7 @@ class Api:
         response.media = {"jobs": page, "next": str(start + 20) if start + 20 < len(newest) else None}
 
     def on_get_status(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        body = json.dumps(self._job(job_id)).encode()
-        response.etag = hashlib.sha256(body).hexdigest()[:16]
-        if request.if_none_match and response.etag in [f'"{tag}"' for tag in request.if_none_match]:
-            response.status = falcon.HTTP_304
-            return
-        response.data = body
-        response.content_type = "application/json"
+        self._tagged(request, response, self._job(job_id))
 
     def on_post_files(self, request: falcon.Request, response: falcon.Response) -> None:
         assert request.get_header("Tus-Resumable") == "1.0.0"
@@ -473,6 +486,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
         "/notices": "notices", "/notices/subscriptions": "subscriptions",
         "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
+        "/needs-you": "needs", "/dead-letters/{letter_id}/retry": "letter",
         "/jobs": "jobs", "/schedule": "schedule", "/calendar": "calendar", "/limits": "limits",
         "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",

@@ -146,6 +146,15 @@ def calendar_entries(api: StandIn) -> None:
         api.entries.append(samples.calendar_entry(number, None, "waiting", "It waits for your approval"))
 
 
+def needs_all(api: StandIn) -> None:
+    api.needs = samples.needs()
+
+
+def refused_skip(api: StandIn) -> None:
+    needs_all(api)
+    answering(409, "POST /publications/p4/skip", detail="the post is being published")(api)
+
+
 def disabled_webhook(api: StandIn) -> None:
     api.endpoints = [{
         "id": "ep_2", "url": "https://hooks.example.com/hook", "state": "disabled", "disabled_code": "failing",
@@ -428,6 +437,17 @@ def states() -> Iterator[State]:
     yield State("new-offline", do=lost, is_cut_off=True)
     yield State("videos-empty", do=see("#recent", "Nothing here yet"), at="videos")
     yield State("videos-of-each-status", all_jobs, see("#recent li"), at="videos")
+    yield State("needs-nothing", do=see("#needs-list", "Nothing needs you"), at="needs-you")
+    yield State("needs-all", needs_all, see("#needs-list .need"), at="needs-you")
+    yield State("needs-history", needs_all, click("[data-do=history]", then=".need-history"), at="needs-you")
+    yield State("needs-question", needs_all, click("[data-do=missing]", then="#question"), at="needs-you")
+    yield State(
+        "needs-refused",
+        refused_skip,
+        steps(click("[data-do=skip]", "#question-yes"), see(".need .field-error")),
+        at="needs-you",
+        refused=frozenset({"/publications/p4/skip 409"}),
+    )
     yield State("calendar", calendar_entries, see(".calendar-entry"), at="calendar")
     yield State(
         "calendar-month",

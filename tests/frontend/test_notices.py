@@ -414,7 +414,7 @@ def test_a_press_on_a_notice_opens_its_video(page: Browser, api: StandIn) -> Non
 
 def test_a_press_on_a_notice_without_a_video_opens_the_page(page: Browser, api: StandIn) -> None:
     page.open(f"{api.url}settings").until_text("#notices", "VidProd")
-    assert _handle(page, notification={"data": None}) == ["close", f"open {api.url}videos"]
+    assert _handle(page, notification={"data": None}) == ["close", f"open {api.url}needs-you"]
 
 
 def test_a_press_asks_the_window_that_is_open(page: Browser, api: StandIn) -> None:
