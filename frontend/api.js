@@ -82,11 +82,6 @@ export async function calendar(from, to, zone, signal = null) {
   return (await ask(`calendar?from=${from}&to=${to}&zone=${encodeURIComponent(zone)}`, { signal })).json();
 }
 
-/** The limits and upload windows of each platform. */
-export async function schedule() {
-  return (await ask('schedule')).json();
-}
-
 /** Return {document, etag}, or null when nothing changed since `etag`. */
 export async function status(jobId, etag = null, signal = null) {
   const headers = etag ? { 'If-None-Match': etag } : {};

@@ -15,9 +15,10 @@ const named = (date, name, options) => format(name, { ...options, timeZone: 'UTC
 
 export const addDays = (date, count) => text(new Date(utc(date).getTime() + count * DAY_MS));
 
-/** The zone of the reader; UTC where the browser knows none. */
+/** The zone of the reader; UTC where the browser knows none, or names one that it does not take: Etc/Unknown. */
 export function ownZone() {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return zone && timeIn(new Date(), zone) ? zone : 'UTC';
 }
 
 /** The day of an instant in a zone. */

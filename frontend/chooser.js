@@ -11,6 +11,7 @@ const TYPES = [{ description: 'Videos', accept: { 'video/*': NAMES } }];
 let chosen = () => {};
 let size = 0;
 let pictured = null; // the file in the preview
+const durations = new WeakMap(); // file → its length in seconds, where the browser can tell
 let isPlainInput = false; // the next click opens the input's own dialog
 
 /** Add the listeners of the inputs, the drop zone and the preview; `onChosen(sources)` gets usable {file, handle}. */
@@ -54,6 +55,9 @@ export function clearFile() {
   label('Choose video', 'button-main');
   showLimit();
 }
+
+/** The length of a file in seconds; undefined where it is not known. */
+export const durationOf = (file) => durations.get(file);
 
 /** Show the video that is uploaded; `file` is null if this page cannot read it. */
 export function showChosen(record, file) {
@@ -163,7 +167,9 @@ async function dropped(item) {
 function startPicture(video) {
   video.addEventListener('loadedmetadata', () => {
     video.hidden = !video.videoWidth;
-    if (Number.isFinite(video.duration)) byId('drop-facts').textContent = `${bytes(size)} · ${seconds(video.duration)}`;
+    if (!Number.isFinite(video.duration)) return; // of a recording, for instance
+    durations.set(pictured, video.duration);
+    byId('drop-facts').textContent = `${bytes(size)} · ${seconds(video.duration)}`;
   });
   // Browsers cannot show all formats that the server reads; without a picture the preview stays hidden.
   video.addEventListener('error', () => {

@@ -152,8 +152,10 @@ function nextPost(job, posts) {
 
 /** A sentence on the end of all posts; empty while it is not known, or is the next post. */
 function lastPost(job) {
-  const last = lastAt(job);
-  return !OVER.has(job.status) && Date.parse(last) > Date.parse(nextAt(job)) ? `All out by ${when(last)}.` : '';
+  const [last, next] = [lastAt(job), nextAt(job)];
+  const hasMore = next ? Date.parse(last) > Date.parse(next) : !job.segments?.length; // before the plan it is an estimate
+  const at = job.all_out_by ?? last;
+  return !OVER.has(job.status) && hasMore && at ? `All out by ${next ? '' : 'about '}${when(at)}.` : '';
 }
 
 function actions(job, parts, { busy, deleting }) {

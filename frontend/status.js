@@ -129,20 +129,6 @@ async function ask(view, signal) {
 function accept(view, { document, etag }) {
   if (view === shown) report(view, view.job, document);
   Object.assign(view, { job: document, etag, waitMs: 0 });
-  if (!view.schedule && waitsForDayLimit(document)) askSchedule(view);
-}
-
-const waitsForDayLimit = (job) => job.segments?.some((part) => part.publications?.some((post) => post.waits_for === 'day_limit'));
-
-/** Ask once for the limits that the sentences on waiting posts name; they do without them if it fails. */
-async function askSchedule(view) {
-  view.schedule = {};
-  try {
-    view.schedule = await api.schedule();
-    draw(view);
-  } catch {
-    // A problem that lasts is told by the next poll.
-  }
 }
 
 function pace(view) {
@@ -211,7 +197,7 @@ function draw(view) {
   if (view !== shown) return;
   const hadFocus = byId('job').contains(document.activeElement);
   if (view.job) {
-    render(byId('job'), ...jobView({ ...view.job, schedule: view.schedule }, { ...view, busy: isBusy(view), trouble: troubleText(view), refusal: refusalText(view) }));
+    render(byId('job'), ...jobView(view.job, { ...view, busy: isBusy(view), trouble: troubleText(view), refusal: refusalText(view) }));
     setViewTitle(jobName(view.job));
   } else {
     render(byId('job'), el('h1', { id: 'job-title', tabindex: '-1' }, 'Your video'), troubleText(view) && el('p', { class: 'notice notice-bad' }, troubleText(view)));

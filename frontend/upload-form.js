@@ -6,6 +6,7 @@ import { fillTikTok, missingTikTok, openTikTok, readTikTok, showTikTok, showTikT
 import { sentence } from './words.js';
 
 const FIELDS = { title: 'title', caption: 'caption', platforms: 'platforms', gaze_intensity: 'gaze' };
+const LONGEST_S = 86_400; // the server refuses more, and the length is only for its estimate
 
 /** Add the listeners; `onChange(fields)` is called at each change. */
 export function startForm(onChange) {
@@ -43,9 +44,10 @@ export function clearForm() {
 }
 
 /** Return the options of the API; fields that are empty are left to the server, which may ask for a review by itself. */
-export function options({ title, caption, platforms, gaze, review, tiktok }) {
+export function options({ title, caption, platforms, gaze, review, tiktok }, durationS) {
   const found = { title: title.trim(), caption: caption.trim(), platforms: (platforms ?? []).join(','), gaze_intensity: gaze, review: review ? 'true' : '' };
   if (platforms?.includes('tiktok') && tiktok?.privacy) found.options = JSON.stringify({ tiktok });
+  if (durationS > 0 && durationS <= LONGEST_S) found.duration_s = String(durationS);
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== ''));
 }
 

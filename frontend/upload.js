@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { announce } from './announce.js';
-import { say, showElsewhere, take } from './chooser.js';
+import { durationOf, say, showElsewhere, take } from './chooser.js';
 import { confirm } from './dialogs.js';
 import { byId } from './dom.js';
 import { fingerprint, Unreadable } from './file-bytes.js';
@@ -252,10 +252,11 @@ function end(mine) {
 async function advance(mine) {
   const { record, transfer } = mine;
   show(mine, record.address ? 'asking' : 'sending', { sent: record.confirmed });
+  const file = queue.fileOf(record);
   await transfer.send();
   queue.setComplete(record);
   mine.isEnding = record.starts;
-  if (record.starts || transfer.jobId) arrived(record, await transfer.complete(options(record.fields)));
+  if (record.starts || transfer.jobId) arrived(record, await transfer.complete(options(record.fields, durationOf(file))));
 }
 
 function show(mine, phase, detail) {

@@ -1,8 +1,4 @@
-/**
- * What waiting posts wait for, in words: pure functions on the status document.
- *
- * status.js adds `schedule` to the document, the answer of GET /schedule, when a post waits for the limit of a day.
- */
+/** What waiting posts wait for, in words: pure functions on the status document. */
 
 import { moment, when } from './format.js';
 import { expectedAt } from './schedule.js';
@@ -14,11 +10,7 @@ const OPEN = new Set(['waiting', 'publishing', 'outcome_unknown']);
 const WAITS_FOR = {
   window: () => 'when the upload window opens',
   gap: () => 'with a pause after the post before it',
-  day_limit: ({ platform }, { schedule }) => {
-    const limit = schedule?.[platform]?.max_per_day;
-    const name = platformName(platform);
-    return limit ? `because the limit on ${name} is ${limit} ${limit === 1 ? 'post' : 'posts'} a day` : `because the limit of a day on ${name} is reached`;
-  },
+  day_limit: ({ platform }) => `because the limit of posts a day on ${platformName(platform)} is reached`,
   earlier_part: (post, job, part) => `after part\u00a0${earlierPart(post, job, part)}`,
   approval: () => 'after your approval',
   hold: () => 'when you let it go on',

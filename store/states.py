@@ -97,7 +97,7 @@ class WaitsFor(StrEnum):
 
     NEXT = "next"  # its turn: it starts as soon as the posts before it on the account are out
     GAP = "gap"  # between two posts of the account
-    DAY_LIMIT = "day_limit"  # of the account, in any 24 hours
+    DAY_LIMIT = "day_limit"  # of the schedule, from midnight to midnight
     WINDOW = "window"  # the next upload window
     OWN_TIME = "own_time"  # `publish_after` of it or of its video
     EARLIER_PART = "earlier_part"  # of the same video on the same account, which is not out yet

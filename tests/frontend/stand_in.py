@@ -47,7 +47,6 @@ class StandIn:
 
     accounts: list[dict[str, Any]] = field(default_factory=lambda: [dict(account) for account in ACCOUNTS])
     endpoints: list[dict[str, Any]] = field(default_factory=list)  # of webhooks
-    schedule: dict[str, Any] = field(default_factory=lambda: {"tiktok": {"max_per_day": 15}})
     entries: list[dict[str, Any]] = field(default_factory=list)  # of the calendar
     calendars: list[tuple[str, str, str]] = field(default_factory=list)  # first day, last day and zone of each request
     unknown_zones: set[str] = field(default_factory=set)
@@ -186,9 +185,6 @@ class Api:
     def on_post_notice_test(self, _request: falcon.Request, response: falcon.Response) -> None:
         response.status = falcon.HTTP_202
         response.media = {"receivers": 1}
-
-    def on_get_schedule(self, _request: falcon.Request, response: falcon.Response) -> None:
-        response.media = self._state.schedule
 
     def on_get_calendar(self, request: falcon.Request, response: falcon.Response) -> None:
         first, last = (date.fromisoformat(request.get_param(name, required=True)) for name in ("from", "to"))
@@ -487,7 +483,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/notices": "notices", "/notices/subscriptions": "subscriptions",
         "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
         "/needs-you": "needs", "/dead-letters/{letter_id}/retry": "letter",
-        "/jobs": "jobs", "/schedule": "schedule", "/calendar": "calendar", "/limits": "limits",
+        "/jobs": "jobs", "/calendar": "calendar", "/limits": "limits",
         "/status/{job_id}": "status", "/files": "files",
         "/files/{upload_id}": "file",
         "/jobs/{job_id}/approve": "approve", "/jobs/{job_id}/cancel": "cancel",

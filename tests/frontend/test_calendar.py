@@ -138,6 +138,24 @@ def test_a_zone_that_the_server_does_not_know_is_replaced(calendar: Browser, api
     assert [complaint for complaint in calendar.complaints() if "400" not in complaint] == []
 
 
+@pytest.mark.parametrize("name", ["Etc/Unknown", ""])
+def test_a_zone_that_the_browser_does_not_take_is_replaced(calendar: Browser, api: StandIn, name: str) -> None:
+    """Chromium names Etc/Unknown where the system has no zone, and refuses it itself."""
+    source = f"""
+      const real = Intl.DateTimeFormat.prototype.resolvedOptions;
+      Intl.DateTimeFormat.prototype.resolvedOptions = function () {{
+        return {{ ...real.call(this), timeZone: {name!r} }};
+      }};
+    """
+    script = calendar.devtools("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]
+    try:
+        _add(api, 1, TODAY)
+        _open(calendar, api).find(".calendar-entry")
+        assert api.calendars[-1][2] == "UTC"
+    finally:
+        calendar.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
+
 def test_a_waiting_post_is_opened_by_keyboard_and_moved(calendar: Browser, api: StandIn) -> None:
     _add(api, 1, TODAY)
     _add_job(api)

@@ -1,7 +1,5 @@
 """The parts of a long video: dates of waiting posts, filters, rows, and the size of the page."""
 
-import pytest
-
 from tests.frontend import samples
 from tests.frontend.browser import PHONE, Browser
 from tests.frontend.stand_in import StandIn
@@ -37,22 +35,9 @@ def test_a_job_that_waits_says_when_and_for_what(page: Browser, api: StandIn) ->
     assert "Goes out 26 Nov 2099 at 08:00, when the upload window opens." in part(page, 1)
     assert "Goes out 26 Nov 2099 at 09:00, after part 1." in part(page, 2)
     page.until_text(
-        "[data-key=part-3]", "Goes out 27 Nov 2099 at 09:00, because the limit on TikTok is 15 posts a day."
+        "[data-key=part-3]", "Goes out 27 Nov 2099 at 09:00, because the limit of posts a day on TikTok is reached."
     )
     assert "Goes out when YouTube works again." in part(page, 4)
-
-
-@pytest.mark.parametrize(
-    ("limit", "words"),
-    [
-        (1, "because the limit on TikTok is 1 post a day."),
-        (None, "because the limit of a day on TikTok is reached."),
-    ],
-)
-def test_the_limit_of_a_day_is_grammatical(page: Browser, api: StandIn, limit: int | None, words: str) -> None:
-    api.schedule = {"tiktok": {"max_per_day": limit}}
-    open_job(page, api, samples.scheduled())
-    page.until_text("[data-key=part-3]", words)
 
 
 def test_the_list_of_videos_shows_the_dates_too(page: Browser, api: StandIn) -> None:

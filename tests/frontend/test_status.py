@@ -2,7 +2,7 @@
 
 from tests.frontend import samples
 from tests.frontend.browser import Browser
-from tests.frontend.stand_in import StandIn
+from tests.frontend.stand_in import StandIn, new_job
 
 
 def open_job(page: Browser, api: StandIn, job: dict[str, object]) -> None:
@@ -32,6 +32,14 @@ def test_a_job_in_preparation_shows_its_progress_and_each_part(page: Browser, ap
     assert "Part 3/5 In the works" in part(page, 3)
     assert page.run("return document.querySelector('[data-key=part-3] progress').value") == 0.4
     assert "Part 4/5 Waiting" in part(page, 4)
+
+
+def test_a_video_that_has_just_arrived_says_when_it_will_be_out(page: Browser, api: StandIn) -> None:
+    """Before its parts are known it is an estimate; later it is the end of the last post."""
+    open_job(page, api, new_job("job-1", "Talk") | {"all_out_by": "2099-11-27T09:01:00Z"})
+    page.until_text("#job .lead", "Work on it starts in a moment. All out by about 27 Nov 2099 09:01.")
+    api.jobs["job-1"] = samples.scheduled() | {"job_id": "job-1", "all_out_by": "2099-11-28T09:02:00Z"}
+    page.until_text("#job .lead", "All out by 28 Nov 2099 09:02.")
 
 
 def test_a_published_job_links_to_every_post(page: Browser, api: StandIn) -> None:

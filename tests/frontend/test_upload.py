@@ -45,6 +45,22 @@ def test_fields_left_empty_are_not_sent(page: Browser, api: StandIn, clip: Path)
     assert list(api.uploads[0]) == ["gaze_intensity", "file"]
 
 
+@pytest.mark.parametrize(("duration", "sent"), [("312.5", "312.5"), ("Infinity", None), ("NaN", None)])
+def test_the_length_of_the_video_is_sent_where_the_browser_knows_it(
+    page: Browser, api: StandIn, clip: Path, duration: str, sent: str | None
+) -> None:
+    """From it the server tells when all parts will be out. Recordings of a browser have none."""
+    choose(page, api, clip)
+    page.run(f"""
+      const video = document.querySelector('#chosen-picture');
+      Object.defineProperty(video, 'duration', {{ value: {duration} }});
+      video.dispatchEvent(new Event('loadedmetadata'));
+    """)
+    page.click("#upload-start")
+    page.find("#job h1")
+    assert api.uploads[0].get("duration_s") == sent
+
+
 def test_a_person_can_ask_to_look_before_anything_is_published(page: Browser, api: StandIn, clip: Path) -> None:
     """The wish survives a reload, and ends with its video."""
     choose(page, api, clip)
