@@ -98,6 +98,19 @@ export const repost = (publicationId, outOfOrder) => send(`publications/${encode
 export const skip = (publicationId) => ask(`publications/${encodeURIComponent(publicationId)}/skip`, { method: 'POST' });
 export const changeJob = (jobId, change) => patchJson(`jobs/${encodeURIComponent(jobId)}`, change);
 export const changePost = (publicationId, change) => patchJson(`publications/${encodeURIComponent(publicationId)}`, change);
+/** The cuts of a video: {document, etag}. */
+export async function plan(jobId) {
+  const answer = await ask(`jobs/${encodeURIComponent(jobId)}/plan`);
+  return { document: await answer.json(), etag: answer.headers.get('ETag') };
+}
+
+/** Set the cuts of a video, if they are still those of the ETag. */
+export const putPlan = (jobId, etag, parts) => send(`jobs/${encodeURIComponent(jobId)}/plan`, { parts }, 'PUT', { 'If-Match': etag });
+/** The gaze of a part over time. */
+export async function gaze(jobId, number) {
+  return (await ask(`jobs/${encodeURIComponent(jobId)}/segments/${number}/gaze`)).json();
+}
+
 /** What happened to a post: requests, answers and evidence. */
 export async function history(publicationId) {
   return (await ask(`publications/${encodeURIComponent(publicationId)}/history`)).json();
@@ -165,8 +178,8 @@ function base64(text) {
   return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(''));
 }
 
-function send(address, body, method = 'POST') {
-  return ask(address, { method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+function send(address, body, method = 'POST', headers = {}) {
+  return ask(address, { method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json', ...headers } });
 }
 
 async function patchJson(address, body) {

@@ -53,6 +53,7 @@ function looks(job, part, files, view) {
   const buttons = [
     mayApprove(job, part) && el('button', { class: 'button button-small button-main', type: 'button', 'data-key': 'approvePart', 'data-action': 'approvePart', 'data-number': part.number, 'aria-label': `Approve part ${part.number}`, disabled: view.busy }, 'Approve'),
     files.preview && look('preview', files.preview, part, 'Before / after'),
+    files.video && (files.original || files.gaze) && tool('eyes', part, 'Compare'),
     files.video && look('video', files.video, part, 'Watch'),
     files.video && el('a', { class: 'button button-small', href: files.video, download: `part-${String(part.number).padStart(2, '0')}.mp4`, 'data-key': 'download', 'aria-label': `Download part ${part.number}` }, 'Download'),
     (part.publications ?? []).some(({ editable }) => editable) && tool('words', part, 'Words'),

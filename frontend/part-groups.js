@@ -3,7 +3,7 @@
 import { percent, seconds } from './format.js';
 import { partState, publicationHint, publicationState } from './part-words.js';
 import { expectedAt } from './schedule.js';
-import { waitingFacts } from './waiting.js';
+import { isOnHold, waitingFacts } from './waiting.js';
 import { OVER, platformName, sentence } from './words.js';
 
 export const REPAIRABLE = new Set(['failed', 'expired']);
@@ -30,8 +30,8 @@ const IN_GROUP = {
   all: () => true,
   needs_you: (part, job) => posts(part).some((post) => needsPerson(post, job)),
   failed: (part, job) => (part.status === 'failed' && !isStopped(part, job)) || posts(part).some((post) => REPAIRABLE.has(post.status)),
-  scheduled: (part, job) => !OVER.has(job.status) && posts(part).some((post) => post.status === 'waiting' && !post.held && !needsPerson(post, job)),
-  on_hold: (part, job) => !OVER.has(job.status) && posts(part).some((post) => post.status === 'waiting' && post.held),
+  scheduled: (part, job) => !OVER.has(job.status) && posts(part).some((post) => post.status === 'waiting' && !isOnHold(post) && !needsPerson(post, job)),
+  on_hold: (part, job) => !OVER.has(job.status) && posts(part).some(isOnHold),
   published: (part) => {
     const kept = posts(part).filter((post) => post.status !== 'cancelled');
     return kept.length > 0 && kept.every((post) => post.status === 'published');
@@ -50,7 +50,7 @@ export function rowState(part, job) {
 
 /** The state of a post: [text, tone]; a waiting one without trouble is scheduled from the moment its date is known. */
 export function postState(post) {
-  if (post.status === 'waiting' && post.held) return ['On hold', 'warn'];
+  if (isOnHold(post)) return ['On hold', 'warn'];
   return expectedAt(post) && !post.code ? ['Scheduled', 'wait'] : publicationState({ ...post, code: codeOf(post) });
 }
 

@@ -142,7 +142,7 @@ export function gazeRest({ corrected, frames, reasons, looked_at: lookedAt = 1 }
   return [words.length ? `Left as filmed elsewhere: ${words.join(', ')}` : '', hurried].filter(Boolean).join('. ');
 }
 
-const gazeReason = (code) => GAZE[code] ?? plain(code);
+export const gazeReason = (code) => GAZE[code] ?? plain(code);
 
 function gazeAngles({ median_before_deg: before, median_after_deg: after }) {
   return Number.isFinite(before) && Number.isFinite(after) ? `: ${Math.round(before)}° off before, ${Math.round(after)}° after` : '';

@@ -163,6 +163,7 @@ function actions(job, parts, { busy, deleting }) {
   const removing = deleting || job.status === 'cancelled'; // a cancelled job's files are deleted automatically
   return el('div', { class: 'actions job-actions', 'data-key': 'actions' },
     canChangeWords(job, parts) && toolButton('words', 'Edit the words'),
+    canChangeCuts(job, parts) && toolButton('cuts', 'Change the cuts'),
     parts.length > 1 && parts.some((part) => part.links?.video) && el('a', { class: 'button button-quiet', href: `/jobs/${encodeURIComponent(job.job_id)}/videos.zip`, download: true, 'data-key': 'archive' }, 'Download all'),
     repairable(job, parts) && button('retry', parts.length ? 'Try again what failed' : 'Try again', 'button-main', busy),
     isWaiting(job, parts) && (job.held ? button('release', 'Release this video', 'button-main', busy) : button('hold', 'Hold this video', 'button-quiet', busy)),
@@ -175,6 +176,10 @@ function canChangeWords(job, parts) {
   const posts = parts.flatMap((part) => part.publications ?? []);
   return !job.files_deleted_at && (posts.length ? posts.some(({ editable }) => editable) : !OVER.has(job.status));
 }
+
+/** Return whether the uploaded video is still there, and a part of which no post has begun, so that its cuts can change. */
+const canChangeCuts = (job, parts) => parts.length > 0 && !OVER.has(job.status) && !job.files_deleted_at && job.source_deleted_at === null
+  && parts.some((part) => (part.publications ?? []).every(({ status }) => status === 'waiting'));
 
 /** Return whether posts are still to go out, so that a person can hold them. */
 const isWaiting = (job, parts) => !OVER.has(job.status) && !reviewReasons(job) && typeof job.held === 'boolean' && parts.some((part) => (part.publications ?? []).some(({ status }) => status === 'waiting'));

@@ -6,6 +6,8 @@ import { el } from './dom.js';
 import { load, whyNot } from './load.js';
 
 const TOOLS = {
+  cuts: () => import('./cuts-editor.js'),
+  eyes: () => import('./eyes.js'),
   post: () => import('./post-editor.js'),
   words: () => import('./words-editor.js'),
 };

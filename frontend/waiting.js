@@ -24,15 +24,18 @@ const WAITS_FOR = {
 /** Waiting for one of these ends at no known time: their date is the earliest one. */
 const EARLIEST = new Set(['approval', 'account', 'platform_outage', 'rendering']);
 
+/** True for a post that waits until a person releases it, or its video. */
+export const isOnHold = (post) => post.status === 'waiting' && (post.held || post.waits_for === 'hold');
+
 /** What a waiting post waits for, or ''. */
 export function waitsFor(post, job, part) {
-  if (post.status === 'waiting' && post.held) return 'when you release it';
+  if (isOnHold(post)) return 'when you release it';
   return post.status === 'waiting' ? WAITS_FOR[post.waits_for]?.(post, job, part) ?? '' : '';
 }
 
 /** The sentence on a waiting post: its date and what it waits for; '' while neither is known. */
 export function waitingNote(post, job, part) {
-  const at = post.held ? null : expectedAt(post);
+  const at = isOnHold(post) ? null : expectedAt(post);
   const what = waitsFor(post, job, part);
   if (!at) return what && !post.code ? `Goes out ${what}.` : ''; // a code has sentences of its own
   const earliest = EARLIEST.has(post.waits_for) ? ' at the earliest' : '';
@@ -41,7 +44,7 @@ export function waitingNote(post, job, part) {
 
 /** The same in a few words, for a row of the list. */
 export function waitingFacts(post, job, part) {
-  const at = post.held ? null : expectedAt(post);
+  const at = isOnHold(post) ? null : expectedAt(post);
   return [at && when(at), waitsFor(post, job, part)].filter(Boolean).join(', ');
 }
 

@@ -163,7 +163,7 @@ def plan(parts: int = 3, part_s: float = 50.0) -> dict[str, Any]:
         "duration_s": of, "min_part_s": 6, "max_part_s": 60, "editable": True, "reason": None, "reason_text": None,
         "parts": [
             {"number": n + 1, "start_s": n * part_s, "end_s": (n + 1) * part_s, "cut_reason": "pause",
-             "gaze_intensity": None}
+             "gaze_intensity": None, "begun": False}
             for n in range(parts)
         ],
         "pauses": [{"start_s": n * part_s + 1.8, "end_s": n * part_s + 2.2} for n in range(1, parts)],

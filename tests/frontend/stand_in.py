@@ -71,7 +71,8 @@ class StandIn:
     problems: dict[str, tuple[int, str]] = field(default_factory=dict)  # "METHOD /path": status and detail
     retry_after_s: int | None = None  # in the answers with one of these problems
     refusals: dict[str, "Refusal"] = field(default_factory=dict)  # by "METHOD /path"
-    video: bytes = b""  # of every part, as filmed, too
+    video: bytes = b""  # of every part
+    original: bytes = b""  # the uploaded file
     gaze: dict[str, Any] | None = None  # of every part; None: 404
     histories: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # entries by post
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)  # cuts by job
@@ -360,13 +361,19 @@ class Api:
         response.media = self._state.gaze
 
     def on_get_video(self, request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
+        self._film(request, response, self._state.video)
+
+    def on_get_original(self, request: falcon.Request, response: falcon.Response, job_id: str, number: int) -> None:
+        self._film(request, response, self._state.original)
+
+    def _film(self, request: falcon.Request, response: falcon.Response, film: bytes) -> None:
         response.content_type = "video/mp4"
         response.accept_ranges = "bytes"
         start, end = request.range or (0, -1)
-        response.data = self._state.video[start:] if end < 0 else self._state.video[start : end + 1]
+        response.data = film[start:] if end < 0 else film[start : end + 1]
         if request.range:
             response.status = falcon.HTTP_206
-            response.content_range = (start, start + len(response.data) - 1, len(self._state.video))
+            response.content_range = (start, start + len(response.data) - 1, len(film))
 
     def on_get_plan(self, _request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         response.etag = self._plan_tag(job_id)
@@ -494,7 +501,7 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/publications/{publication_id}/history": "history",
         "/jobs/{job_id}/segments/{number:int}/gaze": "gaze",
         "/jobs/{job_id}/segments/{number:int}/video": "video",
-        "/jobs/{job_id}/segments/{number:int}/original": "video",
+        "/jobs/{job_id}/segments/{number:int}/original": "original",
         "/jobs/{job_id}/segments/{number:int}/cover": "cover",
         "/jobs/{job_id}/segments/{number:int}/preview": "preview",
     }  # fmt: skip

@@ -627,6 +627,14 @@ def _tools() -> Iterator[State]:
     yield of_job("words-of-a-part", samples.in_words(), part)
     post = of_job("post", samples.waiting(), click("[data-key=part-1] [data-tool=post]", ".tool-root summary"))
     yield replace(post, set_up=both(post.set_up, with_histories), do=steps(post.do, see(".history", "TikTok says")))
+    cuts = of_job("cuts", samples.uncut(3), click("[data-tool=cuts]", then=".piece"))
+    yield replace(cuts, set_up=both(cuts.set_up, with_plan))
+    long_part = replace(cuts, name="job-cuts-too-long", do=steps(cuts.do, click("[data-do=merge]", "[data-do=out]")))
+    yield replace(long_part, set_up=both(cuts.set_up, with_plan))
+    compared = samples.uncut(2)
+    compared["segments"][0]["links"]["gaze"] = "/jobs/job-cuts/segments/1/gaze"
+    eyes = of_job("eyes", compared, click("[data-key=part-1] [data-tool=eyes]", then=".chart"))
+    yield replace(eyes, set_up=both(eyes.set_up, with_gaze))
 
 
 def fill(css: str, text: str) -> Do:
@@ -640,6 +648,14 @@ def fill(css: str, text: str) -> Do:
 
 def with_histories(api: StandIn) -> None:
     api.histories["w1"] = samples.history()
+
+
+def with_plan(api: StandIn) -> None:
+    api.plans["job-cuts"] = samples.plan(3)
+
+
+def with_gaze(api: StandIn) -> None:
+    api.gaze = samples.gaze()
 
 
 def _dialogs() -> Iterator[State]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from api.context import Context
+from store import jobs, segments
+from tests.api.conftest import KEY, clock, context, serving
+from tests.api.test_plans import planned
 from tests.frontend import samples
 from tests.frontend.browser import Browser
 from tests.frontend.stand_in import Refusal, StandIn
 from tests.frontend.test_status import open_job, part
+
+__all__ = ["clock", "context", "planned"]  # fixtures
 
 DONE = ".tool [data-key=done]"
 
@@ -141,3 +150,45 @@ def test_a_video_is_held_and_released(page: Browser, api: StandIn) -> None:
     page.click("[data-action=release]")
     page.find("[data-action=hold]")
     assert api.changed == [("/jobs/job-scheduled", {"held": True}), ("/jobs/job-scheduled", {"held": False})]
+
+
+@pytest.fixture
+def real(window: Browser, planned: Context) -> Iterator[Browser]:
+    """The page of the real API, signed in, with a job of three parts that waits for approval."""
+    with planned.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET review_reasons = '[\"requested\"]'")
+    window.reset()
+    with serving(planned) as root:
+        window.open(f"{root}/videos/job")
+        window.fill("#key", KEY)
+        window.click("#sign-in button")
+        yield window
+        window.open("about:blank")
+
+
+def test_the_real_api_approves_holds_and_publishes_at_once(real: Browser, planned: Context) -> None:
+    real.click("[data-key=part-2] [data-action=approvePart]")
+    real.until_text("[data-key=part-2]", "Approved")
+    real.click("[data-action=approve]")
+    real.until("the end of the review", lambda: not real.visible("[data-key=review]"))
+    real.click("[data-key=part-2] [data-tool=post]")
+    real.click("[data-change=hold]")
+    real.until_text(".tool .pill", "On hold")
+    real.click("[data-change=release]")
+    real.until_text(DONE, "Released.")
+    real.press("\ue00c")  # escape
+    real.until("the window closed", lambda: not real.visible("#viewer"))
+    real.click("[data-key=part-3] [data-tool=post]")
+    real.run("document.querySelector('#move-at').value = '2026-12-01T10:30'")
+    real.click(".tool [data-key=move] button")
+    real.until_text(DONE, "Moved.")
+    real.click("[data-change=now]")
+    real.click("#question-yes")
+    real.until_text(".tool [data-key=refusal]", "is not out")
+    with planned.store.reading() as connection:
+        made = [(segment.approved_at is not None) for segment in segments.of_job(connection, "job")]
+        job = jobs.get(connection, "job")
+    assert made[1]
+    assert job is not None
+    assert job.approved_at is not None
+    assert "/publications/job-3-tiktok-1 409" in real.refusals()
