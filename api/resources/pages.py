@@ -110,6 +110,6 @@ class PageFileResource:
 
 def _read(path: Path) -> bytes:
     """Return the content of a file, without what only its authors need."""
-    if path.suffix not in minification.COMMENTS:
+    if path.suffix not in minification.MINIFIERS:
         return path.read_bytes()
     return minification.minify(path.read_text(encoding="utf-8"), path.suffix).encode()
