@@ -51,6 +51,7 @@ from api.resources.publications import (
     ResolveResource,
     SkipResource,
 )
+from api.resources.reference import ReferenceResource
 from api.resources.schedules import AccountScheduleResource, ScheduleResource
 from api.resources.server_settings import SettingsResource
 from api.resources.session import LoginResource
@@ -182,6 +183,7 @@ def routes(context: Context, limits: UploadLimits) -> dict[str, Any]:  # Any: re
         "/metrics": MetricsResource(context),
         "/login": LoginResource(context),
         "/openapi.json": OpenApiResource(context),
+        "/docs": ReferenceResource(context),
         "/": pages,
         "/manifest.webmanifest": PageFileResource(pages, "manifest.webmanifest"),
         "/service-worker.js": PageFileResource(pages, "service-worker.js"),

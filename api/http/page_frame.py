@@ -20,7 +20,7 @@ _PAGE = """<!doctype html>
 <link rel="icon" type="image/svg+xml" href="/static/icon.svg">
 <link rel="stylesheet" href="/static/base.css">
 <link rel="stylesheet" href="/static/pages.css">
-</head>
+{head}</head>
 <body>
 <header class="bar"><span class="brand">VidProd</span></header>
 <main>
@@ -34,15 +34,16 @@ _PAGE = """<!doctype html>
 """
 
 
-def page(title: str, content: str, *, style: str) -> str:
+def page(title: str, content: str, *, style: str, head: str = "") -> str:
     """Return a page.
 
     Args:
         title: as text.
         content: as HTML.
         style: class of the section.
+        head: further HTML of the head.
     """
-    return _PAGE.format(title=escape(title), content=content, style=style)
+    return _PAGE.format(title=escape(title), content=content, style=style, head=head)
 
 
 def lead(sentence: str) -> str:

@@ -277,6 +277,7 @@ RESPONSES: dict[str, Json | str] = {
     "get_metrics": 'vidprod_jobs{status="completed"} 12\n',
     "get_openapi_document": {"openapi": "3.1.0", "info": {"title": "VidProd"}, "paths": {}},
     "get_page": "<!doctype html>",
+    "get_reference": "<!doctype html>",
     "get_manifest": {"name": "VidProd", "start_url": "/"},
     "get_service_worker": "self.addEventListener('fetch', answer);",
 }

@@ -46,8 +46,8 @@ _TAG_OF_PATH = {
     "publications": "Publications", "accounts": "Accounts", "connect": "Accounts", "schedule": "Accounts",
     "forecast": "Publications", "calendar": "Publications", "limits": "Publications",
     "webhooks": "Webhooks", "dead-letters": "Server", "health": "Server", "needs-you": "Server", "keys": "Server",
-    "metrics": "Server", "settings": "Server",
-    "openapi.json": "Server", "notices": "Notices", "manifest.webmanifest": "Web page", "service-worker.js": "Web page",
+    "metrics": "Server", "settings": "Server", "docs": "Server", "openapi.json": "Server",
+    "notices": "Notices", "manifest.webmanifest": "Web page", "service-worker.js": "Web page",
     "share": "Web page", "login": "Web page", "": "Web page", "static": "Web page", "assets": "Web page",
 }  # fmt: skip
 _RETRY_AFTER = {"description": "Seconds after which the request can be sent again.", "schema": {"type": "integer"}}

@@ -70,6 +70,9 @@ SERVER_OPERATIONS = (
         "get_openapi_document", "get", "/openapi.json", "Get this document", (200,), public=True,
         content=documents.OpenApiDocument,
     ),
+    Operation(
+        "get_reference", "get", "/docs", "Read this document as a page", (200, 304), content="text/html", public=True,
+    ),
     Operation("get_page", "get", "/", "Get the web page", (200, 304), content="text/html", public=True),
     Operation(
         "get_page_asset", "get", "/assets/{version}/{name}", "Get a file of a page version", (200, 304, 404),

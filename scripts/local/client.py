@@ -61,7 +61,7 @@ class Client:
 
     def connect(self, platform: str) -> None:
         """Connect an account by following the redirects to the platform and back, as a browser does."""
-        self.call("GET", f"/connect/{platform}")
+        self.call("GET", f"/connect/{platform}", headers={"Accept": "text/html"})  # it ends at a page
 
     def upload(self, video: Path, fields: dict[str, str], progress: Callable[[float], None]) -> str:
         """Upload a video and return its job's id."""

@@ -169,3 +169,22 @@ def test_the_command_brings_a_video_and_prints_what_became_of_it(talk: Path, tmp
     for platform in PLATFORMS:
         assert ran.stdout.count(f"{platform}: http://127.0.0.1:{mock_port}/") == parts
     assert "with a valid signature" in ran.stdout
+
+
+def test_a_dry_run_prints_what_each_post_would_send_and_posts_nothing(talk: Path, tmp_path: Path) -> None:
+    api_port, mock_port = free_ports(2)
+    environ = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), "SEGMENT_SECONDS": "60"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "scripts.local.run", "--dry-run", str(talk)],
+        cwd=ROOT,
+        env=environ | {"PORT": str(api_port), "MOCK_PORT": str(mock_port)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert [name for name in PLATFORMS if f"part 1 on {name}, account" in ran.stdout] == [*PLATFORMS]
+    assert ran.stdout.count("media_publish") == 1  # shown, as the last request to Instagram
+    assert "nothing was published" in ran.stdout
+    assert not [*(tmp_path / "data" / "uploads").glob("*/publishing-began")]
