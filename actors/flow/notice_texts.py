@@ -98,7 +98,7 @@ def _needs_you(job: Job, posts: list[Publication]) -> NoticeText | None:
         case JobStatus.FAILED:
             return NoticeText(f"{_name(job)} was not published", job.error or "Open it to see why, and to try again.")
         case JobStatus.REVIEW:
-            return NoticeText(f"{_name(job)} waits for you", "Nothing is published before you approve it.")
+            return NoticeText(f"{_name(job)} waits for you", "Its parts are not published before you approve them.")
     counts = _waiting_for_person(posts)
     if not counts:
         return None

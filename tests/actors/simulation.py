@@ -106,6 +106,7 @@ class Simulation:
         self.counts: Counter[str] = Counter()
         self.received: list[tuple[str, str]] = []  # (webhook id, body) of each accepted delivery
         self.dead: list[Message[Any]] = []
+        self.each_minute: Callable[[], object] | None = None  # a person's act, at which the process may be killed, too
         self._minute = self.clock()
         self._armed = False  # whether faults and kills strike
         self._patch = monkeypatch
@@ -307,6 +308,8 @@ class Simulation:
         self._minute = due
         self._move_to(due)
         machine = self.machine
+        if self.each_minute is not None:
+            self._killable(self.each_minute)
         self._killable(lambda: scheduling.tick(machine))
         self._killable(lambda: stuck_work.recover(machine))
         if due.minute % 10 == 0:

@@ -6,15 +6,20 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from datetime import timedelta
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from actors.flow import account_commands, job_commands
+from actors.flow import account_commands, forecast, forecast_snapshot, job_commands, word_commands
+from actors.flow.publication_commands import NotPossible
+from actors.flow.timing import Move, TimeChange
+from actors.flow.word_commands import JobWords
 from platforms.http.client import Response
-from store import Store, history
+from store import Store, history, schedules
+from store.schedules import Schedule
 from store.states import HistoryKind, PublicationStatus
 from tests.actors.simulation import Faults, Simulation, TimedAnswer
 
@@ -99,6 +104,81 @@ def test_faults_and_kills_double_and_lose_nothing(simulate: Simulate, seed: int)
     check_all_published(simulation, PARTS)
     struck = Counter(name.partition(" ")[0] for name in simulation.counts for _ in range(simulation.counts[name]))
     assert min(struck["killed"], struck["fault:"]) > PARTS // 4
+
+
+@dataclass
+class Decider:
+    """A person who decides something every few minutes, at random; at last everything is released.
+
+    Attributes:
+        simulation: whose machine it is.
+        until: when the decisions end.
+        counts: decisions that were carried out, and codes of those that were refused.
+    """
+
+    simulation: Simulation
+    until: datetime
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self) -> None:
+        random, clock = self.simulation.random, self.simulation.clock
+        if clock() >= self.until:
+            self._release()
+        elif random.random() < 0.5:
+            name = random.choice(["hold", "release", "now", "usual", "move", "shift", "hold all", "release all"])
+            try:
+                self._decide(name, clock() + timedelta(minutes=random.randrange(-30, 120)))
+            except NotPossible as refused:
+                self.counts[refused.code] += 1
+            else:
+                self.counts[name] += 1
+
+    def _decide(self, name: str, at: datetime) -> None:
+        machine = self.simulation.machine
+        if name.endswith("all"):
+            word_commands.change_job(machine, "job", JobWords(), TimeChange(held=name == "hold all"))
+            return
+        change = {
+            "hold": TimeChange(held=True),
+            "release": TimeChange(held=False),
+            "now": TimeChange(publish_now=True),
+            "usual": TimeChange(publish_now=False),
+            "move": TimeChange(move=Move(at)),
+            "shift": TimeChange(move=Move(at, shift_following=True)),
+        }[name]
+        waiting = [one for one in self.simulation.publications() if one.status is PublicationStatus.WAITING]
+        post = self.simulation.random.choice(waiting[:6] or self.simulation.publications())
+        with machine.store.reading() as connection:
+            predictions = forecast.predict(forecast_snapshot.read(machine, connection))
+        word_commands.change_publication(machine, post.id, {}, change, predictions)
+
+    def _release(self) -> None:
+        machine = self.simulation.machine
+        for post in self.simulation.publications():
+            if post.status is PublicationStatus.WAITING and (post.held or post.publish_after is not None):
+                change = TimeChange(held=False, move=Move(None))
+                with suppress(NotPossible):  # it has just started
+                    word_commands.change_publication(machine, post.id, {}, change)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_decisions_among_faults_and_kills_keep_every_post_single_and_in_order(simulate: Simulate, seed: int) -> None:
+    """Holds, moves and posts at once, at any moment; a kill may strike a decision, too."""
+    simulation = simulate(seed, rate=0.03, webhook_rate=0.03, kill_rate=0.01)
+    simulation.prepare(PARTS)
+    with simulation.machine.store.writing() as connection:
+        for platform in API_PATHS:
+            spaced = Schedule(platform=platform, time_zone="UTC", windows=[], max_per_day=10_000, min_gap_s=600.0)
+            schedules.put(connection, spaced)
+    person = Decider(simulation, simulation.clock() + timedelta(hours=4))
+    simulation.each_minute = person
+
+    simulation.run()
+
+    check_all_published(simulation, PARTS)
+    made = {"hold", "release", "now", "usual", "move", "shift", "hold all", "release all"}
+    assert made <= person.counts.keys(), person.counts
+    assert {"out_of_order", "earlier_part_waits"} <= person.counts.keys()
 
 
 @pytest.mark.parametrize("platform", ["tiktok", "instagram", "youtube"])
