@@ -104,14 +104,14 @@ export class Track {
     event.target.setPointerCapture(event.pointerId);
     event.target.focus();
     const index = Number(cut);
-    this.#drag = { index, from: event.clientX, end: this.#pieces[index].end, isFirst: true };
+    this.#drag = { index, from: event.clientX + this.root.scrollLeft, end: this.#pieces[index].end, isFirst: true };
     event.preventDefault();
   }
 
   #move(event) {
     const drag = this.#drag;
     if (!drag) return;
-    const time = drag.end + (event.clientX - drag.from) / this.#scale;
+    const time = drag.end + (event.clientX + this.root.scrollLeft - drag.from) / this.#scale; // it may be scrolled meanwhile
     const at = event.altKey ? time : snapped(time, this.#plan.pauses, SNAP_PX / this.#scale);
     this.#on.onMove(drag.index, at, drag.isFirst);
     drag.isFirst = false;

@@ -55,6 +55,7 @@ function looks(job, part, files, view) {
     files.preview && look('preview', files.preview, part, 'Before / after'),
     files.video && (files.original || files.gaze) && tool('eyes', part, 'Compare'),
     files.video && look('video', files.video, part, 'Watch'),
+    files.video && part.publications?.length > 0 && tool('preview', part, 'Preview'),
     files.video && el('a', { class: 'button button-small', href: files.video, download: `part-${String(part.number).padStart(2, '0')}.mp4`, 'data-key': 'download', 'aria-label': `Download part ${part.number}` }, 'Download'),
     (part.publications ?? []).some(({ editable }) => editable) && tool('words', part, 'Words'),
   ].filter(Boolean);

@@ -9,6 +9,7 @@ const TOOLS = {
   cuts: () => import('./cuts-editor.js'),
   eyes: () => import('./eyes.js'),
   post: () => import('./post-editor.js'),
+  preview: () => import('./platform-preview.js'),
   words: () => import('./words-editor.js'),
 };
 let isOpening = false;

@@ -120,3 +120,16 @@ export const HISTORY = {
   times: (count, until) => `${count} times until ${until}`,
   kinds: { request: 'Request', answer: 'Answer', evidence: 'Evidence', state: 'State', person: 'You' },
 };
+
+export const PREVIEW = {
+  tool: 'Preview',
+  picture: 'The part',
+  on: 'As shown on',
+  hint: 'Roughly as in the app: grey is covered by its buttons and texts, and the caption is cut where the app cuts it.',
+  time: 'Time',
+  cover: (platform) => `Use this picture as the cover on ${platform}`,
+  frames: 'Pictures of this part',
+  frame: (at) => `The picture at ${at.toFixed(1)} seconds`,
+  saved: 'The cover is chosen.',
+  lost: 'The server cannot be reached. Please try again.',
+};

@@ -12,13 +12,13 @@ import { platformName, sentence } from './words.js';
 export const title = W.tool;
 const FIELDS = ['title', 'caption'];
 const MAX_CHARS = { title: 200, caption: 5000 }; // of the API; the platforms' own limits are counted below the fields
-const drafts = new Map(); // job id → Map(key of a scope → draft): what is not saved survives that the window is closed
+/** What is not saved survives that the window is closed, or the page loaded again. */
+const keyOfDrafts = (jobId) => `vidprod-words-${jobId}`;
 
 /** Show the editor; `params` is {job, part: number or '', on: id of a post or '', onSaved, close}. Returns a function that leaves it. */
 export function show(root, params) {
   const { job } = params;
-  if (!drafts.has(job.job_id)) drafts.set(job.job_id, new Map());
-  const editor = { ...params, root, drafts: drafts.get(job.job_id), limits: null, refusal: null, busy: false, resets: 0, last: 'caption', scope: { part: params.part ?? '', on: params.on ?? '' } };
+  const editor = { ...params, root, drafts: readDrafts(job.job_id), limits: null, refusal: null, busy: false, resets: 0, last: 'caption', scope: { part: params.part ?? '', on: params.on ?? '' } };
   root.addEventListener('input', ({ target }) => input(editor, target));
   root.addEventListener('focusin', ({ target }) => { if (FIELDS.includes(target.name)) editor.last = target.name; });
   root.addEventListener('click', ({ target }) => press(editor, target.closest('button')?.dataset ?? {}));
@@ -28,7 +28,28 @@ export function show(root, params) {
   });
   draw(editor);
   askLimits(editor);
-  return () => { editor.root = null; };
+  return () => {
+    editor.root = null;
+    storeDrafts(editor);
+  };
+}
+
+/** The drafts of a video: a Map of them by the key of a scope. */
+function readDrafts(jobId) {
+  try {
+    return new Map(JSON.parse(sessionStorage.getItem(keyOfDrafts(jobId)) ?? '[]'));
+  } catch {
+    return new Map(); // the storage is blocked, or not ours
+  }
+}
+
+function storeDrafts({ job, drafts }) {
+  try {
+    if (drafts.size) sessionStorage.setItem(keyOfDrafts(job.job_id), JSON.stringify([...drafts]));
+    else sessionStorage.removeItem(keyOfDrafts(job.job_id));
+  } catch {
+    // Full or blocked: they are lost with the window.
+  }
 }
 
 async function askLimits(editor) {
@@ -57,6 +78,7 @@ function change(editor, field, value) {
   if (value === stored) delete draft[field];
   if (Object.keys(draft).length) editor.drafts.set(key, draft);
   else editor.drafts.delete(key);
+  storeDrafts(editor);
 }
 
 function press(editor, { insert, reset, keep, remove }) {

@@ -190,6 +190,9 @@ def in_words(**more: Any) -> dict[str, Any]:
         for number in (1, 2, 3)
     ]  # fmt: skip
     parts[0]["publications"][0] |= {"status": "publishing", "editable": False}
+    for part in parts:
+        for post in part["publications"]:
+            post |= {"title": f"Five habits — Part {part['number']}/3", "options": {}}
     caption = "Read this #calm #talk"
     return job("job-words", "publishing", 0.8, parts, caption=caption, **more)
 

@@ -625,6 +625,8 @@ def _tools() -> Iterator[State]:
     yield of_job("words-too-long", samples.in_words(), steps(words, fill(".tool [name=title]", "x" * 95)))
     part = click("[data-key=part-2] [data-tool=words]", ".tool summary", "[data-keep=hashtags]", then=".kept")
     yield of_job("words-of-a-part", samples.in_words(), part)
+    preview = of_job("preview", samples.in_words(), click("[data-key=part-2] [data-tool=preview]", then=".phone-text"))
+    yield preview
     post = of_job("post", samples.waiting(), click("[data-key=part-1] [data-tool=post]", ".tool-root summary"))
     yield replace(post, set_up=both(post.set_up, with_histories), do=steps(post.do, see(".history", "TikTok says")))
     cuts = of_job("cuts", samples.uncut(3), click("[data-tool=cuts]", then=".piece"))

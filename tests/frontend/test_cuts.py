@@ -109,6 +109,19 @@ def test_a_cut_is_dragged_and_snaps_to_a_pause(page: Browser, api: StandIn) -> N
     assert value(page, 0) == pytest.approx(50.0), "a drag is one step"
 
 
+def test_a_cut_follows_the_pointer_while_the_track_scrolls(page: Browser, api: StandIn) -> None:
+    edit(page, api, 200)
+    page.run("document.querySelector('.track').scrollLeft = 200")
+    where = "const {x, y} = document.querySelector(arguments[0]).getBoundingClientRect(); return [x + 14, y + 40]"
+    x, y = page.run(where, CUT.format(0))
+    mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+    page.devtools("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, **mouse)
+    page.run("document.querySelector('.track').scrollLeft = 280")
+    page.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y + 1, **mouse)
+    page.devtools("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y + 1, **mouse)
+    assert value(page, 0) == pytest.approx(60.0), "80 pixels are ten seconds"
+
+
 def test_a_part_that_is_too_long_is_shown_at_once_and_not_saved(page: Browser, api: StandIn) -> None:
     edit(page, api)
     focus(page, 0)

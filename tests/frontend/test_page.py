@@ -174,6 +174,7 @@ def test_every_file_the_page_needs_is_there() -> None:
 
 TOOLS = {
     "cuts": ("cuts-editor.js", "video"), "eyes": ("eyes.js", "video"), "words": ("words-editor.js", "video"),
+    "preview": ("platform-preview.js", "video"),
     "post": ("post-editor.js", "video", "calendar"),
 }  # fmt: skip
 """The first module of each tool, and the pages that open it."""
