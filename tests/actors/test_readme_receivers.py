@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import pytest
 
 from actors import wiring
 from actors.flow import endpoint_commands, events
+from platforms import webhook
 from store import Store, webhooks
 from store.states import DeliveryStatus
 from tests.actors.queues import change_machine
@@ -154,3 +157,46 @@ def test_a_receiver_of_the_readme_refuses_old_events(
         [(_, _, [attempt])] = run.deliveries(endpoint_id)
 
     assert (attempt.http_status, program.lines()) == (401, [])
+
+
+N8N = """
+const code = require("node:fs").readFileSync(0, "utf8");
+const [json, body] = [JSON.parse(process.argv[1]), Buffer.from(process.argv[2], "base64")];
+const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
+const node = new AsyncFunction("$input", "$env", "require", code);
+const helpers = { getBinaryDataBuffer: async () => body };
+node.call({ helpers }, { first: () => ({ json }) }, { VIDPROD_WEBHOOK_SECRET: process.argv[3] }, require).then(
+  ([item]) => console.log(JSON.stringify(item.json)),
+  (error) => { console.log(error.message); process.exitCode = 1; });
+"""
+"""What n8n gives a Code node, as far as the README's code uses it."""
+
+
+def in_n8n(headers: dict[str, str], body: bytes, secret: str) -> tuple[int, str]:
+    """Run the README's Code node; return its exit code and what it hands on, or its error."""
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not installed")
+    arguments = [json.dumps({"headers": headers}), base64.b64encode(body).decode(), secret]
+    ran = subprocess.run(
+        ["node", "-e", N8N, *arguments], input=code("// n8n"), capture_output=True, text=True, timeout=30, check=False
+    )
+    return ran.returncode, ran.stdout.strip()
+
+
+def signed(body: bytes, secret: str, age_s: int = 0) -> dict[str, str]:
+    """Return the headers of a delivery."""
+    timestamp = int(time.time()) - age_s
+    signature = webhook.sign([secret], "msg_1", timestamp, body)
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(timestamp), "webhook-signature": signature}
+
+
+def test_the_code_for_n8n_hands_on_events_of_vidprod_only() -> None:
+    secret, other = endpoint_commands.new_signing_secret(), endpoint_commands.new_signing_secret()
+    body = json.dumps({"type": "job.completed", "data": {"title": TITLE}}, ensure_ascii=False).encode()
+    exit_code, handed_on = in_n8n(signed(body, secret), body, secret)
+    assert (exit_code, json.loads(handed_on)) == (0, json.loads(body))
+    refused = (1, "not from VidProd")
+    assert in_n8n(signed(body, other), body, secret) == refused
+    assert in_n8n(signed(body, secret), body + b" ", secret) == refused
+    assert in_n8n(signed(body, secret, age_s=301), body, secret) == refused
+    assert in_n8n({}, body, secret) == refused

@@ -19,6 +19,7 @@ from falcon.testing import TestClient
 from pydantic import SecretStr
 
 from actors import wiring
+from actors.flow import tokens
 from actors.machine import Machine
 from actors.recovery import upload_record
 from actors.recovery.lost_found import ACCEPTED_MARK, DIRECTORY_NAMES, SOURCE
@@ -28,6 +29,7 @@ from api.context import Context
 from api.http.auth import ApiKeys
 from api.server import create_server
 from platforms.mock.roots import mock_hosts
+from platforms.oauth import Tokens
 from settings import OAuthClient
 from store import accounts
 from store.tables import metadata
@@ -162,7 +164,7 @@ def connect(context: Context, *platforms: str) -> None:
     with context.store.writing() as connection:
         for platform in platforms:
             account = rows.account(f"{platform}-1", platform)
-            accounts.connect(connection, replace(account, tokens=context.sealer.seal("tokens")))
+            accounts.connect(connection, replace(account, tokens=tokens.encrypt(context, Tokens("access"))))
 
 
 def sign_in(context: Context, key: str = KEY) -> str:
