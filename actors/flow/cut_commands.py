@@ -21,6 +21,7 @@ from actors.flow import cut_plan, holding, rendering
 from actors.flow.completion import close_finished
 from actors.flow.cut_plan import SENTENCES, CutPlan
 from actors.flow.events import emit
+from actors.flow.job_commands import delete_media_dead_letters
 from actors.flow.publication_commands import NotPossible
 from actors.flow.scheduling import start_due
 from actors.machine import Machine
@@ -98,6 +99,7 @@ def change(machine: Machine, job_id: str, version: str, cuts: Sequence[WantedPar
     # After the commit: a message that is delivered before finds no part. A rendering that runs ends by itself at its
     # next progress, and has its files deleted.
     machine.broker.admin.cancel(*removed)
+    delete_media_dead_letters(machine, {("gaze", row.id) for row in transition.removed})
     logger.info("Job {}: cut into {} parts, {} to render", job_id, len(after.parts), len(transition.added))
     return after
 

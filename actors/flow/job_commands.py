@@ -147,7 +147,7 @@ def retry(machine: Machine, job_id: str) -> JobRetry:
             planning.send(machine, job_id)
         else:
             retried |= {("gaze", part_id) for part_id in _retry_parts(machine, connection, job_id, failed)}
-    _delete_dead_letters(machine, retried)
+    delete_media_dead_letters(machine, retried)
     publication_commands.delete_dead_letters(machine, {publication.id for publication in failed})
     return JobRetry(retried=True, out_of_order=out_of_order)
 
@@ -175,8 +175,8 @@ def _retry_parts(
     return [segment.id for segment in failed]
 
 
-def _delete_dead_letters(machine: Machine, retried: set[tuple[str, str]]) -> None:
-    """Delete the dead letters about retried work.
+def delete_media_dead_letters(machine: Machine, retried: set[tuple[str, str]]) -> None:
+    """Delete the dead letters about work that is retried, or no longer wanted.
 
     After a crash one may stay; it is older than the retry, so `stuck_work` ignores it.
     """

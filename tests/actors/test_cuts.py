@@ -194,6 +194,15 @@ def test_a_left_out_part_is_gone_with_its_posts(series: Store) -> None:
         assert jobs.get(connection, "job").status is JobStatus.REVIEW  # type: ignore[union-attr]  # it exists
 
 
+def test_a_job_whose_last_unrendered_part_is_left_out_goes_on(series: Store) -> None:
+    with series.writing() as connection:
+        connection.exec_driver_sql("UPDATE job_segments SET status = 'rendering' WHERE segment_number = 2")
+        connection.exec_driver_sql("UPDATE jobs SET status = 'processing'")
+    change((0, 1500), (3200, 1300), (4500, 1500))
+    with series.reading() as connection:
+        assert jobs.get(connection, "job").status is JobStatus.REVIEW  # type: ignore[union-attr]  # it exists
+
+
 def test_a_stretch_that_was_left_out_can_come_back(series: Store) -> None:
     change((0, 1500), (3200, 1300), (4500, 1500))
     change(*BOUNDS)

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from actors import wiring
-from actors.flow import job_commands, media_child, planning, rendering, retrying
+from actors.flow import cut_commands, cut_plan, job_commands, media_child, planning, rendering, retrying
+from actors.flow.cut_commands import WantedPart
 from actors.flow.retrying import GivenUp, MediaSettings
 from actors.gaze import gaze
 from actors.machine import Machine
@@ -330,6 +331,29 @@ def test_a_manual_retry_begins_anew_and_deletes_the_dead_letter(
     worker()
     assert (_segment(store).status, len(calls)) == (SegmentStatus.READY, 4)
     assert _fate(store) == (PublicationStatus.PUBLISHING, None)
+
+
+@pytest.mark.usefixtures("no_waits")
+@pytest.mark.logs_errors
+def test_a_part_that_is_cut_differently_has_no_dead_letter(
+    store: Store, child: Callable[..., list[list[str]]], worker: Callable[[], None]
+) -> None:
+    _pending(store, parts=2)
+    source = wiring.machine.in_data("uploads/job/source")
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"video")
+    child(CAUSES["memory"])
+    with store.writing():
+        rendering.send(wiring.machine, _segment(store))
+    worker()
+    assert len(wiring.machine.broker.admin.dead_letters("media")) == 1
+    with store.reading() as connection:
+        plan = cut_plan.read(wiring.machine, connection, "job")
+    assert plan is not None
+    parts = [WantedPart(0, 19), WantedPart(20, 40)]
+    changed = cut_commands.change(wiring.machine, "job", plan.version, parts)
+    assert [part.frames for part in changed.parts] == [570, 600]
+    assert wiring.machine.broker.admin.dead_letters("media") == []
 
 
 def test_a_part_that_failed_can_be_tried_again_while_others_are_rendered(store: Store) -> None:

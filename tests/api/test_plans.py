@@ -170,13 +170,22 @@ def test_a_change_needs_the_etag_of_the_present_plan(client: TestClient, planned
     tag = tag_of(client)
     without = put(client, None, (0, 25), (25, 50))
     assert (without.status_code, without.json["code"]) == (428, "if_match_missing")
-    for wrong in ('"0123456789abcdef01234567"', "*", f"W/{tag}", f"{tag}, {tag}"):
+    for wrong in ('"0123456789abcdef01234567"', "*", f"{tag}, {tag}"):
         assert put(client, wrong, (0, 25), (25, 50)).status_code == 412
     assert tag_of(client) == tag
     assert put(client, tag, (0, 25), (25, 50)).status_code == 200
     outdated = put(client, tag, (0, 26), (26, 50))
     assert (outdated.status_code, outdated.json["code"]) == (412, "plan_changed")
     assert outdated.json["etag"] == outdated.headers["ETag"] == tag_of(client)
+
+
+@pytest.mark.parametrize("form", ["W/{}", '"{plain}-gzip"', 'W/"{plain}-br"'])
+def test_a_tag_that_a_compressing_proxy_has_changed_still_counts(
+    client: TestClient, planned: Context, form: str
+) -> None:
+    """nginx makes it weak, Apache adds the coding: without this every change is refused behind them."""
+    tag = tag_of(client)
+    assert put(client, form.format(tag, plain=tag.strip('"')), (0, 25), (25, 50)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,15 @@ def test_a_plan_keeps_pauses_and_peaks_also_of_a_video_that_is_one_part(seconds:
     assert min(values[at - 150 : at - 100]) > 100
 
 
+def test_sound_that_begins_later_has_its_peaks_later(tmp_path: Path) -> None:
+    source = films.write(tmp_path / "in.mp4", films.at_rate(8, 80), sound=films.noise(4), sound_start_s=Fraction(5, 2))
+    peaks = runner.run("plan", [str(source)], deadline_s=120)["cutting"]["peaks"]
+    values = base64.b64decode(peaks["values"])
+    loud = [at / peaks["per_s"] for at, value in enumerate(values) if value > 100]
+    assert (min(loud), max(loud)) == (pytest.approx(2.5, abs=0.06), pytest.approx(6.5, abs=0.06))
+    assert len(values) / peaks["per_s"] == pytest.approx(10, abs=0.1)
+
+
 def test_a_video_without_sound_has_no_peaks(tmp_path: Path) -> None:
     source = films.write(tmp_path / "in.mp4", films.at_rate(8, 80))
     kept = runner.run("plan", [str(source)], deadline_s=120)["cutting"]
