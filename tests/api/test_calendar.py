@@ -191,6 +191,14 @@ def test_other_queries_are_refused(client: TestClient, query: str, code: str) ->
     assert (answer.status_code, answer.json["code"]) == (400, code)
 
 
+@pytest.mark.parametrize("zone", ["Asia/Calcutta", "Asia/Saigon", "US/Pacific", "Etc/GMT+7", "America/Nuuk", "UTC"])
+def test_zones_are_known_by_the_names_that_browsers_use(client: TestClient, zone: str) -> None:
+    """Some are old names, which systems leave out; the package `tzdata` has them."""
+    assert _get(client, zone=zone)["zone"] == zone
+    answer = client.simulate_put("/schedule", json={"tiktok": {"time_zone": zone}})
+    assert (answer.status_code, answer.json["tiktok"]["time_zone"]) == (200, zone)
+
+
 def test_a_calendar_has_at_most_62_days_and_begins_today_by_default(client: TestClient) -> None:
     assert len(_get(client, **{"from": "2026-11-22", "to": "2027-01-22"})["days"]) == 62
     found = _get(client, zone="Pacific/Kiritimati")

@@ -12,7 +12,7 @@ from store import accounts, jobs, publications, schedules, segments
 from store.schedules import Schedule
 from store.states import AccountStatus, JobStatus, SegmentStatus
 from tests.api.conftest import KEY, clock, context, serving
-from tests.frontend.browser import Browser
+from tests.frontend.browser import DESKTOP, Browser
 from tests.store import rows
 from tests.support.clock import Clock
 
@@ -23,16 +23,16 @@ DATE = r"(today|tomorrow|[A-Z][a-z]{2}|\d+ [A-Z][a-z]{2}) \d\d:\d\d"
 
 @pytest.fixture
 def page(window: Browser, context: Context, clock: Clock) -> Iterator[Browser]:
-    """The page, signed in; the server's clock is the browser's."""
+    """The page, signed in; the server's clock is the browser's, whose zone is UTC."""
     clock.moment = datetime.now(UTC)
-    window.reset()
+    window.reset().devtools("Emulation.setTimezoneOverride", timezoneId="UTC")
     with serving(context) as root:
         window.open(root)
         window.fill("#key", KEY)
         window.click("#sign-in button")
         window.find("#view-new")
         yield window
-        window.open("about:blank")
+        window.open("about:blank").devtools("Emulation.setTimezoneOverride", timezoneId="")
 
 
 def test_a_series_that_waits_is_scheduled(page: Browser, context: Context) -> None:
@@ -50,6 +50,50 @@ def test_a_series_that_waits_is_scheduled(page: Browser, context: Context) -> No
     page.until_text("#recent", "all out by ")
     assert re.search(rf"Next {DATE}, all out by {DATE}", page.text("#recent"))
     assert "Scheduled" in page.text("#recent .pill")
+
+
+def test_a_series_is_moved_in_the_calendar(page: Browser, context: Context) -> None:
+    """The parts go to another day together; the server's words refuse one part before another."""
+    _store(context, parts=3)
+    page.show_on(DESKTOP).click("nav a[href='/calendar']")
+    page.find("[name=calendar-view]")
+    tomorrow, later = (context.now() + timedelta(days=days) for days in (1, 3))
+    _show_week_of(page, tomorrow)
+    _open_part(page, 1)
+    page.until_text(".tool h3", "TikTok, part 1")
+    page.run("document.querySelector('#move-at').value = arguments[0]", f"{later:%Y-%m-%d}T12:30")
+    page.click(".tool [name=following]")
+    page.click(".tool form button")
+    page.until_text(".tool [role=status]", "Moved.")
+    page.click("#viewer-close")
+    page.click("[data-step='0']")
+    _show_week_of(page, later)
+    page.until("the parts", lambda: _parts_on(page, later) == ["1/3", "2/3", "3/3"])
+
+    _open_part(page, 2)
+    page.until_text(".tool h3", "TikTok, part 2")
+    page.run("document.querySelector('#move-at').value = arguments[0]", f"{later:%Y-%m-%d}T09:00")
+    page.click(".tool form button")
+    page.until("the refusal", lambda: "part 1" in page.text(".tool [role=alert]").lower())
+    assert page.refusals()[-1] == "/publications/job-2-tiktok-1 409"
+
+
+def _show_week_of(page: Browser, day: datetime) -> None:
+    page.click("[name=calendar-view][value=week]")
+    page.find(".calendar-week")
+    if not page.run("return Boolean(document.querySelector(arguments[0]))", f"[data-day='{day:%Y-%m-%d}']"):
+        page.click("[data-step='1']")
+    page.find(f"[data-day='{day:%Y-%m-%d}'] .calendar-entry")
+
+
+def _open_part(page: Browser, number: int) -> None:
+    page.run("document.querySelectorAll('button.calendar-entry')[arguments[0] - 1].click()", number)
+
+
+def _parts_on(page: Browser, day: datetime) -> list[str]:
+    script = "return [...document.querySelectorAll(arguments[0])].map((part) => part.textContent)"
+    found: list[str] = page.run(script, f"[data-day='{day:%Y-%m-%d}'] .calendar-part")
+    return found
 
 
 def test_a_series_whose_account_has_to_be_connected_needs_a_person(page: Browser, context: Context) -> None:
