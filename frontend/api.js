@@ -124,6 +124,43 @@ export async function needs(etag = null, signal = null) {
 
 export const retryDeadLetter = (letterId) => ask(`dead-letters/${encodeURIComponent(letterId)}/retry`, { method: 'POST' });
 
+/** The expected posts of the next 60 days, earliest first; at most 500. */
+export async function forecast() {
+  return (await ask('forecast?days=60&limit=500')).json();
+}
+
+const scheduleAddress = (accountId) => `accounts/${encodeURIComponent(accountId)}/schedule`;
+export async function accountSchedule(accountId) {
+  return (await ask(scheduleAddress(accountId))).json();
+}
+export const setAccountSchedule = (accountId, schedule) => send(scheduleAddress(accountId), schedule, 'PUT');
+export const resetAccountSchedule = (accountId) => ask(scheduleAddress(accountId), { method: 'DELETE' });
+export const disconnect = (accountId) => ask(`accounts/${encodeURIComponent(accountId)}`, { method: 'DELETE' });
+
+/** What the server is set to, and which logins are set up. */
+export async function settings() {
+  return (await ask('settings')).json();
+}
+
+export async function keys() {
+  return (await ask('keys')).json();
+}
+export const makeKey = async (name) => (await send('keys', { name })).json();
+export const revokeKey = (keyId) => ask(`keys/${encodeURIComponent(keyId)}`, { method: 'DELETE' });
+
+const webhookAddress = (endpointId, rest = '') => `webhooks/${encodeURIComponent(endpointId)}${rest}`;
+export const addWebhook = async (url) => (await send('webhooks', { url })).json();
+export const removeWebhook = (endpointId) => ask(webhookAddress(endpointId), { method: 'DELETE' });
+export const webhookSecret = async (endpointId) => (await ask(webhookAddress(endpointId, '/secret'))).json();
+export const testWebhook = (endpointId) => ask(webhookAddress(endpointId, '/ping'), { method: 'POST' });
+export const deliveries = async (endpointId, limit) => (await ask(webhookAddress(endpointId, `/deliveries?limit=${limit}`))).json();
+export const redeliver = (endpointId, deliveryId) => ask(webhookAddress(endpointId, `/deliveries/${encodeURIComponent(deliveryId)}/redeliver`), { method: 'POST' });
+
+/** The checks of the server, also of one that is not well. */
+export async function health() {
+  return (await fetchInTime('health', {})).json();
+}
+
 export const setAfterFailure = (accountId, value) => send(`accounts/${encodeURIComponent(accountId)}`, { after_failure: value }, 'PATCH');
 export const remove = (jobId) => ask(`jobs/${encodeURIComponent(jobId)}`, { method: 'DELETE' });
 

@@ -131,7 +131,7 @@ function card(page, item) {
   const told = page.told.get(key);
   return el('section', { class: 'card need', 'data-key': key, 'aria-label': `${heading}: ${subject(item)}` },
     el('h2', {}, heading),
-    subject(item) && el('p', { class: 'need-of', dir: 'auto' }, subject(item)),
+    subject(item) && el('p', { class: 'need-of' }, el('bdi', {}, subject(item))),
     text && el('p', { class: 'hint' }, text),
     item.reason && el('p', { class: 'hint' }, sentence(item.reason, '.')),
     item.next_step && el('p', { class: 'hint' }, item.next_step),
@@ -159,7 +159,7 @@ function buttons(page, item, heading) {
     item.kind === 'account' && el('a', { class: 'button button-main', href: api.connectAddress(item.platform), 'data-key': 'connect', 'aria-label': `${words.BUTTONS.reconnect}. ${about}` }, words.BUTTONS.reconnect),
     item.caption && button('copy', true),
     item.kind === 'review' && item.code === 'sound_unreadable' && button('approve', true),
-    offered.map((action, index) => button(action, index === 0)),
+    offered.map((action, index) => button(action, index === 0 && item.kind !== 'outcome_unknown')),
     item.kind === 'outcome_unknown' && !page.history.has(item.id) && button('history', false),
     item.job_id && el('a', { class: `button ${item.kind === 'review' && item.code !== 'sound_unreadable' ? 'button-main' : 'button-quiet'}`, href: videoPath(item.job_id), 'data-key': 'open', 'aria-label': `${words.BUTTONS.open}. ${about}` }, words.BUTTONS.open),
   ];

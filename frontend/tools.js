@@ -10,6 +10,7 @@ const TOOLS = {
   eyes: () => import('./eyes.js'),
   post: () => import('./post-editor.js'),
   preview: () => import('./platform-preview.js'),
+  schedule: () => import('./schedule-editor.js'),
   words: () => import('./words-editor.js'),
 };
 let isOpening = false;

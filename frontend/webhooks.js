@@ -1,50 +1,88 @@
-/** Says which webhook endpoints were disabled, and enables them again; shows nothing while all are well. */
+/** The webhooks in the settings: add, see what was sent and why it failed, test, enable and remove. */
 
 import { announce } from './announce.js';
 import * as api from './api.js';
 import { holdButton } from './countdown.js';
-import { byId, el, render } from './dom.js';
+import { confirm } from './dialogs.js';
+import { byId, el, pill, render } from './dom.js';
 import { moment } from './format.js';
+import { WEBHOOKS as words } from './settings-words.js';
 import { DISABLED, sentence } from './words.js';
 
-/** Load the endpoints and show those that are disabled. */
-export async function openWebhooks() {
+const SHOWN_DELIVERIES = 10;
+
+/** Show the webhooks in an element, and load them. */
+export function showWebhooks(container) {
+  const view = { container, endpoints: null, trouble: '', told: '', secret: null, deliveries: new Map() };
+  container.addEventListener('submit', (event) => {
+    event.preventDefault();
+    add(view);
+  });
+  container.addEventListener('click', ({ target }) => {
+    const button = target.closest('button[data-do]');
+    const endpoint = view.endpoints?.find(({ id }) => id === button?.dataset.endpoint);
+    if (endpoint) ACTIONS[button.dataset.do](view, endpoint, button);
+  });
+  load(view);
+}
+
+const ACTIONS = {
+  enable,
+  secret: (view, endpoint) => attempt(view, async () => {
+    view.secret = { of: endpoint.id, text: (await api.webhookSecret(endpoint.id)).secret };
+  }),
+  test: (view, endpoint) => attempt(view, async () => {
+    await api.testWebhook(endpoint.id);
+    view.told = words.tested;
+  }),
+  deliveries: (view, endpoint) => attempt(view, async () => {
+    view.deliveries.set(endpoint.id, (await api.deliveries(endpoint.id, SHOWN_DELIVERIES)).deliveries);
+  }),
+  again: (view, endpoint, { dataset }) => attempt(view, async () => {
+    await api.redeliver(endpoint.id, dataset.delivery);
+    view.deliveries.set(endpoint.id, (await api.deliveries(endpoint.id, SHOWN_DELIVERIES)).deliveries);
+  }),
+  remove: async (view, endpoint) => {
+    if (!(await confirm(...words.question(host(endpoint))))) return;
+    await attempt(view, () => api.removeWebhook(endpoint.id));
+    await load(view);
+  },
+};
+
+async function load(view) {
   try {
-    draw((await api.webhooks()).endpoints);
-  } catch {
-    draw([]); // the rest of the page says when the server cannot be reached
+    view.endpoints = (await api.webhooks()).endpoints;
+    view.trouble = '';
+  } catch (problem) {
+    view.trouble = said(problem);
   }
+  draw(view);
 }
 
-function draw(endpoints) {
-  const disabled = endpoints.filter((endpoint) => endpoint.state === 'disabled');
-  if (!byId('webhooks')) return; // the page was left
-  byId('webhooks-card').hidden = disabled.length === 0;
-  render(byId('webhooks'), el('ul', { class: 'jobs' }, disabled.map(entry)));
-  for (const endpoint of disabled) byId(endpoint.id).onclick = () => enable(endpoint);
+async function add(view) {
+  const field = byId('webhook-url');
+  await attempt(view, async () => {
+    const made = await api.addWebhook(field.value.trim());
+    view.secret = { of: made.id, text: made.secret };
+    field.value = '';
+    await load(view);
+  });
 }
 
-function entry(endpoint) {
-  const missed = endpoint.missed.count === 1 ? '1 event was missed' : `${endpoint.missed.count} events were missed`;
-  return el('li', { class: 'account-row', 'data-key': endpoint.id },
-    el('span', { class: 'job-name' },
-      el('b', {}, new URL(endpoint.url).host),
-      el('span', { class: 'warning' }, `Off since ${moment(endpoint.disabled_at)}: ${reason(endpoint)}`),
-      endpoint.last_error && el('span', { class: 'hint' }, sentence(endpoint.last_error, '.')),
-      el('span', { class: 'hint' }, `${missed}.`),
-      el('span', { id: `${endpoint.id}-error`, class: 'field-error' })),
-    el('button', {
-      id: endpoint.id,
-      type: 'button',
-      class: 'button button-small',
-      'aria-label': `Enable and send what was missed: ${endpoint.url}`,
-    }, 'Enable and send'));
+async function attempt(view, action) {
+  Object.assign(view, { trouble: '', told: '', secret: null });
+  try {
+    await action();
+  } catch (problem) {
+    view.trouble = said(problem);
+  }
+  if (view.trouble || view.told) announce(view.trouble || view.told);
+  draw(view);
 }
 
-const reason = (endpoint) => DISABLED[endpoint.disabled_code] ?? sentence(endpoint.disabled_code ?? 'disabled');
+const said = (problem) => (problem instanceof api.NoAnswer ? 'The server cannot be reached. Please try again.' : sentence(problem.message, '.'));
 
-async function enable(endpoint) {
-  const button = byId(endpoint.id);
+async function enable(view, endpoint, button) {
   button.disabled = true;
   try {
     await api.enableWebhook(endpoint.id);
@@ -52,14 +90,53 @@ async function enable(endpoint) {
     refuse(button, problem);
     return;
   }
-  openWebhooks();
+  await load(view);
 }
 
 /** Say why it failed beside the button, which can be pressed again when the server allows it. */
 function refuse(button, problem) {
-  const text = problem instanceof api.NoAnswer ? 'The server cannot be reached. Please try again.' : sentence(problem.message, '.');
+  const text = said(problem);
   byId(`${button.id}-error`).textContent = text;
   announce(text);
   button.disabled = false;
   if (problem.retryAfterS) holdButton(button, problem.retryAfterS, () => { byId(`${button.id}-error`).textContent = ''; });
 }
+
+function draw(view) {
+  render(view.container,
+    el('p', { class: 'hint' }, words.lead),
+    el('ul', { class: 'jobs', 'data-key': 'endpoints' }, (view.endpoints ?? []).map((endpoint) => entry(view, endpoint))),
+    el('form', { class: 'field inline', novalidate: true, 'data-key': 'add' },
+      el('label', { for: 'webhook-url' }, words.url),
+      el('input', { id: 'webhook-url', type: 'url', placeholder: 'https://', autocomplete: 'off', maxlength: 2048 }),
+      el('button', { class: 'button button-small', type: 'submit' }, words.add)),
+    view.trouble && el('p', { class: 'field-error', 'data-key': 'trouble' }, view.trouble),
+    view.told && el('p', { class: 'hint', 'data-key': 'told' }, view.told));
+}
+
+function entry(view, endpoint) {
+  const isOff = endpoint.state === 'disabled';
+  const button = (action, label) => el('button', { class: 'button button-small', type: 'button', 'data-key': action, 'data-do': action, 'data-endpoint': endpoint.id, 'aria-label': `${label}: ${endpoint.url}` }, label);
+  return el('li', { class: 'webhook', 'data-key': endpoint.id },
+    el('p', { class: 'title-row' }, el('b', {}, host(endpoint)), pill(isOff ? [words.isOff, 'warn'] : [words.on, 'good'])),
+    el('p', { class: 'hint' }, `${words.events}: ${endpoint.events?.length ? endpoint.events.join(', ') : words.all}`),
+    isOff && el('p', { class: 'warning' }, words.off(moment(endpoint.disabled_at), DISABLED[endpoint.disabled_code] ?? sentence(endpoint.disabled_code ?? 'disabled'))),
+    endpoint.last_error && el('p', { class: 'hint' }, sentence(endpoint.last_error, '.')),
+    isOff && el('p', { class: 'hint' }, words.missed(endpoint.missed.count)),
+    view.secret?.of === endpoint.id && el('div', { 'data-key': 'secret' }, el('p', { class: 'hint' }, words.secret), el('code', { class: 'once' }, view.secret.text), el('p', { class: 'hint' }, words.verify)),
+    el('p', { id: `${endpoint.id}-error`, class: 'field-error' }),
+    el('div', { class: 'actions' },
+      isOff && el('button', { id: endpoint.id, class: 'button button-small', type: 'button', 'data-key': 'enable', 'data-do': 'enable', 'data-endpoint': endpoint.id, 'aria-label': `${words.enable}: ${endpoint.url}` }, words.enableShort),
+      !isOff && button('test', words.test), button('deliveries', words.deliveries), button('secret', words.showSecret), button('remove', words.remove)),
+    view.deliveries.has(endpoint.id) && deliveries(endpoint, view.deliveries.get(endpoint.id)));
+}
+
+function deliveries(endpoint, list) {
+  if (!list.length) return el('p', { class: 'hint', 'data-key': 'deliveries-none' }, words.none);
+  return el('ul', { class: 'deliveries', 'data-key': 'deliveries-list' }, list.map((delivery) => el('li', { 'data-key': delivery.id },
+    el('p', { class: 'title-row' }, el('span', {}, `${delivery.type}, ${moment(delivery.created_at)}`), pill(words.status[delivery.status] ?? [sentence(delivery.status), 'wait'])),
+    delivery.attempts.slice(-3).map((one) => el('p', { class: 'hint' }, words.attempt(moment(one.at), one.error ? sentence(one.error) : `HTTP ${one.http_status}`, one.duration_ms ?? null))),
+    delivery.status !== 'waiting' && endpoint.state === 'enabled' && el('button', { class: 'button button-small', type: 'button', 'data-do': 'again', 'data-endpoint': endpoint.id, 'data-delivery': delivery.id, 'aria-label': `${words.again}: ${delivery.type}` }, words.again))));
+}
+
+const host = ({ url }) => new URL(url).host;

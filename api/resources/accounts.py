@@ -115,4 +115,5 @@ def _account_document(context: Context, account: Account) -> documents.AccountDo
         "paused_until": timestamp(account.paused_until),
         "after_failure": account.after_failure,
         "connected_at": timestamp(account.created_at),
+        "login_expires_at": timestamp(account.refresh_expires_at),
     }

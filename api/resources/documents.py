@@ -459,6 +459,9 @@ class AccountDocument(TypedDict):
     paused_until: Time | None
     after_failure: AfterFailure
     connected_at: Time | None
+    login_expires_at: Annotated[
+        Time | None, Field(description="When the account has to be connected again, if the platform says so.")
+    ]
 
 
 class OutageDocument(TypedDict):

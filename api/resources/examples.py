@@ -69,7 +69,7 @@ _PLAN: Json = {
 }  # fmt: skip
 _ACCOUNT: Json = {
     "id": ACCOUNT_ID, "platform": "tiktok", "name": "@mara", "status": "connected", "reason": None,
-    "paused_until": None, "after_failure": "hold", "connected_at": _AT,
+    "paused_until": None, "after_failure": "hold", "connected_at": _AT, "login_expires_at": None,
 }  # fmt: skip
 _EXPECTED: Json = {
     "expected_at": _AT, "waits_for": "window", "publication_id": PUBLICATION_ID, "job_id": JOB_ID, "title": "My talk",

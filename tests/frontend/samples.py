@@ -294,3 +294,44 @@ def needs() -> list[dict[str, Any]]:
         need("endpoint", "ep_2", code="failing", reason="HTTP 503", title="https://hooks.example.com/" + "x" * 60),
         need("dead_letter", "7", code="dispatch_webhook"),
     ]  # fmt: skip
+
+
+def settings(*, tiktok_is_set_up: bool = True) -> dict[str, Any]:
+    """Return the settings of a server, with or without an app at TikTok."""
+    names = {"tiktok": "CLIENT_KEY", "instagram": "CLIENT_ID", "youtube": "CLIENT_ID"}
+    return {
+        "version": "1.4.0", "public_url": "https://videos.example.com", "review": False, "retention_hours": 0.0,
+        "keep_pictures_days": 30.0, "max_upload_bytes": 500_000_000, "segment_seconds": 60.0, "gaze_intensity": 0.8,
+        "backup_hours": 24.0,
+        "logins": {
+            platform: [{
+                "variant": platform, "is_set_up": platform != "tiktok" or tiktok_is_set_up,
+                "redirect_uri": f"https://videos.example.com/connect/{platform}/callback",
+                "variables": [f"{platform.upper()}_{name}", f"{platform.upper()}_CLIENT_SECRET"],
+            }]
+            for platform, name in names.items()
+        },
+    }  # fmt: skip
+
+
+def endpoint(endpoint_id: str, url: str) -> dict[str, Any]:
+    """Return a webhook endpoint that is well."""
+    return {
+        "id": endpoint_id, "url": url, "events": [], "state": "enabled", "disabled_at": None, "disabled_code": None,
+        "last_error": None, "missed": {"count": 0, "since": None},
+    }  # fmt: skip
+
+
+def delivery(delivery_id: str, kind: str, status: str, **attempt: Any) -> dict[str, Any]:
+    """Return a delivery with one attempt."""
+    made = {"at": "2026-11-22T10:00:01Z", "duration_ms": 84, "http_status": 204, "error": None, "excerpt": ""} | attempt
+    at = "2026-11-22T10:00:00Z"
+    return {"id": delivery_id, "type": kind, "created_at": at, "status": status, "reason": None, "attempts": [made]}
+
+
+def deliveries() -> list[dict[str, Any]]:
+    """Return deliveries in different states."""
+    return [
+        delivery("d2", "publication.published", "failed", http_status=503),
+        delivery("d1", "job.completed", "delivered"),
+    ]

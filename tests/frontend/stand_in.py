@@ -24,6 +24,7 @@ from api.resources.limits import limits_document
 from api.resources.pages import PageFileResource, PagesResource
 from api.resources.sharing import ShareResource
 from platforms.definition import PublishingOptions
+from tests.frontend import samples
 from tests.frontend.samples import PICTURE
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
@@ -34,6 +35,10 @@ VAPID_KEY = (
 WORDS: dict[str, Any] = {"title": None, "caption": None, "options": None}
 OPEN = {"/", "/login", "/manifest.webmanifest", "/service-worker.js", "/share"}
 """Paths that need no session."""
+PLATFORM_SCHEDULE = {
+    "time_zone": "America/New_York", "windows": [["08:00", "22:30"]], "max_per_day": 10, "min_gap_s": 900.0,
+}  # fmt: skip
+PLATFORM_LIMIT = {"posts": 50, "day_zone": None, "others": 2, "read_at": None, "reason": None}
 ACCOUNTS = [
     {"id": "a1", "platform": "tiktok", "name": "@mara.talks", "status": "connected"},
     {"id": "a2", "platform": "instagram", "name": "@mara.talks", "status": "connected"},
@@ -51,6 +56,12 @@ class StandIn:
     calendars: list[tuple[str, str, str]] = field(default_factory=list)  # first day, last day and zone of each request
     unknown_zones: set[str] = field(default_factory=set)
     is_calendar_truncated: bool = False
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    failing_check: str | None = None  # of the health
+    deliveries: list[dict[str, Any]] = field(default_factory=samples.deliveries)
+    settings: dict[str, Any] = field(default_factory=samples.settings)
+    account_schedules: dict[str, Any] = field(default_factory=dict)  # own ones, by id of the account
+    expected: list[dict[str, Any]] = field(default_factory=list)  # posts of the forecast
     needs: list[dict[str, Any]] = field(default_factory=list)  # what waits for a person
     retried_letters: list[str] = field(default_factory=list)
     max_upload_bytes: int | None = None
@@ -206,6 +217,86 @@ class Api:
             "undated": [entry for entry in self._state.entries if entry["at"] is None],
             "truncated": self._state.is_calendar_truncated,
         }  # fmt: skip
+
+    def on_get_keys(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = {"keys": self._state.keys, "unstored": 1}
+
+    def on_post_keys(self, request: falcon.Request, response: falcon.Response) -> None:
+        name = request.get_media()["name"]
+        if any(key["name"] == name for key in self._state.keys):
+            raise Refusal(409, title="Conflict", description="there is a key with this name", kind="name_taken")
+        made = {"id": f"key_{len(self._state.keys)}", "name": name}
+        self._state.keys.append(made | {"created_at": "2026-11-22T10:00:00Z", "sessions": 0, "is_own": False})
+        response.status = falcon.HTTP_201
+        response.media = made | {"key": "vidprod_of_this_test"}
+
+    def on_delete_key(self, _request: falcon.Request, response: falcon.Response, key_id: str) -> None:
+        self._state.keys = [key for key in self._state.keys if key["id"] != key_id]
+        response.status = falcon.HTTP_204
+
+    def on_get_health(self, _request: falcon.Request, response: falcon.Response) -> None:
+        ok = self._state.failing_check is None
+        response.status = falcon.HTTP_200 if ok else falcon.HTTP_503
+        checks = {"database": {"ok": True}} | ({} if ok else {self._state.failing_check: {"ok": False}})
+        response.media = {"status": "ok" if ok else "failing", "checks": checks}
+
+    def on_post_webhooks(self, request: falcon.Request, response: falcon.Response) -> None:
+        made = samples.endpoint(f"ep_{len(self._state.endpoints)}", request.get_media()["url"])
+        self._state.endpoints.append(made)
+        response.status = falcon.HTTP_201
+        response.media = made | {"secret": "whsec_of_this_test"}
+
+    def on_delete_webhook(self, _request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        self._state.endpoints = [one for one in self._state.endpoints if one["id"] != endpoint_id]
+        response.status = falcon.HTTP_204
+
+    def on_get_secret(self, _request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        response.media = {"secret": "whsec_of_this_test"}
+
+    def on_post_ping(self, _request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        self._state.deliveries.insert(0, samples.delivery("d9", "ping", "delivered"))
+        response.status = falcon.HTTP_202
+        response.media = {"delivery_id": "d9", "status": "waiting"}
+
+    def on_get_deliveries(self, _request: falcon.Request, response: falcon.Response, endpoint_id: str) -> None:
+        response.media = {"deliveries": self._state.deliveries, "next": None}
+
+    def on_post_redeliver(
+        self, _request: falcon.Request, response: falcon.Response, endpoint_id: str, delivery_id: str
+    ) -> None:
+        next(one for one in self._state.deliveries if one["id"] == delivery_id)["status"] = "waiting"
+        response.status = falcon.HTTP_202
+
+    def on_get_settings(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = self._state.settings
+
+    def on_get_account_schedule(self, _request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        own = self._state.account_schedules.get(account_id)
+        response.media = {
+            **PLATFORM_SCHEDULE,
+            **(own or {}),
+            "inherited": own is None,
+            "platform_limit": PLATFORM_LIMIT,
+        }
+
+    def on_put_account_schedule(self, request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        change = request.get_media()
+        for start, end in change["windows"]:
+            if start == end:
+                raise Refusal(422, title="Invalid", description="windows: must not end when it starts", field="windows")
+        self._state.account_schedules[account_id] = change
+        response.media = {}
+
+    def on_delete_account_schedule(self, _request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        del self._state.account_schedules[account_id]
+        response.status = falcon.HTTP_204
+
+    def on_delete_account(self, _request: falcon.Request, response: falcon.Response, account_id: str) -> None:
+        self._state.accounts = [one for one in self._state.accounts if one["id"] != account_id]
+        response.status = falcon.HTTP_204
+
+    def on_get_forecast(self, _request: falcon.Request, response: falcon.Response) -> None:
+        response.media = {"made_at": "2026-11-22T10:00:00Z", "posts": self._state.expected, "next": None}
 
     def on_get_needs(self, request: falcon.Request, response: falcon.Response) -> None:
         self._tagged(request, response, {"items": self._state.needs})
@@ -489,6 +580,10 @@ def application(state: StandIn) -> falcon.App[falcon.Request, falcon.Response]:
         "/webhooks/{endpoint_id}": "webhook", "/webhooks/{endpoint_id}/replay": "replay",
         "/notices": "notices", "/notices/subscriptions": "subscriptions",
         "/notices/subscriptions/{subscription_id}": "subscription", "/notices/test": "notice_test",
+        "/keys": "keys", "/keys/{key_id}": "key", "/health": "health", "/webhooks/{endpoint_id}/secret": "secret",
+        "/webhooks/{endpoint_id}/ping": "ping", "/webhooks/{endpoint_id}/deliveries": "deliveries",
+        "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver": "redeliver",
+        "/settings": "settings", "/accounts/{account_id}/schedule": "account_schedule", "/forecast": "forecast",
         "/needs-you": "needs", "/dead-letters/{letter_id}/retry": "letter",
         "/jobs": "jobs", "/calendar": "calendar", "/limits": "limits",
         "/status/{job_id}": "status", "/files": "files",

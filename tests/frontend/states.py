@@ -146,6 +146,63 @@ def calendar_entries(api: StandIn) -> None:
         api.entries.append(samples.calendar_entry(number, None, "waiting", "It waits for your approval"))
 
 
+def expected_posts(api: StandIn) -> None:
+    posts = [
+        ("2099-11-26T08:00:00Z", "tiktok"),
+        ("2099-11-26T09:30:00Z", "youtube"),
+        ("2099-11-27T08:00:00Z", "tiktok"),
+    ]
+    api.expected = [
+        {
+            "expected_at": at, "waits_for": "window", "publication_id": f"p{number}", "job_id": "job-1",
+            "title": "Five habits of calm speakers", "number": number, "of": 3, "platform": platform,
+            "account_id": "a1", "account": "@mara.talks",
+        }
+        for number, (at, platform) in enumerate(posts, 1)
+    ]  # fmt: skip
+
+
+def not_set_up(api: StandIn) -> None:
+    api.accounts, api.settings = [], samples.settings(tiktok_is_set_up=False)
+
+
+def detailed_accounts(api: StandIn) -> None:
+    more = {"connected_at": "2026-11-22T10:00:00Z", "login_expires_at": "2099-11-22T10:00:00Z"}
+    api.accounts = [account | more for account in api.accounts]
+    api.accounts[1] |= {"paused_until": "2099-11-22T10:00:00Z", "reason": "too many posts"}
+    api.accounts[2] |= {"name": "\u0645\u0627\u0631\u0627 \U0001f399"}
+
+
+def own_times(api: StandIn) -> None:
+    expected_posts(api)
+    windows = [["22:00", "02:00"], ["08:00", "09:30"], ["12:00", "24:00"]]
+    own = {"time_zone": "Asia/Kolkata", "windows": windows, "max_per_day": 4, "min_gap_s": 1800.0}
+    api.account_schedules["a1"] = own
+
+
+def same_times(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.find(".editor")
+    page.run(
+        "const end = document.querySelector('[data-window=\"1\"][data-end=\"1\"]'); end.value = '08:00';"
+        "end.dispatchEvent(new Event('input', { bubbles: true }))"
+    )
+    page.click(".editor [type=submit]")
+    page.find("#viewer .notice-bad")
+
+
+def many_settings(api: StandIn) -> None:
+    api.keys = [
+        {"id": "key_1", "name": "laptop", "created_at": "2026-11-22T10:00:00Z", "sessions": 1, "is_own": True},
+        {"id": "key_2", "name": "x" * 60, "created_at": "2026-11-22T10:00:00Z", "sessions": 0, "is_own": False},
+    ]
+    api.endpoints = [samples.endpoint("ep_1", "https://hooks.example.com/hook")]
+
+
+def make_key(page: Browser, _api: StandIn, _clip: Path) -> None:
+    page.fill("#key-name", "laptop")
+    page.click("#keys form button")
+
+
 def needs_all(api: StandIn) -> None:
     api.needs = samples.needs()
 
@@ -481,6 +538,23 @@ def states() -> Iterator[State]:
         at="accounts",
         refused=frozenset({"/accounts 503"}),
     )
+    yield State("accounts-not-set-up", not_set_up, see("#accounts", "redirect address"), at="accounts")
+    yield State("accounts-details", detailed_accounts, see("#accounts", "Connect it again before"), at="accounts")
+    yield State("accounts-disconnect", do=click("[data-disconnect=a1]", then="#question"), at="accounts")
+    yield State("accounts-times", expected_posts, click("[data-schedule=a1]", then=".editor"), at="accounts")
+    yield State("accounts-own-times", own_times, click("[data-schedule=a1]", then=".editor"), at="accounts")
+    yield State(
+        "accounts-times-refused",
+        own_times,
+        steps(click("[data-schedule=a1]"), same_times, see(".editor")),
+        at="accounts",
+        refused=frozenset({"/accounts/a1/schedule 422"}),
+    )
+    yield State("settings", many_settings, see("#server dl"), at="settings")
+    yield State("settings-key", do=steps(make_key, see(".once")), at="settings")
+    yield State("settings-secret", many_settings, click("[data-do=secret]", then=".once"), at="settings")
+    yield State("settings-deliveries", many_settings, click("[data-do=deliveries]", then=".deliveries"), at="settings")
+    yield State("settings-revoke", many_settings, click("[data-revoke]", then="#question"), at="settings")
     yield State("webhook-disabled", disabled_webhook, see("#webhooks", "failed for five days"), at="settings")
     yield State(
         "webhook-busy",

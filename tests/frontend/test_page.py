@@ -113,7 +113,7 @@ def test_accounts_show_what_has_to_be_connected(page: Browser, api: StandIn) -> 
 
 
 def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Browser, api: StandIn) -> None:
-    well = {"id": "ep_1", "url": "https://well.example.com/hook", "state": "enabled"}
+    well = samples.endpoint("ep_1", "https://well.example.com/hook")
     disabled = {
         "id": "ep_2", "url": "https://hooks.example.com/hook", "state": "disabled", "disabled_code": "failing",
         "disabled_at": "2026-11-22T10:00:00Z", "last_error": "HTTP 503", "missed": {"count": 3, "since": None},
@@ -121,9 +121,11 @@ def test_a_disabled_webhook_is_shown_and_enabled_with_what_it_missed(page: Brows
     api.endpoints = [well, disabled]
     page.open(f"{api.url}settings").until_text("#webhooks", "it failed for five days")
     page.until_text("#webhooks", "3 events were missed.")
-    assert page.run("return document.querySelectorAll('#webhooks li').length") == 1
+    assert page.run("return document.querySelectorAll('#webhooks .pill-good').length") == 1
     page.click("#ep_2")
-    page.until("the notice to go", lambda: not page.visible("#webhooks-card"))
+    page.until(
+        "both to be on", lambda: page.run("return document.querySelectorAll('#webhooks .pill-good').length") == 2
+    )
     assert api.replayed == [("ep_2", {"failed": True})]
 
 
@@ -175,7 +177,7 @@ def test_every_file_the_page_needs_is_there() -> None:
 TOOLS = {
     "cuts": ("cuts-editor.js", "video"), "eyes": ("eyes.js", "video"), "words": ("words-editor.js", "video"),
     "preview": ("platform-preview.js", "video"),
-    "post": ("post-editor.js", "video", "calendar"),
+    "post": ("post-editor.js", "video", "calendar"), "schedule": ("schedule-editor.js", "accounts"),
 }  # fmt: skip
 """The first module of each tool, and the pages that open it."""
 

@@ -149,7 +149,7 @@ def test_a_webhook_that_cannot_be_enabled_now_can_be_later(page: Browser, api: S
     del api.problems["PATCH /webhooks/ep_2"]
     page.until_text("#ep_2", "Enable and send")
     page.click("#ep_2")
-    page.until("the notice to go", lambda: not page.visible("#webhooks-card"))
+    page.until("the button to go", lambda: not page.visible("#ep_2"))
     assert page.refusals() == ["/webhooks/ep_2 429"]
 
 
