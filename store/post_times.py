@@ -66,16 +66,25 @@ def set_held_of_job(connection: Connection, job_id: str, *, held: bool) -> bool:
     return connection.execute(update(publications).where(*mine).values(**values)).rowcount > 0
 
 
-def drop_times_before(connection: Connection, job_id: str, moment: datetime | None) -> None:
-    """Let the waiting publications of a job with an earlier time of their own have that of the job.
+def follow_job(connection: Connection, job_id: str, moment: datetime | None) -> bool:
+    """Let the waiting publications of a job follow its time; False if they do already.
 
-    The due times of all are computed anew.
+    Earlier times of their own are dropped, and none is to start at once any more. The due times of all are computed
+    anew.
+
+    Args:
+        connection: inside `Store.writing`.
+        job_id: of the job.
+        moment: the time of the job; None: it has none, and own times stay.
     """
     mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
     connection.execute(update(publications).where(*mine).values(due_at=None))
+    wanted_now = update(publications).where(*mine, publications.c.publish_now_at.is_not(None))
+    changed = connection.execute(wanted_now.values(publish_now_at=None)).rowcount
     if moment is not None:
         earlier = update(publications).where(*mine, publications.c.publish_after < moment)
-        connection.execute(earlier.values(publish_after=None))
+        changed += connection.execute(earlier.values(publish_after=None)).rowcount
+    return changed > 0
 
 
 def unfinished_before(

@@ -249,14 +249,28 @@ def change_job(machine: Machine, connection: Connection, job: Job, change: TimeC
         post_times.set_held_of_job(connection, job.id, held=change.held)
         record_person(machine, connection, ids, f"A person {'holds' if change.held else 'releases'} the video")
         emit(machine, connection, "job.held" if change.held else "job.released", job)
-    if change.move is not None and change.move.publish_after != job.publish_after:
-        _refuse_if(bool(is_over))
-        moment = change.move.publish_after
-        jobs.set_publish_after(connection, job.id, moment)
-        post_times.drop_times_before(connection, job.id, moment)
-        record_person(machine, connection, ids, "A person moves the video")
-        emit(machine, connection, "job.moved", job, publish_after=moment)
+    if change.move is not None:
+        _move_job(machine, connection, job, change.move.publish_after, ids, is_over=bool(is_over))
     start_due(machine, connection)
+
+
+def _move_job(
+    machine: Machine,
+    connection: Connection,
+    job: Job,
+    moment: datetime | None,
+    waiting_ids: Sequence[str],
+    *,
+    is_over: bool,
+) -> None:
+    """Give a job another time, or its posts the same time again if single ones were to go out before."""
+    followed = post_times.follow_job(connection, job.id, moment)
+    if moment == job.publish_after and not followed:
+        return
+    _refuse_if(is_over)
+    jobs.set_publish_after(connection, job.id, moment)
+    record_person(machine, connection, waiting_ids, "A person moves the video")
+    emit(machine, connection, "job.moved", job, publish_after=moment)
 
 
 def _refuse_if(is_over: bool) -> None:

@@ -329,6 +329,29 @@ def test_a_part_goes_out_before_the_time_of_its_video(now: datetime) -> None:
     assert [kind for kind, _ in _events("job.moved")] == ["job.moved"] * 3
 
 
+def test_a_time_of_the_video_takes_back_a_start_at_once(now: datetime) -> None:
+    """The last decision counts: a part that waited for the limit of the day must not go out before that time."""
+    _change_job(HOLD)
+    _allow(max_per_day=2, min_gap_s=90_000.0)
+    _add("younger", now + HOUR, parts=7)
+    for part in range(1, 7):  # TikTok's own limit is six a day
+        _change(part, NOW, "younger")
+        _end(part, "younger")
+    _change(7, NOW, "younger")
+    assert _post(7, "younger").publish_now_at == now
+    word_commands.change_job(wiring.machine, "younger", JobWords(), TimeChange(move=Move(now + 5 * DAY)))
+    assert (_post(7, "younger").publish_now_at, _post(7, "younger").due_at) == (None, now + 5 * DAY)
+
+
+def test_the_same_time_of_the_video_counts_again_after_a_part_was_moved(now: datetime) -> None:
+    _change_job(TimeChange(move=Move(now + 5 * DAY)))
+    _move(1, now + DAY)
+    _change_job(TimeChange(move=Move(now + 5 * DAY)))
+    assert (_post(1).publish_after, _post(1).due_at) == (None, now + 5 * DAY)
+    _change_job(TimeChange(move=Move(now + 5 * DAY)))
+    assert len(_events("job.moved")) == 2
+
+
 def test_what_has_begun_is_not_moved(now: datetime) -> None:
     _start()
     with _refused("publication_started"):
