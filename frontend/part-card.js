@@ -66,7 +66,7 @@ function looks(job, part, files, view) {
 const mayApprove = (job, part) => job.status === 'review' && job.segments.length > 1 && part.approved === false && part.status === 'ready';
 
 function tool(name, part, label) {
-  return el('button', { class: 'button button-small', type: 'button', 'data-key': name, 'data-tool': name, 'data-number': part.number, 'aria-label': `${label}, part ${part.number}` }, label);
+  return el('button', { class: 'button button-small', type: 'button', 'data-key': `tool-${name}`, 'data-tool': name, 'data-number': part.number, 'aria-label': `${label}, part ${part.number}` }, label);
 }
 
 function partFacts(part) {

@@ -6,6 +6,7 @@ import { needsPerson, REPAIRABLE } from './part-groups.js';
 import { partList } from './part-list.js';
 import { nextAttempt, reviewQuestion, warning } from './part-words.js';
 import { expectedAt, isScheduled, isSending, lastAt, nextAt } from './schedule.js';
+import { preparationLeft, stages } from './stages.js';
 import { jobName, jobState, OVER, platformName, sentence } from './words.js';
 
 const MAYBE_OUT = new Set(['publishing', 'action_needed', 'outcome_unknown']);
@@ -68,7 +69,9 @@ function header(job, parts) {
     el('p', { class: 'lead', 'data-key': 'lead' }, summary(job, parts)),
     share !== null && el('div', { class: 'progress-row', 'data-key': 'progress' },
       el('progress', { max: 1, value: share, 'aria-labelledby': 'job-title' }),
-      el('span', { class: 'percent' }, percent(share))),
+      el('span', { class: 'percent' }, percent(share)),
+      preparationLeft(job) && el('span', { class: 'hint', 'data-key': 'left' }, preparationLeft(job))),
+    stages(job),
     el('p', { class: 'hint', 'data-key': 'dates' }, [
       job.created_at && `Uploaded ${moment(job.created_at)}`,
       job.files_deleted_at && `files removed ${moment(job.files_deleted_at)}`,

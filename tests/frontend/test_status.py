@@ -42,6 +42,25 @@ def test_a_video_that_has_just_arrived_says_when_it_will_be_out(page: Browser, a
     page.until_text("#job .lead", "All out by 28 Nov 2099 09:02.")
 
 
+def test_a_job_shows_its_stages_and_the_time_that_is_left(page: Browser, api: StandIn) -> None:
+    """The parts before took 1.5 times their length; 2.6 parts of 57.4 s are left."""
+    job = samples.processing() | {"review": {"reasons": ["requested"], "approved_at": None}}
+    for part in job["segments"][:2]:
+        part["stage_seconds"] = {"render": 80.0, "cover": 6.1}
+    open_job(page, api, job)
+    left = "return document.querySelector('[data-key=left]').textContent"
+    assert page.run(left).replace("\xa0", " ") == "about 4 min left"
+    shown = "return [...document.querySelectorAll('.stages li')].map((one) => [one.textContent, one.ariaCurrent])"
+    expected = [
+        ["Uploaded", None],
+        ["Cut", None],
+        ["Prepared 2/5", "step"],
+        ["Approved", None],
+        ["Published 0/3", None],
+    ]
+    assert page.run(shown) == expected
+
+
 def test_a_published_job_links_to_every_post(page: Browser, api: StandIn) -> None:
     open_job(page, api, samples.completed())
     page.until_text("#job .lead", "All 9 posts are published.")
