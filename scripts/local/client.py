@@ -1,4 +1,7 @@
-"""A client of the API, for `scripts/run` and the tests of the whole machine."""
+"""A client of the API, for `scripts/run` and the tests of the whole machine.
+
+Its answers have the types from which the API's own OpenAPI document is made.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 import requests
+
+if TYPE_CHECKING:
+    from api.resources.documents import AccountsDocument, JobDocument
+    from api.resources.publication_documents import PayloadsDocument
 
 
 class ApiError(Exception):
@@ -58,6 +65,18 @@ class Client:
                 if time.monotonic() > deadline:
                     raise ApiError(f"{method} {path}: no answer at {self.root_url}") from error
                 time.sleep(0.2)
+
+    def status(self, job_id: str) -> JobDocument:
+        """Return the status of a job."""
+        return cast("JobDocument", self.call_with_retries("GET", f"/status/{job_id}"))
+
+    def payloads(self, job_id: str) -> PayloadsDocument:
+        """Return what the waiting posts of a job would send."""
+        return cast("PayloadsDocument", self.call("GET", f"/jobs/{job_id}/payloads"))
+
+    def accounts(self) -> AccountsDocument:
+        """Return the connected accounts."""
+        return cast("AccountsDocument", self.call("GET", "/accounts"))
 
     def connect(self, platform: str) -> None:
         """Connect an account by following the redirects to the platform and back, as a browser does."""

@@ -7,11 +7,14 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
 from scripts.local.client import Client
+
+if TYPE_CHECKING:
+    from api.resources.documents import JobDocument, SegmentDocument
 
 POLL_INTERVAL_S = 0.5
 OVER = {"completed", "completed_with_errors", "failed", "cancelled"}
@@ -60,15 +63,15 @@ class Journey:
         self._print_result(job, webhooks, time.monotonic() - began)
         return 0 if job["status"] == "completed" else 1
 
-    def _follow(self, job_id: str) -> Json:
+    def _follow(self, job_id: str) -> JobDocument:
         while True:
-            job: Json = self._client.call_with_retries("GET", f"/status/{job_id}")
+            job = self._client.status(job_id)
             self._print_progress(job)
             if job["status"] in OVER or (job["dry_run"] and job["status"] == "review"):
                 return job
             time.sleep(POLL_INTERVAL_S)
 
-    def _print_progress(self, job: Json) -> None:
+    def _print_progress(self, job: JobDocument) -> None:
         self._print_change("status", job["status"])
         if job["status"] == "review" and not job["dry_run"]:
             self._print_review(job["job_id"])
@@ -106,7 +109,7 @@ class Journey:
 
     def _print_payloads(self, job_id: str) -> int:
         """Print the requests that the posts would send; return the exit code: 1 if a post would be kept back."""
-        found = self._client.call("GET", f"/jobs/{job_id}/payloads")["publications"]
+        found = self._client.payloads(job_id)["publications"]
         for post in found:
             print(f"\npart {post['part']} on {post['platform']}, account {post['account']}")
             for step in post["steps"]:
@@ -127,7 +130,7 @@ class Journey:
             time.sleep(POLL_INTERVAL_S)
         raise JourneyFailed("The webhook about the job's end did not arrive within a minute.")
 
-    def _print_result(self, job: Json, webhooks: list[Json], took_s: float) -> None:
+    def _print_result(self, job: JobDocument, webhooks: list[Json], took_s: float) -> None:
         print(f"\n{job['title']}: {job['status']} after {took_s:.0f} s\n")
         print(f"  {'part':<6}{'seconds':>8}  {'gaze':<34} published")
         for part in job["segments"]:
@@ -136,7 +139,7 @@ class Journey:
             print(f"  {of:<6}{seconds:>8}  {_gaze(part):<34} {links[0] if links else '-'}")
             for link in links[1:]:
                 print(f"  {'':<50} {link}")
-        for code in job.get("warnings") or ():
+        for code in filter(None, job.get("warnings") or ()):
             print(f"\n  warning: {WARNINGS.get(code, code.replace('_', ' '))}")
         verified = sum(1 for hook in webhooks if hook["verified"])
         print(f"\n  webhooks: {len(webhooks)} received, {verified} with a valid signature")
@@ -150,13 +153,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _gaze(part: Json) -> str:
-    gaze = part.get("gaze") or {}
-    if gaze.get("corrected"):
+def _gaze(part: SegmentDocument) -> str:
+    gaze = part.get("gaze")
+    if gaze is not None and gaze["corrected"]:
         return f"corrected in {gaze['share']:.0%} of the frames"
-    return f"as filmed ({gaze.get('reason') or part.get('reason') or part['status']})"
+    because = None if gaze is None else gaze.get("reason")
+    return f"as filmed ({because or part.get('reason') or part['status']})"
 
 
-def _reasons(job: Json) -> str:
-    reasons = [p.get("reason") for part in job["segments"] for p in [part, *part["publications"]] if p.get("reason")]
-    return "; ".join(dict.fromkeys(reasons)) or "no reason given"
+def _reasons(job: JobDocument) -> str:
+    found = [one.get("reason") for part in job["segments"] for one in [part, *part["publications"]]]
+    return "; ".join(dict.fromkeys(reason for reason in found if reason)) or "no reason given"

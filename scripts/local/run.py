@@ -105,7 +105,7 @@ class Machine:
 
 def connect_mocks(client: Client, mock_url: str) -> None:
     """Connect an account of each mock platform, unless it is, and the mock's webhook receiver."""
-    connected = {account["platform"] for account in client.call("GET", "/accounts")["accounts"]}
+    connected = {account["platform"] for account in client.accounts()["accounts"]}
     for platform in registry.NAMES:
         if platform not in connected:
             client.connect(platform)

@@ -17,6 +17,7 @@ from tests.store import rows
 def test_the_pages_learn_how_large_a_video_may_be(client: TestClient, context: Context) -> None:
     assert client.simulate_get("/accounts").json == {
         "accounts": [],
+        "next": None,
         "outages": {},
         "max_upload_bytes": context.settings.max_upload_size,
     }

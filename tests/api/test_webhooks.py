@@ -86,7 +86,7 @@ def test_an_address_that_we_shall_not_call_is_refused(context: Context, url: str
     answer = client.simulate_post("/webhooks", json={"url": url})
 
     assert (answer.status_code, answer.json["field"]) == (422, "url")
-    assert client.simulate_get("/webhooks").json == {"endpoints": []}
+    assert client.simulate_get("/webhooks").json == {"endpoints": [], "next": None}
 
 
 def test_there_is_an_end_to_endpoints(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,10 +293,10 @@ def test_what_gave_up_is_listed_and_tried_again(client: TestClient, context: Con
     [letter] = client.simulate_get("/dead-letters").json["dead_letters"]
     assert (letter["id"], letter["actor"], letter["args"], letter["queue"]) == (given_up, "sulk", ["you"], "network")
     assert "not for you" in letter["error"]
-    assert client.simulate_get("/dead-letters", params={"queue": "media"}).json == {"dead_letters": []}
+    assert client.simulate_get("/dead-letters", params={"queue": "media"}).json == {"dead_letters": [], "next": None}
 
     assert client.simulate_post(f"/dead-letters/{given_up}/retry").status_code == 202
 
-    assert client.simulate_get("/dead-letters").json == {"dead_letters": []}
+    assert client.simulate_get("/dead-letters").json == {"dead_letters": [], "next": None}
     assert client.simulate_post(f"/dead-letters/{given_up}/retry").status_code == 404
     assert client.simulate_post("/dead-letters/x/retry").status_code == 404
