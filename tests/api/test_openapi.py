@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -29,6 +31,9 @@ from api.resources import openapi
 from api.resources.examples import REQUESTS
 from api.resources.operations import OPERATIONS
 from broker import SqliteBroker
+from media.gaze import curve
+from media.gaze.reasons import Reason
+from media.gaze.report import FrameResult
 from platforms.mock.roots import mock_hosts
 from platforms.oauth import Tokens
 from store import accounts, history, jobs, platform_states, publications, segments, webhooks
@@ -280,6 +285,7 @@ def dead_letter(context: Context) -> int:
 def test_answers_with_rows_of_each_kind_have_the_documented_members(context: Context, filled: dict[str, str]) -> None:
     """Members of ours that are missing in the document would be found by nobody else: objects may have more."""
     client = TestClient(create_app(context), headers=AUTH)
+    _write_gaze(context, filled["job_id"])
     checked = 0
     for method, path, described in operations():
         content = described["responses"].get("200", {}).get("content", {}).get("application/json")
@@ -292,6 +298,17 @@ def test_answers_with_rows_of_each_kind_have_the_documented_members(context: Con
         Draft202012Validator(schema).validate(answer.json)
         checked += 1
     assert checked >= 9
+
+
+def _write_gaze(context: Context, job_id: str) -> None:
+    """Write the gaze over time of a job's parts, as the media child does."""
+    result = FrameResult(0, 0.0, 0, (9.0, 0.0), None, 0.0, Reason.BLINK, (1.0, 0.0))
+    with context.store.reading() as connection:
+        parts = segments.of_job(connection, job_id)
+    for part in parts:
+        path = context.in_data(part.file_path).with_suffix(".gaze.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(curve.of_rows([result], Fraction(30), 0.4)))
 
 
 def test_commands_get_the_documented_answers(context: Context, filled: dict[str, str]) -> None:
