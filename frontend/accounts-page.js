@@ -45,7 +45,12 @@ async function press(page, pressed) {
 }
 
 async function copy(page, text) {
-  await navigator.clipboard?.writeText(text).then(() => tell(page, words.COPIED), () => {}); // else it is selected by hand
+  try {
+    await navigator.clipboard.writeText(text);
+    tell(page, words.COPIED);
+  } catch {
+    tell(page, words.NOT_COPIED); // pages over plain http have no clipboard
+  }
 }
 
 async function disconnect(page, account) {

@@ -6,6 +6,7 @@ export const NONE = 'Not connected';
 export const NOT_SET_UP = 'Not set up on this server';
 export const COPY = 'Copy';
 export const COPIED = 'Copied.';
+export const NOT_COPIED = 'This browser does not allow copying. Select the text instead.';
 export const AFTER_FAILURE = 'Publish the next parts of a video although one was not published. Otherwise they wait until you retry or skip it.';
 export const CONTINUE = 'Continue after a failure';
 export const SCHEDULE = 'Times';

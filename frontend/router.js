@@ -16,8 +16,11 @@ const AGAIN_MS = 5000;
 const RETURN_WITHIN_MS = 10_000;
 const HANDS = ['wheel', 'touchstart', 'pointerdown', 'keydown'];
 
+const PLACES = 'vidprod-places';
+const STORED_PLACES = 50;
+
 const routes = [];
-const places = new Map(); // key of an entry of the history → {y, focus: selector or null}
+const places = new Map(storedPlaces()); // key of an entry of the history → {y, focus: selector or null}
 let shown = null; // {path, key, leave(), loading}
 let moved = () => {};
 let endReturn = () => {};
@@ -37,8 +40,34 @@ export function startRouter(onMove) {
   history.scrollRestoration = 'manual'; // the browser returns before the page has its length
   document.addEventListener('click', follow);
   window.addEventListener('popstate', () => {
+    leaveDialog();
     if (shown && address() !== shown.path) open();
   });
+  leaveDialog();
+  for (const name of ['pagehide', 'visibilitychange']) window.addEventListener(name, storePlaces, true);
+}
+
+/** Leave the entry of a dialog that a reload has closed: Back would seem to do nothing. */
+function leaveDialog() {
+  if (history.state?.dialog && !document.querySelector('dialog[open]')) history.back();
+}
+
+/** Keep the places beyond this document: for a reload, and where a phone ends the page. */
+function storePlaces() {
+  keepPlace();
+  try {
+    sessionStorage.setItem(PLACES, JSON.stringify([...places].slice(-STORED_PLACES)));
+  } catch {
+    // Storage is switched off: a reload begins at the top.
+  }
+}
+
+function storedPlaces() {
+  try {
+    return JSON.parse(sessionStorage.getItem(PLACES)) ?? [];
+  } catch {
+    return [];
+  }
 }
 
 /** Show the page of the address; called after signing in. */

@@ -20,6 +20,9 @@ def test_a_platform_that_is_not_set_up_says_how(page: Browser, api: StandIn) -> 
     page.until_text("#accounts", "Copied.")
     assert page.run("return navigator.clipboard.readText()") == "https://videos.example.com/connect/tiktok/callback"
     assert page.text("[data-key=youtube] a") == "Connect"
+    page.run("Object.defineProperty(Navigator.prototype, 'clipboard', { value: undefined })")  # as over plain http
+    page.click("[data-key=tiktok] [data-copy]")
+    page.until_text("#accounts", "Select the text instead.")
 
 
 def test_an_account_is_disconnected_after_a_question(page: Browser, api: StandIn) -> None:

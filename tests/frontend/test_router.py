@@ -118,6 +118,25 @@ def test_back_closes_a_dialog_first_and_a_link_takes_its_place(page: Browser, ap
     page.until("the list", lambda: page.run(HERE) == "/videos")
 
 
+def test_a_reload_keeps_the_place_and_ends_a_dialog(page: Browser, api: StandIn) -> None:
+    """The entry of a dialog outlives it in the history: Back would seem to do nothing."""
+    many(api)
+    api.add_job(samples.processing())
+    page.show_on(PHONE).open(f"{api.url}videos").find("#recent li:nth-child(15)")
+    page.run("scrollTo(0, 500)")
+    page.run("location.reload()")
+    page.until("the place", lambda: abs(page.run("return scrollY") - 500) < 2)
+    page.click("a[href='/videos/job-processing']")
+    page.click("[data-action=cancel]")
+    page.find("#question")
+    page.run("location.reload()")
+    page.until_text("#job-title", "Five habits")
+    page.until("the entry of the page", lambda: page.run("return !history.state.dialog && !!history.state.key"))
+    assert not page.visible("#question")
+    page.run("history.back()")
+    page.until("the list", lambda: page.run(HERE) == "/videos")
+
+
 def test_an_address_of_an_earlier_version_is_replaced(page: Browser, api: StandIn) -> None:
     """Notices and bookmarks of before have it."""
     api.add_job(samples.job("a b&c", "completed", 1.0, [], title="A talk"))
@@ -129,7 +148,7 @@ def test_an_address_of_an_earlier_version_is_replaced(page: Browser, api: StandI
 
 
 def test_an_upload_goes_on_while_other_pages_are_looked_at(page: Browser, api: StandIn, clip: Path) -> None:
-    clip.write_bytes(bytes(4_000_000))
+    clip.write_bytes(bytes(20_000_000))
     page.open(api.url).find(READY)
     until_worker(page)
     page.upload_at(400_000)
