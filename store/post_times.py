@@ -69,8 +69,7 @@ def set_held_of_job(connection: Connection, job_id: str, *, held: bool) -> bool:
 def follow_job(connection: Connection, job_id: str, moment: datetime | None) -> bool:
     """Let the waiting publications of a job follow its time; False if they do already.
 
-    Earlier times of their own are dropped, and none is to start at once any more. The due times of all are computed
-    anew.
+    Earlier times of their own are dropped, and none is to start at once any more.
 
     Args:
         connection: inside `Store.writing`.
@@ -78,13 +77,18 @@ def follow_job(connection: Connection, job_id: str, moment: datetime | None) -> 
         moment: the time of the job; None: it has none, and own times stay.
     """
     mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
-    connection.execute(update(publications).where(*mine).values(due_at=None))
     wanted_now = update(publications).where(*mine, publications.c.publish_now_at.is_not(None))
     changed = connection.execute(wanted_now.values(publish_now_at=None)).rowcount
     if moment is not None:
         earlier = update(publications).where(*mine, publications.c.publish_after < moment)
         changed += connection.execute(earlier.values(publish_after=None)).rowcount
     return changed > 0
+
+
+def clear_due(connection: Connection, job_id: str) -> None:
+    """Let the due times of the waiting publications of a job be computed anew, with their events and messages."""
+    mine = (publications.c.job_id == job_id, publications.c.status == PublicationStatus.WAITING)
+    connection.execute(update(publications).where(*mine).values(due_at=None))
 
 
 def unfinished_before(

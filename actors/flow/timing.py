@@ -269,6 +269,7 @@ def _move_job(
         return
     _refuse_if(is_over)
     jobs.set_publish_after(connection, job.id, moment)
+    post_times.clear_due(connection, job.id)
     record_person(machine, connection, waiting_ids, "A person moves the video")
     emit(machine, connection, "job.moved", job, publish_after=moment)
 

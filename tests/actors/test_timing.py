@@ -352,6 +352,14 @@ def test_the_same_time_of_the_video_counts_again_after_a_part_was_moved(now: dat
     assert len(_events("job.moved")) == 2
 
 
+def test_the_same_time_of_a_video_again_sends_nothing(now: datetime) -> None:
+    """Neither an event nor a message: its times are as they were."""
+    for at in (now + DAY, now + DAY):
+        _change_job(TimeChange(move=Move(at)))
+    assert _events("publication.scheduled", "job.moved") == [("job.moved", None), ("publication.scheduled", 1)]
+    assert [name for name, _ in waiting() if name == "start_publications"] == ["start_publications"]
+
+
 def test_what_has_begun_is_not_moved(now: datetime) -> None:
     _start()
     with _refused("publication_started"):
