@@ -196,7 +196,7 @@ def test_a_counter_says_how_much_is_too_much(page: Browser, api: StandIn) -> Non
     edit(page, api)
     write(page, "title", "x" * 95)
     assert "106 / 100 in the title 6 too many" in page.text(".counters [data-key=youtube]").replace("\n", " ")
-    assert page.text(".counters [data-key=tiktok]").split("\n") == ["TikTok", "117 / 2200 in all"]
+    assert page.text(".counters [data-key=tiktok]").split("\n") == ["TikTok", "129 / 2200 in all"]
 
 
 def test_a_refusal_stands_beside_its_field_and_nothing_is_lost(page: Browser, api: StandIn) -> None:
