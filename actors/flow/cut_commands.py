@@ -149,11 +149,12 @@ class _Transition:
 def _transition(connection: Connection, before: CutPlan, cuts: Sequence[WantedPart]) -> _Transition:
     rows = segments.of_job(connection, before.job.id)
     by_bounds = {part.bounds: row for part, row in zip(before.parts, rows, strict=True)}
+    before_bounds = [part.bounds for part in before.parts]
     grid = Span.from_json(rows[0].span)
     chosen = recut.snapped(grid, [ChosenPart(cut.start_s, cut.end_s) for cut in cuts], by_bounds)
     parts = []
     for number, (bounds, cut) in enumerate(zip(chosen, cuts, strict=True), start=1):
-        shared, source_bounds = max((recut.shared_frames(bounds, other), other) for other in by_bounds)
+        shared, source_bounds = recut.closest(before_bounds, bounds)
         source = by_bounds[source_bounds]
         intensity = None if cut.gaze_intensity == before.job.gaze_intensity else cut.gaze_intensity
         row = by_bounds.get(bounds)

@@ -16,17 +16,17 @@ MAX_BYTES = 65_536
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def read_body(request: falcon.Request, model: type[Body]) -> Body:
+def read_body(request: falcon.Request, model: type[Body], limit_bytes: int = MAX_BYTES) -> Body:
     """Return the request's JSON body as a model.
 
     Raises:
-        Problem: 413 if it is larger than `MAX_BYTES`, 415 if it is encoded, 400 if it is not a JSON object, 422 if it
+        Problem: 413 if it is larger than the limit, 415 if it is encoded, 400 if it is not a JSON object, 422 if it
             is invalid.
     """
     require_identity(request.get_header("Content-Encoding"))
-    raw = request.bounded_stream.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise too_large()
+    raw = request.bounded_stream.read(limit_bytes + 1)
+    if len(raw) > limit_bytes:
+        raise too_large(limit_bytes)
     try:
         value = json_values.read(raw)
     except ValueError:

@@ -21,6 +21,9 @@ from store.job_plans import JobPlan
 MAX_PARTS = 1800
 """Of three hours, in parts of six seconds."""
 
+MAX_BODY_BYTES = 128 * MAX_PARTS
+"""A part with all its decimals takes 70 bytes."""
+
 Seconds = Annotated[float, Field(ge=0, le=24 * 3600, allow_inf_nan=False)]
 
 
@@ -68,7 +71,7 @@ class PlanResource(Resource):
 
     def on_put(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Change the cuts of a job; only the parts that differ are rendered again."""
-        wanted = json_body.read_body(request, PlanChange)
+        wanted = json_body.read_body(request, PlanChange, MAX_BODY_BYTES)
         version = conditional.required_tag(request)
         with refusals("job"):
             try:

@@ -3,6 +3,7 @@
 Arithmetic only, no video library: the grid of a video is in the spans of its plan.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -100,6 +101,24 @@ def _text(frames: int, grid: Span) -> str:
 def shared_frames(one: Bounds, other: Bounds) -> int:
     """Return how many frames two parts share; negative: how many lie between them."""
     return min(sum(one), sum(other)) - max(one[0], other[0])
+
+
+def closest(parts: Sequence[Bounds], bounds: Bounds) -> tuple[int, Bounds]:
+    """Return how many frames bounds share with the part with which they share the most, and that part.
+
+    Only the parts around the bounds are compared: a long video has 1800.
+
+    Args:
+        parts: at least one, in order, without overlaps.
+        bounds: in the same video.
+    """
+    before = bisect_right(parts, bounds[0], key=_first) - 1
+    after = bisect_left(parts, sum(bounds), key=_first) + 1
+    return max((shared_frames(bounds, other), other) for other in parts[max(before, 0) : after])
+
+
+def _first(bounds: Bounds) -> int:
+    return bounds[0]
 
 
 def span_of(spans: Iterable[Span], key_frames: Iterable[Sequence[int]], bounds: Bounds) -> Span:

@@ -10,6 +10,7 @@ import pytest
 from falcon.testing import TestClient
 
 from api.context import Context
+from api.resources.plans import MAX_PARTS
 from media.reading.spans import Span
 from store import accounts, job_plans, jobs, publications, segments
 from store.job_plans import JobPlan
@@ -232,3 +233,11 @@ def test_many_parts_fit_into_a_request(client: TestClient, planned: Context) -> 
     body = {"parts": [{"start_s": 10790.123456, "end_s": 10799.123456, "gaze_intensity": 0.85}] * 360}
     answer = client.simulate_put("/jobs/job/plan", json=body, headers={"If-Match": tag_of(client)})
     assert answer.status_code == 422
+
+
+def test_the_plan_of_the_longest_video_is_not_too_large(client: TestClient, planned: Context) -> None:
+    """Three hours in parts of six seconds: a page sends all parts, with all decimals."""
+    times = [(9_000.123456 + number, 9_001.123456 + number) for number in range(MAX_PARTS)]
+    parts = [{"start_s": start_s, "end_s": end_s, "gaze_intensity": 0.123456} for start_s, end_s in times]
+    answer = client.simulate_put("/jobs/job/plan", json={"parts": parts}, headers={"If-Match": tag_of(client)})
+    assert (answer.status_code, answer.json["field"]) == (422, "parts[0].end_s")  # this video is shorter

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.cutting.material import collect
-from media.cutting.recut import BadCut, Bounds, ChosenPart, snapped, span_of
+from media.cutting.recut import BadCut, Bounds, ChosenPart, closest, shared_frames, snapped, span_of
 from media.reading.inspection import inspect
 from media.reading.spans import Span
 from media.reading.timeline import STANDARD
@@ -148,3 +148,12 @@ def test_without_key_frames_those_of_the_parts_are_used() -> None:
     spans = [Span(first=first, frames=300, total=900, rate=Fraction(30), origin_s=Fraction(0), seek=seek)
              for first, seek in ((0, None), (300, 280), (600, 590))]  # fmt: skip
     assert [span_of(spans, (), (first, 200)).seek for first in (0, 299, 300, 500, 700)] == [None, None, 280, 280, 590]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=12), st.integers(0, 200))
+def test_the_closest_part_is_that_of_a_comparison_with_all(lengths: list[tuple[int, int]], first: int) -> None:
+    ends = [*accumulate(gap + frames for gap, frames in lengths)]
+    parts = [(end - frames, frames) for end, (_, frames) in zip(ends, lengths, strict=True)]
+    for frames in (1, 5, 50):
+        bounds = (first, frames)
+        assert closest(parts, bounds) == max((shared_frames(bounds, other), other) for other in parts)
