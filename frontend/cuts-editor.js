@@ -12,6 +12,7 @@ import { sentence } from './words.js';
 export const title = C.tool;
 const STRENGTHS = [0.25, 0.5, 0.75, 1];
 const MOST_STEPS = 100; // that can be undone
+const drafts = new Map(); // id of a job → its {etag, pieces} that are not saved
 
 /** Show the editor; `params` is {job, part: number of a part or '', onSaved, close}. Returns a function that leaves it. */
 export function show(root, params) {
@@ -33,7 +34,19 @@ export function show(root, params) {
   return () => {
     editor.track.stop();
     editor.root = null;
+    keepDraft(editor);
   };
+}
+
+/** Keep what is not saved, until the page is loaded again; it counts only for the plan that it changes. */
+function keepDraft({ job, etag, pieces, plan }) {
+  if (plan?.editable && isChanged(pieces, plan)) drafts.set(job.job_id, { etag, pieces });
+  else drafts.delete(job.job_id);
+}
+
+function isChanged(pieces, plan) {
+  const { kept, made } = cuts.changes(pieces, plan);
+  return made > 0 || kept !== plan.parts.length;
 }
 
 async function loadPlan(editor) {
@@ -46,7 +59,9 @@ async function loadPlan(editor) {
       draw(editor);
       return;
     }
-    Object.assign(editor, { plan, etag, pieces, undo: [], chosen, trouble: '', isOutdated: false });
+    const draft = drafts.get(editor.job.job_id);
+    const isDraft = draft?.etag === etag;
+    Object.assign(editor, { plan, etag, pieces: isDraft ? draft.pieces : pieces, undo: isDraft ? [pieces] : [], chosen, isDraft, trouble: '', isOutdated: false });
     editor.track.load(plan);
   } catch (problem) {
     editor.trouble = words(problem);
@@ -86,7 +101,9 @@ const DO = {
 };
 
 function press(editor, name) {
-  if (name) DO[name](editor);
+  if (!name) return;
+  DO[name](editor);
+  if (name !== 'save' && document.activeElement?.disabled) editor.track.focus(editor.chosen); // else the keys go nowhere
 }
 
 function step(editor, by) {
@@ -100,6 +117,7 @@ async function save(editor) {
   try {
     await api.putPlan(editor.job.job_id, editor.etag, cuts.partsOf(editor.pieces));
     announce(C.saved);
+    Object.assign(editor, { plan: null });
     editor.onSaved();
     editor.close();
   } catch (problem) {
@@ -152,7 +170,7 @@ function piecePanel(editor) {
       button('out', number ? C.leaveOut : C.putBack, isCounted)),
     number && el('label', { class: 'tool-scope', 'data-key': `gaze ${chosen} ${piece.gaze}` }, C.eyes, strengths(editor.job, piece, isFixed)),
     el('p', { class: 'hint', 'data-key': 'hint' }, C.hint),
-    el('label', { class: 'zoom', 'data-key': 'zoom' }, C.zoom, el('input', { type: 'range', name: 'zoom', min: 0, max: 1, step: 'any', value: 0.5 })));
+    el('label', { class: 'zoom', 'data-key': 'zoom' }, C.zoom, el('input', { type: 'range', name: 'zoom', min: 0, max: 1, step: 'any', value: editor.track.nearness })));
 }
 
 function strengths(job, { gaze }, isFixed) {
@@ -162,12 +180,13 @@ function strengths(job, { gaze }, isFixed) {
     option('', C.asVideo(percent(job.gaze_intensity ?? 0))), option(0, C.asFilmed), offered.map((value) => option(value, percent(value))));
 }
 
-function saving({ pieces, plan, undo, busy }) {
+function saving({ pieces, plan, undo, busy, isDraft }) {
   const { kept, made } = cuts.changes(pieces, plan);
   const faults = pieces.filter((piece) => cuts.fault(piece, plan)).length;
-  const isSame = !made && kept === plan.parts.length;
+  const isSame = !isChanged(pieces, plan);
   return el('div', { class: 'actions', 'data-key': 'save' },
     button('save', C.save, busy || isSame || faults > 0 || kept + made === 0, 'button-main'),
     button('undo', C.undo, busy || !undo.length, 'button-quiet'),
+    isDraft && !isSame && el('p', { class: 'hint', 'data-key': 'drafted' }, C.drafted),
     el('p', { class: 'hint', role: 'status' }, faults > 0 ? C.wrong(faults) : !isSame && C.effect(made, kept)));
 }

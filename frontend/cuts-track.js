@@ -53,7 +53,7 @@ export class Track {
 
   load(plan) {
     this.#plan = plan;
-    this.#scale = Math.min(8, this.root.clientWidth / (2 * plan.max_part_s)); // two parts on a phone
+    this.#scale = Math.max(this.#whole(), Math.min(8, this.root.clientWidth / (2 * plan.max_part_s))); // two parts on a phone
     this.#peaks = Uint8Array.from(atob(plan.peaks?.values ?? ''), (char) => char.charCodeAt(0));
   }
 
@@ -65,9 +65,25 @@ export class Track {
 
   /** Set how near it is: 0 the whole video, 1 a second in 60 pixels. The chosen piece stays in the middle. */
   zoom(share) {
-    const whole = Math.min(NEAREST_PX_PER_S, this.root.clientWidth / this.#plan.duration_s);
+    const whole = this.#whole();
     this.#scale = whole * (NEAREST_PX_PER_S / whole) ** share;
     this.reveal(this.#chosen);
+  }
+
+  /** Pixels per second at which the whole video fills the track. */
+  #whole() {
+    return Math.min(NEAREST_PX_PER_S, this.root.clientWidth / this.#plan.duration_s);
+  }
+
+  /** Where the zoom is, 0 to 1. */
+  get nearness() {
+    const whole = this.#plan ? this.#whole() : NEAREST_PX_PER_S;
+    return whole < NEAREST_PX_PER_S ? Math.log(this.#scale / whole) / Math.log(NEAREST_PX_PER_S / whole) : 0;
+  }
+
+  /** Give the focus to a piece that is in the page. */
+  focus(index) {
+    (this.#nodes.get(`piece ${index}`) ?? this.root).focus();
   }
 
   /** Scroll to a piece. */

@@ -31,6 +31,7 @@ const WAITING = {
 };
 const CUT = {
   pause: 'ends at a pause',
+  chosen: 'ends where you cut',
   scene: 'ends at a change of scene',
   limit: 'ends where no pause was near',
   end: 'ends with the video',
@@ -66,6 +67,7 @@ const WARNING = {
 const REVIEW = {
   dry_run: ['This is a dry run: nothing is published. To publish these parts for real, say so here.', 'Publish for real'],
   requested: ['You asked to look first. Watch the parts below; nothing is published before you say so.', 'Publish'],
+  requested_early: ['You asked to look first. The parts appear below as soon as they are ready; nothing is published before you say so.', 'Publish without looking'],
   sound_unreadable: ['The sound of this video cannot be read. Publish it without sound?', 'Publish without sound'],
   options_lost: ['This video was recovered, and its title, platforms and date were lost. Publish it now on every connected account?', 'Publish'],
   restored: ['VidProd was restored from a backup, so parts of this video may be public already. Please compare them with your accounts, and skip the posts that are there. Publish the others?', 'Publish the others'],
@@ -101,8 +103,8 @@ export const publicationHint = ({ status, code, platform }) => (status === 'wait
 
 export const warning = (code) => WARNING[code] ?? sentence(code, '.');
 
-/** The question of the review, and the label of the button that approves: [question, label]. */
-export const reviewQuestion = (code) => REVIEW[code] ?? REVIEW_OTHER;
+/** The question of the review, and the label of the button that approves: [question, label]; `isEarly`: no part can be watched yet. */
+export const reviewQuestion = (code, isEarly) => (isEarly && REVIEW[`${code}_early`]) || (REVIEW[code] ?? REVIEW_OTHER);
 
 /** The reason for the last failure and the time of the next attempt; '' without a next attempt. */
 export function nextAttempt(what, { attempts, retry_at: retryAt }) {

@@ -26,12 +26,14 @@ export function jobView(job, view) {
     notice('refusal', view.refusal),
     job.error && el('p', { class: 'notice notice-bad', 'data-key': 'error' }, sentence(job.error, '.')),
     retryNotice(job) && el('p', { class: 'notice notice-warn', 'data-key': 'again' }, retryNotice(job)),
-    reviewReasons(job) && review(job, view),
+    reviewReasons(job) && review(job, parts, view),
     ...warnings(job),
     actions(job, parts, view),
     ...partList(job, view),
   ];
 }
+
+const isReady = (part) => part.status === 'ready' || part.status === 'done';
 
 /** A notice; its last word may be the time of a countdown, which status.js writes each second. */
 const notice = (key, text) => text && el('p', { class: 'notice notice-bad', 'data-key': key }, text);
@@ -51,12 +53,13 @@ function reviewReasons(job) {
 }
 
 /** The question of the review, with the buttons that approve and cancel. */
-function review(job, { busy }) {
-  const questions = reviewReasons(job).map(reviewQuestion);
+function review(job, parts, { busy }) {
+  const isEarly = !parts.some(isReady);
+  const questions = reviewReasons(job).map((code) => reviewQuestion(code, isEarly));
   return el('section', { class: 'notice notice-warn review', 'data-key': 'review', 'aria-label': 'Your approval' },
     questions.map(([question]) => el('p', {}, question)),
     el('div', { class: 'actions' },
-      button('approve', questions.length === 1 ? questions[0][1] : 'Publish', 'button-main', busy),
+      button('approve', questions.length === 1 ? questions[0][1] : 'Publish', isEarly ? 'button-quiet' : 'button-main', busy),
       button('refuse', 'Do not publish', 'button-quiet', busy)));
 }
 
@@ -102,7 +105,7 @@ function progressShare(job, parts) {
 export function summary(job, parts) {
   const posts = parts.flatMap((part) => part.publications ?? []);
   const published = posts.filter((post) => post.status === 'published').length;
-  const done = parts.filter((part) => part.status === 'ready' || part.status === 'done').length;
+  const done = parts.filter(isReady).length;
   const words = {
     pending: () => 'Your video has arrived. Work on it starts in a moment.',
     processing: () => (parts.length ? `${done} of ${count(parts.length, 'part')} ready.` : 'Looking for good places to cut.'),

@@ -152,6 +152,52 @@ def test_a_part_is_left_out_and_another_stays_as_filmed(page: Browser, api: Stan
     assert api.changed == [("/jobs/job-cuts/plan", {"parts": parts})]
 
 
+def test_cuts_that_are_not_saved_are_there_again(page: Browser, api: StandIn) -> None:
+    edit(page, api)
+    page.click("[data-do=split]")
+    page.press("\ue00c")  # escape
+    page.until("the window closed", lambda: not page.visible("#viewer"))
+    page.click("[data-tool=cuts]")
+    page.until_text(".tool [data-key=drafted]", "not saved yet")
+    assert len(pieces(page)) == 4
+    page.click("[data-do=undo]")
+    assert len(pieces(page)) == 3
+    page.click("#viewer-close")
+    page.until("the window closed", lambda: not page.visible("#viewer"))
+    page.click("[data-tool=cuts]")
+    page.find(".piece")
+    assert len(pieces(page)) == 3
+
+
+def test_unsaved_cuts_of_an_older_plan_are_dropped(page: Browser, api: StandIn) -> None:
+    edit(page, api)
+    page.click("[data-do=split]")
+    page.click("#viewer-close")
+    page.until("the window closed", lambda: not page.visible("#viewer"))
+    api.plans["job-cuts"]["parts"][0]["end_s"] = 40
+    api.plans["job-cuts"]["parts"][1]["start_s"] = 40
+    page.click("[data-tool=cuts]")
+    page.find(".piece")
+    assert pieces(page) == ["1 · 40.0 s", "2 · 60.0 s", "3 · 50.0 s"]
+
+
+def test_a_short_video_fills_the_track(page: Browser, api: StandIn) -> None:
+    edit(page, api, 1)
+    ends = "const box = (css) => document.querySelector(css).getBoundingClientRect().right;"
+    track, last = page.run(ends + "return [box('.track'), box('.piece')]")
+    assert last == pytest.approx(track, abs=6)
+    assert float(page.run("return document.querySelector('[name=zoom]').value")) == pytest.approx(0, abs=0.01)
+
+
+def test_the_focus_stays_in_the_editor_when_its_button_ends(page: Browser, api: StandIn) -> None:
+    edit(page, api)
+    page.run("document.querySelector('[data-do=next]').focus()")
+    page.press("\ue007")
+    page.press("\ue007")
+    page.until("the last part chosen", lambda: page.run("return document.querySelector('[data-do=next]').disabled"))
+    assert page.run("return document.activeElement.dataset.piece") == "2"
+
+
 def test_cuts_that_were_changed_elsewhere_are_not_overwritten(page: Browser, api: StandIn) -> None:
     edit(page, api)
     focus(page, 0)

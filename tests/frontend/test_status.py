@@ -355,8 +355,16 @@ def test_a_video_without_readable_sound_is_published_only_after_a_yes(page: Brow
 def test_a_person_who_asked_to_look_first_is_reminded_of_it(page: Browser, api: StandIn) -> None:
     review = {"reasons": ["requested"], "approved_at": None}
     open_job(page, api, samples.in_review() | {"review": review, "warnings": []})
-    page.until_text("[data-key=review]", "You asked to look first.")
+    page.until_text("[data-key=review]", "You asked to look first. Watch the parts below;")
     assert page.text("[data-key=review] [data-action=approve]") == "Publish"
+
+
+def test_a_person_who_asked_to_look_first_reads_that_no_part_is_ready_yet(page: Browser, api: StandIn) -> None:
+    review = {"reasons": ["requested"], "approved_at": None}
+    parts = [samples.segment(number, 2, "planned") for number in (1, 2)]
+    open_job(page, api, samples.job("job-early", "processing", 0.1, parts, review=review))
+    page.until_text("[data-key=review]", "The parts appear below as soon as they are ready;")
+    assert page.text("[data-key=review] [data-action=approve]") == "Publish without looking"
 
 
 def test_posts_of_a_restored_video_that_are_public_are_skipped_before_the_yes(page: Browser, api: StandIn) -> None:
