@@ -46,7 +46,7 @@ export const EDITOR = {
   saved: 'Saved.',
   limit: ({ posts, others, reason }) => (reason ? sentenceOf(reason) : `The platform itself allows ${posts} posts a day${others ? `; other apps have used ${others}` : ''}.`),
   grid: (windows) => (windows.length ? `Open ${windows.map(([from, to]) => `${from} to ${to}`).join(', ')}` : 'Open all day'),
-  forecast: (count, last) => (count ? `${count} ${count === 1 ? 'post waits' : 'posts wait'}${last ? `: the last goes out ${last}` : ''}.` : 'No post waits for this account.'),
+  forecast: (count, last) => (count ? `${count} ${count === 1 ? 'post waits' : 'posts wait'}${last ? `: the last goes out ${last}` : ''}.` : 'No post has a date on this account.'),
 };
 
 const sentenceOf = (reason) => `The limit of the platform is not known: ${reason}.`;

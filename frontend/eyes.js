@@ -116,11 +116,24 @@ function drawFacts(tool) {
     isWithout && el('p', { class: 'hint' }, E.noOriginal),
     isWithout && part.links.preview && el('img', { src: part.links.preview, alt: E.preview }),
     drawn?.root,
-    gaze?.reasons.length > 0 && leftAlone(gaze),
+    gaze && stretches(gaze.reasons).length > 0 && leftAlone(stretches(gaze.reasons)),
   ].filter(Boolean));
 }
 
-function leftAlone({ reasons }) {
+const SHORT_S = 1; // shorter ones cannot be seen as such
+
+/** The stretches as a person sees them: blinks and other short ones are part of what is around them. */
+function stretches(reasons) {
+  const joined = [];
+  for (const one of reasons.filter(({ start_s: start, end_s: end }) => end - start >= SHORT_S)) {
+    const before = joined.at(-1);
+    if (before?.code === one.code && one.start_s - before.end_s < SHORT_S) before.end_s = one.end_s;
+    else joined.push({ ...one });
+  }
+  return joined;
+}
+
+function leftAlone(reasons) {
   return el('section', {}, el('h3', {}, E.leftAlone),
     el('ul', {}, reasons.map(({ start_s: start, end_s: end, code }) => el('li', {}, `${position(start)}–${position(end)}: ${gazeReason(code)}`))));
 }

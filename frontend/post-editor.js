@@ -23,7 +23,8 @@ const CHANGES = {
 /** Show the post; `params` is {job, on: its id, onSaved, close}, and `at`, a proposed time, and `isElsewhere` outside of the video's page. Returns a function that leaves it. */
 export function show(root, params) {
   const content = el('div', {});
-  root.append(content, el('div', { class: 'tool' }, historyOf(params.on)));
+  const isOver = found(params).post.status !== 'waiting'; // then there is nothing else to see
+  root.append(content, el('div', { class: 'tool' }, historyOf(params.on, isOver)));
   const tool = { ...params, root: content, busy: false, refusal: '', done: '' };
   root.addEventListener('click', ({ target }) => {
     const { change } = target.closest('button')?.dataset ?? {};
@@ -88,18 +89,22 @@ function draw(tool) {
     tool.isElsewhere && el('p', { 'data-key': 'video' }, el('a', { class: 'text-link', href: videoPath(tool.job.job_id) }, P.video)),
     el('p', { role: 'status', 'data-key': 'done' }, tool.done),
     el('p', { class: 'field-error', role: 'alert', 'data-key': 'refusal' }, tool.refusal),
-    post.status === 'waiting' && choices(tool, post),
+    post.status === 'waiting' && choices(tool, part, post),
     canMove(post) && mover(tool, part, post)));
 }
 
 /** True where the server knows holds and times of single posts. */
 const canMove = (post) => post.status === 'waiting' && typeof post.held === 'boolean';
 
-function choices({ busy }, post) {
+/** True for a part that nobody has approved in a review that is not over: its posts cannot go out at once. */
+const needsApproval = ({ review }, part) => Boolean(review?.reasons?.length) && !review.approved_at && part.approved === false;
+
+function choices({ busy, job }, part, post) {
+  const isEarly = needsApproval(job, part);
   const button = (change, label) => el('button', { type: 'button', class: 'button button-quiet', disabled: busy, 'data-change': change, 'data-key': change }, label);
   return el('div', { 'data-key': 'choices' },
-    el('div', { class: 'actions' }, canMove(post) && [button('now', P.now), post.held ? button('release', P.release) : button('hold', P.hold)], button('skip', P.skip)),
-    canMove(post) && el('p', { class: 'hint below' }, P.nowHint));
+    el('div', { class: 'actions' }, canMove(post) && [!isEarly && button('now', P.now), post.held ? button('release', P.release) : button('hold', P.hold)], button('skip', P.skip)),
+    canMove(post) && el('p', { class: 'hint below' }, isEarly ? P.approveFirst : P.nowHint));
 }
 
 function mover(tool, part, post) {

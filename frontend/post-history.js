@@ -5,11 +5,11 @@ import { el } from './dom.js';
 import { moment } from './format.js';
 import { HISTORY as H } from './video-words.js';
 
-/** The section with the history of a post; it fills itself. */
-export function historyOf(publicationId) {
+/** The section with the history of a post; it fills itself. `isOpen`: without a click. */
+export function historyOf(publicationId, isOpen) {
   const list = el('ol', { class: 'history' });
   fill(list, publicationId);
-  return el('details', {}, el('summary', {}, H.title), list);
+  return el('details', { open: isOpen }, el('summary', {}, H.title), list);
 }
 
 async function fill(list, publicationId) {

@@ -150,10 +150,10 @@ function grid(list) {
     made.append(...children);
     return made;
   };
-  return node('svg', { class: 'day', viewBox: '0 0 240 26', role: 'img', 'aria-label': words.grid(list), preserveAspectRatio: 'none' },
+  return el('div', {}, node('svg', { class: 'day', viewBox: '0 0 240 12', role: 'img', 'aria-label': words.grid(list), preserveAspectRatio: 'none' },
     node('rect', { class: 'day-all', width: 240, height: 12, rx: 3 }),
-    ...bars.map(([start, end]) => node('rect', { class: 'day-open', x: start * 10, width: (end - start) * 10, height: 12, rx: 3 })),
-    ...[0, 6, 12, 18, 24].map((hour) => node('text', { class: 'day-hour', x: Math.min(hour * 10, 228), y: 24 }, String(hour))));
+    ...bars.map(([start, end]) => node('rect', { class: 'day-open', x: start * 10, width: (end - start) * 10, height: 12, rx: 3 }))),
+    el('div', { class: 'day-hours', 'aria-hidden': 'true' }, [0, 6, 12, 18, 24].map((hour) => el('span', {}, String(hour)))));
 }
 
 const hours = (clock) => Number(clock.slice(0, 2)) + Number(clock.slice(3)) / 60;

@@ -33,18 +33,25 @@ export function waitsFor(post, job, part) {
   return post.status === 'waiting' ? WAITS_FOR[post.waits_for]?.(post, job, part) ?? '' : '';
 }
 
+/** The date to show of a waiting post, or null; a date that a person chose is shown also while nobody knows the real one. */
+function dateOf(post) {
+  const expected = isOnHold(post) ? null : expectedAt(post);
+  if (expected || post.status !== 'waiting') return expected;
+  return Date.parse(post.publish_after) > Date.now() ? post.publish_after : null;
+}
+
 /** The sentence on a waiting post: its date and what it waits for; '' while neither is known. */
 export function waitingNote(post, job, part) {
-  const at = isOnHold(post) ? null : expectedAt(post);
+  const at = dateOf(post);
   const what = waitsFor(post, job, part);
   if (!at) return what && !post.code ? `Goes out ${what}.` : ''; // a code has sentences of its own
-  const earliest = EARLIEST.has(post.waits_for) ? ' at the earliest' : '';
+  const earliest = isOnHold(post) || EARLIEST.has(post.waits_for) ? ' at the earliest' : '';
   return `Goes out ${moment(at)}${earliest}${what && `, ${what}`}.`;
 }
 
 /** The same in a few words, for a row of the list. */
 export function waitingFacts(post, job, part) {
-  const at = isOnHold(post) ? null : expectedAt(post);
+  const at = dateOf(post);
   return [at && when(at), waitsFor(post, job, part)].filter(Boolean).join(', ');
 }
 

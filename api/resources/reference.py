@@ -63,9 +63,13 @@ def page(document: Json, root_url: str) -> str:
         root_url: of the server, for the commands.
     """
     tags = {tag["name"]: tag["description"] for tag in document["tags"]}
-    content = [page_frame.lead(document["info"]["description"]), _beginning(root_url), _contents(document, tags)]
+    content = [
+        f'<p class="lead">{_marked(document["info"]["description"])}</p>',
+        _beginning(root_url),
+        _contents(document, tags),
+    ]
     for name, description in tags.items():
-        content.append(f'<h2 id="{_anchor(name)}">{escape(name)}</h2><p>{escape(description)}</p>')
+        content.append(f'<h2 id="{_anchor(name)}">{escape(name)}</h2><p>{_marked(description)}</p>')
         content += [_article(document, *one) for one in _operations(document) if one[2]["tags"] == [name]]
     return page_frame.page("API", "\n".join(content), style="docs", head=_HEAD)
 

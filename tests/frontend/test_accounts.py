@@ -42,6 +42,8 @@ def test_the_times_of_an_account_are_changed_and_given_back(page: Browser, api: 
     page.until_text(".editor", "This account follows the times of its platform.")
     page.until_text(".editor", "3 posts wait: the last goes out 27 Nov 2099 at 08:00.")
     assert page.run("return document.querySelector('.day').getAttribute('aria-label')") == "Open 08:00 to 22:30"
+    assert page.run("return document.querySelectorAll('svg[preserveAspectRatio=none] text').length") == 0, "stretched"
+    assert page.text(".day-hours").split() == ["0", "6", "12", "18", "24"]
     page.click("[data-do=zone]")
     here = page.run("return Intl.DateTimeFormat().resolvedOptions().timeZone")
     assert page.run("return document.querySelector('#zone').value") == here

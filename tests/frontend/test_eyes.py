@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import av
 import numpy as np
@@ -40,8 +41,8 @@ def upload() -> bytes:
     return made(90, 160, 6)
 
 
-def compare(page: Browser, api: StandIn, film: bytes, original: bytes) -> None:
-    api.video, api.original, api.gaze = film, original, samples.gaze()
+def compare(page: Browser, api: StandIn, film: bytes, original: bytes, gaze: dict[str, Any] | None = None) -> None:
+    api.video, api.original, api.gaze = film, original, gaze or samples.gaze()
     job = samples.uncut(2)
     links = job["segments"][0]["links"]
     links |= {"original": "/jobs/job-cuts/segments/1/original#t=2,6", "gaze": "/jobs/job-cuts/segments/1/gaze"}
@@ -78,6 +79,17 @@ def test_the_chart_tells_what_was_left_alone(page: Browser, api: StandIn, film: 
     page.until_text(".tool-eyes ul", "0:20–0:24: you look away on purpose")
     label = page.run("return document.querySelector('.chart svg').getAttribute('aria-label')")
     assert label.replace("\xa0", " ") == "Typically 14° off the lens as filmed, 3° corrected, over 50 s."
+
+
+def test_blinks_are_no_stretches_of_their_own(page: Browser, api: StandIn, film: bytes, upload: bytes) -> None:
+    found = samples.gaze()
+    found["reasons"] = [
+        {"start_s": 1.0, "end_s": 3.0, "code": "eyes_too_small"}, {"start_s": 3.0, "end_s": 3.3, "code": "blink"},
+        {"start_s": 3.3, "end_s": 9.0, "code": "eyes_too_small"}, {"start_s": 30.0, "end_s": 30.2, "code": "blink"},
+    ]  # fmt: skip
+    compare(page, api, film, upload, found)
+    page.until_text(".tool-eyes ul", "0:01–0:09: the eyes are too small in the picture")
+    assert page.run("return document.querySelectorAll('.tool-eyes ul li').length") == 1
 
 
 def test_pictures_of_different_shapes_stand_side_by_side(page: Browser, api: StandIn, film: bytes) -> None:

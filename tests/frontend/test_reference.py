@@ -37,6 +37,9 @@ def test_each_operation_has_its_command_and_can_be_linked_to(reference: Browser)
     assert [command for command in commands if not command.startswith("curl")] == []
     links = reference.run("return [...document.querySelectorAll('nav a')].map((one) => one.hash.slice(1))")
     assert set(ids) <= set(links)
+    assert "`" not in reference.run(
+        "return [...document.querySelectorAll('main > p')].map((one) => one.textContent).join()"
+    )
 
 
 def test_a_command_can_be_copied_or_is_selected(reference: Browser) -> None:

@@ -112,14 +112,13 @@ def test_a_move_that_breaks_the_order_is_refused_in_words(page: Browser, api: St
     assert page.refusals() == ["/publications/w1 409"]
 
 
-def test_a_post_tells_its_history(page: Browser, api: StandIn) -> None:
+def test_a_post_that_is_over_tells_its_history_at_once(page: Browser, api: StandIn) -> None:
     job = samples.waiting()
     job["segments"][0]["publications"][0] |= {"status": "published", "link": "https://tiktok.example/1"}
     api.histories["w1"] = samples.history()
     open_job(page, api, job)
     assert page.text("[data-key=part-1] [data-tool=post]") == "History"
     page.click("[data-key=part-1] [data-tool=post]")
-    page.click(".tool-root summary")
     page.until_text(".history", "Evidence 22 Nov at 10:04: TikTok says that it is out.")
     page.until_text(".history", "HTTP 200 · 132 ms · publish_id: v_pub_file~v2.7300000000")
     page.until_text(".history", "7 times until 22 Nov at 10:04")
@@ -134,6 +133,30 @@ def test_all_parts_are_one_download(page: Browser, api: StandIn) -> None:
         "/jobs/job-scheduled/segments/2/video",
         "part-02.mp4",
     ]
+
+
+def test_a_post_of_a_part_that_is_not_approved_is_not_offered_at_once(page: Browser, api: StandIn) -> None:
+    job = samples.waiting() | {"review": {"reasons": ["requested"], "approved_at": None}}
+    job["segments"][0]["approved"] = False
+    open_job(page, api, job)
+    page.click("[data-key=part-1] [data-tool=post]")
+    page.until_text(".tool [data-key=choices]", "To publish it now, approve its part first.")
+    assert not page.visible(".tool [data-change=now]")
+
+
+@pytest.mark.parametrize(
+    ("state", "until"), [({"waits_for": "approval"}, "after your approval"), ({"held": True}, "when you release it")]
+)
+def test_a_moved_post_tells_its_time_before_it_may_go_out(
+    page: Browser, api: StandIn, state: dict[str, Any], until: str
+) -> None:
+    job = samples.waiting()
+    job["segments"][0]["publications"][0] |= {
+        "expected_at": None, "due_at": None, "code": None, "publish_after": "2099-01-02T18:00:00Z", **state
+    }  # fmt: skip
+    open_job(page, api, job)
+    page.until_text("[data-key=part-1] .posts", f"at the earliest, {until}.")
+    assert "2099" in page.text("[data-key=part-1] .posts")
 
 
 def test_a_post_is_skipped(page: Browser, api: StandIn) -> None:
