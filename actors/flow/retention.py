@@ -14,6 +14,7 @@ from actors.flow.completion import after_publication, retention_s
 from actors.flow.turns import MAX_OPEN
 from actors.machine import Machine
 from actors.recovery import lost_found, resumable
+from media.process import runner
 from store import (
     heartbeats,
     history,
@@ -181,10 +182,22 @@ def _delete_leftovers(machine: Machine) -> None:
                 is_own = directory.is_dir() and not directory.is_symlink()
                 if is_own and _are_files_deleted(machine, directory.name) and _remove(machine, directory):
                     logger.info("Job {}: leftover {} deleted", directory.name, directory)
+                elif is_own and root == machine.settings.jobs_dir:
+                    _delete_abandoned(machine, directory)
     resumable.delete_expired(machine)
     _extend_lost_entries(machine)
     lost_found.move_unrecorded(machine)
     lost_found.delete_expired(machine)
+
+
+def _delete_abandoned(machine: Machine, directory: Path) -> None:
+    """Delete what a killed worker has left of a part that was cut differently since: no other attempt removes it.
+
+    Complete files of such a part are left to its job's deletion: after a restore the record may be older than they are.
+    """
+    with machine.store.reading() as connection:
+        stems = {Path(part.file_path).stem for part in segments.of_job(connection, directory.name)}
+    runner.remove_abandoned(directory, stems)
 
 
 def _extend_lost_entries(machine: Machine) -> None:

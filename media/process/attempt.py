@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from media.errors import ChildFailed
@@ -59,8 +59,7 @@ def output_files(targets: Sequence[Path]) -> Iterator[OutputFiles]:
     """
     folder, name = targets[0].parent, targets[0].name
     for stale in folder.glob(f".{name}.*.attempt"):
-        with contextlib.suppress(OSError), _locked(stale):
-            shutil.rmtree(stale)
+        _remove_unlocked(stale)
     directory = folder / f".{name}.{secrets.token_hex(8)}.attempt"
     directory.mkdir(mode=0o700)
     try:
@@ -68,6 +67,23 @@ def output_files(targets: Sequence[Path]) -> Iterator[OutputFiles]:
             yield OutputFiles(directory, targets)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path, wanted_stems: Collection[str]) -> None:
+    """Remove the directories that killed processes left for targets that nobody will make any more.
+
+    Args:
+        folder: of the targets.
+        wanted_stems: names of targets, up to their first dot, that may still be made.
+    """
+    for path in folder.glob(".*.attempt"):
+        if path.name.removeprefix(".").partition(".")[0] not in wanted_stems:
+            _remove_unlocked(path)
+
+
+def _remove_unlocked(directory: Path) -> None:
+    with contextlib.suppress(OSError), _locked(directory):
+        shutil.rmtree(directory)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from loguru import logger
 
 from media.errors import ChildError, ChildFailed, DeadlineExceeded, InternalError, OutOfMemory, Refused, Stopped
 from media.process import memory, sandbox
-from media.process.attempt import output_files
+from media.process.attempt import output_files, remove_abandoned
 from media.process.files import ENV_ATTEMPT_DIR, remove_temporary_files
 from media.process.memory import ENV_MEMORY_BYTES, RESERVED_BYTES
 from media.process.protocol import ENV_CPU_S, ENV_PARENT_PIPE, EXIT_OUT_OF_MEMORY, no_such_file
@@ -39,6 +39,7 @@ __all__ = [
     "OutOfMemory",
     "Refused",
     "Stopped",
+    "remove_abandoned",
     "run",
     "sandbox_report",
 ]

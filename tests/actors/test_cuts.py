@@ -18,6 +18,7 @@ from actors.flow.cut_plan import CutPlan
 from actors.flow.publication_commands import NotPossible
 from actors.gaze import gaze
 from media.process import runner
+from media.process.attempt import output_files
 from media.reading.spans import Span
 from store import Store, accounts, history, job_plans, jobs, post_settings, post_times, publications, reviews, segments
 from store.history import HistoryEntry
@@ -390,6 +391,20 @@ def test_a_child_that_is_stopped_for_a_removed_part_leaves_nothing(
     monkeypatch.setattr(media_child, "run", run)
     gaze.fn(row.id)
     assert [actor for actor, _ in waiting()][-1] == "delete_files"
+
+
+def test_what_a_killed_worker_leaves_of_a_removed_part_is_deleted(series: Store) -> None:
+    """Its message is redelivered, but there is no part any more, so that no other attempt removes it."""
+    folder, removed, kept = video_of(parts()[0]).parent, parts()[1], parts()[3]
+    change((0, 1500), (1500, 1600), (3100, 1400), (4500, 1500))
+    with output_files([video_of(removed)]) as running:
+        abandoned, of_a_part = (folder / f".{video_of(row).name}.0.attempt" for row in (removed, kept))
+        for path in (abandoned, of_a_part):
+            path.mkdir()
+            (path / "0.mp4").write_bytes(b"half of a part")
+        gaze.fn(removed.id)
+        retention.clean_up(wiring.machine)
+        assert [path.exists() for path in (abandoned, running.directory, of_a_part)] == [False, True, True]
 
 
 def test_a_message_of_a_removed_part_is_cancelled(series: Store) -> None:
