@@ -25,10 +25,14 @@ export function show(root, params) {
   const content = el('div', {});
   const isOver = found(params).post.status !== 'waiting'; // then there is nothing else to see
   root.append(content, el('div', { class: 'tool' }, historyOf(params.on, isOver)));
-  const tool = { ...params, root: content, busy: false, refusal: '', done: '' };
+  const tool = { ...params, root: content, busy: false, refusal: '', done: '', isEdited: Boolean(params.at) };
   root.addEventListener('click', ({ target }) => {
     const { change } = target.closest('button')?.dataset ?? {};
     if (change) act(tool, change);
+  });
+  root.addEventListener('input', () => {
+    tool.isEdited = true;
+    draw(tool);
   });
   root.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -67,7 +71,7 @@ async function send(tool, action, request) {
   try {
     await request();
     tool.job = (await api.status(tool.job.job_id)).document;
-    tool.at = null;
+    Object.assign(tool, { at: null, isEdited: false });
     tool.done = P.sent[action];
   } catch (problem) {
     tool.refusal = problem instanceof api.NoAnswer ? P.lost : sentence(problem.message, '.');
@@ -121,7 +125,8 @@ function mover(tool, part, post) {
     hasFollowing && el('div', { class: 'field' }, el('label', { class: 'choice' }, el('input', { type: 'checkbox', name: 'following' }), el('span', {}, P.following))),
     el('div', { class: 'actions' },
       el('button', { class: 'button button-quiet', disabled: busy }, P.save),
-      post.publish_after && el('button', { type: 'button', class: 'button button-plain', disabled: busy, 'data-change': 'back', 'data-key': 'back' }, P.backToSchedule)));
+      post.publish_after && el('button', { type: 'button', class: 'button button-plain', disabled: busy, 'data-change': 'back', 'data-key': 'back' }, P.backToSchedule),
+      el('p', { class: 'hint', role: 'status', 'data-key': 'edited' }, tool.isEdited && P.notMoved)));
 }
 
 /** An instant as the field takes it: in the reader's zone, without one. */

@@ -49,6 +49,7 @@ export const POST = {
   zone: (zone) => `Your time: ${zone}`,
   following: 'Move the following parts, too',
   save: 'Move',
+  notMoved: 'Not moved yet.',
   backToSchedule: 'Back to the schedule',
   noTime: 'Please choose a day and a time.',
   sent: { hold: 'On hold.', release: 'Released.', now: 'It goes out next.', move: 'Moved.', back: 'Back to the schedule.', skip: 'Skipped.' },

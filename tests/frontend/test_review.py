@@ -91,8 +91,10 @@ def test_a_post_and_those_after_it_are_moved_in_the_readers_zone(page: Browser, 
     try:
         page.run("document.querySelector('#move-at').value = '2099-12-01T10:30'")
         page.click(".tool [name=following]")
+        page.until_text(".tool [data-key=edited]", "Not moved yet.")
         page.click(".tool [data-key=move] button")
         page.until_text(DONE, "Moved.")
+        assert page.text_content(".tool [data-key=edited]") == ""
     finally:
         page.devtools("Emulation.setTimezoneOverride", timezoneId="")
     moved = {"publish_after": "2099-12-01T15:30:00.000Z", "shift_following": True}
