@@ -156,7 +156,7 @@ function item(entry, zone) {
   const [label, tone] = C.states[entry.status];
   const inside = [
     el('span', { class: 'calendar-head' }, time && el('time', { datetime: entry.at }, time), el('b', {}, entry.title || C.untitled), el('span', { class: 'calendar-part', 'aria-label': C.part(entry.part, entry.of) }, C.shortPart(entry.part, entry.of))),
-    el('span', { class: 'calendar-facts' }, `${platformName(entry.platform)} ${entry.account}`, there && there !== time && ` · ${C.there(there, entry.account_zone)}`),
+    el('span', { class: 'calendar-facts calendar-account' }, `${platformName(entry.platform)} ${entry.account}`, there && there !== time && ` · ${C.there(there, entry.account_zone)}`),
     isWaiting ? el('span', { class: 'calendar-facts' }, sentence(entry.reason ?? '')) : pill([label, tone]),
   ];
   const classes = `calendar-entry calendar-${tone}`;

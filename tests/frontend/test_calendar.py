@@ -79,6 +79,8 @@ def test_a_month_has_whole_weeks_and_a_full_day_leads_to_its_week(calendar: Brow
     assert date.fromisoformat(last) >= next_month - timedelta(days=1)
     assert _days(calendar) == {TODAY.date().isoformat(): ["1/16", "2/16", "3/16", "4/16"]}
 
+    width = "return document.querySelector('.calendar-entry .calendar-account').getBoundingClientRect().width"
+    assert calendar.run(width) > 30, "each post names its platform"
     assert calendar.text(".calendar-more") == "5 more"
     calendar.click(".calendar-more")
     calendar.find(".calendar-week")
