@@ -42,7 +42,7 @@ class CreatorResource(Resource):
         response.media = _document(account_id, account.platform, creator)
 
     def _read(self, account_id: str, outgoing: OutgoingRequest) -> Response:
-        return self._context.platform_reads.get(account_id, outgoing) or Response(503, {}, b"")
+        return self._context.platform_reads.get(account_id, outgoing) or Response(status=503, headers={}, body=b"")
 
 
 def _problem(error: PlatformError) -> Problem:
